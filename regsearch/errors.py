@@ -1,0 +1,23 @@
+"""The errors that regsearch raises: each message states the invariant, the value that broke it, and the fix."""
+
+from __future__ import annotations
+
+
+class RegsearchError(Exception):
+    """Base of every error that regsearch raises on purpose."""
+
+
+class InvalidInput(RegsearchError, ValueError):
+    """Data, a space or an option that cannot be searched as given; raised before any fit starts."""
+
+
+class StudyMismatch(RegsearchError):
+    """A stored study was asked to go on with other data, folds, scoring or space."""
+
+
+class NotFound(RegsearchError, LookupError):
+    """A study, trial, file or optional package that is not there."""
+
+
+class SearchFailed(RegsearchError):
+    """Every trial so far failed, so going on would only repeat the failure."""

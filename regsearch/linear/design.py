@@ -1,0 +1,228 @@
+"""The data as the linear solvers see it: one matrix shared by all folds, and what each fold learns about its columns.
+
+Notation and shapes
+
+=========  ==================  ================================================================================
+symbol     shape               meaning
+=========  ==================  ================================================================================
+K          int                 number of folds
+n, p, m    int                 rows, columns, outputs (m = 1 but for multinomial models)
+matrix     [n, p]              float64; Fortran-ordered array or CSC; shared, missing entries filled by `fold`
+weights    [n]                 sample weights, all one without
+masks      [K, n]              True where the row trains in the fold; a row may be in neither part of a fold
+held       [K, n]              True where the row validates in the fold
+centers    [K, p]              weighted mean of each column over the fold's training rows (after filling)
+scales     [K, p]              what each centred column is divided by; 0 marks a column that is constant there
+w          [..., p, m]         coefficients of the centred and scaled columns
+coef       [..., p, m]         coefficients of the matrix's own columns: w / scales
+=========  ==================  ================================================================================
+
+Every scaling here is affine and the intercept is free, so only the divisor matters: min-max and robust scaling differ
+from standardisation by `scales` alone, and a sparse matrix is never shifted, so never dense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regsearch.linear.penalties import Terms
+
+Array: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.intp]
+Matrix: TypeAlias = Any  # np.ndarray or scipy.sparse.csc_array; both support @, .T and .shape
+SCALES = ("standard", "minmax", "robust", "none")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Entries of the matrix to fill inside each fold with the mean over its observed training entries."""
+
+    rows: Rows
+    columns: Rows
+
+    def fills(self, matrix: Matrix, train: Rows) -> Array:
+        """One fill per missing entry; a column never observed in training is filled with 0."""
+        unique, inverse = np.unique(self.columns, return_inverse=True)
+        observed = np.ones((matrix.shape[0], len(unique)), dtype=bool)
+        observed[self.rows, inverse] = False
+        observed = observed[train]
+        values = matrix[np.ix_(train, unique)]
+        total = np.where(observed, values, 0.0).sum(axis=0)
+        return np.asarray((total / np.maximum(observed.sum(axis=0), 1))[inverse])
+
+
+@dataclass(frozen=True)
+class Design:
+    """The matrix, its weights and its folds.
+
+    Parameters
+    ----------
+    matrix
+        ``[n, p]`` float64, Fortran-ordered or CSC. Where entries are missing it is written to, so it must be the
+        design's own copy then.
+    train, val
+        Row indices of each fold's two parts; ``val`` may be empty (a refit trains on everything).
+    weights
+        ``[n]`` sample weights.
+    missing
+        Entries that each fold fills for itself.
+    """
+
+    matrix: Matrix
+    train: tuple[Rows, ...]
+    val: tuple[Rows, ...]
+    weights: Array
+    missing: Missing | None = None
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def folds(self) -> int:
+        return len(self.train)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n, p = self.matrix.shape
+        return int(n), int(p)
+
+    @property
+    def sparse(self) -> bool:
+        return bool(sparse.issparse(self.matrix))
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        return _masks(self.train, self.shape[0])
+
+    @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        return _masks(self.val, self.shape[0])
+
+    @cached_property
+    def fold_weights(self) -> Array:
+        """``[K, n]``: each fold's row weights, zero outside its training part, summing to one."""
+        weights = self.masks * self.weights
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+    def fold(self, k: int) -> Matrix:
+        """The shared matrix with the missing entries filled for fold `k`; valid until the next call."""
+        if self.missing is not None and self._cache.get("filled") != k:
+            fills = self._cache.get(("fills", k))
+            if fills is None:
+                fills = self._cache[("fills", k)] = self.missing.fills(self.matrix, self.train[k])
+            self.matrix[self.missing.rows, self.missing.columns] = fills
+            self._cache["filled"] = k
+        return self.matrix
+
+    @cached_property
+    def centers(self) -> Array:
+        return np.stack([np.asarray(self.fold(k).T @ self.fold_weights[k]) for k in range(self.folds)])
+
+    def scales(self, how: str) -> Array:
+        """``[K, p]`` divisors by the scaling `how`, one of `SCALES`; 0 where a column is constant in training.
+
+        ``none`` divides by 1, and constant columns are marked all the same: they carry nothing beside the intercept.
+        """
+        if ("scales", how) not in self._cache:
+            self._cache[("scales", how)] = np.stack([self._fold_scales(k, how) for k in range(self.folds)])
+        scales: Array = self._cache[("scales", how)]
+        return scales
+
+    def _fold_scales(self, k: int, how: str) -> Array:
+        matrix, train = self.fold(k), self.train[k]
+        spread = np.empty(self.shape[1])
+        lowest, highest = np.empty(self.shape[1]), np.empty(self.shape[1])
+        for part, rows in _column_blocks(matrix, train):
+            lowest[part], highest[part] = _extent(rows)
+            spread[part] = _spread(rows, how, self.weights[train], lowest[part], highest[part])
+        # a constant column whose mean is not exact in floating point would keep a spread of rounding error
+        return np.where(highest > lowest, spread, 0.0)
+
+
+class Solver(Protocol):
+    """What a loss needs to be fitted along a path, all folds in lockstep.
+
+    A solver is made once for a study from the `Design` and a target ``[n, m]``, and keeps whatever can be shared
+    between trials (moments, eigendecompositions, active sets). Its results never depend on what it kept.
+    """
+
+    def gradient(self, scale: str) -> Array:
+        """``[K, p, m]``: the loss gradient in the scaled coefficients at w = 0, intercept fitted; 0 at constants."""
+        ...
+
+    def initial(self, scale: str) -> Array:
+        """``[K, p, m]``: each fold's ridge estimate, the start of adaptive penalties."""
+        ...
+
+    def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        """Fit every lambda (descending), warm-started; yields consecutive pieces, so that the caller can stop early."""
+        ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive points of a path.
+
+    Attributes
+    ----------
+    coef
+        ``[K, steps, p, m]`` coefficients of the matrix's own columns.
+    intercept
+        ``[K, steps, m]``.
+    gap
+        ``[K, steps]`` duality gap relative to the loss of the fold's null model: a bound on the suboptimality.
+    complexity
+        ``[K, steps]`` effective degrees of freedom where known in closed form, else non-zero columns.
+    losses
+        ``(train, val)``, each ``[K, steps]``, mean squared errors where the solver knows them without reading the
+        rows; else `None`.
+    """
+
+    coef: Array
+    intercept: Array
+    gap: Array
+    complexity: Array
+    losses: tuple[Array, Array] | None = None
+
+
+def _masks(parts: tuple[Rows, ...], n: int) -> NDArray[np.bool_]:
+    masks = np.zeros((len(parts), n), dtype=bool)
+    for mask, rows in zip(masks, parts, strict=True):
+        mask[rows] = True
+    return masks
+
+
+def _column_blocks(matrix: Matrix, train: Rows, size: int = 64) -> Iterator[tuple[slice, Matrix]]:
+    """Training rows, a few columns at a time: the copies stay small."""
+    for start in range(0, matrix.shape[1], size):
+        part = slice(start, start + size)
+        yield part, matrix[:, part][train]
+
+
+def _extent(block: Matrix) -> tuple[Array, Array]:
+    if sparse.issparse(block):
+        return block.min(axis=0).toarray().ravel(), block.max(axis=0).toarray().ravel()
+    return block.min(axis=0), block.max(axis=0)
+
+
+def _spread(block: Matrix, how: str, weights: Array, lowest: Array, highest: Array) -> Array:
+    """The divisor of each column of a block of training rows."""
+    if how == "none":
+        return np.ones(block.shape[1])
+    if how == "minmax":
+        return highest - lowest
+    if how == "robust":
+        from sklearn.preprocessing import RobustScaler
+
+        scaler = RobustScaler(with_centering=False).fit(block)  # a zero range becomes 1, as there
+        return np.asarray(scaler.scale_)
+    share = weights / weights.sum()
+    if sparse.issparse(block):
+        mean = block.T @ share
+        return np.sqrt(np.maximum(block.power(2).T @ share - mean**2, 0.0))
+    return np.sqrt(share @ (block - share @ block) ** 2)
