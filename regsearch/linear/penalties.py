@@ -70,6 +70,7 @@ class Penalty(Node, abstract=True):
 
     derived: ClassVar[tuple[str, ...]] = ("l1_ratio",)
     path: ClassVar[bool] = True  # whether lambda is an axis at all
+    plain: ClassVar[bool] = True  # whether scikit-learn's ElasticNet has it: one weight for all columns
 
     def terms(self, initial: Callable[[], Array]) -> Terms:
         """What the solvers need; `initial()` gives each fold's ridge estimate ``[K, p, m]``, fitted on demand."""
@@ -130,6 +131,7 @@ class AdaptiveLasso(Penalty):
     The weights come from a ridge fit inside each fold, relative to its mean size, so that lambda keeps its meaning. At ``gamma = 0`` it is the lasso.
     """
 
+    plain: ClassVar[bool] = False
     l1_ratio: ClassVar[float] = 1.0
     gamma: Any = tunable(Between(0, 10), Float(0.5, 2.0), off=0.0)
 
@@ -141,6 +143,7 @@ class AdaptiveLasso(Penalty):
 class AdaptiveElasticNet(Penalty):
     """Adaptive elastic net: adaptive weights on the L1 part only (Zou & Zhang 2009)."""
 
+    plain: ClassVar[bool] = False
     derived: ClassVar[tuple[str, ...]] = ()
     l1_ratio: Any = tunable(Between(0, 1), Float(0.05, 0.95))
     gamma: Any = tunable(Between(0, 10), Float(0.5, 2.0), off=0.0)

@@ -1,0 +1,101 @@
+"""Spaces and configs as plain data and as TOML, both ways: the form that is stored, hashed, reviewed and exported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from regsearch.errors import InvalidInput
+from regsearch.space import Choice, Node, kind, public
+
+
+def to_data(value: Any) -> Any:
+    """A tree as dicts, lists and scalars; each node carries its `type`.
+
+    What is neither (an estimator in `Estimator`) becomes its text: enough to compare and to read, not to rebuild.
+    """
+    if isinstance(value, Choice):
+        return {"type": value.kind, "options": [to_data(option) for option in value.options]}
+    if isinstance(value, Node):
+        fields = {public(name): to_data(child) for name, child in value.fields().items() if child is not None}
+        return {"type": value.kind, **fields}
+    if isinstance(value, Mapping):
+        return {str(key): to_data(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_data(child) for child in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else " ".join(repr(value).split())
+
+
+def from_data(data: Any) -> Any:
+    """The tree that plain data stands for; every node checks its own fields.
+
+    Raises
+    ------
+    InvalidInput
+        When a node's fields are not those of its type.
+    NotFound
+        When a type is not known.
+    """
+    if not isinstance(data, Mapping):
+        return data
+    if "type" not in data:
+        return {key: from_data(child) for key, child in data.items()}
+    cls = kind(str(data["type"]))
+    fields = {key: from_data(child) for key, child in data.items() if key != "type"}
+    if cls is Choice:
+        return Choice(*(from_data(option) for option in data["options"]))
+    import dataclasses
+
+    names = {public(field.name): field.name for field in dataclasses.fields(cls)}
+    unknown = sorted(set(fields) - set(names))
+    if unknown:
+        raise InvalidInput(f"{cls.__name__} has the fields {', '.join(names)}, got {unknown[0]!r}; remove it.")
+    try:
+        return cls(**{names[key]: child for key, child in fields.items()})
+    except TypeError as error:
+        raise InvalidInput(f"{cls.__name__} cannot be made from {dict(data)!r}: {error}.") from error
+
+
+def to_toml(value: Any) -> str:
+    """A tree or plain data as TOML."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(to_data(value)))
+
+
+def from_toml(text: str) -> Any:
+    """The tree that a TOML text stands for.
+
+    Raises
+    ------
+    InvalidInput
+        When the text is not TOML.
+    """
+    return from_data(read_toml(text))
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """A TOML text as plain data."""
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"The text must be TOML: {error}.") from error
+
+
+def digest(value: Any) -> str:
+    """16 hex digits that change with anything in a tree."""
+    text = json.dumps(to_data(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_none(data: Any) -> Any:
+    """TOML has no null: a key without a value is left out."""
+    if isinstance(data, dict):
+        return {key: _without_none(child) for key, child in data.items() if child is not None}
+    return data
+
+

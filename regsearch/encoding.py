@@ -1,0 +1,101 @@
+"""Columns of any kind as one numeric matrix, and the scikit-learn transformers that do the same in production.
+
+The matrix is fold-independent: one-hot columns of a category that a fold's training rows lack are constant there, so
+their coefficients are zero, exactly as if the category were unknown; missing entries are left for each fold to fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.problem import Problem, column_kinds, is_frame, is_sparse
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A numeric copy of X.
+
+    Attributes
+    ----------
+    matrix
+        ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0.
+    missing
+        ``(rows, columns)`` of the missing entries, or `None`.
+    """
+
+    matrix: Any
+    missing: tuple[NDArray[np.intp], NDArray[np.intp]] | None
+
+
+def encode(X: Any) -> Encoded:
+    """One-hot encode categories, pass numbers through, mark what is missing."""
+    if is_sparse(X):
+        return Encoded(X.tocsc().astype(np.float64), None)
+    matrix = _frame_matrix(X) if is_frame(X) else np.array(X, dtype=np.float64, order="F", copy=None)
+    gaps = [(np.flatnonzero(np.isnan(column)), j) for j, column in enumerate(matrix.T)]
+    rows = np.concatenate([found for found, _ in gaps])
+    if not len(rows):
+        return Encoded(matrix, None)
+    columns = np.concatenate([np.full(len(found), j) for found, j in gaps])
+    matrix = matrix.copy(order="F")  # each fold writes its own fills: never into the user's array
+    matrix[rows, columns] = 0.0
+    return Encoded(matrix, (rows.astype(np.intp), columns.astype(np.intp)))
+
+
+def transformer(problem: Problem) -> Any | None:
+    """The unfitted scikit-learn step that turns raw X into what the model sees before scaling; `None` if X is sparse.
+
+    Its output columns are those of `encode`, in the same order.
+    """
+    from sklearn.compose import make_column_transformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+
+    if is_sparse(problem.X):
+        return None
+    impute = SimpleImputer(keep_empty_features=True)
+    if not is_frame(problem.X):
+        return impute
+    numeric, boolean, category = column_kinds(problem.X)
+    zero_one = OrdinalEncoder(
+        categories=[[False, True]] * len(boolean), handle_unknown="use_encoded_value", unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+    )  # fmt: skip
+    levels = [_levels(problem.X[column]) for column in category]
+    parts = [
+        (impute, numeric),
+        (make_pipeline(zero_one, SimpleImputer(keep_empty_features=True)), boolean),
+        (OneHotEncoder(categories=levels, handle_unknown="ignore", sparse_output=False), category),
+    ]
+    return make_column_transformer(*[part for part in parts if part[1]], verbose_feature_names_out=False)
+
+
+def _frame_matrix(X: Any) -> NDArray[np.float64]:
+    columns = list(_numeric_columns(X))
+    matrix = np.empty((len(X), len(columns)), order="F")
+    for j, column in enumerate(columns):
+        matrix[:, j] = column
+    return matrix
+
+
+def _numeric_columns(X: Any) -> Iterator[NDArray[np.float64]]:
+    numeric, boolean, category = column_kinds(X)
+    for name in (*numeric, *boolean):
+        yield X[name].to_numpy(dtype=float, na_value=np.nan)
+    for name in category:
+        values = X[name].astype(object).to_numpy()
+        missing = X[name].isna().to_numpy()
+        for level in _levels(X[name]):
+            yield (missing if level is np.nan else (values == level)).astype(float)
+
+
+def _levels(column: Any) -> list[Any]:
+    """The categories of a column, with NaN as the last where it occurs."""
+    levels = list(column.cat.categories)
+    return [*levels, np.nan] if column.isna().any() else levels

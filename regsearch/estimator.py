@@ -1,0 +1,191 @@
+"""The backend for any scikit-learn estimator or pipeline: one fit per fold, folds in parallel, hopeless ones given up."""
+
+from __future__ import annotations
+
+import difflib
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.errors import InvalidInput
+from regsearch.path import Backend, Candidate, Curves, Model, Outcome, Setup
+from regsearch.problem import Array, Problem, Rows, take_rows
+from regsearch.space import leaves
+
+
+@dataclass(frozen=True)
+class Estimator(Model):
+    """Any scikit-learn estimator or pipeline, with leaves for its parameters.
+
+    Parameters
+    ----------
+    estimator
+        Unfitted; cloned for every fit. As given, it is the reference that trials are compared with.
+    params
+        Leaves or values by parameter name, nested with ``__`` as in scikit-learn.
+
+    Raises
+    ------
+    InvalidInput
+        When the object is no estimator, or a parameter is not one of its own.
+
+    Examples
+    --------
+    >>> from sklearn.svm import SVC
+    >>> from regsearch import Float
+    >>> space = Estimator(SVC(), {"C": Float(1e-3, 1e3, log=True)})
+    """
+
+    estimator: Any
+    params: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.estimator, "fit") or not hasattr(self.estimator, "get_params"):
+            raise InvalidInput(f"Estimator needs a scikit-learn estimator, got {self.estimator!r}; pass SVC(), say.")
+        known = self.estimator.get_params()
+        for name in self.params:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
+                raise InvalidInput(f"{type(self.estimator).__name__} has no parameter {name!r}; {hint}")
+
+    def check(self, setup: Setup) -> None:
+        if not leaves(self.params):
+            raise InvalidInput("The space must have something to search, got no leaf; add one: {'C': Float(.1, 10)}.")
+
+    def backend(self, setup: Setup) -> Backend:
+        return EstimatorBackend(setup)
+
+    def reference(self) -> Estimator:
+        return replace(self, params={})
+
+    def build(self) -> Any:
+        """The unfitted estimator of a config."""
+        from sklearn.base import clone
+
+        return clone(self.estimator).set_params(**self.params)
+
+    def refit(self, problem: Problem, seed: int) -> Any:
+        return _fitted(seeded(self.build(), seed), problem, np.arange(problem.rows))
+
+
+class EstimatorBackend:
+    """Fits a candidate's folds, `n_jobs` at a time, and gives it up between two batches when it is hopeless."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+
+    def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
+        from joblib import Parallel
+
+        with Parallel(n_jobs=self.setup.n_jobs) as parallel:
+            for candidate in candidates:
+                yield self.evaluate(candidate, parallel)
+
+    def evaluate(self, candidate: Candidate, parallel: Any) -> Outcome:
+        from joblib import delayed, effective_n_jobs
+
+        started = time.perf_counter()
+        config = candidate.config
+        assert isinstance(config, Estimator)
+        outcome = partial(Outcome, candidate.number, config, role=candidate.role)
+        folds = list(zip(self.setup.folds.train, self.setup.folds.val, strict=True))
+        batch = max(1, effective_n_jobs(self.setup.n_jobs))
+        fits: list[FoldFit] = []
+        reason = ""
+        for start in range(0, len(folds), batch):
+            fits += parallel(
+                delayed(fit_fold)(config, self.setup.problem, self.setup.metrics, self.setup.seed, fold)
+                for fold in folds[start : start + batch]
+            )
+            failed = next((fit.error for fit in fits if fit.error), "")
+            if failed:
+                return outcome("failed", reason=failed, seconds=time.perf_counter() - started)
+            scores = np.array([fit.val[0] for fit in fits])
+            if len(fits) < len(folds) and self.setup.incumbent and self.setup.incumbent.hopeless(scores):
+                reason = f"mean of {len(fits)} folds worse than the incumbent's worst fold"
+                break
+        return outcome(
+            "pruned" if reason else "complete", curves=self._curves(fits),
+            complexity=np.full((len(folds), 1), np.nan),
+            predictions=None if reason else self._predictions(fits),
+            seconds=time.perf_counter() - started, reason=reason,
+        )  # fmt: skip
+
+    def _curves(self, fits: list[FoldFit]) -> dict[str, Curves]:
+        def column(part: str, j: int) -> Array:
+            values = np.full((len(self.setup.folds), 1), np.nan)
+            values[: len(fits), 0] = [getattr(fit, part)[j] for fit in fits]
+            return values
+
+        return {m.name: Curves(column("train", j), column("val", j)) for j, m in enumerate(self.setup.metrics)}
+
+    def _predictions(self, fits: list[FoldFit]) -> Array:
+        total = np.zeros((self.setup.problem.rows, fits[0].predictions.shape[1]))
+        times = np.zeros((self.setup.problem.rows, 1))
+        for rows, fit in zip(self.setup.folds.val, fits, strict=True):
+            total[rows] += fit.predictions
+            times[rows] += 1
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total / times)
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """Scores of one fold, by metric, and its predictions for the validation rows ``[n_val, m]``."""
+
+    train: list[float]
+    val: list[float]
+    predictions: Array
+    error: str = ""
+
+
+def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold: tuple[Rows, Rows]) -> FoldFit:
+    """Fit and score one fold; an estimator's own error is reported, not raised."""
+    train, val = fold
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fitted = _fitted(seeded(config.build(), seed), problem, train)
+            scores = [[_score(metric, fitted, problem, rows) for metric in metrics] for rows in (train, val)]
+            predictions = _predict(fitted, take_rows(problem.X, val))
+        except Exception as error:  # anyone's code: the trial fails with its words, the search goes on
+            return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
+    if not np.isfinite(scores).all():
+        return FoldFit([], [], np.empty((0, 1)), "a score was not finite")
+    return FoldFit(*scores, predictions)
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Set every ``random_state`` that the user left open: a config's result must not depend on chance."""
+    open_ = {k: seed for k, v in estimator.get_params().items() if k.rpartition("__")[2] == "random_state" and v is None}
+    return estimator.set_params(**open_)
+
+
+def _fitted(estimator: Any, problem: Problem, rows: Rows) -> Any:
+    options = {}
+    if problem.sample_weight is not None:
+        last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
+        options[f"{last}sample_weight"] = problem.sample_weight[rows]
+    return estimator.fit(take_rows(problem.X, rows), problem.labels[rows], **options)
+
+
+def _score(metric: Any, fitted: Any, problem: Problem, rows: Rows) -> float:
+    options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight[rows]}
+    return float(metric.scorer(fitted, take_rows(problem.X, rows), problem.labels[rows], **options))
+
+
+def _predict(fitted: Any, X: Any) -> Array:
+    """Probabilities where the estimator has them, else predictions that are numbers."""
+    if hasattr(fitted, "predict_proba"):
+        return np.asarray(fitted.predict_proba(X), dtype=float)
+    predicted: NDArray[Any] = np.asarray(fitted.predict(X))
+    if predicted.dtype.kind not in "fiub":
+        predicted = np.searchsorted(fitted.classes_, predicted)
+    return predicted.reshape(len(predicted), -1).astype(float)

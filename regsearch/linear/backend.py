@@ -1,0 +1,194 @@
+"""The linear backend: one trial is a whole lambda path, all folds in lockstep."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from regsearch.encoding import encode
+from regsearch.errors import InvalidInput
+from regsearch.folds import Rows
+from regsearch.linear.design import Array, Design, Missing, Piece, Solver
+from regsearch.linear.model import Linear
+from regsearch.linear.penalties import Terms
+from regsearch.metrics import Metric
+from regsearch.path import Candidate, Curves, Outcome, Setup, choose_step
+from regsearch.problem import Problem
+from regsearch.space import Path, number
+
+TURNED = 0.03  # a path ends once its mean loss has been this much above its minimum ...
+PATIENCE = 0.1  # ... for this share of the path's points (at least 10)
+STEPS_AT_ONCE = 10  # steps scored together: bounds the size of the decision array
+
+
+class LinearBackend:
+    """Fits candidates one after another; what trials can share (moments, eigenvectors) is computed once."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.design = make_design(setup.problem, setup.folds.train, setup.folds.val)
+        self.solver = make_solver(setup.problem, self.design)
+
+    def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
+        for candidate in candidates:
+            yield self.evaluate(candidate)
+
+    def evaluate(self, candidate: Candidate) -> Outcome:
+        started = time.perf_counter()
+        config = candidate.config
+        assert isinstance(config, Linear)
+        terms = config.penalty.terms(lambda: self.solver.initial(config.scale))
+        lambdas = grid(config, self.solver, terms, self.design.shape)
+        walk = self._walk(config, terms, lambdas)
+        if not np.isfinite(walk.scores()[0].val).all():
+            return Outcome(candidate.number, config, "failed", candidate.role, reason="a score was not finite")
+        curves = dict(zip((metric.name for metric in self.setup.metrics), walk.scores(), strict=True))
+        step = choose_step(curves[self.setup.metrics[0].name].mean())
+        coef, intercept = walk.at(step)
+        return Outcome(
+            candidate.number, config, "complete", candidate.role, curves,
+            axis=lambdas[: walk.steps], complexity=walk.complexity(), step=step,
+            predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
+        )  # fmt: skip
+
+    def _walk(self, config: Linear, terms: Terms, lambdas: Array) -> Walk:
+        walk = Walk()
+        for piece in self.solver.path(terms, config.scale, lambdas):
+            walk.add(piece, [self._score(metric, piece) for metric in self.setup.metrics])
+            if walk.turned(self.setup.metrics[0], len(lambdas)):
+                break
+        return walk
+
+    def _score(self, metric: Metric, piece: Piece) -> Curves:
+        """A metric on both parts of every fold; from the moments alone where they suffice."""
+        if metric.from_mse is not None and piece.losses is not None:
+            train, val = piece.losses
+            return Curves(metric.from_mse(train, self._variance[0]), metric.from_mse(val, self._variance[1]))
+        folds = self.setup.folds
+        pairs = [
+            [self._along(metric, piece, k, rows) for rows in (train, val)]
+            for k, (train, val) in enumerate(zip(folds.train, folds.val, strict=True))
+        ]
+        train, val = (np.stack(part) for part in zip(*pairs, strict=True))
+        return Curves(train, val)
+
+    def _along(self, metric: Metric, piece: Piece, k: int, rows: Rows) -> Array:
+        matrix = self.design.fold(k)[rows]
+        steps = range(0, piece.coef.shape[1], STEPS_AT_ONCE)
+        parts = [slice(start, start + STEPS_AT_ONCE) for start in steps]
+        scores = [
+            metric.along(self.setup.problem, rows, decision(matrix, piece.coef[k, part], piece.intercept[k, part]))
+            for part in parts
+        ]
+        return np.concatenate(scores)
+
+    @property
+    def _variance(self) -> tuple[Array, Array]:
+        """``[K, 1]`` weighted variance of y in the two parts of each fold."""
+        y, weights = self.setup.problem.y, self.design.weights
+        parts = (self.setup.folds.train, self.setup.folds.val)
+        train, val = (np.array([[_variance(y[rows], weights[rows])] for rows in part]) for part in parts)
+        return train, val
+
+    def _predictions(self, coef: Array, intercept: Array) -> Array:
+        """``[n, m]`` decisions outside training, of coefficients ``[K, p, m]``."""
+        n, (folds, p, m) = self.design.shape[0], coef.shape
+        total, times = np.zeros((n, m)), np.zeros((n, 1))
+        if self.design.missing is None:  # one pass over the matrix for all folds
+            every = self.design.matrix @ coef.transpose(1, 0, 2).reshape(p, folds * m)
+        for k, rows in enumerate(self.setup.folds.val):
+            here = every[rows, k * m : (k + 1) * m] if self.design.missing is None else self.design.fold(k)[rows] @ coef[k]
+            total[rows] += here + intercept[k]
+            times[rows] += 1
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total / times)
+
+
+@dataclass
+class Walk:
+    """The pieces of a path that have been fitted, with the scores of each."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    curves: list[list[Curves]] = field(default_factory=list)
+
+    def add(self, piece: Piece, curves: list[Curves]) -> None:
+        self.pieces.append(piece)
+        self.curves.append(curves)
+
+    @property
+    def steps(self) -> int:
+        return sum(piece.coef.shape[1] for piece in self.pieces)
+
+    def scores(self) -> list[Curves]:
+        """One `Curves` for each metric, over all steps so far."""
+        return [
+            Curves(np.hstack([one.train for one in along]), np.hstack([one.val for one in along]))
+            for along in zip(*self.curves, strict=True)
+        ]
+
+    def complexity(self) -> Array:
+        return np.hstack([piece.complexity for piece in self.pieces])
+
+    def at(self, step: int) -> tuple[Array, Array]:
+        """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` at a step."""
+        for piece in self.pieces:
+            if step < piece.coef.shape[1]:
+                return piece.coef[:, step], piece.intercept[:, step]
+            step -= piece.coef.shape[1]
+        raise IndexError(step)
+
+    def turned(self, metric: Metric, points: int) -> bool:
+        """Whether the mean validation curve has left its best point for good."""
+        if metric.perfect is None:
+            return False
+        loss = metric.perfect - self.scores()[0].mean()
+        tail = loss[-max(10, round(PATIENCE * points)) - 1 :]
+        return len(loss) > len(tail) and bool((tail > (1 + TURNED) * loss.min()).all())
+
+
+def grid(config: Linear, solver: Solver, terms: Terms, shape: tuple[int, int]) -> Array:
+    """The lambdas of a trial, descending: one when it is sampled or the penalty has none."""
+    if not config.penalty.path:
+        return np.zeros(1)
+    if not isinstance(config.lambda_, Path):
+        return np.array([number(config.lambda_)])
+    highest = terms.lambda_max(solver.gradient(config.scale))
+    if not 0 < highest < np.inf:
+        raise InvalidInput("No column has any relation to y in training, so that no lambda is worth trying.")
+    ratio = config.lambda_.ratio or (1e-4 if shape[0] > shape[1] else 1e-2)
+    return np.geomspace(highest, highest * ratio, config.lambda_.points)
+
+
+def make_design(problem: Problem, train: tuple[Rows, ...], val: tuple[Rows, ...]) -> Design:
+    """The matrix of a problem with the folds given."""
+    encoded = encode(problem.X)
+    weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
+    return Design(encoded.matrix, train, val, weights, None if encoded.missing is None else Missing(*encoded.missing))
+
+
+def make_solver(problem: Problem, design: Design) -> Solver:
+    """The solver of the problem's task."""
+    if problem.task == "regression":
+        from regsearch.linear.gaussian import Gaussian
+
+        return Gaussian(design, problem.y[:, None])
+    from regsearch.linear import logistic
+
+    if problem.task == "binary":
+        return logistic.Logistic(design, problem.y[:, None].astype(float))
+    return logistic.Multinomial(design, np.eye(problem.y.max() + 1)[problem.y])
+
+
+def decision(matrix: Array, coef: Array, intercept: Array) -> Array:
+    """``[n, S, m]`` of a matrix ``[n, p]``, coefficients ``[S, p, m]`` and intercepts ``[S, m]``."""
+    steps, p, m = coef.shape
+    flat = matrix @ coef.transpose(1, 0, 2).reshape(p, steps * m)
+    return np.asarray(flat).reshape(-1, steps, m) + intercept
+
+
+def _variance(y: Array, weights: Array) -> float:
+    share = weights / weights.sum()
+    return float(share @ (y - share @ y) ** 2)

@@ -1,0 +1,53 @@
+"""`Linear`, the space and config of penalised linear models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from regsearch.linear.design import SCALES
+from regsearch.linear.penalties import NoPenalty, Penalty
+from regsearch.path import Backend, Model, Setup
+from regsearch.problem import Problem
+from regsearch.space import Axis, Choice, Family, OneOf, Path, tunable
+
+
+@dataclass(frozen=True)
+class Linear(Model):
+    """Least squares, logistic or multinomial regression, by the task, with a penalty.
+
+    ``(1/n) sum_i w_i loss_i + lambda * penalty``, squared error halved: glmnet's scale.
+
+    Parameters
+    ----------
+    penalty
+        A penalty, its name, or a `Choice` of them.
+    lambda_
+        A `Path` (one trial walks every lambda and the best point is chosen on the mean validation curve), a number, or a
+        `Float` that Optuna samples.
+    scale
+        How columns are scaled inside each fold: ``standard``, ``minmax``, ``robust`` or ``none``.
+
+    Examples
+    --------
+    >>> Linear(penalty="l1").penalty
+    L1()
+    """
+
+    penalty: Any = tunable(Family(Penalty), "l1")
+    lambda_: Any = tunable(Axis(), Path(100), off=0.0)
+    scale: Any = tunable(OneOf(SCALES), "standard")
+
+    def backend(self, setup: Setup) -> Backend:
+        from regsearch.linear.backend import LinearBackend
+
+        return LinearBackend(setup)
+
+    def reference(self) -> Linear:
+        scale = self.scale.initial() if isinstance(self.scale, Choice) else self.scale
+        return replace(self, penalty=NoPenalty(), lambda_=0.0, scale=scale)
+
+    def refit(self, problem: Problem, seed: int) -> Any:
+        from regsearch.linear.refit import refit
+
+        return refit(self, problem)

@@ -1,0 +1,109 @@
+"""A linear config fitted to all rows, as a plain scikit-learn pipeline.
+
+The coefficients come from the same certified solver that searched; the pipeline holds them in scikit-learn's own
+estimators, so that production needs scikit-learn alone, and `clone(pipeline).fit(X, y)` fits the same model again where
+scikit-learn has the penalty.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from regsearch.encoding import transformer
+from regsearch.errors import InvalidInput
+from regsearch.linear.backend import make_design, make_solver
+from regsearch.linear.convert import to_alpha, to_C
+from regsearch.linear.design import Array, Design
+from regsearch.linear.model import Linear
+from regsearch.problem import Problem
+from regsearch.space import Path, number
+
+
+def refit(config: Linear, problem: Problem) -> Any:
+    """Fit a config to every row of a problem.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        From raw columns to labels.
+
+    Raises
+    ------
+    InvalidInput
+        When lambda is still a path.
+    """
+    from sklearn.pipeline import make_pipeline
+
+    if isinstance(config.lambda_, Path):
+        raise InvalidInput("A refit needs one lambda, got a Path; take the chosen point of an outcome.")
+    everything = np.arange(problem.rows)
+    design = make_design(problem, (everything,), (everything[:0],))
+    coef, intercept = _fit(config, problem, design)
+    prepare = transformer(problem)
+    seen = problem.X if prepare is None else prepare.fit_transform(problem.X)
+    scaler = _scaler(config.scale, seen, problem, design)
+    steps = [step for step in (prepare, scaler, _model(config, problem, coef, intercept, scaler)) if step is not None]
+    return make_pipeline(*steps)
+
+
+def _fit(config: Linear, problem: Problem, design: Design) -> tuple[Array, Array]:
+    """Coefficients ``[p, m]`` of the encoded columns and intercepts ``[m]``."""
+    solver = make_solver(problem, design)
+    terms = config.penalty.terms(lambda: solver.initial(config.scale))
+    lambda_ = number(config.lambda_) if config.penalty.path else 0.0
+    *_, last = solver.path(terms, config.scale, np.array([lambda_]))
+    return last.coef[0, -1], last.intercept[0, -1]
+
+
+def _scaler(how: str, seen: Any, problem: Problem, design: Design) -> Any | None:
+    """The fitted scikit-learn scaler; none of them shifts a sparse matrix."""
+    from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+    dense = not sparse.issparse(seen)
+    if how == "none":
+        return None
+    if how == "robust":
+        return RobustScaler(with_centering=dense).fit(seen)
+    if how == "minmax" and dense:
+        return MinMaxScaler().fit(seen)
+    if how == "minmax":  # scikit-learn has no sparse min-max scaler; dividing by the range is all that a free intercept needs
+        scaler = MaxAbsScaler().fit(seen)
+        spread = design.scales("minmax")[0]
+        scaler.scale_ = np.where(spread > 0, spread, 1.0)
+        return scaler
+    return StandardScaler(with_mean=dense).fit(seen, sample_weight=problem.sample_weight)
+
+
+def _model(config: Linear, problem: Problem, coef: Array, intercept: Array, scaler: Any) -> Any:
+    """The scikit-learn estimator with the coefficients, as they are for scaled columns."""
+    if scaler is not None:  # an affine map of each column: probe it at 0 and at 1
+        zero, one = np.zeros((1, len(coef))), np.ones((1, len(coef)))
+        offset = scaler.transform(zero)[0]
+        factor = scaler.transform(one)[0] - offset
+        coef = coef / factor[:, None]
+        intercept = intercept - offset @ coef
+    model = _unfitted(config, problem)
+    model.n_features_in_ = len(coef)
+    if problem.classes is None:
+        model.coef_, model.intercept_ = coef[:, 0], float(intercept[0])
+    else:
+        model.coef_, model.intercept_, model.classes_ = coef.T.copy(), intercept, problem.classes
+    return model
+
+
+def _unfitted(config: Linear, problem: Problem) -> Any:
+    """The scikit-learn estimator whose parameters say the same penalty, where scikit-learn has it."""
+    from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression
+
+    lambda_, l1_ratio = number(config.lambda_), float(config.penalty.l1_ratio)
+    weight = problem.rows if problem.sample_weight is None else float(problem.sample_weight.sum())
+    if problem.classes is not None:
+        if not lambda_:
+            return LogisticRegression(C=np.inf)
+        return LogisticRegression(C=to_C(lambda_, weight), l1_ratio=l1_ratio, solver="saga", max_iter=10_000)
+    if config.penalty.plain and lambda_:
+        return ElasticNet(alpha=to_alpha(lambda_), l1_ratio=l1_ratio)
+    return LinearRegression()

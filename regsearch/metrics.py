@@ -1,0 +1,229 @@
+"""Scores, vectorised along a path where their formula is known, by the scikit-learn scorer where not.
+
+Notation: n rows, S steps of a path, m outputs. A *decision* ``[n, S, m]`` is the prediction of a regression (m = 1), the
+log-odds of a binary classifier (m = 1), or one logit per class. A score is larger when better, as in scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.errors import InvalidInput
+from regsearch.problem import Problem
+
+Array: TypeAlias = NDArray[np.float64]
+Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
+DEFAULTS = {"regression": "neg_mean_squared_error", "binary": "neg_log_loss", "multiclass": "neg_log_loss"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score.
+
+    Attributes
+    ----------
+    name
+        As the user gave it.
+    scorer
+        The scikit-learn scorer ``(estimator, X, y) -> float``.
+    kernel
+        ``(y [n], decision [n, S, m], weights [n]) -> [S]``, or `None` when only the scorer knows.
+    from_mse
+        ``(mse [...], variance of y) -> score``, for a score that the mean squared error determines.
+    perfect
+        The best possible score, or `None` when unknown: what a relative change of the loss is measured against.
+    """
+
+    name: str
+    scorer: Callable[..., float]
+    kernel: Kernel | None = None
+    from_mse: Callable[[Array, Any], Array] | None = None
+    perfect: float | None = None
+
+    def along(self, problem: Problem, rows: NDArray[np.intp], decision: Array) -> Array:
+        """``[S]`` scores of a decision ``[len(rows), S, m]`` on some rows of a problem."""
+        weights = problem.sample_weight[rows] if problem.sample_weight is not None else np.ones(len(rows))
+        if self.kernel is not None:
+            return self.kernel(problem.y[rows], decision, weights / weights.sum())
+        labels = problem.labels[rows]
+        options = {} if problem.sample_weight is None else {"sample_weight": weights}
+        fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
+        return np.array([self.scorer(estimator, None, labels, **options) for estimator in fixed])
+
+
+def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
+    """The metrics that a user names; the first decides.
+
+    Parameters
+    ----------
+    scoring
+        `None` (mean squared error or log loss), a scorer name, a callable ``(estimator, X, y) -> float``, or a list or
+        dict of those.
+
+    Raises
+    ------
+    InvalidInput
+        When a scorer is unknown or does not fit the task.
+    """
+    if scoring is None:
+        scoring = DEFAULTS[problem.task]
+    if isinstance(scoring, Mapping):
+        named = list(scoring.items())
+    elif isinstance(scoring, (list, tuple, set)):
+        named = [(_name(one), one) for one in scoring]
+    else:
+        named = [(_name(scoring), scoring)]
+    if not named:
+        raise InvalidInput("scoring needs at least one scorer, got none; leave it out for the default.")
+    metrics = tuple(_metric(str(name), scorer) for name, scorer in named)
+    if len({metric.name for metric in metrics}) < len(metrics):
+        raise InvalidInput(f"Scorers must differ by name, got {[m.name for m in metrics]}; pass a dict to name them.")
+    for metric in metrics:
+        _check_fits(metric, problem)
+    return metrics
+
+
+def _name(scorer: Any) -> str:
+    return scorer if isinstance(scorer, str) else getattr(scorer, "__name__", type(scorer).__name__)
+
+
+def _metric(name: str, scorer: Any) -> Metric:
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    if callable(scorer):
+        return Metric(name, scorer)
+    if scorer not in get_scorer_names():
+        import difflib
+
+        close = difflib.get_close_matches(str(scorer), get_scorer_names(), n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else "see sklearn.metrics.get_scorer_names()."
+        raise InvalidInput(f"scoring must be a scikit-learn scorer, got {scorer!r}; {hint}")
+    perfect = 0.0 if scorer.startswith("neg_") else 1.0 if scorer in _AT_MOST_ONE else None
+    return Metric(name, get_scorer(scorer), _KERNELS.get(scorer), _FROM_MSE.get(scorer), perfect)
+
+
+def _check_fits(metric: Metric, problem: Problem) -> None:
+    """Score a constant prediction of a few rows: a scorer that cannot do that cannot score a trial."""
+    rows = np.arange(min(problem.rows, 500))
+    if problem.classes is not None:
+        rows = np.union1d(rows, np.unique(problem.y, return_index=True)[1])
+    outputs = len(problem.classes) if problem.classes is not None and len(problem.classes) > 2 else 1
+    checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
+    fits = metric.name not in _KERNELS or (metric.kernel in _REGRESSION) == (problem.classes is None)
+    try:
+        value = checked.along(problem, rows, np.ones((len(rows), 1, outputs)))[0] if fits else np.nan
+    except Exception as error:  # a scorer is anyone's code; whatever it raises means that it does not fit
+        raise InvalidInput(
+            f"The scorer {metric.name!r} does not fit a {problem.task} task: {error}. {_suggest(problem)}"
+        ) from error
+    if not np.isscalar(value) or not np.isreal(value) or np.isnan(value):
+        raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task. {_suggest(problem)}")
+
+
+def _suggest(problem: Problem) -> str:
+    usual = "r2 or neg_root_mean_squared_error" if problem.classes is None else "neg_log_loss or accuracy"
+    return f"Try {usual}."
+
+
+def fixed_prediction(problem: Problem, decision: Array) -> Any:
+    """A fitted scikit-learn estimator whose prediction, for any X, is the given decision ``[n, m]``."""
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    class FixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def predict(self, X: Any) -> Array:
+            return decision[:, 0]
+
+    class FixedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+        classes_ = problem.classes
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def decision_function(self, X: Any) -> Array:
+            return decision[:, 0] if decision.shape[1] == 1 else decision
+
+        def predict_proba(self, X: Any) -> Array:
+            return probabilities(decision)
+
+        def predict(self, X: Any) -> NDArray[Any]:
+            return np.asarray(self.classes_[winners(decision)])
+
+    return FixedRegressor() if problem.classes is None else FixedClassifier()
+
+
+def probabilities(decision: Array) -> Array:
+    """Class probabilities ``[..., C]`` of a decision ``[..., m]``."""
+    from scipy.special import expit, softmax
+
+    if decision.shape[-1] == 1:
+        positive = expit(decision)
+        return np.concatenate([1 - positive, positive], axis=-1)
+    return np.asarray(softmax(decision, axis=-1))
+
+
+def winners(decision: Array) -> NDArray[np.intp]:
+    """Class codes ``[...]`` of a decision ``[..., m]``."""
+    return np.asarray(decision[..., 0] > 0, dtype=np.intp) if decision.shape[-1] == 1 else decision.argmax(axis=-1)
+
+
+# --- kernels: weights sum to one -------------------------------------------------------------------------------
+
+
+def _mse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return np.asarray(-(weights @ (decision[:, :, 0] - y[:, None]) ** 2))
+
+
+def _rmse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return np.asarray(-np.sqrt(-_mse(y, decision, weights)))
+
+
+def _mae(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return np.asarray(-(weights @ np.abs(decision[:, :, 0] - y[:, None])))
+
+
+def _r2(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return _r2_of(-_mse(y, decision, weights), weights @ (y - weights @ y) ** 2)
+
+
+def _log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    from scipy.special import logsumexp
+
+    if decision.shape[2] == 1:
+        margin = np.where(y[:, None] == 1, -decision[:, :, 0], decision[:, :, 0])
+        return np.asarray(-(weights @ np.logaddexp(0.0, margin)))
+    chosen = np.take_along_axis(decision, y[:, None, None], axis=2)[:, :, 0]
+    return np.asarray(-(weights @ (logsumexp(decision, axis=2) - chosen)))
+
+
+def _accuracy(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return np.asarray(weights @ (winners(decision) == y[:, None]))
+
+
+def _r2_of(mse: Array, variance: Any) -> Array:
+    return np.asarray(1.0 - mse / variance)
+
+
+_KERNELS: dict[str, Kernel] = {
+    "neg_mean_squared_error": _mse,
+    "neg_root_mean_squared_error": _rmse,
+    "neg_mean_absolute_error": _mae,
+    "r2": _r2,
+    "neg_log_loss": _log_loss,
+    "accuracy": _accuracy,
+}
+_REGRESSION = frozenset({_mse, _rmse, _mae, _r2})
+_FROM_MSE: dict[str, Callable[[Array, Any], Array]] = {
+    "neg_mean_squared_error": lambda mse, variance: -mse,
+    "neg_root_mean_squared_error": lambda mse, variance: -np.sqrt(mse),
+    "r2": _r2_of,
+}
+_AT_MOST_ONE = {"r2", "accuracy", "balanced_accuracy", "roc_auc", "average_precision", "f1", "f1_macro", "precision",
+                "recall"}

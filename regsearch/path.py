@@ -1,0 +1,205 @@
+"""What one trial is and what it produced.
+
+Shapes: K folds, S steps of the path (one step for an estimator without an axis).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.folds import Folds
+from regsearch.metrics import Metric
+from regsearch.problem import Problem
+from regsearch.space import Node, Path
+
+Array: TypeAlias = NDArray[np.float64]
+State: TypeAlias = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One metric along a path: scores ``[K, S]``, larger is better; NaN in folds that were not fitted."""
+
+    train: Array
+    val: Array
+
+    def mean(self) -> Array:
+        """``[S]`` mean validation score over the fitted folds."""
+        return np.asarray(self.val[np.isfinite(self.val).any(axis=1)].mean(axis=0))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One metric at one point of a path: means over folds, and their standard errors."""
+
+    val: float
+    val_se: float
+    train: float
+    gap: float
+    gap_se: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A config to evaluate; `role` is ``reference``, ``start`` or empty when it was sampled."""
+
+    number: int
+    config: Node
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial produced.
+
+    Attributes
+    ----------
+    curves
+        By metric name; the first decides.
+    axis
+        ``[S]``: the lambda of each step; NaN when the config has none.
+    complexity
+        ``[K, S]``: effective degrees of freedom or non-zero coefficients; NaN when unknown.
+    step
+        The chosen step, common to all folds.
+    predictions
+        ``[n, m]`` decisions for rows outside training at the chosen step; NaN in rows that no fold validates. Where
+        several folds validate a row, their mean.
+    seconds
+        Wall time of the fits.
+    reason
+        Why it was pruned or failed.
+    """
+
+    number: int
+    config: Node
+    state: State
+    role: str = ""
+    curves: Mapping[str, Curves] = field(default_factory=dict)
+    axis: Array = field(default_factory=lambda: np.full(1, np.nan))
+    complexity: Array = field(default_factory=lambda: np.full((1, 1), np.nan))
+    step: int = 0
+    predictions: Array | None = None
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def lambda_(self) -> float | None:
+        """Lambda at the chosen step, if the config has one."""
+        value = float(self.axis[self.step])
+        return None if math.isnan(value) else value
+
+    @property
+    def chosen(self) -> Node:
+        """The config with the chosen point of the path filled in: what is exported."""
+        return at(self.config, self.lambda_)
+
+    def point(self, metric: str, step: int | None = None) -> Point:
+        """A metric at a step, the chosen one by default."""
+        curves = self.curves[metric]
+        step = self.step if step is None else step
+        val, train = curves.val[:, step], curves.train[:, step]
+        fitted = np.isfinite(val)
+        val, train = val[fitted], train[fitted]
+        return Point(
+            float(val.mean()), standard_error(val),
+            float(train.mean()), float((train - val).mean()), standard_error(train - val),
+        )  # fmt: skip
+
+    @property
+    def primary(self) -> str:
+        return next(iter(self.curves))
+
+
+class Incumbent:
+    """The best outcome so far, and whether another can still beat it.
+
+    Forgiving fold pruning: a config is given up when the mean of its first folds is worse than the incumbent's worst fold.
+    """
+
+    def __init__(self) -> None:
+        self.best = -math.inf
+        self.worst_fold = -math.inf
+
+    def offer(self, outcome: Outcome) -> bool:
+        """Take note of a complete outcome; whether it is the new best."""
+        point = outcome.point(outcome.primary)
+        if not point.val > self.best:
+            return False
+        self.best = point.val
+        self.worst_fold = float(outcome.curves[outcome.primary].val[:, outcome.step].min())
+        return True
+
+    def hopeless(self, scores: Array) -> bool:
+        """Whether folds with these scores are enough to give a config up."""
+        return bool(len(scores) and np.mean(scores) < self.worst_fold)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything a backend needs beside the candidates.
+
+    Attributes
+    ----------
+    metrics
+        What to measure; the first decides.
+    incumbent
+        Kept by the search, read by backends that can give up early; `None` turns pruning off.
+    """
+
+    problem: Problem
+    folds: Folds
+    metrics: tuple[Metric, ...]
+    seed: int = 0
+    n_jobs: int | None = None
+    incumbent: Incumbent | None = None
+
+
+class Backend(Protocol):
+    """Evaluates candidates: pulls one whenever it has room, yields outcomes as they finish."""
+
+    def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]: ...
+
+
+class Model(Node, abstract=True):
+    """The root of a space: a family of models that can be searched."""
+
+    def check(self, setup: Setup) -> None:
+        """Refuse, before any fit, a problem that this family cannot be fitted to."""
+
+    def backend(self, setup: Setup) -> Backend:
+        raise NotImplementedError
+
+    def reference(self) -> Model:
+        """The config without regularization that every study reports."""
+        raise NotImplementedError
+
+    def refit(self, problem: Problem, seed: int) -> Any:
+        """This config fitted to all rows, as a scikit-learn estimator of the original columns and labels."""
+        raise NotImplementedError
+
+
+def at(config: Node, lambda_: float | None) -> Node:
+    """The config with its path filled by one lambda."""
+    import dataclasses
+
+    if lambda_ is None:
+        return config
+    paths = {name: lambda_ for name, value in config.fields().items() if isinstance(value, Path)}
+    return dataclasses.replace(config, **paths)  # type: ignore[type-var]
+
+
+def choose_step(mean: Array) -> int:
+    """The first step with the best mean: among equals the most regularized, as paths descend."""
+    return int(np.nanargmax(mean))
+
+
+def standard_error(values: Array) -> float:
+    """Standard error of a mean over folds; NaN for a single fold."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
