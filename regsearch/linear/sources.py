@@ -1,0 +1,241 @@
+"""Where the squared-error solver gets its inner products from: fold moments, or the rows themselves.
+
+Notation and shapes (columns centred and scaled per fold)
+
+=========  =============  ====================================================================
+symbol     shape          meaning
+=========  =============  ====================================================================
+F, S, e    int            folds asked for, steps, columns in play
+w          [F, S, p]      coefficients of the scaled columns
+gradient   [F, S, p]      X'W(y - Xw), the negative gradient of the loss
+moment     [K, p]         X'Wy
+power      [K]            y'Wy: twice the null model's loss
+inverse    [K, p]         one over the scales, 0 for constant columns
+=========  =============  ====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from regsearch.linear.design import Array, Design, Matrix, Rows
+from regsearch.linear.moments import block_moments, fold_moments
+from regsearch.linear.spectrum import Spectrum, dual, primal, row_kernel
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a source knows of coefficients: gradient ``[F, S, p]``, mean squared errors ``[F, S]`` of both parts."""
+
+    gradient: Array
+    train: Array
+    val: Array
+
+
+class Source(Protocol):
+    """The inner products of a squared-error problem, fold by fold."""
+
+    power: Array
+    centers: Array  # [K, p]
+    target: Array  # [K] mean of y over the training rows
+
+    def moment(self, scale: str) -> Array:
+        """``[K, p]``."""
+        ...
+
+    def grams(self, folds: Sequence[int], columns: Sequence[Rows], scale: str) -> Iterator[Array]:
+        """The ``[e, e]`` Gram matrix of each fold's own columns."""
+        ...
+
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
+        """Gradient and losses of coefficients ``[F, S, p]``."""
+        ...
+
+    def spectrum(self, k: int, scale: str) -> Spectrum:
+        """The eigendecomposition of one fold."""
+        ...
+
+
+def inverse_scales(design: Design, scale: str) -> Array:
+    """``[K, p]`` one over the scales; 0, and so a zero coefficient, where a column is constant."""
+    scales = design.scales(scale)
+    return np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)
+
+
+class FromMoments:
+    """Everything from the moments of the folds' parts: made for many rows, which are read once."""
+
+    def __init__(self, design: Design, y: Array) -> None:
+        moments = fold_moments(design, y)
+        p = design.shape[1]
+        with np.errstate(invalid="ignore"):
+            covariance = np.stack([part.scatter / (part.weight or np.nan) for part in moments])
+        mean = np.stack([part.mean for part in moments])
+        self.train, self.val = covariance[: design.folds], covariance[design.folds :]
+        self.val_mean = mean[design.folds :]
+        self.centers, self.target = mean[: design.folds, :p], mean[: design.folds, p]
+        self.power = self.train[:, p, p]
+        self._design = design
+        self._grams: dict[str, Array] = {}
+
+    def moment(self, scale: str) -> Array:
+        return np.asarray(self.train[:, :-1, -1] * inverse_scales(self._design, scale))
+
+    def gram(self, scale: str) -> Array:
+        """``[K, p, p]``."""
+        if scale not in self._grams:
+            inverse = inverse_scales(self._design, scale)
+            self._grams[scale] = self.train[:, :-1, :-1] * inverse[:, :, None] * inverse[:, None, :]
+        return self._grams[scale]
+
+    def grams(self, folds: Sequence[int], columns: Sequence[Rows], scale: str) -> Iterator[Array]:
+        for k, some in zip(folds, columns, strict=True):
+            gram = self.gram(scale)[k]
+            yield gram if len(some) == len(gram) else gram[np.ix_(some, some)]
+
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
+        index = list(folds)
+        moment = self.moment(scale)[index][:, None]
+        gradient = moment - w @ self.gram(scale)[index]
+        train = self.power[index, None] - (w * (moment + gradient)).sum(axis=-1)
+        return Evaluation(gradient, np.maximum(train, 0.0), self._val_loss(index, w, scale))
+
+    def spectrum(self, k: int, scale: str) -> Spectrum:
+        return primal(self.gram(scale)[k], self.moment(scale)[k], float(self.power[k]), len(self._design.train[k]))
+
+    def _val_loss(self, index: list[int], w: Array, scale: str) -> Array:
+        """Squared bias plus variance of the validation residuals."""
+        coef = w * inverse_scales(self._design, scale)[index][:, None]
+        shift = self.val_mean[index] - np.column_stack([self.centers[index], self.target[index]])
+        bias = shift[:, -1:] - np.einsum("fsp,fp->fs", coef, shift[:, :-1])
+        val = self.val[index]
+        explained = coef * (val[:, None, :-1, -1] * 2 - coef @ val[:, :-1, :-1])
+        return np.asarray(np.maximum(bias**2 + val[:, -1:, -1] - explained.sum(axis=-1), 0.0))
+
+
+class FromRows:
+    """Gram matrices of the columns met so far, everything else from residuals: made for many columns."""
+
+    def __init__(self, design: Design, y: Array) -> None:
+        self._design, self._y = design, y
+        self.centers = design.centers
+        self.target = design.fold_weights @ y
+        self._residual = (y - self.target[:, None]) * design.fold_weights  # [K, n] of the null model, weighted
+        self.power = np.einsum("kn,kn->k", self._residual, y - self.target[:, None])
+        held = design.held * design.weights
+        with np.errstate(invalid="ignore"):
+            self._held_weights = held / held.sum(axis=1, keepdims=True)
+        shared = design.missing is None
+        self._views = [range(design.folds)] if shared else [range(k, k + 1) for k in range(design.folds)]
+        self._stores = [GramStore(design, view) for view in self._views]
+        self._moments: dict[str, Array] = {}
+
+    def moment(self, scale: str) -> Array:
+        if scale not in self._moments:
+            null = np.zeros((self._design.folds, 1, self._design.shape[1]))
+            self._moments[scale] = self.evaluate(range(self._design.folds), null, scale).gradient[:, 0]
+        return self._moments[scale]
+
+    def grams(self, folds: Sequence[int], columns: Sequence[Rows], scale: str) -> Iterator[Array]:
+        inverse = inverse_scales(self._design, scale)
+        for view, store in zip(self._views, self._stores, strict=True):
+            asked = [(k, some) for k, some in zip(folds, columns, strict=True) if k in view]
+            if asked:
+                store.extend(np.unique(np.concatenate([some for _, some in asked])))
+            for k, some in asked:
+                yield store.gram(k - view.start, some) * inverse[k, some][:, None] * inverse[k, some]
+
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
+        coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
+        gradient = np.empty_like(w)
+        train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
+        for view in self._views:
+            at = [i for i, k in enumerate(folds) if k in view]
+            if at:
+                some = [folds[i] for i in at]
+                gradient[at], train[at], val[at] = self._evaluate(some, coef[at])
+        gradient *= inverse_scales(self._design, scale)[list(folds)][:, None]
+        return Evaluation(gradient, train, val)
+
+    def spectrum(self, k: int, scale: str) -> Spectrum:
+        design, inverse = self._design, inverse_scales(self._design, scale)[k]
+        rows, p = design.train[k], design.shape[1]
+        if p <= len(rows):
+            scatter = block_moments(design.fold(k), self._y, design.fold_weights[k], rows).scatter
+            gram = scatter[:-1, :-1] * inverse[:, None] * inverse
+            return primal(gram, scatter[:-1, -1] * inverse, float(self.power[k]), len(rows))
+        root = np.sqrt(design.fold_weights[k, rows])
+        shift = self.centers[k] * inverse
+
+        def back(dual_coef: Array) -> Array:
+            weighted = np.zeros((design.shape[0], len(dual_coef)))
+            weighted[rows] = (dual_coef * root).T
+            lifted = np.asarray(design.fold(k).T @ weighted) * inverse[:, None]
+            return np.asarray((lifted - np.outer(shift, weighted.sum(axis=0))).T)
+
+        kernel = row_kernel(design.fold(k)[rows], self.centers[k], inverse, root)
+        return dual(kernel, (self._y[rows] - self.target[k]) * root, back)
+
+    def _evaluate(self, folds: list[int], coef: Array) -> tuple[Array, Array, Array]:
+        """Gradient of the unscaled columns and losses, for folds that share a matrix."""
+        matrix = self._design.fold(folds[0])
+        intercept = self.target[folds, None] - np.einsum("fsp,fp->fs", coef, self.centers[folds])
+        residual = self._y[:, None, None] - intercept - _predict(matrix, coef)  # [n, F, S]
+        square = residual**2
+        train = np.einsum("fn,nfs->fs", self._design.fold_weights[folds], square)
+        val = np.einsum("fn,nfs->fs", self._held_weights[folds], square)
+        residual *= self._design.fold_weights[folds].T[:, :, None]
+        drift = residual.sum(axis=0)  # zero but for rounding, which a large center would magnify
+        gradient = np.asarray(matrix.T @ residual.reshape(len(residual), -1)).reshape(-1, *coef.shape[:2])
+        return gradient.transpose(1, 2, 0) - drift[:, :, None] * self.centers[folds, None], train, val
+
+
+class GramStore:
+    """Weighted covariances ``[F, e, e]`` of the columns met so far, for the folds that share a matrix."""
+
+    def __init__(self, design: Design, folds: range) -> None:
+        self._design, self._folds = design, folds
+        self._slots = np.full(design.shape[1], -1)
+        self._columns = np.empty(0, dtype=np.intp)
+        self._products = np.empty((len(folds), 0, 0))
+
+    def gram(self, f: int, columns: Rows) -> Array:
+        slots = self._slots[columns]
+        return np.asarray(self._products[f][np.ix_(slots, slots)])
+
+    def extend(self, columns: Rows) -> None:
+        """Meet columns, in any order; those met before cost nothing."""
+        new = columns[self._slots[columns] < 0]
+        if not len(new):
+            return
+        old = len(self._columns)
+        self._columns = np.concatenate([self._columns, new])
+        self._slots[new] = np.arange(old, len(self._columns))
+        products = np.empty((len(self._folds), len(self._columns), len(self._columns)))
+        products[:, :old, :old] = self._products
+        matrix = self._design.fold(self._folds[0])
+        met, fresh = matrix[:, self._columns], matrix[:, new]
+        for f, k in enumerate(self._folds):
+            cross = self._covariance(met, fresh, k, new)
+            products[f, :, old:], products[f, old:, :] = cross, cross.T
+        self._products = products
+
+    def _covariance(self, met: Matrix, fresh: Matrix, k: int, new: Rows) -> Array:
+        weights, centers = self._design.fold_weights[k], self._design.centers[k]
+        if isinstance(fresh, np.ndarray):
+            return np.asarray(met.T @ ((fresh - centers[new]) * weights[:, None]))
+        weighted = fresh.multiply(weights[:, None]).tocsc()
+        return np.asarray((met.T @ weighted).toarray() - np.outer(centers[self._columns], centers[new]))
+
+
+def _predict(matrix: Matrix, coef: Array) -> Array:
+    """``[n, F, S]`` of coefficients ``[F, S, p]``, reading only the columns in use."""
+    flat = coef.reshape(-1, coef.shape[-1])
+    used = np.flatnonzero(flat.any(axis=0))
+    if len(used) < flat.shape[1] / 2:
+        matrix, flat = matrix[:, used], flat[:, used]
+    return np.asarray(matrix @ flat.T).reshape(-1, *coef.shape[:2])
