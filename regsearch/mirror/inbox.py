@@ -1,0 +1,62 @@
+"""The writer's inbox: everything that the study sends, read at once so that the study never has to hold it back."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import IO
+
+from regsearch.mirror.records import Flush, Record, decode
+
+
+class Inbox:
+    """Iterates over the records on a stream, read ahead by a thread; ends when the stream ends.
+
+    Parameters
+    ----------
+    lines : text stream
+        One record per line.
+    """
+
+    def __init__(self, lines: IO[str]) -> None:
+        self._lines = lines
+        self._records: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._hurry = threading.Event()
+        self._asked = 0  # flushes read so far, the end of the stream among them
+        self._settled = 0
+        threading.Thread(target=self._read, name="regsearch-mirror-inbox", daemon=True).start()
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yield the records in the order in which they were sent."""
+        while (record := self._records.get()) is not None:
+            yield record
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the study waits for a flush that is not settled yet, so that no pause is worth its time."""
+        return self._hurry.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than until the study asks for a flush."""
+        self._hurry.wait(seconds)
+
+    def settle(self) -> None:
+        """Count one flush as done."""
+        self._settled += 1
+        self._hurry.clear()
+        if self._asked > self._settled:  # checked after clearing, or a flush asked in between would be lost
+            self._hurry.set()
+
+    def _read(self) -> None:
+        for line in self._lines:
+            record = decode(line)
+            if isinstance(record, Flush):
+                self._ask()
+            self._records.put(record)
+        self._ask()
+        self._records.put(None)
+
+    def _ask(self) -> None:
+        self._asked += 1
+        self._hurry.set()

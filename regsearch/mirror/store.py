@@ -1,0 +1,260 @@
+"""One study's runs in one MLflow store; the only module of regsearch that imports MLflow's tracking.
+
+Every call names its run and its store: no fluent state, no autologging, no global tracking URI. Every write
+derives from its record alone, so that writing it again leaves the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset as MlflowDataset
+from mlflow.entities import DatasetInput, Experiment, InputTag, LifecycleStage, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+
+from regsearch.mirror.records import Dataset, Ready, Scalar, Series, StudyRecord, SummaryRecord, TrialRecord
+
+STUDY_ID = "regsearch.study_id"
+TRIAL = "regsearch.trial"
+NON_FINITE = "regsearch.non_finite"
+PARENT = "mlflow.parentRunId"
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+
+RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
+ENDED = frozenset(RUN_STATUS.values())
+
+MAX_PARAM, MAX_TAG, MAX_KEY = 6000, 8000, 250
+PAGE = 1000
+_UNSAFE_KEY = re.compile(r"[^/\w.\- :]")
+_PASSING = frozenset(
+    {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED",
+     "RESOURCE_EXHAUSTED", "CANCELLED", "ABORTED"}
+)  # fmt: skip
+
+_log = logging.getLogger(__name__)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Say whether the same call may succeed later: an unreachable or busy store, not a refused value."""
+    return isinstance(error, MlflowException) and error.error_code in _PASSING
+
+
+class StudyStore:
+    """The parent run of one study and its trials.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        The store, always passed on explicitly.
+    artifact_location : str, optional
+        Where a new experiment keeps its artifacts; by default the server decides.
+    """
+
+    def __init__(self, tracking_uri: str, artifact_location: str | None = None) -> None:
+        self._client = MlflowClient(tracking_uri=tracking_uri)
+        self._artifact_location = artifact_location
+        self._study_id = ""
+        self._parent = ""
+        self._experiment = ""
+        self._done: dict[int, str] = {}
+        self._begun: dict[int, str] = {}
+        self._doubtful: set[int] = set()
+
+    def open(self, study: StudyRecord) -> Ready:
+        """Find the study's parent run or create it, set it running, and list the trials that it holds."""
+        self._study_id = study.study_id
+        self._experiment = self._ensure_experiment(study)
+        parent = self._find_parent() or self._create_parent(study)
+        self._parent = parent.info.run_id
+        self._describe(parent, study)
+        for run in self._search({PARENT: self._parent}):
+            known = self._done if run.info.status in ENDED else self._begun
+            known[int(run.data.tags[TRIAL])] = run.info.run_id
+        return Ready(self._parent, self._experiment, frozenset(self._done))
+
+    def write_trial(self, trial: TrialRecord) -> None:
+        """Write one child run, or complete one that a kill left running; a finished one is left as it is."""
+        if trial.number in self._done:
+            return
+        run_id = self._begun.get(trial.number) or self._find_doubtful(trial.number) or self._begin(trial)
+        self._begun[trial.number] = run_id
+        self._client.log_batch(
+            run_id,
+            metrics=[*_scalars(trial.metrics, trial.end_ms), *_points(trial.series, trial.end_ms)],
+            params=_params(trial.params),
+        )
+        self._client.set_terminated(run_id, RUN_STATUS[trial.state], trial.end_ms)
+        self._done[trial.number] = self._begun.pop(trial.number)
+
+    def finish(self, summary: SummaryRecord) -> None:
+        """Write the summary on the parent run and end it.
+
+        Raises
+        ------
+        OSError
+            Artifacts that could not be read; everything else was written and the run has ended.
+        """
+        parent = self._client.get_run(self._parent)
+        # The study's start, not its end, dates the series: a resumed study then repeats the same rows.
+        series = _points(summary.series, parent.info.start_time)
+        tags = {**summary.tags, **({"mlflow.note.content": summary.note} if summary.note else {})}
+        self._client.log_batch(
+            self._parent, metrics=[*_scalars(summary.metrics, summary.end_ms), *series], tags=_run_tags(tags)
+        )
+        missing = list(self._copy_artifacts(summary))
+        self._client.set_terminated(self._parent, RUN_STATUS[summary.status], summary.end_ms)
+        if missing:
+            raise FileNotFoundError(f"artifacts must be readable files, but could not copy {'; '.join(missing)}")
+
+    def abandon(self) -> None:
+        """End the parent run as killed: its study went away without a summary."""
+        if self._parent:
+            self._client.set_terminated(self._parent, "KILLED")
+
+    def _copy_artifacts(self, summary: SummaryRecord) -> Iterator[str]:
+        """Copy the artifacts and yield what was wrong with those that could not be."""
+        for artifact in summary.artifacts:
+            try:
+                self._client.log_artifact(self._parent, artifact.path, artifact.folder or None)
+            except OSError as error:
+                yield f"{artifact.path} ({error.strerror or error})"
+
+    def _ensure_experiment(self, study: StudyRecord) -> str:
+        """Return the id of the study's experiment: found, brought back from the bin, or created."""
+        found = self._client.get_experiment_by_name(study.experiment) or self._create_experiment(study.experiment)
+        if found.lifecycle_stage == LifecycleStage.DELETED:
+            _log.warning("experiment %r was deleted: restored, as its name cannot be used again", study.experiment)
+            self._client.restore_experiment(found.experiment_id)
+        for key, value in {**KIND, **study.experiment_tags}.items():
+            if found.tags.get(key) != value:
+                self._tag_experiment(found.experiment_id, key, value)
+        return str(found.experiment_id)
+
+    def _create_experiment(self, name: str) -> Experiment:
+        """Create the experiment; when another writer was faster, take theirs."""
+        try:
+            created = self._client.create_experiment(name, self._artifact_location)
+            return self._client.get_experiment(created)
+        except MlflowException as error:
+            theirs = self._client.get_experiment_by_name(name)
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or theirs is None:
+                raise
+            return theirs
+
+    def _tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
+        """Set a tag that only dresses the page: without it the mirror is still whole."""
+        try:
+            self._client.set_experiment_tag(experiment_id, key, value)
+        except MlflowException as error:
+            if is_passing(error):
+                raise
+            _log.warning("experiment tag %s was refused: %s", key, error)
+
+    def _find_parent(self) -> Run | None:
+        """Return the study's oldest parent run that is not in the bin."""
+        parents = [run for run in self._search({STUDY_ID: self._study_id}) if PARENT not in run.data.tags]
+        return min(parents, key=lambda run: run.info.start_time, default=None)
+
+    def _create_parent(self, study: StudyRecord) -> Run:
+        """Create the parent run."""
+        return self._client.create_run(
+            self._experiment, start_time=study.start_ms, run_name=study.study, tags={STUDY_ID: study.study_id}
+        )
+
+    def _describe(self, parent: Run, study: StudyRecord) -> None:
+        """Write what the study says about itself; a parameter, which MLflow writes only once, keeps its first value."""
+        fresh = [param for param in _params(study.params) if param.key not in parent.data.params]
+        tags = {**study.tags, **({"mlflow.note.content": study.note} if study.note else {})}
+        self._client.update_run(self._parent, status="RUNNING")
+        self._client.log_batch(self._parent, params=fresh, tags=_run_tags(tags))
+        if study.dataset and not parent.inputs.dataset_inputs:
+            self._client.log_inputs(self._parent, [_dataset_input(study.dataset)])
+
+    def _begin(self, trial: TrialRecord) -> str:
+        """Create the child run of a trial."""
+        self._doubtful.add(trial.number)  # until answered: a lost answer may still have created the run
+        run = self._client.create_run(
+            self._experiment, start_time=trial.start_ms, run_name=trial.name, tags=self._child_tags(trial)
+        )
+        self._doubtful.discard(trial.number)
+        return str(run.info.run_id)
+
+    def _find_doubtful(self, number: int) -> str | None:
+        """Return the run that an earlier, unanswered attempt created."""
+        if number not in self._doubtful:
+            return None
+        found = next(self._search({PARENT: self._parent, TRIAL: str(number)}), None)
+        return str(found.info.run_id) if found else None
+
+    def _child_tags(self, trial: TrialRecord) -> dict[str, str]:
+        """Return the tags of a child run, among them the names of what is not a finite number."""
+        tags = {**trial.tags, PARENT: self._parent, STUDY_ID: self._study_id, TRIAL: str(trial.number)}
+        absent = [key for key, value in trial.metrics.items() if not math.isfinite(value)]
+        absent += [key for key, one in trial.series.items() if not all(map(math.isfinite, one.values))]
+        if absent:
+            tags[NON_FINITE] = ", ".join(absent)
+        return {_key(key): _cut(value, MAX_TAG) for key, value in tags.items()}
+
+    def _search(self, tags: Mapping[str, str]) -> Iterator[Run]:
+        """Yield the experiment's runs that carry all these tags, page by page."""
+        clauses = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], clauses, max_results=PAGE, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def _key(key: str) -> str:
+    """Return the key with the characters that MLflow refuses replaced."""
+    return _UNSAFE_KEY.sub("_", key)[:MAX_KEY]
+
+
+def _cut(value: object, limit: int) -> str:
+    """Return the value as text of at most `limit` characters; an ellipsis shows a cut."""
+    text = str(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _params(params: Mapping[str, Scalar]) -> list[Param]:
+    return [Param(_key(key), _cut(value, MAX_PARAM)) for key, value in params.items()]
+
+
+def _run_tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(_key(key), _cut(value, MAX_TAG)) for key, value in tags.items()]
+
+
+def _scalars(metrics: Mapping[str, float], time_ms: int) -> Iterator[Metric]:
+    """Yield the finite metrics, at step 0."""
+    for key, value in metrics.items():
+        if math.isfinite(value):
+            yield Metric(_key(key), value, time_ms, 0)
+
+
+def _points(series: Mapping[str, Series], time_ms: int) -> Iterator[Metric]:
+    """Yield the finite points of every series."""
+    for key, one in series.items():
+        name = _key(key)
+        for step, value in zip(one.steps, one.values, strict=True):
+            if math.isfinite(value):
+                yield Metric(name, value, time_ms, step)
+
+
+def _dataset_input(dataset: Dataset) -> DatasetInput:
+    """Describe the data without loading it: MLflow's own classes would hash and profile a copy."""
+    profile = {"num_rows": dataset.rows, "num_columns": dataset.columns, "task": dataset.task, "target": dataset.target}
+    entity = MlflowDataset(
+        name=dataset.name[:500],
+        digest=dataset.digest[:36],
+        source_type="local",
+        source=json.dumps({"uri": dataset.source}),
+        profile=json.dumps(profile),
+    )
+    return DatasetInput(dataset=entity, tags=[InputTag(key="mlflow.data.context", value="training")])

@@ -1,0 +1,280 @@
+"""The writer process: reads records from standard input, writes them to MLflow, acknowledges on standard output.
+
+Writing a trial costs tens of milliseconds of CPU, which in a thread would be taken from the search: hence a process
+of its own, run as ``python -m regsearch.mirror.writer`` by `regsearch.mirror.process.Mirror`.
+
+A store that does not answer is tried again with growing pauses, a bounded number of times; then the record is set
+aside and the later ones are tried at a lower rate. The first success brings back what was set aside. On a flush, and
+at the end of the input, what still cannot be written is reported as failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from regsearch.mirror.inbox import Inbox
+from regsearch.mirror.lock import locked
+from regsearch.mirror.records import (
+    Ack,
+    Record,
+    Refused,
+    StoreRecord,
+    StudyRecord,
+    SummaryRecord,
+    TrialRecord,
+    decode,
+)
+
+if TYPE_CHECKING:
+    from regsearch.mirror.store import StudyStore
+
+RETRY_PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0)
+MAX_PAUSE_S = 15.0
+LOCK_PATIENCE_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class StoreRefused(Exception):
+    """The store will not take this study, and asking again would not help."""
+
+
+class StoreSilent(Exception):
+    """The store did not answer within the bounded retries."""
+
+
+class Writer:
+    """Writes the records of one study as they come.
+
+    Parameters
+    ----------
+    open_store : callable
+        Connects to the store; called again while the store does not answer.
+    study : StudyRecord
+        The study to open before any trial is written.
+    reply : callable
+        Sends one record back to the study.
+    inbox : Inbox
+        What the study sends.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], StudyStore],
+        study: StudyRecord,
+        reply: Callable[[Record], None],
+        inbox: Inbox,
+    ) -> None:
+        self._open_store = open_store
+        self._study = study
+        self._reply = reply
+        self._inbox = inbox
+        self._store: StudyStore | None = None
+        self._aside: list[TrialRecord | SummaryRecord] = []
+        self._pause = 0.0  # seconds to wait after the next failure; 0 while the store answers
+        self._ended = False
+
+    def run(self) -> None:
+        """Write everything that comes until the input ends."""
+        self._attempt(self._opened)
+        for record in self._inbox:
+            if isinstance(record, TrialRecord | SummaryRecord):
+                self._take(record)
+            else:
+                self._flush()
+        self._flush()
+        if self._store is not None and not self._ended:
+            self._attempt(self._store.abandon)
+
+    def _take(self, record: TrialRecord | SummaryRecord) -> None:
+        """Write one record, or set it aside while the store is silent."""
+        if (self._pause and self._inbox.hurried) or not self._attempt(lambda: self._write(record)):
+            self._aside.append(record)
+        else:
+            self._retake()
+
+    def _retake(self) -> None:
+        """Write what was set aside, now that the store answers."""
+        while self._aside and self._attempt(lambda: self._write(self._aside[0])):
+            self._aside.pop(0)
+
+    def _flush(self) -> None:
+        """Try a last time what was set aside, and report what is lost."""
+        self._retake()
+        for record in self._aside:
+            self._reply(Ack(_number(record), "the MLflow store did not answer"))
+        self._aside.clear()
+        self._inbox.settle()
+
+    def _attempt(self, write: Callable[[], object]) -> bool:
+        """Run one write with bounded retries, fewer once the store has been silent; say whether it is settled."""
+        try:
+            self._retry(write, () if self._pause and not self._inbox.hurried else RETRY_PAUSES_S)
+        except StoreSilent:
+            self._pause = min(2 * self._pause or 1.0, MAX_PAUSE_S)
+            self._inbox.wait(self._pause)
+            return False
+        self._pause = 0.0
+        return True
+
+    def _retry(self, write: Callable[[], object], pauses: tuple[float, ...]) -> None:
+        """Run one write until the store answers, at most once more per pause."""
+        from regsearch.mirror.store import is_passing
+
+        for pause in (*pauses, None):
+            try:
+                write()
+                return
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                _log.warning("the store did not answer: %s", one_line(error))
+                if pause is None:
+                    raise StoreSilent from error
+            time.sleep(pause)
+
+    def _write(self, record: TrialRecord | SummaryRecord) -> None:
+        """Write one record and acknowledge it; a record that the store refuses is reported and left out."""
+        from regsearch.mirror.store import is_passing
+
+        store = self._opened()
+        reason = ""
+        try:
+            if isinstance(record, TrialRecord):
+                store.write_trial(record)
+            else:
+                store.finish(record)
+        except Exception as error:  # the border of this process: whatever went wrong is told to the study
+            if is_passing(error):
+                raise
+            _log.exception("record %s was refused", _number(record))
+            reason = one_line(error)
+        self._ended = isinstance(record, SummaryRecord)
+        self._reply(Ack(_number(record), reason))
+
+    def _opened(self) -> StudyStore:
+        """Return the store with the study open in it."""
+        if self._store is None:
+            store = self._open_store()
+            ready = open_study(store, self._study)
+            self._store = store
+            self._reply(ready)
+        return self._store
+
+
+def open_study(store: StudyStore, study: StudyRecord) -> Record:
+    """Open the study in the store.
+
+    Raises
+    ------
+    StoreRefused
+        The store answered, and said no.
+    """
+    from mlflow.exceptions import MlflowException
+
+    from regsearch.mirror.store import is_passing
+
+    try:
+        return store.open(study)
+    except MlflowException as error:
+        if is_passing(error):
+            raise
+        raise StoreRefused(f"the MLflow store refused study {study.study!r}: {one_line(error)}") from error
+
+
+def connect(where: StoreRecord) -> StudyStore:
+    """Connect to the store, and create it when it is a local file that is not there yet.
+
+    Raises
+    ------
+    StoreRefused
+        MLflow is not installed, or the store cannot be used.
+    """
+    try:
+        from regsearch.mirror import sqlite
+        from regsearch.mirror.store import StudyStore
+    except ImportError as error:
+        raise StoreRefused(f"the mirror needs MLflow 3 or newer: pip install mlflow ({error})") from error
+    path = sqlite.database_path(where.tracking_uri)
+    try:
+        if path is None:
+            return StudyStore(where.tracking_uri)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two fresh writers would both run MLflow's migrations, and one of them would fail.
+        with locked(path.with_name(path.name + ".lock"), LOCK_PATIENCE_S):
+            sqlite.check_writable(path)
+            sqlite.tune_connections()
+            root = where.artifact_root
+            return StudyStore(where.tracking_uri, Path(root).absolute().as_uri() if root else None)
+    except Exception as error:  # each store raises its own kind, and all of them mean the same here
+        raise StoreRefused(f"the MLflow store {_shown(where.tracking_uri)} cannot be used: {one_line(error)}") from error
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error's message, at most 300 characters."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:300]
+
+
+def _number(record: TrialRecord | SummaryRecord) -> int | None:
+    return record.number if isinstance(record, TrialRecord) else None
+
+
+def _shown(uri: str) -> str:
+    """Return the URI without its user and password."""
+    scheme, separator, rest = uri.partition("://")
+    return scheme + separator + rest.rpartition("@")[2]
+
+
+def study_lock(where: StoreRecord, study: StudyRecord) -> Path:
+    """Return the lock file that lets one writer per machine mirror a study: an earlier one may still be finishing."""
+    key = hashlib.sha256(f"{where.tracking_uri}\n{study.study_id}".encode()).hexdigest()[:24]
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()) / f"regsearch-mirror-{user}-{key}.lock"
+
+
+def private_stdout() -> IO[str]:
+    """Return the pipe to the study, and send whatever else prints to standard error, which is the log."""
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)
+    return pipe
+
+
+def main() -> int:
+    """Serve one study until its input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the study, which then says what to do
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    pipe = private_stdout()
+    where, study = decode(sys.stdin.readline()), decode(sys.stdin.readline())
+    assert isinstance(where, StoreRecord) and isinstance(study, StudyRecord)
+    inbox = Inbox(sys.stdin)
+
+    def reply(record: Record) -> None:
+        try:
+            pipe.write(record.encode())
+        except BrokenPipeError:
+            _log.info("the study is gone; finishing what it sent")
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(study_lock(where, study), LOCK_PATIENCE_S))
+            Writer(lambda: connect(where), study, reply, inbox).run()
+        except StoreRefused as refusal:
+            reply(Refused(str(refusal)))
+        except TimeoutError:
+            reply(Refused(f"another process is still mirroring study {study.study!r}; close it and mirror again"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
