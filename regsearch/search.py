@@ -1,0 +1,222 @@
+"""The search loop: ask, stream, tell.
+
+Optuna proposes, a backend evaluates, and each outcome goes, in this order, to the array store, to Optuna (from then on
+the trial is complete), and to the mirror. Killing the process at any point loses the trials in flight, nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch.config import digest
+from regsearch.errors import SearchFailed
+from regsearch.mirror import Mirror
+from regsearch.mirroring import trial_record
+from regsearch.path import Candidate, Curves, Model, Outcome, Setup
+from regsearch.space import columns, sample, size, starts
+from regsearch.storage import Store
+from regsearch.trials import ATTRIBUTE, Trial, recall, remember
+
+if TYPE_CHECKING:
+    import optuna
+
+FAILURES = 5  # this many failed trials and none complete: the next ones would fail alike
+
+
+@dataclass
+class Search:
+    """One run of a search over a stored Optuna study.
+
+    Attributes
+    ----------
+    setup, space
+        What is evaluated, and what is searched.
+    optuna_study
+        The truth.
+    store
+        Where arrays go.
+    sampler
+        The user's sampler, or `None` for the default: TPE, seeded by (study seed, trial number), so that a search that
+        was killed and resumed proposes what an uninterrupted one would have proposed.
+    mirror
+        Where trials are copied to, or `None`.
+    notice
+        Called with each finished trial.
+    """
+
+    setup: Setup
+    space: Model
+    optuna_study: optuna.Study
+    store: Store
+    sampler: optuna.samplers.BaseSampler | None = None
+    mirror: Mirror | None = None
+    notice: Callable[[Trial], None] = lambda trial: None
+    stopped: str = ""
+    _asked: dict[int, optuna.trial.Trial] = field(default_factory=dict)
+    _seen: dict[str, int] = field(default_factory=dict)  # config -> the trial that evaluated it
+    _done: list[Trial] = field(default_factory=list)
+    _ready: list[Outcome] = field(default_factory=list)  # outcomes that needed no fit
+
+    @property
+    def metric(self) -> str:
+        return self.setup.metrics[0].name
+
+    def run(self, n_trials: int | None, timeout: float | None, patience: int | None) -> None:
+        """Search until a limit is reached; see `Study.run`. `stopped` says which.
+
+        Raises
+        ------
+        SearchFailed
+            When the first trials all fail.
+        """
+        self._restore()
+        backend = self.space.backend(self.setup)
+        try:
+            for outcome in backend.stream(self._candidates(n_trials, timeout, patience)):
+                self._finish(outcome)
+                self._finish_ready()
+            self._finish_ready()
+        except KeyboardInterrupt:
+            self.stopped = "interrupted"
+        finally:
+            self._give_back()
+
+    # --- ask ---------------------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        """Take up where the stored study was; what was in flight when it was killed is proposed again."""
+        import optuna
+
+        stored = self.optuna_study.get_trials(deepcopy=False)
+        if not stored:
+            self.optuna_study.enqueue_trial({}, user_attrs={"role": "reference"})
+            for params in starts(self.space):
+                self.optuna_study.enqueue_trial(params, user_attrs={"role": "start"})
+        for frozen in stored:
+            if frozen.state == optuna.trial.TrialState.RUNNING:
+                self.optuna_study.tell(frozen.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
+                self.optuna_study.enqueue_trial(frozen.params, user_attrs={"role": frozen.user_attrs.get("role", "")})
+            elif ATTRIBUTE in frozen.user_attrs and frozen.state.is_finished():
+                self._note(recall(frozen))
+
+    def _candidates(self, n_trials: int | None, timeout: float | None, patience: int | None) -> Iterator[Candidate]:
+        """What the backend pulls: new configs until a limit is reached; a config seen before costs no fit."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        configs = size(self.space)
+        while not self._limit(n_trials, deadline, patience, configs):
+            trial = self._ask()
+            role = trial.user_attrs.get("role", "")
+            config = self.space.reference() if role == "reference" else sample(self.space, trial)
+            self._asked[trial.number] = trial
+            twin = self._seen.get(digest(config))
+            if twin is None:
+                yield Candidate(trial.number, config, role)
+            else:
+                self._ready.append(self._repeat(twin, Candidate(trial.number, config, role)))
+                self._finish_ready()
+
+    def _limit(self, n_trials: int | None, deadline: float | None, patience: int | None, configs: int | None) -> bool:
+        count = len(self._done) + len(self._asked)
+        if n_trials is not None and count >= n_trials:
+            self.stopped = f"{n_trials} trials"
+        elif deadline is not None and time.monotonic() >= deadline:
+            self.stopped = "time is up"
+        elif patience is not None and self._since_best() >= patience:
+            self.stopped = f"no improvement in {patience} trials"
+        elif configs is not None and len(self._seen) > configs:  # all of them, and the reference
+            self.stopped = f"all {configs} configs of the space are evaluated"
+        return bool(self.stopped)
+
+    def _since_best(self) -> int:
+        scores = [trial.points[self.metric].val for trial in self._done if trial.state == "complete" and trial.points]
+        return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
+
+    def _ask(self) -> optuna.trial.Trial:
+        number = len(self.optuna_study.get_trials(deepcopy=False))
+        self.optuna_study.sampler = self.sampler or default_sampler(self.setup.seed, number)
+        return self.optuna_study.ask()
+
+    def _repeat(self, twin: int, candidate: Candidate) -> Outcome:
+        """The outcome of an equal config, under a new number: results depend on the config alone."""
+        arrays = self.store.arrays(twin)
+        first = next(trial for trial in self._done if trial.number == twin)
+        names = [metric.name for metric in self.setup.metrics]
+        return Outcome(
+            candidate.number, candidate.config, "complete", candidate.role,
+            {name: Curves(arrays[f"train/{name}"], arrays[f"val/{name}"]) for name in names},
+            arrays["axis"], arrays["complexity"], first.step, arrays.get("predictions"), reason=f"same config as trial {twin}",
+        )  # fmt: skip
+
+    # --- tell --------------------------------------------------------------------------------------------------
+
+    def _finish_ready(self) -> None:
+        while self._ready:
+            self._finish(self._ready.pop(0))
+
+    def _finish(self, outcome: Outcome) -> None:
+        test = self._test_scores(outcome) if self._improves(outcome) else {}
+        self.store.save(outcome)
+        asked = self._asked.pop(outcome.number)
+        asked.set_user_attr(ATTRIBUTE, remember(outcome, columns(self.space), test))
+        trial = recall(self._tell(asked, outcome))
+        self._note(trial)
+        if self.mirror is not None:
+            self.mirror.send(trial_record(trial, self.store.arrays(trial.number), self.metric))
+        self.notice(trial)
+        if len(self._done) >= FAILURES and all(one.state == "failed" for one in self._done):
+            raise SearchFailed(f"The first {len(self._done)} trials all failed, the last with: {outcome.reason}")
+
+    def _tell(self, asked: optuna.trial.Trial, outcome: Outcome) -> optuna.trial.FrozenTrial:
+        import optuna
+
+        if outcome.state == "failed":
+            return self.optuna_study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        value = outcome.point(self.metric).val
+        if outcome.state == "pruned":
+            asked.report(value, step=int(np.isfinite(outcome.curves[self.metric].val[:, 0]).sum()))
+            return self.optuna_study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+        return self.optuna_study.tell(asked, value)
+
+    def _improves(self, outcome: Outcome) -> bool:
+        return outcome.state == "complete" and self.setup.incumbent is not None and self.setup.incumbent.offer(outcome)
+
+    def _test_scores(self, outcome: Outcome) -> dict[str, float]:
+        """Scores of the refitted config on the held-out set: recorded, read by no decision."""
+        test = self.setup.problem.test
+        chosen = outcome.chosen
+        if test is None or not isinstance(chosen, Model):
+            return {}
+        fitted = chosen.refit(self.setup.problem, self.setup.seed)
+        return {metric.name: float(metric.scorer(fitted, test.X, test.labels)) for metric in self.setup.metrics}
+
+    def _note(self, trial: Trial) -> None:
+        self._done.append(trial)
+        if trial.state == "complete":
+            self._seen.setdefault(trial.key, trial.number)
+
+    def _give_back(self) -> None:
+        """Fail what was asked for and not told, and queue it again: nothing stays in flight."""
+        import optuna
+
+        for number, trial in self._asked.items():
+            self.optuna_study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
+            self.optuna_study.enqueue_trial(trial.params, user_attrs={"role": trial.user_attrs.get("role", "")})
+        self._asked.clear()
+
+
+def default_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
+    """TPE for conditional spaces, as a function of the seed and the trial's number alone."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        return optuna.samplers.TPESampler(seed=state, multivariate=True, group=True, constant_liar=True)
+
+

@@ -1,0 +1,218 @@
+"""What a study writes: Optuna's storage, which is the truth, and the arrays of each trial beside it.
+
+::
+
+    root/                     one folder for everything (default mlruns)
+      mlflow.db, artifacts/   the mirror
+      studies/NAME/
+        journal.log           Optuna's journal (unless a storage URL is given)
+        folds.npz             the folds
+        trials/000012.npz     curves and predictions of a trial, written before Optuna calls it complete
+        run.lock              held while a process runs the study
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.errors import InvalidInput, NotFound, RegsearchError
+from regsearch.folds import Folds
+from regsearch.path import Curves, Outcome
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Store:
+    """The folder of one study, and its Optuna storage.
+
+    Parameters
+    ----------
+    root
+        The folder that holds every study.
+    name
+        The study's name: letters, digits, ``.``, ``_`` and ``-``.
+    url
+        Optuna storage URL; by default a journal file in the study's folder.
+
+    Raises
+    ------
+    InvalidInput
+        When the name cannot name a folder.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], name: str, url: str | None = None) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise InvalidInput(
+                f"A study's name must be letters, digits, '.', '_' or '-' and start with a letter or digit, got {name!r}."
+            )
+        self.root = Path(root).expanduser().absolute()
+        self.name = name
+        self.url = url
+        self.folder = self.root / "studies" / name
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises
+        ------
+        InvalidInput
+            When they cannot be written.
+        """
+        try:
+            (self.folder / "trials").mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise InvalidInput(
+                f"The root must be a folder that can be written, got {self.root} ({error.strerror}); pass another --root."
+            ) from error
+
+    @property
+    def exists(self) -> bool:
+        return self.url is not None or self.journal.exists()
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.log"
+
+    def optuna(self) -> Any:
+        """The Optuna storage."""
+        import optuna
+
+        if self.url is not None:
+            return optuna.storages.get_storage(self.url)
+        from optuna.storages.journal import JournalFileBackend
+
+        return optuna.storages.JournalStorage(JournalFileBackend(str(self.journal), lock_obj=_journal_lock(self.journal)))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the study for this process; what a killed process left half-written is mended.
+
+        Raises
+        ------
+        RegsearchError
+            When another process runs it.
+        """
+        with (self.folder / "run.lock").open("a+") as lock:
+            if not _try_lock(lock):
+                raise RegsearchError(
+                    f"A study can be run by one process at a time, {self.name!r} is being run by another; "
+                    "wait for it, or give this one another name."
+                )
+            if self.url is None and self.journal.exists():
+                _drop_partial_line(self.journal)
+            yield
+
+    # --- arrays ------------------------------------------------------------------------------------------------
+
+    def trial_file(self, number: int) -> Path:
+        return self.folder / "trials" / f"{number:06d}.npz"
+
+    def save(self, outcome: Outcome) -> None:
+        """Write the arrays of an outcome, whole or not at all."""
+        arrays: dict[str, NDArray[Any]] = {"axis": outcome.axis, "complexity": outcome.complexity}
+        for name, curves in outcome.curves.items():
+            arrays |= {f"train/{name}": curves.train, f"val/{name}": curves.val}
+        if outcome.predictions is not None:
+            arrays["predictions"] = outcome.predictions.astype(np.float32)
+        _write_arrays(self.trial_file(outcome.number), arrays)
+
+    def arrays(self, number: int) -> dict[str, NDArray[Any]]:
+        """The arrays of a trial, as `save` wrote them.
+
+        Raises
+        ------
+        NotFound
+            When there are none.
+        """
+        file = self.trial_file(number)
+        if not file.exists():
+            raise NotFound(f"Trial {number} of {self.name!r} has no arrays ({file} is missing); it did not finish.")
+        with np.load(file, allow_pickle=False) as stored:
+            return dict(stored)
+
+    def curves(self, number: int, metric: str) -> Curves:
+        """One metric of a trial along its path."""
+        arrays = self.arrays(number)
+        return Curves(arrays[f"train/{metric}"], arrays[f"val/{metric}"])
+
+    def save_folds(self, folds: Folds) -> None:
+        parts = {f"{part}{k}": rows for part in ("train", "val") for k, rows in enumerate(getattr(folds, part))}
+        _write_arrays(self.folder / "folds.npz", parts)
+
+
+def study_names(root: str | os.PathLike[str]) -> list[str]:
+    """Names of the studies under a root."""
+    return sorted(path.parent.name for path in Path(root).expanduser().glob("studies/*/journal.log"))
+
+
+def _write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    part = file.with_suffix(".part")
+    with part.open("wb") as out:
+        np.savez(out, **arrays)  # type: ignore[arg-type]
+    part.replace(file)
+
+
+def _drop_partial_line(journal: Path) -> None:
+    """Cut what a kill left of a last line: appending to it would spoil the next one."""
+    with journal.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        start = max(0, end - 1_000_000)
+        file.seek(start)
+        tail = file.read()
+        if tail and not tail.endswith(b"\n"):
+            file.truncate(start + tail.rfind(b"\n") + 1)
+
+
+def _try_lock(file: IO[str]) -> bool:
+    """Lock an open file until it is closed or the process dies; False when another process holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: the byte range lock of its C library does the same
+        import msvcrt
+
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        except OSError:
+            return False
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _journal_lock(journal: Path) -> Any:
+    """A lock that dies with its process, so that a killed study never waits for itself."""
+    try:
+        import fcntl
+    except ImportError:
+        from optuna.storages.journal import JournalFileOpenLock
+
+        return JournalFileOpenLock(str(journal))
+
+    class KernelLock:
+        def __init__(self) -> None:
+            self.file: IO[str] | None = None
+
+        def acquire(self) -> bool:
+            self.file = journal.with_suffix(".lock").open("a")
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+            return True
+
+        def release(self) -> None:
+            assert self.file is not None
+            self.file.close()
+
+    return KernelLock()

@@ -1,0 +1,111 @@
+"""What Optuna remembers of each trial beside its parameters: one user attribute, written once, read back as a `Trial`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from regsearch.config import digest, from_data, to_data
+from regsearch.path import Outcome, Point, at
+from regsearch.space import Node, Path, flat
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+ATTRIBUTE = "regsearch"
+State: TypeAlias = Literal["complete", "pruned", "failed", "running", "waiting"]
+_STATES: dict[str, State] = {
+    "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting",
+}  # fmt: skip
+INTERRUPTED = "interrupted before it finished"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial, as stored.
+
+    Attributes
+    ----------
+    role
+        ``reference`` (no regularization), ``start`` (a default), or empty when it was sampled.
+    config
+        The config as plain data, its path unfilled.
+    params
+        The chosen config as a flat row.
+    lambda_
+        Lambda at the chosen step, or `None`.
+    step, steps
+        The chosen step, and how many there are.
+    points
+        By metric, the first deciding.
+    complexity
+        Mean over folds at the chosen step; NaN when unknown.
+    test
+        Scores on the held-out set, for trials that were the best when they finished.
+    """
+
+    number: int
+    state: State
+    role: str = ""
+    config: Any = None
+    params: Mapping[str, Any] | None = None
+    lambda_: float | None = None
+    step: int = 0
+    steps: int = 1
+    points: Mapping[str, Point] | None = None
+    complexity: float = math.nan
+    seconds: float = 0.0
+    reason: str = ""
+    test: Mapping[str, float] | None = None
+    start_ms: int = 0
+    end_ms: int = 0
+
+    @property
+    def node(self) -> Node:
+        """The chosen config, its path filled."""
+        config = at(from_data(self.config), self.lambda_)
+        assert isinstance(config, Node)
+        return config
+
+    @property
+    def key(self) -> str:
+        """Equal for equal configs."""
+        return digest(self.config)
+
+
+def remember(outcome: Outcome, columns: Mapping[str, Any], test: Mapping[str, float]) -> dict[str, Any]:
+    """The user attribute of a trial; `columns` gives the neutral value of parameters that the config does not have."""
+    fitted = outcome.curves and outcome.state != "failed"
+    row = {name: value for name, value in flat(outcome.chosen).items() if not isinstance(value, Path)}
+    return {
+        "role": outcome.role,
+        "config": to_data(outcome.config),
+        "params": dict(columns) | {name: to_data(value) for name, value in row.items()},
+        "lambda": outcome.lambda_,
+        "step": outcome.step,
+        "steps": len(outcome.axis),
+        "points": {name: asdict(outcome.point(name)) for name in outcome.curves} if fitted else {},
+        "complexity": float(np.mean(outcome.complexity[:, outcome.step])),
+        "seconds": outcome.seconds,
+        "reason": outcome.reason,
+        "test": dict(test),
+    }
+
+
+def recall(stored: FrozenTrial) -> Trial:
+    """The trial that Optuna stored; one that never finished has a state and little else."""
+    attribute = stored.user_attrs.get(ATTRIBUTE)
+    times = [0 if time is None else round(time.timestamp() * 1000) for time in (stored.datetime_start, stored.datetime_complete)]
+    base = Trial(
+        stored.number, _STATES[stored.state.name], role=stored.user_attrs.get("role", ""),
+        reason=INTERRUPTED if attribute is None else "", start_ms=times[0], end_ms=times[1],
+    )  # fmt: skip
+    if attribute is None:
+        return base
+    fields = {key: value for key, value in attribute.items() if key not in ("lambda", "points")}
+    points = {name: Point(**point) for name, point in attribute["points"].items()}
+    return Trial(**{**vars(base), **fields, "lambda_": attribute["lambda"], "points": points})
