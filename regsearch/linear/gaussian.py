@@ -33,6 +33,7 @@ from regsearch.linear.spectrum import Spectrum
 
 CHUNK = 5  # lambdas between two looks at all columns
 WHOLE = 400  # columns up to which looking at few of them at a time gains nothing
+SMALL = 64  # columns up to which the memory for moments never matters
 APPROACH = 0.6  # ratio of the lambdas that lead to the first one asked for
 APPROACH_TOL = 1e-3
 
@@ -64,8 +65,10 @@ class Gaussian:
     ) -> None:
         self.design, self.tol, self.max_sweeps = design, tol, max_sweeps
         n, p = design.shape
-        if method == "auto":  # moments of all parts should stay below three times the matrix
-            method = "moments" if design.folds * p <= n or p <= 64 < n else "rows"
+        if method == "auto":
+            entries = design.matrix.nnz if design.sparse else n * p
+            # three matrices of moments per fold should not need more memory than three copies of the data
+            method = "moments" if design.folds * p**2 <= entries or p <= SMALL < n else "rows"
         target = np.ascontiguousarray(y[:, 0])
         self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)
         self.whole = p <= WHOLE
@@ -136,7 +139,11 @@ class _Run:
         self.l2 = float(terms.l2)
         self.moment, self.power = self.source.moment(scale), self.source.power
         self.w, self.gradient = np.zeros((folds, p)), self.moment
-        self.active = [np.arange(p) if solver.whole else np.empty(0, dtype=np.intp) for _ in range(folds)]
+        self.active = [np.empty(0, dtype=np.intp) for _ in range(folds)]
+        self.grams = [np.empty((0, 0)) for _ in range(folds)]
+        if solver.whole:
+            for k in range(folds):
+                self._enlist(k, np.ones(p, dtype=bool))
 
     def advance(self, lambdas: Array, tolerances: Array) -> tuple[Array, Array, Evaluation]:
         """Solve the next lambdas: w ``[K, S, p]``, duality gaps ``[K, S]``, gradient and losses."""
@@ -160,9 +167,8 @@ class _Run:
 
     def _solve(self, folds: list[int], w: Array, lambdas: Array, tolerances: Array) -> None:
         """Descend on each fold's own columns, from the first step's coefficients."""
-        grams = self.source.grams(folds, [self.active[k] for k in folds], self.scale)
-        for k, gram in zip(folds, grams, strict=True):
-            some, power = self.active[k], float(self.power[k])
+        for k in folds:
+            some, gram, power = self.active[k], self.grams[k], float(self.power[k])
             targets, start = tolerances * power / 2, w[k, 0, some]
             moment, l1 = self.moment[k, some], self.l1[k, some]
             w[k][:, some] = descend(gram, moment, power, l1, self.l2, lambdas, targets, start, self.max_sweeps)
@@ -178,9 +184,15 @@ class _Run:
 
     def _enlist(self, k: int, columns: Array) -> bool:
         """Add columns (a mask) to the fold's own; whether any was new."""
-        known = len(self.active[k])
-        self.active[k] = np.union1d(self.active[k], np.flatnonzero(columns))
-        return len(self.active[k]) > known
+        old = self.active[k]
+        columns[old] = False
+        new = np.flatnonzero(columns)
+        if len(new):
+            cross = self.source.cross(k, old, new, self.scale)
+            corner = self.source.cross(k, new, new, self.scale)
+            self.active[k] = np.concatenate([old, new])
+            self.grams[k] = np.block([[self.grams[k], cross], [cross.T, corner]]) if len(old) else corner
+        return len(new) > 0
 
 
 def _approach(top: float, first: float) -> Array:

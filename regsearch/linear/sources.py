@@ -16,7 +16,7 @@ inverse    [K, p]         one over the scales, 0 for constant columns
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,8 +47,8 @@ class Source(Protocol):
         """``[K, p]``."""
         ...
 
-    def grams(self, folds: Sequence[int], columns: Sequence[Rows], scale: str) -> Iterator[Array]:
-        """The ``[e, e]`` Gram matrix of each fold's own columns."""
+    def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
+        """``[left, right]``: the block of X'WX of one fold for two sets of columns."""
         ...
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
@@ -92,10 +92,9 @@ class FromMoments:
             self._grams[scale] = self.train[:, :-1, :-1] * inverse[:, :, None] * inverse[:, None, :]
         return self._grams[scale]
 
-    def grams(self, folds: Sequence[int], columns: Sequence[Rows], scale: str) -> Iterator[Array]:
-        for k, some in zip(folds, columns, strict=True):
-            gram = self.gram(scale)[k]
-            yield gram if len(some) == len(gram) else gram[np.ix_(some, some)]
+    def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
+        gram: Array = self.gram(scale)[k]
+        return gram if len(left) == len(right) == len(gram) else gram[np.ix_(left, right)]
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
         index = list(folds)
@@ -118,7 +117,7 @@ class FromMoments:
 
 
 class FromRows:
-    """Gram matrices of the columns met so far, everything else from residuals: made for many columns."""
+    """Everything from the rows, for the columns asked for: made for many columns."""
 
     def __init__(self, design: Design, y: Array) -> None:
         self._design, self._y = design, y
@@ -131,7 +130,6 @@ class FromRows:
             self._held_weights = held / held.sum(axis=1, keepdims=True)
         shared = design.missing is None
         self._views = [range(design.folds)] if shared else [range(k, k + 1) for k in range(design.folds)]
-        self._stores = [GramStore(design, view) for view in self._views]
         self._moments: dict[str, Array] = {}
 
     def moment(self, scale: str) -> Array:
@@ -140,14 +138,15 @@ class FromRows:
             self._moments[scale] = self.evaluate(range(self._design.folds), null, scale).gradient[:, 0]
         return self._moments[scale]
 
-    def grams(self, folds: Sequence[int], columns: Sequence[Rows], scale: str) -> Iterator[Array]:
-        inverse = inverse_scales(self._design, scale)
-        for view, store in zip(self._views, self._stores, strict=True):
-            asked = [(k, some) for k, some in zip(folds, columns, strict=True) if k in view]
-            if asked:
-                store.extend(np.unique(np.concatenate([some for _, some in asked])))
-            for k, some in asked:
-                yield store.gram(k - view.start, some) * inverse[k, some][:, None] * inverse[k, some]
+    def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
+        matrix, inverse = self._design.fold(k), inverse_scales(self._design, scale)[k]
+        weights, centers = self._design.fold_weights[k], self.centers[k]
+        if isinstance(matrix, np.ndarray):
+            product = matrix[:, left].T @ ((matrix[:, right] - centers[right]) * weights[:, None])
+        else:
+            weighted = matrix[:, right].multiply(weights[:, None]).tocsc()
+            product = (matrix[:, left].T @ weighted).toarray() - np.outer(centers[left], centers[right])
+        return np.asarray(product * inverse[left][:, None] * inverse[right])
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
         coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
@@ -192,44 +191,6 @@ class FromRows:
         drift = residual.sum(axis=0)  # zero but for rounding, which a large center would magnify
         gradient = np.asarray(matrix.T @ residual.reshape(len(residual), -1)).reshape(-1, *coef.shape[:2])
         return gradient.transpose(1, 2, 0) - drift[:, :, None] * self.centers[folds, None], train, val
-
-
-class GramStore:
-    """Weighted covariances ``[F, e, e]`` of the columns met so far, for the folds that share a matrix."""
-
-    def __init__(self, design: Design, folds: range) -> None:
-        self._design, self._folds = design, folds
-        self._slots = np.full(design.shape[1], -1)
-        self._columns = np.empty(0, dtype=np.intp)
-        self._products = np.empty((len(folds), 0, 0))
-
-    def gram(self, f: int, columns: Rows) -> Array:
-        slots = self._slots[columns]
-        return np.asarray(self._products[f][np.ix_(slots, slots)])
-
-    def extend(self, columns: Rows) -> None:
-        """Meet columns, in any order; those met before cost nothing."""
-        new = columns[self._slots[columns] < 0]
-        if not len(new):
-            return
-        old = len(self._columns)
-        self._columns = np.concatenate([self._columns, new])
-        self._slots[new] = np.arange(old, len(self._columns))
-        products = np.empty((len(self._folds), len(self._columns), len(self._columns)))
-        products[:, :old, :old] = self._products
-        matrix = self._design.fold(self._folds[0])
-        met, fresh = matrix[:, self._columns], matrix[:, new]
-        for f, k in enumerate(self._folds):
-            cross = self._covariance(met, fresh, k, new)
-            products[f, :, old:], products[f, old:, :] = cross, cross.T
-        self._products = products
-
-    def _covariance(self, met: Matrix, fresh: Matrix, k: int, new: Rows) -> Array:
-        weights, centers = self._design.fold_weights[k], self._design.centers[k]
-        if isinstance(fresh, np.ndarray):
-            return np.asarray(met.T @ ((fresh - centers[new]) * weights[:, None]))
-        weighted = fresh.multiply(weights[:, None]).tocsc()
-        return np.asarray((met.T @ weighted).toarray() - np.outer(centers[self._columns], centers[new]))
 
 
 def _predict(matrix: Matrix, coef: Array) -> Array:
