@@ -129,12 +129,15 @@ class Incumbent:
 
     def offer(self, outcome: Outcome) -> bool:
         """Take note of a complete outcome; whether it is the new best."""
-        point = outcome.point(outcome.primary)
-        if not point.val > self.best:
+        scores = outcome.curves[outcome.primary].val[:, outcome.step]
+        if not scores.mean() > self.best:
             return False
-        self.best = point.val
-        self.worst_fold = float(outcome.curves[outcome.primary].val[:, outcome.step].min())
+        self.accept(scores)
         return True
+
+    def accept(self, scores: Array) -> None:
+        """Make these fold scores the ones to beat."""
+        self.best, self.worst_fold = float(scores.mean()), float(scores.min())
 
     def hopeless(self, scores: Array) -> bool:
         """Whether folds with these scores are enough to give a config up."""

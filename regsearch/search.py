@@ -20,7 +20,7 @@ from regsearch.mirror import Mirror
 from regsearch.mirroring import trial_record
 from regsearch.path import Candidate, Curves, Model, Outcome, Setup
 from regsearch.space import columns, sample, size, starts
-from regsearch.storage import Store
+from regsearch.storage import Store, to_arrays
 from regsearch.trials import ATTRIBUTE, Trial, recall, remember
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Search:
     stopped: str = ""
     _asked: dict[int, optuna.trial.Trial] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)  # config -> the trial that evaluated it
+    _visited: set[str] = field(default_factory=set)  # configs of the space that have had a trial
     _done: list[Trial] = field(default_factory=list)
     _ready: list[Outcome] = field(default_factory=list)  # outcomes that needed no fit
 
@@ -104,6 +105,13 @@ class Search:
                 self.optuna_study.enqueue_trial(frozen.params, user_attrs={"role": frozen.user_attrs.get("role", "")})
             elif ATTRIBUTE in frozen.user_attrs and frozen.state.is_finished():
                 self._note(recall(frozen))
+        self._restore_incumbent()
+
+    def _restore_incumbent(self) -> None:
+        done = [trial for trial in self._done if trial.state == "complete" and trial.points]
+        if done and self.setup.incumbent is not None:
+            best = max(done, key=lambda trial: trial.points[self.metric].val if trial.points else -np.inf)
+            self.setup.incumbent.accept(self.store.curves(best.number, self.metric).val[:, best.step])
 
     def _candidates(self, n_trials: int | None, timeout: float | None, patience: int | None) -> Iterator[Candidate]:
         """What the backend pulls: new configs until a limit is reached; a config seen before costs no fit."""
@@ -129,7 +137,7 @@ class Search:
             self.stopped = "time is up"
         elif patience is not None and self._since_best() >= patience:
             self.stopped = f"no improvement in {patience} trials"
-        elif configs is not None and len(self._seen) > configs:  # all of them, and the reference
+        elif configs is not None and len(self._visited) >= configs:
             self.stopped = f"all {configs} configs of the space are evaluated"
         return bool(self.stopped)
 
@@ -161,13 +169,14 @@ class Search:
 
     def _finish(self, outcome: Outcome) -> None:
         test = self._test_scores(outcome) if self._improves(outcome) else {}
-        self.store.save(outcome)
+        arrays = to_arrays(outcome)
+        self.store.save(outcome.number, arrays)
         asked = self._asked.pop(outcome.number)
         asked.set_user_attr(ATTRIBUTE, remember(outcome, columns(self.space), test))
         trial = recall(self._tell(asked, outcome))
         self._note(trial)
         if self.mirror is not None:
-            self.mirror.send(trial_record(trial, self.store.arrays(trial.number), self.metric))
+            self.mirror.send(trial_record(trial, arrays, self.metric))
         self.notice(trial)
         if len(self._done) >= FAILURES and all(one.state == "failed" for one in self._done):
             raise SearchFailed(f"The first {len(self._done)} trials all failed, the last with: {outcome.reason}")
@@ -197,6 +206,8 @@ class Search:
 
     def _note(self, trial: Trial) -> None:
         self._done.append(trial)
+        if trial.role != "reference":
+            self._visited.add(trial.key)
         if trial.state == "complete":
             self._seen.setdefault(trial.key, trial.number)
 

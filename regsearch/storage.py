@@ -118,17 +118,12 @@ class Store:
     def trial_file(self, number: int) -> Path:
         return self.folder / "trials" / f"{number:06d}.npz"
 
-    def save(self, outcome: Outcome) -> None:
-        """Write the arrays of an outcome, whole or not at all."""
-        arrays: dict[str, NDArray[Any]] = {"axis": outcome.axis, "complexity": outcome.complexity}
-        for name, curves in outcome.curves.items():
-            arrays |= {f"train/{name}": curves.train, f"val/{name}": curves.val}
-        if outcome.predictions is not None:
-            arrays["predictions"] = outcome.predictions.astype(np.float32)
-        _write_arrays(self.trial_file(outcome.number), arrays)
+    def save(self, number: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write the arrays of a trial, whole or not at all."""
+        _write_arrays(self.trial_file(number), arrays)
 
     def arrays(self, number: int) -> dict[str, NDArray[Any]]:
-        """The arrays of a trial, as `save` wrote them.
+        """The arrays of a trial, as `to_arrays` made them.
 
         Raises
         ------
@@ -149,6 +144,16 @@ class Store:
     def save_folds(self, folds: Folds) -> None:
         parts = {f"{part}{k}": rows for part in ("train", "val") for k, rows in enumerate(getattr(folds, part))}
         _write_arrays(self.folder / "folds.npz", parts)
+
+
+def to_arrays(outcome: Outcome) -> dict[str, NDArray[Any]]:
+    """The arrays of an outcome: curves by metric, axis, complexity, and predictions in single precision."""
+    arrays: dict[str, NDArray[Any]] = {"axis": outcome.axis, "complexity": outcome.complexity}
+    for name, curves in outcome.curves.items():
+        arrays |= {f"train/{name}": curves.train, f"val/{name}": curves.val}
+    if outcome.predictions is not None:
+        arrays["predictions"] = outcome.predictions.astype(np.float32)
+    return arrays
 
 
 def study_names(root: str | os.PathLike[str]) -> list[str]:

@@ -26,7 +26,7 @@ import numpy as np
 
 from regsearch.errors import InvalidInput
 from regsearch.linear.design import Array, Design, Piece
-from regsearch.linear.kernels import descend, duality_gaps
+from regsearch.linear.kernels import descend, descend_rows, duality_gaps
 from regsearch.linear.penalties import Terms
 from regsearch.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.linear.spectrum import Spectrum
@@ -139,11 +139,8 @@ class _Run:
         self.l2 = float(terms.l2)
         self.moment, self.power = self.source.moment(scale), self.source.power
         self.w, self.gradient = np.zeros((folds, p)), self.moment
-        self.active = [np.empty(0, dtype=np.intp) for _ in range(folds)]
+        self.active = [np.arange(p if solver.whole else 0) for _ in range(folds)]
         self.grams = [np.empty((0, 0)) for _ in range(folds)]
-        if solver.whole:
-            for k in range(folds):
-                self._enlist(k, np.ones(p, dtype=bool))
 
     def advance(self, lambdas: Array, tolerances: Array) -> tuple[Array, Array, Evaluation]:
         """Solve the next lambdas: w ``[K, S, p]``, duality gaps ``[K, S]``, gradient and losses."""
@@ -168,10 +165,25 @@ class _Run:
     def _solve(self, folds: list[int], w: Array, lambdas: Array, tolerances: Array) -> None:
         """Descend on each fold's own columns, from the first step's coefficients."""
         for k in folds:
-            some, gram, power = self.active[k], self.grams[k], float(self.power[k])
-            targets, start = tolerances * power / 2, w[k, 0, some]
-            moment, l1 = self.moment[k, some], self.l1[k, some]
+            some = self.active[k]
+            targets, start, l1 = tolerances * self.power[k] / 2, w[k, 0, some], self.l1[k, some]
+            rows = self.source.rows(k, some, self.scale)
+            if rows is not None:
+                w[k][:, some] = descend_rows(*rows, l1, self.l2, lambdas, targets, start, self.max_sweeps)
+                continue
+            moment, power = self.moment[k, some], float(self.power[k])
+            gram = self._gram(k)
             w[k][:, some] = descend(gram, moment, power, l1, self.l2, lambdas, targets, start, self.max_sweeps)
+
+    def _gram(self, k: int) -> Array:
+        """The Gram matrix of the fold's own columns, which only ever grow at the end."""
+        known, some = len(self.grams[k]), self.active[k]
+        if known < len(some):
+            old, new = some[:known], some[known:]
+            cross = self.source.cross(k, old, new, self.scale)
+            corner = self.source.cross(k, new, new, self.scale)
+            self.grams[k] = np.block([[self.grams[k], cross], [cross.T, corner]]) if known else corner
+        return self.grams[k]
 
     def _gaps(self, k: int, w: Array, gradient: Array, lambdas: Array) -> Array:
         return duality_gaps(w, gradient, self.moment[k], float(self.power[k]), self.l1[k], self.l2, lambdas)
@@ -184,14 +196,9 @@ class _Run:
 
     def _enlist(self, k: int, columns: Array) -> bool:
         """Add columns (a mask) to the fold's own; whether any was new."""
-        old = self.active[k]
-        columns[old] = False
+        columns[self.active[k]] = False
         new = np.flatnonzero(columns)
-        if len(new):
-            cross = self.source.cross(k, old, new, self.scale)
-            corner = self.source.cross(k, new, new, self.scale)
-            self.active[k] = np.concatenate([old, new])
-            self.grams[k] = np.block([[self.grams[k], cross], [cross.T, corner]]) if len(old) else corner
+        self.active[k] = np.concatenate([self.active[k], new])
         return len(new) > 0
 
 

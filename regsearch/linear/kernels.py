@@ -92,34 +92,54 @@ def sweep(gram: Array, w: Array, gradient: Array, l1: Array, l2: float, lambda_:
 
 
 @compiled
-def objective(w: Array, gradient: Array, moment: Array, l1: Array, l2: float, lambda_: float) -> float:
-    """The penalised loss, less the null model's."""
+def sweep_rows(
+    columns: Array, w: Array, residual: Array, squares: Array, work: NDArray[np.bool_], l1: Array, l2: float, lambda_: float
+) -> None:
+    """`sweep` over the columns marked in `work`, keeping the residual instead of the gradient."""
+    for j in range(w.shape[0]):
+        if work[j]:
+            target = columns[j] @ residual + squares[j] * w[j]
+            new = np.sign(target) * max(abs(target) - lambda_ * l1[j], 0.0) / (squares[j] + lambda_ * l2)
+            if new != w[j]:
+                residual -= (new - w[j]) * columns[j]
+                w[j] = new
+
+
+@compiled
+def penalty(w: Array, l1: Array, l2: float, lambda_: float) -> float:
+    """Penalty of coefficients; an excluded column's is zero and costs nothing."""
     value = 0.0
     for j in range(w.shape[0]):
         if w[j] != 0.0:
-            value += lambda_ * (l1[j] * abs(w[j]) + l2 / 2 * w[j] ** 2) - w[j] * (gradient[j] + moment[j]) / 2
+            value += lambda_ * (l1[j] * abs(w[j]) + l2 / 2 * w[j] ** 2)
     return value
 
 
 @compiled
-def extrapolate(
-    points: Array, gradients: Array, moment: Array, l1: Array, l2: float, lambda_: float
-) -> tuple[Array, Array, bool]:
-    """Where the last sweeps are heading, its gradient, and whether the objective is lower there than at the last point.
+def heading(points: Array) -> Array:
+    """Shares ``[H]`` in the points ``[H + 1, e]`` but the first, summing to one, that tell where they are heading.
 
-    Anderson acceleration of coordinate descent (Bertrand & Massias 2021): the affine combination of the points
-    ``[H + 1, e]`` whose combined step is shortest. The gradient is affine in w, so it is combined likewise.
+    Anderson acceleration of coordinate descent (Bertrand & Massias 2021): the combined step is the shortest possible.
     """
     steps = points[1:] - points[:-1]
     square = steps @ steps.T
-    square += 1e-12 * np.trace(square) * np.eye(len(square)) + 1e-300 * np.eye(len(square))
-    shares = np.linalg.solve(square, np.ones(len(square)))
-    shares /= shares.sum()
-    w, gradient = shares @ points[1:], shares @ gradients[1:]
-    better = objective(w, gradient, moment, l1, l2, lambda_) < objective(
-        points[-1], gradients[-1], moment, l1, l2, lambda_
-    )
-    return w, gradient, better
+    shares = np.ones(len(square))
+    for i in range(len(square)):  # elimination by hand: numba takes seconds to compile a call of LAPACK
+        square[i, i] = square[i, i] * (1 + 1e-12) + 1e-300
+        for j in range(len(square)):
+            if j != i:
+                factor = square[j, i] / square[i, i]
+                square[j] -= factor * square[i]
+                shares[j] -= factor * shares[i]
+    for i in range(len(square)):
+        shares[i] /= square[i, i]
+    return shares / shares.sum()
+
+
+@compiled
+def objective(w: Array, gradient: Array, moment: Array, l1: Array, l2: float, lambda_: float) -> float:
+    """The penalised loss, less the null model's."""
+    return penalty(w, l1, l2, lambda_) - w @ (gradient + moment) / 2
 
 
 @compiled
@@ -155,10 +175,51 @@ def descend(
             points[seen], gradients[seen] = w, gradient
             seen += 1
             if seen > HISTORY:
-                ahead, slope, better = extrapolate(points, gradients, moment, l1, l2, lambda_)
-                if better:
+                shares = heading(points)
+                ahead, slope = shares @ points[1:], shares @ gradients[1:]  # the gradient is affine in w
+                if objective(ahead, slope, moment, l1, l2, lambda_) < objective(w, gradient, moment, l1, l2, lambda_):
                     w, gradient, combined = ahead, slope, True
                 points[0], gradients[0] = w, gradient
                 seen = 1
+        path[step] = w
+    return path
+
+
+@compiled
+def descend_rows(
+    columns: Array,
+    target: Array,
+    l1: Array,
+    l2: float,
+    lambdas: Array,
+    tolerances: Array,
+    start: Array,
+    max_sweeps: int,
+) -> Array:
+    """`descend` without a Gram matrix: cheaper for more columns ``[e, n]`` than rows; target ``[n]``, both times sqrt(W).
+
+    Between two looks at all columns, only those with a coefficient are swept.
+    """
+    w = start.copy()
+    moment, power = columns @ target, target @ target
+    squares = (columns**2).sum(axis=1)
+    path = np.empty((lambdas.shape[0], w.shape[0]))
+    points, residuals = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, target.shape[0]))
+    for step in range(lambdas.shape[0]):
+        lambda_ = lambdas[step]
+        for _ in range(0, max_sweeps, HISTORY + 1):
+            residual = target - w @ columns
+            gradient = columns @ residual
+            if duality_gap(w, gradient, moment, power, l1, l2, lambda_) <= tolerances[step]:
+                break
+            work = (w != 0.0) | (np.abs(gradient) > lambda_ * l1)
+            for seen in range(HISTORY + 1):
+                sweep_rows(columns, w, residual, squares, work, l1, l2, lambda_)
+                points[seen], residuals[seen] = w, residual
+            shares = heading(points)
+            ahead, left = shares @ points[1:], shares @ residuals[1:]
+            gain = residual @ residual - left @ left + 2 * penalty(w, l1, l2, lambda_)
+            if gain > 2 * penalty(ahead, l1, l2, lambda_):
+                w = ahead
         path[step] = w
     return path

@@ -51,6 +51,13 @@ class Source(Protocol):
         """``[left, right]``: the block of X'WX of one fold for two sets of columns."""
         ...
 
+    def rows(self, k: int, some: Rows, scale: str) -> tuple[Array, Array] | None:
+        """Columns ``[e, rows]`` and target ``[rows]`` of one fold's training rows times the root of their weights.
+
+        `None` where a Gram matrix of these columns is the better choice.
+        """
+        ...
+
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
         """Gradient and losses of coefficients ``[F, S, p]``."""
         ...
@@ -95,6 +102,9 @@ class FromMoments:
     def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
         gram: Array = self.gram(scale)[k]
         return gram if len(left) == len(right) == len(gram) else gram[np.ix_(left, right)]
+
+    def rows(self, k: int, some: Rows, scale: str) -> None:
+        return None
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
         index = list(folds)
@@ -147,6 +157,17 @@ class FromRows:
             weighted = matrix[:, right].multiply(weights[:, None]).tocsc()
             product = (matrix[:, left].T @ weighted).toarray() - np.outer(centers[left], centers[right])
         return np.asarray(product * inverse[left][:, None] * inverse[right])
+
+    def rows(self, k: int, some: Rows, scale: str) -> tuple[Array, Array] | None:
+        rows = self._design.train[k]
+        if self._design.sparse or len(some) <= len(rows):
+            return None
+        root = np.sqrt(self._design.fold_weights[k, rows])
+        columns = self._design.fold(k).T[some[:, None], rows]
+        columns -= self.centers[k, some, None]
+        columns *= inverse_scales(self._design, scale)[k, some, None]
+        columns *= root
+        return columns, (self._y[rows] - self.target[k]) * root
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
         coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]

@@ -237,16 +237,16 @@ class Mirror:
 
     def _spawn(self) -> subprocess.Popen[str]:
         """Start the writer, out of reach of the terminal's Ctrl-C, with its chatter in the log."""
-        own_group = {"creationflags": 0x200} if sys.platform == "win32" else {"start_new_session": True}
         with self._open_log() as log:
-            return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+            return subprocess.Popen(
                 [sys.executable, "-m", "regsearch.mirror.writer"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 encoding="utf-8",
                 env=_environment(),
-                **own_group,
+                start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
 
     def _open_log(self) -> IO[str]:
@@ -330,5 +330,5 @@ def _environment() -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONSAFEPATH": "1",  # a stray mlflow.py in the working directory must not shadow the library
-        "PYTHONWARNINGS": "default",  # a study that turns warnings into errors must not stop MLflow's import
+        "PYTHONWARNINGS": "ignore",  # a study that turns warnings into errors must not stop MLflow's import
     }

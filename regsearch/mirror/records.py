@@ -91,7 +91,9 @@ class Series:
         object.__setattr__(self, "steps", tuple(map(int, self.steps)))
         object.__setattr__(self, "values", tuple(map(float, self.values)))
         if len(self.steps) != len(self.values):
-            raise InvalidInput(f"a series must have one step per value, but got {len(self.steps)} and {len(self.values)}")
+            raise InvalidInput(
+                f"a series must have one step per value, but got {len(self.steps)} and {len(self.values)}"
+            )
 
     @classmethod
     def path(cls, values: Iterable[float]) -> Series:

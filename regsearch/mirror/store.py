@@ -172,7 +172,7 @@ class StudyStore:
         tags = {**study.tags, **({"mlflow.note.content": study.note} if study.note else {})}
         self._client.update_run(self._parent, status="RUNNING")
         self._client.log_batch(self._parent, params=fresh, tags=_run_tags(tags))
-        if study.dataset and not parent.inputs.dataset_inputs:
+        if study.dataset:  # logged again, it stays one
             self._client.log_inputs(self._parent, [_dataset_input(study.dataset)])
 
     def _begin(self, trial: TrialRecord) -> str:

@@ -82,11 +82,13 @@ class Writer:
         self._store: StudyStore | None = None
         self._aside: list[TrialRecord | SummaryRecord] = []
         self._pause = 0.0  # seconds to wait after the next failure; 0 while the store answers
+        self._silence = ""
         self._ended = False
 
     def run(self) -> None:
         """Write everything that comes until the input ends."""
-        self._attempt(self._opened)
+        if not self._inbox.hurried:
+            self._attempt(self._opened)
         for record in self._inbox:
             if isinstance(record, TrialRecord | SummaryRecord):
                 self._take(record)
@@ -112,7 +114,7 @@ class Writer:
         """Try a last time what was set aside, and report what is lost."""
         self._retake()
         for record in self._aside:
-            self._reply(Ack(_number(record), "the MLflow store did not answer"))
+            self._reply(Ack(_number(record), self._silence))
         self._aside.clear()
         self._inbox.settle()
 
@@ -120,7 +122,8 @@ class Writer:
         """Run one write with bounded retries, fewer once the store has been silent; say whether it is settled."""
         try:
             self._retry(write, () if self._pause and not self._inbox.hurried else RETRY_PAUSES_S)
-        except StoreSilent:
+        except StoreSilent as silence:
+            self._silence = f"the MLflow store did not answer: {silence}"
             self._pause = min(2 * self._pause or 1.0, MAX_PAUSE_S)
             self._inbox.wait(self._pause)
             return False
@@ -131,6 +134,7 @@ class Writer:
         """Run one write until the store answers, at most once more per pause."""
         from regsearch.mirror.store import is_passing
 
+        wait = time.sleep if self._inbox.hurried else self._inbox.wait  # a flush that comes meanwhile starts anew
         for pause in (*pauses, None):
             try:
                 write()
@@ -138,10 +142,10 @@ class Writer:
             except Exception as error:
                 if not is_passing(error):
                     raise
-                _log.warning("the store did not answer: %s", one_line(error))
+                _log.warning("the store did not answer: %s", error)
                 if pause is None:
-                    raise StoreSilent from error
-            time.sleep(pause)
+                    raise StoreSilent(one_line(error)) from error
+            wait(pause)
 
     def _write(self, record: TrialRecord | SummaryRecord) -> None:
         """Write one record and acknowledge it; a record that the store refuses is reported and left out."""
@@ -217,7 +221,9 @@ def connect(where: StoreRecord) -> StudyStore:
             root = where.artifact_root
             return StudyStore(where.tracking_uri, Path(root).absolute().as_uri() if root else None)
     except Exception as error:  # each store raises its own kind, and all of them mean the same here
-        raise StoreRefused(f"the MLflow store {_shown(where.tracking_uri)} cannot be used: {one_line(error)}") from error
+        raise StoreRefused(
+            f"the MLflow store {_shown(where.tracking_uri)} cannot be used: {one_line(error)}"
+        ) from error
 
 
 def one_line(error: BaseException) -> str:

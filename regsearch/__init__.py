@@ -1,0 +1,54 @@
+"""regsearch: hyperparameter search for regularization.
+
+The public names load what they need when they are first used, so that ``import regsearch`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from regsearch import spaces
+    from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
+    from regsearch.estimator import Estimator
+    from regsearch.export import load
+    from regsearch.linear import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
+    from regsearch.results import Chosen, Results
+    from regsearch.rules import Pick
+    from regsearch.space import Choice, Float, Int, Path
+    from regsearch.study import Study
+
+_HOMES = {
+    "regsearch.errors": ("InvalidInput", "NotFound", "RegsearchError", "SearchFailed", "StudyMismatch"),
+    "regsearch.estimator": ("Estimator",),
+    "regsearch.export": ("load",),
+    "regsearch.linear": (
+        "L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "ElasticNet", "Linear", "NoPenalty", "Penalty",
+    ),
+    "regsearch.results": ("Chosen", "Results"),
+    "regsearch.rules": ("Pick",),
+    "regsearch.space": ("Choice", "Float", "Int", "Path"),
+    "regsearch.study": ("Study",),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator", "Float", "Int",
+    "InvalidInput", "Linear", "NoPenalty", "NotFound", "Path", "Penalty", "Pick", "RegsearchError", "Results",
+    "SearchFailed", "Study", "StudyMismatch", "load", "spaces",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "spaces":
+        return importlib.import_module("regsearch.spaces")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'regsearch' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,122 @@
+"""Pictures of a study: first the record of what is drawn, then the drawing.
+
+Colours are Okabe and Ito's (2008), which the colour-blind can tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch.path import Array, standard_error
+from regsearch.results import Chosen, Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
+
+
+@dataclass(frozen=True)
+class PathRecord:
+    """Mean train and validation score along the path of one trial, with the points that the rules choose."""
+
+    axis: Array
+    train: Array
+    val: Array
+    se: Array
+    marks: Sequence[Chosen]
+    metric: str
+    title: str
+
+
+@dataclass(frozen=True)
+class GapRecord:
+    """Gap and score of every complete trial, by family."""
+
+    families: dict[str, Array]
+    best: Chosen
+    metric: str
+
+
+def path_record(results: Results, rules: Sequence[str] = ("best", "one_se")) -> PathRecord | None:
+    """The path of the best trial; `None` when it has a single point."""
+    chosen = [results.choose(rule) for rule in rules]
+    number = chosen[0].number
+    curves = results.curves(number)
+    if curves.val.shape[1] < 2:
+        return None
+    return PathRecord(
+        axis=results.store.arrays(number)["axis"],
+        train=curves.train.mean(axis=0),
+        val=curves.val.mean(axis=0),
+        se=np.array([standard_error(column) for column in curves.val.T]),
+        marks=[one for one in chosen if one.number == number],
+        metric=results.metric,
+        title=f"Trial {number}: {family(chosen[0].params)}",
+    )
+
+
+def gap_record(results: Results) -> GapRecord:
+    """Gap against score, one dot a trial."""
+    families: dict[str, list[tuple[float, float]]] = {}
+    for trial in results.complete:
+        point = results.point(trial)
+        name = "no regularization" if trial.role == "reference" else family(trial.params or {})
+        families.setdefault(name, []).append((point.gap, point.val))
+    return GapRecord({name: np.array(dots) for name, dots in families.items()}, results.best, results.metric)
+
+
+def family(params: Any) -> str:
+    """What a trial is called in a legend."""
+    name = params.get("penalty", "trial")
+    return f"adaptive {name.removeprefix('adaptive_')}" if params.get("gamma") else str(name).replace("_", " ")
+
+
+def draw_path(record: PathRecord) -> Figure:
+    """Train and validation curves along lambda."""
+    figure, axes = _figure()
+    axes.fill_between(record.axis, record.val - record.se, record.val + record.se, color=COLOURS[1], alpha=0.15, lw=0)
+    axes.plot(record.axis, record.train, color=COLOURS[0], lw=2, label="train")
+    axes.plot(record.axis, record.val, color=COLOURS[1], lw=2, label="validation ± 1 standard error")
+    for mark, style in zip(record.marks, ("-", "--", ":"), strict=False):
+        axes.axvline(float(mark.lambda_ or np.nan), color="0.35", lw=1, ls=style, label=f"{mark.rule}: {mark.lambda_:.3g}")
+    axes.set_xscale("log")
+    axes.invert_xaxis()
+    axes.set(xlabel="lambda (more regularization on the left)", ylabel=record.metric, title=record.title)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def draw_gap(record: GapRecord) -> Figure:
+    """Score against generalization gap."""
+    figure, axes = _figure()
+    for colour, (name, dots) in zip(COLOURS * 9, record.families.items(), strict=False):
+        axes.scatter(dots[:, 0], dots[:, 1], s=26, color=colour, alpha=0.75, lw=0, label=name)
+    best = record.best.point
+    axes.scatter([best.gap], [best.val], s=130, facecolors="none", edgecolors="0.2", lw=1.4, label="best")
+    axes.set(xlabel="generalization gap (train - validation)", ylabel=f"validation {record.metric}", title="Score and gap")
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def figures(results: Results) -> dict[str, Figure]:
+    """Every picture that the study has something to show in, by name."""
+    along = path_record(results)
+    drawn = {"gap": draw_gap(gap_record(results))}
+    return {"path": draw_path(along)} | drawn if along else drawn
+
+
+def _figure() -> tuple[Figure, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)  # no pyplot: nothing global is touched
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    return figure, axes

@@ -1,0 +1,47 @@
+"""A live line on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+EVERY = {True: 0.1, False: 10.0}  # seconds between two updates, by whether the stream is a terminal
+
+
+class Progress:
+    """Shows the state of long work on one line.
+
+    Parameters
+    ----------
+    stream
+        Where to write; standard error by default.
+    quiet
+        Write nothing at all.
+    """
+
+    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
+        self.stream = stream or sys.stderr
+        self.quiet = quiet
+        self.live = self.stream.isatty()
+        self._next = 0.0
+        self._text = ""
+
+    def show(self, text: str) -> None:
+        """Replace the line, unless it was replaced just now."""
+        self._text = text
+        if not self.quiet and time.monotonic() >= self._next:
+            self._write(text)
+
+    def end(self, text: str = "") -> None:
+        """Leave the last state, or `text`, standing."""
+        if not self.quiet and (text or self._text):
+            self._write(text or self._text)
+            if self.live:
+                self.stream.write("\n")
+        self._next, self._text = 0.0, ""
+
+    def _write(self, text: str) -> None:
+        self.stream.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
+        self.stream.flush()
+        self._next = time.monotonic() + EVERY[self.live]

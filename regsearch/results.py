@@ -1,0 +1,236 @@
+"""The trials of a study as a table, and the choice of one of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch import rules
+from regsearch.config import from_data
+from regsearch.errors import NotFound, StudyMismatch
+from regsearch.path import Curves, Point, at, standard_error
+from regsearch.rules import Pick, Rule
+from regsearch.space import Node
+from regsearch.storage import Store
+from regsearch.trials import Trial, recall
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDENTITY = "regsearch"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A trial at one point of its path.
+
+    Attributes
+    ----------
+    config
+        The filled config: what is exported.
+    point
+        Score, standard error, train score and gap of the deciding metric.
+    rule, why
+        The rule's name, and its reason in one sentence.
+    """
+
+    number: int
+    step: int
+    config: Any
+    params: Mapping[str, Any]
+    lambda_: float | None
+    point: Point
+    metric: str
+    rule: str
+    why: str
+
+    @property
+    def score(self) -> float:
+        return self.point.val
+
+    @property
+    def gap(self) -> float:
+        return self.point.gap
+
+    def row(self) -> dict[str, Any]:
+        """The choice as one JSON object; what is not finite is null."""
+        row = {
+            "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "score": self.point.val,
+            "se": self.point.val_se, "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se,
+        }  # fmt: skip
+        return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+
+    def __str__(self) -> str:
+        settings = ", ".join(f"{key}={_short(value)}" for key, value in self.params.items())
+        return (
+            f"trial {self.number}: {settings}\n"
+            f"{self.metric} {self.point.val:.5g} ± {self.point.val_se:.2g} (train {self.point.train:.5g}, "
+            f"gap {self.point.gap:.3g})\n{self.why}"
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study as stored: read only.
+
+    Attributes
+    ----------
+    store
+        Where it lies.
+    identity
+        Name, data fingerprint, folds, seed and whatever else makes it this study.
+    all
+        Every trial, by number.
+    """
+
+    store: Store
+    identity: Mapping[str, Any]
+    all: tuple[Trial, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.identity["study"])
+
+    @property
+    def metric(self) -> str:
+        """The deciding metric; larger is better."""
+        return str(self.identity["metric"])
+
+    @cached_property
+    def complete(self) -> tuple[Trial, ...]:
+        """The trials that have a score, best first."""
+        done = [trial for trial in self.all if trial.state == "complete" and trial.points]
+        return tuple(sorted(done, key=lambda trial: -self.point(trial).val))
+
+    @property
+    def reference(self) -> Trial | None:
+        """The unregularized reference."""
+        return next((trial for trial in self.complete if trial.role == "reference"), None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of trials in each state."""
+        states = [trial.state for trial in self.all]
+        return {state: states.count(state) for state in ("complete", "pruned", "failed", "running", "waiting")}
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial: state, score and its standard error, train score, gap, lambda, and the config's parameters."""
+        import pandas as pd
+
+        rows = [
+            {"number": t.number, "state": t.state, "role": t.role or "sampled"}
+            | (_scores(self.point(t)) if t.points else {})
+            | {"complexity": t.complexity, "fit_s": t.seconds}
+            | dict(t.params or {})
+            | {f"test_{name}": value for name, value in (t.test or {}).items()}
+            | {"reason": t.reason}
+            for t in self.all
+            if t.state != "waiting"
+        ]
+        return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame()
+
+    @property
+    def best(self) -> Chosen:
+        """The trial with the best mean validation score."""
+        return self.choose("best")
+
+    def point(self, trial: Trial) -> Point:
+        """The deciding metric of a trial at its chosen step."""
+        if not trial.points:
+            raise NotFound(f"Trial {trial.number} has no score: it is {trial.state}.")
+        return trial.points[self.metric]
+
+    def curves(self, number: int, metric: str | None = None) -> Curves:
+        """Scores ``[folds, steps]`` of a trial along its path."""
+        return self.store.curves(number, metric or self.metric)
+
+    def choose(self, rule: str | Rule = "best") -> Chosen:
+        """The trial and path point that a rule chooses.
+
+        Parameters
+        ----------
+        rule
+            ``best``, ``one_se``, or a function from results to a `Pick`.
+
+        Raises
+        ------
+        NotFound
+            When the rule is unknown or no trial is complete.
+        """
+        function = rules.find(rule) if isinstance(rule, str) else rule
+        if not self.complete:
+            raise NotFound(f"{self.name!r} has no complete trial to choose from; run it first.")
+        pick = function(self)
+        return self.at(pick, rule if isinstance(rule, str) else getattr(rule, "__name__", "custom"))
+
+    def top(self, count: int) -> list[Chosen]:
+        """The best trials, each at its own best point."""
+        return [self.at(Pick(t.number, t.step, ""), "best") for t in self.complete[:count]]
+
+    def at(self, pick: Pick, rule: str) -> Chosen:
+        """The choice that a pick stands for, with its figures at that point of the path."""
+        trial = next(one for one in self.all if one.number == pick.number)
+        params, lambda_, point = dict(trial.params or {}), trial.lambda_, self.point(trial)
+        if pick.step != trial.step:
+            lambda_ = float(self.store.arrays(trial.number)["axis"][pick.step])
+            params["lambda"] = lambda_
+            point = point_at(self.curves(trial.number), pick.step)
+        return Chosen(pick.number, pick.step, self._config(trial, lambda_), params, lambda_, point, self.metric, rule, pick.why)
+
+    @staticmethod
+    def _config(trial: Trial, lambda_: float | None) -> Any:
+        try:
+            config = from_data(trial.config)
+        except NotFound:  # a kind that lives in the user's script: the data itself is all there is
+            return trial.config
+        return at(config, lambda_) if isinstance(config, Node) else config
+
+
+def load_results(store: Store) -> Results:
+    """Read a study.
+
+    Raises
+    ------
+    NotFound
+        When there is none of that name.
+    StudyMismatch
+        When the Optuna study of that name is not one of regsearch's.
+    """
+    import optuna
+
+    if not store.exists:
+        raise NotFound(f"There is no study {store.name!r} under {store.root}; `regsearch list` shows those that are.")
+    try:
+        study = optuna.load_study(study_name=store.name, storage=store.optuna())
+    except KeyError as error:
+        raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
+    return read_results(store, study)
+
+
+def read_results(store: Store, study: Any) -> Results:
+    """The results of an open Optuna study."""
+    identity = study.user_attrs.get(IDENTITY)
+    if identity is None:
+        raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
+    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)))
+
+
+def point_at(curves: Curves, step: int) -> Point:
+    """A metric at one step of a path."""
+    val, train = curves.val[:, step], curves.train[:, step]
+    gap = train - val
+    return Point(float(val.mean()), standard_error(val), float(train.mean()), float(gap.mean()), standard_error(gap))
+
+
+def _scores(point: Point) -> dict[str, float]:
+    return {"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap, "gap_se": point.gap_se}
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
