@@ -32,8 +32,8 @@ from regsearch.linear.sources import Evaluation, FromMoments, FromRows, Source, 
 from regsearch.linear.spectrum import Spectrum
 
 CHUNK = 5  # lambdas between two looks at all columns
-WHOLE = 400  # columns up to which looking at few of them at a time gains nothing
-SMALL = 64  # columns up to which the memory for moments never matters
+WHOLE = 400  # columns up to which working on few of them gains nothing
+SMALL = 200  # columns up to which the memory for moments never matters
 APPROACH = 0.6  # ratio of the lambdas that lead to the first one asked for
 APPROACH_TOL = 1e-3
 
@@ -72,6 +72,7 @@ class Gaussian:
         target = np.ascontiguousarray(y[:, 0])
         self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)
         self.whole = p <= WHOLE
+        self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}
 
     def gradient(self, scale: str) -> Array:
@@ -96,7 +97,7 @@ class Gaussian:
 
     def _ridge(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
         spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
-        for strengths in _chunks(lambdas * l2, len(lambdas) if self.whole else 4 * CHUNK):
+        for strengths in _chunks(lambdas * l2, self.chunk and 4 * self.chunk):
             w = np.stack([spectrum.ridge(strengths) for spectrum in spectra])
             state = self.source.evaluate(range(len(spectra)), w, scale)
             slack = ((state.gradient - strengths[:, None] * w) ** 2).sum(axis=-1)
@@ -110,9 +111,8 @@ class Gaussian:
         approach = _approach(terms.lambda_max(self.gradient(scale)), lambdas[0])
         steps = np.concatenate([approach, lambdas])
         tolerances = np.where(np.arange(len(steps)) < len(approach), max(APPROACH_TOL, self.tol), self.tol)
-        size = len(steps) if self.whole else CHUNK
         asked = -len(approach)
-        for chunk, tolerance in zip(_chunks(steps, size), _chunks(tolerances, size), strict=True):
+        for chunk, tolerance in zip(_chunks(steps, self.chunk), _chunks(tolerances, self.chunk), strict=True):
             w, gap, state = run.advance(chunk, tolerance)
             skip = max(0, -asked)
             asked += len(chunk)
@@ -210,5 +210,6 @@ def _approach(top: float, first: float) -> Array:
     return np.geomspace(top, first, count + 1)[1:-1]
 
 
-def _chunks(values: Array, size: int) -> list[Array]:
+def _chunks(values: Array, size: int | None) -> list[Array]:
+    size = size or len(values)
     return [values[start : start + size] for start in range(0, len(values), size)]

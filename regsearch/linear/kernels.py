@@ -121,25 +121,29 @@ def heading(points: Array) -> Array:
 
     Anderson acceleration of coordinate descent (Bertrand & Massias 2021): the combined step is the shortest possible.
     """
-    steps = points[1:] - points[:-1]
-    square = steps @ steps.T
-    shares = np.ones(len(square))
-    for i in range(len(square)):  # elimination by hand: numba takes seconds to compile a call of LAPACK
+    size = len(points) - 1
+    square, shares = np.empty((size, size)), np.ones(size)
+    for i in range(size):
+        for j in range(size):
+            square[i, j] = (points[i + 1] - points[i]) @ (points[j + 1] - points[j])
         square[i, i] = square[i, i] * (1 + 1e-12) + 1e-300
-        for j in range(len(square)):
+    for i in range(size):  # elimination by hand: numba takes seconds to compile a call of LAPACK
+        for j in range(size):
             if j != i:
                 factor = square[j, i] / square[i, i]
-                square[j] -= factor * square[i]
+                row = square[j]
+                row -= factor * square[i]
                 shares[j] -= factor * shares[i]
-    for i in range(len(square)):
+    for i in range(size):
         shares[i] /= square[i, i]
-    return shares / shares.sum()
+    shares /= shares.sum()
+    return shares
 
 
 @compiled
 def objective(w: Array, gradient: Array, moment: Array, l1: Array, l2: float, lambda_: float) -> float:
     """The penalised loss, less the null model's."""
-    return penalty(w, l1, l2, lambda_) - w @ (gradient + moment) / 2
+    return float(penalty(w, l1, l2, lambda_) - w @ (gradient + moment) / 2)
 
 
 @compiled
@@ -201,7 +205,7 @@ def descend_rows(
     Between two looks at all columns, only those with a coefficient are swept.
     """
     w = start.copy()
-    moment, power = columns @ target, target @ target
+    moment, power = columns @ target, float(target @ target)
     squares = (columns**2).sum(axis=1)
     path = np.empty((lambdas.shape[0], w.shape[0]))
     points, residuals = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, target.shape[0]))
