@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("study", metavar="STUDY")
     export.add_argument("--out", required=True, metavar="DIR")
     export.add_argument("--rule", default="best", metavar="RULE", help="best or one_se")
-    export.add_argument("--script", metavar="FILE", help="where to read the data from (default: the script that was run)")
+    export.add_argument(
+        "--script", metavar="FILE", help="where to read the data from (default: the script that was run)"
+    )
     export.set_defaults(command=_export)
 
     ui = commands.add_parser("ui", help="browse the trials in MLflow")
@@ -63,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     ui.set_defaults(command=_ui)
 
     for command in (listing, show, export, ui):
-        command.add_argument("--root", default="mlruns", metavar="DIR", help="the folder that studies write (default mlruns)")
+        command.add_argument(
+            "--root", default="mlruns", metavar="DIR", help="the folder that studies write (default mlruns)"
+        )
         command.add_argument("--storage", metavar="URL", help="Optuna storage, when the study was given one")
     return parser
 
@@ -107,13 +111,14 @@ def _show(arguments: argparse.Namespace) -> int:
     for one in top:
         point = one.point
         settings = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in one.params.items())
-        print(f"{one.number:>6}{point.val:>12.5g}{point.val_se:>9.2g}{point.train:>12.5g}{point.gap:>10.3g}  {settings}")
+        print(
+            f"{one.number:>6}{point.val:>12.5g}{point.val_se:>9.2g}{point.train:>12.5g}{point.gap:>10.3g}  {settings}"
+        )
     return 0
 
 
 def _export(arguments: argparse.Namespace) -> int:
     results = _results(arguments, arguments.study)
-    chosen = results.choose(arguments.rule)
     script = arguments.script or results.identity["script"]
     if not script or not Path(script).exists():
         missing = f"its script {script} is gone" if script else "it was not started from a script"
@@ -125,7 +130,8 @@ def _export(arguments: argparse.Namespace) -> int:
     study = _study_of(script, arguments.study).replace(
         root=arguments.root, storage=arguments.storage, seed=int(results.identity["seed"])
     )
-    print(f"{chosen}\n\nWritten to {study.export(arguments.out, chosen)}")
+    folder = study.export(arguments.out, arguments.rule)
+    print(f"{results.choose(arguments.rule)}\n\nWritten to {folder}")
     print(f'Use it:  python -c "import regsearch; model = regsearch.load({arguments.out!r})"')
     return 0
 

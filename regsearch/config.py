@@ -97,5 +97,3 @@ def _without_none(data: Any) -> Any:
     if isinstance(data, dict):
         return {key: _without_none(child) for key, child in data.items() if child is not None}
     return data
-
-

@@ -91,8 +91,10 @@ def _numeric_columns(X: Any) -> Iterator[NDArray[np.float64]]:
     for name in category:
         values = X[name].astype(object).to_numpy()
         missing = X[name].isna().to_numpy()
-        for level in _levels(X[name]):
-            yield (missing if level is np.nan else (values == level)).astype(float)
+        for level in X[name].cat.categories:
+            yield (values == level).astype(float)
+        if missing.any():
+            yield missing.astype(float)
 
 
 def _levels(column: Any) -> list[Any]:

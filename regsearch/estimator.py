@@ -1,4 +1,4 @@
-"""The backend for any scikit-learn estimator or pipeline: one fit per fold, folds in parallel, hopeless ones given up."""
+"""The backend for any scikit-learn estimator: one fit per fold, folds in parallel, hopeless configs given up."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ class Estimator(Model):
                 close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
                 raise InvalidInput(f"{type(self.estimator).__name__} has no parameter {name!r}; {hint}")
+
+    def shown(self) -> dict[str, Any]:
+        last = self.estimator.steps[-1][1] if hasattr(self.estimator, "steps") else self.estimator
+        return {"estimator": type(last).__name__, **self.params}
 
     def check(self, setup: Setup) -> None:
         if not leaves(self.params):
@@ -155,16 +159,18 @@ def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold:
             fitted = _fitted(seeded(config.build(), seed), problem, train)
             scores = [[_score(metric, fitted, problem, rows) for metric in metrics] for rows in (train, val)]
             predictions = _predict(fitted, take_rows(problem.X, val))
-        except Exception as error:  # anyone's code: the trial fails with its words, the search goes on
+        except Exception as error:  # noqa: BLE001 - anyone's code: the trial fails with its words, the search goes on
             return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
     if not np.isfinite(scores).all():
         return FoldFit([], [], np.empty((0, 1)), "a score was not finite")
-    return FoldFit(*scores, predictions)
+    return FoldFit(scores[0], scores[1], predictions)
 
 
 def seeded(estimator: Any, seed: int) -> Any:
     """Set every ``random_state`` that the user left open: a config's result must not depend on chance."""
-    open_ = {k: seed for k, v in estimator.get_params().items() if k.rpartition("__")[2] == "random_state" and v is None}
+    open_ = {
+        k: seed for k, v in estimator.get_params().items() if k.rpartition("__")[2] == "random_state" and v is None
+    }
     return estimator.set_params(**open_)
 
 

@@ -1,7 +1,7 @@
 """From a chosen trial to a folder that production can load.
 
-A bundle, first form: ``best.toml``, the filled config with its provenance, and ``model.skops``, the pipeline refitted on
-all rows. It appears whole or not at all, and loading it executes nothing that skops does not trust.
+A bundle, first form: ``best.toml``, the filled config with its provenance, and ``model.skops``, the pipeline refitted
+on all rows. It appears whole or not at all, and loading it executes nothing that skops does not trust.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from regsearch import __version__
 from regsearch.config import read_toml, to_data, to_toml
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.path import Model
@@ -24,7 +25,7 @@ from regsearch.results import Chosen, Results
 
 SCHEMA = 1
 CONFIG, MODEL = "best.toml", "model.skops"
-PACKAGES = ("regsearch", "scikit-learn", "numpy", "scipy", "optuna", "skops")
+PACKAGES = ("scikit-learn", "numpy", "scipy", "optuna", "skops")
 
 
 def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.PathLike[str]) -> Path:
@@ -137,7 +138,8 @@ def _document(results: Results, chosen: Chosen) -> dict[str, Any]:
             "seed": identity["seed"], "rows": identity["rows"], "columns": identity["columns"],
             "task": identity["task"], "exported": datetime.now(UTC).isoformat(timespec="seconds"),
         },
-        "versions": {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": {"python": platform.python_version(), "regsearch": __version__}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
     }  # fmt: skip
 
 

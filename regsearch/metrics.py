@@ -1,7 +1,7 @@
 """Scores, vectorised along a path where their formula is known, by the scikit-learn scorer where not.
 
-Notation: n rows, S steps of a path, m outputs. A *decision* ``[n, S, m]`` is the prediction of a regression (m = 1), the
-log-odds of a binary classifier (m = 1), or one logit per class. A score is larger when better, as in scikit-learn.
+Notation: n rows, S steps of a path, m outputs. A *decision* ``[n, S, m]`` is the prediction of a regression (m = 1),
+the log-odds of a binary classifier (m = 1), or one logit per class. A score is larger when better, as in scikit-learn.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def fixed_prediction(problem: Problem, decision: Array) -> Any:
             return probabilities(decision)
 
         def predict(self, X: Any) -> NDArray[Any]:
-            return np.asarray(self.classes_[winners(decision)])
+            return np.asarray(np.asarray(self.classes_)[winners(decision)])
 
     return FixedRegressor() if problem.classes is None else FixedClassifier()
 
@@ -225,5 +225,14 @@ _FROM_MSE: dict[str, Callable[[Array, Any], Array]] = {
     "neg_root_mean_squared_error": lambda mse, variance: -np.sqrt(mse),
     "r2": _r2_of,
 }
-_AT_MOST_ONE = {"r2", "accuracy", "balanced_accuracy", "roc_auc", "average_precision", "f1", "f1_macro", "precision",
-                "recall"}
+_AT_MOST_ONE = {
+    "r2",
+    "accuracy",
+    "balanced_accuracy",
+    "roc_auc",
+    "average_precision",
+    "f1",
+    "f1_macro",
+    "precision",
+    "recall",
+}

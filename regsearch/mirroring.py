@@ -21,13 +21,14 @@ _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
 def study_record(identity: Mapping[str, Any]) -> StudyRecord:
     """The parent run of a study."""
     shown = ("task", "metric", "seed", "cv", "folds", "space")
+    tagged = ("study", "version", "fingerprint", "folds_hash", "space_hash")
     return StudyRecord(
         study=identity["study"],
         experiment=identity["experiment"],
         study_id=identity["id"],
         start_ms=identity["created_ms"],
         params={key: identity[key] for key in shown},
-        tags={f"regsearch.{key}": str(identity[key]) for key in ("study", "version", "fingerprint", "folds_hash", "space_hash")},
+        tags={f"regsearch.{key}": str(identity[key]) for key in tagged},
         dataset=Dataset(
             name=identity["study"], digest=identity["fingerprint"], source=identity["script"] or "memory",
             rows=identity["rows"], columns=identity["columns"], task=identity["task"], target=identity["target"],
@@ -60,7 +61,13 @@ def trial_record(trial: Trial, arrays: Mapping[str, NDArray[Any]], metric: str) 
 
 
 def summary_record(
-    status: Any, end_ms: int, trials: Sequence[Trial], metric: str, best: Trial | None, note: str, artifacts: Sequence[Artifact]
+    status: Any,
+    end_ms: int,
+    trials: Sequence[Trial],
+    metric: str,
+    best: Trial | None,
+    note: str,
+    artifacts: Sequence[Artifact],
 ) -> SummaryRecord:
     """The end of a study: the winner's figures and the best score so far, trial by trial."""
     done = [trial for trial in trials if trial.state == "complete" and trial.points]

@@ -120,7 +120,8 @@ class Outcome:
 class Incumbent:
     """The best outcome so far, and whether another can still beat it.
 
-    Forgiving fold pruning: a config is given up when the mean of its first folds is worse than the incumbent's worst fold.
+    Forgiving fold pruning: a config is given up when the mean of its first folds is worse than the incumbent's worst
+    fold.
     """
 
     def __init__(self) -> None:

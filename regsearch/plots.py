@@ -83,7 +83,9 @@ def draw_path(record: PathRecord) -> Figure:
     axes.plot(record.axis, record.train, color=COLOURS[0], lw=2, label="train")
     axes.plot(record.axis, record.val, color=COLOURS[1], lw=2, label="validation ± 1 standard error")
     for mark, style in zip(record.marks, ("-", "--", ":"), strict=False):
-        axes.axvline(float(mark.lambda_ or np.nan), color="0.35", lw=1, ls=style, label=f"{mark.rule}: {mark.lambda_:.3g}")
+        axes.axvline(
+            float(mark.lambda_ or np.nan), color="0.35", lw=1, ls=style, label=f"{mark.rule}: {mark.lambda_:.3g}"
+        )
     axes.set_xscale("log")
     axes.invert_xaxis()
     axes.set(xlabel="lambda (more regularization on the left)", ylabel=record.metric, title=record.title)
@@ -98,7 +100,9 @@ def draw_gap(record: GapRecord) -> Figure:
         axes.scatter(dots[:, 0], dots[:, 1], s=26, color=colour, alpha=0.75, lw=0, label=name)
     best = record.best.point
     axes.scatter([best.gap], [best.val], s=130, facecolors="none", edgecolors="0.2", lw=1.4, label="best")
-    axes.set(xlabel="generalization gap (train - validation)", ylabel=f"validation {record.metric}", title="Score and gap")
+    axes.set(
+        xlabel="generalization gap (train - validation)", ylabel=f"validation {record.metric}", title="Score and gap"
+    )
     axes.legend(frameon=False, fontsize=9)
     return figure
 

@@ -193,8 +193,8 @@ def column_kinds(X: pd.DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
     if kinds["other"]:
         first = kinds["other"][0]
         raise InvalidInput(
-            f"Columns of X must be numeric, boolean or categorical, got {len(kinds['other'])} of another type, the first "
-            f"being {first!r} ({X.dtypes[first]}); convert it, for example X[{first!r}].astype('category')."
+            f"Columns of X must be numeric, boolean or categorical, got {len(kinds['other'])} of another type, "
+            f"the first being {first!r} ({X.dtypes[first]}); convert it, for example X[{first!r}].astype('category')."
         )
     return kinds["numeric"], kinds["boolean"], kinds["category"]
 
@@ -260,8 +260,9 @@ def _check_finite(values: NDArray[Any], what: str, *, missing_allowed: bool) -> 
 
 def _varies(X: Any) -> bool:
     if is_sparse(X):
-        return bool(abs(X[1:] - X[:1][np.zeros(X.shape[0] - 1, dtype=int)]).max() > 0) if X.shape[0] > 1 else False
-    return bool((X != X[:1]).any())
+        columns = X.tocsc()
+        return bool((columns.max(axis=0).toarray() > columns.min(axis=0).toarray()).any())
+    return bool((X[:1] != X).any())
 
 
 def _checked_y(y: Any, n: int) -> tuple[NDArray[Any], str]:
@@ -289,7 +290,7 @@ def _checked_y(y: Any, n: int) -> tuple[NDArray[Any], str]:
 
 def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype.kind == "f":
-        return np.isnan(values)
+        return np.asarray(np.isnan(values))
     if values.dtype.kind == "O":
         import pandas as pd
 

@@ -52,7 +52,10 @@ def write_artifacts(results: Results, folder: Path) -> list[Artifact]:
     for name, figure in drawn.items():
         figure.savefig(folder / f"{name}.png", dpi=130)
     (folder / "report.html").write_text(page(results, drawn), encoding="utf-8")
-    return [Artifact(str(folder / "report.html")), *(Artifact(str(folder / f"{name}.png"), "figures") for name in drawn)]
+    return [
+        Artifact(str(folder / "report.html")),
+        *(Artifact(str(folder / f"{name}.png"), "figures") for name in drawn),
+    ]
 
 
 def page(results: Results, drawn: Mapping[str, Any]) -> str:
@@ -106,7 +109,9 @@ def _numbers(results: Results, trial: Trial) -> list[str]:
 
 
 def _settings(params: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items())
+    return ", ".join(
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regsearch import rules
+from regsearch import estimator, linear, rules  # noqa: F401 (the kinds that stored configs name)
 from regsearch.config import from_data
-from regsearch.errors import NotFound, StudyMismatch
-from regsearch.path import Curves, Point, at, standard_error
+from regsearch.errors import NotFound, RegsearchError, StudyMismatch
+from regsearch.path import Curves, Model, Point, at, standard_error
 from regsearch.rules import Pick, Rule
-from regsearch.space import Node
+from regsearch.space import fill
 from regsearch.storage import Store
 from regsearch.trials import Trial, recall
 
@@ -63,7 +63,9 @@ class Chosen:
             "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "score": self.point.val,
             "se": self.point.val_se, "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se,
         }  # fmt: skip
-        return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+        return {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
+        }
 
     def __str__(self) -> str:
         settings = ", ".join(f"{key}={_short(value)}" for key, value in self.params.items())
@@ -86,11 +88,14 @@ class Results:
         Name, data fingerprint, folds, seed and whatever else makes it this study.
     all
         Every trial, by number.
+    space
+        The space, where the script that made it is at hand.
     """
 
     store: Store
     identity: Mapping[str, Any]
     all: tuple[Trial, ...]
+    space: Model | None = None
 
     @property
     def name(self) -> str:
@@ -120,7 +125,7 @@ class Results:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per trial: state, score and its standard error, train score, gap, lambda, and the config's parameters."""
+        """One row per trial: state, score and its standard error, train score, gap, and the config's parameters."""
         import pandas as pd
 
         rows = [
@@ -181,19 +186,25 @@ class Results:
             lambda_ = float(self.store.arrays(trial.number)["axis"][pick.step])
             params["lambda"] = lambda_
             point = point_at(self.curves(trial.number), pick.step)
-        return Chosen(pick.number, pick.step, self._config(trial, lambda_), params, lambda_, point, self.metric, rule, pick.why)
+        return Chosen(
+            pick.number, pick.step, self._config(trial, lambda_), params, lambda_, point, self.metric, rule, pick.why
+        )
 
-    @staticmethod
-    def _config(trial: Trial, lambda_: float | None) -> Any:
+    def _config(self, trial: Trial, lambda_: float | None) -> Any:
+        """The filled config; as plain data where only the user's script could rebuild it."""
+        if self.space is not None and trial.role == "reference":
+            return self.space.reference()
+        if self.space is not None:
+            return at(fill(self.space, trial.draws or {}), lambda_)
         try:
             config = from_data(trial.config)
-        except NotFound:  # a kind that lives in the user's script: the data itself is all there is
+        except RegsearchError:
             return trial.config
-        return at(config, lambda_) if isinstance(config, Node) else config
+        return at(config, lambda_)
 
 
-def load_results(store: Store) -> Results:
-    """Read a study.
+def load_results(store: Store, space: Model | None = None) -> Results:
+    """Read a study; with its `space`, configs that hold the user's own objects are rebuilt too.
 
     Raises
     ------
@@ -210,15 +221,15 @@ def load_results(store: Store) -> Results:
         study = optuna.load_study(study_name=store.name, storage=store.optuna())
     except KeyError as error:
         raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
-    return read_results(store, study)
+    return read_results(store, study, space)
 
 
-def read_results(store: Store, study: Any) -> Results:
+def read_results(store: Store, study: Any, space: Model | None = None) -> Results:
     """The results of an open Optuna study."""
     identity = study.user_attrs.get(IDENTITY)
     if identity is None:
         raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
-    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)))
+    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)), space)
 
 
 def point_at(curves: Curves, step: int) -> Point:

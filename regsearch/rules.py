@@ -42,7 +42,9 @@ Rule: TypeAlias = Callable[[Any], Pick]
 def best(results: Table) -> Pick:
     """The trial with the best mean validation score, at the best point of its path."""
     trial = results.complete[0]
-    return Pick(trial.number, trial.step, f"It has the best {results.metric} of {len(results.complete)} complete trials.")
+    return Pick(
+        trial.number, trial.step, f"It has the best {results.metric} of {len(results.complete)} complete trials."
+    )
 
 
 def one_se(results: Table) -> Pick:

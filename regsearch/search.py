@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -158,7 +158,8 @@ class Search:
         return Outcome(
             candidate.number, candidate.config, "complete", candidate.role,
             {name: Curves(arrays[f"train/{name}"], arrays[f"val/{name}"]) for name in names},
-            arrays["axis"], arrays["complexity"], first.step, arrays.get("predictions"), reason=f"same config as trial {twin}",
+            arrays["axis"], arrays["complexity"], first.step, arrays.get("predictions"),
+            reason=f"same config as trial {twin}",
         )  # fmt: skip
 
     # --- tell --------------------------------------------------------------------------------------------------
@@ -229,5 +230,3 @@ def default_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         return optuna.samplers.TPESampler(seed=state, multivariate=True, group=True, constant_liar=True)
-
-

@@ -69,6 +69,10 @@ class Node:
         """Field values by field name."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
+    def shown(self) -> dict[str, Any]:
+        """What a flat row shows of this node."""
+        return self.fields() | {name: getattr(self, name) for name in self.derived}
+
 
 class Leaf(Node, abstract=True):
     """What stands in a tree where the config has one value."""
@@ -420,7 +424,7 @@ def _rows(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
     if isinstance(value, Node) and not isinstance(value, Leaf):
         if names:
             yield names, value.kind
-        for key, child in {**value.fields(), **{key: getattr(value, key) for key in value.derived}}.items():
+        for key, child in value.shown().items():
             yield from _rows(child, (*names, public(key)))
     elif isinstance(value, Mapping):
         for key, child in value.items():

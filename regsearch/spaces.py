@@ -13,4 +13,3 @@ def linear() -> Linear:
         lambda_=Path(100),
         scale=Choice("standard", "minmax", "none"),
     )
-

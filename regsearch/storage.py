@@ -52,7 +52,8 @@ class Store:
     def __init__(self, root: str | os.PathLike[str], name: str, url: str | None = None) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise InvalidInput(
-                f"A study's name must be letters, digits, '.', '_' or '-' and start with a letter or digit, got {name!r}."
+                f"A study's name must be letters, digits, '.', '_' or '-' and start with a letter, got {name!r}; "
+                "rename it."
             )
         self.root = Path(root).expanduser().absolute()
         self.name = name
@@ -73,7 +74,8 @@ class Store:
                 pass
         except OSError as error:
             raise InvalidInput(
-                f"The root must be a folder that can be written, got {self.root} ({error.strerror}); pass another --root."
+                f"The root must be a folder that can be written, got {self.root} ({error.strerror}); "
+                "pass another --root."
             ) from error
 
     @property
@@ -92,7 +94,9 @@ class Store:
             return optuna.storages.get_storage(self.url)
         from optuna.storages.journal import JournalFileBackend
 
-        return optuna.storages.JournalStorage(JournalFileBackend(str(self.journal), lock_obj=_journal_lock(self.journal)))
+        return optuna.storages.JournalStorage(
+            JournalFileBackend(str(self.journal), lock_obj=_journal_lock(self.journal))
+        )
 
     @contextmanager
     def running(self) -> Iterator[None]:

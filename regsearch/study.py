@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regsearch import __version__
 from regsearch.config import digest, to_data
 from regsearch.errors import InvalidInput, StudyMismatch
 from regsearch.export import export
@@ -96,7 +97,7 @@ class Study:
         root: str | os.PathLike[str] = "mlruns",
         storage: str | None = None,
         sampler: optuna.samplers.BaseSampler | None = None,
-        tracking: str | None | bool = None,
+        tracking: str | bool | None = None,
         experiment: str | None = None,
         prune: bool = True,
         n_jobs: int | None = None,
@@ -119,7 +120,9 @@ class Study:
         self.script = _calling_script()
 
     def __repr__(self) -> str:
-        return f"Study({self.name!r}, {self.problem.rows}x{self.problem.columns} {self.problem.task}, {self.folds.name})"
+        return (
+            f"Study({self.name!r}, {self.problem.rows}x{self.problem.columns} {self.problem.task}, {self.folds.name})"
+        )
 
     @property
     def folds(self) -> Folds:
@@ -184,14 +187,14 @@ class Study:
         mirror = self._mirror()
         if mirror is not None:
             mirror.start(study_record(identity))
-        before = read_results(self.store, study)
+        before = read_results(self.store, study, self.space)
         line = _Line(progress, n_trials, before)
         search = Search(self.setup, self.space, study, self.store, self.sampler, mirror, line.show)
         try:
             search.run(n_trials, timeout, patience)
         finally:
             progress.end()
-            results = read_results(self.store, study)
+            results = read_results(self.store, study, self.space)
             if mirror is not None:
                 self._finish_mirror(mirror, results, before, search.stopped, progress)
         progress.end(self._farewell(results, search.stopped))
@@ -223,8 +226,6 @@ class Study:
 
     def _identity(self) -> dict[str, Any]:
         """What makes this study itself, as stored with it."""
-        from regsearch import __version__
-
         problem, metrics = self.problem, [metric.name for metric in self.setup.metrics]
         return {
             "study": self.name, "id": uuid.uuid4().hex, "experiment": self.experiment, "version": __version__,
@@ -243,7 +244,9 @@ class Study:
         uri = tracking_uri(self.store.root) if self.tracking in (None, True) else str(self.tracking)
         return Mirror(uri, self.store.root / "artifacts", self.store.folder / MIRROR_LOG)
 
-    def _finish_mirror(self, mirror: Mirror, results: Results, before: Results, stopped: str, progress: Progress) -> None:
+    def _finish_mirror(
+        self, mirror: Mirror, results: Results, before: Results, stopped: str, progress: Progress
+    ) -> None:
         """Send what earlier runs could not, then the summary, and wait for the writer. Ctrl-C leaves it to itself."""
 
         def show(status: Status) -> None:
@@ -252,7 +255,11 @@ class Study:
         with mirror:
             ready = mirror.wait_ready()
             for trial in before.all if ready is not None else ():
-                if trial.state in ("complete", "pruned", "failed") and trial.config and trial.number not in ready.mirrored:
+                if (
+                    trial.state in ("complete", "pruned", "failed")
+                    and trial.config
+                    and trial.number not in ready.mirrored
+                ):
                     mirror.send(trial_record(trial, self.store.arrays(trial.number), results.metric))
             artifacts = write_artifacts(results, self.store.folder / "report")
             best = results.complete[0] if results.complete else None
@@ -270,7 +277,7 @@ class Study:
 
     def results(self) -> Results:
         """What is stored of this study so far."""
-        return load_results(self.store)
+        return load_results(self.store, self.space)
 
     def export(self, out: str | os.PathLike[str], rule: str | Rule | Chosen = "best") -> Path:
         """Refit what a rule chooses on all rows and write it to a folder; see `regsearch.export.export`.

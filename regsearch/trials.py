@@ -1,4 +1,4 @@
-"""What Optuna remembers of each trial beside its parameters: one user attribute, written once, read back as a `Trial`."""
+"""What Optuna remembers of each trial beside its parameters: one user attribute, read back as a `Trial`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from regsearch.config import digest, from_data, to_data
-from regsearch.path import Outcome, Point, at
-from regsearch.space import Node, Path, flat
+from regsearch.config import digest, to_data
+from regsearch.path import Outcome, Point
+from regsearch.space import Path, flat
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -34,6 +34,8 @@ class Trial:
         ``reference`` (no regularization), ``start`` (a default), or empty when it was sampled.
     config
         The config as plain data, its path unfilled.
+    draws
+        What Optuna drew, by parameter name.
     params
         The chosen config as a flat row.
     lambda_
@@ -52,6 +54,7 @@ class Trial:
     state: State
     role: str = ""
     config: Any = None
+    draws: Mapping[str, Any] | None = None
     params: Mapping[str, Any] | None = None
     lambda_: float | None = None
     step: int = 0
@@ -63,13 +66,6 @@ class Trial:
     test: Mapping[str, float] | None = None
     start_ms: int = 0
     end_ms: int = 0
-
-    @property
-    def node(self) -> Node:
-        """The chosen config, its path filled."""
-        config = at(from_data(self.config), self.lambda_)
-        assert isinstance(config, Node)
-        return config
 
     @property
     def key(self) -> str:
@@ -84,7 +80,8 @@ def remember(outcome: Outcome, columns: Mapping[str, Any], test: Mapping[str, fl
     return {
         "role": outcome.role,
         "config": to_data(outcome.config),
-        "params": dict(columns) | {name: to_data(value) for name, value in row.items()},
+        "params": {name: to_data(value) for name, value in row.items()}
+        | {name: off for name, off in columns.items() if name not in row},
         "lambda": outcome.lambda_,
         "step": outcome.step,
         "steps": len(outcome.axis),
@@ -99,9 +96,12 @@ def remember(outcome: Outcome, columns: Mapping[str, Any], test: Mapping[str, fl
 def recall(stored: FrozenTrial) -> Trial:
     """The trial that Optuna stored; one that never finished has a state and little else."""
     attribute = stored.user_attrs.get(ATTRIBUTE)
-    times = [0 if time is None else round(time.timestamp() * 1000) for time in (stored.datetime_start, stored.datetime_complete)]
+    times = [
+        0 if time is None else round(time.timestamp() * 1000)
+        for time in (stored.datetime_start, stored.datetime_complete)
+    ]
     base = Trial(
-        stored.number, _STATES[stored.state.name], role=stored.user_attrs.get("role", ""),
+        stored.number, _STATES[stored.state.name], draws=dict(stored.params), role=stored.user_attrs.get("role", ""),
         reason=INTERRUPTED if attribute is None else "", start_ms=times[0], end_ms=times[1],
     )  # fmt: skip
     if attribute is None:

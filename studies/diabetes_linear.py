@@ -1,6 +1,6 @@
 """Which penalty, and how much of it, predicts diabetes progression best: a linear search in seconds.
 
-    python studies/diabetes_linear.py --trials 50      or      regsearch run studies/diabetes_linear.py --trials 50
+python studies/diabetes_linear.py --trials 50      or      regsearch run studies/diabetes_linear.py --trials 50
 """
 
 from sklearn.datasets import load_diabetes

@@ -100,7 +100,9 @@ class LinearBackend:
         if self.design.missing is None:  # one pass over the matrix for all folds
             every = self.design.matrix @ coef.transpose(1, 0, 2).reshape(p, folds * m)
         for k, rows in enumerate(self.setup.folds.val):
-            here = every[rows, k * m : (k + 1) * m] if self.design.missing is None else self.design.fold(k)[rows] @ coef[k]
+            here = (
+                every[rows, k * m : (k + 1) * m] if self.design.missing is None else self.design.fold(k)[rows] @ coef[k]
+            )
             total[rows] += here + intercept[k]
             times[rows] += 1
         with np.errstate(invalid="ignore"):

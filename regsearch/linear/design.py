@@ -206,8 +206,8 @@ def _column_blocks(matrix: Matrix, train: Rows, size: int = 64) -> Iterator[tupl
 
 def _extent(block: Matrix) -> tuple[Array, Array]:
     if sparse.issparse(block):
-        return block.min(axis=0).toarray().ravel(), block.max(axis=0).toarray().ravel()
-    return block.min(axis=0), block.max(axis=0)
+        return np.asarray(block.min(axis=0).toarray()).ravel(), np.asarray(block.max(axis=0).toarray()).ravel()
+    return np.asarray(block.min(axis=0)), np.asarray(block.max(axis=0))
 
 
 def _spread(block: Matrix, how: str, weights: Array, lowest: Array, highest: Array) -> Array:
@@ -215,7 +215,7 @@ def _spread(block: Matrix, how: str, weights: Array, lowest: Array, highest: Arr
     if how == "none":
         return np.ones(block.shape[1])
     if how == "minmax":
-        return highest - lowest
+        return np.asarray(highest - lowest)
     if how == "robust":
         from sklearn.preprocessing import RobustScaler
 
@@ -224,5 +224,5 @@ def _spread(block: Matrix, how: str, weights: Array, lowest: Array, highest: Arr
     share = weights / weights.sum()
     if sparse.issparse(block):
         mean = block.T @ share
-        return np.sqrt(np.maximum(block.power(2).T @ share - mean**2, 0.0))
-    return np.sqrt(share @ (block - share @ block) ** 2)
+        return np.asarray(np.sqrt(np.maximum(block.power(2).T @ share - mean**2, 0.0)))
+    return np.asarray(np.sqrt(share @ (block - share @ block) ** 2))

@@ -23,8 +23,8 @@ class Linear(Model):
     penalty
         A penalty, its name, or a `Choice` of them.
     lambda_
-        A `Path` (one trial walks every lambda and the best point is chosen on the mean validation curve), a number, or a
-        `Float` that Optuna samples.
+        A `Path` (one trial walks every lambda and the best point is chosen on the mean validation curve), a number,
+        or a `Float` that Optuna samples.
     scale
         How columns are scaled inside each fold: ``standard``, ``minmax``, ``robust`` or ``none``.
 

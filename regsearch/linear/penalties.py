@@ -128,7 +128,8 @@ class ElasticNet(Penalty):
 class AdaptiveLasso(Penalty):
     """Adaptive lasso, ``lambda sum_j |w_j| / |w_j^ridge|^gamma`` (Zou 2006).
 
-    The weights come from a ridge fit inside each fold, relative to its mean size, so that lambda keeps its meaning. At ``gamma = 0`` it is the lasso.
+    The weights come from a ridge fit inside each fold, relative to its mean size, so that lambda keeps its meaning.
+    At ``gamma = 0`` it is the lasso.
     """
 
     plain: ClassVar[bool] = False

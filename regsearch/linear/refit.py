@@ -69,7 +69,9 @@ def _scaler(how: str, seen: Any, problem: Problem, design: Design) -> Any | None
         return RobustScaler(with_centering=dense).fit(seen)
     if how == "minmax" and dense:
         return MinMaxScaler().fit(seen)
-    if how == "minmax":  # scikit-learn has no sparse min-max scaler; dividing by the range is all that a free intercept needs
+    if (
+        how == "minmax"
+    ):  # scikit-learn has no sparse min-max scaler; dividing by the range is all that a free intercept needs
         scaler = MaxAbsScaler().fit(seen)
         spread = design.scales("minmax")[0]
         scaler.scale_ = np.where(spread > 0, spread, 1.0)

@@ -1,0 +1,35 @@
+# Two commands, each from nothing: `make study` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: study test check bench clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast]"
+	touch $@
+
+$(VENV)/ready-test: $(VENV)/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,test]"
+	touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready-test
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,test,bench]"
+	touch $@
+
+study: $(VENV)/ready  ## search the diabetes data, show the choice, say where to browse it
+	$(BIN)/regsearch run studies/diabetes_linear.py --trials 50
+	$(BIN)/regsearch show diabetes-linear --rule one_se --top 5
+
+test: $(VENV)/ready-test  ## every test, and the static checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
+	$(BIN)/python benchmarks/linear.py
+
+clean:
+	rm -rf $(VENV)
