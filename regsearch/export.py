@@ -25,6 +25,7 @@ from regsearch.results import Chosen, Results
 
 SCHEMA = 1
 CONFIG, MODEL = "best.toml", "model.skops"
+TRUSTED = ("numpy.dtype",)  # which skops leaves to its caller: a description of numbers, nothing that runs
 PACKAGES = ("scikit-learn", "numpy", "scipy", "optuna", "skops")
 
 
@@ -90,7 +91,7 @@ def load(folder: str | os.PathLike[str], trusted: Sequence[str] = ()) -> Any:
     if not file.exists():
         raise NotFound(f"A bundle has a {MODEL}, {folder} has none; export it again.")
     try:
-        unknown = sorted(set(io.get_untrusted_types(file=file)) - set(trusted))
+        unknown = sorted(set(io.get_untrusted_types(file=file)) - {*TRUSTED, *trusted})
     except Exception as error:  # a damaged archive fails in many ways inside skops; all of them mean the same
         raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
     if unknown:
@@ -98,7 +99,7 @@ def load(folder: str | os.PathLike[str], trusted: Sequence[str] = ()) -> Any:
             f"A bundle loads only types that are trusted, {file} also has {', '.join(unknown)}; "
             f"if you know them, pass trusted={unknown!r}."
         )
-    return io.load(file, trusted=list(trusted))
+    return io.load(file, trusted=[*TRUSTED, *trusted])
 
 
 def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
