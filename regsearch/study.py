@@ -38,6 +38,7 @@ MUST_MATCH = {
     "fingerprint": "data", "folds_hash": "folds", "space_hash": "space", "metrics": "scoring", "seed": "seed",
 }  # fmt: skip
 MIRROR_LOG = "mirror.log"
+READY_S = 30.0  # seconds to wait for MLflow to say what it has, once the search has ended
 
 
 class Study:
@@ -253,13 +254,10 @@ class Study:
             progress.show(f"MLflow: {status.mirrored} of {status.sent} trials written")
 
         with mirror:
-            ready = mirror.wait_ready()
-            for trial in before.all if ready is not None else ():
-                if (
-                    trial.state in ("complete", "pruned", "failed")
-                    and trial.config
-                    and trial.number not in ready.mirrored
-                ):
+            ready = mirror.wait_ready(READY_S)
+            known = ready.mirrored if ready is not None else frozenset(trial.number for trial in before.all)
+            for trial in before.all:
+                if trial.config and trial.number not in known:
                     mirror.send(trial_record(trial, self.store.arrays(trial.number), results.metric))
             artifacts = write_artifacts(results, self.store.folder / "report")
             best = results.complete[0] if results.complete else None
