@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 HISTORY = 5  # sweeps between two extrapolations
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
@@ -38,9 +39,7 @@ def compiled(function: FunctionT) -> FunctionT:
 
 
 @compiled
-def duality_gap(
-    w: Array, gradient: Array, moment: Array, power: float, l1: Array, l2: float, lambda_: float
-) -> float:
+def duality_gap(w: Array, gradient: Array, moment: Array, power: float, l1: Array, l2: float, lambda_: float) -> float:
     """How far the objective at `w` can be above its minimum.
 
     The dual point is the residual r, shrunk by ``s <= 1``. With u = X'Wr and the penalty's conjugate P*, the gap is
@@ -67,9 +66,7 @@ def duality_gap(
 
 
 @compiled
-def duality_gaps(
-    w: Array, gradient: Array, moment: Array, power: float, l1: Array, l2: float, lambdas: Array
-) -> Array:
+def duality_gaps(w: Array, gradient: Array, moment: Array, power: float, l1: Array, l2: float, lambdas: Array) -> Array:
     """`duality_gap` of each step of a path: w and gradient ``[S, e]``, the result ``[S]``."""
     gaps = np.empty(lambdas.shape[0])
     for step in range(lambdas.shape[0]):
@@ -93,7 +90,7 @@ def sweep(gram: Array, w: Array, gradient: Array, l1: Array, l2: float, lambda_:
 
 @compiled
 def sweep_rows(
-    columns: Array, w: Array, residual: Array, squares: Array, work: NDArray[np.bool_], l1: Array, l2: float, lambda_: float
+    columns: Array, w: Array, residual: Array, squares: Array, work: Flags, l1: Array, l2: float, lambda_: float
 ) -> None:
     """`sweep` over the columns marked in `work`, keeping the residual instead of the gradient."""
     for j in range(w.shape[0]):
@@ -183,6 +180,7 @@ def descend(
                 ahead, slope = shares @ points[1:], shares @ gradients[1:]  # the gradient is affine in w
                 if objective(ahead, slope, moment, l1, l2, lambda_) < objective(w, gradient, moment, l1, l2, lambda_):
                     w, gradient, combined = ahead, slope, True
+                    sweep(gram, w, gradient, l1, l2, lambda_)  # a combination may have signs that no sweep leaves
                 points[0], gradients[0] = w, gradient
                 seen = 1
         path[step] = w
@@ -200,9 +198,10 @@ def descend_rows(
     start: Array,
     max_sweeps: int,
 ) -> Array:
-    """`descend` without a Gram matrix: cheaper for more columns ``[e, n]`` than rows; target ``[n]``, both times sqrt(W).
+    """`descend` without a Gram matrix: cheaper for more columns ``[e, n]`` than rows.
 
-    Between two looks at all columns, only those with a coefficient are swept.
+    Columns and target ``[n]`` are those of the training rows, times the root of their weights. Between two looks at all
+    columns, only those with a coefficient, or a reason to get one, are swept.
     """
     w = start.copy()
     moment, power = columns @ target, float(target @ target)
@@ -225,5 +224,6 @@ def descend_rows(
             gain = residual @ residual - left @ left + 2 * penalty(w, l1, l2, lambda_)
             if gain > 2 * penalty(ahead, l1, l2, lambda_):
                 w = ahead
+                sweep_rows(columns, w, left, squares, work, l1, l2, lambda_)
         path[step] = w
     return path

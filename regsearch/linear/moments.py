@@ -11,8 +11,9 @@ scatter  [..., p + 1, p + 1]   weighted sum of (z - mean)(z - mean)'; divided by
 block    [rows]                rows that play the same part (train, val, neither) in every fold of a group
 =======  ====================  ==============================================================================
 
-Each block is read once and centred on its own mean. A fold's part is a union of blocks, whose moments follow from theirs
-without subtraction (Chan, Golub & LeVeque 1983): nothing cancels, and held-out rows do not even touch the rounding.
+Each block is read once and centred on its own mean. A fold's part is a union of blocks, whose moments follow from
+theirs without subtraction (Chan, Golub & LeVeque 1983): nothing cancels, and held-out rows do not even touch the
+rounding.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class Group:
 def groups(design: Design) -> Iterator[Group]:
     """The folds in as few groups as have about one block per fold, so that a group costs one reading of the rows.
 
-    A plain K-fold or time-ordered split is one group, each repetition of a repeated one another. Folds that fill missing
-    entries differ in their matrices, so each is a group.
+    A plain K-fold or time-ordered split is one group, each repetition of a repeated one another. Folds that fill
+    missing entries differ in their matrices, so each is a group.
     """
     parts = design.masks + 2 * design.held.astype(np.intp)
     start = 0

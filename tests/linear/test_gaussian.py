@@ -215,7 +215,8 @@ def test_order_of_trials_does_not_matter(method: str, monkeypatch: pytest.Monkey
     """A path is the same to the last bit whether it is the first of a study or comes after others, at any scaling."""
     monkeypatch.setattr(gaussian, "WHOLE", 10)
     x, y = problem(50, 40)
-    trials = [(L1().terms(lambda: x), "standard"), (L2().terms(lambda: x), "none"), (Terms(np.full(1, 0.2), 0.8), "none")]
+    penalties = [(L1(), "standard"), (L2(), "none"), (ElasticNet(0.2), "none")]
+    trials = [(penalty.terms(lambda: x), scale) for penalty, scale in penalties]
     fresh = [solved(design(x), y, terms, scale=scale, method=method) for terms, scale in trials]
     solver = Gaussian(design(x), y, method=method)  # type: ignore[arg-type]
     for (terms, scale), expected in reversed(list(zip(trials, fresh, strict=True))):
