@@ -95,6 +95,14 @@ class Gaussian:
             self._spectra[k, scale] = self.source.spectrum(k, scale)
         return self._spectra[k, scale]
 
+    def convexity(self, scale: str) -> Array:
+        """``[K]`` a lower bound of the eigenvalues of X'WX, which sharpens the duality gap; 0 where it is not cheap."""
+        if isinstance(self.source, FromRows):
+            return np.zeros(self.design.folds)
+        spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
+        columns = (self.design.scales(scale) > 0).sum(axis=1)
+        return np.array([spectrum.least(count) for spectrum, count in zip(spectra, columns, strict=True)])
+
     def _ridge(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
         spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
         for strengths in _chunks(lambdas * l2, self.chunk and 4 * self.chunk):
@@ -138,6 +146,7 @@ class _Run:
         self.l1 = np.ascontiguousarray(np.broadcast_to(terms.l1, (folds, p, 1))[:, :, 0], dtype=np.float64)
         self.l2 = float(terms.l2)
         self.moment, self.power = self.source.moment(scale), self.source.power
+        self.convexity = solver.convexity(scale)
         self.w, self.gradient = np.zeros((folds, p)), self.moment
         self.active = [np.arange(p if solver.whole else 0) for _ in range(folds)]
         self.grams = [np.empty((0, 0)) for _ in range(folds)]
@@ -171,9 +180,8 @@ class _Run:
             if rows is not None:
                 w[k][:, some] = descend_rows(*rows, l1, self.l2, lambdas, targets, start, self.max_sweeps)
                 continue
-            moment, power = self.moment[k, some], float(self.power[k])
-            gram = self._gram(k)
-            w[k][:, some] = descend(gram, moment, power, l1, self.l2, lambdas, targets, start, self.max_sweeps)
+            loss = (self._gram(k), self.moment[k, some], float(self.power[k]), float(self.convexity[k]))
+            w[k][:, some] = descend(*loss, l1, self.l2, lambdas, targets, start, self.max_sweeps)
 
     def _gram(self, k: int) -> Array:
         """The Gram matrix of the fold's own columns, which only ever grow at the end."""
@@ -186,7 +194,8 @@ class _Run:
         return self.grams[k]
 
     def _gaps(self, k: int, w: Array, gradient: Array, lambdas: Array) -> Array:
-        return duality_gaps(w, gradient, self.moment[k], float(self.power[k]), self.l1[k], self.l2, lambdas)
+        power, convexity = float(self.power[k]), float(self.convexity[k])
+        return duality_gaps(w, gradient, self.moment[k], power, convexity, self.l1[k], self.l2, lambdas)
 
     def _violated(self, k: int, gradient: Array, lambdas: Array, gap: Array, tolerances: Array) -> bool:
         """Whether columns had to be enlisted because the gap over all of them is too large."""

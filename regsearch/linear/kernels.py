@@ -9,6 +9,7 @@ e, S       int       number of columns in play, number of lambdas
 gram       [e, e]    X'WX
 moment     [e]       X'Wy
 power      float     y'Wy: twice the null model's loss
+convexity  float     no more than the smallest eigenvalue of X'WX, over all columns; 0 is always right
 w          [e]       coefficients
 gradient   [e]       X'W(y - Xw) = moment - gram w: the *negative* gradient of the loss
 l1, l2     [e], 1    penalty weights; an infinite l1 keeps a coefficient at zero
@@ -39,14 +40,18 @@ def compiled(function: FunctionT) -> FunctionT:
 
 
 @compiled
-def duality_gap(w: Array, gradient: Array, moment: Array, power: float, l1: Array, l2: float, lambda_: float) -> float:
+def duality_gap(
+    w: Array, gradient: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambda_: float
+) -> float:
     """How far the objective at `w` can be above its minimum.
 
     The dual point is the residual r, shrunk by ``s <= 1``. With u = X'Wr and the penalty's conjugate P*, the gap is
     ``(1 - s)^2/2 |r|^2 + P(w) - s w'u + P*(s u)``. Two choices of s are valid: the largest with P*(s u) = 0, and, where
-    l2 > 0 makes P* finite, s = 1. The smaller gap counts. Neither subtracts large numbers near the optimum.
+    P has a square to make P* finite, s = 1. For the second, `convexity` times |w|^2 / 2 counts as part of the penalty
+    instead of the loss, which leaves the objective as it is and u + convexity w in place of u; that makes the gap
+    quadratic in the error of w, as the suboptimality is. The smaller gap counts.
     """
-    shrink, excess, penalty, slope, fitted = 1.0, 0.0, 0.0, 0.0, 0.0
+    shrink, excess, penalty, slope, fitted, norm = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
     ridge = lambda_ * l2
     for j in range(w.shape[0]):
         if np.isinf(l1[j]):
@@ -55,22 +60,26 @@ def duality_gap(w: Array, gradient: Array, moment: Array, power: float, l1: Arra
         penalty += size * (threshold + ridge / 2 * size)
         slope += w[j] * gradient[j]
         fitted += w[j] * moment[j]
+        norm += size**2
+        excess += max(abs(gradient[j] + convexity * w[j]) - threshold, 0.0) ** 2
         if u > threshold:
-            excess += (u - threshold) ** 2
             shrink = min(shrink, threshold / u)
     residual = max(power - fitted - slope, 0.0)
     gap = (1.0 - shrink) ** 2 / 2 * residual + penalty - shrink * slope
-    if ridge > 0.0:
-        gap = min(gap, penalty - slope + excess / (2 * ridge))
+    square = ridge + convexity
+    if square > 0.0:
+        gap = min(gap, penalty - slope - convexity / 2 * norm + excess / (2 * square))
     return max(gap, 0.0)
 
 
 @compiled
-def duality_gaps(w: Array, gradient: Array, moment: Array, power: float, l1: Array, l2: float, lambdas: Array) -> Array:
+def duality_gaps(
+    w: Array, gradient: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambdas: Array
+) -> Array:
     """`duality_gap` of each step of a path: w and gradient ``[S, e]``, the result ``[S]``."""
     gaps = np.empty(lambdas.shape[0])
     for step in range(lambdas.shape[0]):
-        gaps[step] = duality_gap(w[step], gradient[step], moment, power, l1, l2, lambdas[step])
+        gaps[step] = duality_gap(w[step], gradient[step], moment, power, convexity, l1, l2, lambdas[step])
     return gaps
 
 
@@ -148,6 +157,7 @@ def descend(
     gram: Array,
     moment: Array,
     power: float,
+    convexity: float,
     l1: Array,
     l2: float,
     lambdas: Array,
@@ -167,7 +177,7 @@ def descend(
         lambda_ = lambdas[step]
         seen, combined = 0, False
         for _ in range(max_sweeps):
-            if duality_gap(w, gradient, moment, power, l1, l2, lambda_) <= tolerances[step]:
+            if duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerances[step]:
                 if not combined:
                     break
                 gradient = moment - gram @ w  # combining magnifies the rounding
@@ -213,7 +223,7 @@ def descend_rows(
         for _ in range(0, max_sweeps, HISTORY + 1):
             residual = target - w @ columns
             gradient = columns @ residual
-            if duality_gap(w, gradient, moment, power, l1, l2, lambda_) <= tolerances[step]:
+            if duality_gap(w, gradient, moment, power, 0.0, l1, l2, lambda_) <= tolerances[step]:
                 break
             work = (w != 0.0) | (np.abs(gradient) > lambda_ * l1)
             for seen in range(HISTORY + 1):

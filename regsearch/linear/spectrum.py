@@ -55,6 +55,12 @@ class Spectrum:
         """``[S]`` effective degrees of freedom, the rank at strength 0."""
         return np.asarray((self.values / (self.values + strengths[:, None])).sum(axis=1))
 
+    def least(self, columns: int) -> float:
+        """A safe lower bound of the eigenvalues of A'A on the `columns` columns that are not constant."""
+        if len(self.values) < columns:
+            return 0.0
+        return max(float(self.values.min() - 1e-10 * self.values.max()), 0.0) if columns else 0.0
+
     def gcv(self) -> float:
         """The strength with the least generalized cross-validation error (Golub, Heath & Wahba 1979)."""
         if not len(self.values):
