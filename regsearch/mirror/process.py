@@ -35,6 +35,7 @@ from regsearch.mirror.records import (
 SERIES_POINTS = 50  # halves the writing time of 100-step paths; MLflow's charts show no difference
 PROGRESS_S = 0.2
 HANDOVER_S = 10.0
+READY_S = 30.0
 
 Progress = Callable[["Status"], None]
 
@@ -166,8 +167,11 @@ class Mirror:
         self._sender.start()
         threading.Thread(target=self._listen, name="regsearch-mirror-listen", daemon=True).start()
 
-    def wait_ready(self, timeout: float | None = None) -> Ready | None:
-        """Return the parent run and what it holds already, or None when the store did not open in `timeout` seconds."""
+    def wait_ready(self, timeout: float | None = READY_S) -> Ready | None:
+        """Return the parent run and what it holds already, or None when the store did not open in `timeout` seconds.
+
+        A silent server is tried again for as long as the study runs, so with ``timeout=None`` this may never return.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._ready is not None or self._over, timeout)
             return self._ready
@@ -258,7 +262,8 @@ class Mirror:
 
     def _feed(self) -> None:
         """Write the queue to the writer until the input ends or the writer is gone (the listener says why)."""
-        assert self._process is not None and self._process.stdin is not None
+        assert self._process is not None
+        assert self._process.stdin is not None
         try:
             with self._process.stdin as stdin:
                 while (record := self._outbox.get()) is not None:
@@ -272,7 +277,8 @@ class Mirror:
 
     def _listen(self) -> None:
         """Take the writer's answers until it is gone."""
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process is not None
+        assert self._process.stdout is not None
         with self._process.stdout as stdout:
             for line in stdout:
                 self._take(decode(line))

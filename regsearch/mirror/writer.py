@@ -96,18 +96,21 @@ class Writer:
             else:
                 self._flush()
         self._flush()
-        if self._store is not None and not self._ended:
+        if self._store is not None and not self._ended and not self._pause:
             self._attempt(self._store.abandon)
 
     def _take(self, record: TrialRecord | SummaryRecord) -> None:
         """Write one record, or set it aside while the store is silent."""
-        if (self._pause and self._inbox.hurried) or not self._attempt(lambda: self._write(record)):
+        hurried = self._inbox.hurried  # then the retries are the flush's: once for all, not for every record
+        if self._pause and hurried:
             self._aside.append(record)
-        else:
+        elif self._attempt(lambda: self._write(record), () if self._pause or hurried else RETRY_PAUSES_S):
             self._retake()
+        else:
+            self._aside.append(record)
 
     def _retake(self) -> None:
-        """Write what was set aside, now that the store answers."""
+        """Write what was set aside, as long as the store answers."""
         while self._aside and self._attempt(lambda: self._write(self._aside[0])):
             self._aside.pop(0)
 
@@ -119,10 +122,10 @@ class Writer:
         self._aside.clear()
         self._inbox.settle()
 
-    def _attempt(self, write: Callable[[], object]) -> bool:
-        """Run one write with bounded retries, fewer once the store has been silent; say whether it is settled."""
+    def _attempt(self, write: Callable[[], object], pauses: tuple[float, ...] = RETRY_PAUSES_S) -> bool:
+        """Run one write with bounded retries and say whether it is settled; after a silence, wait a little longer."""
         try:
-            self._retry(write, () if self._pause and not self._inbox.hurried else RETRY_PAUSES_S)
+            self._retry(write, pauses)
         except StoreSilent as silence:
             self._silence = f"the MLflow store did not answer: {silence}"
             self._pause = min(2 * self._pause or 1.0, MAX_PAUSE_S)
@@ -133,9 +136,9 @@ class Writer:
 
     def _retry(self, write: Callable[[], object], pauses: tuple[float, ...]) -> None:
         """Run one write until the store answers, at most once more per pause."""
+        wait = time.sleep if self._inbox.hurried else self._inbox.wait  # a flush that comes meanwhile starts anew
         from regsearch.mirror.store import is_passing
 
-        wait = time.sleep if self._inbox.hurried else self._inbox.wait  # a flush that comes meanwhile starts anew
         for pause in (*pauses, None):
             try:
                 write()
@@ -277,7 +280,8 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     pipe = private_stdout()
     where, study = decode(sys.stdin.readline()), decode(sys.stdin.readline())
-    assert isinstance(where, StoreRecord) and isinstance(study, StudyRecord)
+    assert isinstance(where, StoreRecord)
+    assert isinstance(study, StudyRecord)
     inbox = Inbox(sys.stdin)
 
     def reply(record: Record) -> None:

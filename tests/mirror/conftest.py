@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.store.tracking.dbmodels.models import SqlRun
 
 from regsearch.mirror import Mirror, Series, StudyRecord, TrialRecord
 
@@ -62,6 +64,12 @@ class Store:
     uri: str
     root: Path
 
+    @classmethod
+    def copied(cls, database: Path, root: Path) -> Store:
+        """Return a SQLite store in `root` that starts as a copy of a database."""
+        shutil.copy(database, root / "mlflow.db")
+        return cls(f"sqlite:///{root / 'mlflow.db'}", root)
+
     def mirror(self) -> Mirror:
         """Return a mirror that writes to this store."""
         return Mirror(self.uri, self.root / "artifacts", self.root / "mirror.log")
@@ -89,6 +97,14 @@ class Store:
         return numbered
 
 
+@pytest.fixture(scope="session", autouse=True)
+def configured_mappers() -> None:
+    """Let MLflow's tables be mapped before a test turns MLflow's own deprecation warnings into errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        SqlRun.registry.configure()
+
+
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated database without runs, as migrating takes longer than most tests."""
@@ -100,8 +116,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(tmp_path: Path, empty_database: Path) -> Store:
     """Return a SQLite store of the test's own."""
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return Store(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
+    return Store.copied(empty_database, tmp_path)
 
 
 def free_port() -> int:
@@ -124,7 +139,12 @@ def healthy(uri: str) -> bool:
 def serving(database: Path, port: int) -> Iterator[str]:
     """Run an MLflow server over the database and yield its URI once it answers."""
     uri = f"http://127.0.0.1:{port}"
-    options = ["--backend-store-uri", f"sqlite:///{database}", "--artifacts-destination", str(database.parent / "served")]
+    options = [
+        "--backend-store-uri",
+        f"sqlite:///{database}",
+        "--artifacts-destination",
+        str(database.parent / "served"),
+    ]
     with (database.parent / "server.log").open("w") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *options],

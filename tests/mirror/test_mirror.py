@@ -14,7 +14,7 @@ import mlflow
 import pytest
 
 from regsearch.errors import InvalidInput
-from regsearch.mirror import Artifact, Dataset, Mirror, Series, SummaryRecord
+from regsearch.mirror import Artifact, Dataset, Mirror, Series, Status, SummaryRecord
 from tests.mirror.conftest import ROOT, START_MS, Store, poll, study, trial
 
 PATIENCE_S = 30.0
@@ -63,6 +63,7 @@ def test_a_whole_study(store: Store) -> None:
     assert parent.data.params == {"folds": "5"}
     assert parent.data.tags["mlflow.note.content"] == "# Done"
     assert parent.data.metrics == {"best": 2.0, "best/val": 2.0}
+    assert parent.inputs is not None
     assert parent.inputs.dataset_inputs[0].dataset.digest == "d1g35t"
     assert [file.path for file in store.client.list_artifacts(parent.info.run_id, "report")] == ["report/report.html"]
     assert (store.root / "artifacts" / parent.info.run_id / "artifacts/report/report.html").exists()
@@ -183,42 +184,45 @@ with Mirror(sys.argv[1]) as mirror:
     assert sorted(store.trials()) == list(range(60))
 
 
-def test_non_finite_metrics_are_left_out_and_named(store: Store) -> None:
-    """NaN and infinity are no rows; a tag says which metrics had them."""
-    odd = {"val/mean": math.nan, "gap/mean": math.inf, "time/fit_s": 1.0}
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> tuple[Store, Status]:
+    """Return a store with trials that strain MLflow, and what the mirror says of them."""
+    store = Store.copied(empty_database, tmp_path_factory.mktemp("odd"))
+    values = {"val/mean": math.nan, "gap/mean": math.inf, "time/fit_s": 1.0}
+    many = {f"p{n}": n for n in range(150)}
     with store.mirror() as mirror:
         mirror.start(study())
-        mirror.send(trial(0, metrics=odd, series={"path/val": Series.path([2.0, math.nan, 1.0])}))
-        assert mirror.drain(PATIENCE_S).complete
+        mirror.send(trial(0, metrics=values, series={"path/val": Series.path([2.0, math.nan, 1.0])}))
+        mirror.send(trial(1, params={"layers[0]": "x" * 9000, **many}, tags={"reason": "y" * 9000}))
+        mirror.send(trial(2, series={f"path/{n}": Series.path(range(50)) for n in range(25)}))
+        mirror.send(trial(3, metrics={"../up": 1.0}))
+        mirror.send(trial(4))
+        return store, mirror.drain(PATIENCE_S)
+
+
+def test_non_finite_metrics_are_left_out_and_named(odd: tuple[Store, Status]) -> None:
+    """NaN and infinity are no rows; a tag says which metrics had them."""
+    store, _ = odd
     assert history(store, 0) == {"time/fit_s": [(0, 1.0)], "path/val": [(1, 2.0), (3, 1.0)]}
     assert store.trials()[0].data.tags["regsearch.non_finite"] == "val/mean, gap/mean, path/val"
 
 
-def test_limits_of_mlflow_are_met(store: Store) -> None:
+def test_limits_of_mlflow_are_met(odd: tuple[Store, Status]) -> None:
     """Long values are cut visibly, many entities are split, and odd characters in names are replaced."""
-    many = {f"p{n}": n for n in range(150)}
-    with store.mirror() as mirror:
-        mirror.start(study())
-        mirror.send(trial(0, params={"layers[0]": "x" * 9000, **many}, tags={"reason": "y" * 9000}))
-        mirror.send(trial(1, series={f"path/{n}": Series.path(range(50)) for n in range(25)}))
-        assert mirror.drain(PATIENCE_S).complete
-    first = store.trials()[0].data
+    store, _ = odd
+    first = store.trials()[1].data
     assert first.params["layers_0_"] == "x" * 5999 + "…"
     assert first.tags["reason"] == "y" * 7999 + "…"
     assert len(first.params) == 151
-    assert len(history(store, 1)["path/24"]) == 50
+    assert len(history(store, 2)["path/24"]) == 50
 
 
-def test_a_refused_trial_does_not_stop_the_others(store: Store) -> None:
+def test_a_refused_trial_does_not_stop_the_others(odd: tuple[Store, Status]) -> None:
     """A record that MLflow rejects is counted and explained; the next one is written."""
-    with store.mirror() as mirror:
-        mirror.start(study())
-        mirror.send(trial(0, metrics={"../up": 1.0}))
-        mirror.send(trial(1))
-        status = mirror.drain(PATIENCE_S)
-    assert (status.mirrored, status.failed) == (1, 1)
+    store, status = odd
+    assert (status.mirrored, status.failed) == (4, 1)
     assert "../up" in status.reason
-    assert store.trials()[1].info.status == "FINISHED"
+    assert store.trials()[4].info.status == "FINISHED"
 
 
 def test_two_writers_on_one_fresh_root(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,9 @@ texts = st.text(max_size=20)
 counts = st.integers(0, 2**53)
 floats = st.floats(allow_nan=False)  # NaN differs from itself; it has a test of its own
 scalars = st.one_of(texts, counts, floats, st.booleans(), st.none())
-series = st.lists(st.tuples(counts, floats)).map(lambda rows: Series([s for s, _ in rows], [v for _, v in rows]))
+series = st.lists(st.tuples(counts, floats)).map(
+    lambda rows: Series(tuple(s for s, _ in rows), tuple(v for _, v in rows))
+)
 
 
 def names(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
@@ -59,17 +62,19 @@ def test_round_trip(record: Record) -> None:
 def test_non_finite_floats_survive() -> None:
     """NaN and infinities cross the pipe as themselves."""
     sent = TrialRecord(0, "COMPLETE", 1, 2, "t", metrics={"a": math.nan, "b": math.inf})
-    metrics = decode(sent.encode()).metrics
+    got = decode(sent.encode())
+    assert isinstance(got, TrialRecord)
+    metrics = got.metrics
     assert math.isnan(metrics["a"])
     assert metrics["b"] == math.inf
 
 
 def test_numpy_values_are_written_as_plain_numbers() -> None:
     """NumPy scalars and arrays need no conversion by the caller."""
-    sent = TrialRecord(
-        0, "COMPLETE", 1, 2, "t", {"k": np.int64(3)}, {"m": np.float32(0.5)}, {"s": Series.path(np.array([1.0, 2.0]))}
-    )
-    got = decode(sent.encode())
+    numbers: dict[str, Any] = {"k": np.int64(3), "m": np.float32(0.5)}
+    path = Series.path(np.array([1.0, 2.0]))
+    got = decode(TrialRecord(0, "COMPLETE", 1, 2, "t", {"k": numbers["k"]}, {"m": numbers["m"]}, {"s": path}).encode())
+    assert isinstance(got, TrialRecord)
     assert (got.params, got.metrics, got.series) == ({"k": 3}, {"m": 0.5}, {"s": Series((1, 2), (1.0, 2.0))})
 
 
