@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +16,8 @@ from regsearch.space import Choice, Node, kind, public
 def to_data(value: Any) -> Any:
     """A tree as dicts, lists and scalars; each node carries its `type`.
 
-    What is neither (an estimator in `Estimator`) becomes its text: enough to compare and to read, not to rebuild.
+    What is neither (an estimator in `Estimator`) becomes its text, without memory addresses: enough to compare and
+    to read, not to rebuild.
     """
     if isinstance(value, Choice):
         return {"type": value.kind, "options": [to_data(option) for option in value.options]}
@@ -25,7 +28,9 @@ def to_data(value: Any) -> Any:
         return {str(key): to_data(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_data(child) for child in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else " ".join(repr(value).split())
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)).split())
 
 
 def from_data(data: Any) -> Any:
@@ -45,9 +50,10 @@ def from_data(data: Any) -> Any:
     cls = kind(str(data["type"]))
     fields = {key: from_data(child) for key, child in data.items() if key != "type"}
     if cls is Choice:
-        return Choice(*(from_data(option) for option in data["options"]))
-    import dataclasses
-
+        options = fields.get("options", [])
+        if not isinstance(options, list):
+            raise InvalidInput(f"The options of a Choice must be a list, got {options!r}; write [{options!r}].")
+        return Choice(*(None if option == {} else from_data(option) for option in options))
     names = {public(field.name): field.name for field in dataclasses.fields(cls)}
     unknown = sorted(set(fields) - set(names))
     if unknown:
@@ -93,7 +99,9 @@ def digest(value: Any) -> str:
 
 
 def _without_none(data: Any) -> Any:
-    """TOML has no null: a key without a value is left out."""
+    """TOML has no null: a key without a value is left out, an option that is none is an empty table."""
     if isinstance(data, dict):
         return {key: _without_none(child) for key, child in data.items() if child is not None}
+    if isinstance(data, list):
+        return [{} if child is None else _without_none(child) for child in data]
     return data

@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
+import numpy as np
+
 from regsearch.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -90,6 +92,11 @@ class Leaf(Node, abstract=True):
         raise NotImplementedError
 
 
+def _plain(value: Any) -> Any:
+    """A number that numpy computed as Python's own, which storages and files know."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -109,13 +116,13 @@ class Float(Leaf):
     log: bool = False
 
     def __post_init__(self) -> None:
-        _check_range(self, self.low, self.high, self.log)
+        _check_range(self)
 
     def draw(self, trial: optuna.trial.BaseTrial, name: str) -> float:
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
     def initial(self) -> float:
-        return math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        return math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2
 
     def count(self) -> int | None:
         return None
@@ -136,7 +143,7 @@ class Int(Leaf):
     log: bool = False
 
     def __post_init__(self) -> None:
-        _check_range(self, self.low, self.high, self.log)
+        _check_range(self)
         if not (isinstance(self.low, int) and isinstance(self.high, int)):
             raise InvalidInput(f"Int needs whole bounds, got {self}; use Float for real numbers.")
 
@@ -163,7 +170,7 @@ class Choice(Leaf):
     options: tuple[Any, ...]
 
     def __init__(self, *options: Any) -> None:
-        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "options", tuple(_plain(option) for option in options))
         if not options:
             raise InvalidInput("A Choice needs at least one option, got none; list the options: Choice('l1', 'l2').")
         labels = self.labels
@@ -224,14 +231,16 @@ class Path(Leaf):
         return 1
 
 
-def _check_range(leaf: Leaf, low: Any, high: Any, log: bool) -> None:
-    name = type(leaf).__name__
+def _check_range(leaf: Float | Int) -> None:
+    low, high, name = _plain(leaf.low), _plain(leaf.high), type(leaf).__name__
     if not (_is_number(low) and _is_number(high)):
         raise InvalidInput(f"{name} needs two finite numbers, got ({low!r}, {high!r}); write {name}(low, high).")
     if not low < high:
         raise InvalidInput(f"{name} needs low < high, got ({low!r}, {high!r}); swap or widen the bounds.")
-    if log and low <= 0:
+    if leaf.log and low <= 0:
         raise InvalidInput(f"{name} with log=True needs low > 0, got {low!r}; raise low or drop log=True.")
+    object.__setattr__(leaf, "low", low)
+    object.__setattr__(leaf, "high", high)
 
 
 def label(option: Any) -> Any:
@@ -252,6 +261,7 @@ class Between:
     high: float
 
     def admit(self, value: Any, where: str) -> Any:
+        value = _plain(value)
         bounds = (value.low, value.high) if isinstance(value, (Float, Int)) else (value, value)
         if not all(_is_number(bound) for bound in bounds):
             raise InvalidInput(f"{where} must be a number or a Float, got {value!r}.")
@@ -384,6 +394,7 @@ def starts(space: Node) -> list[dict[str, Any]]:
     """Optuna parameters of the configs to try first: all defaults, then each option of each choice in turn."""
     forced: list[dict[str, Any]] = [{}]
     found: list[dict[str, Any]] = []
+    met: set[str] = set()
     while forced:
         fixed = forced.pop(0)
         params: dict[str, Any] = {}
@@ -393,8 +404,9 @@ def starts(space: Node) -> list[dict[str, Any]]:
                 return leaf
             if isinstance(leaf, Choice):
                 params[name] = fixed.get(name, leaf.labels[0])
-                if not fixed:
-                    forced.extend({name: other} for other in leaf.labels[1:])
+                if name not in met:  # below an option that is not the first, its own way stays fixed
+                    forced.extend(fixed | {name: other} for other in leaf.labels[1:])
+                    met.add(name)
                 return leaf.named(params[name])
             params[name] = leaf.initial()
             return params[name]

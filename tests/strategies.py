@@ -1,0 +1,103 @@
+"""Hypothesis strategies for every registered node, made from what its fields declare."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import strategies as st
+
+import regsearch.linear  # noqa: F401 - registers its nodes
+from regsearch.space import Axis, Between, Choice, Family, Float, Int, Leaf, Node, OneOf, Path
+
+Domain = Between | Axis | OneOf | Family
+
+
+@st.composite
+def ranges(draw: st.DrawFn, low: float, high: float) -> Float:
+    """A `Float` inside ``[low, high]``."""
+    low, high = max(low, -1e6), min(high, 1e6)
+    a, b = sorted(draw(st.lists(st.floats(low, high), min_size=2, max_size=2, unique=True)))
+    return Float(a, b, log=a > 0 and draw(st.booleans()))
+
+
+@st.composite
+def ints(draw: st.DrawFn) -> Int:
+    a, b = sorted(draw(st.lists(st.integers(-1000, 1000), min_size=2, max_size=2, unique=True)))
+    return Int(a, b, log=a > 0 and draw(st.booleans()))
+
+
+def paths() -> st.SearchStrategy[Path]:
+    ratio = st.none() | st.floats(0, 1, exclude_min=True, exclude_max=True)
+    return st.builds(Path, st.integers(2, 1000), ratio)
+
+
+def scalars() -> st.SearchStrategy[Any]:
+    return (
+        st.booleans() | st.integers(-100, 100) | st.floats(-1e9, 1e9) | st.text("abcXYZ_.-é ", min_size=1, max_size=8)
+    )
+
+
+def choices(options: st.SearchStrategy[Any]) -> st.SearchStrategy[Choice]:
+    """Choices of options that differ by name."""
+    distinct = st.lists(options, min_size=1, max_size=4, unique_by=_label)
+    return distinct.map(lambda found: Choice(*found))
+
+
+def _label(option: Any) -> Any:
+    return option.kind if isinstance(option, Node) else option
+
+
+def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
+    """What a field with this domain may hold; with `filled`, only what a config holds."""
+    if isinstance(domain, Family):
+        family = st.sampled_from(list(concrete(domain.base))).flatmap(lambda cls: nodes(cls, filled))
+        return family if filled else family | choices(family)
+    if isinstance(domain, OneOf):
+        names = st.sampled_from(domain.names)
+        return names if filled else names | choices(names)
+    high = domain.high if isinstance(domain, Between) else math.inf
+    numbers: st.SearchStrategy[Any] = st.floats(max(domain.low, -1e6), min(high, 1e6))
+    if isinstance(domain, Axis):
+        numbers |= paths()
+    return numbers if filled else numbers | ranges(domain.low, high) | choices(numbers)
+
+
+def nodes(cls: type[Node], filled: bool = False) -> st.SearchStrategy[Any]:
+    """Any node of a class whose fields all declare their domain."""
+    declared = {field.name: values(field.metadata["domain"], filled) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return st.builds(cls, **declared)
+
+
+def concrete(base: type[Node]) -> Iterator[type[Node]]:
+    """Every registered class of a family."""
+    return (cls for cls in Node.registry.values() if issubclass(cls, base))
+
+
+LEAVES: dict[str, st.SearchStrategy[Any]] = {
+    "float": ranges(-1e6, 1e6),
+    "int": ints(),
+    "path": paths(),
+    "choice": choices(scalars()),
+}
+
+
+def declared() -> list[type[Node]]:
+    """Every registered class that says of each of its fields what it admits: what can be generated."""
+    return [
+        cls
+        for cls in Node.registry.values()
+        if not issubclass(cls, Leaf)
+        and cls.__module__.startswith("regsearch.")
+        and all("domain" in field.metadata for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+    ]
+
+
+def spaces() -> st.SearchStrategy[Any]:
+    return st.sampled_from(declared()).flatmap(nodes)
+
+
+def configs() -> st.SearchStrategy[Any]:
+    return st.sampled_from(declared()).flatmap(lambda cls: nodes(cls, filled=True))
