@@ -118,9 +118,9 @@ def _figure() -> tuple[Figure, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = Figure(figsize=(7, 4.2))
     FigureCanvasAgg(figure)  # no pyplot: nothing global is touched
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.13, 0.13, 0.84, 0.78))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     return figure, axes

@@ -171,8 +171,14 @@ class Results:
         function = rules.find(rule) if isinstance(rule, str) else rule
         if not self.complete:
             raise NotFound(f"{self.name!r} has no complete trial to choose from; run it first.")
-        pick = function(self)
-        return self.at(pick, rule if isinstance(rule, str) else getattr(rule, "__name__", "custom"))
+        if function not in self._chosen:
+            self._chosen[function] = self.at(function(self), getattr(function, "__name__", "custom"))
+        return self._chosen[function]
+
+    @cached_property
+    def _chosen(self) -> dict[Rule, Chosen]:
+        """What each rule chose so far: results are read only, so it stays true."""
+        return {}
 
     def top(self, count: int) -> list[Chosen]:
         """The best trials, each at its own best point."""

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Search:
     stopped: str = ""
     _asked: dict[int, optuna.trial.Trial] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)  # config -> the trial that evaluated it
+    _twins: dict[int, dict[str, Any]] = field(default_factory=dict)  # arrays of configs that came up again
     _visited: set[str] = field(default_factory=set)  # configs of the space that have had a trial
     _done: list[Trial] = field(default_factory=list)
     _ready: list[Outcome] = field(default_factory=list)  # outcomes that needed no fit
@@ -152,7 +153,9 @@ class Search:
 
     def _repeat(self, twin: int, candidate: Candidate) -> Outcome:
         """The outcome of an equal config, under a new number: results depend on the config alone."""
-        arrays = self.store.arrays(twin)
+        if twin not in self._twins:
+            self._twins[twin] = self.store.arrays(twin)
+        arrays = self._twins[twin]
         first = next(trial for trial in self._done if trial.number == twin)
         names = [metric.name for metric in self.setup.metrics]
         return Outcome(

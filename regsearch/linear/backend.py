@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from regsearch.space import Path, number
 
 TURNED = 0.03  # a path ends once its mean loss has been this much above its minimum ...
 PATIENCE = 0.1  # ... for this share of the path's points (at least 10)
+RIDGE_RATIO = 1e-6  # smallest lambda over largest on a path without an L1 part
 STEPS_AT_ONCE = 10  # steps scored together: bounds the size of the decision array
 
 
@@ -41,7 +43,7 @@ class LinearBackend:
         config = candidate.config
         assert isinstance(config, Linear)
         terms = config.penalty.terms(lambda: self.solver.initial(config.scale))
-        lambdas = grid(config, self.solver, terms, self.design.shape)
+        lambdas = grid(config, self.solver, terms, self.design, self._spread)
         walk = self._walk(config, terms, lambdas)
         if not np.isfinite(walk.scores()[0].val).all():
             return Outcome(candidate.number, config, "failed", candidate.role, reason="a score was not finite")
@@ -92,6 +94,11 @@ class LinearBackend:
         parts = (self.setup.folds.train, self.setup.folds.val)
         train, val = (np.array([[_variance(y[rows], weights[rows])] for rows in part]) for part in parts)
         return train, val
+
+    @property
+    def _spread(self) -> float:
+        problem = self.setup.problem
+        return math.sqrt(_variance(problem.y, self.design.weights)) if problem.classes is None else 1.0
 
     def _predictions(self, coef: Array, intercept: Array) -> Array:
         """``[n, m]`` decisions outside training, of coefficients ``[K, p, m]``."""
@@ -151,16 +158,33 @@ class Walk:
         return len(loss) > len(tail) and bool((tail > (1 + TURNED) * loss.min()).all())
 
 
-def grid(config: Linear, solver: Solver, terms: Terms, shape: tuple[int, int]) -> Array:
-    """The lambdas of a trial, descending: one when it is sampled or the penalty has none."""
+def grid(config: Linear, solver: Solver, terms: Terms, design: Design, spread: float) -> Array:
+    """The lambdas of a trial, descending: one when it is sampled or the penalty has none.
+
+    The top is glmnet's: the smallest lambda that zeroes every coefficient. Without an L1 part no lambda does, and what
+    counts is lambda against the variance of the columns; glmnet's convention (an L1 share of 1e-3 on unit columns and
+    unit y) is kept for columns and y of any unit by converting the gradient. Such a path costs the same at any length,
+    so it reaches further down.
+
+    Parameters
+    ----------
+    spread
+        Standard deviation of y; 1 for classes.
+    """
     if not config.penalty.path:
         return np.zeros(1)
     if not isinstance(config.lambda_, Path):
         return np.array([number(config.lambda_)])
-    highest = terms.lambda_max(solver.gradient(config.scale))
+    gradient = solver.gradient(config.scale)
+    ridge = not np.any(terms.l1 > 0)
+    if ridge:
+        scales = design.scales(config.scale)
+        units = design.scales("standard") / np.where(scales > 0, scales, 1.0)
+        gradient = gradient * units[:, :, None] / spread
+    highest = terms.lambda_max(gradient)
     if not 0 < highest < np.inf:
         raise InvalidInput("No column has any relation to y in training, so that no lambda is worth trying.")
-    ratio = config.lambda_.ratio or (1e-4 if shape[0] > shape[1] else 1e-2)
+    ratio = config.lambda_.ratio or (RIDGE_RATIO if ridge else 1e-4 if design.shape[0] > design.shape[1] else 1e-2)
     return np.geomspace(highest, highest * ratio, config.lambda_.points)
 
 

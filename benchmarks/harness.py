@@ -1,0 +1,73 @@
+"""What every benchmark shares: one thread, both sides in turn, and one form of result."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def one_thread() -> None:
+    """Must run before numpy is imported."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured claim: `ratio` must not exceed `bar`. Ratios are ours over theirs unless the name has a unit."""
+
+    name: str
+    ratio: float
+    bar: float
+    note: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.ratio <= self.bar
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def in_turn(ours: Callable[[int], object], theirs: Callable[[int], object], rounds: int) -> tuple[float, float, float]:
+    """Call both sides in turn, each with the number of the round.
+
+    Returns
+    -------
+    tuple
+        The median of the paired ratios ours/theirs, and each side's median seconds.
+    """
+    pairs = [(seconds(lambda k=k: ours(k)), seconds(lambda k=k: theirs(k))) for k in range(rounds)]
+    ratio = statistics.median(a / b for a, b in pairs)
+    return ratio, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+
+
+def main(benchmarks: Iterable[Callable[[], Iterator[Row]]], description: str) -> None:
+    """Run benchmarks whose names contain the given words; print a table, or with ``--json`` a list of objects."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("only", nargs="*", help="run those whose name contains one of these words")
+    parser.add_argument("--json", action="store_true", help="print [{name, ratio, bar, holds, note}]")
+    arguments = parser.parse_args()
+    rows = []
+    if not arguments.json:
+        print(f"{'':44}{'ratio':>10}{'bar':>10}")
+    for benchmark in benchmarks:
+        if arguments.only and not any(word in benchmark.__name__ for word in arguments.only):
+            continue
+        for row in benchmark():
+            rows.append(asdict(row) | {"holds": row.holds})
+            if not arguments.json:
+                verdict = "holds" if row.holds else "FAILS"
+                print(f"{row.name:44}{row.ratio:10.4g}{row.bar:10.4g}  {verdict}  {row.note}", flush=True)
+    if arguments.json:
+        print(json.dumps(rows))

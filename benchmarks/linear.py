@@ -1,0 +1,279 @@
+"""Linear search against python-glmnet and OptunaSearchCV: same data, folds, lambdas and thread count, in turn.
+
+    python benchmarks/linear.py [WORD ...] [--json]
+
+Convergence: python-glmnet at its default tolerance; ours to a relative duality gap of 1e-6. Each path row's note gives
+the worst relative suboptimality of both along the path of the full data, against a solution at a gap of 1e-10.
+"""
+
+# ruff: noqa: E402 - the number of threads must be set before numpy loads
+from __future__ import annotations
+
+from harness import Row, in_turn, main, one_thread, seconds
+
+one_thread()
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from regsearch import ElasticNet, Linear, Study, spaces
+from regsearch.folds import make_folds
+from regsearch.linear.backend import LinearBackend, grid, make_design, make_solver
+from regsearch.metrics import resolve
+from regsearch.path import Candidate, Setup
+from regsearch.problem import make_problem
+
+SEED = 0
+RATIOS = (0.5, 0.35, 0.65, 0.45, 0.55, 0.4, 0.6)  # an L1 ratio of its own for every round: nothing can be reused
+
+
+def regression(n: int, p: int, informative: int, noise: float) -> tuple[Any, Any]:
+    """Correlated columns, a sparse truth, y with unit spread: python-glmnet standardises y, which moves its L2 part."""
+    rng = np.random.default_rng(SEED)
+    shared = rng.normal(size=(n, 1))
+    X = 0.3 * shared + rng.normal(size=(n, p))
+    signal = X[:, :informative] @ rng.normal(size=informative)
+    y = signal + noise * signal.std() * rng.normal(size=n)
+    return X, (y - y.mean()) / y.std()
+
+
+def classification(n: int, p: int, informative: int) -> tuple[Any, Any]:
+    X, signal = regression(n, p, informative, 0.5)
+    return X, (signal > 0).astype(int)
+
+
+def setup_of(X: Any, y: Any, cv: Any) -> Setup:
+    problem = make_problem(X, y)
+    return Setup(problem, make_folds(cv, problem, SEED), resolve(None, problem))
+
+
+def path_rows(name: str, X: Any, y: Any, bar: float, rounds: int = 5, first_bar: float | None = None) -> Iterator[Row]:
+    """A path trial after the first, and the first one too, against python-glmnet's cross-validation."""
+    import glmnet
+
+    binary = y.dtype.kind == "i"
+    splitter = (StratifiedKFold if binary else KFold)(5, shuffle=True, random_state=SEED)
+    setup = setup_of(X, y, splitter)
+    warm_up = setup_of(X[:60, :5], y[:60], splitter)  # compiles what is compiled, whichever way the solver goes
+    LinearBackend(warm_up).evaluate(Candidate(0, Linear(ElasticNet(0.5))))
+    once = LinearBackend(setup)
+    once.evaluate(Candidate(0, Linear(ElasticNet(0.3))))
+    grids = [full_grid(once, ratio) for ratio in RATIOS[:rounds]]
+
+    def theirs(k: int) -> Any:
+        kind = glmnet.LogitNet if binary else glmnet.ElasticNet
+        scoring = "neg_log_loss" if binary else "mean_squared_error"
+        model = kind(alpha=RATIOS[k], lambda_path=grids[k], n_splits=5, n_jobs=1, scoring=scoring, random_state=SEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return model.fit(X, y)
+
+    def ours(k: int, backend: LinearBackend | None = None) -> Any:
+        return (backend or LinearBackend(setup)).evaluate(Candidate(0, Linear(ElasticNet(RATIOS[k]))))
+
+    accuracy = suboptimality(setup, theirs(0), grids[0], RATIOS[0])
+    ratio, mine, other = in_turn(partial(ours, backend=once), theirs, rounds)
+    yield Row(f"{name}: path trial after the first", ratio, bar, f"{mine:.3g} s / {other:.3g} s; {accuracy}")
+    if first_bar is not None:
+        ratio, mine, other = in_turn(ours, theirs, 3)
+        yield Row(f"{name}: first path trial", ratio, first_bar, f"{mine:.3g} s / {other:.3g} s")
+
+
+def full_grid(backend: LinearBackend, l1_ratio: float) -> Any:
+    """The lambdas of a trial, those included that its early stop leaves out."""
+    config = Linear(ElasticNet(l1_ratio))
+    return grid(config, backend.solver, config.penalty.terms(lambda: np.zeros(1)), backend.design, 1.0)
+
+
+def suboptimality(setup: Setup, fitted: Any, lambdas: Any, l1_ratio: float) -> str:
+    """Worst relative suboptimality of both sides along the path on all rows, as a note."""
+    problem = setup.problem
+    rows = np.arange(problem.rows)
+    points = np.linspace(0, len(lambdas) - 1, 12).astype(int)[:9]  # the far end, where the search stops, left out
+    terms = ElasticNet(l1_ratio).terms(lambda: np.zeros(1))
+    design = make_design(problem, (rows,), (rows[:0],))
+    exact, usual = make_solver(problem, design), make_solver(problem, design)
+    exact.tol = 1e-10  # type: ignore[attr-defined]
+    scales = design.scales("standard")[0]
+
+    def objective(coef: Any, intercept: Any, lambda_: float) -> float:
+        eta = problem.X @ coef + intercept
+        loss = 0.5 * np.mean((problem.y - eta) ** 2)
+        if problem.classes is not None:
+            loss = np.mean(np.logaddexp(0, eta) - problem.y * eta)
+        return float(loss + terms.value((coef * scales)[:, None], lambda_))
+
+    def along(solver: Any) -> list[float]:
+        pieces = list(solver.path(terms, "standard", lambdas[: points[-1] + 1]))
+        coef = np.concatenate([piece.coef[0, :, :, 0] for piece in pieces])
+        intercept = np.concatenate([piece.intercept[0, :, 0] for piece in pieces])
+        return [objective(coef[s], intercept[s], lambdas[s]) for s in points]
+
+    path = np.atleast_2d(fitted.coef_path_.squeeze())
+    path = path if path.shape[0] == problem.columns else path.T
+    glm = [objective(path[:, s], np.ravel(fitted.intercept_path_)[s], lambdas[s]) for s in points if s < path.shape[1]]
+    best = along(exact)
+    worst = [max((a - b) / abs(b) for a, b in zip(side, best, strict=False)) for side in (along(usual), glm)]
+    return f"suboptimality {worst[0]:.1e} / {worst[1]:.1e}"
+
+
+def path_tall() -> Iterator[Row]:
+    yield from path_rows("20000x200", *regression(20_000, 200, 40, 1.0), bar=1 / 50)
+
+
+def path_small() -> Iterator[Row]:
+    X, y = load_diabetes(return_X_y=True)
+    yield from path_rows("442x10", X, (y - y.mean()) / y.std(), bar=1 / 10, rounds=7)
+
+
+def path_wide() -> Iterator[Row]:
+    yield from path_rows("1000x5000", *regression(1000, 5000, 50, 0.5), bar=0.5, rounds=3, first_bar=0.5)
+
+
+def path_logistic() -> Iterator[Row]:
+    yield from path_rows("logistic 2000x1000", *classification(2000, 1000, 40), bar=1.5, rounds=3, first_bar=1.5)
+
+
+def search_tall() -> Iterator[Row]:
+    yield from search_rows("20000x200", *regression(20_000, 200, 40, 1.0), bar=1 / 50)
+
+
+def search_small() -> Iterator[Row]:
+    X, y = load_diabetes(return_X_y=True)
+    yield from search_rows("442x10", X, y, bar=1 / 10)
+
+
+def search_rows(name: str, X: Any, y: Any, bar: float) -> Iterator[Row]:
+    """A whole search against 100 trials of OptunaSearchCV with sampled lambda and L1 ratio, same folds."""
+    import optuna
+    from optuna.distributions import FloatDistribution
+    from optuna_integration.sklearn import OptunaSearchCV
+    from sklearn import linear_model
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folds = list(KFold(5, shuffle=True, random_state=SEED).split(X))
+    highest = float(np.abs((X - X.mean(0)).T @ (y - y.mean()) / X.std(0)).max() / len(y))
+    space = {
+        "elasticnet__alpha": FloatDistribution(highest * 1e-4, highest, log=True),
+        "elasticnet__l1_ratio": FloatDistribution(0.05, 1.0),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = OptunaSearchCV(
+            make_pipeline(StandardScaler(), linear_model.ElasticNet()), space, cv=folds, n_trials=100, random_state=SEED,
+            scoring="neg_mean_squared_error", refit=False,
+        )  # fmt: skip
+        other = seconds(lambda: theirs.fit(X, y))
+    with tempfile.TemporaryDirectory() as root:
+        started = time.time()
+        study = Study("bench", X, y, space=Linear(penalty=spaces.linear().penalty), cv=folds, seed=SEED, root=root)
+        results = study.run(n_trials=50, quiet=True)
+    reached = [t.end_ms for t in results.complete if results.point(t).val >= theirs.best_score_]
+    ours = min(reached) / 1000 - started if reached else np.inf
+    note = f"{ours:.3g} s / {other:.3g} s; loss {-results.best.score:.6g} / {-theirs.best_score_:.6g}"
+    yield Row(f"{name}: search until the loss of 100 trials", ours / other, bar, note)
+    yield Row(f"{name}: best loss", results.best.score / theirs.best_score_, 1.0)
+
+
+def overhead() -> Iterator[Row]:
+    """The loop's own milliseconds a trial, and the mirror's, over 1,000 trials with default storage."""
+    import optuna
+
+    spent = [0.0]
+
+    class Timed(optuna.samplers.TPESampler):
+        """TPE that notes the time it takes."""
+
+        def infer_relative_search_space(self, *args: Any) -> Any:
+            return self._timed(super().infer_relative_search_space, *args)
+
+        def sample_relative(self, *args: Any) -> Any:
+            return self._timed(super().sample_relative, *args)
+
+        def sample_independent(self, *args: Any) -> Any:
+            return self._timed(super().sample_independent, *args)
+
+        def after_trial(self, *args: Any) -> Any:
+            return self._timed(super().after_trial, *args)
+
+        def _timed(self, call: Any, *args: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return call(*args)
+            finally:
+                spent[0] += time.perf_counter() - started
+
+    X, y = load_diabetes(return_X_y=True)
+    with tempfile.TemporaryDirectory() as root, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sampler = Timed(seed=SEED, multivariate=True, group=True, constant_liar=True)
+        study = Study("overhead", X, y, space=Linear(spaces.linear().penalty), seed=SEED, root=root, sampler=sampler)
+        started = time.perf_counter()
+        results = study.run(n_trials=1000, quiet=True)
+        whole = time.perf_counter() - started
+    done = [trial for trial in results.all if trial.state == "complete"]
+    loop = (max(t.end_ms for t in done) - min(t.start_ms for t in done)) / 1000
+    fits = sum(trial.seconds for trial in done)
+    own = 1000 * (loop - fits - spent[0]) / len(done)
+    yield Row(
+        "search loop beside fits and sampler, ms a trial", own, 5.0, f"fits {fits:.3g} s, sampler {spent[0]:.3g} s"
+    )
+    yield Row("mirror complete, ms a trial from the start", 1000 * whole / len(done), 45.0, f"{len(done)} trials")
+
+
+def start_up() -> Iterator[Row]:
+    """Seconds until the command line helps and the package is imported."""
+    for name, code, bar in (
+        ("regsearch --help, s", ["-m", "regsearch", "--help"], 0.3),
+        ("import regsearch, s", ["-c", "import regsearch"], 0.5),
+        ("from regsearch import Study, spaces, s", ["-c", "from regsearch import Study, spaces"], np.inf),
+    ):
+        run = partial(subprocess.run, [sys.executable, *code], check=True, stdout=subprocess.DEVNULL)
+        yield Row(name, sorted(seconds(run) for _ in range(5))[2], bar)
+
+
+MEMORY = """
+import numpy as np, sys
+sys.path.insert(0, {here!r})
+from regsearch import AdaptiveLasso
+from linear import Candidate, ElasticNet, Linear, LinearBackend, regression, setup_of
+def peak(): return next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if l.startswith("VmHWM"))
+X, y = regression(300, 200, 40, 1.0)
+LinearBackend(setup_of(X, y, 5)).evaluate(Candidate(0, Linear(ElasticNet(.5))))
+X, y = regression(20_000, 200, 40, 1.0)
+setup = setup_of(X, y, 5)
+open("/proc/self/clear_refs", "w").write("5")
+before = peak()
+backend = LinearBackend(setup)
+for penalty in (ElasticNet(.5), "l1", "l2", AdaptiveLasso(1.0), "none"):
+    backend.evaluate(Candidate(0, Linear(penalty)))
+print((peak() - before) / X.nbytes)
+"""
+
+
+def memory() -> Iterator[Row]:
+    """Peak memory beside X at 20000x200, in bytes of X."""
+    code = MEMORY.format(here=str(Path(__file__).parent))
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
+    yield Row("20000x200: memory beside X, times X", float(out.stdout), 3.0)
+
+
+if __name__ == "__main__":
+    main(
+        [path_tall, path_small, path_wide, path_logistic, search_tall, search_small, overhead, start_up, memory],
+        "Linear search against python-glmnet and OptunaSearchCV.",
+    )
