@@ -36,7 +36,10 @@ def compiled(function: FunctionT) -> FunctionT:
         from numba import njit
     except ImportError:
         return function
-    return cast(FunctionT, njit(cache=True)(function))
+    try:
+        return cast(FunctionT, njit(cache=True)(function))
+    except RuntimeError:  # neither the package's directory nor the user's cache can be written to
+        return cast(FunctionT, njit(function))
 
 
 @compiled
