@@ -53,11 +53,16 @@ def trial_record(trial: Trial, arrays: Mapping[str, NDArray[Any]], metric: str) 
         tags["regsearch.reason"] = trial.reason
     kind = (trial.params or {}).get("penalty") or (trial.params or {}).get("estimator")
     return TrialRecord(
-        number=trial.number, state=_STATES[trial.state], start_ms=trial.start_ms, end_ms=trial.end_ms,  # type: ignore[arg-type]
-        name=f"{trial.number} {trial.role or str(kind)[:40]}", params=dict(trial.params or {}),
+        number=trial.number,
+        state=_STATES[trial.state],  # type: ignore[arg-type]
+        start_ms=trial.start_ms,
+        end_ms=trial.end_ms,
+        name=f"{trial.number} {trial.role or str(kind)[:40]}",
+        params={name: _readable(value) for name, value in (trial.params or {}).items()},
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
-        series=_series(arrays, metric, trial.step), tags=tags,
-    )  # fmt: skip
+        series=_series(arrays, metric, trial.step),
+        tags=tags,
+    )
 
 
 def summary_record(
@@ -85,6 +90,11 @@ def summary_record(
         note=note,
         artifacts=tuple(artifacts),
     )
+
+
+def _readable(value: Any) -> Any:
+    """Six digits of a real number: what a table column has room for. The exact value is in the study's own storage."""
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _series(arrays: Mapping[str, NDArray[Any]], metric: str, step: int) -> dict[str, Series]:
