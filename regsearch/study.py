@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch import __version__
 from regsearch.config import digest, to_data
-from regsearch.errors import InvalidInput, StudyMismatch
+from regsearch.errors import InvalidInput, RegsearchError, StudyMismatch
 from regsearch.export import export
 from regsearch.folds import Folds, make_folds
 from regsearch.metrics import resolve
@@ -298,7 +298,11 @@ class Study:
         """Run from a script's command line; ``--help`` lists the options."""
         parser = argparse.ArgumentParser(description=f"Run the study {self.name}.")
         add_run_options(parser)
-        return run_from(self, vars(parser.parse_args(argv)))
+        options = vars(parser.parse_args(argv))
+        try:
+            return run_from(self, options)
+        except RegsearchError as error:
+            parser.exit(2, f"{parser.prog}: {error}\n")
 
     def _farewell(self, results: Results, stopped: str) -> str:
         head = f"{self.name}: stopped ({stopped}), {results.counts['complete']} complete"

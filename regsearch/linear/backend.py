@@ -36,7 +36,10 @@ class LinearBackend:
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         for candidate in candidates:
-            yield self.evaluate(candidate)
+            try:
+                yield self.evaluate(candidate)
+            except (InvalidInput, np.linalg.LinAlgError) as error:  # this config's own trouble: the search goes on
+                yield Outcome(candidate.number, candidate.config, "failed", candidate.role, reason=str(error))
 
     def evaluate(self, candidate: Candidate) -> Outcome:
         started = time.perf_counter()
