@@ -62,18 +62,24 @@ def transformer(problem: Problem) -> Any | None:
     impute = SimpleImputer(keep_empty_features=True)
     if not is_frame(problem.X):
         return impute
-    numeric, boolean, category = column_kinds(problem.X)
+    kinds = column_kinds(problem.X)
+    numeric, boolean, category = (_selector(problem.X, names) for names in kinds)
     zero_one = OrdinalEncoder(
         categories=[[False, True]] * len(boolean), handle_unknown="use_encoded_value", unknown_value=np.nan,
         encoded_missing_value=np.nan,
     )  # fmt: skip
-    levels = [_levels(problem.X[column]) for column in category]
+    levels = [_levels(problem.X[column]) for column in kinds[2]]
     parts = [
         (impute, numeric),
         (make_pipeline(zero_one, SimpleImputer(keep_empty_features=True)), boolean),
         (OneHotEncoder(categories=levels, handle_unknown="ignore", sparse_output=False), category),
     ]
     return make_column_transformer(*[part for part in parts if part[1]], verbose_feature_names_out=False)
+
+
+def _selector(X: Any, names: list[Any]) -> list[Any]:
+    """What picks columns in scikit-learn: their names, or places where the names are no strings."""
+    return names if all(isinstance(name, str) for name in X.columns) else [X.columns.get_loc(name) for name in names]
 
 
 def _frame_matrix(X: Any) -> NDArray[np.float64]:
@@ -90,14 +96,13 @@ def _numeric_columns(X: Any) -> Iterator[NDArray[np.float64]]:
         yield X[name].to_numpy(dtype=float, na_value=np.nan)
     for name in category:
         values = X[name].astype(object).to_numpy()
-        missing = X[name].isna().to_numpy()
-        for level in X[name].cat.categories:
-            yield (values == level).astype(float)
-        if missing.any():
-            yield missing.astype(float)
+        for level in _levels(X[name]):
+            is_nan = isinstance(level, float) and np.isnan(level)
+            yield (X[name].isna().to_numpy() if is_nan else values == level).astype(float)
 
 
 def _levels(column: Any) -> list[Any]:
-    """The categories of a column, with NaN as the last where it occurs."""
-    levels = list(column.cat.categories)
+    """The categories of a column, sorted unless they are text, with NaN as the last where it occurs."""
+    categories = column.cat.categories
+    levels = list(categories if categories.dtype.kind in "OUS" else categories.sort_values())
     return [*levels, np.nan] if column.isna().any() else levels

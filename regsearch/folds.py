@@ -84,7 +84,7 @@ def _default_splitter(k: int, problem: Problem, seed: int) -> Any:
     if problem.classes is not None:
         counts = np.bincount(problem.y)
         if counts.min() < k:
-            rare = problem.classes[counts.argmin()]
+            rare = problem.classes.tolist()[counts.argmin()]
             raise InvalidInput(
                 f"Every class needs at least as many rows as there are folds ({k}), class {rare!r} has {counts.min()}; "
                 "use fewer folds, or merge or drop the class."
@@ -101,14 +101,14 @@ def _default_splitter(k: int, problem: Problem, seed: int) -> Any:
 
 
 def _pairs(cv: Any, problem: Problem) -> list[tuple[Rows, Rows]]:
-    if hasattr(cv, "split"):
+    if hasattr(cv, "split") and not isinstance(cv, str):
         if problem.groups is None and _needs_groups(cv):
             raise InvalidInput(f"{type(cv).__name__} splits by groups, got none; pass groups=, one label per row.")
         try:
             found = list(cv.split(np.empty((problem.rows, 1)), problem.y, problem.groups))
         except ValueError as error:
             raise InvalidInput(f"{type(cv).__name__} cannot split these {problem.rows} rows: {error}") from error
-    elif isinstance(cv, Iterable):
+    elif isinstance(cv, Iterable) and not isinstance(cv, str):
         found = list(cv)
     else:
         raise InvalidInput(
@@ -144,7 +144,8 @@ def _check(pairs: list[tuple[Rows, Rows]], problem: Problem) -> None:
             )
         both = np.concatenate([train, val])
         if both.min() < 0 or both.max() >= problem.rows:
-            raise InvalidInput(f"Fold {number} has the row {both.max()}, X has rows 0 to {problem.rows - 1}; mend it.")
+            wrong = both.min() if both.min() < 0 else both.max()
+            raise InvalidInput(f"Fold {number} has the row {wrong}, X has rows 0 to {problem.rows - 1}; mend it.")
         if len(np.unique(both)) < len(both):
             raise InvalidInput(f"Rows of a fold must be distinct, fold {number} repeats some; training would leak.")
         _check_targets(train, number, problem)
@@ -157,8 +158,8 @@ def _check_targets(train: Rows, number: int, problem: Problem) -> None:
         absent = np.setdiff1d(np.arange(len(problem.classes)), problem.y[train])
         if len(absent):
             raise InvalidInput(
-                f"Every class must be in every fold's training rows, {problem.classes[absent[0]]!r} is absent in fold "
-                f"{number}; use a stratified splitter, fewer folds, or drop the class."
+                f"Every class must be in every fold's training rows, "
+                f"{problem.classes.tolist()[absent[0]]!r} is absent in fold {number}; use a stratified splitter, fewer folds, or drop the class."
             )
     elif np.ptp(problem.y[train]) == 0:
         raise InvalidInput(f"y must vary in every fold's training rows, it is constant in fold {number}; shuffle them.")

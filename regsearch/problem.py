@@ -7,10 +7,9 @@ learned from the data beyond its form (column kinds, classes); imputing, encodin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,8 +135,8 @@ def make_problem(
     n = X.shape[0]
     values, name = _checked_y(y, n)
     weight = _checked_weights(sample_weight, n)
-    group = None if groups is None else _one_per_row(groups, n, "groups")
-    task = task or infer_task(values)
+    group = _checked_groups(groups, n)
+    task = _checked_task(task) if task else infer_task(values)
     codes, classes = _coded(values, task)
     problem = Problem(X, codes, task, classes, group, weight, name=name)
     if test is None:
@@ -205,30 +204,53 @@ def column_kinds(X: pd.DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
 def _checked_X(X: Any) -> Any:
     if is_frame(X):
         return _checked_frame(X)
+    if not is_sparse(X):
+        X = _as_array(X)
+    if X.dtype.kind not in "fiub":
+        raise InvalidInput(
+            f"X must hold numbers, got {'a sparse' if is_sparse(X) else 'an'} array of {X.dtype}; "
+            "use a DataFrame with categorical columns for text, or convert with X.astype(float)."
+        )
+    if X.ndim != 2:
+        raise InvalidInput(f"X must be two-dimensional [rows, columns], got {X.ndim} axes; reshape it.")
     if is_sparse(X):
-        from scipy import sparse
-
-        X = sparse.csr_array(X)
+        X = _as_csr(X)
         _check_finite(X.data, "sparse X", missing_allowed=False)
     else:
-        X = np.asarray(X)
-        if X.dtype.kind not in "fiub":
-            raise InvalidInput(
-                f"X must hold numbers, got an array of {X.dtype}; "
-                "use a DataFrame with categorical columns for text, or convert with X.astype(float)."
-            )
-        if X.ndim != 2:
-            raise InvalidInput(f"X must be two-dimensional [rows, columns], got {X.ndim} axes; reshape it.")
-        if X.dtype.kind == "f":
-            _check_finite(X, "X", missing_allowed=True)
+        _check_finite(X, "X", missing_allowed=True)
     _check_shape(X)
     if not _varies(X):
         raise InvalidInput("X must vary, got the same row throughout; there is nothing to learn from it.")
     return X
 
 
+def _as_array(X: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        raise InvalidInput(f"X must be a table of rows of one length, got {type(X).__name__}: {error}") from error
+
+
+def _as_csr(X: Any) -> Any:
+    """CSR with one entry per place: what is done to the entries must not depend on how they were written."""
+    from scipy import sparse
+
+    X = sparse.csr_array(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
 def _checked_frame(X: Any) -> Any:
     _check_shape(X)
+    strings = [column for column in X.columns if isinstance(column, str)]
+    if 0 < len(strings) < X.shape[1]:
+        other = next(column for column in X.columns if not isinstance(column, str))
+        raise InvalidInput(
+            f"Column names of X must be all strings or none, got {strings[0]!r} and {other!r}; rename them, "
+            "for example X.columns = X.columns.astype(str)."
+        )
     repeated = X.columns[X.columns.duplicated()]
     if len(repeated):
         raise InvalidInput(f"Column names of X must be unique, got {repeated[0]!r} twice; rename one.")
@@ -262,14 +284,14 @@ def _varies(X: Any) -> bool:
     if is_sparse(X):
         columns = X.tocsc()
         return bool((columns.max(axis=0).toarray() > columns.min(axis=0).toarray()).any())
-    return bool((X[:1] != X).any())
+    same = X[:1] == X
+    if X.dtype.kind == "f":
+        same |= np.isnan(X[:1]) & np.isnan(X)
+    return not same.all()
 
 
 def _checked_y(y: Any, n: int) -> tuple[NDArray[Any], str]:
-    name = str(getattr(y, "name", None) or "y")
-    values = np.asarray(y)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
+    values = _one_column(y)
     if values.ndim != 1:
         raise InvalidInput(f"y must have one value per row, got the shape {values.shape}; pass one target column.")
     if len(values) != n:
@@ -279,13 +301,24 @@ def _checked_y(y: Any, n: int) -> tuple[NDArray[Any], str]:
     missing = _missing(values)
     if missing.any():
         raise InvalidInput(f"y must have no missing value, got {missing.sum()}; drop those rows.")
-    if values.dtype.kind == "O":
-        values = values.astype(str) if isinstance(values[0], str) else np.array(values.tolist())
+    values = _typed(values)
     if values.dtype.kind not in "fiubSUT":
         raise InvalidInput(f"y must hold numbers, booleans or class labels, got {values.dtype}; convert it.")
     if len(np.unique(values)) == 1:
-        raise InvalidInput(f"y must vary, got {values[0]!r} in every row; there is nothing to learn from it.")
-    return values, name
+        raise InvalidInput(f"y must vary, got {values.tolist()[0]!r} in every row; there is nothing to learn from it.")
+    return values, "y" if is_frame(y) else str(getattr(y, "name", None) or "y")
+
+
+def _one_column(y: Any) -> NDArray[Any]:
+    values = np.asarray(y)
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+
+
+def _typed(values: NDArray[Any]) -> NDArray[Any]:
+    """Objects as an array of what they are."""
+    if values.dtype.kind != "O":
+        return values
+    return values.astype(str) if isinstance(values[0], str) else np.array(values.tolist())
 
 
 def _missing(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -305,10 +338,30 @@ def _one_per_row(values: Any, n: int, what: str) -> NDArray[Any]:
     return array
 
 
+def _checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    array = _one_per_row(groups, n, "groups")
+    missing = _missing(array)
+    if missing.any():
+        raise InvalidInput(f"groups must have no missing value, got {missing.sum()}; give those rows one or drop them.")
+    return array
+
+
+def _checked_task(task: Task) -> Task:
+    if task not in get_args(Task):
+        raise InvalidInput(f"task must be {', '.join(get_args(Task))}, got {task!r}; leave it out to have it inferred.")
+    return task
+
+
 def _checked_weights(weights: Any, n: int) -> Array | None:
     if weights is None:
         return None
-    array = _one_per_row(weights, n, "sample_weight").astype(float)
+    array = _one_per_row(weights, n, "sample_weight")
+    try:
+        array = array.astype(float)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"sample_weight must be numbers, got {array.tolist()[0]!r}; convert them.") from error
     if not np.isfinite(array).all() or (array < 0).any():
         worst = array[~np.isfinite(array)][0] if not np.isfinite(array).all() else array.min()
         raise InvalidInput(f"sample_weight must be finite and not negative, got {worst:g}; fix or drop those rows.")
@@ -325,6 +378,8 @@ def _coded(values: NDArray[Any], task: Task) -> tuple[NDArray[Any], NDArray[Any]
     classes, codes = np.unique(values, return_inverse=True)
     if task == "binary" and len(classes) != 2:
         raise InvalidInput(f"A binary task needs two classes, got {len(classes)}; use task='multiclass'.")
+    if task == "multiclass" and len(classes) < 3:
+        raise InvalidInput(f"A multiclass task needs at least three classes, got {len(classes)}; use task='binary'.")
     if len(classes) > len(values) // 2:
         raise InvalidInput(
             f"Classes must repeat, got {len(classes)} distinct values in {len(values)} rows; "
@@ -342,6 +397,8 @@ def _split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> P
     n = problem.rows
     if ordered:
         cut = n - max(1, round(n * fraction))
+        if cut < 1:
+            raise InvalidInput(f"test={fraction} leaves none of {n} rows to train on; choose a smaller fraction.")
         train, test = np.arange(cut), np.arange(cut, n)
     else:
         train, test = _random_split(problem, fraction, seed)
@@ -363,7 +420,7 @@ def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, R
 
 
 def _given_test(problem: Problem, test: Any) -> Problem:
-    if not isinstance(test, Sequence) or len(test) != 2:
+    if not isinstance(test, (tuple, list)) or len(test) != 2:
         raise InvalidInput(f"test must be a fraction or a pair (X, y), got {type(test).__name__}.")
     X, y = test
     X = _checked_X(X)
@@ -376,19 +433,27 @@ def _given_test(problem: Problem, test: Any) -> Problem:
         if absent:
             raise InvalidInput(f"The test set must have the columns of X, {absent[0]!r} is missing.")
         X = X[list(problem.X.columns)]
-    values = np.asarray(y)
-    if len(values) != X.shape[0]:
-        raise InvalidInput(f"The test set must have as many rows in X as in y, got {X.shape[0]} and {len(values)}.")
-    if problem.classes is None:
-        values = values.astype(float)
-        _check_finite(values, "y of the test set", missing_allowed=False)
-        return replace(problem, X=X, y=values, groups=None, sample_weight=None)
-    values = values.astype(problem.classes.dtype)
-    unknown = np.setdiff1d(values, problem.classes)
-    if len(unknown):
-        raise InvalidInput(f"The test set must have the classes of y, got {unknown[0]!r}; drop those rows.")
-    codes = np.searchsorted(problem.classes, values)
-    return replace(problem, X=X, y=codes, groups=None, sample_weight=None)
+    return replace(problem, X=X, y=_test_targets(problem, y, X.shape[0]), groups=None, sample_weight=None)
+
+
+def _test_targets(problem: Problem, y: Any, n: int) -> NDArray[Any]:
+    values = _one_column(y)
+    if values.shape != (n,):
+        got = len(values) if values.ndim == 1 else f"the shape {values.shape}"
+        raise InvalidInput(f"The test set must have as many rows in X as in y, got {n} and {got}.")
+    missing = _missing(values)
+    if missing.any():
+        raise InvalidInput(f"y of the test set must have no missing value, got {missing.sum()}; drop those rows.")
+    values = _typed(values)
+    if problem.classes is not None:
+        unknown = values[~np.isin(values, problem.classes)].tolist()
+        if unknown:
+            raise InvalidInput(f"The test set must have the classes of y, got {unknown[0]!r}; drop those rows.")
+        return np.asarray(np.searchsorted(problem.classes, values))
+    if values.dtype.kind not in "fiub":
+        raise InvalidInput(f"y of the test set must be numbers as y is, got {values.dtype}; convert it.")
+    _check_finite(values, "y of the test set", missing_allowed=False)
+    return values.astype(float)
 
 
 # --- fingerprint -----------------------------------------------------------------------------------------------
@@ -411,6 +476,6 @@ def _column_bytes(column: Any) -> list[bytes]:
     import pandas as pd
 
     if isinstance(column.dtype, pd.CategoricalDtype):
-        names = "|".join(map(str, column.cat.categories))
+        names = str(column.cat.categories.tolist())
         return [names.encode(), column.cat.codes.to_numpy().tobytes()]
     return [column.to_numpy(dtype=float, na_value=np.nan).tobytes()]
