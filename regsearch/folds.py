@@ -157,9 +157,10 @@ def _check_targets(train: Rows, number: int, problem: Problem) -> None:
     if problem.classes is not None:
         absent = np.setdiff1d(np.arange(len(problem.classes)), problem.y[train])
         if len(absent):
+            label = problem.classes.tolist()[absent[0]]
             raise InvalidInput(
-                f"Every class must be in every fold's training rows, "
-                f"{problem.classes.tolist()[absent[0]]!r} is absent in fold {number}; use a stratified splitter, fewer folds, or drop the class."
+                f"Every class must be in every fold's training rows, {label!r} is absent in fold {number}; "
+                "use a stratified splitter, fewer folds, or drop the class."
             )
     elif np.ptp(problem.y[train]) == 0:
         raise InvalidInput(f"y must vary in every fold's training rows, it is constant in fold {number}; shuffle them.")

@@ -50,7 +50,7 @@ SPLITTERS = [
     RepeatedKFold(n_splits=3, n_repeats=2, random_state=0),
     RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0),
     ShuffleSplit(3, test_size=0.3, random_state=0),
-    PredefinedSplit([0, 1, 2] * 10),
+    PredefinedSplit(np.arange(N) // 10),
 ]
 
 
