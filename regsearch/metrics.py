@@ -6,6 +6,7 @@ the log-odds of a binary classifier (m = 1), or one logit per class. A score is 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -50,10 +51,14 @@ class Metric:
         weights = problem.sample_weight[rows] if problem.sample_weight is not None else np.ones(len(rows))
         if self.kernel is not None:
             return self.kernel(problem.y[rows], decision, weights / weights.sum())
+        from sklearn.exceptions import UndefinedMetricWarning
+
         labels = problem.labels[rows]
         options = {} if problem.sample_weight is None else {"sample_weight": weights}
         fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
-        return np.array([self.scorer(estimator, None, labels, **options) for estimator in fixed])
+        with warnings.catch_warnings():  # the top of a path predicts one class: precision is undefined there, and 0
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            return np.array([self.scorer(estimator, None, labels, **options) for estimator in fixed])
 
 
 def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
@@ -74,7 +79,7 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
         scoring = DEFAULTS[problem.task]
     if isinstance(scoring, Mapping):
         named = list(scoring.items())
-    elif isinstance(scoring, (list, tuple, set)):
+    elif isinstance(scoring, (list, tuple)):
         named = [(_name(one), one) for one in scoring]
     else:
         named = [(_name(scoring), scoring)]
@@ -114,12 +119,13 @@ def _check_fits(metric: Metric, problem: Problem) -> None:
         rows = np.union1d(rows, np.unique(problem.y, return_index=True)[1])
     outputs = len(problem.classes) if problem.classes is not None and len(problem.classes) > 2 else 1
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
-    fits = metric.name not in _KERNELS or (metric.kernel in _REGRESSION) == (problem.classes is None)
+    fits = metric.kernel is None or (metric.kernel in _REGRESSION) == (problem.classes is None)
     try:
         value = checked.along(problem, rows, np.ones((len(rows), 1, outputs)))[0] if fits else np.nan
     except Exception as error:  # a scorer is anyone's code; whatever it raises means that it does not fit
         raise InvalidInput(
-            f"The scorer {metric.name!r} does not fit a {problem.task} task: {error}. {_suggest(problem)}"
+            f"The scorer {metric.name!r} does not fit a {problem.task} task: {str(error).rstrip('.')}. "
+            f"{_suggest(problem)}"
         ) from error
     if not np.isscalar(value) or not np.isreal(value) or np.isnan(value):
         raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task. {_suggest(problem)}")

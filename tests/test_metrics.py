@@ -1,0 +1,236 @@
+"""Scores: every kernel is its scikit-learn scorer, step by step, and what cannot score is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, softmax
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import fbeta_score, get_scorer, make_scorer, mean_pinball_loss, r2_score
+
+from regsearch import InvalidInput
+from regsearch.metrics import _KERNELS, DEFAULTS, fixed_prediction, probabilities, resolve, winners
+from regsearch.problem import Problem, make_problem
+
+CLASSES = {"regression": 0, "binary": 2, "multiclass": 3}
+SCORERS = {
+    "regression": [
+        "neg_mean_squared_error",
+        "neg_root_mean_squared_error",
+        "neg_mean_absolute_error",
+        "r2",
+        "neg_median_absolute_error",
+        "explained_variance",
+        "neg_max_error",
+    ],
+    "binary": ["neg_log_loss", "accuracy", "roc_auc", "average_precision", "neg_brier_score", "f1_macro"],
+    "multiclass": ["neg_log_loss", "accuracy", "roc_auc_ovr_weighted", "balanced_accuracy", "f1_macro"],
+}
+UNWEIGHTED = {"neg_max_error"}
+ONLY_NUMBERS = {"average_precision", "neg_brier_score"}  # of two classes
+
+
+def problem(task: str, n: int = 24, weights: bool = False, seed: int = 0, text: bool = True) -> Problem:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    if task == "regression":
+        y: Any = rng.normal(size=n)
+    else:
+        codes = rng.permutation(np.arange(n) % CLASSES[task])
+        y = np.array(["bird", "cat", "dog"])[codes] if text else codes
+    return make_problem(X, y, sample_weight=rng.uniform(0.1, 3.0, n) if weights else None)
+
+
+def outputs(p: Problem) -> int:
+    return len(p.classes) if p.classes is not None and len(p.classes) > 2 else 1
+
+
+class Fixed:
+    """A prediction written down, as scikit-learn scorers read it; independent of `fixed_prediction`."""
+
+    def __new__(cls, p: Problem, decision: Any) -> Any:
+        if p.classes is None:
+            model = LinearRegression()
+            model.coef_, model.intercept_ = np.ones(1), 0.0
+            return model
+        model = LogisticRegression()
+        m = decision.shape[1]
+        model.classes_, model.coef_, model.intercept_ = p.classes, np.eye(m), np.zeros(m)
+        return model
+
+
+@pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in SCORERS.items() for name in names])
+@given(seed=st.integers(0, 2**32 - 1), weights=st.booleans(), size=st.floats(0.01, 3), text=st.booleans())
+@settings(deadline=None, max_examples=12)
+def test_along_is_the_scorer(task: str, name: str, seed: int, weights: bool, size: float, text: bool) -> None:
+    """Along a path, on any rows, a metric is the scikit-learn scorer of a model that decides so, weights included."""
+    weights = weights and name not in UNWEIGHTED
+    p = problem(task, weights=weights, seed=seed, text=text and name not in ONLY_NUMBERS)
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(p.rows)[:18]
+    if p.classes is not None:
+        rows = np.union1d(rows, np.unique(p.y, return_index=True)[1])
+    decision = size * rng.normal(size=(len(rows), 4, outputs(p)))
+    (metric,) = resolve(name, p)
+    found = metric.along(p, rows, decision)
+    options = {"sample_weight": p.sample_weight[rows]} if weights else {}
+    for step in range(4):
+        model = Fixed(p, decision[:, step])
+        theirs = get_scorer(name)(model, decision[:, step], p.labels[rows], **options)
+        assert found[step] == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+
+
+def test_every_kernel_is_tested() -> None:
+    """No formula goes without its oracle, and the defaults have one."""
+    assert set(_KERNELS) <= {name for names in SCORERS.values() for name in names}
+    assert set(DEFAULTS.values()) <= set(_KERNELS)
+
+
+@pytest.mark.parametrize("name", ["neg_mean_squared_error", "neg_root_mean_squared_error", "r2"])
+@pytest.mark.parametrize("weights", [False, True])
+def test_from_mse(name: str, weights: bool) -> None:
+    """A score that the mean squared error determines is the same from the error alone."""
+    p = problem("regression", weights=weights)
+    (metric,) = resolve(name, p)
+    decision = np.random.default_rng(1).normal(size=(p.rows, 3, 1))
+    rows = np.arange(p.rows)
+    share = np.ones(p.rows) / p.rows if p.sample_weight is None else p.sample_weight / p.sample_weight.sum()
+    mse = share @ (decision[:, :, 0] - p.y[:, None]) ** 2
+    variance = share @ (p.y - share @ p.y) ** 2
+    np.testing.assert_allclose(metric.from_mse(mse, variance), metric.along(p, rows, decision))
+
+
+@given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 4), size=st.floats(0, 300))
+@settings(deadline=None)
+def test_probabilities(seed: int, m: int, size: float) -> None:
+    """Probabilities are the logistic or softmax of a decision, sum to one at any size, and agree with the winners."""
+    decision = size * np.random.default_rng(seed).normal(size=(5, 3, m))
+    p = probabilities(decision)
+    assert p.shape == (5, 3, max(m, 2))
+    np.testing.assert_allclose(p.sum(axis=-1), 1)
+    expected = expit(decision[..., 0]) if m == 1 else softmax(decision, axis=-1)
+    np.testing.assert_allclose(p[..., 1] if m == 1 else p, expected)
+    top = np.take_along_axis(p, winners(decision)[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(top, p.max(axis=-1))
+
+
+def test_log_loss_of_certainty() -> None:
+    """A confident mistake costs its margin, however large, without overflow."""
+    p = make_problem(np.arange(4.0)[:, None], ["a", "b"] * 2)
+    (metric,) = resolve("neg_log_loss", p)
+    decision = np.array([1e4, 1e4, -1e4, -1e4])[:, None, None]
+    assert metric.along(p, np.arange(4), decision)[0] == pytest.approx(-1e4 / 2)
+
+
+def test_fixed_prediction() -> None:
+    """A fixed prediction is a fitted estimator that answers every method consistently."""
+    p = problem("multiclass")
+    decision = np.random.default_rng(0).normal(size=(6, 3))
+    model = fixed_prediction(p, decision)
+    np.testing.assert_array_equal(model.predict(None), p.classes[model.predict_proba(None).argmax(axis=1)])
+    np.testing.assert_array_equal(model.decision_function(None), decision)
+    assert fixed_prediction(problem("regression"), decision).predict(None).tolist() == decision[:, 0].tolist()
+
+
+# --- resolving -------------------------------------------------------------------------------------------------
+
+
+def near_enough(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    """A scorer of the user's own."""
+    return float(np.mean(np.abs(estimator.predict(X) - y) < 0.5))
+
+
+def test_defaults() -> None:
+    """Without scoring, the score is the loss that the task is fitted by."""
+    for task in CLASSES:
+        (metric,) = resolve(None, problem(task))
+        assert metric.name == DEFAULTS[task]
+        assert metric.perfect == 0.0
+
+
+def test_multi_metric() -> None:
+    """A list is in its own order, a dict is named by its keys; the first decides."""
+    p = problem("regression")
+    assert [m.name for m in resolve(["r2", "neg_mean_squared_error", near_enough], p)] == [
+        "r2",
+        "neg_mean_squared_error",
+        "near_enough",
+    ]
+    pinball = make_scorer(mean_pinball_loss, alpha=0.9, greater_is_better=False)
+    assert [m.name for m in resolve({"near": near_enough, "pinball": pinball}, p)] == ["near", "pinball"]
+    assert resolve(("r2",), p)[0].perfect == 1.0
+
+
+def test_callables_are_called() -> None:
+    """A callable scores what it is given: the labels of the rows and the decision as a prediction."""
+    p = problem("regression")
+    (metric,) = resolve(near_enough, p)
+    rows = np.array([3, 1, 2])
+    decision = np.stack([p.y[rows], p.y[rows] + 1], axis=1)[:, :, None]
+    np.testing.assert_array_equal(metric.along(p, rows, decision), [1.0, 0.0])
+    binary = problem("binary")
+    (fbeta,) = resolve(make_scorer(fbeta_score, beta=2, pos_label="cat"), binary)
+    good = np.where(binary.y == 1, 1.0, -1.0)[:, None, None]
+    assert fbeta.along(binary, np.arange(binary.rows), good)[0] == 1.0
+
+
+def test_names_of_a_dict_are_free() -> None:
+    """A callable may be called as a known scorer is, and a known scorer anything."""
+    p = problem("regression")
+    (named,) = resolve({"r2": make_scorer(r2_score)}, p)
+    assert named.name == "r2"
+    assert named.kernel is None
+    (other,) = resolve({"error": "neg_mean_squared_error"}, p)
+    assert other.kernel is _KERNELS["neg_mean_squared_error"]
+
+
+@pytest.mark.parametrize(
+    ("task", "scoring", "message"),
+    [
+        ("regression", "neg_mean_square_error", "got 'neg_mean_square_error'; did you mean neg_mean_squared_error"),
+        ("regression", "xyzzy", r"got 'xyzzy'; see sklearn.metrics.get_scorer_names\(\)"),
+        ("regression", 3, "got 3"),
+        ("regression", [], "needs at least one scorer, got none"),
+        ("regression", {}, "needs at least one scorer, got none"),
+        ("regression", {"r2", "neg_max_error"}, "must be a scikit-learn scorer, got"),
+        ("regression", ["r2", "r2"], r"differ by name, got \['r2', 'r2'\]; pass a dict"),
+        ("regression", "accuracy", "'accuracy' does not fit a regression task. Try r2 or"),
+        ("regression", "neg_log_loss", "'neg_log_loss' does not fit a regression task"),
+        ("regression", "roc_auc", "'roc_auc' does not fit a regression task.*Try r2 or"),
+        ("regression", "neg_mean_squared_log_error", "does not fit a regression task: [^.]*-1. Try r2"),
+        ("regression", ["r2", "f1"], "'f1' does not fit"),
+        ("binary", "r2", "'r2' does not fit a binary task"),
+        ("binary", "neg_mean_squared_error", "does not fit a binary task. Try neg_log_loss or accuracy"),
+        ("binary", {"error": "neg_mean_squared_error"}, "'error' does not fit a binary task"),
+        ("binary", "f1", "'f1' does not fit a binary task: pos_label=1"),
+        ("multiclass", "roc_auc", "'roc_auc' does not fit a multiclass task: .*multi_class"),
+        ("multiclass", "f1", "'f1' does not fit a multiclass task.*average"),
+        ("regression", lambda estimator, X, y: "good", "'<lambda>' does not fit"),
+        ("regression", lambda estimator, X, y: {"a": 1.0}, "'<lambda>' does not fit"),
+        ("regression", lambda estimator, X, y: np.nan, "'<lambda>' does not fit"),
+        ("regression", lambda estimator: 1.0, "'<lambda>' does not fit.*takes 1 positional"),
+    ],
+)
+def test_refuses(task: str, scoring: Any, message: str) -> None:
+    """A scorer that is unknown or cannot score the task is refused before any fit, with others to try."""
+    with pytest.raises(InvalidInput, match=message):
+        resolve(scoring, problem(task))
+
+
+def test_weights_need_a_scorer_that_takes_them() -> None:
+    """With sample weights, a scorer without them is refused rather than used unweighted."""
+    with pytest.raises(InvalidInput, match=r"does not fit .*sample_weight"):
+        resolve(lambda estimator, X, y: 1.0, problem("regression", weights=True))
+    assert resolve(near_enough, problem("regression", weights=True))[0].scorer is near_enough
+
+
+@pytest.mark.parametrize("name", ["precision_macro", "recall_macro", "f1_weighted", "jaccard_macro"])
+def test_no_warning_from_the_check(name: str) -> None:
+    """The check of a scorer says nothing of its constant prediction."""
+    p = problem("multiclass")
+    (metric,) = resolve(name, p)
+    assert np.isfinite(metric.along(p, np.arange(p.rows), np.zeros((p.rows, 2, 3)))).all()
