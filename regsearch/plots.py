@@ -5,7 +5,6 @@ Colours are Okabe and Ito's (2008), which the colour-blind can tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,13 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 
 @dataclass(frozen=True)
 class PathRecord:
-    """Mean train and validation score along the path of one trial, with the points that the rules choose."""
+    """Mean train and validation score along the path of one trial, with lambda at its best and one-SE points."""
 
     axis: Array
     train: Array
     val: Array
     se: Array
-    marks: Sequence[Chosen]
+    marks: dict[str, float]
     metric: str
     title: str
 
@@ -42,21 +41,24 @@ class GapRecord:
     metric: str
 
 
-def path_record(results: Results, rules: Sequence[str] = ("best", "one_se")) -> PathRecord | None:
+def path_record(results: Results) -> PathRecord | None:
     """The path of the best trial; `None` when it has a single point."""
-    chosen = [results.choose(rule) for rule in rules]
-    number = chosen[0].number
-    curves = results.curves(number)
+    best = results.best
+    curves = results.curves(best.number)
     if curves.val.shape[1] < 2:
         return None
+    axis, val = results.store.arrays(best.number)["axis"], curves.val.mean(axis=0)
+    within = (
+        np.flatnonzero(val >= best.point.val - best.point.val_se) if np.isfinite(best.point.val_se) else [best.step]
+    )
     return PathRecord(
-        axis=results.store.arrays(number)["axis"],
+        axis=axis,
         train=curves.train.mean(axis=0),
-        val=curves.val.mean(axis=0),
+        val=val,
         se=np.array([standard_error(column) for column in curves.val.T]),
-        marks=[one for one in chosen if one.number == number],
+        marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
         metric=results.metric,
-        title=f"Trial {number}: {family(chosen[0].params)}",
+        title=f"{results.name}, trial {best.number}: {family(best.params)}",
     )
 
 
@@ -82,10 +84,8 @@ def draw_path(record: PathRecord) -> Figure:
     axes.fill_between(record.axis, record.val - record.se, record.val + record.se, color=COLOURS[1], alpha=0.15, lw=0)
     axes.plot(record.axis, record.train, color=COLOURS[0], lw=2, label="train")
     axes.plot(record.axis, record.val, color=COLOURS[1], lw=2, label="validation ± 1 standard error")
-    for mark, style in zip(record.marks, ("-", "--", ":"), strict=False):
-        axes.axvline(
-            float(mark.lambda_ or np.nan), color="0.35", lw=1, ls=style, label=f"{mark.rule}: {mark.lambda_:.3g}"
-        )
+    for (name, lambda_), style in zip(record.marks.items(), ("-", "--"), strict=True):
+        axes.axvline(lambda_, color="0.35", lw=1, ls=style, label=f"{name}: {lambda_:.3g}")
     axes.set_xscale("log")
     axes.invert_xaxis()
     axes.set(xlabel="lambda (more regularization on the left)", ylabel=record.metric, title=record.title)
