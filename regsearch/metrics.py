@@ -213,6 +213,21 @@ def _accuracy(y: NDArray[Any], decision: Array, weights: Array) -> Array:
     return np.asarray(weights @ (winners(decision) == y[:, None]))
 
 
+def _roc_auc(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    """The share of (negative, positive) pairs in the right order, ties counting half."""
+    scores = decision[:, :, 0]
+    order = np.argsort(scores, axis=0)
+    ranked = np.take_along_axis(scores, order, axis=0)
+    positive, negative = (weights * y)[order], (weights * (1 - y))[order]
+    below = np.cumsum(negative, axis=0)  # negatives up to and with each place
+    first = np.concatenate([np.ones((1, scores.shape[1]), dtype=bool), ranked[1:] != ranked[:-1]])
+    last = np.concatenate([first[1:], np.ones((1, scores.shape[1]), dtype=bool)])
+    before = np.maximum.accumulate(np.where(first, below - negative, 0.0), axis=0)  # those below the place's tie
+    through = np.minimum.accumulate(np.where(last, below, np.inf)[::-1], axis=0)[::-1]  # and those below or in it
+    pairs = (weights * y).sum() * (weights * (1 - y)).sum()
+    return np.asarray((positive * (before + through) / 2).sum(axis=0) / pairs)
+
+
 def _r2_of(mse: Array, variance: Any) -> Array:
     return np.asarray(1.0 - mse / variance)
 
@@ -224,6 +239,7 @@ _KERNELS: dict[str, Kernel] = {
     "r2": _r2,
     "neg_log_loss": _log_loss,
     "accuracy": _accuracy,
+    "roc_auc": _roc_auc,
 }
 _REGRESSION = frozenset({_mse, _rmse, _mae, _r2})
 _FROM_MSE: dict[str, Callable[[Array, Any], Array]] = {

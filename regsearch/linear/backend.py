@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class LinearBackend:
                 yield Outcome(candidate.number, candidate.config, "failed", candidate.role, reason=str(error))
 
     def evaluate(self, candidate: Candidate) -> Outcome:
+        """Walk a candidate's path; see `stream`."""
         started = time.perf_counter()
         config = candidate.config
         assert isinstance(config, Linear)
@@ -50,47 +52,66 @@ class LinearBackend:
         walk = self._walk(config, terms, lambdas)
         if not np.isfinite(walk.scores()[0].val).all():
             return Outcome(candidate.number, config, "failed", candidate.role, reason="a score was not finite")
-        curves = dict(zip((metric.name for metric in self.setup.metrics), walk.scores(), strict=True))
-        step = choose_step(curves[self.setup.metrics[0].name].mean())
+        step = choose_step(walk.scores()[0].mean())
         coef, intercept = walk.at(step)
         return Outcome(
-            candidate.number, config, "complete", candidate.role, curves,
+            candidate.number, config, "complete", candidate.role, self._curves(walk, step),
             axis=lambdas[: walk.steps], complexity=walk.complexity(), step=step,
             predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
         )  # fmt: skip
 
+    @cached_property
+    def _followed(self) -> tuple[Metric, ...]:
+        """The metrics measured along the whole path: the one that decides, and those with a formula."""
+        first, *others = self.setup.metrics
+        return (first, *(metric for metric in others if metric.kernel is not None))
+
     def _walk(self, config: Linear, terms: Terms, lambdas: Array) -> Walk:
         walk = Walk()
         for piece in self.solver.path(terms, config.scale, lambdas):
-            walk.add(piece, [self._score(metric, piece) for metric in self.setup.metrics])
+            walk.add(piece, self._scores(piece, self._followed))
             if walk.turned(self.setup.metrics[0], len(lambdas)):
                 break
         return walk
 
-    def _score(self, metric: Metric, piece: Piece) -> Curves:
-        """A metric on both parts of every fold; from the moments alone where they suffice."""
-        if metric.from_mse is not None and piece.losses is not None:
-            train, val = piece.losses
-            return Curves(metric.from_mse(train, self._variance[0]), metric.from_mse(val, self._variance[1]))
+    def _curves(self, walk: Walk, step: int) -> dict[str, Curves]:
+        """Every metric: the others, which only a scorer knows, at the chosen step alone; NaN elsewhere."""
+        found = dict(zip((metric.name for metric in self._followed), walk.scores(), strict=True))
+        late = tuple(metric for metric in self.setup.metrics if metric.name not in found)
+        if late:
+            coef, intercept = walk.at(step)
+            here = Piece(coef[:, None], intercept[:, None], np.empty(0), np.empty(0))
+            for metric, point in zip(late, self._scores(here, late), strict=True):
+                found[metric.name] = Curves(*(_alone(part, step, walk.steps) for part in (point.train, point.val)))
+        return {metric.name: found[metric.name] for metric in self.setup.metrics}
+
+    def _scores(self, piece: Piece, metrics: tuple[Metric, ...]) -> list[Curves]:
+        """Metrics on both parts of every fold; from the moments alone where they suffice for all."""
+        if piece.losses is not None and all(metric.from_mse is not None for metric in metrics):
+            return [self._from_losses(metric, piece.losses) for metric in metrics]
         folds = self.setup.folds
-        pairs = [
-            [self._along(metric, piece, k, rows) for rows in (train, val)]
-            for k, (train, val) in enumerate(zip(folds.train, folds.val, strict=True))
+        parts = [
+            np.stack([self._along(metrics, piece, k, rows) for k, rows in enumerate(part)], axis=1)
+            for part in (folds.train, folds.val)
         ]
-        train, val = (np.stack(part) for part in zip(*pairs, strict=True))
-        return Curves(train, val)
+        return [Curves(train, val) for train, val in zip(*parts, strict=True)]
 
-    def _along(self, metric: Metric, piece: Piece, k: int, rows: Rows) -> Array:
+    def _from_losses(self, metric: Metric, losses: tuple[Array, Array]) -> Curves:
+        assert metric.from_mse is not None
+        pairs = zip(losses, self._variance, strict=True)
+        return Curves(*(metric.from_mse(mse, variance) for mse, variance in pairs))
+
+    def _along(self, metrics: tuple[Metric, ...], piece: Piece, k: int, rows: Rows) -> Array:
+        """``[metrics, steps]`` scores on some rows of a fold."""
         matrix = self.design.fold(k)[rows]
-        steps = range(0, piece.coef.shape[1], STEPS_AT_ONCE)
-        parts = [slice(start, start + STEPS_AT_ONCE) for start in steps]
-        scores = [
-            metric.along(self.setup.problem, rows, decision(matrix, piece.coef[k, part], piece.intercept[k, part]))
-            for part in parts
-        ]
-        return np.concatenate(scores)
+        scores = []
+        for start in range(0, piece.coef.shape[1], STEPS_AT_ONCE):
+            part = slice(start, start + STEPS_AT_ONCE)
+            along = decision(matrix, piece.coef[k, part], piece.intercept[k, part])
+            scores.append([metric.along(self.setup.problem, rows, along) for metric in metrics])
+        return np.concatenate(scores, axis=1)
 
-    @property
+    @cached_property
     def _variance(self) -> tuple[Array, Array]:
         """``[K, 1]`` weighted variance of y in the two parts of each fold."""
         y, weights = self.setup.problem.y, self.design.weights
@@ -98,7 +119,7 @@ class LinearBackend:
         train, val = (np.array([[_variance(y[rows], weights[rows])] for rows in part]) for part in parts)
         return train, val
 
-    @property
+    @cached_property
     def _spread(self) -> float:
         problem = self.setup.problem
         return math.sqrt(_variance(problem.y, self.design.weights)) if problem.classes is None else 1.0
@@ -216,6 +237,13 @@ def decision(matrix: Array, coef: Array, intercept: Array) -> Array:
     steps, p, m = coef.shape
     flat = matrix @ coef.transpose(1, 0, 2).reshape(p, steps * m)
     return np.asarray(flat).reshape(-1, steps, m) + intercept
+
+
+def _alone(values: Array, step: int, steps: int) -> Array:
+    """Values ``[K, 1]`` at one step of a curve ``[K, S]`` that is NaN elsewhere."""
+    curve = np.full((len(values), steps), np.nan)
+    curve[:, step] = values[:, 0]
+    return curve
 
 
 def _variance(y: Array, weights: Array) -> float:
