@@ -1,0 +1,153 @@
+"""Refits: scikit-learn pipelines that hold the certified solution, and that scikit-learn fits again to the same."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from regsearch import L1, L2, AdaptiveLasso, ElasticNet, InvalidInput, Linear, NoPenalty
+from regsearch.folds import Folds
+from regsearch.linear.backend import LinearBackend
+from regsearch.linear.design import SCALES
+from regsearch.metrics import resolve
+from regsearch.path import Candidate, Setup
+from regsearch.problem import Problem, make_problem
+
+N = 60
+TASKS = ["regression", "binary", "multiclass"]
+FORMS = ["array", "frame", "sparse"]
+PLAIN = [L1(), L2(), ElasticNet(0.3), ElasticNet(0.0)]
+
+
+def problem(task: str = "regression", form: str = "array", weighted: bool = False) -> Problem:
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(N, 4)) * [1, 5, 0.3, 1] + [0, 3, 0, -1]
+    signal = numbers @ [1, -0.2, 2, 0] + rng.normal(size=N)
+    weights = rng.uniform(0.2, 3, N) if weighted else None
+    X: Any = numbers
+    if form == "sparse":
+        X = sparse.csr_array(np.where(np.abs(numbers) > 0.7, numbers, 0))
+    if form == "array":
+        X = np.where(rng.random(numbers.shape) < 0.1, np.nan, numbers)
+    if form == "frame":
+        X = pd.DataFrame(np.where(rng.random(numbers.shape) < 0.1, np.nan, numbers), columns=list("abcd"))
+        X["e"] = signal + rng.normal(size=N) > 0
+        X["f"] = pd.Categorical.from_codes(rng.integers(-1, 3, N), ["u", "v", "w"])
+    cuts = {"regression": None, "binary": [0.5], "multiclass": [0.33, 0.66]}[task]
+    y = signal if cuts is None else np.array(["low", "mid", "top"])[np.searchsorted(np.quantile(signal, cuts), signal)]
+    return make_problem(X, y, sample_weight=weights)
+
+
+def outputs(model: Any, X: Any) -> Any:
+    return model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+
+
+def weights_for(pipeline: Any, p: Problem) -> dict[str, Any]:
+    """How a user passes sample weights to the steps that take them."""
+    if p.sample_weight is None:
+        return {}
+    taking = [name for name, _ in pipeline.steps if name == "standardscaler" or name == pipeline.steps[-1][0]]
+    return {f"{name}__sample_weight": p.sample_weight for name in taking}
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["even", "weighted"])
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("task", TASKS)
+def test_scikit_learn_fits_the_same(task: str, form: str, scale: str, weighted: bool) -> None:
+    """Cloned and fitted by scikit-learn, a pipeline with a plain penalty predicts what the refit does."""
+    p = problem(task, form, weighted)
+    for penalty in PLAIN if task == "regression" else PLAIN[:3]:
+        ours = Linear(penalty, 0.05, scale).refit(p, 0)
+        check_is_fitted(ours)
+        theirs = clone(ours)
+        options = {"tol": 1e-9, "max_iter": 100_000}
+        theirs[-1].set_params(**{name: options[name] for name in options.keys() & theirs[-1].get_params().keys()})
+        X: Any = p.X
+        if form == "sparse" and scale == "minmax":  # scikit-learn has no such scaler to fit again
+            theirs.steps.pop(0)
+            X = ours[0].transform(X)
+        theirs.fit(X, p.labels, **weights_for(theirs, p))
+        tolerance = 2e-3 if task == "regression" else 2e-2  # saga's intercept of a sparse matrix settles late
+        np.testing.assert_allclose(outputs(theirs, X), outputs(ours, p.X), atol=tolerance)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("penalty", [L1(), AdaptiveLasso(1.0), NoPenalty()], ids=lambda penalty: penalty.kind)
+def test_refit_is_the_backend_on_all_rows(task: str, form: str, scale: str, penalty: Any) -> None:
+    """The pipeline predicts, from raw rows, what the backend decides when it trains on all of them."""
+    if isinstance(penalty, NoPenalty):
+        task = "regression"
+    p = problem(task, form)
+    everything = np.arange(N)
+    made = LinearBackend(Setup(p, Folds((everything,), (everything,), "all"), resolve(None, p)))
+    outcome = made.evaluate(Candidate(0, Linear(penalty, 0.05, scale)))
+    pipeline = outcome.chosen.refit(p, 0)  # type: ignore[attr-defined]
+    found = pipeline.predict(p.X) if task == "regression" else pipeline.decision_function(p.X)
+    np.testing.assert_allclose(found.reshape(N, -1), outcome.predictions, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("task", TASKS)
+def test_pipeline_is_scikit_learns(task: str, form: str) -> None:
+    """Labels, shapes, feature names and single rows are as from any fitted scikit-learn pipeline, without a warning."""
+    p = problem(task, form)
+    model = Linear("l1", 0.05).refit(p, 0)
+    whole = model.predict(p.X)
+    rows = p.X.iloc[[3, 1]] if form == "frame" else p.X[[3, 1]]
+    part = model.predict(rows)
+    assert part.tolist() == (pytest.approx(whole[[3, 1]]) if task == "regression" else whole[[3, 1]].tolist())
+    assert whole.shape == (N,)
+    assert np.isfinite(model.score(p.X, p.labels))
+    assert {step.__class__.__module__.split(".")[0] for _, step in model.steps} == {"sklearn"}
+    if task == "regression":
+        assert model[-1].coef_.shape == (model[-1].n_features_in_,)
+        return
+    assert set(whole) <= set(p.classes)
+    assert model.classes_.tolist() == p.classes.tolist()
+    np.testing.assert_allclose(model.predict_proba(p.X).sum(axis=1), 1)
+    assert model[-1].coef_.shape == (1 if task == "binary" else 3, model[-1].n_features_in_)
+
+
+def test_frame_columns_are_found_by_name() -> None:
+    """Production may have the columns in another order, or more of them."""
+    p = problem("regression", "frame")
+    model = Linear("l2", 0.1).refit(p, 0)
+    shuffled = p.X[list(p.X.columns[::-1])].assign(more=1)
+    np.testing.assert_array_equal(model.predict(shuffled), model.predict(p.X))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_constant_columns_stay_out(scale: str) -> None:
+    """A column that is constant in the data has the coefficient zero, whatever it holds later."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=(N, 2)), np.full(N, 0.1)])
+    model = Linear("l2", 0.1, scale).refit(make_problem(X, X[:, 0] + rng.normal(size=N)), 0)
+    other = X + np.array([0, 0, 100])
+    np.testing.assert_allclose(model.predict(other), model.predict(X))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_penalty(task: str) -> None:
+    """The reference is refitted as scikit-learn's estimator without a penalty, and warns of nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = Linear("none", 0.0).refit(problem(task), 0)
+    kind = type(model[-1]).__name__
+    assert kind == ("LinearRegression" if task == "regression" else "LogisticRegression")
+    assert np.isfinite(outputs(model, problem(task).X)).all()
+
+
+def test_path_cannot_be_refitted() -> None:
+    """A path has many fits: one lambda has to be chosen first."""
+    with pytest.raises(InvalidInput, match="needs one lambda, got a Path; take the chosen point"):
+        Linear("l1").refit(problem(), 0)
