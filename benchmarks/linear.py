@@ -74,7 +74,7 @@ def path_rows(name: str, X: Any, y: Any, bar: float, rounds: int = 5, first_bar:
 
     def theirs(k: int) -> Any:
         kind = glmnet.LogitNet if binary else glmnet.ElasticNet
-        scoring = "neg_log_loss" if binary else "mean_squared_error"
+        scoring = "log_loss" if binary else "mean_squared_error"
         model = kind(alpha=RATIOS[k], lambda_path=grids[k], n_splits=5, n_jobs=1, scoring=scoring, random_state=SEED)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
