@@ -19,21 +19,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch.linear.kernels import compiled
+from regsearch.linear.kernels import HISTORY, compiled, heading
 
 Array = NDArray[np.float64]
 
 
 @compiled
-def sweep(gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float, every: bool) -> float:
-    """Minimise over each coefficient in turn, in place: all of them, or only those that are not zero.
-
-    Returns the largest violation of optimality that was met.
-    """
+def sweep(gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float) -> float:
+    """Minimise over each coefficient in turn, in place; returns the largest violation of optimality that was met."""
     worst = 0.0
     for j in range(w.shape[0]):
         curvature = gram[j, j] + ridge
-        if curvature <= 0.0 or not (every or w[j] != 0.0):
+        if curvature <= 0.0:
             continue
         target = gradient[j] + gram[j, j] * w[j]
         new = np.sign(target) * max(abs(target) - threshold[j], 0.0) / curvature
@@ -46,19 +43,52 @@ def sweep(gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float
 
 
 @compiled
+def objective(w: Array, gradient: Array, moment: Array, threshold: Array, ridge: float) -> float:
+    """The penalised quadratic; `moment` is its negative gradient at zero."""
+    return float(threshold @ np.abs(w) + ridge / 2 * (w @ w) - w @ (gradient + moment) / 2)
+
+
+@compiled
+def settle(
+    gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float, max_sweeps: int
+) -> None:
+    """Sweep in place, extrapolating where the sweeps are heading, until one meets nothing worse than the tolerance."""
+    moment = gradient + gram @ w
+    points, gradients = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, w.shape[0]))
+    seen = 0
+    for _ in range(max_sweeps):
+        worst = sweep(gram, w, gradient, threshold, ridge)
+        if worst * np.abs(w).sum() <= tolerance:
+            break
+        points[seen], gradients[seen] = w, gradient
+        seen += 1
+        if seen > HISTORY:
+            shares = heading(points)
+            ahead, slope = shares @ points[1:], shares @ gradients[1:]  # the gradient is affine in w
+            lower = objective(ahead, slope, moment, threshold, ridge) < objective(w, gradient, moment, threshold, ridge)
+            if lower:
+                w[:], gradient[:] = ahead, slope
+            points[0], gradients[0] = w, gradient
+            seen = 1
+
+
+@compiled
 def descend(
     gram: Array, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float, max_sweeps: int
 ) -> Array:
     """The minimiser ``[e]``, from `start`: until a sweep over all finds nothing worse than the tolerance.
 
-    A violation v costs a gap of about ``v |w|_1``; that is what the tolerance bounds.
+    A violation v costs a gap of about ``v |w|_1``; that is what the tolerance bounds. Between two sweeps over all,
+    those that are not zero settle on a matrix of their own.
     """
     w, slope = start.copy(), gradient.copy()
-    every = True
     for _ in range(max_sweeps):
-        worst = sweep(gram, w, slope, threshold, ridge, every)
-        small = worst * np.abs(w).sum() <= tolerance
-        if small and every:
+        if sweep(gram, w, slope, threshold, ridge) * np.abs(w).sum() <= tolerance:
             break
-        every = small  # the zeros wait until the others have settled
+        some = np.flatnonzero(w)
+        rows = gram[some]
+        new, inner = w[some], slope[some]
+        settle(rows.T[some], new, inner, threshold[some], ridge, tolerance, max_sweeps)
+        slope += (w[some] - new) @ rows
+        w[some] = new
     return w

@@ -71,7 +71,7 @@ def duality_gaps(
     """
     q, share = _feasible(p, y, weights)
     size = np.abs((1 - share[:, None]) * gradient + share[:, None] * null)
-    size[np.isinf(threshold)] = 0.0
+    size = np.where(np.isinf(threshold), 0.0, size)
     over = size > threshold
     shrink = np.divide(threshold, size, out=np.ones_like(size), where=over).min(axis=(0, 2), initial=1.0)
     gap = value - entropy(y + shrink[:, None] * (q - y), weights)

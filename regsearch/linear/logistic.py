@@ -14,29 +14,32 @@ lambdas    [S]            descending
 l1         [K, m, p]      penalty weights; infinite keeps a coefficient at zero
 =========  =============  ==================================================================================
 
-With an L1 part, each fold takes proximal Newton steps on the few coefficients it works on (`regsearch.linear.newton`), and
-one matrix product checks all the others, for all folds and a chunk of lambdas (Tibshirani et al. 2012). Without one, every
-coefficient counts, and all lambdas of a chunk descend together (`regsearch.linear.glm_ridge`).
+With an L1 part, each fold takes proximal Newton steps on the few coefficients it works on (`regsearch.linear.newton`),
+and one matrix product checks all the others, for all folds and a chunk of lambdas (Tibshirani et al. 2012). Without
+one, every coefficient counts, and all lambdas of a chunk descend together (`regsearch.linear.glm_ridge`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from regsearch.errors import InvalidInput
-from regsearch.linear.design import Array, Design, Piece
-from regsearch.linear.glm_ridge import Basis, Ridge, dual_basis, primal_basis
+from regsearch.linear.design import Array, Design, Matrix, Piece, Rows
+from regsearch.linear.glm_ridge import Ridge, dual_basis, primal_basis
 from regsearch.linear.likelihood import duality_gaps, link, null_intercept
-from regsearch.linear.newton import Block, Newton
+from regsearch.linear.newton import Block, Newton, Point
 from regsearch.linear.penalties import Terms
+from regsearch.linear.sources import inverse_scales
 
 CHUNK = 5  # lambdas between two looks at all columns
 RIDGE_CHUNK = 20  # lambdas that descend together
 APPROACH = 0.6  # ratio of the lambdas that lead to the first one asked for
 APPROACH_TOL = 1e-3
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
+CERTAIN = 1e-9  # a null loss below this belongs to a fold that trains on one class alone
 
 
 class LogLoss:
@@ -57,31 +60,25 @@ class LogLoss:
 
     def __init__(self, design: Design, y: Array, tol: float = 1e-6, max_steps: int = 200) -> None:
         self.design, self.tol, self.max_steps = design, tol, max_steps
-        self.rows = design.train
-        self.weights = [np.ascontiguousarray(design.fold_weights[k, rows]) for k, rows in enumerate(self.rows)]
-        self.y = [np.ascontiguousarray(y[rows].T[:, None]) for rows in self.rows]
-        self.offset = np.stack([null_intercept(y, w) for y, w in zip(self.y, self.weights, strict=True)])  # [K, m]
-        nulls = [link(b[:, None, None] + 0 * y, y, w) for b, y, w in zip(self.offset, self.y, self.weights, strict=True)]
-        self.null = np.array([loss[0] for _, loss in nulls])  # [K]
-        self._residual = [(y - p) * w for y, w, (p, _) in zip(self.y, self.weights, nulls, strict=True)]
+        self.samples = [Sample.of(design, y, k) for k in range(design.folds)]
+        self.null = np.array([max(sample.null_loss, CERTAIN) for sample in self.samples])
         self._slopes: dict[str, Array] = {}
-        self._bases: dict[tuple[int, str], Basis] = {}
+        self._initial: dict[str, Array] = {}
+        self._ridges: dict[tuple[int, str], Ridge] = {}
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Folds, outputs, columns."""
-        return self.design.folds, self.offset.shape[1], self.design.shape[1]
+        return self.design.folds, len(self.samples[0].y), self.design.shape[1]
 
     def gradient(self, scale: str) -> Array:
-        return -self.slope(scale)[:, :, 0].transpose(0, 2, 1)
+        return -self.null_slope(scale).transpose(0, 2, 1)
 
     def initial(self, scale: str) -> Array:
-        """Ridge at the strength with the least GCV error of the null model's working response, fold by fold."""
-        if ("initial", scale) not in self._slopes:
-            strengths = [np.array([self._basis(k, scale).gcv(len(rows))]) for k, rows in enumerate(self.rows)]
-            w = [self._ridge(k, scale).solve(strength).lifted() for k, strength in enumerate(strengths)]
-            self._slopes["initial", scale] = np.stack(w)[:, :, 0].transpose(0, 2, 1)
-        return self._slopes["initial", scale]
+        """Ridge at the strength with the least GCV error of the null model's quadratic, fold by fold."""
+        if scale not in self._initial:
+            self._initial[scale] = np.stack([self._estimate(k, scale) for k in range(self.design.folds)])
+        return self._initial[scale]
 
     def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
@@ -90,3 +87,187 @@ class LogLoss:
         if not np.all(lambdas > 0):
             raise InvalidInput(f"An L1 penalty needs lambda > 0, got {lambdas.min()}; use NoPenalty for lambda = 0.")
         return self._descent(terms, scale, lambdas)
+
+    def null_slope(self, scale: str) -> Array:
+        """``[K, m, p]`` negative gradient of the null model."""
+        if scale not in self._slopes:
+            residuals = [sample.null_residual for sample in self.samples]
+            self._slopes[scale] = self.correlate(list(range(self.design.folds)), residuals, scale)[:, :, 0]
+        return self._slopes[scale]
+
+    def correlate(self, folds: list[int], residuals: list[Array], scale: str) -> Array:
+        """``[F, m, S, p]`` products of the scaled columns with weighted residuals ``[m, S, n]`` of each fold."""
+        spread = np.zeros((len(folds), *residuals[0].shape[:2], self.design.shape[0]))
+        for one, k, residual in zip(spread, folds, residuals, strict=True):
+            one[..., self.design.train[k]] = residual
+        if self.design.missing is None:  # one pass over the matrix for all folds
+            slopes = _times(spread, self.design.matrix)
+        else:
+            slopes = np.stack([_times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
+        slopes -= spread.sum(axis=3, keepdims=True) * self.design.centers[folds, None, None]
+        return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
+
+    def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        walk = _Walk(self, terms, scale)
+        for chunk in _chunks(_approach(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
+            walk.advance(chunk, max(APPROACH_TOL, self.tol))
+        for chunk in _chunks(lambdas, CHUNK):
+            w, b, gap = walk.advance(chunk, self.tol)
+            yield self._piece(scale, w, b, gap, (w != 0).sum(axis=(1, 3)).astype(np.float64))
+
+    def _ridge_path(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
+        starts: list[Array | None] = [None] * self.design.folds
+        for strengths in _chunks(lambdas * l2, RIDGE_CHUNK):
+            fits = [self._ridge_fold(k, scale, start, strengths) for k, start in enumerate(starts)]
+            starts = [fit.theta[:, -1:] for fit in fits]
+            w, b, gap, freedom = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
+            yield self._piece(scale, w, b, gap, freedom)
+
+    def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
+        ridge = self._ridge(k, scale)
+        strengths = np.where(strengths > 0, strengths, FLAT * ridge.steepest())
+        start = ridge.start(self.samples[k].offset) if start is None else start
+        theta, gap, freedom = ridge.solve(start, strengths, self.tol * self.null[k], self.max_steps)
+        return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom)
+
+    def _estimate(self, k: int, scale: str) -> Array:
+        strength = np.array([self._ridge(k, scale).gcv()])
+        return self._ridge_fold(k, scale, None, strength).w[:, 0].T
+
+    def _ridge(self, k: int, scale: str) -> Ridge:
+        """One fold's ridge problem; it reads the shared matrix, which therefore is filled for the fold."""
+        if (k, scale) not in self._ridges:
+            rows, sample = self.design.train[k], self.samples[k]
+            basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
+            columns = self.design.centers[k], inverse_scales(self.design, scale)[k]
+            matrix = self.design.fold(k)  # those may have filled it for other folds
+            self._ridges[k, scale] = Ridge(basis(matrix, rows, *columns, sample.weights), sample.y, sample.weights)
+        self.design.fold(k)
+        return self._ridges[k, scale]
+
+    def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
+        coef = w * inverse_scales(self.design, scale)[:, None, None]
+        intercept = b - np.einsum("kmsp,kp->kms", coef, self.design.centers)
+        if intercept.shape[1] > 1:
+            intercept -= intercept.mean(axis=1, keepdims=True)
+        relative = gap / self.null[:, None]
+        return Piece(coef.transpose(0, 2, 3, 1), intercept.transpose(0, 2, 1), relative, complexity)
+
+
+class Logistic(LogLoss):
+    """Two classes: y is ``[n, 1]``."""
+
+
+class Multinomial(LogLoss):
+    """Several classes: y is one-hot ``[n, m]``; complexity counts non-zero coefficients, over all classes."""
+
+
+class Sample(NamedTuple):
+    """One fold's training rows without their columns: y ``[m, 1, n]``, weights ``[n]`` and the null model."""
+
+    y: Array
+    weights: Array
+    offset: Array  # [m] intercept of the null model
+    null_loss: float
+    null_residual: Array  # [m, 1, n] weighted
+
+    @classmethod
+    def of(cls, design: Design, y: Array, k: int) -> Sample:
+        rows = design.train[k]
+        weights, target = design.fold_weights[k, rows], np.ascontiguousarray(y[rows].T[:, None], dtype=np.float64)
+        offset = null_intercept(target, weights)
+        p, loss = link(np.broadcast_to(offset[:, None, None], target.shape), target, weights)
+        return cls(target, weights, offset, float(loss[0]), (target - p) * weights)
+
+    def residual(self, p: Array) -> Array:
+        """``[m, S, n]`` weighted, of probabilities."""
+        return (self.y - p) * self.weights
+
+
+class _RidgeFit(NamedTuple):
+    theta: Array
+    w: Array
+    b: Array
+    gap: Array
+    freedom: Array
+
+
+class _Walk:
+    """One walk down the lambdas: where each fold stands, and the coefficients it works on."""
+
+    def __init__(self, solver: LogLoss, terms: Terms, scale: str) -> None:
+        folds, m, p = solver.shape
+        self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
+        self.l1 = np.array(np.broadcast_to(terms.l1, (folds, p, m)).transpose(0, 2, 1), dtype=np.float64, order="C")
+        self.null = self.slope = solver.null_slope(scale)
+        self.w, self.b = np.zeros((folds, m, p)), np.stack([sample.offset for sample in solver.samples])
+        self.working = np.zeros((folds, m, p), dtype=bool)
+
+    def advance(self, lambdas: Array, tol: float) -> tuple[Array, Array, Array]:
+        """Solve the next lambdas: w ``[K, m, S, p]``, b ``[K, m, S]`` and duality gaps ``[K, S]``."""
+        w, b = np.repeat(self.w[:, :, None], len(lambdas), axis=2), np.repeat(self.b[:, :, None], len(lambdas), axis=2)
+        slope, gap = np.empty_like(w), np.empty((len(w), len(lambdas)))
+        self.working |= np.abs(self.slope) > lambdas[-1] * self.l1
+        target, pending, again = tol * self.solver.null, list(range(len(w))), False
+        while pending:
+            fits = [self._solve(k, w[k], b[k], lambdas, float(target[k]), again) for k in pending]
+            residuals = [self.solver.samples[k].residual(p) for k, (p, _) in zip(pending, fits, strict=True)]
+            slope[pending] = self.solver.correlate(pending, residuals, self.scale)
+            for k, (p, loss) in zip(pending, fits, strict=True):
+                gap[k] = self._gaps(k, w[k], slope[k], p, loss, lambdas)
+            pending = [k for k in pending if np.any(gap[k] > target[k]) and self._enlist(k, slope[k], lambdas)]
+            again = True
+        self.w, self.b, self.slope = w[:, :, -1], b[:, :, -1], slope[:, :, -1]
+        return w, b, gap
+
+    def _solve(self, k: int, w: Array, b: Array, lambdas: Array, target: float, again: bool) -> tuple[Array, Array]:
+        """Solve on a fold's working coefficients, in place; probabilities ``[m, S, n]`` and losses ``[S]`` there.
+
+        Each step starts from the one before it, or, once all steps have been solved, from itself.
+        """
+        columns = np.flatnonzero(self.working[k].any(axis=0))
+        newton, points = self._newton(k, columns), list[Point]()
+        for step, lambda_ in enumerate(lambdas):
+            start = newton.point(w[:, step, columns], b[:, step]) if again or not points else points[-1]
+            points.append(newton.solve(start, float(lambda_), target, self.solver.max_steps))
+            w[:, step, columns], b[:, step] = points[-1].w, points[-1].b
+        return np.concatenate([point.p for point in points], axis=1), np.array([point.loss for point in points])
+
+    def _newton(self, k: int, columns: Rows) -> Newton:
+        design, sample = self.solver.design, self.solver.samples[k]
+        inverse = inverse_scales(design, self.scale)[k]
+        block = Block.of(design.fold(k), design.train[k], columns, design.centers[k], inverse)
+        null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
+        return Newton(block, self.working[k][:, columns], sample.y, sample.weights, null, l1, self.l2)
+
+    def _gaps(self, k: int, w: Array, slope: Array, p: Array, loss: Array, lambdas: Array) -> Array:
+        sample, l1 = self.solver.samples[k], self.l1[k][:, None]
+        penalty = lambdas * Terms(self.l1[k], self.l2).value(w.transpose(1, 0, 2), 1.0)
+        threshold = lambdas[:, None] * l1
+        slopes = slope, self.null[k][:, None]
+        return duality_gaps(loss + penalty, p, sample.y, sample.weights, *slopes, threshold, lambdas * self.l2)
+
+    def _enlist(self, k: int, slope: Array, lambdas: Array) -> bool:
+        """Work on the coefficients ``[m, S, p]`` that should not be zero; whether any is new."""
+        wanted = np.any(np.abs(slope) > lambdas[:, None] * self.l1[k][:, None], axis=1)
+        new = bool(np.any(wanted & ~self.working[k]))
+        self.working[k] |= wanted
+        return new
+
+
+def _times(spread: Array, matrix: Matrix) -> Array:
+    """``[..., p]`` of ``[..., n]``."""
+    flat = spread.reshape(-1, spread.shape[-1])
+    return np.asarray((matrix.T @ flat.T).T).reshape(*spread.shape[:-1], -1)
+
+
+def _approach(top: float, first: float) -> Array:
+    """Lambdas that lead from the top to the first one asked for, without either."""
+    if first >= APPROACH * top:
+        return np.empty(0)
+    count = int(np.ceil(np.log(first / top) / np.log(APPROACH)))
+    return np.geomspace(top, first, count + 1)[1:-1]
+
+
+def _chunks(values: Array, size: int) -> list[Array]:
+    return [values[start : start + size] for start in range(0, len(values), size)]

@@ -1,0 +1,211 @@
+"""Proximal Newton steps for the log-loss of one fold, on the coefficients that it works on.
+
+Notation and shapes
+
+========  =========  ==================================================================================
+symbol    shape      meaning
+========  =========  ==================================================================================
+m, a, n   int        outputs, columns in play, training rows of the fold
+mask      [m, a]     the e coefficients in play; a column may be in play for some outputs only
+w         [m, a]     coefficients; flat ``[e]`` ones are ``w[mask]``
+b         [m]        intercepts
+corner    [m, m]     curvature of the intercepts
+edge      [e, m]     curvature between coefficients and intercepts
+gram      [e, e]     curvature of the coefficients, the intercepts fitted along
+========  =========  ==================================================================================
+
+The curvature is kept from step to step and from lambda to lambda while the duality gap shrinks fast enough: it changes
+slowly, and forming it costs far more than a step. A step that does not lower the objective is shortened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import block_diag
+
+from regsearch.linear.design import Array, Matrix, Rows
+from regsearch.linear.glm_kernels import descend
+from regsearch.linear.likelihood import duality_gaps, link
+
+SLOW = 0.25  # a step that leaves more of the gap than this was taken with a curvature too old
+INNER = 0.1  # share of the gap that a quadratic model may leave unsolved
+MAX_SWEEPS = 1000
+MAX_HALVINGS = 30
+ROUNDING = 1e-14  # relative increase of the objective that counts as none
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some columns of a fold's training rows, scaled; dense ones are centred, sparse ones by `shift` alone.
+
+    Attributes
+    ----------
+    features
+        ``[a, n]``, C-ordered or CSR.
+    shift
+        ``[a]`` what is still to be subtracted from each.
+    """
+
+    features: Matrix
+    shift: Array
+
+    @classmethod
+    def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> Block:
+        center, inverse = center[columns], inverse[columns]
+        if sparse.issparse(matrix):
+            return cls(matrix[:, columns][rows].multiply(inverse).T.tocsr(), center * inverse)
+        features = np.take(matrix.T[columns], rows, axis=1)
+        features -= center[:, None]
+        features *= inverse[:, None]
+        return cls(features, np.zeros(len(columns)))
+
+    def predict(self, w: Array) -> Array:
+        """``[m, n]`` of coefficients ``[m, a]``."""
+        return np.asarray(w @ self.features - (w @ self.shift)[:, None])
+
+    def correlate(self, residual: Array) -> Array:
+        """``[m, a]`` of residuals ``[m, n]``."""
+        return np.asarray(residual @ self.features.T - residual.sum(axis=1)[:, None] * self.shift)
+
+    def gram(self, weights: Array, columns: Array) -> Array:
+        """Weighted products of some columns, `shift` left out."""
+        some = self._weighted(np.sqrt(weights), columns)
+        return _dense(some @ some.T)
+
+    def stack(self, factors: Array, mask: Array) -> Matrix:
+        """``[e, n]``: for each output its columns in play, times its factors ``[m, n]``."""
+        parts = [self._weighted(factor, some) for factor, some in zip(factors, mask, strict=True)]
+        return sparse.vstack(parts, format="csr") if sparse.issparse(self.features) else np.concatenate(parts)
+
+    def _weighted(self, factor: Array, columns: Array) -> Matrix:
+        features = self.features if columns.all() else self.features[columns]
+        return features.multiply(factor).tocsr() if sparse.issparse(features) else features * factor
+
+
+@dataclass(frozen=True)
+class Point:
+    """Coefficients ``[m, a]``, intercepts ``[m]``, and the decisions, probabilities ``[m, 1, n]`` and loss there."""
+
+    w: Array
+    b: Array
+    eta: Array
+    p: Array
+    loss: float
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The quadratic model of the loss: see the module; `couple` is ``edge corner^+``."""
+
+    gram: Array
+    couple: Array
+    inverse: Array
+
+    @classmethod
+    def at(cls, p: Array, block: Block, mask: Array, weights: Array) -> Curvature:
+        """The Hessian ``X' (diag(p) - pp') X`` at probabilities ``[m, n]``, for m = 1 ``X' p(1 - p) X``."""
+        own = weights * (p * (1 - p) if len(p) == 1 else p)
+        gram = block_diag(*(block.gram(one, some) for one, some in zip(own, mask, strict=True)))
+        edge = block_diag(*((block.features @ one)[some, None] for one, some in zip(own, mask, strict=True)))
+        corner = np.diag(own.sum(axis=1))
+        if len(p) > 1:
+            shares = np.sqrt(weights) * p
+            stack = block.stack(shares, mask)
+            gram -= _dense(stack @ stack.T)
+            edge -= stack @ shares.T
+            corner -= shares @ shares.T
+        inverse = np.linalg.pinv(corner, rcond=1e-12, hermitian=True)
+        shift = np.broadcast_to(block.shift, mask.shape)[mask]
+        outputs = np.nonzero(mask)[0]
+        return cls(gram - edge @ inverse @ edge.T, (edge - shift[:, None] * corner[outputs]) @ inverse, inverse)
+
+
+class Newton:
+    """The penalised log-loss of one fold as a function of the coefficients in play.
+
+    Parameters
+    ----------
+    block, mask
+        Columns in play, and for which outputs.
+    y, weights
+        ``[m, 1, n]`` and ``[n]``.
+    null
+        ``[m, a]`` gradient of the null model.
+    l1, l2
+        Penalty weights ``[m, a]`` and their ridge.
+    """
+
+    def __init__(self, block: Block, mask: Array, y: Array, weights: Array, null: Array, l1: Array, l2: float) -> None:
+        self.block, self.mask, self.y, self.weights = block, mask, y, weights
+        self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
+        self._curvature: Curvature | None = None
+
+    def point(self, w: Array, b: Array) -> Point:
+        return self._at(w, b, (self.block.predict(w) + b[:, None])[:, None])
+
+    def solve(self, point: Point, lambda_: float, target: float, max_steps: int) -> Point:
+        """Newton steps from a point until the gap, over the coefficients in play, is at most the target."""
+        before = np.inf
+        for _ in range(max_steps):
+            gradient = self.block.correlate(self.residual(point))
+            gap = self._gap(point, gradient, lambda_)
+            if gap <= target:
+                break
+            fresh = self._curvature is None or gap > SLOW * before
+            if fresh:
+                self._curvature = Curvature.at(point.p[:, 0], self.block, self.mask, self.weights)
+            before = gap
+            ahead = self._step(point, gradient, lambda_, INNER * max(target, INNER * gap))
+            if ahead is None and fresh:
+                break  # the objective cannot be lowered any more within rounding
+            point, before = (point, 0.0) if ahead is None else (ahead, before)
+        return point
+
+    def residual(self, point: Point) -> Array:
+        """``[m, n]`` weighted."""
+        return np.asarray(((self.y - point.p) * self.weights)[:, 0])
+
+    def _at(self, w: Array, b: Array, eta: Array) -> Point:
+        p, loss = link(eta, self.y, self.weights)
+        return Point(w, b, eta, p, float(loss[0]))
+
+    def _penalty(self, w: Array, lambda_: float) -> float:
+        size = np.abs(w[self.mask])
+        l1 = self.l1[self.mask]
+        return float(lambda_ * (size @ np.where(size > 0, l1, 0.0) + self.l2 / 2 * size @ size))
+
+    def _gap(self, point: Point, gradient: Array, lambda_: float) -> float:
+        value = np.array([point.loss + self._penalty(point.w, lambda_)])
+        threshold, ridge = lambda_ * self.l1[:, None], np.array([lambda_ * self.l2])
+        slopes = gradient[:, None], self.null[:, None]
+        return float(duality_gaps(value, point.p, self.y, self.weights, *slopes, threshold, ridge)[0])
+
+    def _step(self, point: Point, gradient: Array, lambda_: float, tolerance: float) -> Point | None:
+        """The next point, or None if the model promised a decrease that no step length delivers."""
+        assert self._curvature is not None
+        model, w = self._curvature, point.w[self.mask]
+        drift = self.residual(point).sum(axis=1)
+        slope = gradient[self.mask] - model.couple @ drift
+        threshold, ridge = lambda_ * self.l1[self.mask], lambda_ * self.l2
+        change = descend(model.gram, w, slope, threshold, ridge, tolerance, MAX_SWEEPS) - w
+        move = np.zeros_like(point.w)
+        move[self.mask] = change
+        shift = model.inverse @ drift - change @ model.couple
+        return self._search(point, move, shift, lambda_)
+
+    def _search(self, point: Point, move: Array, shift: Array, lambda_: float) -> Point | None:
+        """Halve a step until it does not raise the objective."""
+        ahead = (self.block.predict(move) + shift[:, None])[:, None]
+        value = point.loss + self._penalty(point.w, lambda_)
+        for length in 0.5 ** np.arange(MAX_HALVINGS):
+            new = self._at(point.w + length * move, point.b + length * shift, point.eta + length * ahead)
+            if new.loss + self._penalty(new.w, lambda_) <= value * (1 + ROUNDING):
+                return new
+        return None
+
+
+def _dense(product: Matrix) -> Array:
+    return np.asarray(product.toarray() if sparse.issparse(product) else product)
