@@ -46,7 +46,8 @@ class Estimator(Model):
     params: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if not hasattr(self.estimator, "fit") or not hasattr(self.estimator, "get_params"):
+        made = not isinstance(self.estimator, type)  # the class itself has the methods too
+        if not (made and hasattr(self.estimator, "fit") and hasattr(self.estimator, "get_params")):
             raise InvalidInput(f"Estimator needs a scikit-learn estimator, got {self.estimator!r}; pass SVC(), say.")
         known = self.estimator.get_params()
         for name in self.params:
