@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regsearch.config import digest
-from regsearch.errors import SearchFailed
+from regsearch.errors import NotFound, SearchFailed
 from regsearch.mirror import Mirror
 from regsearch.mirroring import trial_record
-from regsearch.path import Candidate, Curves, Model, Outcome, Setup
-from regsearch.space import columns, sample, size, starts
+from regsearch.path import Candidate, Curves, Incumbent, Model, Outcome, Setup
+from regsearch.space import columns, fill, sample, size, starts
 from regsearch.storage import Store, to_arrays
 from regsearch.trials import ATTRIBUTE, Trial, recall, remember
 
@@ -42,7 +42,7 @@ class Search:
     store
         Where arrays go.
     sampler
-        The user's sampler, or `None` for the default: TPE, seeded by (study seed, trial number), so that a search that
+        The user's sampler, or `None` for the default: TPE, seeded by (study seed, trials before), so that a search that
         was killed and resumed proposes what an uninterrupted one would have proposed.
     mirror
         Where trials are copied to, or `None`.
@@ -64,6 +64,9 @@ class Search:
     _visited: set[str] = field(default_factory=set)  # configs of the space that have had a trial
     _done: list[Trial] = field(default_factory=list)
     _ready: list[Outcome] = field(default_factory=list)  # outcomes that needed no fit
+
+    def __post_init__(self) -> None:
+        self._incumbent = self.setup.incumbent or Incumbent()
 
     @property
     def metric(self) -> str:
@@ -92,27 +95,37 @@ class Search:
     # --- ask ---------------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
-        """Take up where the stored study was; what was in flight when it was killed is proposed again."""
+        """Take up where the stored study was: what was in flight when it was killed goes back into the queue."""
         import optuna
 
         stored = self.optuna_study.get_trials(deepcopy=False)
-        if not stored:
-            self.optuna_study.enqueue_trial({}, user_attrs={"role": "reference"})
-            for params in starts(self.space):
-                self.optuna_study.enqueue_trial(params, user_attrs={"role": "start"})
         for frozen in stored:
             if frozen.state == optuna.trial.TrialState.RUNNING:
-                self.optuna_study.tell(frozen.number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
-                self.optuna_study.enqueue_trial(frozen.params, user_attrs={"role": frozen.user_attrs.get("role", "")})
+                self._requeue(frozen)
             elif ATTRIBUTE in frozen.user_attrs and frozen.state.is_finished():
                 self._note(recall(frozen))
+        first = [("reference", {}), *(("start", params) for params in starts(self.space))]
+        for role, params in first[sum("role" in frozen.user_attrs for frozen in stored) :]:
+            self.optuna_study.enqueue_trial(params, user_attrs={"role": role})
         self._restore_incumbent()
+
+    def _requeue(self, frozen: optuna.trial.FrozenTrial) -> None:
+        """Let a trial wait under its own number; one that was killed while it was being proposed is proposed anew."""
+        import optuna
+
+        state = optuna.trial.TrialState.WAITING
+        if "role" not in frozen.user_attrs:
+            try:
+                fill(self.space, frozen.params)
+            except NotFound:
+                state = optuna.trial.TrialState.FAIL
+        self.optuna_study._storage.set_trial_state_values(frozen._trial_id, state)
 
     def _restore_incumbent(self) -> None:
         done = [trial for trial in self._done if trial.state == "complete" and trial.points]
-        if done and self.setup.incumbent is not None:
+        if done:
             best = max(done, key=lambda trial: trial.points[self.metric].val if trial.points else -np.inf)
-            self.setup.incumbent.accept(self.store.curves(best.number, self.metric).val[:, best.step])
+            self._incumbent.accept(self.store.curves(best.number, self.metric).val[:, best.step])
 
     def _candidates(self, n_trials: int | None, timeout: float | None, patience: int | None) -> Iterator[Candidate]:
         """What the backend pulls: new configs until a limit is reached; a config seen before costs no fit."""
@@ -147,8 +160,8 @@ class Search:
         return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
 
     def _ask(self) -> optuna.trial.Trial:
-        number = len(self.optuna_study.get_trials(deepcopy=False))
-        self.optuna_study.sampler = self.sampler or default_sampler(self.setup.seed, number)
+        count = len(self._done) + len(self._asked)
+        self.optuna_study.sampler = self.sampler or default_sampler(self.setup.seed, count)
         return self.optuna_study.ask()
 
     def _repeat(self, twin: int, candidate: Candidate) -> Outcome:
@@ -197,7 +210,7 @@ class Search:
         return self.optuna_study.tell(asked, value)
 
     def _improves(self, outcome: Outcome) -> bool:
-        return outcome.state == "complete" and self.setup.incumbent is not None and self.setup.incumbent.offer(outcome)
+        return outcome.state == "complete" and self._incumbent.offer(outcome)
 
     def _test_scores(self, outcome: Outcome) -> dict[str, float]:
         """Scores of the refitted config on the held-out set: recorded, read by no decision."""
@@ -216,20 +229,18 @@ class Search:
             self._seen.setdefault(trial.key, trial.number)
 
     def _give_back(self) -> None:
-        """Fail what was asked for and not told, and queue it again: nothing stays in flight."""
-        import optuna
-
-        for number, trial in self._asked.items():
-            self.optuna_study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
-            self.optuna_study.enqueue_trial(trial.params, user_attrs={"role": trial.user_attrs.get("role", "")})
+        """Put what was asked for and not told back into the queue: nothing stays in flight."""
+        for frozen in self.optuna_study.get_trials(deepcopy=False):
+            if frozen.number in self._asked:
+                self._requeue(frozen)
         self._asked.clear()
 
 
-def default_sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
-    """TPE for conditional spaces, as a function of the seed and the trial's number alone."""
+def default_sampler(seed: int, count: int) -> optuna.samplers.BaseSampler:
+    """TPE for conditional spaces, as a function of the seed and the number of trials before alone."""
     import optuna
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        state = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        state = int(np.random.SeedSequence([seed, count]).generate_state(1)[0])
         return optuna.samplers.TPESampler(seed=state, multivariate=True, group=True, constant_liar=True)

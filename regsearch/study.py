@@ -8,6 +8,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,7 @@ class Study:
         if not isinstance(space, Model):
             raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {space!r}.")
         self.name, self.space, self.seed, self.cv = name, space, seed, cv
-        self.sampler, self.tracking, self.experiment = sampler, tracking, experiment or name
+        self.sampler, self.tracking, self.experiment, self.prune = sampler, tracking, experiment or name, prune
         self.store = Store(root, name, storage)
         ordered = type(cv).__name__ == "TimeSeriesSplit"
         self.problem = make_problem(
@@ -116,7 +117,7 @@ class Study:
         )
         folds = make_folds(cv, self.problem, seed)
         metrics = resolve(scoring, self.problem)
-        self.setup = Setup(self.problem, folds, metrics, seed, n_jobs, Incumbent() if prune else None)
+        self.setup = Setup(self.problem, folds, metrics, seed, n_jobs)
         self.space.check(self.setup)
         self.script = _calling_script()
 
@@ -190,7 +191,8 @@ class Study:
             mirror.start(study_record(identity))
         before = read_results(self.store, study, self.space)
         line = _Line(progress, n_trials, before)
-        search = Search(self.setup, self.space, study, self.store, self.sampler, mirror, line.show)
+        setup = replace(self.setup, incumbent=Incumbent() if self.prune else None)
+        search = Search(setup, self.space, study, self.store, self.sampler, mirror, line.show)
         try:
             search.run(n_trials, timeout, patience)
         finally:

@@ -102,9 +102,9 @@ def recall(stored: FrozenTrial) -> Trial:
     ]
     base = Trial(
         stored.number, _STATES[stored.state.name], draws=dict(stored.params), role=stored.user_attrs.get("role", ""),
-        reason=INTERRUPTED if attribute is None else "", start_ms=times[0], end_ms=times[1],
+        reason=INTERRUPTED if stored.state.name in ("RUNNING", "FAIL") else "", start_ms=times[0], end_ms=times[1],
     )  # fmt: skip
-    if attribute is None:
+    if attribute is None or not stored.state.is_finished():
         return base
     fields = {key: value for key, value in attribute.items() if key not in ("lambda", "points")}
     points = {name: Point(**point) for name, point in attribute["points"].items()}
