@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+import shutil
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -355,8 +357,17 @@ def run_from(study: Study, options: Mapping[str, Any]) -> int:
             point = results.point(results.reference)
             print(f"Without regularization: {results.metric} {point.val:.5g}, gap {point.gap:.3g}.")
     root = f" --root {study.store.root}" if study.store.root != Path("mlruns").absolute() else ""
-    print(f"\nBrowse:  regsearch ui{root}\nExport:  regsearch export {study.name} --out DIR{root}")
+    command = _command()
+    print(f"\nBrowse:  {command} ui{root}\nExport:  {command} export {study.name} --out DIR{root}")
     return 0
+
+
+def _command() -> str:
+    """The command line's name, with its folder when it is not on the path (a virtual environment not activated)."""
+    beside = Path(sys.executable).with_name("regsearch")
+    if shutil.which("regsearch") or not beside.exists():
+        return "regsearch"
+    return os.path.relpath(beside)
 
 
 def _calling_script() -> str:
