@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from regsearch.encoding import encode
 from regsearch.errors import InvalidInput
 from regsearch.folds import Rows
-from regsearch.linear.design import Array, Design, Missing, Piece, Solver
-from regsearch.linear.model import Linear
+from regsearch.linear.design import Array, Design, Missing, Piece, Settings, Solver
 from regsearch.linear.penalties import Terms
 from regsearch.metrics import Metric
 from regsearch.path import Candidate, Curves, Outcome, Setup, choose_step
@@ -45,8 +45,7 @@ class LinearBackend:
     def evaluate(self, candidate: Candidate) -> Outcome:
         """Walk a candidate's path; see `stream`."""
         started = time.perf_counter()
-        config = candidate.config
-        assert isinstance(config, Linear)
+        config: Any = candidate.config
         terms = config.penalty.terms(lambda: self.solver.initial(config.scale))
         lambdas = grid(config, self.solver, terms, self.design, self._spread)
         walk = self._walk(config, terms, lambdas)
@@ -66,7 +65,7 @@ class LinearBackend:
         first, *others = self.setup.metrics
         return (first, *(metric for metric in others if metric.kernel is not None))
 
-    def _walk(self, config: Linear, terms: Terms, lambdas: Array) -> Walk:
+    def _walk(self, config: Settings, terms: Terms, lambdas: Array) -> Walk:
         walk = Walk()
         for piece in self.solver.path(terms, config.scale, lambdas):
             walk.add(piece, self._scores(piece, self._followed))
@@ -182,7 +181,7 @@ class Walk:
         return len(loss) > len(tail) and bool((tail > (1 + TURNED) * loss.min()).all())
 
 
-def grid(config: Linear, solver: Solver, terms: Terms, design: Design, spread: float) -> Array:
+def grid(config: Settings, solver: Solver, terms: Terms, design: Design, spread: float) -> Array:
     """The lambdas of a trial, descending: one when it is sampled or the penalty has none.
 
     The top is glmnet's: the smallest lambda that zeroes every coefficient. Without an L1 part no lambda does, and what

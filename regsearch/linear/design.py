@@ -144,6 +144,19 @@ class Design:
         return np.where(highest > lowest, spread, 0.0)
 
 
+class Settings(Protocol):
+    """What is read of a `Linear` config, which itself knows those who read it."""
+
+    @property
+    def penalty(self) -> Any: ...
+
+    @property
+    def lambda_(self) -> Any: ...
+
+    @property
+    def scale(self) -> Any: ...
+
+
 class Solver(Protocol):
     """What a loss needs to be fitted along a path, all folds in lockstep.
 

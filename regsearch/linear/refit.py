@@ -16,13 +16,12 @@ from regsearch.encoding import transformer
 from regsearch.errors import InvalidInput
 from regsearch.linear.backend import make_design, make_solver
 from regsearch.linear.convert import to_alpha, to_C
-from regsearch.linear.design import Array, Design
-from regsearch.linear.model import Linear
+from regsearch.linear.design import Array, Design, Settings
 from regsearch.problem import Problem
 from regsearch.space import Path, number
 
 
-def refit(config: Linear, problem: Problem) -> Any:
+def refit(config: Settings, problem: Problem) -> Any:
     """Fit a config to every row of a problem.
 
     Returns
@@ -49,7 +48,7 @@ def refit(config: Linear, problem: Problem) -> Any:
     return make_pipeline(*steps)
 
 
-def _fit(config: Linear, problem: Problem, design: Design) -> tuple[Array, Array]:
+def _fit(config: Settings, problem: Problem, design: Design) -> tuple[Array, Array]:
     """Coefficients ``[p, m]`` of the encoded columns and intercepts ``[m]``."""
     solver = make_solver(problem, design)
     terms = config.penalty.terms(lambda: solver.initial(config.scale))
@@ -79,7 +78,7 @@ def _scaler(how: str, seen: Any, problem: Problem, design: Design) -> Any | None
     return StandardScaler(with_mean=dense).fit(seen, sample_weight=problem.sample_weight)
 
 
-def _model(config: Linear, problem: Problem, coef: Array, intercept: Array, scaler: Any) -> Any:
+def _model(config: Settings, problem: Problem, coef: Array, intercept: Array, scaler: Any) -> Any:
     """The scikit-learn estimator with the coefficients, as they are for scaled columns."""
     if scaler is not None:  # an affine map of each column: probe it at 0 and at 1
         zero, one = np.zeros((1, len(coef))), np.ones((1, len(coef)))
@@ -96,7 +95,7 @@ def _model(config: Linear, problem: Problem, coef: Array, intercept: Array, scal
     return model
 
 
-def _unfitted(config: Linear, problem: Problem) -> Any:
+def _unfitted(config: Settings, problem: Problem) -> Any:
     """The scikit-learn estimator whose parameters say the same penalty, where scikit-learn has it."""
     from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression
 
