@@ -225,11 +225,13 @@ def _roc_auc(y: NDArray[Any], decision: Array, weights: Array) -> Array:
     before = np.maximum.accumulate(np.where(first, below - negative, 0.0), axis=0)  # those below the place's tie
     through = np.minimum.accumulate(np.where(last, below, np.inf)[::-1], axis=0)[::-1]  # and those below or in it
     pairs = (weights * y).sum() * (weights * (1 - y)).sum()
-    return np.asarray((positive * (before + through) / 2).sum(axis=0) / pairs)
+    with np.errstate(invalid="ignore"):  # one class on a few rows: no finite score
+        return np.asarray((positive * (before + through) / 2).sum(axis=0) / pairs)
 
 
 def _r2_of(mse: Array, variance: Any) -> Array:
-    return np.asarray(1.0 - mse / variance)
+    with np.errstate(divide="ignore", invalid="ignore"):  # y may be constant on a few rows: no finite score
+        return np.asarray(1.0 - mse / variance)
 
 
 _KERNELS: dict[str, Kernel] = {

@@ -31,7 +31,8 @@ class Curves:
 
     def mean(self) -> Array:
         """``[S]`` mean validation score over the fitted folds."""
-        return np.asarray(self.val[np.isfinite(self.val).any(axis=1)].mean(axis=0))
+        fitted = self.val[np.isfinite(self.val).any(axis=1)]
+        return np.asarray(fitted.mean(axis=0) if len(fitted) else np.full(self.val.shape[1], np.nan))
 
 
 @dataclass(frozen=True)

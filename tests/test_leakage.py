@@ -79,7 +79,11 @@ def pipeline(p: Problem, scale: str, penalty: Penalty, lambda_: float, n: int) -
     ratio = penalty.l1_ratio  # type: ignore[attr-defined]
     if p.classes is not None:
         solver = "saga" if ratio else "lbfgs"
-        steps.append(LogisticRegression(C=to_C(lambda_, n), l1_ratio=ratio, solver=solver, tol=1e-9, max_iter=100_000))
+        steps.append(
+            LogisticRegression(
+                C=to_C(lambda_, n), l1_ratio=ratio, solver=solver, tol=1e-9, max_iter=99_999, random_state=0
+            )
+        )
     elif isinstance(penalty, NoPenalty):
         steps.append(LinearRegression())
     elif ratio:

@@ -228,6 +228,14 @@ def test_weights_need_a_scorer_that_takes_them() -> None:
     assert resolve(near_enough, problem("regression", weights=True))[0].scorer is near_enough
 
 
+@pytest.mark.parametrize(("task", "name"), [("regression", "r2"), ("binary", "roc_auc")])
+def test_score_of_one_row(task: str, name: str) -> None:
+    """Where y does not vary a score that needs that is not finite, and there is no warning either."""
+    p = problem(task)
+    (metric,) = resolve(name, p)
+    assert not np.isfinite(metric.along(p, np.array([3]), np.zeros((1, 2, 1)))).any()
+
+
 @pytest.mark.parametrize("name", ["precision_macro", "recall_macro", "f1_weighted", "jaccard_macro"])
 def test_no_warning_from_the_check(name: str) -> None:
     """The check of a scorer says nothing of its constant prediction."""

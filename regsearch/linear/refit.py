@@ -44,7 +44,8 @@ def refit(config: Settings, problem: Problem) -> Any:
     prepare = transformer(problem)
     seen = problem.X if prepare is None else prepare.fit_transform(problem.X)
     scaler = _scaler(config.scale, seen, problem, design)
-    steps = [step for step in (prepare, scaler, _model(config, problem, coef, intercept, scaler)) if step is not None]
+    rescaled = _rescaled(coef, intercept, scaler, design, config.scale)
+    steps = [step for step in (prepare, scaler, _model(config, problem, *rescaled)) if step is not None]
     return make_pipeline(*steps)
 
 
@@ -78,14 +79,19 @@ def _scaler(how: str, seen: Any, problem: Problem, design: Design) -> Any | None
     return StandardScaler(with_mean=dense).fit(seen, sample_weight=problem.sample_weight)
 
 
-def _model(config: Settings, problem: Problem, coef: Array, intercept: Array, scaler: Any) -> Any:
+def _rescaled(coef: Array, intercept: Array, scaler: Any, design: Design, how: str) -> tuple[Array, Array]:
+    """Coefficients and intercepts of scaled columns: an affine map of each, probed where it loses no digits."""
+    if scaler is None:
+        return coef, intercept
+    center, spread = design.centers[0], design.scales(how)[0]
+    low, high = scaler.transform(np.stack([center, center + spread]))
+    factor = np.divide(high - low, spread, out=np.ones_like(spread), where=spread > 0)
+    scaled = coef / factor[:, None]
+    return scaled, intercept + center @ coef - low @ scaled
+
+
+def _model(config: Settings, problem: Problem, coef: Array, intercept: Array) -> Any:
     """The scikit-learn estimator with the coefficients, as they are for scaled columns."""
-    if scaler is not None:  # an affine map of each column: probe it at 0 and at 1
-        zero, one = np.zeros((1, len(coef))), np.ones((1, len(coef)))
-        offset = scaler.transform(zero)[0]
-        factor = scaler.transform(one)[0] - offset
-        coef = coef / factor[:, None]
-        intercept = intercept - offset @ coef
     model = _unfitted(config, problem)
     model.n_features_in_ = len(coef)
     if problem.classes is None:

@@ -68,12 +68,12 @@ def test_scikit_learn_fits_the_same(task: str, form: str, scale: str, weighted: 
         ours = Linear(penalty, 0.05, scale).refit(p, 0)
         check_is_fitted(ours)
         theirs = clone(ours)
-        options = {"tol": 1e-9, "max_iter": 100_000}
+        options = {"tol": 1e-9, "max_iter": 100_000, "random_state": 0}
         theirs[-1].set_params(**{name: options[name] for name in options.keys() & theirs[-1].get_params().keys()})
         X: Any = p.X
         if form == "sparse" and scale == "minmax":  # scikit-learn has no such scaler to fit again
             theirs.steps.pop(0)
-            X = ours[0].transform(X)
+            X = ours[0].transform(X).toarray()
         theirs.fit(X, p.labels, **weights_for(theirs, p))
         tolerance = 2e-3 if task == "regression" else 2e-2  # saga's intercept of a sparse matrix settles late
         np.testing.assert_allclose(outputs(theirs, X), outputs(ours, p.X), atol=tolerance)
@@ -94,6 +94,21 @@ def test_refit_is_the_backend_on_all_rows(task: str, form: str, scale: str, pena
     pipeline = outcome.chosen.refit(p, 0)  # type: ignore[attr-defined]
     found = pipeline.predict(p.X) if task == "regression" else pipeline.decision_function(p.X)
     np.testing.assert_allclose(found.reshape(N, -1), outcome.predictions, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("unit", "origin"), [(1.0, 1e8), (1e-6, 1.0), (1e60, 0.0), (1e-12, 0.0)])
+def test_units_do_not_matter(unit: float, origin: float, scale: str) -> None:
+    """Columns far from zero and in any unit are refitted as well as others."""
+    rng = np.random.default_rng(0)
+    plain = rng.normal(size=(N, 3))
+    y = plain[:, 0] + rng.normal(size=N)
+    X = origin + unit * plain
+    lambda_ = 0.05 * (unit if scale == "none" else 1.0)
+    expected = Linear("l1", 0.05, scale).refit(make_problem(plain, y), 0).predict(plain)
+    np.testing.assert_allclose(
+        Linear("l1", lambda_, scale).refit(make_problem(X, y), 0).predict(X), expected, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)
