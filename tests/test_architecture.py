@@ -1,0 +1,152 @@
+"""The house: who may import whom, what a light import costs, and what must never be there."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import regsearch
+
+ROOT = Path(regsearch.__file__).parent
+
+# Each place imports only places on strictly lower floors. A subpackage is one place.
+FLOORS = (
+    {"errors", "options", "progress"},
+    {"space", "problem"},
+    {"config", "encoding", "folds", "metrics"},
+    {"path"},
+    {"linear", "estimator"},
+    {"spaces", "storage", "mirror", "trials"},
+    {"mirroring", "rules"},
+    {"results", "search"},
+    {"plots", "export"},
+    {"report"},
+    {"study"},
+    {"cli"},
+    {"__main__", "__init__"},
+)
+FLOOR = {place: number for number, places in enumerate(FLOORS) for place in places}
+HEAVY = ("numpy", "scipy", "pandas", "sklearn", "optuna", "mlflow", "torch", "matplotlib", "skops", "numba", "joblib")
+
+
+def module_name(file: Path) -> str:
+    """The dotted name of a module, without the package's own."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(file): ast.parse(file.read_text()) for file in sorted(ROOT.rglob("*.py"))}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every dotted name that a module imports anywhere, function bodies and ``TYPE_CHECKING`` blocks included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own(tree: ast.AST) -> set[str]:
+    """The modules of regsearch that a module imports; the version is a constant, not a module."""
+    found = set()
+    for name in imported(tree):
+        package, _, rest = name.partition(".")
+        if package != "regsearch" or rest == "__version__":
+            continue
+        while rest not in MODULES:
+            rest = rest.rpartition(".")[0]
+            assert rest, f"{name} is no module of regsearch"
+        found.add(rest)
+    return found
+
+
+def place(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def outside(tree: ast.AST) -> set[str]:
+    """The top-level packages that a module imports."""
+    return {name.partition(".")[0] for name in imported(tree)}
+
+
+def test_every_module_has_a_floor() -> None:
+    """The table of floors lists exactly the places that exist."""
+    assert set(FLOOR) == {place(module) for module in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    """A module imports only modules of strictly lower floors, or of its own subpackage."""
+    here = place(module)
+    up = {name for name in own(MODULES[module]) if place(name) != here and FLOOR[place(name)] >= FLOOR[here]}
+    assert not up, f"{module} (floor {FLOOR[here]}) imports {up}"
+
+
+def test_no_import_cycle() -> None:
+    """The import graph has no cycle, function-level and typing-only imports included."""
+    graph = {module: own(tree) - {module} for module, tree in MODULES.items()}
+    list(TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+@pytest.mark.parametrize("command", [["-c", "import regsearch, sys; dir(regsearch)"], ["-m", "regsearch", "--help"]])
+def test_light_import(command: list[str]) -> None:
+    """``import regsearch`` and ``regsearch --help`` load none of the heavy packages."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *command], capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "regsearch" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_mlflow_stays_in_the_writer() -> None:
+    """Only the writer process's modules import mlflow."""
+    assert {module for module, tree in MODULES.items() if "mlflow" in outside(tree)} <= {
+        "mirror.writer", "mirror.store", "mirror.sqlite",
+    }  # fmt: skip
+    others = {module for module, tree in MODULES.items() if own(tree) & {"mirror.store", "mirror.writer"}}
+    assert others <= {"mirror.writer"}
+
+
+def test_nothing_is_pickled() -> None:
+    """No module imports a serialiser that runs what it reads, and numpy is never allowed to."""
+    for module, tree in MODULES.items():
+        assert not outside(tree) & {"pickle", "cloudpickle", "dill", "marshal", "shelve"}, module
+        names = {name for name in imported(tree) if name.startswith("joblib")}
+        assert not names & {"joblib", "joblib.load", "joblib.dump"}, module
+        allowed = [
+            keyword.value
+            for node in ast.walk(tree) if isinstance(node, ast.Call)
+            for keyword in node.keywords if keyword.arg == "allow_pickle"
+        ]  # fmt: skip
+        assert all(isinstance(value, ast.Constant) and value.value is False for value in allowed), module
+
+
+@pytest.mark.parametrize("name", regsearch.__all__)
+def test_public_names_resolve(name: str) -> None:
+    """Every public name is there."""
+    assert getattr(regsearch, name) is not None
+    assert name in dir(regsearch)
+
+
+def test_public_names_are_one_list() -> None:
+    """What loads lazily, what type checkers see, and ``__all__`` are the same names, each at its home."""
+    lazy = set(regsearch._HOME_OF)
+    assert lazy | {"spaces"} == set(regsearch.__all__)
+    assert len(regsearch.__all__) == len(set(regsearch.__all__))
+    (block,) = [
+        node for node in MODULES["__init__"].body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]  # fmt: skip
+    seen = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert seen == {**regsearch._HOME_OF, "spaces": "regsearch"}
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = regsearch.nothing
