@@ -81,7 +81,7 @@ def pipeline(p: Problem, scale: str, penalty: Penalty, lambda_: float, n: int) -
         solver = "saga" if ratio else "lbfgs"
         steps.append(
             LogisticRegression(
-                C=to_C(lambda_, n), l1_ratio=ratio, solver=solver, tol=1e-9, max_iter=99_999, random_state=0
+                C=to_C(lambda_, n), l1_ratio=ratio, solver=solver, tol=1e-9, max_iter=100_000, random_state=0
             )
         )
     elif isinstance(penalty, NoPenalty):
