@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regsearch.linear.design import Array, Matrix, Rows
+from regsearch.linear.kernels import Flags
 from regsearch.linear.likelihood import duality_gaps, link
 from regsearch.linear.spectrum import GCV_GRID, row_kernel
 
@@ -179,6 +180,11 @@ class _State:
     preconditioned, and ``direction`` what was searched along last.
     """
 
+    p: Array
+    value: Array
+    slope: Array
+    gap: Array
+
     def __init__(self, ridge: Ridge, theta: Array, strength: Array) -> None:
         self.ridge, self.theta, self.strength = ridge, theta.copy(), strength
         self.penalty = np.broadcast_to(strength[:, None], theta.shape[1:]).copy()  # [S, r+1]
@@ -190,7 +196,7 @@ class _State:
         self.power = np.ones(len(strength))
         self._look()
 
-    def keep(self, going: Array) -> None:
+    def keep(self, going: Flags) -> None:
         """Go on with some of the lambdas."""
         self.strength, self.penalty, self.power = self.strength[going], self.penalty[going], self.power[going]
         self.value, self.gap = self.value[going], self.gap[going]
