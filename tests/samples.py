@@ -1,0 +1,61 @@
+"""Small studies, and what there is to compare of their trials."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch import Study, spaces
+from regsearch.results import Results
+from regsearch.trials import Trial
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT_S = 60
+
+
+def regression(rows: int = 60, columns: int = 6, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A few columns matter, the noise is large."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(rows, columns))
+    return X, X[:, 0] * 2 + X[:, 1] - X[:, 2] / 2 + rng.normal(size=rows) * 2
+
+
+def study(root: Path, name: str = "small", **options: Any) -> Study:
+    """A linear study without MLflow, unless told otherwise."""
+    X, y = options.pop("data", None) or regression()
+    return Study(name, X, y, **({"space": spaces.linear(), "root": root, "tracking": False, "cv": 3} | options))
+
+
+def finished(results: Results) -> list[Trial]:
+    """The trials that came to an end, in their order."""
+    return [trial for trial in results.all if trial.config is not None]
+
+
+def outcomes(results: Results) -> list[tuple[Any, ...]]:
+    """All that a search decides about its trials: no times, no numbers."""
+    return [
+        (trial.state, trial.role, trial.key, repr(trial.params), trial.step, repr(trial.points))
+        for trial in finished(results)
+    ]
+
+
+def python(*arguments: str, cwd: Path = ROOT, timeout: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    """Run a fresh interpreter to its end."""
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def poll(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
+    """Ask until the condition holds; its last answer."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := condition()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return answer
