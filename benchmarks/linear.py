@@ -174,8 +174,8 @@ def search_rows(name: str, X: Any, y: Any, bar: float) -> Iterator[Row]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = OptunaSearchCV(
-            make_pipeline(StandardScaler(), linear_model.ElasticNet()), space, cv=folds, n_trials=100, random_state=SEED,
-            scoring="neg_mean_squared_error", refit=False,
+            make_pipeline(StandardScaler(), linear_model.ElasticNet()), space, cv=folds, n_trials=100,
+            random_state=SEED, scoring="neg_mean_squared_error", refit=False,
         )  # fmt: skip
         other = seconds(lambda: theirs.fit(X, y))
     with tempfile.TemporaryDirectory() as root:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from regsearch.linear import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
     from regsearch.results import Chosen, Results
     from regsearch.rules import Pick
-    from regsearch.space import Choice, Float, Int, Path
     from regsearch.study import Study
+    from regsearch.tree import Choice, Float, Int, Path
 
 _HOMES = {
     "regsearch.errors": ("InvalidInput", "NotFound", "RegsearchError", "SearchFailed", "StudyMismatch"),
@@ -30,7 +30,7 @@ _HOMES = {
     ),
     "regsearch.results": ("Chosen", "Results"),
     "regsearch.rules": ("Pick",),
-    "regsearch.space": ("Choice", "Float", "Int", "Path"),
+    "regsearch.tree": ("Choice", "Float", "Int", "Path"),
     "regsearch.study": ("Study",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from regsearch.errors import InvalidInput
-from regsearch.space import Choice, Node, kind, public
+from regsearch.tree import Choice, Node, kind, public
 
 
 def to_data(value: Any) -> Any:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch.problem import Problem, column_kinds, is_frame, is_sparse
+from regsearch.inputs import column_kinds, is_frame, is_sparse
+from regsearch.problem import Problem
 
 
 @dataclass(frozen=True)

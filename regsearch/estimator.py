@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput
+from regsearch.inputs import Array, Rows, take_rows
 from regsearch.path import Backend, Candidate, Curves, Model, Outcome, Setup
-from regsearch.problem import Array, Problem, Rows, take_rows
+from regsearch.problem import Problem
 from regsearch.space import leaves
 
 
@@ -68,7 +69,8 @@ class Estimator(Model):
         return EstimatorBackend(setup)
 
     def reference(self) -> Estimator:
-        return replace(self, params={})
+        own = self.estimator.get_params()
+        return replace(self, params={name: own[name] for name in self.params})
 
     def build(self) -> Any:
         """The unfitted estimator of a config."""

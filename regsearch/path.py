@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from regsearch.folds import Folds
 from regsearch.metrics import Metric
 from regsearch.problem import Problem
-from regsearch.space import Node, Path
+from regsearch.tree import Node, Path
 
 Array: TypeAlias = NDArray[np.float64]
 State: TypeAlias = Literal["complete", "pruned", "failed"]

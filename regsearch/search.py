@@ -67,6 +67,11 @@ class Search:
 
     def __post_init__(self) -> None:
         self._incumbent = self.setup.incumbent or Incumbent()
+        # a sampler that has nothing left to propose says so here; Optuna's own method serves its own loop only
+        setattr(self.optuna_study, "stop", self._stop)  # noqa: B010
+
+    def _stop(self) -> None:
+        self.stopped = "the sampler has nothing left to propose"
 
     @property
     def metric(self) -> str:
@@ -80,9 +85,9 @@ class Search:
         SearchFailed
             When the first trials all fail.
         """
-        self._restore()
-        backend = self.space.backend(self.setup)
         try:
+            self._restore()
+            backend = self.space.backend(self.setup)
             for outcome in backend.stream(self._candidates(n_trials, timeout, patience)):
                 self._finish(outcome)
                 self._finish_ready()
@@ -230,9 +235,10 @@ class Search:
 
     def _give_back(self) -> None:
         """Put what was asked for and not told back into the queue: nothing stays in flight."""
-        for frozen in self.optuna_study.get_trials(deepcopy=False):
-            if frozen.number in self._asked:
-                self._requeue(frozen)
+        import optuna
+
+        for frozen in self.optuna_study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+            self._requeue(frozen)
         self._asked.clear()
 
 

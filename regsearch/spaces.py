@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from regsearch.linear import AdaptiveLasso, Linear
-from regsearch.space import Choice, Float, Path
+from regsearch.tree import Choice, Float, Path
 
 
 def linear() -> Linear:

@@ -11,7 +11,8 @@ import numpy as np
 
 from regsearch.config import digest, to_data
 from regsearch.path import Outcome, Point
-from regsearch.space import Path, flat
+from regsearch.space import flat
+from regsearch.tree import Path
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,17 @@ def python(*arguments: str, cwd: Path = ROOT, timeout: float = TIMEOUT_S) -> sub
     return subprocess.run(
         [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def mlflow_client(root: Path) -> Any:
+    """A client of the root's MLflow store, past the deprecation warnings of MLflow's own tables."""
+    from mlflow import MlflowClient
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+        client.search_experiments()
+    return client
 
 
 def poll(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 import regsearch.linear  # noqa: F401 - registers its nodes
-from regsearch.space import Axis, Between, Choice, Family, Float, Int, Leaf, Node, OneOf, Path
+from regsearch.tree import Axis, Between, Choice, Family, Float, Int, Leaf, Node, OneOf, Path
 
 Domain = Between | Axis | OneOf | Family
 

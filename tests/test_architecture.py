@@ -18,6 +18,7 @@ ROOT = Path(regsearch.__file__).parent
 # Each place imports only places on strictly lower floors. A subpackage is one place.
 FLOORS = (
     {"errors", "options", "progress"},
+    {"tree", "inputs"},
     {"space", "problem"},
     {"config", "encoding", "folds", "metrics"},
     {"path"},

@@ -18,7 +18,7 @@ from strategies import LEAVES, concrete, configs, declared, nodes, spaces
 
 from regsearch import Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
 from regsearch.config import digest, from_data, from_toml, read_toml, to_data, to_toml
-from regsearch.space import Leaf, Node, Path
+from regsearch.tree import Leaf, Node, Path
 
 OPAQUE = {"estimator"}  # kinds whose fields hold anyone's objects: written to be read, not rebuilt
 

@@ -17,12 +17,13 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, RobustScaler, Sta
 
 from regsearch import L1, L2, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
 from regsearch.folds import Folds, make_folds
+from regsearch.inputs import take_rows
 from regsearch.linear.backend import LinearBackend, decision
 from regsearch.linear.convert import to_alpha, to_C, to_ridge_alpha
 from regsearch.linear.design import SCALES
 from regsearch.metrics import resolve
 from regsearch.path import Candidate, Setup
-from regsearch.problem import Problem, make_problem, take_rows
+from regsearch.problem import Problem, make_problem
 
 N = 72
 TASKS = ["regression", "binary", "multiclass"]

@@ -16,11 +16,12 @@ from scipy import sparse
 
 from regsearch import InvalidInput
 from regsearch.folds import make_folds
+from regsearch.inputs import column_kinds, infer_task
 from regsearch.linear import Linear
 from regsearch.linear.backend import LinearBackend
 from regsearch.metrics import resolve
 from regsearch.path import Candidate, Setup
-from regsearch.problem import Problem, column_kinds, infer_task, make_problem
+from regsearch.problem import Problem, make_problem
 
 RNG = np.random.default_rng(0)
 N = 24

@@ -16,27 +16,8 @@ from sklearn.svm import SVC
 from strategies import LEAVES, configs, ranges, spaces
 
 from regsearch import L1, L2, AdaptiveLasso, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
-from regsearch.space import (
-    Axis,
-    Between,
-    Family,
-    Leaf,
-    Node,
-    Path,
-    columns,
-    default,
-    fill,
-    flat,
-    kind,
-    label,
-    leaves,
-    number,
-    public,
-    sample,
-    size,
-    starts,
-    tunable,
-)
+from regsearch.space import columns, default, fill, flat, leaves, sample, size, starts
+from regsearch.tree import Axis, Between, Family, Leaf, Node, Path, kind, label, number, public, tunable
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from samples import outcomes, poll, python, study
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.folds import Folds
 from regsearch.path import Curves, Outcome
-from regsearch.space import Float
 from regsearch.storage import Store, study_names, to_arrays
+from regsearch.tree import Float
 
 HOLD = """
 import sys

@@ -19,7 +19,7 @@ from regsearch.linear.penalties import Terms
 from regsearch.metrics import Metric
 from regsearch.path import Candidate, Curves, Outcome, Setup, choose_step
 from regsearch.problem import Problem
-from regsearch.space import Path, number
+from regsearch.tree import Path, number
 
 TURNED = 0.03  # a path ends once its mean loss has been this much above its minimum ...
 PATIENCE = 0.1  # ... for this share of the path's points (at least 10)

@@ -9,7 +9,7 @@ from regsearch.linear.design import SCALES
 from regsearch.linear.penalties import NoPenalty, Penalty
 from regsearch.path import Backend, Model, Setup
 from regsearch.problem import Problem
-from regsearch.space import Axis, Choice, Family, OneOf, Path, tunable
+from regsearch.tree import Axis, Choice, Family, OneOf, Path, tunable
 
 
 @dataclass(frozen=True)

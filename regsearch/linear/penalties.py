@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch.space import Between, Float, Node, number, tunable
+from regsearch.tree import Between, Float, Node, number, tunable
 
 Array = NDArray[np.float64]
 

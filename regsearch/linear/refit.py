@@ -18,7 +18,7 @@ from regsearch.linear.backend import make_design, make_solver
 from regsearch.linear.convert import to_alpha, to_C
 from regsearch.linear.design import Array, Design, Settings
 from regsearch.problem import Problem
-from regsearch.space import Path, number
+from regsearch.tree import Path, number
 
 
 def refit(config: Settings, problem: Problem) -> Any:

@@ -22,7 +22,8 @@ from regsearch.linear.penalties import L1, AdaptiveElasticNet, AdaptiveLasso, El
 from regsearch.metrics import resolve
 from regsearch.path import Candidate, Setup
 from regsearch.problem import make_problem
-from regsearch.space import Between, Node, Path, default, flat, public
+from regsearch.space import default, flat
+from regsearch.tree import Between, Node, Path, public
 
 TASKS = ["regression", "binary", "multiclass"]
 SHIPPED = sorted(

@@ -1,0 +1,326 @@
+"""The tree that a space and a config are made of: nodes, leaves, and what a field of a node admits.
+
+A *node* is a frozen dataclass that names itself; wherever a plain value may stand in it, a *leaf* may stand instead:
+`Float`, `Int`, `Choice`, or `Path`, the axis that one trial walks as a whole. `regsearch.space` fills the leaves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from regsearch.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def public(name: str) -> str:
+    """The name that users, files and logs see: ``lambda_`` is ``lambda``."""
+    return name.rstrip("_")
+
+
+class Node:
+    """A frozen dataclass that is part of a space or config; every concrete subclass is registered by its `kind`.
+
+    `kind` is the snake-case class name unless the class sets it; it is how strings and TOML files name the class.
+    `derived` names properties that belong in the flat row beside the fields.
+    """
+
+    kind: ClassVar[str]
+    derived: ClassVar[tuple[str, ...]] = ()
+    registry: ClassVar[dict[str, type[Node]]] = {}
+
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "kind" not in cls.__dict__:
+            cls.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
+        if not abstract:
+            Node.registry[cls.kind] = cls
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            domain = field.metadata.get("domain")
+            if domain is not None:
+                where = f"{type(self).__name__}({public(field.name)}=...)"
+                object.__setattr__(self, field.name, _admit(domain, getattr(self, field.name), where))
+
+    def fields(self) -> dict[str, Any]:
+        """Field values by field name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def shown(self) -> dict[str, Any]:
+        """What a flat row shows of this node."""
+        return self.fields() | {name: getattr(self, name) for name in self.derived}
+
+
+class Leaf(Node, abstract=True):
+    """What stands in a tree where the config has one value."""
+
+    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
+        """The value that `trial` suggests under `name`."""
+        raise NotImplementedError
+
+    def initial(self) -> Any:
+        """The value to start from."""
+        raise NotImplementedError
+
+    def count(self) -> int | None:
+        """How many values there are, or `None` when not finite."""
+        raise NotImplementedError
+
+
+def _plain(value: Any) -> Any:
+    """A number that numpy computed as Python's own, which storages and files know."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class Float(Leaf):
+    """A real number in ``[low, high]``, sampled uniformly or, with `log`, uniformly in its logarithm.
+
+    Raises
+    ------
+    InvalidInput
+        Unless ``low < high``, both finite, and ``low > 0`` when `log`.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _check_range(self)
+
+    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> float:
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+    def initial(self) -> float:
+        return math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2
+
+    def count(self) -> int | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Int(Leaf):
+    """A whole number in ``[low, high]``, both included.
+
+    Raises
+    ------
+    InvalidInput
+        Unless both bounds are whole, ``low < high``, and ``low > 0`` when `log`.
+    """
+
+    low: int
+    high: int
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _check_range(self)
+        if not (isinstance(self.low, int) and isinstance(self.high, int)):
+            raise InvalidInput(f"Int needs whole bounds, got {self}; use Float for real numbers.")
+
+    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> int:
+        return trial.suggest_int(name, self.low, self.high, log=self.log)
+
+    def initial(self) -> int:
+        return round(math.sqrt(self.low * self.high)) if self.log else (self.low + self.high) // 2
+
+    def count(self) -> int | None:
+        return self.high - self.low + 1
+
+
+@dataclass(frozen=True, init=False)
+class Choice(Leaf):
+    """One of several options: plain values, or nodes that may carry leaves of their own.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no option, or two options have one label.
+    """
+
+    options: tuple[Any, ...]
+
+    def __init__(self, *options: Any) -> None:
+        object.__setattr__(self, "options", tuple(_plain(option) for option in options))
+        if not options:
+            raise InvalidInput("A Choice needs at least one option, got none; list the options: Choice('l1', 'l2').")
+        labels = self.labels
+        repeated = sorted({str(label) for label in labels if labels.count(label) > 1})
+        if repeated:
+            raise InvalidInput(
+                f"The options of a Choice must differ by name, got {', '.join(repeated)} more than once; "
+                "merge them into one option with a wider range."
+            )
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """What Optuna stores for each option."""
+        return tuple(label(option) for option in self.options)
+
+    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
+        return self.named(trial.suggest_categorical(name, self.labels))
+
+    def named(self, wanted: Any) -> Any:
+        """The option with the label `wanted`."""
+        return self.options[self.labels.index(wanted)]
+
+    def initial(self) -> Any:
+        return self.options[0]
+
+    def count(self) -> int | None:
+        return len(self.options)
+
+
+@dataclass(frozen=True)
+class Path(Leaf):
+    """The whole axis as one trial: every lambda from the smallest that zeroes all coefficients downwards.
+
+    Parameters
+    ----------
+    points
+        Number of lambdas, spaced evenly in their logarithm.
+    ratio
+        Smallest lambda over largest; `None` takes 1e-4, or 1e-2 when there are fewer rows than columns.
+    """
+
+    points: int = 100
+    ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.points, int) or self.points < 2:
+            raise InvalidInput(f"A Path needs at least 2 points, got {self.points!r}; Path(100) is the default.")
+        if self.ratio is not None and not (_is_number(self.ratio) and 0 < self.ratio < 1):
+            raise InvalidInput(f"A Path's ratio must lie between 0 and 1, got {self.ratio!r}; 1e-4 is usual.")
+
+    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> Path:
+        return self
+
+    def initial(self) -> Path:
+        return self
+
+    def count(self) -> int | None:
+        return 1
+
+
+def _check_range(leaf: Float | Int) -> None:
+    low, high, name = _plain(leaf.low), _plain(leaf.high), type(leaf).__name__
+    if not (_is_number(low) and _is_number(high)):
+        raise InvalidInput(f"{name} needs two finite numbers, got ({low!r}, {high!r}); write {name}(low, high).")
+    if not low < high:
+        raise InvalidInput(f"{name} needs low < high, got ({low!r}, {high!r}); swap or widen the bounds.")
+    if leaf.log and low <= 0:
+        raise InvalidInput(f"{name} with log=True needs low > 0, got {low!r}; raise low or drop log=True.")
+    object.__setattr__(leaf, "low", low)
+    object.__setattr__(leaf, "high", high)
+
+
+def label(option: Any) -> Any:
+    """The name of a choice's option: its kind for a node, itself for a plain value, its text for anything else."""
+    if isinstance(option, Node):
+        return option.kind
+    return option if option is None or isinstance(option, (bool, int, float, str)) else str(option)
+
+
+# --- what a field of a node admits -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Between:
+    """A field that holds a number in ``[low, high]``, or a leaf whose range lies inside."""
+
+    low: float
+    high: float
+
+    def admit(self, value: Any, where: str) -> Any:
+        value = _plain(value)
+        bounds = (value.low, value.high) if isinstance(value, (Float, Int)) else (value, value)
+        if not all(_is_number(bound) for bound in bounds):
+            raise InvalidInput(f"{where} must be a number or a Float, got {value!r}.")
+        if not (self.low <= bounds[0] and bounds[1] <= self.high):
+            raise InvalidInput(f"{where} must lie in [{self.low:g}, {self.high:g}], got {value!r}; narrow it.")
+        return value
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A field that holds the path's axis: a `Path`, a number of at least `low`, or a `Float` above it."""
+
+    low: float = 0.0
+
+    def admit(self, value: Any, where: str) -> Any:
+        return value if isinstance(value, Path) else Between(self.low, math.inf).admit(value, where)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A field that holds one of a few names."""
+
+    names: tuple[str, ...]
+
+    def admit(self, value: Any, where: str) -> Any:
+        if value not in self.names:
+            raise InvalidInput(f"{where} must be one of {', '.join(self.names)}, got {value!r}.")
+        return value
+
+
+@dataclass(frozen=True)
+class Family:
+    """A field that holds a node of one family; its kind, as a string, stands for the node with its defaults."""
+
+    base: type[Node]
+
+    def admit(self, value: Any, where: str) -> Any:
+        if isinstance(value, str):
+            value = kind(value, self.base)()
+        if not isinstance(value, self.base):
+            names = ", ".join(sorted(k for k, v in Node.registry.items() if issubclass(v, self.base)))
+            raise InvalidInput(f"{where} must be a {self.base.__name__}, got {value!r}; known names: {names}.")
+        return value
+
+
+def tunable(domain: Between | Axis | OneOf | Family, default: Any = dataclasses.MISSING, *, off: Any = None) -> Any:
+    """A dataclass field that takes a value or a leaf, checked against `domain`.
+
+    `off` is the value at which the field has no effect: what a table shows for a config that does not have the field.
+    """
+    return dataclasses.field(default=default, metadata={"domain": domain, "off": off})
+
+
+def _admit(domain: Any, value: Any, where: str) -> Any:
+    if isinstance(value, Choice):
+        return Choice(*(_admit(domain, option, where) for option in value.options))
+    return domain.admit(value, where)
+
+
+def kind(name: str, family: type[Node] = Node) -> type[Any]:
+    """The registered class called `name` in `family`.
+
+    Raises
+    ------
+    NotFound
+        When no such class is known; the message lists those that are.
+    """
+    found = Node.registry.get(name)
+    if found is None or not issubclass(found, family):
+        known = ", ".join(sorted(k for k, v in Node.registry.items() if issubclass(v, family)))
+        raise NotFound(f"No {family.__name__.lower()} is called {name!r}; known: {known}.")
+    return found
+
+
+def number(value: Any) -> float:
+    """The number in a field of a *config*; a field that still holds a leaf is an error."""
+    if not _is_number(value):
+        raise InvalidInput(f"A config needs a number here, got {value!r}; fill the space first.")
+    return float(value)
