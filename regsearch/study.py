@@ -253,27 +253,30 @@ class Study:
         self, mirror: Mirror, results: Results, before: Results, stopped: str, progress: Progress
     ) -> None:
         """Send what earlier runs could not, then the summary, and wait for the writer. Ctrl-C leaves it to itself."""
-
-        def show(status: Status) -> None:
-            progress.show(f"MLflow: {status.mirrored} of {status.sent} trials written")
-
-        with mirror:
-            ready = mirror.wait_ready(READY_S)
-            known = ready.mirrored if ready is not None else frozenset(trial.number for trial in before.all)
-            for trial in before.all:
-                if trial.config and trial.number not in known:
-                    mirror.send(trial_record(trial, self.store.arrays(trial.number), results.metric))
-            artifacts = write_artifacts(results, self.store.folder / "report")
-            best = results.complete[0] if results.complete else None
-            end = max((trial.end_ms for trial in results.all), default=0)
-            ended = "COMPLETE" if stopped and stopped != "interrupted" else "INTERRUPTED" if stopped else "FAIL"
-            mirror.finish(summary_record(ended, end, results.all, results.metric, best, note(results), artifacts))
-            status = mirror.drain(progress=show)
+        try:
+            with mirror:
+                self._tell_mirror(mirror, results, before, stopped)
+                status = mirror.drain(progress=lambda status: progress.show(_written(status)))
+        except KeyboardInterrupt:
+            progress.end(f"{_written(mirror.status)}, the rest follows in the background")
+            return
         if status.reason:
             progress.end(
                 f"MLflow is missing {status.sent - status.mirrored} trials ({status.reason}); nothing is lost: "
                 "run the study again to write them."
             )
+
+    def _tell_mirror(self, mirror: Mirror, results: Results, before: Results, stopped: str) -> None:
+        ready = mirror.wait_ready(READY_S)
+        known = ready.mirrored if ready is not None else frozenset(trial.number for trial in before.all)
+        for trial in before.all:
+            if trial.config and trial.number not in known:
+                mirror.send(trial_record(trial, self.store.arrays(trial.number), results.metric))
+        artifacts = write_artifacts(results, self.store.folder / "report")
+        best = results.complete[0] if results.complete else None
+        end = max((trial.end_ms for trial in results.all), default=0)
+        ended = "COMPLETE" if stopped and stopped != "interrupted" else "INTERRUPTED" if stopped else "FAIL"
+        mirror.finish(summary_record(ended, end, results.all, results.metric, best, note(results), artifacts))
 
     # --- afterwards --------------------------------------------------------------------------------------------
 
@@ -313,6 +316,10 @@ class Study:
         if stopped == "interrupted":
             head += "; everything finished is kept, run the same command to go on"
         return head
+
+
+def _written(status: Status) -> str:
+    return f"MLflow: {status.mirrored} of {status.sent} trials written"
 
 
 class _Line:
