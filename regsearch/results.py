@@ -186,7 +186,9 @@ class Results:
 
     def at(self, pick: Pick, rule: str) -> Chosen:
         """The choice that a pick stands for, with its figures at that point of the path."""
-        trial = next(one for one in self.all if one.number == pick.number)
+        trial = next((one for one in self.complete if one.number == pick.number), None)
+        if trial is None or not 0 <= pick.step < trial.steps:
+            raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
         params, lambda_, point = dict(trial.params or {}), trial.lambda_, self.point(trial)
         if pick.step != trial.step:
             lambda_ = float(self.store.arrays(trial.number)["axis"][pick.step])
