@@ -1,6 +1,6 @@
 """How much an unregularized classifier overfits thirty correlated measurements, and which penalty cures it.
 
-    python studies/breast_cancer_linear.py --trials 40
+python studies/breast_cancer_linear.py --trials 40
 """
 
 from sklearn.datasets import load_breast_cancer
