@@ -44,7 +44,7 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
     Raises
     ------
     InvalidInput
-        When the folder holds something else, or the config cannot be refitted.
+        When the folder holds something else or cannot be written, or the config cannot be refitted.
     """
     target = Path(out).expanduser().absolute()
     if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or (target / CONFIG).exists())):
@@ -52,8 +52,7 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
     if not isinstance(chosen.config, Model):
         raise InvalidInput("The config's kind is defined in the study's script; export from there: study.export(...).")
     fitted = chosen.config.refit(problem, int(results.identity["seed"]))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    part = _part_of(target)
     try:
         (part / CONFIG).write_text(to_toml(_document(results, chosen)), encoding="utf-8")
         _dump(fitted, part / MODEL)
@@ -115,13 +114,22 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     file = Path(folder) / CONFIG
     if not file.exists():
         raise NotFound(f"A bundle has a {CONFIG}, {folder} has none; is it what `regsearch export` wrote?")
-    document = read_toml(file.read_text(encoding="utf-8"))
+    document = read_toml(file.read_text(encoding="utf-8", errors="replace"))
     schema = document.get("schema")
     if not isinstance(schema, int) or "config" not in document:
         raise InvalidInput(f"{file} must have a schema number and a config, got the keys {', '.join(document)}.")
     if schema > SCHEMA:
         raise InvalidInput(f"{file} has the schema {schema}, this regsearch reads up to {SCHEMA}; upgrade it.")
     return document
+
+
+def _part_of(target: Path) -> Path:
+    """A new folder beside the target, which it is to become."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise InvalidInput(f"{target} cannot be written ({error.strerror}); choose another folder.") from error
 
 
 def _document(results: Results, chosen: Chosen) -> dict[str, Any]:
