@@ -129,7 +129,9 @@ def _part_of(target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise InvalidInput(f"{target} cannot be written ({error.strerror}); choose another folder.") from error
+        raise InvalidInput(
+            f"A bundle goes to a folder that can be written, got {target} ({error.strerror}); choose another."
+        ) from error
 
 
 def _document(results: Results, chosen: Chosen) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def test_other_files_are_left_alone(searched: Study, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made(searched: Study, tmp_path: Path) -> None:
     """A folder below a regular file is refused in one sentence."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidInput, match=r"cannot be written.*file"):
+    with pytest.raises(InvalidInput, match=r"a folder that can be written, got .*file"):
         searched.export(tmp_path / "file" / "bundle")
 
 
