@@ -89,7 +89,7 @@ def draw_path(record: PathRecord) -> Figure:
     axes.set_xscale("log")
     axes.invert_xaxis()
     axes.set(xlabel="lambda (more regularization on the left)", ylabel=record.metric, title=record.title)
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(edgecolor="none", framealpha=0.9, fontsize=9)
     return figure
 
 
@@ -103,7 +103,7 @@ def draw_gap(record: GapRecord) -> Figure:
     axes.set(
         xlabel="generalization gap (train - validation)", ylabel=f"validation {record.metric}", title="Score and gap"
     )
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(edgecolor="none", framealpha=0.9, fontsize=9)
     return figure
 
 

@@ -7,7 +7,6 @@ the trial is complete), and to the mirror. Killing the process at any point lose
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,10 @@ from regsearch.errors import NotFound, SearchFailed
 from regsearch.mirror import Mirror
 from regsearch.mirroring import trial_record
 from regsearch.path import Candidate, Curves, Incumbent, Model, Outcome, Setup
+from regsearch.sampler import make_sampler
 from regsearch.space import columns, fill, sample, size, starts
 from regsearch.storage import Store, to_arrays
+from regsearch.tree import Node
 from regsearch.trials import ATTRIBUTE, Trial, recall, remember
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class Search:
             role = trial.user_attrs.get("role", "")
             config = self.space.reference() if role == "reference" else sample(self.space, trial)
             self._asked[trial.number] = trial
+            if role != "reference":
+                self._visited.add(digest(config))
             twin = self._seen.get(digest(config))
             if twin is None:
                 yield Candidate(trial.number, config, role)
@@ -166,8 +169,11 @@ class Search:
 
     def _ask(self) -> optuna.trial.Trial:
         count = len(self._done) + len(self._asked)
-        self.optuna_study.sampler = self.sampler or default_sampler(self.setup.seed, count)
+        self.optuna_study.sampler = self.sampler or make_sampler(self.space, self.setup.seed, count, self._has_visited)
         return self.optuna_study.ask()
+
+    def _has_visited(self, config: Node) -> bool:
+        return digest(config) in self._visited
 
     def _repeat(self, twin: int, candidate: Candidate) -> Outcome:
         """The outcome of an equal config, under a new number: results depend on the config alone."""
@@ -240,13 +246,3 @@ class Search:
         for frozen in self.optuna_study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
             self._requeue(frozen)
         self._asked.clear()
-
-
-def default_sampler(seed: int, count: int) -> optuna.samplers.BaseSampler:
-    """TPE for conditional spaces, as a function of the seed and the number of trials before alone."""
-    import optuna
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        state = int(np.random.SeedSequence([seed, count]).generate_state(1)[0])
-        return optuna.samplers.TPESampler(seed=state, multivariate=True, group=True, constant_liar=True)

@@ -8,6 +8,7 @@ distribution gives the *config*: the same tree, the same classes.
 `sample`       distributions drawn by an Optuna trial
 `fill`         distributions replaced by stored parameters
 `default`      distributions at their defaults
+`scatter`      parameters of a config drawn at random
 `starts`       the configs worth trying before any sampling
 `size`         the number of distinct configs, `None` when not finite
 `flat`         the config as one flat table row, with short names
@@ -28,6 +29,7 @@ from regsearch.errors import NotFound
 from regsearch.tree import Choice, Leaf, Node, Path, label, public
 
 if TYPE_CHECKING:
+    import numpy as np
     import optuna
 
 NodeT = TypeVar("NodeT", bound=Node)
@@ -83,6 +85,20 @@ def default(space: NodeT) -> NodeT:
     """The config with every leaf at its default."""
     config: NodeT = _walk(space, "", lambda leaf, name: leaf.initial())
     return config
+
+
+def scatter(space: Node, random: np.random.Generator) -> dict[str, Any]:
+    """Optuna parameters of a config drawn at random, each leaf by its own distribution."""
+    params: dict[str, Any] = {}
+
+    def draw(leaf: Leaf, name: str) -> Any:
+        if isinstance(leaf, Path):
+            return leaf
+        params[name] = leaf.random(random)
+        return leaf.named(params[name]) if isinstance(leaf, Choice) else params[name]
+
+    _walk(space, "", draw)
+    return params
 
 
 def starts(space: Node) -> list[dict[str, Any]]:

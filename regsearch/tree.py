@@ -70,6 +70,10 @@ class Leaf(Node, abstract=True):
         """The value to start from."""
         raise NotImplementedError
 
+    def random(self, generator: np.random.Generator) -> Any:
+        """A value at random, as Optuna stores it."""
+        raise NotImplementedError
+
     def count(self) -> int | None:
         """How many values there are, or `None` when not finite."""
         raise NotImplementedError
@@ -107,6 +111,11 @@ class Float(Leaf):
     def initial(self) -> float:
         return math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2
 
+    def random(self, generator: np.random.Generator) -> float:
+        if self.log:
+            return min(max(math.exp(generator.uniform(math.log(self.low), math.log(self.high))), self.low), self.high)
+        return float(generator.uniform(self.low, self.high))
+
     def count(self) -> int | None:
         return None
 
@@ -135,6 +144,12 @@ class Int(Leaf):
 
     def initial(self) -> int:
         return round(math.sqrt(self.low * self.high)) if self.log else (self.low + self.high) // 2
+
+    def random(self, generator: np.random.Generator) -> int:
+        if self.log:
+            value = int(math.exp(generator.uniform(math.log(self.low), math.log(self.high + 1))))
+            return min(max(value, self.low), self.high)
+        return int(generator.integers(self.low, self.high, endpoint=True))
 
     def count(self) -> int | None:
         return self.high - self.low + 1
@@ -179,6 +194,9 @@ class Choice(Leaf):
     def initial(self) -> Any:
         return self.options[0]
 
+    def random(self, generator: np.random.Generator) -> Any:
+        return self.labels[generator.integers(len(self.options))]
+
     def count(self) -> int | None:
         return len(self.options)
 
@@ -208,6 +226,9 @@ class Path(Leaf):
         return self
 
     def initial(self) -> Path:
+        return self
+
+    def random(self, generator: np.random.Generator) -> Path:
         return self
 
     def count(self) -> int | None:

@@ -23,7 +23,7 @@ FLOORS = (
     {"config", "encoding", "folds", "metrics"},
     {"path"},
     {"linear", "estimator"},
-    {"spaces", "storage", "mirror", "trials"},
+    {"spaces", "storage", "mirror", "trials", "sampler"},
     {"mirroring", "rules"},
     {"results", "search"},
     {"plots", "export"},

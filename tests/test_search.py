@@ -22,7 +22,8 @@ from sklearn.tree import DecisionTreeRegressor
 
 from regsearch import AdaptiveLasso, Choice, Estimator, Float, Int, Linear, SearchFailed, spaces
 from regsearch import Path as Axis
-from regsearch.search import default_sampler
+from regsearch.config import digest
+from regsearch.sampler import make_sampler
 from regsearch.space import sample
 from regsearch.storage import Store
 
@@ -231,7 +232,8 @@ def test_killed_at_each_stage(tmp_path: Path, role: str) -> None:
     opened = cut._open()
     if not begun:  # killed while the first trials were being queued
         opened.enqueue_trial({}, user_attrs={"role": "reference"})
-    opened.sampler = default_sampler(0, begun)
+    known = {one.key for one in cut.results().all if one.role != "reference"}
+    opened.sampler = make_sampler(space, 0, begun, lambda config: digest(config) in known)
     trial = opened.ask()
     if role == "sampled":
         sample(space, trial)
