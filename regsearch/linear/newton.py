@@ -27,12 +27,12 @@ from scipy import sparse
 from scipy.linalg import block_diag
 
 from regsearch.linear.design import Array, Matrix, Rows
-from regsearch.linear.glm_kernels import descend
+from regsearch.linear.glm_kernels import minimise
 from regsearch.linear.likelihood import duality_gaps, link
 
 SLOW = 0.25  # a step that leaves more of the gap than this was taken with a curvature too old
-INNER = 0.1  # share of the gap that a quadratic model may leave unsolved
-MAX_SWEEPS = 1000
+INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic model may leave unsolved ...
+STRICTER = 0.3  # ... and how it is lowered whenever a step was slow
 MAX_HALVINGS = 30
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
@@ -148,17 +148,19 @@ class Newton:
 
     def solve(self, point: Point, lambda_: float, target: float, max_steps: int) -> Point:
         """Newton steps from a point until the gap, over the coefficients in play, is at most the target."""
-        before = np.inf
+        before, inner = np.inf, INNER
         for _ in range(max_steps):
             gradient = self.block.correlate(self.residual(point))
             gap = self._gap(point, gradient, lambda_)
             if gap <= target:
                 break
-            fresh = self._curvature is None or gap > SLOW * before
+            slow = gap > SLOW * before
+            inner *= STRICTER if slow else 1.0
+            fresh = self._curvature is None or slow
             if fresh:
                 self._curvature = Curvature.at(point.p[:, 0], self.block, self.mask, self.weights)
             before = gap
-            ahead = self._step(point, gradient, lambda_, INNER * max(target, INNER * gap))
+            ahead = self._step(point, gradient, lambda_, inner * max(target, INNER * gap))
             if ahead is None and fresh:
                 break  # the objective cannot be lowered any more within rounding
             point, before = (point, 0.0) if ahead is None else (ahead, before)
@@ -190,7 +192,7 @@ class Newton:
         drift = self.residual(point).sum(axis=1)
         slope = gradient[self.mask] - model.couple @ drift
         threshold, ridge = lambda_ * self.l1[self.mask], lambda_ * self.l2
-        change = descend(model.gram, w, slope, threshold, ridge, tolerance, MAX_SWEEPS) - w
+        change = minimise(model.gram, w, slope, threshold, ridge, tolerance) - w
         move = np.zeros_like(point.w)
         move[self.mask] = change
         shift = model.inverse @ drift - change @ model.couple
