@@ -81,7 +81,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from regsearch.storage import study_names
 
-    names = study_names(arguments.root)
+    names = study_names(arguments.root, arguments.storage)
     if not names:
         print(f"No study under {Path(arguments.root).absolute()}; `regsearch run SCRIPT` starts one.")
         return 0

@@ -162,9 +162,15 @@ def to_arrays(outcome: Outcome) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def study_names(root: str | os.PathLike[str]) -> list[str]:
-    """Names of the studies under a root."""
-    return sorted(path.parent.name for path in Path(root).expanduser().glob("studies/*/journal.log"))
+def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[str]:
+    """Names of the studies under a root: those with a journal of their own, or those in an Optuna storage."""
+    folders = Path(root).expanduser().glob("studies/*/")
+    if url is None:
+        return sorted(folder.name for folder in folders if (folder / "journal.log").exists())
+    import optuna
+
+    stored = set(optuna.get_all_study_names(url))
+    return sorted(folder.name for folder in folders if folder.name in stored and (folder / "folds.npz").exists())
 
 
 def _write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -1,0 +1,269 @@
+"""The command line, as real processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from samples import ROOT, mlflow_client, poll, python
+from sklearn.datasets import load_diabetes
+
+from regsearch import load
+from regsearch.problem import make_problem
+from regsearch.results import load_results
+from regsearch.storage import Store
+
+SCRIPT = ROOT / "studies" / "diabetes_linear.py"
+NAME = "diabetes-linear"
+TWO = """
+from sklearn.datasets import load_diabetes
+from regsearch import Study, spaces
+X, y = load_diabetes(return_X_y=True)
+one = Study("one", X, y, space=spaces.linear(), tracking=False)
+two = Study("two", X, y, space=spaces.linear(), tracking=False, storage={storage!r})
+if __name__ == "__main__":
+    one.main()
+"""
+
+
+def regsearch(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return python("-m", "regsearch", *map(str, arguments), cwd=cwd)
+
+
+def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
+    """The command ended with status 2 and one line that says why."""
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stdout == ""
+    for one in said:
+        assert one in done.stderr
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with the example study."""
+    folder = tmp_path_factory.mktemp("cli") / "runs"
+    done = regsearch("run", SCRIPT, "--trials", "8", "--root", folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("trial ")
+    assert "Without regularization: neg_root_mean_squared_error" in done.stdout
+    assert f"regsearch ui --root {folder}" in done.stdout
+    assert f"regsearch export {NAME} --out DIR --root {folder}" in done.stdout
+    assert "8 complete" in done.stderr
+    return folder
+
+
+def test_run_goes_on(root: Path) -> None:
+    """Running again adds the trials that are missing, from the script itself as well, and nothing when none is."""
+    done = python(str(SCRIPT), "--trials", "9", "--root", str(root))
+    assert done.returncode == 0, done.stderr
+    assert regsearch("run", SCRIPT, "--trials", "9", "--root", root).returncode == 0
+    assert len(load_results(Store(root, NAME)).complete) == 9
+
+
+def test_nothing_is_written_elsewhere(root: Path) -> None:
+    """Everything of a run lies under its root."""
+    assert sorted(file.name for file in root.parent.iterdir()) == [root.name]
+    assert {file.name for file in root.iterdir()} >= {"studies", "mlflow.db", "artifacts"}
+
+
+def test_seed(root: Path) -> None:
+    """Another seed is another study: it is refused under the same name."""
+    refused(regsearch("run", SCRIPT, "--trials", "9", "--seed", "5", "--root", root), "same folds only")
+
+
+def test_list(root: Path, tmp_path: Path) -> None:
+    """The list has one line per study with its trials, score, gap and metric; of nothing, it says how to start."""
+    best = load_results(Store(root, NAME)).best
+    done = regsearch("list", "--root", root)
+    assert done.returncode == 0, done.stderr
+    head, line = done.stdout.splitlines()
+    assert head.split() == ["study", "trials", "score", "gap", "metric"]
+    name, _, score, gap, metric = line.split()
+    assert (name, score, gap, metric) == (NAME, f"{best.score:.5g}", f"{best.gap:.3g}", best.metric)
+    empty = regsearch("list", "--root", tmp_path / "none")
+    assert empty.returncode == 0
+    assert "regsearch run SCRIPT" in empty.stdout
+    assert not (tmp_path / "none").exists()
+
+
+def test_show(root: Path) -> None:
+    """Shown are the counts, the choice with its reason, and as many of the best trials as wanted."""
+    results = load_results(Store(root, NAME))
+    for rule in ("best", "one_se"):
+        done = regsearch("show", NAME, "--rule", rule, "--top", "3", "--root", root)
+        assert done.returncode == 0, done.stderr
+        chosen = results.choose(rule)
+        assert f"{rule}: {chosen}" in done.stdout
+        rows = [line.split() for line in done.stdout.splitlines() if line[:6].strip().isdigit()]
+        assert [int(row[0]) for row in rows] == [one.number for one in results.top(3)]
+
+
+def test_show_json(root: Path) -> None:
+    """``--json`` is one object with the documented keys, the numbers of the results, and no NaN."""
+    results = load_results(Store(root, NAME))
+    done = regsearch("show", NAME, "--rule", "one_se", "--top", "4", "--json", "--root", root)
+    assert done.returncode == 0, done.stderr
+
+    def no_constant(name: str) -> float:
+        raise AssertionError(f"{name} is no JSON")
+
+    said: dict[str, Any] = json.loads(done.stdout, parse_constant=no_constant)
+    assert set(said) == {"study", "metric", "counts", "rule", "why", "chosen", "top"}
+    assert (said["study"], said["metric"], said["rule"]) == (NAME, results.metric, "one_se")
+    assert said["counts"] == results.counts
+    assert said["why"] == results.choose("one_se").why
+    assert said["chosen"] == results.choose("one_se").row()
+    assert said["top"] == [one.row() for one in results.top(4)]
+    keys = {"number", "config", "lambda", "score", "se", "train", "gap", "gap_se"}
+    assert all(set(row) == keys for row in (said["chosen"], *said["top"]))
+    assert math.isclose(said["chosen"]["gap"], said["chosen"]["train"] - said["chosen"]["score"], rel_tol=1e-9)
+
+
+def test_export(root: Path, tmp_path: Path) -> None:
+    """The exported bundle predicts what the study's own config, refitted here, predicts."""
+    out = tmp_path / "bundle"
+    done = regsearch("export", NAME, "--rule", "one_se", "--out", out, "--root", root)
+    assert done.returncode == 0, done.stderr
+    assert f"Written to {out}" in done.stdout
+    assert f"Reading the data from {SCRIPT}" in done.stderr
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    chosen = load_results(Store(root, NAME)).choose("one_se")
+    np.testing.assert_allclose(load(out).predict(X), chosen.config.refit(make_problem(X, y), 0).predict(X))
+    hint = next(line for line in done.stdout.splitlines() if line.startswith("Use it:"))
+    assert str(out) in hint
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    refused(regsearch_export(root, tmp_path / "mine"), "new or empty folder")
+
+
+def regsearch_export(root: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    """Export, without the line that says where the data are read from."""
+    done = regsearch("export", NAME, "--out", out, "--root", root)
+    done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("Reading the data"))
+    return done
+
+
+def test_export_when_the_script_is_gone(tmp_path: Path) -> None:
+    """A script that moved is asked for, and given, it serves."""
+    script = tmp_path / "script.py"
+    script.write_text(TWO.format(storage=None))
+    assert regsearch("run", script, "--study", "two", "--trials", "2", cwd=tmp_path).returncode == 0
+    moved = script.rename(tmp_path / "moved.py")
+    refused(regsearch("export", "two", "--out", "b", cwd=tmp_path), "script.py is gone", "--script FILE")
+    assert regsearch("export", "two", "--out", "b", "--script", moved, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "b" / "model.skops").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "absent.py"), "no script 'absent.py'"),
+        (("run", "empty.py"), "makes none; assign one"),
+        (("run", "two.py"), "several studies (one, two); pass --study NAME"),
+        (("run", "two.py", "--study", "three"), "no study 'three'; it makes one, two"),
+        (("run", "two.py", "--study", "one", "--trials", "0"), "n_trials must be positive, got 0"),
+        (("run", "two.py", "--study", "one", "--timeout", "-1"), "timeout must be positive"),
+        (("run", "two.py", "--study", "one", "--root", "empty.py"), "root must be a folder"),
+        (("run", "wrong.py"), "scikit-learn scorer, got 'r3'"),
+        (("run", "fails.py", "--trials", "9"), "first 5 trials all failed"),
+        (("show", "absent"), "no study 'absent'"),
+        (("show", "../up"), "name must be letters"),
+        (("export", "absent", "--out", "x"), "no study 'absent'"),
+        (("ui",), "no MLflow database"),
+    ],
+)
+def test_errors_are_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    """Whatever the user got wrong is one line on standard error and status 2."""
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    (tmp_path / "two.py").write_text(TWO.format(storage=None))
+    (tmp_path / "wrong.py").write_text(TWO.format(storage=None).replace("tracking=False", "scoring='r3'"))
+    (tmp_path / "fails.py").write_text(
+        "from sklearn.datasets import load_diabetes\nfrom sklearn.linear_model import Ridge\n"
+        "from regsearch import Estimator, Float, Study\nX, y = load_diabetes(return_X_y=True)\n"
+        "s = Study('fails', X, y, space=Estimator(Ridge(solver='none\\nsuch'), {'alpha': Float(0, 1)}), tracking=False)"
+    )
+    done = regsearch(*arguments, cwd=tmp_path)
+    done.stderr = "".join(line for line in done.stderr.splitlines(True) if not line.startswith("["))
+    refused(done, said)
+    assert done.stderr.startswith("regsearch: ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("no-such",), ("show",), ("run", "x.py", "--trials", "many")])
+def test_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A command that is not one shows its usage and ends with status 2."""
+    done = regsearch(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: regsearch")
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_rule(root: Path) -> None:
+    """An unknown rule is one line that names the known ones."""
+    refused(regsearch("show", NAME, "--rule", "bset", "--root", root), "there are best, one_se")
+
+
+def test_two_studies_and_a_storage_url(tmp_path: Path) -> None:
+    """A script with two studies runs each by name; one in a database is listed and shown from there."""
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    (tmp_path / "two.py").write_text(TWO.format(storage=url))
+    for name in ("one", "two"):
+        done = regsearch("run", "two.py", "--study", name, "--trials", "3", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    listed = regsearch("list", cwd=tmp_path).stdout.splitlines()[1:]
+    assert [line.split()[0] for line in listed] == ["one"]
+    listed = regsearch("list", "--storage", url, cwd=tmp_path).stdout.splitlines()[1:]
+    assert [line.split()[0] for line in listed] == ["two"]
+    assert json.loads(regsearch("show", "two", "--json", "--storage", url, cwd=tmp_path).stdout)["study"] == "two"
+    refused(regsearch("show", "two", cwd=tmp_path), "no study 'two'")
+
+
+def test_a_closed_pipe(root: Path) -> None:
+    """A reader that has seen enough ends the command without a word."""
+    command = f"{sys.executable} -m regsearch show {NAME} --top 500 --root {root} | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+
+
+def test_ui(root: Path) -> None:
+    """``ui`` starts MLflow on the root's database, which answers with the study's experiment."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    assert mlflow_client(root).get_experiment_by_name(NAME) is not None
+    with (root.parent / "ui.log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "regsearch", "ui", "--root", str(root), "--port", str(port)],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+    def healthy() -> bool:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    try:
+        assert poll(healthy), (root.parent / "ui.log").read_text()
+        query = urllib.request.Request(
+            f"{address}/api/2.0/mlflow/experiments/search", data=b'{"max_results": 10}',
+            headers={"Content-Type": "application/json"},
+        )  # fmt: skip
+        with urllib.request.urlopen(query, timeout=20) as answer:
+            assert NAME in {one["name"] for one in json.load(answer)["experiments"]}
+        assert address in (root.parent / "ui.log").read_text()
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(20)
