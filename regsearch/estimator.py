@@ -50,6 +50,8 @@ class Estimator(Model):
         made = not isinstance(self.estimator, type)  # the class itself has the methods too
         if not (made and hasattr(self.estimator, "fit") and hasattr(self.estimator, "get_params")):
             raise InvalidInput(f"Estimator needs a scikit-learn estimator, got {self.estimator!r}; pass SVC(), say.")
+        if not isinstance(self.params, Mapping):
+            raise InvalidInput(f"Estimator needs params by name, got {self.params!r}; write {{'C': Float(0.1, 10)}}.")
         known = self.estimator.get_params()
         for name in self.params:
             if name not in known:

@@ -128,7 +128,8 @@ def _indices(pair: Any) -> tuple[Rows, Rows]:
     try:
         train, val = (np.asarray(rows) for rows in pair)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"Each fold must be a pair of index arrays (train, validation), got {pair!r}.") from error
+        got = type(pair).__name__ + (f" of {len(pair)}" if hasattr(pair, "__len__") else "")
+        raise InvalidInput(f"Each fold must be a pair of index arrays (train, validation), got a {got}.") from error
     for rows in (train, val):
         if rows.ndim != 1 or rows.dtype.kind not in "iu":
             raise InvalidInput(f"Folds must be one-dimensional row indices, got {rows.dtype} of shape {rows.shape}.")

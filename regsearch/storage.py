@@ -55,8 +55,8 @@ class Store:
     def __init__(self, root: str | os.PathLike[str], name: str, url: str | None = None) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise InvalidInput(
-                f"A study's name must be letters, digits, '.', '_' or '-' and start with a letter, got {name!r}; "
-                "rename it."
+                "A study's name must be letters, digits, '.', '_' or '-' and start with a letter or digit, "
+                f"got {name!r}; rename it."
             )
         self.root = Path(root).expanduser().absolute()
         self.name = name
@@ -90,11 +90,24 @@ class Store:
         return self.folder / "journal.log"
 
     def optuna(self) -> Any:
-        """The Optuna storage."""
+        """The Optuna storage.
+
+        Raises
+        ------
+        InvalidInput
+            When the URL opens none.
+        """
         import optuna
 
         if self.url is not None:
-            return optuna.storages.get_storage(self.url)
+            try:
+                return optuna.storages.get_storage(self.url)
+            except Exception as error:  # SQLAlchemy's, the driver's, or that there is no driver
+                kind, reason = self.url.partition("://")[0], str(error).partition("\n")[0]
+                raise InvalidInput(
+                    f"storage must be a URL that Optuna can open, got one of {kind!r} ({reason}); "
+                    "leave it out for a file in the root."
+                ) from error
         return optuna.storages.JournalStorage(_journal_backend(self.journal))
 
     @contextmanager

@@ -110,6 +110,7 @@ class Study:
         self._given = (name, X, y, given)
         if not isinstance(space, Model):
             raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {space!r}.")
+        _check_options(seed, sampler, tracking, n_jobs)
         self.name, self.space, self.seed, self.cv = name, space, seed, cv
         self.sampler, self.tracking, self.experiment, self.prune = sampler, tracking, experiment or name, prune
         self.store = Store(root, name, storage)
@@ -172,13 +173,13 @@ class Study:
         StudyMismatch
             When a study of this name exists with other data, folds, scoring, seed or space.
         InvalidInput
-            When a limit is not positive, or the root cannot be written.
+            When a limit is not a positive number, or the root or the storage cannot be written.
         SearchFailed
             When the first trials all fail.
         """
-        for what, limit in (("n_trials", n_trials), ("timeout", timeout), ("patience", patience)):
-            if limit is not None and not limit > 0:
-                raise InvalidInput(f"{what} must be positive, got {limit!r}; leave it out for no such limit.")
+        _check_limit("n_trials", n_trials, int)
+        _check_limit("timeout", timeout, (int, float))
+        _check_limit("patience", patience, int)
         if n_trials is None and timeout is None and patience is None:
             n_trials = 100
         self.store.prepare()
@@ -316,6 +317,24 @@ class Study:
         if stopped == "interrupted":
             head += "; everything finished is kept, run the same command to go on"
         return head
+
+
+def _check_options(seed: Any, sampler: Any, tracking: Any, n_jobs: Any) -> None:
+    whole = {name: type(value) is int for name, value in (("seed", seed), ("n_jobs", n_jobs))}
+    if not whole["seed"] or not 0 <= seed < 2**32:
+        raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}; 0 is the default.")
+    if n_jobs is not None and (not whole["n_jobs"] or n_jobs == 0):
+        raise InvalidInput(f"n_jobs must be a whole number but 0, got {n_jobs!r}; -1 takes every core.")
+    if sampler is not None and (isinstance(sampler, type) or not hasattr(sampler, "sample_relative")):
+        raise InvalidInput(f"sampler must be an Optuna sampler, got {sampler!r}; leave it out for TPE.")
+    if tracking is not None and not isinstance(tracking, (bool, str)):
+        raise InvalidInput(f"tracking must be an MLflow tracking URI or False, got {tracking!r}; leave it out.")
+
+
+def _check_limit(what: str, limit: Any, kinds: Any) -> None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kinds) or not limit > 0):
+        number = "whole number" if kinds is int else "number"
+        raise InvalidInput(f"{what} must be positive, a {number}, got {limit!r}; leave it out for no such limit.")
 
 
 def _written(status: Status) -> str:
