@@ -264,7 +264,7 @@ def test_missing_entries_are_filled_inside_each_fold(classes: int, penalty: L1) 
     holes = x.copy(order="F")
     holes[rows, columns] = np.nan
     d, y = design(np.nan_to_num(holes), labels, missing=Missing(rows, columns)), targets(labels)
-    terms, lambdas = penalty.terms(lambda: np.zeros(1)), np.array([0.1, 0.03, 0.01])
+    terms, lambdas = penalty.terms(lambda: np.zeros(1)), np.geomspace(0.1, 0.01, 23)
     found = solved(d, y, terms, lambdas, 1e-10)
     for k in range(d.folds):
         filled = SimpleImputer().fit(holes[d.train[k]]).transform(holes)
