@@ -334,7 +334,7 @@ def _check_options(seed: Any, sampler: Any, tracking: Any, n_jobs: Any) -> None:
 def _check_limit(what: str, limit: Any, kinds: Any) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kinds) or not limit > 0):
         number = "whole number" if kinds is int else "number"
-        raise InvalidInput(f"{what} must be positive, a {number}, got {limit!r}; leave it out for no such limit.")
+        raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
 
 
 def _written(status: Status) -> str:
