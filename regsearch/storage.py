@@ -21,16 +21,18 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.folds import Folds
+from regsearch.lock import try_lock, wait_lock
 from regsearch.path import Curves, Outcome
 
 KEEP_S = 1.0  # seconds between two times that the disk is told to keep the journal
+LOCK_POLL_S = 0.001  # a journal line takes about as long
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -120,7 +122,7 @@ class Store:
             When another process runs it.
         """
         with (self.folder / "run.lock").open("a+") as lock:
-            if not _try_lock(lock):
+            if not try_lock(lock):
                 raise RegsearchError(
                     f"A study can be run by one process at a time, {self.name!r} is being run by another; "
                     "wait for it, or give this one another name."
@@ -204,25 +206,6 @@ def _drop_partial_line(journal: Path) -> None:
             file.truncate(start + tail.rfind(b"\n") + 1)
 
 
-def _try_lock(file: IO[Any]) -> bool:
-    """Lock an open file until it is closed or the process dies; False when another process holds it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: the byte range lock of its C library does the same
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _journal_backend(journal: Path) -> Any:
     """Optuna's journal file, with two differences that make it fit a fast search.
 
@@ -238,7 +221,7 @@ def _journal_backend(journal: Path) -> Any:
         def append_logs(self, logs: list[dict[str, Any]]) -> None:
             lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
             with journal.open("ab") as file:
-                _lock(file)
+                wait_lock(file, poll_s=LOCK_POLL_S)
                 file.write(lines.encode())
                 file.flush()
                 if time.monotonic() - self.kept > KEEP_S:
@@ -246,9 +229,3 @@ def _journal_backend(journal: Path) -> Any:
                     self.kept = time.monotonic()
 
     return Journal(str(journal))
-
-
-def _lock(file: IO[Any]) -> None:
-    """Wait for the lock of an open file; it ends when the file is closed."""
-    while not _try_lock(file):
-        time.sleep(0.001)

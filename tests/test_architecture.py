@@ -17,7 +17,7 @@ ROOT = Path(regsearch.__file__).parent
 
 # Each place imports only places on strictly lower floors. A subpackage is one place.
 FLOORS = (
-    {"errors", "options", "progress"},
+    {"errors", "lock", "options", "progress"},
     {"tree", "inputs"},
     {"space", "problem"},
     {"config", "encoding", "folds", "metrics"},

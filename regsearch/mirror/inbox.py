@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,13 @@ from typing import IO
 
 from regsearch.mirror.records import Flush, Record, decode
 
+_log = logging.getLogger(__name__)
+
 
 class Inbox:
-    """Iterates over the records on a stream, read ahead by a thread; ends when the stream ends.
+    """Iterates over the records on a stream, read ahead by a thread; ends when the stream does.
+
+    A study that is killed while it writes leaves half a record: a line that is no record ends the stream too.
 
     Parameters
     ----------
@@ -49,13 +54,19 @@ class Inbox:
             self._hurry.set()
 
     def _read(self) -> None:
-        for line in self._lines:
-            record = decode(line)
-            if isinstance(record, Flush):
-                self._ask()
-            self._records.put(record)
-        self._ask()
-        self._records.put(None)
+        try:
+            for line in self._lines:
+                self._take(decode(line))
+        except ValueError as error:  # InvalidInput of `decode`, or UnicodeDecodeError
+            _log.warning("the input ends with a line that is no record: %s", error)
+        finally:  # whatever happens: without an end the writer would wait, and hold the study's lock, forever
+            self._ask()
+            self._records.put(None)
+
+    def _take(self, record: Record) -> None:
+        if isinstance(record, Flush):
+            self._ask()
+        self._records.put(record)
 
     def _ask(self) -> None:
         self._asked += 1

@@ -276,15 +276,25 @@ class Mirror:
             return
 
     def _listen(self) -> None:
-        """Take the writer's answers until it is gone."""
+        """Take the writer's answers until it is gone, or says what is no answer; then no one shall wait for more."""
         assert self._process is not None
         assert self._process.stdout is not None
-        with self._process.stdout as stdout:
-            for line in stdout:
-                self._take(decode(line))
-        code = self._process.wait()
+        reason = "the mirror stopped listening to its writer process"
+        try:
+            with self._process.stdout as stdout:
+                for line in stdout:
+                    self._take(decode(line))
+            reason = self._ended(self._process.wait())
+        except ValueError as error:  # InvalidInput of `decode`, or UnicodeDecodeError
+            reason = f"the mirror's writer process did not answer with a record: {error}"
+        finally:
+            self._give_up(reason)
+        self._process.wait()  # a writer that is still busy is reaped when it is done
+
+    def _ended(self, code: int) -> str:
+        """Say what was wrong with the writer's end; empty when nothing was."""
         where = f"; see {self._log_path}" if self._log_path else ""
-        self._give_up(f"the mirror's writer process ended with code {code}{where}" if code or self._open else "")
+        return f"the mirror's writer process ended with code {code}{where}" if code or self._open else ""
 
     def _take(self, answer: Record) -> None:
         """Count one answer."""

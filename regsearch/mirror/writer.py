@@ -23,8 +23,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from regsearch.lock import locked
 from regsearch.mirror.inbox import Inbox
-from regsearch.mirror.lock import locked
 from regsearch.mirror.records import (
     Ack,
     Record,

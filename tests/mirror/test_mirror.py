@@ -15,6 +15,7 @@ import pytest
 
 from regsearch.errors import InvalidInput
 from regsearch.mirror import Artifact, Dataset, Mirror, Series, Status, SummaryRecord
+from regsearch.mirror.records import StoreRecord
 from tests.mirror.conftest import ROOT, START_MS, Store, poll, study, trial
 
 PATIENCE_S = 30.0
@@ -313,3 +314,32 @@ def test_a_mirror_that_never_started_closes() -> None:
     """Draining and closing an unused mirror return at once."""
     with Mirror("sqlite:///x.db") as mirror:
         assert mirror.drain(PATIENCE_S).complete
+
+
+@pytest.mark.parametrize("rest", [trial(1).encode()[:40].encode(), b'{"kind": "Fl', b"\xff\xfe", b"", b"[]\n"])
+def test_a_study_killed_within_a_record(store: Store, rest: bytes) -> None:
+    """A writer whose input ends within a record writes the whole ones, ends the parent run as killed, and goes."""
+    begun = StoreRecord(store.uri, None).encode() + study().encode() + trial(0).encode()
+    writer = [sys.executable, "-m", "regsearch.mirror.writer"]
+    done = subprocess.run(
+        writer, input=begun.encode() + rest, cwd=ROOT, capture_output=True, timeout=PATIENCE_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(store.trials()) == [0]
+    assert store.parent().info.status == "KILLED"
+
+
+def test_an_answer_that_is_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that answers with anything but a record is given up at once, and the status says so."""
+    babble = "import sys; print('no record', flush=True); sys.stdin.read()"
+    monkeypatch.setattr(
+        Mirror, "_spawn",
+        lambda _: subprocess.Popen([sys.executable, "-c", babble], stdin=-1, stdout=-1, encoding="utf-8"),
+    )  # fmt: skip
+    with store.mirror() as mirror:
+        mirror.start(study())
+        mirror.send(trial(0))
+        assert mirror.wait_ready(PATIENCE_S) is None
+        status = mirror.drain(PATIENCE_S)
+    assert (status.sent, status.failed) == (1, 1)
+    assert "did not answer with a record" in status.reason
