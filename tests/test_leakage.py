@@ -21,7 +21,7 @@ from regsearch.inputs import take_rows
 from regsearch.linear.backend import LinearBackend, decision
 from regsearch.linear.convert import to_alpha, to_C, to_ridge_alpha
 from regsearch.linear.design import SCALES
-from regsearch.metrics import resolve
+from regsearch.metrics import DEFAULTS, resolve
 from regsearch.path import Candidate, Setup
 from regsearch.problem import Problem, make_problem
 
@@ -60,7 +60,7 @@ def setup(p: Problem) -> Setup:
     """Blocks of rows, so that what is rare is in one validation part."""
     blocks = np.array_split(np.arange(N), 4)
     pairs = [(np.setdiff1d(np.arange(N), block), block) for block in blocks]
-    return Setup(p, make_folds(pairs, p, 0), resolve(None, p))
+    return Setup(p, make_folds(pairs, p, 0), resolve(DEFAULTS[p.task], p))
 
 
 def backend(p: Problem, tol: float = 1e-12) -> LinearBackend:

@@ -37,10 +37,13 @@ class LinearBackend:
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         for candidate in candidates:
-            try:
-                yield self.evaluate(candidate)
-            except (InvalidInput, np.linalg.LinAlgError) as error:  # this config's own trouble: the search goes on
-                yield Outcome(candidate.number, candidate.config, "failed", candidate.role, reason=str(error))
+            yield self._attempt(candidate)
+
+    def _attempt(self, candidate: Candidate) -> Outcome:
+        try:
+            return self.evaluate(candidate)
+        except (InvalidInput, np.linalg.LinAlgError) as error:  # this config's own trouble: the search goes on
+            return Outcome(candidate.number, candidate.config, "failed", candidate.role, reason=str(error))
 
     def evaluate(self, candidate: Candidate) -> Outcome:
         """Walk a candidate's path; see `stream`."""
@@ -49,8 +52,7 @@ class LinearBackend:
         terms = config.penalty.terms(lambda: self.solver.initial(config.scale))
         lambdas = grid(config, self.solver, terms, self.design, self._spread)
         walk = self._walk(config, terms, lambdas)
-        if not np.isfinite(walk.scores()[0].val).all():
-            return Outcome(candidate.number, config, "failed", candidate.role, reason="a score was not finite")
+        self._check_finite(walk.scores()[0].val)
         step = choose_step(walk.scores()[0].mean())
         coef, intercept = walk.at(step)
         return Outcome(
@@ -58,6 +60,13 @@ class LinearBackend:
             axis=lambdas[: walk.steps], complexity=walk.complexity(), step=step,
             predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
         )  # fmt: skip
+
+    def _check_finite(self, val: Array) -> None:
+        """Refuse scores ``[K, S]`` of the deciding metric that cannot be compared."""
+        folds = np.flatnonzero(~np.isfinite(val).all(axis=1))
+        if len(folds):
+            where = ", ".join(str(k) for k in folds)
+            raise InvalidInput(f"{self.setup.metrics[0].name} was not finite in fold {where} (counted from 0)")
 
     @cached_property
     def _followed(self) -> tuple[Metric, ...]:
@@ -88,27 +97,40 @@ class LinearBackend:
         """Metrics on both parts of every fold; from the moments alone where they suffice for all."""
         if piece.losses is not None and all(metric.from_mse is not None for metric in metrics):
             return [self._from_losses(metric, piece.losses) for metric in metrics]
-        folds = self.setup.folds
-        parts = [
-            np.stack([self._along(metrics, piece, k, rows) for k, rows in enumerate(part)], axis=1)
-            for part in (folds.train, folds.val)
-        ]
-        return [Curves(train, val) for train, val in zip(*parts, strict=True)]
+        scores = np.stack([self._along(metrics, piece, k) for k in range(self.design.folds)], axis=2)
+        return [Curves(train, val) for train, val in scores]
 
     def _from_losses(self, metric: Metric, losses: tuple[Array, Array]) -> Curves:
         assert metric.from_mse is not None
         pairs = zip(losses, self._variance, strict=True)
         return Curves(*(metric.from_mse(mse, variance) for mse, variance in pairs))
 
-    def _along(self, metrics: tuple[Metric, ...], piece: Piece, k: int, rows: Rows) -> Array:
-        """``[metrics, steps]`` scores on some rows of a fold."""
-        matrix = self.design.fold(k)[rows]
+    def _along(self, metrics: tuple[Metric, ...], piece: Piece, k: int) -> Array:
+        """``[metrics, 2, steps]`` scores on both parts of a fold.
+
+        Every row is decided on, in either part or not: that is cheaper than a copy of the rows of one.
+        """
+        matrix, parts = self.design.fold(k), (self.setup.folds.train[k], self.setup.folds.val[k])
+        coef, intercept = piece.coef[k], self._shifted(piece.coef, piece.intercept)[k]
         scores = []
-        for start in range(0, piece.coef.shape[1], STEPS_AT_ONCE):
+        for start in range(0, len(coef), STEPS_AT_ONCE):
             part = slice(start, start + STEPS_AT_ONCE)
-            along = decision(matrix, piece.coef[k, part], piece.intercept[k, part])
-            scores.append([metric.along(self.setup.problem, rows, along) for metric in metrics])
-        return np.concatenate(scores, axis=1)
+            along = decision(matrix, coef[part], intercept[part])
+            scores.append([[self._measure(metric, rows, along[rows]) for rows in parts] for metric in metrics])
+        return np.concatenate(scores, axis=2)
+
+    def _shifted(self, coef: Array, intercept: Array) -> Array:
+        """Intercepts beside the columns of the design's matrix, of those beside the caller's."""
+        return np.asarray(intercept + np.einsum("p,...pm->...m", self.design.shift, coef))
+
+    def _measure(self, metric: Metric, rows: Rows, along: Array) -> Array:
+        """``[steps]``: scores on some rows; NaN where a scorer fails that does not decide."""
+        try:
+            return metric.along(self.setup.problem, rows, along)
+        except Exception as error:  # a scorer is anyone's code
+            if metric is self.setup.metrics[0]:
+                raise InvalidInput(f"The scorer {metric.name!r} failed: {error}") from error
+            return np.full(along.shape[1], np.nan)
 
     @cached_property
     def _variance(self) -> tuple[Array, Array]:
@@ -127,6 +149,7 @@ class LinearBackend:
         """``[n, m]`` decisions outside training, of coefficients ``[K, p, m]``."""
         n, (folds, p, m) = self.design.shape[0], coef.shape
         total, times = np.zeros((n, m)), np.zeros((n, 1))
+        intercept = self._shifted(coef, intercept)
         if self.design.missing is None:  # one pass over the matrix for all folds
             every = self.design.matrix @ coef.transpose(1, 0, 2).reshape(p, folds * m)
         for k, rows in enumerate(self.setup.folds.val):
@@ -227,8 +250,8 @@ def make_solver(problem: Problem, design: Design) -> Solver:
     from regsearch.linear import logistic
 
     if problem.task == "binary":
-        return logistic.Logistic(design, problem.y[:, None].astype(float))
-    return logistic.Multinomial(design, np.eye(problem.y.max() + 1)[problem.y])
+        return logistic.LogLoss(design, problem.y[:, None].astype(float))
+    return logistic.LogLoss(design, np.eye(problem.y.max() + 1)[problem.y])
 
 
 def decision(matrix: Array, coef: Array, intercept: Array) -> Array:

@@ -8,17 +8,21 @@ symbol     shape               meaning
 K          int                 number of folds
 n, p, m    int                 rows, columns, outputs (m = 1 but for multinomial models)
 matrix     [n, p]              float64; Fortran-ordered array or CSC; shared, missing entries filled by `fold`
+shift      [p]                 what was taken off the caller's columns to get those of `matrix`
 weights    [n]                 sample weights, all one without
 masks      [K, n]              True where the row trains in the fold; a row may be in neither part of a fold
 held       [K, n]              True where the row validates in the fold
-centers    [K, p]              weighted mean of each column over the fold's training rows (after filling)
+means      [K, p]              weighted mean of each column over the fold's training rows (after filling)
+centers    [K, p]              the same of the caller's columns: means + shift
 scales     [K, p]              what each centred column is divided by; 0 marks a column that is constant there
 w          [..., p, m]         coefficients of the centred and scaled columns
-coef       [..., p, m]         coefficients of the matrix's own columns: w / scales
+coef       [..., p, m]         coefficients of the columns themselves: w / scales
 =========  ==================  ================================================================================
 
 Every scaling here is affine and the intercept is free, so only the divisor matters: min-max and robust scaling differ
-from standardisation by `scales` alone, and a sparse matrix is never shifted, so never dense.
+from standardisation by `scales` alone, and a sparse matrix never gets dense. Only its fully stored columns are shifted,
+once for all folds: one far from zero (a timestamp) would cancel in sums of products. A column with zeros left out
+cannot be far from zero, measured by its spread.
 """
 
 from __future__ import annotations
@@ -66,7 +70,7 @@ class Design:
     ----------
     matrix
         ``[n, p]`` float64, Fortran-ordered or CSC. Where entries are missing it is written to, so it must be the
-        design's own copy then.
+        design's own copy then. The attribute is the caller's matrix less `shift`.
     train, val
         Row indices of each fold's two parts; ``val`` may be empty (a refit trains on everything).
     weights
@@ -80,7 +84,13 @@ class Design:
     val: tuple[Rows, ...]
     weights: Array
     missing: Missing | None = None
+    shift: Array = field(init=False, repr=False, compare=False)
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        matrix, shift = _shifted(self.matrix)
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "shift", shift)
 
     @property
     def folds(self) -> int:
@@ -120,8 +130,12 @@ class Design:
         return self.matrix
 
     @cached_property
-    def centers(self) -> Array:
+    def means(self) -> Array:
         return np.stack([np.asarray(self.fold(k).T @ self.fold_weights[k]) for k in range(self.folds)])
+
+    @cached_property
+    def centers(self) -> Array:
+        return np.asarray(self.means + self.shift)
 
     def scales(self, how: str) -> Array:
         """``[K, p]`` divisors by the scaling `how`, one of `SCALES`; 0 where a column is constant in training.
@@ -184,9 +198,9 @@ class Piece:
     Attributes
     ----------
     coef
-        ``[K, steps, p, m]`` coefficients of the matrix's own columns.
+        ``[K, steps, p, m]`` coefficients of the caller's columns.
     intercept
-        ``[K, steps, m]``.
+        ``[K, steps, m]`` beside the caller's columns; beside those of `Design.matrix` it is ``shift @ coef`` more.
     gap
         ``[K, steps]`` duality gap relative to the loss of the fold's null model: a bound on the suboptimality.
     complexity
@@ -201,6 +215,38 @@ class Piece:
     gap: Array
     complexity: Array
     losses: tuple[Array, Array] | None = None
+
+
+def _shifted(matrix: Matrix) -> tuple[Matrix, Array]:
+    """A matrix with its fully stored sparse columns shifted to their medians, and the shift ``[p]``.
+
+    A median, because no few rows (a fold's held-out ones, say) can move it far.
+    """
+    n, p = matrix.shape
+    shift = np.zeros(p)
+    if not sparse.issparse(matrix):
+        return matrix, shift
+    matrix = matrix.tocsc()
+    full = np.flatnonzero(np.diff(matrix.indptr) == n) if matrix.has_canonical_format else np.empty(0, dtype=np.intp)
+    if not len(full):
+        return matrix, shift
+    data = matrix.data.copy()
+    for j in full:
+        column = data[matrix.indptr[j] : matrix.indptr[j + 1]]
+        shift[j] = np.median(column)
+        column -= shift[j]
+    return sparse.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape), shift
+
+
+def _sparse_deviation(block: Matrix, share: Array) -> Array:
+    """Standard deviations of sparse columns, ``share`` summing to one: squares of what is small, never a difference."""
+    block = block.tocsc()
+    mean = block.T @ share
+    columns = np.repeat(np.arange(block.shape[1]), np.diff(block.indptr))
+    stored = share[block.indices]
+    square = np.bincount(columns, stored * (block.data - mean[columns]) ** 2, block.shape[1])
+    left = np.maximum(1.0 - np.bincount(columns, stored, block.shape[1]), 0.0)
+    return np.asarray(np.sqrt(square + left * mean**2))
 
 
 def _masks(parts: tuple[Rows, ...], n: int) -> NDArray[np.bool_]:
@@ -236,6 +282,5 @@ def _spread(block: Matrix, how: str, weights: Array, lowest: Array, highest: Arr
         return np.asarray(scaler.scale_)
     share = weights / weights.sum()
     if sparse.issparse(block):
-        mean = block.T @ share
-        return np.asarray(np.sqrt(np.maximum(block.power(2).T @ share - mean**2, 0.0)))
+        return _sparse_deviation(block, share)
     return np.asarray(np.sqrt(share @ (block - share @ block) ** 2))

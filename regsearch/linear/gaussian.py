@@ -20,22 +20,20 @@ of them, and one matrix product checks all the others, for all folds and a chunk
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from regsearch.errors import InvalidInput
 from regsearch.linear.design import Array, Design, Piece
 from regsearch.linear.kernels import descend, descend_rows, duality_gaps
 from regsearch.linear.penalties import Terms
 from regsearch.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.linear.spectrum import Spectrum
+from regsearch.linear.steps import APPROACH_TOL, CHUNK, along, approach, chunks
 
-CHUNK = 5  # lambdas between two looks at all columns
 WHOLE = 400  # columns up to which working on few of them gains nothing
 SMALL = 200  # columns up to which the memory for moments never matters
-APPROACH = 0.6  # ratio of the lambdas that lead to the first one asked for
-APPROACH_TOL = 1e-3
 TOL = {"moments": 1e-7, "rows": 1e-5}
 
 
@@ -87,11 +85,7 @@ class Gaussian:
 
     def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
-        if not np.any(terms.l1):
-            return self._ridge(terms.l2, scale, lambdas)
-        if not np.all(lambdas > 0):
-            raise InvalidInput(f"An L1 penalty needs lambda > 0, got {lambdas.min()}; use NoPenalty for lambda = 0.")
-        return self._descent(terms, scale, lambdas)
+        return along(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale))
 
     def _spectrum(self, k: int, scale: str) -> Spectrum:
         if (k, scale) not in self._spectra:
@@ -108,7 +102,7 @@ class Gaussian:
 
     def _ridge(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
         spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
-        for strengths in _chunks(lambdas * l2, self.chunk and 4 * self.chunk):
+        for strengths in chunks(lambdas * l2, self.chunk and 4 * self.chunk):
             w = np.stack([spectrum.ridge(strengths) for spectrum in spectra])
             state = self.source.evaluate(range(len(spectra)), w, scale)
             slack = ((state.gradient - strengths[:, None] * w) ** 2).sum(axis=-1)
@@ -119,11 +113,11 @@ class Gaussian:
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         run = _Run(self, terms, scale)
-        approach = _approach(terms.lambda_max(self.gradient(scale)), lambdas[0])
-        steps = np.concatenate([approach, lambdas])
-        tolerances = np.where(np.arange(len(steps)) < len(approach), max(APPROACH_TOL, self.tol), self.tol)
-        asked = -len(approach)
-        for chunk, tolerance in zip(_chunks(steps, self.chunk), _chunks(tolerances, self.chunk), strict=True):
+        towards = approach(terms.lambda_max(self.gradient(scale)), lambdas[0])
+        steps = np.concatenate([towards, lambdas])
+        tolerances = np.where(np.arange(len(steps)) < len(towards), max(APPROACH_TOL, self.tol), self.tol)
+        asked = -len(towards)
+        for chunk, tolerance in zip(chunks(steps, self.chunk), chunks(tolerances, self.chunk), strict=True):
             w, gap, state = run.advance(chunk, tolerance)
             skip = max(0, -asked)
             asked += len(chunk)
@@ -134,7 +128,7 @@ class Gaussian:
 
     def _piece(self, scale: str, w: Array, gap: Array, complexity: Array, state: Evaluation) -> Piece:
         coef = w * inverse_scales(self.design, scale)[:, None]
-        intercept = self.source.target[:, None] - np.einsum("ksp,kp->ks", coef, self.source.centers)
+        intercept = self.source.target[:, None] - np.einsum("ksp,kp->ks", coef, self.source.centers + self.design.shift)
         null = self.source.power[:, None] / 2
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
         return Piece(coef[..., None], intercept[..., None], relative, complexity, (state.train, state.val))
@@ -212,16 +206,3 @@ class _Run:
         new = np.flatnonzero(columns)
         self.active[k] = np.concatenate([self.active[k], new])
         return len(new) > 0
-
-
-def _approach(top: float, first: float) -> Array:
-    """Lambdas that lead from the top to the first one asked for, without either."""
-    if first >= APPROACH * top:
-        return np.empty(0)
-    count = int(np.ceil(np.log(first / top) / np.log(APPROACH)))
-    return np.geomspace(top, first, count + 1)[1:-1]
-
-
-def _chunks(values: Array, size: int | None) -> list[Array]:
-    size = size or len(values)
-    return [values[start : start + size] for start in range(0, len(values), size)]

@@ -22,22 +22,20 @@ one, every coefficient counts, and all lambdas of a chunk descend together (`reg
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from regsearch.errors import InvalidInput
 from regsearch.linear.design import Array, Design, Matrix, Piece, Rows
 from regsearch.linear.glm_ridge import Ridge, dual_basis, primal_basis
 from regsearch.linear.likelihood import duality_gaps, link, null_intercept
 from regsearch.linear.newton import Block, Newton, Point
 from regsearch.linear.penalties import Terms
 from regsearch.linear.sources import inverse_scales
+from regsearch.linear.steps import APPROACH_TOL, CHUNK, along, approach, chunks
 
-CHUNK = 5  # lambdas between two looks at all columns
 RIDGE_CHUNK = 20  # lambdas that descend together
-APPROACH = 0.6  # ratio of the lambdas that lead to the first one asked for
-APPROACH_TOL = 1e-3
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
 CERTAIN = 1e-9  # a null loss below this belongs to a fold that trains on one class alone
 
@@ -82,11 +80,7 @@ class LogLoss:
 
     def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
-        if not np.any(terms.l1):
-            return self._ridge_path(terms.l2, scale, lambdas)
-        if not np.all(lambdas > 0):
-            raise InvalidInput(f"An L1 penalty needs lambda > 0, got {lambdas.min()}; use NoPenalty for lambda = 0.")
-        return self._descent(terms, scale, lambdas)
+        return along(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge_path, terms.l2, scale))
 
     def null_slope(self, scale: str) -> Array:
         """``[K, m, p]`` negative gradient of the null model."""
@@ -104,20 +98,20 @@ class LogLoss:
             slopes = _times(spread, self.design.matrix)
         else:
             slopes = np.stack([_times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
-        slopes -= spread.sum(axis=3, keepdims=True) * self.design.centers[folds, None, None]
+        slopes -= spread.sum(axis=3, keepdims=True) * self.design.means[folds, None, None]
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         walk = _Walk(self, terms, scale)
-        for chunk in _chunks(_approach(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
+        for chunk in chunks(approach(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
             walk.advance(chunk, max(APPROACH_TOL, self.tol))
-        for chunk in _chunks(lambdas, CHUNK):
+        for chunk in chunks(lambdas, CHUNK):
             w, b, gap = walk.advance(chunk, self.tol)
             yield self._piece(scale, w, b, gap, (w != 0).sum(axis=(1, 3)).astype(np.float64))
 
     def _ridge_path(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
-        for strengths in _chunks(lambdas * l2, RIDGE_CHUNK):
+        for strengths in chunks(lambdas * l2, RIDGE_CHUNK):
             fits = [self._ridge_fold(k, scale, start, strengths) for k, start in enumerate(starts)]
             starts = [fit.theta[:, -1:] for fit in fits]
             w, b, gap, freedom = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
@@ -139,7 +133,7 @@ class LogLoss:
         if (k, scale) not in self._ridges:
             rows, sample = self.design.train[k], self.samples[k]
             basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
-            columns = self.design.centers[k], inverse_scales(self.design, scale)[k]
+            columns = self.design.means[k], inverse_scales(self.design, scale)[k]
             matrix = self.design.fold(k)  # those may have filled it for other folds
             self._ridges[k, scale] = Ridge(basis(matrix, rows, *columns, sample.weights), sample.y, sample.weights)
         self.design.fold(k)
@@ -152,14 +146,6 @@ class LogLoss:
             intercept -= intercept.mean(axis=1, keepdims=True)
         relative = gap / self.null[:, None]
         return Piece(coef.transpose(0, 2, 3, 1), intercept.transpose(0, 2, 1), relative, complexity)
-
-
-class Logistic(LogLoss):
-    """Two classes: y is ``[n, 1]``."""
-
-
-class Multinomial(LogLoss):
-    """Several classes: y is one-hot ``[n, m]``; complexity counts non-zero coefficients, over all classes."""
 
 
 class Sample(NamedTuple):
@@ -236,7 +222,7 @@ class _Walk:
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = inverse_scales(design, self.scale)[k]
-        block = Block.of(design.fold(k), design.train[k], columns, design.centers[k], inverse)
+        block = Block.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         return Newton(block, self.working[k][:, columns], sample.y, sample.weights, null, l1, self.l2)
 
@@ -259,15 +245,3 @@ def _times(spread: Array, matrix: Matrix) -> Array:
     """``[..., p]`` of ``[..., n]``."""
     flat = spread.reshape(-1, spread.shape[-1])
     return np.asarray((matrix.T @ flat.T).T).reshape(*spread.shape[:-1], -1)
-
-
-def _approach(top: float, first: float) -> Array:
-    """Lambdas that lead from the top to the first one asked for, without either."""
-    if first >= APPROACH * top:
-        return np.empty(0)
-    count = int(np.ceil(np.log(first / top) / np.log(APPROACH)))
-    return np.geomspace(top, first, count + 1)[1:-1]
-
-
-def _chunks(values: Array, size: int) -> list[Array]:
-    return [values[start : start + size] for start in range(0, len(values), size)]

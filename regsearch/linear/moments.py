@@ -131,7 +131,7 @@ def _dense(block: Array, y: Array, weights: Array) -> Moments:
 
 
 def _sparse(block: Matrix, y: Array, weights: Array) -> Moments:
-    """The columns are not shifted, only their products are: a sparse column's mean is small beside its spread."""
+    """The columns are not centred, only their products are: a mean is small beside its spread (see `design`)."""
     weight = float(weights.sum())
     p = block.shape[1]
     weighted = block.multiply(weights[:, None]).tocsc()

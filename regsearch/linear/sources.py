@@ -40,7 +40,7 @@ class Source(Protocol):
     """The inner products of a squared-error problem, fold by fold."""
 
     power: Array
-    centers: Array  # [K, p]
+    centers: Array  # [K, p] means of the design's matrix over the training rows
     target: Array  # [K] mean of y over the training rows
 
     def moment(self, scale: str) -> Array:
@@ -131,7 +131,7 @@ class FromRows:
 
     def __init__(self, design: Design, y: Array) -> None:
         self._design, self._y = design, y
-        self.centers = design.centers
+        self.centers = design.means
         self.target = design.fold_weights @ y
         self._residual = (y - self.target[:, None]) * design.fold_weights  # [K, n] of the null model, weighted
         self.power = np.einsum("kn,kn->k", self._residual, y - self.target[:, None])
@@ -152,7 +152,9 @@ class FromRows:
         matrix, inverse = self._design.fold(k), inverse_scales(self._design, scale)[k]
         weights, centers = self._design.fold_weights[k], self.centers[k]
         if isinstance(matrix, np.ndarray):
-            product = matrix[:, left].T @ ((matrix[:, right] - centers[right]) * weights[:, None])
+            weighted = (matrix[:, right] - centers[right]) * weights[:, None]
+            product = matrix[:, left].T @ weighted
+            product -= np.outer(centers[left], weighted.sum(axis=0))  # zero but for rounding, which these magnify
         else:
             weighted = matrix[:, right].multiply(weights[:, None]).tocsc()
             product = (matrix[:, left].T @ weighted).toarray() - np.outer(centers[left], centers[right])

@@ -14,9 +14,8 @@ from sklearn.linear_model import ElasticNet as SklearnElasticNet
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit, TimeSeriesSplit
 
-from regsearch.errors import InvalidInput
 from regsearch.linear import gaussian, kernels
-from regsearch.linear.design import Array, Design, Missing, Piece, Rows
+from regsearch.linear.design import SCALES, Array, Design, Missing, Piece, Rows
 from regsearch.linear.gaussian import Gaussian
 from regsearch.linear.moments import groups
 from regsearch.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty, Terms
@@ -69,7 +68,7 @@ def objective(d: Design, y: Array, terms: Terms, scale: str, coef: Array, interc
     """``[K, S]`` penalised loss of the training rows, read row by row."""
     values = np.empty(coef.shape[:2])
     for k in range(d.folds):
-        matrix = d.fold(k).toarray() if d.sparse else d.fold(k)
+        matrix = d.fold(k).toarray() + d.shift if d.sparse else d.fold(k)
         residual = y - matrix @ coef[k].T - intercept[k]
         w = coef[k] * d.scales(scale)[k]
         fold = Terms(np.broadcast_to(terms.l1, (d.folds, d.shape[1], 1))[k], terms.l2)
@@ -376,11 +375,40 @@ def test_constant_target() -> None:
     np.testing.assert_allclose(gap, 0.0, atol=1e-12)
 
 
-def test_lambda_zero_needs_no_l1() -> None:
-    """Lambda zero with an L1 part is refused, with the way out."""
+@pytest.mark.parametrize("method", METHODS)
+def test_lambda_zero_is_no_penalty(method: str) -> None:
+    """At lambda zero, alone or as the end of a path, an L1 part changes nothing: the fit is least squares."""
     x, y = problem()
-    with pytest.raises(InvalidInput, match="NoPenalty"):
-        Gaussian(design(x), y).path(L1().terms(lambda: x), "standard", np.zeros(1))
+    plain, *_ = solved(design(x), y, NoPenalty().terms(lambda: x), np.zeros(1), method=method)
+    for lambdas in (np.zeros(1), np.array([0.1, 0.0])):
+        coef, *_ = solved(design(x), y, L1().terms(lambda: x), lambdas, method=method)
+        assert coef.shape[1] == len(lambdas)
+        np.testing.assert_array_equal(coef[:, -1], plain[:, 0])
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("mean", [1e6, 1e8])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("l1_ratio", PENALTIES)
+@pytest.mark.parametrize("shape", [(60, 8), (30, 45)])
+def test_sparse_columns_far_from_zero(
+    l1_ratio: float, shape: tuple[int, int], method: str, mean: float, scale: str
+) -> None:
+    """A sparse matrix with a column like a timestamp is fitted as its dense copy is."""
+    x, y = problem(*shape)
+    x[:, 1:][np.abs(x[:, 1:]) < 0.7] = 0.0
+    x[:, 0] += mean
+    terms = PENALTIES[l1_ratio].terms(lambda: x)
+    dense, other = design(x), design(sparse.csc_array(x))
+    lambdas = grid(Gaussian(dense, y), terms, scale=scale)
+    fits = []
+    for d in (dense, other):
+        coef, intercept, _, *losses = solved(d, y, terms, lambdas, scale, tol=1e-10, method=method)
+        fits.append((coef, intercept + np.einsum("ksp,kp->ks", coef, d.centers), *losses))
+    for one, two in zip(*fits, strict=True):  # the intercept itself is a difference of numbers as large as the mean
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(dense.scales(scale), other.scales(scale), rtol=1e-6)
+    np.testing.assert_allclose(dense.centers, other.centers, rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(60, 8), (30, 45)])

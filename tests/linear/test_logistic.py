@@ -11,10 +11,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from regsearch.errors import InvalidInput
 from regsearch.linear.design import Array, Design, Missing, Piece
 from regsearch.linear.likelihood import link
-from regsearch.linear.logistic import Logistic, LogLoss, Multinomial
+from regsearch.linear.logistic import LogLoss
 from regsearch.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty, Terms
 
 PENALTIES = {0.0: L2(), 0.5: ElasticNet(0.5), 1.0: L1()}
@@ -43,7 +42,7 @@ def design(x: Array, labels: Array, weights: Array | None = None, missing: Missi
 
 
 def solver(d: Design, y: Array, tol: float = 1e-6, **options: int) -> LogLoss:
-    return (Logistic if y.shape[1] == 1 else Multinomial)(d, y, tol, **options)
+    return LogLoss(d, y, tol, **options)
 
 
 def joined(pieces: list[Piece]) -> tuple[Array, Array, Array]:
@@ -68,7 +67,7 @@ def objective(d: Design, y: Array, terms: Terms, coef: Array, intercept: Array, 
     """``[K, S]`` penalised loss of the training rows, read row by row."""
     values = np.empty(coef.shape[:2])
     for k in range(d.folds):
-        matrix = d.fold(k).toarray() if d.sparse else d.fold(k)
+        matrix = d.fold(k).toarray() + d.shift if d.sparse else d.fold(k)
         eta = np.einsum("np,spm->msn", matrix, coef[k]) + intercept[k].T[..., None]
         fold = Terms(np.broadcast_to(terms.l1, (d.folds, *coef.shape[2:]))[k], terms.l2)
         w = coef[k] * d.scales("standard")[k][:, None]
@@ -344,8 +343,27 @@ def test_complexity() -> None:
     np.testing.assert_allclose(ridge.complexity[:, [0, 2]], [[0, 8]] * 3, atol=0.01)
 
 
-def test_an_l1_part_needs_a_lambda() -> None:
-    """An L1 penalty of strength zero is refused."""
-    x, labels = problem()
-    with pytest.raises(InvalidInput, match="lambda > 0"):
-        solved(design(x, labels), targets(labels), L1().terms(lambda: np.zeros(1)), np.zeros(1))
+@pytest.mark.parametrize("classes", [2, 3])
+def test_lambda_zero_is_no_penalty(classes: int) -> None:
+    """At lambda zero an L1 part changes nothing: the fit is maximum likelihood."""
+    x, labels = problem(200, 4, classes)
+    fits = [
+        solved(design(x, labels), targets(labels), penalty.terms(lambda: np.zeros(1)), np.zeros(1))
+        for penalty in (L1(), NoPenalty())
+    ]
+    for one, two in zip(*fits, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("mean", [1e6, 1e8])
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("l1_ratio", PENALTIES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sparse_columns_far_from_zero(l1_ratio: float, shape: tuple[int, int], classes: int, mean: float) -> None:
+    """A sparse matrix with a column like a timestamp is fitted as its dense copy is."""
+    x, labels = problem(*shape, classes)
+    x[:, 1:][np.abs(x[:, 1:]) < 0.7] = 0.0
+    x[:, 0] += mean
+    y, terms = targets(labels), PENALTIES[l1_ratio].terms(lambda: np.zeros(1))
+    fits = [solved(design(x, labels), y, terms, np.geomspace(0.2, 0.02, 4), 1e-11)[0] for x in (x, sparse.csc_array(x))]
+    np.testing.assert_allclose(*fits, atol=1e-3)

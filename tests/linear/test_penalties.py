@@ -19,7 +19,7 @@ from regsearch.linear import Penalty
 from regsearch.linear.backend import LinearBackend
 from regsearch.linear.design import Array
 from regsearch.linear.penalties import L1, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Terms, adaptive_weights
-from regsearch.metrics import resolve
+from regsearch.metrics import DEFAULTS, resolve
 from regsearch.path import Candidate, Setup
 from regsearch.problem import make_problem
 from regsearch.space import default, flat
@@ -57,7 +57,7 @@ def setup(task: str = "regression", n: int = 45, p: int = 6) -> Setup:
     cuts = {"regression": None, "binary": [0.5], "multiclass": [0.33, 0.66]}[task]
     y = signal if cuts is None else np.searchsorted(np.quantile(signal, cuts), signal)
     problem = make_problem(X, y)
-    return Setup(problem, make_folds(3, problem, 0), resolve(None, problem))
+    return Setup(problem, make_folds(3, problem, 0), resolve(DEFAULTS[problem.task], problem))
 
 
 def backend(task: str, tol: float = 1e-11) -> LinearBackend:

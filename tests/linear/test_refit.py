@@ -16,7 +16,7 @@ from regsearch import L1, L2, AdaptiveLasso, ElasticNet, InvalidInput, Linear, N
 from regsearch.folds import Folds
 from regsearch.linear.backend import LinearBackend
 from regsearch.linear.design import SCALES
-from regsearch.metrics import resolve
+from regsearch.metrics import DEFAULTS, resolve
 from regsearch.path import Candidate, Setup
 from regsearch.problem import Problem, make_problem
 
@@ -89,7 +89,7 @@ def test_refit_is_the_backend_on_all_rows(task: str, form: str, scale: str, pena
     """The pipeline predicts, from raw rows, what the backend decides when it trains on all of them."""
     p = problem(task, form)
     everything = np.arange(N)
-    made = LinearBackend(Setup(p, Folds((everything,), (everything,), "all"), resolve(None, p)))
+    made = LinearBackend(Setup(p, Folds((everything,), (everything,), "all"), resolve(DEFAULTS[p.task], p)))
     outcome = made.evaluate(Candidate(0, Linear(penalty, 0.05, scale)))
     pipeline = outcome.chosen.refit(p, 0)  # type: ignore[attr-defined]
     found = pipeline.predict(p.X) if task == "regression" else pipeline.decision_function(p.X)
