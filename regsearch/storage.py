@@ -13,9 +13,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -28,10 +30,12 @@ from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.folds import Folds
-from regsearch.lock import try_lock, wait_lock
+from regsearch.lock import locked, try_lock, wait_lock
 from regsearch.path import Curves, Outcome
 
 KEEP_S = 1.0  # seconds between two times that the disk is told to keep the journal
+OWNER = "regsearch_owner"  # user attribute of the Optuna study
+CLAIM_S = 60.0
 LOCK_POLL_S = 0.001  # a journal line takes about as long
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -110,7 +114,14 @@ class Store:
                     f"storage must be a URL that Optuna can open, got one of {kind!r} ({reason}); "
                     "leave it out for a file in the root."
                 ) from error
-        return optuna.storages.JournalStorage(_journal_backend(self.journal))
+        try:
+            return optuna.storages.JournalStorage(_journal_backend(self.journal))
+        except Exception as error:  # whatever a line that Optuna did not write leads to
+            reason = str(error).partition("\n")[0]
+            raise InvalidInput(
+                f"A study's journal must be one that Optuna wrote, {self.journal} is none ({type(error).__name__}: "
+                f"{reason}); move it away."
+            ) from error
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -130,6 +141,46 @@ class Store:
             if self.url is None and self.journal.exists():
                 _drop_partial_line(self.journal)
             yield
+
+    def claim(self, study: Any) -> None:
+        """Make this root the one that an Optuna study of a storage URL lives in; `running` must hold it.
+
+        The lock of `running` lies in the root: it says nothing of processes that run the same Optuna study from
+        another root, and the arrays of the trials lie in one root only. So the first root keeps the study. Within
+        that root, the lock has said already that the owner's process is gone.
+
+        Parameters
+        ----------
+        study
+            The Optuna study, just opened.
+
+        Raises
+        ------
+        RegsearchError
+            When another root owns it.
+        """
+        if self.url is None:
+            return  # the journal lies in the root itself
+        with locked(_claim_lock(self.url, self.name), CLAIM_S):  # two first runs must not both find no owner
+            owner = study.user_attrs.get(OWNER)
+            if owner is None and study.get_trials(deepcopy=False):
+                return  # not made by regsearch: the caller's to refuse, not ours to mark
+            if owner is not None and not self._owned_by(owner):
+                raise RegsearchError(
+                    f"A study of a storage URL can be run from one root, which holds its arrays: {self.name!r} belongs "
+                    f"to {owner['root']} (process {owner['pid']} on {owner['host']}), not to {self.root}; pass that "
+                    "root, or give this study another name."
+                )
+            mine = {"host": socket.gethostname(), "pid": os.getpid(), "root": str(self.root.resolve())}
+            if owner != mine:
+                study.set_user_attr(OWNER, mine)
+
+    def _owned_by(self, owner: Mapping[str, Any]) -> bool:
+        """Whether an owner is this root: by its path here, by its files on another host or where it was moved to."""
+        here = owner["host"] == socket.gethostname()
+        if owner["root"] == str(self.root.resolve()):
+            return here or self.folds.exists()  # a container that starts again has a new host name
+        return here and self.folds.exists() and not Path(owner["root"], "studies", self.name).exists()
 
     # --- arrays ------------------------------------------------------------------------------------------------
 
@@ -162,9 +213,13 @@ class Store:
         with self._open(number) as stored:
             return Curves(stored[f"train/{metric}"], stored[f"val/{metric}"])
 
+    @property
+    def folds(self) -> Path:
+        return self.folder / "folds.npz"
+
     def save_folds(self, folds: Folds) -> None:
         parts = {f"{part}{k}": rows for part in ("train", "val") for k, rows in enumerate(getattr(folds, part))}
-        _write_arrays(self.folder / "folds.npz", parts)
+        _write_arrays(self.folds, parts)
 
 
 def to_arrays(outcome: Outcome) -> dict[str, NDArray[Any]]:
@@ -193,6 +248,13 @@ def _write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     with part.open("wb") as out:
         np.savez(out, **arrays)  # type: ignore[arg-type]
     part.replace(file)
+
+
+def _claim_lock(url: str, name: str) -> Path:
+    """A lock file that this user's processes share, whatever their roots."""
+    key = hashlib.sha256(f"{url}\n{name}".encode()).hexdigest()[:24]
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()) / f"regsearch-claim-{user}-{key}.lock"
 
 
 def _drop_partial_line(journal: Path) -> None:

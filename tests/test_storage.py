@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from samples import outcomes, poll, python, study
 
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.folds import Folds
 from regsearch.path import Curves, Outcome
-from regsearch.storage import Store, study_names, to_arrays
+from regsearch.storage import OWNER, Store, study_names, to_arrays
 from regsearch.tree import Float
 
 HOLD = """
@@ -182,3 +185,96 @@ def test_a_study_reads_while_another_process_runs(tmp_path: Path) -> None:
     with Store(tmp_path, "small").running():
         done = python("-m", "regsearch", "show", "small", "--root", str(tmp_path))
     assert done.returncode == 0, done.stderr
+
+
+# --- a storage URL ----------------------------------------------------------------------------------------------
+
+CLAIM = """
+import os, sys
+import optuna
+from regsearch.storage import Store
+store = Store(sys.argv[1], "small", sys.argv[2])
+store.prepare()
+with store.running():
+    store.claim(optuna.create_study(study_name="small", storage=store.optuna(), load_if_exists=True))
+    print(os.getpid(), flush=True)
+    sys.stdin.read()
+"""
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite:///{folder / 'optuna.db'}"
+
+
+def claimed(root: Path, url: str) -> tuple[Store, Any]:
+    """A store and its Optuna study, claimed for this process."""
+    store = Store(root, "small", url)
+    store.prepare()
+    opened = optuna.create_study(study_name="small", storage=store.optuna(), load_if_exists=True)
+    store.claim(opened)
+    return store, opened
+
+
+def test_another_root_is_refused(tmp_path: Path) -> None:
+    """A study of a storage URL belongs to its first root, whether its process lives or not; the refusal names both."""
+    url, arguments = url_of(tmp_path), [sys.executable, "-c", CLAIM, str(tmp_path / "a"), url_of(tmp_path)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        pid = int(holder.stdout.readline())
+        said = rf"belongs to {tmp_path / 'a'} \(process {pid} on {socket.gethostname()}\), not to {tmp_path / 'b'}"
+        with pytest.raises(RegsearchError, match=said):
+            claimed(tmp_path / "b", url)
+        with (
+            pytest.raises(RegsearchError, match="one process at a time"),
+            Store(tmp_path / "a", "small", url).running(),
+        ):
+            pass
+        holder.kill()
+    with pytest.raises(RegsearchError, match=said):
+        claimed(tmp_path / "b", url)
+
+
+def test_a_dead_owner_is_taken_over(tmp_path: Path) -> None:
+    """The root of a killed owner goes on under its new process."""
+    url = url_of(tmp_path)
+    done = python("-c", CLAIM.replace("sys.stdin.read()", "os.kill(os.getpid(), 9)"), str(tmp_path / "a"), url)
+    assert done.returncode == -9, done.stderr
+    assert claimed(tmp_path / "a", url)[1].user_attrs[OWNER] == {
+        "host": socket.gethostname(), "pid": os.getpid(), "root": str(tmp_path / "a"),
+    }  # fmt: skip
+
+
+def test_owner_on_another_host(tmp_path: Path) -> None:
+    """The same path on another host owns a study only where the study's files are."""
+    url = url_of(tmp_path)
+    store, opened = claimed(tmp_path / "a", url)
+    elsewhere = {"host": "elsewhere", "pid": 1, "root": str(tmp_path / "a")}
+    opened.set_user_attr(OWNER, elsewhere)
+    with pytest.raises(RegsearchError, match="process 1 on elsewhere"):
+        claimed(tmp_path / "a", url)
+    store.save_folds(Folds((np.array([0]),), (np.array([1]),), "one"))
+    assert claimed(tmp_path / "a", url)[1].user_attrs[OWNER]["host"] == socket.gethostname()
+
+
+def test_a_moved_root_takes_its_study_along(tmp_path: Path) -> None:
+    """A root that was moved, files and all, still owns its study."""
+    url = url_of(tmp_path)
+    claimed(tmp_path / "a", url)[0].save_folds(Folds((np.array([0]),), (np.array([1]),), "one"))
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert claimed(tmp_path / "b", url)[1].user_attrs[OWNER]["root"] == str(tmp_path / "b")
+
+
+def test_a_foreign_study_is_not_marked(tmp_path: Path) -> None:
+    """An Optuna study that has trials and no owner is left as it is."""
+    foreign = optuna.create_study(study_name="small", storage=url_of(tmp_path))
+    foreign.enqueue_trial({})
+    assert claimed(tmp_path / "a", url_of(tmp_path))[1].user_attrs == {}
+
+
+@pytest.mark.parametrize("content", [b"no journal\n" * 2, b"\xff\xfe\x00\n" * 2, b"[]\n", b'{"op_code": 0}\n'])
+def test_a_foreign_journal(tmp_path: Path, content: bytes) -> None:
+    """A journal that Optuna did not write is refused in one sentence that names the file."""
+    store = prepared(tmp_path)
+    store.journal.write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"journal must be one that Optuna wrote, .*journal\.log"):
+        store.optuna()
