@@ -87,11 +87,18 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{'study':<28}{'trials':>8}{'score':>12}{'gap':>10}  metric")
     for name in names:
-        results = _results(arguments, name)
-        point = results.point(results.complete[0]) if results.complete else None
-        numbers = f"{point.val:>12.5g}{point.gap:>10.3g}" if point else f"{'-':>12}{'-':>10}"
-        print(f"{name:<28}{results.counts['complete']:>8}{numbers}  {results.metric}")
+        try:
+            line = _line(_results(arguments, name))
+        except RegsearchError as error:  # one that cannot be read must not hide the others
+            line = f"{'-':>8}{'-':>12}{'-':>10}  {error}"
+        print(f"{name:<28}{line}")
     return 0
+
+
+def _line(results: Results) -> str:
+    point = results.point(results.complete[0]) if results.complete else None
+    numbers = f"{point.val:>12.5g}{point.gap:>10.3g}" if point else f"{'-':>12}{'-':>10}"
+    return f"{results.counts['complete']:>8}{numbers}  {results.metric}"
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -118,6 +125,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from regsearch.export import to_trust
+
     results = _results(arguments, arguments.study)
     script = arguments.script or results.identity["script"]
     if not script or not Path(script).exists():
@@ -132,7 +141,9 @@ def _export(arguments: argparse.Namespace) -> int:
     )
     folder = study.export(arguments.out, arguments.rule)
     print(f"{results.choose(arguments.rule)}\n\nWritten to {folder}")
-    print(f'Use it:  python -c "import regsearch; model = regsearch.load({arguments.out!r})"')
+    trusted = to_trust(folder)
+    extra = f", trusted={trusted!r}" if trusted else ""
+    print(f'Use it:  python -c "import regsearch; model = regsearch.load({arguments.out!r}{extra})"')
     return 0
 
 

@@ -44,22 +44,19 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
     Raises
     ------
     InvalidInput
-        When the folder holds something else or cannot be written, or the config cannot be refitted.
+        When the folder holds something else or cannot be written, or the config cannot be refitted or loaded again.
     """
-    target = Path(out).expanduser().absolute()
-    if target.exists() and not (target.is_dir() and (not any(target.iterdir()) or (target / CONFIG).exists())):
-        raise InvalidInput(f"A bundle goes to a new or empty folder, got {target}, which holds other files.")
+    target = _target(out)
     if not isinstance(chosen.config, Model):
         raise InvalidInput("The config's kind is defined in the study's script; export from there: study.export(...).")
     fitted = chosen.config.refit(problem, int(results.identity["seed"]))
     part = _part_of(target)
     try:
-        (part / CONFIG).write_text(to_toml(_document(results, chosen)), encoding="utf-8")
         _dump(fitted, part / MODEL)
+        document = _document(results, chosen, _to_trust(part / MODEL))
+        (part / CONFIG).write_text(to_toml(document), encoding="utf-8")
         part.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        part.replace(target)
+        _move(part, target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -123,6 +120,44 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return document
 
 
+def to_trust(folder: str | os.PathLike[str]) -> list[str]:
+    """The types beyond scikit-learn's own that `load` must be told to trust, as a bundle says."""
+    return list(read_config(folder).get("load", {}).get("trusted", []))
+
+
+def _target(out: str | os.PathLike[str]) -> Path:
+    """The folder that a bundle goes to, checked: nothing but an earlier bundle may have to make room."""
+    target = Path(out).expanduser().absolute()
+    if target.is_symlink():
+        target = target.resolve()  # the link stays, what it points to is replaced
+    if target.exists() and not (target.is_dir() and _may_go(target)):
+        raise InvalidInput(
+            f"A bundle goes to a new or empty folder, or replaces a bundle, got {target}, which holds other files; "
+            "choose another."
+        )
+    return target
+
+
+def _may_go(folder: Path) -> bool:
+    """Whether a folder is empty, or a bundle and nothing else."""
+    names = {file.name for file in folder.iterdir()}
+    return not names or (CONFIG in names and names <= {CONFIG, MODEL})
+
+
+def _move(part: Path, target: Path) -> None:
+    """Put a new bundle in its place; the old one is there, or whole beside it, until the new one is."""
+    old = part.with_name(f"{part.name}.old")
+    if target.exists():
+        target.rename(old)
+    try:
+        part.replace(target)
+    except BaseException:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def _part_of(target: Path) -> Path:
     """A new folder beside the target, which it is to become."""
     try:
@@ -134,7 +169,7 @@ def _part_of(target: Path) -> Path:
         ) from error
 
 
-def _document(results: Results, chosen: Chosen) -> dict[str, Any]:
+def _document(results: Results, chosen: Chosen, trusted: Sequence[str]) -> dict[str, Any]:
     identity, point = results.identity, chosen.point
     return {
         "schema": SCHEMA,
@@ -151,7 +186,7 @@ def _document(results: Results, chosen: Chosen) -> dict[str, Any]:
         },
         "versions": {"python": platform.python_version(), "regsearch": __version__}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
-    }  # fmt: skip
+    } | ({"load": {"trusted": list(trusted)}} if trusted else {})  # fmt: skip
 
 
 def _dump(fitted: Any, file: Path) -> None:
@@ -161,3 +196,18 @@ def _dump(fitted: Any, file: Path) -> None:
         io.dump(fitted, file)
     except Exception as error:  # skops names no error type of its own for what it cannot write
         raise InvalidInput(f"The model cannot be written without pickle: {error}") from error
+
+
+def _to_trust(file: Path) -> list[str]:
+    """The types that a user must trust to load a model that was just written; refused when even that is not enough."""
+    from skops import io
+
+    try:
+        unknown = sorted(set(io.get_untrusted_types(file=file)) - set(TRUSTED))
+        io.load(file, trusted=[*TRUSTED, *unknown])
+    except Exception as error:  # what skops writes but cannot rebuild fails in the constructor of its type
+        raise InvalidInput(
+            f"A model must load again from what is written of it, this one does not ({type(error).__name__}: {error}); "
+            "turn columns such as categories of dates into text, and define own classes in a module."
+        ) from error
+    return unknown
