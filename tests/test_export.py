@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from regsearch import Choice, Estimator, Float, InvalidInput, NotFound, Study, StudyMismatch, load, spaces
 from regsearch.config import from_data, from_toml, to_toml
-from regsearch.export import CONFIG, MODEL, SCHEMA, read_config
+from regsearch.export import CONFIG, MODEL, SCHEMA, read_config, to_trust
 
 FRESH = """
 import json, sys
@@ -167,6 +167,57 @@ def test_other_files_are_left_alone(searched: Study, tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "x"
 
 
+def test_a_bundle_with_other_files_is_left_alone(searched: Study, bundle: Path) -> None:
+    """A bundle that the user put a file into, and a file named like a bundle's, are refused and stay as they are."""
+    before = (bundle / MODEL).read_bytes()
+    (bundle / "notes.txt").write_text("mine")
+    for target in (bundle, bundle / CONFIG):
+        with pytest.raises(InvalidInput, match=r"new or empty folder, or replaces a bundle, got .*other files"):
+            searched.export(target)
+    assert (bundle / "notes.txt").read_text() == "mine"
+    assert (bundle / MODEL).read_bytes() == before
+    assert [file.name for file in bundle.parent.iterdir()] == ["bundle"]
+
+
+def test_a_link_to_a_bundle(searched: Study, bundle: Path) -> None:
+    """Exporting to a link replaces the bundle that it points to, and the link stays."""
+    link = bundle.parent / "latest"
+    link.symlink_to(bundle)
+    searched.export(link, "one_se")
+    assert link.is_symlink()
+    assert read_config(bundle)["provenance"]["rule"] == "one_se"
+
+
+def test_a_failing_move(searched: Study, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the new bundle cannot be moved in, the earlier one is back in its place and nothing lies beside it."""
+    before = {file.name: file.read_bytes() for file in bundle.iterdir()}
+
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(KeyboardInterrupt):
+        searched.export(bundle)
+    assert {file.name: file.read_bytes() for file in bundle.iterdir()} == before
+    assert [file.name for file in bundle.parent.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("call", ["pathlib.Path.rename", "pathlib.Path.replace", "shutil.rmtree"])
+def test_a_kill_while_a_bundle_is_replaced(bundle: Path, call: str) -> None:
+    """Wherever a kill hits the replacing, the earlier bundle or the new one is whole in the folder or beside it."""
+    new = shutil.copytree(bundle, bundle.parent / ".bundle.new")
+    owner, _, name = call.rpartition(".")
+    done = python(
+        "-c", "import os, sys, pathlib, shutil; from regsearch.export import _move; "
+        f"{owner}.{name} = lambda *a, **k: os._exit(9); _move(*map(pathlib.Path, sys.argv[1:]))",
+        str(new), str(bundle),
+    )  # fmt: skip
+    assert done.returncode == 9, done.stderr
+    whole = [folder for folder in bundle.parent.iterdir() if {one.name for one in folder.iterdir()} == {CONFIG, MODEL}]
+    assert len(whole) == 2  # a kill before anything, between the two moves, or before the old one is removed
+    assert all(load(folder) is not None for folder in whole)
+
+
 def test_a_folder_that_cannot_be_made(searched: Study, tmp_path: Path) -> None:
     """A folder below a regular file is refused in one sentence."""
     (tmp_path / "file").write_text("")
@@ -283,6 +334,42 @@ def test_untrusted_types(bundle: Path, tmp_path: Path) -> None:
     assert "hostile.Harmless" in done.stderr
     assert "InvalidInput" in done.stderr
     assert not flag.exists()
+
+
+def frame_with(categories: Any) -> tuple[pd.DataFrame, Any]:
+    """A regression with one column of categories."""
+    X, y = regression()
+    return pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "kind": categories}), y
+
+
+def test_types_to_trust_are_listed(tmp_path: Path) -> None:
+    """A model that holds other types than scikit-learn's is exported with their names, and these load it."""
+    frame, y = frame_with(pd.cut(regression()[0][:, 3], 3))
+    one = study(tmp_path, data=(frame, y))
+    one.run(4, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert read_config(folder)["load"] == {"trusted": ["pandas.Interval"]}
+    assert to_trust(folder) == ["pandas.Interval"]
+    with pytest.raises(InvalidInput, match=r"trusted=\['pandas.Interval'\]"):
+        load(folder)
+    expected = one.results().best.config.refit(one.problem, 0).predict(frame)
+    np.testing.assert_array_equal(load(folder, trusted=to_trust(folder)).predict(frame), expected)
+
+
+def test_nothing_to_trust(bundle: Path) -> None:
+    """A model of scikit-learn's own types asks for no trust."""
+    assert to_trust(bundle) == []
+    assert "load" not in read_config(bundle)
+
+
+def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
+    """A model that skops writes but cannot rebuild is refused at export, and leaves nothing."""
+    days = pd.Categorical(pd.to_datetime(["2020-01-01", "2021-01-01", "2022-01-01"] * 20))
+    one = study(tmp_path / "root", data=frame_with(days))
+    one.run(4, quiet=True)
+    with pytest.raises(InvalidInput, match="must load again from what is written of it"):
+        one.export(tmp_path / "bundle")
+    assert [file.name for file in tmp_path.iterdir()] == ["root"]
 
 
 def test_a_moved_bundle(bundle: Path, tmp_path: Path) -> None:
