@@ -63,9 +63,7 @@ class Chosen:
             "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "score": self.point.val,
             "se": self.point.val_se, "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se,
         }  # fmt: skip
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()
-        }
+        return {key: _finite(value) for key, value in row.items()}
 
     def __str__(self) -> str:
         settings = ", ".join(f"{key}={_short(value)}" for key, value in self.params.items())
@@ -249,6 +247,15 @@ def point_at(curves: Curves, step: int) -> Point:
 
 def _scores(point: Point) -> dict[str, float]:
     return {"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap, "gap_se": point.gap_se}
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: _finite(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(child) for child in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _short(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -31,6 +32,23 @@ one = Study("one", X, y, space=spaces.linear(), tracking=False)
 two = Study("two", X, y, space=spaces.linear(), tracking=False, storage={storage!r})
 if __name__ == "__main__":
     one.main()
+"""
+INFINITE = """
+import numpy as np
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from regsearch import Choice, Estimator, Study
+X, y = load_iris(return_X_y=True)
+model = LogisticRegression(max_iter=2000)
+one = Study("infinite", X, y, space=Estimator(model, {"C": Choice(np.inf, 1.0)}), tracking=False, prune=False)
+"""
+INTERVALS = """
+import pandas as pd
+from sklearn.datasets import load_diabetes
+from regsearch import Study, spaces
+X, y = load_diabetes(return_X_y=True, as_frame=True)
+X = X[["bmi", "bp"]].assign(age=pd.cut(X["age"], 3))
+one = Study("intervals", X, y, space=spaces.linear(), tracking=False)
 """
 
 
@@ -93,6 +111,46 @@ def test_list(root: Path, tmp_path: Path) -> None:
     assert empty.returncode == 0
     assert "regsearch run SCRIPT" in empty.stdout
     assert not (tmp_path / "none").exists()
+
+
+def test_list_with_broken_studies(root: Path, tmp_path: Path) -> None:
+    """Studies that cannot be read are listed with what is wrong with them, and the others as always."""
+    copy = tmp_path / "runs"
+    shutil.copytree(root / "studies", copy / "studies")
+    for name, content in {"a-empty": b"", "b-foreign": b"[1]\n[2]\n", "z-text": b"a letter\nto you\n"}.items():
+        (copy / "studies" / name).mkdir()
+        (copy / "studies" / name / "journal.log").write_bytes(content)
+    done = regsearch("list", "--root", copy)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}
+    assert list(rows) == ["a-empty", "b-foreign", NAME, "z-text"]
+    assert "it was never started" in rows["a-empty"]
+    assert "must be one that Optuna wrote" in rows["b-foreign"]
+    assert "must be one that Optuna wrote" in rows["z-text"]
+    assert rows[NAME] == regsearch("list", "--root", root).stdout.splitlines()[1]
+
+
+def test_show_json_of_infinite_parameters(tmp_path: Path) -> None:
+    """A parameter that is not finite is null in the JSON, at whatever depth it lies."""
+    (tmp_path / "script.py").write_text(INFINITE)
+    done = regsearch("run", "script.py", "--trials", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = regsearch("show", "infinite", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert None in [row["config"]["C"] for row in json.loads(done.stdout)["top"]]
+
+
+def test_export_says_what_to_trust(tmp_path: Path) -> None:
+    """The command that export prints names the types to trust, and loads the bundle as it stands."""
+    (tmp_path / "script.py").write_text(INTERVALS)
+    done = regsearch("run", "script.py", "--trials", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = regsearch("export", "intervals", "--out", "bundle", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    hint = next(line for line in done.stdout.splitlines() if line.startswith("Use it:"))
+    assert "trusted=['pandas.Interval']" in hint
+    code = hint.partition("-c ")[2].strip('"')
+    assert python("-c", f"{code}; print(model)", cwd=tmp_path).returncode == 0
 
 
 def test_show(root: Path) -> None:
