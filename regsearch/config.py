@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from regsearch.errors import InvalidInput
-from regsearch.tree import Choice, Node, kind, public
+from regsearch.tree import Choice, Node, kind, public, text
 
 
 def to_data(value: Any) -> Any:
@@ -30,7 +29,7 @@ def to_data(value: Any) -> Any:
         return [to_data(child) for child in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)).split())
+    return text(value)
 
 
 def from_data(data: Any) -> Any:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from regsearch.inputs import Array, Rows, take_rows
 from regsearch.path import Backend, Candidate, Curves, Model, Outcome, Setup
 from regsearch.problem import Problem
 from regsearch.space import leaves
+from regsearch.tree import Path
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,34 @@ class Estimator(Model):
         last = self.estimator.steps[-1][1] if hasattr(self.estimator, "steps") else self.estimator
         return {"estimator": type(last).__name__, **self.params}
 
+    def scoring(self, problem: Problem) -> str:
+        proba = problem.classes is None or hasattr(self.estimator, "predict_proba")
+        return super().scoring(problem) if proba else "accuracy"
+
     def check(self, setup: Setup) -> None:
-        if not leaves(self.params):
-            raise InvalidInput("The space must have something to search, got no leaf; add one: {'C': Float(.1, 10)}.")
+        from sklearn.base import is_classifier, is_regressor
+
+        name = type(self.estimator).__name__
+        if any(isinstance(leaf, Path) for leaf in leaves(self.params)):
+            raise InvalidInput(
+                "A Path is the axis of a linear model's lambda, got one for an estimator; use Float or Choice."
+            )
+        wrong = is_classifier if setup.problem.classes is None else is_regressor
+        if wrong(self.estimator):
+            raise InvalidInput(f"The estimator must fit the task ({setup.problem.task}), got {name}; choose another.")
+        for metric in setup.metrics:
+            needs = getattr(metric.scorer, "_response_method", "predict")
+            methods = (needs,) if isinstance(needs, str) else tuple(needs)
+            if not any(method == "predict" or hasattr(self.estimator, method) for method in methods):
+                raise InvalidInput(
+                    f"The scorer {metric.name!r} needs {' or '.join(methods)}, which {name} does not have as given; "
+                    "choose another scorer, such as 'accuracy'."
+                )
 
     def backend(self, setup: Setup) -> Backend:
         return EstimatorBackend(setup)
+
+    unregularized: ClassVar[str] = "the estimator as given"
 
     def reference(self) -> Estimator:
         own = self.estimator.get_params()
@@ -116,9 +139,10 @@ class EstimatorBackend:
             failed = next((fit.error for fit in fits if fit.error), "")
             if failed:
                 return outcome("failed", reason=failed, seconds=time.perf_counter() - started)
-            scores = np.array([fit.val[0] for fit in fits])
-            if len(fits) < len(folds) and self.setup.incumbent and self.setup.incumbent.hopeless(scores):
-                reason = f"mean of {len(fits)} folds worse than the incumbent's worst fold"
+            hopeless = self._hopeless_after(fits[: len(folds) - 1])
+            if hopeless is not None:
+                fits = fits[:hopeless]
+                reason = f"mean of {hopeless} folds worse than the incumbent's worst fold"
                 break
         return outcome(
             "pruned" if reason else "complete", curves=self._curves(fits),
@@ -126,6 +150,12 @@ class EstimatorBackend:
             predictions=None if reason else self._predictions(fits),
             seconds=time.perf_counter() - started, reason=reason,
         )  # fmt: skip
+
+    def _hopeless_after(self, fits: list[FoldFit]) -> int | None:
+        """The number of folds that are enough to give up; the same however many were fitted at a time."""
+        scores = np.array([fit.val[0] for fit in fits])
+        counts = range(1, len(fits) + 1) if self.setup.incumbent is not None else ()
+        return next((n for n in counts if self.setup.incumbent and self.setup.incumbent.hopeless(scores[:n])), None)
 
     def _curves(self, fits: list[FoldFit]) -> dict[str, Curves]:
         def column(part: str, j: int) -> Array:
@@ -162,12 +192,12 @@ def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold:
         warnings.simplefilter("ignore")
         try:
             fitted = _fitted(seeded(config.build(), seed), problem, train)
-            scores = [[_score(metric, fitted, problem, rows) for metric in metrics] for rows in (train, val)]
+            scores = [[metric.score(fitted, problem.take(rows)) for metric in metrics] for rows in (train, val)]
             predictions = _predict(fitted, take_rows(problem.X, val))
         except Exception as error:  # noqa: BLE001 - anyone's code: the trial fails with its words, the search goes on
             return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
-    if not np.isfinite(scores).all():
-        return FoldFit([], [], np.empty((0, 1)), "a score was not finite")
+    if not np.isfinite([part[0] for part in scores]).all():
+        return FoldFit([], [], np.empty((0, 1)), f"{metrics[0].name} was not finite in a fold")
     return FoldFit(scores[0], scores[1], predictions)
 
 
@@ -185,11 +215,6 @@ def _fitted(estimator: Any, problem: Problem, rows: Rows) -> Any:
         last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
         options[f"{last}sample_weight"] = problem.sample_weight[rows]
     return estimator.fit(take_rows(problem.X, rows), problem.labels[rows], **options)
-
-
-def _score(metric: Any, fitted: Any, problem: Problem, rows: Rows) -> float:
-    options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight[rows]}
-    return float(metric.scorer(fitted, take_rows(problem.X, rows), problem.labels[rows], **options))
 
 
 def _predict(fitted: Any, X: Any) -> Array:

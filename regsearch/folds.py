@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
         An int (shuffled; stratified for classes; grouped when the problem has groups), a scikit-learn splitter, or a
         list of ``(train, validation)`` index pairs.
     seed
-        Of the shuffle when `cv` is an int.
+        Of the shuffle when `cv` is an int, or a splitter that leaves its seed open.
 
     Raises
     ------
@@ -65,13 +66,32 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
         splitter = _default_splitter(int(cv), problem, seed)
         name = f"{cv}-fold {type(splitter).__name__}"
     else:
-        splitter, name = cv, type(cv).__name__
+        splitter, name = _seeded(cv, seed), type(cv).__name__
     pairs = _pairs(splitter, problem)
     if isinstance(cv, Iterable) and not hasattr(cv, "split"):
         name = f"{len(pairs)} given folds"
     _check(pairs, problem)
     train, val = zip(*pairs, strict=True)
     return Folds(train, val, name)
+
+
+def runs_forward(cv: Any, n: int) -> bool:
+    """Whether a splitter always trains on earlier rows than it validates on, as for time series."""
+    if not hasattr(cv, "split") or isinstance(cv, type):
+        return False
+    try:
+        pairs = list(cv.split(np.empty((n, 1))))
+    except (TypeError, ValueError):  # it needs y or groups, so it does not go by the order of rows
+        return False
+    return all(train.max() < val.min() for train, val in pairs)
+
+
+def _seeded(cv: Any, seed: int) -> Any:
+    """A shuffling splitter whose seed was left open gets the study's: its folds must come out again on resuming."""
+    if getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True):
+        cv = copy.copy(cv)
+        cv.random_state = seed
+    return cv
 
 
 def _default_splitter(k: int, problem: Problem, seed: int) -> Any:
@@ -101,6 +121,8 @@ def _default_splitter(k: int, problem: Problem, seed: int) -> Any:
 
 
 def _pairs(cv: Any, problem: Problem) -> list[tuple[Rows, Rows]]:
+    if isinstance(cv, type):
+        raise InvalidInput(f"cv must be a splitter, got the class {cv.__name__}; make one: {cv.__name__}().")
     if hasattr(cv, "split") and not isinstance(cv, str):
         if problem.groups is None and _needs_groups(cv):
             raise InvalidInput(f"{type(cv).__name__} splits by groups, got none; pass groups=, one label per row.")

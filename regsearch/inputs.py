@@ -91,12 +91,19 @@ def checked_X(X: Any) -> Any:
     else:
         check_finite(X, "X", missing_allowed=True)
     _check_shape(X)
-    if not _varies(X):
-        raise InvalidInput("X must vary, got the same row throughout; there is nothing to learn from it.")
     return X
 
 
+def check_varies(X: Any) -> None:
+    """Refuse data to learn from that are the same row throughout."""
+    varied = any(X[column].nunique(dropna=False) > 1 for column in X.columns) if is_frame(X) else _varies(X)
+    if not varied:
+        raise InvalidInput("X must vary, got the same row throughout; there is nothing to learn from it.")
+
+
 def _as_array(X: Any) -> NDArray[Any]:
+    if isinstance(X, np.ma.MaskedArray):  # what is masked is missing
+        return np.asarray(np.ma.filled(X.astype(float), np.nan))
     try:
         return np.asarray(X)
     except ValueError as error:
@@ -126,12 +133,17 @@ def _checked_frame(X: Any) -> Any:
     repeated = X.columns[X.columns.duplicated()]
     if len(repeated):
         raise InvalidInput(f"Column names of X must be unique, got {repeated[0]!r} twice; rename one.")
-    numeric, _, _ = column_kinds(X)
+    numeric, _, categorical = column_kinds(X)
     for column in numeric:
         values = X[column].to_numpy(dtype=float, na_value=np.nan)
         check_finite(values, f"column {column!r} of X", missing_allowed=True)
-    if not any(X[column].nunique(dropna=False) > 1 for column in X.columns):
-        raise InvalidInput("X must vary, got the same row throughout; there is nothing to learn from it.")
+    for column in categorical:
+        kinds = sorted({type(level).__name__ for level in X[column].cat.categories})
+        if len(kinds) > 1:
+            raise InvalidInput(
+                f"Categories of a column must be of one type, {column!r} has {' and '.join(kinds)}; "
+                f"convert it, for example X[{column!r}].astype(str).astype('category')."
+            )
     return X
 
 
@@ -182,6 +194,8 @@ def checked_y(y: Any, n: int) -> tuple[NDArray[Any], str]:
 
 
 def as_column(y: Any) -> NDArray[Any]:
+    if np.ma.is_masked(y):
+        raise InvalidInput(f"y must have no missing value, got {np.ma.getmaskarray(y).sum()} masked; drop those rows.")
     values = np.asarray(y)
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
@@ -217,7 +231,7 @@ def checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
     missing = is_missing(array)
     if missing.any():
         raise InvalidInput(f"groups must have no missing value, got {missing.sum()}; give those rows one or drop them.")
-    return array
+    return array.astype(str) if array.dtype.kind == "O" else array  # labels of several types cannot be sorted
 
 
 def checked_task(task: Task) -> Task:

@@ -6,6 +6,8 @@ the log-odds of a binary classifier (m = 1), or one logit per class. A score is 
 
 from __future__ import annotations
 
+import hashlib
+import types
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput
 from regsearch.problem import Problem
+from regsearch.tree import text
 
 Array: TypeAlias = NDArray[np.float64]
 Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
@@ -45,6 +48,19 @@ class Metric:
     kernel: Kernel | None = None
     from_mse: Callable[[Array, Any], Array] | None = None
     perfect: float | None = None
+
+    @property
+    def identity(self) -> str:
+        """What must be equal for scores to be comparable: the name, and for a user's own scorer its text or code."""
+        if isinstance(self.scorer, types.FunctionType):
+            code = self.scorer.__code__
+            return f"{self.name} {hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()[:16]}"
+        return f"{self.name} {text(self.scorer)}"
+
+    def score(self, fitted: Any, problem: Problem) -> float:
+        """The score of a fitted estimator on all rows of a problem."""
+        options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight}
+        return float(self.scorer(fitted, problem.X, problem.labels, **options))
 
     def along(self, problem: Problem, rows: NDArray[np.intp], decision: Array) -> Array:
         """``[S]`` scores of a decision ``[len(rows), S, m]`` on some rows of a problem."""
@@ -91,6 +107,21 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     for metric in metrics:
         _check_fits(metric, problem)
     return metrics
+
+
+def check_test(metrics: tuple[Metric, ...], test: Problem) -> None:
+    """Refuse a held-out set that a scorer cannot score.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the scorer.
+    """
+    for metric in metrics:
+        try:
+            _check_fits(metric, test)
+        except InvalidInput as error:
+            raise InvalidInput(f"The held-out set cannot be scored by {metric.name!r}: {error}") from error
 
 
 def _name(scorer: Any) -> str:

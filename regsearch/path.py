@@ -8,31 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch.folds import Folds
-from regsearch.metrics import Metric
+from regsearch.metrics import DEFAULTS, Metric
 from regsearch.problem import Problem
 from regsearch.tree import Node, Path
 
 Array: TypeAlias = NDArray[np.float64]
+ROUNDING = 1e-12  # relative difference of two scores that counts as none
 State: TypeAlias = Literal["complete", "pruned", "failed"]
-
-
-@dataclass(frozen=True)
-class Curves:
-    """One metric along a path: scores ``[K, S]``, larger is better; NaN in folds that were not fitted."""
-
-    train: Array
-    val: Array
-
-    def mean(self) -> Array:
-        """``[S]`` mean validation score over the fitted folds."""
-        fitted = self.val[np.isfinite(self.val).any(axis=1)]
-        return np.asarray(fitted.mean(axis=0) if len(fitted) else np.full(self.val.shape[1], np.nan))
 
 
 @dataclass(frozen=True)
@@ -44,6 +32,43 @@ class Point:
     train: float
     gap: float
     gap_se: float
+
+    @property
+    def floor(self) -> float:
+        """One standard error below the validation score, rounding allowed for; the score itself for a single fold."""
+        below = self.val - (self.val_se if math.isfinite(self.val_se) else 0.0)
+        return below - ROUNDING * max(1.0, abs(self.val))
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One metric along a path: scores ``[K, S]``, larger is better; NaN in folds that were not fitted."""
+
+    train: Array
+    val: Array
+
+    @property
+    def fitted(self) -> NDArray[np.bool_]:
+        """``[K]``: whether a fold was fitted."""
+        return np.asarray(np.isfinite(self.val).any(axis=1))
+
+    def mean(self) -> Array:
+        """``[S]`` mean validation score over the fitted folds."""
+        fitted = self.val[self.fitted]
+        return np.asarray(fitted.mean(axis=0) if len(fitted) else np.full(self.val.shape[1], np.nan))
+
+    def point(self, step: int, fitted: NDArray[np.bool_] | None = None) -> Point:
+        """The metric at a step, over the given folds (by default those with a score of this metric)."""
+        fitted = self.fitted if fitted is None else fitted
+        val, train = self.val[fitted, step], self.train[fitted, step]
+        gap = train - val
+        return Point(
+            float(val.mean()), standard_error(val), float(train.mean()), float(gap.mean()), standard_error(gap)
+        )
+
+    def reaching(self, floor: float) -> NDArray[np.intp]:
+        """The steps whose mean validation score is at least `floor`."""
+        return np.asarray(np.flatnonzero(self.mean() >= floor))
 
 
 @dataclass(frozen=True)
@@ -70,8 +95,8 @@ class Outcome:
     step
         The chosen step, common to all folds.
     predictions
-        ``[n, m]`` decisions for rows outside training at the chosen step; NaN in rows that no fold validates. Where
-        several folds validate a row, their mean.
+        ``[n, m]`` predictions for rows outside training at the chosen step: decisions of linear models, of others
+        probabilities where they have them. NaN in rows that no fold validates; the mean where several do.
     seconds
         Wall time of the fits.
     reason
@@ -101,17 +126,9 @@ class Outcome:
         """The config with the chosen point of the path filled in: what is exported."""
         return at(self.config, self.lambda_)
 
-    def point(self, metric: str, step: int | None = None) -> Point:
-        """A metric at a step, the chosen one by default."""
-        curves = self.curves[metric]
-        step = self.step if step is None else step
-        val, train = curves.val[:, step], curves.train[:, step]
-        fitted = np.isfinite(val)
-        val, train = val[fitted], train[fitted]
-        return Point(
-            float(val.mean()), standard_error(val),
-            float(train.mean()), float((train - val).mean()), standard_error(train - val),
-        )  # fmt: skip
+    def point(self, metric: str) -> Point:
+        """A metric at the chosen step, over the folds that were fitted; NaN where it is not defined in one of them."""
+        return self.curves[metric].point(self.step, self.curves[self.primary].fitted)
 
     @property
     def primary(self) -> str:
@@ -175,8 +192,14 @@ class Backend(Protocol):
 class Model(Node, abstract=True):
     """The root of a space: a family of models that can be searched."""
 
+    unregularized: ClassVar[str] = "without regularization"  # what the reference is called
+
     def check(self, setup: Setup) -> None:
         """Refuse, before any fit, a problem that this family cannot be fitted to."""
+
+    def scoring(self, problem: Problem) -> str:
+        """The scorer that decides when the user names none."""
+        return DEFAULTS[problem.task]
 
     def backend(self, setup: Setup) -> Backend:
         raise NotImplementedError

@@ -48,9 +48,7 @@ def path_record(results: Results) -> PathRecord | None:
     if curves.val.shape[1] < 2:
         return None
     axis, val = results.store.arrays(best.number)["axis"], curves.val.mean(axis=0)
-    within = (
-        np.flatnonzero(val >= best.point.val - best.point.val_se) if np.isfinite(best.point.val_se) else [best.step]
-    )
+    within = curves.reaching(best.point.floor)
     return PathRecord(
         axis=axis,
         train=curves.train.mean(axis=0),
@@ -67,7 +65,7 @@ def gap_record(results: Results) -> GapRecord:
     families: dict[str, list[tuple[float, float]]] = {}
     for trial in results.complete:
         point = results.point(trial)
-        name = "no regularization" if trial.role == "reference" else family(trial.params or {})
+        name = results.identity["reference"] if trial.role == "reference" else family(trial.params or {})
         families.setdefault(name, []).append((point.gap, point.val))
     return GapRecord({name: np.array(dots) for name, dots in families.items()}, results.best, results.metric)
 

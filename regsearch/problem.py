@@ -22,6 +22,7 @@ from regsearch.inputs import (
     as_column,
     as_typed,
     check_finite,
+    check_varies,
     checked_groups,
     checked_task,
     checked_weights,
@@ -143,6 +144,7 @@ def make_problem(
         When the data cannot be searched; the message names the invariant, the value and the fix.
     """
     X = checked_X(X)
+    check_varies(X)
     n = X.shape[0]
     values, name = checked_y(y, n)
     weight = checked_weights(sample_weight, n)

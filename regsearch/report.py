@@ -63,8 +63,8 @@ def page(results: Results, drawn: Mapping[str, Any]) -> str:
     rows = [results.choose(rule) for rule in ("best", "one_se")]
     pictures = "\n".join(f"<figure>{_svg(figure)}</figure>" for figure in drawn.values())
     chosen = _table(
-        ["rule", "trial", "score", "se", "train", "gap", "why"],
-        [[c.rule, c.number, *_figures(c), c.why] for c in rows]
+        ["rule", "trial", "score", "se", "train", "gap", "config", "why"],
+        [[c.rule, c.number, *_figures(c), _settings(c.params), c.why] for c in rows]
     )  # fmt: skip
     trials = _table(
         ["trial", "role", "score", "se", "train", "gap", "config"],
@@ -96,7 +96,9 @@ def _row(name: str, chosen: Chosen) -> str:
 
 def _reference_row(results: Results, trial: Trial) -> str:
     point = results.point(trial)
-    return f"| no regularization | {trial.number} | {point.val:.5g} | {point.train:.5g} | {point.gap:.3g} |"
+    return (
+        f"| {results.identity['reference']} | {trial.number} | {point.val:.5g} | {point.train:.5g} | {point.gap:.3g} |"
+    )
 
 
 def _figures(chosen: Chosen) -> list[str]:

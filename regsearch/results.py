@@ -13,7 +13,7 @@ import numpy as np
 from regsearch import estimator, linear, rules  # noqa: F401 (the kinds that stored configs name)
 from regsearch.config import from_data
 from regsearch.errors import NotFound, RegsearchError, StudyMismatch
-from regsearch.path import Curves, Model, Point, at, standard_error
+from regsearch.path import Curves, Model, Point, at
 from regsearch.rules import Pick, Rule
 from regsearch.space import fill
 from regsearch.storage import Store
@@ -88,12 +88,15 @@ class Results:
         Every trial, by number.
     space
         The space, where the script that made it is at hand.
+    stopped
+        Why the run that made these results ended.
     """
 
     store: Store
     identity: Mapping[str, Any]
     all: tuple[Trial, ...]
     space: Model | None = None
+    stopped: str = ""
 
     @property
     def name(self) -> str:
@@ -121,6 +124,11 @@ class Results:
         states = [trial.state for trial in self.all]
         return {state: states.count(state) for state in ("complete", "pruned", "failed", "running", "waiting")}
 
+    @property
+    def last_failure(self) -> str:
+        """Why the last failed trial failed."""
+        return next((trial.reason for trial in reversed(self.all) if trial.state == "failed"), "")
+
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial: state, score and its standard error, train score, gap, and the config's parameters."""
@@ -131,6 +139,7 @@ class Results:
             | (_scores(self.point(t)) if t.points else {})
             | {"complexity": t.complexity, "fit_s": t.seconds}
             | dict(t.params or {})
+            | {f"{name}_{part}": value for name, part, value in self._others(t)}
             | {f"test_{name}": value for name, value in (t.test or {}).items()}
             | {"reason": t.reason}
             for t in self.all
@@ -148,6 +157,11 @@ class Results:
         if not trial.points:
             raise NotFound(f"Trial {trial.number} has no score: it is {trial.state}.")
         return trial.points[self.metric]
+
+    def _others(self, trial: Trial) -> list[tuple[str, str, float]]:
+        """(metric, part, value) of the metrics that do not decide."""
+        others = {name: point for name, point in (trial.points or {}).items() if name != self.metric}
+        return [(name, part, value) for name, point in others.items() for part, value in _scores(point).items()]
 
     def curves(self, number: int, metric: str | None = None) -> Curves:
         """Scores ``[folds, steps]`` of a trial along its path."""
@@ -191,7 +205,7 @@ class Results:
         if pick.step != trial.step:
             lambda_ = float(self.store.arrays(trial.number)["axis"][pick.step])
             params["lambda"] = lambda_
-            point = point_at(self.curves(trial.number), pick.step)
+            point = self.curves(trial.number).point(pick.step)
         return Chosen(
             pick.number, pick.step, self._config(trial, lambda_), params, lambda_, point, self.metric, rule, pick.why
         )
@@ -236,13 +250,6 @@ def read_results(store: Store, study: Any, space: Model | None = None) -> Result
     if identity is None:
         raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
     return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)), space)
-
-
-def point_at(curves: Curves, step: int) -> Point:
-    """A metric at one step of a path."""
-    val, train = curves.val[:, step], curves.train[:, step]
-    gap = train - val
-    return Point(float(val.mean()), standard_error(val), float(train.mean()), float(gap.mean()), standard_error(gap))
 
 
 def _scores(point: Point) -> dict[str, float]:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
-
 from regsearch.errors import NotFound
 from regsearch.path import Curves, Point
 from regsearch.trials import Trial
@@ -54,16 +52,13 @@ def one_se(results: Table) -> Pick:
     for every penalty and model. On a single path it is the larger lambda, as in glmnet.
     """
     top = results.point(results.complete[0])
-    if not np.isfinite(top.val_se):
-        return best(results)
-    floor = top.val - top.val_se
     picks: list[tuple[float, int, int]] = []
     for trial in results.complete:
-        if results.point(trial).val < floor:
+        if results.point(trial).val < top.floor:
             break  # complete trials come best first: no point of the rest reaches the floor
         curves = results.curves(trial.number)
-        train, val = curves.train.mean(axis=0), curves.val.mean(axis=0)
-        picks += [(float(train[step]), trial.number, int(step)) for step in np.flatnonzero(val >= floor)]
+        train = curves.train.mean(axis=0)
+        picks += [(float(train[step]), trial.number, int(step)) for step in curves.reaching(top.floor)]
     _, number, step = min(picks)
     return Pick(
         number, step, f"It fits the training folds least of all {len(picks)} points within one standard error "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +43,7 @@ class Search:
     store
         Where arrays go.
     sampler
-        The user's sampler, or `None` for the default: TPE, seeded by (study seed, trials before), so that a search that
-        was killed and resumed proposes what an uninterrupted one would have proposed.
+        The user's sampler, a function from the number of trials so far to one, or `None` for the default.
     mirror
         Where trials are copied to, or `None`.
     notice
@@ -59,6 +58,7 @@ class Search:
     mirror: Mirror | None = None
     notice: Callable[[Trial], None] = lambda trial: None
     stopped: str = ""
+    sent: set[int] = field(default_factory=set)  # trials handed to the mirror
     _asked: dict[int, optuna.trial.Trial] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)  # config -> the trial that evaluated it
     _twins: dict[int, dict[str, Any]] = field(default_factory=dict)  # arrays of configs that came up again
@@ -164,12 +164,19 @@ class Search:
         return bool(self.stopped)
 
     def _since_best(self) -> int:
-        scores = [trial.points[self.metric].val for trial in self._done if trial.state == "complete" and trial.points]
+        """Finished trials since the best one, whether they were complete, pruned or failed."""
+        scores = [
+            trial.points[self.metric].val if trial.state == "complete" and trial.points else -np.inf
+            for trial in self._done
+        ]
         return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
 
     def _ask(self) -> optuna.trial.Trial:
         count = len(self._done) + len(self._asked)
-        self.optuna_study.sampler = self.sampler or make_sampler(self.space, self.setup.seed, count, self._has_visited)
+        if self.sampler is None:
+            self.optuna_study.sampler = make_sampler(self.space, self.setup.seed, count, self._has_visited)
+        else:
+            self.optuna_study.sampler = self.sampler(count) if callable(self.sampler) else self.sampler
         return self.optuna_study.ask()
 
     def _has_visited(self, config: Node) -> bool:
@@ -196,7 +203,9 @@ class Search:
             self._finish(self._ready.pop(0))
 
     def _finish(self, outcome: Outcome) -> None:
-        test = self._test_scores(outcome) if self._improves(outcome) else {}
+        test: dict[str, float] = {}
+        if self._improves(outcome):
+            outcome, test = self._on_test(outcome)
         arrays = to_arrays(outcome)
         self.store.save(outcome.number, arrays)
         asked = self._asked.pop(outcome.number)
@@ -205,6 +214,7 @@ class Search:
         self._note(trial)
         if self.mirror is not None:
             self.mirror.send(trial_record(trial, arrays, self.metric))
+            self.sent.add(trial.number)
         self.notice(trial)
         if len(self._done) >= FAILURES and all(one.state == "failed" for one in self._done):
             raise SearchFailed(f"The first {len(self._done)} trials all failed, the last with: {outcome.reason}")
@@ -223,14 +233,16 @@ class Search:
     def _improves(self, outcome: Outcome) -> bool:
         return outcome.state == "complete" and self._incumbent.offer(outcome)
 
-    def _test_scores(self, outcome: Outcome) -> dict[str, float]:
+    def _on_test(self, outcome: Outcome) -> tuple[Outcome, dict[str, float]]:
         """Scores of the refitted config on the held-out set: recorded, read by no decision."""
-        test = self.setup.problem.test
-        chosen = outcome.chosen
+        test, chosen = self.setup.problem.test, outcome.chosen
         if test is None or not isinstance(chosen, Model):
-            return {}
-        fitted = chosen.refit(self.setup.problem, self.setup.seed)
-        return {metric.name: float(metric.scorer(fitted, test.X, test.labels)) for metric in self.setup.metrics}
+            return outcome, {}
+        try:
+            fitted = chosen.refit(self.setup.problem, self.setup.seed)
+            return outcome, {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
+        except Exception as error:  # noqa: BLE001 - anyone's estimator and scorer: the trial itself is sound
+            return replace(outcome, reason=f"held-out set not scored: {type(error).__name__}: {error}"), {}
 
     def _note(self, trial: Trial) -> None:
         self._done.append(trial)

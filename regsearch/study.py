@@ -9,39 +9,32 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch import __version__
 from regsearch.config import digest, to_data
-from regsearch.errors import InvalidInput, RegsearchError, StudyMismatch
+from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export import export
-from regsearch.folds import Folds, make_folds
-from regsearch.metrics import resolve
-from regsearch.mirror import Mirror, Status
-from regsearch.mirroring import study_record, summary_record, trial_record
+from regsearch.folds import Folds, make_folds, runs_forward
+from regsearch.metrics import check_test, resolve
 from regsearch.options import add_run_options
-from regsearch.path import Incumbent, Model, Setup
+from regsearch.path import Model, Setup
 from regsearch.problem import make_problem
 from regsearch.progress import Progress
-from regsearch.report import note, write_artifacts
-from regsearch.results import IDENTITY, Chosen, Results, load_results, read_results
+from regsearch.results import Chosen, Results, load_results
 from regsearch.rules import Rule
-from regsearch.search import Search
+from regsearch.running import Limits, Running, check_same
+from regsearch.space import leaves
 from regsearch.storage import Store
-from regsearch.trials import Trial
 
 if TYPE_CHECKING:
     import optuna
 
-# what must be equal to go on with a stored study, and what to say it is
-MUST_MATCH = {
-    "fingerprint": "data", "folds_hash": "folds", "space_hash": "space", "metrics": "scoring", "seed": "seed",
-}  # fmt: skip
-MIRROR_LOG = "mirror.log"
-READY_S = 30.0  # seconds to wait for MLflow to say what it has, once the search has ended
+
+INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
 
 
 class Study:
@@ -58,7 +51,8 @@ class Study:
     cv
         Folds: an int, a scikit-learn splitter, or a list of index pairs. Made once.
     scoring
-        scikit-learn scorer, or several; the first decides. Default: mean squared error or log loss.
+        scikit-learn scorer, or several; the first decides. Default: mean squared error or log loss; accuracy for an
+        estimator without probabilities.
     groups, sample_weight, test, task
         See `make_problem`.
     seed
@@ -68,7 +62,8 @@ class Study:
     storage
         Optuna storage URL instead of the journal file in the root.
     sampler
-        Optuna sampler instead of TPE.
+        Optuna sampler instead of TPE, or a function that makes one from the number of trials so far. A sampler with a
+        seed of its own starts from that seed again when the study is resumed; a function can do better.
     tracking
         MLflow tracking URI; by default a SQLite file in the root. `False` keeps MLflow out.
     experiment
@@ -100,12 +95,16 @@ class Study:
         seed: int = 0,
         root: str | os.PathLike[str] = "mlruns",
         storage: str | None = None,
-        sampler: optuna.samplers.BaseSampler | None = None,
+        sampler: optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler] | None = None,
         tracking: str | bool | None = None,
         experiment: str | None = None,
         prune: bool = True,
         n_jobs: int | None = None,
     ) -> None:
+        if isinstance(cv, Iterator):
+            cv = list(cv)  # the folds are looked at more than once
+        if isinstance(seed, Integral):
+            seed = int(seed)
         given = {key: value for key, value in locals().items() if key not in ("self", "name", "X", "y")}
         self._given = (name, X, y, given)
         if not isinstance(space, Model):
@@ -114,13 +113,19 @@ class Study:
         self.name, self.space, self.seed, self.cv = name, space, seed, cv
         self.sampler, self.tracking, self.experiment, self.prune = sampler, tracking, experiment or name, prune
         self.store = Store(root, name, storage)
-        ordered = type(cv).__name__ == "TimeSeriesSplit"
+        ordered = isinstance(test, float) and runs_forward(cv, len(y))
         self.problem = make_problem(
             X, y, groups=groups, sample_weight=sample_weight, test=test, task=task, ordered=ordered, seed=seed
         )
         folds = make_folds(cv, self.problem, seed)
-        metrics = resolve(scoring, self.problem)
+        metrics = resolve(space.scoring(self.problem) if scoring is None else scoring, self.problem)
+        if self.problem.test is not None:
+            check_test(metrics, self.problem.test)
         self.setup = Setup(self.problem, folds, metrics, seed, n_jobs)
+        if not leaves(space):
+            raise InvalidInput(
+                "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
+            )
         self.space.check(self.setup)
         self.script = _calling_script()
 
@@ -183,52 +188,15 @@ class Study:
         if n_trials is None and timeout is None and patience is None:
             n_trials = 100
         self.store.prepare()
+        tracking = self._tracking()
+        running = Running(self.setup, self.space, self.store, self._identity(), tracking, self.sampler, self.prune)
         with self.store.running():
-            return self._run(n_trials, timeout, patience, Progress(quiet=quiet))
+            return running.run(Limits(n_trials, timeout, patience), Progress(quiet=quiet))
 
-    def _run(self, n_trials: int | None, timeout: float | None, patience: int | None, progress: Progress) -> Results:
-        study = self._open()
-        identity = study.user_attrs[IDENTITY]
-        mirror = self._mirror()
-        if mirror is not None:
-            mirror.start(study_record(identity))
-        before = read_results(self.store, study, self.space)
-        line = _Line(progress, n_trials, before)
-        setup = replace(self.setup, incumbent=Incumbent() if self.prune else None)
-        search = Search(setup, self.space, study, self.store, self.sampler, mirror, line.show)
-        try:
-            search.run(n_trials, timeout, patience)
-        finally:
-            progress.end()
-            results = read_results(self.store, study, self.space)
-            if mirror is not None:
-                self._finish_mirror(mirror, results, before, search.stopped, progress)
-        progress.end(self._farewell(results, search.stopped))
-        return results
-
-    def _open(self) -> optuna.Study:
-        """The Optuna study, made or found again; refused when it is another one."""
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        identity = self._identity()
-        study = optuna.create_study(
-            study_name=self.name, storage=self.store.optuna(), direction="maximize", load_if_exists=True
-        )
-        stored = study.user_attrs.get(IDENTITY)
-        if stored is None:
-            if study.get_trials(deepcopy=False):
-                raise StudyMismatch(f"The Optuna study {self.name!r} was not made by regsearch; use another name.")
-            self.store.save_folds(self.folds)
-            study.set_user_attr(IDENTITY, identity)
-            return study
-        for key, what in MUST_MATCH.items():
-            if stored[key] != identity[key]:
-                raise StudyMismatch(
-                    f"A stored study goes on with the same {what} only: {self.name!r} has {stored[key]}, got "
-                    f"{identity[key]}; give the new study another name, or remove {self.store.folder}."
-                )
-        return study
+    def _tracking(self) -> str | None:
+        if self.tracking is False:
+            return None
+        return tracking_uri(self.store.root) if self.tracking in (None, True) else str(self.tracking)
 
     def _identity(self) -> dict[str, Any]:
         """What makes this study itself, as stored with it."""
@@ -238,52 +206,24 @@ class Study:
             "created_ms": round(time.time() * 1000), "task": problem.task, "rows": problem.rows,
             "columns": problem.columns, "target": problem.name, "fingerprint": problem.fingerprint,
             "folds": len(self.folds), "cv": self.folds.name, "folds_hash": self.folds.digest, "seed": self.seed,
-            "metric": metrics[0], "metrics": metrics, "space": self.space.kind, "space_hash": digest(self.space),
+            "metric": metrics[0], "metrics": metrics, "scoring": [metric.identity for metric in self.setup.metrics],
+            "reference": self.space.unregularized, "space": self.space.kind, "space_hash": digest(self.space),
             "space_data": to_data(self.space), "script": self.script,
         }  # fmt: skip
-
-    # --- mirror ------------------------------------------------------------------------------------------------
-
-    def _mirror(self) -> Mirror | None:
-        if self.tracking is False:
-            return None
-        uri = tracking_uri(self.store.root) if self.tracking in (None, True) else str(self.tracking)
-        return Mirror(uri, self.store.root / "artifacts", self.store.folder / MIRROR_LOG)
-
-    def _finish_mirror(
-        self, mirror: Mirror, results: Results, before: Results, stopped: str, progress: Progress
-    ) -> None:
-        """Send what earlier runs could not, then the summary, and wait for the writer. Ctrl-C leaves it to itself."""
-        try:
-            with mirror:
-                self._tell_mirror(mirror, results, before, stopped)
-                status = mirror.drain(progress=lambda status: progress.show(_written(status)))
-        except KeyboardInterrupt:
-            progress.end(f"{_written(mirror.status)}, the rest follows in the background")
-            return
-        if status.reason:
-            progress.end(
-                f"MLflow is missing {status.sent - status.mirrored} trials ({status.reason}); nothing is lost: "
-                "run the study again to write them."
-            )
-
-    def _tell_mirror(self, mirror: Mirror, results: Results, before: Results, stopped: str) -> None:
-        ready = mirror.wait_ready(READY_S)
-        known = ready.mirrored if ready is not None else frozenset(trial.number for trial in before.all)
-        for trial in before.all:
-            if trial.config and trial.number not in known:
-                mirror.send(trial_record(trial, self.store.arrays(trial.number), results.metric))
-        artifacts = write_artifacts(results, self.store.folder / "report")
-        best = results.complete[0] if results.complete else None
-        end = max((trial.end_ms for trial in results.all), default=0)
-        ended = "COMPLETE" if stopped and stopped != "interrupted" else "INTERRUPTED" if stopped else "FAIL"
-        mirror.finish(summary_record(ended, end, results.all, results.metric, best, note(results), artifacts))
 
     # --- afterwards --------------------------------------------------------------------------------------------
 
     def results(self) -> Results:
-        """What is stored of this study so far."""
-        return load_results(self.store, self.space)
+        """What is stored of this study so far.
+
+        Raises
+        ------
+        StudyMismatch
+            When it is stored with other data, folds, scoring, seed or space.
+        """
+        results = load_results(self.store, self.space)
+        check_same(results.identity, self._identity(), self.store.folder)
+        return results
 
     def export(self, out: str | os.PathLike[str], rule: str | Rule | Chosen = "best") -> Path:
         """Refit what a rule chooses on all rows and write it to a folder; see `regsearch.export.export`.
@@ -291,14 +231,9 @@ class Study:
         Raises
         ------
         StudyMismatch
-            When the stored study has other data.
+            When the study is stored with other data, folds, scoring, seed or space.
         """
         results = self.results()
-        if results.identity["fingerprint"] != self.problem.fingerprint:
-            raise StudyMismatch(
-                f"The data must be those of the stored study ({results.identity['fingerprint']}), "
-                f"got {self.problem.fingerprint}; export from the data that were searched."
-            )
         chosen = rule if isinstance(rule, Chosen) else results.choose(rule)
         return export(results, chosen, self.problem, out)
 
@@ -312,12 +247,6 @@ class Study:
         except RegsearchError as error:
             parser.exit(2, f"{parser.prog}: {error}\n")
 
-    def _farewell(self, results: Results, stopped: str) -> str:
-        head = f"{self.name}: stopped ({stopped}), {results.counts['complete']} complete"
-        if stopped == "interrupted":
-            head += "; everything finished is kept, run the same command to go on"
-        return head
-
 
 def _check_options(seed: Any, sampler: Any, tracking: Any, n_jobs: Any) -> None:
     whole = {name: type(value) is int for name, value in (("seed", seed), ("n_jobs", n_jobs))}
@@ -325,7 +254,8 @@ def _check_options(seed: Any, sampler: Any, tracking: Any, n_jobs: Any) -> None:
         raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}; 0 is the default.")
     if n_jobs is not None and (not whole["n_jobs"] or n_jobs == 0):
         raise InvalidInput(f"n_jobs must be a whole number but 0, got {n_jobs!r}; -1 takes every core.")
-    if sampler is not None and (isinstance(sampler, type) or not hasattr(sampler, "sample_relative")):
+    usable = sampler is None or callable(sampler) or hasattr(sampler, "sample_relative")
+    if not usable or isinstance(sampler, type):
         raise InvalidInput(f"sampler must be an Optuna sampler, got {sampler!r}; leave it out for TPE.")
     if tracking is not None and not isinstance(tracking, (bool, str)):
         raise InvalidInput(f"tracking must be an MLflow tracking URI or False, got {tracking!r}; leave it out.")
@@ -335,36 +265,6 @@ def _check_limit(what: str, limit: Any, kinds: Any) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kinds) or not limit > 0):
         number = "whole number" if kinds is int else "number"
         raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
-
-
-def _written(status: Status) -> str:
-    return f"MLflow: {status.mirrored} of {status.sent} trials written"
-
-
-class _Line:
-    """The progress line: best score, its gap, trials per second."""
-
-    def __init__(self, progress: Progress, total: int | None, before: Results) -> None:
-        self.progress, self.metric = progress, before.metric
-        self.total = f"/{total}" if total else ""
-        self.done = sum(before.counts[state] for state in ("complete", "pruned", "failed"))
-        self.best = before.complete[0] if before.complete else None
-        self.started, self.first = time.monotonic(), self.done
-
-    def show(self, trial: Trial) -> None:
-        self.done += 1
-        if trial.state == "complete" and trial.points and self._score(trial) > self._score(self.best):
-            self.best = trial
-        rate = (self.done - self.first) / max(time.monotonic() - self.started, 1e-9)
-        text = f"[{self.done}{self.total}] {rate:.1f} trials/s"
-        if self.best is not None and self.best.points:
-            point = self.best.points[self.metric]
-            kind = (self.best.params or {}).get("penalty", "")
-            text += f" | best {self.metric} {point.val:.5g} (trial {self.best.number} {kind}) gap {point.gap:.3g}"
-        self.progress.show(text)
-
-    def _score(self, trial: Trial | None) -> float:
-        return trial.points[self.metric].val if trial is not None and trial.points else -float("inf")
 
 
 def tracking_uri(root: Path) -> str:
@@ -379,13 +279,27 @@ def run_from(study: Study, options: Mapping[str, Any]) -> int:
     results = study.run(options["trials"], options["timeout"], options["patience"])
     if results.complete:
         print(results.best)
-        if results.reference is not None:
-            point = results.point(results.reference)
-            print(f"Without regularization: {results.metric} {point.val:.5g}, gap {point.gap:.3g}.")
-    root = f" --root {study.store.root}" if study.store.root != Path("mlruns").absolute() else ""
+        print(_reference(results))
+        if _at_the_end(results):
+            print("The best lambda is the last of its path: Path(100, ratio=1e-6) would look further.")
+    where = f" --root {study.store.root}" if study.store.root != Path("mlruns").absolute() else ""
+    where += f" --storage {study.store.url}" if study.store.url else ""
     command = _command()
-    print(f"\nBrowse:  {command} ui{root}\nExport:  {command} export {study.name} --out DIR{root}")
-    return 0
+    print(f"\nBrowse:  {command} ui{where}\nExport:  {command} export {study.name} --out DIR{where}")
+    return INTERRUPTED if results.stopped == "interrupted" else 0
+
+
+def _reference(results: Results) -> str:
+    if results.reference is None:
+        return ""
+    point = results.point(results.reference)
+    name = str(results.identity["reference"])
+    return f"{name[0].upper()}{name[1:]}: {results.metric} {point.val:.5g}, gap {point.gap:.3g}."
+
+
+def _at_the_end(results: Results) -> bool:
+    best = results.complete[0]
+    return best.steps > 1 and best.step == best.steps - 1
 
 
 def _command() -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import sys
+import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -251,7 +253,20 @@ def label(option: Any) -> Any:
     """The name of a choice's option: its kind for a node, itself for a plain value, its text for anything else."""
     if isinstance(option, Node):
         return option.kind
-    return option if option is None or isinstance(option, (bool, int, float, str)) else str(option)
+    return option if option is None or isinstance(option, (bool, int, float, str)) else text(option)
+
+
+def text(value: Any) -> str:
+    """What an object is called in storage: the same in every process, and whole however long it is."""
+    if isinstance(value, types.FunctionType | type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(text, value)) + "]"
+    if isinstance(value, np.ndarray):
+        return text(value.tolist())
+    # a scikit-learn estimator cuts its own text short unless told not to
+    whole = value.__repr__(N_CHAR_MAX=sys.maxsize) if hasattr(value, "get_params") else repr(value)
+    return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", whole).split())
 
 
 # --- what a field of a node admits -----------------------------------------------------------------------------

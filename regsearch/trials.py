@@ -69,6 +69,12 @@ class Trial:
     end_ms: int = 0
 
     @property
+    def kind(self) -> str:
+        """What people call it: its penalty or estimator."""
+        params = self.params or {}
+        return str(params.get("penalty") or params.get("estimator") or "")
+
+    @property
     def key(self) -> str:
         """Equal for equal configs."""
         return digest(self.config)

@@ -209,7 +209,7 @@ def test_score_that_is_not_finite() -> None:
     """A scorer that has no value on a fold fails the trial."""
     scorer = make_scorer(lambda y, p: np.nan if np.ptp(p) > 0 else -mean_absolute_error(y, p))
     outcome = evaluate(Estimator(Ridge(), {}), setup(scoring={"odd": scorer}))
-    assert (outcome.state, outcome.reason) == ("failed", "a score was not finite")
+    assert (outcome.state, outcome.reason) == ("failed", "odd was not finite in a fold")
 
 
 def test_reference_is_as_given() -> None:

@@ -78,7 +78,7 @@ def test_the_note_says_what_was_chosen(results: Results) -> None:
         chosen = results.choose(rule)
         assert f"| {rule} | {chosen.number} | {chosen.score:.5g} |" in text
     assert results.reference is not None
-    assert f"| no regularization | {results.reference.number} |" in text
+    assert f"| without regularization | {results.reference.number} |" in text
     assert "60 rows, 6 columns, regression" in text
     assert f"penalty={results.best.params['penalty']}" in text
 

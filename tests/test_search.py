@@ -23,6 +23,7 @@ from sklearn.tree import DecisionTreeRegressor
 from regsearch import AdaptiveLasso, Choice, Estimator, Float, Int, Linear, SearchFailed, spaces
 from regsearch import Path as Axis
 from regsearch.config import digest
+from regsearch.running import open_study
 from regsearch.sampler import make_sampler
 from regsearch.space import sample
 from regsearch.storage import Store
@@ -229,7 +230,7 @@ def test_killed_at_each_stage(tmp_path: Path, role: str) -> None:
         study(tmp_path, "cut", space=space).run(begun, quiet=True)
     cut = study(tmp_path, "cut", space=space)
     cut.store.prepare()
-    opened = cut._open()
+    opened = open_study(cut.store, cut._identity())
     if not begun:  # killed while the first trials were being queued
         opened.enqueue_trial({}, user_attrs={"role": "reference"})
     known = {one.key for one in cut.results().all if one.role != "reference"}

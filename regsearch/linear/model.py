@@ -16,7 +16,7 @@ from regsearch.tree import Axis, Choice, Family, OneOf, Path, tunable
 class Linear(Model):
     """Least squares, logistic or multinomial regression, by the task, with a penalty.
 
-    ``(1/n) sum_i w_i loss_i + lambda * penalty``, squared error halved: glmnet's scale.
+    ``sum_i w_i loss_i / sum_i w_i + lambda * penalty``, squared error halved: glmnet's scale.
 
     Parameters
     ----------

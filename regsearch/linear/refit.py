@@ -34,10 +34,17 @@ def refit(config: Settings, problem: Problem) -> Any:
     InvalidInput
         When lambda is still a path.
     """
+    from sklearn import config_context
     from sklearn.pipeline import make_pipeline
 
     if isinstance(config.lambda_, Path):
         raise InvalidInput("A refit needs one lambda, got a Path; take the chosen point of an outcome.")
+    with config_context(transform_output="default"):  # whatever the user's program has set for its own
+        return make_pipeline(*_steps(config, problem))
+
+
+def _steps(config: Settings, problem: Problem) -> list[Any]:
+    """The fitted steps of the pipeline."""
     everything = np.arange(problem.rows)
     design = make_design(problem, (everything,), (everything[:0],))
     coef, intercept = _fit(config, problem, design)
@@ -45,8 +52,7 @@ def refit(config: Settings, problem: Problem) -> Any:
     seen = problem.X if prepare is None else prepare.fit_transform(problem.X)
     scaler = _scaler(config.scale, seen, problem, design)
     rescaled = _rescaled(coef, intercept, scaler, design, config.scale)
-    steps = [step for step in (prepare, scaler, _model(config, problem, *rescaled)) if step is not None]
-    return make_pipeline(*steps)
+    return [step for step in (prepare, scaler, _model(config, problem, *rescaled)) if step is not None]
 
 
 def _fit(config: Settings, problem: Problem, design: Design) -> tuple[Array, Array]:
@@ -69,9 +75,7 @@ def _scaler(how: str, seen: Any, problem: Problem, design: Design) -> Any | None
         return RobustScaler(with_centering=dense).fit(seen)
     if how == "minmax" and dense:
         return MinMaxScaler().fit(seen)
-    if (
-        how == "minmax"
-    ):  # scikit-learn has no sparse min-max scaler; dividing by the range is all that a free intercept needs
+    if how == "minmax":  # scikit-learn has no sparse one, and a free intercept needs no more than the division
         scaler = MaxAbsScaler().fit(seen)
         spread = design.scales("minmax")[0]
         scaler.scale_ = np.where(spread > 0, spread, 1.0)

@@ -1,0 +1,221 @@
+"""One run of a study: open what is stored, search, keep the user and MLflow informed, read the results."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regsearch.errors import SearchFailed, StudyMismatch
+from regsearch.mirror import Mirror, Status
+from regsearch.mirroring import study_record, summary_record, trial_record
+from regsearch.path import Incumbent, Model, Setup
+from regsearch.progress import Progress
+from regsearch.report import note, write_artifacts
+from regsearch.results import IDENTITY, Results, read_results
+from regsearch.search import Search
+from regsearch.storage import Store
+from regsearch.trials import Trial
+
+if TYPE_CHECKING:
+    import optuna
+
+# what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
+MUST_MATCH = {
+    "seed": "seed", "fingerprint": "data", "folds_hash": "folds", "space_hash": "space",
+    "scoring": "scoring",
+}  # fmt: skip
+MIRROR_LOG = "mirror.log"
+READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended
+
+
+def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with a stored study under another identity.
+
+    Raises
+    ------
+    StudyMismatch
+        Naming what differs.
+    """
+    for key, what in MUST_MATCH.items():
+        if stored[key] != identity[key]:
+            raise StudyMismatch(
+                f"A stored study goes on with the same {what} only: {stored['study']!r} has {stored[key]}, got "
+                f"{identity[key]}; give the new study another name, or remove {folder}."
+            )
+
+
+def open_study(store: Store, identity: Mapping[str, Any]) -> optuna.Study:
+    """The Optuna study, made or found again.
+
+    Raises
+    ------
+    StudyMismatch
+        When it is another one.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=store.name, storage=store.optuna(), direction="maximize", load_if_exists=True
+    )
+    store.claim(study)
+    stored = study.user_attrs.get(IDENTITY)
+    if stored is not None:
+        check_same(stored, identity, store.folder)
+    elif study.get_trials(deepcopy=False):
+        raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
+    else:
+        study.set_user_attr(IDENTITY, dict(identity))
+    return study
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends; see `regsearch.Study.run`."""
+
+    n_trials: int | None
+    timeout: float | None
+    patience: int | None
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a run needs.
+
+    Attributes
+    ----------
+    identity
+        What makes the study itself, as stored with it.
+    tracking
+        MLflow tracking URI, or `None` to keep MLflow out.
+    sampler
+        See `regsearch.search.Search`.
+    prune
+        Whether hopeless configs are given up.
+    """
+
+    setup: Setup
+    space: Model
+    store: Store
+    identity: Mapping[str, Any]
+    tracking: str | None
+    sampler: Any
+    prune: bool
+
+    def run(self, limits: Limits, progress: Progress) -> Results:
+        """Search until a limit is reached; the results also after Ctrl-C."""
+        study = open_study(self.store, self.identity)
+        self.store.save_folds(self.setup.folds)
+        progress.end(self._about())
+        mirror = None if self.tracking is None else self._mirror(self.tracking)
+        if mirror is not None:
+            mirror.start(study_record(study.user_attrs[IDENTITY]))
+        before = read_results(self.store, study, self.space)
+        line = _Line(progress, limits.n_trials, before)
+        setup = replace(self.setup, incumbent=Incumbent() if self.prune else None)
+        search = Search(setup, self.space, study, self.store, self.sampler, mirror, line.show)
+        try:
+            search.run(limits.n_trials, limits.timeout, limits.patience)
+        finally:
+            progress.end()
+            results = replace(read_results(self.store, study, self.space), stopped=search.stopped)
+            if mirror is not None:
+                self._finish_mirror(mirror, results, search.sent, progress)
+        progress.end(_farewell(results))
+        if not results.complete and results.counts["failed"] and search.stopped != "interrupted":
+            raise SearchFailed(f"Every trial failed, the last with: {results.last_failure}")
+        return results
+
+    def _about(self) -> str:
+        identity = self.identity
+        held = f", {self.setup.problem.test.rows} held out" if self.setup.problem.test is not None else ""
+        return (
+            f"{identity['study']}: {identity['task']}, {identity['rows']} rows{held}, {identity['columns']} columns, "
+            f"{identity['cv']}, {identity['metric']}"
+        )
+
+    # --- mirror ------------------------------------------------------------------------------------------------
+
+    def _mirror(self, tracking: str) -> Mirror:
+        return Mirror(tracking, self.store.root / "artifacts", self.store.folder / MIRROR_LOG)
+
+    def _finish_mirror(self, mirror: Mirror, results: Results, sent: set[int], progress: Progress) -> None:
+        """Send what is not in MLflow yet, then the summary, and wait. Ctrl-C leaves the writer to itself."""
+        try:
+            with mirror:
+                missing = self._tell_mirror(mirror, results, sent, progress)
+                status = mirror.drain(progress=lambda status: progress.show(_written(status)))
+        except KeyboardInterrupt:
+            progress.end(f"{_written(mirror.status)}, the rest follows in the background")
+            return
+        if status.reason:
+            missing += status.sent - status.mirrored
+            said = f"MLflow is missing {missing} trials ({status.reason}); run the study again to write them."
+            if progress.quiet:
+                warnings.warn(said, RuntimeWarning, stacklevel=4)
+            progress.end(said)
+
+    def _tell_mirror(self, mirror: Mirror, results: Results, sent: set[int], progress: Progress) -> int:
+        """Returns how many earlier trials could not be sent, MLflow having not said what it has."""
+        ready = mirror.wait_ready(READY_S if results.stopped != "interrupted" else 1.0)
+        known = sent if ready is None else sent | ready.mirrored
+        earlier = [trial for trial in results.all if trial.config and trial.number not in known]
+        for trial in earlier if ready is not None else ():
+            mirror.send(trial_record(trial, self.store.arrays(trial.number), results.metric))
+        try:
+            artifacts = write_artifacts(results, self.store.folder / "report")
+        except OSError as error:
+            progress.end(f"The report could not be written: {error}.")
+            artifacts = []
+        best = results.complete[0] if results.complete else None
+        end = max((trial.end_ms for trial in results.all), default=0)
+        stopped = results.stopped
+        ended = "COMPLETE" if stopped and stopped != "interrupted" else "INTERRUPTED" if stopped else "FAIL"
+        mirror.finish(summary_record(ended, end, results.all, results.metric, best, note(results), artifacts))
+        return 0 if ready is not None else len(earlier)
+
+
+def _written(status: Status) -> str:
+    return f"MLflow: {status.mirrored} of {status.sent} trials written"
+
+
+def _farewell(results: Results) -> str:
+    finished = ("complete", "pruned", "failed")
+    counts = ", ".join(f"{results.counts[state]} {state}" for state in finished if results.counts[state])
+    said = f"{results.name}: {counts or 'nothing finished'} ({results.stopped})"
+    if results.counts["failed"]:
+        said += f"; the last failure: {results.last_failure}"
+    if results.stopped == "interrupted":
+        said += "; everything finished is kept, run the same command to go on"
+    return said
+
+
+class _Line:
+    """The progress line: best score, its gap, trials per second."""
+
+    def __init__(self, progress: Progress, total: int | None, before: Results) -> None:
+        self.progress, self.metric = progress, before.metric
+        self.total = f"/{total}" if total else ""
+        self.done = sum(before.counts[state] for state in ("complete", "pruned", "failed"))
+        self.best = before.complete[0] if before.complete else None
+        self.started, self.first = time.monotonic(), self.done
+
+    def show(self, trial: Trial) -> None:
+        """Take note of a finished trial."""
+        self.done += 1
+        if trial.state == "complete" and trial.points and self._score(trial) > self._score(self.best):
+            self.best = trial
+        rate = (self.done - self.first) / max(time.monotonic() - self.started, 1e-9)
+        text = f"[{self.done}{self.total}] {rate:.2g} trials/s"
+        if self.best is not None and self.best.points:
+            point = self.best.points[self.metric]
+            which = f"trial {self.best.number} {self.best.kind}"
+            text += f" | best {self.metric} {point.val:.5g} ({which}) gap {point.gap:.3g}"
+        self.progress.show(text)
+
+    def _score(self, trial: Trial | None) -> float:
+        return trial.points[self.metric].val if trial is not None and trial.points else -float("inf")
