@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from samples import outcomes, poll, python, study
+from samples import TIMEOUT_S, outcomes, poll, python, study
 
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.folds import Folds
@@ -234,6 +234,22 @@ def test_another_root_is_refused(tmp_path: Path) -> None:
         claimed(tmp_path / "b", url)
 
 
+def test_two_first_runs_at_once(tmp_path: Path) -> None:
+    """Of two processes that claim a new study from two roots at the same moment, exactly one gets it."""
+    url = url_of(tmp_path)
+    optuna.create_study(study_name="small", storage=url)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIM, str(tmp_path / root), url], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for root in ("a", "b")
+    ]  # fmt: skip
+    said = [process.communicate(timeout=TIMEOUT_S)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], said
+    assert "belongs to" in "".join(said)
+
+
 def test_a_dead_owner_is_taken_over(tmp_path: Path) -> None:
     """The root of a killed owner goes on under its new process."""
     url = url_of(tmp_path)
@@ -278,3 +294,14 @@ def test_a_foreign_journal(tmp_path: Path, content: bytes) -> None:
     store.journal.write_bytes(content)
     with pytest.raises(InvalidInput, match=r"journal must be one that Optuna wrote, .*journal\.log"):
         store.optuna()
+
+
+def test_a_study_runs_from_its_root_only(tmp_path: Path) -> None:
+    """A run from another root is refused before it touches a trial, and the first root goes on."""
+    url = url_of(tmp_path)
+    before = outcomes(study(tmp_path / "a", storage=url).run(3, quiet=True))
+    with pytest.raises(RegsearchError, match=f"belongs to {tmp_path / 'a'} "):
+        study(tmp_path / "b", storage=url).run(5, quiet=True)
+    results = study(tmp_path / "a", storage=url).run(5, quiet=True)
+    assert outcomes(results)[:3] == before
+    assert (len(results.complete), results.counts["running"]) == (5 - results.counts["pruned"], 0)
