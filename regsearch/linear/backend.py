@@ -16,6 +16,7 @@ from regsearch.errors import InvalidInput
 from regsearch.folds import Rows
 from regsearch.linear.design import Array, Design, Missing, Piece, Settings, Solver
 from regsearch.linear.penalties import Terms
+from regsearch.linear.threads import all_threads, one_thread
 from regsearch.metrics import Metric
 from regsearch.path import Candidate, Curves, Outcome, Setup, choose_step
 from regsearch.problem import Problem
@@ -33,7 +34,9 @@ class LinearBackend:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.design = make_design(setup.problem, setup.folds.train, setup.folds.val)
-        self.solver = make_solver(setup.problem, self.design)
+        n, p = self.design.shape
+        with one_thread(), all_threads(n * p**2):
+            self.solver = make_solver(setup.problem, self.design)
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         for candidate in candidates:
@@ -41,7 +44,8 @@ class LinearBackend:
 
     def _attempt(self, candidate: Candidate) -> Outcome:
         try:
-            return self.evaluate(candidate)
+            with one_thread():
+                return self.evaluate(candidate)
         except (InvalidInput, np.linalg.LinAlgError) as error:  # this config's own trouble: the search goes on
             return Outcome(candidate.number, candidate.config, "failed", candidate.role, reason=str(error))
 

@@ -31,6 +31,7 @@ from regsearch.linear.penalties import Terms
 from regsearch.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.linear.spectrum import Spectrum
 from regsearch.linear.steps import APPROACH_TOL, CHUNK, along, approach, chunks
+from regsearch.linear.threads import all_threads
 
 WHOLE = 400  # columns up to which working on few of them gains nothing
 SMALL = 200  # columns up to which the memory for moments never matters
@@ -89,7 +90,9 @@ class Gaussian:
 
     def _spectrum(self, k: int, scale: str) -> Spectrum:
         if (k, scale) not in self._spectra:
-            self._spectra[k, scale] = self.source.spectrum(k, scale)
+            n, p = self.design.shape
+            with all_threads(n * p * min(n, p)):
+                self._spectra[k, scale] = self.source.spectrum(k, scale)
         return self._spectra[k, scale]
 
     def convexity(self, scale: str) -> Array:

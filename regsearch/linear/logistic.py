@@ -34,6 +34,7 @@ from regsearch.linear.newton import Block, Newton, Point
 from regsearch.linear.penalties import Terms
 from regsearch.linear.sources import inverse_scales
 from regsearch.linear.steps import APPROACH_TOL, CHUNK, along, approach, chunks
+from regsearch.linear.threads import all_threads
 
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
@@ -135,7 +136,9 @@ class LogLoss:
             basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
             columns = self.design.means[k], inverse_scales(self.design, scale)[k]
             matrix = self.design.fold(k)  # those may have filled it for other folds
-            self._ridges[k, scale] = Ridge(basis(matrix, rows, *columns, sample.weights), sample.y, sample.weights)
+            with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
+                made = basis(matrix, rows, *columns, sample.weights)
+            self._ridges[k, scale] = Ridge(made, sample.y, sample.weights)
         self.design.fold(k)
         return self._ridges[k, scale]
 

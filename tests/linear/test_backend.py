@@ -91,3 +91,27 @@ def test_sparse_scores_far_from_zero(task: str, mean: float) -> None:
     for name in scoring:
         np.testing.assert_allclose(dense.curves[name].val, other.curves[name].val, atol=1e-4)
     np.testing.assert_allclose(dense.predictions, other.predictions, atol=1e-3)
+
+
+def test_threads_are_given_back() -> None:
+    """While a trial is evaluated BLAS has one thread, and outside it has as many as before, even after a failure."""
+    from threadpoolctl import ThreadpoolController, threadpool_limits
+
+    controller, seen = ThreadpoolController(), []
+
+    def counts() -> list[int]:
+        return [library["num_threads"] for library in controller.info() if library["user_api"] == "blas"]
+
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        seen.append(counts())
+        if len(seen) > 1:  # the first call checks that the scorer fits the task
+            raise ValueError("no")
+        return 0.0
+
+    x, y = numbers()
+    with threadpool_limits(2, user_api="blas"):
+        before = counts()
+        (outcome,) = outcomes(make_problem(x, y), scorer)
+        assert counts() == before
+    assert outcome.state == "failed"
+    assert set(seen[-1]) == {1}

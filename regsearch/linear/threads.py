@@ -1,0 +1,40 @@
+"""How many threads BLAS may use: one for the many small products of a path, all for the few large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+LARGE = 1e10  # multiplications from which threads pay for themselves, even where other programs want the cores too
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, BLAS works alone: threads that wait for each other after every small product cost more than they give."""
+    controller, _ = _pools()
+    with controller.limit(limits=1, user_api="blas"):
+        yield
+
+
+@contextmanager
+def all_threads(multiplications: float) -> Iterator[None]:
+    """Inside, within `one_thread`, large work has all threads back; small work has not."""
+    controller, most = _pools()
+    with controller.limit(limits=most if multiplications >= LARGE else None, user_api="blas"):
+        yield
+
+
+@cache
+def _pools() -> tuple[Any, int]:
+    """The controller, and the threads that BLAS has unless told otherwise.
+
+    Made once: looking for the libraries that are loaded takes longer than a small trial.
+    """
+    import scipy.linalg  # noqa: F401 - brings a BLAS of its own, which must be there to be found
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    controller = ThreadpoolController()
+    counts = [library["num_threads"] for library in controller.info() if library["user_api"] == "blas"]
+    return controller, max(counts, default=1)
