@@ -154,7 +154,10 @@ class Running:
             return
         if status.reason:
             missing += status.sent - status.mirrored
-            said = f"MLflow is missing {missing} trials ({status.reason}); run the study again to write them."
+            said = (
+                f"MLflow is missing {missing} trials ({status.reason}); nothing is lost: "
+                "run the study again to write them."
+            )
             if progress.quiet:
                 warnings.warn(said, RuntimeWarning, stacklevel=4)
             progress.end(said)

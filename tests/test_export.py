@@ -254,7 +254,7 @@ def replaced(space: Estimator) -> Estimator:
 def test_other_data(searched: Study, tmp_path: Path) -> None:
     """A study is not refitted on data that were not searched."""
     other = Study("small", *regression(seed=9), space=spaces.linear(), root=searched.store.root, cv=3)
-    with pytest.raises(StudyMismatch, match="data must be those of the stored study"):
+    with pytest.raises(StudyMismatch, match="goes on with the same data only"):
         other.export(tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
 

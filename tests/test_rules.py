@@ -10,7 +10,7 @@ import pytest
 from samples import regression, study
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, Float, Linear, NotFound, Pick, spaces
+from regsearch import Choice, Estimator, Float, Linear, NotFound, Pick, SearchFailed, spaces
 from regsearch import Path as Axis
 from regsearch.results import Results
 from regsearch.rules import RULES
@@ -114,7 +114,10 @@ def test_unknown_rule(results: Results) -> None:
 def test_no_complete_trial(tmp_path: Path) -> None:
     """Nothing can be chosen before a trial is complete, by any rule."""
     space = Estimator(Ridge(alpha=-1.0), {"fit_intercept": Choice(True, False)})
-    one = study(tmp_path, space=space).run(2, quiet=True)
+    failing = study(tmp_path, space=space)
+    with pytest.raises(SearchFailed, match=r"Every trial failed, the last with: .*alpha"):
+        failing.run(2, quiet=True)
+    one = failing.results()
     assert not one.complete
     for rule in RULES:
         with pytest.raises(NotFound, match=r"'small' has no complete trial to choose from"):

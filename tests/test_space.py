@@ -120,7 +120,7 @@ def test_names_stand_for_nodes() -> None:
     """A kind, as a string, is the node with its defaults, also below a choice."""
     assert Linear(penalty=Choice("l1", "elastic_net")) == Linear(penalty=Choice(L1(), ElasticNet()))
     assert label(ElasticNet(0.3)) == "elastic_net"
-    assert label(SVC) == str(SVC)
+    assert label(SVC) == "sklearn.svm._classes.SVC"
     assert public("lambda_") == "lambda"
 
 
