@@ -51,13 +51,12 @@ def trial_record(trial: Trial, arrays: Mapping[str, NDArray[Any]], metric: str) 
     tags = {"regsearch.role": trial.role or "sampled"}
     if trial.reason:
         tags["regsearch.reason"] = trial.reason
-    kind = (trial.params or {}).get("penalty") or (trial.params or {}).get("estimator")
     return TrialRecord(
         number=trial.number,
         state=_STATES[trial.state],  # type: ignore[arg-type]
         start_ms=trial.start_ms,
         end_ms=trial.end_ms,
-        name=f"{trial.number} {trial.role or str(kind)[:40]}",
+        name=f"{trial.number} {'reference' if trial.role == 'reference' else trial.kind[:40]}",
         params={name: _readable(value) for name, value in (trial.params or {}).items()},
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
         series=_series(arrays, metric, trial.step),
