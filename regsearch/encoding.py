@@ -26,11 +26,11 @@ class Encoded:
     matrix
         ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0.
     missing
-        ``(rows, columns)`` of the missing entries, or `None`.
+        ``(rows, columns)`` of the missing entries, column by column, or `None`.
     """
 
     matrix: Any
-    missing: tuple[NDArray[np.intp], NDArray[np.intp]] | None
+    missing: tuple[NDArray[np.int32], NDArray[np.int32]] | None
 
 
 def encode(X: Any) -> Encoded:
@@ -38,14 +38,15 @@ def encode(X: Any) -> Encoded:
     if is_sparse(X):
         return Encoded(X.tocsc().astype(np.float64), None)
     matrix = _frame_matrix(X) if is_frame(X) else np.array(X, dtype=np.float64, order="F", copy=None)
-    gaps = [(np.flatnonzero(np.isnan(column)), j) for j, column in enumerate(matrix.T)]
-    rows = np.concatenate([found for found, _ in gaps])
+    found = [np.flatnonzero(np.isnan(column)).astype(np.int32) for column in matrix.T]
+    rows = np.concatenate(found)
     if not len(rows):
         return Encoded(matrix, None)
-    columns = np.concatenate([np.full(len(found), j) for found, j in gaps])
-    matrix = matrix.copy(order="F")  # each fold writes its own fills: never into the user's array
-    matrix[rows, columns] = 0.0
-    return Encoded(matrix, (rows.astype(np.intp), columns.astype(np.intp)))
+    if not is_frame(X) and np.may_share_memory(matrix, X):  # each fold writes its own fills: never into the user's array
+        matrix = matrix.copy(order="F")
+    for j, holes in enumerate(found):
+        matrix[holes, j] = 0.0
+    return Encoded(matrix, (rows, np.repeat(np.arange(len(found), dtype=np.int32), [len(holes) for holes in found])))
 
 
 def transformer(problem: Problem) -> Any | None:

@@ -48,18 +48,27 @@ SCALES = ("standard", "minmax", "robust", "none")
 class Missing:
     """Entries of the matrix to fill inside each fold with the mean over its observed training entries."""
 
-    rows: Rows
-    columns: Rows
+    rows: NDArray[np.integer[Any]]
+    columns: NDArray[np.integer[Any]]
 
-    def fills(self, matrix: Matrix, train: Rows) -> Array:
-        """One fill per missing entry; a column never observed in training is filled with 0."""
-        unique, inverse = np.unique(self.columns, return_inverse=True)
-        observed = np.ones((matrix.shape[0], len(unique)), dtype=bool)
-        observed[self.rows, inverse] = False
-        observed = observed[train]
-        values = matrix[np.ix_(train, unique)]
-        total = np.where(observed, values, 0.0).sum(axis=0)
-        return np.asarray((total / np.maximum(observed.sum(axis=0), 1))[inverse])
+    @cached_property
+    def holes(self) -> dict[int, NDArray[np.integer[Any]]]:
+        """The rows that each column misses, for the columns that miss any."""
+        rows, columns = self.rows, self.columns
+        if np.any(columns[1:] < columns[:-1]):
+            order = np.argsort(columns, kind="stable")
+            rows, columns = rows[order], columns[order]
+        unique, starts = np.unique(columns, return_index=True)
+        return dict(zip(unique.tolist(), np.split(rows, starts[1:]), strict=True))
+
+    def fills(self, matrix: Matrix, mask: NDArray[np.bool_]) -> Array:
+        """One fill per column of `holes`, of the rows in a mask; a column never observed there is filled with 0."""
+        return np.array([_observed_mean(matrix[:, j], mask, rows) for j, rows in self.holes.items()])
+
+    def fill(self, matrix: Matrix, fills: Array) -> None:
+        """Write each column's fill, in place."""
+        for (j, rows), value in zip(self.holes.items(), fills, strict=True):
+            matrix[rows, j] = value
 
 
 @dataclass(frozen=True)
@@ -124,8 +133,8 @@ class Design:
         if self.missing is not None and self._cache.get("filled") != k:
             fills = self._cache.get(("fills", k))
             if fills is None:
-                fills = self._cache[("fills", k)] = self.missing.fills(self.matrix, self.train[k])
-            self.matrix[self.missing.rows, self.missing.columns] = fills
+                fills = self._cache[("fills", k)] = self.missing.fills(self.matrix, self.masks[k])
+            self.missing.fill(self.matrix, fills)
             self._cache["filled"] = k
         return self.matrix
 
@@ -215,6 +224,13 @@ class Piece:
     gap: Array
     complexity: Array
     losses: tuple[Array, Array] | None = None
+
+
+def _observed_mean(column: Array, mask: NDArray[np.bool_], holes: NDArray[np.integer[Any]]) -> float:
+    seen = mask.copy()
+    seen[holes] = False
+    values = column[seen]
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _shifted(matrix: Matrix) -> tuple[Matrix, Array]:

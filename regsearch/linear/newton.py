@@ -34,6 +34,7 @@ SLOW = 0.25  # a step that leaves more of the gap than this was taken with a cur
 INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic model may leave unsolved ...
 STRICTER = 0.3  # ... and how it is lowered whenever a step was slow
 MAX_HALVINGS = 30
+ROWS_AT_ONCE = 4096
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
 
@@ -57,7 +58,9 @@ class Block:
         center, inverse = center[columns], inverse[columns]
         if sparse.issparse(matrix):
             return cls(matrix[:, columns][rows].multiply(inverse).T.tocsr(), center * inverse)
-        features = np.take(matrix.T[columns], rows, axis=1)
+        features = np.empty((len(columns), len(rows)))
+        for feature, column in zip(features, columns, strict=True):  # one at a time: no copy of the rows left out
+            np.take(matrix[:, column], rows, out=feature, mode="clip")
         features -= center[:, None]
         features *= inverse[:, None]
         return cls(features, np.zeros(len(columns)))
@@ -72,8 +75,17 @@ class Block:
 
     def gram(self, weights: Array, columns: Array) -> Array:
         """Weighted products of some columns, `shift` left out."""
-        some = self._weighted(np.sqrt(weights), columns)
-        return _dense(some @ some.T)
+        root = np.sqrt(weights)
+        if sparse.issparse(self.features):
+            some = self._weighted(root, columns)
+            return _dense(some @ some.T)
+        features = self.features if columns.all() else self.features[columns]
+        gram = np.zeros((len(features), len(features)))
+        for start in range(0, len(weights), ROWS_AT_ONCE):  # the copy of the columns stays small
+            part = slice(start, start + ROWS_AT_ONCE)
+            block = features[:, part] * root[part]
+            gram += block @ block.T
+        return gram
 
     def stack(self, factors: Array, mask: Array) -> Matrix:
         """``[e, n]``: for each output its columns in play, times its factors ``[m, n]``."""
