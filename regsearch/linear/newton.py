@@ -34,7 +34,7 @@ SLOW = 0.25  # a step that leaves more of the gap than this was taken with a cur
 INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic model may leave unsolved ...
 STRICTER = 0.3  # ... and how it is lowered whenever a step was slow
 MAX_HALVINGS = 30
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 1024
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
 
@@ -75,26 +75,27 @@ class Block:
 
     def gram(self, weights: Array, columns: Array) -> Array:
         """Weighted products of some columns, `shift` left out."""
-        root = np.sqrt(weights)
+        return self.products(np.sqrt(weights)[None], columns[None])[0]
+
+    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
+        count, n = int(mask.sum()), factors.shape[1]
+        size = n if sparse.issparse(self.features) else ROWS_AT_ONCE  # what is dense is copied a few rows at a time
+        gram, edge = np.zeros((count, count)), np.zeros((count, len(factors)))
+        for start in range(0, n, size):
+            part = slice(start, start + size)
+            stack = self._stack(factors[:, part], mask, part)
+            gram += _dense(stack @ stack.T)
+            edge += stack @ factors[:, part].T
+        return gram, edge
+
+    def _stack(self, factors: Array, mask: Array, part: slice) -> Matrix:
         if sparse.issparse(self.features):
-            some = self._weighted(root, columns)
-            return _dense(some @ some.T)
-        features = self.features if columns.all() else self.features[columns]
-        gram = np.zeros((len(features), len(features)))
-        for start in range(0, len(weights), ROWS_AT_ONCE):  # the copy of the columns stays small
-            part = slice(start, start + ROWS_AT_ONCE)
-            block = features[:, part] * root[part]
-            gram += block @ block.T
-        return gram
-
-    def stack(self, factors: Array, mask: Array) -> Matrix:
-        """``[e, n]``: for each output its columns in play, times its factors ``[m, n]``."""
-        parts = [self._weighted(factor, some) for factor, some in zip(factors, mask, strict=True)]
-        return sparse.vstack(parts, format="csr") if sparse.issparse(self.features) else np.concatenate(parts)
-
-    def _weighted(self, factor: Array, columns: Array) -> Matrix:
-        features = self.features if columns.all() else self.features[columns]
-        return features.multiply(factor).tocsr() if sparse.issparse(features) else features * factor
+            pairs = zip(factors, mask, strict=True)
+            return sparse.vstack([self.features[some].multiply(factor) for factor, some in pairs], format="csr")
+        features = self.features[:, part]
+        pairs = zip(factors, mask, strict=True)
+        return np.concatenate([(features if some.all() else features[some]) * factor for factor, some in pairs])
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ class Curvature:
         corner = np.diag(own.sum(axis=1))
         if len(p) > 1:
             shares = np.sqrt(weights) * p
-            stack = block.stack(shares, mask)
-            gram -= _dense(stack @ stack.T)
-            edge -= stack @ shares.T
+            gram_of_means, edge_of_means = block.products(shares, mask)
+            gram -= gram_of_means
+            edge -= edge_of_means
             corner -= shares @ shares.T
         inverse = np.linalg.pinv(corner, rcond=1e-12, hermitian=True)
         shift = np.broadcast_to(block.shift, mask.shape)[mask]

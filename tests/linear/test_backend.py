@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from regsearch import Linear
+from regsearch import Linear, Path
 from regsearch.folds import Folds, make_folds
 from regsearch.linear.backend import LinearBackend
-from regsearch.metrics import resolve
+from regsearch.metrics import DEFAULTS, resolve
 from regsearch.path import Candidate, Outcome, Setup
 from regsearch.problem import Problem, make_problem
 
@@ -115,3 +116,22 @@ def test_threads_are_given_back() -> None:
         assert counts() == before
     assert outcome.state == "failed"
     assert set(seen[-1]) == {1}
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_memory(task: str, missing: float) -> None:
+    """Beside X, a lasso path holds at most three times the bytes of X, whether or not entries are missing."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6000, 200))
+    signal = x @ rng.normal(size=200) + 5 * rng.normal(size=len(x))
+    x[rng.random(x.shape) < missing] = np.nan
+    problem = make_problem(x, signal if task == "regression" else (signal > 0).astype(int))
+    setup = Setup(problem, make_folds(4, problem, 0), resolve(DEFAULTS[problem.task], problem))
+    backend = LinearBackend(setup)
+    backend.evaluate(Candidate(0, Linear("l1", 1.0)))  # compiles
+    tracemalloc.start()
+    LinearBackend(setup).evaluate(Candidate(0, Linear("l1", Path(5))))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * x.nbytes
