@@ -152,6 +152,7 @@ class Running:
         except KeyboardInterrupt:
             progress.end(f"{_written(mirror.status)}, the rest follows in the background")
             return
+        progress.end(_written(status))
         if status.reason:
             missing += status.sent - status.mirrored
             said = (

@@ -212,7 +212,8 @@ class Path(Leaf):
     points
         Number of lambdas, spaced evenly in their logarithm.
     ratio
-        Smallest lambda over largest; `None` takes 1e-4, or 1e-2 when there are fewer rows than columns.
+        Smallest lambda over largest; `None` takes 1e-4, or 1e-2 when there are fewer rows than columns, 1e-6 for ridge,
+        and a hundredth of these for adaptive penalties.
     """
 
     points: int = 100

@@ -25,6 +25,7 @@ from regsearch.tree import Path, number
 TURNED = 0.03  # a path ends once its mean loss has been this much above its minimum ...
 PATIENCE = 0.1  # ... for this share of the path's points (at least 10)
 RIDGE_RATIO = 1e-6  # smallest lambda over largest on a path without an L1 part
+ADAPTIVE_SHARE = 1e-2  # how much further a path goes down whose weights span orders of magnitude
 STEPS_AT_ONCE = 10  # steps scored together: bounds the size of the decision array
 
 
@@ -44,11 +45,11 @@ class LinearBackend:
 
     def _attempt(self, candidate: Candidate) -> Outcome:
         try:
-            with one_thread():
-                return self.evaluate(candidate)
+            return self.evaluate(candidate)
         except (InvalidInput, np.linalg.LinAlgError) as error:  # this config's own trouble: the search goes on
             return Outcome(candidate.number, candidate.config, "failed", candidate.role, reason=str(error))
 
+    @one_thread()
     def evaluate(self, candidate: Candidate) -> Outcome:
         """Walk a candidate's path; see `stream`."""
         started = time.perf_counter()
@@ -234,7 +235,8 @@ def grid(config: Settings, solver: Solver, terms: Terms, design: Design, spread:
     highest = terms.lambda_max(gradient)
     if not 0 < highest < np.inf:
         raise InvalidInput("No column has any relation to y in training, so that no lambda is worth trying.")
-    ratio = config.lambda_.ratio or (RIDGE_RATIO if ridge else 1e-4 if design.shape[0] > design.shape[1] else 1e-2)
+    usual = RIDGE_RATIO if ridge else 1e-4 if design.shape[0] > design.shape[1] else 1e-2
+    ratio = config.lambda_.ratio or (usual if config.penalty.plain else ADAPTIVE_SHARE * usual)
     return np.geomspace(highest, highest * ratio, config.lambda_.points)
 
 
