@@ -131,7 +131,7 @@ def test_memory(task: str, missing: float) -> None:
     backend = LinearBackend(setup)
     backend.evaluate(Candidate(0, Linear("l1", 1.0)))  # compiles
     tracemalloc.start()
-    LinearBackend(setup).evaluate(Candidate(0, Linear("l1", Path(5))))
+    LinearBackend(setup).evaluate(Candidate(0, Linear("l1", Path(5, ratio=0.02))))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * x.nbytes
