@@ -42,7 +42,7 @@ def encode(X: Any) -> Encoded:
     rows = np.concatenate(found)
     if not len(rows):
         return Encoded(matrix, None)
-    if not is_frame(X) and np.may_share_memory(matrix, X):  # each fold writes its own fills: never into the user's array
+    if not is_frame(X) and np.may_share_memory(matrix, X):  # folds write their fills: never into the user's array
         matrix = matrix.copy(order="F")
     for j, holes in enumerate(found):
         matrix[holes, j] = 0.0
