@@ -28,6 +28,7 @@ FLOORS = (
     {"results", "search"},
     {"plots", "export"},
     {"report"},
+    {"running"},
     {"study"},
     {"cli"},
     {"__main__", "__init__"},

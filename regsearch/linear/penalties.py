@@ -151,6 +151,8 @@ class AdaptiveElasticNet(Penalty):
 
     def terms(self, initial: Callable[[], Array]) -> Terms:
         l1_ratio = number(self.l1_ratio)
+        if l1_ratio == 0:  # ridge; the weights have nothing to weigh
+            return Terms(np.zeros(1), 1.0)
         return Terms(l1_ratio * adaptive_weights(initial(), number(self.gamma)), 1.0 - l1_ratio)
 
 

@@ -33,7 +33,7 @@ def _pools() -> tuple[Any, int]:
     Made once: looking for the libraries that are loaded takes longer than a small trial.
     """
     import scipy.linalg  # noqa: F401 - brings a BLAS of its own, which must be there to be found
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     controller = ThreadpoolController()
     counts = [library["num_threads"] for library in controller.info() if library["user_api"] == "blas"]
