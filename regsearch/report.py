@@ -18,6 +18,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #8884; white-space: nowrap; }
+td:nth-last-child(-n+2) { white-space: normal; vertical-align: top; }
 .wide { overflow-x: auto; }
 svg { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
 """
