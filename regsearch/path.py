@@ -6,6 +6,7 @@ Shapes: K folds, S steps of the path (one step for an estimator without an axis)
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
@@ -201,16 +202,17 @@ class Model(Node, abstract=True):
         """The scorer that decides when the user names none."""
         return DEFAULTS[problem.task]
 
+    @abstractmethod
     def backend(self, setup: Setup) -> Backend:
-        raise NotImplementedError
+        """What evaluates configs of this family."""
 
+    @abstractmethod
     def reference(self) -> Model:
         """The config without regularization that every study reports."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refit(self, problem: Problem, seed: int) -> Any:
         """This config fitted to all rows, as a scikit-learn estimator of the original columns and labels."""
-        raise NotImplementedError
 
 
 def at(config: Node, lambda_: float | None) -> Node:

@@ -11,6 +11,7 @@ import math
 import re
 import sys
 import types
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,7 +28,7 @@ def public(name: str) -> str:
     return name.rstrip("_")
 
 
-class Node:
+class Node(ABC):
     """A frozen dataclass that is part of a space or config; every concrete subclass is registered by its `kind`.
 
     `kind` is the snake-case class name unless the class sets it; it is how strings and TOML files name the class.
@@ -64,21 +65,21 @@ class Node:
 class Leaf(Node, abstract=True):
     """What stands in a tree where the config has one value."""
 
+    @abstractmethod
     def draw(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
         """The value that `trial` suggests under `name`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initial(self) -> Any:
         """The value to start from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def random(self, generator: np.random.Generator) -> Any:
         """A value at random, as Optuna stores it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self) -> int | None:
         """How many values there are, or `None` when not finite."""
-        raise NotImplementedError
 
 
 def _plain(value: Any) -> Any:

@@ -26,6 +26,7 @@ TURNED = 0.03  # a path ends once its mean loss has been this much above its min
 PATIENCE = 0.1  # ... for this share of the path's points (at least 10)
 RIDGE_RATIO = 1e-6  # smallest lambda over largest on a path without an L1 part
 ADAPTIVE_SHARE = 1e-2  # how much further a path goes down whose weights span orders of magnitude
+SLACK = 1.5  # times the tolerance that rounding may add to a gap
 STEPS_AT_ONCE = 10  # steps scored together: bounds the size of the decision array
 
 
@@ -64,7 +65,15 @@ class LinearBackend:
             candidate.number, config, "complete", candidate.role, self._curves(walk, step),
             axis=lambdas[: walk.steps], complexity=walk.complexity(), step=step,
             predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
+            reason=self._uncertified(walk, step),
         )  # fmt: skip
+
+    def _uncertified(self, walk: Walk, step: int) -> str:
+        """What to say of a chosen point that ran out of steps before its duality gap closed; usually nothing."""
+        gap = float(walk.gap()[:, step].max())
+        if gap <= SLACK * self.solver.tol:
+            return ""
+        return f"not converged: the chosen point has a relative duality gap of {gap:.1e}, above {self.solver.tol:.0e}"
 
     def _check_finite(self, val: Array) -> None:
         """Refuse scores ``[K, S]`` of the deciding metric that cannot be compared."""
@@ -188,6 +197,10 @@ class Walk:
             Curves(np.hstack([one.train for one in along]), np.hstack([one.val for one in along]))
             for along in zip(*self.curves, strict=True)
         ]
+
+    def gap(self) -> Array:
+        """``[K, S]`` relative duality gaps."""
+        return np.hstack([piece.gap for piece in self.pieces])
 
     def complexity(self) -> Array:
         return np.hstack([piece.complexity for piece in self.pieces])

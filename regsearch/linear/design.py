@@ -187,6 +187,8 @@ class Solver(Protocol):
     between trials (moments, eigendecompositions, active sets). Its results never depend on what it kept.
     """
 
+    tol: float  # duality gap to reach, relative to the loss of each fold's null model
+
     def gradient(self, scale: str) -> Array:
         """``[K, p, m]``: the loss gradient in the scaled coefficients at w = 0, intercept fitted; 0 at constants."""
         ...

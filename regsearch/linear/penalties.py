@@ -16,6 +16,7 @@ Every penalty here has the form ``lambda * sum_j (l1_j |w_j| + l2/2 w_j^2)``; it
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -72,9 +73,9 @@ class Penalty(Node, abstract=True):
     path: ClassVar[bool] = True  # whether lambda is an axis at all
     plain: ClassVar[bool] = True  # whether scikit-learn's ElasticNet has it: one weight for all columns
 
+    @abstractmethod
     def terms(self, initial: Callable[[], Array]) -> Terms:
         """What the solvers need; `initial()` gives each fold's ridge estimate ``[K, p, m]``, fitted on demand."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

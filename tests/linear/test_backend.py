@@ -135,3 +135,17 @@ def test_memory(task: str, missing: float) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * x.nbytes
+
+
+def test_says_what_is_not_certified() -> None:
+    """A chosen point whose duality gap is still open says so; one whose gap has closed says nothing."""
+    X, y = numbers()
+    problem = make_problem(X, y)
+    backend = LinearBackend(Setup(problem, make_folds(3, problem, 0), resolve(None, problem)))
+    candidate = Candidate(0, Linear("l1", Path(20)))
+    assert backend.evaluate(candidate).reason == ""
+    backend.solver.tol = 1e-30  # out of reach in floating point
+    backend.solver.max_sweeps = 3  # type: ignore[attr-defined]
+    assert backend.evaluate(candidate).reason.startswith(
+        "not converged: the chosen point has a relative duality gap of"
+    )

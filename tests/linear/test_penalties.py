@@ -337,3 +337,14 @@ def test_no_penalty_has_no_lambda() -> None:
     assert Linear(penalty=Choice("l1", "l2")).reference() == Linear("none", 0.0)
     fit: Any = made.evaluate(Candidate(0, Linear().reference()))
     assert fit.chosen == Linear("none", 0.0)
+
+
+def test_a_penalty_needs_its_terms() -> None:
+    """A penalty that does not say its terms cannot be made, so that no fit finds out."""
+    from regsearch.linear import Penalty
+
+    class Unfinished(Penalty, abstract=True):
+        pass
+
+    with pytest.raises(TypeError, match="terms"):
+        Unfinished()  # type: ignore[abstract]
