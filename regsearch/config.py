@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -19,10 +18,10 @@ def to_data(value: Any) -> Any:
     to read, not to rebuild.
     """
     if isinstance(value, Choice):
-        return {"type": value.kind, "options": [to_data(option) for option in value.options]}
+        return {"type": value.tag(), "options": [to_data(option) for option in value.options]}
     if isinstance(value, Node):
         fields = {public(name): to_data(child) for name, child in value.fields().items() if child is not None}
-        return {"type": value.kind, **fields}
+        return {"type": value.tag(), **fields}
     if isinstance(value, Mapping):
         return {str(key): to_data(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
@@ -53,7 +52,7 @@ def from_data(data: Any) -> Any:
         if not isinstance(options, list):
             raise InvalidInput(f"The options of a Choice must be a list, got {options!r}; write [{options!r}].")
         return Choice(*(None if option == {} else from_data(option) for option in options))
-    names = {public(field.name): field.name for field in dataclasses.fields(cls)}
+    names = cls.arguments()
     unknown = sorted(set(fields) - set(names))
     if unknown:
         raise InvalidInput(f"{cls.__name__} has the fields {', '.join(names)}, got {unknown[0]!r}; remove it.")

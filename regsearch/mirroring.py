@@ -39,8 +39,12 @@ def study_record(identity: Mapping[str, Any]) -> StudyRecord:
 def trial_record(trial: Trial, arrays: Mapping[str, NDArray[Any]], metric: str) -> TrialRecord:
     """The child run of a trial; `metric` is the one that decides, the others get their names in front."""
     metrics = {"time/fit_s": trial.seconds, "complexity/nonzero": trial.complexity}
-    if trial.lambda_:
-        metrics["log10_lambda"] = math.log10(trial.lambda_)
+    metrics |= trial.measures or {}
+    if trial.axis == "epochs" and trial.value:
+        metrics["epochs"] = trial.value
+    lambda_ = (trial.params or {}).get("lambda")
+    if lambda_:
+        metrics["log10_lambda"] = math.log10(lambda_)
     for name, point in (trial.points or {}).items():
         front = "" if name == metric else f"{name}/"
         metrics |= {

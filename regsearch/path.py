@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from regsearch.folds import Folds
 from regsearch.metrics import DEFAULTS, Metric
 from regsearch.problem import Problem
-from regsearch.tree import Node, Path
+from regsearch.tree import Node
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array: TypeAlias = NDArray[np.float64]
 ROUNDING = 1e-12  # relative difference of two scores that counts as none
@@ -77,7 +80,7 @@ class Candidate:
     """A config to evaluate; `role` is ``reference``, ``start`` or empty when it was sampled."""
 
     number: int
-    config: Node
+    config: Model
     role: str = ""
 
 
@@ -90,7 +93,7 @@ class Outcome:
     curves
         By metric name; the first decides.
     axis
-        ``[S]``: the lambda of each step; NaN when the config has none.
+        ``[S]``: where each step lies on the model's axis (lambda, epochs); NaN when the config has none.
     complexity
         ``[K, S]``: effective degrees of freedom or non-zero coefficients; NaN when unknown.
     step
@@ -100,12 +103,14 @@ class Outcome:
         probabilities where they have them. NaN in rows that no fold validates; the mean where several do.
     seconds
         Wall time of the fits.
+    measures
+        Other figures of the chosen point, by name, for logs.
     reason
         Why it was pruned or failed.
     """
 
     number: int
-    config: Node
+    config: Model
     state: State
     role: str = ""
     curves: Mapping[str, Curves] = field(default_factory=dict)
@@ -114,18 +119,19 @@ class Outcome:
     step: int = 0
     predictions: Array | None = None
     seconds: float = 0.0
+    measures: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
 
     @property
-    def lambda_(self) -> float | None:
-        """Lambda at the chosen step, if the config has one."""
+    def value(self) -> float | None:
+        """Where on its axis the chosen step lies, if the config has an axis."""
         value = float(self.axis[self.step])
         return None if math.isnan(value) else value
 
     @property
-    def chosen(self) -> Node:
+    def chosen(self) -> Model:
         """The config with the chosen point of the path filled in: what is exported."""
-        return at(self.config, self.lambda_)
+        return self.config.at(self.value)
 
     def point(self, metric: str) -> Point:
         """A metric at the chosen step, over the folds that were fitted; NaN where it is not defined in one of them."""
@@ -174,6 +180,11 @@ class Setup:
         What to measure; the first decides.
     incumbent
         Kept by the search, read by backends that can give up early; `None` turns pruning off.
+    past
+        Mean validation curves ``[S]`` of the trials that a resumed search had finished: what is pruned must not start
+        from nothing.
+    notice
+        Told, in a few words, what is being done between two outcomes.
     """
 
     problem: Problem
@@ -182,6 +193,8 @@ class Setup:
     seed: int = 0
     n_jobs: int | None = None
     incumbent: Incumbent | None = None
+    past: tuple[Array, ...] = ()
+    notice: Callable[[str], None] = lambda text: None
 
 
 class Backend(Protocol):
@@ -194,6 +207,7 @@ class Model(Node, abstract=True):
     """The root of a space: a family of models that can be searched."""
 
     unregularized: ClassVar[str] = "without regularization"  # what the reference is called
+    axis: ClassVar[str] = ""  # what a path of this family walks along: lambda, epochs
 
     def check(self, setup: Setup) -> None:
         """Refuse, before any fit, a problem that this family cannot be fitted to."""
@@ -210,19 +224,17 @@ class Model(Node, abstract=True):
     def reference(self) -> Model:
         """The config without regularization that every study reports."""
 
+    def at(self, value: float | None) -> Model:
+        """This config with one point of its path filled in; itself when it has no path."""
+        return self
+
     @abstractmethod
     def refit(self, problem: Problem, seed: int) -> Any:
         """This config fitted to all rows, as a scikit-learn estimator of the original columns and labels."""
 
-
-def at(config: Node, lambda_: float | None) -> Node:
-    """The config with its path filled by one lambda."""
-    import dataclasses
-
-    if lambda_ is None:
-        return config
-    paths = {name: lambda_ for name, value in config.fields().items() if isinstance(value, Path)}
-    return dataclasses.replace(config, **paths)  # type: ignore[type-var]
+    def figures(self, problem: Problem, seed: int) -> Mapping[str, Figure]:
+        """Pictures that show what settings of this space mean on the data, by name."""
+        return {}
 
 
 def choose_step(mean: Array) -> int:

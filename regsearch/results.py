@@ -13,7 +13,7 @@ import numpy as np
 from regsearch import estimator, linear, rules  # noqa: F401 (the kinds that stored configs name)
 from regsearch.config import from_data
 from regsearch.errors import NotFound, RegsearchError, StudyMismatch
-from regsearch.path import Curves, Model, Point, at
+from regsearch.path import Curves, Model, Point
 from regsearch.rules import Pick, Rule
 from regsearch.space import fill
 from regsearch.storage import Store
@@ -43,11 +43,17 @@ class Chosen:
     step: int
     config: Any
     params: Mapping[str, Any]
-    lambda_: float | None
+    value: float | None
     point: Point
     metric: str
     rule: str
     why: str
+
+    @property
+    def lambda_(self) -> float | None:
+        """The penalty's lambda, if the config has one."""
+        found: float | None = self.params.get("lambda")
+        return found
 
     @property
     def score(self) -> float:
@@ -201,26 +207,26 @@ class Results:
         trial = next((one for one in self.complete if one.number == pick.number), None)
         if trial is None or not 0 <= pick.step < trial.steps:
             raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
-        params, lambda_, point = dict(trial.params or {}), trial.lambda_, self.point(trial)
+        params, value, point = dict(trial.params or {}), trial.value, self.point(trial)
         if pick.step != trial.step:
-            lambda_ = float(self.store.arrays(trial.number)["axis"][pick.step])
-            params["lambda"] = lambda_
+            value = float(self.store.arrays(trial.number)["axis"][pick.step])
+            params[trial.axis] = value
             point = self.curves(trial.number).point(pick.step)
         return Chosen(
-            pick.number, pick.step, self._config(trial, lambda_), params, lambda_, point, self.metric, rule, pick.why
+            pick.number, pick.step, self._config(trial, value), params, value, point, self.metric, rule, pick.why
         )
 
-    def _config(self, trial: Trial, lambda_: float | None) -> Any:
+    def _config(self, trial: Trial, value: float | None) -> Any:
         """The filled config; as plain data where only the user's script could rebuild it."""
         if self.space is not None and trial.role == "reference":
             return self.space.reference()
         if self.space is not None:
-            return at(fill(self.space, trial.draws or {}), lambda_)
+            return fill(self.space, trial.draws or {}).at(value)
         try:
             config = from_data(trial.config)
         except RegsearchError:
             return trial.config
-        return at(config, lambda_)
+        return config.at(value) if isinstance(config, Model) else config
 
 
 def load_results(store: Store, space: Model | None = None) -> Results:

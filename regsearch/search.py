@@ -17,7 +17,7 @@ from regsearch.config import digest
 from regsearch.errors import NotFound, SearchFailed
 from regsearch.mirror import Mirror
 from regsearch.mirroring import trial_record
-from regsearch.path import Candidate, Curves, Incumbent, Model, Outcome, Setup
+from regsearch.path import Array, Candidate, Curves, Incumbent, Model, Outcome, Setup
 from regsearch.sampler import make_sampler
 from regsearch.space import columns, fill, sample, size, starts
 from regsearch.storage import Store, to_arrays
@@ -88,7 +88,7 @@ class Search:
         """
         try:
             self._restore()
-            backend = self.space.backend(self.setup)
+            backend = self.space.backend(replace(self.setup, past=self._past()))
             for outcome in backend.stream(self._candidates(n_trials, timeout, patience)):
                 self._finish(outcome)
                 self._finish_ready()
@@ -132,6 +132,10 @@ class Search:
         if done:
             best = max(done, key=lambda trial: trial.points[self.metric].val if trial.points else -np.inf)
             self._incumbent.accept(self.store.curves(best.number, self.metric).val[:, best.step])
+
+    def _past(self) -> tuple[Array, ...]:
+        done = [trial for trial in self._done if trial.state != "failed" and trial.role != "reference"]
+        return tuple(self.store.curves(trial.number, self.metric).mean() for trial in done)
 
     def _candidates(self, n_trials: int | None, timeout: float | None, patience: int | None) -> Iterator[Candidate]:
         """What the backend pulls: new configs until a limit is reached; a config seen before costs no fit."""
@@ -226,7 +230,7 @@ class Search:
             return self.optuna_study.tell(asked, state=optuna.trial.TrialState.FAIL)
         value = outcome.point(self.metric).val
         if outcome.state == "pruned":
-            asked.report(value, step=int(np.isfinite(outcome.curves[self.metric].val[:, 0]).sum()))
+            asked.report(value, step=int(np.isfinite(outcome.curves[self.metric].val).sum()))  # how far it got
             return self.optuna_study.tell(asked, state=optuna.trial.TrialState.PRUNED)
         return self.optuna_study.tell(asked, value)
 
@@ -235,11 +239,11 @@ class Search:
 
     def _on_test(self, outcome: Outcome) -> tuple[Outcome, dict[str, float]]:
         """Scores of the refitted config on the held-out set: recorded, read by no decision."""
-        test, chosen = self.setup.problem.test, outcome.chosen
-        if test is None or not isinstance(chosen, Model):
+        test = self.setup.problem.test
+        if test is None:
             return outcome, {}
         try:
-            fitted = chosen.refit(self.setup.problem, self.setup.seed)
+            fitted = outcome.chosen.refit(self.setup.problem, self.setup.seed)
             return outcome, {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
         except Exception as error:  # noqa: BLE001 - anyone's estimator and scorer: the trial itself is sound
             return replace(outcome, reason=f"held-out set not scored: {type(error).__name__}: {error}"), {}

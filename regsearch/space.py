@@ -20,7 +20,6 @@ so that two options may have leaves of one name (``penalty.elastic_net.l1_ratio`
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -45,7 +44,7 @@ def _walk(value: Any, name: str, draw: Draw) -> Any:
         return draw(value, name)
     if isinstance(value, Node):
         children = {key: _walk(child, _join(name, key), draw) for key, child in value.fields().items()}
-        return dataclasses.replace(value, **children)  # type: ignore[type-var]
+        return value.replace(**children)
     if isinstance(value, Mapping):
         return {key: _walk(child, _join(name, key), draw) for key, child in value.items()}
     return value
@@ -146,9 +145,10 @@ def _rows(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
     """Every (way, value) pair of a filled tree; a node counts as its kind, then as its own fields."""
     if isinstance(value, Node) and not isinstance(value, Leaf):
         if names:
-            yield names, value.kind
+            yield names, getattr(value, value.main) if value.main else value.kind
         for key, child in value.shown().items():
-            yield from _rows(child, (*names, public(key)))
+            if key != value.main or not names:
+                yield from _rows(child, (*names, public(key)))
     elif isinstance(value, Mapping):
         for key, child in value.items():
             yield from _rows(child, (*names, str(key)))
@@ -170,8 +170,9 @@ def columns(space: Any) -> dict[str, Any]:
         for option in space.options:
             found |= columns(option)
     elif isinstance(space, Node) and not isinstance(space, Leaf):
-        for field in dataclasses.fields(space):  # type: ignore[arg-type]
-            found |= {public(field.name): field.metadata.get("off")} | columns(getattr(space, field.name))
+        offs = space.offs()
+        for name, value in space.fields().items():
+            found |= {public(name): offs.get(name)} | columns(value)
     return {name: off for name, off in found.items() if off is not None}
 
 

@@ -13,7 +13,7 @@ import sys
 import types
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from regsearch.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     import optuna
+
+
+NodeT = TypeVar("NodeT", bound="Node")
 
 
 def public(name: str) -> str:
@@ -31,11 +34,14 @@ def public(name: str) -> str:
 class Node(ABC):
     """A frozen dataclass that is part of a space or config; every concrete subclass is registered by its `kind`.
 
-    `kind` is the snake-case class name unless the class sets it; it is how strings and TOML files name the class.
-    `derived` names properties that belong in the flat row beside the fields.
+    `kind` is the snake-case class name unless the class sets it: what people call the class. `scope` keeps the kinds of
+    two families apart in files, where a net's ``l1`` is ``net.l1``. `derived` names properties that belong in the flat
+    row beside the fields, `main` the field whose value stands for the whole node there (``dropout=0.3``).
     """
 
     kind: ClassVar[str]
+    scope: ClassVar[str] = ""
+    main: ClassVar[str] = ""
     derived: ClassVar[tuple[str, ...]] = ()
     registry: ClassVar[dict[str, type[Node]]] = {}
 
@@ -44,18 +50,37 @@ class Node(ABC):
         if "kind" not in cls.__dict__:
             cls.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
         if not abstract:
-            Node.registry[cls.kind] = cls
+            Node.registry[cls.tag()] = cls
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             domain = field.metadata.get("domain")
             if domain is not None:
                 where = f"{type(self).__name__}({public(field.name)}=...)"
-                object.__setattr__(self, field.name, _admit(domain, getattr(self, field.name), where))
+                admitted = admit(domain, getattr(self, field.name), where, field.metadata["off"])
+                object.__setattr__(self, field.name, admitted)
+
+    @classmethod
+    def tag(cls) -> str:
+        """The name of the class in files."""
+        return f"{cls.scope}.{cls.kind}" if cls.scope else cls.kind
+
+    @classmethod
+    def arguments(cls) -> dict[str, str]:
+        """The constructor's argument for each public field name."""
+        return {public(field.name): field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
     def fields(self) -> dict[str, Any]:
         """Field values by field name."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def replace(self: NodeT, **fields: Any) -> NodeT:
+        """The same node with other field values."""
+        return dataclasses.replace(self, **fields)  # type: ignore[type-var]
+
+    def offs(self) -> dict[str, Any]:
+        """By field name, the value at which it has no effect; `None` where there is none."""
+        return {field.name: field.metadata.get("off") for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
     def shown(self) -> dict[str, Any]:
         """What a flat row shows of this node."""
@@ -292,6 +317,33 @@ class Between:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """A field that holds a whole number of at least `low`, or a leaf of such."""
+
+    low: int = 0
+
+    def admit(self, value: Any, where: str) -> Any:
+        value = _plain(value)
+        lowest = value.low if isinstance(value, Int) else value
+        if isinstance(lowest, bool) or not isinstance(lowest, int):
+            raise InvalidInput(f"{where} must be a whole number or an Int, got {value!r}.")
+        if lowest < self.low:
+            raise InvalidInput(f"{where} must be at least {self.low}, got {value!r}; raise it.")
+        return value
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A field that holds a few whole numbers of at least 1, such as the widths of layers."""
+
+    def admit(self, value: Any, where: str) -> Any:
+        sizes = tuple(map(_plain, value)) if isinstance(value, (tuple, list)) else (_plain(value),)
+        if not sizes or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+            raise InvalidInput(f"{where} must be whole numbers of at least 1, got {value!r}; (64, 64) is usual.")
+        return sizes
+
+
+@dataclass(frozen=True)
 class Axis:
     """A field that holds the path's axis: a `Path`, a number of at least `low`, or a `Float` above it."""
 
@@ -323,36 +375,58 @@ class Family:
         if isinstance(value, str):
             value = kind(value, self.base)()
         if not isinstance(value, self.base):
-            names = ", ".join(sorted(k for k, v in Node.registry.items() if issubclass(v, self.base)))
-            raise InvalidInput(f"{where} must be a {self.base.__name__}, got {value!r}; known names: {names}.")
+            known = ", ".join(kinds(self.base))
+            raise InvalidInput(f"{where} must be a {self.base.__name__}, got {value!r}; known names: {known}.")
         return value
 
 
-def tunable(domain: Between | Axis | OneOf | Family, default: Any = dataclasses.MISSING, *, off: Any = None) -> Any:
+class Domain(Protocol):
+    """What a field admits."""
+
+    def admit(self, value: Any, where: str) -> Any:
+        """The value as it is kept; `where` names the field for an error."""
+
+
+def tunable(domain: Domain, default: Any = dataclasses.MISSING, *, off: Any = None) -> Any:
     """A dataclass field that takes a value or a leaf, checked against `domain`.
 
-    `off` is the value at which the field has no effect: what a table shows for a config that does not have the field.
+    `off` is the value at which the field has no effect: always admitted, and what a table shows for a config that does
+    not have the field.
     """
     return dataclasses.field(default=default, metadata={"domain": domain, "off": off})
 
 
-def _admit(domain: Any, value: Any, where: str) -> Any:
+def admit(domain: Domain, value: Any, where: str, off: Any = None) -> Any:
+    """A value, a leaf, or a `Choice` of either, as `domain` keeps it.
+
+    Raises
+    ------
+    InvalidInput
+        When it does not admit the value; the message starts with `where`.
+    """
     if isinstance(value, Choice):
-        return Choice(*(_admit(domain, option, where) for option in value.options))
+        return Choice(*(admit(domain, option, where, off) for option in value.options))
+    if off is not None and type(value) in (int, float, str) and value == off:
+        return value
     return domain.admit(value, where)
 
 
+def kinds(family: type[Node]) -> dict[str, type[Any]]:
+    """The registered classes of a family by what they are called, in alphabetical order."""
+    return {cls.kind: cls for _, cls in sorted(Node.registry.items()) if issubclass(cls, family)}
+
+
 def kind(name: str, family: type[Node] = Node) -> type[Any]:
-    """The registered class called `name` in `family`.
+    """The registered class called `name` in `family`, or with that name in files.
 
     Raises
     ------
     NotFound
         When no such class is known; the message lists those that are.
     """
-    found = Node.registry.get(name)
+    found = Node.registry.get(name) or kinds(family).get(name)
     if found is None or not issubclass(found, family):
-        known = ", ".join(sorted(k for k, v in Node.registry.items() if issubclass(v, family)))
+        known = ", ".join(sorted(cls.tag() for cls in kinds(family).values()))
         raise NotFound(f"No {family.__name__.lower()} is called {name!r}; known: {known}.")
     return found
 

@@ -39,14 +39,17 @@ class Trial:
         What Optuna drew, by parameter name.
     params
         The chosen config as a flat row.
-    lambda_
-        Lambda at the chosen step, or `None`.
+    axis, value
+        What the path walks along (``lambda``, ``epochs``), and where on it the chosen step lies; empty and `None` where
+        there is no path.
     step, steps
         The chosen step, and how many there are.
     points
         By metric, the first deciding.
     complexity
         Mean over folds at the chosen step; NaN when unknown.
+    measures
+        Other figures of the chosen point, by name.
     test
         Scores on the held-out set, for trials that were the best when they finished.
     """
@@ -57,11 +60,13 @@ class Trial:
     config: Any = None
     draws: Mapping[str, Any] | None = None
     params: Mapping[str, Any] | None = None
-    lambda_: float | None = None
+    axis: str = ""
+    value: float | None = None
     step: int = 0
     steps: int = 1
     points: Mapping[str, Point] | None = None
     complexity: float = math.nan
+    measures: Mapping[str, float] | None = None
     seconds: float = 0.0
     reason: str = ""
     test: Mapping[str, float] | None = None
@@ -88,12 +93,14 @@ def remember(outcome: Outcome, columns: Mapping[str, Any], test: Mapping[str, fl
         "role": outcome.role,
         "config": to_data(outcome.config),
         "params": {name: to_data(value) for name, value in row.items()}
-        | {name: off for name, off in columns.items() if name not in row},
-        "lambda": outcome.lambda_,
+        | {name: off for name, off in columns.items() if row.get(name) is None},
+        "axis": outcome.config.axis,
+        "value": outcome.value,
         "step": outcome.step,
         "steps": len(outcome.axis),
         "points": {name: asdict(outcome.point(name)) for name in outcome.curves} if fitted else {},
         "complexity": float(np.mean(outcome.complexity[:, outcome.step])),
+        "measures": dict(outcome.measures),
         "seconds": outcome.seconds,
         "reason": outcome.reason,
         "test": dict(test),
@@ -113,6 +120,5 @@ def recall(stored: FrozenTrial) -> Trial:
     )  # fmt: skip
     if attribute is None or not stored.state.is_finished():
         return base
-    fields = {key: value for key, value in attribute.items() if key not in ("lambda", "points")}
     points = {name: Point(**point) for name, point in attribute["points"].items()}
-    return Trial(**{**vars(base), **fields, "lambda_": attribute["lambda"], "points": points})
+    return Trial(**{**vars(base), **attribute, "points": points})

@@ -89,7 +89,7 @@ def test_scores_are_cross_validates(case: str, cv: Any) -> None:
     for name in names:
         np.testing.assert_allclose(outcome.curves[name].val[:, 0], theirs[f"test_{name}"])
         np.testing.assert_allclose(outcome.curves[name].train[:, 0], theirs[f"train_{name}"])
-    assert outcome.lambda_ is None
+    assert outcome.value is None
     assert outcome.chosen == outcome.config
 
 

@@ -350,7 +350,7 @@ def test_sampled_lambda(tmp_path: Path) -> None:
     results = study(tmp_path, space=space).run(15, quiet=True)
     for trial in finished(results)[1:]:
         assert trial.steps == 1
-        assert trial.lambda_ == trial.params["lambda"] == trial.draws["lambda"]
+        assert trial.value == trial.params["lambda"] == trial.draws["lambda"]
     path = study(tmp_path, "path", space=Linear(penalty="l1")).run(2, quiet=True)
     assert results.best.score <= path.best.score + 1e-3 * abs(path.best.score)
 

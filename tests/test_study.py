@@ -146,7 +146,7 @@ def test_metrics_have_the_documented_names(linear: tuple[Path, Results]) -> None
         trial = by_number[number]
         held_out = {"test/neg_mean_squared_error", "test/r2"} if trial.test else set()
         path = set() if trial.steps > 1 else {"path/val", "path/train", "path/gap"}
-        log = set() if trial.lambda_ else {"log10_lambda"}
+        log = set() if trial.value else {"log10_lambda"}
         assert set(run.data.metrics) == MOST - path - log | second | held_out
 
 
@@ -161,9 +161,9 @@ def test_values_are_those_of_the_study(linear: tuple[Path, Results]) -> None:
         curves = results.curves(number)
         assert shown["val/mean"] == pytest.approx(point.val)
         assert shown["gap/mean"] == pytest.approx(shown["train/mean"] - shown["val/mean"])
-        if trial.lambda_:
-            assert 10 ** shown["log10_lambda"] == pytest.approx(trial.lambda_)
-            assert float(run.data.params["lambda"]) == pytest.approx(trial.lambda_, rel=1e-5)
+        if trial.value:
+            assert 10 ** shown["log10_lambda"] == pytest.approx(trial.value)
+            assert float(run.data.params["lambda"]) == pytest.approx(trial.value, rel=1e-5)
         folds = client.get_metric_history(run.info.run_id, "fold/val")
         assert [(row.step, row.value) for row in folds] == list(enumerate(curves.val[:, trial.step]))
         if trial.steps > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from regsearch.linear.design import SCALES
 from regsearch.linear.penalties import NoPenalty, Penalty
@@ -38,6 +38,8 @@ class Linear(Model):
     lambda_: Any = tunable(Axis(), Path(100), off=0.0)
     scale: Any = tunable(OneOf(SCALES), "standard")
 
+    axis: ClassVar[str] = "lambda"
+
     def backend(self, setup: Setup) -> Backend:
         from regsearch.linear.backend import LinearBackend
 
@@ -46,6 +48,9 @@ class Linear(Model):
     def reference(self) -> Linear:
         scale = self.scale.initial() if isinstance(self.scale, Choice) else self.scale
         return replace(self, penalty=NoPenalty(), lambda_=0.0, scale=scale)
+
+    def at(self, value: float | None) -> Linear:
+        return replace(self, lambda_=value) if value is not None and isinstance(self.lambda_, Path) else self
 
     def refit(self, problem: Problem, seed: int) -> Any:
         from regsearch.linear.refit import refit

@@ -307,15 +307,15 @@ def test_one_lambda_agrees_with_the_path(cls: type[Penalty], task: str) -> None:
     penalty = default(cls())
     whole = made.evaluate(Candidate(0, Linear(penalty, Path(20, 0.02))))
     assert whole.state == "complete"
-    assert whole.lambda_ is not None
-    one = made.evaluate(Candidate(1, Linear(penalty, whole.lambda_)))
+    assert whole.value is not None
+    one = made.evaluate(Candidate(1, Linear(penalty, whole.value)))
     assert one.step == 0
-    assert one.axis.tolist() == [whole.lambda_]
+    assert one.axis.tolist() == [whole.value]
     (name,) = whole.curves
     np.testing.assert_allclose(one.curves[name].val[:, 0], whole.curves[name].val[:, whole.step], rtol=1e-4)
     np.testing.assert_allclose(one.curves[name].train[:, 0], whole.curves[name].train[:, whole.step], rtol=1e-4)
     np.testing.assert_allclose(one.predictions, whole.predictions, atol=2e-3)
-    assert whole.chosen == Linear(penalty, whole.lambda_)
+    assert whole.chosen == Linear(penalty, whole.value)
 
 
 @pytest.mark.parametrize("cls", WITH_PATH)
