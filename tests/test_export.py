@@ -29,7 +29,7 @@ import regsearch
 model = regsearch.load(sys.argv[1])
 X = np.load(sys.argv[2])
 print(json.dumps({"predicted": model.predict(X).tolist(), "loaded": sorted(
-    {name.partition(".")[0] for name in sys.modules} & {"optuna", "mlflow", "torch", "matplotlib", "numba"})}))
+    {name.partition(".")[0] for name in sys.modules} & {"optuna", "mlflow", "matplotlib", "numba"})}))
 """
 
 

@@ -1,0 +1,190 @@
+"""What a technique is: one way to regularize a net, for many rows at once.
+
+Notation, here and in every technique: R rows (trials of one fold that train in lockstep), B samples in a batch, m outputs,
+P trainable parameters of a row. A tensor that all rows share has a leading dimension of 1 and broadcasts.
+
+============  =======================================================================================
+`raw`         a batch before it is scaled ``[1 or R, B, ...]``
+`batch`       a scaled batch ``[1 or R, B, ...]``
+`target`      targets ``[1 or R, m, B]``: one-hot classes, 0 and 1, or standardised numbers
+`perturb`     the parameters that a step is computed at ``[R, P]``
+`hidden`      what leaves a hidden layer ``[R, B, ...]``
+`activity`    a term of the loss ``[R]``, from what leaves a hidden layer
+`gradient`    the gradient ``[R, P]``, in place
+`rate`        a factor of the learning rate ``[R]``
+`shrink`      the parameters after a step ``[R, P]``, in place
+`average`     what is evaluated in place of the parameters
+============  =======================================================================================
+
+Every hook gets its technique's `Columns` first: a tensor with one entry per row for each number of the config. A row that
+does not use the technique has the neutral numbers, at which a hook changes no bit. Hooks that act in training alone are
+called in training alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+from regsearch.errors import InvalidInput
+from regsearch.inputs import Task
+from regsearch.neural.layout import Part
+from regsearch.tree import Node
+
+if TYPE_CHECKING:
+    import torch
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+class Columns(SimpleNamespace):
+    """The numbers of a technique ``[R, ...]`` by field name, `part` (the parameters it acts on) and its state."""
+
+    part: Part
+
+
+class Draw(Protocol):
+    """Random numbers of one technique, the same for all rows of a fold and for every trial."""
+
+    def uniform(self, *shape: int) -> torch.Tensor:
+        """Uniform in ``(0, 1]``."""
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        """Standard normal."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A hidden layer: its number from the input side, how many there are, and its name in the net."""
+
+    index: int
+    count: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a technique may need to know of the net and the problem.
+
+    Attributes
+    ----------
+    task, outputs
+        Of the problem; `outputs` is m.
+    image
+        ``(channels, height, width)`` or `None`.
+    places
+        Names of the net's hidden layers.
+    """
+
+    task: Task
+    outputs: int
+    image: tuple[int, int, int] | None
+    places: tuple[str, ...]
+
+
+class Technique(Node, abstract=True):
+    """One regularizer: its numbers, and what it does with them (see the module).
+
+    `slots` are the arguments of `Net` that it may stand in. A `structural` technique is part of the net's computation:
+    only rows that have it alike train together.
+    """
+
+    scope: ClassVar[str] = "net"
+    slots: ClassVar[tuple[str, ...]] = ()
+    structural: ClassVar[bool] = False
+
+    def check(self, facts: Facts) -> None:
+        """Refuse a problem that the technique has no meaning for."""
+
+    @classmethod
+    def neutral(cls) -> Technique:
+        """The technique where it is exactly off."""
+        return cls(**{name: off for name, off in cls.neutral_fields().items() if off is not None})
+
+    @classmethod
+    def neutral_fields(cls) -> dict[str, Any]:
+        """The values at which fields have no effect."""
+        import dataclasses
+
+        return {field.name: field.metadata.get("off") for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    def row(self, facts: Facts) -> Row:
+        """The numbers of a filled technique: a number or a few for each name."""
+        return self.fields()
+
+    @classmethod
+    def program(cls, slot: str) -> type[Technique]:
+        """Whose hooks are called for a technique in a slot; techniques of one program share their numbers."""
+        return cls
+
+    @staticmethod
+    def start(v: Columns, theta: torch.Tensor) -> None:
+        """Set up state as further columns."""
+
+    @staticmethod
+    def raw(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return x
+
+    @staticmethod
+    def batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return x
+
+    @staticmethod
+    def target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+        return y
+
+    @staticmethod
+    def perturb(v: Columns, theta: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return theta
+
+    @staticmethod
+    def hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
+        return h
+
+    @staticmethod
+    def activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor | None:
+        return None
+
+    @staticmethod
+    def gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
+        """Change the gradient."""
+
+    @staticmethod
+    def rate(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor | None:
+        """A factor; `epoch` counts in fractions, `horizon` ``[R]`` is where training ends at the latest."""
+        return None
+
+    @staticmethod
+    def shrink(v: Columns, theta: torch.Tensor, step: torch.Tensor, lr: torch.Tensor) -> None:
+        """Change the parameters after a step.
+
+        Parameters
+        ----------
+        step
+            ``[R, P]`` what Adam divided the learning rate to: how far a unit gradient moves each parameter.
+        lr
+            ``[R, 1]`` learning rate of this step.
+        """
+
+    @staticmethod
+    def average(v: Columns, theta: torch.Tensor) -> None:
+        """Take note of the parameters ``[R, Q]``, buffers included, after a step."""
+
+    @staticmethod
+    def evaluated(v: Columns, theta: torch.Tensor) -> torch.Tensor:
+        """What to evaluate."""
+        return theta
+
+
+def classification_only(technique: Technique, facts: Facts) -> None:
+    """Refuse regression.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the technique.
+    """
+    if facts.task == "regression":
+        raise InvalidInput(f"{type(technique).__name__} needs classes, got a regression; leave it out.")
