@@ -12,6 +12,7 @@ P trainable parameters of a row. A tensor that all rows share has a leading dime
 `activity`    a term of the loss ``[R]``, from what leaves a hidden layer
 `gradient`    the gradient ``[R, P]``, in place
 `rate`        a factor of the learning rate ``[R]``
+`decay`       the parameters before a step ``[R, P]``, in place
 `shrink`      the parameters after a step ``[R, P]``, in place
 `average`     what is evaluated in place of the parameters
 ============  =======================================================================================
@@ -94,6 +95,7 @@ class Technique(Node, abstract=True):
     scope: ClassVar[str] = "net"
     slots: ClassVar[tuple[str, ...]] = ()
     structural: ClassVar[bool] = False
+    regularizes: ClassVar[bool] = True  # False for what makes training work: the unregularized reference keeps it
 
     def check(self, facts: Facts) -> None:
         """Refuse a problem that the technique has no meaning for."""
@@ -157,15 +159,19 @@ class Technique(Node, abstract=True):
         return None
 
     @staticmethod
-    def shrink(v: Columns, theta: torch.Tensor, step: torch.Tensor, lr: torch.Tensor) -> None:
+    def decay(v: Columns, theta: torch.Tensor, lr: torch.Tensor) -> None:
+        """Change the parameters before a step of learning rate `lr` ``[R, 1]``."""
+
+    @staticmethod
+    def shrink(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
         """Change the parameters after a step.
 
         Parameters
         ----------
-        step
-            ``[R, P]`` what Adam divided the learning rate to: how far a unit gradient moves each parameter.
         lr
             ``[R, 1]`` learning rate of this step.
+        scale
+            ``[R, P]`` by which Adam divided it: a unit gradient moved a parameter by ``lr / scale``.
         """
 
     @staticmethod

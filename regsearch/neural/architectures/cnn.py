@@ -1,0 +1,85 @@
+"""The convolutional net."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch.errors import InvalidInput
+from regsearch.neural.architecture import ACTIVATIONS, Architecture, activation, activation_layer, normalise
+from regsearch.tree import OneOf, Sizes, Whole, tunable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from regsearch.neural.architecture import Forward, Site, Views
+
+
+@dataclass(frozen=True)
+class CNN(Architecture):
+    """Convolutions, each with an activation and a pooling by 2, then one linear layer.
+
+    Convolutions gain nothing from being stacked on a CPU: rows train one by one, a thread each.
+
+    Parameters
+    ----------
+    channels
+        Of each convolution.
+    kernel
+        Width of the convolutions, odd.
+    activation
+        ``relu``, ``gelu``, ``silu`` or ``tanh``.
+    """
+
+    kind: ClassVar[str] = "cnn"
+    channels: Any = tunable(Sizes(), (16, 32))
+    kernel: Any = tunable(Whole(1), 3)
+    activation: Any = tunable(OneOf(ACTIVATIONS), "relu")
+
+    def module(self, inputs: tuple[int, ...], outputs: int, norm: str) -> nn.Module:
+        from torch import nn
+
+        if len(inputs) != 3:
+            raise InvalidInput("A CNN needs images [n, channels, height, width], got a table; use an MLP.")
+        channels, height, width = inputs
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for i, size in enumerate(self.channels):
+            if min(height, width) < 2:
+                raise InvalidInput(
+                    f"Each convolution halves the image, got {len(self.channels)} for {inputs[1]}x{inputs[2]}; "
+                    "use fewer channels."
+                )
+            layers[f"conv{i}"] = nn.Conv2d(channels, size, self.kernel, padding=self.kernel // 2)
+            if norm:
+                layers[f"norm{i}"] = nn.BatchNorm2d(size) if norm == "batch_norm" else nn.GroupNorm(1, size)
+            layers[f"hidden{i}"] = activation_layer(self.activation)
+            layers[f"pool{i}"] = nn.MaxPool2d(2)
+            channels = size
+            # an even kernel pads one more than it takes
+            height, width = ((edge + 1 - self.kernel % 2) // 2 for edge in (height, width))
+        layers["flatten"] = nn.Flatten()
+        layers["out"] = nn.Linear(channels * height * width, outputs)
+        return nn.Sequential(layers)
+
+    def places(self, module: nn.Module) -> tuple[str, ...]:
+        return tuple(f"pool{i}" for i in range(len(self.channels)))
+
+    def forward(self, module: nn.Module) -> Forward:
+        norm = {"BatchNorm2d": "batch_norm", "GroupNorm": "layer_norm"}.get(
+            type(getattr(module, "norm0", None)).__name__, ""
+        )
+        act, layers, pad = activation(self.activation), len(self.channels), self.kernel // 2
+
+        def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
+            from torch.nn import functional
+
+            h = x
+            for i in range(layers):
+                h = functional.conv2d(h[0], p[f"conv{i}.weight"][0], p[f"conv{i}.bias"][0], padding=pad)[None]
+                h = act(normalise(p, f"norm{i}", norm, h, training))
+                h = site(functional.max_pool2d(h[0], 2)[None], i)
+            return functional.linear(h[0].flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
+
+        return run

@@ -1,0 +1,46 @@
+"""Setting entries to zero at random, and how the rate runs through the layers of a net."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+# the share of the largest rate at a layer's position t in [0, 1], from the first hidden layer to the last
+SHAPES: dict[str, Callable[[float], float]] = {
+    "flat": lambda t: 1.0,
+    "funnel": lambda t: 1.0 - t,
+    "long_funnel": lambda t: 1.0 if t <= 0.5 else 2.0 * (1.0 - t),
+    "triangle": lambda t: t,
+    "diamond": lambda t: 1.0 - abs(2.0 * t - 1.0),
+    "hexagon": lambda t: min(1.0, 3.0 * (1.0 - abs(2.0 * t - 1.0)) / 2.0 + 0.25),
+    "brick": lambda t: 1.0 if 0.0 < t < 1.0 else 0.5,
+    "stairs": lambda t: 1.0 - math.floor(3.0 * t) / 3.0 if t < 1.0 else 1.0 / 3.0,
+}
+
+
+def rates(rate: float, shape: str, layers: int) -> list[float]:
+    """The dropout rate of each hidden layer; the largest is `rate`."""
+    shares = [SHAPES[shape](t / max(layers - 1, 1)) for t in range(layers)]
+    largest = max(shares, default=0.0)
+    return [rate * share / largest if largest else rate for share in shares]
+
+
+def drop(h: torch.Tensor, rate: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Zero entries with a probability and scale the rest up, so that the mean stays.
+
+    Parameters
+    ----------
+    h
+        ``[1 or R, B, ...]``.
+    rate
+        ``[R]``.
+    uniform
+        ``[1, B, ...]`` in ``(0, 1]``; its difference to a rate rounds up to 1 or to 0, which is much faster than a
+        comparison.
+    """
+    rate = rate.view(-1, *[1] * (h.dim() - 1))
+    return h * (uniform - rate).ceil_().mul_(1 / (1 - rate))

@@ -1,0 +1,38 @@
+"""Dropout of what leaves hidden layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch.neural.dropping import SHAPES, drop, rates
+from regsearch.neural.technique import Columns, Draw, Facts, Place, Row, Technique
+from regsearch.tree import Between, Float, OneOf, number, tunable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Dropout(Technique):
+    """Hidden units are zero with probability `rate` in training (Srivastava et al. 2014).
+
+    Parameters
+    ----------
+    rate
+        The largest rate of any layer.
+    dropout_shape
+        How the rate runs from the first hidden layer to the last (Kadra et al. 2021).
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("dropout",)
+    main: ClassVar[str] = "rate"
+    rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.5), off=0.0)
+    dropout_shape: Any = tunable(OneOf(tuple(SHAPES)), "flat")
+
+    def row(self, facts: Facts) -> Row:
+        return {"rate": rates(number(self.rate), self.dropout_shape, len(facts.places))}
+
+    @staticmethod
+    def hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
+        return drop(h, v.rate[:, place.index], draw.uniform(1, *h.shape[1:]))

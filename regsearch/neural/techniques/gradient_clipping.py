@@ -1,0 +1,28 @@
+"""Gradient clipping by its norm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch.neural.technique import Columns, Technique
+from regsearch.tree import Between, Float, tunable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class GradientClipping(Technique):
+    """A gradient longer than `norm` is scaled back to it (Pascanu et al. 2013)."""
+
+    slots: ClassVar[tuple[str, ...]] = ("gradient_clipping",)
+    main: ClassVar[str] = "norm"
+    regularizes: ClassVar[bool] = False
+    norm: Any = tunable(Between(1e-6, 1e6), Float(0.1, 10.0, log=True), off=math.inf)
+
+    @staticmethod
+    def gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
+        length = gradient.norm(dim=1, keepdim=True).clamp_(min=1e-30)
+        gradient.mul_((v.norm[:, None] / length).clamp_(max=1))

@@ -1,0 +1,26 @@
+"""Dropout of inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch.neural.dropping import drop
+from regsearch.neural.technique import Columns, Draw, Technique
+from regsearch.tree import Between, Float, tunable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class InputDropout(Technique):
+    """Standardised inputs are zero, that is at their mean, with probability `rate` (Srivastava et al. 2014)."""
+
+    slots: ClassVar[tuple[str, ...]] = ("input_dropout",)
+    main: ClassVar[str] = "rate"
+    rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.3), off=0.0)
+
+    @staticmethod
+    def batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return drop(x, v.rate, draw.uniform(1, *x.shape[1:]))

@@ -1,0 +1,30 @@
+"""Label smoothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch.inputs import Task
+from regsearch.neural.technique import Columns, Draw, Facts, Technique, classification_only
+from regsearch.tree import Between, Float, tunable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class LabelSmoothing(Technique):
+    """Targets are ``1 - eps`` of the label and `eps` spread over all classes (Szegedy et al. 2016)."""
+
+    slots: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+    main: ClassVar[str] = "eps"
+    eps: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.2), off=0.0)
+
+    def check(self, facts: Facts) -> None:
+        classification_only(self, facts)
+
+    @staticmethod
+    def target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+        eps = v.eps[:, None, None]
+        return y * (1 - eps) + eps / max(y.shape[1], 2)
