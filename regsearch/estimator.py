@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from regsearch.errors import InvalidInput
 from regsearch.inputs import Array, Rows, take_rows
 from regsearch.path import Backend, Candidate, Curves, Model, Outcome, Setup
-from regsearch.problem import Problem
+from regsearch.problem import Problem, check_table
 from regsearch.space import leaves
 from regsearch.tree import Path
 
@@ -72,6 +72,7 @@ class Estimator(Model):
         from sklearn.base import is_classifier, is_regressor
 
         name = type(self.estimator).__name__
+        check_table(setup.problem, "Estimator")
         if any(isinstance(leaf, Path) for leaf in leaves(self.params)):
             raise InvalidInput(
                 "A Path is the axis of a linear model's lambda, got one for an estimator; use Float or Choice."

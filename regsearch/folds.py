@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput
 from regsearch.problem import Problem
+from regsearch.targets import called
 
 Rows: TypeAlias = NDArray[np.intp]
 
@@ -185,5 +186,10 @@ def _check_targets(train: Rows, number: int, problem: Problem) -> None:
                 f"Every class must be in every fold's training rows, {label!r} is absent in fold {number}; "
                 "use a stratified splitter, fewer folds, or drop the class."
             )
-    elif np.ptp(problem.y[train]) == 0:
-        raise InvalidInput(f"y must vary in every fold's training rows, it is constant in fold {number}; shuffle them.")
+        return
+    constant = np.flatnonzero(np.ptp(problem.y[train].reshape(len(train), -1), axis=0) == 0)
+    if len(constant):
+        raise InvalidInput(
+            f"{called(problem.target_names, int(constant[0]))} must vary in every fold's training rows, "
+            f"it is constant in fold {number}; shuffle them."
+        )

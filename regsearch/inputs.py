@@ -1,11 +1,11 @@
-"""What data may be searched: every check of X, y, weights and groups, and the questions about their form.
+"""What data may be searched: every check of X, weights and groups, and the questions about their form.
 
 What cannot be searched is refused in one sentence that says what must hold, what was found, and what to do.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.intp]
 Task: TypeAlias = Literal["regression", "binary", "multiclass"]
-FEW_CLASSES = 20  # whole-number targets with more distinct values than this are taken for quantities
-
-
-def infer_task(values: NDArray[Any]) -> Task:
-    """Regression for real numbers and for more than 20 distinct whole numbers, else classification."""
-    distinct = len(np.unique(values))
-    if values.dtype.kind == "f" or (values.dtype.kind in "iu" and distinct > FEW_CLASSES):
-        return "regression"
-    return "binary" if distinct == 2 else "multiclass"
+ROWS_AT_ONCE = 256  # rows compared together: rows nearly always differ early, and a mask of all of X may not fit
 
 
 def is_frame(X: Any) -> bool:
@@ -74,6 +66,13 @@ def column_kinds(X: pd.DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
 
 
 def checked_X(X: Any) -> Any:
+    """X itself where it can be searched; an array of images gets its axis of channels, without a copy.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the invariant, the value and the fix.
+    """
     if is_frame(X):
         return _checked_frame(X)
     if not is_sparse(X):
@@ -83,15 +82,32 @@ def checked_X(X: Any) -> Any:
             f"X must hold numbers, got {'a sparse' if is_sparse(X) else 'an'} array of {X.dtype}; "
             "use a DataFrame with categorical columns for text, or convert with X.astype(float)."
         )
-    if X.ndim != 2:
-        raise InvalidInput(f"X must be two-dimensional [rows, columns], got {X.ndim} axes; reshape it.")
-    if is_sparse(X):
-        X = _as_csr(X)
-        check_finite(X.data, "sparse X", missing_allowed=False)
-    else:
-        check_finite(X, "X", missing_allowed=True)
+    X = _checked_sparse(X) if is_sparse(X) else _checked_array(X)
     _check_shape(X)
     return X
+
+
+def _checked_sparse(X: Any) -> Any:
+    if X.ndim != 2:
+        raise InvalidInput(f"A sparse X must be a table [rows, columns], got {X.ndim} axes; reshape it.")
+    X = _as_csr(X)
+    check_finite(X.data, "sparse X")
+    fix = "impute them, or pass a dense array or DataFrame, where they are imputed inside each fold."
+    _check_complete(X.data, "sparse X", fix)
+    return X
+
+
+def _checked_array(X: NDArray[Any]) -> NDArray[Any]:
+    """A table ``[n, p]`` as it is, images ``[n, h, w]`` or ``[n, c, h, w]`` with their channels."""
+    if X.ndim not in (2, 3, 4):
+        raise InvalidInput(
+            "X must be a table [rows, columns] or images [rows, height, width] or [rows, channels, height, width], "
+            f"got {X.ndim} axes; reshape it."
+        )
+    check_finite(X, "X")
+    if X.ndim > 2:
+        _check_complete(X, "images", "fill them, for example with np.nan_to_num(X), or drop those rows.")
+    return X[:, None] if X.ndim == 3 else X
 
 
 def check_varies(X: Any) -> None:
@@ -136,7 +152,7 @@ def _checked_frame(X: Any) -> Any:
     numeric, _, categorical = column_kinds(X)
     for column in numeric:
         values = X[column].to_numpy(dtype=float, na_value=np.nan)
-        check_finite(values, f"column {column!r} of X", missing_allowed=True)
+        check_finite(values, f"column {column!r} of X")
     for column in categorical:
         kinds = sorted({type(level).__name__ for level in X[column].cat.categories})
         if len(kinds) > 1:
@@ -152,59 +168,31 @@ def _check_shape(X: Any) -> None:
         raise InvalidInput(f"X must have rows and columns, got the shape {tuple(X.shape)}; pass data with both.")
 
 
-def check_finite(values: NDArray[Any], what: str, *, missing_allowed: bool) -> None:
-    if values.dtype.kind != "f":
-        return
-    if np.isinf(values).any():
+def check_finite(values: NDArray[Any], what: str) -> None:
+    """Refuse infinite values; missing ones are no matter here."""
+    if values.dtype.kind == "f" and np.isinf(values).any():
         raise InvalidInput(f"{what} must be finite, got {np.isinf(values).sum()} infinite values; clip or drop them.")
-    if not missing_allowed and np.isnan(values).any():
-        raise InvalidInput(
-            f"{what} must have no NaN, got {np.isnan(values).sum()}; "
-            "impute them, or pass a dense array or DataFrame, where they are imputed inside each fold."
-        )
+
+
+def _check_complete(values: NDArray[Any], what: str, fix: str) -> None:
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise InvalidInput(f"{what} must have no NaN, got {np.isnan(values).sum()}; {fix}")
 
 
 def _varies(X: Any) -> bool:
     if is_sparse(X):
         columns = X.tocsc()
         return bool((columns.max(axis=0).toarray() > columns.min(axis=0).toarray()).any())
-    same = X[:1] == X
-    if X.dtype.kind == "f":
-        same |= np.isnan(X[:1]) & np.isnan(X)
-    return not same.all()
+    parts = (X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE))
+    return not all(_same(X[:1], part) for part in parts)
 
 
-def checked_y(y: Any, n: int) -> tuple[NDArray[Any], str]:
-    values = as_column(y)
-    if values.ndim != 1:
-        raise InvalidInput(f"y must have one value per row, got the shape {values.shape}; pass one target column.")
-    if len(values) != n:
-        raise InvalidInput(f"X and y must have as many rows, got {n} and {len(values)}; check how they were joined.")
-    if values.dtype.kind == "f":
-        check_finite(values, "y", missing_allowed=True)
-    missing = is_missing(values)
-    if missing.any():
-        raise InvalidInput(f"y must have no missing value, got {missing.sum()}; drop those rows.")
-    values = as_typed(values)
-    if values.dtype.kind not in "fiubSUT":
-        raise InvalidInput(f"y must hold numbers, booleans or class labels, got {values.dtype}; convert it.")
-    if len(np.unique(values)) == 1:
-        raise InvalidInput(f"y must vary, got {values.tolist()[0]!r} in every row; there is nothing to learn from it.")
-    return values, "y" if is_frame(y) else str(getattr(y, "name", None) or "y")
-
-
-def as_column(y: Any) -> NDArray[Any]:
-    if np.ma.is_masked(y):
-        raise InvalidInput(f"y must have no missing value, got {np.ma.getmaskarray(y).sum()} masked; drop those rows.")
-    values = np.asarray(y)
-    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-
-
-def as_typed(values: NDArray[Any]) -> NDArray[Any]:
-    """Objects as an array of what they are."""
-    if values.dtype.kind != "O":
-        return values
-    return values.astype(str) if isinstance(values[0], str) else np.array(values.tolist())
+def _same(first: NDArray[Any], rows: NDArray[Any]) -> bool:
+    """Whether all rows equal the first, missing entries included."""
+    same = first == rows
+    if rows.dtype.kind == "f":
+        same |= np.isnan(first) & np.isnan(rows)
+    return bool(same.all())
 
 
 def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -234,12 +222,6 @@ def checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
     return array.astype(str) if array.dtype.kind == "O" else array  # labels of several types cannot be sorted
 
 
-def checked_task(task: Task) -> Task:
-    if task not in get_args(Task):
-        raise InvalidInput(f"task must be {', '.join(get_args(Task))}, got {task!r}; leave it out to have it inferred.")
-    return task
-
-
 def checked_weights(weights: Any, n: int) -> Array | None:
     if weights is None:
         return None
@@ -254,21 +236,3 @@ def checked_weights(weights: Any, n: int) -> Array | None:
     if not (array > 0).any():
         raise InvalidInput("sample_weight must be positive somewhere, got only zeros; leave it out to weigh all alike.")
     return array
-
-
-def class_codes(values: NDArray[Any], task: Task) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    if task == "regression":
-        if values.dtype.kind not in "fiub":
-            raise InvalidInput(f"Regression needs a numeric y, got {values.dtype}; drop task='regression'.")
-        return values.astype(float), None
-    classes, codes = np.unique(values, return_inverse=True)
-    if task == "binary" and len(classes) != 2:
-        raise InvalidInput(f"A binary task needs two classes, got {len(classes)}; use task='multiclass'.")
-    if task == "multiclass" and len(classes) < 3:
-        raise InvalidInput(f"A multiclass task needs at least three classes, got {len(classes)}; use task='binary'.")
-    if len(classes) > len(values) // 2:
-        raise InvalidInput(
-            f"Classes must repeat, got {len(classes)} distinct values in {len(values)} rows; "
-            "for a real-valued target pass task='regression'."
-        )
-    return codes, classes

@@ -1,7 +1,8 @@
 """Scores, vectorised along a path where their formula is known, by the scikit-learn scorer where not.
 
-Notation: n rows, S steps of a path, m outputs. A *decision* ``[n, S, m]`` is the prediction of a regression (m = 1),
-the log-odds of a binary classifier (m = 1), or one logit per class. A score is larger when better, as in scikit-learn.
+Notation: n rows, S steps of a path, t targets of a regression, m outputs. A *decision* ``[n, S, m]`` is the prediction
+of a regression (m = t), the log-odds of a binary classifier (m = 1), or one logit per class. A score is larger when
+better, as in scikit-learn; that of several targets is the mean of theirs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import types
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,9 +37,10 @@ class Metric:
     scorer
         The scikit-learn scorer ``(estimator, X, y) -> float``.
     kernel
-        ``(y [n], decision [n, S, m], weights [n]) -> [S]``, or `None` when only the scorer knows.
+        ``(y [n] or [n, t], decision [n, S, m], weights [n]) -> [S]``, or `None` when only the scorer knows.
     from_mse
-        ``(mse [...], variance of y) -> score``, for a score that the mean squared error determines.
+        ``(mse [...], variance of y) -> score``, for a score that the mean squared error determines; `None` for several
+        targets, of which the mean error is not enough.
     perfect
         The best possible score, or `None` when unknown: what a relative change of the loss is measured against.
     """
@@ -63,7 +65,8 @@ class Metric:
         return float(self.scorer(fitted, problem.X, problem.labels, **options))
 
     def along(self, problem: Problem, rows: NDArray[np.intp], decision: Array) -> Array:
-        """``[S]`` scores of a decision ``[len(rows), S, m]`` on some rows of a problem."""
+        """``[S]`` scores of a decision ``[len(rows), S, m]`` on some rows of a problem, m being its `outputs`."""
+        assert decision.shape[2] == problem.outputs, "what has another number of outputs would broadcast"
         weights = problem.sample_weight[rows] if problem.sample_weight is not None else np.ones(len(rows))
         if self.kernel is not None:
             return self.kernel(problem.y[rows], decision, weights / weights.sum())
@@ -102,6 +105,8 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     if not named:
         raise InvalidInput("scoring needs at least one scorer, got none; leave it out for the default.")
     metrics = tuple(_metric(str(name), scorer) for name, scorer in named)
+    if problem.targets > 1:
+        metrics = tuple(replace(metric, from_mse=None) for metric in metrics)
     if len({metric.name for metric in metrics}) < len(metrics):
         raise InvalidInput(f"Scorers must differ by name, got {[m.name for m in metrics]}; pass a dict to name them.")
     for metric in metrics:
@@ -148,11 +153,10 @@ def _check_fits(metric: Metric, problem: Problem) -> None:
     rows = np.arange(min(problem.rows, 500))
     if problem.classes is not None:
         rows = np.union1d(rows, np.unique(problem.y, return_index=True)[1])
-    outputs = len(problem.classes) if problem.classes is not None and len(problem.classes) > 2 else 1
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
     fits = metric.kernel is None or (metric.kernel in _REGRESSION) == (problem.classes is None)
     try:
-        value = checked.along(problem, rows, np.ones((len(rows), 1, outputs)))[0] if fits else np.nan
+        value = checked.along(problem, rows, np.ones((len(rows), 1, problem.outputs)))[0] if fits else np.nan
     except Exception as error:  # a scorer is anyone's code; whatever it raises means that it does not fit
         raise InvalidInput(
             f"The scorer {metric.name!r} does not fit a {problem.task} task: {str(error).rstrip('.')}. "
@@ -176,7 +180,7 @@ def fixed_prediction(problem: Problem, decision: Array) -> Any:
             return True
 
         def predict(self, X: Any) -> Array:
-            return decision[:, 0]
+            return decision[:, 0] if problem.targets == 1 else decision
 
     class FixedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_ = problem.classes
@@ -215,19 +219,44 @@ def winners(decision: Array) -> NDArray[np.intp]:
 
 
 def _mse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return np.asarray(-(weights @ (decision[:, :, 0] - y[:, None]) ** 2))
+    return -_over_targets(_squares(y, decision, weights))
 
 
 def _rmse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return np.asarray(-np.sqrt(-_mse(y, decision, weights)))
+    return -_over_targets(np.sqrt(_squares(y, decision, weights)))
 
 
 def _mae(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return np.asarray(-(weights @ np.abs(decision[:, :, 0] - y[:, None])))
+    errors = _errors(y, decision)
+    return -_over_targets(_weighted(np.abs(errors, out=errors), weights))
 
 
 def _r2(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return _r2_of(-_mse(y, decision, weights), weights @ (y - weights @ y) ** 2)
+    return _over_targets(_r2_of(_squares(y, decision, weights), weights @ (y - weights @ y) ** 2))
+
+
+def _squares(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    """``[S]`` mean squared errors, ``[S, t]`` for several targets."""
+    errors = _errors(y, decision)
+    errors *= errors
+    return _weighted(errors, weights)
+
+
+def _errors(y: NDArray[Any], decision: Array) -> Array:
+    """``[n, S]``, or ``[n, S, t]`` for several targets: how far a decision is off."""
+    errors: Array = decision[:, :, 0] - y[:, None] if y.ndim == 1 else decision - y[:, None]
+    return errors
+
+
+def _weighted(values: Array, weights: Array) -> Array:
+    """Weighted means over the rows of values ``[n, ...]``."""
+    means: Array = weights @ values if values.ndim == 2 else np.tensordot(weights, values, 1)
+    return means
+
+
+def _over_targets(values: Array) -> Array:
+    """``[S]`` means of values ``[S, t]``; values ``[S]`` of one target as they are."""
+    return values if values.ndim == 1 else np.asarray(values.mean(axis=1))
 
 
 def _log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:

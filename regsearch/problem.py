@@ -7,6 +7,7 @@ learned from the data beyond its form (column kinds, classes); imputing, encodin
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,22 +20,15 @@ from regsearch.inputs import (
     Array,
     Rows,
     Task,
-    as_column,
-    as_typed,
-    check_finite,
     check_varies,
     checked_groups,
-    checked_task,
     checked_weights,
     checked_X,
-    checked_y,
-    class_codes,
-    infer_task,
     is_frame,
-    is_missing,
     is_sparse,
     take_rows,
 )
+from regsearch.targets import checked_test_y, checked_y
 
 
 @dataclass(frozen=True)
@@ -44,9 +38,11 @@ class Problem:
     Attributes
     ----------
     X
-        ``[n, p]``: array, DataFrame or CSR matrix, as given (lists become arrays).
+        ``[n, p]``: array, DataFrame or CSR matrix, as given (lists become arrays); or images ``[n, c, h, w]``, an
+        array of the numbers that were given (``uint8`` stays that).
     y
-        ``[n]``: float64 for regression, else class codes ``0 .. C-1`` (see `classes`).
+        ``[n]``: float64 for regression, else class codes ``0 .. C-1`` (see `classes`); float64 ``[n, t]`` for a
+        regression of several targets.
     task
         ``regression``, ``binary`` or ``multiclass``.
     classes
@@ -55,8 +51,8 @@ class Problem:
         ``[n]`` or `None`.
     test
         The held-out set, a problem of its own; no decision reads it.
-    name
-        What y is called, for logs.
+    target_names
+        What each target is called, for logs and errors.
     """
 
     X: Any
@@ -66,7 +62,7 @@ class Problem:
     groups: NDArray[Any] | None = None
     sample_weight: Array | None = None
     test: Problem | None = None
-    name: str = "y"
+    target_names: tuple[str, ...] = ("y",)
 
     @property
     def rows(self) -> int:
@@ -74,7 +70,31 @@ class Problem:
 
     @property
     def columns(self) -> int:
-        return int(self.X.shape[1])
+        """Numbers per row: of images, all pixels of all channels."""
+        return math.prod(self.X.shape[1:])
+
+    @property
+    def image(self) -> tuple[int, int, int] | None:
+        """``(channels, height, width)`` of every row; `None` for a table."""
+        if self.X.ndim == 2:
+            return None
+        channels, height, width = self.X.shape[1:]
+        return channels, height, width
+
+    @property
+    def targets(self) -> int:
+        """The number of values to predict per row: t of a y ``[n, t]``, else 1."""
+        return 1 if self.y.ndim == 1 else int(self.y.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """m of a decision ``[n, m]``: one prediction per target, the log-odds of two classes, a logit per class."""
+        return len(self.classes) if self.classes is not None and len(self.classes) > 2 else self.targets
+
+    @property
+    def name(self) -> str:
+        """What y is called, for logs."""
+        return ", ".join(self.target_names)
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -83,6 +103,7 @@ class Problem:
 
     @property
     def column_names(self) -> list[str]:
+        """The names of a DataFrame, else numbered; an image's are in the order of ``X.reshape(len(X), -1)``."""
         if is_frame(self.X):
             return [str(column) for column in self.X.columns]
         return [f"x{j}" for j in range(self.columns)]
@@ -110,6 +131,21 @@ class Problem:
         return digest.hexdigest()[:16]
 
 
+def check_table(problem: Problem, who: str) -> None:
+    """Refuse images for a model of tables.
+
+    Raises
+    ------
+    InvalidInput
+        Saying how to make a table of them.
+    """
+    if problem.image is not None:
+        raise InvalidInput(
+            f"{who} needs a table X [rows, columns], got images of the shape {problem.image}; "
+            "flatten them: X.reshape(len(X), -1)."
+        )
+
+
 def make_problem(
     X: Any,
     y: Any,
@@ -126,10 +162,11 @@ def make_problem(
     Parameters
     ----------
     X
-        ``[n, p]`` array, DataFrame (numeric, boolean, categorical, missing values) or scipy sparse matrix.
+        ``[n, p]`` array, DataFrame (numeric, boolean, categorical, missing values) or scipy sparse matrix; or images,
+        a numeric array ``[n, channels, height, width]`` or ``[n, height, width]``, which is not copied.
     y
         ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
-        classification (`task` overrides).
+        classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets.
     groups, sample_weight
         ``[n]`` or `None`.
     test
@@ -146,12 +183,10 @@ def make_problem(
     X = checked_X(X)
     check_varies(X)
     n = X.shape[0]
-    values, name = checked_y(y, n)
+    found = checked_y(y, n, task)
     weight = checked_weights(sample_weight, n)
     group = checked_groups(groups, n)
-    task = checked_task(task) if task else infer_task(values)
-    codes, classes = class_codes(values, task)
-    problem = Problem(X, codes, task, classes, group, weight, name=name)
+    problem = Problem(X, found.values, found.task, found.classes, group, weight, target_names=found.names)
     if test is None:
         return problem
     if isinstance(test, float):
@@ -195,55 +230,46 @@ def _given_test(problem: Problem, test: Any) -> Problem:
         raise InvalidInput(f"test must be a fraction or a pair (X, y), got {type(test).__name__}.")
     X, y = test
     X = checked_X(X)
-    if X.shape[1] != problem.columns or is_frame(X) != is_frame(problem.X):
+    if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
         raise InvalidInput(
-            f"The test set must have the columns of X ({problem.columns}), got {X.shape[1]} in a {type(X).__name__}."
+            f"The test set must have the columns of X ({_width(problem.X)}), got {_width(X)} in a {type(X).__name__}."
         )
     if is_frame(X):
         absent = [column for column in problem.X.columns if column not in X.columns]
         if absent:
             raise InvalidInput(f"The test set must have the columns of X, {absent[0]!r} is missing.")
         X = X[list(problem.X.columns)]
-    return replace(problem, X=X, y=_test_targets(problem, y, X.shape[0]), groups=None, sample_weight=None)
+    y = checked_test_y(y, X.shape[0], problem.target_names, problem.classes)
+    return replace(problem, X=X, y=y, groups=None, sample_weight=None)
 
 
-def _test_targets(problem: Problem, y: Any, n: int) -> NDArray[Any]:
-    values = as_column(y)
-    if values.shape != (n,):
-        got = len(values) if values.ndim == 1 else f"the shape {values.shape}"
-        raise InvalidInput(f"The test set must have as many rows in X as in y, got {n} and {got}.")
-    missing = is_missing(values)
-    if missing.any():
-        raise InvalidInput(f"y of the test set must have no missing value, got {missing.sum()}; drop those rows.")
-    values = as_typed(values)
-    if problem.classes is not None:
-        unknown = values[~np.isin(values, problem.classes)].tolist()
-        if unknown:
-            raise InvalidInput(f"The test set must have the classes of y, got {unknown[0]!r}; drop those rows.")
-        return np.asarray(np.searchsorted(problem.classes, values))
-    if values.dtype.kind not in "fiub":
-        raise InvalidInput(f"y of the test set must be numbers as y is, got {values.dtype}; convert it.")
-    check_finite(values, "y of the test set", missing_allowed=False)
-    return values.astype(float)
+def _width(X: Any) -> str:
+    """The shape of a row."""
+    return " x ".join(map(str, X.shape[1:]))
 
 
 # --- fingerprint -----------------------------------------------------------------------------------------------
 
 
-def _bytes_of(part: Any) -> list[bytes]:
+def _bytes_of(part: Any) -> list[bytes | memoryview]:
     if part is None:
         return [b"none"]
     if is_frame(part):
         return [piece for column in part.columns for piece in _column_bytes(part[column])]
     if is_sparse(part):
         part = part.tocsr()
-        return [np.ascontiguousarray(a).tobytes() for a in (part.indptr, part.indices, part.data)]
+        return [_buffer(a) for a in (part.indptr, part.indices, part.data)]
     array = np.asarray(part)
     text = array.astype(str) if array.dtype.kind in "OUST" else array
-    return [str((text.shape, text.dtype.str)).encode(), np.ascontiguousarray(text).tobytes()]
+    return [str((text.shape, text.dtype.str)).encode(), _buffer(text)]
 
 
-def _column_bytes(column: Any) -> list[bytes]:
+def _buffer(array: NDArray[Any]) -> memoryview:
+    """The bytes of an array in C order, not copied if they lie so."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _column_bytes(column: Any) -> list[bytes | memoryview]:
     import pandas as pd
 
     if isinstance(column.dtype, pd.CategoricalDtype):

@@ -19,7 +19,8 @@ ROOT = Path(regsearch.__file__).parent
 FLOORS = (
     {"errors", "lock", "options", "progress"},
     {"tree", "inputs"},
-    {"space", "problem"},
+    {"space", "targets"},
+    {"problem"},
     {"config", "encoding", "folds", "metrics"},
     {"path"},
     {"linear", "estimator"},

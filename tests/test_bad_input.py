@@ -45,7 +45,9 @@ def changed(values: Any, place: Any, value: Any) -> Any:
 BAD_DATA = {
     "X of text": (X.astype(str), Y),
     "X of one axis": (X[:, 0], Y),
-    "X of three axes": (X[:, :, None], Y),
+    "images for a model of tables": (X.reshape(60, 1, 3, 2), Y),
+    "X of five axes": (X[:, :, None, None, None], Y),
+    "images with NaN": (changed(X, (3, 2), np.nan).reshape(60, 3, 2), Y),
     "X without rows": (X[:0], Y[:0]),
     "X without columns": (X[:, :0], Y),
     "X constant": (np.ones_like(X), Y),
@@ -56,7 +58,8 @@ BAD_DATA = {
     "frame with dates": (FRAME.assign(day=pd.Timestamp("2020-01-01")), Y),
     "frame with two columns of one name": (pd.concat([FRAME, FRAME], axis=1), Y),
     "y too short": (X, Y[:-1]),
-    "y of two columns": (X, np.stack([Y, Y], axis=1)),
+    "labels of two columns": (X, np.stack([LABELS, LABELS], axis=1)),
+    "targets of which one is constant": (X, np.stack([Y, np.ones(60)], axis=1)),
     "y with NaN": (X, changed(Y, 0, np.nan)),
     "y infinite": (X, changed(Y, 0, -np.inf)),
     "y constant": (X, np.ones(60)),
@@ -143,6 +146,22 @@ def test_data(root: Path, data: tuple[Any, Any], space: Any) -> None:
     with pytest.raises(InvalidInput) as error:
         Study("bad", *data, space=space, root=root)
     refused(root, error)
+
+
+def test_several_targets_of_a_linear_model(root: Path) -> None:
+    """A linear model fits one target: several are refused with what to do instead."""
+    with pytest.raises(InvalidInput, match="fits one target, y has 2 columns; run one study per column, or") as error:
+        Study("bad", X, np.stack([Y, X[:, 0]], axis=1), space=spaces.linear(), root=root)
+    refused(root, error)
+
+
+@pytest.mark.parametrize("space", [SPACE, spaces.linear()], ids=["estimator", "linear"])
+def test_images_of_a_model_of_tables(root: Path, space: Any) -> None:
+    """Images are refused, by name, with what makes a table of them."""
+    with pytest.raises(
+        InvalidInput, match=r"(Estimator|Linear) needs a table .*\(1, 3, 2\); .*X.reshape\(len\(X\), -1\)"
+    ):
+        Study("bad", X.reshape(60, 3, 2), Y, space=space, root=root)
 
 
 @pytest.mark.parametrize("options", BAD_OPTIONS.values(), ids=list(BAD_OPTIONS))

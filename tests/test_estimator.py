@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
@@ -17,7 +17,7 @@ from sklearn.model_selection import RepeatedKFold, cross_validate
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
 from regsearch import Choice, Estimator, Float, Int, InvalidInput, Path
@@ -106,6 +106,35 @@ def test_sample_weights(data: Any, y: Any, estimator: Any) -> None:
             expected = metric.scorer(fitted, data[val], y[val], sample_weight=weights[val])
             assert outcome.curves[metric.name].val[k, 0] == pytest.approx(expected)
     assert evaluate(Estimator(KNeighborsRegressor(), {}), setup(weights=weights)).state == "failed"
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize(
+    "estimator", [Ridge(alpha=2.0), RandomForestRegressor(n_estimators=5, random_state=1)], ids=str
+)
+def test_several_targets(estimator: Any, weights: bool) -> None:
+    """Several targets are fitted together: scores and out-of-fold predictions are scikit-learn's on the same folds."""
+    y = pd.DataFrame({"up": Y, "down": X[:, 0] - Y, "side": 100 * X[:, 1]})
+    weight = np.random.default_rng(0).uniform(0.1, 4, N) if weights else None
+    s = setup(y=y, scoring=["neg_root_mean_squared_error", "r2", "explained_variance"], weights=weight)
+    outcome = evaluate(Estimator(estimator, {}), s)
+    assert outcome.state == "complete"
+    assert outcome.predictions is not None
+    assert outcome.predictions.shape == (N, 3)
+    for k, (train, val) in enumerate(zip(s.folds.train, s.folds.val, strict=True)):
+        part = (lambda rows: {"sample_weight": weight[rows]}) if weights else (lambda rows: {})
+        fitted = clone(estimator).fit(X[train], y.to_numpy()[train], **part(train))
+        np.testing.assert_allclose(outcome.predictions[val], fitted.predict(X[val]))
+        for metric in s.metrics:
+            expected = metric.scorer(fitted, X[val], y.to_numpy()[val], **part(val))
+            assert outcome.curves[metric.name].val[k, 0] == pytest.approx(expected)
+
+
+def test_an_estimator_of_one_target_says_so() -> None:
+    """An estimator that cannot fit several targets fails its trial with its own words."""
+    outcome = evaluate(Estimator(SVR(), {}), setup(y=np.column_stack([Y, -Y])))
+    assert outcome.state == "failed"
+    assert "1d array" in outcome.reason
 
 
 def test_predictions_are_outside_training() -> None:
@@ -241,6 +270,10 @@ def test_refit() -> None:
         (lambda: Estimator(Ridge, {"alpha": 1.0}), "needs a scikit-learn estimator, got .*; pass"),
         (lambda: Estimator("ridge", {}), "needs a scikit-learn estimator, got 'ridge'; pass"),
         (lambda: Estimator(Ridge(), {"alpha": Path()}).check(setup()), "A Path is the axis of a linear model"),
+        (
+            lambda: Estimator(Ridge(), {"alpha": 1.0}).check(setup(X.reshape(N, 1, 2, 3))),
+            r"Estimator needs a table X .*, got images of the shape \(1, 2, 3\); flatten them: X.reshape",
+        ),
         (lambda: Estimator(SVC(), {"C": Float(1, 2)}).check(setup()), r"must fit the task \(regression\), got SVC"),
     ],
 )

@@ -109,6 +109,14 @@ def test_partition(n: int, k: int, seed: int, grouped: bool, labels: bool) -> No
             assert set(y[train]) == {0, 1}
 
 
+@pytest.mark.parametrize("cv", [5, KFold(3), GroupKFold(3), TimeSeriesSplit(3)], ids=str)
+def test_several_targets_are_split_as_one(cv: Any) -> None:
+    """How many targets there are does not matter to the folds."""
+    groups = GROUPS if isinstance(cv, GroupKFold) else None
+    one, several = (make_folds(cv, problem(y, groups=groups), 3) for y in (Y, np.column_stack([Y, -Y])))
+    assert one.digest == several.digest
+
+
 def test_pairs() -> None:
     """Pairs of index lists, arrays or a generator of them are folds; rows may be in neither part."""
     pairs = [([0, 1, 2, 3], [4, 5]), (np.arange(6, 20), np.array([0]))]
@@ -189,6 +197,14 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "constant in training": (
         lambda: make_folds(TimeSeriesSplit(3), problem(np.r_[np.zeros(20), Y[20:]]), 0),
         "constant in fold 0; shuffle",
+    ),
+    "target constant in training": (
+        lambda: make_folds(TimeSeriesSplit(3), problem(np.column_stack([Y, np.r_[np.zeros(20), Y[20:]]])), 0),
+        "target 'y1' must vary in every fold's training rows, it is constant in fold 0; shuffle",
+    ),
+    "several targets cannot be stratified": (
+        lambda: make_folds(StratifiedKFold(3), problem(np.column_stack([Y, -Y])), 0),
+        "StratifiedKFold cannot split these 30 rows: .*continuous-multioutput",
     ),
     "weightless part": (
         lambda: make_folds(KFold(3), problem(sample_weight=np.r_[np.zeros(10), np.ones(20)]), 0),

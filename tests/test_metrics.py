@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,11 +35,13 @@ UNWEIGHTED = {"neg_max_error"}
 ONLY_NUMBERS = {"average_precision", "neg_brier_score"}  # of two classes
 
 
-def problem(task: str, n: int = 24, weights: bool = False, seed: int = 0, text: bool = True) -> Problem:
+def problem(
+    task: str, n: int = 24, weights: bool = False, seed: int = 0, text: bool = True, targets: int = 1
+) -> Problem:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 2))
     if task == "regression":
-        y: Any = rng.normal(size=n)
+        y: Any = rng.normal(size=n) if targets == 1 else rng.normal(size=(n, targets)) * 10.0 ** np.arange(targets)
     else:
         codes = rng.permutation(np.arange(n) % CLASSES[task])
         y = np.array(["bird", "cat", "dog"])[codes] if text else codes
@@ -82,6 +85,38 @@ def test_along_is_the_scorer(task: str, name: str, seed: int, weights: bool, siz
         model = Fixed(p, decision[:, step])
         theirs = get_scorer(name)(model, decision[:, step], p.labels[rows], **options)
         assert found[step] == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in SCORERS["regression"] if name != "neg_max_error"])
+@given(seed=st.integers(0, 2**32 - 1), weights=st.booleans(), t=st.integers(2, 4), steps=st.integers(1, 5))
+@settings(deadline=None, max_examples=12)
+def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: int, steps: int) -> None:
+    """Of several targets, of any scales, a metric along a path is the scikit-learn scorer at every step."""
+    p = problem("regression", weights=weights, seed=seed, targets=t)
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(p.rows)[:18]
+    decision = p.y[rows][:, None] + rng.normal(size=(len(rows), steps, t)) * rng.uniform(0.01, 100, t)
+    (metric,) = resolve(name, p)
+    assert (metric.kernel is None) == (name not in _KERNELS)
+    assert metric.from_mse is None
+    options = {"sample_weight": p.sample_weight[rows]} if weights else {}
+    found = metric.along(p, rows, decision)
+    assert found.shape == (steps,)
+    for step in range(steps):
+        model = LinearRegression()
+        model.coef_, model.intercept_ = np.eye(t), np.zeros(t)
+        theirs = get_scorer(name)(model, decision[:, step], p.labels[rows], **options)
+        assert found[step] == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+        assert metric.score(model, replace(p.take(rows), X=decision[:, step])) == pytest.approx(theirs)
+
+
+def test_outputs_must_be_the_problems() -> None:
+    """A decision of another number of outputs is never scored: it would broadcast."""
+    for targets, m in ((1, 3), (3, 1), (2, 3)):
+        p = problem("regression", targets=targets)
+        for scoring in ("r2", "explained_variance"):
+            with pytest.raises(AssertionError):
+                resolve(scoring, p)[0].along(p, np.arange(p.rows), np.zeros((p.rows, 2, m)))
 
 
 def test_every_kernel_is_tested() -> None:
@@ -134,6 +169,8 @@ def test_fixed_prediction() -> None:
     np.testing.assert_array_equal(model.predict(None), p.classes[model.predict_proba(None).argmax(axis=1)])
     np.testing.assert_array_equal(model.decision_function(None), decision)
     assert fixed_prediction(problem("regression"), decision).predict(None).tolist() == decision[:, 0].tolist()
+    several = fixed_prediction(problem("regression", targets=3), decision)
+    np.testing.assert_array_equal(several.predict(None), decision)
 
 
 # --- resolving -------------------------------------------------------------------------------------------------
@@ -219,6 +256,13 @@ def test_refuses(task: str, scoring: Any, message: str) -> None:
     """A scorer that is unknown or cannot score the task is refused before any fit, with others to try."""
     with pytest.raises(InvalidInput, match=message):
         resolve(scoring, problem(task))
+
+
+@pytest.mark.parametrize("scoring", ["neg_max_error", "accuracy", lambda model, X, y: model.predict(X)[:, 0]])
+def test_refuses_of_several_targets(scoring: Any) -> None:
+    """A scorer that cannot score several targets is refused before any fit."""
+    with pytest.raises(InvalidInput, match=r"does not fit a regression task.*Try r2 or neg_root"):
+        resolve(scoring, problem("regression", targets=2))
 
 
 def test_weights_need_a_scorer_that_takes_them() -> None:

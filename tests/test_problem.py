@@ -1,4 +1,4 @@
-"""Data: what is refused before any fit, what is odd but legal, tasks, fingerprints and the held-out set."""
+"""Data: what is refused before any fit, what is odd but legal, images, tasks, fingerprints and the held-out set."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ from scipy import sparse
 
 from regsearch import InvalidInput
 from regsearch.folds import make_folds
-from regsearch.inputs import column_kinds, infer_task
+from regsearch.inputs import column_kinds
 from regsearch.linear import Linear
 from regsearch.linear.backend import LinearBackend
 from regsearch.metrics import resolve
 from regsearch.path import Candidate, Setup
 from regsearch.problem import Problem, make_problem
+from regsearch.targets import infer_task
 
 RNG = np.random.default_rng(0)
 N = 24
 X = RNG.normal(size=(N, 3))
 Y = X @ [1.0, -1.0, 0.5] + RNG.normal(size=N)
 LABELS = np.array(["cat", "dog"])[(np.median(Y) < Y).astype(int)]
+IMAGES = RNG.integers(0, 256, size=(N, 3, 5, 4), dtype=np.uint8)
+WIDE = np.column_stack([Y, X[:, 0], -Y])
+RENTS = pd.DataFrame(WIDE, columns=["price", "rent", "tax"])
 
 
 def frame(**columns: Any) -> pd.DataFrame:
@@ -57,8 +61,67 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "NA in y": (lambda: make_problem(X, pd.Series([pd.NA, *range(N - 1)], dtype="Int64")), "no missing value, got 1"),
     "inf in y": (lambda: make_problem(X, with_value(Y, np.inf)), "y must be finite, got 1 infinite values; clip"),
     "short y": (lambda: make_problem(X, Y[:-1]), "as many rows, got 24 and 23; check"),
-    "wide y": (lambda: make_problem(X, np.column_stack([Y, Y])), r"one value per row, got the shape \(24, 2\); pass"),
-    "scalar y": (lambda: make_problem(X, 1.0), "y must have one value per row"),
+    "scalar y": (lambda: make_problem(X, 1.0), r"one value per row, or one column per target, got the shape \(\)"),
+    "3-D y": (lambda: make_problem(X, WIDE[:, :, None]), r"one column per target, got the shape \(24, 3, 1\); reshape"),
+    "y of no columns": (lambda: make_problem(X, WIDE[:, :0]), r"got the shape \(24, 0\); reshape"),
+    "frame of no targets": (lambda: make_problem(X, RENTS[[]]), r"got the shape \(24, 0\); reshape"),
+    "short targets": (lambda: make_problem(X, WIDE[1:]), "as many rows, got 24 and 23; check"),
+    "masked targets": (
+        lambda: make_problem(X, np.ma.masked_less(WIDE, -2)),
+        "y must have no missing value, got .*mask",
+    ),
+    "constant target": (
+        lambda: make_problem(X, RENTS.assign(rent=2.5)),
+        "target 'rent' must vary, got 2.5 in every row; there is",
+    ),
+    "constant column of y": (
+        lambda: make_problem(X, WIDE * [1, 1, 0]),
+        "target 'y2' must vary, got -?0.0 in every row",
+    ),
+    "NaN in a target": (
+        lambda: make_problem(X, RENTS.assign(rent=with_value(Y, np.nan))),
+        "target 'rent' must have no missing value, got 1; drop",
+    ),
+    "NA in a target": (
+        lambda: make_problem(X, RENTS.assign(rent=pd.array([pd.NA, *range(N - 1)], dtype="Int64"))),
+        "target 'rent' must have no missing value, got 1; drop",
+    ),
+    "inf in a target": (
+        lambda: make_problem(X, with_value(WIDE, np.inf)),
+        "target 'y1' must be finite, got 1 inf.*clip",
+    ),
+    "complex target": (
+        lambda: make_problem(X, RENTS.assign(tax=Y + 1j)),
+        "target 'tax' must hold numbers.*got complex",
+    ),
+    "repeated targets": (
+        lambda: make_problem(X, RENTS.set_axis(["a", "b", "a"], axis=1)),
+        "Target names must be unique, got 'a' twice; rename",
+    ),
+    "text target": (
+        lambda: make_problem(X, RENTS.assign(kind=LABELS)),
+        "must be a regression, target 'kind' is of a binary task .2 distinct values, <U3.; multilabel is not",
+    ),
+    "text target to regress on": (
+        lambda: make_problem(X, RENTS.assign(kind=LABELS), task="regression"),
+        "Regression needs a numeric target 'kind', got <U3; drop",
+    ),
+    "one-hot labels": (
+        lambda: make_problem(X, np.eye(3, dtype=int)[np.arange(N) % 3]),
+        r"multilabel is not supported: run one study per column, decode one-hot columns with y.argmax\(axis=1\), or",
+    ),
+    "multilabel": (
+        lambda: make_problem(X, X > 0),
+        "target 'y0' is of a binary task .2 distinct values, bool.; multilabel",
+    ),
+    "classes of real targets": (
+        lambda: make_problem(X, WIDE, task="multiclass"),
+        "'y0' is of a multiclass task .24 dis",
+    ),
+    "unknown task of targets": (
+        lambda: make_problem(X, WIDE, task="multilabel"),
+        "task must be .*got 'multilabel'; leave",
+    ),
     "one class": (lambda: make_problem(X, ["cat"] * N), "y must vary, got 'cat' in every row; there is"),
     "constant y": (lambda: make_problem(X, np.full(N, 2.5)), "y must vary, got 2.5 in every row; there is"),
     "dates as y": (lambda: make_problem(X, pd.date_range("2024", periods=N)), "numbers, booleans or class labels, got"),
@@ -99,10 +162,28 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: make_problem(pd.DataFrame(X, columns=["a", 1, 2]), Y),
         "names of X must be all strings or none, got 'a' and 1; rename",
     ),
-    "1-D X": (lambda: make_problem(X[:, 0], Y), "X must be two-dimensional .*, got 1 axes; reshape"),
-    "series X": (lambda: make_problem(pd.Series(X[:, 0]), Y), "X must be two-dimensional .*, got 1 axes; reshape"),
-    "1-D sparse X": (lambda: make_problem(sparse.coo_array(X[:, 0]), Y), "X must be two-dimensional .*, got 1 axes"),
-    "3-D X": (lambda: make_problem(X[None], Y), "got 3 axes; reshape"),
+    "1-D X": (lambda: make_problem(X[:, 0], Y), r"a table \[rows, columns\] or images .*, got 1 axes; reshape"),
+    "series X": (lambda: make_problem(pd.Series(X[:, 0]), Y), "a table .* or images .*, got 1 axes; reshape"),
+    "5-D X": (
+        lambda: make_problem(IMAGES[:, None], Y),
+        "images .rows, height, width. or .rows, channels, .*, got 5 axes",
+    ),
+    "1-D sparse X": (lambda: make_problem(sparse.coo_array(X[:, 0]), Y), "A sparse X must be a table .*, got 1 axes"),
+    "constant images": (
+        lambda: make_problem(np.ones_like(IMAGES), Y),
+        "X must vary, got the same row throughout; there",
+    ),
+    "one image": (lambda: make_problem(X[None], [1.0]), "y must vary|X must vary"),
+    "NaN in images": (
+        lambda: make_problem(with_value(IMAGES.astype(np.float32), np.nan), Y),
+        r"images must have no NaN, got 1; fill them, for example with np.nan_to_num\(X\)",
+    ),
+    "masked images": (lambda: make_problem(np.ma.masked_less(IMAGES, 9), Y), "images must have no NaN, got .*; fill"),
+    "inf in images": (lambda: make_problem(with_value(IMAGES / 1.0, np.inf), Y), "X must be finite, got 1 inf.*; clip"),
+    "complex images": (lambda: make_problem(IMAGES + 1j, Y), "X must hold numbers, got an array of complex128"),
+    "object images": (lambda: make_problem(IMAGES.astype(object), Y), "X must hold numbers, got an array of object"),
+    "images of no pixels": (lambda: make_problem(IMAGES[:, :, :0], Y), r"got the shape \(24, 3, 0, 4\); pass"),
+    "short y of images": (lambda: make_problem(IMAGES, Y[1:]), "as many rows, got 24 and 23"),
     "ragged X": (lambda: make_problem([[1, 2], [3]], [0, 1]), "X must be a table"),
     "no rows": (lambda: make_problem(X[:0], Y[:0]), r"rows and columns, got the shape \(0, 3\); pass"),
     "no columns": (lambda: make_problem(X[:, :0], Y), r"rows and columns, got the shape \(24, 0\); pass"),
@@ -144,6 +225,31 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "test codes": (lambda: make_problem(X, [0, 1] * 12, test=(X, [0.5] * N)), "classes of y, got .*0.5.*; drop"),
     "NaN in test y": (lambda: make_problem(X, Y, test=(X, with_value(Y, np.nan))), "y of the test set must have no"),
     "text in test y": (lambda: make_problem(X, Y, test=(X, LABELS)), "y of the test set"),
+    "inf in test y": (lambda: make_problem(X, Y, test=(X, with_value(Y, np.inf))), "y of the test set must be finite"),
+    "wide test y": (lambda: make_problem(X, Y, test=(X, WIDE)), r"as many targets as y \(1\), got 3; pass"),
+    "narrow test y": (lambda: make_problem(X, WIDE, test=(X, Y)), r"as many targets as y \(3\), got 1; pass"),
+    "names in test y": (
+        lambda: make_problem(X, RENTS, test=(X, RENTS.rename(columns={"tax": "toll"}))),
+        "must have the targets of y, 'tax' is missing; rename",
+    ),
+    "length of test targets": (lambda: make_problem(X, WIDE, test=(X, WIDE[1:])), "in X as in y, got 24 and 23"),
+    "NaN in test targets": (
+        lambda: make_problem(X, RENTS, test=(X, RENTS.assign(tax=with_value(Y, np.nan)))),
+        "target 'tax' of the test set must have no missing value, got 1; drop",
+    ),
+    "text in test targets": (
+        lambda: make_problem(X, RENTS, test=(X, RENTS.assign(rent=LABELS))),
+        "target 'rent' of the test set must be numbers as in y, got <U3; convert",
+    ),
+    "test images": (
+        lambda: make_problem(IMAGES, Y, test=(IMAGES[:, :, :4], Y)),
+        r"must have the columns of X \(3 x 5 x 4\), got 3 x 4 x 4 in a ndarray",
+    ),
+    "turned test images": (
+        lambda: make_problem(IMAGES, Y, test=(IMAGES.swapaxes(2, 3), Y)),
+        "got 3 x 4 x 5 in a ndarray",
+    ),
+    "flat test images": (lambda: make_problem(IMAGES, Y, test=(IMAGES.reshape(N, -1), Y)), "got 60 in a ndarray"),
 }
 
 
@@ -275,6 +381,141 @@ def test_column_kinds() -> None:
     """Columns are numeric, boolean or categorical by their dtype alone."""
     data = frame(c=pd.Categorical(["u", "v"] * 12), d=X[:, 2] > 0, e=pd.array([True, None] * 12, dtype="boolean"))
     assert column_kinds(data) == (["a", "b"], ["d", "e"], ["c"])
+
+
+# --- images and several targets --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64, bool, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("gray", [True, False])
+def test_images(dtype: Any, gray: bool) -> None:
+    """Images of any numbers are taken as they are, without a copy, those of one channel with or without its axis."""
+    given_X = (IMAGES[:, 0] if gray else IMAGES).astype(dtype)
+    problem = make_problem(given_X, LABELS)
+    assert problem.X.dtype == dtype
+    assert np.shares_memory(problem.X, given_X)
+    assert problem.X.shape == (N, *problem.image)
+    assert problem.image == ((1, 5, 4) if gray else (3, 5, 4))
+    assert (problem.rows, problem.columns) == (N, given_X[0].size)
+    assert len(set(problem.column_names)) == problem.columns
+    np.testing.assert_array_equal(problem.X.reshape(given_X.shape), given_X)
+    assert make_problem(problem.X, LABELS).fingerprint == problem.fingerprint
+    assert make_problem(given_X.tolist(), LABELS).image == problem.image
+
+
+def test_a_table_is_no_image() -> None:
+    """Tables of every form have no image shape."""
+    for data in (X, X.astype(np.uint8), sparse.csr_array(X), frame(), X.tolist()):
+        assert make_problem(data, Y).image is None
+
+
+def test_parts_of_images() -> None:
+    """Parts and held-out sets of images are images with their rows' labels, given or drawn."""
+    numbered = np.arange(N * 6, dtype=np.uint8).reshape(N, 2, 3)
+    part = make_problem(numbered, Y).take(np.array([7, 1]))
+    np.testing.assert_array_equal(part.X, numbered[[7, 1], None])
+    np.testing.assert_array_equal(part.y, Y[[7, 1]])
+    drawn = make_problem(numbered, Y, test=0.25)
+    rows = np.concatenate([drawn.X, drawn.test.X])[:, 0, 0, 0] // 6
+    assert (drawn.test.rows, drawn.test.image) == (6, (1, 2, 3))
+    np.testing.assert_array_equal(np.concatenate([drawn.y, drawn.test.y]), Y[rows])
+    for other in (numbered[:5], numbered[:5, None]):
+        pair = make_problem(numbered, Y, test=(other, Y[:5])).test
+        assert (pair.rows, pair.image, pair.X.dtype) == (5, (1, 2, 3), np.uint8)
+
+
+@given(row=st.integers(0, N - 1), pixel=st.integers(0, 59), value=st.integers(0, 255))
+@settings(deadline=None, max_examples=40)
+def test_fingerprint_of_any_pixel(row: int, pixel: int, value: int) -> None:
+    """Every pixel counts."""
+    changed = IMAGES.copy()
+    changed.reshape(N, -1)[row, pixel] = value
+    same = make_problem(changed, Y).fingerprint == make_problem(IMAGES, Y).fingerprint
+    assert same == np.array_equal(changed, IMAGES)
+
+
+def test_fingerprint_of_shapes() -> None:
+    """The same numbers in other shapes, or of another type, are other data; how they lie in memory is no matter."""
+    shapes = [(N, 60), (N, 3, 5, 4), (N, 3, 4, 5), (N, 1, 15, 4), (N, 12, 5), (N, 5, 12)]
+    assert len({make_problem(IMAGES.reshape(shape), Y).fingerprint for shape in shapes}) == len(shapes)
+    assert make_problem(IMAGES.astype(int), Y).fingerprint != make_problem(IMAGES, Y).fingerprint
+    last = np.ascontiguousarray(IMAGES.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert make_problem(last, Y).fingerprint == make_problem(IMAGES, Y).fingerprint
+    assert make_problem(frozen(IMAGES), Y).fingerprint == make_problem(IMAGES, Y).fingerprint
+
+
+@given(row=st.integers(0, 999), column=st.integers(0, 2), kind=st.sampled_from([np.uint8, np.float64]))
+@settings(deadline=None, max_examples=40)
+def test_one_entry_is_enough_to_vary(row: int, column: int, kind: Any) -> None:
+    """Wherever X has its only other entry, it varies; missing entries are equal to each other."""
+    data = np.full((1000, 3), np.nan if kind is np.float64 else 7).astype(kind)
+    data[row, column] = 3
+    assert make_problem(data, np.arange(1000.0)).columns == 3
+
+
+SEVERAL: dict[str, Callable[[], Any]] = {
+    "array": lambda: WIDE,
+    "float32": lambda: WIDE.astype(np.float32),
+    "lists": WIDE.tolist,
+    "F order": lambda: np.asfortranarray(WIDE),
+    "frame": lambda: RENTS,
+    "many integers": lambda: np.column_stack([np.arange(N), np.arange(N)[::-1]]),
+    "mixed frame": lambda: RENTS.assign(count=np.arange(N), small=WIDE[:, 0].astype(np.float16)),
+    "nullable frame": lambda: RENTS.assign(rent=pd.array(Y, dtype="Float64"), count=pd.array(range(N), dtype="Int64")),
+    "objects": lambda: WIDE.astype(object),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_several_targets(case: str) -> None:
+    """Columns of numbers are a regression of several targets, in double precision, in their order."""
+    y = SEVERAL[case]()
+    problem = make_problem(X, y)
+    assert (problem.task, problem.classes) == ("regression", None)
+    assert (problem.y.dtype, problem.y.shape) == (np.float64, np.shape(y))
+    assert problem.targets == problem.outputs == len(problem.target_names) == np.shape(y)[1]
+    np.testing.assert_array_equal(problem.y, np.asarray(y, dtype=float))
+    np.testing.assert_array_equal(problem.labels, problem.y)
+    np.testing.assert_array_equal(problem.take(np.array([3, 1])).y, problem.y[[3, 1]])
+
+
+def test_few_whole_numbers_can_be_several_targets() -> None:
+    """Columns that look like labels are regressed on when the task says so."""
+    y = np.eye(3, dtype=int)[np.arange(N) % 3]
+    for given_y in (y, y.astype(bool), pd.DataFrame(y)):
+        np.testing.assert_array_equal(make_problem(X, given_y, task="regression").y, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "outputs"), [(Y, 1), (Y[:, None], 1), (RENTS[["tax"]], 1), (LABELS, 1), ([0, 1, 2] * 8, 3)]
+)
+def test_one_target(y: Any, outputs: int) -> None:
+    """A single column is a y of one axis; classes are one target, with a logit each when there are more than two."""
+    problem = make_problem(X, y)
+    assert (problem.y.shape, problem.targets, problem.outputs) == ((N,), 1, outputs)
+
+
+def test_held_out_targets() -> None:
+    """A held-out set has the targets of y: drawn with its rows, by place, or in a DataFrame by name."""
+    drawn = make_problem(X, RENTS, test=0.25)
+    assert (drawn.test.y.shape, drawn.test.name) == ((6, 3), "price, rent, tax")
+    rows = np.concatenate([drawn.X, drawn.test.X])
+    np.testing.assert_array_equal(np.concatenate([drawn.y, drawn.test.y])[:, 1], rows[:, 0])
+    by_place = make_problem(X, RENTS, test=(X, WIDE)).test
+    by_name = make_problem(X, RENTS, test=(X, RENTS[["tax", "price", "rent"]].astype(object))).test
+    np.testing.assert_array_equal(by_place.y, WIDE)
+    np.testing.assert_array_equal(by_name.y, WIDE)
+    assert by_name.y.dtype == np.float64
+
+
+@given(row=st.integers(0, N - 1), target=st.integers(0, 2), value=st.floats(-1e6, 1e6))
+@settings(deadline=None, max_examples=40)
+def test_fingerprint_of_any_target(row: int, target: int, value: float) -> None:
+    """Every value of every target counts."""
+    changed = WIDE.copy()
+    changed[row, target] = value
+    same = make_problem(X, changed).fingerprint == make_problem(X, WIDE).fingerprint
+    assert same == (value == WIDE[row, target])
 
 
 # --- fingerprint -----------------------------------------------------------------------------------------------
@@ -424,3 +665,6 @@ def test_name() -> None:
     """The target is called what the user calls it."""
     assert make_problem(X, pd.Series(Y, name="price")).name == "price"
     assert make_problem(X, Y).name == "y"
+    assert make_problem(X, RENTS).name == "price, rent, tax"
+    assert make_problem(X, RENTS[["tax"]]).name == "tax"
+    assert make_problem(X, WIDE).name == "y0, y1, y2"

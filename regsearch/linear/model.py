@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from regsearch.errors import InvalidInput
 from regsearch.linear.design import SCALES
 from regsearch.linear.penalties import NoPenalty, Penalty
 from regsearch.path import Backend, Model, Setup
-from regsearch.problem import Problem
+from regsearch.problem import Problem, check_table
 from regsearch.tree import Axis, Choice, Family, OneOf, Path, tunable
 
 
@@ -39,6 +40,14 @@ class Linear(Model):
     scale: Any = tunable(OneOf(SCALES), "standard")
 
     axis: ClassVar[str] = "lambda"
+
+    def check(self, setup: Setup) -> None:
+        check_table(setup.problem, "Linear")
+        if setup.problem.targets > 1:
+            raise InvalidInput(
+                f"Linear fits one target, y has {setup.problem.targets} columns; "
+                "run one study per column, or search a model of several targets, such as a net."
+            )
 
     def backend(self, setup: Setup) -> Backend:
         from regsearch.linear.backend import LinearBackend
