@@ -114,6 +114,11 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     return metrics
 
 
+def formula(metric: Metric) -> str:
+    """The scikit-learn name of the formula that a metric is computed by; empty when only its scorer knows."""
+    return next((name for name, kernel in _KERNELS.items() if kernel is metric.kernel), "")
+
+
 def check_test(metrics: tuple[Metric, ...], test: Problem) -> None:
     """Refuse a held-out set that a scorer cannot score.
 

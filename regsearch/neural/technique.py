@@ -11,7 +11,7 @@ P trainable parameters of a row. A tensor that all rows share has a leading dime
 `hidden`      what leaves a hidden layer ``[R, B, ...]``
 `activity`    a term of the loss ``[R]``, from what leaves a hidden layer
 `gradient`    the gradient ``[R, P]``, in place
-`rate`        a factor of the learning rate ``[R]``
+`pace`        a factor of the learning rate ``[R]``
 `decay`       the parameters before a step ``[R, P]``, in place
 `shrink`      the parameters after a step ``[R, P]``, in place
 `average`     what is evaluated in place of the parameters
@@ -154,7 +154,7 @@ class Technique(Node, abstract=True):
         """Change the gradient."""
 
     @staticmethod
-    def rate(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor | None:
+    def pace(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor | None:
         """A factor; `epoch` counts in fractions, `horizon` ``[R]`` is where training ends at the latest."""
         return None
 

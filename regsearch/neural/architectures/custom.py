@@ -76,10 +76,7 @@ def _Stop(index: int) -> Any:  # noqa: N802 - a class that needs torch to exist
     class Stop(nn.Module):
         site: Any = None
 
-        def rates(self, module: nn.Module) -> tuple[float, ...]:
-        return tuple(float(module.get_submodule(name).p) for name in self.places(module))  # type: ignore[arg-type]
-
-    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        def forward(self, h: torch.Tensor) -> torch.Tensor:
             out: torch.Tensor = self.site(h[None], index)[0]
             return out
 

@@ -36,3 +36,17 @@ class Dropout(Technique):
     @staticmethod
     def hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
         return drop(h, v.rate[:, place.index], draw.uniform(1, *h.shape[1:]))
+
+
+@dataclass(frozen=True)
+class OwnDropout(Dropout, abstract=True):
+    """The rates that a user's module has of its own, by hidden layer."""
+
+    rates: tuple[float, ...] = ()
+
+    @classmethod
+    def neutral(cls) -> OwnDropout:
+        return cls(0.0)
+
+    def row(self, facts: Facts) -> Row:
+        return {"rate": list(self.rates) or [0.0] * len(facts.places)}

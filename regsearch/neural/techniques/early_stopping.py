@@ -24,9 +24,12 @@ class EarlyStopping(Stopping):
     inner
         0: the mean validation curve of all folds picks one epoch for all. Otherwise the share of each fold's training
         rows that is held out to pick an epoch for that fold, which the validation rows then only score.
+    epochs
+        The epoch that was picked: training ends there. 0 before that.
     """
 
     max_epochs: Any = tunable(Whole(1), 100)
     patience: Any = tunable(Whole(1), 10)
     min_delta: Any = tunable(Between(0.0, 1e6), 0.0)
     inner: Any = tunable(Between(0.0, 0.5), 0.0)
+    epochs: Any = tunable(Whole(0), 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from regsearch.neural.stopping import Stopping
 from regsearch.tree import Whole, tunable
@@ -21,6 +21,5 @@ class FixedEpochs(Stopping):
         The horizon of a learning-rate schedule; 0 takes `epochs`.
     """
 
-    main: ClassVar[str] = "epochs"
     epochs: Any = tunable(Whole(1), 100)
     max_epochs: Any = tunable(Whole(0), 0)

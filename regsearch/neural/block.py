@@ -1,0 +1,339 @@
+"""Rows of one fold that train in lockstep: one tensor program for many trials.
+
+R trials share the fold's batches and random numbers; whatever their configs differ in is a tensor with one entry per row.
+Parameters, moments and gradients are flat rows ``[R, P]``, so that Adam is a handful of operations for all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch.inputs import Array
+from regsearch.metrics import Metric
+from regsearch.neural.actives import Active, Row, Settings, make_actives
+from regsearch.neural.data import CHUNK, Fold
+from regsearch.neural.draws import Stream, seed_of
+from regsearch.neural.loss import Tally, losses
+from regsearch.neural.network import Network
+from regsearch.neural.technique import Place, Technique
+
+if TYPE_CHECKING:
+    import torch
+
+BETAS, EPS = (0.9, 0.999), 1e-8  # of Adam
+SAMPLES = 8192  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
+
+
+class Stopped(Exception):
+    """Training was told to end."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What some epochs of a block gave; E epochs.
+
+    Attributes
+    ----------
+    scores
+        By part of the fold, ``[metrics, R, E]``, in evaluation mode after each epoch.
+    nonzero
+        ``[R, E]``: kernels that are not zero.
+    weights
+        ``[E, R, Q]``: what was evaluated.
+    """
+
+    scores: dict[str, Array]
+    nonzero: Array
+    weights: torch.Tensor
+
+    @classmethod
+    def join(cls, parts: Sequence[Segment]) -> Segment:
+        """Rows of several segments, one after another."""
+        import torch
+
+        scores = {part: np.concatenate([one.scores[part] for one in parts], axis=1) for part in parts[0].scores}
+        nonzero = np.concatenate([one.nonzero for one in parts])
+        return cls(scores, nonzero, torch.cat([one.weights for one in parts], dim=1))
+
+
+class Block:
+    """R trials on one fold.
+
+    Parameters
+    ----------
+    rows
+        Their configs.
+    metrics
+        What to follow.
+    seed
+        The study's.
+    stop
+        Set to end training at the next batch.
+    """
+
+    def __init__(
+        self, fold: Fold, network: Network, rows: Sequence[Row], metrics: tuple[Metric, ...], seed: int,
+        stop: threading.Event | None = None,
+    ) -> None:  # fmt: skip
+        import torch
+
+        self.fold, self.network, self.metrics, self.seed = fold, network, metrics, seed
+        self.stop = stop or threading.Event()
+        self.epoch = self.steps = 0
+        self.theta = network.theta.to(fold.data.device, fold.data.dtype).repeat(len(rows), 1)
+        self.first, self.second = (torch.zeros_like(self._trainable(self.theta)) for _ in range(2))
+        self._bind(rows)
+        for active in self.actives:
+            active.technique.start(active.v, self.theta)
+
+    def _bind(self, rows: Sequence[Row]) -> None:
+        """Take the numbers of the rows' configs."""
+        import torch
+
+        options = {"dtype": self.theta.dtype, "device": self.theta.device}
+        self.rows = tuple(rows)
+        self.lr = torch.tensor([row.lr for row in rows], **options)
+        self.horizon = torch.tensor([float(row.horizon) for row in rows], **options)
+        settings = Settings(self.network.layout, self.network.places, options)
+        self.actives = make_actives(rows, settings)
+        self._hooked: dict[str, list[Active]] = {}
+
+    def hooked(self, hook: str) -> list[Active]:
+        """The techniques that have a hook."""
+        if hook not in self._hooked:
+            plain = getattr(Technique, hook)
+            self._hooked[hook] = [active for active in self.actives if getattr(active.technique, hook) is not plain]
+        return self._hooked[hook]
+
+    def _trainable(self, theta: torch.Tensor) -> torch.Tensor:
+        return theta[:, : self.network.layout.trainable]
+
+    # --- rows come and go --------------------------------------------------------------------------------------
+
+    def keep(self, which: Sequence[int]) -> None:
+        """Go on with some rows only, in this order."""
+        import torch
+
+        index = torch.as_tensor(list(which), device=self.theta.device)
+        self.theta, self.first, self.second = (t[index] for t in (self.theta, self.first, self.second))
+        old = self.actives
+        self._bind([self.rows[i] for i in which])
+        self._inherit([(old, index)])
+
+    def split(self) -> tuple[Block, Block]:
+        """The first and the second half of the rows."""
+        middle = len(self.rows) // 2
+        halves = self._copy(), self._copy()
+        halves[0].keep(range(middle))
+        halves[1].keep(range(middle, len(self.rows)))
+        return halves
+
+    def join(self, others: Sequence[Block]) -> None:
+        """Take in the rows of blocks of the same fold at the same epoch."""
+        self.become([self, *others])
+
+    def become(self, blocks: Sequence[Block]) -> None:
+        """Take the rows and the state of blocks that have come equally far."""
+        import torch
+
+        self.epoch, self.steps = blocks[0].epoch, blocks[0].steps
+        for name in ("theta", "first", "second"):
+            setattr(self, name, torch.cat([getattr(block, name) for block in blocks]))
+        old = [(block.actives, torch.arange(len(block.rows))) for block in blocks]
+        self._bind([row for block in blocks for row in block.rows])
+        self._inherit(old)
+
+    def snapshot(self) -> Block:
+        """The block as it is, whatever becomes of it."""
+        made = self._copy()
+        made.keep(range(len(self.rows)))
+        return made
+
+    def restore(self, snapshot: Block) -> None:
+        """Go back to a snapshot."""
+        self.become([snapshot])
+
+    def _copy(self) -> Block:
+        import copy
+
+        made = copy.copy(self)
+        made.theta, made.first, made.second = self.theta.clone(), self.first.clone(), self.second.clone()
+        return made
+
+    def _inherit(self, old: Sequence[tuple[Sequence[Active], torch.Tensor]]) -> None:
+        """Carry the state of techniques over; a row that had none starts with what it has now."""
+        for active in self.actives:
+            active.technique.start(active.v, self.theta)
+            start = 0
+            for actives, index in old:
+                before = next((one for one in actives if one.key == active.key), None)
+                if before is not None:
+                    for name in active.state:
+                        getattr(active.v, name)[start : start + len(index)] = getattr(before.v, name)[index]
+                start += len(index)
+
+    # --- training ----------------------------------------------------------------------------------------------
+
+    def advance(self, to: int, measure: bool = True) -> Segment:
+        """Train to an epoch; measure after each epoch, or after the last alone.
+
+        Raises
+        ------
+        Stopped
+            When told to.
+        """
+        import torch
+
+        scores: list[dict[str, Array]] = []
+        nonzero, weights = [], []
+        with torch.no_grad():
+            while self.epoch < to:
+                self._train_epoch()
+                if not measure and self.epoch < to:
+                    continue
+                shown = self.evaluated()
+                weights.append(shown.clone())
+                nonzero.append(self._nonzero(shown))
+                parts = [part for part, rows in self.fold.parts.items() if len(rows)] if measure else []
+                scores.append({part: self.measure(shown, part, self.metrics) for part in parts})
+        along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
+        return Segment(along, np.stack(nonzero, axis=1), torch.stack(weights))
+
+    def evaluated(self) -> torch.Tensor:
+        """``[R, Q]``: what counts of the rows, which a technique may average."""
+        theta = self.theta
+        for active in self.hooked("evaluated"):
+            theta = active.technique.evaluated(active.v, theta)
+        return theta
+
+    def measure(self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...]) -> Array:
+        """``[metrics, R]`` scores of rows on a part of the fold, in evaluation mode."""
+        tally = Tally(metrics, self.fold, part)
+        for out, rows in self.run(theta, part):
+            tally.add(out, rows)
+        return tally.scores()
+
+    def run(self, theta: torch.Tensor, part: str) -> Any:
+        """``(out [R, m, B], rows)`` for the samples of a part, some at a time, in evaluation mode."""
+        views = self.network.layout.views(theta)
+        size = max(64, min(CHUNK, SAMPLES // len(theta)))
+        for rows in self.fold.rows[part].split(size):
+            x = self.fold.scaling.apply(self.fold.data.take(rows))
+            yield self.network.forward(views, x, _unchanged, False), rows
+
+    def _nonzero(self, theta: torch.Tensor) -> Array:
+        counts: Array = sum(
+            (view != 0).sum(1).double().cpu().numpy() for view in self.network.layout.part("kernel").views(theta)
+        )  # type: ignore[assignment]
+        return counts
+
+    def _train_epoch(self) -> None:
+        streams = {active.key: self._stream(active.key) for active in self.actives}
+        order = self.fold.rows["train"][self._stream("order").order(self.fold.n)]
+        batches = batched(order, self.rows[0].batch_size)
+        for number, rows in enumerate(batches):
+            if self.stop.is_set():
+                raise Stopped
+            self._step(rows, streams, self.epoch + number / len(batches))
+        self.epoch += 1
+
+    def _stream(self, purpose: Any) -> Stream:
+        seed = seed_of(self.seed, self.fold.number, self.epoch, purpose)
+        return Stream(seed, self.theta.dtype, self.theta.device)
+
+    def _step(self, rows: torch.Tensor, streams: dict[Any, Stream], epoch: float) -> None:
+        gradient = self._gradient(rows, streams)
+        theta = self._trainable(self.theta)
+        for active in self.hooked("gradient"):
+            active.technique.gradient(active.v, gradient, theta)
+        lr = self.lr
+        for active in self.hooked("pace"):
+            factor = active.technique.pace(active.v, epoch, self.horizon)
+            lr = lr if factor is None else lr * factor
+        self._adam(theta, gradient, lr[:, None])
+        for active in self.hooked("average"):
+            active.technique.average(active.v, self.theta)
+
+    def _adam(self, theta: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> None:
+        """One step (Kingma and Ba 2015), with what techniques do before and after it."""
+        self.steps += 1
+        self.first.lerp_(gradient, 1 - BETAS[0])
+        self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        unbiased = 1 - BETAS[0] ** self.steps, 1 - BETAS[1] ** self.steps
+        scale = self.second.sqrt().mul_(unbiased[1] ** -0.5).add_(EPS)
+        for active in self.hooked("decay"):
+            active.technique.decay(active.v, theta, lr)
+        theta.addcdiv_(self.first * (lr / -unbiased[0]), scale)
+        for active in self.hooked("shrink"):
+            active.technique.shrink(active.v, theta, lr, scale)
+
+    def _gradient(self, rows: torch.Tensor, streams: dict[Any, Stream]) -> torch.Tensor:
+        """``[R, P]``: of the loss of a batch, each row's own."""
+        import torch
+
+        x, y = self._batch(rows, streams)
+        views = self.network.layout.views(self.theta)
+        used = self._trainable(self.theta)
+        for active in self.hooked("perturb"):
+            used = active.technique.perturb(active.v, used, streams[active.key])
+        leaves = []
+        for param in self.network.layout.params:
+            if param.role != "buffer":
+                views[param.name] = param.view(used).detach().requires_grad_()
+                leaves.append(views[param.name])
+        terms: list[torch.Tensor] = []
+        with torch.enable_grad():
+            out = self.network.forward(views, x, self._site(streams, terms), True)
+            loss = losses(self.fold.data.problem.task, out, y) @ self.fold.weight[rows] / len(rows)
+            total = (sum(terms, loss)).sum()
+            found = torch.autograd.grad(total, leaves, materialize_grads=True)
+        return torch.cat([one.reshape(len(self.rows), -1) for one in found], dim=1)
+
+    def _batch(self, rows: torch.Tensor, streams: dict[Any, Stream]) -> tuple[torch.Tensor, torch.Tensor]:
+        x = self.fold.data.take(rows)
+        for active in self.hooked("raw"):
+            x = active.technique.raw(active.v, x, streams[active.key])
+        x = self.fold.scaling.apply(x)
+        for active in self.hooked("batch"):
+            x = active.technique.batch(active.v, x, streams[active.key])
+        y = self.fold.y[:, rows][None]
+        for active in self.hooked("target"):
+            y = active.technique.target(active.v, y, streams[active.key], self.fold.data.problem.task)
+        return x, y
+
+    def _site(
+        self, streams: dict[Any, Stream], terms: list[torch.Tensor]
+    ) -> Callable[[torch.Tensor, int], torch.Tensor]:
+        """What happens to what leaves a hidden layer in training; terms of the loss are added to a list."""
+        places = self.network.places
+
+        def site(h: torch.Tensor, index: int) -> torch.Tensor:
+            place = Place(index, len(places), places[index])
+            for active in self.hooked("activity"):
+                term = active.technique.activity(active.v, h, place) if active.at(place) else None
+                if term is not None:
+                    terms.append(term)
+            for active in self.hooked("hidden"):
+                h = active.technique.hidden(active.v, h, place, streams[active.key])
+            return h
+
+        return site
+
+
+def batched(order: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Batches of `size`; a last one of a single sample joins the one before it, as it cannot be normalised."""
+    parts = list(order.split(size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        import torch
+
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def _unchanged(h: torch.Tensor, index: int) -> torch.Tensor:
+    return h

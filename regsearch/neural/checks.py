@@ -1,0 +1,94 @@
+"""What cannot be trained is refused before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from regsearch.errors import InvalidInput
+from regsearch.neural.architecture import Architecture
+from regsearch.neural.data import Data
+from regsearch.neural.net import Net, options
+from regsearch.neural.network import make_network
+from regsearch.neural.technique import Facts, Technique
+from regsearch.neural.workshop import Structure, Workshop, structure_of
+from regsearch.path import Setup
+from regsearch.space import default
+from regsearch.tree import Choice, Int
+
+
+def check(space: Net, setup: Setup) -> None:
+    """Refuse a space that does not fit a problem.
+
+    Raises
+    ------
+    InvalidInput
+        Naming what does not fit, and what to do.
+    """
+    _check_batch(space, setup)
+    workshop = Workshop(setup)
+    structure = structure_of(default(space))
+    data = workshop.data(structure)
+    for module in _options(space.module):
+        facts = _check_module(module, structure, data, setup)
+        for slot, value in space.techniques.items():
+            for technique in options(value):
+                technique.check(facts)
+            for pattern in value if isinstance(value, dict) else ():
+                _check_pattern(slot, pattern, module, structure, data, facts)
+
+
+def _options(value: object) -> Iterator[Architecture]:
+    yield from value.options if isinstance(value, Choice) else (value,)  # type: ignore[misc]
+
+
+def _check_batch(space: Net, setup: Setup) -> None:
+    sizes = space.batch_size
+    largest = max(sizes.options) if isinstance(sizes, Choice) else sizes.high if isinstance(sizes, Int) else sizes
+    rows, fold = min((len(train), k) for k, train in enumerate(setup.folds.train))
+    if largest > rows:
+        raise InvalidInput(
+            f"batch_size must not exceed the training rows of a fold, got {largest} and fold {fold} has {rows}; "
+            f"use at most {rows}."
+        )
+
+
+def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> Facts:
+    """What the space may need to know of a net; its output is looked at for a few rows."""
+    import torch
+
+    network = make_network(module, data.shape, data.outputs, structure.norm, setup.seed, 0)
+    rows = torch.arange(min(4, setup.problem.rows), device=data.device)
+    theta = network.theta.to(data.device, data.dtype)[None]
+    x = data.take(rows).nan_to_num()
+    try:
+        with torch.no_grad():
+            out = network.forward(network.layout.views(theta), x, lambda h, i: h, False)[0].T
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        shape = "x".join(map(str, data.shape))
+        raise InvalidInput(f"The net cannot be given rows of shape {shape}: {error}") from error
+    if out.shape != (len(rows), data.outputs):
+        raise InvalidInput(
+            f"A net for a {setup.problem.task} task must return {data.outputs} numbers a row, [rows, {data.outputs}], got "
+            f"the shape {list(out.shape)} for {len(rows)} rows; change its last layer."
+        )
+    scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
+    with torch.no_grad():
+        finite = network.forward(network.layout.views(theta), scaled, lambda h, i: h, False).isfinite().all()
+    if not finite:
+        raise InvalidInput("The net returns NaN or infinity for the first rows before any training; mend its forward pass.")
+    return Facts(setup.problem.task, data.outputs, setup.problem.image, network.places)
+
+
+def _check_pattern(
+    slot: str, pattern: str, module: Architecture, structure: Structure, data: Data, facts: Facts
+) -> None:
+    from fnmatch import fnmatchcase
+
+    if slot == "activity_penalty":
+        if not any(fnmatchcase(name, pattern) for name in facts.places):
+            raise InvalidInput(f"A pattern must match a hidden layer, got {pattern!r}; there are {', '.join(facts.places)}.")
+    else:
+        make_network(module, data.shape, data.outputs, structure.norm, 0, 0).layout.matching(pattern)
+
+
+_ = Technique

@@ -1,0 +1,81 @@
+"""What a trial in flight turns into when it ends."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regsearch.errors import InvalidInput
+from regsearch.inputs import Array
+from regsearch.metrics import Metric
+from regsearch.neural.flight import Flight
+from regsearch.neural.workshop import Structure, Workshop
+from regsearch.path import Curves, Outcome
+
+
+class Finish:
+    """Makes outcomes; what is measured at the chosen epoch alone is measured here, with the best weights restored."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop, self.setup = workshop, workshop.setup
+
+    def __call__(self, flight: Flight, structure: Structure, pruned: str) -> Outcome:
+        candidate = flight.candidate
+        state = "failed" if flight.failure else "pruned" if pruned else "complete"
+        if not flight.epoch:
+            return Outcome(
+                candidate.number, flight.config, "failed", candidate.role, seconds=flight.seconds, reason=flight.failure
+            )
+        curves, predictions, reason = flight.curves, None, flight.failure or pruned
+        if state == "complete":
+            try:
+                curves |= self._late(flight, structure)
+            except InvalidInput as error:
+                state, reason = "failed", str(error)
+        if state == "complete":
+            predictions = self._predictions(flight, structure)
+        return Outcome(
+            candidate.number, flight.config, state, candidate.role,  # type: ignore[arg-type]
+            {metric.name: curves[metric.name] for metric in self.setup.metrics if metric.name in curves},
+            axis=np.round(np.median(flight.picked, axis=0)), complexity=flight.nonzero, step=flight.step,
+            predictions=predictions, seconds=flight.seconds, measures=self._measures(flight, structure), reason=reason,
+        )  # fmt: skip
+
+    def _late(self, flight: Flight, structure: Structure) -> dict[str, Curves]:
+        """Metrics that only a scorer knows, at the chosen step alone; NaN elsewhere."""
+        late = tuple(metric for metric in self.setup.metrics if metric.kernel is None and metric is not flight.metrics[0])
+        found = {metric.name: Curves(*np.full((2, *flight.nonzero.shape), np.nan)) for metric in late}
+        for k, weights in enumerate(flight.weights if late else []):
+            block = self.workshop.block(structure, k, [self.workshop.row(flight.config, structure)])
+            for part in ("train", "val"):
+                for metric, score in zip(late, self._scores(block, weights, part, late), strict=True):
+                    getattr(found[metric.name], part)[k, flight.step] = score
+        return found
+
+    def _scores(self, block, weights, part: str, late: tuple[Metric, ...]) -> Array:  # type: ignore[no-untyped-def]
+        import torch
+
+        with torch.no_grad():
+            return np.asarray(block.measure(weights[None], part, late)[:, 0])
+
+    def _predictions(self, flight: Flight, structure: Structure) -> Array:
+        """``[n, m]``: what the folds' nets say of their validation rows, the mean where several do."""
+        import torch
+
+        n = self.setup.problem.rows
+        total, times = np.zeros((n, self.workshop.data(structure).outputs)), np.zeros((n, 1))
+        for k, weights in enumerate(flight.weights):
+            block = self.workshop.block(structure, k, [self.workshop.row(flight.config, structure)])
+            with torch.no_grad():
+                for out, rows in block.run(weights[None], "val"):
+                    total[rows.cpu()] += block.fold.decisions(out)[0].T.double().cpu().numpy()
+                    times[rows.cpu()] += 1
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total / times)
+
+    def _measures(self, flight: Flight, structure: Structure) -> dict[str, float]:
+        """Mean over folds of the chosen weights' norm and number of non-zeros."""
+        if not flight.weights:
+            return {}
+        kernels = self.workshop.network(structure, 0).layout.part("kernel")
+        norms = [sum(float(view.square().sum()) for view in kernels.views(w[None])) ** 0.5 for w in flight.weights]
+        return {"weights/norm": float(np.mean(norms)), "weights/nonzero": float(flight.nonzero[:, flight.step].mean())}

@@ -1,0 +1,76 @@
+"""A net ready to train: its forward pass, the layout of its parameters, and where it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regsearch.neural.architecture import Architecture
+from regsearch.neural.draws import seed_of
+from regsearch.neural.layout import Layout, Role
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from regsearch.neural.architecture import Forward
+
+
+@dataclass(frozen=True)
+class Network:
+    """One fold's net.
+
+    Attributes
+    ----------
+    theta
+        ``[Q]``: where every trial of the fold starts.
+    places, rates
+        Names of its hidden layers, and the dropout rates that the module has of its own.
+    """
+
+    layout: Layout
+    forward: Forward
+    theta: torch.Tensor
+    places: tuple[str, ...]
+    rates: tuple[float, ...]
+
+
+def make_network(
+    architecture: Architecture, inputs: tuple[int, ...], outputs: int, norm: str, seed: int, fold: int
+) -> Network:
+    """The net of a fold; its start depends on the seed and the fold alone."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(seed, fold, "start"))
+        module = architecture.module(inputs, outputs, norm)
+    layout = Layout(list(_parameters(module)))
+    values = dict(module.named_parameters()) | dict(module.named_buffers())
+    theta = torch.cat([values[param.name].detach().double().reshape(-1) for param in layout.params])
+    places = architecture.places(module)
+    return Network(layout, architecture.forward(module), theta, places, architecture.rates(module))
+
+
+def module_of(
+    architecture: Architecture, inputs: tuple[int, ...], outputs: int, norm: str, row: torch.Tensor
+) -> nn.Module:
+    """The plain module with the parameters of a row ``[Q]``, in evaluation mode."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        module = architecture.module(inputs, outputs, norm)
+    views = Layout(list(_parameters(module))).views(row[None])
+    module.to(row.dtype).load_state_dict({name: view[0] for name, view in views.items()}, strict=False)
+    return module.eval()
+
+
+def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:
+    """Name, shape and role of everything in a module that is a real number."""
+    norms = {name for name, child in module.named_modules() if "Norm" in type(child).__name__}
+    found: list[tuple[str, tuple[int, ...], Role]] = []
+    for name, value in module.named_parameters():
+        of_norm = name.rpartition(".")[0] in norms
+        role: Role = "norm" if of_norm else "kernel" if value.dim() > 1 else "bias"
+        found.append((name, tuple(value.shape), role))
+    buffers = [(name, value) for name, value in module.named_buffers() if value.is_floating_point()]
+    return found + [(name, tuple(value.shape), "buffer") for name, value in buffers]
