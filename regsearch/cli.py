@@ -15,7 +15,7 @@ from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.options import add_run_options
 
 if TYPE_CHECKING:
-    from regsearch.results import Results
+    from regsearch.results import Chosen, Results
     from regsearch.study import Study
 
 
@@ -116,14 +116,22 @@ def _show(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{results.name}: " + ", ".join(f"{count} {state}" for state, count in results.counts.items() if count))
     print(f"\n{arguments.rule}: {chosen}\n")
-    print(f"{'trial':>6}{'score':>12}{'se':>9}{'train':>12}{'gap':>10}  config")
+    held_out = any(one.test for one in top)
+    test = f"{'test':>12}" if held_out else ""
+    print(f"{'trial':>6}{'score':>12}{'se':>9}{'train':>12}{'gap':>10}{test}  config")
     for one in top:
-        point = one.point
-        settings = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in one.params.items())
-        print(
-            f"{one.number:>6}{point.val:>12.5g}{point.val_se:>9.2g}{point.train:>12.5g}{point.gap:>10.3g}  {settings}"
-        )
+        print(_row(one, held_out))
     return 0
+
+
+def _row(one: Chosen, held_out: bool) -> str:
+    """A trial as one line of the table; only those that were the best when they finished have a test score."""
+    from regsearch.results import listed
+
+    point, score = one.point, one.test.get(one.metric)
+    test = (f"{'-':>12}" if score is None else f"{score:>12.5g}") if held_out else ""
+    numbers = f"{point.val:>12.5g}{point.val_se:>9.2g}{point.train:>12.5g}{point.gap:>10.3g}{test}"
+    return f"{one.number:>6}{numbers}  {listed({**one.params, **one.measures}, ' ')}"
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch.axes import LAMBDA, path_axis
 from regsearch.mirror import Artifact, Dataset, Series, StudyRecord, SummaryRecord, TrialRecord
+from regsearch.path import Curves
 from regsearch.trials import Trial
 
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
@@ -38,13 +40,9 @@ def study_record(identity: Mapping[str, Any]) -> StudyRecord:
 
 def trial_record(trial: Trial, arrays: Mapping[str, NDArray[Any]], metric: str) -> TrialRecord:
     """The child run of a trial; `metric` is the one that decides, the others get their names in front."""
-    metrics = {"time/fit_s": trial.seconds, "complexity/nonzero": trial.complexity}
-    metrics |= trial.measures or {}
-    if trial.axis == "epochs" and trial.value:
-        metrics["epochs"] = trial.value
-    lambda_ = (trial.params or {}).get("lambda")
-    if lambda_:
-        metrics["log10_lambda"] = math.log10(lambda_)
+    metrics = {"time/fit_s": trial.seconds, "complexity/nonzero": trial.complexity, **(trial.measures or {})}
+    metrics |= path_axis(trial.axis).metrics(trial.value)
+    metrics |= LAMBDA.metrics((trial.params or {}).get("lambda"))  # a net may have one beside its epochs
     for name, point in (trial.points or {}).items():
         front = "" if name == metric else f"{name}/"
         metrics |= {
@@ -101,12 +99,13 @@ def _readable(value: Any) -> Any:
 
 
 def _series(arrays: Mapping[str, NDArray[Any]], metric: str, step: int) -> dict[str, Series]:
-    """Curves along the path and values by fold of the deciding metric."""
+    """Curves along the path, over the folds that were fitted, and values by fold of the deciding metric."""
     if f"val/{metric}" not in arrays:
         return {}
-    train, val = arrays[f"train/{metric}"], arrays[f"val/{metric}"]
+    curves = Curves(arrays[f"train/{metric}"], arrays[f"val/{metric}"])
+    train, val, fitted = curves.train, curves.val, curves.fitted
     series = {"fold/val": Series.folds(val[:, step]), "fold/train": Series.folds(train[:, step])}
-    if val.shape[1] > 1:
-        curves = {"path/val": val, "path/train": train, "path/gap": train - val}
-        series |= {name: Series.path(curve.mean(axis=0)) for name, curve in curves.items()}
+    if val.shape[1] > 1 and fitted.any():
+        paths = {"path/val": val, "path/train": train, "path/gap": train - val}
+        series |= {name: Series.path(curve[fitted].mean(axis=0)) for name, curve in paths.items()}
     return series

@@ -8,7 +8,9 @@ import argparse
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the limits of a run, its seed and its root."""
     parser.add_argument("--trials", type=int, metavar="N", help="trials that the study shall have in all (default 100)")
-    parser.add_argument("--timeout", type=float, metavar="S", help="seconds that this run may take")
+    parser.add_argument(
+        "--timeout", type=float, metavar="S", help="seconds that this run may take; trials in flight are finished"
+    )
     parser.add_argument("--patience", type=int, metavar="N", help="stop after N trials without a better score")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of folds, sampler and test split")
     parser.add_argument("--root", metavar="DIR", help="the folder that is written to (default mlruns)")

@@ -5,11 +5,13 @@ Colours are Okabe and Ito's (2008), which the colour-blind can tell apart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from regsearch.axes import PathAxis, path_axis
 from regsearch.path import Array, standard_error
 from regsearch.results import Chosen, Results
 
@@ -21,8 +23,12 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5
 
 @dataclass(frozen=True)
 class PathRecord:
-    """Mean train and validation score along the path of one trial, with lambda at its best and one-SE points."""
+    """Mean train and validation score along the path of one trial, and where its best and one-SE points lie.
 
+    `axis`, `train`, `val` and `se` are ``[S]``.
+    """
+
+    along: PathAxis
     axis: Array
     train: Array
     val: Array
@@ -47,13 +53,14 @@ def path_record(results: Results) -> PathRecord | None:
     curves = results.curves(best.number)
     if curves.val.shape[1] < 2:
         return None
-    axis, val = results.store.arrays(best.number)["axis"], curves.val.mean(axis=0)
+    axis = results.store.arrays(best.number)["axis"]
     within = curves.reaching(best.point.floor)
     return PathRecord(
+        along=path_axis(best.axis),
         axis=axis,
-        train=curves.train.mean(axis=0),
-        val=val,
-        se=np.array([standard_error(column) for column in curves.val.T]),
+        train=curves.train[curves.fitted].mean(axis=0),
+        val=curves.mean(),
+        se=np.array([standard_error(column) for column in curves.val[curves.fitted].T]),
         marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
         metric=results.metric,
         title=f"{results.name}, trial {best.number}: {family(best.params)}",
@@ -70,25 +77,38 @@ def gap_record(results: Results) -> GapRecord:
     return GapRecord({name: np.array(dots) for name, dots in families.items()}, results.best, results.metric)
 
 
-def family(params: Any) -> str:
-    """What a trial is called in a legend."""
-    name = params.get("penalty", "trial")
-    return f"adaptive {name.removeprefix('adaptive_')}" if params.get("gamma") else str(name).replace("_", " ")
+def family(params: Mapping[str, Any]) -> str:
+    """What a trial is called in a legend: its module or estimator, and its penalty."""
+    penalty = str(params.get("penalty") or "none")
+    if penalty != "none" and params.get("gamma"):
+        penalty = f"adaptive {penalty.removeprefix('adaptive_')}"
+    names = [str(params[key]) for key in ("module", "estimator") if params.get(key)]
+    return ", ".join([*names, *([penalty] if penalty != "none" or not names else [])]).replace("_", " ")
 
 
 def draw_path(record: PathRecord) -> Figure:
-    """Train and validation curves along lambda."""
-    figure, axes = _figure()
+    """Train and validation curves along the path."""
+    along, (figure, axes) = record.along, _figure()
     axes.fill_between(record.axis, record.val - record.se, record.val + record.se, color=COLOURS[1], alpha=0.15, lw=0)
     axes.plot(record.axis, record.train, color=COLOURS[0], lw=2, label="train")
     axes.plot(record.axis, record.val, color=COLOURS[1], lw=2, label="validation ± 1 standard error")
-    for (name, lambda_), style in zip(record.marks.items(), ("-", "--"), strict=True):
-        axes.axvline(lambda_, color="0.35", lw=1, ls=style, label=f"{name}: {lambda_:.3g}")
-    axes.set_xscale("log")
-    axes.invert_xaxis()
-    axes.set(xlabel="lambda (more regularization on the left)", ylabel=record.metric, title=record.title)
+    for (name, value), style in zip(record.marks.items(), ("-", "--"), strict=True):
+        axes.axvline(value, color="0.35", lw=1, ls=style, label=f"{name}: {along.text(value)}")
+    _show_along(along, axes.xaxis)
+    axes.set(xlabel=along.label or along.name, ylabel=record.metric, title=record.title)
     axes.legend(edgecolor="none", framealpha=0.9, fontsize=9)
     return figure
+
+
+def _show_along(along: PathAxis, drawn: Any) -> None:
+    """Scale, direction and ticks of a drawn axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    if along.log:
+        drawn.axes.set_xscale("log")
+    if along.whole:
+        drawn.set_major_locator(MaxNLocator(integer=True))
+    drawn.set_inverted(along.descending)
 
 
 def draw_gap(record: GapRecord) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TextIO
@@ -28,10 +29,10 @@ class Progress:
         self._text = ""
 
     def show(self, text: str) -> None:
-        """Replace the line, unless it was replaced just now."""
+        """Replace the line, unless it was replaced just now; on a terminal it is cut to what fits."""
         self._text = text
         if not self.quiet and time.monotonic() >= self._next:
-            self._write(text)
+            self._write(text[: shutil.get_terminal_size().columns - 1] if self.live else text)
 
     def end(self, text: str = "") -> None:
         """Leave the last state, or `text`, standing."""

@@ -6,12 +6,18 @@ import html
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from regsearch.axes import path_axis
 from regsearch.mirror import Artifact
+from regsearch.path import Point
 from regsearch.plots import figures
-from regsearch.results import Chosen, Results
+from regsearch.results import Chosen, Results, listed
+from regsearch.rules import RULES
 from regsearch.trials import Trial
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -20,6 +26,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #8884; white-space: nowrap; }
 td:nth-last-child(-n+2) { white-space: normal; vertical-align: top; }
 .wide { overflow-x: auto; }
+figure { margin: 1.5rem 0; }
+figcaption { font-size: .9rem; opacity: .75; }
 svg { max-width: 100%; height: auto; background: #fff; border-radius: 6px; }
 """
 
@@ -34,22 +42,24 @@ def note(results: Results) -> str:
     ]
     if results.complete:
         best = results.best
-        lines += ["| | trial | score | train | gap |", "| --- | --- | --- | --- | --- |"]
-        lines += [_row(rule, results.choose(rule)) for rule in ("best", "one_se")]
+        head = ["", "trial", "score", "train", "gap", *filter(None, [best.axis])]
+        chosen = [(rule, results.choose(rule)) for rule in RULES]
+        lines += [_row(head), _row(["---"] * len(head))]
+        lines += [_row([rule, *_cells(one, one.point)]) for rule, one in chosen]
         if results.reference is not None:
-            lines.append(_reference_row(results, results.reference))
+            lines.append(_row([identity["reference"], *_cells(results.reference, results.point(results.reference))]))
         lines += ["", "Best config: " + ", ".join(f"`{key}={value}`" for key, value in best.params.items()), ""]
         if identity["script"]:
             lines.append(f"Export it: `regsearch export {results.name} --out DIR`")
     return "\n".join(lines)
 
 
-def write_artifacts(results: Results, folder: Path) -> list[Artifact]:
-    """Write the report and the figures; returns them as artifacts of the parent run."""
+def write_artifacts(results: Results, folder: Path, pictures: Mapping[str, Figure] | None = None) -> list[Artifact]:
+    """Write the report, the study's figures and the given pictures; returns them as artifacts of the parent run."""
     if not results.complete:
         return []
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = figures(results)
+    drawn = {**figures(results), **(pictures or {})}
     for name, figure in drawn.items():
         figure.savefig(folder / f"{name}.png", dpi=130)
     (folder / "report.html").write_text(page(results, drawn), encoding="utf-8")
@@ -59,17 +69,20 @@ def write_artifacts(results: Results, folder: Path) -> list[Artifact]:
     ]
 
 
-def page(results: Results, drawn: Mapping[str, Any]) -> str:
+def page(results: Results, drawn: Mapping[str, Figure]) -> str:
     """The report as one HTML page that needs nothing from elsewhere."""
-    rows = [results.choose(rule) for rule in ("best", "one_se")]
-    pictures = "\n".join(f"<figure>{_svg(figure)}</figure>" for figure in drawn.values())
+    rows = [results.choose(rule) for rule in RULES]
+    pictures = "\n".join(
+        f"<figure>{_svg(figure)}<figcaption>{html.escape(_caption(name))}</figcaption></figure>"
+        for name, figure in drawn.items()
+    )
     chosen = _table(
         ["rule", "trial", "score", "se", "train", "gap", "config", "why"],
-        [[c.rule, c.number, *_figures(c), _settings(c.params), c.why] for c in rows]
+        [[c.rule, c.number, *_numbers(c.point), listed(c.params), c.why] for c in rows]
     )  # fmt: skip
     trials = _table(
         ["trial", "role", "score", "se", "train", "gap", "config"],
-        [[t.number, t.role, *_numbers(results, t), _settings(t.params or {})] for t in results.complete[:50]],
+        [[t.number, t.role, *_numbers(results.point(t)), listed(t.params or {})] for t in results.complete[:50]],
     )
     title = html.escape(results.name)
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -91,30 +104,24 @@ def _about(results: Results) -> str:
     )
 
 
-def _row(name: str, chosen: Chosen) -> str:
-    return f"| {name} | {chosen.number} | {chosen.score:.5g} | {chosen.point.train:.5g} | {chosen.gap:.3g} |"
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
-def _reference_row(results: Results, trial: Trial) -> str:
-    point = results.point(trial)
-    return (
-        f"| {results.identity['reference']} | {trial.number} | {point.val:.5g} | {point.train:.5g} | {point.gap:.3g} |"
-    )
+def _cells(trial: Chosen | Trial, point: Point) -> list[str]:
+    """Number, figures, and the place on the path where there is one."""
+    where = [path_axis(trial.axis).text(trial.value)] if trial.axis else []
+    return [str(trial.number), f"{point.val:.5g}", f"{point.train:.5g}", f"{point.gap:.3g}", *where]
 
 
-def _figures(chosen: Chosen) -> list[str]:
-    return [f"{value:.4g}" for value in (chosen.score, chosen.point.val_se, chosen.point.train, chosen.gap)]
-
-
-def _numbers(results: Results, trial: Trial) -> list[str]:
-    point = results.point(trial)
+def _numbers(point: Point) -> list[str]:
     return [f"{value:.4g}" for value in (point.val, point.val_se, point.train, point.gap)]
 
 
-def _settings(params: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()
-    )
+def _caption(name: str) -> str:
+    """A figure's name as a sentence begins."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -123,7 +130,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _svg(figure: Any) -> str:
+def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg")
     text = buffer.getvalue()

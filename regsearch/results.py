@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from regsearch import estimator, linear, rules  # noqa: F401 (the kinds that stored configs name)
+from regsearch.axes import path_axis
 from regsearch.config import from_data
 from regsearch.errors import NotFound, RegsearchError, StudyMismatch
 from regsearch.path import Curves, Model, Point
@@ -33,10 +34,15 @@ class Chosen:
     ----------
     config
         The filled config: what is exported.
+    axis, value
+        What the path walks along (``lambda``, ``epochs``), and where on it this point lies; empty and `None` without a
+        path.
     point
         Score, standard error, train score and gap of the deciding metric.
     rule, why
         The rule's name, and its reason in one sentence.
+    test, measures
+        Held-out scores and other figures, where the trial has them: of its own chosen point, at no other.
     """
 
     number: int
@@ -48,6 +54,9 @@ class Chosen:
     metric: str
     rule: str
     why: str
+    axis: str = ""
+    test: Mapping[str, float] = field(default_factory=dict)
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def lambda_(self) -> float | None:
@@ -66,18 +75,22 @@ class Chosen:
     def row(self) -> dict[str, Any]:
         """The choice as one JSON object; what is not finite is null."""
         row = {
-            "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "score": self.point.val,
-            "se": self.point.val_se, "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se,
+            "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "axis": self.axis,
+            "value": self.value, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
+            "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
         }  # fmt: skip
         return {key: _finite(value) for key, value in row.items()}
 
     def __str__(self) -> str:
-        settings = ", ".join(f"{key}={_short(value)}" for key, value in self.params.items())
-        return (
-            f"trial {self.number}: {settings}\n"
+        others = {"held out": self.test, "measures": self.measures}
+        lines = [
+            f"trial {self.number}: {listed(self.params)}",
             f"{self.metric} {self.point.val:.5g} ± {self.point.val_se:.2g} (train {self.point.train:.5g}, "
-            f"gap {self.point.gap:.3g})\n{self.why}"
-        )
+            f"gap {self.point.gap:.3g})",
+            *(f"{what}: {listed(figures)}" for what, figures in others.items() if figures),
+            self.why,
+        ]
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -137,7 +150,9 @@ class Results:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per trial: state, score and its standard error, train score, gap, and the config's parameters."""
+        """One row per trial: state, score and its standard error, train score, gap, the config's parameters, held-out
+        scores where there are some, and other measures.
+        """
         import pandas as pd
 
         rows = [
@@ -147,6 +162,7 @@ class Results:
             | dict(t.params or {})
             | {f"{name}_{part}": value for name, part, value in self._others(t)}
             | {f"test_{name}": value for name, value in (t.test or {}).items()}
+            | dict(t.measures or {})
             | {"reason": t.reason}
             for t in self.all
             if t.state != "waiting"
@@ -207,14 +223,19 @@ class Results:
         trial = next((one for one in self.complete if one.number == pick.number), None)
         if trial is None or not 0 <= pick.step < trial.steps:
             raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
-        params, value, point = dict(trial.params or {}), trial.value, self.point(trial)
-        if pick.step != trial.step:
-            value = float(self.store.arrays(trial.number)["axis"][pick.step])
-            params[trial.axis] = value
-            point = self.curves(trial.number).point(pick.step)
-        return Chosen(
-            pick.number, pick.step, self._config(trial, value), params, value, point, self.metric, rule, pick.why
-        )
+        along = path_axis(trial.axis)
+        own = Chosen(
+            trial.number, trial.step, self._config(trial, trial.value), dict(trial.params or {}),
+            along.number(trial.value), self.point(trial), self.metric, rule, pick.why, trial.axis, trial.test or {},
+            trial.measures or {},
+        )  # fmt: skip
+        if pick.step == trial.step:
+            return own
+        value = along.number(float(self.store.arrays(trial.number)["axis"][pick.step]))
+        return replace(
+            own, step=pick.step, config=self._config(trial, value), params={**own.params, trial.axis: value},
+            value=value, point=self.curves(trial.number).point(pick.step), test={}, measures={},
+        )  # fmt: skip
 
     def _config(self, trial: Trial, value: float | None) -> Any:
         """The filled config; as plain data where only the user's script could rebuild it."""
@@ -269,6 +290,11 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(child) for child in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def listed(figures: Mapping[str, Any], between: str = ", ") -> str:
+    """Names and values on one line."""
+    return between.join(f"{name}={_short(value)}" for name, value in figures.items())
 
 
 def _short(value: Any) -> str:

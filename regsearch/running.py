@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 import warnings
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from regsearch.trials import Trial
 
 if TYPE_CHECKING:
     import optuna
+    from matplotlib.figure import Figure
 
 # what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
 MUST_MATCH = {
@@ -116,7 +118,7 @@ class Running:
             mirror.start(study_record(study.user_attrs[IDENTITY]))
         before = read_results(self.store, study, self.space)
         line = _Line(progress, limits.n_trials, before)
-        setup = replace(self.setup, incumbent=Incumbent() if self.prune else None)
+        setup = replace(self.setup, incumbent=Incumbent() if self.prune else None, notice=line.notice)
         search = Search(setup, self.space, study, self.store, self.sampler, mirror, line.show)
         try:
             search.run(limits.n_trials, limits.timeout, limits.patience)
@@ -171,7 +173,7 @@ class Running:
         for trial in earlier if ready is not None else ():
             mirror.send(trial_record(trial, self.store.arrays(trial.number), results.metric))
         try:
-            artifacts = write_artifacts(results, self.store.folder / "report")
+            artifacts = write_artifacts(results, self.store.folder / "report", self._pictures(results, progress))
         except OSError as error:
             progress.end(f"The report could not be written: {error}.")
             artifacts = []
@@ -181,6 +183,20 @@ class Running:
         ended = "COMPLETE" if stopped and stopped != "interrupted" else "INTERRUPTED" if stopped else "FAIL"
         mirror.finish(summary_record(ended, end, results.all, results.metric, best, note(results), artifacts))
         return 0 if ready is not None else len(earlier)
+
+    def _pictures(self, results: Results, progress: Progress) -> Mapping[str, Figure]:
+        """What the space has to show on the data; a study that has nothing to report yet needs none."""
+        if not results.complete:
+            return {}
+        try:
+            pictures = self.space.figures(self.setup.problem, self.setup.seed)
+            for picture in pictures.values():
+                picture.savefig(io.BytesIO())  # what cannot be drawn says so here, not amid the report
+        except Exception as error:  # noqa: BLE001 - anyone's code and data: a picture is not worth a study
+            reason = str(error).partition("\n")[0]
+            progress.end(f"The pictures of the space could not be drawn: {type(error).__name__}: {reason}")
+            return {}
+        return pictures
 
 
 def _written(status: Status) -> str:
@@ -199,7 +215,7 @@ def _farewell(results: Results) -> str:
 
 
 class _Line:
-    """The progress line: best score, its gap, trials per second."""
+    """The progress line: trials and their rate, what is being done, the best score and its gap."""
 
     def __init__(self, progress: Progress, total: int | None, before: Results) -> None:
         self.progress, self.metric = progress, before.metric
@@ -207,19 +223,34 @@ class _Line:
         self.done = sum(before.counts[state] for state in ("complete", "pruned", "failed"))
         self.best = before.complete[0] if before.complete else None
         self.started, self.first = time.monotonic(), self.done
+        self.doing = ""
 
     def show(self, trial: Trial) -> None:
         """Take note of a finished trial."""
         self.done += 1
         if trial.state == "complete" and trial.points and self._score(trial) > self._score(self.best):
             self.best = trial
+        self._write()
+
+    def notice(self, text: str) -> None:
+        """Take note of what is being done between two trials."""
+        self.doing = text
+        self._write()
+
+    def _write(self) -> None:
+        parts = (self._count(), self.doing, self._best())
+        self.progress.show(" | ".join(part for part in parts if part))
+
+    def _count(self) -> str:
         rate = (self.done - self.first) / max(time.monotonic() - self.started, 1e-9)
-        text = f"[{self.done}{self.total}] {rate:.2g} trials/s"
-        if self.best is not None and self.best.points:
-            point = self.best.points[self.metric]
-            which = f"trial {self.best.number} {self.best.kind}"
-            text += f" | best {self.metric} {point.val:.5g} ({which}) gap {point.gap:.3g}"
-        self.progress.show(text)
+        return f"[{self.done}{self.total}]" + (f" {rate:.2g} trials/s" if rate else "")
+
+    def _best(self) -> str:
+        if self.best is None or not self.best.points:
+            return ""
+        point = self.best.points[self.metric]
+        which = f"trial {self.best.number} {self.best.kind}"
+        return f"best {self.metric} {point.val:.5g} ({which}) gap {point.gap:.3g}"
 
     def _score(self, trial: Trial | None) -> float:
         return trial.points[self.metric].val if trial is not None and trial.points else -float("inf")

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch import __version__
+from regsearch.axes import path_axis
 from regsearch.config import digest, to_data
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export import export
 from regsearch.folds import Folds, make_folds, runs_forward
 from regsearch.metrics import check_test, resolve
 from regsearch.options import add_run_options
-from regsearch.path import Model, Setup
+from regsearch.path import Model, Setup, choose_step
 from regsearch.problem import make_problem
 from regsearch.progress import Progress
 from regsearch.results import Chosen, Results, load_results
@@ -71,7 +72,8 @@ class Study:
     prune
         Give a config up when the mean of its first folds is worse than the best config's worst fold.
     n_jobs
-        Folds fitted in parallel, for spaces that fit them one by one (as joblib's).
+        Folds fitted in parallel (as joblib's), for spaces that fit them one by one. For nets: worker threads, all cores
+        by default.
 
     Raises
     ------
@@ -162,7 +164,7 @@ class Study:
         n_trials
             Trials that the study shall have in all; 100 when no limit is given.
         timeout
-            Seconds that this run may take; the trial in flight is finished.
+            Seconds that this run may take; trials in flight are finished.
         patience
             Stop after so many trials without a better score.
         quiet
@@ -280,8 +282,8 @@ def run_from(study: Study, options: Mapping[str, Any]) -> int:
     if results.complete:
         print(results.best)
         print(_reference(results))
-        if _at_the_end(results):
-            print("The best lambda is the last of its path: Path(100, ratio=1e-6) would look further.")
+        if hint := _look_further(results):
+            print(hint)
     where = f" --root {study.store.root}" if study.store.root != Path("mlruns").absolute() else ""
     where += f" --storage {study.store.url}" if study.store.url else ""
     command = _command()
@@ -297,9 +299,11 @@ def _reference(results: Results) -> str:
     return f"{name[0].upper()}{name[1:]}: {results.metric} {point.val:.5g}, gap {point.gap:.3g}."
 
 
-def _at_the_end(results: Results) -> bool:
+def _look_further(results: Results) -> str:
+    """What to say when the best trial's scores still rise where its path ends; usually nothing."""
     best = results.complete[0]
-    return best.steps > 1 and best.step == best.steps - 1
+    rising = best.steps > 1 and choose_step(results.curves(best.number).mean()) == best.steps - 1
+    return path_axis(best.axis).beyond if rising else ""
 
 
 def _command() -> str:

@@ -75,9 +75,10 @@ class Trial:
 
     @property
     def kind(self) -> str:
-        """What people call it: its penalty or estimator."""
+        """What people call it: its penalty, else its estimator or module."""
         params = self.params or {}
-        return str(params.get("penalty") or params.get("estimator") or "")
+        names = [params.get(key) for key in ("penalty", "estimator", "module")]
+        return next((str(name) for name in names if name not in (None, "none")), str(names[0] or ""))
 
     @property
     def key(self) -> str:

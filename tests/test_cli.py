@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import ROOT, mlflow_client, poll, python
+from nets import Dial
+from samples import ROOT, mlflow_client, poll, python, study
 from sklearn.datasets import load_diabetes
 
 from regsearch import load
+from regsearch.cli import main
 from regsearch.problem import make_problem
 from regsearch.results import load_results
 from regsearch.storage import Store
@@ -165,6 +167,22 @@ def test_show(root: Path) -> None:
         assert [int(row[0]) for row in rows] == [one.number for one in results.top(3)]
 
 
+def test_show_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of nets are shown the epochs, the measures, and the held-out score of trials that were the best at their time."""
+    results = study(tmp_path, "dial", space=Dial(), test=0.2).run(8, quiet=True)
+    best = results.best
+    assert main(["show", "dial", "--root", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert f"best: {best}" in said
+    head, *rows = [line.split() for line in said.splitlines()[-len(results.complete) - 1 :]]
+    assert head == ["trial", "score", "se", "train", "gap", "test", "config"]
+    assert rows[0][5] == f"{best.test[best.metric]:.5g}"
+    assert {f"epochs={best.value}", "weights/norm=3.25", "weights/nonzero=812"} <= set(rows[0])
+    tested = [bool(trial.test) for trial in results.complete]
+    assert [row[5] != "-" for row in rows] == tested
+    assert not all(tested)
+
+
 def test_show_json(root: Path) -> None:
     """``--json`` is one object with the documented keys, the numbers of the results, and no NaN."""
     results = load_results(Store(root, NAME))
@@ -181,7 +199,7 @@ def test_show_json(root: Path) -> None:
     assert said["why"] == results.choose("one_se").why
     assert said["chosen"] == results.choose("one_se").row()
     assert said["top"] == [one.row() for one in results.top(4)]
-    keys = {"number", "config", "lambda", "score", "se", "train", "gap", "gap_se"}
+    keys = {"number", "config", "lambda", "axis", "value", "score", "se", "train", "gap", "gap_se", "test", "measures"}
     assert all(set(row) == keys for row in (said["chosen"], *said["top"]))
     assert math.isclose(said["chosen"]["gap"], said["chosen"]["train"] - said["chosen"]["score"], rel_tol=1e-9)
 

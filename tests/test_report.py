@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nets import Dial
 from samples import regression, study
 from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Float, Linear, SearchFailed, spaces
-from regsearch.plots import figures, gap_record, path_record
+from regsearch.axes import EPOCHS, LAMBDA
+from regsearch.plots import draw_path, family, figures, gap_record, path_record
 from regsearch.report import note, page, write_artifacts
 from regsearch.results import Results
 
@@ -32,7 +34,8 @@ class Links(HTMLParser):
         if tag not in ("meta", "link", "img", "br"):
             self.open.append(tag)
         for name, value in attrs:
-            if name in ("src", "href", "xlink:href", "data", "action", "srcset") and not (value or "").startswith("#"):
+            inside = (value or "").startswith(("#", "data:"))
+            if name in ("src", "href", "xlink:href", "data", "action", "srcset") and not inside:
                 self.loaded.append(f"{tag} {name}={value}")
             assert not name.startswith("on"), f"{tag} runs {name}"
 
@@ -43,6 +46,12 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return study(tmp_path_factory.mktemp("report"), space=spaces.linear()).run(12, quiet=True)
+
+
+@pytest.fixture(scope="module")
+def epochs(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A study of paths along epochs, pruned trials among them."""
+    return study(tmp_path_factory.mktemp("epochs"), "dial", space=Dial()).run(12, quiet=True)
 
 
 def test_the_page_needs_nothing(results: Results) -> None:
@@ -118,6 +127,76 @@ def test_what_the_figures_show(results: Results) -> None:
     dots = np.concatenate(list(gap_record(results).families.values()))
     points = [results.point(trial) for trial in results.complete]
     assert sorted(map(tuple, dots)) == sorted((point.gap, point.val) for point in points)
+
+
+def test_a_path_of_epochs(epochs: Results) -> None:
+    """Epochs are drawn from left to right on whole numbers, with the best and the first one within its error."""
+    record = path_record(epochs)
+    assert record is not None
+    assert record.along is EPOCHS
+    assert record.axis.tolist() == list(range(1, 31))
+    within = np.flatnonzero(record.val >= epochs.best.point.floor)
+    assert record.marks == {"best": epochs.best.value, "one standard error": within[0] + 1}
+    (axes,) = draw_path(record).axes
+    assert (axes.get_xlabel(), axes.get_xscale(), axes.xaxis_inverted()) == ("epochs", "linear", False)
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+    said = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert f"best: {epochs.best.value}" in said
+    assert f"one standard error: {within[0] + 1}" in said
+
+
+def test_a_path_of_lambdas(results: Results) -> None:
+    """Lambdas are drawn from the largest, by their logarithm."""
+    record = path_record(results)
+    assert record is not None
+    assert record.along is LAMBDA
+    (axes,) = draw_path(record).axes
+    assert axes.get_xlabel().startswith("lambda")
+    assert (axes.get_xscale(), axes.xaxis_inverted()) == ("log", True)
+    assert f"best: {results.best.lambda_:.3g}" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_the_report_says_where_on_its_path_a_choice_lies(results: Results, epochs: Results) -> None:
+    """The note has a column of lambdas or epochs, and the page's configs say them."""
+    for one in (results, epochs):
+        text = note(one)
+        assert f"| trial | score | train | gap | {one.best.axis} |" in text
+        for rule in ("best", "one_se"):
+            value = one.choose(rule).value
+            assert value is not None
+            assert re.search(rf"\| {rule} \| .* \| {value:.3g} \|\n", text)
+    assert f"epochs={epochs.best.value}" in page(epochs, {})
+
+
+def test_pictures_of_the_space(epochs: Results, tmp_path: Path) -> None:
+    """Pictures that the space draws stand in the page with a caption, and are written and listed beside the others."""
+    assert epochs.space is not None
+    pictures = epochs.space.figures(study(tmp_path).problem, 0)
+    listed = write_artifacts(epochs, tmp_path / "report", pictures)
+    names = ["report.html", "path.png", "gap.png", "augmented_samples.png"]
+    assert [Path(one.path).name for one in listed] == names
+    assert all(Path(one.path).stat().st_size for one in listed)
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert "<figcaption>Augmented samples</figcaption>" in text
+    assert Links(text).loaded == []
+    assert Links(text).tags.count("svg") == 3
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        ({"penalty": "elastic_net", "gamma": 0.0}, "elastic net"),
+        ({"penalty": "adaptive_lasso", "gamma": 1.2}, "adaptive lasso"),
+        ({"penalty": "none"}, "none"),
+        ({"estimator": "SVC", "gamma": 0.1}, "SVC"),
+        ({"module": "cnn", "penalty": "l1"}, "cnn, l1"),
+        ({"module": "my_net", "penalty": "none"}, "my net"),
+        ({"module": "mlp"}, "mlp"),
+    ],
+)
+def test_families(params: dict[str, object], name: str) -> None:
+    """A legend names modules and estimators, and penalties where there is one."""
+    assert family(params) == name
 
 
 @pytest.mark.parametrize(

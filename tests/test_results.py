@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from nets import PRUNED_AT, Dial
 from samples import finished, study
 from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, NotFound, spaces
 from regsearch.path import Point
 from regsearch.results import Results, load_results
+from regsearch.rules import Pick
 from regsearch.storage import Store
+from regsearch.trials import Trial
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,62 @@ def test_a_choice_as_text(results: Results) -> None:
     assert f"trial {results.best.number}: penalty=" in text
     assert f"{results.metric} {results.best.score:.5g}" in text
     assert text.endswith(results.best.why)
+
+
+@pytest.fixture(scope="module")
+def epochs(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A study of paths along epochs."""
+    return study(tmp_path_factory.mktemp("epochs"), "dial", space=Dial(), test=0.2).run(12, quiet=True)
+
+
+def test_a_table_of_epochs(epochs: Results) -> None:
+    """Of paths along epochs the table has epochs, measures and held-out scores, of pruned trials what is known."""
+    table = epochs.trials
+    assert {"epochs", "module", "dropout", "weights/norm", "weights/nonzero"} <= set(table.columns)
+    assert (table["weights/nonzero"] == 812).all()
+    assert table["test_neg_mean_squared_error"].notna().sum() == sum(bool(trial.test) for trial in epochs.all) > 0
+    pruned = table[table["state"] == "pruned"]
+    assert len(pruned) > 0
+    assert (pruned["epochs"] <= PRUNED_AT).all()
+    assert pruned["score"].notna().all()
+    complete = table[(table["state"] == "complete") & (table["dropout"] > 0)]
+    assert (complete["epochs"] == (20 * complete["dropout"]).round()).all()
+
+
+def test_a_choice_of_epochs(epochs: Results) -> None:
+    """A choice is a whole number of epochs, in its config too; its other figures are those of the trial's own point."""
+    best = epochs.best
+    assert type(best.value) is type(best.config.epochs) is int
+    assert best.config.epochs == best.params["epochs"] == best.value == best.step + 1
+    assert best.measures == {"weights/norm": 3.25, "weights/nonzero": 812.0}
+    assert set(best.test) == {"neg_mean_squared_error"}
+    assert "\nheld out: neg_mean_squared_error=-" in str(best)
+    assert "\nmeasures: weights/norm=3.25, weights/nonzero=812\n" in str(best)
+    row = best.row()
+    assert (row["axis"], row["value"], row["lambda"]) == ("epochs", best.value, None)
+    assert (row["test"], row["measures"]) == (best.test, best.measures)
+    first = epochs.at(Pick(best.number, 0, "the first"), "first")
+    assert first.value == first.params["epochs"] == first.config.epochs == 1
+    assert type(first.params["epochs"]) is int
+    assert (first.test, first.measures) == ({}, {})
+    assert "held out" not in str(first)
+
+
+@pytest.mark.parametrize(
+    ("params", "kind"),
+    [
+        ({"penalty": "l1"}, "l1"),
+        ({"penalty": "none"}, "none"),
+        ({"estimator": "SVC"}, "SVC"),
+        ({"module": "cnn", "penalty": "l1"}, "l1"),
+        ({"module": "cnn", "penalty": "none"}, "cnn"),
+        ({"module": "cnn"}, "cnn"),
+        (None, ""),
+    ],
+)
+def test_what_a_trial_is_called(params: dict[str, str] | None, kind: str) -> None:
+    """A trial is called by its penalty, and where it has none by its estimator or module."""
+    assert Trial(0, "complete", params=params).kind == kind
 
 
 def test_predictions_outside_training_give_the_score(results: Results) -> None:

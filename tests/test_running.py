@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
+from nets import Dial
 from samples import finished, outcomes, regression, study
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import Ridge
@@ -17,6 +21,7 @@ from sklearn.svm import SVC
 
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, StudyMismatch
 from regsearch import Path as Axis
+from regsearch.progress import Progress
 
 
 def constant(estimator: Any, X: Any, y: Any) -> float:
@@ -125,6 +130,47 @@ def test_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr().err
     assert said.startswith("small: regression, 60 rows, 6 columns, 3-fold KFold, neg_mean_squared_error")
     assert "small: 2 complete (2 trials)" in said
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_says_what_is_being_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two trials the line says what the backend is doing, beside the count and the best; quiet, nothing."""
+    monkeypatch.setattr("regsearch.progress.EVERY", {True: 0.0, False: 0.0})
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    study(tmp_path, space=Dial()).run(3)
+    said = sys.stderr.getvalue().split("\r\x1b[K")
+    assert "[0/3] | 1 trial in flight, epoch 4" in said
+    whole = re.compile(r"\[2/3\] \S+ trials/s \| 1 trial in flight, epoch 4 \| best neg_mean_squared_error .* gap \S+")
+    assert any(whole.fullmatch(line) for line in said)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    study(tmp_path, space=Dial()).run(4, quiet=True)
+    assert sys.stderr.getvalue() == ""
+
+
+def test_the_line_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal a state that is too wide is cut, what stands at the end is whole; in a file nothing is cut."""
+    monkeypatch.setenv("COLUMNS", "20")
+    for stream, shown in ((Terminal(), "x" * 19), (io.StringIO(), "x" * 50)):
+        progress = Progress(stream)
+        progress.show("x" * 50)
+        assert stream.getvalue().strip("\r\x1b[K\n") == shown
+        progress.end()
+        assert stream.getvalue().endswith("x" * 50 + "\n")
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_picture_that_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
+    """A space whose pictures cannot be drawn costs the pictures, in one line; the study and its report are whole."""
+    one = study(tmp_path, space=Dial(faulty=True), tracking=None).run(3, quiet=quiet)
+    assert one.counts["complete"] == 3
+    assert {file.name for file in (one.store.folder / "report").iterdir()} == {"report.html", "path.png", "gap.png"}
+    said = [line for line in capsys.readouterr().err.splitlines() if "pictures" in line]
+    assert said == [] if quiet else ["The pictures of the space could not be drawn: ValueError: no image shape"]
 
 
 @pytest.mark.parametrize("masked", ["X", "y"])

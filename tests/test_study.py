@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow.entities import Run
+from nets import PRUNED_AT, Dial
 from samples import finished, mlflow_client, outcomes, regression, study
 from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Linear, NotFound, StudyMismatch, spaces
+from regsearch import Path as Axis
 from regsearch.progress import Progress
 from regsearch.results import Results
+from regsearch.study import run_from
 
 MOST = {
     "val/mean", "val/se", "train/mean", "gap/mean", "gap/se", "complexity/nonzero", "time/fit_s", "fold/val",
@@ -212,6 +215,49 @@ def test_statuses_of_an_estimator_study(tmp_path: Path) -> None:
             assert set(run.data.metrics) == MOST - {
                 "complexity/nonzero", "path/val", "path/train", "path/gap", "log10_lambda",
             }  # fmt: skip
+
+
+def test_a_study_of_epochs(tmp_path: Path) -> None:
+    """A path of epochs is logged by epoch, as far as it went, with the chosen epoch and measures; pictures too."""
+    results = study(tmp_path, space=Dial(), tracking=None).run(9, quiet=True)
+    parent, children = runs(tmp_path)
+    client = mlflow_client(tmp_path)
+    assert "pruned" in {trial.state for trial in finished(results)}
+    for trial in finished(results):
+        run, pruned = children[trial.number], trial.state == "pruned"
+        shown = run.data.metrics
+        assert set(shown) == MOST - {"complexity/nonzero", "log10_lambda"} | {
+            "epochs", "weights/norm", "weights/nonzero",
+        }  # fmt: skip
+        assert (shown["epochs"], shown["weights/norm"]) == (trial.value, 3.25)
+        assert run.data.tags.get("regsearch.reason", "") == trial.reason
+        assert ("rung" in trial.reason) == pruned
+        curves = results.curves(trial.number)
+        path = client.get_metric_history(run.info.run_id, "path/val")
+        assert [row.step for row in path] == list(range(1, (PRUNED_AT if pruned else 30) + 1))
+        np.testing.assert_allclose([row.value for row in path], curves.mean())
+    pictures = {file.path for file in client.list_artifacts(parent.info.run_id, "figures")}
+    assert pictures == {"figures/path.png", "figures/gap.png", "figures/augmented_samples.png"}
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (Dial(max_epochs=3), "The best epoch is the last that was trained: a larger max_epochs would look further."),
+        (Linear("l1", Axis(3, 0.7)), "The best lambda is the last of its path: Path(100, ratio=1e-6) would look"),
+        (Dial(max_epochs=30), ""),
+        (Dial(max_epochs=1), ""),
+        (Dial(max_epochs=30, fixed=True), ""),
+        (Dial(max_epochs=3, fixed=True), "The best epoch is the last that was trained"),
+    ],
+)
+def test_says_where_to_look_further(tmp_path: Path, capsys: pytest.CaptureFixture[str], space: Any, said: str) -> None:
+    """Scores that still rise where the best path ends are said to, with what would look further; no others are."""
+    options = {"seed": None, "root": None, "trials": 3, "timeout": None, "patience": None}
+    assert run_from(study(tmp_path, data=regression(30, 20), space=space), options) == 0
+    out = capsys.readouterr().out
+    assert said in out
+    assert ("look further" in out) == bool(said)
 
 
 def test_tracking_off(tmp_path: Path) -> None:
