@@ -207,8 +207,8 @@ class Block:
     def evaluated(self) -> torch.Tensor:
         """``[R, Q]``: what counts of the rows, which a technique may average."""
         theta = self.theta
-        for active in self.hooked("evaluated"):
-            theta = active.technique.evaluated(active.v, theta)
+        for active in self.hooked("on_evaluate"):
+            theta = active.technique.on_evaluate(active.v, theta)
         return theta
 
     def measure(self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...]) -> Array:
@@ -249,15 +249,15 @@ class Block:
     def _step(self, rows: torch.Tensor, streams: dict[Any, Stream], epoch: float) -> None:
         gradient = self._gradient(rows, streams)
         theta = self._trainable(self.theta)
-        for active in self.hooked("gradient"):
-            active.technique.gradient(active.v, gradient, theta)
+        for active in self.hooked("on_gradient"):
+            active.technique.on_gradient(active.v, gradient, theta)
         lr = self.lr
-        for active in self.hooked("pace"):
-            factor = active.technique.pace(active.v, epoch, self.horizon)
+        for active in self.hooked("on_rate"):
+            factor = active.technique.on_rate(active.v, epoch, self.horizon)
             lr = lr if factor is None else lr * factor
         self._adam(theta, gradient, lr[:, None])
-        for active in self.hooked("average"):
-            active.technique.average(active.v, self.theta)
+        for active in self.hooked("on_average"):
+            active.technique.on_average(active.v, self.theta)
 
     def _adam(self, theta: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> None:
         """One step (Kingma and Ba 2015), with what techniques do before and after it."""
@@ -266,11 +266,11 @@ class Block:
         self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         unbiased = 1 - BETAS[0] ** self.steps, 1 - BETAS[1] ** self.steps
         scale = self.second.sqrt().mul_(unbiased[1] ** -0.5).add_(EPS)
-        for active in self.hooked("decay"):
-            active.technique.decay(active.v, theta, lr)
+        for active in self.hooked("on_step"):
+            active.technique.on_step(active.v, theta, lr)
         theta.addcdiv_(self.first * (lr / -unbiased[0]), scale)
-        for active in self.hooked("shrink"):
-            active.technique.shrink(active.v, theta, lr, scale)
+        for active in self.hooked("on_stepped"):
+            active.technique.on_stepped(active.v, theta, lr, scale)
 
     def _gradient(self, rows: torch.Tensor, streams: dict[Any, Stream]) -> torch.Tensor:
         """``[R, P]``: of the loss of a batch, each row's own."""
@@ -279,8 +279,8 @@ class Block:
         x, y = self._batch(rows, streams)
         views = self.network.layout.views(self.theta)
         used = self._trainable(self.theta)
-        for active in self.hooked("perturb"):
-            used = active.technique.perturb(active.v, used, streams[active.key])
+        for active in self.hooked("on_weights"):
+            used = active.technique.on_weights(active.v, used, streams[active.key])
         leaves = []
         for param in self.network.layout.params:
             if param.role != "buffer":
@@ -296,14 +296,14 @@ class Block:
 
     def _batch(self, rows: torch.Tensor, streams: dict[Any, Stream]) -> tuple[torch.Tensor, torch.Tensor]:
         x = self.fold.data.take(rows)
-        for active in self.hooked("raw"):
-            x = active.technique.raw(active.v, x, streams[active.key])
+        for active in self.hooked("on_raw"):
+            x = active.technique.on_raw(active.v, x, streams[active.key])
         x = self.fold.scaling.apply(x)
-        for active in self.hooked("batch"):
-            x = active.technique.batch(active.v, x, streams[active.key])
+        for active in self.hooked("on_batch"):
+            x = active.technique.on_batch(active.v, x, streams[active.key])
         y = self.fold.y[:, rows][None]
-        for active in self.hooked("target"):
-            y = active.technique.target(active.v, y, streams[active.key], self.fold.data.problem.task)
+        for active in self.hooked("on_target"):
+            y = active.technique.on_target(active.v, y, streams[active.key], self.fold.data.problem.task)
         return x, y
 
     def _site(
@@ -314,12 +314,12 @@ class Block:
 
         def site(h: torch.Tensor, index: int) -> torch.Tensor:
             place = Place(index, len(places), places[index])
-            for active in self.hooked("activity"):
-                term = active.technique.activity(active.v, h, place) if active.at(place) else None
+            for active in self.hooked("on_activity"):
+                term = active.technique.on_activity(active.v, h, place) if active.at(place) else None
                 if term is not None:
                     terms.append(term)
-            for active in self.hooked("hidden"):
-                h = active.technique.hidden(active.v, h, place, streams[active.key])
+            for active in self.hooked("on_hidden"):
+                h = active.technique.on_hidden(active.v, h, place, streams[active.key])
             return h
 
         return site

@@ -37,7 +37,7 @@ class Proximal(Technique, abstract=True):
     """Soft-thresholds and shrinks parameters after each step."""
 
     @staticmethod
-    def shrink(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
+    def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
         for w, s in zip(v.part.views(theta), v.part.views(scale), strict=True):
             if v.on.l1:
                 threshold = (lr * v.l1[:, None]) / s
@@ -50,7 +50,7 @@ class Activity(Technique, abstract=True):
     """Penalises what leaves hidden layers: the mean over samples, summed over units, as Keras does."""
 
     @staticmethod
-    def activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor:
+    def on_activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor:
         samples = h.shape[1]
         h = h.flatten(1)
         return (v.l1 * h.abs().sum(1) + v.l2 * h.square().sum(1) / 2) / samples

@@ -3,19 +3,19 @@
 Notation, here and in every technique: R rows (trials of one fold that train in lockstep), B samples in a batch, m outputs,
 P trainable parameters of a row. A tensor that all rows share has a leading dimension of 1 and broadcasts.
 
-============  =======================================================================================
-`raw`         a batch before it is scaled ``[1 or R, B, ...]``
-`batch`       a scaled batch ``[1 or R, B, ...]``
-`target`      targets ``[1 or R, m, B]``: one-hot classes, 0 and 1, or standardised numbers
-`perturb`     the parameters that a step is computed at ``[R, P]``
-`hidden`      what leaves a hidden layer ``[R, B, ...]``
-`activity`    a term of the loss ``[R]``, from what leaves a hidden layer
-`gradient`    the gradient ``[R, P]``, in place
-`pace`        a factor of the learning rate ``[R]``
-`decay`       the parameters before a step ``[R, P]``, in place
-`shrink`      the parameters after a step ``[R, P]``, in place
-`average`     what is evaluated in place of the parameters
-============  =======================================================================================
+==============  =======================================================================================
+`on_raw`        a batch before it is scaled ``[1 or R, B, ...]``
+`on_batch`      a scaled batch ``[1 or R, B, ...]``
+`on_target`     targets ``[1 or R, m, B]``: one-hot classes, 0 and 1, or standardised numbers
+`on_weights`    the parameters that a step is computed at ``[R, P]``
+`on_hidden`     what leaves a hidden layer ``[R, B, ...]``
+`on_activity`   a term of the loss ``[R]``, from what leaves a hidden layer
+`on_gradient`   the gradient ``[R, P]``, in place
+`on_rate`       a factor of the learning rate ``[R]``
+`on_step`       the parameters before a step ``[R, P]``, in place
+`on_stepped`    the parameters after a step ``[R, P]``, in place
+`on_average`    what is evaluated in place of the parameters
+==============  =======================================================================================
 
 Every hook gets its technique's `Columns` first: a tensor with one entry per row for each number of the config. A row that
 does not use the technique has the neutral numbers, at which a hook changes no bit. Hooks that act in training alone are
@@ -126,44 +126,44 @@ class Technique(Node, abstract=True):
         """Set up state as further columns."""
 
     @staticmethod
-    def raw(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_raw(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
         return x
 
     @staticmethod
-    def batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
         return x
 
     @staticmethod
-    def target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+    def on_target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
         return y
 
     @staticmethod
-    def perturb(v: Columns, theta: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_weights(v: Columns, theta: torch.Tensor, draw: Draw) -> torch.Tensor:
         return theta
 
     @staticmethod
-    def hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
+    def on_hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
         return h
 
     @staticmethod
-    def activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor | None:
+    def on_activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor | None:
         return None
 
     @staticmethod
-    def gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
+    def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
         """Change the gradient."""
 
     @staticmethod
-    def pace(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor | None:
+    def on_rate(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor | None:
         """A factor; `epoch` counts in fractions, `horizon` ``[R]`` is where training ends at the latest."""
         return None
 
     @staticmethod
-    def decay(v: Columns, theta: torch.Tensor, lr: torch.Tensor) -> None:
+    def on_step(v: Columns, theta: torch.Tensor, lr: torch.Tensor) -> None:
         """Change the parameters before a step of learning rate `lr` ``[R, 1]``."""
 
     @staticmethod
-    def shrink(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
+    def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
         """Change the parameters after a step.
 
         Parameters
@@ -175,11 +175,11 @@ class Technique(Node, abstract=True):
         """
 
     @staticmethod
-    def average(v: Columns, theta: torch.Tensor) -> None:
+    def on_average(v: Columns, theta: torch.Tensor) -> None:
         """Take note of the parameters ``[R, Q]``, buffers included, after a step."""
 
     @staticmethod
-    def evaluated(v: Columns, theta: torch.Tensor) -> torch.Tensor:
+    def on_evaluate(v: Columns, theta: torch.Tensor) -> torch.Tensor:
         """What to evaluate."""
         return theta
 

@@ -22,5 +22,5 @@ class Cosine(Technique):
     depth: Any = tunable(Between(0.0, 1.0), 1.0, off=0.0)
 
     @staticmethod
-    def pace(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor:
+    def on_rate(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor:
         return 1 - v.depth * (1 - (math.pi * epoch / horizon).cos()) / 2

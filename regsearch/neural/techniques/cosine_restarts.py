@@ -34,7 +34,7 @@ class CosineRestarts(Technique):
     depth: Any = tunable(Between(0.0, 1.0), 1.0, off=0.0)
 
     @staticmethod
-    def pace(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor:
+    def on_rate(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor:
         import torch
 
         start, length = torch.zeros_like(v.first), v.first.clone()

@@ -29,12 +29,12 @@ class Ema(Technique):
         v.steps = theta.new_zeros(len(theta))
 
     @staticmethod
-    def average(v: Columns, theta: torch.Tensor) -> None:
+    def on_average(v: Columns, theta: torch.Tensor) -> None:
         v.steps += 1
         decay = v.decay.minimum((1 + v.steps) / (10 + v.steps))
         v.mean.lerp_(theta, (1 - decay)[:, None])
 
     @staticmethod
-    def evaluated(v: Columns, theta: torch.Tensor) -> torch.Tensor:
+    def on_evaluate(v: Columns, theta: torch.Tensor) -> torch.Tensor:
         mean: torch.Tensor = v.mean
         return mean

@@ -23,6 +23,6 @@ class GradientClipping(Technique):
     norm: Any = tunable(Between(1e-6, 1e6), Float(0.1, 10.0, log=True), off=math.inf)
 
     @staticmethod
-    def gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
+    def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
         length = gradient.norm(dim=1, keepdim=True).clamp_(min=1e-30)
         gradient.mul_((v.norm[:, None] / length).clamp_(max=1))

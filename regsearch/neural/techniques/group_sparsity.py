@@ -35,7 +35,7 @@ class GroupSparsity(Technique):
         return {group: strength * (self.groups == group) for group in ("inputs", "neurons")}
 
     @staticmethod
-    def shrink(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
+    def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
         kernels = v.part.params
         if v.on.inputs:
             _threshold(kernels[0].view(theta), kernels[0].view(scale), lr[:, 0] * v.inputs, kept=2)

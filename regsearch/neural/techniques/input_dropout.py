@@ -22,5 +22,5 @@ class InputDropout(Technique):
     rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.3), off=0.0)
 
     @staticmethod
-    def batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
         return drop(x, v.rate, draw.uniform(1, *x.shape[1:]))

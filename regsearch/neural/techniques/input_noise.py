@@ -21,5 +21,5 @@ class InputNoise(Technique):
     sigma: Any = tunable(Between(0.0, 100.0), Float(1e-3, 1.0, log=True), off=0.0)
 
     @staticmethod
-    def batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
         return x + v.sigma.view(-1, *[1] * (x.dim() - 1)) * draw.normal(1, *x.shape[1:])

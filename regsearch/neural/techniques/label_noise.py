@@ -25,7 +25,7 @@ class LabelNoise(Technique):
     level: Any = tunable(Between(0.0, 1.0), Float(5e-3, 0.3, log=True), off=0.0)
 
     @staticmethod
-    def target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+    def on_target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
         level = v.level[:, None, None]
         if task == "regression":
             return y + level * draw.normal(1, *y.shape[1:])

@@ -25,6 +25,6 @@ class LabelSmoothing(Technique):
         classification_only(self, facts)
 
     @staticmethod
-    def target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+    def on_target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
         eps = v.eps[:, None, None]
         return y * (1 - eps) + eps / max(y.shape[1], 2)

@@ -22,7 +22,7 @@ class MaxNorm(Technique):
     limit: Any = tunable(Between(1e-6, 1e6), Float(0.5, 5.0), off=math.inf)
 
     @staticmethod
-    def shrink(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
+    def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
         for kernel in v.part.params:
             w = kernel.view(theta).flatten(2)
             norm = w.square().sum(2, keepdim=True).sqrt_().clamp_(min=1e-30)

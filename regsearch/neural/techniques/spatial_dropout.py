@@ -26,5 +26,5 @@ class SpatialDropout(Technique):
         return {"rate": rates(number(self.rate), self.dropout_shape, len(facts.places))}
 
     @staticmethod
-    def hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
+    def on_hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
         return drop(h, v.rate[:, place.index], draw.uniform(1, *h.shape[1:3], *[1] * (h.dim() - 3)))

@@ -21,6 +21,6 @@ class WeightDecay(Technique):
     rate: Any = tunable(Between(0.0, 10.0), Float(1e-5, 1e-1, log=True), off=0.0)
 
     @staticmethod
-    def decay(v: Columns, theta: torch.Tensor, lr: torch.Tensor) -> None:
+    def on_step(v: Columns, theta: torch.Tensor, lr: torch.Tensor) -> None:
         for w in v.part.views(theta):
             w.mul_(1 - lr * v.rate[:, None])

@@ -21,7 +21,7 @@ class WeightNoise(Technique):
     sigma: Any = tunable(Between(0.0, 100.0), Float(1e-3, 1.0, log=True), off=0.0)
 
     @staticmethod
-    def perturb(v: Columns, theta: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_weights(v: Columns, theta: torch.Tensor, draw: Draw) -> torch.Tensor:
         noisy = theta.clone()
         for w in v.part.views(noisy):
             w.add_(v.sigma[:, None] * draw.normal(1, w.shape[1]))
