@@ -79,11 +79,8 @@ def gap_record(results: Results) -> GapRecord:
 
 def family(params: Mapping[str, Any]) -> str:
     """What a trial is called in a legend: its module or estimator, and its penalty."""
-    penalty = str(params.get("penalty") or "none")
-    if penalty != "none" and params.get("gamma"):
-        penalty = f"adaptive {penalty.removeprefix('adaptive_')}"
-    names = [str(params[key]) for key in ("module", "estimator") if params.get(key)]
-    return ", ".join([*names, *([penalty] if penalty != "none" or not names else [])]).replace("_", " ")
+    given = [params.get(key) for key in ("module", "estimator", "penalty")]
+    return ", ".join(str(name) for name in given if name not in (None, "none")).replace("_", " ") or "none"
 
 
 def draw_path(record: PathRecord) -> Figure:
