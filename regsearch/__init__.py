@@ -12,10 +12,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from regsearch import spaces
+    from regsearch.neural import techniques as nn_techniques
     from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
     from regsearch.estimator import Estimator
     from regsearch.export import load
     from regsearch.linear import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
+    from regsearch.neural import CNN, MLP, Net
     from regsearch.results import Chosen, Results
     from regsearch.rules import Pick
     from regsearch.study import Study
@@ -28,23 +30,25 @@ _HOMES = {
     "regsearch.linear": (
         "L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "ElasticNet", "Linear", "NoPenalty", "Penalty",
     ),
+    "regsearch.neural": ("CNN", "MLP", "Net"),
     "regsearch.results": ("Chosen", "Results"),
     "regsearch.rules": ("Pick",),
     "regsearch.tree": ("Choice", "Float", "Int", "Path"),
     "regsearch.study": ("Study",),
 }  # fmt: skip
+_MODULES = {"nn_techniques": "regsearch.neural.techniques", "spaces": "regsearch.spaces"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator", "Float", "Int",
-    "InvalidInput", "Linear", "NoPenalty", "NotFound", "Path", "Penalty", "Pick", "RegsearchError", "Results",
-    "SearchFailed", "Study", "StudyMismatch", "load", "spaces",
+    "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator",
+    "Float", "Int", "InvalidInput", "Linear", "Net", "NoPenalty", "NotFound", "Path", "Penalty", "Pick",
+    "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch", "load", "nn_techniques", "spaces",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "spaces":
-        return importlib.import_module("regsearch.spaces")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name not in _HOME_OF:
         raise AttributeError(f"module 'regsearch' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME_OF[name]), name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regsearch import estimator, linear, rules  # noqa: F401 (the kinds that stored configs name)
+from regsearch import estimator, linear, neural, rules  # noqa: F401 (the kinds that stored configs name)
 from regsearch.axes import path_axis
 from regsearch.config import from_data
 from regsearch.errors import NotFound, RegsearchError, StudyMismatch

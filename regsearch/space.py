@@ -172,7 +172,8 @@ def columns(space: Any) -> dict[str, Any]:
     elif isinstance(space, Node) and not isinstance(space, Leaf):
         offs = space.offs()
         for name, value in space.fields().items():
-            found |= {public(name): offs.get(name)} | columns(value)
+            shown = name != space.main  # what stands for the whole node has its place already
+            found |= {public(name): offs.get(name) if shown else None} | columns(value)
     return {name: off for name, off in found.items() if off is not None}
 
 

@@ -1,6 +1,6 @@
 """Rows of one fold that train in lockstep: one tensor program for many trials.
 
-R trials share the fold's batches and random numbers; whatever their configs differ in is a tensor with one entry per row.
+R trials share the fold's batches and random numbers; what their configs differ in is a tensor with an entry per row.
 Parameters, moments and gradients are flat rows ``[R, P]``, so that Adam is a handful of operations for all of them.
 """
 
@@ -95,7 +95,7 @@ class Block:
         """Take the numbers of the rows' configs."""
         import torch
 
-        options = {"dtype": self.theta.dtype, "device": self.theta.device}
+        options: dict[str, Any] = {"dtype": self.theta.dtype, "device": self.theta.device}
         self.rows = tuple(rows)
         self.lr = torch.tensor([row.lr for row in rows], **options)
         self.horizon = torch.tensor([float(row.horizon) for row in rows], **options)
@@ -220,9 +220,11 @@ class Block:
 
     def run(self, theta: torch.Tensor, part: str) -> Any:
         """``(out [R, m, B], rows)`` for the samples of a part, some at a time, in evaluation mode."""
+        import torch
+
         views = self.network.layout.views(theta)
         size = max(64, min(CHUNK, SAMPLES // len(theta)))
-        for rows in self.fold.rows[part].split(size):
+        for rows in torch.split(self.fold.rows[part], size):
             x = self.fold.scaling.apply(self.fold.data.take(rows))
             yield self.network.forward(views, x, _unchanged, False), rows
 
@@ -281,6 +283,8 @@ class Block:
         used = self._trainable(self.theta)
         for active in self.hooked("on_weights"):
             used = active.technique.on_weights(active.v, used, streams[active.key])
+        if self.network.layout.length > self.network.layout.trainable:
+            used = used.clone()  # autograd refuses parameters that share memory with buffers which the pass changes
         leaves = []
         for param in self.network.layout.params:
             if param.role != "buffer":
@@ -327,10 +331,10 @@ class Block:
 
 def batched(order: torch.Tensor, size: int) -> list[torch.Tensor]:
     """Batches of `size`; a last one of a single sample joins the one before it, as it cannot be normalised."""
-    parts = list(order.split(size))
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        import torch
+    import torch
 
+    parts = list(torch.split(order, size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
 

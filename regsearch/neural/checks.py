@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from regsearch.errors import InvalidInput
 from regsearch.neural.architecture import Architecture
 from regsearch.neural.data import Data
-from regsearch.neural.net import Net, options
+from regsearch.neural.recipe import Recipe, options
 from regsearch.neural.network import make_network
-from regsearch.neural.technique import Facts, Technique
+from regsearch.neural.technique import Facts
 from regsearch.neural.workshop import Structure, Workshop, structure_of
 from regsearch.path import Setup
 from regsearch.space import default
 from regsearch.tree import Choice, Int
 
 
-def check(space: Net, setup: Setup) -> None:
+def check(space: Recipe, setup: Setup) -> None:
     """Refuse a space that does not fit a problem.
 
     Raises
@@ -38,10 +38,10 @@ def check(space: Net, setup: Setup) -> None:
 
 
 def _options(value: object) -> Iterator[Architecture]:
-    yield from value.options if isinstance(value, Choice) else (value,)  # type: ignore[misc]
+    yield from value.options if isinstance(value, Choice) else (value,)
 
 
-def _check_batch(space: Net, setup: Setup) -> None:
+def _check_batch(space: Recipe, setup: Setup) -> None:
     sizes = space.batch_size
     largest = max(sizes.options) if isinstance(sizes, Choice) else sizes.high if isinstance(sizes, Int) else sizes
     rows, fold = min((len(train), k) for k, train in enumerate(setup.folds.train))
@@ -68,14 +68,16 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         raise InvalidInput(f"The net cannot be given rows of shape {shape}: {error}") from error
     if out.shape != (len(rows), data.outputs):
         raise InvalidInput(
-            f"A net for a {setup.problem.task} task must return {data.outputs} numbers a row, [rows, {data.outputs}], got "
-            f"the shape {list(out.shape)} for {len(rows)} rows; change its last layer."
+            f"A net for a {setup.problem.task} task must return {data.outputs} numbers a row, [rows, {data.outputs}], "
+            f"got the shape {list(out.shape)} for {len(rows)} rows; change its last layer."
         )
     scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
     with torch.no_grad():
         finite = network.forward(network.layout.views(theta), scaled, lambda h, i: h, False).isfinite().all()
     if not finite:
-        raise InvalidInput("The net returns NaN or infinity for the first rows before any training; mend its forward pass.")
+        raise InvalidInput(
+            "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
+        )
     return Facts(setup.problem.task, data.outputs, setup.problem.image, network.places)
 
 
@@ -86,9 +88,8 @@ def _check_pattern(
 
     if slot == "activity_penalty":
         if not any(fnmatchcase(name, pattern) for name in facts.places):
-            raise InvalidInput(f"A pattern must match a hidden layer, got {pattern!r}; there are {', '.join(facts.places)}.")
+            raise InvalidInput(
+                f"A pattern must match a hidden layer, got {pattern!r}; there are {', '.join(facts.places)}."
+            )
     else:
         make_network(module, data.shape, data.outputs, structure.norm, 0, 0).layout.matching(pattern)
-
-
-_ = Technique

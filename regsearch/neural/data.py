@@ -57,7 +57,8 @@ class Data:
 
         if self.sparse:
             return torch.as_tensor(self.X[rows.cpu().numpy()].toarray(), dtype=self.dtype, device=self.device)[None]
-        return self.X.index_select(0, rows).to(self.dtype)[None]
+        taken: torch.Tensor = self.X.index_select(0, rows).to(self.dtype)
+        return taken[None]
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ class Fold:
         self.data, self.number = data, number
         self.parts: dict[str, Rows] = {"train": train, "val": val}
         if inner:
-            self.parts["train"], self.parts["inner"] = _split(data.problem, train, inner, seed_of(seed, number, "inner"))
+            self.parts["train"], self.parts["inner"] = _split(
+                data.problem, train, inner, seed_of(seed, number, "inner")
+            )
         self.rows = {part: torch.as_tensor(rows, device=data.device) for part, rows in self.parts.items()}
         self.scaling = scaling(data, self.parts["train"], scale)
         self.y = (data.y - self.scaling.target_center) / self.scaling.target_spread

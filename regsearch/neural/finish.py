@@ -42,7 +42,9 @@ class Finish:
 
     def _late(self, flight: Flight, structure: Structure) -> dict[str, Curves]:
         """Metrics that only a scorer knows, at the chosen step alone; NaN elsewhere."""
-        late = tuple(metric for metric in self.setup.metrics if metric.kernel is None and metric is not flight.metrics[0])
+        late = tuple(
+            metric for metric in self.setup.metrics if metric.kernel is None and metric is not flight.metrics[0]
+        )
         found = {metric.name: Curves(*np.full((2, *flight.nonzero.shape), np.nan)) for metric in late}
         for k, weights in enumerate(flight.weights if late else []):
             block = self.workshop.block(structure, k, [self.workshop.row(flight.config, structure)])

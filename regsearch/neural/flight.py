@@ -9,7 +9,7 @@ import numpy as np
 
 from regsearch.inputs import Array
 from regsearch.metrics import Metric
-from regsearch.neural.net import Net
+from regsearch.neural.recipe import Recipe
 from regsearch.neural.rungs import rungs
 from regsearch.path import Candidate, Curves
 
@@ -40,7 +40,7 @@ class Flight:
     """
 
     candidate: Candidate
-    config: Net
+    config: Recipe
     metrics: tuple[Metric, ...]
     train: Array
     val: Array
@@ -57,13 +57,13 @@ class Flight:
     @classmethod
     def begin(cls, candidate: Candidate, metrics: tuple[Metric, ...], folds: int) -> Flight:
         config = candidate.config
-        assert isinstance(config, Net)
+        assert isinstance(config, Recipe)
         empty = np.empty((len(metrics), folds, 0))
         return cls(candidate, config, metrics, empty, empty, empty[0], empty[0])
 
     @property
     def epoch(self) -> int:
-        return self.nonzero.shape[1]
+        return int(self.nonzero.shape[1])
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -84,7 +84,9 @@ class Flight:
     def take(self, segments: list[Segment], row: int) -> None:
         """Take in what some epochs gave, one segment a fold, up to where training ends."""
         for e in range(segments[0].weights.shape[0]):
-            scores = {part: np.stack([s.scores[part][:, row, e] for s in segments], axis=1) for part in segments[0].scores}
+            scores = {
+                part: np.stack([s.scores[part][:, row, e] for s in segments], axis=1) for part in segments[0].scores
+            }
             nonzero = np.array([s.nonzero[row, e] for s in segments])
             self._diverged(scores)
             if self.ended or self.failure:
@@ -97,8 +99,8 @@ class Flight:
             folds = np.flatnonzero(~np.isfinite(values[0]))
             if len(folds):
                 self.failure = (
-                    f"diverged: {self.metrics[0].name} on the {part} rows of fold {folds[0]} was not finite after epoch "
-                    f"{self.epoch + 1}; a smaller lr or gradient_clipping may help"
+                    f"diverged: {self.metrics[0].name} on the {part} rows of fold {folds[0]} was not finite "
+                    f"after epoch {self.epoch + 1}; a smaller lr or gradient_clipping may help"
                 )
 
     def _epoch(self, scores: dict[str, Array], nonzero: Array, weights: list[torch.Tensor]) -> None:
@@ -109,18 +111,28 @@ class Flight:
         if self.config.inner:
             improved = self._improved_inside(scores["inner"][0])
             if self.epoch:  # a fold whose inner split got no better keeps what it had
-                train, val = (np.where(improved, new, old[:, :, -1]) for new, old in ((train, self.train), (val, self.val)))
+                train, val = (
+                    np.where(improved, new, old[:, :, -1]) for new, old in ((train, self.train), (val, self.val))
+                )
                 nonzero = np.where(improved, nonzero, self.nonzero[:, -1])
                 number = np.where(improved, number, self.picked[:, -1])
-                weights = [new if better else old for new, old, better in zip(weights, self.weights, improved, strict=True)]
+                weights = [
+                    new if better else old for new, old, better in zip(weights, self.weights, improved, strict=True)
+                ]
         mean = float(np.mean(val[0] if not self.config.inner else scores["inner"][0]))
         fixed = bool(self.config.stopping.epochs)
-        better = bool(improved.any()) if self.config.inner else mean > self.best + (self._delta if np.isfinite(self.best) else 0)
+        better = (
+            bool(improved.any())
+            if self.config.inner
+            else mean > self.best + (self._delta if np.isfinite(self.best) else 0)
+        )
         self._waited = 0 if better else self._waited + 1
         if self.config.inner or fixed or mean > self.best:
             self.weights = [one.clone() for one in weights]
         self.best = max(self.best, mean)
-        self.train, self.val = (np.concatenate([a, b[:, :, None]], axis=2) for a, b in ((self.train, train), (self.val, val)))
+        self.train, self.val = (
+            np.concatenate([a, b[:, :, None]], axis=2) for a, b in ((self.train, train), (self.val, val))
+        )
         self.nonzero, self.picked = (
             np.concatenate([a, b[:, None]], axis=1) for a, b in ((self.nonzero, nonzero), (self.picked, number))
         )

@@ -26,6 +26,8 @@ class Network:
         ``[Q]``: where every trial of the fold starts.
     places, rates
         Names of its hidden layers, and the dropout rates that the module has of its own.
+    counts
+        What the module holds that is no real number, by name, as it was made.
     """
 
     layout: Layout
@@ -33,6 +35,7 @@ class Network:
     theta: torch.Tensor
     places: tuple[str, ...]
     rates: tuple[float, ...]
+    counts: dict[str, torch.Tensor]
 
 
 def make_network(
@@ -48,20 +51,9 @@ def make_network(
     values = dict(module.named_parameters()) | dict(module.named_buffers())
     theta = torch.cat([values[param.name].detach().double().reshape(-1) for param in layout.params])
     places = architecture.places(module)
-    return Network(layout, architecture.forward(module), theta, places, architecture.rates(module))
-
-
-def module_of(
-    architecture: Architecture, inputs: tuple[int, ...], outputs: int, norm: str, row: torch.Tensor
-) -> nn.Module:
-    """The plain module with the parameters of a row ``[Q]``, in evaluation mode."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        module = architecture.module(inputs, outputs, norm)
-    views = Layout(list(_parameters(module))).views(row[None])
-    module.to(row.dtype).load_state_dict({name: view[0] for name, view in views.items()}, strict=False)
-    return module.eval()
+    known = {param.name for param in layout.params}
+    counts = {name: value for name, value in module.state_dict().items() if name not in known}
+    return Network(layout, architecture.forward(module), theta, places, architecture.rates(module), counts)
 
 
 def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:

@@ -1,7 +1,7 @@
 """Rungs: epochs at which a trial must be among the best third of all that got there, or is given up.
 
-Asynchronous successive halving (Li et al. 2020) on the mean validation curve of the folds, with one difference: trials that
-arrive together are compared together.
+Asynchronous successive halving (Li et al. 2020) on the mean validation curve of the folds, with one difference: trials
+that arrive together are compared together.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The neural backend: many trials and folds as a few tensor programs, refilled as trials end.
 
-Trials that start together form a *cohort*: one block of rows for each fold, in lockstep. All cohorts advance by some epochs,
-each block on whichever thread is free; then, in the order of their numbers, trials end, are given up at a rung, or go on,
-cohorts that have come equally far join, and new trials take the free places. So what a search does depends neither on the
-number of threads nor on their luck.
+Trials that start together form a *cohort*: one block of rows for each fold, in lockstep. All cohorts advance by some
+epochs, each block on whichever thread is free; then, in the order of their numbers, trials end, are given up at a rung,
+or go on, cohorts that have come equally far join, and new trials take the free places. So what a search does depends
+neither on the number of threads nor on their luck.
 """
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class Stack:
 
     def _cohort(self, structure: Structure, flights: list[Flight]) -> Cohort:
         rows = [self.workshop.row(flight.config, structure) for flight in flights]
-        return Cohort(structure, flights, [self.workshop.block(structure, k, rows) for k in range(len(self.setup.folds))])
+        return Cohort(
+            structure, flights, [self.workshop.block(structure, k, rows) for k in range(len(self.setup.folds))]
+        )
 
     # --- training ----------------------------------------------------------------------------------------------
 
@@ -274,4 +276,3 @@ def _out_of_memory(error: BaseException) -> bool:
     import torch
 
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-

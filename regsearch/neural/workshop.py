@@ -14,7 +14,7 @@ from regsearch.neural.actives import Row
 from regsearch.neural.architecture import Architecture
 from regsearch.neural.block import Block
 from regsearch.neural.data import Data, Fold
-from regsearch.neural.net import Net
+from regsearch.neural.recipe import Recipe
 from regsearch.neural.network import Network, make_network
 from regsearch.neural.technique import Facts
 from regsearch.neural.techniques.dropout import OwnDropout
@@ -42,7 +42,7 @@ class Structure:
         return self.module.stacks
 
 
-def structure_of(config: Net) -> Structure:
+def structure_of(config: Recipe) -> Structure:
     """The structure of a filled config."""
     return Structure(
         config.module, config.norm, int(config.batch_size), str(config.scale), config.class_weight == "balanced",
@@ -63,10 +63,9 @@ class Workshop:
     @property
     def followed(self) -> tuple[Metric, ...]:
         """The metrics that are measured after each epoch: the one that decides, and those with a formula."""
-        first, *others = self.setup.metrics
-        return (first, *(metric for metric in others if metric.kernel is not None))
+        return tuple(metric for i, metric in enumerate(self.setup.metrics) if i == 0 or metric.kernel is not None)
 
-    def structure(self, config: Net) -> Structure:
+    def structure(self, config: Recipe) -> Structure:
         """A config's structure; its network is made, so that what cannot be built says so here."""
         self.device = _device(config.device)
         structure = structure_of(config)
@@ -84,9 +83,18 @@ class Workshop:
         key = (structure.precision, structure.scale, structure.balanced, structure.inner, k)
         if key not in self._folds:
             folds = self.setup.folds
-            train, val = (folds.train[k], folds.val[k]) if k >= 0 else (np.arange(self.setup.problem.rows), np.arange(0))
+            train, val = (
+                (folds.train[k], folds.val[k]) if k >= 0 else (np.arange(self.setup.problem.rows), np.arange(0))
+            )
             self._folds[key] = Fold(
-                self.data(structure), k, train, val, structure.scale, structure.balanced, structure.inner, self.setup.seed
+                self.data(structure),
+                k,
+                train,
+                val,
+                structure.scale,
+                structure.balanced,
+                structure.inner,
+                self.setup.seed,
             )
         return self._folds[key]
 
@@ -102,7 +110,7 @@ class Workshop:
         data, problem = self.data(structure), self.setup.problem
         return Facts(problem.task, data.outputs, problem.image, self.network(structure, 0).places)
 
-    def row(self, config: Net, structure: Structure) -> Row:
+    def row(self, config: Recipe, structure: Structure) -> Row:
         """What the trainer needs of a config."""
         placed = {(slot, pattern): technique for slot, pattern, technique in config.placed()}
         own = self.network(structure, 0).rates

@@ -20,8 +20,8 @@ class Custom(Architecture):
     """What a function without arguments returns: a `torch.nn.Module` from ``[B, *inputs]`` to ``[B, outputs]``.
 
     Rows train one by one, a thread each. Its ``nn.Dropout`` layers are the hidden layers: their rates are those of the
-    technique `Dropout`, or their own where it is not used. Other random numbers that its forward pass draws from torch's
-    global generator are not the study's: results would not repeat.
+    technique `Dropout`, or their own where it is not used. Other random numbers that its forward pass draws from the
+    global generator of torch are not the study's: results would not repeat.
     """
 
     kind: ClassVar[str] = "custom"
@@ -69,7 +69,7 @@ class Custom(Architecture):
         return run
 
 
-def _Stop(index: int) -> Any:  # noqa: N802 - a class that needs torch to exist
+def _Stop(index: int) -> Any:
     """A module that stands for a dropout layer in training."""
     from torch import nn
 

@@ -16,9 +16,10 @@ for _module in pkgutil.iter_modules(__path__):
         for name, value in vars(_loaded).items()
         if isinstance(value, type) and issubclass(value, Technique) and value.tag() in Technique.registry
     }
-SLOTS = {slot: tuple(dict.fromkeys(c for c in _FOUND.values() if slot in c.slots)) for slot in sorted(
-    {slot for cls in _FOUND.values() for slot in cls.slots}
-)}
+SLOTS = {
+    slot: tuple(dict.fromkeys(c for c in _FOUND.values() if slot in c.slots))
+    for slot in sorted({slot for cls in _FOUND.values() for slot in cls.slots})
+}
 __all__ = sorted(_FOUND)  # noqa: PLE0605
 
 

@@ -1,0 +1,236 @@
+"""A trained net as production uses it: plain tensors, what they mean, and scikit-learn's methods.
+
+Nothing of the training is needed here: the architecture's plain module, and how inputs and targets were scaled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+from regsearch.config import from_data
+from regsearch.errors import InvalidInput, NotFound
+from regsearch.inputs import Array, is_sparse
+from regsearch.metrics import probabilities, winners
+from regsearch.neural.architecture import Architecture
+
+if TYPE_CHECKING:
+    import torch
+
+TENSORS, PREPARE = "net.safetensors", "prepare.skops"
+MODULE = "module."  # in front of the names of the module's own tensors
+ROWS = 1024  # predicted together
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What tensors alone do not say.
+
+    Attributes
+    ----------
+    module
+        The architecture as plain data.
+    inputs
+        Shape of a row that the module sees.
+    outputs
+        Numbers that it returns for a row.
+    norm
+        Kind of its norm layers, or empty.
+    task, precision
+        As in the study.
+    classes
+        Labels, or `None`; `label_type` is numpy's name of their type.
+    image
+        Whether rows are images.
+    """
+
+    module: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    outputs: int
+    norm: str
+    task: str
+    precision: str
+    classes: tuple[Any, ...] | None
+    label_type: str
+    image: bool
+
+
+class Predictor(BaseEstimator):  # type: ignore[misc]
+    """A trained net.
+
+    Parameters
+    ----------
+    spec
+        See `Spec`.
+    tensors
+        The module's tensors by name behind ``module.``, and ``center``, ``spread`` of inputs, ``target_center``,
+        ``target_spread`` of targets.
+    prepare
+        The fitted scikit-learn step from raw columns to numbers, or `None`.
+    architecture
+        What builds the module.
+    """
+
+    def __init__(
+        self, spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture
+    ) -> None:
+        self.spec, self.tensors, self.prepare, self.architecture = spec, tensors, prepare, architecture
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    @property
+    def module_(self) -> torch.nn.Module:
+        """The plain torch module, in evaluation mode; it takes scaled rows ``[B, *inputs]``."""
+        if not hasattr(self, "_module"):
+            self._module = _module(self.spec, self.tensors, self.architecture)
+        return self._module
+
+    def decision(self, X: Any) -> Array:
+        """``[n, m]``: logits, or numbers in the units of y."""
+        import torch
+
+        found = []
+        with torch.inference_mode():
+            for rows in self._batches(X):
+                x = (rows - self.tensors["center"]) / self.tensors["spread"]
+                out = self.module_(x) * self.tensors["target_spread"][:, 0] + self.tensors["target_center"][:, 0]
+                found.append(out.double().numpy())
+        return np.concatenate(found) if found else np.empty((0, self.spec.outputs))
+
+    def _batches(self, X: Any) -> Iterator[torch.Tensor]:
+        """Raw rows as tensors, some at a time."""
+        import torch
+
+        X = self._checked(X)
+        for start in range(0, X.shape[0], ROWS):
+            rows = X[start : start + ROWS]
+            rows = rows.toarray() if is_sparse(rows) else rows
+            yield torch.tensor(np.ascontiguousarray(rows), dtype=getattr(torch, self.spec.precision))
+
+    def _checked(self, X: Any) -> Any:
+        if self.prepare is not None:
+            return np.asarray(self.prepare.transform(X))
+        X = X.tocsr() if is_sparse(X) else np.asarray(X)
+        if self.spec.image and X.ndim == 3 and self.spec.inputs[0] == 1:
+            X = X[:, None]
+        if X.shape[1:] != self.spec.inputs:
+            raise InvalidInput(f"Rows must have the shape {self.spec.inputs} as in training, got {tuple(X.shape[1:])}.")
+        return X
+
+    def save(self, folder: Path) -> None:
+        """Write the net as plain tensors, and the preparing step without pickle."""
+        from safetensors.torch import save_file
+
+        plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.tensors.items()}
+        save_file(plain, folder / TENSORS, metadata={"regsearch": json.dumps(asdict(self.spec), sort_keys=True)})
+        if self.prepare is not None:
+            from skops import io
+
+            io.dump(self.prepare, folder / PREPARE)
+
+
+class NetClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
+    """A trained net that tells classes apart."""
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        return np.array(self.spec.classes, dtype=self.spec.label_type)
+
+    def decision_function(self, X: Any) -> Array:
+        """Log-odds ``[n]`` of the second of two classes, or logits ``[n, C]``."""
+        decision = self.decision(X)
+        return decision[:, 0] if decision.shape[1] == 1 else decision
+
+    def predict_proba(self, X: Any) -> Array:
+        """``[n, C]``."""
+        return probabilities(self.decision(X))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Labels ``[n]``."""
+        return np.asarray(self.classes_[winners(self.decision(X))])
+
+
+class NetRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
+    """A trained net that predicts numbers."""
+
+    def predict(self, X: Any) -> Array:
+        """``[n]``, or ``[n, targets]``."""
+        decision = self.decision(X)
+        return decision[:, 0] if decision.shape[1] == 1 else decision
+
+
+def make_predictor(
+    spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture
+) -> Predictor:
+    """The predictor of a task."""
+    return (NetRegressor if spec.classes is None else NetClassifier)(spec, tensors, prepare, architecture)
+
+
+def load_net(folder: Path, read: Callable[[Path], Any], module: Callable[[], Any] | None = None) -> Predictor:
+    """The net of a bundle.
+
+    Parameters
+    ----------
+    read
+        What reads a skops file of trusted types.
+    module
+        The function that makes the module, where it is the user's own.
+
+    Raises
+    ------
+    NotFound
+        When the folder holds no net.
+    InvalidInput
+        When it is damaged, or its module is not the one that was trained.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / TENSORS
+    if not file.exists():
+        raise NotFound(f"A bundle of a net has a {TENSORS}, {folder} has none; export it again.")
+    try:
+        with safe_open(file, framework="pt") as opened:
+            spec = Spec(**json.loads(opened.metadata()["regsearch"]))
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
+    spec = Spec(**(asdict(spec) | {"inputs": tuple(spec.inputs)}))
+    prepare = read(folder / PREPARE) if (folder / PREPARE).exists() else None
+    predictor = make_predictor(spec, tensors, prepare, _architecture(spec, module))
+    _ = predictor.module_
+    return predictor
+
+
+def _architecture(spec: Spec, module: Callable[[], Any] | None) -> Architecture:
+    from regsearch.neural.architectures import Custom
+
+    if spec.module.get("type") != Custom.tag():
+        made: Architecture = from_data(spec.module)
+        return made
+    if module is None:
+        raise InvalidInput(
+            f"This net is your own module, made by {spec.module.get('factory')}; pass module= that function: loading a "
+            "bundle imports nothing by name."
+        )
+    return Custom(module)
+
+
+def _module(spec: Spec, tensors: Mapping[str, torch.Tensor], architecture: Architecture) -> torch.nn.Module:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):  # the start is overwritten: nobody's random numbers move
+        module = architecture.module(spec.inputs, spec.outputs, spec.norm).to(getattr(torch, spec.precision))
+    own = {name.removeprefix(MODULE): tensor for name, tensor in tensors.items() if name.startswith(MODULE)}
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as error:
+        raise InvalidInput(f"The module is not the one that was trained: {error}") from error
+    return module.eval()
