@@ -7,15 +7,15 @@ BIN := $(VENV)/bin
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data]"
 	touch $@
 
 $(VENV)/ready-test: $(VENV)/ready
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,test]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data,test]"
 	touch $@
 
 $(VENV)/ready-bench: $(VENV)/ready-test
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,test,bench]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data,test,bench]"
 	touch $@
 
 study: $(VENV)/ready  ## search the diabetes data, show the choice, say where to browse it
