@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hypothesis import strategies as st
 
 import regsearch.linear  # noqa: F401 - registers its nodes
-from regsearch.tree import Axis, Between, Choice, Family, Float, Int, Leaf, Node, OneOf, Path
+from regsearch.neural import CNN, MLP, Net, techniques
+from regsearch.tree import Axis, Between, Choice, Family, Float, Int, Leaf, Node, OneOf, Path, Sizes, Whole
 
-Domain = Between | Axis | OneOf | Family
+Domain = Between | Whole | Sizes | Axis | OneOf | Family
 
 
 @st.composite
@@ -24,8 +25,8 @@ def ranges(draw: st.DrawFn, low: float, high: float) -> Float:
 
 
 @st.composite
-def ints(draw: st.DrawFn) -> Int:
-    a, b = sorted(draw(st.lists(st.integers(-1000, 1000), min_size=2, max_size=2, unique=True)))
+def ints(draw: st.DrawFn, low: int = -1000) -> Int:
+    a, b = sorted(draw(st.lists(st.integers(low, 1000), min_size=2, max_size=2, unique=True)))
     return Int(a, b, log=a > 0 and draw(st.booleans()))
 
 
@@ -58,6 +59,12 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
     if isinstance(domain, OneOf):
         names = st.sampled_from(domain.names)
         return names if filled else names | choices(names)
+    if isinstance(domain, Sizes):
+        sizes = st.lists(st.integers(1, 512), min_size=1, max_size=4).map(tuple)
+        return sizes if filled else sizes | choices(sizes)
+    if isinstance(domain, Whole):
+        whole = st.integers(domain.low, domain.low + 1000)
+        return whole if filled else whole | ints(domain.low) | choices(whole)
     high = domain.high if isinstance(domain, Between) else math.inf
     numbers: st.SearchStrategy[Any] = st.floats(max(domain.low, -1e6), min(high, 1e6))
     if isinstance(domain, Axis):
@@ -66,7 +73,9 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
 
 
 def nodes(cls: type[Node], filled: bool = False) -> st.SearchStrategy[Any]:
-    """Any node of a class whose fields all declare their domain."""
+    """Any node of a class whose fields all declare their domain, or that has a strategy of its own."""
+    if cls in OWN:
+        return OWN[cls](filled)
     declared = {field.name: values(field.metadata["domain"], filled) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     return st.builds(cls, **declared)
 
@@ -84,14 +93,44 @@ LEAVES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+def in_slot(slot: str, filled: bool = False) -> st.SearchStrategy[Any]:
+    """What an argument of `Net` may be given: a technique, none, a choice of those, or for penalties a dict of those."""
+    one = st.none() | st.one_of(*[nodes(cls, filled) for cls in techniques.SLOTS[slot]])
+    if not filled:
+        one |= choices(one)
+    if slot.endswith("penalty"):
+        one |= st.dictionaries(st.sampled_from(["*.weight", "out.*", "linear0.bias", "hidden[01]"]), one, max_size=2)
+    return one
+
+
+@st.composite
+def nets(draw: st.DrawFn, filled: bool = False) -> Net:
+    """A `Net` with techniques in some of its slots."""
+    own = {
+        field.name: values(field.metadata["domain"], filled)
+        for field in dataclasses.fields(Net)
+        if "domain" in field.metadata and field.name != "module"
+    }
+    module = nodes(MLP, filled) | nodes(CNN, filled)
+    given = own | {
+        "module": module if filled else module | choices(module),
+        "device": st.sampled_from(["auto", "cpu"]),
+    }
+    slots = draw(st.lists(st.sampled_from(sorted(techniques.SLOTS)), unique=True, max_size=5))
+    return Net(**draw(st.fixed_dictionaries(given | {slot: in_slot(slot, filled) for slot in slots})))
+
+
+OWN: dict[type[Node], Callable[[bool], st.SearchStrategy[Any]]] = {Net: nets}
+
+
 def declared() -> list[type[Node]]:
-    """Every registered class that says of each of its fields what it admits: what can be generated."""
+    """Every registered class that can be generated: it says of each of its fields what it admits, or is in `OWN`."""
     return [
         cls
         for cls in Node.registry.values()
         if not issubclass(cls, Leaf)
         and cls.__module__.startswith("regsearch.")
-        and all("domain" in field.metadata for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+        and (cls in OWN or all("domain" in field.metadata for field in dataclasses.fields(cls)))  # type: ignore[arg-type]
     ]
 
 

@@ -14,6 +14,7 @@ from regsearch.neural.architecture import Architecture
 from regsearch.neural.architectures import MLP, Custom
 from regsearch.neural.data import SCALES
 from regsearch.neural.technique import Technique
+from regsearch.neural.techniques.dropout import Dropout
 from regsearch.neural.techniques.early_stopping import EarlyStopping
 from regsearch.neural.techniques.fixed_epochs import FixedEpochs
 from regsearch.path import Model
@@ -21,6 +22,7 @@ from regsearch.space import default
 from regsearch.tree import Between, Choice, Family, Leaf, OneOf, Path, Whole, tunable
 
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
+_EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
 
 
 @dataclass(frozen=True, init=False)
@@ -46,10 +48,9 @@ class Recipe(Model, abstract=True):
         given = {
             "module": module, "lr": lr, "batch_size": batch_size, "scale": scale, "class_weight": class_weight,
             "precision": precision, "device": device,
-            "techniques": {slot: _technique(slot, value) for slot, value in techniques.items()},
+            "techniques": {slot: kept for slot, value in ({"early_stopping": EarlyStopping()} | techniques).items()
+                           if (kept := _kept(slot, _technique(slot, value))) is not None},
         }  # fmt: skip
-        stopping = given["techniques"].get("early_stopping", EarlyStopping())
-        given["techniques"]["early_stopping"] = FixedEpochs() if stopping is None else stopping
         for name, value in given.items():
             object.__setattr__(self, name, value)
         self.__post_init__()
@@ -132,6 +133,13 @@ def options(value: Any) -> Iterator[Technique]:
         yield value
     for one in inside:
         yield from options(one)
+
+
+def _kept(slot: str, value: Any) -> Any:
+    """A slot as it is kept: empty ones are not, unless being empty means something; so a config has one form in files."""
+    if isinstance(value, Mapping):
+        return {pattern: one for pattern, one in value.items() if one is not None} or None
+    return _EMPTY.get(slot) if value is None else value
 
 
 def _technique(slot: str, value: Any) -> Any:
