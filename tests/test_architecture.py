@@ -18,12 +18,12 @@ ROOT = Path(regsearch.__file__).parent
 # Each place imports only places on strictly lower floors. A subpackage is one place.
 FLOORS = (
     {"axes", "errors", "lock", "options", "progress"},
-    {"tree", "inputs"},
+    {"tree", "inputs", "serial"},
     {"space", "targets"},
     {"problem"},
     {"config", "encoding", "folds", "metrics"},
     {"path"},
-    {"linear", "estimator"},
+    {"linear", "estimator", "neural"},
     {"spaces", "storage", "mirror", "trials", "sampler"},
     {"mirroring", "rules"},
     {"results", "search"},
@@ -110,6 +110,28 @@ def test_light_import(command: list[str]) -> None:
     assert not loaded & set(HEAVY)
 
 
+def test_nets_are_described_without_torch() -> None:
+    """A space of nets, with every technique in it, is written, read and walked without torch."""
+    modules = sorted(name for name in MODULES if name.startswith("neural.techniques."))
+    assert modules
+    script = (
+        "import importlib, sys\n"
+        "import regsearch, regsearch.neural\n"
+        f"for name in {modules}: importlib.import_module('regsearch.' + name)\n"
+        "from regsearch.config import from_toml, to_toml\n"
+        "from regsearch.neural import CNN, MLP, Net, techniques\n"
+        "from regsearch.space import default, flat\n"
+        "from regsearch.tree import Choice\n"
+        "slots = {slot: Choice(None, *(c() for c in found)) for slot, found in techniques.SLOTS.items()}\n"
+        "space = Net(Choice(MLP(), CNN()), **slots)\n"
+        "assert from_toml(to_toml(space)) == space\n"
+        "flat(default(space))\n"
+        "flat(space.reference())\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], timeout=60, check=True)
+
+
 def test_mlflow_stays_in_the_writer() -> None:
     """Only the writer process's modules import mlflow."""
     assert {module for module, tree in MODULES.items() if "mlflow" in outside(tree)} <= {
@@ -142,14 +164,17 @@ def test_public_names_resolve(name: str) -> None:
 
 def test_public_names_are_one_list() -> None:
     """What loads lazily, what type checkers see, and ``__all__`` are the same names, each at its home."""
-    lazy = set(regsearch._HOME_OF)
-    assert lazy | {"spaces"} == set(regsearch.__all__)
+    assert set(regsearch._HOME_OF) | set(regsearch._MODULES) == set(regsearch.__all__)
     assert len(regsearch.__all__) == len(set(regsearch.__all__))
     (block,) = [
         node for node in MODULES["__init__"].body
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     ]  # fmt: skip
-    seen = {alias.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert seen == {**regsearch._HOME_OF, "spaces": "regsearch"}
+    seen = {
+        alias.asname or alias.name: (f"{node.module}.{alias.name}", str(node.module))
+        for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }  # fmt: skip
+    assert {name: whole for name, (whole, _) in seen.items() if name in regsearch._MODULES} == regsearch._MODULES
+    assert {name: home for name, (_, home) in seen.items() if name not in regsearch._MODULES} == regsearch._HOME_OF
     with pytest.raises(AttributeError, match="nothing"):
         _ = regsearch.nothing
