@@ -12,12 +12,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from regsearch import spaces
-    from regsearch.neural import techniques as nn_techniques
     from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
     from regsearch.estimator import Estimator
     from regsearch.export import load
     from regsearch.linear import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
     from regsearch.neural import CNN, MLP, Net
+    from regsearch.neural import techniques as nn_techniques
     from regsearch.results import Chosen, Results
     from regsearch.rules import Pick
     from regsearch.study import Study

@@ -1,7 +1,8 @@
 """From a chosen trial to a folder that production can load.
 
-A bundle, first form: ``best.toml``, the filled config with its provenance, and ``model.skops``, the pipeline refitted
-on all rows. It appears whole or not at all, and loading it executes nothing that skops does not trust.
+A bundle, first form: ``best.toml``, the filled config with its provenance, and the model refitted on all rows: as
+``model.skops``, a scikit-learn pipeline, or as ``net.safetensors``, a net's plain tensors (with ``prepare.skops``, its
+preparing step). It appears whole or not at all, and loading it executes nothing that is not trusted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,15 @@ from typing import Any
 from regsearch import __version__
 from regsearch.config import read_toml, to_data, to_toml
 from regsearch.errors import InvalidInput, NotFound
+from regsearch.neural.files import PREPARE, TENSORS
 from regsearch.path import Model
 from regsearch.problem import Problem
 from regsearch.results import Chosen, Results
+from regsearch.serial import read_object, write_object
 
 SCHEMA = 1
 CONFIG, MODEL = "best.toml", "model.skops"
-TRUSTED = ("numpy.dtype",)  # which skops leaves to its caller: a description of numbers, nothing that runs
+FILES = {CONFIG, MODEL, TENSORS, PREPARE}
 PACKAGES = ("scikit-learn", "numpy", "scipy", "optuna", "skops")
 
 
@@ -52,8 +55,9 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
     fitted = chosen.config.refit(problem, int(results.identity["seed"]))
     part = _part_of(target)
     try:
-        _dump(fitted, part / MODEL)
-        document = _document(results, chosen, _to_trust(part / MODEL))
+        save = getattr(fitted, "save", None)  # a net knows its files
+        trusted = write_object(fitted, part / MODEL) if save is None else save(part)
+        document = _document(results, chosen, trusted)
         (part / CONFIG).write_text(to_toml(document), encoding="utf-8")
         part.chmod(0o755)
         _move(part, target)
@@ -63,8 +67,8 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
     return target
 
 
-def load(folder: str | os.PathLike[str], trusted: Sequence[str] = ()) -> Any:
-    """The fitted pipeline of a bundle.
+def load(folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
+    """The fitted model of a bundle: a scikit-learn pipeline, or a net with scikit-learn's methods.
 
     Parameters
     ----------
@@ -72,6 +76,8 @@ def load(folder: str | os.PathLike[str], trusted: Sequence[str] = ()) -> Any:
         What `export` wrote.
     trusted
         Names of types beyond scikit-learn's own that you trust.
+    module
+        The function that makes the module of a net, where it is your own.
 
     Raises
     ------
@@ -80,22 +86,12 @@ def load(folder: str | os.PathLike[str], trusted: Sequence[str] = ()) -> Any:
     InvalidInput
         When the bundle is of a newer schema, damaged, or holds types that are not trusted.
     """
-    from skops import io
-
     read_config(folder)
-    file = Path(folder) / MODEL
-    if not file.exists():
-        raise NotFound(f"A bundle has a {MODEL}, {folder} has none; export it again.")
-    try:
-        unknown = sorted(set(io.get_untrusted_types(file=file)) - {*TRUSTED, *trusted})
-    except Exception as error:  # a damaged archive fails in many ways inside skops; all of them mean the same
-        raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
-    if unknown:
-        raise InvalidInput(
-            f"A bundle loads only types that are trusted, {file} also has {', '.join(unknown)}; "
-            f"if you know them, pass trusted={unknown!r}."
-        )
-    return io.load(file, trusted=[*TRUSTED, *trusted])
+    if (Path(folder) / TENSORS).exists():
+        from regsearch.neural.predictor import load_net
+
+        return load_net(Path(folder), trusted, module)
+    return read_object(Path(folder) / MODEL, trusted)
 
 
 def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -141,7 +137,7 @@ def _target(out: str | os.PathLike[str]) -> Path:
 def _may_go(folder: Path) -> bool:
     """Whether a folder is empty, or a bundle and nothing else."""
     names = {file.name for file in folder.iterdir()}
-    return not names or (CONFIG in names and names <= {CONFIG, MODEL})
+    return not names or (CONFIG in names and names <= FILES)
 
 
 def _move(part: Path, target: Path) -> None:
@@ -185,29 +181,5 @@ def _document(results: Results, chosen: Chosen, trusted: Sequence[str]) -> dict[
             "task": identity["task"], "exported": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         "versions": {"python": platform.python_version(), "regsearch": __version__}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        | {name: importlib.metadata.version(name) for name in (*PACKAGES, *chosen.config.packages)},
     } | ({"load": {"trusted": list(trusted)}} if trusted else {})  # fmt: skip
-
-
-def _dump(fitted: Any, file: Path) -> None:
-    from skops import io
-
-    try:
-        io.dump(fitted, file)
-    except Exception as error:  # skops names no error type of its own for what it cannot write
-        raise InvalidInput(f"The model cannot be written without pickle: {error}") from error
-
-
-def _to_trust(file: Path) -> list[str]:
-    """The types that a user must trust to load a model that was just written; refused when even that is not enough."""
-    from skops import io
-
-    try:
-        unknown = sorted(set(io.get_untrusted_types(file=file)) - set(TRUSTED))
-        io.load(file, trusted=[*TRUSTED, *unknown])
-    except Exception as error:  # what skops writes but cannot rebuild fails in the constructor of its type
-        raise InvalidInput(
-            f"A model must load again from what is written of it, this one does not ({type(error).__name__}: {error}); "
-            "turn columns such as categories of dates into text, and define own classes in a module."
-        ) from error
-    return unknown

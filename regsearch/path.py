@@ -207,6 +207,7 @@ class Model(Node, abstract=True):
     """The root of a space: a family of models that can be searched."""
 
     unregularized: ClassVar[str] = "without regularization"  # what the reference is called
+    packages: ClassVar[tuple[str, ...]] = ()  # what a refitted model needs beside scikit-learn
     axis: ClassVar[str] = ""  # what a path of this family walks along: lambda, epochs
 
     def check(self, setup: Setup) -> None:

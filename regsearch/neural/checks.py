@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from regsearch.errors import InvalidInput
 from regsearch.neural.architecture import Architecture
 from regsearch.neural.data import Data
-from regsearch.neural.recipe import Recipe, options
 from regsearch.neural.network import make_network
+from regsearch.neural.recipe import Recipe, options
 from regsearch.neural.technique import Facts
 from regsearch.neural.workshop import Structure, Workshop, structure_of
 from regsearch.path import Setup
@@ -42,8 +42,8 @@ def _options(value: object) -> Iterator[Architecture]:
 
 
 def _check_batch(space: Recipe, setup: Setup) -> None:
-    sizes = space.batch_size
-    largest = max(sizes.options) if isinstance(sizes, Choice) else sizes.high if isinstance(sizes, Int) else sizes
+    sizes = space.batch_size.options if isinstance(space.batch_size, Choice) else (space.batch_size,)
+    largest = max(0 if size == "auto" else size.high if isinstance(size, Int) else size for size in sizes)
     rows, fold = min((len(train), k) for k, train in enumerate(setup.folds.train))
     if largest > rows:
         raise InvalidInput(

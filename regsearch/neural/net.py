@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.errors import InvalidInput
 from regsearch.neural.recipe import Recipe
@@ -31,7 +31,7 @@ class Net(Recipe):
     lr
         Learning rate.
     batch_size
-        Rows of a batch.
+        Rows of a batch; ``auto`` is 128, or all rows of a smaller fold.
     scale
         How columns (or channels of images) are scaled inside each fold: ``standard``, ``minmax`` or ``none``.
     class_weight
@@ -56,6 +56,8 @@ class Net(Recipe):
     >>> from regsearch import Float, nn_techniques as t
     >>> space = Net(MLP(hidden=(64,)), penalty=t.L1(), dropout=Float(0, 0.5))
     """
+
+    packages: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
 
     def check(self, setup: Setup) -> None:
         if importlib.util.find_spec("torch") is None:

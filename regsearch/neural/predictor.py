@@ -6,7 +6,7 @@ Nothing of the training is needed here: the architecture's plain module, and how
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,12 @@ from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import Array, is_sparse
 from regsearch.metrics import probabilities, winners
 from regsearch.neural.architecture import Architecture
+from regsearch.neural.files import PREPARE, TENSORS
+from regsearch.serial import read_object, write_object
 
 if TYPE_CHECKING:
     import torch
 
-TENSORS, PREPARE = "net.safetensors", "prepare.skops"
 MODULE = "module."  # in front of the names of the module's own tensors
 ROWS = 1024  # predicted together
 
@@ -125,16 +126,13 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             raise InvalidInput(f"Rows must have the shape {self.spec.inputs} as in training, got {tuple(X.shape[1:])}.")
         return X
 
-    def save(self, folder: Path) -> None:
-        """Write the net as plain tensors, and the preparing step without pickle."""
+    def save(self, folder: Path) -> list[str]:
+        """Write the net as plain tensors, and the preparing step without pickle; what must be trusted to read it."""
         from safetensors.torch import save_file
 
         plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.tensors.items()}
         save_file(plain, folder / TENSORS, metadata={"regsearch": json.dumps(asdict(self.spec), sort_keys=True)})
-        if self.prepare is not None:
-            from skops import io
-
-            io.dump(self.prepare, folder / PREPARE)
+        return [] if self.prepare is None else write_object(self.prepare, folder / PREPARE)
 
 
 class NetClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
@@ -174,13 +172,13 @@ def make_predictor(
     return (NetRegressor if spec.classes is None else NetClassifier)(spec, tensors, prepare, architecture)
 
 
-def load_net(folder: Path, read: Callable[[Path], Any], module: Callable[[], Any] | None = None) -> Predictor:
+def load_net(folder: Path, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Predictor:
     """The net of a bundle.
 
     Parameters
     ----------
-    read
-        What reads a skops file of trusted types.
+    trusted
+        Names of types beyond scikit-learn's own that the user trusts.
     module
         The function that makes the module, where it is the user's own.
 
@@ -203,7 +201,7 @@ def load_net(folder: Path, read: Callable[[Path], Any], module: Callable[[], Any
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
     spec = Spec(**(asdict(spec) | {"inputs": tuple(spec.inputs)}))
-    prepare = read(folder / PREPARE) if (folder / PREPARE).exists() else None
+    prepare = read_object(folder / PREPARE, trusted) if (folder / PREPARE).exists() else None
     predictor = make_predictor(spec, tensors, prepare, _architecture(spec, module))
     _ = predictor.module_
     return predictor

@@ -21,6 +21,7 @@ from regsearch.path import Model
 from regsearch.space import default
 from regsearch.tree import Between, Choice, Family, Leaf, OneOf, Path, Whole, tunable
 
+BATCH = 128  # rows of a batch when nothing is said
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
 _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
 
@@ -32,7 +33,7 @@ class Recipe(Model, abstract=True):
     axis: ClassVar[str] = "epochs"
     module: Any = tunable(Family(Architecture))
     lr: Any = tunable(Between(1e-8, 100.0))
-    batch_size: Any = tunable(Whole(1))
+    batch_size: Any = tunable(Whole(1), off="auto")
     scale: Any = tunable(OneOf(SCALES))
     class_weight: Any = tunable(OneOf(("none", "balanced")))
     precision: Any = tunable(OneOf(("float32", "float64")))
@@ -40,7 +41,7 @@ class Recipe(Model, abstract=True):
     techniques: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __init__(
-        self, module: Any = MLP(), *, lr: Any = 1e-3, batch_size: Any = 128, scale: Any = "standard",  # noqa: B008
+        self, module: Any = MLP(), *, lr: Any = 1e-3, batch_size: Any = "auto", scale: Any = "standard",  # noqa: B008
         class_weight: Any = "none", precision: Any = "float32", device: str = "auto", **techniques: Any,
     ) -> None:  # fmt: skip
         if callable(module) and not isinstance(module, Architecture):
@@ -96,6 +97,11 @@ class Recipe(Model, abstract=True):
     @cached_property
     def stopping(self) -> Any:
         return self.techniques["early_stopping"]
+
+    @property
+    def batch(self) -> int:
+        """Rows of a batch at most."""
+        return BATCH if self.batch_size == "auto" else int(self.batch_size)
 
     @property
     def horizon(self) -> int:

@@ -11,8 +11,8 @@ from regsearch.encoding import transformer
 from regsearch.errors import InvalidInput
 from regsearch.folds import Folds
 from regsearch.neural.block import Block
-from regsearch.neural.recipe import Recipe
 from regsearch.neural.predictor import MODULE, Spec, make_predictor
+from regsearch.neural.recipe import Recipe
 from regsearch.neural.stack import threads
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Setup

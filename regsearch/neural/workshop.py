@@ -14,8 +14,8 @@ from regsearch.neural.actives import Row
 from regsearch.neural.architecture import Architecture
 from regsearch.neural.block import Block
 from regsearch.neural.data import Data, Fold
-from regsearch.neural.recipe import Recipe
 from regsearch.neural.network import Network, make_network
+from regsearch.neural.recipe import Recipe
 from regsearch.neural.technique import Facts
 from regsearch.neural.techniques.dropout import OwnDropout
 from regsearch.path import Setup
@@ -45,7 +45,7 @@ class Structure:
 def structure_of(config: Recipe) -> Structure:
     """The structure of a filled config."""
     return Structure(
-        config.module, config.norm, int(config.batch_size), str(config.scale), config.class_weight == "balanced",
+        config.module, config.norm, config.batch, str(config.scale), config.class_weight == "balanced",
         config.inner, str(config.precision),
     )  # fmt: skip
 
