@@ -30,6 +30,7 @@ test: $(VENV)/ready-test  ## every test, and the static checks
 
 bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
 	$(BIN)/python benchmarks/linear.py
+	$(BIN)/python benchmarks/neural.py
 
 clean:
 	rm -rf $(VENV)

@@ -6,8 +6,9 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -39,6 +40,31 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """What one call costs the processor, on all threads: other processes do not count."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def all_in_turn(
+    sides: Sequence[Callable[[int], object]], rounds: int, clock: Callable[[Callable[[], object]], float] = seconds
+) -> list[list[float]]:
+    """Call every side once in each round, with the round's number: by side, what the clock says of each call."""
+    spent = [[clock(lambda side=side, k=k: side(k)) for side in sides] for k in range(rounds)]
+    return [list(side) for side in zip(*spent, strict=True)]
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios ours/theirs of the rounds."""
+    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+
+def quick() -> bool:
+    """Whether to run at tiny sizes, to see that everything works: the figures mean nothing then."""
+    return "--quick" in sys.argv
+
+
 def in_turn(ours: Callable[[int], object], theirs: Callable[[int], object], rounds: int) -> tuple[float, float, float]:
     """Call both sides in turn, each with the number of the round.
 
@@ -47,9 +73,8 @@ def in_turn(ours: Callable[[int], object], theirs: Callable[[int], object], roun
     tuple
         The median of the paired ratios ours/theirs, and each side's median seconds.
     """
-    pairs = [(seconds(lambda k=k: ours(k)), seconds(lambda k=k: theirs(k))) for k in range(rounds)]
-    ratio = statistics.median(a / b for a, b in pairs)
-    return ratio, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+    mine, other = all_in_turn((ours, theirs), rounds)
+    return paired(mine, other), statistics.median(mine), statistics.median(other)
 
 
 def main(benchmarks: Iterable[Callable[[], Iterator[Row]]], description: str) -> None:
@@ -57,6 +82,7 @@ def main(benchmarks: Iterable[Callable[[], Iterator[Row]]], description: str) ->
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("only", nargs="*", help="run those whose name contains one of these words")
     parser.add_argument("--json", action="store_true", help="print [{name, ratio, bar, holds, note}]")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, where there are any: to see that it works")
     arguments = parser.parse_args()
     rows = []
     if not arguments.json:

@@ -1,0 +1,335 @@
+"""Searches of neural nets against a PyTorch training loop, skorch and a sequential Optuna script.
+
+    python benchmarks/neural.py [WORD ...] [--json] [--quick]
+
+Both sides get the same nets, data, folds, epochs, batches and techniques (`loop.py` says what the other side does and
+leaves out), measure both losses after each epoch, run in turn in one process, and were warmed up. One thread, unless a
+row says otherwise.
+"""
+
+# ruff: noqa: E402 - the number of threads must be set before numpy loads
+from __future__ import annotations
+
+from harness import Row, all_in_turn, cpu_seconds, in_turn, main, one_thread, paired, quick
+
+one_thread()
+
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from loop import Split, fit, fit_skorch
+from sklearn.datasets import load_digits, make_classification
+from sklearn.model_selection import StratifiedKFold
+
+from regsearch import CNN, MLP, Float, Net, Study
+from regsearch import nn_techniques as t
+from regsearch.folds import make_folds
+from regsearch.metrics import resolve
+from regsearch.neural.stack import Stack
+from regsearch.path import Candidate, Outcome, Setup
+from regsearch.problem import make_problem
+from regsearch.space import fill, sample, scatter
+
+SEED = 0
+FOLDS = 5
+TRIALS = 32  # of a stack
+SHOWN = 50  # epochs of the fits that notes count
+SCRIPT_TRIALS = 60
+MEASURED = 3  # trials of the script that are run as the script runs them
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is run."""
+
+    rounds: int = 3  # of a comparison
+    seeds: int = 3  # of a search
+    script: int = SCRIPT_TRIALS
+    horizon: int = 100  # most epochs of a trial of the whole search
+    cnn_trials: int = 20
+    cnn_epochs: int = 27
+
+
+def scale() -> Scale:
+    return Scale(1, 1, 3, 6, 6, 4) if quick() else Scale()
+
+
+def space(hidden: tuple[int, ...], stopping: Any) -> Net:
+    """Every technique on."""
+    return Net(
+        MLP(hidden=hidden), lr=Float(3e-4, 3e-2, log=True), penalty=t.ElasticNet(Float(1e-6, 1e-3, log=True)),
+        weight_decay=t.WeightDecay(), dropout=t.Dropout(Float(0.01, 0.5)),
+        input_dropout=t.InputDropout(Float(0.01, 0.3)), input_noise=t.InputNoise(Float(1e-3, 0.5, log=True)),
+        label_smoothing=t.LabelSmoothing(Float(1e-3, 0.2)), gradient_clipping=t.GradientClipping(),
+        max_norm=t.MaxNorm(), schedule=t.Cosine(), ema=t.Ema(0.99),
+        early_stopping=stopping,
+    )  # fmt: skip
+
+
+@cache
+def digits() -> tuple[Any, Any]:
+    return load_digits(return_X_y=True)
+
+
+@cache
+def synthetic() -> tuple[Any, Any]:
+    return make_classification(5000, 20, n_informative=10, n_classes=3, random_state=SEED)
+
+
+def setup_of(X: Any, y: Any, n_jobs: int | None = 1, folds: int = FOLDS, seed: int = SEED) -> Setup:
+    """Folds do not depend on the seed of the search."""
+    problem = make_problem(X, y)
+    pairs = StratifiedKFold(folds, shuffle=True, random_state=SEED).split(np.zeros(len(y)), y)
+    return Setup(problem, make_folds(list(pairs), problem, SEED), resolve(None, problem), seed, n_jobs)
+
+
+def splits(setup: Setup) -> list[Split]:
+    """What the other side trains on: the same rows of the same folds."""
+    pairs = zip(setup.folds.train, setup.folds.val, strict=True)
+    return [Split.of(np.asarray(setup.problem.X), setup.problem.y, *pair) for pair in pairs]
+
+
+def drawn(net: Net, count: int) -> list[Net]:
+    """Configs at random."""
+    random = np.random.default_rng(SEED)
+    return [fill(net, scatter(net, random)) for _ in range(count)]
+
+
+def trained(setup: Setup, configs: list[Net]) -> list[Outcome]:
+    """A whole stack without pruning, from making its folds to the predictions of the last trial."""
+    outcomes = list(Stack(setup).stream(Candidate(i, config) for i, config in enumerate(configs)))
+    if any(outcome.state != "complete" for outcome in outcomes):
+        raise RuntimeError(next(outcome.reason for outcome in outcomes if outcome.state != "complete"))
+    return outcomes
+
+
+@cache
+def warm_up() -> None:
+    """What is slow the first time on either side."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    X, y = digits()
+    setup = setup_of(X[:300], y[:300], n_jobs=2, folds=2)
+    config = drawn(space((8,), t.FixedEpochs(2)), 1)[0]
+    trained(setup, [config])
+    fit(config, splits(setup)[0], 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit_skorch(config, splits(setup)[0], 2)
+
+
+# --- fold-fits -----------------------------------------------------------------------------------------------------
+
+
+def fit_rows(name: str, data: Callable[[], Any], hidden: tuple[int, ...], bar: float, epochs: int) -> Iterator[Row]:
+    """CPU seconds of a fold-fit: 5 folds x 32 trials in one stack, against the loop and skorch, a fit at a time.
+
+    The other side fits one config of the 32 on one fold in each round, for as many epochs.
+    """
+    warm_up()
+    size, trials = scale(), 4 if quick() else TRIALS
+    setup = setup_of(*data())
+    configs, folds = drawn(space(hidden, t.FixedEpochs(epochs)), trials), splits(setup)
+
+    def others(k: int, one: Callable[..., Any]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one(configs[k], folds[k % FOLDS], epochs)
+
+    sides = (lambda k: trained(setup, configs), partial(others, one=fit), partial(others, one=fit_skorch))
+    ours, loop, skorch = all_in_turn(sides, size.rounds, cpu_seconds)
+    ours = [spent / (trials * FOLDS) for spent in ours]
+    for other, theirs in (("a PyTorch loop", loop), ("skorch", skorch)):
+        yield Row(f"{name}: fold-fit, {other}", paired(ours, theirs), bar, _per_minute(ours, theirs, epochs))
+
+
+def _per_minute(ours: list[float], theirs: list[float], epochs: int) -> str:
+    mine, other = (60 * epochs / SHOWN / statistics.median(side) for side in (ours, theirs))
+    return f"{mine:.0f} / {other:.0f} fits of {SHOWN} epochs per CPU-minute"
+
+
+def fits_digits_64() -> Iterator[Row]:
+    yield from fit_rows("digits, 2x64", digits, (64, 64), 1 / 7, 10)
+
+
+def fits_digits_128() -> Iterator[Row]:
+    yield from fit_rows("digits, 2x128", digits, (128, 128), 1 / 4, 10)
+
+
+def fits_synthetic_64() -> Iterator[Row]:
+    yield from fit_rows("5000x20, 2x64", synthetic, (64, 64), 1 / 7, 10)
+
+
+def fits_synthetic_128() -> Iterator[Row]:
+    yield from fit_rows("5000x20, 3x128", synthetic, (128,) * 3, 1 / 4, 5)
+
+
+def fits_synthetic_256() -> Iterator[Row]:
+    yield from fit_rows("5000x20, 3x256", synthetic, (256,) * 3, 1.0, 2)
+
+
+def threads() -> Iterator[Row]:
+    """Wall time of one stack on two threads over that on one."""
+    warm_up()
+    configs = drawn(space((64, 64), t.FixedEpochs(10)), 4 if quick() else TRIALS)
+    one, two = (setup_of(*digits(), n_jobs=n) for n in (1, 2))
+    ratio, mine, other = in_turn(lambda k: trained(two, configs), lambda k: trained(one, configs), scale().rounds + 2)
+    yield Row("digits, 2x64: two threads, one", ratio, 1 / 1.6, f"{mine:.3g} s / {other:.3g} s")
+
+
+# --- searches ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """A search: when each best loss so far was reached, in seconds from its start."""
+
+    seconds: list[float]
+    losses: list[float]
+    total: float
+
+    @property
+    def best(self) -> float:
+        return self.losses[-1] if self.losses else np.inf
+
+    def reach(self, loss: float) -> float:
+        """Seconds until a loss was reached."""
+        return next((s for s, best in zip(self.seconds, self.losses, strict=True) if best <= loss), np.inf)
+
+
+def search(
+    X: Any, y: Any, net: Net, seed: int, trials: int, loss: float = -np.inf, most: int = 1, folds: int = FOLDS,
+    **options: Any,
+) -> Run:  # fmt: skip
+    """A search with everything that belongs to it but MLflow; it goes on up to `most` times until it reaches a loss."""
+    pairs = StratifiedKFold(folds, shuffle=True, random_state=SEED).split(np.zeros(len(y)), y)
+    cv = list(pairs)
+    started = time.time()
+    with tempfile.TemporaryDirectory() as root:
+        study = Study("bench", X, y, space=net, cv=cv, seed=seed, root=root, tracking=False, **options)
+        for times in range(1, most + 1):
+            results = study.run(n_trials=trials * times, quiet=True)
+            total = time.time() - started
+            done = sorted(results.complete, key=lambda trial: trial.end_ms)
+            best = np.minimum.accumulate([-results.point(trial).val for trial in done]).tolist()
+            if best and best[-1] <= loss:
+                break
+    return Run([trial.end_ms / 1000 - started for trial in done], best, total)
+
+
+def cnn() -> Iterator[Row]:
+    """A search with rungs on all cores against the same search without pruning on one, at the same validation loss.
+
+    A small CNN with augmentation on the 8x8 digits. Ours ends when its best loss is within 1 % of the best that the
+    other search finds in all its trials; it may take up to three times as many trials. The other side's time is that of
+    its whole search; the note has the ratio to the moment when it had come within 1 % of its own best, too.
+    """
+    warm_up()
+    size = scale()
+    X, y = digits()
+    X = X.reshape(-1, 8, 8)
+    net = Net(
+        CNN(channels=(8, 16)), lr=Float(1e-3, 3e-2, log=True), dropout=Float(0.0, 0.5), augment=t.Augment(),
+        weight_decay=t.WeightDecay(), early_stopping=t.EarlyStopping(max_epochs=size.cnn_epochs),
+    )  # fmt: skip
+    whole, strict, notes = [], [], []
+    for seed in range(size.seeds):
+        theirs = search(X, y, net, seed, size.cnn_trials, folds=3, prune=False, n_jobs=1)
+        goal = 1.01 * theirs.best
+        ours = search(X, y, net, seed, size.cnn_trials, goal, most=3, folds=3)
+        reached = ours.reach(goal)
+        whole.append(reached / theirs.total)
+        strict.append(reached / theirs.reach(goal))
+        notes.append(f"{reached:.3g} s / {theirs.total:.3g} s")
+    note = f"{', '.join(notes)}; to the moment it got there {statistics.median(strict):.3g}"
+    yield Row("CNN search: rungs and all cores, neither", statistics.median(whole), 1 / 3, note)
+
+
+def script() -> Iterator[Row]:
+    """A whole search until the best loss of 60 trials of a sequential Optuna script, over that script's time.
+
+    The script: Optuna's default TPE with the same distributions, a DataLoader loop, fold after fold, one thread, up to
+    100 epochs. It would take hours, so it is not run as a whole. Its sampler really proposes all 60 configs, one after
+    the other, each told the loss that this package's training gives (fold by fold, without pruning, at the epoch with
+    the best mean over folds, patience 10 on that mean). A random few of these configs are then trained by the loop, for
+    as many epochs as patience left them, and its seconds per epoch, times the epochs of all 60, are the script's time.
+    Its sampler and storage cost nothing. The note has the losses that the loop itself found for those few.
+    """
+    warm_up()
+    size = scale()
+    net = space((64, 64), t.EarlyStopping(max_epochs=size.horizon))
+    ratios, notes, seen = [], [], []
+    for seed in range(size.seeds):
+        proposed = script_trials(net, seed, size.script)
+        goal = min(outcome.loss for outcome in proposed)
+        picked = np.random.default_rng(seed).choice(len(proposed), min(MEASURED, len(proposed)), replace=False)
+        spent, losses = [], []
+        for i in picked:
+            seconds, loss = script_trial(proposed[i], seed)
+            spent.append(seconds)
+            losses.append(f"{loss:.3g} ({proposed[i].loss:.3g})")
+        per_epoch = sum(spent) / sum(proposed[i].epochs for i in picked)
+        total = per_epoch * sum(outcome.epochs for outcome in proposed)
+        ours = search(*digits(), net, seed, 100, goal, most=4)
+        reached = ours.reach(goal)
+        ratios.append(reached / total)
+        notes.append(f"{reached:.3g} s / {total:.4g} s")
+        seen += losses
+    note = f"{', '.join(notes)}; losses of the loop (and told) {', '.join(seen)}"
+    yield Row("digits: search until the loss of 60 trials", statistics.median(ratios), 1 / 20, note)
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A trial of the script: its config, how many epochs it takes, and the loss it is told."""
+
+    config: Net
+    epochs: int
+    loss: float
+
+
+def script_trials(net: Net, seed: int, trials: int) -> list[Proposed]:
+    """What the script's sampler proposes when it is told the losses of this package's training."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    setup = replace(setup_of(*digits(), n_jobs=None, seed=seed), incumbent=None)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    proposed = []
+    for number in range(trials):
+        trial = study.ask()
+        config = sample(net, trial)
+        (outcome,) = Stack(setup).stream([Candidate(number, config)])
+        if outcome.state != "complete":
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            continue
+        curve = outcome.curves[outcome.primary].mean()
+        proposed.append(Proposed(config, len(curve), float(-curve[outcome.step])))
+        study.tell(trial, proposed[-1].loss)
+    return proposed
+
+
+def script_trial(proposed: Proposed, seed: int) -> tuple[float, float]:
+    """Seconds of the script for one trial, and the loss it finds at the epoch with the best mean over folds."""
+    setup = setup_of(*digits())
+    started = time.perf_counter()
+    curves = [fit(proposed.config, split, proposed.epochs, seed)[1] for split in splits(setup)]
+    return time.perf_counter() - started, float(np.mean(curves, axis=0).min())
+
+
+if __name__ == "__main__":
+    main(
+        [
+            fits_digits_64, fits_synthetic_64, fits_digits_128, fits_synthetic_128, fits_synthetic_256,
+            threads, cnn, script,
+        ],
+        "Searches of neural nets against a PyTorch loop, skorch and a sequential Optuna script.",
+    )  # fmt: skip
