@@ -76,7 +76,8 @@ class Augment(Technique):
 
     @staticmethod
     def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
-        return x + _wide(v.noise[:, None]) * draw.normal(1, *x.shape[1:]) if v.on.noise else x
+        noise = draw.normal(1, *x.shape[1:])  # used or not: what the next batch draws must not depend on what others use
+        return x + _wide(v.noise[:, None]) * noise if v.on.noise else x
 
 
 def _wide(values: torch.Tensor) -> torch.Tensor:
