@@ -94,7 +94,7 @@ LEAVES: dict[str, st.SearchStrategy[Any]] = {
 
 
 def in_slot(slot: str, filled: bool = False) -> st.SearchStrategy[Any]:
-    """What an argument of `Net` may be given: a technique, none, a choice of those, or for penalties a dict of those."""
+    """What a slot of a `Net` may be given: a technique, none, a choice of those, for penalties a dict of those."""
     one = st.none() | st.one_of(*[nodes(cls, filled) for cls in techniques.SLOTS[slot]])
     if not filled:
         one |= choices(one)

@@ -76,7 +76,7 @@ class Augment(Technique):
 
     @staticmethod
     def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
-        noise = draw.normal(1, *x.shape[1:])  # used or not: what the next batch draws must not depend on what others use
+        noise = draw.normal(1, *x.shape[1:])  # used or not: the next batch's draws depend on it
         return x + _wide(v.noise[:, None]) * noise if v.on.noise else x
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ema(Technique):
-    """What counts is the exponential moving average of the weights (Polyak and Juditsky 1992; Tarvainen and Valpola 2017).
+    """What counts is a moving average of the weights (Polyak and Juditsky 1992; Tarvainen and Valpola 2017).
 
     The decay starts small and rises to `decay`, so that the average is not held back by the random start.
     """

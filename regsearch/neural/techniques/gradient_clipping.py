@@ -12,6 +12,8 @@ from regsearch.tree import Between, Float, tunable
 if TYPE_CHECKING:
     import torch
 
+EPS = 1e-6  # as in `torch.nn.utils.clip_grad_norm_`
+
 
 @dataclass(frozen=True)
 class GradientClipping(Technique):
@@ -24,5 +26,5 @@ class GradientClipping(Technique):
 
     @staticmethod
     def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
-        length = gradient.norm(dim=1, keepdim=True).clamp_(min=1e-30)
+        length = gradient.norm(dim=1, keepdim=True).add_(EPS)
         gradient.mul_((v.norm[:, None] / length).clamp_(max=1))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MaxNorm(Technique):
-    """After each step the weights into each neuron are scaled back to a norm of at most `limit` (Srebro et al. 2005)."""
+    """After each step the weights into a neuron are scaled back to a norm of at most `limit` (Srebro et al. 2005)."""
 
     slots: ClassVar[tuple[str, ...]] = ("max_norm",)
     main: ClassVar[str] = "limit"
