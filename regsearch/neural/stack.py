@@ -165,15 +165,18 @@ class Stack:
 
     def _within_memory(self, block: Block, until: int) -> Segment:
         """Advance a block; where memory does not suffice, in halves."""
-        before = block.snapshot()
-        try:
-            return block.advance(until)
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error) or len(block.rows) == 1:
-                raise
-        block.restore(before)
-        self.most = max(1, len(block.rows) // 2)
-        warnings.warn(f"Memory ran out: the stack shrinks to {self.most} rows a block.", RuntimeWarning, stacklevel=2)
+        if len(block.rows) <= self.most:
+            before = block.snapshot()
+            try:
+                return block.advance(until)
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error) or len(block.rows) == 1:
+                    raise
+            block.restore(before)
+            self.most = max(1, min(self.most, len(block.rows) // 2))
+            warnings.warn(
+                f"Memory ran out: the stack shrinks to {self.most} rows a block.", RuntimeWarning, stacklevel=2
+            )
         halves = block.split()
         segments = [self._within_memory(half, until) for half in halves]
         block.become(halves)
