@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.neural.architecture import Architecture
@@ -12,7 +13,7 @@ from regsearch.neural.recipe import Recipe, options
 from regsearch.neural.technique import Facts
 from regsearch.neural.workshop import Structure, Workshop, structure_of
 from regsearch.path import Setup
-from regsearch.space import default
+from regsearch.space import default, fill, starts
 from regsearch.tree import Choice, Int
 
 
@@ -28,7 +29,7 @@ def check(space: Recipe, setup: Setup) -> None:
     workshop = Workshop(setup)
     structure = structure_of(default(space))
     data = workshop.data(structure)
-    for module in _options(space.module):
+    for module in _modules(space.module):
         facts = _check_module(module, structure, data, setup)
         for slot, value in space.techniques.items():
             for technique in options(value):
@@ -37,8 +38,17 @@ def check(space: Recipe, setup: Setup) -> None:
                 _check_pattern(slot, pattern, module, structure, data, facts)
 
 
-def _options(value: object) -> Iterator[Architecture]:
-    yield from value.options if isinstance(value, Choice) else (value,)
+def _modules(value: Any) -> Iterator[Architecture]:
+    """Every option of the architecture, filled in each way that shows a further one."""
+    for module in value.options if isinstance(value, Choice) else (value,):
+        yield from (fill(module, params) for params in starts(module))
+
+
+def _largest(value: Any) -> int:
+    """The largest number that a field may hold."""
+    if isinstance(value, Choice):
+        return max(map(_largest, value.options))
+    return int(value.high if isinstance(value, Int) else value)
 
 
 def _check_batch(space: Recipe, setup: Setup) -> None:
@@ -62,7 +72,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
     x = data.take(rows).nan_to_num()
     try:
         with torch.no_grad():
-            out = network.forward(network.layout.views(theta), x, lambda h, i: h, False)[0].T
+            out = network.program()(network.layout.views(theta), x, lambda h, i: h, False)[0].T
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         shape = "x".join(map(str, data.shape))
         raise InvalidInput(f"The net cannot be given rows of shape {shape}: {error}") from error
@@ -73,7 +83,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         )
     scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
     with torch.no_grad():
-        finite = network.forward(network.layout.views(theta), scaled, lambda h, i: h, False).isfinite().all()
+        finite = network.program()(network.layout.views(theta), scaled, lambda h, i: h, False).isfinite().all()
     if not finite:
         raise InvalidInput(
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."

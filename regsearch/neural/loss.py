@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch.inputs import Array, Task
 from regsearch.metrics import Metric, formula
@@ -48,11 +49,15 @@ class Tally:
         self._formulas = [formula(metric) for metric in metrics]
         self._sums: dict[str, Any] = {}
         self._decisions: list[Array] = []
+        self._finite: Any = (
+            True  # [R]: a row that says nothing finite of one sample has no score, whatever the score is
+        )
         self._whole = any(name not in _SUMMED for name in self._formulas)
 
     def add(self, out: torch.Tensor, rows: torch.Tensor) -> None:
         """Take note of what a net returned ``[R, m, B]`` for some rows of the data."""
         y, weight = self.fold.y[:, rows], self.fold.data.weight[rows]
+        self._finite = out.isfinite().flatten(1).all(1) & self._finite
         for name in {_SUMMED[name] for name in self._formulas if name in _SUMMED}:
             value = _PARTS[name](self.fold, out, y) @ weight
             self._sums[name] = self._sums.get(name, 0.0) + value.double()
@@ -61,13 +66,17 @@ class Tally:
 
     def scores(self) -> Array:
         """``[metrics, R]``."""
-        return np.stack([self._score(m, name) for m, name in zip(self.metrics, self._formulas, strict=True)])
+        finite = self._finite.cpu().numpy()
+        scores = [self._score(m, name, finite) for m, name in zip(self.metrics, self._formulas, strict=True)]
+        return np.where(finite, np.stack(scores), np.nan)
 
-    def _score(self, metric: Metric, name: str) -> Array:
+    def _score(self, metric: Metric, name: str, finite: NDArray[np.bool_]) -> Array:
         rows = self.fold.parts[self.part]
         if name not in _SUMMED:
             decision = np.concatenate(self._decisions, axis=2).transpose(2, 0, 1)  # [n, R, m], as a path of R steps
-            return metric.along(self.fold.data.problem, rows, decision)
+            scores = np.full(len(finite), np.nan)
+            scores[finite] = metric.along(self.fold.data.problem, rows, decision[:, finite])  # scorers refuse NaN
+            return scores
         weight = self.fold.data.weight[self.fold.rows[self.part]].double()
         mean = (self._sums[_SUMMED[name]] / weight.sum()).cpu().numpy()  # [R, 1 or targets]
         return np.asarray(_FINISH[name](mean, self.fold, rows))
