@@ -58,10 +58,11 @@ class Architecture(Node, abstract=True):
 
 
 def activation(name: str) -> Any:
-    """The torch function of an activation."""
+    """The torch function of an activation; it may overwrite what it is given."""
     import torch
+    from torch.nn import functional
 
-    return {"gelu": torch.nn.functional.gelu, "silu": torch.nn.functional.silu}.get(name) or getattr(torch, name)
+    return {"relu": torch.relu_, "gelu": functional.gelu, "silu": functional.silu, "tanh": torch.tanh_}[name]
 
 
 def activation_layer(name: str) -> nn.Module:

@@ -6,6 +6,7 @@ Parameters, moments and gradients are flat rows ``[R, P]``, so that Adam is a ha
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ class Block:
 
         self.fold, self.network, self.metrics, self.seed = fold, network, metrics, seed
         self.stop = stop or threading.Event()
+        self.forward = network.program()
         self.epoch = self.steps = 0
         self.theta = network.theta.to(fold.data.device, fold.data.dtype).repeat(len(rows), 1)
         self.first, self.second = (torch.zeros_like(self._trainable(self.theta)) for _ in range(2))
@@ -97,6 +99,7 @@ class Block:
 
         options: dict[str, Any] = {"dtype": self.theta.dtype, "device": self.theta.device}
         self.rows = tuple(rows)
+        self._buffer = torch.empty_like(self._trainable(self.theta))
         self.lr = torch.tensor([row.lr for row in rows], **options)
         self.horizon = torch.tensor([float(row.horizon) for row in rows], **options)
         settings = Settings(self.network.layout, self.network.places, options)
@@ -162,6 +165,7 @@ class Block:
         import copy
 
         made = copy.copy(self)
+        made.forward = self.network.program()
         made.theta, made.first, made.second = self.theta.clone(), self.first.clone(), self.second.clone()
         return made
 
@@ -226,7 +230,7 @@ class Block:
         size = max(64, min(CHUNK, SAMPLES // len(theta)))
         for rows in torch.split(self.fold.rows[part], size):
             x = self.fold.scaling.apply(self.fold.data.take(rows))
-            yield self.network.forward(views, x, _unchanged, False), rows
+            yield self.forward(views, x, _unchanged, False), rows
 
     def _nonzero(self, theta: torch.Tensor) -> Array:
         counts: Array = sum(
@@ -266,10 +270,11 @@ class Block:
         self.steps += 1
         self.first.lerp_(gradient, 1 - BETAS[0])
         self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        unbiased = 1 - BETAS[0] ** self.steps, 1 - BETAS[1] ** self.steps
-        scale = self.second.sqrt().mul_(unbiased[1] ** -0.5).add_(EPS)
         for active in self.hooked("on_step"):
             active.technique.on_step(active.v, theta, lr)
+        unbiased = 1 - BETAS[0] ** self.steps, math.sqrt(1 - BETAS[1] ** self.steps)
+        scale = self.second.sqrt().add_(EPS * unbiased[1])  # lr takes the rest: one pass over the rows less
+        lr = lr * unbiased[1]
         theta.addcdiv_(self.first * (lr / -unbiased[0]), scale)
         for active in self.hooked("on_stepped"):
             active.technique.on_stepped(active.v, theta, lr, scale)
@@ -279,24 +284,24 @@ class Block:
         import torch
 
         x, y = self._batch(rows, streams)
-        views = self.network.layout.views(self.theta)
         used = self._trainable(self.theta)
         for active in self.hooked("on_weights"):
             used = active.technique.on_weights(active.v, used, streams[active.key])
-        if self.network.layout.length > self.network.layout.trainable:
+        if self.network.layout.buffers:
             used = used.clone()  # autograd refuses parameters that share memory with buffers which the pass changes
-        leaves = []
-        for param in self.network.layout.params:
-            if param.role != "buffer":
-                views[param.name] = param.view(used).detach().requires_grad_()
-                leaves.append(views[param.name])
+        trainable = self.network.layout.weights
+        leaves = [param.view(used).detach().requires_grad_() for param in trainable]
+        views = {param.name: leaf for param, leaf in zip(trainable, leaves, strict=True)}
+        views |= {param.name: param.view(self.theta) for param in self.network.layout.buffers}
         terms: list[torch.Tensor] = []
         with torch.enable_grad():
-            out = self.network.forward(views, x, self._site(streams, terms), True)
+            out = self.forward(views, x, self._site(streams, terms), True)
             loss = losses(self.fold.data.problem.task, out, y) @ self.fold.weight[rows] / len(rows)
             total = (sum(terms, loss)).sum()
             found = torch.autograd.grad(total, leaves, materialize_grads=True)
-        return torch.cat([one.reshape(len(self.rows), -1) for one in found], dim=1)
+        for param, one in zip(trainable, found, strict=True):
+            param.view(self._buffer).copy_(one)
+        return self._buffer
 
     def _batch(self, rows: torch.Tensor, streams: dict[Any, Stream]) -> tuple[torch.Tensor, torch.Tensor]:
         x = self.fold.data.take(rows)

@@ -42,6 +42,7 @@ class Data:
             keep = problem.image is not None and self.X.dtype == np.uint8
             self.X = torch.as_tensor(self.X, dtype=None if keep else dtype, device=device)
         self.shape: tuple[int, ...] = tuple(self.X.shape[1:])
+        self.missing = not self.sparse and self.X.is_floating_point() and bool(self.X.isnan().any())
         self.y = torch.as_tensor(_targets(problem), dtype=dtype, device=device)
         weight = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.weight = torch.as_tensor(weight, dtype=dtype, device=device)
@@ -68,7 +69,7 @@ class Scaling:
     Attributes
     ----------
     fill
-        What a missing entry becomes.
+        What a missing entry becomes; empty where there are none.
     center, spread
         ``[*shape]``, broadcasting: a value becomes ``(value - center) / spread``.
     target_center, target_spread
@@ -82,7 +83,7 @@ class Scaling:
     target_spread: torch.Tensor
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """Scale ``[..., *shape]``; only tables have missing entries."""
+        """Scale ``[..., *shape]``."""
         if self.fill.numel():
             x = x.where(~x.isnan(), self.fill)
         return (x - self.center) / self.spread
@@ -144,6 +145,7 @@ def scaling(data: Data, rows: Rows, how: str) -> Scaling:
         fill, (center, spread) = np.empty(0), _channels(problem.X, rows, weight, how)
     else:
         fill, center, spread = _columns(data.X[rows].double().cpu().numpy(), weight, how)
+        fill = fill if data.missing else np.empty(0)
     target = np.zeros((data.outputs, 1)), np.ones((data.outputs, 1))
     if problem.task == "regression":
         y = problem.y[rows].reshape(len(rows), -1)

@@ -24,12 +24,16 @@ ROLES: tuple[Role, ...] = ("kernel", "bias", "norm", "buffer")
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter or buffer: its name in the module, its shape, and its place in the row."""
+    """One parameter or buffer: its name in the module, its shape, and its place in the row.
+
+    A `turned` matrix lies in the row with its columns first: so does its gradient when many rows are multiplied at once.
+    """
 
     name: str
     shape: tuple[int, ...]
     role: Role
     start: int
+    turned: bool = False
 
     @property
     def stop(self) -> int:
@@ -37,7 +41,10 @@ class Param:
 
     def view(self, theta: torch.Tensor) -> torch.Tensor:
         """``[R, *shape]`` of rows ``[R, Q]``."""
-        return theta[:, self.start : self.stop].view(len(theta), *self.shape)
+        flat = theta[:, self.start : self.stop]
+        if self.turned:
+            return flat.view(len(theta), *self.shape[::-1]).transpose(1, 2)
+        return flat.view(len(theta), *self.shape)
 
 
 @dataclass(frozen=True)
@@ -66,18 +73,22 @@ class Layout:
     ----------
     found
         ``(name, shape, role)`` of each parameter and buffer, in the module's order.
+    turned
+        Whether matrices lie in the row with their columns first.
     """
 
-    def __init__(self, found: Sequence[tuple[str, tuple[int, ...], Role]]) -> None:
+    def __init__(self, found: Sequence[tuple[str, tuple[int, ...], Role]], turned: bool = False) -> None:
         self.params: tuple[Param, ...] = ()
         start = 0
         for role in ROLES:
             for name, shape, its in found:
                 if its == role:
-                    self.params += (Param(name, shape, role, start),)
+                    self.params += (Param(name, shape, role, start, turned and len(shape) == 2),)
                     start = self.params[-1].stop
         self.length = start
-        self.trainable = max((param.stop for param in self.params if param.role != "buffer"), default=0)
+        self.weights = tuple(param for param in self.params if param.role != "buffer")
+        self.buffers = tuple(param for param in self.params if param.role == "buffer")
+        self.trainable = max((param.stop for param in self.weights), default=0)
 
     def part(self, role: Role) -> Part:
         """All parameters of a role."""
@@ -91,9 +102,9 @@ class Layout:
         InvalidInput
             When there are none.
         """
-        found = tuple(p for p in self.params if p.role != "buffer" and fnmatchcase(p.name, pattern))
+        found = tuple(param for param in self.weights if fnmatchcase(param.name, pattern))
         if not found:
-            names = ", ".join(param.name for param in self.params if param.role != "buffer")
+            names = ", ".join(param.name for param in self.weights)
             raise InvalidInput(f"A pattern must match a parameter of the net, got {pattern!r}; it has {names}.")
         return Part(found)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from regsearch.neural.architecture import Architecture
@@ -22,6 +24,8 @@ class Network:
 
     Attributes
     ----------
+    program
+        Makes a forward pass; each thread needs its own, as a user's module holds state while it runs.
     theta
         ``[Q]``: where every trial of the fold starts.
     places, rates
@@ -31,7 +35,7 @@ class Network:
     """
 
     layout: Layout
-    forward: Forward
+    program: Callable[[], Forward]
     theta: torch.Tensor
     places: tuple[str, ...]
     rates: tuple[float, ...]
@@ -47,13 +51,15 @@ def make_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, fold, "start"))
         module = architecture.module(inputs, outputs, norm)
-    layout = Layout(list(_parameters(module)))
+    layout = Layout(_parameters(module), turned=architecture.stacks)
     values = dict(module.named_parameters()) | dict(module.named_buffers())
-    theta = torch.cat([values[param.name].detach().double().reshape(-1) for param in layout.params])
+    theta = torch.empty(1, layout.length, dtype=torch.float64)
+    for param in layout.params:
+        param.view(theta).copy_(values[param.name].detach())
     places = architecture.places(module)
     known = {param.name for param in layout.params}
     counts = {name: value for name, value in module.state_dict().items() if name not in known}
-    return Network(layout, architecture.forward(module), theta, places, architecture.rates(module), counts)
+    return Network(layout, partial(architecture.forward, module), theta[0], places, architecture.rates(module), counts)
 
 
 def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:

@@ -39,11 +39,12 @@ class Proximal(Technique, abstract=True):
     @staticmethod
     def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
         for w, s in zip(v.part.views(theta), v.part.views(scale), strict=True):
+            moved = lr / s
             if v.on.l1:
-                threshold = (lr * v.l1[:, None]) / s
+                threshold = moved * v.l1[:, None]
                 w.sub_(w.clamp(-threshold, threshold))
             if v.on.l2:
-                w.div_(((lr * v.l2[:, None]) / s).add_(1))
+                w.div_(moved.mul_(v.l2[:, None]).add_(1))
 
 
 class Activity(Technique, abstract=True):

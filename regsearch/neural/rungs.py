@@ -14,7 +14,7 @@ import numpy as np
 from regsearch.inputs import Array
 
 FACTOR = 3  # one in so many goes on, and rungs are so many times apart
-FIRST = 0.05  # share of the epochs before the first rung
+FIRST = 0.1  # share of the epochs before the first rung
 
 
 def rungs(horizon: int) -> tuple[int, ...]:

@@ -168,10 +168,8 @@ class Technique(Node, abstract=True):
 
         Parameters
         ----------
-        lr
-            ``[R, 1]`` learning rate of this step.
-        scale
-            ``[R, P]`` by which Adam divided it: a unit gradient moved a parameter by ``lr / scale``.
+        lr, scale
+            ``[R, 1]`` and ``[R, P]``: a unit gradient moved a parameter by ``lr / scale``.
         """
 
     @staticmethod

@@ -67,7 +67,8 @@ class MLP(Architecture):
                 weight = p[f"linear{i}.weight"].transpose(1, 2)
                 h = torch.baddbmm(p[f"linear{i}.bias"][:, None], h.expand(rows, -1, -1), weight)
                 h = site(act(normalise(p, f"norm{i}", norm, h, training)), i)
+            out = torch.baddbmm(p["out.bias"][:, None], h.expand(rows, -1, -1), p["out.weight"].transpose(1, 2))
             # classes before samples: a softmax over few classes is many times faster across than along memory
-            return torch.baddbmm(p["out.bias"][:, :, None], p["out.weight"], h.expand(rows, -1, -1).transpose(1, 2))
+            return out.transpose(1, 2).contiguous()
 
         return run
