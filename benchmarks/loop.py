@@ -9,13 +9,14 @@ gradients (no loader), nothing is logged, no checkpoint is kept, and numbers too
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, TensorDataset
 
 BATCH = 128
@@ -60,7 +61,7 @@ def fit(config: Any, split: Split, epochs: int, seed: int = 0) -> np.ndarray:
     loader = DataLoader(TensorDataset(split.x, split.y), batch_size=BATCH, shuffle=True)
     schedule = CosineAnnealingLR(optimizer, config.horizon * len(loader))
     criterion = nn.CrossEntropyLoss(label_smoothing=t["label_smoothing"].eps)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(t["ema"].decay))
+    average = AveragedModel(model, multi_avg_fn=partial(rising, t["ema"].decay))
     l1, l2 = penalty.lambda_ * penalty.l1_ratio, penalty.lambda_ * (1 - penalty.l1_ratio) / 2
     sigma, limit = t["input_noise"].sigma, t["max_norm"].limit
     along = []
@@ -81,6 +82,13 @@ def fit(config: Any, split: Split, epochs: int, seed: int = 0) -> np.ndarray:
             average.update_parameters(model)
         along.append(evaluate(average, split))
     return np.array(along).T
+
+
+@torch.no_grad()
+def rising(decay: float, average: Any, weights: Any, steps: Any) -> None:
+    """A moving average whose decay starts small, as ours does; without that its losses would lag in short fits."""
+    steps = float(steps) + 1
+    torch._foreach_lerp_(average, weights, 1 - min(decay, (1 + steps) / (10 + steps)))
 
 
 @torch.no_grad()

@@ -54,7 +54,7 @@ class Scale:
     seeds: int = 3  # of a search
     script: int = SCRIPT_TRIALS
     horizon: int = 100  # most epochs of a trial of the whole search
-    cnn_trials: int = 20
+    cnn_trials: int = 16
     cnn_epochs: int = 27
 
 
@@ -257,11 +257,12 @@ def script() -> Iterator[Row]:
     """A whole search until the best loss of 60 trials of a sequential Optuna script, over that script's time.
 
     The script: Optuna's default TPE with the same distributions, a DataLoader loop, fold after fold, one thread, up to
-    100 epochs. It would take hours, so it is not run as a whole. Its sampler really proposes all 60 configs, one after
-    the other, each told the loss that this package's training gives (fold by fold, without pruning, at the epoch with
-    the best mean over folds, patience 10 on that mean). A random few of these configs are then trained by the loop, for
-    as many epochs as patience left them, and its seconds per epoch, times the epochs of all 60, are the script's time.
-    Its sampler and storage cost nothing. The note has the losses that the loop itself found for those few.
+    100 epochs. It would take about a quarter of an hour for each seed, so it is not run as a whole. Its sampler really
+    proposes all 60 configs, one after the other, each told the loss that this package's training gives (without
+    pruning, at the epoch with the best mean over folds, patience 10 on that mean). A random few of these configs are
+    then trained by the loop, for as many epochs as patience left them, and its seconds per epoch, times the epochs of
+    all 60, are the script's time. Its sampler and storage cost nothing. The note has the losses that the loop itself
+    found for those few.
     """
     warm_up()
     size = scale()
