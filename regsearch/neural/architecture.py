@@ -74,22 +74,20 @@ def activation_layer(name: str) -> nn.Module:
 
 
 def normalise(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -> torch.Tensor:
-    """Batch or layer normalisation of ``[R, B, units, ...]`` with parameters ``[R, units]``; `h` without a norm."""
+    """Batch or layer normalisation of ``[R, B, units]`` with parameters ``[R, units]``; `h` without a norm."""
     if not norm:
         return h
-    shape = (h.shape[0], 1, h.shape[2], *[1] * (h.dim() - 3))
-    over = tuple(axis for axis in range(1, h.dim()) if axis != 2) if norm == "batch_norm" else tuple(range(2, h.dim()))
     if norm == "batch_norm" and not training:
-        mean, var = p[f"{name}.running_mean"].view(shape), p[f"{name}.running_var"].view(shape)
+        mean, var = p[f"{name}.running_mean"][:, None], p[f"{name}.running_var"][:, None]
     else:
-        var, mean = _moments(h, over)
+        var, mean = _moments(h, 1 if norm == "batch_norm" else 2)
     if norm == "batch_norm" and training:
-        _run(p, name, mean.detach(), var.detach(), h.numel() // (h.shape[0] * h.shape[2]))
-    weight, bias = p[f"{name}.weight"].view(shape), p[f"{name}.bias"].view(shape)
+        _run(p, name, mean.detach(), var.detach(), h.shape[1])
+    weight, bias = p[f"{name}.weight"][:, None], p[f"{name}.bias"][:, None]
     return (h - mean) * (var + EPS).rsqrt() * weight + bias
 
 
-def _moments(h: torch.Tensor, over: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+def _moments(h: torch.Tensor, over: int) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
     return torch.var_mean(h, over, correction=0, keepdim=True)

@@ -1,7 +1,7 @@
 """Where each parameter of a net lies in the flat row that it trains in.
 
-A row is ``[kernels | biases | norms | buffers]``: what a technique acts on is mostly one slice. Q is its length, P that of
-the trainable part.
+A row is ``[kernels | biases | norms | buffers]``: what a technique acts on is mostly one slice. Q is its length, P that
+of the trainable part.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from regsearch.errors import InvalidInput
@@ -26,7 +27,7 @@ ROLES: tuple[Role, ...] = ("kernel", "bias", "norm", "buffer")
 class Param:
     """One parameter or buffer: its name in the module, its shape, and its place in the row.
 
-    A `turned` matrix lies in the row with its columns first: so does its gradient when many rows are multiplied at once.
+    A `turned` matrix lies in the row with its columns first, as its gradient does when many rows are multiplied.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Part:
     @cached_property
     def slice(self) -> slice | None:
         ordered = sorted(self.params, key=lambda param: param.start)
-        joined = all(one.stop == next_.start for one, next_ in zip(ordered, ordered[1:], strict=False))
+        joined = all(one.stop == after.start for one, after in pairwise(ordered))
         return slice(ordered[0].start, ordered[-1].stop) if ordered and joined else None
 
     def views(self, theta: torch.Tensor) -> Iterable[torch.Tensor]:

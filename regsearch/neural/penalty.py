@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Penalty(Technique, abstract=True):
-    """``lambda * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2)`` of kernels, biases or what leaves hidden layers."""
+    """``lambda * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2)`` of kernels, biases or hidden outputs."""
 
     slots: ClassVar[tuple[str, ...]] = ("penalty", "bias_penalty", "activity_penalty")
 

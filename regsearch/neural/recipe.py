@@ -142,7 +142,7 @@ def options(value: Any) -> Iterator[Technique]:
 
 
 def _kept(slot: str, value: Any) -> Any:
-    """A slot as it is kept: empty ones are not, unless being empty means something; so a config has one form in files."""
+    """A slot as it is kept: empty ones are not, unless that means something, so that a config has one form in files."""
     if isinstance(value, Mapping):
         return {pattern: one for pattern, one in value.items() if one is not None} or None
     return _EMPTY.get(slot) if value is None else value

@@ -1,7 +1,7 @@
 """What a technique is: one way to regularize a net, for many rows at once.
 
-Notation, here and in every technique: R rows (trials of one fold that train in lockstep), B samples in a batch, m outputs,
-P trainable parameters of a row. A tensor that all rows share has a leading dimension of 1 and broadcasts.
+Notation, here and in every technique: R rows (trials of one fold that train in lockstep), B samples in a batch, m
+outputs, P trainable parameters of a row. A tensor that all rows share has a leading dimension of 1 and broadcasts.
 
 ==============  =======================================================================================
 `on_raw`        a batch before it is scaled ``[1 or R, B, ...]``
@@ -17,9 +17,9 @@ P trainable parameters of a row. A tensor that all rows share has a leading dime
 `on_average`    what is evaluated in place of the parameters
 ==============  =======================================================================================
 
-Every hook gets its technique's `Columns` first: a tensor with one entry per row for each number of the config. A row that
-does not use the technique has the neutral numbers, at which a hook changes no bit. Hooks that act in training alone are
-called in training alone.
+Every hook gets its technique's `Columns` first: a tensor with one entry per row for each number of the config. A row
+that does not use the technique has the neutral numbers, at which a hook changes no bit. Hooks that act in training alone
+are called in training alone.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.errors import InvalidInput
-from regsearch.neural.architecture import ACTIVATIONS, Architecture, activation, activation_layer, normalise
+from regsearch.neural.architecture import ACTIVATIONS, EPS, MOMENTUM, Architecture, activation, activation_layer
 from regsearch.tree import OneOf, Sizes, Whole, tunable
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CNN(Architecture):
-    """Convolutions, each with an activation and a pooling by 2, then one linear layer.
+    """Convolutions, each with a pooling by 2 and an activation, then one linear layer.
 
     Convolutions gain nothing from being stacked on a CPU: rows train one by one, a thread each.
 
@@ -54,8 +54,8 @@ class CNN(Architecture):
             layers[f"conv{i}"] = nn.Conv2d(channels, size, self.kernel, padding=self.kernel // 2)
             if norm:
                 layers[f"norm{i}"] = nn.BatchNorm2d(size) if norm == "batch_norm" else nn.GroupNorm(1, size)
-            layers[f"hidden{i}"] = activation_layer(self.activation)
             layers[f"pool{i}"] = nn.MaxPool2d(2)
+            layers[f"hidden{i}"] = activation_layer(self.activation)
             channels = size
             # an even kernel pads one more than it takes
             height, width = ((edge + 1 - self.kernel % 2) // 2 for edge in (height, width))
@@ -64,7 +64,7 @@ class CNN(Architecture):
         return nn.Sequential(layers)
 
     def places(self, module: nn.Module) -> tuple[str, ...]:
-        return tuple(f"pool{i}" for i in range(len(self.channels)))
+        return tuple(f"hidden{i}" for i in range(len(self.channels)))
 
     def forward(self, module: nn.Module) -> Forward:
         norm = {"BatchNorm2d": "batch_norm", "GroupNorm": "layer_norm"}.get(
@@ -73,13 +73,27 @@ class CNN(Architecture):
         act, layers, pad = activation(self.activation), len(self.channels), self.kernel // 2
 
         def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
+            import torch
             from torch.nn import functional
 
-            h = x
+            h = x[0].contiguous(memory_format=torch.channels_last)  # convolutions are twice as fast on it
             for i in range(layers):
-                h = functional.conv2d(h[0], p[f"conv{i}.weight"][0], p[f"conv{i}.bias"][0], padding=pad)[None]
-                h = act(normalise(p, f"norm{i}", norm, h, training))
-                h = site(functional.max_pool2d(h[0], 2)[None], i)
-            return functional.linear(h[0].flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
+                h = functional.conv2d(h, p[f"conv{i}.weight"][0], p[f"conv{i}.bias"][0], padding=pad)
+                h = functional.max_pool2d(_normalise(p, f"norm{i}", norm, h, training), 2)
+                h = site(act(h)[None], i)[0]
+            return functional.linear(h.flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
 
         return run
+
+
+def _normalise(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -> torch.Tensor:
+    """Normalisation of ``[B, channels, height, width]``, by torch's own fast functions; `h` without a norm."""
+    from torch.nn import functional
+
+    if not norm:
+        return h
+    weight, bias = p[f"{name}.weight"][0], p[f"{name}.bias"][0]
+    if norm == "layer_norm":
+        return functional.group_norm(h, 1, weight, bias, EPS)
+    mean, var = p[f"{name}.running_mean"][0], p[f"{name}.running_var"][0]
+    return functional.batch_norm(h, mean, var, weight, bias, training, MOMENTUM, EPS)

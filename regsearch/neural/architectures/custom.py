@@ -50,33 +50,23 @@ class Custom(Architecture):
         return tuple(float(module.get_submodule(name).p) for name in self.places(module))  # type: ignore[arg-type]
 
     def forward(self, module: nn.Module) -> Forward:
-        import threading
+        import copy
 
         import torch
 
-        local = threading.local()  # a pass changes the module that it runs: each thread has its own
-
-        def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
-            if not hasattr(local, "own"):
-                local.own, local.stops = self._stopping(module)
-            for stop in local.stops:
-                stop.site = site
-            local.own.train(training)
-            values = {name: value[0] for name, value in p.items()}
-            out: torch.Tensor = torch.func.functional_call(local.own, values, (x[0],))
-            return out.T[None]
-
-        return run
-
-    def _stopping(self, module: nn.Module) -> tuple[nn.Module, list[Any]]:
-        """A copy of a module that stops at its dropout layers, and the stops."""
-        import copy
-
-        own = copy.deepcopy(module)
+        own = copy.deepcopy(module)  # a pass changes its mode, and puts its own layers into it
         stops = [_Stop(i) for i, _ in enumerate(self.places(own))]
         for name, stop in zip(self.places(own), stops, strict=True):
             own.set_submodule(name, stop)
-        return own, stops
+
+        def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
+            for stop in stops:
+                stop.site = site
+            own.train(training)
+            out: torch.Tensor = torch.func.functional_call(own, {name: value[0] for name, value in p.items()}, (x[0],))
+            return out.T[None]
+
+        return run
 
 
 def _Stop(index: int) -> Any:
