@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from regsearch import nn_techniques
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
 
@@ -31,3 +33,14 @@ def test_script_of_the_readme_is_the_study() -> None:
     study = (README.parent / "studies" / "diabetes_linear.py").read_text(encoding="utf-8")
     lines = [line for line in BLOCKS[0].splitlines() if line and not line.startswith("#")]
     assert all(line in study for line in lines)
+
+
+def test_techniques_of_the_readme_are_those_that_exist() -> None:
+    """The table of slots names every slot and its techniques, and no other."""
+    rows = re.findall(
+        r"^\| (`[^|]+`) \| (`[^|]+`) \| [^|]+ \|$", README.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    shown = {
+        slot: sorted(re.findall(r"`(\w+)`", names)) for slots, names in rows for slot in re.findall(r"`(\w+)`", slots)
+    }
+    assert shown == {slot: sorted(cls.__name__ for cls in kinds) for slot, kinds in nn_techniques.SLOTS.items()}
