@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from neural.blocks import block, net, problem, setup, setup_for, workshop_of
 from samples import ROOT, finished, outcomes, poll, study
 from torch import nn
 
+from neural.blocks import block, net, problem, setup, setup_for, workshop_of
 from regsearch import Choice, Float
 from regsearch.config import from_data
 from regsearch.folds import make_folds
@@ -274,7 +274,7 @@ def test_fixed_epochs() -> None:
 
 
 def test_a_chosen_epoch_is_trained_again() -> None:
-    """The chosen config trains to the epoch that was picked, along the same schedule, and has the scores it had there."""
+    """The chosen config trains to the epoch picked, along the same schedule, and has the scores it had there."""
     of = setup("regression")
     config = net(lr=0.3, schedule="cosine", early_stopping=t.EarlyStopping(12, patience=3))
     (first,) = stream(of, [config]).values()
