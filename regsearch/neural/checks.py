@@ -7,14 +7,15 @@ from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.neural.architecture import Architecture
-from regsearch.neural.data import Data
+from regsearch.neural.data import Data, inner_split
+from regsearch.neural.draws import seed_of
 from regsearch.neural.network import make_network
 from regsearch.neural.recipe import Recipe, options
 from regsearch.neural.technique import Facts
 from regsearch.neural.workshop import Structure, Workshop, structure_of
 from regsearch.path import Setup
 from regsearch.space import default, fill, starts
-from regsearch.tree import Choice, Int
+from regsearch.tree import Choice, Float, Int
 
 
 def check(space: Recipe, setup: Setup) -> None:
@@ -26,6 +27,7 @@ def check(space: Recipe, setup: Setup) -> None:
         Naming what does not fit, and what to do.
     """
     _check_batch(space, setup)
+    _check_inner(space, setup)
     workshop = Workshop(setup)
     structure = structure_of(default(space))
     data = workshop.data(structure)
@@ -62,11 +64,30 @@ def _check_batch(space: Recipe, setup: Setup) -> None:
         )
 
 
+def _check_inner(space: Recipe, setup: Setup) -> None:
+    """Every fold can be split as asked for, at both ends of what is searched."""
+    for stopping in options(space.techniques["early_stopping"]):
+        for share in _ends(stopping.fields().get("inner", 0.0)):
+            for k, train in enumerate(setup.folds.train) if share else ():
+                inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
+
+
+def _ends(value: Any) -> Iterator[float]:
+    """The least and the largest number that a field may hold, of every option."""
+    if isinstance(value, Choice):
+        for option in value.options:
+            yield from _ends(option)
+    else:
+        yield from (value.low, value.high) if isinstance(value, Float) else (value,)
+
+
 def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> Facts:
     """What the space may need to know of a net; its output is looked at for a few rows."""
     import torch
 
     network = make_network(module, data.shape, data.outputs, structure.norm, setup.seed, 0)
+    if not network.layout.trainable:
+        raise InvalidInput("A net needs parameters to train, got a module without any; give it a layer that has some.")
     rows = torch.arange(min(4, setup.problem.rows), device=data.device)
     theta = network.theta.to(data.device, data.dtype)[None]
     x = data.take(rows).nan_to_num()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regsearch.encoding import encode
+from regsearch.errors import InvalidInput
 from regsearch.inputs import Array, Rows, is_sparse
 from regsearch.neural.draws import seed_of
 from regsearch.problem import Problem
@@ -40,12 +41,13 @@ class Data:
         self.X: Any = _matrix(problem)
         if not self.sparse:
             keep = problem.image is not None and self.X.dtype == np.uint8
-            self.X = torch.as_tensor(self.X, dtype=None if keep else dtype, device=device)
+            matrix = self.X if self.X.flags.writeable else self.X.copy()  # torch has no tensors that may not be written
+            self.X = torch.as_tensor(matrix, dtype=None if keep else dtype, device=device)
         self.shape: tuple[int, ...] = tuple(self.X.shape[1:])
         self.missing = not self.sparse and self.X.is_floating_point() and bool(self.X.isnan().any())
-        self.y = torch.as_tensor(_targets(problem), dtype=dtype, device=device)
+        self.y = torch.tensor(_targets(problem), dtype=dtype, device=device)
         weight = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
-        self.weight = torch.as_tensor(weight, dtype=dtype, device=device)
+        self.weight = torch.tensor(weight, dtype=dtype, device=device)
 
     @property
     def outputs(self) -> int:
@@ -114,7 +116,7 @@ class Fold:
         self.data, self.number = data, number
         self.parts: dict[str, Rows] = {"train": train, "val": val}
         if inner:
-            self.parts["train"], self.parts["inner"] = _split(
+            self.parts["train"], self.parts["inner"] = inner_split(
                 data.problem, train, inner, seed_of(seed, number, "inner")
             )
         self.rows = {part: torch.as_tensor(rows, device=data.device) for part, rows in self.parts.items()}
@@ -231,17 +233,29 @@ def _positive(spread: Array) -> Array:
 def _class_weights(problem: Problem, rows: Rows) -> Array:
     """``[n]``: every class weighs the same over the given rows."""
     weight = np.ones(len(rows)) if problem.sample_weight is None else problem.sample_weight[rows]
-    counts = np.bincount(problem.y[rows], weight)
+    counts = np.bincount(problem.y[rows], weight, minlength=int(problem.y.max()) + 1)  # inner splits may lose a class
     return np.asarray((counts.sum() / (len(counts) * np.maximum(counts, 1e-12)))[problem.y])
 
 
-def _split(problem: Problem, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Some rows in two, stratified by class and with whole groups where there are any."""
+def inner_split(problem: Problem, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Some rows in two, stratified by class and with whole groups where there are any.
+
+    Raises
+    ------
+    InvalidInput
+        When there are too few of them.
+    """
     held = problem.take(rows)
     from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 
     kind = StratifiedShuffleSplit if problem.classes is not None else ShuffleSplit
     kind = GroupShuffleSplit if problem.groups is not None else kind
     splitter = kind(n_splits=1, test_size=share, random_state=seed % 2**32)
-    train, inner = next(splitter.split(np.empty(len(rows)), held.y, held.groups))
+    try:
+        train, inner = next(splitter.split(np.empty(len(rows)), held.y, held.groups))
+    except ValueError as error:
+        raise InvalidInput(
+            f"EarlyStopping(inner={share:g}) cannot split the {len(rows)} training rows of a fold: {error}; "
+            "hold out another share, or none: inner=0."
+        ) from error
     return rows[np.sort(train)], rows[np.sort(inner)]

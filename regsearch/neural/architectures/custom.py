@@ -63,7 +63,10 @@ class Custom(Architecture):
             for stop in stops:
                 stop.site = site
             own.train(training)
-            out: torch.Tensor = torch.func.functional_call(own, {name: value[0] for name, value in p.items()}, (x[0],))
+            out = torch.func.functional_call(own, {name: value[0] for name, value in p.items()}, (x[0],))
+            if not isinstance(out, torch.Tensor) or out.dim() != 2:
+                got = f"the shape {list(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
+                raise InvalidInput(f"Your module must return [rows, outputs], got {got}; end it with an nn.Linear.")
             return out.T[None]
 
         return run
