@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     import torch
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # of Adam
+AT_ONCE = 2**22  # numbers that are gathered for a whole epoch: more than a cache holds gain nothing
 SAMPLES = 8192  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs ``[1, B, ...]``, which may be scaled already, targets ``[1, m, B]`` and weights ``[B]``."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+    weight: torch.Tensor
+    scaled: bool
 
 
 class Stopped(Exception):
@@ -241,19 +252,30 @@ class Block:
     def _train_epoch(self) -> None:
         streams = {active.key: self._stream(active.key) for active in self.actives}
         order = self.fold.rows["train"][self._stream("order").order(self.fold.n)]
-        batches = batched(order, self.rows[0].batch_size)
-        for number, rows in enumerate(batches):
+        parts = batched(self.fold.n, self.rows[0].batch_size)
+        for number, batch in enumerate(self._batches(order, parts)):
             if self.stop.is_set():
                 raise Stopped
-            self._step(rows, streams, self.epoch + number / len(batches))
+            self._step(batch, streams, self.epoch + number / len(parts))
         self.epoch += 1
+
+    def _batches(self, order: torch.Tensor, parts: Sequence[slice]) -> Iterator[Batch]:
+        """The batches of an epoch, not yet changed by any technique.
+
+        Inputs are gathered and scaled at once where they are few and no technique wants them raw: a batch is a slice.
+        """
+        data, raw = self.fold.data, self.hooked("on_raw")
+        x = None if raw or self.fold.n * math.prod(data.shape) > AT_ONCE else self.fold.scaling.apply(data.take(order))
+        y, weight = self.fold.y[:, order][None], self.fold.weight[order]
+        for part in parts:
+            yield Batch(data.take(order[part]) if x is None else x[:, part], y[:, :, part], weight[part], x is not None)
 
     def _stream(self, purpose: Any) -> Stream:
         seed = seed_of(self.seed, self.fold.number, self.epoch, purpose)
         return Stream(seed, self.theta.dtype, self.theta.device)
 
-    def _step(self, rows: torch.Tensor, streams: dict[Any, Stream], epoch: float) -> None:
-        gradient = self._gradient(rows, streams)
+    def _step(self, batch: Batch, streams: dict[Any, Stream], epoch: float) -> None:
+        gradient = self._gradient(batch, streams)
         theta = self._trainable(self.theta)
         for active in self.hooked("on_gradient"):
             active.technique.on_gradient(active.v, gradient, theta)
@@ -279,11 +301,11 @@ class Block:
         for active in self.hooked("on_stepped"):
             active.technique.on_stepped(active.v, theta, lr, scale)
 
-    def _gradient(self, rows: torch.Tensor, streams: dict[Any, Stream]) -> torch.Tensor:
+    def _gradient(self, batch: Batch, streams: dict[Any, Stream]) -> torch.Tensor:
         """``[R, P]``: of the loss of a batch, each row's own."""
         import torch
 
-        x, y = self._batch(rows, streams)
+        x, y = self._changed(batch, streams)
         used = self._trainable(self.theta)
         for active in self.hooked("on_weights"):
             used = active.technique.on_weights(active.v, used, streams[active.key])
@@ -296,21 +318,22 @@ class Block:
         terms: list[torch.Tensor] = []
         with torch.enable_grad():
             out = self.forward(views, x, self._site(streams, terms), True)
-            loss = losses(self.fold.data.problem.task, out, y) @ self.fold.weight[rows] / len(rows)
+            loss = losses(self.fold.data.problem.task, out, y) @ batch.weight / len(batch.weight)
             total = (sum(terms, loss)).sum()
             found = torch.autograd.grad(total, leaves, materialize_grads=True)
         for param, one in zip(trainable, found, strict=True):
             param.view(self._buffer).copy_(one)
         return self._buffer
 
-    def _batch(self, rows: torch.Tensor, streams: dict[Any, Stream]) -> tuple[torch.Tensor, torch.Tensor]:
-        x = self.fold.data.take(rows)
+    def _changed(self, batch: Batch, streams: dict[Any, Stream]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and targets of a batch, scaled and as the techniques change them."""
+        x, y = batch.x, batch.y
         for active in self.hooked("on_raw"):
             x = active.technique.on_raw(active.v, x, streams[active.key])
-        x = self.fold.scaling.apply(x)
+        if not batch.scaled:
+            x = self.fold.scaling.apply(x)
         for active in self.hooked("on_batch"):
             x = active.technique.on_batch(active.v, x, streams[active.key])
-        y = self.fold.y[:, rows][None]
         for active in self.hooked("on_target"):
             y = active.technique.on_target(active.v, y, streams[active.key], self.fold.data.problem.task)
         return x, y
@@ -334,14 +357,12 @@ class Block:
         return site
 
 
-def batched(order: torch.Tensor, size: int) -> list[torch.Tensor]:
-    """Batches of `size`; a last one of a single sample joins the one before it, as it cannot be normalised."""
-    import torch
-
-    parts = list(torch.split(order, size))
-    if len(parts) > 1 and len(parts[-1]) == 1:
-        parts[-2:] = [torch.cat(parts[-2:])]
-    return parts
+def batched(n: int, size: int) -> list[slice]:
+    """Batches of `size` of n samples; a last one of one sample joins the one before it: it cannot be normalised."""
+    starts = list(range(0, n, size))
+    if len(starts) > 1 and n - starts[-1] == 1:
+        starts.pop()
+    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], n], strict=True)]
 
 
 def _unchanged(h: torch.Tensor, index: int) -> torch.Tensor:

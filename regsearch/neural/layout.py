@@ -25,16 +25,12 @@ ROLES: tuple[Role, ...] = ("kernel", "bias", "norm", "buffer")
 
 @dataclass(frozen=True)
 class Param:
-    """One parameter or buffer: its name in the module, its shape, and its place in the row.
-
-    A `turned` matrix lies in the row with its columns first, as its gradient does when many rows are multiplied.
-    """
+    """One parameter or buffer: its name in the module, its shape, and its place in the row."""
 
     name: str
     shape: tuple[int, ...]
     role: Role
     start: int
-    turned: bool = False
 
     @property
     def stop(self) -> int:
@@ -42,10 +38,7 @@ class Param:
 
     def view(self, theta: torch.Tensor) -> torch.Tensor:
         """``[R, *shape]`` of rows ``[R, Q]``."""
-        flat = theta[:, self.start : self.stop]
-        if self.turned:
-            return flat.view(len(theta), *self.shape[::-1]).transpose(1, 2)
-        return flat.view(len(theta), *self.shape)
+        return theta[:, self.start : self.stop].view(len(theta), *self.shape)
 
 
 @dataclass(frozen=True)
@@ -74,17 +67,15 @@ class Layout:
     ----------
     found
         ``(name, shape, role)`` of each parameter and buffer, in the module's order.
-    turned
-        Whether matrices lie in the row with their columns first.
     """
 
-    def __init__(self, found: Sequence[tuple[str, tuple[int, ...], Role]], turned: bool = False) -> None:
+    def __init__(self, found: Sequence[tuple[str, tuple[int, ...], Role]]) -> None:
         self.params: tuple[Param, ...] = ()
         start = 0
         for role in ROLES:
             for name, shape, its in found:
                 if its == role:
-                    self.params += (Param(name, shape, role, start, turned and len(shape) == 2),)
+                    self.params += (Param(name, shape, role, start),)
                     start = self.params[-1].stop
         self.length = start
         self.weights = tuple(param for param in self.params if param.role != "buffer")

@@ -51,7 +51,7 @@ def make_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(seed, fold, "start"))
         module = architecture.module(inputs, outputs, norm)
-    layout = Layout(_parameters(module), turned=architecture.stacks)
+    layout = Layout(_parameters(module))
     values = dict(module.named_parameters()) | dict(module.named_buffers())
     theta = torch.empty(1, layout.length, dtype=torch.float64)
     for param in layout.params:

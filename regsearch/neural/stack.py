@@ -147,7 +147,8 @@ class Stack:
         """Train every cohort up to where its trials are looked at next; the largest blocks first."""
         plan = [(cohort, cohort.until) for cohort in self.cohorts]
         ahead = ", ".join(str(epoch) for epoch in sorted({until for _, until in plan})[:4])
-        self.setup.notice(f"{self.live} trials in flight, to epoch {ahead}")
+        alone = "" if all(cohort.structure.stacks for cohort in self.cohorts) else ", net by net"
+        self.setup.notice(f"{self.live} trials in flight{alone}, to epoch {ahead}")
         tasks = [(block, until) for cohort, until in plan for block in cohort.blocks]
         order = sorted(range(len(tasks)), key=lambda i: -_cost(*tasks[i]))
         done = dict(zip(order, run([partial(self._train, *tasks[i]) for i in order]), strict=True))

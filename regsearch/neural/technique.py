@@ -18,8 +18,8 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 ==============  =======================================================================================
 
 Every hook gets its technique's `Columns` first: a tensor with one entry per row for each number of the config. A row
-that does not use the technique has the neutral numbers, at which a hook changes no bit. Hooks that act in training alone
-are called in training alone.
+that does not use the technique has the neutral numbers, at which a hook changes no bit. Hooks that act in training are
+called in training alone.
 """
 
 from __future__ import annotations

@@ -56,19 +56,15 @@ class MLP(Architecture):
         norm = {"BatchNorm1d": "batch_norm", "LayerNorm": "layer_norm"}.get(
             type(getattr(module, "norm0", None)).__name__, ""
         )
+        from regsearch.neural.layers import head, linear
+
         act, layers = activation(self.activation), len(self.hidden)
 
         def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
-            import torch
-
-            rows = len(p["out.weight"])
-            h = x.flatten(2)
+            h = x.flatten(2).expand(len(p["out.weight"]), -1, -1)
             for i in range(layers):
-                weight = p[f"linear{i}.weight"].transpose(1, 2)
-                h = torch.baddbmm(p[f"linear{i}.bias"][:, None], h.expand(rows, -1, -1), weight)
+                h = linear(h, p[f"linear{i}.weight"], p[f"linear{i}.bias"])
                 h = site(act(normalise(p, f"norm{i}", norm, h, training)), i)
-            out = torch.baddbmm(p["out.bias"][:, None], h.expand(rows, -1, -1), p["out.weight"].transpose(1, 2))
-            # classes before samples: a softmax over few classes is many times faster across than along memory
-            return out.transpose(1, 2).contiguous()
+            return head(h, p["out.weight"], p["out.bias"])
 
         return run
