@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from regsearch.errors import InvalidInput
@@ -29,15 +31,23 @@ def check(space: Recipe, setup: Setup) -> None:
     _check_batch(space, setup)
     _check_inner(space, setup)
     workshop = Workshop(setup)
-    structure = structure_of(default(space))
-    data = workshop.data(structure)
-    for module in _modules(space.module):
+    first = structure_of(default(space))
+    data = workshop.data(first)
+    for module, norm in product(_modules(space.module), _norms(space)):
+        structure = replace(first, module=module, norm=norm)
         facts = _check_module(module, structure, data, setup)
         for slot, value in space.techniques.items():
             for technique in options(value):
                 technique.check(facts)
             for pattern in value if isinstance(value, dict) else ():
                 _check_pattern(slot, pattern, module, structure, data, facts)
+
+
+def _norms(space: Recipe) -> Iterator[str]:
+    """Every kind of norm layer that a net of the space may have; empty for none."""
+    value = space.techniques.get("norm")
+    for norm in value.options if isinstance(value, Choice) else (value,):
+        yield "" if norm is None else norm.kind
 
 
 def _modules(value: Any) -> Iterator[Architecture]:

@@ -53,6 +53,16 @@ CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
     "range": ("regression", lambda: net(batch_size=Choice(8, Int(2, 64))), r"got 64.*use at most 24"),
     "pattern": ("regression", lambda: net(penalty={"layer*": t.L1()}), r"got 'layer\*'; it has linear0\.weight"),
     "in a choice": ("regression", lambda: net(penalty=Choice(None, t.L1()), bias_penalty={"no": t.L1()}), r"got 'no'"),
+    "of a norm": (
+        "regression",
+        lambda: net(norm=Choice(t.BatchNorm(), None), bias_penalty={"norm0.*": t.L1()}),
+        r"got 'norm0\.\*'; it has linear0\.weight",
+    ),
+    "norm of some": (
+        "binary",
+        lambda: net(says(nn.Linear(5, 1)), norm=Choice(None, "layer_norm")),
+        r"has its own norms",
+    ),
     "place": ("regression", lambda: net(activity_penalty={"out": t.L1()}), r"match a hidden layer, got 'out'.*hidden0"),
     "table": ("regression", lambda: net(CNN()), r"A CNN needs images.*got a table; use an MLP"),
     "one of them": ("regression", lambda: net(Choice(MLP(), CNN())), r"A CNN needs images"),
