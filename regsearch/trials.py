@@ -94,7 +94,7 @@ def remember(outcome: Outcome, columns: Mapping[str, Any], test: Mapping[str, fl
         "role": outcome.role,
         "config": to_data(outcome.config),
         "params": {name: to_data(value) for name, value in row.items()}
-        | {name: off for name, off in columns.items() if row.get(name) is None},
+        | {name: off for name, off in columns.items() if row.get(name) is None and not _told(row, name)},
         "axis": outcome.config.axis,
         "value": outcome.value,
         "step": outcome.step,
@@ -106,6 +106,11 @@ def remember(outcome: Outcome, columns: Mapping[str, Any], test: Mapping[str, fl
         "reason": outcome.reason,
         "test": dict(test),
     }
+
+
+def _told(row: Mapping[str, Any], name: str) -> bool:
+    """Whether a row has a name by its full way, as it does where two fields share it."""
+    return any(key.endswith(f".{name}") for key in row)
 
 
 def recall(stored: FrozenTrial) -> Trial:

@@ -110,7 +110,9 @@ class Block:
 
         options: dict[str, Any] = {"dtype": self.theta.dtype, "device": self.theta.device}
         self.rows = tuple(rows)
-        self._buffer = torch.empty_like(self._trainable(self.theta))
+        self._gradients = torch.empty_like(self._trainable(self.theta))
+        self._filled = [param.view(self._gradients) for param in self.network.layout.weights]
+        self._own = self._leaves(self.theta)
         self.lr = torch.tensor([row.lr for row in rows], **options)
         self.horizon = torch.tensor([float(row.horizon) for row in rows], **options)
         settings = Settings(self.network.layout, self.network.places, options)
@@ -306,24 +308,27 @@ class Block:
         import torch
 
         x, y = self._changed(batch, streams)
-        used = self._trainable(self.theta)
+        used = theta = self._trainable(self.theta)
         for active in self.hooked("on_weights"):
             used = active.technique.on_weights(active.v, used, streams[active.key])
         if self.network.layout.buffers:
             used = used.clone()  # autograd refuses parameters that share memory with buffers which the pass changes
-        trainable = self.network.layout.weights
-        leaves = [param.view(used).detach().requires_grad_() for param in trainable]
-        views = {param.name: leaf for param, leaf in zip(trainable, leaves, strict=True)}
-        views |= {param.name: param.view(self.theta) for param in self.network.layout.buffers}
+        views = self._own if used is theta else self._leaves(used)
+        leaves = list(views.values())
+        views = views | {param.name: param.view(self.theta) for param in self.network.layout.buffers}
         terms: list[torch.Tensor] = []
         with torch.enable_grad():
             out = self.forward(views, x, self._site(streams, terms), True)
             loss = losses(self.fold.data.problem.task, out, y) @ batch.weight / len(batch.weight)
             total = (sum(terms, loss)).sum()
             found = torch.autograd.grad(total, leaves, materialize_grads=True)
-        for param, one in zip(trainable, found, strict=True):
-            param.view(self._buffer).copy_(one)
-        return self._buffer
+        for place, one in zip(self._filled, found, strict=True):
+            place.copy_(one)
+        return self._gradients
+
+    def _leaves(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The weights of rows ``[R, P]`` or longer by name, as what gradients are taken of."""
+        return {param.name: param.view(theta).detach().requires_grad_() for param in self.network.layout.weights}
 
     def _changed(self, batch: Batch, streams: dict[Any, Stream]) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets of a batch, scaled and as the techniques change them."""

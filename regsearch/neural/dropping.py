@@ -43,4 +43,4 @@ def drop(h: torch.Tensor, rate: torch.Tensor, uniform: torch.Tensor) -> torch.Te
         comparison.
     """
     rate = rate.view(-1, *[1] * (h.dim() - 1))
-    return h * (uniform - rate).ceil_().mul_(1 / (1 - rate))
+    return h * (uniform - rate).ceil_().mul_((1 - rate).reciprocal_())

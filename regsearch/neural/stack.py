@@ -8,7 +8,9 @@ neither on the number of threads nor on their luck.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import threading
 import time
 import warnings
@@ -35,6 +37,7 @@ ALONE = 8  # ... and of those that do not
 REFILL = 4  # free places that are worth a new cohort, as a part of all
 STRIDE = 5  # epochs between two looks at a trial
 CACHE = 3 * 2**20  # bytes of parameters, moments and gradients of a block that stay in a core's cache
+_MALLOC = {-3: 32 * 2**20, -1: 512 * 2**20, -2: 16 * 2**20}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
 ROWS = 16  # more rows in a block gain nothing
 
 
@@ -117,7 +120,13 @@ class Stack:
                 break
         for structure, flights in arrived.items():
             size = self._rows(structure)
-            self.cohorts += [self._cohort(structure, flights[i : i + size]) for i in range(0, len(flights), size)]
+            for part in (flights[i : i + size] for i in range(0, len(flights), size)):
+                try:
+                    self.cohorts.append(self._cohort(structure, part))
+                except InvalidInput as error:
+                    for flight in part:
+                        flight.failure = str(error)
+                        yield self.finish(flight, structure, "")
 
     def _places(self, arrived: Mapping[Structure, list[Flight]]) -> int:
         """How many trials may be in flight."""
@@ -258,11 +267,23 @@ def threads(count: int) -> Iterator[Run]:
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    _keep_pages()
     try:
         with ThreadPoolExecutor(count, initializer=_one_core) as pool:
             yield lambda tasks: [future.result() for future in [pool.submit(task) for task in tasks]]
     finally:
         torch.set_num_threads(before)
+
+
+def _keep_pages() -> None:
+    """Have the C library keep what is freed: each step would else ask the system for the same pages again.
+
+    It holds for the whole process. A C library without `mallopt` stays as it is.
+    """
+    allocate = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if allocate is not None:
+        for parameter, size in _MALLOC.items():
+            allocate(parameter, size)
 
 
 def _one_core() -> None:

@@ -112,7 +112,7 @@ class Workshop:
 
     def row(self, config: Recipe, structure: Structure) -> Row:
         """What the trainer needs of a config."""
-        placed = {(slot, pattern): technique for slot, pattern, technique in config.placed()}
+        placed = {(slot, pattern): one for slot, pattern, one in config.placed() if slot != "early_stopping"}
         own = self.network(structure, 0).rates
         if own and "dropout" not in config.techniques:
             placed["dropout", ""] = OwnDropout(rates=own)
