@@ -17,9 +17,10 @@ import numpy as np
 from regsearch.inputs import Array
 from regsearch.metrics import Metric
 from regsearch.neural.actives import Active, Row, Settings, make_actives
-from regsearch.neural.data import CHUNK, Fold
+from regsearch.neural.data import Fold
 from regsearch.neural.draws import Stream, seed_of
-from regsearch.neural.loss import Tally, losses
+from regsearch.neural.loss import losses
+from regsearch.neural.measuring import Evaluator
 from regsearch.neural.network import Network
 from regsearch.neural.technique import Place, Technique
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # of Adam
 AT_ONCE = 2**22  # numbers that are gathered for a whole epoch: more than a cache holds gain nothing
-SAMPLES = 8192  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class Block:
         self.fold, self.network, self.metrics, self.seed = fold, network, metrics, seed
         self.stop = stop or threading.Event()
         self.forward = network.program()
+        self.evaluator = Evaluator(fold, network, self.forward)
         self.epoch = self.steps = 0
         self.theta = network.theta.to(fold.data.device, fold.data.dtype).repeat(len(rows), 1)
         self.first, self.second = (torch.zeros_like(self._trainable(self.theta)) for _ in range(2))
@@ -164,21 +165,27 @@ class Block:
         self._bind([row for block in blocks for row in block.rows])
         self._inherit(old)
 
-    def snapshot(self) -> Block:
-        """The block as it is, whatever becomes of it."""
-        made = self._copy()
-        made.keep(range(len(self.rows)))
-        return made
+    def snapshot(self) -> tuple[int, int, list[torch.Tensor]]:
+        """Epoch, steps and state as they are, whatever becomes of the block."""
+        return self.epoch, self.steps, [tensor.clone() for tensor in self._state()]
 
-    def restore(self, snapshot: Block) -> None:
+    def restore(self, snapshot: tuple[int, int, list[torch.Tensor]]) -> None:
         """Go back to a snapshot."""
-        self.become([snapshot])
+        self.epoch, self.steps, kept = snapshot
+        for tensor, before in zip(self._state(), kept, strict=True):
+            tensor.copy_(before)
+
+    def _state(self) -> list[torch.Tensor]:
+        """Everything that a step changes, in place."""
+        own = [getattr(active.v, name) for active in self.actives for name in active.state]
+        return [self.theta, self.first, self.second, *own]
 
     def _copy(self) -> Block:
         import copy
 
         made = copy.copy(self)
         made.forward = self.network.program()
+        made.evaluator = Evaluator(self.fold, self.network, made.forward)
         made.theta, made.first, made.second = self.theta.clone(), self.first.clone(), self.second.clone()
         return made
 
@@ -215,9 +222,9 @@ class Block:
                     continue
                 shown = self.evaluated()
                 weights.append(shown.clone())
-                nonzero.append(self._nonzero(shown))
+                nonzero.append(self.evaluator.nonzero(shown))
                 parts = [part for part, rows in self.fold.parts.items() if len(rows)] if measure else []
-                scores.append({part: self.measure(shown, part, self.metrics) for part in parts})
+                scores.append({part: self.evaluator.measure(shown, part, self.metrics) for part in parts})
         along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
         return Segment(along, np.stack(nonzero, axis=1), torch.stack(weights))
 
@@ -227,29 +234,6 @@ class Block:
         for active in self.hooked("on_evaluate"):
             theta = active.technique.on_evaluate(active.v, theta)
         return theta
-
-    def measure(self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...]) -> Array:
-        """``[metrics, R]`` scores of rows on a part of the fold, in evaluation mode."""
-        tally = Tally(metrics, self.fold, part)
-        for out, rows in self.run(theta, part):
-            tally.add(out, rows)
-        return tally.scores()
-
-    def run(self, theta: torch.Tensor, part: str) -> Any:
-        """``(out [R, m, B], rows)`` for the samples of a part, some at a time, in evaluation mode."""
-        import torch
-
-        views = self.network.layout.views(theta)
-        size = max(64, min(CHUNK, SAMPLES // len(theta)))
-        for rows in torch.split(self.fold.rows[part], size):
-            x = self.fold.scaling.apply(self.fold.data.take(rows))
-            yield self.forward(views, x, _unchanged, False), rows
-
-    def _nonzero(self, theta: torch.Tensor) -> Array:
-        counts: Array = sum(
-            (view != 0).sum(1).double().cpu().numpy() for view in self.network.layout.part("kernel").views(theta)
-        )  # type: ignore[assignment]
-        return counts
 
     def _train_epoch(self) -> None:
         streams = {active.key: self._stream(active.key) for active in self.actives}
@@ -368,7 +352,3 @@ def batched(n: int, size: int) -> list[slice]:
     if len(starts) > 1 and n - starts[-1] == 1:
         starts.pop()
     return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], n], strict=True)]
-
-
-def _unchanged(h: torch.Tensor, index: int) -> torch.Tensor:
-    return h

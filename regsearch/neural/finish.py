@@ -6,7 +6,6 @@ import numpy as np
 
 from regsearch.errors import InvalidInput
 from regsearch.inputs import Array
-from regsearch.metrics import Metric
 from regsearch.neural.flight import Flight
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Curves, Outcome
@@ -47,30 +46,22 @@ class Finish:
         )
         found = {metric.name: Curves(*np.full((2, *flight.nonzero.shape), np.nan)) for metric in late}
         for k, weights in enumerate(flight.weights if late else []):
-            block = self.workshop.block(structure, k, [self.workshop.row(flight.config, structure)])
+            evaluator = self.workshop.evaluator(structure, k)
             for part in ("train", "val"):
-                for metric, score in zip(late, self._scores(block, weights, part, late), strict=True):
+                scores = evaluator.measure(weights[None], part, late)[:, 0]
+                for metric, score in zip(late, scores, strict=True):
                     getattr(found[metric.name], part)[k, flight.step] = score
         return found
 
-    def _scores(self, block, weights, part: str, late: tuple[Metric, ...]) -> Array:  # type: ignore[no-untyped-def]
-        import torch
-
-        with torch.no_grad():
-            return np.asarray(block.measure(weights[None], part, late)[:, 0])
-
     def _predictions(self, flight: Flight, structure: Structure) -> Array:
         """``[n, m]``: what the folds' nets say of their validation rows, the mean where several do."""
-        import torch
-
         n = self.setup.problem.rows
         total, times = np.zeros((n, self.workshop.data(structure).outputs)), np.zeros((n, 1))
         for k, weights in enumerate(flight.weights):
-            block = self.workshop.block(structure, k, [self.workshop.row(flight.config, structure)])
-            with torch.no_grad():
-                for out, rows in block.run(weights[None], "val"):
-                    total[rows.cpu()] += block.fold.decisions(out)[0].T.double().cpu().numpy()
-                    times[rows.cpu()] += 1
+            evaluator = self.workshop.evaluator(structure, k)
+            for out, rows in evaluator.run(weights[None], "val"):
+                total[rows.cpu()] += evaluator.fold.decisions(out)[0].T.double().cpu().numpy()
+                times[rows.cpu()] += 1
         with np.errstate(invalid="ignore"):
             return np.asarray(total / times)
 

@@ -14,6 +14,7 @@ from regsearch.neural.actives import Row
 from regsearch.neural.architecture import Architecture
 from regsearch.neural.block import Block
 from regsearch.neural.data import Data, Fold
+from regsearch.neural.measuring import Evaluator
 from regsearch.neural.network import Network, make_network
 from regsearch.neural.recipe import Recipe
 from regsearch.neural.technique import Facts
@@ -117,6 +118,11 @@ class Workshop:
         if own and "dropout" not in config.techniques:
             placed["dropout", ""] = OwnDropout(rates=own)
         return Row(number(config.lr), structure.batch_size, config.horizon, placed, self.facts(structure))
+
+    def evaluator(self, structure: Structure, k: int) -> Evaluator:
+        """Fold `k` in evaluation mode."""
+        network = self.network(structure, k)
+        return Evaluator(self.fold(structure, k), network, network.program())
 
     def block(self, structure: Structure, k: int, rows: Sequence[Row]) -> Block:
         """A block of rows on fold `k`; on all rows of the problem where it is negative."""

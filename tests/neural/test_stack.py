@@ -146,7 +146,7 @@ def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> N
             np.testing.assert_allclose(segment.scores["val"][0, 0], curves.val[k], rtol=1e-10, atol=1e-10)
             np.testing.assert_allclose(segment.scores["train"][0, 0], curves.train[k], rtol=1e-10, atol=1e-10)
             with torch.no_grad():
-                ((out, rows),) = alone.run(segment.weights[outcome.step], "val")
+                ((out, rows),) = alone.evaluator.run(segment.weights[outcome.step], "val")
             assert rows.tolist() == val.tolist()
             decisions = workshop.fold(workshop.structure(config), k).decisions(out)[0].T.numpy()
             assert outcome.predictions is not None

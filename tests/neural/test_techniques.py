@@ -188,9 +188,12 @@ def test_evaluation_is_left_alone(cls: type[Technique]) -> None:
             with torch.no_grad():
                 for part in ("train", "val"):
                     assert np.array_equal(
-                        used.measure(weights, part, of.metrics), plain.measure(weights, part, of.metrics)
+                        used.evaluator.measure(weights, part, of.metrics),
+                        plain.evaluator.measure(weights, part, of.metrics),
                     )
-                    for (a, _), (b, _) in zip(used.run(weights, part), plain.run(weights, part), strict=True):
+                    for (a, _), (b, _) in zip(
+                        used.evaluator.run(weights, part), plain.evaluator.run(weights, part), strict=True
+                    ):
                         assert torch.equal(a, b)
 
 

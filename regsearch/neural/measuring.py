@@ -1,0 +1,60 @@
+"""Nets in evaluation mode: what rows of parameters say of the samples of a fold, and how well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regsearch.inputs import Array
+from regsearch.metrics import Metric
+from regsearch.neural.data import CHUNK, Fold
+from regsearch.neural.loss import Tally
+from regsearch.neural.network import Network
+
+if TYPE_CHECKING:
+    import torch
+
+    from regsearch.neural.architecture import Forward
+
+SAMPLES = 8192  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """A fold's net in evaluation mode.
+
+    Attributes
+    ----------
+    forward
+        The forward pass of one thread.
+    """
+
+    fold: Fold
+    network: Network
+    forward: Forward
+
+    def measure(self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...]) -> Array:
+        """``[metrics, R]`` scores of rows ``[R, Q]`` on a part of the fold."""
+        tally = Tally(metrics, self.fold, part)
+        for out, samples in self.run(theta, part):
+            tally.add(out, samples)
+        return tally.scores()
+
+    def run(self, theta: torch.Tensor, part: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Outputs ``[R, m, B]`` and the samples they are for, some samples of a part at a time."""
+        import torch
+
+        views = self.network.layout.views(theta)
+        size = max(64, min(CHUNK, SAMPLES // len(theta)))
+        for samples in torch.split(self.fold.rows[part], size):  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                x = self.fold.scaling.apply(self.fold.data.take(samples))
+                out = self.forward(views, x, lambda h, index: h, False)
+            yield out, samples
+
+    def nonzero(self, theta: torch.Tensor) -> Array:
+        """``[R]``: kernels that are not zero."""
+        kernels = self.network.layout.part("kernel")
+        counts: Array = sum((view != 0).sum(1).double() for view in kernels.views(theta)).cpu().numpy()
+        return counts
