@@ -71,6 +71,12 @@ class Flight:
         return rungs(self.config.last) if self.candidate.role != "reference" else ()
 
     @property
+    def rung(self) -> int | None:
+        """The rung to judge it at now: one that it has come to, or the next one if it ended before."""
+        ahead = [rung for rung in self.rungs if rung >= self.epoch]
+        return ahead[0] if ahead and (self.ended or ahead[0] == self.epoch) and not self.failure else None
+
+    @property
     def curves(self) -> dict[str, Curves]:
         return {m.name: Curves(self.train[i], self.val[i]) for i, m in enumerate(self.metrics)}
 

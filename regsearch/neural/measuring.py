@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from regsearch.inputs import Array
 from regsearch.metrics import Metric
 from regsearch.neural.data import CHUNK, Fold
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from regsearch.neural.architecture import Forward
 
-SAMPLES = 8192  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
+SAMPLES = 2048  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Evaluator:
 
         views = self.network.layout.views(theta)
         size = max(64, min(CHUNK, SAMPLES // len(theta)))
-        for samples in torch.split(self.fold.rows[part], size):  # type: ignore[no-untyped-call]
+        for samples in torch.split(self.fold.rows[part], size):
             with torch.no_grad():
                 x = self.fold.scaling.apply(self.fold.data.take(samples))
                 out = self.forward(views, x, lambda h, index: h, False)
@@ -55,6 +57,7 @@ class Evaluator:
 
     def nonzero(self, theta: torch.Tensor) -> Array:
         """``[R]``: kernels that are not zero."""
-        kernels = self.network.layout.part("kernel")
-        counts: Array = sum((view != 0).sum(1).double() for view in kernels.views(theta)).cpu().numpy()
-        return counts
+        import torch
+
+        kernels = self.network.layout.part("kernel").views(theta)
+        return np.asarray(torch.stack([(view != 0).sum(1) for view in kernels]).sum(0).cpu().numpy(), dtype=float)

@@ -14,14 +14,16 @@ import numpy as np
 from regsearch.inputs import Array
 
 FACTOR = 3  # one in so many goes on, and rungs are so many times apart
-FIRST = 0.1  # share of the epochs before the first rung
+FIRST = 0.1  # share of the epochs before the first rung: regularization learns slowly, and must get the chance
+LAST = 0.5  # share of the epochs after which nothing is given up any more
+LEAST = 6  # trials that must have got to a rung before any is given up there
 
 
 def rungs(horizon: int) -> tuple[int, ...]:
     """The epochs at which a training of so many epochs may be given up."""
     found = []
     epoch = max(1, round(FIRST * horizon))
-    while epoch < horizon:
+    while epoch <= LAST * horizon:
         found.append(epoch)
         epoch *= FACTOR
     return tuple(found)
@@ -52,7 +54,7 @@ class Ladder:
     def passes(self, rung: int, score: float) -> bool:
         """Whether a trial that has entered a rung goes on."""
         better, reached = self.rank(rung, score)
-        return better < math.ceil(reached / FACTOR)
+        return reached < LEAST or better < math.ceil(reached / FACTOR)
 
     def _at(self, rung: int) -> list[float]:
         if rung not in self._reached:

@@ -36,7 +36,7 @@ IN_FLIGHT = 32  # trials of nets that stack ...
 ALONE = 8  # ... and of those that do not
 REFILL = 4  # free places that are worth a new cohort, as a part of all
 STRIDE = 5  # epochs between two looks at a trial
-CACHE = 3 * 2**20  # bytes of parameters, moments and gradients of a block that stay in a core's cache
+CACHE = 13 * 2**19  # bytes of parameters, moments and gradients of a block: more, and each pass waits for memory
 _MALLOC = {-3: 32 * 2**20, -1: 512 * 2**20, -2: 16 * 2**20}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
 ROWS = 16  # more rows in a block gain nothing
 
@@ -212,11 +212,13 @@ class Stack:
             yield self.finish(flight, structure, pruned.get(id(flight), ""))
 
     def _fallen_behind(self) -> dict[int, str]:
-        """Trials that are not among the best third of those that came as far, with the reason."""
-        at = [
-            (flight, flight.epoch) for cohort in self.cohorts for flight in cohort.flights
-            if flight.epoch in flight.rungs and not flight.failure and not flight.ended
-        ]  # fmt: skip
+        """Trials that are not among the best third of those that came as far, with the reason.
+
+        One that lost patience before a rung is judged there too: else the hopeless, which end early, would count as
+        complete, and what was given up late and had come far would count for less.
+        """
+        flights = [flight for cohort in self.cohorts for flight in cohort.flights]
+        at = [(flight, flight.rung) for flight in flights if flight.rung is not None]
         scores = {id(flight): float(flight.val[0].mean(axis=0).max()) for flight, _ in at}
         for flight, rung in at:
             self.ladder.enter(rung, scores[id(flight)])

@@ -9,30 +9,31 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regsearch.neural.rungs import FACTOR, Ladder, rungs
+from regsearch.neural.rungs import FACTOR, LEAST, Ladder, rungs
 
 scores = st.lists(st.floats(-10, 10), min_size=1, max_size=20)
 
 
 @given(st.integers(1, 2000))
 def test_rungs_lie_before_the_end(horizon: int) -> None:
-    """Rungs are epochs before the last, each `FACTOR` times the one before it, none for a single epoch."""
+    """Rungs are epochs in the first half, each `FACTOR` times the one before it, none for a single epoch."""
     found = rungs(horizon)
-    assert all(1 <= epoch < horizon for epoch in found)
+    assert all(1 <= epoch <= horizon / 2 for epoch in found)
     assert all(b == FACTOR * a for a, b in pairwise(found))
     assert bool(found) == (horizon > 1)
     if found:
-        assert found[-1] * FACTOR >= horizon
+        assert found[-1] * FACTOR > horizon / 2
 
 
 @given(scores)
 def test_a_third_goes_on(values: list[float]) -> None:
-    """Of trials that arrive together the best third goes on, rounded up, and whoever equals one of them."""
+    """Of enough trials that arrive together the best third goes on, rounded up, and whoever equals one of them."""
     ladder = Ladder()
     for value in values:
         ladder.enter(1, value)
     bar = sorted(values, reverse=True)[math.ceil(len(values) / FACTOR) - 1]
-    assert [ladder.passes(1, value) for value in values] == [value >= bar for value in values]
+    few = len(values) < LEAST
+    assert [ladder.passes(1, value) for value in values] == [few or value >= bar for value in values]
     assert ladder.passes(1, max(values))
 
 

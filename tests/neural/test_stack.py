@@ -27,7 +27,7 @@ from regsearch.metrics import resolve
 from regsearch.neural import CNN, MLP, stack
 from regsearch.neural import techniques as t
 from regsearch.neural.block import Block
-from regsearch.neural.rungs import FACTOR, rungs
+from regsearch.neural.rungs import FACTOR, LEAST, rungs
 from regsearch.neural.stack import Stack
 from regsearch.path import Candidate, Incumbent, Outcome, Setup
 from regsearch.problem import make_problem
@@ -210,8 +210,21 @@ def test_rungs_give_up_what_falls_behind() -> None:
         reached = [outcome for outcome in found.values() if len(outcome.axis) >= rung and not outcome.role]
         best = {o.number: next(iter(o.curves.values())).val[:, :rung].mean(axis=0).max() for o in reached}
         on = {o.number for o in reached if len(o.axis) > rung}
-        assert len(on) == math.ceil(len(reached) / FACTOR)
+        assert len(on) == (len(reached) if len(reached) < LEAST else math.ceil(len(reached) / FACTOR))
         assert all(best[kept] > best[gone] for kept in on for gone in set(best) - on)
+
+
+def test_what_ends_early_is_judged_too() -> None:
+    """A trial that loses patience before a rung is judged there: the hopeless do not count as complete."""
+    lasting = [net(lr=lr, early_stopping=t.FixedEpochs(40)) for lr in (0.05, 0.02, 0.03, 0.01)]
+    dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(40, patience=2)) for i in range(12)]
+    found = stream(replace(setup("regression"), n_jobs=1, incumbent=Incumbent()), [*lasting, *dead])
+    first = rungs(40)[0]
+    early = [one for one in found.values() if len(one.axis) < first]
+    assert early
+    assert {one.state for one in early} == {"pruned"}
+    assert all(one.reason.startswith(f"rung at epoch {first}: ") for one in early)
+    assert "complete" in {found[number].state for number in range(len(lasting))}
 
 
 def test_without_pruning_nothing_is_pruned() -> None:
