@@ -41,6 +41,16 @@ class Batch:
     scaled: bool
 
 
+@dataclass(frozen=True)
+class Packed:
+    """A block without what its fold and structure say of it."""
+
+    rows: tuple[Row, ...]
+    epoch: int
+    steps: int
+    state: list[Array]
+
+
 class Stopped(Exception):
     """Training was told to end."""
 
@@ -61,16 +71,14 @@ class Segment:
 
     scores: dict[str, Array]
     nonzero: Array
-    weights: torch.Tensor
+    weights: Array
 
     @classmethod
     def join(cls, parts: Sequence[Segment]) -> Segment:
         """Rows of several segments, one after another."""
-        import torch
-
         scores = {part: np.concatenate([one.scores[part] for one in parts], axis=1) for part in parts[0].scores}
         nonzero = np.concatenate([one.nonzero for one in parts])
-        return cls(scores, nonzero, torch.cat([one.weights for one in parts], dim=1))
+        return cls(scores, nonzero, np.concatenate([one.weights for one in parts], axis=1))
 
 
 class Block:
@@ -165,6 +173,16 @@ class Block:
         self._bind([row for block in blocks for row in block.rows])
         self._inherit(old)
 
+    def pack(self) -> Packed:
+        """The rows and their state, to go on with in another process."""
+        return Packed(self.rows, self.epoch, self.steps, [tensor.cpu().numpy() for tensor in self._state()])
+
+    def unpack(self, packed: Packed) -> None:
+        """Go on from where the block of these rows was when it was packed."""
+        import torch
+
+        self.restore((packed.epoch, packed.steps, [torch.from_numpy(array) for array in packed.state]))
+
     def snapshot(self) -> tuple[int, int, list[torch.Tensor]]:
         """Epoch, steps and state as they are, whatever becomes of the block."""
         return self.epoch, self.steps, [tensor.clone() for tensor in self._state()]
@@ -221,12 +239,12 @@ class Block:
                 if not measure and self.epoch < to:
                     continue
                 shown = self.evaluated()
-                weights.append(shown.clone())
+                weights.append(shown.cpu().numpy().copy())
                 nonzero.append(self.evaluator.nonzero(shown))
                 parts = [part for part, rows in self.fold.parts.items() if len(rows)] if measure else []
                 scores.append({part: self.evaluator.measure(shown, part, self.metrics) for part in parts})
         along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
-        return Segment(along, np.stack(nonzero, axis=1), torch.stack(weights))
+        return Segment(along, np.stack(nonzero, axis=1), np.stack(weights))
 
     def evaluated(self) -> torch.Tensor:
         """``[R, Q]``: what counts of the rows, which a technique may average."""

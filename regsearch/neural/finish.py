@@ -41,6 +41,8 @@ class Finish:
 
     def _late(self, flight: Flight, structure: Structure) -> dict[str, Curves]:
         """Metrics that only a scorer knows, at the chosen step alone; NaN elsewhere."""
+        import torch
+
         late = tuple(
             metric for metric in self.setup.metrics if metric.kernel is None and metric is not flight.metrics[0]
         )
@@ -48,18 +50,20 @@ class Finish:
         for k, weights in enumerate(flight.weights if late else []):
             evaluator = self.workshop.evaluator(structure, k)
             for part in ("train", "val"):
-                scores = evaluator.measure(weights[None], part, late)[:, 0]
+                scores = evaluator.measure(torch.from_numpy(weights[None]), part, late)[:, 0]
                 for metric, score in zip(late, scores, strict=True):
                     getattr(found[metric.name], part)[k, flight.step] = score
         return found
 
     def _predictions(self, flight: Flight, structure: Structure) -> Array:
         """``[n, m]``: what the folds' nets say of their validation rows, the mean where several do."""
+        import torch
+
         n = self.setup.problem.rows
         total, times = np.zeros((n, self.workshop.data(structure).outputs)), np.zeros((n, 1))
         for k, weights in enumerate(flight.weights):
             evaluator = self.workshop.evaluator(structure, k)
-            for out, rows in evaluator.run(weights[None], "val"):
+            for out, rows in evaluator.run(torch.from_numpy(weights[None]), "val"):
                 total[rows.cpu()] += evaluator.fold.decisions(out)[0].T.double().cpu().numpy()
                 times[rows.cpu()] += 1
         with np.errstate(invalid="ignore"):
@@ -67,8 +71,11 @@ class Finish:
 
     def _measures(self, flight: Flight, structure: Structure) -> dict[str, float]:
         """Mean over folds of the chosen weights' norm and number of non-zeros."""
+        import torch
+
         if not flight.weights:
             return {}
         kernels = self.workshop.network(structure, 0).layout.part("kernel")
-        norms = [sum(float(view.square().sum()) for view in kernels.views(w[None])) ** 0.5 for w in flight.weights]
+        rows = [torch.from_numpy(weights[None]) for weights in flight.weights]
+        norms = [sum(float(view.square().sum()) for view in kernels.views(row)) ** 0.5 for row in rows]
         return {"weights/norm": float(np.mean(norms)), "weights/nonzero": float(flight.nonzero[:, flight.step].mean())}

@@ -14,8 +14,6 @@ from regsearch.neural.rungs import rungs
 from regsearch.path import Candidate, Curves
 
 if TYPE_CHECKING:
-    import torch
-
     from regsearch.neural.block import Segment
 
 
@@ -46,7 +44,7 @@ class Flight:
     val: Array
     nonzero: Array
     picked: Array
-    weights: list[torch.Tensor] = field(default_factory=list)
+    weights: list[Array] = field(default_factory=list)
     seconds: float = 0.0
     ended: bool = False
     failure: str = ""
@@ -109,7 +107,7 @@ class Flight:
                     f"after epoch {self.epoch + 1}; a smaller lr or gradient_clipping may help"
                 )
 
-    def _epoch(self, scores: dict[str, Array], nonzero: Array, weights: list[torch.Tensor]) -> None:
+    def _epoch(self, scores: dict[str, Array], nonzero: Array, weights: list[Array]) -> None:
         """Take in one epoch: scores ``[metrics, K]`` by part."""
         number = np.full(len(nonzero), self.epoch + 1.0)
         train, val = scores["train"], scores["val"]
@@ -134,7 +132,7 @@ class Flight:
         )
         self._waited = 0 if better else self._waited + 1
         if self.config.inner or fixed or mean > self.best:
-            self.weights = [one.clone() for one in weights]
+            self.weights = [one.copy() for one in weights]
         self.best = max(self.best, mean)
         self.train, self.val = (
             np.concatenate([a, b[:, :, None]], axis=2) for a, b in ((self.train, train), (self.val, val))

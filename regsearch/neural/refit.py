@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +10,14 @@ from regsearch.config import to_data
 from regsearch.encoding import transformer
 from regsearch.errors import InvalidInput
 from regsearch.folds import Folds
-from regsearch.neural.block import Block
+from regsearch.inputs import Array
+from regsearch.neural.crew import Crew
+from regsearch.neural.measuring import Evaluator
 from regsearch.neural.predictor import MODULE, Spec, make_predictor
 from regsearch.neural.recipe import Recipe
-from regsearch.neural.stack import threads
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Setup
 from regsearch.problem import Problem
-
-if TYPE_CHECKING:
-    import torch
 
 ALL = -1  # the fold that trains on everything
 
@@ -43,28 +41,31 @@ def refit(config: Recipe, problem: Problem, seed: int) -> Any:
         raise InvalidInput("A refit needs a number of epochs, got early stopping; take the chosen point of an outcome.")
     workshop = Workshop(Setup(problem, Folds((), (), "all rows"), (), seed))
     structure = workshop.structure(config)
-    block = workshop.block(structure, ALL, [workshop.row(config, structure)])
-    with threads(1) as run:
-        run([lambda: block.advance(config.last, measure=False)])
-    row = block.evaluated()[0]
-    if not bool(row.isfinite().all()):
+    with Crew(workshop, 1, apart=True) as crew:
+        crew.make((0, ALL), structure, [workshop.row(config, structure)])
+        (done,) = crew.advance([((0, ALL), config.last)], measure=False)
+    row = done.segment.weights[-1, 0]
+    if not np.isfinite(row).all():
         raise InvalidInput("Training on all rows diverged; a smaller lr or gradient_clipping may help.")
-    return _predictor(config, problem, structure, block, row)
+    return _predictor(config, problem, structure, workshop.evaluator(structure, ALL), row)
 
 
-def _predictor(config: Recipe, problem: Problem, structure: Structure, block: Block, row: torch.Tensor) -> Any:
-    scaling, data = block.fold.scaling, block.fold.data
+def _predictor(config: Recipe, problem: Problem, structure: Structure, trained: Evaluator, row: Array) -> Any:
+    import torch
+
+    scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
     spec = Spec(
         to_data(config.module), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),
         "" if problem.classes is None else _type_name(problem.classes), problem.image is not None,
     )  # fmt: skip
-    tensors = {MODULE + name: view[0] for name, view in block.network.layout.views(row[None]).items()}
+    views = network.layout.views(torch.from_numpy(row[None]))
+    tensors = {MODULE + name: view[0] for name, view in views.items()}
     tensors |= {
         "center": scaling.center, "spread": scaling.spread,
         "target_center": scaling.target_center, "target_spread": scaling.target_spread,
     }  # fmt: skip
-    tensors |= {MODULE + name: count for name, count in block.network.counts.items()}
+    tensors |= {MODULE + name: count for name, count in network.counts.items()}
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
     prepare = None if problem.image is not None else transformer(problem)
     return make_predictor(spec, plain, None if prepare is None else prepare.fit(problem.X), config.module)

@@ -1,76 +1,47 @@
 """The neural backend: many trials and folds as a few tensor programs, refilled as trials end.
 
 Trials that start together form a *cohort*: one block of rows for each fold, in lockstep. All cohorts advance by some
-epochs, each block on whichever thread is free; then, in the order of their numbers, trials end, are given up at a rung,
-or go on, cohorts that have come equally far join, and new trials take the free places. So what a search does depends
-neither on the number of threads nor on their luck.
+epochs, each block where it was made; then, in the order of their numbers, trials end, are given up at a rung, or go
+on, cohorts that have come equally far join, and new trials take the free places. So what a search does depends neither
+on how many work on it nor on their luck.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 import threading
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import count
 
 from regsearch.errors import InvalidInput
-from regsearch.neural.block import Block, Segment
+from regsearch.neural.crew import Crew, Done, workers
 from regsearch.neural.finish import Finish
 from regsearch.neural.flight import Flight
 from regsearch.neural.rungs import Ladder
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Candidate, Outcome, Setup
 
-if TYPE_CHECKING:
-    import torch
-
 IN_FLIGHT = 32  # trials of nets that stack ...
 ALONE = 8  # ... and of those that do not
 REFILL = 4  # free places that are worth a new cohort, as a part of all
 STRIDE = 5  # epochs between two looks at a trial
 CACHE = 13 * 2**19  # bytes of parameters, moments and gradients of a block: more, and each pass waits for memory
-_MALLOC = {-3: 32 * 2**20, -1: 512 * 2**20, -2: 16 * 2**20}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
-ROWS = 16  # more rows in a block gain nothing
 
 
 @dataclass
 class Cohort:
-    """Trials of one structure that have come equally far, and a block of their rows for each fold."""
+    """Trials of one structure that have come equally far; `number` and a fold name the block of their rows."""
 
+    number: int
     structure: Structure
     flights: list[Flight]
-    blocks: list[Block]
-
-    @property
-    def epoch(self) -> int:
-        return self.blocks[0].epoch
+    epoch: int = 0
 
     @property
     def until(self) -> int:
         """Where to look at its trials next."""
-        epoch = self.epoch
-        marks = {mark for flight in self.flights for mark in (*flight.rungs, flight.config.last) if mark > epoch}
-        return min(marks | {epoch + STRIDE})
-
-    def keep(self, which: list[int]) -> None:
-        """Go on with some trials only."""
-        self.flights = [self.flights[i] for i in which]
-        for block in self.blocks:
-            block.keep(which)
-
-    def join(self, other: Cohort) -> None:
-        """Take in the trials of a cohort that has come equally far."""
-        self.flights += other.flights
-        for mine, its in zip(self.blocks, other.blocks, strict=True):
-            mine.join([its])
+        marks = {mark for flight in self.flights for mark in (*flight.rungs, flight.config.last) if mark > self.epoch}
+        return min(marks | {self.epoch + STRIDE})
 
 
 class Stack:
@@ -83,17 +54,18 @@ class Stack:
         self.finish = Finish(self.workshop)
         self.ladder = Ladder(setup.past)
         self.cohorts: list[Cohort] = []
-        self.most = ROWS  # rows of a block: less once memory has run out
+        self.crew = Crew(self.workshop, workers(setup.n_jobs, self.workshop.device))
+        self._numbers = count()
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         source = iter(candidates)
-        with threads(workers(self.setup.n_jobs, self.workshop.device)) as run:
+        with self.crew:
             try:
                 while True:
                     yield from self._refill(source)
                     if not self.cohorts:
                         break
-                    self._advance(run)
+                    self._advance()
                     yield from self._settle()
             finally:
                 self.stop.set()
@@ -141,56 +113,38 @@ class Stack:
         if not structure.stacks:
             return 1
         length = self.workshop.network(structure, 0).layout.length
-        fits = CACHE // (16 * length) if self.workshop.device.type == "cpu" else ROWS
-        return max(1, min(self.most, fits))
+        fits = CACHE // (16 * length) if self.workshop.device.type == "cpu" else self.crew.most
+        return max(1, min(self.crew.most, fits))
 
     def _cohort(self, structure: Structure, flights: list[Flight]) -> Cohort:
         rows = [self.workshop.row(flight.config, structure) for flight in flights]
-        return Cohort(
-            structure, flights, [self.workshop.block(structure, k, rows) for k in range(len(self.setup.folds))]
-        )
+        cohort = Cohort(next(self._numbers), structure, flights)
+        for k in self._folds:
+            self.crew.make((cohort.number, k), structure, rows)
+        return cohort
+
+    @property
+    def _folds(self) -> range:
+        return range(len(self.setup.folds))
 
     # --- training ----------------------------------------------------------------------------------------------
 
-    def _advance(self, run: Run) -> None:
+    def _advance(self) -> None:
         """Train every cohort up to where its trials are looked at next; the largest blocks first."""
+        self.cohorts.sort(key=lambda cohort: (cohort.epoch - cohort.until) * len(cohort.flights))
         plan = [(cohort, cohort.until) for cohort in self.cohorts]
         ahead = ", ".join(str(epoch) for epoch in sorted({until for _, until in plan})[:4])
         alone = "" if all(cohort.structure.stacks for cohort in self.cohorts) else ", net by net"
         self.setup.notice(f"{self.live} trials in flight{alone}, to epoch {ahead}")
-        tasks = [(block, until) for cohort, until in plan for block in cohort.blocks]
-        order = sorted(range(len(tasks)), key=lambda i: -_cost(*tasks[i]))
-        done = dict(zip(order, run([partial(self._train, *tasks[i]) for i in order]), strict=True))
-        parts = iter([done[i] for i in range(len(tasks))])
-        for cohort in self.cohorts:
-            found = [next(parts) for _ in cohort.blocks]
-            for i, flight in enumerate(cohort.flights):
-                flight.seconds += sum(seconds for _, seconds in found) / len(cohort.flights)
-                flight.take([segment for segment, _ in found], i)
+        done = iter(self.crew.advance([((cohort.number, k), until) for cohort, until in plan for k in self._folds]))
+        for cohort, until in plan:
+            self._take(cohort, until, [next(done) for _ in self._folds])
 
-    def _train(self, block: Block, until: int) -> tuple[Segment, float]:
-        started = time.perf_counter()
-        segment = self._within_memory(block, until)
-        return segment, time.perf_counter() - started
-
-    def _within_memory(self, block: Block, until: int) -> Segment:
-        """Advance a block; where memory does not suffice, in halves."""
-        if len(block.rows) <= self.most:
-            before = block.snapshot()
-            try:
-                return block.advance(until)
-            except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error) or len(block.rows) == 1:
-                    raise
-            block.restore(before)
-            self.most = max(1, min(self.most, len(block.rows) // 2))
-            warnings.warn(
-                f"Memory ran out: the stack shrinks to {self.most} rows a block.", RuntimeWarning, stacklevel=2
-            )
-        halves = block.split()
-        segments = [self._within_memory(half, until) for half in halves]
-        block.become(halves)
-        return Segment.join(segments)
+    def _take(self, cohort: Cohort, until: int, done: list[Done]) -> None:
+        cohort.epoch = until
+        for i, flight in enumerate(cohort.flights):
+            flight.seconds += sum(one.seconds for one in done) / len(cohort.flights)
+            flight.take([one.segment for one in done], i)
 
     # --- trials end --------------------------------------------------------------------------------------------
 
@@ -205,11 +159,19 @@ class Stack:
                     outcomes.append((flight, cohort.structure))
                 else:
                     on.append(i)
-            if len(on) < len(cohort.flights):
-                cohort.keep(on) if on else cohort.flights.clear()
+            self._keep(cohort, on)
         self._join()
         for flight, structure in sorted(outcomes, key=lambda pair: pair[0].candidate.number):
             yield self.finish(flight, structure, pruned.get(id(flight), ""))
+
+    def _keep(self, cohort: Cohort, on: list[int]) -> None:
+        """Go on with some trials of a cohort only."""
+        if len(on) == len(cohort.flights):
+            return
+        cohort.flights = [cohort.flights[i] for i in on]
+        for k in self._folds:
+            key = (cohort.number, k)
+            self.crew.keep(key, on) if on else self.crew.drop(key)
 
     def _fallen_behind(self) -> dict[int, str]:
         """Trials that are not among the best third of those that came as far, with the reason.
@@ -245,61 +207,7 @@ class Stack:
             if host is None:
                 joined.append(cohort)
             else:
-                host.join(cohort)
+                host.flights += cohort.flights
+                for k in self._folds:
+                    self.crew.join((host.number, k), (cohort.number, k), host.structure)
         self.cohorts = joined
-
-
-Run = Callable[[list[Callable[[], Any]]], list[Any]]
-
-
-def workers(n_jobs: int | None, device: torch.device) -> int:
-    """Threads to train on: every core unless told otherwise; one for a GPU."""
-    if device.type != "cpu":
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if n_jobs is None:
-        return cores
-    return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)
-
-
-@contextmanager
-def threads(count: int) -> Iterator[Run]:
-    """Run functions on so many threads of one core each; torch's own threads only get into each other's way."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    _keep_pages()
-    try:
-        with ThreadPoolExecutor(count, initializer=_one_core) as pool:
-            yield lambda tasks: [future.result() for future in [pool.submit(task) for task in tasks]]
-    finally:
-        torch.set_num_threads(before)
-
-
-def _keep_pages() -> None:
-    """Have the C library keep what is freed: each step would else ask the system for the same pages again.
-
-    It holds for the whole process. A C library without `mallopt` stays as it is.
-    """
-    allocate = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if allocate is not None:
-        for parameter, size in _MALLOC.items():
-            allocate(parameter, size)
-
-
-def _one_core() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # weights that shrink for long would else slow a core down tenfold
-
-
-def _cost(block: Block, until: int) -> int:
-    return (until - block.epoch) * len(block.rows) * block.fold.n
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)

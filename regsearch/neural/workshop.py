@@ -55,7 +55,7 @@ class Workshop:
     """Makes blocks, and keeps what they share."""
 
     def __init__(self, setup: Setup, stop: threading.Event | None = None) -> None:
-        self.setup, self.stop = setup, stop
+        self.setup, self.stop = setup, stop or threading.Event()
         self.device = _device("auto")
         self._data: dict[str, Data] = {}
         self._folds: dict[tuple[object, ...], Fold] = {}
