@@ -411,6 +411,13 @@ def admit(domain: Domain, value: Any, where: str, off: Any = None) -> Any:
     return domain.admit(value, where)
 
 
+def ends(value: Any) -> list[Any]:
+    """The least and the greatest number that a field may hold, of each option; a plain value is both."""
+    if isinstance(value, Choice):
+        return [end for option in value.options for end in ends(option)]
+    return [value.low, value.high] if isinstance(value, Float | Int) else [value]
+
+
 def kinds(family: type[Node]) -> dict[str, type[Any]]:
     """The registered classes of a family by what they are called, in alphabetical order."""
     return {cls.kind: cls for _, cls in sorted(Node.registry.items()) if issubclass(cls, family)}

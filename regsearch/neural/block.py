@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # of Adam
+USUAL = 128  # rows of a batch when nothing is said
 AT_ONCE = 2**22  # numbers that are gathered for a whole epoch: more than a cache holds gain nothing
 
 
@@ -365,7 +366,13 @@ class Block:
 
 
 def batched(n: int, size: int) -> list[slice]:
-    """Batches of `size` of n samples; a last one of one sample joins the one before it: it cannot be normalised."""
+    """Batches of `size` of n samples; a last one of one sample joins the one before it: it cannot be normalised.
+
+    A size of 0 cuts batches of one size, of about `USUAL`: a few rows more must not mean twice the steps.
+    """
+    if not size:
+        parts = max(1, round(n / USUAL))
+        return [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
     starts = list(range(0, n, size))
     if len(starts) > 1 and n - starts[-1] == 1:
         starts.pop()

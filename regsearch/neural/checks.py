@@ -13,11 +13,11 @@ from regsearch.neural.data import Data, inner_split
 from regsearch.neural.draws import seed_of
 from regsearch.neural.network import make_network
 from regsearch.neural.recipe import Recipe, options
-from regsearch.neural.technique import Facts
-from regsearch.neural.workshop import Structure, Workshop, structure_of
+from regsearch.neural.technique import Facts, Technique
+from regsearch.neural.workshop import Structure, Workshop, device_of, structure_of
 from regsearch.path import Setup
 from regsearch.space import default, fill, starts
-from regsearch.tree import Choice, Float, Int
+from regsearch.tree import Choice, ends
 
 
 def check(space: Recipe, setup: Setup) -> None:
@@ -28,9 +28,12 @@ def check(space: Recipe, setup: Setup) -> None:
     InvalidInput
         Naming what does not fit, and what to do.
     """
+    _check_device(space)
     _check_batch(space, setup)
+    if setup.problem.classes is None and "balanced" in ends(space.class_weight):
+        raise InvalidInput("class_weight='balanced' needs classes, got a regression; leave it out.")
     _check_inner(space, setup)
-    workshop = Workshop(setup)
+    workshop = Workshop(setup, space.device)
     first = structure_of(default(space))
     data = workshop.data(first)
     for module, norm in product(_modules(space.module), _norms(space)):
@@ -39,8 +42,18 @@ def check(space: Recipe, setup: Setup) -> None:
         for slot, value in space.techniques.items():
             for technique in options(value):
                 technique.check(facts)
+                _check_places(slot, technique, facts)
             for pattern in value if isinstance(value, dict) else ():
                 _check_pattern(slot, pattern, module, structure, data, facts)
+
+
+def _check_places(slot: str, technique: Technique, facts: Facts) -> None:
+    acts = type(technique).program(slot)
+    inside = acts.on_hidden is not Technique.on_hidden or acts.on_activity is not Technique.on_activity
+    if inside and not facts.places:
+        raise InvalidInput(
+            f"{slot} acts where your module has nn.Dropout layers, it has none; add them, or leave it out."
+        )
 
 
 def _norms(space: Recipe) -> Iterator[str]:
@@ -56,16 +69,20 @@ def _modules(value: Any) -> Iterator[Architecture]:
         yield from (fill(module, params) for params in starts(module))
 
 
-def _largest(value: Any) -> int:
-    """The largest number that a field may hold."""
-    if isinstance(value, Choice):
-        return max(map(_largest, value.options))
-    return int(value.high if isinstance(value, Int) else value)
+def _check_device(space: Recipe) -> None:
+    import torch
+
+    try:
+        torch.empty(1, device=device_of(space.device))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition(chr(10))[0]
+        raise InvalidInput(
+            f"device must be one that torch has here, got {space.device!r} ({reason}); use 'auto'."
+        ) from error
 
 
 def _check_batch(space: Recipe, setup: Setup) -> None:
-    sizes = space.batch_size.options if isinstance(space.batch_size, Choice) else (space.batch_size,)
-    largest = max(0 if size == "auto" else size.high if isinstance(size, Int) else size for size in sizes)
+    largest = max(0 if size == "auto" else size for size in ends(space.batch_size))
     rows, fold = min((len(train), k) for k, train in enumerate(setup.folds.train))
     if largest > rows:
         raise InvalidInput(
@@ -77,18 +94,9 @@ def _check_batch(space: Recipe, setup: Setup) -> None:
 def _check_inner(space: Recipe, setup: Setup) -> None:
     """Every fold can be split as asked for, at both ends of what is searched."""
     for stopping in options(space.techniques["early_stopping"]):
-        for share in _ends(stopping.fields().get("inner", 0.0)):
+        for share in ends(stopping.fields().get("inner", 0.0)):
             for k, train in enumerate(setup.folds.train) if share else ():
                 inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
-
-
-def _ends(value: Any) -> Iterator[float]:
-    """The least and the largest number that a field may hold, of every option."""
-    if isinstance(value, Choice):
-        for option in value.options:
-            yield from _ends(option)
-    else:
-        yield from (value.low, value.high) if isinstance(value, Float) else (value,)
 
 
 def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> Facts:

@@ -2,9 +2,9 @@
 
 A step of a small stacked net is a hundred short operations, and two threads that start them spend their time handing
 Python's lock to each other; two processes do not meet. They are forked, so that they have the data and whatever the
-user's script defined without a copy, and blocks stay where they were made. Convolutions are few and long: threads do for
-them, as they do where nothing can be forked: on a GPU, on systems without fork, and in a program that has already used
-autograd.
+user's script defined without a copy, and blocks stay where they were made. Convolutions are few and long: threads do
+for them, as they do where nothing can be forked: on a GPU, on systems without fork, and in a program that has already
+used autograd.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from regsearch.neural.actives import Row
-from regsearch.neural.block import Block, Packed, Segment
+from regsearch.neural.block import Block, Packed, Segment, Stopped
 from regsearch.neural.workshop import Structure, Workshop
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What went wrong in another process."""
+    """What went wrong with a block."""
 
     text: str
 
@@ -77,9 +77,14 @@ class Hand:
         other.unpack(packed)
         self.blocks[key].join([other])
 
-    def advance(self, key: Key, until: int, measure: bool = True) -> Done:
+    def advance(self, key: Key, until: int, measure: bool = True) -> Done | Trouble:
         started = time.perf_counter()
-        segment = self._within_memory(self.blocks[key], until, measure)
+        try:
+            segment = self._within_memory(self.blocks[key], until, measure)
+        except Stopped:
+            raise
+        except Exception as error:  # noqa: BLE001 - a module is anyone's code: its trials fail with its words
+            return Trouble(f"{type(error).__name__}: {error}")
         return Done(segment, time.perf_counter() - started, self.most)
 
     def _within_memory(self, block: Block, until: int, measure: bool) -> Segment:
@@ -160,10 +165,10 @@ class Crew:
         del self._homes[other]
         self._call(key, "join", structure, packed)
 
-    def advance(self, tasks: Sequence[tuple[Key, int]], measure: bool = True) -> list[Done]:
+    def advance(self, tasks: Sequence[tuple[Key, int]], measure: bool = True) -> list[Done | Trouble]:
         """Train blocks up to an epoch each; what came of it, in the order of the tasks."""
-        found: dict[int, Done] = {}
-        here: dict[int, Future[Done]] = {}
+        found: dict[int, Done | Trouble] = {}
+        here: dict[int, Future[Done | Trouble]] = {}
         waiting: dict[Connection, list[int]] = {}
         for i, (key, until) in enumerate(tasks):
             home = self._homes[key]
@@ -176,11 +181,11 @@ class Crew:
         while waiting:
             for ready in connection.wait(list(waiting)):
                 assert isinstance(ready, Connection)
-                found[waiting[ready].pop(0)] = _answer(ready)
+                found[waiting[ready].pop(0)] = _received(ready)
                 if not waiting[ready]:
                     del waiting[ready]
         found |= {i: future.result() for i, future in here.items()}
-        self._shrink(min(done.most for done in found.values()))
+        self._shrink(min([self.most, *(done.most for done in found.values() if isinstance(done, Done))]))
         return [found[i] for i in range(len(tasks))]
 
     def _shrink(self, most: int) -> None:
@@ -242,11 +247,15 @@ def serve(pipe: Connection, hand: Hand, others: Sequence[Connection]) -> None:
             pipe.send(answer)
 
 
-def _answer(pipe: Connection) -> Any:
+def _received(pipe: Connection) -> Any:
     try:
-        answer = pipe.recv()
+        return pipe.recv()
     except (EOFError, OSError) as error:
         raise RuntimeError("A training process ended by itself: was it killed, or did memory run out?") from error
+
+
+def _answer(pipe: Connection) -> Any:
+    answer = _received(pipe)
     if isinstance(answer, Trouble):
         raise RuntimeError(answer.text)
     return answer

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 SCALES = ("standard", "minmax", "none")
+FAR = 100.0  # deviations from 0 at which a column is kept as differences from its mean
 CHUNK = 4096  # rows looked at together when a fold is measured
 
 
@@ -31,6 +32,11 @@ class Data:
     ----------
     device, dtype
         Of every batch; images of small integers are kept as they are.
+
+    Attributes
+    ----------
+    offset
+        ``[*shape]`` taken off columns that lie far from 0, before single precision would round their differences away.
     """
 
     def __init__(self, problem: Problem, device: torch.device, dtype: torch.dtype) -> None:
@@ -39,13 +45,17 @@ class Data:
         self.problem, self.device, self.dtype = problem, device, dtype
         self.sparse = is_sparse(problem.X)
         self.X: Any = _matrix(problem)
+        self.offset = np.zeros(self.X.shape[1:])
+        if problem.image is None and not self.sparse:
+            self.offset = _offset(self.X)
+            self.X = self.X - self.offset if self.offset.any() else self.X
         if not self.sparse:
             keep = problem.image is not None and self.X.dtype == np.uint8
             matrix = self.X if self.X.flags.writeable else self.X.copy()  # torch has no tensors that may not be written
             self.X = torch.as_tensor(matrix, dtype=None if keep else dtype, device=device)
         self.shape: tuple[int, ...] = tuple(self.X.shape[1:])
         self.missing = not self.sparse and self.X.is_floating_point() and bool(self.X.isnan().any())
-        self.y = torch.tensor(_targets(problem), dtype=dtype, device=device)
+        self.y = torch.tensor(_targets(problem), dtype=torch.float64, device=device)
         weight = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.weight = torch.tensor(weight, dtype=dtype, device=device)
 
@@ -55,7 +65,7 @@ class Data:
         return int(self.y.shape[0])
 
     def take(self, rows: torch.Tensor) -> torch.Tensor:
-        """``[1, B, *shape]``, not scaled."""
+        """``[1, B, *shape]``, less the offset and not scaled."""
         import torch
 
         if self.sparse:
@@ -121,10 +131,12 @@ class Fold:
             )
         self.rows = {part: torch.as_tensor(rows, device=data.device) for part, rows in self.parts.items()}
         self.scaling = scaling(data, self.parts["train"], scale)
-        self.y = (data.y - self.scaling.target_center) / self.scaling.target_spread
+        self.y = ((data.y - self.scaling.target_center) / self.scaling.target_spread).to(data.dtype)
         weight = data.weight.clone()
         if balanced and data.problem.classes is not None:
-            weight *= torch.as_tensor(_class_weights(data.problem, self.parts["train"]), dtype=data.dtype)
+            weight *= torch.as_tensor(
+                _class_weights(data.problem, self.parts["train"]), dtype=data.dtype, device=data.device
+            )
         self.weight = weight / weight[self.rows["train"]].mean()
 
     @property
@@ -133,8 +145,8 @@ class Fold:
         return len(self.parts["train"])
 
     def decisions(self, out: torch.Tensor) -> torch.Tensor:
-        """What a net returned ``[R, m, B]`` in the units of y."""
-        return out * self.scaling.target_spread + self.scaling.target_center
+        """What a net returned ``[R, m, B]`` in the units of y, in double precision: y may lie far from 0."""
+        return out.double() * self.scaling.target_spread + self.scaling.target_center
 
 
 def scaling(data: Data, rows: Rows, how: str) -> Scaling:
@@ -147,6 +159,7 @@ def scaling(data: Data, rows: Rows, how: str) -> Scaling:
         fill, (center, spread) = np.empty(0), _channels(problem.X, rows, weight, how)
     else:
         fill, center, spread = _columns(data.X[rows].double().cpu().numpy(), weight, how)
+        center = -data.offset if how == "none" else center
         fill = fill if data.missing else np.empty(0)
     target = np.zeros((data.outputs, 1)), np.ones((data.outputs, 1))
     if problem.task == "regression":
@@ -155,7 +168,8 @@ def scaling(data: Data, rows: Rows, how: str) -> Scaling:
         target = mean[:, None], _positive(np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight)))[:, None]
     import torch
 
-    return Scaling(*(torch.as_tensor(a, dtype=data.dtype, device=data.device) for a in (fill, center, spread, *target)))
+    inputs = (torch.as_tensor(a, dtype=data.dtype, device=data.device) for a in (fill, center, spread))
+    return Scaling(*inputs, *(torch.as_tensor(a, device=data.device) for a in target))
 
 
 # --- statistics ------------------------------------------------------------------------------------------------
@@ -180,6 +194,14 @@ def _targets(problem: Problem) -> Array:
     if problem.task == "multiclass":
         return np.eye(int(problem.y.max()) + 1)[:, problem.y]
     return np.asarray(problem.y, dtype=float).reshape(problem.rows, -1).T
+
+
+def _offset(x: Array) -> Array:
+    """``[p]``: the mean of columns that vary little beside it, 0 of others."""
+    seen = ~np.isnan(x)
+    mean = np.where(seen, x, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    deviation = np.sqrt((np.where(seen, x - mean, 0.0) ** 2).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
+    return np.where(abs(mean) > FAR * deviation, mean, 0.0)
 
 
 def _columns(x: Array, weight: Array, how: str) -> tuple[Array, Array, Array]:

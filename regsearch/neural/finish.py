@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from regsearch.errors import InvalidInput
 from regsearch.inputs import Array
+from regsearch.metrics import Metric
 from regsearch.neural.flight import Flight
+from regsearch.neural.measuring import Evaluator
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Curves, Outcome
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Finish:
@@ -26,11 +33,7 @@ class Finish:
             )
         curves, predictions, reason = flight.curves, None, flight.failure or pruned
         if state == "complete":
-            try:
-                curves |= self._late(flight, structure)
-            except InvalidInput as error:
-                state, reason = "failed", str(error)
-        if state == "complete":
+            curves |= self._late(flight, structure)
             predictions = self._predictions(flight, structure)
         return Outcome(
             candidate.number, flight.config, state, candidate.role,  # type: ignore[arg-type]
@@ -50,10 +53,17 @@ class Finish:
         for k, weights in enumerate(flight.weights if late else []):
             evaluator = self.workshop.evaluator(structure, k)
             for part in ("train", "val"):
-                scores = evaluator.measure(torch.from_numpy(weights[None]), part, late)[:, 0]
-                for metric, score in zip(late, scores, strict=True):
+                for metric in late:
+                    score = self._score(evaluator, torch.from_numpy(weights[None]), part, metric)
                     getattr(found[metric.name], part)[k, flight.step] = score
         return found
+
+    def _score(self, evaluator: Evaluator, theta: torch.Tensor, part: str, metric: Metric) -> float:
+        """NaN where a scorer fails that does not decide."""
+        try:
+            return float(evaluator.measure(theta, part, (metric,))[0, 0])
+        except Exception:  # noqa: BLE001 - a scorer is anyone's code
+            return math.nan
 
     def _predictions(self, flight: Flight, structure: Structure) -> Array:
         """``[n, m]``: what the folds' nets say of their validation rows, the mean where several do."""

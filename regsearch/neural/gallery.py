@@ -15,7 +15,7 @@ from regsearch.neural.recipe import Recipe, options
 from regsearch.neural.technique import Columns
 from regsearch.neural.techniques.augment import Augment
 from regsearch.problem import Problem
-from regsearch.tree import Choice, Float, Int
+from regsearch.tree import ends
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,17 +30,11 @@ def figures(space: Recipe, problem: Problem, seed: int) -> Mapping[str, Figure]:
     if not found or problem.image is None:
         return {}
     largest = {
-        field.name: max(_highest(getattr(one, field.name)) for one in found) for field in dataclasses.fields(Augment)
+        field.name: max(end for one in found for end in ends(getattr(one, field.name)))
+        for field in dataclasses.fields(Augment)
     }
     used = {name: value for name, value in largest.items() if value > 0}
     return {"augmentation": draw(used, problem, seed)} if used else {}
-
-
-def _highest(value: Any) -> float:
-    """The largest number that a field may hold."""
-    if isinstance(value, Choice):
-        return max(map(_highest, value.options))
-    return float(value.high if isinstance(value, Float | Int) else value)
 
 
 def samples(problem: Problem, magnitudes: Mapping[str, float], seed: int) -> Array:

@@ -59,7 +59,8 @@ class Tally:
         y, weight = self.fold.y[:, rows], self.fold.data.weight[rows]
         self._finite = out.isfinite().flatten(1).all(1) & self._finite
         for name in {_SUMMED[name] for name in self._formulas if name in _SUMMED}:
-            value = _PARTS[name](self.fold, out, y) @ weight
+            value = _PARTS[name](self.fold, out, y)
+            value = value @ weight.to(value.dtype)
             self._sums[name] = self._sums.get(name, 0.0) + value.double()
         if self._whole:
             self._decisions.append(self.fold.decisions(out).double().cpu().numpy())

@@ -31,7 +31,7 @@ class Net(Recipe):
     lr
         Learning rate.
     batch_size
-        Rows of a batch; ``auto`` is 128, or all rows of a smaller fold.
+        Rows of a batch; ``auto`` cuts a fold into batches of one size, of about 128 rows.
     scale
         How columns (or channels of images) are scaled inside each fold: ``standard``, ``minmax`` or ``none``.
     class_weight
@@ -69,7 +69,7 @@ class Net(Recipe):
     def backend(self, setup: Setup) -> Backend:
         from regsearch.neural.stack import Stack
 
-        return Stack(setup)
+        return Stack(setup, self.device)
 
     def refit(self, problem: Problem, seed: int) -> Any:
         from regsearch.neural.refit import refit

@@ -30,8 +30,9 @@ class Network:
         ``[Q]``: where every trial of the fold starts.
     places, rates
         Names of its hidden layers, and the dropout rates that the module has of its own.
-    counts
-        What the module holds that is no real number, by name, as it was made.
+    kept
+        By name in the state of the module: what is no real number, as it was made; the name that a tied parameter is
+        trained under; or nothing for a buffer that the module does not save.
     """
 
     layout: Layout
@@ -39,7 +40,7 @@ class Network:
     theta: torch.Tensor
     places: tuple[str, ...]
     rates: tuple[float, ...]
-    counts: dict[str, torch.Tensor]
+    kept: dict[str, torch.Tensor | str]
 
 
 def make_network(
@@ -57,9 +58,13 @@ def make_network(
     for param in layout.params:
         param.view(theta).copy_(values[param.name].detach())
     places = architecture.places(module)
+    state = module.state_dict(keep_vars=True)
     known = {param.name for param in layout.params}
-    counts = {name: value for name, value in module.state_dict().items() if name not in known}
-    return Network(layout, partial(architecture.forward, module), theta[0], places, architecture.rates(module), counts)
+    names = {id(value): name for name, value in values.items() if name in known}
+    kept = {name: names.get(id(value), value) for name, value in state.items() if name not in known}
+    temporary = known - set(state)  # buffers that the module does not save
+    kept |= dict.fromkeys(temporary, "")
+    return Network(layout, partial(architecture.forward, module), theta[0], places, architecture.rates(module), kept)
 
 
 def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:
@@ -69,6 +74,7 @@ def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:
     for name, value in module.named_parameters():
         of_norm = name.rpartition(".")[0] in norms
         role: Role = "norm" if of_norm else "kernel" if value.dim() > 1 else "bias"
+        role = role if value.requires_grad else "buffer"  # frozen: neither trained nor penalised
         found.append((name, tuple(value.shape), role))
     buffers = [(name, value) for name, value in module.named_buffers() if value.is_floating_point()]
     return found + [(name, tuple(value.shape), "buffer") for name, value in buffers]

@@ -71,8 +71,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
     spec
         See `Spec`.
     tensors
-        The module's tensors by name behind ``module.``, and ``center``, ``spread`` of inputs, ``target_center``,
-        ``target_spread`` of targets.
+        The module's tensors by name behind ``module.``, and ``offset``, ``center``, ``spread`` of inputs,
+        ``target_center``, ``target_spread`` of targets.
     prepare
         The fitted scikit-learn step from raw columns to numbers, or `None`.
     architecture
@@ -102,19 +102,24 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         with torch.inference_mode():
             for rows in self._batches(X):
                 x = (rows - self.tensors["center"]) / self.tensors["spread"]
-                out = self.module_(x) * self.tensors["target_spread"][:, 0] + self.tensors["target_center"][:, 0]
-                found.append(out.double().numpy())
+                out = self.module_(x).double() * self.tensors["target_spread"][:, 0]
+                found.append((out + self.tensors["target_center"][:, 0]).numpy())
         return np.concatenate(found) if found else np.empty((0, self.spec.outputs))
 
     def _batches(self, X: Any) -> Iterator[torch.Tensor]:
         """Raw rows as tensors, some at a time."""
         import torch
 
-        X = self._checked(X)
+        X, offset = self._checked(X), self.tensors["offset"].numpy()
+        far = bool(offset.any())
         for start in range(0, X.shape[0], ROWS):
             rows = X[start : start + ROWS]
             rows = rows.toarray() if is_sparse(rows) else rows
-            yield torch.tensor(np.ascontiguousarray(rows), dtype=getattr(torch, self.spec.precision))
+            rows = rows - offset if far else np.ascontiguousarray(rows)
+            x = torch.tensor(rows, dtype=getattr(torch, self.spec.precision))
+            if not bool(x.isfinite().all()):
+                raise InvalidInput("Rows must hold finite numbers, got NaN or infinity; fill or drop them.")
+            yield x
 
     def _checked(self, X: Any) -> Any:
         if self.prepare is not None:

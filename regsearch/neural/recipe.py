@@ -21,7 +21,6 @@ from regsearch.path import Model
 from regsearch.space import default
 from regsearch.tree import Between, Choice, Family, Leaf, OneOf, Path, Whole, tunable
 
-BATCH = 128  # rows of a batch when nothing is said
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
 _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
 
@@ -84,13 +83,13 @@ class Recipe(Model, abstract=True):
         """The net with every technique off that regularizes, trained to its last epoch."""
         config = default(self)
         off = {slot: value if _keeps(value) else None for slot, value in config.techniques.items()}
-        off |= {"early_stopping": FixedEpochs(config.horizon), "dropout": None}
+        off |= {"early_stopping": FixedEpochs(config.last, config.horizon), "dropout": None}
         return config.replace(**off)
 
     def at(self, value: float | None) -> Recipe:
         if value is None:
             return self
-        return self.replace(early_stopping=self.stopping.replace(epochs=round(value)))
+        return self.replace(early_stopping=self.stopping.replace(epochs=round(value), max_epochs=self.horizon))
 
     # --- a filled config ---------------------------------------------------------------------------------------
 
@@ -100,8 +99,8 @@ class Recipe(Model, abstract=True):
 
     @property
     def batch(self) -> int:
-        """Rows of a batch at most."""
-        return BATCH if self.batch_size == "auto" else int(self.batch_size)
+        """Rows of a batch; 0 for about 128, in batches of one size."""
+        return 0 if self.batch_size == "auto" else int(self.batch_size)
 
     @property
     def horizon(self) -> int:

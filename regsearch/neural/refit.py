@@ -11,7 +11,7 @@ from regsearch.encoding import transformer
 from regsearch.errors import InvalidInput
 from regsearch.folds import Folds
 from regsearch.inputs import Array
-from regsearch.neural.crew import Crew
+from regsearch.neural.crew import Crew, Trouble
 from regsearch.neural.measuring import Evaluator
 from regsearch.neural.predictor import MODULE, Spec, make_predictor
 from regsearch.neural.recipe import Recipe
@@ -39,11 +39,13 @@ def refit(config: Recipe, problem: Problem, seed: int) -> Any:
     """
     if not config.stopping.epochs:
         raise InvalidInput("A refit needs a number of epochs, got early stopping; take the chosen point of an outcome.")
-    workshop = Workshop(Setup(problem, Folds((), (), "all rows"), (), seed))
+    workshop = Workshop(Setup(problem, Folds((), (), "all rows"), (), seed), config.device)
     structure = workshop.structure(config)
     with Crew(workshop, 1, apart=True) as crew:
         crew.make((0, ALL), structure, [workshop.row(config, structure)])
         (done,) = crew.advance([((0, ALL), config.last)], measure=False)
+    if isinstance(done, Trouble):
+        raise InvalidInput(f"The net cannot be trained on all rows: {done.text}")
     row = done.segment.weights[-1, 0]
     if not np.isfinite(row).all():
         raise InvalidInput("Training on all rows diverged; a smaller lr or gradient_clipping may help.")
@@ -62,10 +64,14 @@ def _predictor(config: Recipe, problem: Problem, structure: Structure, trained: 
     views = network.layout.views(torch.from_numpy(row[None]))
     tensors = {MODULE + name: view[0] for name, view in views.items()}
     tensors |= {
-        "center": scaling.center, "spread": scaling.spread,
+        "offset": torch.from_numpy(data.offset), "center": scaling.center, "spread": scaling.spread,
         "target_center": scaling.target_center, "target_spread": scaling.target_spread,
     }  # fmt: skip
-    tensors |= {MODULE + name: count for name, count in network.counts.items()}
+    for name, kept in network.kept.items():
+        if kept == "":
+            del tensors[MODULE + name]
+        else:
+            tensors[MODULE + name] = tensors[MODULE + kept] if isinstance(kept, str) else kept
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
     prepare = None if problem.image is not None else transformer(problem)
     return make_predictor(spec, plain, None if prepare is None else prepare.fit(problem.X), config.module)

@@ -8,13 +8,12 @@ on how many work on it nor on their luck.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
 from regsearch.errors import InvalidInput
-from regsearch.neural.crew import Crew, Done, workers
+from regsearch.neural.crew import Crew, Done, Trouble, workers
 from regsearch.neural.finish import Finish
 from regsearch.neural.flight import Flight
 from regsearch.neural.rungs import Ladder
@@ -47,10 +46,10 @@ class Cohort:
 class Stack:
     """Trains candidates; see the module."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, device: str = "auto") -> None:
         self.setup = setup
-        self.stop = threading.Event()
-        self.workshop = Workshop(setup, self.stop)
+        self.workshop = Workshop(setup, device)
+        self.stop = self.workshop.stop
         self.finish = Finish(self.workshop)
         self.ladder = Ladder(setup.past)
         self.cohorts: list[Cohort] = []
@@ -95,7 +94,7 @@ class Stack:
             for part in (flights[i : i + size] for i in range(0, len(flights), size)):
                 try:
                     self.cohorts.append(self._cohort(structure, part))
-                except InvalidInput as error:
+                except (InvalidInput, RuntimeError, MemoryError) as error:
                     for flight in part:
                         flight.failure = str(error)
                         yield self.finish(flight, structure, "")
@@ -140,11 +139,16 @@ class Stack:
         for cohort, until in plan:
             self._take(cohort, until, [next(done) for _ in self._folds])
 
-    def _take(self, cohort: Cohort, until: int, done: list[Done]) -> None:
+    def _take(self, cohort: Cohort, until: int, found: list[Done | Trouble]) -> None:
+        """Let the trials of a cohort take in what its blocks gave; where one could not go on, they fail."""
         cohort.epoch = until
+        done = [one for one in found if isinstance(one, Done)]
+        trouble = next((one.text for one in found if isinstance(one, Trouble)), "")
         for i, flight in enumerate(cohort.flights):
             flight.seconds += sum(one.seconds for one in done) / len(cohort.flights)
-            flight.take([one.segment for one in done], i)
+            flight.failure = trouble
+            if not trouble:
+                flight.take([one.segment for one in done], i)
 
     # --- trials end --------------------------------------------------------------------------------------------
 

@@ -54,9 +54,9 @@ def structure_of(config: Recipe) -> Structure:
 class Workshop:
     """Makes blocks, and keeps what they share."""
 
-    def __init__(self, setup: Setup, stop: threading.Event | None = None) -> None:
-        self.setup, self.stop = setup, stop or threading.Event()
-        self.device = _device("auto")
+    def __init__(self, setup: Setup, device: str = "auto") -> None:
+        self.setup, self.stop = setup, threading.Event()
+        self.device = device_of(device)
         self._data: dict[str, Data] = {}
         self._folds: dict[tuple[object, ...], Fold] = {}
         self._networks: dict[tuple[Structure, int], Network] = {}
@@ -68,7 +68,6 @@ class Workshop:
 
     def structure(self, config: Recipe) -> Structure:
         """A config's structure; its network is made, so that what cannot be built says so here."""
-        self.device = _device(config.device)
         structure = structure_of(config)
         self.network(structure, 0)
         return structure
@@ -130,7 +129,7 @@ class Workshop:
         return Block(self.fold(structure, k), network, rows, self.followed, self.setup.seed, self.stop)
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
     import torch
 
     if name == "auto":

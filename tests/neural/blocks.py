@@ -88,7 +88,7 @@ def named(segment: Segment, of: Setup, config: Net, row: int = 0, epoch: int = -
     """The parameters of a row after an epoch, by name."""
     workshop = workshop_of(of)
     layout = workshop.network(workshop.structure(config), 0).layout
-    return {name: view[0] for name, view in layout.views(segment.weights[epoch, row][None]).items()}
+    return {name: view[0] for name, view in layout.views(torch.from_numpy(segment.weights[epoch, row][None])).items()}
 
 
 # --- techniques ------------------------------------------------------------------------------------------------

@@ -18,7 +18,10 @@ from regsearch import CNN, MLP, Float, InvalidInput, Net, NotFound, Study, load
 from regsearch import nn_techniques as t
 from regsearch.export import CONFIG
 from regsearch.folds import Folds
+from regsearch.neural import Custom
+from regsearch.neural.block import batched
 from regsearch.neural.files import PREPARE, TENSORS
+from regsearch.neural.network import make_network
 from regsearch.neural.stack import Stack
 from regsearch.path import Candidate, Setup
 from regsearch.problem import make_problem
@@ -201,3 +204,65 @@ def test_an_epoch_must_be_chosen() -> None:
     """A config that still stops early cannot be refitted."""
     with pytest.raises(InvalidInput, match="needs a number of epochs"):
         Net(early_stopping=STOPPING).refit(make_problem(*digits()), 0)
+
+
+class Tied(torch.nn.Module):
+    """Two layers that share their weights, a frozen one, and a buffer that is not saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.out = (torch.nn.Linear(*sizes) for sizes in ((10, 10), (10, 10), (10, 1)))
+        self.b.weight = self.a.weight
+        self.still = torch.nn.Linear(10, 10)
+        self.still.requires_grad_(False)
+        self.register_buffer("shift", torch.full((10,), 0.5), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.out(torch.tanh(self.b(self.still(self.a(x)))) + self.shift)
+        return out
+
+
+def test_shared_frozen_and_unsaved(tmp_path: Path) -> None:
+    """Tied weights are trained as one, frozen ones stay, unsaved buffers are made anew: in the bundle too."""
+    X, y = load_diabetes(return_X_y=True)
+    one = searched(tmp_path, (X[:90], y[:90]), Net(Tied, weight_decay=Float(0, 1), lr=0.05, early_stopping=STOPPING))
+    model = load(one.export(tmp_path / "bundle"), module=Tied)
+    fitted = one.results().best.config.refit(one.problem, one.seed)
+    np.testing.assert_array_equal(model.predict(X), fitted.predict(X))
+    module = model.module_
+    assert torch.equal(module.a.weight, module.b.weight)
+    start = make_network(Custom(Tied), (10,), 1, "", one.seed, -1)
+    views = start.layout.views(start.theta[None])
+    assert torch.equal(module.still.weight, views["still.weight"][0].float())
+    assert not torch.equal(module.a.weight, views["a.weight"][0].float())
+    scaled = model.decision(X[:90]) - one.problem.y[:, None]
+    assert np.mean(scaled**2) < np.var(y[:90]) * 1.5
+
+
+@pytest.mark.parametrize("move", ["X", "y"])
+def test_far_from_zero(move: str) -> None:
+    """Columns and targets that lie far from 0 are learned as if they lay near it: timestamps, ids, large prices."""
+    X, y = load_diabetes(return_X_y=True)
+    X, y = X[:100] / X[:100].std(axis=0), y[:100]
+    config = Net(MLP(hidden=(8,)), lr=0.01, early_stopping=t.FixedEpochs(30))
+    near = config.refit(make_problem(X, y), 0).predict(X)
+    far_X, far_y = (X + 1.7e9, y) if move == "X" else (X, y + 1e9)
+    far = config.refit(make_problem(far_X, far_y), 0).predict(far_X)
+    np.testing.assert_allclose(far - (1e9 if move == "y" else 0), near, rtol=1e-2, atol=0.5)
+
+
+def test_the_horizon_stays() -> None:
+    """Whatever step of a path is chosen, a schedule keeps the horizon that it was searched with."""
+    for stopping in (t.EarlyStopping(max_epochs=50), t.FixedEpochs(50), t.FixedEpochs(20, max_epochs=50)):
+        config = Net(schedule=t.Cosine(), early_stopping=stopping)
+        assert config.horizon == config.at(7).horizon == 50
+        assert config.at(7).last == 7
+
+
+def test_batches_of_one_size() -> None:
+    """Without a batch size a fold and all rows take as many steps an epoch, unless they differ by half a batch."""
+    for n in (20, 120, 150, 190, 500, 1437):
+        sizes = [part.stop - part.start for part in batched(n, 0)]
+        assert sum(sizes) == n
+        assert max(sizes) - min(sizes) <= 1
+        assert len(sizes) == max(1, round(n / 128))

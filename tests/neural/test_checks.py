@@ -122,7 +122,7 @@ def test_unfilled_spaces_pass() -> None:
     spaces.mlp().replace(batch_size=8).check(setup("binary"))
     spaces.cnn(channels=(2,)).replace(batch_size=8).check(setup("multiclass", image=True))
     net(MLP(Choice((4,), (6, 5)), Choice("relu", "tanh")), norm=Choice(None, "batch_norm")).check(setup("regression"))
-    net(says(nn.Linear(5, 1)), dropout=Float(0, 0.5)).check(setup("binary"))
+    net(says(nn.Sequential(nn.Dropout(0.1), nn.Linear(5, 1))), dropout=Float(0, 0.5)).check(setup("binary"))
 
 
 def test_a_study_checks_first(tmp_path: Path) -> None:

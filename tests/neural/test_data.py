@@ -138,7 +138,7 @@ def test_validation_rows_do_not_leak(task: str) -> None:
         if task == "regression" and config.class_weight == "balanced":
             continue
         a, b = (block(one, [config]).advance(3) for one in (of, changed))
-        assert torch.equal(a.weights, b.weights)
+        assert np.array_equal(a.weights, b.weights)
         for part in set(a.scores) - {"val"}:
             np.testing.assert_array_equal(a.scores[part], b.scores[part])
         assert not np.any(a.scores["val"] == b.scores["val"])
@@ -172,7 +172,7 @@ def test_inner_split_of_groups_may_lose_a_class() -> None:
         of = Setup(made, make_folds(pairs, made, 0), resolve(None, made), seed=seed)
         config = net(class_weight="balanced", early_stopping=t.EarlyStopping(3, inner=0.5))
         segment = block(of, [config]).advance(1)
-        assert torch.isfinite(segment.weights).all()
+        assert np.isfinite(segment.weights).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 6, 7, 8, 13, 14, 15])

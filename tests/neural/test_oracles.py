@@ -356,7 +356,7 @@ def test_l2_shrinks_to_no_zero() -> None:
     of = setup("regression")
     found = train(of, [net(penalty=t.L2(strength)) for strength in (0.0, 0.1, 1.0)], 12)
     assert np.all(found.nonzero == 65)
-    sizes = found.weights[-1, :, :65].norm(dim=1)
+    sizes = torch.from_numpy(found.weights)[-1, :, :65].norm(dim=1)
     assert sizes[0] > sizes[1] > sizes[2] > 0
 
 

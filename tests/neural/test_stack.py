@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from samples import ROOT, finished, outcomes, poll, study
+from samples import ROOT, finished, outcomes, poll, python, study
 from torch import nn
 
 from neural.blocks import block, net, problem, setup, setup_for, workshop_of
@@ -24,7 +24,7 @@ from regsearch import Choice, Float
 from regsearch.config import from_data
 from regsearch.folds import make_folds
 from regsearch.metrics import resolve
-from regsearch.neural import CNN, MLP, stack
+from regsearch.neural import CNN, MLP, crew, stack
 from regsearch.neural import techniques as t
 from regsearch.neural.block import Block
 from regsearch.neural.rungs import FACTOR, LEAST, rungs
@@ -112,7 +112,7 @@ def test_sizes_do_not_matter(
 ) -> None:
     """Smaller blocks, and trials one at a time or few, with refills, give the same outcomes."""
     of, found = whole
-    monkeypatch.setattr(stack, "ROWS", rows)
+    monkeypatch.setattr(crew, "ROWS", rows)
     monkeypatch.setattr(stack, "IN_FLIGHT", flying)
     same(stream(of, MIXED), found)
 
@@ -146,7 +146,7 @@ def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> N
             np.testing.assert_allclose(segment.scores["val"][0, 0], curves.val[k], rtol=1e-10, atol=1e-10)
             np.testing.assert_allclose(segment.scores["train"][0, 0], curves.train[k], rtol=1e-10, atol=1e-10)
             with torch.no_grad():
-                ((out, rows),) = alone.evaluator.run(segment.weights[outcome.step], "val")
+                ((out, rows),) = alone.evaluator.run(torch.from_numpy(segment.weights[outcome.step]), "val")
             assert rows.tolist() == val.tolist()
             decisions = workshop.fold(workshop.structure(config), k).decisions(out)[0].T.numpy()
             assert outcome.predictions is not None
@@ -395,7 +395,7 @@ def test_memory_runs_out(whole: tuple[Setup, dict[int, Outcome]], monkeypatch: p
     with pytest.warns(RuntimeWarning, match="Memory ran out: the stack shrinks to"):
         after = {o.number: o for o in made.stream(Candidate(i, config) for i, config in enumerate(MIXED))}
     same(after, found)
-    assert made.most <= 2
+    assert made.crew.most <= 2
     tried = len(small.refused)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -405,14 +405,58 @@ def test_memory_runs_out(whole: tuple[Setup, dict[int, Outcome]], monkeypatch: p
 
 
 def test_memory_that_never_suffices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where not even one row fits, the error is the machine's."""
+    """Where not even one row fits, the trial fails and says so."""
 
     def never(made: Block, to: int, measure: bool = True) -> Any:
         raise MemoryError
 
     monkeypatch.setattr(Block, "advance", never)
-    with pytest.raises(MemoryError):
-        stream(setup("regression"), [net()])
+    (outcome,) = stream(setup("regression"), [net()]).values()
+    assert outcome.state == "failed"
+    assert "MemoryError" in outcome.reason
+
+
+class Moody(nn.Module):
+    """Fails in training once its weights have grown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(5, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if float(self.out.weight.detach().abs().max()) > 1:
+            raise ValueError("too large for me")
+        found: torch.Tensor = self.out(x)
+        return found
+
+
+def test_a_module_that_fails() -> None:
+    """A module that raises in training fails its own trial, with its words; the others go on."""
+    found = stream(setup("regression"), [net(Moody, lr=1e-4), net(Moody, lr=1.0)])
+    calm, wild = found[0], found[1]
+    assert calm.state == "complete"
+    assert wild.state == "failed"
+    assert "ValueError: too large for me" in wild.reason
+
+
+def test_processes_do_as_threads_do(tmp_path: Path) -> None:
+    """A program that forks its training has the same trials, to the bit, as one that trains in its own process."""
+    code = """
+import sys
+import numpy as np
+from regsearch import MLP, Float, Net, Study, nn_techniques as t
+rng = np.random.default_rng(0)
+X = rng.normal(size=(60, 5))
+space = Net(MLP(hidden=(6,)), batch_size=16, dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(8, patience=3))
+study = Study("s" + sys.argv[1], X, X[:, 0] ** 2, space=space, cv=3, root=sys.argv[2],
+              tracking=False, n_jobs=int(sys.argv[1]))
+results = study.run(40, quiet=True)
+print([(trial.state, trial.key, trial.step, repr(trial.points)) for trial in results.all])
+"""
+    one, two = (python("-c", code, n, str(tmp_path)) for n in ("1", "2"))
+    assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
+    assert one.stdout == two.stdout
+    assert one.stdout.count("complete") > 1
 
 
 # --- killed and interrupted ------------------------------------------------------------------------------------

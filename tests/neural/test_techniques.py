@@ -128,7 +128,7 @@ def test_off_is_what_tables_show(cls: type[Technique], slot: str) -> None:
 
 def equal(a: Any, b: Any, row: int = 0) -> bool:
     """Whether a row of two segments is the same to the bit."""
-    return torch.equal(a.weights[:, row], b.weights[:, row]) and all(
+    return np.array_equal(a.weights[:, row], b.weights[:, row]) and all(
         np.array_equal(a.scores[part][:, row], b.scores[part][:, row]) for part in a.scores
     )
 
@@ -172,7 +172,7 @@ def test_stacked_equals_separate(cls: type[Technique]) -> None:
             for row, config in enumerate(configs):
                 alone = train(of, [config])
                 if cls is not techniques.BatchNorm:  # before it, biases matter for nothing but rounding
-                    torch.testing.assert_close(together.weights[:, row], alone.weights[:, 0], rtol=1e-10, atol=1e-10)
+                    np.testing.assert_allclose(together.weights[:, row], alone.weights[:, 0], rtol=1e-10, atol=1e-10)
                 for part, scores in alone.scores.items():
                     np.testing.assert_allclose(together.scores[part][:, row], scores[:, 0], rtol=1e-10, atol=1e-10)
 
@@ -217,7 +217,7 @@ def test_rows_may_come_and_go(cls: type[Technique]) -> None:
             for part, scores in end.scores.items():
                 np.testing.assert_allclose(scores[..., -1], straight.scores[part][:, order, -1], rtol=1e-11, atol=1e-11)
             if cls is not techniques.BatchNorm:
-                torch.testing.assert_close(end.weights[-1], straight.weights[-1, order], rtol=1e-11, atol=1e-11)
+                np.testing.assert_allclose(end.weights[-1], straight.weights[-1, order], rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("cls", TRAINING, ids=lambda cls: cls.kind)
