@@ -10,15 +10,17 @@ row says otherwise.
 # ruff: noqa: E402 - the number of threads must be set before numpy loads
 from __future__ import annotations
 
-from harness import Row, all_in_turn, cpu_seconds, in_turn, main, one_thread, paired, quick
+from harness import Row, all_in_turn, cpu_seconds, main, one_thread, paired, quick, seconds
 
 one_thread()
 
+import multiprocessing
 import statistics
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -147,8 +149,8 @@ def fit_rows(name: str, data: Callable[[], Any], hidden: tuple[int, ...], bar: f
     sides = (lambda k: trained(setup, configs), partial(others, one=fit), partial(others, one=fit_skorch))
     ours, loop, skorch = all_in_turn(sides, size.rounds, cpu_seconds)
     ours = [spent / (trials * FOLDS) for spent in ours]
-    for other, theirs in (("a PyTorch loop", loop), ("skorch", skorch)):
-        yield Row(f"{name}: fold-fit, {other}", paired(ours, theirs), bar, _per_minute(ours, theirs, epochs))
+    for other, theirs, most in (("a PyTorch loop", loop, bar), ("skorch", skorch, 1.0)):
+        yield Row(f"{name}: fold-fit, {other}", paired(ours, theirs), most, _per_minute(ours, theirs, epochs))
 
 
 def _per_minute(ours: list[float], theirs: list[float], epochs: int) -> str:
@@ -177,12 +179,26 @@ def fits_synthetic_256() -> Iterator[Row]:
 
 
 def threads() -> Iterator[Row]:
-    """Wall time of one stack on two threads over that on one."""
-    warm_up()
-    configs = drawn(space((64, 64), t.FixedEpochs(10)), 4 if quick() else TRIALS)
-    one, two = (setup_of(*digits(), n_jobs=n) for n in (1, 2))
-    ratio, mine, other = in_turn(lambda k: trained(two, configs), lambda k: trained(one, configs), scale().rounds + 2)
-    yield Row("digits, 2x64: two threads, one", ratio, 1 / 1.6, f"{mine:.3g} s / {other:.3g} s")
+    """Wall time of one stack on two cores over that on one, each in a program of its own."""
+    pairs = [(apart(stack_seconds, 2), apart(stack_seconds, 1)) for _ in range(scale().rounds)]
+    ratio, mine, other = (statistics.median(side) for side in ([a / b for a, b in pairs], *zip(*pairs, strict=True)))
+    yield Row("digits, 2x64: two cores, one", ratio, 1 / 1.6, f"{mine:.3g} s / {other:.3g} s")
+
+
+def stack_seconds(n_jobs: int) -> float:
+    """Seconds of a stack, once everything is warm."""
+    configs, setup = (
+        drawn(space((64, 64), t.FixedEpochs(20)), 4 if quick() else TRIALS),
+        setup_of(*digits(), n_jobs=n_jobs),
+    )
+    trained(setup, configs[:1])
+    return seconds(lambda: trained(setup, configs))
+
+
+def apart(work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call a function in a fresh program: one that has used autograd cannot fork training any more, as users' do."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments, **options).result()
 
 
 # --- searches ------------------------------------------------------------------------------------------------------
@@ -242,9 +258,9 @@ def cnn() -> Iterator[Row]:
     )  # fmt: skip
     whole, strict, notes = [], [], []
     for seed in range(size.seeds):
-        theirs = search(X, y, net, seed, size.cnn_trials, folds=3, prune=False, n_jobs=1)
+        theirs = apart(search, X, y, net, seed, size.cnn_trials, folds=3, prune=False, n_jobs=1)
         goal = 1.01 * theirs.best
-        ours = search(X, y, net, seed, size.cnn_trials, goal, most=3, folds=3)
+        ours = apart(search, X, y, net, seed, size.cnn_trials, goal, most=3, folds=3)
         reached = ours.reach(goal)
         whole.append(reached / theirs.total)
         strict.append(reached / theirs.reach(goal))
@@ -279,7 +295,7 @@ def script() -> Iterator[Row]:
             losses.append(f"{loss:.3g} ({proposed[i].loss:.3g})")
         per_epoch = sum(spent) / sum(proposed[i].epochs for i in picked)
         total = per_epoch * sum(outcome.epochs for outcome in proposed)
-        ours = search(*digits(), net, seed, 100, goal, most=4)
+        ours = apart(search, *digits(), net, seed, 100, goal, most=4)
         reached = ours.reach(goal)
         ratios.append(reached / total)
         notes.append(f"{reached:.3g} s / {total:.4g} s")
