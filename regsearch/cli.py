@@ -131,7 +131,7 @@ def _row(one: Chosen, held_out: bool) -> str:
     point, score = one.point, one.test.get(one.metric)
     test = (f"{'-':>12}" if score is None else f"{score:>12.5g}") if held_out else ""
     numbers = f"{point.val:>12.5g}{point.val_se:>9.2g}{point.train:>12.5g}{point.gap:>10.3g}{test}"
-    return f"{one.number:>6}{numbers}  {listed({**one.params, **one.measures}, ' ')}"
+    return f"{one.number:>6}{numbers}  {listed({**one.settings, **one.measures}, ' ')}"
 
 
 def _export(arguments: argparse.Namespace) -> int:

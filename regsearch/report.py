@@ -48,7 +48,7 @@ def note(results: Results) -> str:
         lines += [_row([rule, *_cells(one, one.point)]) for rule, one in chosen]
         if results.reference is not None:
             lines.append(_row([identity["reference"], *_cells(results.reference, results.point(results.reference))]))
-        lines += ["", "Best config: " + ", ".join(f"`{key}={value}`" for key, value in best.params.items()), ""]
+        lines += ["", "Best config: " + ", ".join(f"`{key}={value}`" for key, value in best.settings.items()), ""]
         if identity["script"]:
             lines.append(f"Export it: `regsearch export {results.name} --out DIR`")
     return "\n".join(lines)
@@ -78,11 +78,19 @@ def page(results: Results, drawn: Mapping[str, Figure]) -> str:
     )
     chosen = _table(
         ["rule", "trial", "score", "se", "train", "gap", "config", "why"],
-        [[c.rule, c.number, *_numbers(c.point), listed(c.params), c.why] for c in rows]
+        [[c.rule, c.number, *_numbers(c.point), listed(c.settings), c.why] for c in rows]
     )  # fmt: skip
     trials = _table(
         ["trial", "role", "score", "se", "train", "gap", "config"],
-        [[t.number, t.role, *_numbers(results.point(t)), listed(t.params or {})] for t in results.complete[:50]],
+        [
+            [
+                t.number,
+                t.role,
+                *_numbers(results.point(t)),
+                listed({k: v for k, v in (t.params or {}).items() if k in results.varied}),
+            ]
+            for t in results.complete[:50]
+        ],
     )
     title = html.escape(results.name)
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>

@@ -43,6 +43,8 @@ class Chosen:
         The rule's name, and its reason in one sentence.
     test, measures
         Held-out scores and other figures, where the trial has them: of its own chosen point, at no other.
+    varied
+        Names of the parameters in which trials of the study differ.
     """
 
     number: int
@@ -57,6 +59,12 @@ class Chosen:
     axis: str = ""
     test: Mapping[str, float] = field(default_factory=dict)
     measures: Mapping[str, float] = field(default_factory=dict)
+    varied: frozenset[str] = frozenset()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that tell this trial from others; all of them where none differ."""
+        return {name: value for name, value in self.params.items() if name in self.varied} or dict(self.params)
 
     @property
     def lambda_(self) -> float | None:
@@ -84,7 +92,7 @@ class Chosen:
     def __str__(self) -> str:
         others = {"held out": self.test, "measures": self.measures}
         lines = [
-            f"trial {self.number}: {listed(self.params)}",
+            f"trial {self.number}: {listed(self.settings)}",
             f"{self.metric} {self.point.val:.5g} ± {self.point.val_se:.2g} (train {self.point.train:.5g}, "
             f"gap {self.point.gap:.3g})",
             *(f"{what}: {listed(figures)}" for what, figures in others.items() if figures),
@@ -214,6 +222,15 @@ class Results:
         """What each rule chose so far: results are read only, so it stays true."""
         return {}
 
+    @cached_property
+    def varied(self) -> frozenset[str]:
+        """Names of the parameters in which trials differ: what was searched, and what came of it."""
+        seen: dict[str, set[str]] = {}
+        for trial in self.all:
+            for name, value in (trial.params or {}).items():
+                seen.setdefault(name, set()).add(repr(value))
+        return frozenset(name for name, values in seen.items() if len(values) > 1)
+
     def top(self, count: int) -> list[Chosen]:
         """The best trials, each at its own best point."""
         return [self.at(Pick(t.number, t.step, ""), "best") for t in self.complete[:count]]
@@ -227,7 +244,7 @@ class Results:
         own = Chosen(
             trial.number, trial.step, self._config(trial, trial.value), dict(trial.params or {}),
             along.number(trial.value), self.point(trial), self.metric, rule, pick.why, trial.axis, trial.test or {},
-            trial.measures or {},
+            trial.measures or {}, self.varied,
         )  # fmt: skip
         if pick.step == trial.step:
             return own

@@ -12,4 +12,4 @@ scoring = ["neg_log_loss", "accuracy", "roc_auc"]
 study = Study("breast-cancer-linear", X, y, space=spaces.linear(), cv=5, scoring=scoring, test=0.2, seed=0)
 
 if __name__ == "__main__":
-    study.main()
+    raise SystemExit(study.main())

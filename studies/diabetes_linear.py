@@ -11,4 +11,4 @@ X, y = load_diabetes(return_X_y=True, as_frame=True)
 study = Study("diabetes-linear", X, y, space=spaces.linear(), cv=10, scoring="neg_root_mean_squared_error", seed=0)
 
 if __name__ == "__main__":
-    study.main()
+    raise SystemExit(study.main())

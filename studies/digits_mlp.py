@@ -26,4 +26,4 @@ scoring = ["neg_log_loss", "accuracy"]
 study = Study("digits-mlp", X, y, space=space, cv=5, scoring=scoring, test=0.2, seed=0)
 
 if __name__ == "__main__":
-    study.main()
+    raise SystemExit(study.main())

@@ -71,4 +71,4 @@ scoring = ["neg_log_loss", "accuracy"]
 study = Study(name, images[some], classes[some], space=space, cv=3, scoring=scoring, prune=False, seed=0)
 
 if __name__ == "__main__":
-    study.main()
+    raise SystemExit(study.main())
