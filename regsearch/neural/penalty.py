@@ -7,6 +7,7 @@ part gives exact zeros and lambda means what it means in the objective ``(1/n) s
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from regsearch.neural.technique import Columns, Facts, Place, Row, Technique
@@ -20,9 +21,9 @@ class Penalty(Technique, abstract=True):
 
     slots: ClassVar[tuple[str, ...]] = ("penalty", "bias_penalty", "activity_penalty")
 
+    @abstractmethod
     def strengths(self) -> tuple[float, float]:
         """Factors of ``|w|_1`` and ``|w|_2^2 / 2``."""
-        raise NotImplementedError
 
     def row(self, facts: Facts) -> Row:
         l1, l2 = self.strengths()
