@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
-from neural.blocks import IMAGE, block, fold, net, problem, setup, setup_for
+from neural.blocks import IMAGE, block, fold, net, problem, setup_for
 from regsearch.encoding import transformer
 from regsearch.folds import make_folds
 from regsearch.inputs import take_rows
@@ -148,7 +148,9 @@ def test_inner_split() -> None:
     """The inner split parts the training rows: by class, whole groups, the same every time."""
     made = problem("multiclass", n=90)
     of = setup_for(made)
-    inner = [fold(of, k, early_stopping=t.EarlyStopping(5, inner=0.3)) for k in (0, 1, 1)]
+    stopping = t.EarlyStopping(5, inner=0.3)
+    inner = [fold(setup_for(made), k, early_stopping=stopping) for k in (0, 1, 1)]  # each in a workshop of its own
+    assert inner[1] is not inner[2]
     for k, where in zip((0, 1, 1), inner, strict=True):
         both = np.concatenate([where.parts["train"], where.parts["inner"]])
         assert sorted(both) == sorted(of.folds.train[k])
@@ -188,16 +190,19 @@ def test_batches_hold_every_row_once(n: int, size: int) -> None:
 
 
 def test_the_users_data_is_left_alone() -> None:
-    """Neither X nor y is written to, also when they may not be."""
-    X, y = np.random.default_rng(0).normal(size=(N, 4)), np.arange(float(N))
-    X[3, 1] = np.nan
-    X.flags.writeable = y.flags.writeable = False
-    before = X.copy()
-    of = setup_for(make_problem(X, y))
-    block(of, [net(input_noise=0.3)]).advance(2)
-    np.testing.assert_array_equal(X, before)
+    """Neither X nor y is written to, whether they may be or not."""
+    for writeable in (True, False):
+        X, y = np.random.default_rng(0).normal(size=(N, 4)), np.arange(float(N))
+        X[3, 1] = np.nan
+        X.flags.writeable = y.flags.writeable = writeable
+        before = X.copy(), y.copy()
+        block(setup_for(make_problem(X, y)), [net(input_noise=0.3, label_noise=0.3, precision="float64")]).advance(2)
+        np.testing.assert_array_equal(X, before[0])
+        np.testing.assert_array_equal(y, before[1])
     images = np.zeros((N, *IMAGE), dtype=np.uint8)
     images[:, 0] = np.arange(N)[:, None, None]
-    images.flags.writeable = False
-    block(setup_for(make_problem(images, np.arange(N) % 2)), [net(input_dropout=0.3)]).advance(1)
-    assert setup("regression").problem.rows
+    kept = images.copy()
+    for writeable in (True, False):
+        images.flags.writeable = writeable
+        block(setup_for(make_problem(images, np.arange(N) % 2)), [net(input_dropout=0.3)]).advance(1)
+        np.testing.assert_array_equal(images, kept)
