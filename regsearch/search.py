@@ -230,7 +230,10 @@ class Search:
             return self.optuna_study.tell(asked, state=optuna.trial.TrialState.FAIL)
         value = outcome.point(self.metric).val
         if outcome.state == "pruned":
-            asked.report(value, step=int(np.isfinite(outcome.curves[self.metric].val).sum()))  # how far it got
+            step = int(np.isfinite(outcome.curves[self.metric].val).sum())  # how far it got
+            frozen = self.optuna_study._storage.get_trial(asked._trial_id)
+            if step not in frozen.intermediate_values:  # a trial that was cut off just here is told a second time
+                asked.report(value, step=step)
             return self.optuna_study.tell(asked, state=optuna.trial.TrialState.PRUNED)
         return self.optuna_study.tell(asked, value)
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from regsearch.neural.site import Site
+
     Views: TypeAlias = Mapping[str, torch.Tensor]
-    Site: TypeAlias = Callable[[torch.Tensor, int], torch.Tensor]
     Forward: TypeAlias = Callable[[Views, torch.Tensor, Site, bool], torch.Tensor]
 
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
@@ -52,7 +53,7 @@ class Architecture(Node, abstract=True):
     def forward(self, module: nn.Module) -> Forward:
         """The module's forward pass in training, a function of its parameters.
 
-        It maps parameters and buffers ``[R, ...]`` by name, a batch ``[1 or R, B, *inputs]``, a function to call with
+        It maps parameters and buffers ``[R, ...]`` by name, a batch ``[1 or R, B, *inputs]``, a site to call with
         what leaves each hidden layer, and whether to train, to ``[R, outputs, B]``.
         """
 

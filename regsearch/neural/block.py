@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from regsearch.neural.draws import Stream, seed_of
 from regsearch.neural.loss import losses
 from regsearch.neural.measuring import Evaluator
 from regsearch.neural.network import Network
-from regsearch.neural.technique import Place, Technique
+from regsearch.neural.site import Site
+from regsearch.neural.technique import Technique
 
 if TYPE_CHECKING:
     import torch
@@ -294,17 +295,19 @@ class Block:
 
     def _adam(self, theta: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> None:
         """One step (Kingma and Ba 2015), with what techniques do before and after it."""
+        import torch
+
         self.steps += 1
         self.first.lerp_(gradient, 1 - BETAS[0])
         self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         for active in self.hooked("on_step"):
             active.technique.on_step(active.v, theta, lr)
         unbiased = 1 - BETAS[0] ** self.steps, math.sqrt(1 - BETAS[1] ** self.steps)
-        scale = self.second.sqrt().add_(EPS * unbiased[1])  # lr takes the rest: one pass over the rows less
-        lr = lr * unbiased[1]
-        theta.addcdiv_(self.first * (lr / -unbiased[0]), scale)
+        scale = self.second.sqrt().add_(EPS * unbiased[1])  # the rates take the rest: one pass over the rows less
+        rate = torch.div(lr * unbiased[1], scale, out=scale)
+        theta.addcmul_(self.first, rate, value=-1 / unbiased[0])
         for active in self.hooked("on_stepped"):
-            active.technique.on_stepped(active.v, theta, lr, scale)
+            active.technique.on_stepped(active.v, theta, rate)
 
     def _gradient(self, batch: Batch, streams: dict[Any, Stream]) -> torch.Tensor:
         """``[R, P]``: of the loss of a batch, each row's own."""
@@ -319,11 +322,11 @@ class Block:
         views = self._own if used is theta else self._leaves(used)
         leaves = list(views.values())
         views = views | {param.name: param.view(self.theta) for param in self.network.layout.buffers}
-        terms: list[torch.Tensor] = []
+        site = Site(self.network.places, self.hooked("on_hidden"), self.hooked("on_activity"), streams)
         with torch.enable_grad():
-            out = self.forward(views, x, self._site(streams, terms), True)
-            loss = losses(self.fold.data.problem.task, out, y) @ batch.weight / len(batch.weight)
-            total = (sum(terms, loss)).sum()
+            out = self.forward(views, x, site, True)
+            loss = (losses(self.fold.data.problem.task, out, y) * batch.weight).sum() / len(batch.weight)
+            total = sum((term.sum() for term in site.terms), loss)
             found = torch.autograd.grad(total, leaves, materialize_grads=True)
         for place, one in zip(self._filled, found, strict=True):
             place.copy_(one)
@@ -345,24 +348,6 @@ class Block:
         for active in self.hooked("on_target"):
             y = active.technique.on_target(active.v, y, streams[active.key], self.fold.data.problem.task)
         return x, y
-
-    def _site(
-        self, streams: dict[Any, Stream], terms: list[torch.Tensor]
-    ) -> Callable[[torch.Tensor, int], torch.Tensor]:
-        """What happens to what leaves a hidden layer in training; terms of the loss are added to a list."""
-        places = self.network.places
-
-        def site(h: torch.Tensor, index: int) -> torch.Tensor:
-            place = Place(index, len(places), places[index])
-            for active in self.hooked("on_activity"):
-                term = active.technique.on_activity(active.v, h, place) if active.at(place) else None
-                if term is not None:
-                    terms.append(term)
-            for active in self.hooked("on_hidden"):
-                h = active.technique.on_hidden(active.v, h, place, streams[active.key])
-            return h
-
-        return site
 
 
 def batched(n: int, size: int) -> list[slice]:

@@ -13,6 +13,7 @@ from regsearch.neural.data import Data, inner_split
 from regsearch.neural.draws import seed_of
 from regsearch.neural.network import make_network
 from regsearch.neural.recipe import Recipe, options
+from regsearch.neural.site import Site
 from regsearch.neural.technique import Facts, Technique
 from regsearch.neural.workshop import Structure, Workshop, device_of, structure_of
 from regsearch.path import Setup
@@ -111,7 +112,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
     x = data.take(rows).nan_to_num()
     try:
         with torch.no_grad():
-            out = network.program()(network.layout.views(theta), x, lambda h, i: h, False)[0].T
+            out = network.program()(network.layout.views(theta), x, Site(), False)[0].T
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         shape = "x".join(map(str, data.shape))
         raise InvalidInput(f"The net cannot be given rows of shape {shape}: {error}") from error
@@ -122,7 +123,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         )
     scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
     with torch.no_grad():
-        finite = network.program()(network.layout.views(theta), scaled, lambda h, i: h, False).isfinite().all()
+        finite = network.program()(network.layout.views(theta), scaled, Site(), False).isfinite().all()
     if not finite:
         raise InvalidInput(
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."

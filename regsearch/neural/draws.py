@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+LEAST = 2.0**-25  # of a uniform number
+
 
 def seed_of(*parts: object) -> int:
     """A seed of 63 bits for a purpose."""
@@ -31,7 +33,8 @@ class Stream:
         """Uniform in ``(0, 1]``: nothing is dropped at a rate of exactly 0."""
         import torch
 
-        return 1 - torch.rand(shape, generator=self.generator, **self.options)  # type: ignore[call-overload,no-any-return]
+        made: torch.Tensor = torch.empty(shape, **self.options)  # type: ignore[call-overload]
+        return made.uniform_(LEAST, 1, generator=self.generator)
 
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal."""

@@ -29,18 +29,22 @@ def rates(rate: float, shape: str, layers: int) -> list[float]:
     return [rate * share / largest if largest else rate for share in shares]
 
 
-def drop(h: torch.Tensor, rate: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """Zero entries with a probability and scale the rest up, so that the mean stays.
+def survival(rate: float | list[float]) -> dict[str, float | list[float]]:
+    """The numbers that `mask` needs: rates, and what is left is scaled up by so that the mean stays."""
+    scale = [1.0 / (1.0 - one) for one in rate] if isinstance(rate, list) else 1.0 / (1.0 - rate)
+    return {"rate": rate, "scale": scale}
+
+
+def mask(rate: torch.Tensor, scale: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """Factors ``[R, B, ...]``: zero with a probability, else `scale`.
 
     Parameters
     ----------
-    h
-        ``[1 or R, B, ...]``.
-    rate
-        ``[R]``.
+    rate, scale
+        ``[R]``, see `survival`.
     uniform
         ``[1, B, ...]`` in ``(0, 1]``; its difference to a rate rounds up to 1 or to 0, which is much faster than a
         comparison.
     """
-    rate = rate.view(-1, *[1] * (h.dim() - 1))
-    return h * (uniform - rate).ceil_().mul_((1 - rate).reciprocal_())
+    shape = (-1, *[1] * (uniform.dim() - 1))
+    return (uniform - rate.view(shape)).ceil_().mul_(scale.view(shape))

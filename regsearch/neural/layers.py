@@ -6,7 +6,7 @@ Importing this module imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,18 +17,20 @@ class Hidden(torch.autograd.Function):
     """``[R, B, in]`` to ``[R, B, out]``."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """``x @ weight' + bias`` with weights ``[R, out, in]`` and biases ``[R, out]``."""
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """``x @ weight' + bias`` with weights ``[R, out, in]`` and biases ``[R, out]``, or none."""
         ctx.save_for_backward(x, weight)
+        if bias is None:
+            return torch.bmm(x, weight.transpose(1, 2))
         return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor | None]:
         """Gradients of the three inputs."""
         x, weight = ctx.saved_tensors
         above = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
-        return above, torch.bmm(gradient.transpose(1, 2), x), gradient.sum(1)
+        return above, torch.bmm(gradient.transpose(1, 2), x), gradient.sum(1) if ctx.needs_input_grad[2] else None
 
 
 class Head(torch.autograd.Function):
@@ -49,5 +51,43 @@ class Head(torch.autograd.Function):
         return above, torch.bmm(gradient, x), gradient.sum(2)
 
 
-linear: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] = Hidden.apply
+class Rectifiers(torch.autograd.Function):
+    """A whole perceptron with rectified linear units ``[R, B, in]`` to ``[R, out, B]``, as one step of autograd.
+
+    One node instead of three a layer: for small nets, keeping book of the nodes takes longer than their arithmetic.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, masks: Sequence[torch.Tensor | None], *weights: torch.Tensor
+    ) -> torch.Tensor:
+        """Layers of `weights` (a kernel and a bias each); `masks` are factors of what leaves the hidden ones."""
+        hidden = [x]
+        for mask, weight, bias in zip(masks, weights[::2], weights[1::2], strict=False):
+            h = torch.baddbmm(bias[:, None], hidden[-1], weight.transpose(1, 2)).relu_()
+            hidden.append(h if mask is None else h.mul_(mask))
+        ctx.save_for_backward(*weights[::2], *hidden)
+        ctx.masks = masks
+        return torch.baddbmm(weights[-1][:, :, None], weights[-2], hidden[-1].transpose(1, 2))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients of the weights; inputs have none."""
+        layers = len(ctx.masks) + 1
+        kernels, hidden = ctx.saved_tensors[:layers], ctx.saved_tensors[layers:]
+        found = [gradient.sum(2), torch.bmm(gradient, hidden[-1])]
+        gradient = gradient.transpose(1, 2)
+        for i in reversed(range(layers - 1)):
+            gradient = torch.bmm(gradient, kernels[i + 1])
+            if ctx.masks[i] is not None:
+                gradient.mul_(ctx.masks[i])
+            # what a mask zeroed has no gradient already, so that what is left of the unit tells whether it was active
+            gradient = torch.ops.aten.threshold_backward(gradient, hidden[i + 1], 0)
+            found += [gradient.sum(1), torch.bmm(gradient.transpose(1, 2), hidden[i])]
+        return None, None, *reversed(found)
+
+
+linear: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor] = Hidden.apply
+rectifiers: Callable[..., torch.Tensor] = Rectifiers.apply
 head: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] = Head.apply

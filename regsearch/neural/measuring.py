@@ -13,12 +13,14 @@ from regsearch.metrics import Metric
 from regsearch.neural.data import CHUNK, Fold
 from regsearch.neural.loss import Tally
 from regsearch.neural.network import Network
+from regsearch.neural.site import Site
 
 if TYPE_CHECKING:
     import torch
 
     from regsearch.neural.architecture import Forward
 
+NOTHING = Site()  # no technique acts in evaluation
 SAMPLES = 2048  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
 
 
@@ -52,7 +54,7 @@ class Evaluator:
         for samples in torch.split(self.fold.rows[part], size):
             with torch.no_grad():
                 x = self.fold.scaling.apply(self.fold.data.take(samples))
-                out = self.forward(views, x, lambda h, index: h, False)
+                out = self.forward(views, x, NOTHING, False)
             yield out, samples
 
     def nonzero(self, theta: torch.Tensor) -> Array:

@@ -38,14 +38,13 @@ class Proximal(Technique, abstract=True):
     """Soft-thresholds and shrinks parameters after each step."""
 
     @staticmethod
-    def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
-        for w, s in zip(v.part.views(theta), v.part.views(scale), strict=True):
-            moved = lr / s
+    def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+        for w, moved in zip(v.part.views(theta), v.part.views(rate), strict=True):
             if v.on.l1:
                 threshold = moved * v.l1[:, None]
                 w.sub_(w.clamp(-threshold, threshold))
             if v.on.l2:
-                w.div_(moved.mul_(v.l2[:, None]).add_(1))
+                w.div_((moved * v.l2[:, None]).add_(1))
 
 
 class Activity(Technique, abstract=True):

@@ -24,7 +24,7 @@ IN_FLIGHT = 32  # trials of nets that stack ...
 ALONE = 8  # ... and of those that do not
 REFILL = 4  # free places that are worth a new cohort, as a part of all
 STRIDE = 5  # epochs between two looks at a trial
-CACHE = 13 * 2**19  # bytes of parameters, moments and gradients of a block: more, and each pass waits for memory
+CACHE = 20 * 2**19  # bytes of parameters, moments and gradients of a block: more, and each pass waits for memory
 
 
 @dataclass

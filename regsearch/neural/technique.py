@@ -8,7 +8,7 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_batch`      a scaled batch ``[1 or R, B, ...]``
 `on_target`     targets ``[1 or R, m, B]``: one-hot classes, 0 and 1, or standardised numbers
 `on_weights`    the parameters that a step is computed at ``[R, P]``
-`on_hidden`     what leaves a hidden layer ``[R, B, ...]``
+`on_hidden`     factors of what leaves a hidden layer ``[R, B, ...]``
 `on_activity`   a term of the loss ``[R]``, from what leaves a hidden layer
 `on_gradient`   the gradient ``[R, P]``, in place
 `on_rate`       a factor of the learning rate ``[R]``
@@ -24,7 +24,7 @@ called in training alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
@@ -142,12 +142,14 @@ class Technique(Node, abstract=True):
         return theta
 
     @staticmethod
-    def on_hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
-        return h
+    def on_hidden(v: Columns, shape: Sequence[int], place: Place, draw: Draw) -> torch.Tensor:
+        """Factors ``[R, *shape]``, or shorter axes of 1, of what leaves a hidden layer; `shape` begins with B."""
+        raise NotImplementedError
 
     @staticmethod
-    def on_activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor | None:
-        return None
+    def on_activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor:
+        """A term of the loss ``[R]``."""
+        raise NotImplementedError
 
     @staticmethod
     def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
@@ -163,14 +165,8 @@ class Technique(Node, abstract=True):
         """Change the parameters before a step of learning rate `lr` ``[R, 1]``."""
 
     @staticmethod
-    def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
-        """Change the parameters after a step.
-
-        Parameters
-        ----------
-        lr, scale
-            ``[R, 1]`` and ``[R, P]``: a unit gradient moved a parameter by ``lr / scale``.
-        """
+    def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+        """Change the parameters after a step, in which a unit gradient moved each by its `rate` ``[R, P]``."""
 
     @staticmethod
     def on_average(v: Columns, theta: torch.Tensor) -> None:

@@ -65,7 +65,7 @@ def mlp(
 ) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for i, (width, size) in enumerate(pairwise(sizes[:-1])):
-        layers[f"linear{i}"] = nn.Linear(width, size)
+        layers[f"linear{i}"] = nn.Linear(width, size, bias=norm is not nn.BatchNorm1d)
         if norm:
             layers[f"norm{i}"] = norm(size)
         layers[f"hidden{i}"] = nn.ReLU()
@@ -76,7 +76,7 @@ def mlp(
 def cnn(outputs: int, rate: float = 0.0, norm: bool = False) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for i, (width, size) in enumerate([(2, 3), (3, 4)]):
-        layers[f"conv{i}"] = nn.Conv2d(width, size, 3, padding="same")
+        layers[f"conv{i}"] = nn.Conv2d(width, size, 3, padding="same", bias=not norm)
         if norm:
             layers[f"norm{i}"] = nn.BatchNorm2d(size)
         layers |= {f"hidden{i}": nn.ReLU(), f"pool{i}": nn.MaxPool2d(2), f"mask{i}": Mask(rate)}
@@ -208,7 +208,7 @@ def score(made: Any, out: Any, rows: Any, weight: Any) -> float:
     return -log_loss(made.y[rows], probabilities, labels=np.arange(logits.shape[1]), **options)
 
 
-def agree(of: Setup, config: Any, make: Callable[[], nn.Module], do: Plain, weights: bool = True) -> None:
+def agree(of: Setup, config: Any, make: Callable[[], nn.Module], do: Plain) -> None:
     """Assert that a block and the oracle agree after every epoch: scores, and parameters with running statistics."""
     found = train(of, [config], k=K)
     for epoch, plain in enumerate(oracle(of, make, do)):
@@ -216,7 +216,7 @@ def agree(of: Setup, config: Any, make: Callable[[], nn.Module], do: Plain, weig
         assert found.scores["val"][0, 0, epoch] == pytest.approx(plain.val, rel=1e-10, abs=1e-10)
         ours = named(found, of, config, epoch=epoch)
         assert set(ours) == set(plain.values)
-        for name, value in ours.items() if weights else ():
+        for name, value in ours.items():
             torch.testing.assert_close(value, plain.values[name], rtol=1e-10, atol=1e-10)
 
 
@@ -290,8 +290,7 @@ def test_norms(norm: str) -> None:
     make: Any = {"batch_norm": nn.BatchNorm1d, "layer_norm": nn.LayerNorm}[norm]
     for options, do in (({}, Plain()), ({"ema": 0.8, "dropout": 0.2}, Plain(average=0.8))):
         rate = options.get("dropout", 0.0)
-        weights = norm == "layer_norm"  # before batch norm, biases matter for nothing but rounding: scores say enough
-        agree(of, net(norm=norm, **options), lambda rate=rate: mlp(rate=rate, norm=make), do, weights)
+        agree(of, net(norm=norm, **options), lambda rate=rate: mlp(rate=rate, norm=make), do)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3])
@@ -300,7 +299,7 @@ def test_cnn(rate: float, norm: bool) -> None:
     """A convolutional net is torch's layers, on images that are scaled by channel."""
     of, _ = task_of("multiclass", image=True)
     options: dict[str, Any] = {"dropout": rate} | ({"norm": "batch_norm"} if norm else {})
-    agree(of, net(CNN((3, 4)), **options), lambda: cnn(3, rate, norm), Plain(), not norm)
+    agree(of, net(CNN((3, 4)), **options), lambda: cnn(3, rate, norm), Plain())
 
 
 def test_mlp_on_images() -> None:

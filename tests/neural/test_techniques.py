@@ -171,8 +171,7 @@ def test_stacked_equals_separate(cls: type[Technique]) -> None:
             together = train(of, configs)
             for row, config in enumerate(configs):
                 alone = train(of, [config])
-                if cls is not techniques.BatchNorm:  # before it, biases matter for nothing but rounding
-                    np.testing.assert_allclose(together.weights[:, row], alone.weights[:, 0], rtol=1e-10, atol=1e-10)
+                np.testing.assert_allclose(together.weights[:, row], alone.weights[:, 0], rtol=1e-10, atol=1e-10)
                 for part, scores in alone.scores.items():
                     np.testing.assert_allclose(together.scores[part][:, row], scores[:, 0], rtol=1e-10, atol=1e-10)
 
@@ -216,8 +215,7 @@ def test_rows_may_come_and_go(cls: type[Technique]) -> None:
             end, order = one.advance(6), [2, 0, 1]
             for part, scores in end.scores.items():
                 np.testing.assert_allclose(scores[..., -1], straight.scores[part][:, order, -1], rtol=1e-11, atol=1e-11)
-            if cls is not techniques.BatchNorm:
-                np.testing.assert_allclose(end.weights[-1], straight.weights[-1, order], rtol=1e-11, atol=1e-11)
+            np.testing.assert_allclose(end.weights[-1], straight.weights[-1, order], rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("cls", TRAINING, ids=lambda cls: cls.kind)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from regsearch.neural.architecture import Forward, Site, Views
+    from regsearch.neural.architecture import Forward, Views
+    from regsearch.neural.site import Site
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,10 @@ class CNN(Architecture):
                     f"Each convolution halves the image, got {len(self.channels)} for {inputs[1]}x{inputs[2]}; "
                     "use fewer channels."
                 )
-            layers[f"conv{i}"] = nn.Conv2d(channels, size, self.kernel, padding=self.kernel // 2)
+            # batch normalisation takes any bias out again
+            layers[f"conv{i}"] = nn.Conv2d(
+                channels, size, self.kernel, padding=self.kernel // 2, bias=norm != "batch_norm"
+            )
             if norm:
                 layers[f"norm{i}"] = nn.BatchNorm2d(size) if norm == "batch_norm" else nn.GroupNorm(1, size)
             layers[f"pool{i}"] = nn.MaxPool2d(2)
@@ -78,7 +82,8 @@ class CNN(Architecture):
 
             h = x[0].contiguous(memory_format=torch.channels_last)  # convolutions are twice as fast on it
             for i in range(layers):
-                h = functional.conv2d(h, p[f"conv{i}.weight"][0], p[f"conv{i}.bias"][0], padding=pad)
+                bias = p[f"conv{i}.bias"][0] if norm != "batch_norm" else None
+                h = functional.conv2d(h, p[f"conv{i}.weight"][0], bias, padding=pad)
                 h = functional.max_pool2d(_normalise(p, f"norm{i}", norm, h, training), 2)
                 h = site(act(h)[None], i)[0]
             return functional.linear(h.flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from regsearch.neural.architecture import Forward, Site, Views
+    from regsearch.neural.architecture import Forward, Views
+    from regsearch.neural.site import Site
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from regsearch.neural.architecture import Forward, Site, Views
+    from regsearch.neural.architecture import Forward, Views
+    from regsearch.neural.site import Site
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class MLP(Architecture):
         layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
         width = math.prod(inputs)
         for i, size in enumerate(self.hidden):
-            layers[f"linear{i}"] = nn.Linear(width, size)
+            layers[f"linear{i}"] = nn.Linear(width, size, bias=norm != "batch_norm")  # which takes any bias out again
             if norm:
                 layers[f"norm{i}"] = kinds[norm](size)
             layers[f"hidden{i}"] = activation_layer(self.activation)
@@ -56,14 +57,21 @@ class MLP(Architecture):
         norm = {"BatchNorm1d": "batch_norm", "LayerNorm": "layer_norm"}.get(
             type(getattr(module, "norm0", None)).__name__, ""
         )
-        from regsearch.neural.layers import head, linear
+        from regsearch.neural.layers import head, linear, rectifiers
 
         act, layers = activation(self.activation), len(self.hidden)
+        weights = [
+            f"{name}.{kind}" for name in (*(f"linear{i}" for i in range(layers)), "out") for kind in ("weight", "bias")
+        ]
+        rectified = self.activation == "relu" and not norm
 
         def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
             h = x.flatten(2).expand(len(p["out.weight"]), -1, -1)
+            if rectified and training and not site.watchers:
+                masks = [site.mask((h.shape[1], width), i) for i, width in enumerate(self.hidden)]
+                return rectifiers(h, masks, *(p[name] for name in weights))
             for i in range(layers):
-                h = linear(h, p[f"linear{i}.weight"], p[f"linear{i}.bias"])
+                h = linear(h, p[f"linear{i}.weight"], p.get(f"linear{i}.bias"))
                 h = site(act(normalise(p, f"norm{i}", norm, h, training)), i)
             return head(h, p["out.weight"], p["out.bias"])
 

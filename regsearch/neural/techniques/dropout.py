@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.neural.dropping import SHAPES, drop, rates
+from regsearch.neural.dropping import SHAPES, mask, rates, survival
 from regsearch.neural.technique import Columns, Draw, Facts, Place, Row, Technique
 from regsearch.tree import Between, Float, OneOf, number, tunable
 
@@ -31,11 +32,11 @@ class Dropout(Technique):
     dropout_shape: Any = tunable(OneOf(tuple(SHAPES)), "flat")
 
     def row(self, facts: Facts) -> Row:
-        return {"rate": rates(number(self.rate), self.dropout_shape, len(facts.places))}
+        return survival(rates(number(self.rate), self.dropout_shape, len(facts.places)))
 
     @staticmethod
-    def on_hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
-        return drop(h, v.rate[:, place.index], draw.uniform(1, *h.shape[1:]))
+    def on_hidden(v: Columns, shape: Sequence[int], place: Place, draw: Draw) -> torch.Tensor:
+        return mask(v.rate[:, place.index], v.scale[:, place.index], draw.uniform(1, *shape))
 
 
 @dataclass(frozen=True)
@@ -49,4 +50,4 @@ class OwnDropout(Dropout, abstract=True):
         return cls(0.0)
 
     def row(self, facts: Facts) -> Row:
-        return {"rate": list(self.rates) or [0.0] * len(facts.places)}
+        return survival(list(self.rates) or [0.0] * len(facts.places))

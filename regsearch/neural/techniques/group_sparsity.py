@@ -35,23 +35,23 @@ class GroupSparsity(Technique):
         return {group: strength * (self.groups == group) for group in ("inputs", "neurons")}
 
     @staticmethod
-    def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
+    def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
         kernels = v.part.params
         if v.on.inputs:
-            _threshold(kernels[0].view(theta), kernels[0].view(scale), lr[:, 0] * v.inputs, kept=2)
+            _threshold(kernels[0].view(theta), kernels[0].view(rate), v.inputs, kept=2)
         if v.on.neurons:
             for kernel in kernels[:-1]:
-                _threshold(kernel.view(theta), kernel.view(scale), lr[:, 0] * v.neurons, kept=1)
+                _threshold(kernel.view(theta), kernel.view(rate), v.neurons, kept=1)
 
 
-def _threshold(w: torch.Tensor, scale: torch.Tensor, strength: torch.Tensor, kept: int) -> None:
+def _threshold(w: torch.Tensor, rate: torch.Tensor, strength: torch.Tensor, kept: int) -> None:
     """Soft-threshold the norms of the groups of ``[R, out, in, ...]`` that share an index on the axis `kept`.
 
-    A group moves as one, so it takes the mean of Adam's scales of its members.
+    A group moves as one, so it takes the harmonic mean of its members' rates, which is the mean of Adam's scales.
     """
     axes = [axis for axis in range(1, w.dim()) if axis != kept]
     size = math.prod(w.shape[axis] for axis in axes)
     strength = strength.view(-1, *[1] * (w.dim() - 1))
     norm = w.square().sum(axes, keepdim=True).sqrt()
-    threshold = strength * math.sqrt(size) / scale.mean(axes, keepdim=True)
+    threshold = strength * math.sqrt(size) / rate.reciprocal().mean(axes, keepdim=True)
     w.mul_((1 - threshold / norm.clamp(min=1e-30)).clamp(min=0))

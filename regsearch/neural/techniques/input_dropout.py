@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.neural.dropping import drop
-from regsearch.neural.technique import Columns, Draw, Technique
-from regsearch.tree import Between, Float, tunable
+from regsearch.neural.dropping import mask, survival
+from regsearch.neural.technique import Columns, Draw, Facts, Row, Technique
+from regsearch.tree import Between, Float, number, tunable
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +21,9 @@ class InputDropout(Technique):
     main: ClassVar[str] = "rate"
     rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.3), off=0.0)
 
+    def row(self, facts: Facts) -> Row:
+        return survival(number(self.rate))
+
     @staticmethod
     def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
-        return drop(x, v.rate, draw.uniform(1, *x.shape[1:]))
+        return x * mask(v.rate, v.scale, draw.uniform(1, *x.shape[1:]))

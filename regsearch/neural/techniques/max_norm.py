@@ -22,8 +22,10 @@ class MaxNorm(Technique):
     limit: Any = tunable(Between(1e-6, 1e6), Float(0.5, 5.0), off=math.inf)
 
     @staticmethod
-    def on_stepped(v: Columns, theta: torch.Tensor, lr: torch.Tensor, scale: torch.Tensor) -> None:
+    def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+        import torch
+
         for kernel in v.part.params:
             w = kernel.view(theta).flatten(2)
-            norm = w.square().sum(2, keepdim=True).sqrt_().clamp_(min=1e-30)
+            norm = torch.linalg.vector_norm(w, dim=2, keepdim=True)
             w.mul_((v.limit[:, None, None] / norm).clamp_(max=1))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from regsearch.neural.dropping import drop
+from regsearch.neural.dropping import mask
 from regsearch.neural.technique import Columns, Draw, Place
 from regsearch.neural.techniques.dropout import Dropout
 
@@ -18,5 +19,6 @@ class SpatialDropout(Dropout):
     """Whole channels of a convolution are zero with probability `rate` (Tompson et al. 2015); units of other layers."""
 
     @staticmethod
-    def on_hidden(v: Columns, h: torch.Tensor, place: Place, draw: Draw) -> torch.Tensor:
-        return drop(h, v.rate[:, place.index], draw.uniform(1, *h.shape[1:3], *[1] * (h.dim() - 3)))
+    def on_hidden(v: Columns, shape: Sequence[int], place: Place, draw: Draw) -> torch.Tensor:
+        uniform = draw.uniform(1, *shape[:2], *[1] * (len(shape) - 2))
+        return mask(v.rate[:, place.index], v.scale[:, place.index], uniform)
