@@ -12,13 +12,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from regsearch import spaces
+    from regsearch.chosen import Chosen
     from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
     from regsearch.estimator import Estimator
     from regsearch.export import load
     from regsearch.linear import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
     from regsearch.neural import CNN, MLP, Net
     from regsearch.neural import techniques as nn_techniques
-    from regsearch.results import Chosen, Results
+    from regsearch.results import Results
     from regsearch.rules import Pick
     from regsearch.study import Study
     from regsearch.tree import Choice, Float, Int, Path
@@ -31,7 +32,8 @@ _HOMES = {
         "L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "ElasticNet", "Linear", "NoPenalty", "Penalty",
     ),
     "regsearch.neural": ("CNN", "MLP", "Net"),
-    "regsearch.results": ("Chosen", "Results"),
+    "regsearch.chosen": ("Chosen",),
+    "regsearch.results": ("Results",),
     "regsearch.rules": ("Pick",),
     "regsearch.tree": ("Choice", "Float", "Int", "Path"),
     "regsearch.study": ("Study",),

@@ -15,7 +15,8 @@ from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.options import add_run_options
 
 if TYPE_CHECKING:
-    from regsearch.results import Chosen, Results
+    from regsearch.chosen import Chosen
+    from regsearch.results import Results
     from regsearch.study import Study
 
 
@@ -126,7 +127,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _row(one: Chosen, held_out: bool) -> str:
     """A trial as one line of the table; only those that were the best when they finished have a test score."""
-    from regsearch.results import listed
+    from regsearch.chosen import listed
 
     point, score = one.point, one.test.get(one.metric)
     test = (f"{'-':>12}" if score is None else f"{score:>12.5g}") if held_out else ""

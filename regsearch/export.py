@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from regsearch import __version__
+from regsearch.chosen import Chosen
 from regsearch.config import read_toml, to_data, to_toml
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.neural.files import PREPARE, TENSORS
 from regsearch.path import Model
 from regsearch.problem import Problem
-from regsearch.results import Chosen, Results
+from regsearch.results import Results
 from regsearch.serial import read_object, write_object
 
 SCHEMA = 1

@@ -114,6 +114,15 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     return metrics
 
 
+def known(name: str, identity: str, problem: Problem) -> Metric | None:
+    """The metric that a stored study calls so; `None` where it is not one of scikit-learn's."""
+    try:
+        metric = resolve(name, problem)[0]
+    except InvalidInput:
+        return None
+    return metric if metric.identity == identity else None
+
+
 def formula(metric: Metric) -> str:
     """The scikit-learn name of the formula that a metric is computed by; empty when only its scorer knows."""
     return next((name for name, kernel in _KERNELS.items() if kernel is metric.kernel), "")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regsearch.axes import PathAxis, path_axis
+from regsearch.chosen import Chosen
 from regsearch.path import Array, standard_error
-from regsearch.results import Chosen, Results
+from regsearch.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

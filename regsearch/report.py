@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.axes import path_axis
+from regsearch.chosen import Chosen, listed
 from regsearch.mirror import Artifact
 from regsearch.path import Point
 from regsearch.plots import figures
-from regsearch.results import Chosen, Results, listed
+from regsearch.results import Results
 from regsearch.rules import RULES
 from regsearch.trials import Trial
 

@@ -2,103 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from regsearch import estimator, linear, neural, rules  # noqa: F401 (the kinds that stored configs name)
 from regsearch.axes import path_axis
+from regsearch.chosen import Chosen
 from regsearch.config import from_data
 from regsearch.errors import NotFound, RegsearchError, StudyMismatch
-from regsearch.path import Curves, Model, Point
+from regsearch.metrics import Metric, known
+from regsearch.path import Array, Curves, Model, Point
 from regsearch.rules import Pick, Rule
 from regsearch.space import fill
 from regsearch.storage import Store
+from regsearch.table import Judge
 from regsearch.trials import Trial, recall
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 IDENTITY = "regsearch"
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A trial at one point of its path.
-
-    Attributes
-    ----------
-    config
-        The filled config: what is exported.
-    axis, value
-        What the path walks along (``lambda``, ``epochs``), and where on it this point lies; empty and `None` without a
-        path.
-    point
-        Score, standard error, train score and gap of the deciding metric.
-    rule, why
-        The rule's name, and its reason in one sentence.
-    test, measures
-        Held-out scores and other figures, where the trial has them: of its own chosen point, at no other.
-    varied
-        Names of the parameters in which trials of the study differ.
-    """
-
-    number: int
-    step: int
-    config: Any
-    params: Mapping[str, Any]
-    value: float | None
-    point: Point
-    metric: str
-    rule: str
-    why: str
-    axis: str = ""
-    test: Mapping[str, float] = field(default_factory=dict)
-    measures: Mapping[str, float] = field(default_factory=dict)
-    varied: frozenset[str] = frozenset()
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The parameters that tell this trial from others; all of them where none differ."""
-        return {name: value for name, value in self.params.items() if name in self.varied} or dict(self.params)
-
-    @property
-    def lambda_(self) -> float | None:
-        """The penalty's lambda, if the config has one."""
-        found: float | None = self.params.get("lambda")
-        return found
-
-    @property
-    def score(self) -> float:
-        return self.point.val
-
-    @property
-    def gap(self) -> float:
-        return self.point.gap
-
-    def row(self) -> dict[str, Any]:
-        """The choice as one JSON object; what is not finite is null."""
-        row = {
-            "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "axis": self.axis,
-            "value": self.value, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
-            "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
-        }  # fmt: skip
-        return {key: _finite(value) for key, value in row.items()}
-
-    def __str__(self) -> str:
-        others = {"held out": self.test, "measures": self.measures}
-        lines = [
-            f"trial {self.number}: {listed(self.settings)}",
-            f"{self.metric} {self.point.val:.5g} ± {self.point.val_se:.2g} (train {self.point.train:.5g}, "
-            f"gap {self.point.gap:.3g})",
-            *(f"{what}: {listed(figures)}" for what, figures in others.items() if figures),
-            self.why,
-        ]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -115,6 +41,8 @@ class Results:
         Every trial, by number.
     space
         The space, where the script that made it is at hand.
+    scorer
+        The deciding metric, where the script that made it is at hand.
     stopped
         Why the run that made these results ended.
     """
@@ -123,6 +51,7 @@ class Results:
     identity: Mapping[str, Any]
     all: tuple[Trial, ...]
     space: Model | None = None
+    scorer: Metric | None = None
     stopped: str = ""
 
     @property
@@ -182,11 +111,11 @@ class Results:
         """The trial with the best mean validation score."""
         return self.choose("best")
 
-    def point(self, trial: Trial) -> Point:
-        """The deciding metric of a trial at its chosen step."""
+    def point(self, trial: Trial, metric: str | None = None) -> Point:
+        """A metric, by default the deciding one, of a trial at its chosen step."""
         if not trial.points:
             raise NotFound(f"Trial {trial.number} has no score: it is {trial.state}.")
-        return trial.points[self.metric]
+        return trial.points[metric or self.metric]
 
     def _others(self, trial: Trial) -> list[tuple[str, str, float]]:
         """(metric, part, value) of the metrics that do not decide."""
@@ -196,6 +125,29 @@ class Results:
     def curves(self, number: int, metric: str | None = None) -> Curves:
         """Scores ``[folds, steps]`` of a trial along its path."""
         return self.store.curves(number, metric or self.metric)
+
+    def arrays(self, number: int) -> Mapping[str, NDArray[Any]]:
+        """Everything that is stored of a trial as arrays; see `regsearch.storage.to_arrays`."""
+        return self.store.arrays(number)
+
+    def predictions(self, number: int) -> Array | None:
+        """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept."""
+        return self.store.predictions(number)
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """What predictions are scored with.
+
+        `None` where the targets were not kept, or the deciding scorer is the user's own and the script not at hand.
+        """
+        problem = self.store.load_targets(self.identity["task"])
+        folds = self.store.load_folds(self.identity["cv"])
+        metric = self.scorer or (problem and known(self.metric, self.identity["scoring"][0], problem))
+        return Judge(problem, folds, metric) if problem and folds and metric else None
+
+    def finding(self, name: str) -> Mapping[str, Any] | None:
+        """What was found out after the search, such as ``ablation``; `None` where it was not asked."""
+        return self.store.finding(name)
 
     def choose(self, rule: str | Rule = "best") -> Chosen:
         """The trial and path point that a rule chooses.
@@ -267,8 +219,8 @@ class Results:
         return config.at(value) if isinstance(config, Model) else config
 
 
-def load_results(store: Store, space: Model | None = None) -> Results:
-    """Read a study; with its `space`, configs that hold the user's own objects are rebuilt too.
+def load_results(store: Store, space: Model | None = None, scorer: Metric | None = None) -> Results:
+    """Read a study; with its `space` and `scorer`, what is the user's own is rebuilt too.
 
     Raises
     ------
@@ -285,34 +237,16 @@ def load_results(store: Store, space: Model | None = None) -> Results:
         study = optuna.load_study(study_name=store.name, storage=store.optuna())
     except KeyError as error:
         raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
-    return read_results(store, study, space)
+    return read_results(store, study, space, scorer)
 
 
-def read_results(store: Store, study: Any, space: Model | None = None) -> Results:
+def read_results(store: Store, study: Any, space: Model | None = None, scorer: Metric | None = None) -> Results:
     """The results of an open Optuna study."""
     identity = study.user_attrs.get(IDENTITY)
     if identity is None:
         raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
-    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)), space)
+    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)), space, scorer)
 
 
 def _scores(point: Point) -> dict[str, float]:
     return {"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap, "gap_se": point.gap_se}
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity, at any depth."""
-    if isinstance(value, Mapping):
-        return {key: _finite(child) for key, child in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(child) for child in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def listed(figures: Mapping[str, Any], between: str = ", ") -> str:
-    """Names and values on one line."""
-    return between.join(f"{name}={_short(value)}" for name, value in figures.items())
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from regsearch.errors import NotFound
-from regsearch.path import Curves, Point
-from regsearch.trials import Trial
+from regsearch.table import Table
 
 
 @dataclass(frozen=True)
@@ -18,20 +17,6 @@ class Pick:
     number: int
     step: int
     why: str
-
-
-class Table(Protocol):
-    """What a rule reads of results."""
-
-    @property
-    def metric(self) -> str: ...
-
-    @property
-    def complete(self) -> tuple[Trial, ...]: ...
-
-    def point(self, trial: Trial) -> Point: ...
-
-    def curves(self, number: int) -> Curves: ...
 
 
 Rule: TypeAlias = Callable[[Any], Pick]

@@ -112,11 +112,13 @@ class Running:
         """Search until a limit is reached; the results also after Ctrl-C."""
         study = open_study(self.store, self.identity)
         self.store.save_folds(self.setup.folds)
+        self.store.save_targets(self.setup.problem)
         progress.end(self._about())
         mirror = None if self.tracking is None else self._mirror(self.tracking)
         if mirror is not None:
             mirror.start(study_record(study.user_attrs[IDENTITY]))
-        before = read_results(self.store, study, self.space)
+        metric = self.setup.metrics[0]
+        before = read_results(self.store, study, self.space, metric)
         line = _Line(progress, limits.n_trials, before)
         setup = replace(self.setup, incumbent=Incumbent() if self.prune else None, notice=line.notice)
         search = Search(setup, self.space, study, self.store, self.sampler, mirror, line.show)
@@ -124,7 +126,7 @@ class Running:
             search.run(limits.n_trials, limits.timeout, limits.patience)
         finally:
             progress.end()
-            results = replace(read_results(self.store, study, self.space), stopped=search.stopped)
+            results = replace(read_results(self.store, study, self.space, metric), stopped=search.stopped)
             if mirror is not None:
                 self._finish_mirror(mirror, results, search.sent, progress)
         progress.end(_farewell(results))

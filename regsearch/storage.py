@@ -7,6 +7,8 @@
       studies/NAME/
         journal.log           Optuna's journal (unless a storage URL is given)
         folds.npz             the folds
+        targets.npz           what was to be predicted, and sample weights: predictions can be scored without the data
+        findings/NAME.json    what an ablation or the like found
         trials/000012.npz     curves and predictions of a trial, written before Optuna calls it complete
         run.lock              held while a process runs the study
 """
@@ -30,8 +32,10 @@ from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.folds import Folds
+from regsearch.inputs import Array, Task
 from regsearch.lock import locked, try_lock, wait_lock
 from regsearch.path import Curves, Outcome
+from regsearch.problem import Problem
 
 KEEP_S = 1.0  # seconds between two times that the disk is told to keep the journal
 OWNER = "regsearch_owner"  # user attribute of the Optuna study
@@ -213,6 +217,11 @@ class Store:
         with self._open(number) as stored:
             return Curves(stored[f"train/{metric}"], stored[f"val/{metric}"])
 
+    def predictions(self, number: int) -> Array | None:
+        """The predictions of a trial ``[n, m]``; `None` where it has none."""
+        with self._open(number) as stored:
+            return stored["predictions"].astype(np.float64) if "predictions" in stored.files else None
+
     @property
     def folds(self) -> Path:
         return self.folder / "folds.npz"
@@ -220,6 +229,55 @@ class Store:
     def save_folds(self, folds: Folds) -> None:
         parts = {f"{part}{k}": rows for part in ("train", "val") for k, rows in enumerate(getattr(folds, part))}
         _write_arrays(self.folds, parts)
+
+    def load_folds(self, name: str) -> Folds | None:
+        """The folds as stored, called `name`; `None` where there are none."""
+        if not self.folds.exists():
+            return None
+        with np.load(self.folds, allow_pickle=False) as stored:
+            count = len(stored.files) // 2
+            train, val = (tuple(stored[f"{part}{k}"] for k in range(count)) for part in ("train", "val"))
+        return Folds(train, val, name)
+
+    # --- what predictions are scored against -------------------------------------------------------------------
+
+    @property
+    def targets(self) -> Path:
+        return self.folder / "targets.npz"
+
+    def save_targets(self, problem: Problem) -> None:
+        """Keep what a study predicts: values, class labels and sample weights."""
+        arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight}
+        found = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+        if found.get("classes", problem.y).dtype.kind == "O":
+            found["classes"] = found["classes"].astype(str)
+        _write_arrays(self.targets, found)
+
+    def load_targets(self, task: Task) -> Problem | None:
+        """A problem with the study's targets and a column of zeros for its data; `None` where none were kept."""
+        if not self.targets.exists():
+            return None
+        with np.load(self.targets, allow_pickle=False) as stored:
+            kept = dict(stored)
+        return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
+
+    # --- findings ----------------------------------------------------------------------------------------------
+
+    def save_finding(self, name: str, found: Mapping[str, Any]) -> None:
+        """Keep what was found out about the study after its search, as JSON."""
+        file = self.folder / "findings" / f"{name}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
+        part.replace(file)
+
+    def finding(self, name: str) -> dict[str, Any] | None:
+        """What was kept under a name; `None` where there is nothing."""
+        file = self.folder / "findings" / f"{name}.json"
+        if not file.exists():
+            return None
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
 
 
 def to_arrays(outcome: Outcome) -> dict[str, NDArray[Any]]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch import __version__
 from regsearch.axes import path_axis
+from regsearch.chosen import Chosen
 from regsearch.config import digest, to_data
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export import export
@@ -25,7 +26,7 @@ from regsearch.options import add_run_options
 from regsearch.path import Model, Setup, choose_step
 from regsearch.problem import make_problem
 from regsearch.progress import Progress
-from regsearch.results import Chosen, Results, load_results
+from regsearch.results import Results, load_results
 from regsearch.rules import Rule
 from regsearch.running import Limits, Running, check_same
 from regsearch.space import leaves
@@ -223,7 +224,7 @@ class Study:
         StudyMismatch
             When it is stored with other data, folds, scoring, seed or space.
         """
-        results = load_results(self.store, self.space)
+        results = load_results(self.store, self.space, self.setup.metrics[0])
         check_same(results.identity, self._identity(), self.store.folder)
         return results
 

@@ -1,0 +1,83 @@
+"""What rules, figures and advice read of a study: trials, their curves and predictions, and how those are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.folds import Folds
+from regsearch.metrics import Metric
+from regsearch.path import Array, Curves, Point
+from regsearch.problem import Problem
+from regsearch.trials import Trial
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What stored predictions are scored with.
+
+    Attributes
+    ----------
+    problem
+        Targets and weights of the study; its `X` is a column of zeros.
+    metric
+        The deciding one.
+    """
+
+    problem: Problem
+    folds: Folds
+    metric: Metric
+
+    def scores(self, rows: NDArray[np.intp], decisions: Array) -> Array:
+        """``[S]`` scores of decisions ``[len(rows), S, m]`` of S trials on some rows, which may repeat."""
+        return self.metric.along(self.problem, rows, decisions)
+
+
+class Table(Protocol):
+    """A study as stored, read only; `regsearch.results.Results` is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def all(self) -> tuple[Trial, ...]: ...
+
+    @property
+    def complete(self) -> tuple[Trial, ...]:
+        """The trials that have a score, best first."""
+        ...
+
+    @property
+    def reference(self) -> Trial | None: ...
+
+    @property
+    def varied(self) -> frozenset[str]: ...
+
+    @property
+    def judge(self) -> Judge | None:
+        """`None` where the deciding scorer is the user's own and only the script knows it."""
+        ...
+
+    def point(self, trial: Trial, metric: str | None = None) -> Point: ...
+
+    def curves(self, number: int, metric: str | None = None) -> Curves: ...
+
+    def arrays(self, number: int) -> Mapping[str, NDArray[Any]]: ...
+
+    def predictions(self, number: int) -> Array | None:
+        """``[n, m]`` decisions for rows outside training; see `regsearch.path.Outcome`."""
+        ...
+
+    def finding(self, name: str) -> Mapping[str, Any] | None:
+        """What an ablation or the like has found and stored; `None` where there was none."""
+        ...
