@@ -114,6 +114,11 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     return metrics
 
 
+def unmeasured(failures: Mapping[str, str]) -> str:
+    """What a trial says of scorers that failed and do not decide: their error by name; usually nothing."""
+    return "; ".join(f"the scorer {name!r} failed: {error}" for name, error in failures.items())
+
+
 def known(name: str, identity: str, problem: Problem) -> Metric | None:
     """The metric that a stored study calls so; `None` where it is not one of scikit-learn's."""
     try:

@@ -139,8 +139,9 @@ def _checked_column(values: NDArray[Any], n: int, what: str) -> NDArray[Any]:
     if missing.any():
         raise InvalidInput(f"{what} must have no missing value, got {missing.sum()}; drop those rows.")
     values = _as_typed(values)
-    if values.dtype.kind not in "fiubSUT":
-        raise InvalidInput(f"{what} must hold numbers, booleans or class labels, got {values.dtype}; convert it.")
+    if values.dtype.kind not in "fiubUT":
+        hint = "decode it: y.astype(str)" if values.dtype.kind == "S" else "convert it"
+        raise InvalidInput(f"{what} must hold numbers, booleans or class labels, got {values.dtype}; {hint}.")
     if (values == values[0]).all():
         raise InvalidInput(
             f"{what} must vary, got {values.tolist()[0]!r} in every row; there is nothing to learn from it."

@@ -143,6 +143,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "string column": (lambda: make_problem(frame(c=["u", "v"] * (N // 2)), Y), "'c' .*astype"),
     "date column": (lambda: make_problem(frame(c=pd.date_range("2024", periods=N)), Y), r"'c' \(datetime64"),
     "complex column": (lambda: make_problem(frame(c=X[:, 0] + 1j), Y), r"'c' \(complex128\); convert"),
+    "bytes": (lambda: make_problem(X, np.where(Y > 0, b"yes", b"no")), r"got \|S3; decode it: y.astype\(str\)"),
     "object array": (lambda: make_problem(X.astype(object), Y), "X must hold numbers, got an array of object; use"),
     "string array": (lambda: make_problem(X.astype(str), Y), "X must hold numbers, got an array of <U32; use"),
     "complex array": (lambda: make_problem(X + 1j, Y), "X must hold numbers, got an array of complex128; use"),

@@ -17,7 +17,7 @@ from regsearch.folds import Rows
 from regsearch.linear.design import Array, Design, Missing, Piece, Settings, Solver
 from regsearch.linear.penalties import Terms
 from regsearch.linear.threads import all_threads, one_thread
-from regsearch.metrics import Metric
+from regsearch.metrics import Metric, unmeasured
 from regsearch.path import Candidate, Curves, Outcome, Setup, choose_step
 from regsearch.problem import Problem
 from regsearch.tree import Path, number
@@ -54,6 +54,7 @@ class LinearBackend:
     def evaluate(self, candidate: Candidate) -> Outcome:
         """Walk a candidate's path; see `stream`."""
         started = time.perf_counter()
+        self.failures: dict[str, str] = {}  # of scorers that do not decide
         config: Any = candidate.config
         terms = config.penalty.terms(lambda: self.solver.initial(config.scale))
         lambdas = grid(config, self.solver, terms, self.design, self._spread)
@@ -65,7 +66,7 @@ class LinearBackend:
             candidate.number, config, "complete", candidate.role, self._curves(walk, step),
             axis=lambdas[: walk.steps], complexity=walk.complexity(), step=step,
             predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
-            reason=self._uncertified(walk, step),
+            reason="; ".join(filter(None, (self._uncertified(walk, step), unmeasured(self.failures)))),
         )  # fmt: skip
 
     def _uncertified(self, walk: Walk, step: int) -> str:
@@ -144,6 +145,7 @@ class LinearBackend:
         except Exception as error:  # a scorer is anyone's code
             if metric is self.setup.metrics[0]:
                 raise InvalidInput(f"The scorer {metric.name!r} failed: {error}") from error
+            self.failures[metric.name] = str(error)
             return np.full(along.shape[1], np.nan)
 
     @cached_property

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from regsearch.inputs import Array
-from regsearch.metrics import Metric
+from regsearch.metrics import unmeasured
 from regsearch.neural.flight import Flight
-from regsearch.neural.measuring import Evaluator
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Curves, Outcome
-
-if TYPE_CHECKING:
-    import torch
 
 
 class Finish:
@@ -33,7 +26,9 @@ class Finish:
             )
         curves, predictions, reason = flight.curves, None, flight.failure or pruned
         if state == "complete":
-            curves |= self._late(flight, structure)
+            failures: dict[str, str] = {}
+            curves |= self._late(flight, structure, failures)
+            reason = unmeasured(failures)
             predictions = self._predictions(flight, structure)
         return Outcome(
             candidate.number, flight.config, state, candidate.role,  # type: ignore[arg-type]
@@ -42,8 +37,8 @@ class Finish:
             predictions=predictions, seconds=flight.seconds, measures=self._measures(flight, structure), reason=reason,
         )  # fmt: skip
 
-    def _late(self, flight: Flight, structure: Structure) -> dict[str, Curves]:
-        """Metrics that only a scorer knows, at the chosen step alone; NaN elsewhere."""
+    def _late(self, flight: Flight, structure: Structure, failures: dict[str, str]) -> dict[str, Curves]:
+        """Metrics that only a scorer knows, at the chosen step alone; NaN elsewhere, and where a scorer fails."""
         import torch
 
         late = tuple(
@@ -54,16 +49,13 @@ class Finish:
             evaluator = self.workshop.evaluator(structure, k)
             for part in ("train", "val"):
                 for metric in late:
-                    score = self._score(evaluator, torch.from_numpy(weights[None]), part, metric)
+                    try:
+                        score = evaluator.measure(torch.from_numpy(weights[None]), part, (metric,))[0, 0]
+                    except Exception as error:  # noqa: BLE001 - a scorer is anyone's code
+                        failures[metric.name] = str(error)
+                        continue
                     getattr(found[metric.name], part)[k, flight.step] = score
         return found
-
-    def _score(self, evaluator: Evaluator, theta: torch.Tensor, part: str, metric: Metric) -> float:
-        """NaN where a scorer fails that does not decide."""
-        try:
-            return float(evaluator.measure(theta, part, (metric,))[0, 0])
-        except Exception:  # noqa: BLE001 - a scorer is anyone's code
-            return math.nan
 
     def _predictions(self, flight: Flight, structure: Structure) -> Array:
         """``[n, m]``: what the folds' nets say of their validation rows, the mean where several do."""

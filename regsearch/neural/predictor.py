@@ -50,6 +50,8 @@ class Spec:
         Labels, or `None`; `label_type` is numpy's name of their type.
     image
         Whether rows are images.
+    prepared
+        Whether raw columns go through a preparing step first.
     """
 
     module: Mapping[str, Any]
@@ -61,6 +63,7 @@ class Spec:
     classes: tuple[Any, ...] | None
     label_type: str
     image: bool
+    prepared: bool
 
 
 class Predictor(BaseEstimator):  # type: ignore[misc]
@@ -206,7 +209,7 @@ def load_net(folder: Path, trusted: Sequence[str] = (), module: Callable[[], Any
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
     spec = Spec(**(asdict(spec) | {"inputs": tuple(spec.inputs)}))
-    prepare = read_object(folder / PREPARE, trusted) if (folder / PREPARE).exists() else None
+    prepare = read_object(folder / PREPARE, trusted) if spec.prepared else None
     predictor = make_predictor(spec, tensors, prepare, _architecture(spec, module))
     _ = predictor.module_
     return predictor

@@ -152,9 +152,10 @@ def _technique(slot: str, value: Any) -> Any:
     if slot not in found.SLOTS:
         import difflib
 
-        close = difflib.get_close_matches(slot, found.SLOTS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(found.SLOTS)}."
-        raise InvalidInput(f"No technique goes into {slot!r} of a Net; {hint}")
+        fields = [field.name for field in dataclasses.fields(Recipe) if field.name != "techniques"]
+        close = difflib.get_close_matches(slot, [*fields, *found.SLOTS], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}; {', '.join(found.SLOTS)}."
+        raise InvalidInput(f"A Net has no {slot!r}; {hint}")
     if isinstance(value, Mapping) and slot in PENALTIES:
         return {str(pattern): _technique(slot, one) for pattern, one in value.items()}
     if isinstance(value, Choice) and any(isinstance(one, Technique | str) or one is None for one in value.options):

@@ -56,10 +56,11 @@ def _predictor(config: Recipe, problem: Problem, structure: Structure, trained: 
     import torch
 
     scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
+    prepare = None if problem.image is not None else transformer(problem)
     spec = Spec(
         to_data(config.module), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),
-        "" if problem.classes is None else _type_name(problem.classes), problem.image is not None,
+        "" if problem.classes is None else _type_name(problem.classes), problem.image is not None, prepare is not None,
     )  # fmt: skip
     views = network.layout.views(torch.from_numpy(row[None]))
     tensors = {MODULE + name: view[0] for name, view in views.items()}
@@ -73,7 +74,6 @@ def _predictor(config: Recipe, problem: Problem, structure: Structure, trained: 
         else:
             tensors[MODULE + name] = tensors[MODULE + kept] if isinstance(kept, str) else kept
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-    prepare = None if problem.image is not None else transformer(problem)
     return make_predictor(spec, plain, None if prepare is None else prepare.fit(problem.X), config.module)
 
 

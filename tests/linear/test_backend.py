@@ -50,12 +50,13 @@ def test_a_failing_scorer_fails_its_trial() -> None:
 
 
 def test_another_metric_may_fail() -> None:
-    """A metric that does not decide is NaN in the parts of folds where its scorer fails, and in no other."""
+    """A metric that does not decide is NaN in the parts of folds where its scorer fails; the trial says why."""
     problem, folds = three_classes_one_rare()
     (outcome,) = outcomes(problem, ["neg_log_loss", "roc_auc_ovr"], folds)
     assert outcome.state == "complete"
     np.testing.assert_array_equal(np.isnan(outcome.curves["roc_auc_ovr"].val[:, 0]), [False, True, True])
     np.testing.assert_array_equal(np.isnan(outcome.curves["roc_auc_ovr"].train[:, 0]), [True, False, False])
+    assert "the scorer 'roc_auc_ovr' failed: " in outcome.reason
 
 
 def test_what_is_not_finite_is_named() -> None:

@@ -180,6 +180,7 @@ def test_labels_come_back(tmp_path: Path) -> None:
         (PREPARE, lambda b: b[: len(b) // 2], InvalidInput, "damaged"),
         (CONFIG, lambda b: b.replace(b"schema = 1", b"schema = 9"), InvalidInput, "upgrade"),
         (TENSORS, None, NotFound, "model.skops"),
+        (PREPARE, None, NotFound, "prepare.skops"),
     ],
 )
 def test_damage(tmp_path: Path, file: str, damage: Any, error: type[Exception], match: str) -> None:

@@ -96,13 +96,15 @@ def test_images_too_small() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Net(dropuot=0.1), r"No technique goes into 'dropuot' of a Net; did you mean 'dropout'\?"),
-        (lambda: Net(zzz=0.1), r"into 'zzz' of a Net; there are activity_penalty, .*weight_noise"),
+        (lambda: Net(dropuot=0.1), r"A Net has no 'dropuot'; did you mean 'dropout'\?"),
+        (lambda: Net(zzz=0.1), r"no 'zzz'; it has module, lr, .*; activity_penalty, .*weight_noise"),
         (lambda: Net(dropout="cosine"), r"Net\(dropout=...\) must be a technique \(Dropout, SpatialDropout\)"),
         (lambda: Net(dropout=t.L1()), r"must be a technique \(Dropout, SpatialDropout\).*got L1"),
         (lambda: Net(dropout={"*": t.Dropout()}), r"must be a technique"),
         (lambda: Net(penalty=0.1), r"must be a technique \(ElasticNet, L1, L2\)"),
         (lambda: Net(dropout=Float(0, 2)), r"Dropout\(rate=...\) must lie in \[0, 0.95\]"),
+        (lambda: Net(learning_rate=0.1), r"no 'learning_rate'; it has module, lr, "),
+        (lambda: Net(torch.nn.Linear(3, 1)), r"makes a new nn.Module, got Linear.*pass lambda: Linear\(\.\.\.\)"),
         (lambda: Net(lr=0), r"lr=...\) must lie in"),
         (lambda: Net(batch_size=0), r"must be at least 1"),
         (lambda: Net("resnet"), r"No architecture is called 'resnet'"),

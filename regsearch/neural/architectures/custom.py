@@ -29,8 +29,12 @@ class Custom(Architecture):
     factory: Any
 
     def __post_init__(self) -> None:
-        if not callable(self.factory):
-            raise InvalidInput(f"Net(module=...) needs a function that makes an nn.Module, got {self.factory!r}.")
+        made = hasattr(self.factory, "state_dict") and not isinstance(self.factory, type)
+        if made or not callable(self.factory):
+            raise InvalidInput(
+                "Net(module=...) needs a function without arguments that makes a new nn.Module, got "
+                f"{self.factory!r}; each fold trains a fresh one: pass lambda: {type(self.factory).__name__}(...)."
+            )
 
     def module(self, inputs: tuple[int, ...], outputs: int, norm: str) -> nn.Module:
         from torch import nn
