@@ -30,10 +30,12 @@ FLOORS = (
     {"advice"},
     {"plots"},
     {"results", "search"},
-    {"export", "comparing", "ablation", "learning", "nesting"},
+    {"bundle", "plain", "comparing", "ablation", "learning", "nesting"},
+    {"export", "serving", "verifying"},
     {"report"},
     {"running"},
     {"study"},
+    {"retraining", "search_cv"},
     {"cli"},
     {"__main__", "__init__"},
 )
