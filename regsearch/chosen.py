@@ -73,7 +73,7 @@ class Chosen:
             "value": self.value, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
             "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
         }  # fmt: skip
-        return {key: _finite(value) for key, value in row.items()}
+        return {key: finite(value) for key, value in row.items()}
 
     def __str__(self) -> str:
         others = {"held out": self.test, "measures": self.measures}
@@ -87,12 +87,12 @@ class Chosen:
         return "\n".join(lines)
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity, at any depth."""
+def finite(value: Any) -> Any:
+    """A value as JSON can hold it: what is not finite is `None`, at any depth."""
     if isinstance(value, Mapping):
-        return {key: _finite(child) for key, child in value.items()}
+        return {key: finite(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(child) for child in value]
+        return [finite(child) for child in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

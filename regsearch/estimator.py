@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch.config import to_data
 from regsearch.errors import InvalidInput
 from regsearch.inputs import Array, Rows, take_rows
 from regsearch.path import Backend, Candidate, Curves, Model, Outcome, Setup
@@ -97,6 +98,14 @@ class Estimator(Model):
     def reference(self) -> Estimator:
         own = self.estimator.get_params()
         return replace(self, params={name: own[name] for name in self.params})
+
+    def without(self) -> dict[str, Model]:
+        plain = self.reference().params
+        return {
+            name: replace(self, params={**self.params, name: plain[name]})
+            for name, value in self.params.items()
+            if to_data(value) != to_data(plain[name])
+        }
 
     def build(self) -> Any:
         """The unfitted estimator of a config."""

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch.config import to_data
 from regsearch.folds import Folds
 from regsearch.metrics import DEFAULTS, Metric
 from regsearch.problem import Problem
-from regsearch.tree import Node
+from regsearch.tree import Node, public
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -224,6 +225,15 @@ class Model(Node, abstract=True):
     @abstractmethod
     def reference(self) -> Model:
         """The config without regularization that every study reports."""
+
+    def without(self) -> dict[str, Model]:
+        """This filled config with each technique of regularization in turn as the reference has it, by its name."""
+        plain = self.reference().fields()
+        return {
+            public(name): self.replace(**{name: plain.get(name)})
+            for name, value in self.fields().items()
+            if to_data(value) != to_data(plain.get(name))
+        }
 
     def at(self, value: float | None) -> Model:
         """This config with one point of its path filled in; itself when it has no path."""

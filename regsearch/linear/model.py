@@ -10,7 +10,7 @@ from regsearch.linear.design import SCALES
 from regsearch.linear.penalties import NoPenalty, Penalty
 from regsearch.path import Backend, Model, Setup
 from regsearch.problem import Problem, check_table
-from regsearch.tree import Axis, Choice, Family, OneOf, Path, tunable
+from regsearch.tree import Axis, Choice, Family, OneOf, Path, public, tunable
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,20 @@ class Linear(Model):
     def reference(self) -> Linear:
         scale = self.scale.initial() if isinstance(self.scale, Choice) else self.scale
         return replace(self, penalty=NoPenalty(), lambda_=0.0, scale=scale)
+
+    def without(self) -> dict[str, Model]:
+        """Without the penalty, without one of its L1 and L2 parts (the other stays as strong), without its weights."""
+        if not self.penalty.path or not self.lambda_:
+            return {}
+        found: dict[str, Model] = {"penalty": self.reference()}
+        ratio = self.penalty.fields().get("l1_ratio", 0.0)
+        if 0 < ratio < 1:
+            for part, rest, share in (("L1 part", 0.0, 1 - ratio), ("L2 part", 1.0, ratio)):
+                found[part] = replace(self, penalty=self.penalty.replace(l1_ratio=rest), lambda_=self.lambda_ * share)
+        for name, off in self.penalty.offs().items():
+            if off is not None and getattr(self.penalty, name) != off:
+                found[public(name)] = replace(self, penalty=self.penalty.replace(**{name: off}))
+        return found
 
     def at(self, value: float | None) -> Linear:
         return replace(self, lambda_=value) if value is not None and isinstance(self.lambda_, Path) else self

@@ -86,6 +86,16 @@ class Recipe(Model, abstract=True):
         off |= {"early_stopping": FixedEpochs(config.last, config.horizon), "dropout": None}
         return config.replace(**off)
 
+    def without(self) -> dict[str, Model]:
+        """Without each slot and each part of one; training goes on to its last epoch where it ended before."""
+        slots = {slot: config for slot, config in super().without().items() if _acts(self.techniques[slot])}
+        slots.pop("early_stopping", None)
+        parts = {
+            f"{slot} {part}": self.replace(**{slot: rest})
+            for slot in slots for part, rest in _parts(self.techniques[slot]).items()
+        }  # fmt: skip
+        return slots | parts | ({"early_stopping": self.at(self.horizon)} if self.last < self.horizon else {})
+
     def at(self, value: float | None) -> Recipe:
         if value is None:
             return self
@@ -191,6 +201,20 @@ def _off(slot: str) -> Any:
     first = found.SLOTS[slot][0]
     shown = first.neutral_fields()[first.main] if first.main else "none"
     return "none" if shown is None else shown
+
+
+def _acts(value: Any) -> bool:
+    """Whether anything in a slot of a filled config has an effect."""
+    return any(technique.acting for technique in options(value))
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """What is left of a slot without one of the things that it does, by what goes."""
+    if isinstance(value, Mapping):
+        rest = {pattern: {key: one for key, one in value.items() if key != pattern} for pattern in value}
+        return rest if len(value) > 1 else {}
+    found: dict[str, Any] = value.parts()
+    return found
 
 
 def _keeps(value: Any) -> bool:

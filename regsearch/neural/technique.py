@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from regsearch.errors import InvalidInput
 from regsearch.inputs import Task
 from regsearch.neural.layout import Part
-from regsearch.tree import Node
+from regsearch.tree import Node, public
 
 if TYPE_CHECKING:
     import torch
@@ -111,6 +111,18 @@ class Technique(Node, abstract=True):
         import dataclasses
 
         return {field.name: field.metadata.get("off") for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    @property
+    def acting(self) -> tuple[str, ...]:
+        """Of a filled technique, the fields that make it act: those not at their neutral values; `kind` without any."""
+        offs = {name: off for name, off in self.neutral_fields().items() if off is not None}
+        return tuple(name for name, off in offs.items() if getattr(self, name) != off) if offs else (self.kind,)
+
+    def parts(self) -> dict[str, Technique]:
+        """A filled technique without one of the several things that it does, by what goes."""
+        acting, offs = self.acting, self.neutral_fields()
+        several = acting if len(acting) > 1 else ()
+        return {public(name): self.replace(**{name: offs[name]}) for name in several}
 
     def row(self, facts: Facts) -> Row:
         """The numbers of a filled technique: a number or a few for each name."""

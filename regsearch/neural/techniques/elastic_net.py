@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch.neural.penalty import Penalty
+from regsearch.neural.technique import Technique
 from regsearch.tree import Between, Float, number, tunable
 
 
@@ -19,6 +20,10 @@ class ElasticNet(Penalty):
     @classmethod
     def neutral(cls) -> ElasticNet:
         return cls(0.0, 0.5)
+
+    def parts(self) -> dict[str, Technique]:
+        l1, l2 = self.strengths()
+        return {"L1 part": ElasticNet(l2, 0.0), "L2 part": ElasticNet(l1, 1.0)} if l1 and l2 else {}
 
     def strengths(self) -> tuple[float, float]:
         lambda_, ratio = number(self.lambda_), number(self.l1_ratio)
