@@ -203,7 +203,7 @@ def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold:
         try:
             fitted = _fitted(seeded(config.build(), seed), problem, train)
             scores = [[metric.score(fitted, problem.take(rows)) for metric in metrics] for rows in (train, val)]
-            predictions = _predict(fitted, take_rows(problem.X, val))
+            predictions = _decisions(fitted, take_rows(problem.X, val), problem)
         except Exception as error:  # noqa: BLE001 - anyone's code: the trial fails with its words, the search goes on
             return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
     if not np.isfinite([part[0] for part in scores]).all():
@@ -227,11 +227,35 @@ def _fitted(estimator: Any, problem: Problem, rows: Rows) -> Any:
     return estimator.fit(take_rows(problem.X, rows), problem.labels[rows], **options)
 
 
-def _predict(fitted: Any, X: Any) -> Array:
-    """Probabilities where the estimator has them, else predictions that are numbers."""
+def _decisions(fitted: Any, X: Any, problem: Problem) -> Array:
+    """Decisions ``[n, m]``, as `regsearch.metrics` means them.
+
+    From probabilities where the estimator has them. Without: the decision function of two classes, which has the sign
+    of the label, else the labels themselves, as +-1 or one-hot.
+    """
+    if problem.classes is None:
+        return np.asarray(fitted.predict(X), dtype=float).reshape(-1, problem.outputs)
     if hasattr(fitted, "predict_proba"):
-        return np.asarray(fitted.predict_proba(X), dtype=float)
-    predicted: NDArray[Any] = np.asarray(fitted.predict(X))
-    if predicted.dtype.kind not in "fiub":
-        predicted = np.searchsorted(fitted.classes_, predicted)
-    return predicted.reshape(len(predicted), -1).astype(float)
+        return _logits(np.asarray(fitted.predict_proba(X)))
+    if problem.outputs == 1 and hasattr(fitted, "decision_function"):
+        return np.asarray(fitted.decision_function(X), dtype=float).reshape(-1, 1)
+    codes = np.searchsorted(problem.classes, fitted.predict(X))
+    return 2.0 * codes[:, None] - 1 if problem.outputs == 1 else np.eye(problem.outputs)[codes]
+
+
+def _logits(proba: NDArray[Any]) -> Array:
+    """Log-odds ``[n, 1]`` of probabilities ``[n, 2]``, else their logarithms ``[n, C]``; always finite.
+
+    scikit-learn's log loss takes no probability for less than the rounding error of its type, so its loss is that of
+    the logarithm there. Beyond it, logarithms go on falling, but by a millionth: the loss stays what it was, and so
+    does the order of probabilities that are smaller still.
+    """
+    tiny = np.finfo(float).tiny
+    least = np.log(np.finfo(proba.dtype if proba.dtype.kind == "f" else float).eps)
+    proba = proba.astype(float)
+
+    def log(values: Array) -> Array:
+        logs = np.log(np.maximum(values, tiny))
+        return np.where(logs < least, least + 1e-6 * (logs - least), logs)
+
+    return log(proba[:, 1:]) - log(1 - proba[:, 1:]) if proba.shape[1] == 2 else log(proba)

@@ -100,8 +100,9 @@ class Outcome:
     step
         The chosen step, common to all folds.
     predictions
-        ``[n, m]`` predictions for rows outside training at the chosen step: decisions of linear models, of others
-        probabilities where they have them. NaN in rows that no fold validates; the mean where several do.
+        ``[n, m]`` decisions for rows outside training at the chosen step, as `regsearch.metrics` means them: of a
+        classifier log-odds or logits, or +-1 and one-hot where it has only labels. NaN in rows that no fold validates;
+        the mean where several do.
     seconds
         Wall time of the fits.
     measures

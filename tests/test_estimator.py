@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.datasets import make_classification, make_regression
@@ -14,19 +16,21 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.metrics import make_scorer, mean_absolute_error
 from sklearn.model_selection import RepeatedKFold, cross_validate
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, SVR
+from sklearn.svm import SVC, SVR, LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from regsearch import Choice, Estimator, Float, Int, InvalidInput, Path
-from regsearch.estimator import EstimatorBackend, seeded
+from regsearch.estimator import EstimatorBackend, _logits, seeded
 from regsearch.folds import make_folds
 from regsearch.metrics import resolve
 from regsearch.path import Candidate, Incumbent, Outcome, Setup
 from regsearch.problem import make_problem
 from regsearch.space import default
+from regsearch.table import Judge
 
 N = 90
 X, Y = make_regression(N, 6, n_informative=3, noise=20.0, random_state=0)
@@ -150,18 +154,41 @@ def test_predictions_are_outside_training() -> None:
     assert np.isnan(found[40:]).all()
 
 
-@pytest.mark.parametrize(
-    ("estimator", "outputs"), [(LogisticRegression(), 3), (RidgeClassifier(), 1), (SVC(probability=False), 1)]
-)
-def test_predictions_of_classifiers(estimator: Any, outputs: int) -> None:
-    """Classifiers give probabilities where they have them, else the codes of the labels they predict."""
-    outcome = evaluate(Estimator(estimator, {}), setup(XC, NAMES, "accuracy"))
-    assert outcome.predictions.shape == (N, outputs)  # type: ignore[union-attr]
-    if outputs == 1:
-        assert set(outcome.predictions[:, 0]) <= {0.0, 1.0, 2.0}  # type: ignore[index]
-    right = outcome.predictions.argmax(axis=1) if outputs == 3 else outcome.predictions[:, 0]  # type: ignore[index,union-attr]
-    sizes = [len(rows) for rows in setup(XC, NAMES).folds.val]
-    assert np.mean(right == codes) == pytest.approx(np.average(outcome.curves["accuracy"].val[:, 0], weights=sizes))
+DECIDED: dict[str, tuple[Any, Any, Any, list[str]]] = {
+    "forest": (RandomForestClassifier(n_estimators=7, random_state=0), XC, NAMES, ["neg_log_loss", "accuracy"]),
+    "forest, two": (RandomForestClassifier(7, random_state=0), XC, PAIR, ["neg_log_loss", "accuracy", "roc_auc"]),
+    "sure of itself": (GaussianNB(), XC * 40, PAIR, ["neg_log_loss", "roc_auc"]),
+    "margins": (LinearSVC(), XC, PAIR, ["accuracy", "roc_auc", "f1"]),
+    "labels": (RidgeClassifier(), XC, NAMES, ["accuracy", "f1_macro"]),
+    "regression": (RandomForestRegressor(5, random_state=0), X, Y, ["r2", "neg_max_error"]),
+}
+
+
+@pytest.mark.parametrize("case", DECIDED)
+def test_predictions_give_the_scores(case: str) -> None:
+    """Decisions of rows outside training, scored fold by fold by every metric, are the scores of the trial."""
+    estimator, data, y, scoring = DECIDED[case]
+    y = np.where(y == "yes", 1, 0) if "f1" in scoring else y  # that scorer wants to know what is positive
+    s = setup(data, y, scoring)
+    outcome = evaluate(Estimator(estimator, {}), s)
+    assert outcome.predictions is not None
+    assert outcome.predictions.shape == (N, s.problem.outputs)
+    assert np.isfinite(outcome.predictions).all()
+    kept = outcome.predictions.astype(np.float32).astype(float)  # as they are stored
+    for metric in s.metrics:
+        found = [Judge(s.problem, s.folds, metric).scores(rows, kept[rows, None])[0] for rows in s.folds.val]
+        np.testing.assert_allclose(found, outcome.curves[metric.name].val[:, 0], rtol=1e-4)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.sampled_from([np.float32, np.float64]))
+def test_logits_keep_the_order_and_the_loss(positive: list[float], kind: Any) -> None:
+    """Log-odds are finite, never turn the order of probabilities round, and have scikit-learn's log loss."""
+    p = np.array(positive, dtype=kind)
+    logits = _logits(np.column_stack([1 - p, p]))[:, 0]
+    assert np.isfinite(logits).all()
+    assert (np.diff(logits[np.argsort(p, kind="stable")]) >= 0).all()
+    eps = float(np.finfo(kind).eps)
+    np.testing.assert_allclose(np.logaddexp(0, -logits), -np.log(np.clip(p.astype(float), eps, 1)), atol=1e-3)
 
 
 def test_jobs_do_not_matter() -> None:
