@@ -12,7 +12,7 @@ from regsearch.axes import path_axis
 from regsearch.chosen import Chosen, listed
 from regsearch.mirror import Artifact
 from regsearch.path import Point
-from regsearch.plots import figures
+from regsearch.plots import stills as figures
 from regsearch.results import Results
 from regsearch.rules import RULES
 from regsearch.trials import Trial

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from regsearch import estimator, linear, neural, rules  # noqa: F401 (the kinds that stored configs name)
+from regsearch import estimator, honest, linear, neural, rules  # noqa: F401 (the kinds that stored configs name)
 from regsearch.axes import path_axis
 from regsearch.chosen import Chosen
 from regsearch.config import from_data
 from regsearch.errors import NotFound, RegsearchError, StudyMismatch
+from regsearch.folds import Folds
+from regsearch.honest import Corrected, Overtuning
 from regsearch.metrics import Metric, known
 from regsearch.path import Array, Curves, Model, Point
+from regsearch.plots import Plots
 from regsearch.rules import Pick, Rule
 from regsearch.space import fill
 from regsearch.storage import Store
@@ -134,16 +137,43 @@ class Results:
         """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept."""
         return self.store.predictions(number)
 
+    @property
+    def plots(self) -> Plots:
+        """Figures: ``results.plots.gap()`` and the others that `regsearch.plots.Plots` names."""
+        return Plots(self)
+
+    @cached_property
+    def folds(self) -> Folds | None:
+        """The folds as stored; `None` where they were not kept."""
+        return self.store.load_folds(self.identity["cv"])
+
     @cached_property
     def judge(self) -> Judge | None:
         """What predictions are scored with.
 
         `None` where the targets were not kept, or the deciding scorer is the user's own and the script not at hand.
         """
-        problem = self.store.load_targets(self.identity["task"])
-        folds = self.store.load_folds(self.identity["cv"])
+        problem, folds = self.store.load_targets(self.identity["task"]), self.folds
         metric = self.scorer or (problem and known(self.metric, self.identity["scoring"][0], problem))
         return Judge(problem, folds, metric) if problem and folds and metric else None
+
+    @cached_property
+    def corrected(self) -> Corrected:
+        """The best score without what it owes to being the best of many; see `regsearch.honest.corrected`."""
+        return honest.corrected(self)
+
+    @cached_property
+    def overtuning(self) -> Overtuning | None:
+        """What the search lost on the held-out set; `None` without one. See `regsearch.honest.overtuning`."""
+        return honest.overtuning(self)
+
+    def against_reference(self, chosen: Chosen) -> str:
+        """What a choice changes against the reference, in one sentence."""
+        return honest.against_reference(self, chosen)
+
+    def gaps(self, number: int) -> pd.DataFrame:
+        """Train score, validation score and gap of a trial by metric and fold; see `regsearch.honest.gaps`."""
+        return honest.gaps(self, number)
 
     def finding(self, name: str) -> Mapping[str, Any] | None:
         """What was found out after the search, such as ``ablation``; `None` where it was not asked."""
@@ -155,12 +185,15 @@ class Results:
         Parameters
         ----------
         rule
-            ``best``, ``one_se``, or a function from results to a `Pick`.
+            ``best``, ``one_se``, ``paired``, ``pareto``, ``gap_budget=0.05`` or another number, or a function from
+            results to a `Pick`; see `regsearch.rules`.
 
         Raises
         ------
         NotFound
             When the rule is unknown or no trial is complete.
+        InvalidInput
+            When a rule's number is none.
         """
         function = rules.find(rule) if isinstance(rule, str) else rule
         if not self.complete:

@@ -14,7 +14,10 @@ from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Float, Linear, SearchFailed, spaces
 from regsearch.axes import EPOCHS, LAMBDA
-from regsearch.plots import draw_path, family, figures, gap_record, path_record
+from regsearch.plots import stills as figures
+from regsearch.plots.canvas import family
+from regsearch.plots.scores import gap_record, path_record
+from regsearch.plots.still import draw_path
 from regsearch.report import note, page, write_artifacts
 from regsearch.results import Results
 

@@ -1,0 +1,125 @@
+"""Whether predicted probabilities can be taken at their word: those for rows outside training, and what was true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.metrics import probabilities
+from regsearch.path import Array
+from regsearch.plots.canvas import BLUE, INK, MUTED, VERMILION, blank, faded
+from regsearch.table import Judge, Table
+from regsearch.trials import Trial
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+BINS = 10
+FEWEST = 20  # rows
+Z = 1.959964  # of 95%
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Predicted and true shares of one trial by bins of equally many rows.
+
+    Attributes
+    ----------
+    predicted, true, count
+        ``[b]``: mean predicted probability, share of rows where it came true, and rows.
+    error
+        Expected calibration error: the mean distance of the two, weighted by count.
+    """
+
+    predicted: Array
+    true: Array
+    count: Array
+    error: float
+
+    @property
+    def interval(self) -> tuple[Array, Array]:
+        """Low and high ``[b]`` of each true share: Wilson's (1927) at 95%."""
+        n, share = self.count, self.true
+        middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+        half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+        return middle - half, middle + half
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """Reliability of the best trial and of the reference, by name; `of` says what the probabilities are of."""
+
+    trials: dict[str, Reliability]
+    of: str
+
+
+def reliability(predicted: Array, true: NDArray[np.bool_], bins: int = BINS) -> Reliability:
+    """Sort ``[n]`` probabilities into bins of equally many rows and compare them with what was true ``[n]``."""
+    order = np.argsort(predicted, kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    means = np.array([predicted[part].mean() for part in parts])
+    shares = np.array([true[part].mean() for part in parts])
+    count = np.array([float(len(part)) for part in parts])
+    return Reliability(means, shares, count, float(np.average(np.abs(means - shares), weights=count)))
+
+
+def calibration_record(table: Table) -> CalibrationRecord | None:
+    """Reliability of stored predictions; `None` for a regression, or where targets or predictions were not kept."""
+    judge = table.judge
+    if judge is None or judge.problem.classes is None or not table.complete:
+        return None
+    named = {"best": table.complete[0]}
+    if table.reference is not None and table.reference.number != table.complete[0].number:
+        named[str(table.identity["reference"])] = table.reference
+    found = {name: _of(table, judge, trial) for name, trial in named.items()}
+    kept = {name: one for name, one in found.items() if one is not None}
+    classes = judge.problem.classes
+    of = f"class {classes[1]}" if len(classes) == 2 else "the predicted class"
+    return CalibrationRecord(kept, of) if "best" in kept else None
+
+
+def _of(table: Table, judge: Judge, trial: Trial) -> Reliability | None:
+    decisions = table.predictions(trial.number)
+    if decisions is None or decisions.shape[1] != judge.problem.outputs:
+        return None
+    rows = np.flatnonzero(np.isfinite(decisions).all(axis=1))
+    if len(rows) < FEWEST or len(np.unique(decisions[rows])) <= 2:  # the latter: labels, not probabilities
+        return None
+    shares, y = probabilities(decisions[rows]), judge.problem.y[rows]
+    if shares.shape[1] == 2:
+        return reliability(shares[:, 1], y == 1)
+    return reliability(shares.max(axis=1), shares.argmax(axis=1) == y)
+
+
+def draw_calibration(record: CalibrationRecord) -> Figure:
+    """True against predicted shares; on the diagonal they are equal."""
+    ends = [f"{name}: off by {one.error:.3f} on average" for name, one in record.trials.items()]
+    figure = blank(
+        "Can probabilities be believed?", f"predicted probability of {record.of}", "share that came true", 460,
+        "; ".join(ends),
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "dash": "dot", "width": 1.5}, name="as it should be",
+        hoverinfo="skip",
+    )  # fmt: skip
+    for (name, one), colour, symbol in zip(record.trials.items(), (VERMILION, BLUE), ("circle", "x"), strict=False):
+        low, high = one.interval
+        figure.add_scatter(
+            x=one.predicted, y=one.true, mode="lines+markers", name=f"{name} (95% interval)", customdata=one.count,
+            line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 8},
+            error_y={"array": np.maximum(high - one.true, 0), "arrayminus": np.maximum(one.true - low, 0),
+                     "color": faded(colour, 0.5), "thickness": 1.2, "width": 3},
+            hovertemplate="predicted %{x:.3f}, true %{y:.3f}<br>%{customdata} rows<extra></extra>",
+        )  # fmt: skip
+    best = record.trials["best"]
+    spread = " to ".join(dict.fromkeys(f"{count:.0f}" for count in (best.count.min(), best.count.max())))
+    figure.add_annotation(
+        x=0.98, y=0.02, xref="paper", yref="paper", xanchor="right", yanchor="bottom", showarrow=False,
+        text=f"each point: {spread} of {best.count.sum():.0f} rows", font={"size": 12, "color": INK},
+    )  # fmt: skip
+    figure.update_xaxes(range=[-0.03, 1.03])
+    figure.update_yaxes(range=[-0.03, 1.03])
+    return figure

@@ -1,0 +1,336 @@
+"""Figures of scores: against the gap, along a path, by kind of penalty, and in the order of the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch import rules
+from regsearch.axes import PathAxis, path_axis
+from regsearch.chosen import listed
+from regsearch.path import Array, standard_error
+from regsearch.plots.canvas import (
+    BLUE,
+    COLOURS,
+    INK,
+    MUTED,
+    PAPER,
+    VERMILION,
+    Window,
+    band,
+    blank,
+    faded,
+    family,
+    mark_axis,
+    outside_note,
+    plain,
+    thin,
+    window,
+)
+from regsearch.table import Table
+from regsearch.trials import Trial
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+MOST_DOTS = 3000
+MOST_FAMILIES = len(COLOURS)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point that stands out: what it is called, and where it lies."""
+
+    label: str
+    gap: float
+    score: float
+
+
+@dataclass(frozen=True)
+class GapRecord:
+    """Gap and score of every complete trial.
+
+    Attributes
+    ----------
+    families
+        By family, ``[n, 2]`` gap and score.
+    told
+        By family, what each of its trials is.
+    front
+        ``[k, 2]``: the trials that no other beats in both gap and score, by gap.
+    marks
+        What each rule chooses, and the reference.
+    x, y
+        What is shown of gap and score.
+    """
+
+    families: dict[str, Array]
+    told: dict[str, list[str]]
+    front: Array
+    marks: tuple[Mark, ...]
+    x: Window
+    y: Window
+    metric: str
+
+    @property
+    def outside(self) -> int:
+        """How many trials lie outside the frame."""
+        return sum(int((~_inside(self, dots)).sum()) for dots in self.families.values())
+
+
+@dataclass(frozen=True)
+class PathRecord:
+    """Mean train and validation score along the path of the best trial; `axis`, `train`, `val` and `se` are ``[S]``.
+
+    `marks` says where the best point lies, and the most regularized one within a standard error of it.
+    """
+
+    along: PathAxis
+    axis: Array
+    train: Array
+    val: Array
+    se: Array
+    marks: dict[str, float]
+    y: Window
+    metric: str
+    title: str
+
+
+@dataclass(frozen=True)
+class KindsRecord:
+    """Scores ``[n]`` by kind of penalty, estimator or module, the kind with the best score first."""
+
+    scores: dict[str, Array]
+    x: Window
+    metric: str
+
+
+@dataclass(frozen=True)
+class HistoryRecord:
+    """Trials in their order.
+
+    Attributes
+    ----------
+    numbers, scores, best
+        ``[n]``: number and score of each complete trial, and the best score so far.
+    held_out
+        ``[k, 2]``: number and held-out score of those that were scored on it, each the best when it finished.
+    """
+
+    numbers: Array
+    scores: Array
+    best: Array
+    held_out: Array
+    y: Window
+    metric: str
+
+
+def pareto(dots: Array) -> Array:
+    """Of dots ``[n, 2]`` (gap, score), those that no other equals in both and beats in one, by gap ``[k, 2]``."""
+    ranked = dots[np.lexsort((-dots[:, 1], dots[:, 0]))]
+    before = np.concatenate([[-np.inf], np.maximum.accumulate(ranked[:, 1])[:-1]])
+    return np.asarray(ranked[ranked[:, 1] > before])
+
+
+def gap_record(table: Table) -> GapRecord | None:
+    """Gap against score, one dot a trial; `None` where no gap is finite."""
+    trials = [trial for trial in thin(table.complete, MOST_DOTS) if np.isfinite(table.point(trial).gap)]
+    if not trials:
+        return None
+    common = _common_families(trials)
+    families: dict[str, list[tuple[float, float]]] = {}
+    told: dict[str, list[str]] = {}
+    for trial in trials:
+        name = family(trial.params or {})
+        name = str(table.identity["reference"]) if trial.role == "reference" else name if name in common else "others"
+        point = table.point(trial)
+        families.setdefault(name, []).append((point.gap, point.val))
+        told.setdefault(name, []).append(_told(table, trial))
+    dots = np.array([dot for of in families.values() for dot in of])
+    chosen = [Mark(name, *_at(table, rule(table))) for name, rule in (("best", rules.best), ("one se", rules.one_se))]
+    reference = [Mark("reference", table.point(r).gap, table.point(r).val) for r in [table.reference] if r]
+    return GapRecord(
+        {name: np.array(of) for name, of in families.items()}, told, pareto(dots), (*chosen, *reference),
+        window(dots[:, 0], [m.gap for m in chosen], [m.gap for m in reference]),
+        window(dots[:, 1], [m.score for m in chosen], [m.score for m in reference]), table.metric,
+    )  # fmt: skip
+
+
+def _at(table: Table, pick: rules.Pick) -> tuple[float, float]:
+    """Gap and score of what a rule picks."""
+    point = table.curves(pick.number).point(pick.step)
+    return point.gap, point.val
+
+
+def _common_families(trials: list[Trial]) -> set[str]:
+    names = [family(trial.params or {}) for trial in trials if trial.role != "reference"]
+    return set(sorted(set(names), key=lambda name: -names.count(name))[:MOST_FAMILIES])
+
+
+def _told(table: Table, trial: Trial) -> str:
+    """A trial in the words of a hover label."""
+    settings = {name: value for name, value in (trial.params or {}).items() if name in table.varied}
+    lines = [plain(listed({name: value})) for name, value in list(settings.items())[:12]]
+    return "<br>".join([f"<b>trial {trial.number}</b>", *lines])
+
+
+def _inside(record: GapRecord, dots: Array) -> NDArray[np.bool_]:
+    return record.x.holds(dots[:, 0]) & record.y.holds(dots[:, 1])
+
+
+def draw_gap(record: GapRecord) -> Figure:
+    """Score against generalization gap."""
+    note = outside_note(record.outside)
+    figure = blank("Score and gap", "generalization gap (train - validation)", f"validation {record.metric}", 480, note)
+    colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(record.families)}
+    for name, dots in record.families.items():
+        inside = _inside(record, dots)
+        figure.add_scatter(
+            x=record.x.clip(dots[:, 0]), y=record.y.clip(dots[:, 1]), mode="markers", name=plain(name),
+            text=record.told[name], customdata=dots,
+            hovertemplate="%{text}<br>gap %{customdata[0]:.4g}<br>score %{customdata[1]:.5g}<extra></extra>",
+            marker={"color": colours[name], "opacity": 0.65, "size": np.where(inside, 7, 9).tolist(),
+                    "symbol": np.where(inside, "circle", "triangle-down-open").tolist()},
+        )  # fmt: skip
+    front = record.front[record.x.holds(record.front[:, 0]) & record.y.holds(record.front[:, 1])]
+    figure.add_scatter(
+        x=front[:, 0], y=front[:, 1], mode="lines", name="Pareto front", hoverinfo="skip",
+        line={"color": MUTED, "width": 1.5, "shape": "hv", "dash": "dot"},
+    )  # fmt: skip
+    symbols = dict(zip(("best", "one se", "reference"), ("star", "diamond", "x"), strict=True))
+    for mark in record.marks:
+        at = np.array([mark.gap]), np.array([mark.score])
+        figure.add_scatter(
+            x=record.x.clip(at[0]), y=record.y.clip(at[1]), mode="markers", name=plain(mark.label),
+            hovertemplate=f"{plain(mark.label)}<br>gap {mark.gap:.4g}<br>score {mark.score:.5g}<extra></extra>",
+            marker={"symbol": symbols[mark.label], "size": 15, "color": INK, "line": {"color": PAPER, "width": 1.5}},
+        )  # fmt: skip
+    figure.update_xaxes(range=record.x.range)
+    figure.update_yaxes(range=record.y.range)
+    return figure
+
+
+def path_record(table: Table) -> PathRecord | None:
+    """The path of the best trial; `None` when it has a single point."""
+    if not table.complete or table.complete[0].steps < 2:
+        return None
+    best = table.complete[0]
+    curves = table.curves(best.number)
+    axis = table.arrays(best.number)["axis"]
+    within = curves.reaching(table.point(best).floor)
+    train, val = curves.train[curves.fitted].mean(axis=0), curves.mean()
+    se = np.array([standard_error(column) for column in curves.val[curves.fitted].T])
+    return PathRecord(
+        along=path_axis(best.axis),
+        axis=axis,
+        train=train,
+        val=val,
+        se=se,
+        marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
+        y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
+        metric=table.metric,
+        title=f"{table.name}, trial {best.number}: {family(best.params or {})}",
+    )
+
+
+def _along_window(train: Array, val: Array, step: int, se: float) -> Window:
+    """What is shown of two curves: the chosen point with its error, and no more of a bad beginning than of the rest."""
+    room = window(np.concatenate([train, val]), [val[step] - 2 * se, val[step] + 2 * se, train[step]])
+    first, third = np.quantile(val[np.isfinite(val)], [0.25, 0.75])
+    low = min(val[step] - 2 * se, first - 1.5 * (third - first), train[step])
+    return Window(max(room.low, float(low)), room.high, int((val < low).sum()))
+
+
+def draw_path(record: PathRecord) -> Figure:
+    """Train and validation curves along the path."""
+    note = f"{record.y.outside} early or late points lie below the frame" if record.y.outside else ""
+    figure = blank(record.title, y=record.metric, note=note)
+    mark_axis(figure, record.along)
+    name = "validation ± 1 standard error"
+    figure.add_scatter(x=record.axis, y=record.train, mode="lines", name="train", line={"color": BLUE, "width": 2.5})
+    band(figure, record.axis, record.val, record.se, VERMILION, name)
+    for (label, value), dash in zip(record.marks.items(), ("solid", "dash"), strict=True):
+        figure.add_scatter(
+            x=[value, value], y=record.y.range, mode="lines", line={"color": INK, "width": 1.2, "dash": dash},
+            name=f"{label}: {record.along.text(value)}", hoverinfo="name",
+        )  # fmt: skip
+    figure.update_yaxes(range=record.y.range)
+    figure.update_layout(hovermode="x")
+    return figure
+
+
+def kinds_record(table: Table) -> KindsRecord | None:
+    """Scores by kind; `None` where there is one kind only."""
+    found: dict[str, list[float]] = {}
+    for trial in table.complete:
+        found.setdefault(trial.kind.replace("_", " ") or "none", []).append(table.point(trial).val)
+    if len(found) < 2:
+        return None
+    scores = {name: np.array(of) for name, of in found.items()}
+    every = np.concatenate(list(scores.values()))
+    return KindsRecord(scores, window(every, [every.max()]), table.metric)
+
+
+def draw_kinds(record: KindsRecord) -> Figure:
+    """A box and its trials for each kind, the best on top."""
+    note = outside_note(record.x.outside)
+    height = min(900, 170 + 52 * len(record.scores))
+    figure = blank("Score by kind", f"validation {record.metric}", "", height, note)
+    rng = np.random.default_rng(0)
+    for at, (name, scores) in enumerate(record.scores.items()):
+        dots = np.array(thin(scores.tolist(), 200))
+        quartiles = np.quantile(record.x.clip(scores), [0, 0.25, 0.5, 0.75, 1])
+        figure.add_box(
+            y=[at], lowerfence=quartiles[:1], q1=quartiles[1:2], median=quartiles[2:3], q3=quartiles[3:4],
+            upperfence=quartiles[4:], orientation="h", name=plain(name), showlegend=False, width=0.5,
+            line={"color": MUTED, "width": 1.2}, fillcolor=faded(MUTED, 0.12), hoverinfo="skip",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=record.x.clip(dots), y=at + rng.uniform(-0.2, 0.2, len(dots)), mode="markers", showlegend=False,
+            marker={"color": COLOURS[at % len(COLOURS)], "size": 5, "opacity": 0.6}, customdata=dots,
+            hovertemplate=f"{plain(name)}<br>%{{customdata:.5g}}<extra></extra>",
+        )  # fmt: skip
+    labels = [f"{plain(name)} ({len(scores)})" for name, scores in record.scores.items()]
+    figure.update_yaxes(tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.5, -0.5])
+    figure.update_xaxes(range=record.x.range)
+    return figure
+
+
+def history_record(table: Table) -> HistoryRecord | None:
+    """Scores in the order of the search; `None` for a single trial."""
+    trials = sorted(table.complete, key=lambda trial: trial.number)
+    if len(trials) < 2:
+        return None
+    scores = np.array([table.point(trial).val for trial in trials])
+    tests = [(trial.number, (trial.test or {}).get(table.metric)) for trial in trials]
+    held_out = np.array([(float(number), score) for number, score in tests if score is not None]).reshape(-1, 2)
+    best = np.maximum.accumulate(scores)
+    y = window(scores, [scores.max()], held_out[-1:, 1])
+    return HistoryRecord(np.array([float(t.number) for t in trials]), scores, best, held_out, y, table.metric)
+
+
+def draw_history(record: HistoryRecord) -> Figure:
+    """Every trial's score, the best so far, and what the held-out set says of those that led."""
+    note = outside_note(record.y.outside)
+    figure = blank("The best score so far", "trial", record.metric, note=note)
+    picked = np.unique(np.linspace(0, len(record.numbers) - 1, MOST_DOTS).round().astype(int))
+    figure.add_scatter(
+        x=record.numbers[picked], y=record.y.clip(record.scores[picked]), mode="markers", name="trials",
+        marker={"color": MUTED, "opacity": 0.35, "size": 5}, hovertemplate="trial %{x}: %{y:.5g}<extra></extra>",
+    )  # fmt: skip
+    steps = np.union1d(np.flatnonzero(np.diff(record.best, prepend=-np.inf) > 0), [len(record.best) - 1])
+    figure.add_scatter(
+        x=record.numbers[steps], y=record.y.clip(record.best[steps]), mode="lines", name="best so far (validation)",
+        line={"color": VERMILION, "width": 2.5, "shape": "hv"},
+    )  # fmt: skip
+    if len(record.held_out):
+        figure.add_scatter(
+            x=record.held_out[:, 0], y=record.y.clip(record.held_out[:, 1]), mode="lines+markers",
+            name="its held-out score", line={"color": BLUE, "width": 1.5, "dash": "dot", "shape": "hv"}, marker={"size": 8, "symbol": "diamond"},
+            customdata=record.held_out[:, 1], hovertemplate="trial %{x}, held out: %{customdata:.5g}<extra></extra>",
+        )  # fmt: skip
+    figure.update_yaxes(range=record.y.range)
+    return figure
