@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,3 +103,19 @@ def listed(figures: Mapping[str, Any], between: str = ", ") -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines whose columns line up: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def told(value: float, se: float, sign: str = "", digits: int = 3) -> str:
+    """A number with its standard error, where there is one; `sign` as in a format."""
+    return f"{value:{sign}.{digits}g}" + (f" ± {se:.2g}" if math.isfinite(se) else "")

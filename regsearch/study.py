@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch import __version__
+from regsearch.ablation import Ablation, ablate
 from regsearch.axes import path_axis
 from regsearch.chosen import Chosen
 from regsearch.config import digest, to_data
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export import export
 from regsearch.folds import Folds, make_folds, runs_forward
+from regsearch.learning import SIZES, LearningCurve, learning_curve
 from regsearch.metrics import check_test, resolve
 from regsearch.options import add_run_options
 from regsearch.path import Model, Setup, choose_step
@@ -239,6 +241,37 @@ class Study:
         results = self.results()
         chosen = rule if isinstance(rule, Chosen) else results.choose(rule)
         return export(results, chosen, self.problem, out)
+
+    def ablate(self, rule: str | Rule = "best", *, quiet: bool = False) -> Ablation:
+        """What each technique of the chosen config does for it; see `regsearch.ablation.ablate`.
+
+        Raises
+        ------
+        StudyMismatch
+            When the study is stored with other data, folds, scoring, seed or space.
+        """
+        results = self.results()
+        return ablate(results, results.choose(rule), self.setup, Progress(quiet=quiet))
+
+    def learning_curve(
+        self, sizes: Sequence[float] = SIZES, rule: str | Rule = "best", *, quiet: bool = False
+    ) -> LearningCurve:
+        """The chosen config on growing parts of the training rows; see `regsearch.learning.learning_curve`.
+
+        Parameters
+        ----------
+        sizes
+            Shares of each fold's training rows, ascending, 1 being all of them.
+
+        Raises
+        ------
+        StudyMismatch
+            When the study is stored with other data, folds, scoring, seed or space.
+        InvalidInput
+            When the sizes are not ascending shares, or the smallest leaves too little to train on.
+        """
+        results = self.results()
+        return learning_curve(results, results.choose(rule), self.setup, sizes, Progress(quiet=quiet))
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from a script's command line; ``--help`` lists the options."""

@@ -1,0 +1,190 @@
+"""Would more data help? The chosen config on growing parts of each fold's training rows, scored on the same rows.
+
+The parts of a fold are nested, so that from one size to the next rows only come in: drawn at random by class, in whole
+groups where there are groups, and the last rows where folds go forward in time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.chosen import Chosen, aligned, finite, told
+from regsearch.errors import InvalidInput, SearchFailed
+from regsearch.folds import Folds, Rows, make_folds
+from regsearch.path import Array, Candidate, Setup, standard_error
+from regsearch.problem import Problem
+from regsearch.progress import Progress
+from regsearch.results import Results
+
+FINDING = "learning_curve"
+SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)
+CLEAR = 2.0  # standard errors that a rise must come to before a sentence calls it one
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Scores of the chosen config by the number of training rows.
+
+    Attributes
+    ----------
+    number, metric
+        The chosen trial, and the deciding metric: larger is better.
+    sizes
+        ``[S]`` training rows, ascending; where folds differ, their mean.
+    train, val
+        ``[K, S]`` scores; of training, on the rows that were trained on.
+    """
+
+    number: int
+    metric: str
+    sizes: tuple[int, ...]
+    train: Array
+    val: Array
+
+    def row(self) -> dict[str, Any]:
+        """As one JSON object: what is stored as the finding ``learning_curve``."""
+        scores = {"train": self.train.tolist(), "val": self.val.tolist()}
+        row: dict[str, Any] = finite({"number": self.number, "metric": self.metric, "sizes": list(self.sizes)} | scores)
+        return row
+
+    @property
+    def summary(self) -> str:
+        """One sentence: whether more rows would help."""
+        if len(self.sizes) < 2:
+            return "One size says nothing of what more rows would do; pass several."
+        before, now = self.sizes[-2:]
+        rises = self.val[:, -1] - self.val[:, -2]
+        rise, se = float(rises.mean()), standard_error(rises)
+        step = f"from {before} to {now} rows {self.metric} changes by {told(rise, se, '+')}"
+        if rise > CLEAR * se:
+            doubled = rise / math.log2(now / before)
+            return f"More data would help: {step}, which is {doubled:+.2g} for each doubling."
+        if rise > 0 and not rise < se:
+            return f"More data might help: {step}."
+        return f"More data of this kind would hardly help: {step}."
+
+    def __str__(self) -> str:
+        gap = self.train - self.val
+        head = ("rows", self.metric, "train", "gap")
+        lines = [
+            (
+                str(rows), told(float(self.val[:, s].mean()), standard_error(self.val[:, s]), digits=5),
+                f"{self.train[:, s].mean():.5g}", f"{gap[:, s].mean():.3g}",
+            )
+            for s, rows in enumerate(self.sizes)
+        ]  # fmt: skip
+        return "\n".join([*aligned([head, *lines]), self.summary])
+
+
+def learning_curve(
+    results: Results, chosen: Chosen, setup: Setup, sizes: Sequence[float], progress: Progress
+) -> LearningCurve:
+    """Fit a chosen config to growing parts of the training rows, and keep that as the finding ``learning_curve``.
+
+    Parameters
+    ----------
+    results, chosen
+        Where the config comes from.
+    setup
+        The study's problem, folds and metrics.
+    sizes
+        Shares of each fold's training rows, ascending, in (0, 1].
+
+    Raises
+    ------
+    InvalidInput
+        When the sizes are not that, or the smallest leaves too little to train on.
+    SearchFailed
+        When the config cannot be fitted to one of the parts.
+    """
+    folds = parts(setup.problem, setup.folds, sizes, setup.seed)  # all of them before any fit: what is refused, is now
+    scores = []
+    for s, part in enumerate(folds):
+        progress.show(f"learning curve: {s} of {len(folds)} sizes fitted")
+        scores.append(_scores(chosen, replace(setup, folds=part)))
+    progress.end(f"learning curve: {len(folds)} sizes fitted")
+    train, val = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
+    rows = tuple(round(float(np.mean([len(one) for one in part.train]))) for part in folds)
+    found = LearningCurve(chosen.number, results.metric, rows, train, val)
+    results.store.save_finding(FINDING, found.row())
+    return found
+
+
+def _scores(chosen: Chosen, setup: Setup) -> tuple[Array, Array]:
+    """``[K]`` train and validation scores of the chosen config on some folds."""
+    alone = replace(setup, metrics=setup.metrics[:1], incumbent=None, past=())
+    (outcome,) = chosen.config.backend(alone).stream([Candidate(0, chosen.config)])
+    if outcome.state != "complete":
+        rows = min(len(train) for train in setup.folds.train)
+        raise SearchFailed(f"The chosen config could not be fitted to {rows} rows: {outcome.reason}")
+    curves = outcome.curves[outcome.primary]
+    return curves.train[:, outcome.step], curves.val[:, outcome.step]
+
+
+# --- parts of the training rows --------------------------------------------------------------------------------
+
+
+def parts(problem: Problem, folds: Folds, sizes: Sequence[float], seed: int) -> list[Folds]:
+    """Folds with the same validation rows and so large a share of the training rows, for each size.
+
+    Raises
+    ------
+    InvalidInput
+        When the sizes are not ascending shares, or one leaves a fold that cannot be fitted.
+    """
+    numbers = [float(size) for size in sizes]
+    if not numbers or numbers != sorted(set(numbers)) or not 0 < numbers[0] <= numbers[-1] <= 1:
+        raise InvalidInput(f"sizes must be ascending shares of the training rows in (0, 1], got {sizes!r}; see SIZES.")
+    forward = all(train.max() < val.min() for train, val in zip(folds.train, folds.val, strict=True))
+    entries = [
+        _latest_first(train) if forward else _at_random(problem, train, np.random.default_rng([seed, k]))
+        for k, train in enumerate(folds.train)
+    ]
+    found = []
+    for size in numbers:
+        pairs = [(train[entry <= size], val) for train, val, entry in zip(folds.train, folds.val, entries, strict=True)]
+        try:
+            found.append(make_folds(pairs, problem, seed))
+        except InvalidInput as error:
+            raise InvalidInput(f"The size {size:g} leaves too little to train on; start with more. {error}") from error
+    return found
+
+
+def _latest_first(rows: Rows) -> Array:
+    """``[n]``: the share of the rows from which on each is in, the last in time first."""
+    return _entry(len(rows) - 1 - rows.argsort().argsort())
+
+
+def _at_random(problem: Problem, rows: Rows, random: np.random.Generator) -> Array:
+    """``[n]``: the share of the rows from which on each is in, by class, or group by group."""
+    classes = problem.y[rows] if problem.classes is not None else np.zeros(len(rows), dtype=np.intp)
+    if problem.groups is not None:
+        return _group_by_group(problem.groups[rows], classes, random)
+    entry = np.empty(len(rows))
+    for one in np.unique(classes):
+        here = np.flatnonzero(classes == one)
+        entry[here] = _entry(random.permutation(len(here)))
+    return entry
+
+
+def _group_by_group(groups: NDArray[Any], classes: NDArray[Any], random: np.random.Generator) -> Array:
+    """``[n]``: as `_at_random`; groups that bring a class which none before them had come first, whatever the size."""
+    names, group = np.unique(groups, return_inverse=True)
+    entry, seen = np.empty(len(names)), set[int]()
+    order = random.permutation(len(names))
+    for rank, one in enumerate(order):
+        here = set(classes[group == one].tolist())
+        entry[one] = 0.0 if here - seen else (rank + 0.5) / len(names)
+        seen |= here
+    return np.asarray(entry[group])
+
+
+def _entry(rank: NDArray[np.intp]) -> Array:
+    """The share from which on each of n is in, of its rank ``[n]``; the first always is."""
+    return np.where(rank == 0, 0.0, (rank + 0.5) / len(rank))
