@@ -49,6 +49,15 @@ def encode(X: Any) -> Encoded:
     return Encoded(matrix, (rows, np.repeat(np.arange(len(found), dtype=np.int32), [len(holes) for holes in found])))
 
 
+def encoded_names(problem: Problem) -> list[str]:
+    """What the columns of `encode` are called: a category's are ``column=level``."""
+    if not is_frame(problem.X):
+        return problem.column_names
+    numeric, boolean, category = column_kinds(problem.X)
+    levels = [f"{name}={level}" for name in category for level in _levels(problem.X[name])]
+    return [*map(str, numeric), *map(str, boolean), *levels]
+
+
 def transformer(problem: Problem) -> Any | None:
     """The unfitted scikit-learn step that turns raw X into what the model sees before scaling; `None` if X is sparse.
 

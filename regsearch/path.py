@@ -244,6 +244,10 @@ class Model(Node, abstract=True):
     def refit(self, problem: Problem, seed: int) -> Any:
         """This config fitted to all rows, as a scikit-learn estimator of the original columns and labels."""
 
+    def explain(self, problem: Problem, folds: Folds, seed: int) -> Mapping[str, Mapping[str, Any]]:
+        """What the numbers of this filled config mean on the data: findings as JSON has them, by name."""
+        return {}
+
     def figures(self, problem: Problem, seed: int) -> Mapping[str, Figure]:
         """Pictures that show what settings of this space mean on the data, by name."""
         return {}

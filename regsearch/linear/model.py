@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from regsearch.errors import InvalidInput
+from regsearch.folds import Folds
 from regsearch.linear.design import SCALES
 from regsearch.linear.penalties import NoPenalty, Penalty
 from regsearch.path import Backend, Model, Setup
@@ -79,3 +81,8 @@ class Linear(Model):
         from regsearch.linear.refit import refit
 
         return refit(self, problem)
+
+    def explain(self, problem: Problem, folds: Folds, seed: int) -> Mapping[str, Mapping[str, Any]]:
+        from regsearch.linear.meaning import explain
+
+        return explain(self, problem, folds)
