@@ -17,7 +17,6 @@ from regsearch.errors import SearchFailed
 from regsearch.path import Array, Candidate, Outcome, Point, Setup, standard_error
 from regsearch.progress import Progress
 from regsearch.results import Results
-from regsearch.space import flat
 from regsearch.tree import Node, public
 
 FINDING = "ablation"
@@ -200,7 +199,8 @@ def _gone(name: str, own: Any, rest: Any) -> Iterator[tuple[str, Any]]:
             yield from _gone(public(child), value, others.get(child))
     elif isinstance(own, Node):
         yield name, getattr(own, own.main) if own.main else own.kind
-        yield from ((key, value) for key, value in flat(own).items() if key != public(own.main))
+        for child, value in own.fields().items():
+            yield from _gone(public(child), value, None) if child != own.main else ()
     else:
         yield name, own
 
