@@ -256,6 +256,6 @@ def _logits(proba: NDArray[Any]) -> Array:
 
     def log(values: Array) -> Array:
         logs = np.log(np.maximum(values, tiny))
-        return np.where(logs < least, least + 1e-6 * (logs - least), logs)
+        return np.asarray(np.where(logs < least, least + 1e-6 * (logs - least), logs))
 
-    return log(proba[:, 1:]) - log(1 - proba[:, 1:]) if proba.shape[1] == 2 else log(proba)
+    return np.asarray(log(proba[:, 1:]) - log(1 - proba[:, 1:]) if proba.shape[1] == 2 else log(proba))

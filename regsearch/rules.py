@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import cache
+from typing import Any, Protocol, TypeAlias
 
-from regsearch.errors import NotFound
+import numpy as np
+
+from regsearch.errors import InvalidInput, NotFound
+from regsearch.folds import Folds
+from regsearch.path import ROUNDING, Array
 from regsearch.table import Table
+from regsearch.trials import Trial
+
+ALPHA = 0.05  # the level at which `paired` calls a point worse
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,13 @@ class Pick:
 
 
 Rule: TypeAlias = Callable[[Any], Pick]
+
+
+class Folded(Table, Protocol):
+    """A table that also knows its folds."""
+
+    @property
+    def folds(self) -> Folds | None: ...
 
 
 def best(results: Table) -> Pick:
@@ -51,17 +67,194 @@ def one_se(results: Table) -> Pick:
     )  # fmt: skip
 
 
-RULES: dict[str, Rule] = {rule.__name__: rule for rule in (best, one_se)}
+# --- a limit on the gap ----------------------------------------------------------------------------------------
+
+
+@cache
+def gap_budget(budget: float) -> Rule:
+    """A rule: the best score among all points of all paths whose mean gap is at most `budget`.
+
+    Where no point is, it falls back to the smallest gap, and says so.
+
+    Parameters
+    ----------
+    budget
+        In units of the metric, zero or more.
+
+    Raises
+    ------
+    InvalidInput
+        When it is not such a number.
+    """
+    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget < math.inf:
+        raise InvalidInput(f"A gap budget must be a number of at least 0, got {budget!r}; try 0.05.")
+
+    def rule(results: Table) -> Pick:
+        within: list[tuple[float, float, int, int]] = []  # by score, the best first; equal scores by gap
+        smallest: list[tuple[float, float, int, int]] = []
+        for trial in results.complete:
+            curves = results.curves(trial.number)
+            val = curves.mean()
+            gap = curves.train[curves.fitted].mean(axis=0) - val
+            allowed = gap <= budget + ROUNDING
+            if allowed.any():
+                step = int(np.nanargmax(np.where(allowed, val, -np.inf)))
+                within.append((-float(val[step]), float(gap[step]), trial.number, step))
+            step = int(np.nanargmin(gap))
+            smallest.append((float(gap[step]), -float(val[step]), trial.number, step))
+        if within:
+            _, gap_there, number, step = min(within)
+            why = f"It has the best {results.metric} of all points with a gap of at most {budget:g}: {gap_there:.3g}."
+            return Pick(number, step, why)
+        least, _, number, step = min(smallest)
+        return Pick(number, step, f"No point has a gap of at most {budget:g}; this one has the smallest: {least:.3g}.")
+
+    rule.__name__ = f"gap_budget={budget:g}"
+    return rule
+
+
+# --- score, gap and complexity at once -------------------------------------------------------------------------
+
+
+def front(results: Table) -> list[Pick]:
+    """The trials, each at its own best point, that no other beats in score, gap and complexity alike; best score first.
+
+    A gap below zero counts as none. Complexity is left out where some trial does not know its own. Of trials with the
+    same three figures the first one stays.
+    """
+    trials, costs = _costs(results)
+    return [
+        Pick(trial.number, trial.step, f"No trial is better in one of {results.metric}, gap and complexity and as good "
+             f"in the others: {_figures(results, trial)}.")
+        for trial in _undominated(trials, costs)[0]
+    ]  # fmt: skip
+
+
+def pareto(results: Table) -> Pick:
+    """The knee of the `front`: its member nearest to the point that has the best score, gap and complexity of them all.
+
+    Each figure is scaled to run from 0 to 1 along the front (compromise programming, Zeleny 1973).
+    """
+    members, costs = _undominated(*_costs(results))
+    low, high = costs.min(axis=0), costs.max(axis=0)
+    scaled = (costs - low) / np.where(high > low, high - low, 1.0)
+    trial = members[int(np.linalg.norm(scaled, axis=1).argmin())]
+    return Pick(
+        trial.number, trial.step, f"It is the best compromise of {results.metric}, gap and complexity "
+        f"({_figures(results, trial)}) among the {len(members)} trials that no other beats in all of them.",
+    )  # fmt: skip
+
+
+def _costs(results: Table) -> tuple[list[Trial], Array]:
+    """Trials, best first, and ``[T, 2 or 3]`` what to have little of: lost score, gap, and complexity where known."""
+    trials = list(results.complete)
+    points = [results.point(trial) for trial in trials]
+    complexity = [trial.complexity for trial in trials]
+    columns = [[-point.val for point in points], [max(point.gap, 0.0) for point in points]]
+    return trials, np.array([*columns, complexity] if np.isfinite(complexity).all() else columns).T
+
+
+def _undominated(trials: list[Trial], costs: Array) -> tuple[list[Trial], Array]:
+    """Those that no other is at least as good as in everything; of equal ones the first."""
+
+    def stays(i: int) -> bool:
+        as_good = (costs <= costs[i]).all(axis=1)
+        return not (costs[as_good] < costs[i]).any() and int(as_good.argmax()) == i
+
+    kept = [i for i in range(len(trials)) if stays(i)]
+    return [trials[i] for i in kept], costs[kept]
+
+
+def _figures(results: Table, trial: Trial) -> str:
+    point = results.point(trial)
+    known = f", complexity {trial.complexity:.3g}" if math.isfinite(trial.complexity) else ""
+    return f"{point.val:.5g}, gap {point.gap:.3g}{known}"
+
+
+# --- not significantly worse -----------------------------------------------------------------------------------
+
+
+def paired(results: Folded) -> Pick:
+    """The simplest point that is not significantly worse than the best, by a paired test over folds.
+
+    The test is the corrected resampled t-test of Nadeau & Bengio (2003), one-sided, at the level .05: training sets of
+    folds overlap, so the variance of the mean difference of K folds is taken as (1/K + n_val/n_train) times that of
+    the differences. Simplest means the least complexity (mean over folds: coefficients or weights that are not zero),
+    among equals fitting the training folds least; where a point does not know its complexity, the latter alone.
+    """
+    from scipy.stats import t
+
+    top = results.complete[0]
+    score = results.curves(top.number).val[:, top.step]
+    ratio = overlap(results.folds, len(score))
+    critical = float(t.isf(ALPHA, len(score) - 1)) if len(score) > 1 else 0.0
+    rows = np.concatenate(list(_rivals(results, score, ratio, critical)))
+    order = (rows[:, 3], rows[:, 2]) if np.isfinite(rows[:, 2]).all() else (rows[:, 3],)
+    number, step, _, _, statistic = rows[np.lexsort(order)[0]]
+    value = float(t.sf(statistic, len(score) - 1)) if len(score) > 1 else math.nan
+    said = f"p = {value:.2g}" if math.isfinite(value) else "with a single fold only an equal score counts"
+    return Pick(
+        int(number), int(step), f"It is the simplest of {len(rows)} points that are not significantly worse than the "
+        f"best {results.metric} ({results.point(top).val:.5g}) in a paired test over folds ({said}).",
+    )  # fmt: skip
+
+
+def _rivals(results: Table, score: Array, ratio: float, critical: float) -> Iterator[Array]:
+    """By trial, ``[S', 5]``: number, step, complexity, train score and t of the points that are not worse."""
+    for trial in results.complete:
+        arrays = results.arrays(trial.number)
+        lost = score[:, None] - arrays[f"val/{results.metric}"]
+        mean, error = lost.mean(axis=0), resampled_se(lost, ratio)
+        tiny = ROUNDING * max(1.0, abs(float(score.mean())))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistic = np.where(np.abs(mean) <= tiny, 0.0, mean / np.nan_to_num(error))
+        steps = np.flatnonzero(statistic <= critical)
+        means = [arrays[name].mean(axis=0)[steps] for name in ("complexity", f"train/{results.metric}")]
+        yield np.column_stack([np.full(len(steps), trial.number), steps, *means, statistic[steps]])
+
+
+def overlap(folds: Folds | None, count: int) -> float:
+    """Rows that validate per row that trains, mean over folds; that of K-fold where the folds are not at hand."""
+    if folds is None:
+        return 1 / max(count - 1, 1)
+    return float(np.mean([len(val) / len(train) for train, val in zip(folds.train, folds.val, strict=True)]))
+
+
+def resampled_se(values: Array, ratio: float) -> Array:
+    """Standard errors of means over K folds ``[K, ...]``, corrected for training sets that overlap; NaN for one fold.
+
+    ``sqrt((1/K + n_val/n_train) variance)`` (Nadeau & Bengio 2003, "Inference for the generalization error").
+    """
+    count = len(values)
+    if count < 2:
+        return np.full(values.shape[1:], np.nan)
+    return np.asarray(np.sqrt((1 / count + ratio) * values.var(axis=0, ddof=1)))
+
+
+# --- by name ---------------------------------------------------------------------------------------------------
+
+RULES: dict[str, Rule] = {rule.__name__: rule for rule in (best, one_se, paired, pareto)}
+WITH_NUMBER: dict[str, Callable[[float], Rule]] = {"gap_budget": gap_budget}
 
 
 def find(name: str) -> Rule:
-    """The rule of that name.
+    """The rule of that name, such as ``one_se``, or ``gap_budget=0.05`` for one that takes a number.
 
     Raises
     ------
     NotFound
         When there is none.
+    InvalidInput
+        When its number is missing or is none.
     """
-    if name not in RULES:
-        raise NotFound(f"No rule is called {name!r}; there are {', '.join(RULES)}, or pass a function.")
-    return RULES[name]
+    if name in RULES:
+        return RULES[name]
+    kind, _, number = name.partition("=")
+    if kind not in WITH_NUMBER:
+        known = ", ".join([*RULES, *(f"{factory}=NUMBER" for factory in WITH_NUMBER)])
+        raise NotFound(f"No rule is called {name!r}; there are {known}, or pass a function.")
+    try:
+        value = float(number)
+    except ValueError as error:
+        raise InvalidInput(f"The rule {kind!r} needs a number, got {name!r}; write {kind}=0.05.") from error
+    return WITH_NUMBER[kind](value)

@@ -7,7 +7,7 @@
       studies/NAME/
         journal.log           Optuna's journal (unless a storage URL is given)
         folds.npz             the folds
-        targets.npz           what was to be predicted, and sample weights: predictions can be scored without the data
+        targets.npz           what was to be predicted, weights and groups: predictions can be scored without the data
         findings/NAME.json    what an ablation or the like found
         trials/000012.npz     curves and predictions of a trial, written before Optuna calls it complete
         run.lock              held while a process runs the study
@@ -246,8 +246,9 @@ class Store:
         return self.folder / "targets.npz"
 
     def save_targets(self, problem: Problem) -> None:
-        """Keep what a study predicts: values, class labels and sample weights."""
-        arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight}
+        """Keep what a study predicts: values, class labels, sample weights, and which rows are of one group."""
+        groups = None if problem.groups is None else np.unique(problem.groups, return_inverse=True)[1]
+        arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight, "groups": groups}
         found = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
         if found.get("classes", problem.y).dtype.kind == "O":
             found["classes"] = found["classes"].astype(str)

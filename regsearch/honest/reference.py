@@ -1,0 +1,71 @@
+"""What a choice gains over the reference, fold by fold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regsearch.chosen import Chosen, told
+from regsearch.errors import NotFound
+from regsearch.path import Array, Curves, standard_error
+from regsearch.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = ("train", "val", "gap")
+
+
+def against_reference(table: Table, chosen: Chosen) -> str:
+    """What a choice changes, in one sentence: gaps, and the mean difference of scores with its paired error."""
+    if table.reference is None:
+        return "There is no reference to compare with: it is not complete."
+    name = str(table.identity["reference"])
+    if (chosen.number, chosen.step) == (table.reference.number, table.reference.step):
+        return f"It is the reference itself, {name}."
+    reference = table.point(table.reference)
+    theirs = table.curves(table.reference.number).val[:, table.reference.step]
+    more = table.curves(chosen.number).val[:, chosen.step] - theirs
+    return (
+        f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, score {told(float(more.mean()), standard_error(more), '+')} "
+        f"({table.metric}, paired over {len(more)} folds)."
+    )
+
+
+def gaps(table: Table, number: int) -> pd.DataFrame:
+    """Train score, validation score and gap of a trial at its chosen point, by metric and fold, beside the reference's.
+
+    Rows ``(metric, fold)``: folds from 0, then ``mean`` and ``se``, the standard error of the mean; NaN where there is
+    no reference.
+
+    Raises
+    ------
+    NotFound
+        When there is no such complete trial.
+    """
+    import pandas as pd
+
+    trial = next((one for one in table.complete if one.number == number), None)
+    if trial is None:
+        raise NotFound(f"Trial {number} of {table.name!r} is not complete; `trials` lists those that are.")
+    parts = []
+    for metric in table.identity["metrics"]:
+        own = _figures(table.curves(number, metric), trial.step)
+        theirs = np.full_like(own, np.nan)
+        if table.reference is not None:
+            theirs = _figures(table.curves(table.reference.number, metric), table.reference.step)
+        folds = [*range(len(own) - 2), "mean", "se"]
+        index = pd.MultiIndex.from_product([[metric], folds], names=["metric", "fold"])
+        columns = [*PARTS, *(f"reference_{part}" for part in PARTS)]
+        parts.append(pd.DataFrame(np.hstack([own, theirs]), index, columns))
+    return pd.concat(parts)
+
+
+def _figures(curves: Curves, step: int) -> Array:
+    """``[K + 2, 3]``: train, val and gap of each fold, their means, and the standard errors of those."""
+    point = curves.point(step)
+    rows = np.column_stack([curves.train[:, step], curves.val[:, step], (curves.train - curves.val)[:, step]])
+    fitted = rows[curves.fitted]
+    errors = [standard_error(fitted[:, 0]), point.val_se, point.gap_se]
+    return np.vstack([rows, [point.train, point.val, point.gap], errors])
