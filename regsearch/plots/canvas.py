@@ -124,16 +124,19 @@ def blank(title: str, x: str = "", y: str = "", height: int = HEIGHT, note: str 
     """An empty figure with named axes; a note stands small below the title."""
     from plotly.graph_objects import Figure
 
-    figure = Figure()
-    figure.update_layout(template=_template(), height=height, title_text=headed(title, note))
+    figure = dressed(Figure(), title, height, note)
     figure.update_xaxes(title_text=plain(x))
     figure.update_yaxes(title_text=plain(y))
     return figure
 
 
-def headed(title: str, note: str = "") -> str:
-    """A title, and small below it a note where there is one."""
-    return f"{plain(title)}<br><sub>{plain(note)}</sub>" if note else plain(title)
+def dressed(figure: Figure, title: str, height: int, note: str = "") -> Figure:
+    """A figure with the common style and a title; `meta` has the title and the note for pages that set them in text."""
+    small = f"<br><sub>{plain(note)}</sub>" if note else ""
+    figure.update_layout(
+        template=_template(), height=height, title_text=plain(title) + small, meta={"title": title, "note": note}
+    )
+    return figure
 
 
 def _template() -> Any:

@@ -18,7 +18,7 @@ from regsearch.plots.canvas import (
     VERMILION,
     band,
     blank,
-    headed,
+    dressed,
     mark_axis,
     plain,
     short,
@@ -149,8 +149,8 @@ def draw_ablation(record: AblationRecord) -> Figure:
 
     titles = [f"change of {plain(record.metric)}", "change of the gap"]
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.05)
-    figure.update_layout(template=blank("").layout.template, height=170 + 34 * len(record.techniques))
-    figure.update_layout(title_text=headed("The winner without one technique"), showlegend=False)
+    dressed(figure, "The winner without one technique", 170 + 34 * len(record.techniques))
+    figure.update_layout(showlegend=False)
     sides = ((record.score, record.score_se, VERMILION), (record.gap, record.gap_se, BLUE))
     for at, (values, errors, colour) in enumerate(sides):
         figure.add_bar(

@@ -18,7 +18,7 @@ from regsearch.plots.canvas import (
     VERMILION,
     Window,
     blank,
-    headed,
+    dressed,
     outside_note,
     plain,
     thin,
@@ -100,7 +100,6 @@ def draw_parallel(record: SpaceRecord) -> Figure:
     high = np.stack([_height(column) for column in axes], axis=1)
     rank = np.argsort(np.argsort(-record.scores, kind="stable")) / len(record.scores)
     shown = np.array(thin(range(len(record.scores)), MOST_LINES))
-    start = 1.0
     for share, name, colour, opacity in reversed(BANDS):  # the best on top
         below = max([other for other, *_ in BANDS if other < share], default=0.0)
         rows = shown[(rank[shown] >= below) & (rank[shown] < share)]
@@ -111,7 +110,6 @@ def draw_parallel(record: SpaceRecord) -> Figure:
                 x=x, y=lines, mode="lines", line={"color": colour, "width": 1.4}, opacity=opacity, name=name,
                 hoverinfo="skip", legendrank=round(1000 * share),
             )  # fmt: skip
-        start = min(start, below)
     for at, column in enumerate(axes):
         low, top = column.ends
         figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line={"color": MUTED, "width": 1})
@@ -195,8 +193,7 @@ def draw_slices(record: SpaceRecord) -> Figure:
     grid = make_subplots(
         down, across, shared_yaxes=True, horizontal_spacing=0.04, vertical_spacing=min(0.3, 75 / (220 * down))
     )
-    grid.update_layout(template=blank("").layout.template, height=height, showlegend=False)
-    grid.update_layout(title_text=headed("Score along each parameter", record.note))
+    dressed(grid, "Score along each parameter", height, record.note).update_layout(showlegend=False)
     shown = thin(range(len(record.scores)), MOST_DOTS)
     for at, column in enumerate(record.columns):
         _slice(grid, record, column, shown, {"row": at // across + 1, "col": at % across + 1})

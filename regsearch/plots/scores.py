@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from regsearch import rules
 from regsearch.axes import PathAxis, path_axis
 from regsearch.chosen import listed
+from regsearch.honest import overtuning
 from regsearch.path import Array, standard_error
 from regsearch.plots.canvas import (
     BLUE,
@@ -305,8 +306,8 @@ def history_record(table: Table) -> HistoryRecord | None:
     if len(trials) < 2:
         return None
     scores = np.array([table.point(trial).val for trial in trials])
-    tests = [(trial.number, (trial.test or {}).get(table.metric)) for trial in trials]
-    held_out = np.array([(float(number), score) for number, score in tests if score is not None]).reshape(-1, 2)
+    found = overtuning(table)
+    held_out = np.column_stack([found.numbers, found.test]) if found else np.empty((0, 2))
     best = np.maximum.accumulate(scores)
     y = window(scores, [scores.max()], held_out[-1:, 1])
     return HistoryRecord(np.array([float(t.number) for t in trials]), scores, best, held_out, y, table.metric)
@@ -329,7 +330,8 @@ def draw_history(record: HistoryRecord) -> Figure:
     if len(record.held_out):
         figure.add_scatter(
             x=record.held_out[:, 0], y=record.y.clip(record.held_out[:, 1]), mode="lines+markers",
-            name="its held-out score", line={"color": BLUE, "width": 1.5, "dash": "dot", "shape": "hv"}, marker={"size": 8, "symbol": "diamond"},
+            name="its held-out score", line={"color": BLUE, "width": 1.5, "dash": "dot", "shape": "hv"},
+            marker={"size": 8, "symbol": "diamond"},
             customdata=record.held_out[:, 1], hovertemplate="trial %{x}, held out: %{customdata:.5g}<extra></extra>",
         )  # fmt: skip
     figure.update_yaxes(range=record.y.range)
