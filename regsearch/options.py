@@ -6,11 +6,18 @@ import argparse
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the limits of a run, its seed and its root."""
+    """Add the limits of a run, its seed, its root, and whether it gives configs up."""
     parser.add_argument("--trials", type=int, metavar="N", help="trials that the study shall have in all (default 100)")
     parser.add_argument(
         "--timeout", type=float, metavar="S", help="seconds that this run may take; trials in flight are finished"
     )
     parser.add_argument("--patience", type=int, metavar="N", help="stop after N trials without a better score")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of folds, sampler and test split")
+    parser.add_argument(
+        "--widen", action="store_true",
+        help="run NAME-wide instead: the stored study again, with the ranges moved at whose edge its best trials sit",
+    )  # fmt: skip
     parser.add_argument("--root", metavar="DIR", help="the folder that is written to (default mlruns)")
+    parser.add_argument(
+        "--no-prune", dest="prune", action="store_const", const=False, help="fit every config to its end"
+    )

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from regsearch import estimator, honest, linear, neural, rules  # noqa: F401 (the kinds that stored configs name)
+from regsearch.advice import Advice, advise
 from regsearch.axes import path_axis
 from regsearch.chosen import Chosen
 from regsearch.config import from_data
@@ -174,6 +175,11 @@ class Results:
     def gaps(self, number: int) -> pd.DataFrame:
         """Train score, validation score and gap of a trial by metric and fold; see `regsearch.honest.gaps`."""
         return honest.gaps(self, number)
+
+    @cached_property
+    def advice(self) -> list[Advice]:
+        """What to do next, the most important first: each with its evidence; usually a few, or none."""
+        return advise(self)
 
     def finding(self, name: str) -> Mapping[str, Any] | None:
         """What was found out after the search, such as ``ablation``; `None` where it was not asked."""
