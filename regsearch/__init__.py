@@ -12,22 +12,23 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from regsearch import spaces
+    from regsearch.bundle import load, load_config
     from regsearch.chosen import Chosen
     from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
     from regsearch.estimator import Estimator
-    from regsearch.export import load
     from regsearch.linear import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
     from regsearch.neural import CNN, MLP, Net
     from regsearch.neural import techniques as nn_techniques
     from regsearch.results import Results
     from regsearch.rules import Pick
+    from regsearch.search_cv import RegSearchCV
     from regsearch.study import Study
     from regsearch.tree import Choice, Float, Int, Path
 
 _HOMES = {
     "regsearch.errors": ("InvalidInput", "NotFound", "RegsearchError", "SearchFailed", "StudyMismatch"),
     "regsearch.estimator": ("Estimator",),
-    "regsearch.export": ("load",),
+    "regsearch.bundle": ("load", "load_config"),
     "regsearch.linear": (
         "L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "ElasticNet", "Linear", "NoPenalty", "Penalty",
     ),
@@ -35,6 +36,7 @@ _HOMES = {
     "regsearch.chosen": ("Chosen",),
     "regsearch.results": ("Results",),
     "regsearch.rules": ("Pick",),
+    "regsearch.search_cv": ("RegSearchCV",),
     "regsearch.tree": ("Choice", "Float", "Int", "Path"),
     "regsearch.study": ("Study",),
 }  # fmt: skip
@@ -44,7 +46,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator",
     "Float", "Int", "InvalidInput", "Linear", "Net", "NoPenalty", "NotFound", "Path", "Penalty", "Pick",
-    "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch", "load", "nn_techniques", "spaces",
+    "RegSearchCV", "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch", "load", "load_config", "nn_techniques", "spaces",
 ]  # fmt: skip
 
 
