@@ -46,7 +46,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator",
     "Float", "Int", "InvalidInput", "Linear", "Net", "NoPenalty", "NotFound", "Path", "Penalty", "Pick",
-    "RegSearchCV", "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch", "load", "load_config", "nn_techniques", "spaces",
+    "RegSearchCV", "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch", "load", "load_config",
+    "nn_techniques", "spaces",
 ]  # fmt: skip
 
 
