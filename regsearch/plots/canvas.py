@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch.axes import PathAxis
 from regsearch.path import Array
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def window(values: Array, must: Iterable[float] = (), may: Iterable[float] = ())
         return Window(0.0, 1.0, len(values))
     first, third = np.quantile(finite, [0.25, 0.75])
     spread = (third - first) or float(np.ptp(finite)) / 4
-    low, high = max(finite.min(), first - REACH * spread), min(finite.max(), third + REACH * spread)
-    low, high = min([low, *_finite(must)]), max([high, *_finite(must)])
+    usual = finite[(finite >= first - REACH * spread) & (finite <= third + REACH * spread)]
+    low, high = min([usual.min(), *_finite(must)]), max([usual.max(), *_finite(must)])
     room = high - low
     near = [value for value in _finite(may) if low - 2 * room <= value <= high + 2 * room]
     shown = Window(float(min([low, *near])), float(max([high, *near])))
@@ -104,8 +105,12 @@ def short(name: str, others: Iterable[str] = (), most: int = 24) -> str:
     """A parameter's last part where that tells it from others, else its whole name; long ones lose their middle."""
     last = name.rpartition(".")[2].rpartition("__")[2] or name
     alike = [other for other in others if other != name and other.endswith(last)]
-    said = (name if alike else last).replace("_", " ")
-    return said if len(said) <= most else f"{said[: most // 2]}…{said[-most // 2 + 1 :]}"
+    return cut((name if alike else last).replace("_", " "), most)
+
+
+def cut(said: str, most: int) -> str:
+    """Words of at most so many letters; longer ones lose their middle."""
+    return said if len(said) <= most else f"{said[: most // 2]}…{said[len(said) - most // 2 + 1 :]}"
 
 
 def family(params: Mapping[str, Any]) -> str:
@@ -144,7 +149,7 @@ def _template() -> Any:
 
     axis = {
         "gridcolor": GRID, "linecolor": MUTED, "zeroline": False, "ticks": "outside", "tickcolor": GRID,
-        "automargin": True, "title": {"standoff": 8}, "showline": False,
+        "automargin": True, "title": {"standoff": 8, "font": {"size": 13}}, "showline": False,
     }  # fmt: skip
     return layout.Template(
         layout={
@@ -161,11 +166,13 @@ def _template() -> Any:
     )  # fmt: skip
 
 
-def mark_axis(figure: Figure, along: Any) -> None:
-    """Scale, direction and name of a path's axis."""
+def mark_axis(figure: Figure, along: PathAxis, values: Array) -> None:
+    """Scale, direction and name of a path's axis, with a tick a decade where its values span more than one."""
+    if along.log and np.ptp(np.log10(values)) > 1.5:
+        figure.update_xaxes(dtick=1)
     figure.update_xaxes(
-        title_text=along.label or along.name, type="log" if along.log else "linear",
-        autorange="reversed" if along.descending else True, exponentformat="power",
+        title_text=(along.label or along.name).replace(" (", "<br>("), type="log" if along.log else "linear",
+        autorange="reversed" if along.descending else True, exponentformat="power", minor={"ticks": "outside"},
     )  # fmt: skip
 
 

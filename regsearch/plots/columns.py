@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from regsearch.path import Array
-from regsearch.plots.canvas import short
+from regsearch.plots.canvas import cut, short
 from regsearch.table import Table
 from regsearch.trials import Trial
 
@@ -71,7 +71,9 @@ def _column(name: str, label: str, values: list[Any], along: bool) -> Column:
     place = {word: at for at, word in enumerate(own)}
     at = np.array([float(place.get(word, len(own))) for word in words])
     ticks = [*own, "others"] if len(known) > len(own) else own
-    return Column(name, label, at, tuple((float(k), short(word, most=16)) for k, word in enumerate(ticks)), True, along)
+    return Column(
+        name, label, at, tuple((float(k), cut(word.replace("_", " "), 16)) for k, word in enumerate(ticks)), True, along
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -99,7 +101,8 @@ def _logarithms(name: str, label: str, numbers: Array, along: bool) -> Column | 
     low, high = np.log10(positive).min(), np.log10(positive).max()
     off = low - max(0.5, 0.08 * (high - low))
     at = np.where(numbers > 0, np.log10(np.where(numbers > 0, numbers, 1.0)), np.where(numbers == 0, off, np.nan))
-    every = math.ceil((high - low) / 5)
-    decades = [k for k in range(math.ceil(low), math.floor(high) + 1) if k % every == 0]
+    every = math.ceil((high - low) / 4)
     zero = [(off, "0")] if (numbers == 0).any() else []
+    free = off + 0.12 * (high - off) if zero else low  # what is written at zero needs room
+    decades = [k for k in range(math.ceil(low), math.floor(high) + 1) if k % every == 0 and k >= free]
     return Column(name, label, at, (*zero, *((float(k), f"{10.0**k:g}") for k in decades)), along=along)

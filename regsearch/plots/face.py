@@ -69,7 +69,7 @@ FIGURES: tuple[Sketch, ...] = (
         "ablation", findings.ablation_record, findings.draw_ablation,
         "A bar to the left on the left side means that the score falls without the technique; a bar to the right on "
         "the right side, that the gap grows; whiskers are one standard error.",
-        "an ablation of the winner",
+        "an ablation of the winner", wide=True,
     ),
     Sketch(
         "learning_curve", findings.learning_record, findings.draw_learning,

@@ -86,7 +86,7 @@ def _numbers(values: object) -> Array:
 def draw_coefficients(record: CoefficientsRecord) -> Figure:
     """Coefficients along the path, the largest of the chosen point in colour."""
     figure = blank("Coefficients along the path", y="coefficient", height=460, note=record.note)
-    mark_axis(figure, record.along)
+    mark_axis(figure, record.along, record.at)
     named = min(len(COLOURS), len(record.names))
     small = record.coef[named : named + MOST_GREY]
     if len(small):
@@ -158,6 +158,6 @@ def draw_ablation(record: AblationRecord) -> Figure:
             marker={"color": colour}, error_x={"array": errors, "color": MUTED, "thickness": 1.2, "width": 3},
             hovertemplate="without %{y}: %{x:.3g}<extra></extra>", row=1, col=at + 1,
         )  # fmt: skip
-        figure.update_xaxes(title_text=titles[at], zeroline=True, zerolinecolor=MUTED, nticks=5, row=1, col=at + 1)
+        figure.update_xaxes(title_text=titles[at], zeroline=True, zerolinecolor=MUTED, nticks=4, row=1, col=at + 1)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure

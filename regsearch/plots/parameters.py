@@ -18,6 +18,7 @@ from regsearch.plots.canvas import (
     VERMILION,
     Window,
     blank,
+    cut,
     dressed,
     outside_note,
     plain,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 300
 MOST_AXES = 12
+MOST_ABREAST = 3  # categories below one of three panels
 MOST_DOTS = 400  # in each panel
 BANDS = ((0.05, "best 5%", VERMILION, 0.9), (0.25, "best 25%", BLUE, 0.55), (0.5, "best half", SKY, 0.4),
          (1.0, "rest", MUTED, 0.18))  # fmt: skip
@@ -187,11 +189,11 @@ def draw_slices(record: SpaceRecord) -> Figure:
     from plotly.subplots import make_subplots
 
     count = len(record.columns)
-    across = min(3, count)
+    across = min(2 if any(len(column.ticks) > MOST_ABREAST for column in record.columns) else 3, count)
     down = math.ceil(count / across)
-    height = 130 + 220 * down
+    height = 130 + 235 * down
     grid = make_subplots(
-        down, across, shared_yaxes=True, horizontal_spacing=0.04, vertical_spacing=min(0.3, 75 / (220 * down))
+        down, across, shared_yaxes=True, horizontal_spacing=0.04, vertical_spacing=min(0.35, 85 / (235 * down))
     )
     dressed(grid, "Score along each parameter", height, record.note).update_layout(showlegend=False)
     shown = thin(range(len(record.scores)), MOST_DOTS)
@@ -219,6 +221,11 @@ def _slice(grid: Figure, record: SpaceRecord, column: Column, shown: list[int], 
     margin = 0.5 if column.words else 0.05 * (high - low)
     ticks, labels = zip(*column.ticks, strict=True) if column.ticks else ((), ())
     grid.update_xaxes(
-        title_text=plain(column.label), tickvals=ticks, ticktext=[plain(said) for said in labels],
+        title_text=plain(column.label), tickvals=ticks, ticktext=[_stacked(said) for said in labels], tickangle=0,
         range=[low - margin, high + margin], **place,
     )  # fmt: skip
+
+
+def _stacked(said: str) -> str:
+    """Words below each other, so that those of neighbouring ticks do not meet."""
+    return "<br>".join(plain(cut(word, 9)) for word in said.split(" ")[:2])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 MOST_DOTS = 3000
+FEWEST_BOXED = 5  # trials: of fewer the dots say all
 MOST_FAMILIES = len(COLOURS)
 
 
@@ -57,7 +58,7 @@ class GapRecord:
     Attributes
     ----------
     families
-        By family, ``[n, 2]`` gap and score.
+        By family, ``[n, 2]`` gap and score; the reference is a mark.
     told
         By family, what each of its trials is.
     front
@@ -79,7 +80,8 @@ class GapRecord:
     @property
     def outside(self) -> int:
         """How many trials lie outside the frame."""
-        return sum(int((~_inside(self, dots)).sum()) for dots in self.families.values())
+        marked = np.array([(mark.gap, mark.score) for mark in self.marks if mark.label == "reference"]).reshape(-1, 2)
+        return sum(int((~_inside(self, dots)).sum()) for dots in (*self.families.values(), marked))
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,10 @@ class HistoryRecord:
     Attributes
     ----------
     numbers, scores, best
-        ``[n]``: number and score of each complete trial, and the best score so far.
+        ``[n]``: number and score of each complete trial, in the order in which they finished, and the best score so
+        far.
     held_out
-        ``[k, 2]``: number and held-out score of those that were scored on it, each the best when it finished.
+        ``[k, 2]``: place in that order, from 1, and held-out score of those that were the best when they finished.
     """
 
     numbers: Array
@@ -141,16 +144,17 @@ def gap_record(table: Table) -> GapRecord | None:
     trials = [trial for trial in thin(table.complete, MOST_DOTS) if np.isfinite(table.point(trial).gap)]
     if not trials:
         return None
-    common = _common_families(trials)
+    sampled = [trial for trial in trials if trial.role != "reference"]
+    common = _common_families(sampled)
     families: dict[str, list[tuple[float, float]]] = {}
     told: dict[str, list[str]] = {}
-    for trial in trials:
+    for trial in sampled:
         name = family(trial.params or {})
-        name = str(table.identity["reference"]) if trial.role == "reference" else name if name in common else "others"
+        name = name if name in common else "others"
         point = table.point(trial)
         families.setdefault(name, []).append((point.gap, point.val))
         told.setdefault(name, []).append(_told(table, trial))
-    dots = np.array([dot for of in families.values() for dot in of])
+    dots = np.array([(table.point(trial).gap, table.point(trial).val) for trial in trials])
     chosen = [Mark(name, *_at(table, rule(table))) for name, rule in (("best", rules.best), ("one se", rules.one_se))]
     reference = [Mark("reference", table.point(r).gap, table.point(r).val) for r in [table.reference] if r]
     return GapRecord(
@@ -167,7 +171,7 @@ def _at(table: Table, pick: rules.Pick) -> tuple[float, float]:
 
 
 def _common_families(trials: list[Trial]) -> set[str]:
-    names = [family(trial.params or {}) for trial in trials if trial.role != "reference"]
+    names = [family(trial.params or {}) for trial in trials]
     return set(sorted(set(names), key=lambda name: -names.count(name))[:MOST_FAMILIES])
 
 
@@ -249,7 +253,7 @@ def draw_path(record: PathRecord) -> Figure:
     """Train and validation curves along the path."""
     note = f"{record.y.outside} early or late points lie below the frame" if record.y.outside else ""
     figure = blank(record.title, y=record.metric, note=note)
-    mark_axis(figure, record.along)
+    mark_axis(figure, record.along, record.axis)
     name = "validation ± 1 standard error"
     figure.add_scatter(x=record.axis, y=record.train, mode="lines", name="train", line={"color": BLUE, "width": 2.5})
     band(figure, record.axis, record.val, record.se, VERMILION, name)
@@ -285,6 +289,7 @@ def draw_kinds(record: KindsRecord) -> Figure:
         dots = np.array(thin(scores.tolist(), 200))
         quartiles = np.quantile(record.x.clip(scores), [0, 0.25, 0.5, 0.75, 1])
         figure.add_box(
+            visible=len(scores) >= FEWEST_BOXED,
             y=[at], lowerfence=quartiles[:1], q1=quartiles[1:2], median=quartiles[2:3], q3=quartiles[3:4],
             upperfence=quartiles[4:], orientation="h", name=plain(name), showlegend=False, width=0.5,
             line={"color": MUTED, "width": 1.2}, fillcolor=faded(MUTED, 0.12), hoverinfo="skip",
@@ -302,12 +307,13 @@ def draw_kinds(record: KindsRecord) -> Figure:
 
 def history_record(table: Table) -> HistoryRecord | None:
     """Scores in the order of the search; `None` for a single trial."""
-    trials = sorted(table.complete, key=lambda trial: trial.number)
+    trials = sorted(table.complete, key=lambda trial: (trial.end_ms, trial.number))
     if len(trials) < 2:
         return None
     scores = np.array([table.point(trial).val for trial in trials])
     found = overtuning(table)
-    held_out = np.column_stack([found.numbers, found.test]) if found else np.empty((0, 2))
+    place = {trial.number: at + 1.0 for at, trial in enumerate(trials)}
+    held_out = np.column_stack([[place[k] for k in found.numbers], found.test]) if found else np.empty((0, 2))
     best = np.maximum.accumulate(scores)
     y = window(scores, [scores.max()], held_out[-1:, 1])
     return HistoryRecord(np.array([float(t.number) for t in trials]), scores, best, held_out, y, table.metric)
@@ -316,15 +322,17 @@ def history_record(table: Table) -> HistoryRecord | None:
 def draw_history(record: HistoryRecord) -> Figure:
     """Every trial's score, the best so far, and what the held-out set says of those that led."""
     note = outside_note(record.y.outside)
-    figure = blank("The best score so far", "trial", record.metric, note=note)
+    figure = blank("The best score so far", "trials finished", record.metric, note=note)
+    place = np.arange(1.0, len(record.scores) + 1)
     picked = np.unique(np.linspace(0, len(record.numbers) - 1, MOST_DOTS).round().astype(int))
     figure.add_scatter(
-        x=record.numbers[picked], y=record.y.clip(record.scores[picked]), mode="markers", name="trials",
-        marker={"color": MUTED, "opacity": 0.35, "size": 5}, hovertemplate="trial %{x}: %{y:.5g}<extra></extra>",
+        x=place[picked], y=record.y.clip(record.scores[picked]), mode="markers", name="trials",
+        marker={"color": MUTED, "opacity": 0.35, "size": 5}, customdata=record.numbers[picked],
+        hovertemplate="trial %{customdata}: %{y:.5g}<extra></extra>",
     )  # fmt: skip
     steps = np.union1d(np.flatnonzero(np.diff(record.best, prepend=-np.inf) > 0), [len(record.best) - 1])
     figure.add_scatter(
-        x=record.numbers[steps], y=record.y.clip(record.best[steps]), mode="lines", name="best so far (validation)",
+        x=place[steps], y=record.y.clip(record.best[steps]), mode="lines", name="best so far (validation)",
         line={"color": VERMILION, "width": 2.5, "shape": "hv"},
     )  # fmt: skip
     if len(record.held_out):
@@ -332,7 +340,7 @@ def draw_history(record: HistoryRecord) -> Figure:
             x=record.held_out[:, 0], y=record.y.clip(record.held_out[:, 1]), mode="lines+markers",
             name="its held-out score", line={"color": BLUE, "width": 1.5, "dash": "dot", "shape": "hv"},
             marker={"size": 8, "symbol": "diamond"},
-            customdata=record.held_out[:, 1], hovertemplate="trial %{x}, held out: %{customdata:.5g}<extra></extra>",
+            customdata=record.held_out[:, 1], hovertemplate="held out: %{customdata:.5g}<extra></extra>",
         )  # fmt: skip
     figure.update_yaxes(range=record.y.range)
     return figure

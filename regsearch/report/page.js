@@ -18,7 +18,7 @@
     layout.autosize = !paper;
     if (paper) layout.width = PAPER_WIDTH;
     if (coarse.matches) layout.dragmode = false; // a finger scrolls the page
-    const config = { responsive: !paper, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+    const config = { responsive: !paper, displaylogo: false, displayModeBar: coarse.matches ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
     return Plotly.react(plot.querySelector(".canvas"), data, layout, config);
   };
 

@@ -35,6 +35,7 @@ def page(results: Results, pictures: Mapping[str, Figure]) -> str:
     style, script = ((HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     sections = [
         _section("Verdict", _verdict(results)),
+        _section("What to do next", _advice(results)),
         _section("What each rule chooses", _choices(results)),
         _section("Figures", "".join(map(_plot, results.plots.drawn()))),
         _section("What the numbers mean", _list(map(_text, meaning(results)))),
@@ -64,6 +65,11 @@ def _section(title: str, content: str) -> str:
 def _verdict(results: Results) -> str:
     answers = (f"<dt>{_text(asked)}</dt><dd>{_text(answer)}</dd>" for asked, answer in verdict(results))
     return f'<dl class="verdict">{"".join(answers)}</dl>'
+
+
+def _advice(results: Results) -> str:
+    said = [f'<p>{_text(one.text)}</p><p class="evidence">{_text(one.evidence)}</p>' for one in results.advice]
+    return _list(said, "advice")
 
 
 def _choices(results: Results) -> str:

@@ -66,7 +66,7 @@ def _remedy(results: Results) -> str:
     if results.reference is not None and results.reference.number == best.number:
         return "Nothing did: look at the figure of scores by kind for what came closest."
     changed = _changed(best.settings, (results.reference.params or {}) if results.reference else {})
-    said = f"{listed(changed)}. {results.against_reference(best)}"
+    said = f"What it has and the reference has not: {listed(changed)}. {results.against_reference(best)}"
     return " ".join(filter(None, [said, _ablated(results)]))
 
 
