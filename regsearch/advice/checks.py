@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from regsearch.advice.edges import ends_early, moves, places, stored
+from regsearch.advice.edges import ends_early, front, moves, places, stored
 from regsearch.advice.evidence import Scale, difference, sampled, scale_of
 from regsearch.axes import path_axis
 from regsearch.space import size
@@ -91,6 +91,8 @@ def no_gain(table: Table) -> Advice | None:
     best, reference = table.complete[0], table.reference
     if reference is None or (better := difference(table, best, reference)).certain:
         return None
+    if best is reference and moves(table):  # what was searched is too strong, which is no verdict on the rest
+        return None
     point = table.point(reference)
     return Advice(
         "no gain", f"Regularization does not help here: keep the model {table.identity['reference']}, which is "
@@ -115,13 +117,16 @@ def underfit(table: Table) -> Advice | None:
 
 def edge(table: Table) -> Advice | None:
     """An optimum at the edge of what was searched."""
-    found, axis = moves(table), path_axis(table.complete[0].axis)
+    found, best = moves(table), front(table)
+    if best is None:
+        return None
+    axis = path_axis(best.axis)
     ranges = [move for move in found if not isinstance(move.old, Path)]
     texts = [f"{move.name} is best at the edge of its range: try {move.new}." for move in ranges]
     evidence = [move.why for move in found]
-    if ends_early(table) and axis.beyond:
+    if ends_early(table, best) and axis.beyond:
         texts.insert(0, axis.beyond)
-        evidence = evidence or [f"best at {axis.name} {axis.text(table.complete[0].value)}, the last"]
+        evidence = evidence or [f"best at {axis.name} {axis.text(best.value)}, the last"]
     if not texts:
         return None
     if found:

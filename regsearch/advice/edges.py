@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from regsearch.advice.evidence import difference
 from regsearch.config import from_data
 from regsearch.errors import RegsearchError
 from regsearch.path import Model, choose_step
@@ -94,22 +95,36 @@ def _domains(cls: Any) -> dict[str, Any]:
 
 def moves(table: Table) -> list[Move]:
     """The ranges at whose edge the best trials crowd, each with a wider one."""
-    if not table.complete or table.complete[0].role == "reference":
+    best = front(table)
+    if best is None:
         return []
-    found = [_of_path(place, table) if isinstance(place.leaf, Path) else _of_range(place, table)
-             for place in places(table.identity)]  # fmt: skip
+    found = [
+        _of_path(place, best, table) if isinstance(place.leaf, Path) else _of_range(place, best, table)
+        for place in places(table.identity)
+    ]
     return [move for move in found if move is not None]
 
 
-def ends_early(table: Table) -> bool:
-    """Whether the scores of the best trial still rise where its path ends."""
-    best = table.complete[0]
+def front(table: Table) -> Trial | None:
+    """The trial whose place in the space says where to go on: the best one that was sampled.
+
+    None where the reference is as good: a path that nears it ends where it ends. Where it is better by more than the
+    noise of the folds, all that was searched is too strong, and an edge says in which direction to leave.
+    """
+    best = next((trial for trial in table.complete if trial.role != "reference"), None)
+    if best is None or best is table.complete[0]:
+        return best
+    return best if difference(table, table.complete[0], best).certain else None
+
+
+def ends_early(table: Table, best: Trial) -> bool:
+    """Whether the scores of a trial still rise where its path ends."""
     return best.steps > 1 and choose_step(table.curves(best.number).mean()) == best.steps - 1
 
 
-def _of_path(place: Place, table: Table) -> Move | None:
-    best, leaf = table.complete[0], place.leaf
-    if not isinstance(leaf, Path) or place.name.rpartition(".")[2] != best.axis or not ends_early(table):
+def _of_path(place: Place, best: Trial, table: Table) -> Move | None:
+    leaf = place.leaf
+    if not isinstance(leaf, Path) or place.name.rpartition(".")[2] != best.axis or not ends_early(table, best):
         return None
     ratio = _ratio(best, table)
     # the families of a space share one ratio, and by default ridge reaches further: none must be cut short
@@ -123,10 +138,10 @@ def _ratio(trial: Trial, table: Table) -> float:
     return float(axis[-1] / axis[0])
 
 
-def _of_range(place: Place, table: Table) -> Move | None:
+def _of_range(place: Place, first: Trial, table: Table) -> Move | None:
     leaf = place.leaf
     drawn = [trial for trial in table.complete if trial.role != "reference" and place.name in (trial.draws or {})]
-    if not isinstance(leaf, (Float, Int)) or len(drawn) < FEWEST or table.complete[0] is not drawn[0]:
+    if not isinstance(leaf, (Float, Int)) or len(drawn) < FEWEST or first is not drawn[0]:
         return None
     best = drawn[: max(3, len(drawn) // 10)]
     at = [_position(leaf, (trial.draws or {})[place.name]) for trial in best]
