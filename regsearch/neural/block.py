@@ -1,6 +1,7 @@
 """Rows of one fold that train in lockstep: one tensor program for many trials.
 
-R trials share the fold's batches and random numbers; what their configs differ in is a tensor with an entry per row.
+R trials share the fold's data, and at one epoch its batches and random numbers; what their configs differ in is a
+tensor with an entry per row.
 Parameters, moments and gradients are flat rows ``[R, P]``, so that Adam is a handful of operations for all of them.
 """
 
@@ -8,8 +9,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from regsearch.neural.draws import Stream, seed_of
 from regsearch.neural.loss import losses
 from regsearch.neural.measuring import Evaluator
 from regsearch.neural.network import Network
+from regsearch.neural.phases import Draws, Phase, phases, side_by_side
 from regsearch.neural.site import Site
 from regsearch.neural.technique import Technique
 
@@ -35,7 +38,7 @@ AT_ONCE = 2**22  # numbers that are gathered for a whole epoch: more than a cach
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs ``[1, B, ...]``, which may be scaled already, targets ``[1, m, B]`` and weights ``[B]``."""
+    """Inputs ``[1 or R, B, ...]``, which may be scaled already, targets ``[1 or R, m, B]``, weights ``[1 or R, B]``."""
 
     x: torch.Tensor
     y: torch.Tensor
@@ -48,8 +51,7 @@ class Packed:
     """A block without what its fold and structure say of it."""
 
     rows: tuple[Row, ...]
-    epoch: int
-    steps: int
+    epochs: tuple[int, ...]
     state: list[Array]
 
 
@@ -96,6 +98,11 @@ class Block:
         The study's.
     stop
         Set to end training at the next batch.
+
+    Attributes
+    ----------
+    epochs
+        How many each row has trained for.
     """
 
     def __init__(
@@ -108,7 +115,7 @@ class Block:
         self.stop = stop or threading.Event()
         self.forward = network.program()
         self.evaluator = Evaluator(fold, network, self.forward)
-        self.epoch = self.steps = 0
+        self.epochs: tuple[int, ...] = (0,) * len(rows)
         self.theta = network.theta.to(fold.data.device, fold.data.dtype).repeat(len(rows), 1)
         self.first, self.second = (torch.zeros_like(self._trainable(self.theta)) for _ in range(2))
         self._bind(rows)
@@ -148,6 +155,7 @@ class Block:
 
         index = torch.as_tensor(list(which), device=self.theta.device)
         self.theta, self.first, self.second = (t[index] for t in (self.theta, self.first, self.second))
+        self.epochs = tuple(self.epochs[i] for i in which)
         old = self.actives
         self._bind([self.rows[i] for i in which])
         self._inherit([(old, index)])
@@ -161,14 +169,14 @@ class Block:
         return halves
 
     def join(self, others: Sequence[Block]) -> None:
-        """Take in the rows of blocks of the same fold at the same epoch."""
+        """Take in the rows of blocks of the same fold."""
         self.become([self, *others])
 
     def become(self, blocks: Sequence[Block]) -> None:
-        """Take the rows and the state of blocks that have come equally far."""
+        """Take the rows and the state of some blocks."""
         import torch
 
-        self.epoch, self.steps = blocks[0].epoch, blocks[0].steps
+        self.epochs = tuple(epoch for block in blocks for epoch in block.epochs)
         for name in ("theta", "first", "second"):
             setattr(self, name, torch.cat([getattr(block, name) for block in blocks]))
         old = [(block.actives, torch.arange(len(block.rows))) for block in blocks]
@@ -177,21 +185,21 @@ class Block:
 
     def pack(self) -> Packed:
         """The rows and their state, to go on with in another process."""
-        return Packed(self.rows, self.epoch, self.steps, [tensor.cpu().numpy() for tensor in self._state()])
+        return Packed(self.rows, self.epochs, [tensor.cpu().numpy() for tensor in self._state()])
 
     def unpack(self, packed: Packed) -> None:
         """Go on from where the block of these rows was when it was packed."""
         import torch
 
-        self.restore((packed.epoch, packed.steps, [torch.from_numpy(array) for array in packed.state]))
+        self.restore((packed.epochs, [torch.from_numpy(array) for array in packed.state]))
 
-    def snapshot(self) -> tuple[int, int, list[torch.Tensor]]:
-        """Epoch, steps and state as they are, whatever becomes of the block."""
-        return self.epoch, self.steps, [tensor.clone() for tensor in self._state()]
+    def snapshot(self) -> tuple[tuple[int, ...], list[torch.Tensor]]:
+        """Epochs and state as they are, whatever becomes of the block."""
+        return self.epochs, [tensor.clone() for tensor in self._state()]
 
-    def restore(self, snapshot: tuple[int, int, list[torch.Tensor]]) -> None:
+    def restore(self, snapshot: tuple[tuple[int, ...], list[torch.Tensor]]) -> None:
         """Go back to a snapshot."""
-        self.epoch, self.steps, kept = snapshot
+        self.epochs, kept = snapshot
         for tensor, before in zip(self._state(), kept, strict=True):
             tensor.copy_(before)
 
@@ -223,8 +231,8 @@ class Block:
 
     # --- training ----------------------------------------------------------------------------------------------
 
-    def advance(self, to: int, measure: bool = True) -> Segment:
-        """Train to an epoch; measure after each epoch, or after the last alone.
+    def advance(self, epochs: int, measure: bool = True) -> Segment:
+        """Train for some epochs; measure after each, or after the last alone.
 
         Raises
         ------
@@ -236,9 +244,9 @@ class Block:
         scores: list[dict[str, Array]] = []
         nonzero, weights = [], []
         with torch.no_grad():
-            while self.epoch < to:
+            for left in reversed(range(epochs)):
                 self._train_epoch()
-                if not measure and self.epoch < to:
+                if not measure and left:
                     continue
                 shown = self.evaluated()
                 weights.append(shown.cpu().numpy().copy())
@@ -256,76 +264,98 @@ class Block:
         return theta
 
     def _train_epoch(self) -> None:
-        streams = {active.key: self._stream(active.key) for active in self.actives}
-        order = self.fold.rows["train"][self._stream("order").order(self.fold.n)]
+        among = phases(self.epochs)
+        draws = {active.key: Draws.of(partial(self._stream, active.key), among) for active in self.actives}
         parts = batched(self.fold.n, self.rows[0].batch_size)
-        for number, batch in enumerate(self._batches(order, parts)):
+        each = [self._batches(phase, parts) for phase in among]
+        for number, batches in enumerate(zip(*each, strict=True)):
             if self.stop.is_set():
                 raise Stopped
-            self._step(batch, streams, self.epoch + number / len(parts))
-        self.epoch += 1
+            x, y, weight = (side_by_side([getattr(b, name) for b in batches], among) for name in ("x", "y", "weight"))
+            self._step(Batch(x, y, weight, batches[0].scaled), draws, number, len(parts))
+        self.epochs = tuple(epoch + 1 for epoch in self.epochs)
 
-    def _batches(self, order: torch.Tensor, parts: Sequence[slice]) -> Iterator[Batch]:
-        """The batches of an epoch, not yet changed by any technique.
+    def _batches(self, phase: Phase, parts: Sequence[slice]) -> Iterator[Batch]:
+        """The batches of a phase in an epoch, not yet changed by any technique.
 
         Inputs are gathered and scaled at once where they are few and no technique wants them raw: a batch is a slice.
         """
+        order = self.fold.rows["train"][self._stream("order", phase.epoch).order(self.fold.n)]
         data, raw = self.fold.data, self.hooked("on_raw")
         x = None if raw or self.fold.n * math.prod(data.shape) > AT_ONCE else self.fold.scaling.apply(data.take(order))
-        y, weight = self.fold.y[:, order][None], self.fold.weight[order]
+        y, weight = self.fold.y[:, order][None], self.fold.weight[order][None]
         for part in parts:
-            yield Batch(data.take(order[part]) if x is None else x[:, part], y[:, :, part], weight[part], x is not None)
+            inputs = data.take(order[part]) if x is None else x[:, part]
+            yield Batch(inputs, y[:, :, part], weight[:, part], x is not None)
 
-    def _stream(self, purpose: Any) -> Stream:
-        seed = seed_of(self.seed, self.fold.number, self.epoch, purpose)
+    def _stream(self, purpose: Any, epoch: int) -> Stream:
+        seed = seed_of(self.seed, self.fold.number, epoch, purpose)
         return Stream(seed, self.theta.dtype, self.theta.device)
 
-    def _step(self, batch: Batch, streams: dict[Any, Stream], epoch: float) -> None:
-        gradient = self._gradient(batch, streams)
+    def _each(self, number: Callable[[int], float]) -> Any:
+        """A number that depends on the epoch: one for all rows where they are at the same, else ``[R]``."""
+        if len(set(self.epochs)) == 1:
+            return number(self.epochs[0])
+        return self.lr.new_tensor([number(epoch) for epoch in self.epochs])
+
+    def _step(self, batch: Batch, draws: Mapping[Any, Draws], number: int, parts: int) -> None:
+        """Train on a batch, the one of that number in an epoch of so many parts."""
+        gradient = self._gradient(batch, draws)
         theta = self._trainable(self.theta)
         for active in self.hooked("on_gradient"):
             active.technique.on_gradient(active.v, gradient, theta)
-        lr = self.lr
+        lr, epoch = self.lr, self._each(lambda epoch: epoch + number / parts)
         for active in self.hooked("on_rate"):
             factor = active.technique.on_rate(active.v, epoch, self.horizon)
             lr = lr if factor is None else lr * factor
-        self._adam(theta, gradient, lr[:, None])
+        steps = self._each(lambda epoch: epoch * parts + number + 1.0)
+        steps = steps if isinstance(steps, float) else steps[:, None]
+        self._adam(theta, gradient, lr[:, None], (1 - BETAS[0] ** steps, (1 - BETAS[1] ** steps) ** 0.5))
         for active in self.hooked("on_average"):
             active.technique.on_average(active.v, self.theta)
 
-    def _adam(self, theta: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor) -> None:
-        """One step (Kingma and Ba 2015), with what techniques do before and after it."""
+    def _adam(self, theta: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor, unbiased: tuple[Any, Any]) -> None:
+        """One step (Kingma and Ba 2015), with what techniques do before and after it.
+
+        Parameters
+        ----------
+        lr
+            ``[R, 1]``.
+        unbiased
+            What the moments are divided by to be means, the second's a root; numbers, or ``[R, 1]``.
+        """
         import torch
 
-        self.steps += 1
         self.first.lerp_(gradient, 1 - BETAS[0])
         self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         for active in self.hooked("on_step"):
             active.technique.on_step(active.v, theta, lr)
-        unbiased = 1 - BETAS[0] ** self.steps, math.sqrt(1 - BETAS[1] ** self.steps)
         scale = self.second.sqrt().add_(EPS * unbiased[1])  # the rates take the rest: one pass over the rows less
         rate = torch.div(lr * unbiased[1], scale, out=scale)
-        theta.addcmul_(self.first, rate, value=-1 / unbiased[0])
+        if isinstance(unbiased[0], float):
+            theta.addcmul_(self.first, rate, value=-1 / unbiased[0])
+        else:
+            theta.addcmul_(self.first / -unbiased[0], rate)
         for active in self.hooked("on_stepped"):
             active.technique.on_stepped(active.v, theta, rate)
 
-    def _gradient(self, batch: Batch, streams: dict[Any, Stream]) -> torch.Tensor:
+    def _gradient(self, batch: Batch, draws: Mapping[Any, Draws]) -> torch.Tensor:
         """``[R, P]``: of the loss of a batch, each row's own."""
         import torch
 
-        x, y = self._changed(batch, streams)
+        x, y = self._changed(batch, draws)
         used = theta = self._trainable(self.theta)
         for active in self.hooked("on_weights"):
-            used = active.technique.on_weights(active.v, used, streams[active.key])
+            used = active.technique.on_weights(active.v, used, draws[active.key])
         if self.network.layout.buffers:
             used = used.clone()  # autograd refuses parameters that share memory with buffers which the pass changes
         views = self._own if used is theta else self._leaves(used)
         leaves = list(views.values())
         views = views | {param.name: param.view(self.theta) for param in self.network.layout.buffers}
-        site = Site(self.network.places, self.hooked("on_hidden"), self.hooked("on_activity"), streams)
+        site = Site(self.network.places, self.hooked("on_hidden"), self.hooked("on_activity"), draws)
         with torch.enable_grad():
             out = self.forward(views, x, site, True)
-            loss = (losses(self.fold.data.problem.task, out, y) * batch.weight).sum() / len(batch.weight)
+            loss = (losses(self.fold.data.problem.task, out, y) * batch.weight).sum() / batch.weight.shape[1]
             total = sum((term.sum() for term in site.terms), loss)
             found = torch.autograd.grad(total, leaves, materialize_grads=True)
         for place, one in zip(self._filled, found, strict=True):
@@ -336,17 +366,17 @@ class Block:
         """The weights of rows ``[R, P]`` or longer by name, as what gradients are taken of."""
         return {param.name: param.view(theta).detach().requires_grad_() for param in self.network.layout.weights}
 
-    def _changed(self, batch: Batch, streams: dict[Any, Stream]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _changed(self, batch: Batch, draws: Mapping[Any, Draws]) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets of a batch, scaled and as the techniques change them."""
         x, y = batch.x, batch.y
         for active in self.hooked("on_raw"):
-            x = active.technique.on_raw(active.v, x, streams[active.key])
+            x = active.technique.on_raw(active.v, x, draws[active.key])
         if not batch.scaled:
             x = self.fold.scaling.apply(x)
         for active in self.hooked("on_batch"):
-            x = active.technique.on_batch(active.v, x, streams[active.key])
+            x = active.technique.on_batch(active.v, x, draws[active.key])
         for active in self.hooked("on_target"):
-            y = active.technique.on_target(active.v, y, streams[active.key], self.fold.data.problem.task)
+            y = active.technique.on_target(active.v, y, draws[active.key], self.fold.data.problem.task)
         return x, y
 
 

@@ -77,29 +77,29 @@ class Hand:
         other.unpack(packed)
         self.blocks[key].join([other])
 
-    def advance(self, key: Key, until: int, measure: bool = True) -> Done | Trouble:
+    def advance(self, key: Key, epochs: int, measure: bool = True) -> Done | Trouble:
         started = time.perf_counter()
         try:
-            segment = self._within_memory(self.blocks[key], until, measure)
+            segment = self._within_memory(self.blocks[key], epochs, measure)
         except Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - a module is anyone's code: its trials fail with its words
             return Trouble(f"{type(error).__name__}: {error}")
         return Done(segment, time.perf_counter() - started, self.most)
 
-    def _within_memory(self, block: Block, until: int, measure: bool) -> Segment:
+    def _within_memory(self, block: Block, epochs: int, measure: bool) -> Segment:
         """Advance a block; where memory does not suffice, in halves."""
         if len(block.rows) <= self.most:
             before = block.snapshot()
             try:
-                return block.advance(until, measure)
+                return block.advance(epochs, measure)
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error) or len(block.rows) == 1:
                     raise
             block.restore(before)
             self.most = max(1, min(self.most, len(block.rows) // 2))
         halves = block.split()
-        segments = [self._within_memory(half, until, measure) for half in halves]
+        segments = [self._within_memory(half, epochs, measure) for half in halves]
         block.become(halves)
         return Segment.join(segments)
 
@@ -160,20 +160,20 @@ class Crew:
         del self._homes[key]
 
     def join(self, key: Key, other: Key, structure: Structure) -> None:
-        """Join a block to another that has come equally far."""
+        """Join a block to another."""
         packed = self._call(other, "pack")
         del self._homes[other]
         self._call(key, "join", structure, packed)
 
     def advance(self, tasks: Sequence[tuple[Key, int]], measure: bool = True) -> list[Done | Trouble]:
-        """Train blocks up to an epoch each; what came of it, in the order of the tasks."""
+        """Train blocks for some epochs each; what came of it, in the order of the tasks."""
         found: dict[int, Done | Trouble] = {}
         here: dict[int, Future[Done | Trouble]] = {}
         waiting: dict[Connection, list[int]] = {}
-        for i, (key, until) in enumerate(tasks):
+        for i, (key, epochs) in enumerate(tasks):
             home = self._homes[key]
             if home is None:
-                here[i] = self._pool.submit(self.here.advance, key, until, measure)
+                here[i] = self._pool.submit(self.here.advance, key, epochs, measure)
             else:
                 waiting.setdefault(home, []).append(i)
         for home, numbers in waiting.items():

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from regsearch.neural.actives import Active
-from regsearch.neural.draws import Stream
-from regsearch.neural.technique import Place
+from regsearch.neural.technique import Draw, Place
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +23,7 @@ class Site:
         Names of the layers.
     masks, watchers
         The techniques that mask what leaves a layer, and those that have a term of the loss from it.
-    streams
+    draws
         Random numbers by the key of a technique.
     terms
         The terms of the loss ``[R]`` that have come together.
@@ -33,7 +32,7 @@ class Site:
     places: Sequence[str] = ()
     masks: Sequence[Active] = ()
     watchers: Sequence[Active] = ()
-    streams: Mapping[Any, Stream] = field(default_factory=dict)
+    draws: Mapping[Any, Draw] = field(default_factory=dict)
     terms: list[torch.Tensor] = field(default_factory=list)
 
     def __call__(self, h: torch.Tensor, index: int) -> torch.Tensor:
@@ -51,7 +50,7 @@ class Site:
         """
         made = None
         for active in self.masks:
-            mask = active.technique.on_hidden(active.v, shape, self._place(index), self.streams[active.key])
+            mask = active.technique.on_hidden(active.v, shape, self._place(index), self.draws[active.key])
             made = mask if made is None else made * mask
         return made
 

@@ -8,7 +8,7 @@ on how many work on it nor on their luck.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -29,18 +29,17 @@ CACHE = 20 * 2**19  # bytes of parameters, moments and gradients of a block: mor
 
 @dataclass
 class Cohort:
-    """Trials of one structure that have come equally far; `number` and a fold name the block of their rows."""
+    """Trials of one structure that train together; `number` and a fold name the block of their rows."""
 
     number: int
     structure: Structure
     flights: list[Flight]
-    epoch: int = 0
 
     @property
-    def until(self) -> int:
-        """Where to look at its trials next."""
-        marks = {mark for flight in self.flights for mark in (*flight.rungs, flight.config.last) if mark > self.epoch}
-        return min(marks | {self.epoch + STRIDE})
+    def ahead(self) -> int:
+        """Epochs until one of its trials is to be looked at."""
+        marks = ((mark - flight.epoch for mark in (*flight.rungs, flight.config.last)) for flight in self.flights)
+        return min([STRIDE, *(left for each in marks for left in each if left > 0)])
 
 
 class Stack:
@@ -62,6 +61,7 @@ class Stack:
             try:
                 while True:
                     yield from self._refill(source)
+                    self._join()
                     if not self.cohorts:
                         break
                     self._advance()
@@ -90,14 +90,23 @@ class Stack:
             if self._room(arrived) <= 0:
                 break
         for structure, flights in arrived.items():
-            size = self._rows(structure)
-            for part in (flights[i : i + size] for i in range(0, len(flights), size)):
+            for part in self._parts(structure, flights):
                 try:
                     self.cohorts.append(self._cohort(structure, part))
                 except (InvalidInput, RuntimeError, MemoryError) as error:
                     for flight in part:
                         flight.failure = str(error)
                         yield self.finish(flight, structure, "")
+
+    def _parts(self, structure: Structure, flights: Sequence[Flight]) -> Iterator[list[Flight]]:
+        """Trials by the block that they will train in: what begun ones have room for, then whole new ones."""
+        waiting, size = list(flights), self._rows(structure)
+        rooms = [size - len(cohort.flights) for cohort in self.cohorts if cohort.structure == structure]
+        while waiting:
+            room = rooms.pop(0) if rooms else size
+            part, waiting = waiting[:room], waiting[room:]
+            if part:
+                yield part
 
     def _places(self, arrived: Mapping[Structure, list[Flight]]) -> int:
         """How many trials may be in flight."""
@@ -130,18 +139,16 @@ class Stack:
 
     def _advance(self) -> None:
         """Train every cohort up to where its trials are looked at next; the largest blocks first."""
-        self.cohorts.sort(key=lambda cohort: (cohort.epoch - cohort.until) * len(cohort.flights))
-        plan = [(cohort, cohort.until) for cohort in self.cohorts]
-        ahead = ", ".join(str(epoch) for epoch in sorted({until for _, until in plan})[:4])
+        self.cohorts.sort(key=lambda cohort: -cohort.ahead * len(cohort.flights))
+        plan = [(cohort, cohort.ahead) for cohort in self.cohorts]
         alone = "" if all(cohort.structure.stacks for cohort in self.cohorts) else ", net by net"
-        self.setup.notice(f"{self.live} trials in flight{alone}, to epoch {ahead}")
-        done = iter(self.crew.advance([((cohort.number, k), until) for cohort, until in plan for k in self._folds]))
-        for cohort, until in plan:
-            self._take(cohort, until, [next(done) for _ in self._folds])
+        self.setup.notice(f"{self.live} trials in flight{alone}")
+        done = iter(self.crew.advance([((cohort.number, k), epochs) for cohort, epochs in plan for k in self._folds]))
+        for cohort, _ in plan:
+            self._take(cohort, [next(done) for _ in self._folds])
 
-    def _take(self, cohort: Cohort, until: int, found: list[Done | Trouble]) -> None:
+    def _take(self, cohort: Cohort, found: list[Done | Trouble]) -> None:
         """Let the trials of a cohort take in what its blocks gave; where one could not go on, they fail."""
-        cohort.epoch = until
         done = [one for one in found if isinstance(one, Done)]
         trouble = next((one.text for one in found if isinstance(one, Trouble)), "")
         for i, flight in enumerate(cohort.flights):
@@ -164,7 +171,6 @@ class Stack:
                 else:
                     on.append(i)
             self._keep(cohort, on)
-        self._join()
         for flight, structure in sorted(outcomes, key=lambda pair: pair[0].candidate.number):
             yield self.finish(flight, structure, pruned.get(id(flight), ""))
 
@@ -197,14 +203,14 @@ class Stack:
         return found
 
     def _join(self) -> None:
-        """Join cohorts of one structure that have come equally far, as long as they fit a block."""
+        """Join cohorts of one structure as long as they fit a block, wherever their trials are."""
         joined: list[Cohort] = []
         for cohort in self.cohorts:
             if not cohort.flights:
                 continue
             fit = (
                 one for one in joined
-                if one.structure == cohort.structure and one.epoch == cohort.epoch
+                if one.structure == cohort.structure
                 and len(one.flights) + len(cohort.flights) <= self._rows(one.structure)
             )  # fmt: skip
             host = next(fit, None)

@@ -47,7 +47,10 @@ class Columns(SimpleNamespace):
 
 
 class Draw(Protocol):
-    """Random numbers of one technique, the same for all rows of a fold and for every trial."""
+    """Random numbers of one technique, the same for every trial at an epoch of a fold.
+
+    Shapes begin with 1 and come so, or with R where rows are at different epochs.
+    """
 
     def uniform(self, *shape: int) -> torch.Tensor:
         """Uniform in ``(0, 1]``."""
@@ -169,7 +172,7 @@ class Technique(Node, abstract=True):
 
     @staticmethod
     def on_rate(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor | None:
-        """A factor; `epoch` counts in fractions, `horizon` ``[R]`` is where training ends at the latest."""
+        """A factor; `epoch` (one or ``[R]``) counts in fractions, `horizon` ``[R]`` is where training ends at most."""
         return None
 
     @staticmethod

@@ -381,7 +381,7 @@ class Small:
         if len(made.rows) > 2:
             self.refused.append(len(made.rows))
             made.theta += 1.0
-            made.epoch += 1
+            made.epochs = tuple(epoch + 1 for epoch in made.epochs)
             raise MemoryError
         return self.advance(made, to, measure)
 

@@ -59,18 +59,18 @@ class Augment(Technique):
         import torch
 
         batch = x.shape[1]
-        random = draw.uniform(9, batch)  # drawn whole: what a row gets must not depend on what others use
+        random = draw.uniform(1, 9, batch)  # drawn whole: what a row gets must not depend on what others use
         signed = 2 * random - 1
         if v.on.reflection:
-            x = torch.where(_wide(random[0][None] <= v.reflection[:, None]), x.flip(-1), x)
+            x = torch.where(_wide(random[:, 0] <= v.reflection[:, None]), x.flip(-1), x)
         if v.on.flip:
-            x = torch.where(_wide(random[1][None] <= v.flip[:, None]), x.flip(-2), x)
+            x = torch.where(_wide(random[:, 1] <= v.flip[:, None]), x.flip(-2), x)
         if any(getattr(v.on, name) for name in WARPS):
             changed = sum(getattr(v, name) for name in WARPS) > 0
-            x = torch.where(_wide(changed[:, None]), _warp(v, x, signed[2:8]), x)
+            x = torch.where(_wide(changed[:, None]), _warp(v, x, signed[:, 2:8]), x)
         if v.on.contrast:
             mean = x.mean((-3, -2, -1), keepdim=True)
-            factor = _wide((1 + v.contrast[:, None]) ** signed[8][None])
+            factor = _wide((1 + v.contrast[:, None]) ** signed[:, 8])
             x = torch.where(_wide(v.contrast[:, None] > 0), mean + (x - mean) * factor, x)
         return x
 
@@ -86,19 +86,19 @@ def _wide(values: torch.Tensor) -> torch.Tensor:
 
 
 def _warp(v: Columns, x: torch.Tensor, signed: torch.Tensor) -> torch.Tensor:
-    """Images ``[R, B, ...]`` rotated, stretched and moved by numbers in [-1, 1] ``[6, B]``; edges are continued."""
+    """Images ``[R, B, ...]`` rotated, stretched and moved by numbers in [-1, 1] ``[1 or R, 6, B]``; edges go on."""
     import torch
     from torch.nn import functional
 
     rows, (_, batch, channels, height, width) = len(v.rotation), x.shape
-    angle = signed[0] * (v.rotation[:, None] * (math.pi / 180))
-    zoom = (1 + v.zoom[:, None]) ** -signed[1]
-    across, down = (zoom * (1 + v.scale[:, None]) ** -signed[i] for i in (2, 3))
+    angle = signed[:, 0] * (v.rotation[:, None] * (math.pi / 180))
+    zoom = (1 + v.zoom[:, None]) ** -signed[:, 1]
+    across, down = (zoom * (1 + v.scale[:, None]) ** -signed[:, i] for i in (2, 3))
     # from places in the new image to places in the old one, in halves of its height and width
     cos, sin, ratio = angle.cos(), angle.sin(), height / width
     to = torch.stack(
-        [across * cos, -across * sin * ratio, 2 * v.shift[:, None] * signed[4],
-         down * sin / ratio, down * cos, 2 * v.shift[:, None] * signed[5]], dim=-1,
+        [across * cos, -across * sin * ratio, 2 * v.shift[:, None] * signed[:, 4],
+         down * sin / ratio, down * cos, 2 * v.shift[:, None] * signed[:, 5]], dim=-1,
     )  # fmt: skip
     grid = functional.affine_grid(to.view(-1, 2, 3), [rows * batch, channels, height, width], align_corners=False)
     flat = x.expand(rows, -1, -1, -1, -1).reshape(rows * batch, channels, height, width)
