@@ -27,6 +27,7 @@ class Progress:
         self.live = self.stream.isatty()
         self._next = 0.0
         self._text = ""
+        self._last = ""  # of the lines that stand: the same is not written twice
 
     def show(self, text: str) -> None:
         """Replace the line, unless it was replaced just now; on a terminal it is cut to what fits."""
@@ -43,6 +44,8 @@ class Progress:
         self._next, self._text = 0.0, ""
 
     def _write(self, text: str) -> None:
-        self.stream.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
-        self.stream.flush()
+        if self.live or text != self._last:
+            self.stream.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
+            self.stream.flush()
+        self._last = text
         self._next = time.monotonic() + EVERY[self.live]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import SearchFailed, StudyMismatch
 from regsearch.mirror import Mirror, Status
-from regsearch.mirroring import study_record, summary_record, trial_record
+from regsearch.mirroring import keep_page, study_record, summary_record, trial_record
 from regsearch.path import Incumbent, Model, Setup
 from regsearch.progress import Progress
 from regsearch.report import note, write_artifacts
@@ -116,12 +116,17 @@ class Running:
         progress.end(self._about())
         mirror = None if self.tracking is None else self._mirror(self.tracking)
         if mirror is not None:
-            mirror.start(study_record(study.user_attrs[IDENTITY]))
+            mirror.start(study_record(study.user_attrs[IDENTITY], self.space))
         metric = self.setup.metrics[0]
         before = read_results(self.store, study, self.space, metric)
         line = _Line(progress, limits.n_trials, before)
         setup = replace(self.setup, incumbent=Incumbent() if self.prune else None, notice=line.notice)
-        search = Search(setup, self.space, study, self.store, self.sampler, mirror, line.show)
+
+        def told(trial: Trial) -> None:
+            line.show(trial)
+            self._keep_page(mirror)  # with the first trials already: a long search is looked at while it runs
+
+        search = Search(setup, self.space, study, self.store, self.sampler, mirror, told)
         try:
             search.run(limits.n_trials, limits.timeout, limits.patience)
         finally:
@@ -147,6 +152,12 @@ class Running:
     def _mirror(self, tracking: str) -> Mirror:
         return Mirror(tracking, self.store.root / "artifacts", self.store.folder / MIRROR_LOG)
 
+    def _keep_page(self, mirror: Mirror | None) -> None:
+        """Once MLflow has said where it shows the study, remember it."""
+        ready = mirror.wait_ready(0.0) if mirror is not None else None
+        if ready is not None and self.tracking is not None:
+            keep_page(self.store, self.tracking, ready)
+
     def _finish_mirror(self, mirror: Mirror, results: Results, sent: set[int], progress: Progress) -> None:
         """Send what is not in MLflow yet, then the summary, and wait. Ctrl-C leaves the writer to itself."""
         try:
@@ -156,7 +167,8 @@ class Running:
         except KeyboardInterrupt:
             progress.end(f"{_written(mirror.status)}, the rest follows in the background")
             return
-        progress.end(_written(status))
+        if status.sent:
+            progress.end(_written(status))
         if status.reason:
             missing += status.sent - status.mirrored
             said = (
@@ -170,6 +182,7 @@ class Running:
     def _tell_mirror(self, mirror: Mirror, results: Results, sent: set[int], progress: Progress) -> int:
         """Returns how many earlier trials could not be sent, MLflow having not said what it has."""
         ready = mirror.wait_ready(READY_S if results.stopped != "interrupted" else 1.0)
+        self._keep_page(mirror)
         known = sent if ready is None else sent | ready.mirrored
         earlier = [trial for trial in results.all if trial.config and trial.number not in known]
         for trial in earlier if ready is not None else ():

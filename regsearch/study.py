@@ -24,6 +24,7 @@ from regsearch.export import export
 from regsearch.folds import Folds, make_folds, runs_forward
 from regsearch.learning import SIZES, LearningCurve, learning_curve
 from regsearch.metrics import check_test, resolve
+from regsearch.mirroring import page_links
 from regsearch.options import add_run_options
 from regsearch.path import Model, Setup, choose_step
 from regsearch.problem import make_problem
@@ -321,8 +322,15 @@ def run_from(study: Study, options: Mapping[str, Any]) -> int:
     where = f" --root {study.store.root}" if study.store.root != Path("mlruns").absolute() else ""
     where += f" --storage {study.store.url}" if study.store.url else ""
     command = _command()
-    print(f"\nBrowse:  {command} ui{where}\nExport:  {command} export {study.name} --out DIR{where}")
+    print(f"\nBrowse:  {command} ui{where}{_pages(study.store)}")
+    print(f"Export:  {command} export {study.name} --out DIR{where}")
     return INTERRUPTED if results.stopped == "interrupted" else 0
+
+
+def _pages(store: Store) -> str:
+    """Where MLflow shows the study, as lines to print; empty where it does not."""
+    links = page_links(store)
+    return f"\n         trials {links[0]}\n         charts {links[1]}" if links else ""
 
 
 def _reference(results: Results) -> str:

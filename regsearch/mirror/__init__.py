@@ -15,6 +15,7 @@ from regsearch.mirror.records import (
     StudyRecord,
     SummaryRecord,
     TrialRecord,
+    View,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "StudyRecord",
     "SummaryRecord",
     "TrialRecord",
+    "View",
 ]

@@ -57,7 +57,7 @@ def decode(line: str) -> Record:
 
 def _plain(value: Any) -> Any:
     """Return what `json` cannot write by itself in a form that it can."""
-    if isinstance(value, Series | Dataset | Artifact):
+    if isinstance(value, Series | Dataset | Artifact | View):
         return vars(value)
     if isinstance(value, frozenset):
         return sorted(value)
@@ -141,6 +141,36 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class View:
+    """What a study's prepared page in MLflow shows; every name is that of a metric or a parameter of the trials.
+
+    Attributes
+    ----------
+    order
+        The metric that sorts the trials, largest first.
+    metrics, params
+        Columns of the table.
+    scatter
+        The metrics of a chart's x and y axis.
+    parallel_params, parallel_metrics
+        Axes of the parallel coordinates; a trial that lacks one of them is not drawn there.
+    lines
+        Metrics with a value per step, each a chart.
+    prefixes
+        What stands before the slash in the names of the metrics that trials may have.
+    """
+
+    order: str
+    metrics: tuple[str, ...]
+    params: tuple[str, ...]
+    scatter: tuple[str, str]
+    parallel_params: tuple[str, ...]
+    parallel_metrics: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class StoreRecord(Record):
     """Where the writer writes; sent on the pipe because a URI with a password must not show in a process list."""
 
@@ -161,12 +191,17 @@ class StudyRecord(Record):
     experiment_tags: Mapping[str, str] = field(default_factory=dict)
     dataset: Dataset | None = None
     note: str = ""
+    view: View | None = None
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
-        """Rebuild the record and its dataset."""
-        dataset = fields.pop("dataset")
-        return cls(**fields, dataset=Dataset(**dataset) if dataset else None)
+        """Rebuild the record, its dataset and its view."""
+        dataset, view = fields.pop("dataset"), fields.pop("view")
+        return cls(
+            **fields,
+            dataset=Dataset(**dataset) if dataset else None,
+            view=View(**{name: _frozen(value) for name, value in view.items()}) if view else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -221,11 +256,15 @@ class Flush(Record):
 
 @dataclass(frozen=True)
 class Ready(Record):
-    """The parent run is open; `mirrored` are the trial numbers that MLflow already holds complete."""
+    """The parent run is open; `mirrored` are the trial numbers that MLflow already holds complete.
+
+    `view` is the address of the study's prepared page, below the server's; empty where the store took none.
+    """
 
     run_id: str
     experiment_id: str
     mirrored: frozenset[int] = frozenset()
+    view: str = ""
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
@@ -246,6 +285,11 @@ class Ack(Record):
 
     number: int | None
     reason: str = ""
+
+
+def _frozen(value: Any) -> Any:
+    """Return a JSON list as the tuple that it was."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _with_series(fields: dict[str, Any]) -> dict[str, Any]:

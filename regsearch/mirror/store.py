@@ -17,13 +17,14 @@ from mlflow.entities import Dataset as MlflowDataset
 from mlflow.entities import DatasetInput, Experiment, InputTag, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from regsearch.mirror import view
 from regsearch.mirror.records import Dataset, Ready, Scalar, Series, StudyRecord, SummaryRecord, TrialRecord
 
 STUDY_ID = "regsearch.study_id"
 TRIAL = "regsearch.trial"
 NON_FINITE = "regsearch.non_finite"
 PARENT = "mlflow.parentRunId"
-KIND = {"mlflow.experimentKind": "custom_model_development"}
+NOTE = "mlflow.note.content"
 
 RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
 ENDED = frozenset(RUN_STATUS.values())
@@ -61,6 +62,7 @@ class StudyStore:
         self._study_id = ""
         self._parent = ""
         self._experiment = ""
+        self._view = ""
         self._done: dict[int, str] = {}
         self._begun: dict[int, str] = {}
         self._doubtful: set[int] = set()
@@ -68,14 +70,16 @@ class StudyStore:
     def open(self, study: StudyRecord) -> Ready:
         """Find the study's parent run or create it, set it running, and list the trials that it holds."""
         self._study_id = study.study_id
-        self._experiment = self._ensure_experiment(study)
+        experiment = self._ensure_experiment(study)
+        self._experiment = str(experiment.experiment_id)
         parent = self._find_parent() or self._create_parent(study)
         self._parent = parent.info.run_id
+        self._view = self._prepare_view(experiment, study)
         self._describe(parent, study)
         for run in self._search({PARENT: self._parent}):
             known = self._done if run.info.status in ENDED else self._begun
             known[int(run.data.tags[TRIAL])] = run.info.run_id
-        return Ready(self._parent, self._experiment, frozenset(self._done))
+        return Ready(self._parent, self._experiment, frozenset(self._done), self._view)
 
     def write_trial(self, trial: TrialRecord) -> None:
         """Write one child run, or complete one that a kill left running; a finished one is left as it is."""
@@ -102,7 +106,7 @@ class StudyStore:
         parent = self._client.get_run(self._parent)
         # The study's start, not its end, dates the series: a resumed study then repeats the same rows.
         series = _points(summary.series, parent.info.start_time)
-        tags = {**summary.tags, **({"mlflow.note.content": summary.note} if summary.note else {})}
+        tags = {**summary.tags, **self._note(summary.note)}
         self._client.log_batch(
             self._parent, metrics=[*_scalars(summary.metrics, summary.end_ms), *series], tags=_run_tags(tags)
         )
@@ -124,16 +128,27 @@ class StudyStore:
             except OSError as error:
                 yield f"{artifact.path} ({error.strerror or error})"
 
-    def _ensure_experiment(self, study: StudyRecord) -> str:
-        """Return the id of the study's experiment: found, brought back from the bin, or created."""
+    def _ensure_experiment(self, study: StudyRecord) -> Experiment:
+        """Return the study's experiment: found, brought back from the bin, or created."""
         found = self._client.get_experiment_by_name(study.experiment) or self._create_experiment(study.experiment)
         if found.lifecycle_stage == LifecycleStage.DELETED:
             _log.warning("experiment %r was deleted: restored, as its name cannot be used again", study.experiment)
             self._client.restore_experiment(found.experiment_id)
-        for key, value in {**KIND, **study.experiment_tags}.items():
-            if found.tags.get(key) != value:
-                self._tag_experiment(found.experiment_id, key, value)
-        return str(found.experiment_id)
+        for key, value in {**view.KIND, **study.experiment_tags}.items():
+            self._tag_experiment(found, key, value)
+        return found
+
+    def _prepare_view(self, experiment: Experiment, study: StudyRecord) -> str:
+        """Prepare the study's page and return its address; empty where there is none."""
+        if study.view is None or not self._tag_experiment(experiment, *view.tag(study, study.view, self._parent)):
+            return ""
+        return view.address(self._experiment, self._study_id)
+
+    def _note(self, text: str) -> dict[str, str]:
+        """Return the tag that is shown as the parent run's description: where to look at the trials, then the text."""
+        links = f"[All trials]({self._view}) · [Charts]({view.charts(self._view)})" if self._view else ""
+        note = "\n\n".join(part for part in (links, text) if part)
+        return {NOTE: note} if note else {}
 
     def _create_experiment(self, name: str) -> Experiment:
         """Create the experiment; when another writer was faster, take theirs."""
@@ -146,14 +161,16 @@ class StudyStore:
                 raise
             return theirs
 
-    def _tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
-        """Set a tag that only dresses the page: without it the mirror is still whole."""
+    def _tag_experiment(self, experiment: Experiment, key: str, value: str) -> bool:
+        """Set a tag that only dresses the page, and say whether it is set: without it the mirror is still whole."""
+        if experiment.tags.get(key) == value:
+            return True
         try:
-            self._client.set_experiment_tag(experiment_id, key, value)
-        except MlflowException as error:
-            if is_passing(error):
-                raise
-            _log.warning("experiment tag %s was refused: %s", key, error)
+            self._client.set_experiment_tag(experiment.experiment_id, key, value)
+        except MlflowException as error:  # whatever it was: a store that is silent says so again at the next call
+            _log.warning("experiment tag %s was not taken: %s", key, error)
+            return False
+        return True
 
     def _find_parent(self) -> Run | None:
         """Return the study's oldest parent run that is not in the bin."""
@@ -169,7 +186,9 @@ class StudyStore:
     def _describe(self, parent: Run, study: StudyRecord) -> None:
         """Write what the study says about itself; a parameter, which MLflow writes only once, keeps its first value."""
         fresh = [param for param in _params(study.params) if param.key not in parent.data.params]
-        tags = {**study.tags, **({"mlflow.note.content": study.note} if study.note else {})}
+        tags = dict(study.tags)
+        if study.note or NOTE not in parent.data.tags:  # the summary of an earlier run stays until there is a new one
+            tags |= self._note(study.note)
         self._client.update_run(self._parent, status="RUNNING")
         self._client.log_batch(self._parent, params=fresh, tags=_run_tags(tags))
         if study.dataset:  # logged again, it stays one

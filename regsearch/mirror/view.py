@@ -1,0 +1,113 @@
+"""A study's page in MLflow, prepared: trials sorted by score in chosen columns, and charts that compare them.
+
+MLflow keeps a shared view of an experiment in a tag: the page's own record, as JSON, compressed. Its format is
+undocumented and was read off MLflow 3.17; this module alone knows it. A server that does not know it shows its usual
+page under the same address.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from typing import Any
+
+from regsearch.mirror.records import StudyRecord, View
+
+# What opens the page in model-training mode: the tag for servers that go by it, the parameter for those that do not.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+_MODE = "workflowType=machine_learning"
+_COMPARED = 100  # runs that the page loads at once, and so compares
+_BEFORE = ("1", "attributes.`Run Name`")  # the page's own columns: the box to select a run, and its name
+_AFTER = ("runDateAndNestInfo", "duration")
+
+
+def address(experiment_id: str, study_id: str) -> str:
+    """The table of a study's prepared view, below the server's address."""
+    return f"#/experiments/{experiment_id}/runs?{_MODE}&viewStateShareKey={_share_key(study_id)}"
+
+
+def charts(table: str) -> str:
+    """The charts of the view whose table has this address."""
+    return f"{table}&compareRunsMode=CHART"
+
+
+def links(server: str, table: str) -> tuple[str, str]:
+    """What opens the table and the charts of a view in a browser."""
+    return f"{server}/{table}", f"{server}/{charts(table)}"
+
+
+def tag(study: StudyRecord, view: View, parent: str) -> tuple[str, str]:
+    """Key and value of the experiment tag that holds the view of a study, whose parent run has that id."""
+    state = json.dumps(_state(view, parent), separators=(",", ":")).encode()
+    packed = "deflate;" + base64.b64encode(zlib.compress(state, 9)).decode()
+    shared = {"name": study.study, "createdAt": study.start_ms, "state": packed}
+    return f"mlflow.sharedViewState.{_share_key(study.study_id)}", json.dumps(shared, separators=(",", ":"))
+
+
+def _share_key(study_id: str) -> str:
+    return f"regsearch-{study_id[:12]}"
+
+
+def _state(view: View, parent: str) -> dict[str, Any]:
+    """The page's record: the parent is filtered out, which also makes the trials a flat list."""
+    columns = [*(_column("metrics", name) for name in view.metrics), *(_column("params", name) for name in view.params)]
+    return {
+        "searchFilter": f'tags.`mlflow.parentRunId` = "{parent}"',
+        "orderByKey": _column("metrics", view.order), "orderByAsc": False,
+        "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
+        "selectedColumns": columns, "columnOrder": [*_BEFORE, *columns, *_AFTER], "columnWidths": {},
+        "runsExpanded": {}, "runsPinned": [], "runsHidden": [], "runsVisibilityMap": {}, "runsHiddenMode": "SHOW_ALL",
+        "viewMaximized": True, "runListHidden": False, "isAccordionReordered": True,
+        "groupBy": None, "groupsExpanded": {}, "useGroupedValuesInCharts": True,
+        "autoRefreshEnabled": False, "hideEmptyCharts": True, "globalLineChartConfig": None,
+        "compareRunSections": _sections(view), "compareRunCharts": _charts(view),
+    }  # fmt: skip
+
+
+def _column(kind: str, name: str) -> str:
+    return f"{kind}.`{name}`"
+
+
+def _sections(view: View) -> list[dict[str, Any]]:
+    """Ours, then those that the page makes of the other metrics, one for each prefix: closed, they cost nothing."""
+    ours = [_section("Gap and score", columns=1), _section("Parameters", columns=1)]
+    ours += [_section("path", columns=2)] if view.lines else []
+    shown = [section["name"] for section in ours]
+    return ours + [_section(name, display=False) for name in view.prefixes if name not in shown]
+
+
+def _section(name: str, **fields: Any) -> dict[str, Any]:
+    """A section of charts, open unless `fields` say otherwise; its name is its id."""
+    common = {"uuid": name, "name": name, "display": True, "cardHeight": 440}
+    return {**common, "isReordered": True, "deleted": False, "isGenerated": False, **fields}
+
+
+def _charts(view: View) -> list[dict[str, Any]]:
+    x, y = view.scatter
+    parameters, metrics = list(view.parallel_params), list(view.parallel_metrics)
+    return [
+        _chart("SCATTER", "Gap and score", "scatter", xaxis=_axis(x), yaxis=_axis(y)),
+        _chart(
+            "PARALLEL", "Parameters", "parallel",
+            selectedParams=parameters, selectedMetrics=metrics, showAllRuns=True,
+        ),
+        *(_line(name) for name in view.lines),
+    ]  # fmt: skip
+
+
+def _axis(metric: str) -> dict[str, str]:
+    return {"key": metric, "type": "METRIC"}
+
+
+def _line(metric: str) -> dict[str, Any]:
+    return _chart(
+        "LINE", "path", metric, metricKey=metric, selectedMetricKeys=[metric], lineSmoothness=0, scaleType="linear",
+        xAxisScaleType="linear", xAxisKey="step", selectedXAxisMetricKey="", yAxisKey="metric", yAxisExpressions=[],
+        range={}, ignoreOutliers=False, useGlobalXaxisKey=False, useGlobalLineSmoothing=False, displayPoints=False,
+    )  # fmt: skip
+
+
+def _chart(kind: str, section: str, name: str, **fields: Any) -> dict[str, Any]:
+    common = {"type": kind, "uuid": name, "metricSectionId": section, "runsCountToCompare": _COMPARED}
+    return {**common, "deleted": False, "isGenerated": False, **fields}
