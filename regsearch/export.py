@@ -1,8 +1,7 @@
-"""From a chosen trial to a folder that production can load.
+"""From a chosen trial to a folder that production can review, load and verify: see `regsearch.bundle.files`.
 
-A bundle, first form: ``best.toml``, the filled config with its provenance, and the model refitted on all rows: as
-``model.skops``, a scikit-learn pipeline, or as ``net.safetensors``, a net's plain tensors (with ``prepare.skops``, its
-preparing step). It appears whole or not at all, and loading it executes nothing that is not trusted.
+A bundle appears whole or not at all, loading it executes nothing that is not trusted, and the same study exports the
+same bytes but for the date in ``provenance.json``, which ``SOURCE_DATE_EPOCH`` fixes.
 """
 
 from __future__ import annotations
@@ -12,25 +11,64 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regsearch import __version__
+from regsearch.bundle.card import card
+from regsearch.bundle.checked import Checked
+from regsearch.bundle.example import example_of, predictions, rows_of
+from regsearch.bundle.files import CARD, CONFIG, EXAMPLE, FILES, FORM, MODEL, PROVENANCE, SCHEMA, sha256, to_json
+from regsearch.bundle.form import form_of, plain
 from regsearch.chosen import Chosen
-from regsearch.config import read_toml, to_data, to_toml
-from regsearch.errors import InvalidInput, NotFound
-from regsearch.neural.files import PREPARE, TENSORS
-from regsearch.path import Model
+from regsearch.config import to_data, to_toml
+from regsearch.errors import InvalidInput
+from regsearch.path import Model, Point
+from regsearch.plots import stills
 from regsearch.problem import Problem
 from regsearch.results import Results
-from regsearch.serial import read_object, write_object
+from regsearch.serial import Shipped, write_object
+from regsearch.space import flat
 
-SCHEMA = 1
-CONFIG, MODEL = "best.toml", "model.skops"
-FILES = {CONFIG, MODEL, TENSORS, PREPARE}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PACKAGES = ("scikit-learn", "numpy", "scipy", "optuna", "skops")
+DPI = 110
+# how a chosen point of a path becomes one of the full data
+TRANSLATED = {
+    "lambda": "The fit to all {rows} rows keeps lambda = {value:.6g}: the loss is a mean over rows, so that one lambda "
+    "weighs as much there as in a fold.",
+    "epochs": "The fit to all {rows} rows takes the {value:.0f} epochs that were chosen for all folds together, each "
+    "over all rows.",
+    "": "The config was fitted to all {rows} rows as to those of a fold.",
+}
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What is written.
+
+    Attributes
+    ----------
+    config
+        Filled.
+    fitted
+        The config fitted to all rows of `problem`.
+    provenance
+        Where it comes from: see `provenance_of`.
+    figures
+        For the model card, by name.
+    """
+
+    config: Model
+    fitted: Any
+    problem: Problem
+    provenance: Mapping[str, Any]
+    figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
 def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.PathLike[str]) -> Path:
@@ -50,16 +88,19 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
     InvalidInput
         When the folder holds something else or cannot be written, or the config cannot be refitted or loaded again.
     """
-    target = _target(out)
+    check_target(out)
     if not isinstance(chosen.config, Model):
         raise InvalidInput("The config's kind is defined in the study's script; export from there: study.export(...).")
     fitted = chosen.config.refit(problem, int(results.identity["seed"]))
+    return write(Parcel(chosen.config, fitted, problem, provenance_of(results, chosen), stills(results)), out)
+
+
+def write(parcel: Parcel, out: str | os.PathLike[str]) -> Path:
+    """Write a bundle, whole or not at all; see `export`."""
+    target = check_target(out)
     part = _part_of(target)
     try:
-        save = getattr(fitted, "save", None)  # a net knows its files
-        trusted = write_object(fitted, part / MODEL) if save is None else save(part)
-        document = _document(results, chosen, trusted)
-        (part / CONFIG).write_text(to_toml(document), encoding="utf-8")
+        _fill(parcel, part)
         part.chmod(0o755)
         _move(part, target)
     except BaseException:
@@ -68,62 +109,88 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
     return target
 
 
-def load(folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
-    """The fitted model of a bundle: a scikit-learn pipeline, or a net with scikit-learn's methods.
+def provenance_of(results: Results, chosen: Chosen) -> dict[str, Any]:
+    """Where a choice comes from and how it scored, as plain data."""
+    identity = results.identity
+    trial = next(one for one in results.complete if one.number == chosen.number)
+    return {
+        "study": results.name, "trial": chosen.number, "rule": chosen.rule, "why": chosen.why,
+        "seed": int(identity["seed"]),
+        "data": {
+            "fingerprint": identity["fingerprint"], "rows": identity["rows"], "columns": identity["columns"],
+            "target": identity["target"], "task": identity["task"],
+        },
+        "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]},
+        "score": score(chosen.metric, chosen.point, chosen.test),
+        "path": {
+            "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
+            "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
+        },
+    }  # fmt: skip
 
-    Parameters
-    ----------
-    folder
-        What `export` wrote.
-    trusted
-        Names of types beyond scikit-learn's own that you trust.
-    module
-        The function that makes the module of a net, where it is your own.
+
+def score(metric: str, point: Point, test: Mapping[str, float]) -> dict[str, Any]:
+    """A score as plain data; what is not finite is null."""
+    figures = {name: plain(float(value)) for name, value in vars(point).items()}
+    return {"metric": metric, **figures, "corrected": None, "test": {name: plain(v) for name, v in test.items()}}
+
+
+def translated(axis: str, value: float | None, rows: int) -> str:
+    """How the chosen point of a path was carried over to all rows, in a sentence."""
+    return TRANSLATED[axis if axis in TRANSLATED and value is not None else ""].format(rows=rows, value=value)
+
+
+def _fill(parcel: Parcel, folder: Path) -> None:
+    """Write every file of a bundle to an empty folder; the provenance, which has the hashes of the others, last."""
+    config, fitted, form = parcel.config, parcel.fitted, form_of(parcel.problem)
+    trusted = fitted.ship(folder) if isinstance(fitted, Shipped) else write_object(fitted, folder / MODEL)
+    _write(folder / FORM, to_json({"schema": SCHEMA, **form.data()}))
+    rows = example_of(parcel.problem, form)
+    said = predictions(Checked(fitted, form), rows_of(rows, form))
+    _write(folder / EXAMPLE, to_json({"schema": SCHEMA, "rows": rows, **said}))
+    for name, figure in parcel.figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})  # no version in the picture
+    provenance = {"schema": SCHEMA, "exported": _now(), **parcel.provenance, "versions": _versions(config)}
+    head = {
+        "schema": SCHEMA, "task": parcel.problem.task, "seed": provenance["seed"],
+        "scoring": provenance["score"]["metric"], "cv": provenance["folds"]["cv"], "config": to_data(config),
+    } | ({"load": {"trusted": trusted}} if trusted else {})  # fmt: skip
+    _write(folder / CONFIG, to_toml(head))
+    names = sorted(file.name for file in folder.iterdir())
+    row = {name: to_data(value) for name, value in flat(config).items()}
+    _write(folder / CARD, card({**provenance, "trusted": trusted}, row, form, names))
+    hashes = {name: sha256(folder / name) for name in sorted([*names, CARD])}
+    _write(folder / PROVENANCE, to_json({**provenance, "files": hashes}))
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_bytes(text.encode())  # line ends as they are, on any system
+
+
+def _now() -> str:
+    """The date of an export; that of ``SOURCE_DATE_EPOCH`` where builds are to repeat to the bit."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH")
+    if fixed is not None and not fixed.isdigit():
+        raise InvalidInput(f"SOURCE_DATE_EPOCH must be seconds since 1970, got {fixed!r}; unset it.")
+    return (datetime.fromtimestamp(int(fixed), UTC) if fixed else datetime.now(UTC)).isoformat(timespec="seconds")
+
+
+def _versions(config: Model) -> dict[str, str]:
+    own = {"python": platform.python_version(), "regsearch": __version__}
+    return own | {name: importlib.metadata.version(name) for name in (*PACKAGES, *config.packages)}
+
+
+# --- where it goes ---------------------------------------------------------------------------------------------
+
+
+def check_target(out: str | os.PathLike[str]) -> Path:
+    """The folder that a bundle goes to: nothing but an earlier bundle may have to make room.
 
     Raises
     ------
-    NotFound
-        When the folder holds no bundle.
     InvalidInput
-        When the bundle is of a newer schema, damaged, or holds types that are not trusted.
+        When it holds other files.
     """
-    read_config(folder)
-    if (Path(folder) / TENSORS).exists():
-        from regsearch.neural.predictor import load_net
-
-        return load_net(Path(folder), trusted, module)
-    return read_object(Path(folder) / MODEL, trusted)
-
-
-def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The checked ``best.toml`` of a bundle as plain data.
-
-    Raises
-    ------
-    NotFound
-        When there is none.
-    InvalidInput
-        When it is not one, or of a newer schema.
-    """
-    file = Path(folder) / CONFIG
-    if not file.exists():
-        raise NotFound(f"A bundle has a {CONFIG}, {folder} has none; is it what `regsearch export` wrote?")
-    document = read_toml(file.read_text(encoding="utf-8", errors="replace"))
-    schema = document.get("schema")
-    if not isinstance(schema, int) or "config" not in document:
-        raise InvalidInput(f"{file} must have a schema number and a config, got the keys {', '.join(document)}.")
-    if schema > SCHEMA:
-        raise InvalidInput(f"{file} has the schema {schema}, this regsearch reads up to {SCHEMA}; upgrade it.")
-    return document
-
-
-def to_trust(folder: str | os.PathLike[str]) -> list[str]:
-    """The types beyond scikit-learn's own that `load` must be told to trust, as a bundle says."""
-    return list(read_config(folder).get("load", {}).get("trusted", []))
-
-
-def _target(out: str | os.PathLike[str]) -> Path:
-    """The folder that a bundle goes to, checked: nothing but an earlier bundle may have to make room."""
     target = Path(out).expanduser().absolute()
     if target.is_symlink():
         target = target.resolve()  # the link stays, what it points to is replaced
@@ -164,23 +231,3 @@ def _part_of(target: Path) -> Path:
         raise InvalidInput(
             f"A bundle goes to a folder that can be written, got {target} ({error.strerror}); choose another."
         ) from error
-
-
-def _document(results: Results, chosen: Chosen, trusted: Sequence[str]) -> dict[str, Any]:
-    identity, point = results.identity, chosen.point
-    return {
-        "schema": SCHEMA,
-        "config": to_data(chosen.config),
-        "score": {
-            "metric": chosen.metric, "val": point.val, "val_se": point.val_se, "train": point.train,
-            "gap": point.gap, "gap_se": point.gap_se,
-        },
-        "provenance": {
-            "study": results.name, "trial": chosen.number, "rule": chosen.rule, "why": chosen.why,
-            "data": identity["fingerprint"], "folds": identity["folds_hash"], "cv": identity["cv"],
-            "seed": identity["seed"], "rows": identity["rows"], "columns": identity["columns"],
-            "task": identity["task"], "exported": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-        "versions": {"python": platform.python_version(), "regsearch": __version__}
-        | {name: importlib.metadata.version(name) for name in (*PACKAGES, *chosen.config.packages)},
-    } | ({"load": {"trusted": list(trusted)}} if trusted else {})  # fmt: skip

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import io as streams
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from regsearch.errors import InvalidInput, NotFound
 
 TRUSTED = ("numpy.dtype",)  # which skops leaves to its caller: a description of numbers, nothing that runs
+TREE = "schema.json"  # in an archive of skops: what the object is made of
+
+
+@runtime_checkable
+class Shipped(Protocol):
+    """A fitted model that has files of its own; any other is written as an object of scikit-learn."""
+
+    def ship(self, folder: Path) -> list[str]:
+        """Write the files to a folder; the types that a user must trust to read them again."""
+        ...
 
 
 def write_object(fitted: Any, file: Path) -> list[str]:
@@ -22,7 +35,7 @@ def write_object(fitted: Any, file: Path) -> list[str]:
     from skops import io
 
     try:
-        io.dump(fitted, file)
+        file.write_bytes(_settled(io.dumps(fitted)))
     except Exception as error:  # skops names no error type of its own for what it cannot write
         raise InvalidInput(f"The model cannot be written without pickle: {error}") from error
     try:
@@ -65,3 +78,30 @@ def read_object(file: Path, trusted: Sequence[str] = ()) -> Any:
             f"if you know them, pass trusted={unknown!r}."
         )
     return io.load(file, trusted=[*TRUSTED, *trusted])
+
+
+def _settled(archive: bytes) -> bytes:
+    """An archive of skops without the memory addresses, random names and times that it has: equal for equal objects."""
+    with ZipFile(streams.BytesIO(archive)) as given:
+        parts = {name: given.read(name) for name in given.namelist()}
+    ids: dict[int, int] = {}
+    names: dict[str, str] = {}
+
+    def settle(node: Any) -> Any:
+        if isinstance(node, list):
+            return [settle(child) for child in node]
+        if not isinstance(node, dict):
+            return node
+        found = {key: settle(child) for key, child in node.items()}
+        if "__id__" in node:
+            found["__id__"] = ids.setdefault(node["__id__"], len(ids) + 1)
+        if node.get("file") in parts:
+            found["file"] = names.setdefault(node["file"], f"{len(names) + 1}{Path(node['file']).suffix}")
+        return found
+
+    tree = json.dumps(settle(json.loads(parts.pop(TREE))), indent=1).encode()
+    settled = streams.BytesIO()
+    with ZipFile(settled, "w") as made:
+        for name, content in [(TREE, tree), *((new, parts[old]) for old, new in names.items())]:
+            made.writestr(ZipInfo(name), content, ZIP_DEFLATED)  # of 1980, as every ZipInfo that is told nothing
+    return settled.getvalue()

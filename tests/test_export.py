@@ -19,8 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from regsearch import Choice, Estimator, Float, InvalidInput, NotFound, Study, StudyMismatch, load, spaces
+from regsearch.bundle import open_bundle, read_config, to_trust
+from regsearch.bundle.files import CARD, CONFIG, EXAMPLE, FIGURES, FORM, MODEL, PROVENANCE, SCHEMA, sha256
 from regsearch.config import from_data, from_toml, to_toml
-from regsearch.export import CONFIG, MODEL, SCHEMA, read_config, to_trust
 
 FRESH = """
 import json, sys
@@ -57,6 +58,13 @@ def plus(X: Any) -> Any:
     return X
 
 
+def resign(folder: Path, name: str) -> None:
+    """Give a file that was changed by hand a hash that fits, as a forger would."""
+    said = json.loads((folder / PROVENANCE).read_text())
+    said["files"][name] = sha256(folder / name)
+    (folder / PROVENANCE).write_text(json.dumps(said))
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
     one = study(tmp_path_factory.mktemp("export"), space=spaces.linear())
@@ -85,7 +93,7 @@ def test_a_fresh_process_predicts_the_same(searched: Study, tmp_path: Path, rule
 
 
 def test_the_config_rebuilds_the_model(searched: Study, bundle: Path) -> None:
-    """The config table of best.toml is the chosen config, and refitting it gives the bundle's predictions."""
+    """The config table of config.toml is the chosen config, and refitting it gives the bundle's predictions."""
     document = tomllib.loads((bundle / CONFIG).read_text())
     config = from_toml(to_toml(document["config"]))
     assert config == from_data(document["config"]) == searched.results().best.config
@@ -94,16 +102,19 @@ def test_the_config_rebuilds_the_model(searched: Study, bundle: Path) -> None:
 
 
 def test_provenance(searched: Study, bundle: Path) -> None:
-    """best.toml says which trial of which study on which data this is, how it scored, and with what it was made."""
+    """A bundle says which trial of which study on which data this is, how it scored, and with what it was made."""
     document, best = read_config(bundle), searched.results().best
     assert document["schema"] == SCHEMA
-    assert document["score"]["val"] == best.score
-    assert document["score"]["gap"] == best.gap
-    made = document["provenance"]
+    made = open_bundle(bundle).provenance
+    assert made["score"]["val"] == best.score
+    assert made["score"]["gap"] == best.gap
     assert (made["study"], made["trial"], made["rule"], made["why"]) == ("small", best.number, "best", best.why)
-    assert (made["data"], made["folds"]) == (searched.problem.fingerprint, searched.folds.digest)
-    assert {"python", "regsearch", "scikit-learn", "numpy", "skops"} <= set(document["versions"])
-    assert sorted(file.name for file in bundle.iterdir()) == [CONFIG, MODEL]
+    assert made["data"]["fingerprint"] == searched.problem.fingerprint
+    assert made["folds"] == {"cv": "3-fold KFold", "count": 3, "hash": searched.folds.digest}
+    assert {"python", "regsearch", "scikit-learn", "numpy", "skops"} <= set(made["versions"])
+    names = {file.name for file in bundle.iterdir()}
+    assert names == {CONFIG, MODEL, PROVENANCE, FORM, EXAMPLE, CARD, *FIGURES}
+    assert set(made["files"]) == names - {PROVENANCE}
 
 
 def test_a_frame_with_categories(tmp_path: Path) -> None:
@@ -150,7 +161,7 @@ def test_an_estimator_study(tmp_path: Path) -> None:
 def test_an_earlier_bundle_is_replaced(searched: Study, bundle: Path) -> None:
     """Exporting to an earlier bundle replaces it; to an empty folder fills it."""
     searched.export(bundle, "one_se")
-    assert read_config(bundle)["provenance"]["rule"] == "one_se"
+    assert open_bundle(bundle).provenance["rule"] == "one_se"
     empty = bundle.parent / "empty"
     empty.mkdir()
     assert searched.export(empty) == empty
@@ -185,7 +196,7 @@ def test_a_link_to_a_bundle(searched: Study, bundle: Path) -> None:
     link.symlink_to(bundle)
     searched.export(link, "one_se")
     assert link.is_symlink()
-    assert read_config(bundle)["provenance"]["rule"] == "one_se"
+    assert open_bundle(bundle).provenance["rule"] == "one_se"
 
 
 def test_a_failing_move(searched: Study, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +217,7 @@ def test_a_failing_move(searched: Study, bundle: Path, monkeypatch: pytest.Monke
 def test_a_kill_while_a_bundle_is_replaced(bundle: Path, call: str) -> None:
     """Wherever a kill hits the replacing, the earlier bundle or the new one is whole in the folder or beside it."""
     new = shutil.copytree(bundle, bundle.parent / ".bundle.new")
+    shutil.copytree(bundle, bundle.parent / "whole")
     owner, _, name = call.rpartition(".")
     done = python(
         "-c", "import os, sys, pathlib, shutil; from regsearch.export import _move; "
@@ -213,8 +225,10 @@ def test_a_kill_while_a_bundle_is_replaced(bundle: Path, call: str) -> None:
         str(new), str(bundle),
     )  # fmt: skip
     assert done.returncode == 9, done.stderr
-    whole = [folder for folder in bundle.parent.iterdir() if {one.name for one in folder.iterdir()} == {CONFIG, MODEL}]
-    assert len(whole) == 2  # a kill before anything, between the two moves, or before the old one is removed
+    names = {one.name for one in new.parent.joinpath("whole").iterdir()}
+    whole = [folder for folder in bundle.parent.iterdir() if {one.name for one in folder.iterdir()} == names]
+    # the copy, and two: a kill before anything, between the two moves, or before the old one is removed
+    assert len(whole) == 3
     assert all(load(folder) is not None for folder in whole)
 
 
@@ -284,8 +298,9 @@ def test_a_newer_schema(bundle: Path) -> None:
 
 @pytest.mark.parametrize("text", [b"", b"schema = 1", b"a = [", b"schema = 'one'\n[config]", b"\xff\xfe\x00"])
 def test_a_config_that_is_none(bundle: Path, text: bytes) -> None:
-    """A best.toml that is not one is refused."""
+    """A config.toml that is not one is refused."""
     (bundle / CONFIG).write_bytes(text)
+    resign(bundle, CONFIG)
     with pytest.raises(InvalidInput):
         load(bundle)
 
@@ -295,6 +310,9 @@ def test_a_truncated_model(bundle: Path, share: float) -> None:
     """A model file that was cut short is called damaged."""
     whole = (bundle / MODEL).read_bytes()
     (bundle / MODEL).write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(InvalidInput, match=r"damaged.*sha256.*export it again"):
+        load(bundle)
+    resign(bundle, MODEL)
     with pytest.raises(InvalidInput, match=r"damaged.*export it again"):
         load(bundle)
 
@@ -305,6 +323,7 @@ def test_flipped_bytes(bundle: Path) -> None:
     expected, whole = load(bundle).predict(X), (bundle / MODEL).read_bytes()
     for place in range(10, len(whole), len(whole) // 40):
         (bundle / MODEL).write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        resign(bundle, MODEL)
         try:
             np.testing.assert_array_equal(load(bundle).predict(X), expected)
         except InvalidInput as error:
@@ -316,10 +335,11 @@ def test_untrusted_types(bundle: Path, tmp_path: Path) -> None:
     flag = tmp_path / "ran"
     hostile = FunctionTransformer(func=plus)
     skops.io.dump(make_pipeline(hostile, Opaque().fit(None, [1.0])), bundle / MODEL)
+    resign(bundle, MODEL)
     with pytest.raises(InvalidInput, match=r"only types that are trusted.*Opaque.*trusted=\["):
         load(bundle)
     module = Opaque.__module__
-    assert load(bundle, trusted=[f"{module}.Opaque", f"{module}.plus"]).predict(np.zeros((2, 1))).tolist() == [1.0, 1.0]
+    assert load(bundle, trusted=[f"{module}.Opaque", f"{module}.plus"]).predict(np.zeros((2, 6))).tolist() == [1.0, 1.0]
 
     code = tmp_path / "hostile.py"
     code.write_text(f"open({str(flag)!r}, 'w').close()\nclass Harmless:\n    pass\n")
@@ -329,6 +349,7 @@ def test_untrusted_types(bundle: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     flag.unlink()
+    resign(bundle, MODEL)
     done = python("-c", f"import sys, regsearch; sys.path.insert(0, {str(tmp_path)!r}); regsearch.load(sys.argv[1])",
                   str(bundle))  # fmt: skip
     assert "hostile.Harmless" in done.stderr
@@ -377,4 +398,4 @@ def test_a_moved_bundle(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "else where")
     X, _ = regression()
     np.testing.assert_array_equal(load(tmp_path / "else where").predict(X), load(bundle).predict(X))
-    assert str(ROOT) not in (bundle / CONFIG).read_text()
+    assert all(str(ROOT).encode() not in file.read_bytes() for file in bundle.iterdir())

@@ -17,7 +17,7 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     names: dict[str, object] = {"__name__": "readme"}
     for block in BLOCKS:
         exec(compile(block, str(README), "exec"), names)
-    assert (tmp_path / "model" / "best.toml").exists()
+    assert (tmp_path / "model" / "config.toml").exists()
 
 
 def test_picture_exists() -> None:

@@ -134,7 +134,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             raise InvalidInput(f"Rows must have the shape {self.spec.inputs} as in training, got {tuple(X.shape[1:])}.")
         return X
 
-    def save(self, folder: Path) -> list[str]:
+    def ship(self, folder: Path) -> list[str]:
         """Write the net as plain tensors, and the preparing step without pickle; what must be trusted to read it."""
         from safetensors.torch import save_file
 

@@ -16,7 +16,7 @@ from sklearn.datasets import load_diabetes, load_digits
 
 from regsearch import CNN, MLP, Float, InvalidInput, Net, NotFound, Study, load
 from regsearch import nn_techniques as t
-from regsearch.export import CONFIG
+from regsearch.bundle.files import CONFIG
 from regsearch.folds import Folds
 from regsearch.neural import Custom
 from regsearch.neural.block import batched
@@ -179,7 +179,7 @@ def test_labels_come_back(tmp_path: Path) -> None:
         (TENSORS, lambda b: b"\0" * len(b), InvalidInput, "damaged"),
         (PREPARE, lambda b: b[: len(b) // 2], InvalidInput, "damaged"),
         (CONFIG, lambda b: b.replace(b"schema = 1", b"schema = 9"), InvalidInput, "upgrade"),
-        (TENSORS, None, NotFound, "model.skops"),
+        (TENSORS, None, NotFound, "net.safetensors"),
         (PREPARE, None, NotFound, "prepare.skops"),
     ],
 )

@@ -1,0 +1,101 @@
+"""The model card of a bundle: Markdown, for the people who review and run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from regsearch.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
+from regsearch.bundle.form import Form
+from regsearch.chosen import listed
+
+COLUMNS = 40  # columns that the card lists
+PICTURES = {
+    "path.png": "Train and validation score along the path of the best trial",
+    "gap.png": "Score and generalization gap of every trial",
+}
+
+
+def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, files: Sequence[str]) -> str:
+    """What a bundle is, how good it is, and how to use it.
+
+    Parameters
+    ----------
+    provenance
+        As in ``provenance.json``.
+    params
+        The config as a flat row.
+    files
+        Names of the bundle's files.
+    """
+    made, score = provenance, provenance["score"]
+    pictures = [f"![{text}]({name})" for name, text in PICTURES.items() if name in files]
+    trusted = f", trusted={list(provenance['trusted'])!r}" if provenance["trusted"] else ""
+    parts = [
+        f"# {made['study']}",
+        f"Predicts {', '.join(form.targets)} ({form.task}) from {_inputs(form)}. Trial {made['trial']} of the study "
+        f"`{made['study']}`, chosen by the rule `{made['rule']}`: {made['why']}",
+        "## How good it is",
+        _scores(score, made["folds"]),
+        *_cautions(made),
+        *pictures,
+        "## What it is",
+        "\n".join(f"- {name}: {listed({name: value}).partition('=')[2]}" for name, value in params.items()),
+        made["path"]["translated"],
+        "## How to use it",
+        f'```python\nimport regsearch\n\nmodel = regsearch.load("."{trusted})  # this folder\nmodel.predict(X)\n```',
+        f"X has {_columns(form)}. `{FORM}` has their types, `{EXAMPLE}` a few rows with what the model says of them.",
+        "`regsearch verify .` checks that this folder is whole and predicts what it did; with `--data FILE.csv "
+        "--target COLUMN` also that it scores what it did. `regsearch retrain . --data NEW.csv --target COLUMN "
+        f"--out DIR` fits the same config to new data. `{CONFIG}` is the config, `{PROVENANCE}` says where it comes "
+        "from: data, folds, seed, versions, and the hash of every file but itself.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
+    rows = [
+        ("", "mean over folds", "standard error"),
+        ("---", "---", "---"),
+        ("validation", _number(score["val"]), _number(score["val_se"])),
+        ("train", _number(score["train"]), ""),
+        ("gap (train - validation)", _number(score["gap"]), _number(score["gap_se"])),
+        *((f"held out ({name})", _number(value), "") for name, value in score["test"].items()),
+    ]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return f"`{score['metric']}`, larger is better, {folds['cv']}, {folds['count']} folds:\n\n{table}"
+
+
+def _cautions(made: Mapping[str, Any]) -> list[str]:
+    """What a reader must know not to take the score for more than it is."""
+    corrected = made["score"]["corrected"]
+    if made.get("retrained") is not None:
+        return ["The config was not searched on these data: the score owes nothing to a choice made on them."]
+    if corrected is None:
+        return [
+            "The validation score is that of the best of several configs on the rows that chose it, so it flatters: "
+            "expect a little less on new data."
+        ]
+    low, high = _number(corrected["low"]), _number(corrected["high"])
+    return [
+        f"Choosing among {corrected['configs']} configs flatters the score by {_number(corrected['optimism'])}; "
+        f"corrected for that it is {_number(corrected['score'])} ({low} to {high})."
+    ]
+
+
+def _inputs(form: Form) -> str:
+    if form.rows == "images":
+        return f"images of {' x '.join(map(str, form.shape))} (channels, height, width)"
+    return f"{form.shape[0]} columns"
+
+
+def _columns(form: Form) -> str:
+    if form.rows != "frame":
+        return f"rows of the shape {form.shape}, {'a sparse matrix' if form.rows == 'sparse' else 'an array'}"
+    names = ", ".join(f"`{name}`" for name in form.names[:COLUMNS])
+    more = f" and {len(form.names) - COLUMNS} more" if len(form.names) > COLUMNS else ""
+    return f"the columns {names}{more}, in any order"
+
+
+def _number(value: Any) -> str:
+    return "unknown" if value is None else f"{value:.5g}"

@@ -1,0 +1,39 @@
+"""Folds made again from what a bundle says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from regsearch.errors import InvalidInput
+from regsearch.folds import Folds, make_folds
+from regsearch.problem import Problem
+
+# splitters that their number of folds says enough of, but for a shuffle
+COUNTED = ("KFold", "StratifiedKFold", "GroupKFold", "StratifiedGroupKFold", "TimeSeriesSplit")
+
+
+def folds_like(said: Mapping[str, Any], problem: Problem, seed: int) -> Folds:
+    """Folds of the kind that a bundle's config was judged by, on a problem.
+
+    Parameters
+    ----------
+    said
+        ``folds`` of the provenance: the name and the number of the folds.
+
+    Raises
+    ------
+    InvalidInput
+        When the name does not say how they were made.
+    """
+    name, count = str(said["cv"]), int(said["count"])
+    if name.startswith(f"{count}-fold "):
+        return make_folds(count, problem, seed)
+    if name in COUNTED:
+        from sklearn import model_selection
+
+        return make_folds(getattr(model_selection, name)(n_splits=count), problem, seed)
+    raise InvalidInput(
+        f"Folds can be made again when they were a number or one of {', '.join(COUNTED)}, got {name!r}; "
+        "pass cv, or the study's script."
+    )

@@ -1,0 +1,70 @@
+"""A bundle read back: the fitted model, or its config to fit again. Nothing that is not trusted runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from regsearch.bundle.checked import Checked
+from regsearch.bundle.files import FORM, MODEL, Bundle, open_bundle, read_config
+from regsearch.bundle.form import Form
+from regsearch.bundle.settings import Settings, settings_of
+from regsearch.neural.files import PREPARE
+from regsearch.serial import read_object
+
+
+def load(folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
+    """The fitted model of a bundle: a scikit-learn pipeline, or a net with scikit-learn's methods.
+
+    It checks the rows that it is given: columns of a DataFrame are put in order by name, and what is missing, renamed
+    or of another type is refused. ``load(folder).model`` is the estimator without that check.
+
+    Parameters
+    ----------
+    folder
+        What `regsearch export` wrote.
+    trusted
+        Names of types beyond scikit-learn's own that you trust.
+    module
+        The function that makes the module of a net, where it is your own.
+
+    Raises
+    ------
+    NotFound
+        When the folder holds no bundle.
+    InvalidInput
+        When the bundle is of a newer schema, damaged, edited, or holds types that are not trusted.
+    """
+    bundle = open_bundle(folder)
+    return Checked(fitted(bundle, trusted, module), form_of(bundle))
+
+
+def load_config(
+    folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None
+) -> Settings:
+    """The config of a bundle, to fit again; see `load` for parameters and errors."""
+    bundle = open_bundle(folder)
+    return settings_of(bundle, lambda: fitted(bundle, trusted, module), module)
+
+
+def to_trust(folder: str | os.PathLike[str]) -> list[str]:
+    """The types beyond scikit-learn's own that `load` must be told to trust, as a bundle says."""
+    return list(read_config(folder).get("load", {}).get("trusted", []))
+
+
+def form_of(bundle: Bundle) -> Form:
+    """The rows that the model of a bundle takes."""
+    return Form.read(bundle.json(FORM))
+
+
+def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
+    """The fitted model of a bundle as it is."""
+    bundle.file(bundle.model)
+    if bundle.model == MODEL:
+        return read_object(bundle.folder / MODEL, trusted)
+    if PREPARE in bundle.files:
+        bundle.file(PREPARE)
+    from regsearch.neural.predictor import load_net
+
+    return load_net(bundle.folder, trusted, module)

@@ -1,0 +1,199 @@
+"""Whether a bundle still is and does what was exported: a checklist."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from regsearch import __version__
+from regsearch.bundle.example import difference, predictions, rows_of
+from regsearch.bundle.files import EXAMPLE, Bundle, open_bundle
+from regsearch.bundle.folding import folds_like
+from regsearch.bundle.loading import fitted, load
+from regsearch.bundle.settings import evaluate, rebuilt, settings_of
+from regsearch.errors import RegsearchError
+from regsearch.estimator import Estimator
+from regsearch.folds import Folds
+from regsearch.metrics import Metric, resolve
+from regsearch.path import Model
+from regsearch.problem import Problem
+
+SAME = 1e-6  # relative difference of predictions that another processor or library version may make
+TOLERANCE = 1e-3  # relative difference of scores that training again may make
+TIMEOUT_S = 300
+MARKS = {True: "ok", False: "FAILS", None: "not checked"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the checklist: `holds` is `None` where it could not be checked."""
+
+    name: str
+    holds: bool | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was checked of a bundle."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing that was checked fails."""
+        return not any(check.holds is False for check in self.checks)
+
+    def __str__(self) -> str:
+        lines = [f"{MARKS[check.holds]:<12} {check.name}: {check.said}" for check in self.checks]
+        return "\n".join([*lines, "", "The bundle holds." if self.holds else "The bundle does NOT hold."])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Data to judge a bundle by, and where a script has them the study's own folds and scorer."""
+
+    problem: Problem
+    folds: Folds | None = None
+    metric: Metric | None = None
+
+
+def verify(
+    folder: str | os.PathLike[str],
+    evidence: Evidence | None = None,
+    *,
+    trusted: Sequence[str] = (),
+    module: Callable[[], Any] | None = None,
+) -> Verdict:
+    """Check a bundle.
+
+    Parameters
+    ----------
+    folder
+        What `regsearch export` wrote.
+    evidence
+        The data that it was made from: with them, its cross-validated score is computed again.
+    trusted, module
+        As `regsearch.load` takes them.
+
+    Raises
+    ------
+    NotFound
+        When the folder holds no bundle.
+    InvalidInput
+        When what it says of itself cannot be read.
+    """
+    bundle = open_bundle(folder)
+    files = _files(bundle)
+    checks = [files, _versions(bundle)]
+    if files.holds:
+        checks.append(_example(bundle, trusted, module))
+    else:
+        checks.append(Check("example", None, "the files are not those that were exported"))
+    if evidence is None:
+        checks.append(
+            Check("score", None, "pass the data (--data and --target, or --script) to score the config again")
+        )
+    elif files.holds:
+        checks += _score(bundle, evidence, trusted, module)
+    return Verdict(tuple(checks))
+
+
+def _files(bundle: Bundle) -> Check:
+    """Every file that the provenance lists is there, and what it was."""
+    wrong = []
+    for name in bundle.files:
+        try:
+            bundle.file(name)
+        except RegsearchError as error:
+            wrong.append(str(error))
+    return Check("files", not wrong, " ".join(wrong) or f"all {len(bundle.files)} are what was exported")
+
+
+def _versions(bundle: Bundle) -> Check:
+    """Which packages differ: no fault, but the first suspect when something else is."""
+    others = [
+        f"{name} {then} then, {now} now"
+        for name, then in bundle.provenance["versions"].items() if (now := _version(name)) != then
+    ]  # fmt: skip
+    return Check("versions", True, "; ".join(others) or "the same packages as at export")
+
+
+def _version(name: str) -> str:
+    own = {"python": platform.python_version(), "regsearch": __version__}
+    try:
+        return own.get(name) or importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Check:
+    """A clean process loads the model and predicts what is stored; a module of the user's own is made in this one."""
+    stored = bundle.json(EXAMPLE)
+    expected = {name: said for name, said in stored.items() if name not in ("schema", "rows")}
+    if module is not None:
+        model = load(bundle.folder, trusted, module)
+        said, where = predictions(model, rows_of(stored["rows"], model.form)), "this process"
+    else:
+        command = [sys.executable, "-m", "regsearch.bundle", str(bundle.folder), *trusted]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        if done.returncode:
+            return Check("example", False, done.stderr.strip().splitlines()[-1] if done.stderr else "the process died")
+        found = json.loads(done.stdout)
+        if found["loaded"]:
+            return Check("example", False, f"loading must not import {' and '.join(found['loaded'])}, and does")
+        said, where = found["said"], "a clean process"
+    off = difference(expected, said)
+    rows = f"{len(stored['rows'])} stored rows"
+    if off == 0:
+        return Check("example", True, f"{where} predicts the {rows} to the bit")
+    if off <= SAME:
+        return Check("example", True, f"{where} predicts the {rows} up to {off:.1g} of their size")
+    return Check("example", False, f"{where} predicts the {rows} otherwise, by {off:.2g} of their size")
+
+
+def _score(bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: Callable[[], Any] | None) -> list[Check]:
+    """The data and the folds are those of the study, and the config scores on them what it did."""
+    made, problem = bundle.provenance, evidence.problem
+    data = _same("data", made["data"]["fingerprint"], problem.fingerprint, _sizes(made["data"], problem))
+    try:
+        folds = evidence.folds or folds_like(made["folds"], problem, made["seed"])
+    except RegsearchError as error:
+        return [data, Check("folds", None, str(error)), Check("score", None, "it takes the same folds")]
+    same_folds = _same("folds", made["folds"]["hash"], folds.digest, f"{len(folds)} x {folds.name}; pass --script FILE")
+    try:
+        metric = evidence.metric or resolve(made["score"]["metric"], problem)[0]
+        outcome = evaluate(_searched(bundle, trusted, module), problem, folds, (metric,), made["seed"])
+    except RegsearchError as error:
+        return [data, same_folds, Check("score", False, str(error))]
+    step = min(made["path"]["step"], len(outcome.axis) - 1)
+    found, stored = outcome.curves[metric.name].point(step).val, made["score"]["val"]
+    holds = abs(found - stored) <= TOLERANCE * max(abs(stored), made["score"]["val_se"] or 0.0)
+    said = f"{metric.name} {found:.6g}, exported with {stored:.6g}"
+    if not holds:
+        same = data.holds and same_folds.holds
+        said += "; data and folds are the same: see versions" if same else "; data or folds are not the same"
+    return [data, same_folds, Check("score", holds, said)]
+
+
+def _same(name: str, then: str, now: str, hint: str) -> Check:
+    return Check(name, then == now, f"fingerprint {now}" if then == now else f"{now} now, {then} at export ({hint})")
+
+
+def _sizes(then: Any, problem: Problem) -> str:
+    return f"{problem.rows} rows and {problem.columns} columns now, {then['rows']} and {then['columns']} at export"
+
+
+def _searched(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Model:
+    """The config as it was searched, its path unfilled; an estimator has none."""
+    data = bundle.provenance["path"]["config"]
+    if data.get("type") == Estimator.tag():
+        return settings_of(bundle, lambda: fitted(bundle, trusted, module), module).config
+    return rebuilt(data, module, "the provenance")
