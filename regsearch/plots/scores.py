@@ -288,12 +288,12 @@ def draw_kinds(record: KindsRecord) -> Figure:
     for at, (name, scores) in enumerate(record.scores.items()):
         dots = np.array(thin(scores.tolist(), 200))
         quartiles = np.quantile(record.x.clip(scores), [0, 0.25, 0.5, 0.75, 1])
-        figure.add_box(
-            visible=len(scores) >= FEWEST_BOXED,
-            y=[at], lowerfence=quartiles[:1], q1=quartiles[1:2], median=quartiles[2:3], q3=quartiles[3:4],
-            upperfence=quartiles[4:], orientation="h", name=plain(name), showlegend=False, width=0.5,
-            line={"color": MUTED, "width": 1.2}, fillcolor=faded(MUTED, 0.12), hoverinfo="skip",
-        )  # fmt: skip
+        if len(scores) >= FEWEST_BOXED:
+            figure.add_box(
+                y=[at], lowerfence=quartiles[:1], q1=quartiles[1:2], median=quartiles[2:3], q3=quartiles[3:4],
+                upperfence=quartiles[4:], orientation="h", name=plain(name), showlegend=False, width=0.5,
+                line={"color": MUTED, "width": 1.2}, fillcolor=faded(MUTED, 0.12), hoverinfo="skip",
+            )  # fmt: skip
         figure.add_scatter(
             x=record.x.clip(dots), y=at + rng.uniform(-0.2, 0.2, len(dots)), mode="markers", showlegend=False,
             marker={"color": COLOURS[at % len(COLOURS)], "size": 5, "opacity": 0.6}, customdata=dots,

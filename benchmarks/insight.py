@@ -1,0 +1,118 @@
+"""What it takes to read a large study: the whole analysis, and opening its report in a browser.
+
+The study is synthetic, 2,000 trials of 10 folds and 100 lambdas, and stored as a search stores it. Both figures are
+seconds.
+"""
+
+from __future__ import annotations
+
+from harness import Row, main, one_thread, quick, seconds
+
+one_thread()
+
+import tempfile  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from contextlib import ExitStack  # noqa: E402
+from pathlib import Path  # noqa: E402
+from shutil import which  # noqa: E402
+from typing import Any  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+from regsearch import ElasticNet, Linear, Study, spaces  # noqa: E402
+from regsearch import Path as Along  # noqa: E402
+from regsearch.path import Curves, Outcome  # noqa: E402
+from regsearch.report import write_report  # noqa: E402
+from regsearch.results import Results, load_results  # noqa: E402
+from regsearch.rules import RULES  # noqa: E402
+from regsearch.running import open_study  # noqa: E402
+from regsearch.storage import Store, to_arrays  # noqa: E402
+from regsearch.trials import ATTRIBUTE, remember  # noqa: E402
+
+TRIALS = 60 if quick() else 2000
+ROWS, FOLDS, STEPS = 1000, 10, 100
+SCALES = ("standard", "minmax", "none")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ANALYSIS_S, OPEN_S = 10.0, 3.0
+
+
+def made(root: Path) -> Store:
+    """A study as 2,000 trials would leave it, without a fit."""
+    import optuna
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(ROWS, 8))
+    y = (X[:, 0] + rng.normal(size=ROWS) > 0).astype(int)
+    study = Study("large", X, y, space=spaces.linear(), cv=FOLDS, root=root, tracking=False)
+    study.store.prepare()
+    stored = open_study(study.store, study._identity())
+    study.store.save_folds(study.folds)
+    study.store.save_targets(study.problem)
+    for number in range(TRIALS):
+        outcome = one(number, rng, study)
+        study.store.save(number, to_arrays(outcome))
+        attribute = remember(outcome, {}, {})
+        point = outcome.point(outcome.primary)
+        stored.add_trial(optuna.trial.create_trial(value=point.val, user_attrs={ATTRIBUTE: attribute}))
+    return study.store
+
+
+def one(number: int, rng: np.random.Generator, study: Study) -> Outcome:
+    """A trial whose validation score has a top along lambda, the higher the nearer its L1 ratio is to a half."""
+    ratio = float(rng.uniform(0.05, 0.95))
+    config = Linear(ElasticNet(ratio), lambda_=Along(STEPS), scale=SCALES[number % 3])
+    axis = np.logspace(0, -4, STEPS)
+    top = -0.45 - 0.1 * (ratio - 0.5) ** 2 - 0.02 * (np.log10(axis) + 2) ** 2 + 0.002 * rng.normal()
+    val = top + rng.normal(scale=0.03, size=(FOLDS, 1))
+    train = val + 0.02 * (1 - np.log10(axis))
+    decisions = study.problem.X[:, :1] * 2 + rng.normal(scale=0.3, size=(ROWS, 1))
+    return Outcome(
+        number, study.space.reference() if number == 0 else config, "complete", "reference" if number == 0 else "",
+        {study.setup.metrics[0].name: Curves(train, val)}, axis, np.full(val.shape, 8.0),
+        int(np.argmax(top)), decisions, 0.1,
+    )  # fmt: skip
+
+
+def analysed(store: Store, file: Path) -> Results:
+    """Everything that a report is made of, from what is stored to the page."""
+    results = load_results(store)
+    for rule in RULES:
+        results.choose(rule)
+    _ = results.corrected, results.advice
+    results.plots.all()
+    write_report(results, file)
+    return results
+
+
+def opening(file: Path) -> float:
+    """Seconds until a page is open and its first figure drawn, in a fresh tab of a running Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with ExitStack() as stack:
+        playwright: Any = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(
+            executable_path=next(filter(None, map(which, BROWSERS))), args=["--no-sandbox"]
+        )
+        stack.callback(browser.close)
+        tab = browser.new_page()
+
+        def look() -> None:
+            tab.goto(file.as_uri())
+            tab.wait_for_selector(".canvas .main-svg")
+
+        return seconds(look)
+
+
+def insight() -> Iterator[Row]:
+    """The analysis of a large study, and its report in a browser."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = made(Path(folder))
+        file = Path(folder) / "report.html"
+        spent = seconds(lambda: analysed(store, file))
+        yield Row("seconds: whole analysis", spent, ANALYSIS_S, f"{TRIALS} trials, {FOLDS} folds, {STEPS} lambdas")
+        size = f"{file.stat().st_size / 1e6:.1f} MB"
+        yield Row("seconds: report open, first figure drawn", min(opening(file) for _ in range(3)), OPEN_S, size)
+
+
+if __name__ == "__main__":
+    main([insight], __doc__)
