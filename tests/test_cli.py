@@ -20,8 +20,11 @@ from sklearn.datasets import load_diabetes
 
 from regsearch import load
 from regsearch.cli import main
+from regsearch.comparing import compare
+from regsearch.linear.backend import LinearBackend
 from regsearch.problem import make_problem
 from regsearch.results import load_results
+from regsearch.rules import RULES, WITH_NUMBER
 from regsearch.storage import Store
 
 SCRIPT = ROOT / "studies" / "diabetes_linear.py"
@@ -43,6 +46,14 @@ from regsearch import Choice, Estimator, Study
 X, y = load_iris(return_X_y=True)
 model = LogisticRegression(max_iter=2000)
 one = Study("infinite", X, y, space=Estimator(model, {"C": Choice(np.inf, 1.0)}), tracking=False, prune=False)
+"""
+PRUNING = """
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import Ridge
+from regsearch import Choice, Estimator, Study
+X, y = load_diabetes(return_X_y=True)
+strengths = Choice(1e-3, 1e5, 1e6, 1e7, 1e8, 1e9)
+one = Study("pruning", X, y, space=Estimator(Ridge(alpha=0.1), {"alpha": strengths}), tracking=False)
 """
 INTERVALS = """
 import pandas as pd
@@ -101,14 +112,14 @@ def test_seed(root: Path) -> None:
 
 
 def test_list(root: Path, tmp_path: Path) -> None:
-    """The list has one line per study with its trials, score, gap and metric; of nothing, it says how to start."""
-    best = load_results(Store(root, NAME)).best
+    """The list has a line per study with its trials by state, score, gap, metric; of nothing, it says how to start."""
+    results = load_results(Store(root, NAME))
+    best, counts = results.best, [str(results.counts[state]) for state in ("complete", "pruned", "failed")]
     done = regsearch("list", "--root", root)
     assert done.returncode == 0, done.stderr
     head, line = done.stdout.splitlines()
-    assert head.split() == ["study", "trials", "score", "gap", "metric"]
-    name, _, score, gap, metric = line.split()
-    assert (name, score, gap, metric) == (NAME, f"{best.score:.5g}", f"{best.gap:.3g}", best.metric)
+    assert head.split() == ["study", "complete", "pruned", "failed", "score", "gap", "metric"]
+    assert line.split() == [NAME, *counts, f"{best.score:.5g}", f"{best.gap:.3g}", best.metric]
     empty = regsearch("list", "--root", tmp_path / "none")
     assert empty.returncode == 0
     assert "regsearch run SCRIPT" in empty.stdout
@@ -163,6 +174,8 @@ def test_show(root: Path) -> None:
         assert done.returncode == 0, done.stderr
         chosen = results.choose(rule)
         assert f"{rule}: {chosen}" in done.stdout
+        assert str(results.corrected) in done.stdout
+        assert all(f"- {one}" in done.stdout for one in results.advice)
         rows = [line.split() for line in done.stdout.splitlines() if line[:6].strip().isdigit()]
         assert [int(row[0]) for row in rows] == [one.number for one in results.top(3)]
 
@@ -193,7 +206,9 @@ def test_show_json(root: Path) -> None:
         raise AssertionError(f"{name} is no JSON")
 
     said: dict[str, Any] = json.loads(done.stdout, parse_constant=no_constant)
-    assert set(said) == {"study", "metric", "counts", "rule", "why", "chosen", "top"}
+    assert set(said) == {"study", "metric", "counts", "rule", "why", "chosen", "corrected", "advice", "top"}
+    assert said["corrected"]["score"] == results.corrected.score
+    assert said["advice"] == [str(one) for one in results.advice]
     assert (said["study"], said["metric"], said["rule"]) == (NAME, results.metric, "one_se")
     assert said["counts"] == results.counts
     assert said["why"] == results.choose("one_se").why
@@ -280,6 +295,111 @@ def test_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("usage: regsearch")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "export", "compare", "ablate", "learn"])
+def test_help_lists_the_rules(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of a command with a rule names every rule that there is."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert all(name in said for name in (*RULES, *WITH_NUMBER, "gap_budget=0.05"))
+
+
+def test_rule_with_a_number(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rule may be given with its number, and is told what is missing of it."""
+    assert main(["show", NAME, "--rule", "gap_budget=1e9", "--root", str(root)]) == 0
+    assert str(load_results(Store(root, NAME)).choose("gap_budget=1e9")) in capsys.readouterr().out
+    assert main(["show", NAME, "--rule", "gap_budget", "--root", str(root)]) == 2
+    assert "gap_budget=0.05" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "finding"), [("ablate", "ablation"), ("learn", "learning_curve")])
+def test_findings(root: Path, capsys: pytest.CaptureFixture[str], command: str, finding: str) -> None:
+    """``ablate`` and ``learn`` print what they found, as a table or as the JSON that they keep with the study."""
+    options = [NAME, "--root", str(root), *(["--sizes", "0.5", "1"] if command == "learn" else [])]
+    assert main([command, *options, "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == load_results(Store(root, NAME)).finding(finding)
+    assert f"Reading the data from {SCRIPT}" in said.err
+    assert main([command, *options]) == 0
+    assert "neg_root_mean_squared_error" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_what_needs_the_data_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A study that was started without a script is not fitted again, and what can be done is said."""
+    code = (
+        "from samples import study; from pathlib import Path; one = study(Path(r'{}'), 'bare'); "
+        "one.script = ''; one.run(2, quiet=True)"
+    )
+    done = python("-c", f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); {code.format(tmp_path)}")
+    assert done.returncode == 0, done.stderr
+    for command in ("ablate", "learn"):
+        assert main([command, "bare", "--root", str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert "it was not started from a script" in said
+        assert "--script FILE" in said
+
+
+def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Studies of one root are compared with the first, as a table or as JSON; one alone, or of other folds, is not."""
+    results = [study(tmp_path, name, cv=cv).run(3, quiet=True) for name, cv in (("a", 3), ("b", 3), ("c", 4))]
+    where = ["--root", str(tmp_path)]
+    assert main(["compare", "a", "b", *where]) == 0
+    assert str(compare(*results[:2])) in capsys.readouterr().out
+    assert main(["compare", "a", "b", "--json", "--rule", "one_se", *where]) == 0
+    assert json.loads(capsys.readouterr().out) == compare(*results[:2], rule="one_se").row()
+    for names, said in ((["a"], "two studies or more"), (["a", "c"], "same folds only")):
+        assert main(["compare", *names, *where]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_report(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``report`` writes the page where it is told to and says where."""
+    out = tmp_path / "page.html"
+    assert main(["report", NAME, "--root", str(root), "--out", str(out)]) == 0
+    assert f"Written to {out}" in capsys.readouterr().out
+    assert NAME in out.read_text(encoding="utf-8")
+
+
+def test_report_opens(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``report --open`` hands the page to the browser that the user names; by default it is STUDY.html here."""
+    monkeypatch.chdir(tmp_path)
+    opener = tmp_path / "browser"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {tmp_path / "opened"}\n')
+    opener.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "regsearch", "report", NAME, "--root", root, "--open"],
+        cwd=tmp_path, env={**os.environ, "BROWSER": f"{opener} %s"}, capture_output=True, text=True, check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "opened").read_text().strip() == (tmp_path / f"{NAME}.html").as_uri()
+
+
+def test_no_prune(tmp_path: Path) -> None:
+    """``--no-prune`` runs a study that gives no config up."""
+    (tmp_path / "script.py").write_text(PRUNING)
+    pruned = []
+    for name, options in (("with", ()), ("without", ("--no-prune",))):
+        done = regsearch("run", "script.py", "--trials", "6", "--root", name, *options, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        pruned.append(load_results(Store(tmp_path / name, "pruning")).counts["pruned"])
+    assert pruned[0] > 0
+    assert pruned[1] == 0
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C in an ablation ends with a shell's status, one line, and the finding as it was."""
+    before = load_results(Store(root, NAME)).finding("ablation")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LinearBackend, "evaluate", interrupt)
+    assert main(["ablate", NAME, "--root", str(root)]) == 130
+    assert capsys.readouterr().err.endswith("regsearch: interrupted, nothing was written\n")
+    assert load_results(Store(root, NAME)).finding("ablation") == before
 
 
 def test_unknown_rule(root: Path) -> None:

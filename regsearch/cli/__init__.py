@@ -1,0 +1,125 @@
+"""The command line: ``regsearch run | list | show | export | report | compare | ablate | learn | ui``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from regsearch import __version__
+from regsearch.cli import commands, insight
+from regsearch.errors import RegsearchError
+from regsearch.options import add_run_options
+
+INTERRUPTED = 130  # as shells have it
+Command: TypeAlias = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; an error of regsearch's is one line and exit status 2."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except RegsearchError as error:
+        print(f"regsearch: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:  # what a command writes, it writes whole or not at all
+        print("regsearch: interrupted, nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help ends with what only a heavy import knows: it is made when it is asked for."""
+
+    late: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        self.epilog = self.late() if self.late is not None else None
+        return super().format_help()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="regsearch", description="Search the regularization that a model needs.")
+    parser.add_argument("--version", action="version", version=__version__)
+    found = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    run = found.add_parser("run", help="run the study that a script defines")
+    run.add_argument("script", metavar="SCRIPT")
+    run.add_argument("--study", metavar="NAME", help="which one, when the script defines several")
+    add_run_options(run)
+    run.set_defaults(command=commands.run)
+
+    _stored(found.add_parser("list", help="list the studies under a root"), commands.list_)
+
+    show = _stored(found.add_parser("show", help="show a study's choice and its best trials"), commands.show)
+    _add_choice(show)
+    show.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to list")
+    _add_json(show)
+
+    export = _stored(
+        found.add_parser("export", help="refit a study's choice on all rows and write it to a folder"), commands.export
+    )
+    _add_choice(export, script=True)
+    export.add_argument("--out", required=True, metavar="DIR")
+
+    report = _stored(found.add_parser("report", help="write the report of a study as one HTML page"), insight.report)
+    report.add_argument("study", metavar="STUDY")
+    report.add_argument("--out", metavar="FILE", help="where to (default STUDY.html here)")
+    report.add_argument("--open", action="store_true", help="show it in the browser")
+
+    compare = _stored(found.add_parser("compare", help="compare studies of one problem, fold by fold"), insight.compare)
+    compare.add_argument("studies", nargs="+", metavar="STUDY", help="two or more; each is compared with the first")
+    _add_rule(compare)
+    _add_json(compare)
+
+    ablate = _stored(
+        found.add_parser("ablate", help="fit a study's choice again without each of its techniques"), insight.ablate
+    )
+    _add_choice(ablate, script=True)
+    _add_json(ablate)
+
+    learn = _stored(
+        found.add_parser("learn", help="fit a study's choice to growing parts of the rows: would more data help?"),
+        insight.learn,
+    )
+    _add_choice(learn, script=True)
+    learn.add_argument("--sizes", type=float, nargs="+", metavar="SHARE", help="shares of the training rows, ascending")
+    _add_json(learn)
+
+    ui = _stored(found.add_parser("ui", help="browse the trials in MLflow"), commands.ui)
+    ui.add_argument("--port", type=int, default=5000)
+    return parser
+
+
+def _stored(parser: Any, command: Command) -> Any:
+    """A parser of a command on what is stored."""
+    parser.set_defaults(command=command)
+    parser.add_argument(
+        "--root", default="mlruns", metavar="DIR", help="the folder that studies write (default mlruns)"
+    )
+    parser.add_argument("--storage", metavar="URL", help="Optuna storage, when the study was given one")
+    return parser
+
+
+def _add_choice(parser: Any, script: bool = False) -> None:
+    """One study and what chooses its trial; where the data are needed, the script that reads them."""
+    parser.add_argument("study", metavar="STUDY")
+    _add_rule(parser)
+    if script:
+        parser.add_argument(
+            "--script", metavar="FILE", help="where to read the data from (default: the script that was run)"
+        )
+
+
+def _add_rule(parser: Any) -> None:
+    parser.add_argument("--rule", default="best", metavar="RULE", help="what chooses the trial (default best)")
+    parser.late = insight.rules_told
+
+
+def _add_json(parser: Any) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object")

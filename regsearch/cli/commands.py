@@ -1,0 +1,123 @@
+"""The commands that run studies and hand on what they chose: run, list, show, export, ui."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regsearch.cli.stored import results_of, study_again, study_of
+from regsearch.errors import NotFound, RegsearchError
+
+if TYPE_CHECKING:
+    from regsearch.chosen import Chosen
+    from regsearch.results import Results
+
+FINISHED = ("complete", "pruned", "failed")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the study that a script makes."""
+    from regsearch.study import run_from
+
+    return run_from(study_of(arguments.script, arguments.study), vars(arguments))
+
+
+def list_(arguments: argparse.Namespace) -> int:
+    """List the studies under a root."""
+    from regsearch.storage import study_names
+
+    names = study_names(arguments.root, arguments.storage)
+    if not names:
+        print(f"No study under {Path(arguments.root).absolute()}; `regsearch run SCRIPT` starts one.")
+        return 0
+    counted = "".join(f"{state:>10}" for state in FINISHED)
+    print(f"{'study':<28}{counted}{'score':>12}{'gap':>10}  metric")
+    for name in names:
+        try:
+            line = _line(results_of(arguments, name))
+        except RegsearchError as error:  # one that cannot be read must not hide the others
+            line = f"{'-':>10}{'-':>10}{'-':>10}{'-':>12}{'-':>10}  {error}"
+        print(f"{name:<28}{line}")
+    return 0
+
+
+def _line(results: Results) -> str:
+    point = results.point(results.complete[0]) if results.complete else None
+    numbers = f"{point.val:>12.5g}{point.gap:>10.3g}" if point else f"{'-':>12}{'-':>10}"
+    return "".join(f"{results.counts[state]:>10}" for state in FINISHED) + f"{numbers}  {results.metric}"
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Show what a rule chooses, what to make of it, and the best trials."""
+    from regsearch.chosen import finite
+
+    results = results_of(arguments, arguments.study)
+    chosen = results.choose(arguments.rule)
+    top = results.top(arguments.top)
+    if arguments.json:
+        document = {
+            "study": results.name, "metric": results.metric, "counts": results.counts, "rule": chosen.rule,
+            "why": chosen.why, "chosen": chosen.row(), "corrected": finite(vars(results.corrected)),
+            "advice": [str(one) for one in results.advice], "top": [one.row() for one in top],
+        }  # fmt: skip
+        print(json.dumps(document, allow_nan=False))
+        return 0
+    print(f"{results.name}: " + ", ".join(f"{count} {state}" for state, count in results.counts.items() if count))
+    print(f"\n{arguments.rule}: {chosen}\n")
+    if results.corrected.score is not None:
+        print(f"{results.corrected}\n")
+    if results.advice:
+        print("\n".join(f"- {one}" for one in results.advice), end="\n\n")
+    held_out = any(one.test for one in top)
+    test = f"{'test':>12}" if held_out else ""
+    print(f"{'trial':>6}{'score':>12}{'se':>9}{'train':>12}{'gap':>10}{test}  config")
+    for one in top:
+        print(_row(one, held_out))
+    return 0
+
+
+def _row(one: Chosen, held_out: bool) -> str:
+    """A trial as one line of the table; only those that were the best when they finished have a test score."""
+    from regsearch.chosen import listed
+
+    point, score = one.point, one.test.get(one.metric)
+    test = (f"{'-':>12}" if score is None else f"{score:>12.5g}") if held_out else ""
+    numbers = f"{point.val:>12.5g}{point.val_se:>9.2g}{point.train:>12.5g}{point.gap:>10.3g}{test}"
+    return f"{one.number:>6}{numbers}  {listed({**one.settings, **one.measures}, ' ')}"
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Refit a choice and write its bundle."""
+    from regsearch.bundle.loading import to_trust
+
+    study = study_again(arguments, "An export")
+    folder = study.export(arguments.out, arguments.rule)
+    print(f"{study.results().choose(arguments.rule)}\n\nWritten to {folder}")
+    trusted = to_trust(folder)
+    extra = f", trusted={trusted!r}" if trusted else ""
+    print(f'Use it:  python -c "import regsearch; model = regsearch.load({arguments.out!r}{extra})"')
+    return 0
+
+
+def ui(arguments: argparse.Namespace) -> int:
+    """Serve MLflow's pages in this process's place."""
+    from regsearch.mirroring import page_links
+    from regsearch.storage import Store, study_names
+    from regsearch.study import tracking_uri
+
+    root = Path(arguments.root).absolute()
+    if not (root / "mlflow.db").exists():
+        raise NotFound(f"There is no MLflow database in {root}; run a study first, or pass its --root.")
+    address = f"http://127.0.0.1:{arguments.port}"
+    print(f"MLflow at {address} (Ctrl-C ends it)")
+    for name in study_names(root, arguments.storage):
+        links = page_links(Store(root, name, arguments.storage), address)
+        if links:
+            print(f"{name}\n  trials  {links[0]}\n  charts  {links[1]}")
+    sys.stdout.flush()  # the server takes this process over
+    server = ["-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(root), "--port", str(arguments.port)]
+    os.execv(sys.executable, [sys.executable, *server])

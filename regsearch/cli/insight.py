@@ -1,0 +1,55 @@
+"""The commands that say what a study has found: report, compare, ablate, learn."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from regsearch.cli.stored import results_of, study_again
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write the report of a study."""
+    from regsearch.report import write_report
+
+    file = write_report(results_of(arguments, arguments.study), arguments.out or f"{arguments.study}.html")
+    print(f"Written to {file}")
+    if arguments.open:
+        import webbrowser
+
+        webbrowser.open(file.absolute().as_uri())
+    return 0
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """Compare studies with the first."""
+    from regsearch import comparing
+
+    found = comparing.compare(*(results_of(arguments, name) for name in arguments.studies), rule=arguments.rule)
+    return _told(found, arguments)
+
+
+def ablate(arguments: argparse.Namespace) -> int:
+    """Fit a choice again without each of its techniques."""
+    return _told(study_again(arguments, "An ablation").ablate(arguments.rule), arguments)
+
+
+def learn(arguments: argparse.Namespace) -> int:
+    """Fit a choice to growing parts of the rows."""
+    from regsearch.learning import SIZES
+
+    study = study_again(arguments, "A learning curve")
+    return _told(study.learning_curve(arguments.sizes or SIZES, arguments.rule), arguments)
+
+
+def rules_told() -> str:
+    """The rules that there are, for a command's help."""
+    from regsearch.rules import RULES, WITH_NUMBER
+
+    return f"rules: {', '.join([*RULES, *(f'{name}=NUMBER' for name in WITH_NUMBER)])}, such as gap_budget=0.05"
+
+
+def _told(found: Any, arguments: argparse.Namespace) -> int:
+    print(json.dumps(found.row(), allow_nan=False) if arguments.json else found)
+    return 0

@@ -1,0 +1,85 @@
+"""What commands start from: the results of a stored study, and the study that a script makes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regsearch.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from regsearch.results import Results
+    from regsearch.study import Study
+
+
+def results_of(arguments: argparse.Namespace, name: str) -> Results:
+    """The results of a study under the root that the command line names.
+
+    Raises
+    ------
+    NotFound
+        When there is none of that name.
+    """
+    from regsearch.results import load_results
+    from regsearch.storage import Store
+
+    return load_results(Store(arguments.root, name, arguments.storage))
+
+
+def study_again(arguments: argparse.Namespace, doing: str) -> Study:
+    """The stored study with its data, which the script reads again; what the script prints goes to standard error.
+
+    Parameters
+    ----------
+    doing
+        What needs the data, for an error.
+
+    Raises
+    ------
+    NotFound
+        When there is no such study, or its script is gone.
+    """
+    results = results_of(arguments, arguments.study)
+    script = arguments.script or results.identity["script"]
+    if not script or not Path(script).exists():
+        missing = f"its script {script} is gone" if script else "it was not started from a script"
+        raise NotFound(
+            f"{doing} needs the data of {results.name!r}, and {missing}; "
+            "pass --script FILE, or call the study's method where the data are."
+        )
+    print(f"Reading the data from {script}", file=sys.stderr)
+    with contextlib.redirect_stdout(sys.stderr):
+        study = study_of(script, arguments.study)
+    return study.replace(root=arguments.root, storage=arguments.storage, seed=int(results.identity["seed"]))
+
+
+def study_of(script: str, name: str | None) -> Study:
+    """The study that a script makes at its module level, found by running it under another name than ``__main__``.
+
+    Raises
+    ------
+    NotFound
+        When there is no such script, or it makes no study of that name.
+    InvalidInput
+        When it makes none at all, or several and no name is given.
+    """
+    import runpy
+
+    from regsearch.study import Study
+
+    path = Path(script)
+    if not path.is_file():
+        raise NotFound(f"There is no script {script!r}; give the path of a Python file that makes a Study.")
+    sys.path.insert(0, str(path.parent.absolute()))  # as `python SCRIPT` would
+    values: dict[str, Any] = runpy.run_path(str(path), run_name="regsearch_script")
+    studies = {study.name: study for study in values.values() if isinstance(study, Study)}
+    if not studies:
+        raise InvalidInput(f"A script must make a Study at its top level, {script!r} makes none; assign one.")
+    if name is None and len(studies) > 1:
+        raise InvalidInput(f"{script!r} makes several studies ({', '.join(studies)}); pass --study NAME.")
+    if name is not None and name not in studies:
+        raise NotFound(f"{script!r} makes no study {name!r}; it makes {', '.join(studies)}.")
+    return studies[name] if name is not None else next(iter(studies.values()))
