@@ -22,8 +22,8 @@ from regsearch.bundle.card import card
 from regsearch.bundle.checked import Checked
 from regsearch.bundle.example import example_of, predictions, rows_of
 from regsearch.bundle.files import CARD, CONFIG, EXAMPLE, FILES, FORM, MODEL, PROVENANCE, SCHEMA, sha256, to_json
-from regsearch.bundle.form import form_of, plain
-from regsearch.chosen import Chosen
+from regsearch.bundle.form import form_of
+from regsearch.chosen import Chosen, finite
 from regsearch.config import to_data, to_toml
 from regsearch.errors import InvalidInput
 from regsearch.path import Model, Point
@@ -121,7 +121,7 @@ def provenance_of(results: Results, chosen: Chosen) -> dict[str, Any]:
             "target": identity["target"], "task": identity["task"],
         },
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]},
-        "score": score(chosen.metric, chosen.point, chosen.test),
+        "score": score(chosen.metric, chosen.point, chosen.test) | {"corrected": _corrected(results)},
         "path": {
             "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
             "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
@@ -131,8 +131,15 @@ def provenance_of(results: Results, chosen: Chosen) -> dict[str, Any]:
 
 def score(metric: str, point: Point, test: Mapping[str, float]) -> dict[str, Any]:
     """A score as plain data; what is not finite is null."""
-    figures = {name: plain(float(value)) for name, value in vars(point).items()}
-    return {"metric": metric, **figures, "corrected": None, "test": {name: plain(v) for name, v in test.items()}}
+    document: dict[str, Any] = finite({"metric": metric, **vars(point), "corrected": None, "test": dict(test)})
+    return document
+
+
+def _corrected(results: Results) -> dict[str, Any] | None:
+    """What the best score of the study is worth without what it owes to being the best; `None` where unknown."""
+    found = results.corrected
+    document: dict[str, Any] = finite(vars(found))
+    return document if found.score is not None else None
 
 
 def translated(axis: str, value: float | None, rows: int) -> str:

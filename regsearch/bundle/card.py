@@ -76,10 +76,10 @@ def _cautions(made: Mapping[str, Any]) -> list[str]:
             "The validation score is that of the best of several configs on the rows that chose it, so it flatters: "
             "expect a little less on new data."
         ]
-    low, high = _number(corrected["low"]), _number(corrected["high"])
+    low, high = map(_number, corrected["interval"])
     return [
-        f"Choosing among {corrected['configs']} configs flatters the score by {_number(corrected['optimism'])}; "
-        f"corrected for that it is {_number(corrected['score'])} ({low} to {high})."
+        f"Being the best of {corrected['configs']} configs flatters a score: the best of this study, "
+        f"{_number(corrected['plain'])}, is worth {_number(corrected['score'])} ({low} to {high}) without that."
     ]
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from regsearch.bundle.files import open_bundle
 from regsearch.config import to_data
 from regsearch.errors import InvalidInput
 from regsearch.tree import Choice, Float, Int, Leaf, Node, Path, public
+
+
+def start_of(folder: str | os.PathLike[str], space: Node) -> dict[str, Any]:
+    """Optuna parameters under which a space gives the config of a bundle; see `start_params`."""
+    path = open_bundle(folder).provenance["path"]
+    return start_params(space, path["config"], path["value"], os.fspath(folder))
 
 
 def start_params(space: Node, data: Any, value: float | None, source: str) -> dict[str, Any]:
