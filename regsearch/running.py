@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import SearchFailed, StudyMismatch
+from regsearch.facts import facts
 from regsearch.mirror import Mirror, Status
 from regsearch.mirroring import keep_page, study_record, summary_record, trial_record
 from regsearch.path import Incumbent, Model, Setup
@@ -113,6 +114,7 @@ class Running:
         study = open_study(self.store, self.identity)
         self.store.save_folds(self.setup.folds)
         self.store.save_targets(self.setup.problem)
+        self._describe(progress)
         progress.end(self._about())
         mirror = None if self.tracking is None else self._mirror(self.tracking)
         if mirror is not None:
@@ -132,6 +134,7 @@ class Running:
         finally:
             progress.end()
             results = replace(read_results(self.store, study, self.space, metric), stopped=search.stopped)
+            self._explain(results, progress)
             if mirror is not None:
                 self._finish_mirror(mirror, results, search.sent, progress)
         progress.end(_farewell(results))
@@ -146,6 +149,29 @@ class Running:
             f"{identity['study']}: {identity['task']}, {identity['rows']} rows{held}, {identity['columns']} columns, "
             f"{identity['cv']}, {identity['metric']}"
         )
+
+    # --- findings ----------------------------------------------------------------------------------------------
+
+    def _describe(self, progress: Progress) -> None:
+        """Keep a few numbers about the data; a study that goes on has them."""
+        if self.store.finding("facts") is None:
+            self._find("The facts about the data", lambda: {"facts": facts(self.setup.problem)}, progress)
+
+    def _explain(self, results: Results, progress: Progress) -> None:
+        """Keep what the winner's numbers mean on the data."""
+        if results.complete:
+            parts, config = (self.setup.problem, self.setup.folds, self.setup.seed), results.best.config
+            self._find("What the winner means", lambda: config.explain(*parts), progress)
+
+    def _find(self, what: str, find: Callable[[], Mapping[str, Any]], progress: Progress) -> None:
+        """Keep findings by name; what cannot be found out is said in a line, and never costs a study."""
+        try:
+            for name, found in find().items():
+                self.store.save_finding(name, found)
+        except KeyboardInterrupt:
+            progress.end(f"{what}: left out, interrupted")
+        except Exception as error:  # noqa: BLE001 - anyone's data and code
+            progress.end(f"{what}: not found out, {type(error).__name__}: {str(error).partition(chr(10))[0]}")
 
     # --- mirror ------------------------------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ def test_what_is_not_there_is_not_counted() -> None:
 
 
 def test_some_data_have_less_to_say() -> None:
-    """Pixels are not scaled one by one, a column correlates with nothing, too much data is not looked at; all is JSON."""
+    """Pixels are not scaled one by one, a column correlates with nothing, too much is not looked at; all is JSON."""
     rng = np.random.default_rng(0)
     images = facts(make_problem(rng.random((20, 1, 4, 4)), rng.integers(0, 2, 20)))
     assert (images["columns"], images["scale_spread"], images["eigenvalues"]) == (16, None, None)

@@ -129,7 +129,7 @@ def _of_path(place: Place, best: Trial, table: Table) -> Move | None:
     ratio = _ratio(best, table)
     # the families of a space share one ratio, and by default ridge reaches further: none must be cut short
     reached = [_ratio(trial, table) for trial in table.complete if trial.steps > 1]
-    wider = leaf.replace(ratio=min(ratio / FURTHER, *reached))
+    wider = leaf.replace(ratio=_short(min(ratio / FURTHER, *reached)))
     return Move(place.name, leaf, wider, f"the best step is the last of {best.steps}, {ratio:.1e} of the first")
 
 
@@ -164,18 +164,18 @@ def _wider(place: Place, leaf: Float | Int, end: str) -> Float | Int:
     """The range with one end moved, within what its field admits; a range without negative numbers gets none."""
     width = leaf.high - leaf.low
     if end == "high":
-        reach = leaf.high * DECADE if leaf.log else leaf.high + width
-        high = max(min(reach, place.greatest), leaf.high)
-        return leaf.replace(high=_like(leaf, high))
-    reach = leaf.low / DECADE if leaf.log else leaf.low - width
+        reach = min(_short(leaf.high * DECADE if leaf.log else leaf.high + width), place.greatest)
+        return leaf.replace(high=max(math.floor(reach) if isinstance(leaf, Int) else reach, leaf.high))
     least = max(place.least, 0.0 if leaf.low >= 0 else -math.inf)
-    if isinstance(leaf, Int) and leaf.log:
-        least = max(least, 1.0)
-    return leaf.replace(low=_like(leaf, min(max(reach, least), leaf.low)))
+    reach = max(_short(leaf.low / DECADE if leaf.log else leaf.low - width), least)
+    if isinstance(leaf, Int):
+        reach = max(math.ceil(reach), int(leaf.log))  # a log scale starts at 1
+    return leaf.replace(low=min(reach, leaf.low))
 
 
-def _like(leaf: Float | Int, value: float) -> float | int:
-    return round(value) if isinstance(leaf, Int) else float(f"{value:.12g}")  # 0.1 / 10 is not quite 0.01
+def _short(value: float) -> float:
+    """Without the last digits: 0.1 / 10 is not quite 0.01."""
+    return float(f"{value:.12g}")
 
 
 # --- the space with its edges moved ----------------------------------------------------------------------------

@@ -78,8 +78,8 @@ def test_the_fit_is_the_mode_of_the_posterior(task: str, penalty: Penalty, weigh
     likelihood = minus_log_likelihood(p, found["noise_variance"])
     sd = found["gaussian_sd"]
 
-    def smooth(b: Any) -> float:
-        return likelihood(b) + (0.0 if sd is None else float((b[:-1] ** 2).sum() / (2 * sd**2)))
+    def smooth(b: Any) -> Any:
+        return likelihood(b) + (0.0 if sd is None else (b[:-1] ** 2).sum() / (2 * sd**2))
 
     w = fit_all(config, p)
     np.testing.assert_allclose(minimise(smooth, found["laplace_scale"], 4), w.w[w.chosen, :, 0], atol=2e-3)

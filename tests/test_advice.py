@@ -1,0 +1,328 @@
+"""Advice: each piece is given to a small study that has the fault, and not to the same study repaired."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+from nets import Dial
+from samples import outcomes, regression, study
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import cross_val_score
+from strategies import ints, ranges
+
+from regsearch import Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, spaces
+from regsearch import Path as Axis
+from regsearch.advice import Advice, Move, moves, widened
+from regsearch.advice.checks import CHECKS, MOST
+from regsearch.advice.edges import Place, _wider, places
+from regsearch.advice.evidence import scale_of
+from regsearch.config import to_data
+from regsearch.results import Results
+from regsearch.space import scatter
+from regsearch.study import run_from
+
+LASSO = Linear("l1", Axis(30))
+
+
+def sparse_truth(rows: int = 200, columns: int = 40, noise: float = 2.0, seed: int = 0) -> tuple[Any, Any]:
+    """Three columns of many matter: what a penalty is made for."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(rows, columns))
+    return X, X[:, :3] @ [3.0, -2.0, 1.5] + noise * rng.normal(size=rows)
+
+
+def about(results: Results) -> dict[str, Advice]:
+    return {one.topic: one for one in results.advice}
+
+
+def advised(root: Path, trials: int = 6, **options: Any) -> dict[str, Advice]:
+    given: dict[str, Any] = {"data": sparse_truth(), "space": LASSO, "cv": 5} | options
+    return about(study(root, **given).run(trials, quiet=True))
+
+
+def with_target(data: tuple[Any, Any]) -> tuple[Any, Any]:
+    X, y = data
+    return np.column_stack([X, y]), y
+
+
+def with_twin(data: tuple[Any, Any]) -> tuple[Any, Any]:
+    X, y = data
+    return np.column_stack([X, X[:, 0] + 1e-3 * np.random.default_rng(1).normal(size=len(X))]), y
+
+
+def in_units(data: tuple[Any, Any]) -> tuple[Any, Any]:
+    X, y = data
+    return X * np.geomspace(1e-2, 1e2, X.shape[1]), y
+
+
+def unrelated(data: tuple[Any, Any]) -> tuple[Any, Any]:
+    X, y = data
+    return X, np.random.default_rng(5).permutation(y)
+
+
+FAULTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "the target is a column": ("leak", {"data": with_target(sparse_truth())}, {}),
+    "units differ": (
+        "scale", {"data": in_units(sparse_truth()), "space": Linear("l2", Axis(30), "none")}, {"space": LASSO},
+    ),
+    "columns all matter": ("no gain", {"data": regression(2000, 3)}, {"data": sparse_truth()}),
+    "nothing matters": ("underfit", {"data": unrelated(sparse_truth(400, 5))}, {"data": sparse_truth(400, 5)}),
+    "the path is short": ("edge", {"space": Linear("l1", Axis(10, 0.5))}, {"space": LASSO}),
+    "lambda is too strong": (
+        "edge", {"space": Linear("l2", Float(3.0, 300.0, log=True)), "trials": 20},
+        {"space": Linear("l2", Float(1e-3, 300.0, log=True)), "trials": 20},
+    ),
+    "lambda is too weak": (
+        "edge", {"space": Linear("l1", Float(1e-6, 1e-2, log=True)), "trials": 20},
+        {"space": Linear("l1", Float(1e-6, 10.0, log=True)), "trials": 20},
+    ),
+    "rows are few": ("overfit", {"data": sparse_truth(30, 200, 6.0)}, {"data": sparse_truth(600, 200, 6.0)}),
+    "folds are small": (
+        "noise", {"data": sparse_truth(24, 4, 4.0), "space": spaces.linear(), "trials": 15},
+        {"data": sparse_truth(400, 4, 1.0), "space": spaces.linear(), "trials": 15},
+    ),
+    "a column comes twice": ("collinear", {"data": with_twin(sparse_truth())}, {}),
+    "a twin without an L2 part": (
+        "collinear", {"data": with_twin(sparse_truth(60))},
+        {"data": with_twin(sparse_truth(60)), "space": Linear("l2", Axis(30))},
+    ),
+    "trials are few": ("trials", {"space": spaces.linear(), "trials": 5}, {"space": spaces.linear(), "trials": 25}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_told_and_its_repair_is_not(tmp_path: Path, fault: str) -> None:
+    """A study with a fault is told so, with numbers; the same study without it is not told so."""
+    topic, ill, healed = FAULTS[fault]
+    found = advised(tmp_path / "ill", **ill)
+    assert topic in found
+    assert re.search(r"\d", found[topic].evidence)
+    assert topic not in advised(tmp_path / "healed", **healed)
+
+
+def test_a_healthy_study_needs_no_advice(tmp_path: Path) -> None:
+    """Where the penalty helps, the optimum lies inside and the trials suffice, there is nothing to say."""
+    assert (
+        advised(tmp_path, 30, data=sparse_truth(300, 60), space=Linear(Choice("l1", ElasticNet(0.5)), Axis(50))) == {}
+    )
+
+
+@dataclass
+class Ordered(optuna.samplers.BaseSampler):
+    """Goes through a range once, from its top or from its bottom."""
+
+    down: bool
+
+    def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> float:
+        share = min(trial.number / 24, 1.0)
+        ends = param_distribution.low, param_distribution.high
+        start, end = reversed(ends) if self.down else ends
+        return float(np.clip(start * (end / start) ** share, *ends))
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_a_search_that_still_gains_should_go_on(tmp_path: Path, down: bool) -> None:
+    """Scores that rise to the end say so, with the gain of the last quarter; those that rose at the start do not."""
+    space = Linear("l2", Float(0.02, 1e5, log=True))
+    found = advised(tmp_path, 25, space=space, sampler=Ordered(down))
+    assert ("still rising" in str(found.get("trials"))) == down
+
+
+def test_a_space_that_is_done_needs_no_trials(tmp_path: Path) -> None:
+    """Where every config of a finite space was tried, more trials are not asked for, few as they are."""
+    space = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0), "fit_intercept": Choice(True, False)})
+    assert "trials" in advised(tmp_path / "a", 4, space=space)
+    assert "trials" not in advised(tmp_path / "b", 50, space=space, prune=False)
+
+
+def test_the_end_of_the_world_is_no_edge(tmp_path: Path) -> None:
+    """An L1 ratio of 1 or a lambda near 0 cannot be passed, so that no one is told to."""
+    space = Linear(ElasticNet(Float(0.9, 1.0)), 0.1)
+    results = study(tmp_path, data=sparse_truth(), space=space, cv=5).run(20, quiet=True)
+    assert results.best.params["l1_ratio"] > 0.99
+    assert moves(results) == []
+    assert "edge" not in about(results)
+
+
+def test_advice_is_short_and_ordered(tmp_path: Path) -> None:
+    """A study with many faults gets a few pieces of advice, in the order of the checks, and all of them end."""
+    data = in_units(sparse_truth(40, 5, 0.1))
+    results = study(tmp_path, data=data, space=Linear("l1", Axis(10, 0.5), "none")).run(3, quiet=True)
+    told = [check(results) for check in CHECKS]
+    assert results.advice == [one for one in told if one is not None][:MOST]
+    assert 2 <= len(results.advice) <= MOST
+    for one in results.advice:
+        assert str(one) == f"{one.text} ({one.evidence})"
+        assert one.text.endswith(".")
+
+
+def test_a_study_of_the_users_own_has_advice_too(tmp_path: Path) -> None:
+    """A scorer without a formula, and a space that only a script could rebuild, leave out checks and break none."""
+
+    def scorer(model: Any, X: Any, y: Any) -> float:
+        return -float(np.abs(model.predict(X) - y).max())
+
+    results = study(tmp_path / "a", scoring=scorer).run(6, quiet=True)
+    assert scale_of(results) is None
+    assert {one.topic for one in results.advice} <= {"no gain", "edge", "trials"}
+    assert "edge" in about(study(tmp_path / "b", space=Dial(max_epochs=3)).run(6, quiet=True))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("load", "scoring"),
+    [
+        (load_diabetes, "neg_mean_squared_error"), (load_diabetes, "r2"), (load_breast_cancer, "neg_log_loss"),
+        (load_breast_cancer, "accuracy"), (load_breast_cancer, "roc_auc"), (load_iris, "neg_log_loss"),
+    ],
+)  # fmt: skip
+def test_the_constant_is_scikit_learns_dummy(tmp_path: Path, load: Any, scoring: str, weighted: bool) -> None:
+    """What scores are measured against is what scikit-learn's dummy scores on the same folds."""
+    X, y = load(return_X_y=True)
+    weight = np.random.default_rng(0).integers(1, 3, len(y)).astype(float) if weighted else None
+    one = study(tmp_path, data=(X, y), scoring=scoring, sample_weight=weight, space=LASSO)
+    scale = scale_of(one.run(2, quiet=True))
+    assert scale is not None
+    dummy = DummyRegressor() if one.problem.classes is None else DummyClassifier(strategy="prior")
+    pairs = list(zip(one.folds.train, one.folds.val, strict=True))
+    if weight is None:
+        expected = cross_val_score(dummy, X, y, cv=pairs, scoring=scoring).mean()
+    else:
+        copies = [np.repeat(rows, weight[rows].astype(int)) for pair in pairs for rows in pair]
+        expected = cross_val_score(
+            dummy, X, y, cv=list(zip(copies[::2], copies[1::2], strict=True)), scoring=scoring
+        ).mean()
+    assert scale.constant == pytest.approx(expected)
+    assert scale.learned(scale.perfect) == 1.0
+    assert scale.learned(scale.constant) == 0.0
+
+
+# --- widening --------------------------------------------------------------------------------------------------
+
+
+@given(strategies.spaces(), st.integers(0, 1000))
+def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
+    """Whatever is drawn from a space has its place, under its name and inside its range, in the space as stored."""
+    found = {place.name: place for place in places({"space_data": to_data(space)})}
+    for name, value in scatter(space, np.random.default_rng(seed)).items():
+        assert name in found
+        leaf = found[name].leaf
+        if isinstance(leaf, Float | Int):
+            assert leaf.low <= value <= leaf.high
+
+
+@given(ranges(-100, 100) | ints(-100), st.sampled_from(["low", "high"]), st.floats(0, 50), st.floats(0, 50))
+def test_a_wider_range_holds_the_old_one(leaf: Any, end: str, below: float, above: float) -> None:
+    """One end moves outwards, within what the field admits; the other stays, and so does the scale."""
+    place = Place("a", leaf, leaf.low - below, leaf.high + above)
+    wider = _wider(place, leaf, end)
+    other = "high" if end == "low" else "low"
+    assert getattr(wider, other) == getattr(leaf, other)
+    assert wider.low <= leaf.low
+    assert wider.high >= leaf.high
+    assert (type(wider), wider.log) == (type(leaf), leaf.log)
+    assert wider.low >= 0 or leaf.low < 0
+    assert place.least <= wider.low
+    assert wider.high <= place.greatest
+
+
+def test_only_the_moved_places_change() -> None:
+    """In a space of nets, the named range is another, and everything else is as it was."""
+    space = spaces.mlp()
+    moved = [
+        Move("dropout.rate", Float(0, 0.5), Float(0, 0.9), ""),
+        Move("penalty.l1.lambda", Float(1, 2), Float(7, 8), ""),
+    ]
+    before, after = to_data(space), to_data(widened(space, moved))
+    assert to_data(widened(space, [])) == before
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {"dropout", "penalty"}
+    assert after["dropout"]["rate"]["high"] == 0.9
+    assert str(after["penalty"]).replace("'low': 7, 'high': 8", "") != str(after["penalty"])
+
+
+def test_a_widened_study_looks_where_the_old_one_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--widen`` says what it moves, runs that under another name, finds better, and leaves the old study alone."""
+    one = study(tmp_path, data=sparse_truth(), space=Linear("l1", Axis(20, 0.5)))
+    old = one.run(2, quiet=True)
+    before = outcomes(old)
+    options = {"seed": None, "root": None, "trials": 2, "timeout": None, "patience": None, "widen": True}
+    assert run_from(one, options) == 0
+    assert (
+        "small-wide:\n  lambda: Path(points=20, ratio=0.5) becomes Path(points=20, ratio=0.005)"
+        in capsys.readouterr().out
+    )
+    wide = one.widened()
+    assert wide.space == Linear("l1", Axis(20, 0.005))
+    assert (wide.name, wide.folds.digest, wide.store.root) == ("small-wide", one.folds.digest, one.store.root)
+    assert wide.results().best.score > old.best.score
+    assert outcomes(one.results()) == before
+
+
+def test_a_default_path_is_not_cut_short(tmp_path: Path) -> None:
+    """Families that share a path keep what they reached: the new ratio is no larger than any family's."""
+    one = study(tmp_path, data=sparse_truth(60, 5, 1e-3), space=Linear(Choice("l2", "l1"), Axis(30)))
+    results = one.run(4, quiet=True)
+    (move,) = moves(results)
+    ratios = [axis[-1] / axis[0] for t in results.complete if len(axis := results.arrays(t.number)["axis"]) > 1]
+    assert isinstance(move.new, Axis)
+    assert move.new.ratio is not None
+    assert move.new.ratio <= min(ratios) < 1e-5
+
+
+def test_nothing_at_an_edge_is_not_widened(tmp_path: Path) -> None:
+    """A study whose optimum lies inside is not made again; the message says so."""
+    one = study(tmp_path, data=sparse_truth(), space=LASSO, cv=5)
+    one.run(2, quiet=True)
+    with pytest.raises(InvalidInput, match="'small' has none there"):
+        one.widened()
+
+
+# --- what a run keeps ------------------------------------------------------------------------------------------
+
+
+def test_a_run_keeps_facts_and_meaning(tmp_path: Path) -> None:
+    """Facts are of the data; what the winner means is of the winner, also after the run goes on to a better one."""
+    one = study(tmp_path, data=sparse_truth(), space=spaces.linear())
+    for trials in (1, 8):
+        results = one.run(trials, quiet=True)
+        facts, meaning, path = (results.finding(name) for name in ("facts", "meaning", "coefficients"))
+        assert facts is not None
+        assert meaning is not None
+        assert path is not None
+        assert (facts["rows"], facts["columns"]) == (200, 40)
+        assert path["chosen"] == (results.best.lambda_ or None)
+        assert meaning["radius"]["scale"] == results.best.config.scale
+
+
+@dataclass(frozen=True)
+class Speechless(Dial):
+    """A model whose explanation fails."""
+
+    def explain(self, problem: Any, folds: Any, seed: int) -> Any:
+        raise ValueError("no words\nto say")
+
+
+def test_what_cannot_be_explained_costs_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure of what explains is said in one line, and the study is as without it."""
+    results = study(tmp_path / "a", space=Speechless()).run(6)
+    assert "What the winner means: not found out, ValueError: no words\n" in capsys.readouterr().err
+    assert results.finding("meaning") is None
+    assert len(results.complete) == len(study(tmp_path / "b", space=Dial()).run(6, quiet=True).complete)
