@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch import __version__
 from regsearch.ablation import Ablation, ablate
-from regsearch.axes import path_axis
+from regsearch.advice import moves, widened
 from regsearch.chosen import Chosen
 from regsearch.config import digest, to_data
 from regsearch.errors import InvalidInput, RegsearchError
@@ -26,7 +26,7 @@ from regsearch.learning import SIZES, LearningCurve, learning_curve
 from regsearch.metrics import check_test, resolve
 from regsearch.mirroring import page_links
 from regsearch.options import add_run_options
-from regsearch.path import Model, Setup, choose_step
+from regsearch.path import Model, Setup
 from regsearch.problem import make_problem
 from regsearch.progress import Progress
 from regsearch.results import Results, load_results
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import optuna
 
 
+WIDE = "-wide"  # what the name of a widened study ends with
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
 
 
@@ -148,6 +149,35 @@ class Study:
         """The same study with other options, such as ``seed`` or ``root``."""
         name, X, y, given = self._given
         other = Study(name, X, y, **(given | options))
+        other.script = self.script
+        return other
+
+    def widened(self, results: Results | None = None) -> Study:
+        """The same study named ``NAME-wide``, with the ranges moved at whose edge the best trials of this one sit.
+
+        A path goes a hundred times further down, a range on a log scale a decade further, another by its own width,
+        within what their fields admit. This study stays as it is.
+
+        Parameters
+        ----------
+        results
+            By default, those that are stored of this study.
+
+        Raises
+        ------
+        NotFound
+            When this study was never run.
+        InvalidInput
+            When no optimum sits at an edge.
+        """
+        moved = moves(self.results() if results is None else results)
+        if not moved:
+            raise InvalidInput(
+                f"A study is widened where its best trials sit at the edge of a range, {self.name!r} has none there; "
+                "run it as it is."
+            )
+        _, X, y, given = self._given
+        other = Study(f"{self.name}{WIDE}", X, y, **(given | {"space": widened(self.space, moved)}))
         other.script = self.script
         return other
 
@@ -313,12 +343,16 @@ def run_from(study: Study, options: Mapping[str, Any]) -> int:
     """Run a study as the command line says and print what it found; the exit status."""
     changed = {key: options[key] for key in ("seed", "root") if options[key] is not None}
     study = study.replace(**changed) if changed else study
+    if options.get("widen"):
+        before = study.results()
+        study = study.widened(before)
+        print("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in moves(before))]))
     results = study.run(options["trials"], options["timeout"], options["patience"])
     if results.complete:
         print(results.best)
         print(_reference(results))
-        if hint := _look_further(results):
-            print(hint)
+        for advice in results.advice:
+            print(f"- {advice}")
     where = f" --root {study.store.root}" if study.store.root != Path("mlruns").absolute() else ""
     where += f" --storage {study.store.url}" if study.store.url else ""
     command = _command()
@@ -339,13 +373,6 @@ def _reference(results: Results) -> str:
     point = results.point(results.reference)
     name = str(results.identity["reference"])
     return f"{name[0].upper()}{name[1:]}: {results.metric} {point.val:.5g}, gap {point.gap:.3g}."
-
-
-def _look_further(results: Results) -> str:
-    """What to say when the best trial's scores still rise where its path ends; usually nothing."""
-    best = results.complete[0]
-    rising = best.steps > 1 and choose_step(results.curves(best.number).mean()) == best.steps - 1
-    return path_axis(best.axis).beyond if rising else ""
 
 
 def _command() -> str:
