@@ -155,10 +155,12 @@ def _fitted(configs: list[Any], setup: Setup, progress: Progress) -> list[Outcom
 
     alone = replace(setup, metrics=setup.metrics[:1], incumbent=None, past=(), notice=show)
     show()
-    for outcome in configs[0].backend(alone).stream(Candidate(i, config) for i, config in enumerate(configs)):
-        found[outcome.number] = outcome
-        show()
-    progress.end()
+    try:
+        for outcome in configs[0].backend(alone).stream(Candidate(i, config) for i, config in enumerate(configs)):
+            found[outcome.number] = outcome
+            show()
+    finally:
+        progress.end()
     return [found[i] for i in range(len(configs))]
 
 

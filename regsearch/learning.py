@@ -105,10 +105,12 @@ def learning_curve(
     """
     folds = parts(setup.problem, setup.folds, sizes, setup.seed)  # all of them before any fit: what is refused, is now
     scores = []
-    for s, part in enumerate(folds):
-        progress.show(f"learning curve: {s} of {len(folds)} sizes fitted")
-        scores.append(_scores(chosen, replace(setup, folds=part)))
-    progress.end(f"learning curve: {len(folds)} sizes fitted")
+    try:
+        for s, part in enumerate(folds, start=1):
+            progress.show(f"learning curve: size {s} of {len(folds)}")
+            scores.append(_scores(chosen, replace(setup, folds=part)))
+    finally:
+        progress.end()
     train, val = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
     rows = tuple(round(float(np.mean([len(one) for one in part.train]))) for part in folds)
     found = LearningCurve(chosen.number, results.metric, rows, train, val)
