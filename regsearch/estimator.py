@@ -240,7 +240,8 @@ def _decisions(fitted: Any, X: Any, problem: Problem) -> Array:
     if problem.outputs == 1 and hasattr(fitted, "decision_function"):
         return np.asarray(fitted.decision_function(X), dtype=float).reshape(-1, 1)
     codes = np.searchsorted(problem.classes, fitted.predict(X))
-    return 2.0 * codes[:, None] - 1 if problem.outputs == 1 else np.eye(problem.outputs)[codes]
+    each = np.array([[-1.0], [1.0]]) if problem.outputs == 1 else np.eye(problem.outputs)
+    return np.asarray(each[codes])
 
 
 def _logits(proba: NDArray[Any]) -> Array:
@@ -255,7 +256,7 @@ def _logits(proba: NDArray[Any]) -> Array:
     proba = proba.astype(float)
 
     def log(values: Array) -> Array:
-        logs = np.log(np.maximum(values, tiny))
-        return np.asarray(np.where(logs < least, least + 1e-6 * (logs - least), logs))
+        logs: Array = np.log(np.maximum(values, tiny))
+        return np.asarray(np.where(logs < least, least + 1e-6 * (logs - least), logs), dtype=float)
 
-    return np.asarray(log(proba[:, 1:]) - log(1 - proba[:, 1:]) if proba.shape[1] == 2 else log(proba))
+    return log(proba[:, 1:]) - log(1 - proba[:, 1:]) if proba.shape[1] == 2 else log(proba)

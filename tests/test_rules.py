@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from samples import regression, study
+from scipy import stats
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, Float, Linear, NotFound, Pick, SearchFailed, spaces
+from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, Pick, SearchFailed, spaces
 from regsearch import Path as Axis
 from regsearch.results import Results
-from regsearch.rules import RULES
+from regsearch.rules import RULES, _undominated, find, front, gap_budget, overlap, resampled_se
+from regsearch.trials import Trial
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +84,137 @@ def test_rules_on_a_study_without_paths(tmp_path: Path) -> None:
     assert chosen.lambda_ is None
     assert chosen.score <= one.best.score
     assert chosen.point.train <= one.best.point.train
+
+
+def points(results: Results) -> list[tuple[int, int, float, float]]:
+    """Number, step, score and gap of every point of every path."""
+    found = []
+    for trial in results.complete:
+        curves = results.curves(trial.number)
+        for step in range(trial.steps):
+            val, train = curves.val[:, step].mean(), curves.train[:, step].mean()
+            found.append((trial.number, step, float(val), float(train - val)))
+    return found
+
+
+def test_gap_budget_is_the_best_that_keeps_it(results: Results) -> None:
+    """The budget's choice keeps it and no point of any path that does is better; a wider budget is never worse."""
+    every = points(results)
+    budgets = np.quantile([gap for *_, gap in every if gap > 0], [0.1, 0.4, 0.7, 1.0])
+    scores = []
+    for budget in budgets:
+        chosen = results.choose(gap_budget(float(budget)))
+        assert chosen.gap <= budget + 1e-9
+        assert chosen.score == pytest.approx(max(score for *_, score, gap in every if gap <= budget), rel=1e-9)
+        assert f"a gap of at most {budget:g}" in chosen.why
+        scores.append(chosen.score)
+    assert all(narrow <= wide + 1e-12 for narrow, wide in pairwise(scores))
+    assert scores[-1] == pytest.approx(results.best.score)
+
+
+def test_gap_budget_that_nothing_keeps(tmp_path: Path) -> None:
+    """Where no point keeps the budget the smallest gap is chosen, and the reason says so."""
+    space = Estimator(Ridge(), {"alpha": Float(1e-6, 1e-3, log=True)})
+    one = study(tmp_path, data=regression(30, 15), space=space).run(5, quiet=True)
+    chosen = one.choose("gap_budget=0")
+    assert chosen.gap == pytest.approx(min(gap for *_, gap in points(one)))
+    assert chosen.gap > 0
+    assert chosen.why.startswith("No point has a gap of at most 0; this one has the smallest")
+
+
+def test_rules_that_take_a_number_go_by_name(results: Results) -> None:
+    """``gap_budget=2`` is the rule made by that number, and is called so; what is no number is refused."""
+    assert find("gap_budget=2") is gap_budget(2.0)
+    chosen = results.choose("gap_budget=2")
+    assert chosen == results.choose(gap_budget(2.0))
+    assert chosen.rule == "gap_budget=2"
+    for wrong in ("gap_budget", "gap_budget=", "gap_budget=wide"):
+        with pytest.raises(InvalidInput, match=f"needs a number, got {re.escape(repr(wrong))}"):
+            results.choose(wrong)
+    for wrong in ("gap_budget=-1", "gap_budget=nan", "gap_budget=inf"):
+        with pytest.raises(InvalidInput, match="at least 0"):
+            results.choose(wrong)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=30))
+def test_what_stays_on_the_front(costs: list[tuple[int, ...]]) -> None:
+    """No trial beats one of the front, one of it equals or beats every other, and none is there twice."""
+    trials = [Trial(number, "complete") for number in range(len(costs))]
+    kept = {trial.number for trial in _undominated(trials, np.array(costs, dtype=float))[0]}
+
+    def as_good(one: int, other: int) -> bool:
+        return all(a <= b for a, b in zip(costs[one], costs[other], strict=True))
+
+    for i in range(len(costs)):
+        beaten = any(as_good(j, i) and not as_good(i, j) for j in range(len(costs)))
+        assert not (i in kept and beaten)
+        assert i in kept or any(as_good(j, i) for j in kept)
+    assert len({costs[i] for i in kept}) == len(kept)
+
+
+def test_front_and_its_knee(results: Results) -> None:
+    """The front begins with the best score, gives up score for less gap or complexity, and the knee is a member."""
+    members = front(results)
+    trials = {trial.number: trial for trial in results.complete}
+    assert members[0].number == results.best.number
+    assert all(pick.step == trials[pick.number].step for pick in members)
+    scores = [results.point(trials[pick.number]).val for pick in members]
+    assert scores == sorted(scores, reverse=True)
+    least = min(max(results.point(trial).gap, 0) for trial in results.complete)
+    assert least in [max(results.point(trials[pick.number]).gap, 0) for pick in members]
+    knee = results.choose("pareto")
+    assert (knee.number, knee.step) in [(pick.number, pick.step) for pick in members]
+    assert f"among the {len(members)} trials" in knee.why
+
+
+def test_front_without_complexity(tmp_path: Path) -> None:
+    """Where complexity is not known, score and gap make the front."""
+    one = study(tmp_path, space=Estimator(Ridge(), {"alpha": Float(1e-3, 1e3, log=True)})).run(10, quiet=True)
+    found = [(results_point.val, max(results_point.gap, 0)) for results_point in map(one.point, one.complete)]
+    members = {pick.number for pick in front(one)}
+    for trial, (score, gap) in zip(one.complete, found, strict=True):
+        beaten = any(s >= score and g <= gap and (s, g) != (score, gap) for s, g in found)
+        assert (trial.number in members) == (not beaten)
+
+
+def test_paired_is_the_simplest_that_is_not_worse(results: Results) -> None:
+    """The choice is, of the points that the corrected paired t-test lets pass, the one of least complexity."""
+    best = results.best
+    k = 5
+    top = results.curves(best.number).val[:, best.step]
+    passed = []
+    for trial in results.complete:
+        arrays = results.arrays(trial.number)
+        val = arrays[f"val/{results.metric}"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            plain = stats.ttest_rel(top[:, None], val, axis=0).statistic  # its variance is 1/k of the differences'
+        values = stats.t.sf(np.nan_to_num(plain) * np.sqrt((1 / k) / (1 / k + 12 / 48)), k - 1)
+        for step in np.flatnonzero(values >= 0.05):
+            train = arrays[f"train/{results.metric}"][:, step].mean()
+            passed.append((arrays["complexity"][:, step].mean(), train, trial.number, step, values[step]))
+    complexity, _, number, step, value = min(passed)
+    chosen = results.choose("paired")
+    assert (chosen.number, chosen.step) == (number, step)
+    assert f"{len(passed)} points" in chosen.why
+    assert f"p = {value:.2g}" in chosen.why
+    assert complexity <= results.arrays(best.number)["complexity"][:, best.step].mean()
+
+
+def test_paired_without_folds_to_judge(tmp_path: Path) -> None:
+    """With a single fold nothing can be tested: only a point with the best score passes."""
+    one = study(tmp_path, cv=[(np.arange(40), np.arange(40, 60))]).run(6, quiet=True)
+    chosen = one.choose("paired")
+    assert chosen.score == pytest.approx(one.best.score, rel=1e-9)
+    assert "single fold" in chosen.why
+
+
+def test_resampled_standard_error() -> None:
+    """If training sets share nothing the corrected error is the plain one; of K-fold it is wider by a known part."""
+    values = np.random.default_rng(0).normal(size=(10, 3))
+    plain = values.std(axis=0, ddof=1) / np.sqrt(10)
+    np.testing.assert_allclose(resampled_se(values, 0.0), plain)
+    np.testing.assert_allclose(resampled_se(values, overlap(None, 10)), plain * np.sqrt(1 + 10 / 9))
+    assert np.isnan(resampled_se(values[:1], 0.1)).all()
 
 
 def test_custom_rule(results: Results) -> None:

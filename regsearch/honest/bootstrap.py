@@ -22,8 +22,8 @@ RESAMPLES = 1000
 LEAST = 10  # rows, or groups of rows, below which a bootstrap says nothing
 CELLS = 20_000_000  # of an array [n, B]: fewer resamples of many rows
 RANKED = 200_000_000  # T n B of a score that goes by the order of rows
-CALLS = 3000  # of a scorer without a formula
-CALLED = 60  # the best so many configs are scored by such a scorer
+CALLS = 1000  # of a scorer without a formula
+CALLED = 25  # the best so many configs are scored by such a scorer
 Single: TypeAlias = NDArray[np.float32]
 
 
@@ -76,7 +76,7 @@ def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Correc
     ----------
     resamples
         At most so many; fewer where rows are many or the metric is no mean of losses. By a metric without a formula
-        here only the best 60 configs are scored, and `Corrected.why` says so.
+        here only the best 25 configs are scored, and `Corrected.why` says so.
 
     References
     ----------
@@ -136,11 +136,13 @@ class _Contest:
         return counts[:, self.weight @ (counts == 0) > 0]
 
     def shares(self) -> tuple[Single, Single]:
-        """``[n, B]`` each: the rows' weights inside and outside the resamples; columns sum to one."""
+        """``[n, B]`` each: the rows' weights inside the resamples, and their shares outside, which sum to one.
+
+        What is only compared is not divided: whole numbers stay exact, and equal configs equal.
+        """
         counts, weight = self.counts(), self.weight[:, None]
-        with np.errstate(invalid="ignore"):  # nothing of weight may be inside
-            inside, outside = (part / part.sum(axis=0) for part in (counts * weight, (counts == 0) * weight))
-        return inside.astype(np.float32), outside.astype(np.float32)
+        outside = (counts == 0) * weight
+        return (counts * weight).astype(np.float32), (outside / outside.sum(axis=0)).astype(np.float32)
 
     def decisions(self, numbers: list[int]) -> Iterator[Array]:
         """Decisions ``[t, n, m]`` of a few configs at a time, without those that have none."""

@@ -27,8 +27,9 @@ def against_reference(table: Table, chosen: Chosen) -> str:
     reference = table.point(table.reference)
     theirs = table.curves(table.reference.number).val[:, table.reference.step]
     more = table.curves(chosen.number).val[:, chosen.step] - theirs
+    change = told(float(more.mean()), standard_error(more), "+")
     return (
-        f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, score {told(float(more.mean()), standard_error(more), '+')} "
+        f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, score {change} "
         f"({table.metric}, paired over {len(more)} folds)."
     )
 

@@ -1,0 +1,314 @@
+"""Honest figures: against simulations with a known truth, other formulas, and the definitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from samples import regression, study
+from sklearn.datasets import load_iris
+
+from regsearch import Study, spaces
+from regsearch.folds import make_folds
+from regsearch.honest import bootstrap, corrected, overtuning
+from regsearch.metrics import resolve
+from regsearch.path import Curves
+from regsearch.problem import Problem, make_problem
+from regsearch.results import Results, load_results
+from regsearch.storage import Store
+from regsearch.trials import Trial
+
+K = 5
+SCORERS = [
+    "neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error", "r2", "neg_log_loss",
+    "accuracy", "roc_auc",
+]  # fmt: skip
+
+
+def stored(root: Path, problem: Problem, scoring: str, decisions: NDArray[Any]) -> Results:
+    """A study as it would be stored whose configs made these decisions ``[T, n, m]``."""
+    metric, folds = resolve(scoring, problem)[0], make_folds(K, problem, 0)
+    store = Store(root, "made")
+    store.prepare()
+    store.save_folds(folds)
+    store.save_targets(problem)
+    trials = []
+    for number, decision in enumerate(decisions.astype(np.float32)):
+        kept = decision[:, None].astype(float)
+        val = np.array([metric.along(problem, rows, kept[rows]) for rows in folds.val])
+        curves = Curves(val, val)
+        store.save(number, {f"val/{scoring}": val, f"train/{scoring}": val, "predictions": decision})
+        trials.append(Trial(number, "complete", points={scoring: curves.point(0)}, end_ms=number))
+    identity = {
+        "study": "made", "task": problem.task, "cv": "made", "scoring": [metric.identity], "metric": scoring,
+        "metrics": [scoring],
+    }  # fmt: skip
+    return Results(store, identity, tuple(trials))
+
+
+def classes(rows: int = 80, configs: int = 12, seed: int = 0) -> tuple[Problem, NDArray[Any]]:
+    """Two classes and log-odds that know a little of them."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, rows)
+    y[:K], y[K : 2 * K] = 0, 1
+    return make_problem(np.zeros((rows, 1)) + rng.normal(size=(rows, 1)), y), (
+        rng.normal(size=(configs, rows, 1)) + (y - 0.5)[:, None]
+    )
+
+
+def test_the_best_of_equals_is_optimistic_and_the_corrected_is_not(tmp_path: Path) -> None:
+    """Of many configs that are all right with probability .7, the best claims more; its corrected score does not."""
+    truth, plain, honest, inside = 0.7, [], [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        y = np.tile([0, 1], 60)
+        right = rng.random((100, len(y))) < truth
+        decisions = np.where(right, 1.0, -1.0) * (2 * y - 1)
+        one = stored(
+            tmp_path / str(seed), make_problem(rng.normal(size=(len(y), 1)), y), "accuracy", decisions[..., None]
+        )
+        found = corrected(one, 300)
+        assert found.score is not None
+        assert found.interval is not None
+        plain.append(found.plain)
+        honest.append(found.score)
+        inside.append(found.interval[0] <= truth <= found.interval[1])
+        assert found.optimism == pytest.approx(found.plain - found.score)
+    assert np.mean(plain) > truth + 0.06  # the best of 100 is about 2.5 standard errors of .042 too good
+    assert abs(np.mean(honest) - truth) < 0.03
+    assert np.mean(inside) >= 0.75
+
+
+def test_one_clear_winner_owes_nothing_to_luck(tmp_path: Path) -> None:
+    """Where one config is better than the rest by far, there is next to nothing to correct."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    noise = np.r_[0.1, np.full(30, 3.0)][:, None]
+    one = stored(
+        tmp_path, make_problem(rng.normal(size=(200, 1)), y), "r2", (y + noise * rng.normal(size=(31, 200)))[..., None]
+    )
+    found = one.corrected
+    assert found.score == pytest.approx(found.plain, abs=2e-3)
+    assert (found.configs, found.resamples) == (31, 1000)
+    assert found.interval is not None
+    assert found.interval[0] < found.plain < found.interval[1]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scoring", SCORERS)
+def test_each_way_is_the_judges(scoring: str, weighted: bool, tmp_path: Path) -> None:
+    """Matrix products and ranks give what scoring each resample by the judge gives."""
+    problem, decisions = classes(64)  # shares of 64 rows are exact: equal configs are, by either way
+    if scoring not in {"neg_log_loss", "accuracy", "roc_auc"}:
+        problem = make_problem(problem.X, np.random.default_rng(1).normal(size=problem.rows))
+    if scoring == "roc_auc":
+        decisions = np.round(decisions, 1)  # ties
+    if weighted:
+        problem = replace(problem, sample_weight=np.random.default_rng(2).uniform(0.5, 2, problem.rows))
+    one = stored(tmp_path, problem, scoring, decisions)
+    assert one.judge is not None
+    rows, numbers = np.arange(problem.rows), [trial.number for trial in one.complete]
+    mine, judged = (
+        way(bootstrap._Contest(one, one.judge, rows, rows, 40, 0), numbers)
+        for way in (bootstrap._way(one.judge), bootstrap._by_scorer)
+    )
+    assert bootstrap._way(one.judge) is not bootstrap._by_scorer
+    assert mine[0] == pytest.approx(judged[0], rel=1e-5)
+    assert len(mine[1]) == len(judged[1]) == 40
+    np.testing.assert_allclose(mine[1], judged[1], rtol=1e-4)
+    assert mine[2] == judged[2] == len(numbers)
+
+
+def test_a_scorer_without_a_formula(tmp_path: Path) -> None:
+    """Any scorer of scikit-learn's is corrected too, and the reason says when only the best configs were scored."""
+    problem, decisions = classes(60, 30)
+    found = stored(tmp_path, problem, "f1", decisions).corrected
+    assert found.score is not None
+    assert found.score < found.plain
+    assert "the best 25 of 30 configs" in found.why
+
+
+def test_groups_are_drawn_whole(tmp_path: Path) -> None:
+    """Rows of a group are in a resample equally often, and copies of rows that count as one widen the interval."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat([f"g{number}" for number in range(20)], 10)
+    y = np.repeat(rng.normal(size=20), 10)
+    problem = make_problem(rng.normal(size=(200, 1)), y, groups=groups)
+    decisions = np.repeat(rng.normal(size=(5, 20)), 10, axis=1)[..., None]
+    grouped = stored(tmp_path / "grouped", problem, "neg_mean_squared_error", decisions)
+    assert grouped.judge is not None
+    assert grouped.judge.problem.groups is not None
+    rows = np.arange(200)
+    contest = bootstrap._Contest(grouped, grouped.judge, rows, grouped.judge.problem.groups, 50, 0)
+    counts = contest.counts().reshape(20, 10, -1)
+    assert (counts == counts[:, :1]).all()
+    assert (counts.sum(axis=(0, 1)) == 200).all()
+    alone = stored(tmp_path / "alone", replace(problem, groups=None), "neg_mean_squared_error", decisions)
+    widths = [np.ptp(one.corrected.interval) for one in (grouped, alone)]
+    assert widths[0] > 1.5 * widths[1]
+
+
+def test_rows_that_no_fold_validates_are_left_out(tmp_path: Path) -> None:
+    """A study whose folds validate a part of the rows is corrected on those alone."""
+    X, y = regression(80)
+    cv = [(np.arange(40), np.arange(40, 60)), (np.arange(60), np.arange(60, 80))]
+    one = study(tmp_path, data=(X, y), cv=cv).run(8, quiet=True)
+    assert np.isnan(one.predictions(one.best.number)[:40]).all()  # type: ignore[index]
+    found = one.corrected
+    assert found.score is not None
+    assert found.configs == len(one.complete)
+    assert found.plain == one.best.score
+
+
+def test_a_stored_study_is_corrected_without_its_data(tmp_path: Path) -> None:
+    """What is stored is enough, the figure is the same each time, and the units are those of the metric."""
+    X, y = load_iris(return_X_y=True)
+    Study("kept", X, y, space=spaces.linear(), root=tmp_path, tracking=False).run(4, quiet=True)
+    one = load_results(Store(tmp_path, "kept"))
+    found = one.corrected
+    assert found == corrected(load_results(Store(tmp_path, "kept")))
+    assert found.score is not None
+    assert found.interval is not None
+    assert found.interval[0] < found.score < found.interval[1]
+    assert found.score == pytest.approx(one.best.score, abs=4 * one.best.point.val_se)
+    assert str(found).startswith(f"neg_log_loss {one.best.score:.5g}, corrected {found.score:.5g} (95 %:")
+
+
+def test_why_there_is_no_corrected_score(tmp_path: Path) -> None:
+    """Where a score cannot be corrected there is none, and a sentence says why."""
+    problem, decisions = classes()
+    one = stored(tmp_path / "whole", problem, "accuracy", decisions)
+    for other, why in (
+        (replace(one, all=()), "no complete trial"),
+        (replace(one, identity={**one.identity, "scoring": ["mine"]}), "the scorer are not stored"),
+        (stored(tmp_path / "few", *few()), "at least 10 rows that are validated, there are 8"),
+    ):
+        assert other.corrected.score is None
+        assert other.corrected.interval is None
+        assert why in str(other.corrected)
+    best = one.complete[0].number
+    kept = one.arrays(best)
+    one.store.save(best, {name: values for name, values in kept.items() if name != "predictions"})
+    assert "predictions outside training are not stored" in replace(one).corrected.why
+
+
+def few() -> tuple[Problem, str, NDArray[Any]]:
+    rng = np.random.default_rng(0)
+    return (
+        make_problem(rng.normal(size=(8, 1)), rng.normal(size=8)),
+        "neg_mean_squared_error",
+        rng.normal(size=(3, 8, 1)),
+    )
+
+
+# --- overtuning ------------------------------------------------------------------------------------------------
+
+
+def searched(tmp_path: Path, val: list[float], test: list[float | None]) -> Results:
+    """A study whose trials ended one after the other with these scores."""
+    problem, decisions = classes(configs=1)
+    one = stored(tmp_path, problem, "accuracy", decisions)
+    point = one.point(one.all[0])
+    trials = [
+        Trial(number, "complete", points={"accuracy": replace(point, val=score)}, end_ms=100 + number,
+              test={} if held_out is None else {"accuracy": held_out})
+        for number, (score, held_out) in enumerate(zip(val, test, strict=True))
+    ]  # fmt: skip
+    return replace(one, all=tuple(reversed(trials)))
+
+
+def test_overtuning_is_its_definition(tmp_path: Path) -> None:
+    """Incumbents only: what the last lost of the best held-out score, over what that had gained on the first."""
+    one = searched(tmp_path, [0.5, 0.6, 0.55, 0.7, 0.8], [0.5, 0.7, 0.9, None, 0.65])
+    found = one.overtuning
+    assert found is not None
+    assert found.numbers == (0, 1, 4)
+    assert found.val == (0.5, 0.6, 0.8)
+    assert found.test == (0.5, 0.7, 0.65)
+    assert found.lost == pytest.approx(0.05)
+    assert found.relative == pytest.approx(0.25)
+    assert "0.05 below the best of them, 25% of what had been gained" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("test", "lost", "relative", "said"),
+    [
+        ([0.5, 0.6, 0.7], 0.0, 0.0, "No overtuning: the last of 3 incumbents"),
+        ([0.5, 0.6, 0.4], 0.2, 2.0, "200% of what had been gained"),
+        ([0.7, 0.6, 0.5], 0.2, None, "only made the held-out accuracy worse, from 0.7 to 0.5"),
+        ([0.5, None, None], 0.0, None, "the last of 1 incumbent has"),
+    ],
+)
+def test_overtuning_in_words(test: list[Any], lost: float, relative: float | None, said: str, tmp_path: Path) -> None:
+    """What was lost, its share, and the sentence go together."""
+    found = searched(tmp_path, [0.5, 0.6, 0.7], test).overtuning
+    assert found is not None
+    assert found.lost == pytest.approx(lost)
+    assert found.relative == (None if relative is None else pytest.approx(relative))
+    assert said in found.why
+
+
+def test_overtuning_of_a_search(tmp_path: Path) -> None:
+    """A study with a held-out set has incumbents up to its best trial; one without has no overtuning to tell."""
+    one = study(tmp_path, test=0.3).run(12, quiet=True)
+    found = one.overtuning
+    assert found is not None
+    assert found.numbers[-1] == one.best.number
+    assert list(found.val) == sorted(found.val)
+    assert found.test[-1] == one.best.test[one.metric]
+    assert found.lost >= 0
+    assert overtuning(study(tmp_path, "without").run(3, quiet=True)) is None
+
+
+# --- against the reference -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    root = tmp_path_factory.mktemp("honest")
+    return study(root, scoring=["neg_mean_squared_error", "r2"], data=regression(60, 20)).run(8, quiet=True)
+
+
+def test_gaps_by_fold(results: Results) -> None:
+    """A row per metric and fold, means and standard errors below: those of the trial and of the reference."""
+    table = results.gaps(results.best.number)
+    assert results.reference is not None
+    for metric in ("neg_mean_squared_error", "r2"):
+        own = table.loc[metric]
+        assert own.index.tolist() == [0, 1, 2, "mean", "se"]
+        for prefix, trial in (("", results.complete[0]), ("reference_", results.reference)):
+            point = results.point(trial, metric)
+            folds = own.iloc[:3]
+            np.testing.assert_allclose(folds[f"{prefix}train"] - folds[f"{prefix}val"], folds[f"{prefix}gap"])
+            assert own.loc["mean", f"{prefix}val"] == pytest.approx(point.val)
+            assert own.loc["mean", f"{prefix}gap"] == pytest.approx(point.gap)
+            assert own.loc["se", f"{prefix}gap"] == pytest.approx(point.gap_se)
+            assert own.loc["se", f"{prefix}train"] == pytest.approx(folds[f"{prefix}train"].sem())
+
+
+def test_gaps_without_a_reference(results: Results) -> None:
+    """Without a complete reference its columns are NaN, and the sentence says that there is none."""
+    alone = replace(results, all=tuple(trial for trial in results.all if trial.role != "reference"))
+    table = alone.gaps(alone.best.number)
+    assert table.filter(like="reference_").isna().all(axis=None)
+    assert table[["train", "val", "gap"]].notna().all(axis=None)
+    assert "There is no reference" in alone.against_reference(alone.best)
+    with pytest.raises(LookupError, match="Trial 99 of 'small' is not complete"):
+        alone.gaps(99)
+
+
+def test_against_the_reference(results: Results) -> None:
+    """The sentence has both gaps and the mean difference of the scores with its standard error paired by fold."""
+    best, reference = results.best, results.reference
+    assert reference is not None
+    table = results.gaps(best.number).loc[results.metric].iloc[:3]
+    more = table["val"] - table["reference_val"]
+    said = results.against_reference(best)
+    assert f"gap {table['reference_gap'].mean():.3g} -> {table['gap'].mean():.3g}" in said
+    assert f"score {more.mean():+.3g} ± {more.sem():.2g} (neg_mean_squared_error, paired over 3 folds)" in said
+    own = next(one for one in results.top(99) if one.number == reference.number)
+    assert results.against_reference(own) == "It is the reference itself, without regularization."
