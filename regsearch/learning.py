@@ -64,7 +64,7 @@ class LearningCurve:
         step = f"from {before} to {now} rows {self.metric} changes by {told(rise, se, '+')}"
         if rise > CLEAR * se:
             doubled = rise / math.log2(now / before)
-            return f"More data would help: {step}, which is {doubled:+.2g} for each doubling."
+            return f"More data would help: {step}, which is {doubled:+.3g} for each doubling."
         if rise > 0 and not rise < se:
             return f"More data might help: {step}."
         return f"More data of this kind would hardly help: {step}."

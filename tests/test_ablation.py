@@ -111,6 +111,18 @@ def test_estimators_go_back_to_their_defaults(tmp_path: Path) -> None:
         assert float(rows[name].was) == pytest.approx(chosen.config.params[name], rel=1e-3)
 
 
+def test_what_cannot_be_fitted_is_told(tmp_path: Path) -> None:
+    """A config that fails without a technique is named with its reason, and the others are there all the same."""
+    X, y = load_breast_cancer(return_X_y=True)
+    space = Estimator(SVC(C=-1.0), {"C": Float(1.0, 2.0), "gamma": Float(1e-5, 1e-3, log=True)})
+    one = study(tmp_path, data=(X, y), space=space, cv=2)
+    one.run(3, quiet=True)
+    found = one.ablate(quiet=True)
+    assert [row.technique for row in found.rows] == ["gamma"]
+    assert set(found.failed) == {"C"}
+    assert "without C: failed: InvalidParameterError" in str(found)
+
+
 def test_nets_lose_one_slot_at_a_time(tmp_path: Path) -> None:
     """The chosen net comes out as it did in the search; each slot that acts is taken away, others and the rate stay."""
     X, y = load_breast_cancer(return_X_y=True)

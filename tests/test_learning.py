@@ -17,10 +17,11 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_squared_error
 from sklearn.model_selection import TimeSeriesSplit
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from regsearch import MLP, Float, InvalidInput, Linear, Net
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, SearchFailed
 from regsearch import nn_techniques as t
 from regsearch.folds import make_folds
 from regsearch.learning import SIZES, LearningCurve, parts
@@ -68,6 +69,18 @@ def test_last_size_of_a_net_is_the_trial(tmp_path: Path) -> None:
     assert found.val[:, -1].mean() == pytest.approx(best.score, rel=1e-5)
     assert found.sizes[1] == len(WINE[1]) / 2
     assert abs(found.sizes[0] - found.sizes[1] / 2) <= 1.5  # half a row for each class
+
+
+def test_what_cannot_be_fitted_is_told(tmp_path: Path) -> None:
+    """A config that cannot be fitted to few rows says to how many, and no finding is kept."""
+    space = Estimator(KNeighborsClassifier(20), {"n_neighbors": Choice(20, 25)})
+    one = study(tmp_path, data=WINE, space=space, cv=2)
+    one.run(2, quiet=True)
+    with pytest.raises(SearchFailed, match=r"could not be fitted to 9 rows: ValueError: Expected n_neighbors"):
+        one.learning_curve((0.1, 1.0), quiet=True)
+    assert one.results().finding("learning_curve") is None
+    one.learning_curve((0.5, 1.0), quiet=True)
+    assert one.results().finding("learning_curve") is not None
 
 
 def problem(groups: Any = None) -> Problem:
