@@ -79,7 +79,6 @@ def analysed(store: Store, file: Path) -> Results:
     for rule in RULES:
         results.choose(rule)
     _ = results.corrected, results.advice
-    results.plots.all()
     write_report(results, file)
     return results
 

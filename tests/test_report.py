@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import opened, shoot
 from nets import Dial
+from playwright.sync_api import Browser, Page
 from samples import regression, study
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, Float, Linear, SearchFailed, spaces
-from regsearch.axes import EPOCHS, LAMBDA
-from regsearch.plots import stills as figures
-from regsearch.plots.canvas import family
-from regsearch.plots.scores import gap_record, path_record
-from regsearch.plots.still import draw_path
-from regsearch.report import note, page, write_artifacts
+from regsearch import Choice, Estimator, SearchFailed, spaces
+from regsearch.report import note, write_artifacts, write_report
+from regsearch.report import page as page_of
 from regsearch.results import Results
+from regsearch.rules import RULES
 
 
 class Links(HTMLParser):
-    """What a page asks a browser to load or to run, and whether its tags match."""
+    """What a page asks a browser to load, which scripts it has, and whether its tags match."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -46,6 +48,17 @@ class Links(HTMLParser):
         assert self.open.pop() == tag
 
 
+@contextmanager
+def watched(tab: Page) -> Iterator[None]:
+    """Within the block nothing is loaded beside the page itself, nothing fails, and nothing is complained about."""
+    said: list[str] = []
+    tab.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
+    tab.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    yield
+    assert said == []
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return study(tmp_path_factory.mktemp("report"), space=spaces.linear()).run(12, quiet=True)
@@ -57,30 +70,132 @@ def epochs(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return study(tmp_path_factory.mktemp("epochs"), "dial", space=Dial()).run(12, quiet=True)
 
 
-def test_the_page_needs_nothing(results: Results) -> None:
-    """The page is well formed, loads nothing, runs nothing, and styles nothing from elsewhere."""
-    text = page(results, figures(results))
+def test_the_page_says_every_chosen_number(results: Results) -> None:
+    """For each rule: trial, score, standard error, train score, gap and reason; and every trial with its config."""
+    text = page_of(results, {})
+    for rule in RULES:
+        chosen = results.choose(rule)
+        point = chosen.point
+        cells = [chosen.number, *(f"{v:.4g}" for v in (point.val, point.val_se, point.train, point.gap))]
+        assert f"<td>{rule}</td>" + "".join(f'<td class="number">{cell}</td>' for cell in cells) in text
+        assert html.escape(chosen.why) in text
+    for trial in results.complete:
+        assert f'<td class="number">{results.point(trial).val:.4g}</td>' in text
+        assert f"gamma={trial.params['gamma']:.4g}" in text
+
+
+def test_the_page_answers(results: Results) -> None:
+    """The verdict has the winner's and the reference's gap and the corrected score; advice stands with its evidence."""
+    text = html.unescape(page_of(results, {}))
+    best, reference = results.best, results.reference
+    assert reference is not None
+    assert f"a gap of {best.gap:.3g}" in text
+    assert f"(without regularization) has a gap of {results.point(reference).gap:.3g}" in text
+    assert results.corrected.score is not None
+    assert f"corrected {results.corrected.score:.5g}" in text
+    for one in results.advice:
+        assert one.text in text
+        assert one.evidence in text
+    for drawn in results.plots.drawn():
+        assert f'id="{drawn.name}"' in text
+        assert drawn.caption in text
+
+
+def test_findings_are_told(epochs: Results) -> None:
+    """What an ablation, nested folds and an explanation found stands in the page."""
+    row = {
+        "technique": "dropout",
+        "score_change": -0.5,
+        "gap_change": 0.25,
+        "score_change_se": 0.1,
+        "gap_change_se": 0.1,
+    }
+    epochs.store.save_finding("ablation", {"metric": epochs.metric, "rows": [row]})
+    epochs.store.save_finding("nested", {"scores": [-1.0, -2.0], "mean": -1.5, "se": None})
+    epochs.store.save_finding("meaning", {"lines": ["One of <five> units is hidden."]})
+    text = page_of(epochs, {})
+    assert "without it the score changes by -0.5 and the gap by +0.25" in text
+    assert "in each of 2 outer folds, gives -1.5." in text
+    assert "<li>One of &lt;five&gt; units is hidden.</li>" in text
+
+
+def test_the_page_in_a_browser(results: Results, tmp_path: Path, browser: Browser) -> None:
+    """Offline, light or dark, on a desk or a phone, every figure is drawn once seen, and nothing is wider than that."""
+    file = write_report(results, tmp_path / "folder" / "report.html")
+    names = [drawn.name for drawn in results.plots.drawn()]
+    for scheme, width in (("light", 1100), ("dark", 390)):
+        with opened(browser) as tab, watched(tab):
+            tab.set_viewport_size({"width": width, "height": 844})
+            tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            tab.goto(file.as_uri())
+            tab.locator(f"#{names[0]} .main-svg").first.wait_for()
+            assert tab.locator(f"#{names[-1]} .main-svg").count() == 0  # not yet: nobody has looked
+            for name in names:
+                tab.locator(f"#{name}").scroll_into_view_if_needed()
+                tab.locator(f"#{name} .main-svg").first.wait_for()
+            assert tab.evaluate("document.documentElement.scrollWidth") == width
+            paper = tab.evaluate("getComputedStyle(document.querySelector('#gap .main-svg')).backgroundColor")
+            assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 25, 29)"}[scheme]
+            shoot(tab, f"report-{scheme}", whole=True)
+
+
+def test_the_page_on_paper(results: Results, tmp_path: Path, page: Page) -> None:
+    """Printed unseen, the page has every figure, none wider than the paper."""
+    file = write_report(results, tmp_path / "report.html")
+    with watched(page):
+        page.emulate_media(color_scheme="dark")
+        page.goto(file.as_uri())
+        page.pdf(path=tmp_path / "report.pdf", format="A4")
+        names = [drawn.name for drawn in results.plots.drawn()]
+        for name in names:
+            page.locator(f"#{name} .main-svg").first.wait_for(state="attached")
+    assert (tmp_path / "report.pdf").stat().st_size > 50_000
+
+
+def test_the_page_is_whole(results: Results) -> None:
+    """The page is well formed, loads nothing and styles nothing from elsewhere; plotly is in it once."""
+    text = page_of(results, {})
     links = Links(text)
     assert not links.open
     assert links.loaded == []
-    assert not {"script", "link", "iframe", "object", "embed", "img"} & set(links.tags)
-    assert "@import" not in text
-    assert not re.findall(r"url\((?!#)", text)
+    assert not {"link", "iframe", "object", "embed"} & set(links.tags)
+    assert "@import" not in text[: text.index("</style>")]
+    assert text.count("plotly.js v") == 1
     assert text.startswith("<!doctype html>")
 
 
-def test_the_page_says_every_chosen_number(results: Results) -> None:
-    """For each rule: trial, score, standard error, train score, gap and reason; and every trial with its config."""
-    text = page(results, {})
-    for rule in ("best", "one_se"):
-        chosen = results.choose(rule)
-        point = chosen.point
-        cells = [rule, str(chosen.number), *(f"{v:.4g}" for v in (point.val, point.val_se, point.train, point.gap))]
-        assert "".join(f"<td>{cell}</td>" for cell in cells) in text
-        assert chosen.why in text
-    for trial in results.complete:
-        assert f"<td>{results.point(trial).val:.4g}</td>" in text
-        assert f"gamma={trial.params['gamma']:.4g}" in text
+def test_the_pages_text_is_escaped(tmp_path: Path, page: Page) -> None:
+    """What comes from the user is text, never markup, in figures too."""
+    X, y = regression()
+
+    def scorer(model: object, X: object, y: object) -> float:
+        return float(-np.mean((model.predict(X) - y) ** 2))  # type: ignore[attr-defined]
+
+    one = study(tmp_path, data=(X, y), scoring={"</script><script>alert(1)</script>": scorer}).run(3, quiet=True)
+    alerts: list[str] = []
+    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+    text = write_report(one, tmp_path / "report.html").read_text()
+    assert "<script>alert" not in text
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator("#gap .main-svg").first.wait_for()
+    assert alerts == []
+    assert "</script><script>alert(1)</script>" in page.locator("#gap .ytitle").text_content()
+
+
+def test_artifacts(results: Results, epochs: Results, tmp_path: Path) -> None:
+    """The report and the figures are written, whole, and listed for MLflow; the space's pictures beside them."""
+    assert epochs.space is not None
+    pictures = epochs.space.figures(study(tmp_path).problem, 0)
+    for one, given, more in ((results, None, []), (epochs, pictures, ["augmented_samples.png"])):
+        folder = tmp_path / one.name
+        listed = write_artifacts(one, folder, given)
+        assert [Path(artifact.path).name for artifact in listed] == ["report.html", "path.png", "gap.png", *more]
+        assert {file.name for file in folder.iterdir()} == {Path(artifact.path).name for artifact in listed}
+        for artifact in listed[1:]:
+            assert Path(artifact.path).read_bytes().startswith(b"\x89PNG")
+        text = (folder / "report.html").read_text()
+        assert Links(text).tags.count("img") == len(more)
+        assert ("<figcaption>Augmented samples</figcaption>" in text) == bool(more)
 
 
 def test_the_note_says_what_was_chosen(results: Results) -> None:
@@ -95,70 +210,6 @@ def test_the_note_says_what_was_chosen(results: Results) -> None:
     assert f"penalty={results.best.params['penalty']}" in text
 
 
-def test_the_pages_text_is_escaped(tmp_path: Path) -> None:
-    """What comes from the user is text, never markup."""
-    X, y = regression()
-
-    def scorer(model: object, X: object, y: object) -> float:
-        return float(-np.mean((model.predict(X) - y) ** 2))  # type: ignore[attr-defined]
-
-    one = study(tmp_path, data=(X, y), scoring={"<script>alert(1)</script>": scorer}).run(3, quiet=True)
-    text = page(one, figures(one))
-    assert "<script" not in text
-    assert "&lt;script&gt;" in text
-
-
-def test_artifacts(results: Results, tmp_path: Path) -> None:
-    """The report and the figures are written, whole, and listed for MLflow."""
-    listed = write_artifacts(results, tmp_path / "report")
-    written = {file.name for file in (tmp_path / "report").iterdir()}
-    assert written == {"report.html", "path.png", "gap.png"}
-    assert {Path(one.path).name for one in listed} == written
-    for name in ("path.png", "gap.png"):
-        assert (tmp_path / "report" / name).read_bytes().startswith(b"\x89PNG")
-    assert Links((tmp_path / "report" / "report.html").read_text()).tags.count("svg") == 2
-
-
-def test_what_the_figures_show(results: Results) -> None:
-    """The path is the best trial's means and standard errors; the gap figure has one dot for each complete trial."""
-    along = path_record(results)
-    assert along is not None
-    curves = results.curves(results.best.number)
-    np.testing.assert_allclose(along.val, curves.val.mean(axis=0))
-    np.testing.assert_allclose(along.train, curves.train.mean(axis=0))
-    np.testing.assert_allclose(along.se, curves.val.std(axis=0, ddof=1) / np.sqrt(len(curves.val)))
-    dots = np.concatenate(list(gap_record(results).families.values()))
-    points = [results.point(trial) for trial in results.complete]
-    assert sorted(map(tuple, dots)) == sorted((point.gap, point.val) for point in points)
-
-
-def test_a_path_of_epochs(epochs: Results) -> None:
-    """Epochs are drawn from left to right on whole numbers, with the best and the first one within its error."""
-    record = path_record(epochs)
-    assert record is not None
-    assert record.along is EPOCHS
-    assert record.axis.tolist() == list(range(1, 31))
-    within = np.flatnonzero(record.val >= epochs.best.point.floor)
-    assert record.marks == {"best": epochs.best.value, "one standard error": within[0] + 1}
-    (axes,) = draw_path(record).axes
-    assert (axes.get_xlabel(), axes.get_xscale(), axes.xaxis_inverted()) == ("epochs", "linear", False)
-    assert all(tick == round(tick) for tick in axes.get_xticks())
-    said = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert f"best: {epochs.best.value}" in said
-    assert f"one standard error: {within[0] + 1}" in said
-
-
-def test_a_path_of_lambdas(results: Results) -> None:
-    """Lambdas are drawn from the largest, by their logarithm."""
-    record = path_record(results)
-    assert record is not None
-    assert record.along is LAMBDA
-    (axes,) = draw_path(record).axes
-    assert axes.get_xlabel().startswith("lambda")
-    assert (axes.get_xscale(), axes.xaxis_inverted()) == ("log", True)
-    assert f"best: {results.best.lambda_:.3g}" in [text.get_text() for text in axes.get_legend().get_texts()]
-
-
 def test_the_report_says_where_on_its_path_a_choice_lies(results: Results, epochs: Results) -> None:
     """The note has a column of lambdas or epochs, and the page's configs say them."""
     for one in (results, epochs):
@@ -168,61 +219,12 @@ def test_the_report_says_where_on_its_path_a_choice_lies(results: Results, epoch
             value = one.choose(rule).value
             assert value is not None
             assert re.search(rf"\| {rule} \| .* \| {value:.3g} \|\n", text)
-    assert f"epochs={epochs.best.value}" in page(epochs, {})
-
-
-def test_pictures_of_the_space(epochs: Results, tmp_path: Path) -> None:
-    """Pictures that the space draws stand in the page with a caption, and are written and listed beside the others."""
-    assert epochs.space is not None
-    pictures = epochs.space.figures(study(tmp_path).problem, 0)
-    listed = write_artifacts(epochs, tmp_path / "report", pictures)
-    names = ["report.html", "path.png", "gap.png", "augmented_samples.png"]
-    assert [Path(one.path).name for one in listed] == names
-    assert all(Path(one.path).stat().st_size for one in listed)
-    text = (tmp_path / "report" / "report.html").read_text()
-    assert "<figcaption>Augmented samples</figcaption>" in text
-    assert Links(text).loaded == []
-    assert Links(text).tags.count("svg") == 3
-
-
-@pytest.mark.parametrize(
-    ("params", "name"),
-    [
-        ({"penalty": "elastic_net", "gamma": 0.0}, "elastic net"),
-        ({"penalty": "adaptive_lasso", "gamma": 1.2}, "adaptive lasso"),
-        ({"penalty": "none"}, "none"),
-        ({"estimator": "SVC", "gamma": 0.1}, "SVC"),
-        ({"module": "cnn", "penalty": "l1"}, "cnn, l1"),
-        ({"module": "my_net", "penalty": "none"}, "my net"),
-        ({"module": "mlp"}, "mlp"),
-    ],
-)
-def test_families(params: dict[str, object], name: str) -> None:
-    """A legend names modules and estimators, and penalties where there is one."""
-    assert family(params) == name
-
-
-@pytest.mark.parametrize(
-    ("space", "trials"),
-    [
-        (Linear(penalty="l1", lambda_=Float(0.01, 1.0, log=True)), 4),
-        (Estimator(Ridge(), {"alpha": Choice(1.0, 2.0)}), 4),
-        (Linear(), 1),
-    ],
-)
-def test_studies_without_a_path(tmp_path: Path, space: object, trials: int) -> None:
-    """A study whose trials have a single point, or a single trial, has its figures and its page too."""
-    one = study(tmp_path, space=space).run(trials, quiet=True)
-    assert path_record(one) is None
-    assert set(figures(one)) == {"gap"}
-    assert Links(page(one, figures(one))).loaded == []
-    assert note(one)
+    assert f"epochs={epochs.best.value}" in page_of(epochs, {})
 
 
 def test_one_fold(tmp_path: Path) -> None:
     """A single fold has no standard error: the figures and the page do without."""
     one = study(tmp_path, cv=[(np.arange(40), np.arange(40, 60))]).run(6, quiet=True)
-    assert {"gap"} <= set(figures(one))
     assert write_artifacts(one, tmp_path / "report")
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from regsearch.chosen import listed
+from regsearch.chosen import listed, told
 from regsearch.path import Point
 from regsearch.plots.canvas import family
 from regsearch.results import Results
@@ -47,7 +47,7 @@ def _overfitting(results: Results) -> str:
 
 
 def _gap(point: Point) -> str:
-    return f"{point.gap:.3g}" + (f" ± {point.gap_se:.2g}" if math.isfinite(point.gap_se) else "")
+    return told(point.gap, point.gap_se)
 
 
 def _without(results: Results) -> str:
@@ -93,7 +93,7 @@ def _trust(results: Results) -> str:
     if nested := results.finding("nested"):
         said.append(
             f"Nested cross-validation, which chooses anew in each of {len(nested['scores'])} outer folds, gives "
-            f"{nested['mean']:.5g} ± {nested['se']:.2g}."
+            f"{told(nested['mean'], math.nan if nested['se'] is None else nested['se'], digits=5)}."
         )
     if results.overtuning is not None:
         said.append(_sentence(str(results.overtuning)))
