@@ -127,16 +127,16 @@ def linear_cases() -> dict[str, Case]:
     labelled = make_problem(wine[0], np.array(["one", "two", "three"])[wine[1]])
     half = ElasticNet(l1_ratio=0.5)
     return {
-        "l1": Case(Linear("l1", lambda_=2.0), numbers, 1e-6),
-        "l2": Case(Linear("l2", lambda_=0.3, scale="minmax"), numbers, 1e-6),
-        "elastic": Case(Linear(half, lambda_=0.5, scale="robust"), numbers, 1e-6),
-        "nothing": Case(Linear("none", lambda_=0.0), numbers, 1e-6),
-        "l1_weighted": Case(Linear("l1", lambda_=2.0), weighted, 1e-6),
-        "l2_weighted": Case(Linear("l2", lambda_=0.3), weighted, 1e-6),
-        "mixed": Case(Linear(half, lambda_=0.5), mixed(), 1e-6),
-        "binary": Case(Linear("l2", lambda_=0.05), cancer, 1e-4),
-        "binary_l1": Case(Linear("l1", lambda_=0.05), cancer, 1e-3),
-        "classes": Case(Linear(half, lambda_=0.05), labelled, 1e-3),
+        "l1": Case(Linear("l1", lambda_=2.0), numbers, 1e-4),
+        "l2": Case(Linear("l2", lambda_=0.3, scale="minmax"), numbers, 1e-4),
+        "elastic": Case(Linear(half, lambda_=0.5, scale="robust"), numbers, 1e-4),
+        "nothing": Case(Linear("none", lambda_=0.0), numbers, 1e-4),
+        "l1_weighted": Case(Linear("l1", lambda_=2.0), weighted, 1e-4),
+        "l2_weighted": Case(Linear("l2", lambda_=0.3), weighted, 1e-4),
+        "mixed": Case(Linear(half, lambda_=0.5), mixed(), 1e-4),
+        "binary": Case(Linear("l2", lambda_=0.05), cancer, 5e-3),
+        "binary_l1": Case(Linear("l1", lambda_=0.05), cancer, 5e-3),
+        "classes": Case(Linear(half, lambda_=0.05), labelled, 5e-3),
     }
 
 

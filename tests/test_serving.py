@@ -1,0 +1,321 @@
+"""Bundles in production: as MLflow models, over HTTP and from the registry, and as ONNX they say what they said."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from samples import poll, python, regression, study
+from sklearn.datasets import load_wine
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from regsearch import CNN, MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, load
+from regsearch import nn_techniques as t
+from regsearch.bundle import to_trust
+from regsearch.serving import Served, register, save_model, to_onnx
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+START_S = 120
+
+
+def frame() -> tuple[pd.DataFrame, Any]:
+    """Numbers with a hole, and a category; labels are words."""
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    X = X[["alcohol", "malic_acid", "hue"]].assign(
+        kind=pd.Categorical(np.array(["a", "b", "c"])[np.arange(len(X)) % 3])
+    )
+    X.loc[5, "hue"] = np.nan
+    return X, np.array(["barolo", "grignolino", "barbera"])[y]
+
+
+def exported(root: Path, space: Any, data: Any, trials: int = 2) -> Path:
+    one = study(root, space=space, data=data)
+    one.run(trials, quiet=True)
+    return one.export(root / "bundle")
+
+
+def net(*hidden: int, **options: Any) -> Net:
+    module = MLP(hidden=hidden or (8,))
+    return Net(options.pop("module", module), lr=Float(1e-3, 1e-2), early_stopping=t.FixedEpochs(4), **options)
+
+
+@pytest.fixture(scope="module")
+def wine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a classifier of a DataFrame."""
+    return exported(tmp_path_factory.mktemp("wine"), Linear("l2"), frame())
+
+
+@pytest.fixture(scope="module")
+def small_net(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a net of two classes, of an array."""
+    pytest.importorskip("torch")
+    X, y = regression()
+    return exported(tmp_path_factory.mktemp("net"), net(norm="batch_norm"), (X, np.where(y > 0, "up", "down")))
+
+
+@contextmanager
+def served(model: str, store: str, log: Path) -> Iterator[str]:
+    """The address of `mlflow models serve`, killed with all that it started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["-m", "mlflow", "models", "serve", "-m", model, "--env-manager", "local", "-p", str(port), "-w", "1"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, *command], stdout=out, stderr=out, start_new_session=True,
+            env=os.environ | {"MLFLOW_TRACKING_URI": store, "PATH": path},
+        )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        poll(lambda: process.poll() is not None or _answers(f"{address}/ping"), START_S)
+        assert process.poll() is None, log.read_text()
+        yield address
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def ask(address: str, **request: Any) -> Any:
+    """Predictions for a request."""
+    body = json.dumps(request).encode()
+    headers = {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(f"{address}/invocations", body, headers), timeout=60) as answer:
+        return json.loads(answer.read())["predictions"]
+
+
+def from_registry(uri: str, store: str) -> Any:
+    import mlflow
+
+    mlflow.set_tracking_uri(store)
+    mlflow.set_registry_uri(store)
+    return mlflow.pyfunc.load_model(uri)
+
+
+PROBABILITIES = {"predict_method": "predict_proba"}
+
+
+def test_a_frame_over_http(wine: Path, tmp_path: Path) -> None:
+    """A registered classifier serves labels and named probabilities of a DataFrame, holes and unseen categories too."""
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    made = register(wine, "wine", tracking_uri=store)
+    assert (made.uri, made.version) == ("models:/wine@champion", 1)
+    X, _ = frame()
+    model, rows = load(wine), X.iloc[[0, 5, 70, 150]].assign(kind=["a", "new", "c", "a"])
+    split = json.loads(rows.to_json(orient="split", index=False))
+    with served(made.uri, store, tmp_path / "log") as address:
+        assert ask(address, dataframe_split=split) == model.predict(rows).tolist()
+        found = pd.DataFrame(ask(address, dataframe_split=split, params=PROBABILITIES))
+        assert list(found) == ["barbera", "barolo", "grignolino"]
+        np.testing.assert_allclose(found, model.predict_proba(rows), rtol=1e-12)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask(address, dataframe_split=split, params={"predict_method": "fit"})
+        assert refused.value.code >= 400
+        split["columns"][0] = "spirit"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask(address, dataframe_split=split)
+        assert refused.value.code == 400
+        assert "alcohol" in refused.value.read().decode()
+
+
+def test_a_tensor_over_http(small_net: Path, tmp_path: Path) -> None:
+    """A net saved as an MLflow model, in no registry, serves tensors and frames of numbers, probabilities included."""
+    folder = save_model(small_net, tmp_path / "model")
+    X, model = regression(seed=3)[0][:4], load(small_net)
+    with served(str(folder), "", tmp_path / "log") as address:
+        assert ask(address, inputs=X.tolist()) == model.predict(X).tolist()
+        assert (
+            ask(address, dataframe_split={"columns": list("abcdef"), "data": X.tolist()}) == model.predict(X).tolist()
+        )
+        found = ask(address, inputs=X.tolist(), params=PROBABILITIES)
+        assert [list(row) for row in found] == [["down", "up"]] * 4
+        np.testing.assert_allclose([list(row.values()) for row in found], model.predict_proba(X), rtol=1e-9)
+
+
+def test_the_registry(wine: Path, small_net: Path, tmp_path: Path) -> None:
+    """Each registration is a new version, the alias moves to it, and what is loaded by alias predicts as the bundle."""
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    first = register(wine, "model", tracking_uri=store, alias="champion")
+    second = register(small_net, "model", tracking_uri=store, alias=None)
+    assert (first.version, second.version, second.uri) == (1, 2, "models:/model/2")
+    X, _ = frame()
+    rows = X.astype({"kind": object}).dropna()
+    assert from_registry(first.uri, store).predict(rows).tolist() == load(wine).predict(rows).tolist()
+    third = register(small_net, "model", tracking_uri=store, experiment="other")
+    assert (third.version, third.uri) == (3, first.uri)
+    numbers, found = regression(seed=4)[0], from_registry(third.uri, store)
+    assert found.predict(numbers).tolist() == load(small_net).predict(numbers).tolist()
+    assert not list(tmp_path.glob("mlruns")), "artifacts lie beside the database"
+
+
+def test_what_serving_needs(wine: Path, small_net: Path, tmp_path: Path) -> None:
+    """An MLflow model has the bundle as it is, no pickle, pins what the bundle was made with; optuna stays out."""
+    for bundle, expected in ((wine, set()), (small_net, {"torch", "safetensors"})):
+        folder = save_model(bundle, tmp_path / bundle.parent.name)
+        copied = folder / "data" / bundle.name
+        assert {one.name: one.read_bytes() for one in copied.iterdir()} == {
+            one.name: one.read_bytes() for one in bundle.iterdir()
+        }
+        assert not [file for file in folder.rglob("*") if file.suffix in {".pkl", ".pickle"}]
+        pinned = dict(line.split("==") for line in (folder / "requirements.txt").read_text().split())
+        usual = {"mlflow", "numpy", "pandas", "scipy", "scikit-learn", "skops", "regsearch"}
+        assert set(pinned) == usual | expected
+        versions = json.loads((bundle / "provenance.json").read_text())["versions"]
+        assert all(pinned[name] == versions[name] for name in set(pinned) & set(versions))
+        script = (
+            "import sys; from regsearch.serving.pyfunc import _load_pyfunc; _load_pyfunc(sys.argv[1]); "
+            "sys.exit(bool({'optuna', 'mlflow', 'matplotlib'} & {name.partition('.')[0] for name in sys.modules}))"
+        )
+        done = python("-c", script, str(copied), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+# --- stores that refuse ----------------------------------------------------------------------------------------
+
+
+def test_a_name_that_is_refused_leaves_nothing(wine: Path, tmp_path: Path) -> None:
+    """When the registry refuses, the error says why, and neither experiment, model nor version is left."""
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    register(wine, "good", tracking_uri=store, experiment="kept")
+    client = MlflowClient(store, store)
+    for name, alias in (("new", "v1"), ("good", "v1"), ("a/b", "champion")):  # an alias like a version, a name with /
+        with pytest.raises(InvalidInput, match=r"did not take the model .*; nothing is left behind there\."):
+            register(wine, name, tracking_uri=store, alias=alias, experiment=f"of {name.replace('/', '')}")
+    assert [one.name for one in client.search_registered_models()] == ["good"]
+    assert [one.version for one in client.search_model_versions("name = 'good'")] == [1]
+    assert {one.name for one in client.search_experiments()} <= {"kept", "Default"}
+    kept = client.get_experiment_by_name("kept").experiment_id
+    assert len(client.search_logged_models([kept])) == 1
+
+
+def test_a_server_that_is_not_there(wine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that does not answer is named, without the password in its address."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(InvalidInput, match=rf"store http://127\.0\.0\.1:{port} did not take the model 'wine'"):
+        register(wine, "wine", tracking_uri=f"http://user:secret@127.0.0.1:{port}")
+
+
+def test_no_bundle(tmp_path: Path) -> None:
+    """Nothing is registered or converted of a folder that is no bundle."""
+    with pytest.raises(NotFound, match="is it what"):
+        register(tmp_path, "none", tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with pytest.raises(NotFound, match="is it what"):
+        to_onnx(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- ONNX ------------------------------------------------------------------------------------------------------
+
+
+def onnx(file: Path, feed: dict[str, Any]) -> Any:
+    """The last output of an ONNX model."""
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(file)).run(None, feed)[-1]
+
+
+def near(said: Any, expected: Any) -> None:
+    off = np.abs(said.reshape(np.shape(expected)) - expected) / np.maximum(1.0, np.abs(expected))
+    assert off.max() <= 1e-5
+
+
+def kinds() -> dict[str, tuple[Any, Any]]:
+    X, y = regression()
+    words = np.where(y > 0, "up", "down")
+    three = np.digitize(y, [-1.0, 1.0])
+    images = np.random.default_rng(0).integers(0, 255, (60, 8, 8)).astype(np.uint8)
+    several = np.stack([y, -y + X[:, 1]], axis=1)
+    holes = np.where(np.random.default_rng(1).random(X.shape) < 0.1, np.nan, X)
+    return {
+        "l1": (Linear("l1"), (X, 1000 + y)),
+        "minmax": (Linear("l2", scale="minmax"), (holes, words)),
+        "robust": (Linear("elastic_net", scale="robust"), (X, three)),
+        "net": (net(norm="batch_norm"), (X, words)),
+        "layer_norm": (net(norm="layer_norm", precision="float64"), (holes, several)),
+        "cnn": (net(module=CNN(channels=(3,))), (images, three)),
+        "mlp": (net(scale="none"), (X + 5000, three)),
+    }
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_onnx_says_what_the_bundle_says(kind: str, tmp_path: Path) -> None:
+    """On other rows than its example, ONNX Runtime agrees with the bundle within 1e-5."""
+    pytest.importorskip("skl2onnx")
+    space, data = kinds()[kind]
+    if isinstance(space, Net):
+        pytest.importorskip("torch")
+    bundle = exported(tmp_path, space, data)
+    file, model = to_onnx(bundle, tmp_path / "model.onnx"), load(bundle)
+    X = data[0].astype(np.float32)
+    rows = X[:, None] if X.ndim == 3 else X
+    expected = model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows)
+    near(onnx(file, {"X": rows}), expected)
+
+
+def test_onnx_of_a_frame(wine: Path) -> None:
+    """Of a DataFrame each column is an input, and a category's text is taken as it is."""
+    pytest.importorskip("skl2onnx")
+    file = to_onnx(wine)
+    assert file == wine / "model.onnx"
+    X, _ = frame()
+    X = X.astype(dict.fromkeys(["alcohol", "malic_acid", "hue"], np.float32))
+    feed = {name: X[[name]].to_numpy().astype(str if name == "kind" else np.float32) for name in X}
+    near(onnx(file, feed), load(wine).predict_proba(X))
+    file.unlink()
+
+
+def test_what_has_no_onnx(tmp_path: Path) -> None:
+    """A step without an ONNX form, a flag and a net of encoded columns are refused, and no file is written."""
+    pytest.importorskip("skl2onnx")
+    X, y = regression()
+    flagged = pd.DataFrame(X[:, :3], columns=list("abc")).assign(flag=X[:, 4] > 0)
+    own = make_pipeline(FunctionTransformer(np.tanh), Ridge())
+    refused = {
+        "skl2onnx cannot convert this Ridge": (Estimator(own, {"ridge__alpha": Float(0.1, 1.0)}), (X, y)),
+        "the column 'flag' has neither": (Linear("l2"), (flagged, y)),
+        "this net encodes the columns": (net(), (flagged, y)),
+    }  # fmt: skip
+    for number, (message, (space, data)) in enumerate(refused.items()):
+        bundle = exported(tmp_path / str(number), space, data)
+        with pytest.raises(InvalidInput, match=message):
+            to_onnx(bundle, trusted=to_trust(bundle))
+        assert not (bundle / "model.onnx").exists()
+
+
+def test_other_methods_are_refused(tmp_path: Path) -> None:
+    """A regression has no probabilities, and the error says which method it has."""
+
+    bundle = exported(tmp_path, Linear(Choice("l1", "l2")), regression())
+    with pytest.raises(InvalidInput, match="must be predict for this model, got 'predict_proba'"):
+        Served(load(bundle)).predict(regression()[0], PROBABILITIES)
+    with warnings.catch_warnings(record=True):
+        assert Served(load(bundle)).predict(regression()[0]).shape == (60,)
