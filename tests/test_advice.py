@@ -278,7 +278,7 @@ def test_a_widened_study_looks_where_the_old_one_ended(tmp_path: Path, capsys: p
 
 def test_a_default_path_is_not_cut_short(tmp_path: Path) -> None:
     """Families that share a path keep what they reached: the new ratio is no larger than any family's."""
-    one = study(tmp_path, data=sparse_truth(60, 5, 1e-3), space=Linear(Choice("l2", "l1"), Axis(30)))
+    one = study(tmp_path, data=sparse_truth(60, 5, 1e-6), space=Linear(Choice("l2", "l1"), Axis(30)), cv=5)
     results = one.run(4, quiet=True)
     (move,) = moves(results)
     ratios = [axis[-1] / axis[0] for t in results.complete if len(axis := results.arrays(t.number)["axis"]) > 1]

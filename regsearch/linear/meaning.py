@@ -41,7 +41,8 @@ from regsearch.tree import Path, number
 FEATURES = 50  # that are listed by name
 DRAWN = 20  # whose coefficients are kept along the path
 STEPS = 100  # of that path
-BELOW = 10.0  # how far below the chosen lambda it goes
+BELOW = 10.0  # how far below the chosen lambda it goes ...
+LARGE = 2e5  # ... unless X has more entries: the rest of a path costs the most, and explains the least
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def fit_all(config: Settings, problem: Problem) -> Fit:
     if own > 0:
         shown = config.replace(lambda_=Path(2))  # type: ignore[attr-defined]
         top = grid(shown, solver, terms, design, _spread(problem))[0]
-        lambdas = np.union1d(np.geomspace(max(top, own), own / BELOW, STEPS - 1), [own])[::-1]
+        last = own / BELOW if problem.rows * problem.columns <= LARGE else own
+        lambdas = np.union1d(np.geomspace(max(top, own), last, STEPS - 1), [own])[::-1]
     pieces = list(solver.path(terms, config.scale, lambdas))
     losses = [piece.losses[0][0] for piece in pieces if piece.losses is not None]
     return Fit(
