@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import inspect
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from regsearch import __version__
 from regsearch.ablation import Ablation, ablate
 from regsearch.advice import moves, widened
+from regsearch.bundle.starting import start_of
 from regsearch.chosen import Chosen
 from regsearch.config import digest, to_data
 from regsearch.errors import InvalidInput, RegsearchError
@@ -25,13 +27,14 @@ from regsearch.folds import Folds, make_folds, runs_forward
 from regsearch.learning import SIZES, LearningCurve, learning_curve
 from regsearch.metrics import check_test, resolve
 from regsearch.mirroring import page_links
+from regsearch.nesting import Nested, Nesting, outer_folds
 from regsearch.options import add_run_options
 from regsearch.path import Model, Setup
-from regsearch.problem import make_problem
+from regsearch.problem import Problem, make_problem
 from regsearch.progress import Progress
 from regsearch.results import Results, load_results
 from regsearch.rules import Rule
-from regsearch.running import Limits, Running, check_same
+from regsearch.running import Limits, Running, check_same, open_study
 from regsearch.space import leaves
 from regsearch.storage import Store
 
@@ -79,11 +82,14 @@ class Study:
     n_jobs
         Folds fitted in parallel (as joblib's), for spaces that fit them one by one. For nets: worker threads, all cores
         by default.
+    start_from
+        A bundle: its config is tried first after the reference, in place of the defaults of the space.
 
     Raises
     ------
     InvalidInput
-        When data, space, folds or scoring cannot be searched; nothing has been fitted or written then.
+        When data, space, folds or scoring cannot be searched, or the config of `start_from` does not lie in the space;
+        nothing has been fitted or written then.
     """
 
     def __init__(
@@ -107,6 +113,7 @@ class Study:
         experiment: str | None = None,
         prune: bool = True,
         n_jobs: int | None = None,
+        start_from: str | os.PathLike[str] | None = None,
     ) -> None:
         if isinstance(cv, Iterator):
             cv = list(cv)  # the folds are looked at more than once
@@ -134,6 +141,7 @@ class Study:
                 "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
             )
         self.space.check(self.setup)
+        self._start = None if start_from is None else start_of(start_from, space)
         self.script = _calling_script()
 
     def __repr__(self) -> str:
@@ -227,7 +235,17 @@ class Study:
         tracking = self._tracking()
         running = Running(self.setup, self.space, self.store, self._identity(), tracking, self.sampler, self.prune)
         with self.store.running():
+            self._enqueue_start()
             return running.run(Limits(n_trials, timeout, patience), Progress(quiet=quiet))
+
+    def _enqueue_start(self) -> None:
+        """Let a new study begin with its reference and the config of `start_from`."""
+        if self._start is None:
+            return
+        study = open_study(self.store, self._identity())
+        if not study.get_trials(deepcopy=False):
+            study.enqueue_trial({}, user_attrs={"role": "reference"})
+            study.enqueue_trial(self._start, user_attrs={"role": "start"})
 
     def _tracking(self) -> str | None:
         if self.tracking is False:
@@ -304,6 +322,65 @@ class Study:
         results = self.results()
         return learning_curve(results, results.choose(rule), self.setup, sizes, Progress(quiet=quiet))
 
+    def nested(
+        self,
+        outer: Any = 5,
+        n_trials: int | None = None,
+        *,
+        rule: str | Rule = "best",
+        timeout: float | None = None,
+        patience: int | None = None,
+        quiet: bool = False,
+    ) -> Nested:
+        """Nested cross-validation: what this search and its choice are worth on rows that neither saw.
+
+        Each outer fold's training rows are searched by a study of their own, ``NAME.outer0`` and so on under the same
+        root, without MLflow; what the rule chooses is refitted on them and scored on the outer test rows. Held-out rows
+        of the study are not touched. Interrupted, it goes on when it is run again. The finished record is kept as the
+        finding ``nested``.
+
+        Parameters
+        ----------
+        outer
+            Outer folds, as `cv`; an int goes by groups, classes and time as the study's folds do.
+        n_trials, timeout, patience
+            Of each inner search, as in `run`.
+        rule
+            Chooses in each inner study.
+
+        Returns
+        -------
+        Nested
+            Of the outer folds that are finished, also after Ctrl-C.
+
+        Raises
+        ------
+        InvalidInput
+            When an outer or inner split is impossible; nothing has been fitted then.
+        StudyMismatch
+            When an inner study is stored with other data, folds, scoring, seed or space.
+        """
+        folds = outer_folds(outer, self.cv, self.problem, self.seed)
+        for number, train in enumerate(folds.train):
+            self._inner(number, self.problem.take(train))  # what cannot be searched says so before the first fit
+
+        def search(number: int, part: Problem) -> Results:
+            return self._inner(number, part).run(n_trials, timeout, patience, quiet=quiet)
+
+        nesting = Nesting(self.store, self.problem, self.setup.metrics, self.seed, folds, search, rule)
+        return nesting.run(Progress(quiet=quiet))
+
+    def _inner(self, number: int, part: Problem) -> Study:
+        """The study of one outer fold's training rows."""
+        name, _, _, given = self._given
+        own = {
+            "groups": part.groups, "sample_weight": part.sample_weight, "test": None, "task": part.task,
+            "start_from": None, "tracking": False, "sampler": copy.deepcopy(self.sampler),
+        }  # fmt: skip
+        inner = Study(f"{name}.outer{number}", part.X, part.labels, **(given | own))
+        inner.script = self.script
+        return inner
+
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from a script's command line; ``--help`` lists the options."""
         parser = argparse.ArgumentParser(description=f"Run the study {self.name}.")
@@ -341,7 +418,7 @@ def tracking_uri(root: Path) -> str:
 
 def run_from(study: Study, options: Mapping[str, Any]) -> int:
     """Run a study as the command line says and print what it found; the exit status."""
-    changed = {key: options[key] for key in ("seed", "root") if options[key] is not None}
+    changed = {key: options[key] for key in ("seed", "root", "prune") if options.get(key) is not None}
     study = study.replace(**changed) if changed else study
     if options.get("widen"):
         before = study.results()
