@@ -139,19 +139,24 @@ class _Steps:
 
 
 def _register(client: Any, steps: _Steps, saved: Path, name: str, alias: str | None, experiment: str) -> Registered:
-    logged = client.create_logged_model(_experiment(client, steps, experiment), name=_safe(name))
+    """Log, register and name a saved model; a run is its source, without which MLflow looks in its global store."""
+    place = _experiment(client, steps, experiment)
+    run = client.create_run(place, run_name=f"register {name}").info.run_id
+    steps.made.append((f"the run {run}", lambda: client.delete_run(run)))
+    logged = client.create_logged_model(place, name=_safe(name), source_run_id=run)
     steps.made.append((f"the logged model {logged.model_id}", lambda: client.delete_logged_model(logged.model_id)))
     client.log_model_artifacts(logged.model_id, str(saved))
     client.finalize_logged_model(logged.model_id, "READY")
     if not client.search_registered_models(f"name = '{_quoted(name)}'"):
         client.create_registered_model(name)
         steps.made.append((f"the registered model {name!r}", lambda: client.delete_registered_model(name)))
-    version = client.create_model_version(name, logged.artifact_location, model_id=logged.model_id)
+    version = client.create_model_version(name, logged.artifact_location, run_id=run, model_id=logged.model_id)
     number = int(version.version)
     what = f"version {number} of {name!r}"
     steps.made.append((what, lambda: client.delete_model_version(name, str(number))))
     if alias:
         client.set_registered_model_alias(name, alias, str(number))
+    client.set_terminated(run)
     return Registered(name, number, alias or None, str(logged.model_id))
 
 
