@@ -13,7 +13,7 @@ import numpy as np
 
 from regsearch.advice.edges import ends_early, front, moves, places, stored
 from regsearch.advice.evidence import Scale, difference, sampled, scale_of
-from regsearch.axes import path_axis
+from regsearch.axes import EPOCHS, path_axis
 from regsearch.space import size
 from regsearch.table import Table
 from regsearch.tree import Path
@@ -88,17 +88,21 @@ def unscaled(table: Table) -> Advice | None:
 
 def no_gain(table: Table) -> Advice | None:
     """Nothing that beats the reference by more than the noise of the folds."""
-    best, reference = table.complete[0], table.reference
-    if reference is None or (better := difference(table, best, reference)).certain:
+    reference, best = table.reference, next((t for t in table.complete if t.role != "reference"), None)
+    if reference is None or best is None or (better := difference(table, best, reference)).certain:
         return None
-    if best is reference and moves(table):  # what was searched is too strong, which is no verdict on the rest
+    if best is not table.complete[0] and moves(table):  # what was searched is too strong, and an edge says so
         return None
+    text = (
+        "Regularization does not help here: the reference is as good and simpler; keep that, or search a larger model, "
+        "which has something to regularize."
+    )
+    if difference(table, reference, best).certain:
+        text = "All that was searched is worse than the reference: move the ranges towards less regularization."
     point = table.point(reference)
     return Advice(
-        "no gain", f"Regularization does not help here: keep the model {table.identity['reference']}, which is "
-        "simpler, or search a larger model, which has something to regularize.",
-        f"{table.metric} of the reference {point.val:.4g} (gap {point.gap:.3g}); the best of {len(table.complete)} "
-        f"trials is better by {better}",
+        "no gain", text, f"{table.metric} of the reference ({table.identity['reference']}) {point.val:.4g}, gap "
+        f"{point.gap:.3g}; the best of {len(sampled(table))} other trials is better by {better}",
     )  # fmt: skip
 
 
@@ -107,9 +111,11 @@ def underfit(table: Table) -> Advice | None:
     point, scale = table.point(table.complete[0]), scale_of(table)
     if scale is None or scale.learned(point.train) > LITTLE:
         return None
+    remedy = "give it other columns, or a model that bends, such as a net"
+    if table.complete[0].axis == EPOCHS.name:
+        remedy = "train for longer or with another lr, or give it other columns"
     return Advice(
-        "underfit", "The model learns next to nothing, even of its training rows: no penalty adds what the columns do "
-        "not tell it; give it other columns, or a model that bends, such as a net.",
+        "underfit", f"The model learns next to nothing, even of its training rows, which no penalty mends: {remedy}.",
         f"train {table.metric} {point.train:.4g}, of a constant prediction {scale.constant:.4g}, perfect "
         f"{scale.perfect:.4g}",
     )  # fmt: skip
