@@ -57,7 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     _stored(found.add_parser("list", help="list the studies under a root"), commands.list_)
 
     show = _stored(found.add_parser("show", help="show a study's choice and its best trials"), commands.show)
-    _add_choice(show)
+    _add_choice(show, script=True)
+    show.add_argument(
+        "--as", dest="library", metavar="LIBRARY", help="print the choice as code of sklearn or torch alone"
+    )
     show.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to list")
     _add_json(show)
 
@@ -66,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_choice(export, script=True)
     export.add_argument("--out", required=True, metavar="DIR")
+    export.add_argument("--onnx", action="store_true", help="write model.onnx too")
+    export.add_argument("--register", metavar="NAME", help="register it in the study's MLflow store")
+    export.add_argument("--alias", default="champion", help="of the registered version (default champion)")
 
     report = _stored(found.add_parser("report", help="write the report of a study as one HTML page"), insight.report)
     report.add_argument("study", metavar="STUDY")

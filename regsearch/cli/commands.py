@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regsearch.cli import shipping
 from regsearch.cli.stored import results_of, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
 
@@ -55,6 +56,8 @@ def show(arguments: argparse.Namespace) -> int:
     """Show what a rule chooses, what to make of it, and the best trials."""
     from regsearch.chosen import finite
 
+    if arguments.library:
+        return shipping.show_code(arguments)
     results = results_of(arguments, arguments.study)
     chosen = results.choose(arguments.rule)
     top = results.top(arguments.top)
@@ -100,6 +103,10 @@ def export(arguments: argparse.Namespace) -> int:
     trusted = to_trust(folder)
     extra = f", trusted={trusted!r}" if trusted else ""
     print(f'Use it:  python -c "import regsearch; model = regsearch.load({arguments.out!r}{extra})"')
+    if arguments.onnx:
+        shipping.write_onnx(folder)
+    if arguments.register:
+        shipping.register_bundle(folder, study, arguments.register, arguments.alias)
     return 0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from regsearch.bundle import load
 from regsearch.bundle.example import rows_of
-from regsearch.bundle.files import EXAMPLE, open_bundle
+from regsearch.bundle.files import EXAMPLE, ONNX, open_bundle
 from regsearch.bundle.form import Form
 from regsearch.errors import InvalidInput
 from regsearch.inputs import Array, is_sparse
@@ -21,7 +21,6 @@ from regsearch.neural.files import TENSORS
 if TYPE_CHECKING:
     import torch
 
-ONNX = "model.onnx"
 INPUT = "X"
 WITHIN = 1e-5  # of what the bundle says, relative where it is larger than 1
 OPSET = 18

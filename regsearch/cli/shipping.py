@@ -1,0 +1,44 @@
+"""What becomes of a choice elsewhere: plain code, ONNX, a version in MLflow's registry."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regsearch.cli.stored import study_again
+
+if TYPE_CHECKING:
+    from regsearch.study import Study
+
+
+def show_code(arguments: argparse.Namespace) -> int:
+    """Print a choice as code of a library alone."""
+    from regsearch.plain import code
+
+    study = study_again(arguments, "Plain code")
+    chosen = study.results().choose(arguments.rule)
+    print(code(chosen.config, study.problem, arguments.library, study.seed), end="")
+    return 0
+
+
+def write_onnx(folder: Path) -> None:
+    """Convert a bundle just written, and say where to."""
+    from regsearch.bundle import to_trust
+    from regsearch.serving import to_onnx
+
+    print(f"ONNX:    {to_onnx(folder, trusted=to_trust(folder))}")
+
+
+def register_bundle(folder: Path, study: Study, name: str, alias: str) -> None:
+    """Register a bundle just written in the study's MLflow store, and say how it is served."""
+    from regsearch.bundle import to_trust
+    from regsearch.serving import register
+    from regsearch.study import tracking_uri
+
+    store = study.tracking if isinstance(study.tracking, str) else tracking_uri(study.store.root)
+    made = register(
+        folder, name, tracking_uri=store, alias=alias, experiment=study.experiment, trusted=to_trust(folder)
+    )
+    print(f"Version {made.version} of {name!r} is registered.")
+    print(f"Serve:   MLFLOW_TRACKING_URI={store} mlflow models serve -m {made.uri} --env-manager local")
