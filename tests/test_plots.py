@@ -127,10 +127,7 @@ def test_the_front_is_what_nothing_beats(dots: np.ndarray) -> None:
         as_good = (dots[:, 0] <= dot[0]) & (dots[:, 1] >= dot[1])
         return bool((as_good & (dots != dot).any(axis=1)).any())
 
-    assert (
-        pareto(dots).tolist() == sorted({tuple(dot) for dot in dots if not beaten(dot)})
-        or [list(dot) for dot in sorted({tuple(dot) for dot in dots if not beaten(dot)})] == pareto(dots).tolist()
-    )
+    assert list(map(tuple, pareto(dots))) == sorted({tuple(dot) for dot in dots if not beaten(dot)})
 
 
 def test_gap_record(results: Results) -> None:
