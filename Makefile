@@ -31,6 +31,7 @@ test: $(VENV)/ready-test  ## every test, and the static checks
 bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
 	$(BIN)/python benchmarks/linear.py
 	$(BIN)/python benchmarks/neural.py
+	$(BIN)/python benchmarks/browsing.py
 
 clean:
 	rm -rf $(VENV)

@@ -18,6 +18,7 @@ from regsearch.mirror.records import StudyRecord, View
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 _MODE = "workflowType=machine_learning"
 _COMPARED = 100  # runs that the page loads at once, and so compares
+_UNPREFIXED = "Model metrics"  # the page's section of metrics without a slash in their names
 _BEFORE = ("1", "attributes.`Run Name`")  # the page's own columns: the box to select a run, and its name
 _AFTER = ("runDateAndNestInfo", "duration")
 
@@ -74,7 +75,8 @@ def _sections(view: View) -> list[dict[str, Any]]:
     ours = [_section("Gap and score", columns=1), _section("Parameters", columns=1)]
     ours += [_section("path", columns=2)] if view.lines else []
     shown = [section["name"] for section in ours]
-    return ours + [_section(name, display=False) for name in view.prefixes if name not in shown]
+    others = [name for name in (*view.prefixes, _UNPREFIXED) if name not in shown]
+    return ours + [_section(name, display=False) for name in others]
 
 
 def _section(name: str, **fields: Any) -> dict[str, Any]:
