@@ -145,6 +145,12 @@ def test_a_search_that_still_gains_should_go_on(tmp_path: Path, down: bool) -> N
     assert ("still rising" in str(found.get("trials"))) == down
 
 
+def test_a_reference_that_wins_is_no_verdict_on_regularization(tmp_path: Path) -> None:
+    """Where everything searched is too strong, that is what is said, not that regularization does not help."""
+    found = advised(tmp_path, space=Linear("l2", Choice(30.0, 300.0)))
+    assert found["no gain"].text.startswith("All that was searched is worse than the reference")
+
+
 def test_a_space_that_is_done_needs_no_trials(tmp_path: Path) -> None:
     """Where every config of a finite space was tried, more trials are not asked for, few as they are."""
     space = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0), "fit_intercept": Choice(True, False)})
