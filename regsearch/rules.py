@@ -175,12 +175,14 @@ def _figures(results: Table, trial: Trial) -> str:
 
 
 def paired(results: Folded) -> Pick:
-    """The simplest point that is not significantly worse than the best, by a paired test over folds.
+    """The simplest trial, at its own best point, that is not significantly worse than the best, by a paired test.
 
     The test is the corrected resampled t-test of Nadeau & Bengio (2003), one-sided, at the level .05: training sets of
     folds overlap, so the variance of the mean difference of K folds is taken as (1/K + n_val/n_train) times that of
     the differences. Simplest means the least complexity (mean over folds: coefficients or weights that are not zero),
     among equals fitting the training folds least; where a point does not know its complexity, the latter alone.
+
+    Other points of paths are left out: where a path begins, folds differ so much that hardly any loss is significant.
     """
     from scipy.stats import t
 
@@ -194,13 +196,13 @@ def paired(results: Folded) -> Pick:
     value = float(t.sf(statistic, len(score) - 1)) if len(score) > 1 else math.nan
     said = f"p = {value:.2g}" if math.isfinite(value) else "with a single fold only an equal score counts"
     return Pick(
-        int(number), int(step), f"It is the simplest of {len(rows)} points that are not significantly worse than the "
+        int(number), int(step), f"It is the simplest of {len(rows)} trials that are not significantly worse than the "
         f"best {results.metric} ({results.point(top).val:.5g}) in a paired test over folds ({said}).",
     )  # fmt: skip
 
 
 def _rivals(results: Table, score: Array, ratio: float, critical: float) -> Iterator[Array]:
-    """By trial, ``[S', 5]``: number, step, complexity, train score and t of the points that are not worse."""
+    """By trial, ``[1 or 0, 5]``: number, step, complexity, train score and t, if it is not worse."""
     for trial in results.complete:
         arrays = results.arrays(trial.number)
         lost = score[:, None] - arrays[f"val/{results.metric}"]
@@ -208,7 +210,7 @@ def _rivals(results: Table, score: Array, ratio: float, critical: float) -> Iter
         tiny = ROUNDING * max(1.0, abs(float(score.mean())))
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = np.where(np.abs(mean) <= tiny, 0.0, mean / np.nan_to_num(error))
-        steps = np.flatnonzero(statistic <= critical)
+        steps = np.flatnonzero((statistic <= critical) & (np.arange(trial.steps) == trial.step))
         means = [arrays[name].mean(axis=0)[steps] for name in ("complexity", f"train/{results.metric}")]
         yield np.column_stack([np.full(len(steps), trial.number), steps, *means, statistic[steps]])
 

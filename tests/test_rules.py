@@ -178,7 +178,7 @@ def test_front_without_complexity(tmp_path: Path) -> None:
 
 
 def test_paired_is_the_simplest_that_is_not_worse(results: Results) -> None:
-    """The choice is, of the points that the corrected paired t-test lets pass, the one of least complexity."""
+    """The choice is, of the trials that the corrected paired t-test lets pass, the one of least complexity."""
     best = results.best
     k = 5
     top = results.curves(best.number).val[:, best.step]
@@ -189,13 +189,14 @@ def test_paired_is_the_simplest_that_is_not_worse(results: Results) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):
             plain = stats.ttest_rel(top[:, None], val, axis=0).statistic  # its variance is 1/k of the differences'
         values = stats.t.sf(np.nan_to_num(plain) * np.sqrt((1 / k) / (1 / k + 12 / 48)), k - 1)
-        for step in np.flatnonzero(values >= 0.05):
+        step = trial.step
+        if values[step] >= 0.05:
             train = arrays[f"train/{results.metric}"][:, step].mean()
             passed.append((arrays["complexity"][:, step].mean(), train, trial.number, step, values[step]))
     complexity, _, number, step, value = min(passed)
     chosen = results.choose("paired")
     assert (chosen.number, chosen.step) == (number, step)
-    assert f"{len(passed)} points" in chosen.why
+    assert f"{len(passed)} trials" in chosen.why
     assert f"p = {value:.2g}" in chosen.why
     assert complexity <= results.arrays(best.number)["complexity"][:, best.step].mean()
 
