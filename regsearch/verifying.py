@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch import __version__
-from regsearch.bundle.example import difference, predictions, rows_of
-from regsearch.bundle.files import EXAMPLE, Bundle, open_bundle
+from regsearch.bundle.example import difference, predictions
+from regsearch.bundle.files import Bundle, open_bundle
 from regsearch.bundle.folding import folds_like
-from regsearch.bundle.loading import fitted, load
+from regsearch.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.bundle.settings import evaluate, rebuilt, settings_of
 from regsearch.errors import RegsearchError
 from regsearch.estimator import Estimator
@@ -136,11 +136,13 @@ def _version(name: str) -> str:
 
 def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Check:
     """A clean process loads the model and predicts what is stored; a module of the user's own is made in this one."""
-    stored = bundle.json(EXAMPLE)
-    expected = {name: said for name, said in stored.items() if name not in ("schema", "rows")}
-    if module is not None:
-        model = load(bundle.folder, trusted, module)
-        said, where = predictions(model, rows_of(stored["rows"], model.form)), "this process"
+    try:
+        given, expected = stored_example(bundle, form_of(bundle))
+        in_here = None if module is None else predictions(load(bundle.folder, trusted, module), given)
+    except RegsearchError as error:
+        return Check("example", False, str(error))
+    if in_here is not None:
+        said, where = in_here, "this process"
     else:
         command = [sys.executable, "-m", "regsearch.bundle", str(bundle.folder), *trusted]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -151,7 +153,7 @@ def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
             return Check("example", False, f"loading must not import {' and '.join(found['loaded'])}, and does")
         said, where = found["said"], "a clean process"
     off = difference(expected, said)
-    rows = f"{len(stored['rows'])} stored rows"
+    rows = f"{given.shape[0]} stored rows"
     if off == 0:
         return Check("example", True, f"{where} predicts the {rows} to the bit")
     if off <= SAME:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import sys
 
-from regsearch.bundle.example import predictions, rows_of
-from regsearch.bundle.files import EXAMPLE, open_bundle
-from regsearch.bundle.loading import load
+from regsearch.bundle.example import predictions
+from regsearch.bundle.files import open_bundle
+from regsearch.bundle.loading import load, stored_example
 from regsearch.errors import RegsearchError
 
 
@@ -18,7 +18,8 @@ def main(folder: str, *trusted: str) -> int:
     """Load, predict, print; an error of regsearch's is one line and exit status 2."""
     try:
         model = load(folder, trusted)
-        said = predictions(model, rows_of(open_bundle(folder).json(EXAMPLE)["rows"], model.form))
+        rows, _ = stored_example(open_bundle(folder), model.form)
+        said = predictions(model, rows)
     except RegsearchError as error:
         print(error, file=sys.stderr)
         return 2

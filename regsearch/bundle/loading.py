@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from regsearch.bundle.checked import Checked
-from regsearch.bundle.files import FORM, MODEL, Bundle, open_bundle, read_config
+from regsearch.bundle.example import rows_of
+from regsearch.bundle.files import EXAMPLE, FORM, MODEL, Bundle, open_bundle, read_config
 from regsearch.bundle.form import Form
 from regsearch.bundle.settings import Settings, settings_of
+from regsearch.errors import InvalidInput
 from regsearch.neural.files import PREPARE
 from regsearch.serial import read_object
 
@@ -56,6 +58,24 @@ def to_trust(folder: str | os.PathLike[str]) -> list[str]:
 def form_of(bundle: Bundle) -> Form:
     """The rows that the model of a bundle takes."""
     return Form.read(bundle.json(FORM))
+
+
+def stored_example(bundle: Bundle, form: Form) -> tuple[Any, dict[str, Any]]:
+    """The rows of the stored example, and what the model said of them at export.
+
+    Raises
+    ------
+    InvalidInput
+        When they are not of the form.
+    """
+    stored = bundle.json(EXAMPLE)
+    try:
+        rows = rows_of(stored["rows"], form)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"{EXAMPLE} must have rows as {FORM} describes them ({error!r}); export it again."
+        ) from error
+    return rows, {name: said for name, said in stored.items() if name not in ("schema", "rows")}
 
 
 def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:

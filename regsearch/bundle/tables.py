@@ -35,7 +35,7 @@ def read_table(file: str | os.PathLike[str], target: str, form: Form) -> tuple[A
         raise NotFound(f"There is no data file {os.fspath(file)!r}; give the path of a CSV file.")
     text = {str(column.name): str for column in form.columns if column.values == "text"}
     try:
-        table = pd.read_csv(file, float_precision="round_trip", dtype=text)
+        table = pd.read_csv(file, dtype=text)
     except (ValueError, UnicodeDecodeError) as error:  # every error of pandas' parser is one
         raise InvalidInput(f"{file} must be a CSV file with a header: {error}") from error
     targets = [target] if target in table.columns else target.split(",")

@@ -1,0 +1,130 @@
+"""A bundle's config on new data, and as the start of another study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import regression, study
+from sklearn.linear_model import Ridge
+
+from regsearch import MLP, Choice, ElasticNet, Estimator, Float, InvalidInput, Linear, Net, Study, load, spaces
+from regsearch import nn_techniques as t
+from regsearch.bundle import load_config, open_bundle
+from regsearch.problem import make_problem
+from regsearch.retraining import retrain
+from regsearch.verifying import Evidence, verify
+
+SPACE = Linear(penalty=Choice("l1", ElasticNet(Float(0.1, 0.9))), scale=Choice("standard", "none"))
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    one = study(tmp_path_factory.mktemp("retrain"), space=SPACE)
+    one.run(8, quiet=True)
+    return one
+
+
+@pytest.fixture
+def bundle(searched: Study, tmp_path: Path) -> Path:
+    return searched.export(tmp_path / "bundle")
+
+
+def test_the_same_data(searched: Study, bundle: Path, tmp_path: Path) -> None:
+    """On the old data, a retraining gives the old model and the old score."""
+    X, y = regression()
+    found = retrain(bundle, X, y, tmp_path / "again")
+    np.testing.assert_allclose(load(found.folder).predict(X), load(bundle).predict(X), rtol=1e-9)
+    assert np.isclose(found.new["val"], found.old["val"], rtol=1e-3)
+    assert open_bundle(found.folder).provenance["folds"] == open_bundle(bundle).provenance["folds"]
+
+
+def test_new_data(bundle: Path, tmp_path: Path) -> None:
+    """The new bundle has the old config, the new data's score and gap beside the old ones, and holds by itself."""
+    X, y = regression(90, seed=3)
+    found = retrain(bundle, X, y, tmp_path / "new")
+    problem = make_problem(X, y)
+    assert load_config(found.folder).config == load_config(bundle).config
+    np.testing.assert_array_equal(
+        load(found.folder).predict(X), load_config(bundle).config.refit(problem, 0).predict(X)
+    )
+    made, old = open_bundle(found.folder).provenance, open_bundle(bundle).provenance
+    assert made["data"]["fingerprint"] == problem.fingerprint
+    assert made["retrained"]["score"] == old["score"] == found.old
+    assert np.isclose(found.new["gap"], found.new["train"] - found.new["val"])
+    assert all(f"{value:.5g}" in str(found) for value in (found.old["val"], found.new["val"], found.new["gap"]))
+    assert verify(found.folder, Evidence(problem)).holds
+
+
+@pytest.mark.parametrize("kind", ["net", "estimator"])
+def test_other_families(kind: str, tmp_path: Path) -> None:
+    """Nets and estimators are retrained as linear models are."""
+    X, y = regression()
+    net = Net(MLP(hidden=(4,)), dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(max_epochs=3))
+    space = net if kind == "net" else Estimator(Ridge(), {"alpha": Float(0.1, 10.0, log=True)})
+    one = study(tmp_path, data=(X, y), space=space)
+    one.run(2, quiet=True)
+    X, y = regression(80, seed=3)
+    found = retrain(one.export(tmp_path / "bundle"), X, y, tmp_path / "new")
+    assert verify(found.folder, Evidence(make_problem(X, y))).holds
+    assert load(found.folder).predict(X).shape == (80,)
+
+
+def test_nothing_is_half_written(bundle: Path, tmp_path: Path) -> None:
+    """Data that cannot be searched, or a folder that holds something else, leave everything as it is."""
+    X, y = regression()
+    with pytest.raises(InvalidInput, match="y must vary"):
+        retrain(bundle, X, np.zeros(60), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    with pytest.raises(InvalidInput, match="new or empty folder"):
+        retrain(bundle, X, y, tmp_path / "mine")
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["file"]
+
+
+def test_a_study_starts_from_a_bundle(searched: Study, bundle: Path, tmp_path: Path) -> None:
+    """The first trial after the reference is the bundle's config, and a resumed study does not try it again."""
+    best = searched.results().best
+    one = study(tmp_path / "root", space=SPACE, start_from=bundle)
+    one.run(3, quiet=True)
+    results = one.run(6, quiet=True)
+    roles = [trial.role for trial in results.all]
+    assert roles[:2] == ["reference", "start"]
+    trials = {trial.number: trial for trial in searched.results().all}
+    assert results.all[1].config == trials[best.number].config
+    assert results.all[1].value == best.value
+    assert roles.count("reference") == 1
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (Linear("l2", Float(0.1, 1.0)), "penalty is"),
+        (spaces.linear().replace(scale="robust"), "scale is"),
+        (Linear(Choice("l1", ElasticNet(Float(0.1, 0.9))), Float(100, 200), Choice("standard", "none")), "lambda is"),
+        (Estimator(Ridge(), {"alpha": Float(0.1, 1.0)}), "kind is linear, the space has estimator"),
+    ],
+)
+def test_a_config_outside_the_space(bundle: Path, tmp_path: Path, space: Linear, said: str) -> None:
+    """A config that the space does not have is refused by what does not fit, before anything is written."""
+    with pytest.raises(InvalidInput, match=f"must lie in the space.*{said}"):
+        study(tmp_path / "root", space=space, start_from=bundle)
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_net_starts_from_a_bundle(tmp_path: Path) -> None:
+    """Techniques of a net are placed by slot; one that the space lacks is named."""
+    X, y = regression()
+    space = Net(
+        MLP(hidden=(4,)), dropout=Float(0, 0.5), penalty=Choice(None, t.L2(Float(1e-3, 1.0, log=True))),
+        early_stopping=t.EarlyStopping(max_epochs=2),
+    )  # fmt: skip
+    one = study(tmp_path / "one", data=(X, y), space=space)
+    best = one.run(4, quiet=True).best
+    folder = one.export(tmp_path / "bundle")
+    other = study(tmp_path / "two", data=(X, y), space=space, start_from=folder).run(2, quiet=True)
+    assert other.all[1].params == best.params
+    with pytest.raises(InvalidInput, match="ema"):
+        study(tmp_path / "three", data=(X, y), space=space.replace(ema=0.9), start_from=folder)

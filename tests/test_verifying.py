@@ -1,0 +1,174 @@
+"""Verification: a bundle that is and does what was exported holds; anything else is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from samples import regression, study
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from regsearch import MLP, Estimator, Float, InvalidInput, Net, NotFound, Study, load, spaces
+from regsearch import nn_techniques as t
+from regsearch.bundle import open_bundle
+from regsearch.bundle.files import EXAMPLE, MODEL, PROVENANCE, sha256
+from regsearch.bundle.tables import read_table
+from regsearch.problem import make_problem
+from regsearch.verifying import Evidence, Verdict, verify
+
+
+def frame() -> tuple[pd.DataFrame, Any]:
+    X, y = regression()
+    table = pd.DataFrame(X[:, :3], columns=["a", "b", "c"])
+    table["kind"] = pd.Categorical(np.array(["x", "y", "z"])[np.arange(60) % 3])
+    table["flag"] = X[:, 4] > 0
+    table["count"] = np.arange(60)
+    table.loc[::7, "a"] = np.nan
+    return table, y
+
+
+def of(verdict: Verdict) -> dict[str, bool | None]:
+    return {check.name: check.holds for check in verdict.checks}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    one = study(tmp_path_factory.mktemp("verify"), data=frame(), space=spaces.linear())
+    one.run(8, quiet=True)
+    return one
+
+
+@pytest.fixture
+def bundle(searched: Study, tmp_path: Path) -> Path:
+    return searched.export(tmp_path / "bundle", "one_se")
+
+
+EVERYTHING = {"files": True, "versions": True, "example": True, "data": True, "folds": True, "score": True}
+
+
+def test_from_a_file(searched: Study, bundle: Path, tmp_path: Path) -> None:
+    """The data come back from a CSV file, columns in any order, to the fingerprint; so do folds and score."""
+    X, y = frame()
+    X.assign(target=y)[["kind", "target", "c", "a", "flag", "count", "b"]].to_csv(tmp_path / "data.csv", index=False)
+    rows, target = read_table(tmp_path / "data.csv", "target", load(bundle).form)
+    problem = make_problem(rows, target.to_numpy(), task="regression")
+    assert problem.fingerprint == searched.problem.fingerprint
+    verdict = verify(bundle, Evidence(problem))
+    assert of(verdict) == EVERYTHING
+    assert verdict.holds
+    assert "to the bit" in str(verdict)
+
+
+@pytest.mark.parametrize("rule", ["best", "one_se"])
+def test_an_estimator(tmp_path: Path, rule: str) -> None:
+    """The score of an estimator's study is found again too, on the folds of a splitter that the evidence brings."""
+    space = Estimator(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": Float(0.1, 10.0, log=True)})
+    one = study(tmp_path, space=space, cv=KFold(3, shuffle=True, random_state=5))
+    one.run(4, quiet=True)
+    folder = one.export(tmp_path / "bundle", rule)
+    assert of(verify(folder, Evidence(one.problem, one.folds, one.setup.metrics[0]))) == EVERYTHING
+    unshuffled = of(verify(folder, Evidence(one.problem)))
+    assert unshuffled["folds"] is False
+
+
+def test_a_net(tmp_path: Path) -> None:
+    """A net's score is found again by training it as the search did."""
+    X, y = regression()
+    space = Net(MLP(hidden=(4,)), dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(max_epochs=3))
+    one = study(tmp_path, data=(X, y > 0), space=space)
+    one.run(2, quiet=True)
+    assert of(verify(one.export(tmp_path / "bundle"), Evidence(one.problem))) == EVERYTHING
+
+
+def test_without_data(bundle: Path) -> None:
+    """Without the data the score is not checked, and the verdict says how it can be."""
+    verdict = verify(bundle)
+    assert of(verdict) == {"files": True, "versions": True, "example": True, "score": None}
+    assert verdict.holds
+    assert "--data" in str(verdict)
+
+
+def test_other_data(bundle: Path) -> None:
+    """Other data are told by their fingerprint, and so is a score that is not what it was."""
+    X, y = frame()
+    verdict = verify(bundle, Evidence(make_problem(X, -(np.asarray(y) ** 2))))
+    assert (of(verdict)["data"], of(verdict)["folds"], of(verdict)["score"]) == (False, True, False)
+    assert not verdict.holds
+    assert "data or folds are not the same" in str(verdict)
+    fewer = verify(bundle, Evidence(make_problem(X[:50], y[:50])))
+    assert "50 rows and 6 columns now, 60 and 6 at export" in str(fewer)
+
+
+def test_a_changed_file(bundle: Path) -> None:
+    """A changed file fails by its name, and nothing of it is loaded."""
+    (bundle / MODEL).write_bytes((bundle / MODEL).read_bytes()[:-10])
+    verdict = verify(bundle)
+    assert (of(verdict)["files"], of(verdict)["example"]) == (False, None)
+    assert f"{MODEL} is damaged" in str(verdict)
+
+
+def test_an_example_that_is_not_reproduced(bundle: Path) -> None:
+    """Stored predictions that the model does not give fail, even where all hashes fit."""
+    stored = json.loads((bundle / EXAMPLE).read_text())
+    stored["predict"][0] += 1
+    (bundle / EXAMPLE).write_text(json.dumps(stored))
+    said = json.loads((bundle / PROVENANCE).read_text())
+    said["files"][EXAMPLE] = sha256(bundle / EXAMPLE)
+    (bundle / PROVENANCE).write_text(json.dumps(said))
+    verdict = verify(bundle)
+    assert (of(verdict)["files"], of(verdict)["example"]) == (True, False)
+    assert "otherwise" in str(verdict)
+
+
+def test_other_versions_are_named(bundle: Path) -> None:
+    """A package of another version is named, and is no fault by itself."""
+    said = json.loads((bundle / PROVENANCE).read_text())
+    said["versions"] |= {"numpy": "0.1", "gone": "2.0"}
+    (bundle / PROVENANCE).write_text(json.dumps(said))
+    verdict = verify(bundle)
+    assert verdict.holds
+    assert f"numpy 0.1 then, {np.__version__} now; gone 2.0 then, none now" in str(verdict)
+
+
+def test_folds_of_an_unknown_splitter(bundle: Path) -> None:
+    """Folds that cannot be made again are not checked, nor is the score."""
+    said = json.loads((bundle / PROVENANCE).read_text())
+    said["folds"]["cv"] = "MySplitter"
+    (bundle / PROVENANCE).write_text(json.dumps(said))
+    verdict = verify(bundle, Evidence(make_problem(*frame())))
+    assert (of(verdict)["folds"], of(verdict)["score"]) == (None, None)
+    assert "MySplitter" in str(verdict)
+
+
+def test_types_that_are_not_trusted(tmp_path: Path) -> None:
+    """A model of types that nobody was told to trust fails by their name; trusted, it holds."""
+    X, y = frame()
+    X["kind"] = pd.Categorical(pd.cut(X["b"], 3))
+    one = study(tmp_path, data=(X, y))
+    one.run(3, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert "pandas.Interval" in str(verify(folder))
+    assert not verify(folder).holds
+    assert verify(folder, trusted=open_bundle(folder).trusted).holds
+
+
+def test_data_files_that_are_none(bundle: Path, tmp_path: Path) -> None:
+    """A data file that is missing, lacks the target, or lacks columns is refused in one sentence."""
+    form = load(bundle).form
+    with pytest.raises(NotFound, match="no data file"):
+        read_table(tmp_path / "absent.csv", "y", form)
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InvalidInput, match="no column 'y'; it has a, b"):
+        read_table(tmp_path / "data.csv", "y", form)
+    with pytest.raises(InvalidInput, match="missing"):
+        read_table(tmp_path / "data.csv", "b", form)
+    (tmp_path / "data.csv").write_text("")
+    with pytest.raises(InvalidInput, match="must be a CSV file"):
+        read_table(tmp_path / "data.csv", "y", form)
