@@ -146,7 +146,9 @@ def test_studies_of_one_experiment_have_a_view_each(shown: Shown, page: Page) ->
     page.goto(shown.links(shown.second)[0])
     expect(page.get_by_text("4 matching runs")).to_be_visible()
     names = cells(page, "attributes.`Run Name`")
-    assert {int(re.findall(r"(\d+) \w+$", name)[0]) for name in names} == {trial.number for trial in finished(shown.second)}
+    assert {int(re.findall(r"(\d+) \w+$", name)[0]) for name in names} == {
+        trial.number for trial in finished(shown.second)
+    }
     tags = shown.client.get_experiment(shown.parent(shown.second).info.experiment_id).tags
     for results in (shown.first, shown.second):
         assert shown.parent(results).info.run_id in state(tags, results.identity["id"])["searchFilter"]
