@@ -40,7 +40,8 @@ def refit(config: Settings, problem: Problem) -> Any:
     if isinstance(config.lambda_, Path):
         raise InvalidInput("A refit needs one lambda, got a Path; take the chosen point of an outcome.")
     with config_context(transform_output="default"):  # whatever the user's program has set for its own
-        return make_pipeline(*_steps(config, problem))
+        pipeline = make_pipeline(*_steps(config, problem))
+    return pipeline.set_output(transform="default")  # and will have set where it predicts
 
 
 def _steps(config: Settings, problem: Problem) -> list[Any]:

@@ -90,6 +90,23 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
+    def __sklearn_clone__(self) -> Predictor:
+        """Itself, as a frozen estimator: a copy of its parts would come without what its preparing step has learned."""
+        return self
+
+    def fit(self, X: Any, y: Any) -> Predictor:
+        """Refuse: a trained net stays as it is. scikit-learn takes only what has a ``fit`` for an estimator.
+
+        Raises
+        ------
+        InvalidInput
+            Always.
+        """
+        raise InvalidInput(
+            f"A {type(self).__name__} is trained and cannot be fitted again: for another, fit a RegSearchCV of a Net; "
+            "to use this one as it is, wrap it in sklearn.frozen.FrozenEstimator."
+        )
+
     @property
     def module_(self) -> torch.nn.Module:
         """The plain torch module, in evaluation mode; it takes scaled rows ``[B, *inputs]``."""
