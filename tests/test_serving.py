@@ -212,6 +212,7 @@ def test_a_name_that_is_refused_leaves_nothing(wine: Path, tmp_path: Path) -> No
     assert {one.name for one in client.search_experiments()} <= {"kept", "Default"}
     kept = client.get_experiment_by_name("kept").experiment_id
     assert len(client.search_logged_models([kept])) == 1
+    assert register(wine, "new", tracking_uri=store, experiment="of new").version == 1, "asking rightly then works"
 
 
 def test_a_server_that_is_not_there(wine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,3 +320,38 @@ def test_other_methods_are_refused(tmp_path: Path) -> None:
         Served(load(bundle)).predict(regression()[0], PROBABILITIES)
     with warnings.catch_warnings(record=True):
         assert Served(load(bundle)).predict(regression()[0]).shape == (60,)
+
+
+# --- the command line ------------------------------------------------------------------------------------------
+
+SCRIPT = """
+from sklearn.datasets import load_diabetes
+from regsearch import Linear, Study
+study = Study("small", *load_diabetes(return_X_y=True), space=Linear("l1"), cv=3, tracking=False, root=ROOT)
+"""
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`show --as` prints code alone; `export --onnx --register` writes and registers, and an export replaces it all."""
+    pytest.importorskip("skl2onnx")
+    from regsearch.cli import main
+
+    script, out, root = tmp_path / "script.py", tmp_path / "bundle", tmp_path / "root"
+    script.write_text(SCRIPT.replace("ROOT", repr(str(root))))
+    given = ["small", "--root", str(root), "--script", str(script)]
+    assert main(["run", str(script), "--trials", "2"]) == 0
+    capsys.readouterr()
+    assert main(["show", *given, "--as", "sklearn"]) == 0
+    made: dict[str, Any] = {}
+    exec(capsys.readouterr().out, made)
+    assert "lasso" in made["model"].named_steps
+    assert main(["show", *given, "--as", "torch"]) == 2
+    assert "can be written for sklearn" in capsys.readouterr().err
+    assert main(["export", *given, "--out", str(out), "--onnx", "--register", "small", "--alias", "live"]) == 0
+    assert "-m models:/small@live" in capsys.readouterr().out
+    assert (out / "model.onnx").exists()
+    rows = regression(5, 10)[0]
+    found = from_registry("models:/small@live", f"sqlite:///{root / 'mlflow.db'}")
+    assert found.predict(rows).tolist() == load(out).predict(rows).tolist()
+    assert main(["export", *given, "--out", str(out)]) == 0
+    assert not (out / "model.onnx").exists()

@@ -166,6 +166,9 @@ def _experiment(client: Any, steps: _Steps, name: str) -> str:
 
     found = client.get_experiment_by_name(name)
     if found is not None:
+        if found.lifecycle_stage == "deleted":  # as a refused registration left it: its name stays taken
+            client.restore_experiment(found.experiment_id)
+            steps.made.append((f"the experiment {name!r}", lambda: client.delete_experiment(found.experiment_id)))
         return str(found.experiment_id)
     database = database_path(client.tracking_uri)
     place = None if database is None else (database.absolute().parent / "artifacts").as_uri()
