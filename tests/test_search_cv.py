@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import sklearn
 from numpy.typing import NDArray
+from samples import regression
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
@@ -53,7 +54,6 @@ from regsearch.rules import Pick
 from regsearch.running import Limits
 from regsearch.search_cv.keeping import kept
 from regsearch.storage import study_names
-from tests.samples import regression
 
 RIDGE = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0)})
 PATH = Linear("l2", LambdaPath(8))
