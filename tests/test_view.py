@@ -81,6 +81,7 @@ def state(tags: dict[str, str], study_id: str) -> dict[str, Any]:
 def cells(page: Page, column: str) -> list[str]:
     """What the rows of the table say in a column, from above."""
     rows = page.locator(f'.ag-row [col-id="{column}"]')
+    expect(rows.first).to_contain_text(re.compile(r"\S"))  # the count of runs is there before their rows are
     placed = rows.evaluate_all(
         "them => them.map(it => [+it.closest('.ag-row').getAttribute('row-index'), it.innerText])"
     )
