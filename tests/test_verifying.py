@@ -20,6 +20,8 @@ from regsearch import nn_techniques as t
 from regsearch.bundle import open_bundle
 from regsearch.bundle.files import EXAMPLE, MODEL, PROVENANCE, sha256
 from regsearch.bundle.tables import read_table
+from regsearch.cli import main
+from regsearch.cli.stored import study_of
 from regsearch.problem import make_problem
 from regsearch.verifying import Evidence, Verdict, verify
 
@@ -172,3 +174,39 @@ def test_data_files_that_are_none(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("")
     with pytest.raises(InvalidInput, match="must be a CSV file"):
         read_table(tmp_path / "data.csv", "y", form)
+
+
+def test_the_commands(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line verifies with exit status 0, or 1 where something fails, and retrains to a bundle that holds."""
+    X, y = frame()
+    file, new = tmp_path / "data.csv", tmp_path / "new"
+    X.assign(target=y).to_csv(file, index=False)
+    data = ["--data", str(file), "--target", "target"]
+    assert main(["verify", str(bundle), *data]) == 0
+    assert "The bundle holds." in capsys.readouterr().out
+    assert main(["retrain", str(bundle), *data, "--out", str(new), "--cv", "4"]) == 0
+    assert f"Written to {new}" in capsys.readouterr().out
+    assert open_bundle(new).provenance["folds"]["count"] == 4
+    assert main(["verify", str(new), *data]) == 0
+    (bundle / MODEL).write_bytes(b"")
+    assert main(["verify", str(bundle)]) == 1
+    assert "does NOT hold" in capsys.readouterr().out
+    assert main(["verify", str(bundle), "--data", str(file)]) == 2
+    assert "no --target" in capsys.readouterr().err
+
+
+def test_a_script_is_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script brings data, folds of its own splitter and a scorer of its own."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from samples import study\n"
+        "from sklearn.model_selection import ShuffleSplit\n"
+        f"one = study({str(tmp_path / 'root')!r}, cv=ShuffleSplit(3, random_state=1))\n"
+    )
+    one = study_of(str(script), None)
+    one.run(3, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert main(["verify", str(folder), "--script", str(script)]) == 0
+    assert "not checked" not in capsys.readouterr().out

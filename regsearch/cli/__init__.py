@@ -1,4 +1,4 @@
-"""The command line: ``regsearch run | list | show | export | report | compare | ablate | learn | ui``."""
+"""The command line: ``regsearch run | list | show | export | verify | retrain | report | compare | ...``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from regsearch import __version__
-from regsearch.cli import commands, insight
+from regsearch.cli import bundles, commands, insight
 from regsearch.errors import RegsearchError
 from regsearch.options import add_run_options
 
@@ -97,6 +97,19 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--sizes", type=float, nargs="+", metavar="SHARE", help="shares of the training rows, ascending")
     _add_json(learn)
 
+    verify = found.add_parser("verify", help="check that a bundle is and does what was exported")
+    _add_bundle(verify, bundles.verify)
+    verify.add_argument("--data", metavar="FILE", help="a CSV file of the study's data, to score the config again")
+    verify.add_argument("--script", metavar="FILE", help="or the study's script, which also has its folds and scorer")
+    verify.add_argument("--study", metavar="NAME", help="which one, when the script defines several")
+
+    retrain = found.add_parser("retrain", help="fit a bundle's config to new data")
+    _add_bundle(retrain, bundles.retrain)
+    retrain.add_argument("--data", required=True, metavar="FILE", help="a CSV file of the new data")
+    retrain.add_argument("--out", required=True, metavar="DIR")
+    retrain.add_argument("--cv", type=int, metavar="K", help="folds (default: of the kind that the old ones were)")
+    retrain.add_argument("--scoring", metavar="NAME", help="a scorer, where the old one was your own")
+
     ui = _stored(found.add_parser("ui", help="browse the trials in MLflow"), commands.ui)
     ui.add_argument("--port", type=int, default=5000)
     return parser
@@ -110,6 +123,14 @@ def _stored(parser: Any, command: Command) -> Any:
     )
     parser.add_argument("--storage", metavar="URL", help="Optuna storage, when the study was given one")
     return parser
+
+
+def _add_bundle(parser: Any, command: Command) -> None:
+    """A bundle, and the column that data are to predict."""
+    parser.set_defaults(command=command)
+    parser.add_argument("bundle", metavar="DIR")
+    parser.add_argument("--target", metavar="COLUMN", help="what the data are to predict")
+    parser.add_argument("--trust", action="append", default=[], metavar="TYPE", help="a type to trust; may be repeated")
 
 
 def _add_choice(parser: Any, script: bool = False) -> None:
