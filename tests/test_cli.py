@@ -64,6 +64,12 @@ X = X[["bmi", "bp"]].assign(age=pd.cut(X["age"], 3))
 one = Study("intervals", X, y, space=spaces.linear(), tracking=False)
 """
 
+SHORT = """
+from sklearn.datasets import load_diabetes
+from regsearch import Linear, Path, Study
+one = Study("short", *load_diabetes(return_X_y=True), space=Linear("l1", Path(20, ratio=0.5)), tracking=False)
+"""
+
 
 def regsearch(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return python("-m", "regsearch", *map(str, arguments), cwd=cwd)
@@ -164,6 +170,20 @@ def test_export_says_what_to_trust(tmp_path: Path) -> None:
     assert "trusted=['pandas.Interval']" in hint
     code = hint.partition("-c ")[2].strip('"')
     assert python("-c", f"{code}; print(model)", cwd=tmp_path).returncode == 0
+
+
+def test_a_widened_study_is_exported_by_its_name(tmp_path: Path) -> None:
+    """What ``--widen`` ran is exported by the same script that was widened, with its own space."""
+    (tmp_path / "script.py").write_text(SHORT)
+    for more in ((), ("--widen",)):
+        done = regsearch("run", "script.py", "--trials", "2", *more, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    done = regsearch("export", "short-wide", "--out", "bundle", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    chosen = load_results(Store(tmp_path / "mlruns", "short-wide")).best
+    assert load(tmp_path / "bundle").predict(load_diabetes().data) == pytest.approx(
+        chosen.config.refit(make_problem(*load_diabetes(return_X_y=True)), 0).predict(load_diabetes().data)
+    )
 
 
 def test_show(root: Path) -> None:

@@ -53,11 +53,14 @@ def study_again(arguments: argparse.Namespace, doing: str) -> Study:
     print(f"Reading the data from {script}", file=sys.stderr)
     with contextlib.redirect_stdout(sys.stderr):
         study = study_of(script, arguments.study)
-    return study.replace(root=arguments.root, storage=arguments.storage, seed=int(results.identity["seed"]))
+    study = study.replace(root=arguments.root, storage=arguments.storage, seed=int(results.identity["seed"]))
+    return study if study.name == results.name else study.widened()
 
 
 def study_of(script: str, name: str | None) -> Study:
     """The study that a script makes at its module level, found by running it under another name than ``__main__``.
+
+    For the name of a widened study, the one that was widened.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def study_of(script: str, name: str | None) -> Study:
     """
     import runpy
 
-    from regsearch.study import Study
+    from regsearch.study import WIDE, Study
 
     path = Path(script)
     if not path.is_file():
@@ -80,6 +83,8 @@ def study_of(script: str, name: str | None) -> Study:
         raise InvalidInput(f"A script must make a Study at its top level, {script!r} makes none; assign one.")
     if name is None and len(studies) > 1:
         raise InvalidInput(f"{script!r} makes several studies ({', '.join(studies)}); pass --study NAME.")
+    if name is not None and name not in studies:
+        name = name.removesuffix(WIDE)
     if name is not None and name not in studies:
         raise NotFound(f"{script!r} makes no study {name!r}; it makes {', '.join(studies)}.")
     return studies[name] if name is not None else next(iter(studies.values()))
