@@ -1,0 +1,152 @@
+"""Pieces of pages that come from elsewhere in the repository, so that they cannot drift.
+
+A line ``<!-- include: KIND ARGUMENT -->`` of a page stands for Markdown that one of `KINDS` makes.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
+LINE = re.compile(r"^<!-- include: (\S+) ?(.*?) ?-->$", flags=re.MULTILINE)
+
+
+def expanded(page: str) -> str:
+    """A page with its includes in place.
+
+    Raises
+    ------
+    ValueError
+        When one names nothing that exists.
+    """
+    return LINE.sub(lambda found: included(found[1], found[2]), page)
+
+
+def included(kind: str, argument: str) -> str:
+    """What one include stands for."""
+    if kind not in KINDS:
+        raise ValueError(f"A page includes one of {', '.join(KINDS)}, got {kind!r}; correct the comment.")
+    return KINDS[kind](argument)
+
+
+# --- the README and the changelog ------------------------------------------------------------------------------
+
+
+def readme(heading: str) -> str:
+    """The text of a section of the README, without its heading; the first that begins so."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    parts = re.split(r"^##? (.+)$", text, flags=re.MULTILINE)[1:]
+    sections = dict(zip(parts[::2], parts[1::2], strict=True))
+    for name, body in sections.items():
+        if name.startswith(heading):
+            return body.strip().replace("](docs/", "](/")
+    raise ValueError(f"The README has no section {heading!r}; it has {'; '.join(sections)}.")
+
+
+def measured(heading: str) -> str:
+    """The table of measurements of a section of the README, with the sentences below it."""
+    body = readme(heading)
+    found = re.search(r"^\| against .*?\n\n.+?(?=\n\n|\Z)", body, flags=re.DOTALL | re.MULTILINE)
+    if found is None:
+        raise ValueError(f"The section {heading!r} of the README has no table that begins with 'against'.")
+    return found[0]
+
+
+def changelog(_: str) -> str:
+    """The changelog."""
+    return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").strip()
+
+
+# --- source ----------------------------------------------------------------------------------------------------
+
+
+def source(argument: str) -> str:
+    """A class of a file as it stands: ``source FILE CLASS``; the whole file without a class."""
+    file, _, name = argument.partition(" ")
+    text = (ROOT / file).read_text(encoding="utf-8")
+    if name:
+        text = _segment(text, name, file)
+    return f'```python title="{file}"\n{text.strip()}\n```'
+
+
+def _segment(text: str, name: str, file: str) -> str:
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    raise ValueError(f"{file} has no class {name!r}; correct the comment.")
+
+
+def benchmark(file: str) -> str:
+    """What a benchmark says of itself, and its measurements by name."""
+    tree = ast.parse((ROOT / "benchmarks" / file).read_text(encoding="utf-8"))
+    said = ast.get_docstring(tree) or ""
+    rows = [
+        f"| `{node.name}` | {_first(node)} |"
+        for node in tree.body if isinstance(node, ast.FunctionDef) and _first(node) and _measures(node)
+    ]  # fmt: skip
+    table = "\n".join(["| measurement | what it does |", "| --- | --- |", *rows])
+    return f"{_fenced(said)}\n\n{table}" if rows else _fenced(said)
+
+
+def _first(node: ast.FunctionDef) -> str:
+    return (ast.get_docstring(node) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+
+
+def _measures(node: ast.FunctionDef) -> bool:
+    """Whether a function gives rows of results."""
+    return node.returns is not None and ast.unparse(node.returns) == "Iterator[Row]"
+
+
+def _fenced(docstring: str) -> str:
+    """A docstring whose indented commands become a console block."""
+    return re.sub(
+        r"^((?:    .+\n?)+)",
+        lambda found: "```console\n$ " + "\n$ ".join(found[1].strip().splitlines()) + "\n```\n",
+        docstring.replace("``", "`"), flags=re.MULTILINE,
+    )  # fmt: skip
+
+
+# --- the command line ------------------------------------------------------------------------------------------
+
+
+def commands(_: str) -> str:
+    """The help of every command."""
+    parts = [f"```text\n{help_of()}\n```"]
+    parts += [f"## {name}\n\n```text\n{help_of(name)}\n```" for name in command_names()]
+    return "\n\n".join(parts)
+
+
+def command_names() -> list[str]:
+    """The commands that ``regsearch --help`` lists."""
+    return re.findall(r"^    (\w+) ", help_of(), flags=re.MULTILINE)
+
+
+def help_of(*command: str) -> str:
+    """What ``regsearch COMMAND --help`` prints."""
+    from unittest.mock import patch
+
+    from regsearch.cli import main
+
+    printed = io.StringIO()
+    with (
+        patch.dict("os.environ", COLUMNS="100", NO_COLOR="1"),
+        contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit),
+    ):  # fmt: skip
+        main([*command, "--help"])
+    return printed.getvalue().strip()
+
+
+KINDS: dict[str, Callable[[str], str]] = {
+    "readme": readme, "measured": measured, "changelog": changelog, "source": source, "benchmark": benchmark,
+    "commands": commands, "penalties": catalogue.penalties, "slots": catalogue.slots,
+    "techniques": catalogue.techniques, "scales": catalogue.scales, "figures": catalogue.figures,
+    "rules": catalogue.rules, "spaces": catalogue.ready_made,
+}  # fmt: skip
