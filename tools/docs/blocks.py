@@ -11,10 +11,12 @@ import contextlib
 import io
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 FENCE = re.compile(r"^```python\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
@@ -53,9 +55,13 @@ def played(page: str, name: str) -> str:
 
 def run(page: str, name: str) -> Iterator[str]:
     """What each block shows, as Markdown, from running them in one namespace and the current folder."""
-    names: dict[str, Any] = {"__name__": "page"}
-    for number, block in enumerate(blocks(page), 1):
-        yield _shown(block.code, f"{name}, block {number}", names)
+    module = ModuleType("page")  # a real one: what a page defines may be sent to other processes, as from a notebook
+    sys.modules["page"] = module
+    try:
+        for number, block in enumerate(blocks(page), 1):
+            yield _shown(block.code, f"{name}, block {number}", vars(module))
+    finally:
+        del sys.modules["page"]
 
 
 def _shown(code: str, label: str, names: dict[str, Any]) -> str:
