@@ -1,9 +1,9 @@
-# Two commands, each from nothing: `make study` and `make test`.
+# Three commands, each from nothing: `make study`, `make test` and `make docs`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: study test check bench clean
+.PHONY: study test check bench docs clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -11,7 +11,11 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/ready-test: $(VENV)/ready
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data,test]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data,docs,test]"
+	touch $@
+
+$(VENV)/ready-docs: $(VENV)/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data,docs]"
 	touch $@
 
 $(VENV)/ready-bench: $(VENV)/ready-test
@@ -32,6 +36,10 @@ bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
 	$(BIN)/python benchmarks/linear.py
 	$(BIN)/python benchmarks/neural.py
 	$(BIN)/python benchmarks/browsing.py
+
+docs: $(VENV)/ready-docs  ## the documentation, every block of it run, as a folder that opens without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Open build/site/index.html"
 
 clean:
 	rm -rf $(VENV)

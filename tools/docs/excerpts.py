@@ -84,6 +84,23 @@ def _segment(text: str, name: str, file: str) -> str:
     raise ValueError(f"{file} has no class {name!r}; correct the comment.")
 
 
+def suite(file: str) -> str:
+    """What the tests of a file say that holds, as a list."""
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    said = [_first(node) for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    return "\n".join(f"- {sentence}" for sentence in said)
+
+
+def notation(file: str) -> str:
+    """The table of symbols in a module's docstring: rows of two columns between lines of ``=``."""
+    said = ast.get_docstring(ast.parse((ROOT / file).read_text(encoding="utf-8"))) or ""
+    found = re.search(r"^=+ +=+\n(.+?)^=+ +=+$", said, flags=re.DOTALL | re.MULTILINE)
+    if found is None:
+        raise ValueError(f"The docstring of {file} has no table between two lines of '='.")
+    rows = [line.split(maxsplit=1) for line in found[1].replace("``", "`").splitlines()]
+    return "\n".join(["| hook | gets, or gives |", "| --- | --- |", *(f"| {name} | {text} |" for name, text in rows)])
+
+
 def benchmark(file: str) -> str:
     """What a benchmark says of itself, and its measurements by name."""
     tree = ast.parse((ROOT / "benchmarks" / file).read_text(encoding="utf-8"))
@@ -146,7 +163,7 @@ def help_of(*command: str) -> str:
 
 KINDS: dict[str, Callable[[str], str]] = {
     "readme": readme, "measured": measured, "changelog": changelog, "source": source, "benchmark": benchmark,
-    "commands": commands, "penalties": catalogue.penalties, "slots": catalogue.slots,
+    "suite": suite, "notation": notation, "commands": commands, "penalties": catalogue.penalties, "slots": catalogue.slots,
     "techniques": catalogue.techniques, "scales": catalogue.scales, "figures": catalogue.figures,
     "rules": catalogue.rules, "spaces": catalogue.ready_made,
 }  # fmt: skip
