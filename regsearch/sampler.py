@@ -1,26 +1,59 @@
-"""The default sampler: Optuna's TPE for conditional spaces, which does not propose a config again.
+"""The default sampler: Optuna's TPE, each parameter by itself, which does not propose a config again.
 
 A trial that walks a whole path leaves little to sample: a lasso has one config for each scaling. TPE, which samples as
 if results were noisy, would spend half of a search on configs whose results are known to the last digit.
+
+Parameters are sampled one by one: with many of them and few trials, the joint density of multivariate TPE is so wide
+that it hardly learns (`benchmarks/samplers.py`).
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regsearch.errors import NotFound
-from regsearch.space import fill, scatter
+from regsearch.space import sample
 from regsearch.tree import Node
 
 if TYPE_CHECKING:
     import optuna
 
-TRIES = 50  # random configs to look at for one that is new
+PROPOSALS = 4  # of TPE to look at for a config that is new ...
+TRIES = 50  # ... and then at random
+
+
+@dataclass
+class Draft:
+    """A trial on paper: parameters as `draw(name, distribution)` gives them, which no study knows of."""
+
+    draw: Callable[[str, Any], Any]
+    params: dict[str, Any] = field(default_factory=dict)
+    distributions: dict[str, Any] = field(default_factory=dict)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> Any:
+        import optuna
+
+        return self._suggest(name, optuna.distributions.FloatDistribution(low, high, log=log))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> Any:
+        import optuna
+
+        return self._suggest(name, optuna.distributions.IntDistribution(low, high, log=log))
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        import optuna
+
+        return self._suggest(name, optuna.distributions.CategoricalDistribution(choices))
+
+    def _suggest(self, name: str, distribution: Any) -> Any:
+        self.distributions[name] = distribution
+        self.params[name] = self.draw(name, distribution)
+        return self.params[name]
 
 
 def make_sampler(space: Node, seed: int, count: int, is_known: Callable[[Node], bool]) -> optuna.samplers.BaseSampler:
@@ -35,13 +68,9 @@ def make_sampler(space: Node, seed: int, count: int, is_known: Callable[[Node], 
     """
     import optuna
 
-    state = np.random.SeedSequence([seed, count])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler: Any = _unrepeating()(
-            seed=int(state.generate_state(1)[0]), multivariate=True, group=True, constant_liar=True
-        )
-    sampler.space, sampler.is_known, sampler.random = space, is_known, np.random.default_rng(state)
+    seeds = np.random.SeedSequence([seed, count]).generate_state(2).tolist()
+    sampler: Any = _unrepeating()(seed=seeds[0], constant_liar=True)
+    sampler.space, sampler.is_known, sampler.random = space, is_known, optuna.samplers.RandomSampler(seeds[1])
     made: optuna.samplers.BaseSampler = sampler
     return made
 
@@ -52,24 +81,30 @@ def _unrepeating() -> Any:
     import optuna
 
     class Unrepeating(optuna.samplers.TPESampler):
-        """TPE; where it proposes a config that is known, or nothing, a random one that is new."""
+        """TPE that drafts whole configs: where what it proposes is known, it proposes again, and then at random.
+
+        What it drafted is what it calls relative: so Optuna takes it, and asks for no parameter by itself.
+        """
 
         space: Node
         is_known: Callable[[Node], bool]
-        random: np.random.Generator
+        random: optuna.samplers.RandomSampler
+        draft: Draft
+
+        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+            self.draft = next(self._new_drafts(study, trial))
+            return self.draft.distributions
 
         def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-            proposed: dict[str, Any] = super().sample_relative(study, trial, search_space)
-            if self._is_new(proposed):
-                return proposed
-            drawn = (scatter(self.space, self.random) for _ in range(TRIES))
-            new = (params for params in drawn if params.keys() <= search_space.keys() and self._is_new(params))
-            return next(new, proposed)
+            return self.draft.params
 
-        def _is_new(self, params: Mapping[str, Any]) -> bool:
-            try:
-                return not self.is_known(fill(self.space, params))
-            except NotFound:  # a parameter that TPE leaves to be drawn by itself
-                return False
+        def _new_drafts(self, study: Any, trial: Any) -> Iterator[Draft]:
+            """Drafts of configs that are new; where all is known, what was proposed first."""
+            samplers = chain(repeat(self, PROPOSALS), repeat(self.random, TRIES))
+            drafts = [Draft(partial(each.sample_independent, study, trial)) for each in samplers]
+            for draft in drafts:
+                if not self.is_known(sample(self.space, draft)):
+                    yield draft
+            yield drafts[0]
 
     return Unrepeating

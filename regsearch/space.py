@@ -25,11 +25,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from regsearch.errors import NotFound
-from regsearch.tree import Choice, Leaf, Node, Path, label, public
+from regsearch.tree import Choice, Leaf, Node, Path, Suggests, label, public
 
 if TYPE_CHECKING:
     import numpy as np
-    import optuna
 
 NodeT = TypeVar("NodeT", bound=Node)
 Draw: TypeAlias = Callable[[Leaf, str], Any]
@@ -54,7 +53,7 @@ def _join(name: str, key: str) -> str:
     return f"{name}.{public(key)}" if name else public(key)
 
 
-def sample(space: NodeT, trial: optuna.trial.BaseTrial) -> NodeT:
+def sample(space: NodeT, trial: Suggests) -> NodeT:
     """The config that an Optuna trial suggests."""
     config: NodeT = _walk(space, "", lambda leaf, name: leaf.draw(trial, name))
     return config

@@ -12,18 +12,25 @@ import re
 import sys
 import types
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from regsearch.errors import InvalidInput, NotFound
 
-if TYPE_CHECKING:
-    import optuna
-
-
 NodeT = TypeVar("NodeT", bound="Node")
+
+
+class Suggests(Protocol):
+    """What a config is drawn from: an Optuna trial, or whatever gives values to parameters as one does."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...
+
+    def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any: ...
 
 
 def public(name: str) -> str:
@@ -91,7 +98,7 @@ class Leaf(Node, abstract=True):
     """What stands in a tree where the config has one value."""
 
     @abstractmethod
-    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
+    def draw(self, trial: Suggests, name: str) -> Any:
         """The value that `trial` suggests under `name`."""
 
     @abstractmethod
@@ -133,7 +140,7 @@ class Float(Leaf):
     def __post_init__(self) -> None:
         _check_range(self)
 
-    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> float:
+    def draw(self, trial: Suggests, name: str) -> float:
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
     def initial(self) -> float:
@@ -167,7 +174,7 @@ class Int(Leaf):
         if not (isinstance(self.low, int) and isinstance(self.high, int)):
             raise InvalidInput(f"Int needs whole bounds, got {self}; use Float for real numbers.")
 
-    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> int:
+    def draw(self, trial: Suggests, name: str) -> int:
         return trial.suggest_int(name, self.low, self.high, log=self.log)
 
     def initial(self) -> int:
@@ -212,7 +219,7 @@ class Choice(Leaf):
         """What Optuna stores for each option."""
         return tuple(label(option) for option in self.options)
 
-    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> Any:
+    def draw(self, trial: Suggests, name: str) -> Any:
         return self.named(trial.suggest_categorical(name, self.labels))
 
     def named(self, wanted: Any) -> Any:
@@ -251,7 +258,7 @@ class Path(Leaf):
         if self.ratio is not None and not (_is_number(self.ratio) and 0 < self.ratio < 1):
             raise InvalidInput(f"A Path's ratio must lie between 0 and 1, got {self.ratio!r}; 1e-4 is usual.")
 
-    def draw(self, trial: optuna.trial.BaseTrial, name: str) -> Path:
+    def draw(self, trial: Suggests, name: str) -> Path:
         return self
 
     def initial(self) -> Path:

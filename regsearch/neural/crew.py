@@ -2,9 +2,9 @@
 
 A step of a small stacked net is a hundred short operations, and two threads that start them spend their time handing
 Python's lock to each other; two processes do not meet. They are forked, so that they have the data and whatever the
-user's script defined without a copy, and blocks stay where they were made. Convolutions are few and long: threads do
-for them, as they do where nothing can be forked: on a GPU, on systems without fork, and in a program that has already
-used autograd.
+user's script defined without a copy; a block stays where it is unless one process has too much to do. Convolutions are
+few and long: threads do for them, as they do where nothing can be forked: on a GPU, on systems without fork, and in a
+program that has already used autograd.
 """
 
 from __future__ import annotations
@@ -14,94 +14,38 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from regsearch.neural.actives import Row
-from regsearch.neural.block import Block, Packed, Segment, Stopped
+from regsearch.neural.hand import Done, Hand, Key, Trouble
 from regsearch.neural.workshop import Structure, Workshop
 
 if TYPE_CHECKING:
     import torch
 
-Key: TypeAlias = tuple[int, int]  # cohort and fold
 Call: TypeAlias = tuple[Any, ...]  # name of a method of `Hand`, its arguments
-ROWS = 16  # more rows in a block gain nothing
+OVERHEAD = 2  # an epoch of a block takes as long as so many rows, beside its own
+WORTH = 0.05  # share of the wait that moving a block must save
 MALLOC = {-3: 32 * 2**20, -1: 512 * 2**20, -2: 16 * 2**20}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
 
 
 @dataclass(frozen=True)
-class Done:
-    """A segment, the seconds it took, and the rows of a block that memory suffices for."""
+class Lodging:
+    """The process that has a block (None is this one), the block's structure, and how many rows it has."""
 
-    segment: Segment
-    seconds: float
-    most: int
+    home: Connection | None
+    structure: Structure
+    rows: int
 
-
-@dataclass(frozen=True)
-class Trouble:
-    """What went wrong with a block."""
-
-    text: str
-
-
-class Hand:
-    """Makes and trains blocks in one process."""
-
-    def __init__(self, workshop: Workshop) -> None:
-        self.workshop = workshop
-        self.blocks: dict[Key, Block] = {}
-        self.most = ROWS
-
-    def make(self, key: Key, structure: Structure, rows: Sequence[Row]) -> None:
-        self.blocks[key] = self.workshop.block(structure, key[1], rows)
-
-    def keep(self, key: Key, which: Sequence[int]) -> None:
-        self.blocks[key].keep(which)
-
-    def drop(self, key: Key) -> None:
-        del self.blocks[key]
-
-    def pack(self, key: Key) -> Packed:
-        return self.blocks.pop(key).pack()
-
-    def join(self, key: Key, structure: Structure, packed: Packed) -> None:
-        other = self.workshop.block(structure, key[1], packed.rows)
-        other.unpack(packed)
-        self.blocks[key].join([other])
-
-    def advance(self, key: Key, epochs: int, measure: bool = True) -> Done | Trouble:
-        started = time.perf_counter()
-        try:
-            segment = self._within_memory(self.blocks[key], epochs, measure)
-        except Stopped:
-            raise
-        except Exception as error:  # noqa: BLE001 - a module is anyone's code: its trials fail with its words
-            return Trouble(f"{type(error).__name__}: {error}")
-        return Done(segment, time.perf_counter() - started, self.most)
-
-    def _within_memory(self, block: Block, epochs: int, measure: bool) -> Segment:
-        """Advance a block; where memory does not suffice, in halves."""
-        if len(block.rows) <= self.most:
-            before = block.snapshot()
-            try:
-                return block.advance(epochs, measure)
-            except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error) or len(block.rows) == 1:
-                    raise
-            block.restore(before)
-            self.most = max(1, min(self.most, len(block.rows) // 2))
-        halves = block.split()
-        segments = [self._within_memory(half, epochs, measure) for half in halves]
-        block.become(halves)
-        return Segment.join(segments)
+    def load(self, epochs: int) -> int:
+        """How long some epochs take, in those of a row."""
+        return epochs * (self.rows + OVERHEAD)
 
 
 class Crew:
@@ -118,8 +62,8 @@ class Crew:
     def __init__(self, workshop: Workshop, count: int, apart: bool = False) -> None:
         self.workshop, self.count, self.apart = workshop, count, apart
         self.here = Hand(workshop)
-        self.most = ROWS
-        self._homes: dict[Key, Connection | None] = {}  # where a block is; None is here
+        self.most = self.here.most
+        self._lodgings: dict[Key, Lodging] = {}
         self._others: list[Connection] | None = None
         self._processes: list[Any] = []
 
@@ -145,33 +89,61 @@ class Crew:
     # --- blocks ------------------------------------------------------------------------------------------------
 
     def make(self, key: Key, structure: Structure, rows: Sequence[Row]) -> None:
-        """Make a block, where it then stays."""
+        """Make a block."""
         others = self._others_for(structure)
-        self._homes[key] = others[(key[0] * len(self.workshop.setup.folds) + key[1]) % len(others)] if others else None
+        home = others[(key[0] * len(self.workshop.setup.folds) + key[1]) % len(others)] if others else None
+        self._lodgings[key] = Lodging(home, structure, len(rows))
         self._call(key, "make", structure, rows)
 
     def keep(self, key: Key, which: Sequence[int]) -> None:
         """Go on with some rows of a block."""
+        self._lodgings[key] = replace(self._lodgings[key], rows=len(which))
         self._call(key, "keep", which)
 
     def drop(self, key: Key) -> None:
         """Forget a block."""
         self._call(key, "drop")
-        del self._homes[key]
+        del self._lodgings[key]
 
-    def join(self, key: Key, other: Key, structure: Structure) -> None:
-        """Join a block to another."""
+    def join(self, key: Key, other: Key) -> None:
+        """Join a block to another of its structure."""
         packed = self._call(other, "pack")
-        del self._homes[other]
-        self._call(key, "join", structure, packed)
+        host, guest = self._lodgings[key], self._lodgings.pop(other)
+        self._lodgings[key] = replace(host, rows=host.rows + guest.rows)
+        self._call(key, "join", host.structure, packed)
+
+    def _share_out(self, tasks: Sequence[tuple[Key, int]]) -> None:
+        """Move blocks from the process that has the most to do to that with the least, while it shortens the wait."""
+        loads: dict[Connection, dict[Key, int]] = {home: {} for home in self._others or ()}
+        for key, epochs in tasks:
+            lodging = self._lodgings[key]
+            if lodging.home is not None:
+                loads[lodging.home][key] = lodging.load(epochs)
+        while len(loads) > 1:
+            ranked = sorted(loads, key=lambda home: sum(loads[home].values()))
+            idle, busy = ranked[0], ranked[-1]
+            most = sum(loads[busy].values())
+            spare = most - sum(loads[idle].values())
+            saved = {key: min(load, spare - load) for key, load in loads[busy].items()}
+            best = max(saved, key=lambda key: saved[key], default=None)
+            if best is None or saved[best] <= WORTH * most:
+                return
+            self._move(best, idle)
+            loads[idle][best] = loads[busy].pop(best)
+
+    def _move(self, key: Key, home: Connection) -> None:
+        packed = self._call(key, "pack")
+        self._lodgings[key] = replace(self._lodgings[key], home=home)
+        self._call(key, "unpack", self._lodgings[key].structure, packed)
 
     def advance(self, tasks: Sequence[tuple[Key, int]], measure: bool = True) -> list[Done | Trouble]:
         """Train blocks for some epochs each; what came of it, in the order of the tasks."""
+        self._share_out(tasks)
         found: dict[int, Done | Trouble] = {}
         here: dict[int, Future[Done | Trouble]] = {}
         waiting: dict[Connection, list[int]] = {}
         for i, (key, epochs) in enumerate(tasks):
-            home = self._homes[key]
+            home = self._lodgings[key].home
             if home is None:
                 here[i] = self._pool.submit(self.here.advance, key, epochs, measure)
             else:
@@ -194,7 +166,7 @@ class Crew:
             warnings.warn(f"Memory ran out: the stack shrinks to {most} rows a block.", RuntimeWarning, stacklevel=2)
 
     def _call(self, key: Key, name: str, *arguments: Any) -> Any:
-        home = self._homes[key]
+        home = self._lodgings[key].home
         if home is None:
             return getattr(self.here, name)(key, *arguments)
         home.send([(name, key, *arguments)])
@@ -300,9 +272,3 @@ def workers(n_jobs: int | None, device: torch.device) -> int:
     if n_jobs is None:
         return cores
     return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)

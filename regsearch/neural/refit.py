@@ -11,7 +11,8 @@ from regsearch.encoding import transformer
 from regsearch.errors import InvalidInput
 from regsearch.folds import Folds
 from regsearch.inputs import Array
-from regsearch.neural.crew import Crew, Trouble
+from regsearch.neural.crew import Crew
+from regsearch.neural.hand import Trouble
 from regsearch.neural.measuring import Evaluator
 from regsearch.neural.predictor import MODULE, Spec, make_predictor
 from regsearch.neural.recipe import Recipe

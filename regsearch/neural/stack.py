@@ -8,14 +8,16 @@ on how many work on it nor on their luck.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 from regsearch.errors import InvalidInput
-from regsearch.neural.crew import Crew, Done, Trouble, workers
+from regsearch.neural.crew import OVERHEAD, Crew, workers
 from regsearch.neural.finish import Finish
 from regsearch.neural.flight import Flight
+from regsearch.neural.hand import Done, Trouble
 from regsearch.neural.rungs import Ladder
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Candidate, Outcome, Setup
@@ -117,12 +119,18 @@ class Stack:
         return self._places(arrived) - self.live - sum(map(len, arrived.values()))
 
     def _rows(self, structure: Structure) -> int:
-        """Rows of a block: as many as stay in the cache."""
+        """Rows of a block: as many as stay in the cache, and as give all workers about as much to do."""
         if not structure.stacks:
             return 1
         length = self.workshop.network(structure, 0).layout.length
         fits = CACHE // (16 * length) if self.workshop.device.type == "cpu" else self.crew.most
-        return max(1, min(self.crew.most, fits))
+        most = max(1, min(self.crew.most, fits))
+        return min(range(1, most + 1), key=lambda rows: (self._wait(rows), -rows))
+
+    def _wait(self, rows: int) -> int:
+        """How long an epoch of a full stack in blocks of so many rows takes, in those of a row."""
+        blocks = math.ceil(IN_FLIGHT / rows) * len(self.setup.folds)
+        return math.ceil(blocks / self.crew.count) * (rows + OVERHEAD)
 
     def _cohort(self, structure: Structure, flights: list[Flight]) -> Cohort:
         rows = [self.workshop.row(flight.config, structure) for flight in flights]
@@ -219,5 +227,5 @@ class Stack:
             else:
                 host.flights += cohort.flights
                 for k in self._folds:
-                    self.crew.join((host.number, k), (cohort.number, k), host.structure)
+                    self.crew.join((host.number, k), (cohort.number, k))
         self.cohorts = joined

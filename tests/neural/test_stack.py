@@ -24,7 +24,7 @@ from regsearch import Choice, Float
 from regsearch.config import from_data
 from regsearch.folds import make_folds
 from regsearch.metrics import resolve
-from regsearch.neural import CNN, MLP, crew, stack
+from regsearch.neural import CNN, MLP, hand, stack
 from regsearch.neural import techniques as t
 from regsearch.neural.block import Block
 from regsearch.neural.rungs import FACTOR, LEAST, rungs
@@ -112,7 +112,7 @@ def test_sizes_do_not_matter(
 ) -> None:
     """Smaller blocks, and trials one at a time or few, with refills, give the same outcomes."""
     of, found = whole
-    monkeypatch.setattr(crew, "ROWS", rows)
+    monkeypatch.setattr(hand, "ROWS", rows)
     monkeypatch.setattr(stack, "IN_FLIGHT", flying)
     same(stream(of, MIXED), found)
 
