@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import html
 import io
 import json
 import re
@@ -72,7 +73,8 @@ def _shown(code: str, label: str, names: dict[str, Any]) -> str:
         exec(compile(ast.Module(tree.body[:-1] if ends else tree.body, []), label, "exec"), names)
         value = eval(compile(ast.Expression(ends.value), label, "eval"), names) if ends else None
     text = printed.getvalue().rstrip()
-    said = f'\n\n<div class="result" markdown>\n\n```text\n{text}\n```\n\n</div>' if text else ""
+    kind = "result" if re.search(r"\S {2,}\S", text) else "result wrapped"  # columns must stay below each other
+    said = f'\n\n<div class="{kind}" markdown>\n\n```text\n{text}\n```\n\n</div>' if text else ""
     return said + (_figure(value) if hasattr(value, "to_plotly_json") else "")
 
 
@@ -80,12 +82,10 @@ def _figure(figure: Any) -> str:
     """A figure's data in one line of HTML, and the colours to exchange on dark paper; `assets/figures.js` draws it."""
     from regsearch.plots.canvas import DARK
 
-    title, note = figure.layout.meta["title"], figure.layout.meta["note"]
-    height = figure.layout.height
+    title, height = figure.layout.meta["title"], figure.layout.height
     held = json.dumps({"figure": json.loads(figure.to_json()), "dark": DARK}).replace("<", r"\u003c")
-    caption = f"\n<p class='note'>{note}</p>" if note else ""
     return (
-        f'\n\n<figure class="drawn" aria-label="{title}">{caption}'
+        f'\n\n<figure class="drawn" aria-label="{html.escape(title)}">'
         f'<div class="canvas" style="height:{height}px"></div>'
         f'<script type="application/json">{held}</script></figure>\n'
     )

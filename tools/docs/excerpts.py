@@ -163,7 +163,7 @@ def help_of(*command: str) -> str:
 
 KINDS: dict[str, Callable[[str], str]] = {
     "readme": readme, "measured": measured, "changelog": changelog, "source": source, "benchmark": benchmark,
-    "suite": suite, "notation": notation, "commands": commands, "penalties": catalogue.penalties, "slots": catalogue.slots,
-    "techniques": catalogue.techniques, "scales": catalogue.scales, "figures": catalogue.figures,
-    "rules": catalogue.rules, "spaces": catalogue.ready_made,
+    "suite": suite, "notation": notation, "commands": commands, "penalties": catalogue.penalties,
+    "slots": catalogue.slots, "techniques": catalogue.techniques, "scales": catalogue.scales,
+    "figures": catalogue.figures, "rules": catalogue.rules, "spaces": catalogue.ready_made,
 }  # fmt: skip
