@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from loop import Split, fit, fit_skorch
-from sklearn.datasets import load_digits, make_classification
+from sklearn.datasets import load_breast_cancer, load_digits, make_classification
 from sklearn.model_selection import StratifiedKFold
 
 from regsearch import CNN, MLP, Float, Net, Study
@@ -270,6 +270,29 @@ def cnn() -> Iterator[Row]:
     yield Row("CNN search: rungs and all cores, neither", statistics.median(whole), 1 / 3, note)
 
 
+def sampler() -> Iterator[Row]:
+    """The best loss of a search with the default sampler over that with Optuna's multivariate TPE, as many trials."""
+    warm_up()
+    net, (X, y) = space((64, 64), t.EarlyStopping(max_epochs=scale().horizon)), load_breast_cancer(return_X_y=True)
+    trials = 6 if quick() else 100
+    pairs = [
+        (
+            apart(search, X, y, net, seed, trials).best,
+            apart(search, X, y, net, seed, trials, sampler=partial(multivariate, seed)).best,
+        )
+        for seed in range(scale().seeds)
+    ]
+    note = ", ".join(f"{ours:.4f} / {theirs:.4f}" for ours, theirs in pairs)
+    yield Row("breast cancer: best loss, parameters one by one", paired(*zip(*pairs, strict=True)), 1.0, note)
+
+
+def multivariate(seed: int, count: int) -> Any:
+    """Optuna's multivariate TPE for the trial that comes after so many."""
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=1000 * seed + count, multivariate=True, group=True, constant_liar=True)
+
+
 def script() -> Iterator[Row]:
     """A whole search until the best loss of 60 trials of a sequential Optuna script, over that script's time.
 
@@ -347,7 +370,7 @@ if __name__ == "__main__":
     main(
         [
             fits_digits_64, fits_synthetic_64, fits_digits_128, fits_synthetic_128, fits_synthetic_256,
-            threads, cnn, script,
+            threads, cnn, sampler, script,
         ],
         "Searches of neural nets against a PyTorch loop, skorch and a sequential Optuna script.",
     )  # fmt: skip

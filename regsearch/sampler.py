@@ -4,7 +4,7 @@ A trial that walks a whole path leaves little to sample: a lasso has one config 
 if results were noisy, would spend half of a search on configs whose results are known to the last digit.
 
 Parameters are sampled one by one: with many of them and few trials, the joint density of multivariate TPE is so wide
-that it hardly learns (`benchmarks/samplers.py`).
+that it hardly learns (`benchmarks/neural.py sampler`).
 """
 
 from __future__ import annotations

@@ -43,10 +43,6 @@ class Lodging:
     structure: Structure
     rows: int
 
-    def load(self, epochs: int) -> int:
-        """How long some epochs take, in those of a row."""
-        return epochs * (self.rows + OVERHEAD)
-
 
 class Crew:
     """Hands at work; a context manager.
@@ -112,13 +108,13 @@ class Crew:
         self._lodgings[key] = replace(host, rows=host.rows + guest.rows)
         self._call(key, "join", host.structure, packed)
 
-    def _share_out(self, tasks: Sequence[tuple[Key, int]]) -> None:
+    def _share_out(self, keys: Sequence[Key]) -> None:
         """Move blocks from the process that has the most to do to that with the least, while it shortens the wait."""
         loads: dict[Connection, dict[Key, int]] = {home: {} for home in self._others or ()}
-        for key, epochs in tasks:
+        for key in keys:
             lodging = self._lodgings[key]
             if lodging.home is not None:
-                loads[lodging.home][key] = lodging.load(epochs)
+                loads[lodging.home][key] = lodging.rows + OVERHEAD
         while len(loads) > 1:
             ranked = sorted(loads, key=lambda home: sum(loads[home].values()))
             idle, busy = ranked[0], ranked[-1]
@@ -136,20 +132,20 @@ class Crew:
         self._lodgings[key] = replace(self._lodgings[key], home=home)
         self._call(key, "unpack", self._lodgings[key].structure, packed)
 
-    def advance(self, tasks: Sequence[tuple[Key, int]], measure: bool = True) -> list[Done | Trouble]:
-        """Train blocks for some epochs each; what came of it, in the order of the tasks."""
-        self._share_out(tasks)
+    def advance(self, keys: Sequence[Key], epochs: int, measure: bool = True) -> list[Done | Trouble]:
+        """Train blocks for some epochs; what came of each."""
+        self._share_out(keys)
         found: dict[int, Done | Trouble] = {}
         here: dict[int, Future[Done | Trouble]] = {}
         waiting: dict[Connection, list[int]] = {}
-        for i, (key, epochs) in enumerate(tasks):
+        for i, key in enumerate(keys):
             home = self._lodgings[key].home
             if home is None:
                 here[i] = self._pool.submit(self.here.advance, key, epochs, measure)
             else:
                 waiting.setdefault(home, []).append(i)
         for home, numbers in waiting.items():
-            home.send([("advance", *tasks[i], measure) for i in numbers])
+            home.send([("advance", keys[i], epochs, measure) for i in numbers])
         while waiting:
             for ready in connection.wait(list(waiting)):
                 assert isinstance(ready, Connection)
@@ -158,7 +154,7 @@ class Crew:
                     del waiting[ready]
         found |= {i: future.result() for i, future in here.items()}
         self._shrink(min([self.most, *(done.most for done in found.values() if isinstance(done, Done))]))
-        return [found[i] for i in range(len(tasks))]
+        return [found[i] for i in range(len(keys))]
 
     def _shrink(self, most: int) -> None:
         if most < self.most:

@@ -44,7 +44,7 @@ def refit(config: Recipe, problem: Problem, seed: int) -> Any:
     structure = workshop.structure(config)
     with Crew(workshop, 1, apart=True) as crew:
         crew.make((0, ALL), structure, [workshop.row(config, structure)])
-        (done,) = crew.advance([((0, ALL), config.last)], measure=False)
+        (done,) = crew.advance([(0, ALL)], config.last, measure=False)
     if isinstance(done, Trouble):
         raise InvalidInput(f"The net cannot be trained on all rows: {done.text}")
     row = done.segment.weights[-1, 0]

@@ -1,20 +1,19 @@
 """The neural backend: many trials and folds as a few tensor programs, refilled as trials end.
 
 Trials that start together form a *cohort*: one block of rows for each fold, in lockstep. All cohorts advance by some
-epochs, each block where it was made; then, in the order of their numbers, trials end, are given up at a rung, or go
-on, cohorts that have come equally far join, and new trials take the free places. So what a search does depends neither
-on how many work on it nor on their luck.
+epochs, each block where it is; then, in the order of their numbers, trials end, are given up at a rung, or go on,
+cohorts of one structure join while they fit a block, and new trials take the free places. So what a search does depends
+neither on how many work on it nor on their luck.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 from regsearch.errors import InvalidInput
-from regsearch.neural.crew import OVERHEAD, Crew, workers
+from regsearch.neural.crew import Crew, workers
 from regsearch.neural.finish import Finish
 from regsearch.neural.flight import Flight
 from regsearch.neural.hand import Done, Trouble
@@ -22,8 +21,8 @@ from regsearch.neural.rungs import Ladder
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Candidate, Outcome, Setup
 
-IN_FLIGHT = 32  # trials of nets that stack ...
-ALONE = 8  # ... and of those that do not
+IN_FLIGHT = 24  # trials of nets that stack: more, and the sampler learns too late; ...
+ALONE = 8  # ... those of nets that do not
 REFILL = 4  # free places that are worth a new cohort, as a part of all
 STRIDE = 5  # epochs between two looks at a trial
 CACHE = 20 * 2**19  # bytes of parameters, moments and gradients of a block: more, and each pass waits for memory
@@ -36,12 +35,6 @@ class Cohort:
     number: int
     structure: Structure
     flights: list[Flight]
-
-    @property
-    def ahead(self) -> int:
-        """Epochs until one of its trials is to be looked at."""
-        marks = ((mark - flight.epoch for mark in (*flight.rungs, flight.config.last)) for flight in self.flights)
-        return min([STRIDE, *(left for each in marks for left in each if left > 0)])
 
 
 class Stack:
@@ -119,18 +112,12 @@ class Stack:
         return self._places(arrived) - self.live - sum(map(len, arrived.values()))
 
     def _rows(self, structure: Structure) -> int:
-        """Rows of a block: as many as stay in the cache, and as give all workers about as much to do."""
+        """Rows of a block: as many as stay in the cache. They are as many for one worker as for many: sums round so."""
         if not structure.stacks:
             return 1
         length = self.workshop.network(structure, 0).layout.length
         fits = CACHE // (16 * length) if self.workshop.device.type == "cpu" else self.crew.most
-        most = max(1, min(self.crew.most, fits))
-        return min(range(1, most + 1), key=lambda rows: (self._wait(rows), -rows))
-
-    def _wait(self, rows: int) -> int:
-        """How long an epoch of a full stack in blocks of so many rows takes, in those of a row."""
-        blocks = math.ceil(IN_FLIGHT / rows) * len(self.setup.folds)
-        return math.ceil(blocks / self.crew.count) * (rows + OVERHEAD)
+        return max(1, min(self.crew.most, fits))
 
     def _cohort(self, structure: Structure, flights: list[Flight]) -> Cohort:
         rows = [self.workshop.row(flight.config, structure) for flight in flights]
@@ -146,14 +133,20 @@ class Stack:
     # --- training ----------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
-        """Train every cohort up to where its trials are looked at next; the largest blocks first."""
-        self.cohorts.sort(key=lambda cohort: -cohort.ahead * len(cohort.flights))
-        plan = [(cohort, cohort.ahead) for cohort in self.cohorts]
+        """Train all up to where a trial is looked at next; the largest blocks first."""
+        self.cohorts.sort(key=lambda cohort: -len(cohort.flights))
+        epochs = self._ahead()
         alone = "" if all(cohort.structure.stacks for cohort in self.cohorts) else ", net by net"
         self.setup.notice(f"{self.live} trials in flight{alone}")
-        done = iter(self.crew.advance([((cohort.number, k), epochs) for cohort, epochs in plan for k in self._folds]))
-        for cohort, _ in plan:
+        done = iter(self.crew.advance([(cohort.number, k) for cohort in self.cohorts for k in self._folds], epochs))
+        for cohort in self.cohorts:
             self._take(cohort, [next(done) for _ in self._folds])
+
+    def _ahead(self) -> int:
+        """Epochs until some trial is to be looked at: one number for all, that no size of a block has a say in."""
+        flights = [flight for cohort in self.cohorts for flight in cohort.flights]
+        marks = [mark - flight.epoch for flight in flights for mark in (*flight.rungs, flight.config.last)]
+        return min([STRIDE, *(left for left in marks if left > 0)])
 
     def _take(self, cohort: Cohort, found: list[Done | Trouble]) -> None:
         """Let the trials of a cohort take in what its blocks gave; where one could not go on, they fail."""
