@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from regsearch import __version__
@@ -144,8 +145,10 @@ def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
     if in_here is not None:
         said, where = in_here, "this process"
     else:
-        command = [sys.executable, "-m", "regsearch.bundle", str(bundle.folder), *trusted]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        # -P and the path: run from inside a bundle, Python would import the modules that someone put beside its files
+        command = [sys.executable, "-P", "-m", "regsearch.bundle", str(bundle.folder), *trusted]
+        places = {**os.environ, "PYTHONPATH": os.pathsep.join(_importable(bundle))}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=places)
         if done.returncode:
             return Check("example", False, done.stderr.strip().splitlines()[-1] if done.stderr else "the process died")
         found = json.loads(done.stdout)
@@ -159,6 +162,12 @@ def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
     if off <= SAME:
         return Check("example", True, f"{where} predicts the {rows} up to {off:.1g} of their size")
     return Check("example", False, f"{where} predicts the {rows} otherwise, by {off:.2g} of their size")
+
+
+def _importable(bundle: Bundle) -> list[str]:
+    """Where this process imports from, but for the folder of the bundle: its files are read and never run."""
+    places = [place or os.getcwd() for place in sys.path]
+    return [place for place in places if Path(place).resolve() != bundle.folder.resolve()]
 
 
 def _score(bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: Callable[[], Any] | None) -> list[Check]:

@@ -161,6 +161,16 @@ def test_types_that_are_not_trusted(tmp_path: Path) -> None:
     assert verify(folder, trusted=open_bundle(folder).trusted).holds
 
 
+@pytest.mark.parametrize("folder", [".", "bundle"])
+def test_code_beside_a_bundle_is_not_run(bundle: Path, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that someone put into a bundle is not imported when the bundle is verified, not even from inside it."""
+    run = bundle.parent / "run"
+    (bundle / "skops.py").write_text(f"open({str(run)!r}, 'w')")
+    monkeypatch.chdir(bundle if folder == "." else bundle.parent)
+    assert verify(folder).holds
+    assert not run.exists()
+
+
 def test_data_files_that_are_none(bundle: Path, tmp_path: Path) -> None:
     """A data file that is missing, lacks the target, or lacks columns is refused in one sentence."""
     form = load(bundle).form
