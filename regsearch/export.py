@@ -212,7 +212,7 @@ def check_target(out: str | os.PathLike[str]) -> Path:
 def _may_go(folder: Path) -> bool:
     """Whether a folder is empty, or a bundle and nothing else."""
     names = {file.name for file in folder.iterdir()}
-    return not names or (CONFIG in names and names <= FILES)
+    return not names or {CONFIG, PROVENANCE, FORM} <= names <= FILES  # other projects have a config.toml too
 
 
 def _move(part: Path, target: Path) -> None:

@@ -190,6 +190,17 @@ def test_a_bundle_with_other_files_is_left_alone(searched: Study, bundle: Path) 
     assert [file.name for file in bundle.parent.iterdir()] == ["bundle"]
 
 
+def test_a_folder_that_only_looks_like_a_bundle(searched: Study, tmp_path: Path) -> None:
+    """A project of the user's that has a config.toml and a README.md is not taken for an earlier bundle."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    for name in (CONFIG, "README.md"):
+        (folder / name).write_text("mine")
+    with pytest.raises(InvalidInput, match="which holds other files"):
+        searched.export(folder)
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {CONFIG: "mine", "README.md": "mine"}
+
+
 def test_a_link_to_a_bundle(searched: Study, bundle: Path) -> None:
     """Exporting to a link replaces the bundle that it points to, and the link stays."""
     link = bundle.parent / "latest"
