@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io as streams
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +23,21 @@ class Shipped(Protocol):
     def ship(self, folder: Path) -> list[str]:
         """Write the files to a folder; the types that a user must trust to read them again."""
         ...
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all: beside its place, then moved there; what links to it goes on doing so."""
+    place = file.resolve()
+    if place.exists() and not place.is_file():  # a pipe or a device: there is nothing to replace
+        place.write_bytes(content)
+        return
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, place)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def write_object(fitted: Any, file: Path) -> list[str]:

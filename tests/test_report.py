@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -180,6 +182,39 @@ def test_the_pages_text_is_escaped(tmp_path: Path, page: Page) -> None:
     page.locator("#gap .main-svg").first.wait_for()
     assert alerts == []
     assert "</script><script>alert(1)</script>" in page.locator("#gap .ytitle").text_content()
+
+
+def test_a_report_is_replaced_whole(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where writing breaks off, the earlier page is as it was and nothing lies beside it; a link to it stays."""
+    file = write_report(results, tmp_path / "report.html")
+    before = file.read_bytes()
+    link = tmp_path / "latest.html"
+    link.symlink_to(file)
+    assert write_report(results, link) == link
+    assert link.is_symlink()
+
+    def break_off(part: Path, content: bytes) -> None:
+        with part.open("wb") as out:
+            out.write(content[:100])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(results, file)
+    assert file.read_bytes() == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["latest.html", "report.html"]
+
+
+def test_a_report_for_a_pipe(results: Results, tmp_path: Path) -> None:
+    """What is no regular file is written to, not replaced."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()))
+    read: list[bytes] = []
+    reader.start()
+    write_report(results, tmp_path / "pipe")
+    reader.join()
+    assert read[0].startswith(b"<!doctype html>")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_artifacts(results: Results, epochs: Results, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from regsearch.mirror import Artifact
 from regsearch.plots import stills
 from regsearch.report.page import page
 from regsearch.results import Results
+from regsearch.serial import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def write_report(results: Results, file: str | os.PathLike[str], pictures: Mapping[str, Figure] | None = None) -> Path:
     """Write the report as one HTML page that needs nothing from elsewhere; returns where it is.
+
+    The page appears whole or not at all: an earlier one stays until the new one takes its place.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ def write_report(results: Results, file: str | os.PathLike[str], pictures: Mappi
         raise NotFound(f"{results.name!r} has no complete trial to report on; run it first.")
     written = Path(file).expanduser().absolute()
     written.parent.mkdir(parents=True, exist_ok=True)
-    written.write_text(page(results, pictures or {}), encoding="utf-8")
+    write_whole(written, page(results, pictures or {}).encode())
     return written
 
 

@@ -17,6 +17,7 @@ from regsearch.bundle.form import Form
 from regsearch.errors import InvalidInput
 from regsearch.inputs import Array, is_sparse
 from regsearch.neural.files import TENSORS
+from regsearch.serial import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +59,7 @@ def to_onnx(
     except ImportError as error:
         raise InvalidInput(f"ONNX needs packages that are missing ({error}); pip install 'regsearch[onnx]'.") from error
     file = Path(bundle) / ONNX if out is None else Path(out)
-    file.write_bytes(written)
+    write_whole(file, written)
     return file
 
 
