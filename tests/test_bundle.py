@@ -37,7 +37,7 @@ from regsearch import (
 from regsearch import nn_techniques as t
 from regsearch.bundle import Form, open_bundle
 from regsearch.bundle.example import difference, example_of, predictions, rows_of
-from regsearch.bundle.files import CONFIG, EXAMPLE, FORM, MODEL, PROVENANCE, sha256, to_json
+from regsearch.bundle.files import CONFIG, EXAMPLE, FORM, MODEL, PARTS, PROVENANCE, sha256, to_json
 from regsearch.bundle.form import form_of
 from regsearch.bundle.loading import stored_example
 from regsearch.bundle.starting import start_params
@@ -389,6 +389,18 @@ def test_paths_that_escape(bundle: Path, name: str) -> None:
         load(bundle)
 
 
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("other", [None, "text", {}])
+def test_a_provenance_edited_into_none(bundle: Path, part: str, other: Any) -> None:
+    """A provenance that lacks what verifying, retraining or starting from it reads is refused by the part's name."""
+    edit(bundle, PROVENANCE, lambda said: said.update({part: other}))
+    if other == {} and not PARTS[part]:
+        assert open_bundle(bundle).provenance[part] == {}
+        return
+    with pytest.raises(InvalidInput, match=f"must have '{part}'"):
+        open_bundle(bundle)
+
+
 @pytest.mark.parametrize("name", [CONFIG, FORM, MODEL])
 def test_a_file_edited_by_hand(bundle: Path, name: str) -> None:
     """A file that is not what was exported is refused, however little was changed."""
@@ -423,6 +435,7 @@ def test_what_is_missing(bundle: Path, name: str) -> None:
         ("lambda = ", 'lambda = "much" #', "lambda"),
         ('type = "linear"', 'type = "linear"\nsecret = 1', "secret"),
         ('type = "linear"', 'type = "l1"', "must be a model"),
+        ("task = ", "load = 3\ntask = ", "'load', a table"),
     ],
 )
 def test_a_config_edited_into_none(bundle: Path, line: str, other: str, said: str) -> None:

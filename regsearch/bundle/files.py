@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,15 @@ ONNX = "model.onnx"  # written beside the others when asked for, so not among th
 FIGURES = ("path.png", "gap.png")
 FILES = {CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD, TENSORS, PREPARE, ONNX, *FIGURES}
 HEAD = {"config": "a table", "task": "text", "seed": "a whole number", "scoring": "text"}  # what config.toml must have
+LOAD = "load"  # and what it may have: a table
+PARTS: Mapping[str, Sequence[str]] = {  # what provenance.json must have, and what each part of it
+    "data": ("fingerprint", "rows", "columns"),
+    "folds": ("cv", "count", "hash"),
+    "score": ("metric", "val", "val_se", "train", "gap"),
+    "path": ("axis", "value", "step", "config"),
+    "versions": (),
+    "files": (CONFIG, FORM),
+}
 _KINDS: Mapping[str, type] = {"a table": dict, "text": str, "a whole number": int}
 
 
@@ -54,7 +63,7 @@ class Bundle:
     @property
     def trusted(self) -> list[str]:
         """The types beyond scikit-learn's own that its reader must trust."""
-        return list(self.head.get("load", {}).get("trusted", []))
+        return list(self.head.get(LOAD, {}).get("trusted", []))
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -108,10 +117,12 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
     provenance = read_json(folder / PROVENANCE)
     check_schema(provenance, folder / PROVENANCE)
     bundle = Bundle(folder, head, provenance)
-    files = provenance.get("files")
-    if not isinstance(files, dict) or not {CONFIG, FORM} <= set(files):
-        raise InvalidInput(f"{folder / PROVENANCE} must list {CONFIG} and {FORM} among its files; export it again.")
-    outside = [name for name in files if name in (".", "..") or Path(name).name != name]
+    for part, names in PARTS.items():
+        found = provenance.get(part)
+        if not isinstance(found, dict) or not set(names) <= set(found):
+            what = f" with {', '.join(names)}" if names else ""
+            raise InvalidInput(f"{folder / PROVENANCE} must have {part!r}, an object{what}; export it again.")
+    outside = [name for name in bundle.files if name in (".", "..") or Path(name).name != name]
     if outside:
         raise InvalidInput(
             f"The files of a bundle lie in its folder, {folder / PROVENANCE} names {outside[0]!r}; export it again."
@@ -138,6 +149,8 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     for name, what in HEAD.items():
         if not isinstance(head.get(name), _KINDS[what]):
             raise InvalidInput(f"{file} must have {name!r}, {what}, got {head.get(name)!r}; export it again.")
+    if not isinstance(head.get(LOAD, {}), dict):
+        raise InvalidInput(f"{file} may have {LOAD!r}, a table, got {head[LOAD]!r}; export it again.")
     return head
 
 
