@@ -79,13 +79,18 @@ def _shown(code: str, label: str, names: dict[str, Any]) -> str:
 
 
 def _figure(figure: Any) -> str:
-    """A figure's data in one line of HTML, and the colours to exchange on dark paper; `assets/figures.js` draws it."""
+    """A figure's data in one line of HTML, and the colours to exchange on dark paper; `assets/figures.js` draws it.
+
+    Title and note are set in text, as the report sets them.
+    """
     from regsearch.plots.canvas import DARK
 
-    title, height = figure.layout.meta["title"], figure.layout.height
+    title, note = (html.escape(figure.layout.meta[name]) for name in ("title", "note"))
+    figure.update_layout(title=None, margin_t=12, height=figure.layout.height - 40)
     held = json.dumps({"figure": json.loads(figure.to_json()), "dark": DARK}).replace("<", r"\u003c")
+    said = f'<p class="title">{title}</p>' + (f'<p class="note">{note}</p>' if note else "")
     return (
-        f'\n\n<figure class="drawn" aria-label="{html.escape(title)}">'
-        f'<div class="canvas" style="height:{height}px"></div>'
+        f'\n\n<figure class="drawn">{said}'
+        f'<div class="canvas" role="img" aria-label="{title}" style="height:{figure.layout.height}px"></div>'
         f'<script type="application/json">{held}</script></figure>\n'
     )

@@ -7,6 +7,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterable
+from itertools import compress
 from typing import Any
 
 Parts = tuple[str, dict[str, str]]
@@ -93,7 +94,8 @@ def _entry(cls: type[Any], anchor: str, stands: Iterable[str], remarks: str = ""
         [f"`{field.name}`", meanings.get(field.name, ""), *_field(field)]
         for field in dataclasses.fields(cls) if "domain" in field.metadata
     ]  # fmt: skip
-    table = _table(["field", "meaning", "takes", "by default", "no effect at"], rows) if rows else "It has no fields."
+    table = _table(*_filled(["field", "meaning", "takes", "by default", "no effect at"], rows))
+    table = table if rows else "It has no fields."
     file = cls.__module__.replace(".", "/") + ".py"
     where = f"Stands in {', '.join(stands)}. {remarks}Written in `{file}`."
     return f"### {cls.__name__} {{ #{anchor} }}\n\n{said}\n\n{where}\n\n{table}"
@@ -166,6 +168,12 @@ def _first(one: Any) -> str:
 
 def _names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+def _filled(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """A table without the columns in which nothing stands."""
+    kept = [any(row[i] for row in rows) for i in range(len(head))]
+    return list(compress(head, kept)), [list(compress(row, kept)) for row in rows]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -9,7 +9,7 @@ import ast
 import contextlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import catalogue
@@ -102,24 +102,32 @@ def notation(file: str) -> str:
 
 
 def benchmark(file: str) -> str:
-    """What a benchmark says of itself, and its measurements by name."""
+    """What a benchmark says of itself, and its measurements by the names that choose them."""
     tree = ast.parse((ROOT / "benchmarks" / file).read_text(encoding="utf-8"))
-    said = ast.get_docstring(tree) or ""
-    rows = [
-        f"| `{node.name}` | {_first(node)} |"
-        for node in tree.body if isinstance(node, ast.FunctionDef) and _first(node) and _measures(node)
-    ]  # fmt: skip
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    rows = [f"| `{name}` | {_measured(node, functions)} |" for name, node in functions.items() if _measures(node)]
     table = "\n".join(["| measurement | what it does |", "| --- | --- |", *rows])
-    return f"{_fenced(said)}\n\n{table}" if rows else _fenced(said)
+    said = _fenced(ast.get_docstring(tree) or "")
+    return f"{said}\n\n{table}" if rows else said
+
+
+def _measures(node: ast.FunctionDef) -> bool:
+    """Whether a function gives rows of results by itself."""
+    gives = "" if node.returns is None else ast.unparse(node.returns)
+    return gives in ("Iterator[Row]", "Iterator[harness.Row]") and not node.args.args
+
+
+def _measured(node: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> str:
+    """What a measurement says of itself; else what the function says that makes its rows, and of which problem."""
+    if _first(node):
+        return _first(node)
+    calls = [one.value for one in ast.walk(node) if isinstance(one, ast.YieldFrom) and isinstance(one.value, ast.Call)]
+    called = {ast.unparse(call.func): ast.literal_eval(call.args[0]) for call in calls}
+    return " ".join(f"{_first(functions[name])} Here: {problem}." for name, problem in called.items())
 
 
 def _first(node: ast.FunctionDef) -> str:
     return (ast.get_docstring(node) or "").partition("\n\n")[0].replace("\n", " ").replace("``", "`")
-
-
-def _measures(node: ast.FunctionDef) -> bool:
-    """Whether a function gives rows of results."""
-    return node.returns is not None and ast.unparse(node.returns) == "Iterator[Row]"
 
 
 def _fenced(docstring: str) -> str:
