@@ -15,7 +15,7 @@ from sklearn.datasets import load_iris
 from regsearch import Study, spaces
 from regsearch.folds import make_folds
 from regsearch.honest import bootstrap, corrected, overtuning
-from regsearch.metrics import resolve
+from regsearch.metrics import Metric, resolve
 from regsearch.path import Curves
 from regsearch.problem import Problem, make_problem
 from regsearch.results import Results, load_results
@@ -98,6 +98,38 @@ def test_one_clear_winner_owes_nothing_to_luck(tmp_path: Path) -> None:
     assert found.interval[0] < found.plain < found.interval[1]
 
 
+@pytest.mark.parametrize("scoring", ["r2", "neg_root_mean_squared_error", "neg_median_absolute_error"])
+def test_few_rows_are_no_optimism(scoring: str, tmp_path: Path) -> None:
+    """A winner on every resample owes nothing to luck, by scores too whose mean over few rows is another."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=20)
+    decisions = y + np.array([[0.5], [50.0]]) * rng.normal(size=(2, 20))
+    one = stored(tmp_path, make_problem(rng.normal(size=(20, 1)), y), scoring, decisions[..., None])
+    assert one.corrected.optimism == 0
+    assert one.corrected.score == one.corrected.plain
+
+
+def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
+    """Where a scorer refuses the rows of a resample, it is left out, and no config counts as the best of it."""
+    problem = make_problem(np.arange(40.0)[:, None], np.arange(40) // 35)
+    one = stored(tmp_path, problem, "accuracy", np.random.default_rng(0).normal(size=(3, 40, 1)))
+    assert one.judge is not None
+
+    def strict(estimator: Any, X: Any, y: Any) -> float:
+        if y.sum() < 2:
+            raise ValueError("too few of one class")
+        return float((estimator.predict(X) == y).mean())
+
+    judge = replace(one.judge, metric=Metric("strict", strict))
+    contest = bootstrap._Contest(one, judge, np.arange(40), np.arange(40), 200, 0)
+    usual, winner, _ = bootstrap._by_scorer(contest, [trial.number for trial in one.complete])
+    counts = contest.counts()
+    inside, outside = problem.y @ counts >= 2, problem.y @ (counts == 0) >= 2
+    assert (outside & ~inside).any()
+    np.testing.assert_array_equal(np.isfinite(winner), inside & outside)
+    np.testing.assert_array_equal(np.isfinite(usual), inside & outside)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scoring", SCORERS)
 def test_each_way_is_the_judges(scoring: str, weighted: bool, tmp_path: Path) -> None:
@@ -117,7 +149,7 @@ def test_each_way_is_the_judges(scoring: str, weighted: bool, tmp_path: Path) ->
         for way in (bootstrap._way(one.judge), bootstrap._by_scorer)
     )
     assert bootstrap._way(one.judge) is not bootstrap._by_scorer
-    assert mine[0] == pytest.approx(judged[0], rel=1e-5)
+    np.testing.assert_allclose(mine[0], judged[0], rtol=1e-4)
     assert len(mine[1]) == len(judged[1]) == 40
     np.testing.assert_allclose(mine[1], judged[1], rtol=1e-4)
     assert mine[2] == judged[2] == len(numbers)

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch.metrics import formula, winners
+from regsearch.honest.formulas import OF_A_MEAN, OF_ROWS, mean_itself
+from regsearch.metrics import formula
 from regsearch.path import Array
 from regsearch.table import Judge, Table
 
@@ -64,9 +65,10 @@ def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Correc
     """The bootstrap bias corrected score of the best trial (BBC-CV).
 
     Out-of-fold predictions of all configs are resampled by rows, whole groups together: the config that is best on a
-    resample is scored on the rows outside it, and the mean of those scores is what choosing by score is worth. Its
-    distance from the best score on all rows is the optimism, which is taken off the score that the study reports (a
-    mean over folds, where this one pools them: of a mean of losses they are the same).
+    resample is scored on the rows outside it, and the mean of those scores is what choosing by score is worth. What it
+    falls short of the mean that the best config of all rows has outside the same resamples is the optimism, which is
+    taken off the score that the study reports. Of a mean of losses that other mean is the best score on all rows, as in
+    the paper; scores such as R squared are lower on few rows whoever chose, which is no optimism.
 
     The choice of a point along each path is not seen: predictions are stored at one point of each. Where rows are
     validated by several folds, their mean predictions are resampled; where folds run forward in time, rows count as
@@ -99,12 +101,13 @@ def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Correc
         return replace(plain, why="The best trial's predictions outside training are not stored.")
     contest = _Contest(table, judge, rows, units, resamples, seed)
     way = _way(judge)
-    pooled, outside, configs = way(contest, numbers)
-    outside = outside[np.isfinite(outside)]
+    usual, outside, configs = way(contest, numbers)
+    known = np.isfinite(usual) & np.isfinite(outside)
+    usual, outside = usual[known], outside[known]
     if 2 * len(outside) < contest.resamples or not len(outside):
         return replace(plain, why=f"On most resamples {table.metric} is not defined: there are too few rows.")
-    optimism = pooled - float(outside.mean())
-    low, high = np.percentile(outside, [2.5, 97.5]) + (plain.plain - pooled)
+    optimism = float((usual - outside).mean())
+    low, high = np.percentile(outside, [2.5, 97.5]) + (plain.plain - float(usual.mean()))
     among = f"the best {configs} of {len(numbers)}" if way is _by_scorer and configs < len(numbers) else str(configs)
     return replace(
         plain, score=plain.plain - optimism, optimism=optimism, interval=(float(low), float(high)), configs=configs,
@@ -160,95 +163,42 @@ def _kept(table: Table, number: int, judge: Judge, rows: NDArray[np.intp]) -> Ar
     return kept[rows] if kept is not None and fits else None
 
 
-# --- three ways to score resamples: the best pooled score, [B] scores of the winners outside, and T -------------
+# --- three ways to score outside resamples: [B] the best config of all rows, [B] their own winners, and T --------
 
-Way: TypeAlias = Callable[[_Contest, list[int]], tuple[float, Array, int]]
+Way: TypeAlias = Callable[[_Contest, list[int]], tuple[Array, Array, int]]
 
 
 def _way(judge: Judge) -> Way:
     name = formula(judge.metric)
     if name == "roc_auc":
         return _by_ranks
-    single = judge.problem.targets == 1 or name not in _OF_A_MEAN
-    return _by_means if name in _ROWS and single else _by_scorer
+    single = judge.problem.targets == 1 or name not in OF_A_MEAN
+    return _by_means if name in OF_ROWS and single else _by_scorer
 
 
-def _by_means(contest: _Contest, numbers: list[int]) -> tuple[float, Array, int]:
+def _by_means(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
     """A score that a mean over rows determines: matrix products of ``[T, n]`` scores and ``[n, B]`` shares."""
     problem, name = contest.judge.problem, formula(contest.judge.metric)
     y, share = problem.y[contest.rows], contest.weight / contest.weight.sum()
     inside, outside = contest.shares()
     top, pooled, configs = np.full(inside.shape[1], -np.inf), -math.inf, 0
-    winner = np.full(inside.shape[1], np.nan)
+    winner, usual = np.full((2, inside.shape[1]), np.nan)
     for decisions in contest.decisions(numbers):
-        scores = _ROWS[name](y, decisions)
-        pooled = max(pooled, float((scores @ share).max()))
-        single = scores.astype(np.float32)
-        mine = single @ inside
+        scores = OF_ROWS[name](y, decisions)
+        single, whole = scores.astype(np.float32), scores @ share
+        mine, theirs = single @ inside, single @ outside
+        if whole.max() > pooled:
+            pooled, usual = float(whole.max()), theirs[whole.argmax()].astype(float)
         first = mine.argmax(axis=0), np.arange(len(top))
         better = mine[first] > top
         top[better] = mine[first][better]
-        winner[better] = (single @ outside)[first][better]
+        winner[better] = theirs[first][better]
         configs += len(decisions)
-    of_mean = _OF_A_MEAN.get(name, _mean_itself)
-    return float(of_mean(np.array([pooled]), y, share[:, None])[0]), of_mean(winner, y, outside), configs
+    of_mean = OF_A_MEAN.get(name, mean_itself)
+    return of_mean(usual, y, outside), of_mean(winner, y, outside), configs
 
 
-def _squares(y: NDArray[Any], decisions: Array) -> Array:
-    return -_over_outputs((decisions - y.reshape(len(y), -1)) ** 2)
-
-
-def _absolute(y: NDArray[Any], decisions: Array) -> Array:
-    return -_over_outputs(np.abs(decisions - y.reshape(len(y), -1)))
-
-
-def _over_outputs(errors: Array) -> Array:
-    return np.asarray(errors.mean(axis=2))
-
-
-def _log_likelihood(y: NDArray[Any], decisions: Array) -> Array:
-    from scipy.special import logsumexp
-
-    if decisions.shape[2] == 1:
-        return -np.logaddexp(0.0, np.where(y == 1, -decisions[:, :, 0], decisions[:, :, 0]))
-    return np.asarray(decisions[:, np.arange(len(y)), y] - logsumexp(decisions, axis=2))
-
-
-def _right(y: NDArray[Any], decisions: Array) -> Array:
-    return np.asarray(winners(decisions) == y, dtype=float)
-
-
-def _mean_itself(mean: Array, y: NDArray[Any], shares: NDArray[Any]) -> Array:
-    return mean
-
-
-def _rooted(mean: Array, y: NDArray[Any], shares: NDArray[Any]) -> Array:
-    return np.asarray(-np.sqrt(-mean))
-
-
-def _r2(mean: Array, y: NDArray[Any], shares: NDArray[Any]) -> Array:
-    """One minus the mean squared error over the variance of y, under shares ``[n, B]``."""
-    centred = y - y.mean()
-    variance = centred**2 @ shares - (centred @ shares) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):  # y may be constant on a few rows
-        return np.asarray(1 + mean / variance)
-
-
-_ROWS: dict[str, Callable[[NDArray[Any], Array], Array]] = {  # scores [T, n] of decisions [T, n, m]
-    "neg_mean_squared_error": _squares,
-    "neg_root_mean_squared_error": _squares,
-    "neg_mean_absolute_error": _absolute,
-    "r2": _squares,
-    "neg_log_loss": _log_likelihood,
-    "accuracy": _right,
-}
-_OF_A_MEAN: dict[str, Callable[[Array, NDArray[Any], NDArray[Any]], Array]] = {  # those that are more than the mean
-    "neg_root_mean_squared_error": _rooted,
-    "r2": _r2,
-}
-
-
-def _by_ranks(contest: _Contest, numbers: list[int]) -> tuple[float, Array, int]:
+def _by_ranks(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
     """The area under the ROC curve: each config is sorted once for all resamples."""
     contest.at_most(RANKED // (len(numbers) * len(contest.rows)))
     positive = contest.judge.problem.y[contest.rows] == 1
@@ -257,13 +207,16 @@ def _by_ranks(contest: _Contest, numbers: list[int]) -> tuple[float, Array, int]
     found = np.array([_auc(d[:, 0], positive, share) for batch in contest.decisions(numbers) for d in batch])
     first = np.where(np.isfinite(found[:, :-1]), found[:, :-1], -np.inf).argmax(axis=0)
     usable = np.isfinite(found[first, np.arange(len(first))])
-    winner = np.full(len(first), np.nan)
+    best = int(np.where(np.isfinite(found[:, -1]), found[:, -1], -np.inf).argmax())
+    winner, usual = np.full((2, len(first)), np.nan)
     decisions = (d for batch in contest.decisions(numbers) for d in batch)
     for place, decision in enumerate(decisions):
         mine = np.flatnonzero((first == place) & usable)
         if len(mine):
             winner[mine] = _auc(decision[:, 0], positive, outside[:, mine])
-    return float(np.nanmax(found[:, -1])), winner, len(found)
+        if place == best:
+            usual = _auc(decision[:, 0], positive, outside)
+    return usual, winner, len(found)
 
 
 def _auc(scores: Array, positive: NDArray[np.bool_], shares: Single) -> Array:
@@ -279,21 +232,23 @@ def _auc(scores: Array, positive: NDArray[np.bool_], shares: Single) -> Array:
         return np.asarray(ordered / 2 / (mine.sum(axis=0) * below[-1]))
 
 
-def _by_scorer(contest: _Contest, numbers: list[int]) -> tuple[float, Array, int]:
+def _by_scorer(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
     """Any other score: the judge on resampled rows, of the best configs and with few resamples."""
     decisions = np.concatenate(list(contest.decisions(numbers[:CALLED]))).transpose(1, 0, 2)
     contest.at_most(CALLS // decisions.shape[1])
     places = np.arange(len(contest.rows))
 
-    def scores(drawn: NDArray[np.intp], configs: slice = slice(None)) -> Array:
+    def scores(drawn: NDArray[np.intp], configs: Any = slice(None)) -> Array:
         try:
             found = contest.judge.scores(contest.rows[drawn], decisions[drawn][:, configs])
         except ValueError:  # anyone's scorer: it may not take rows that lack a class
             return np.array([-np.inf])
         return np.where(np.isfinite(found), found, -np.inf)
 
-    winner = []
+    best, outside = int(np.argmax(scores(places))), []
     for counts in contest.counts().T:
-        first = int(np.argmax(scores(np.repeat(places, counts))))
-        winner.append(float(scores(np.flatnonzero(counts == 0), slice(first, first + 1))[0]))
-    return float(scores(places).max()), np.array(winner), decisions.shape[1]
+        inside = scores(np.repeat(places, counts))
+        own = [best, int(np.argmax(inside))] if inside.max() > -np.inf else []  # else no config is the best of it
+        outside.append(np.full(2, np.nan) if not own else np.resize(scores(np.flatnonzero(counts == 0), own), 2))
+    usual, winner = np.array(outside).T
+    return usual, winner, decisions.shape[1]
