@@ -203,16 +203,22 @@ def outer_folds(outer: Any, cv: Any, problem: Problem, seed: int) -> Folds:
     Raises
     ------
     InvalidInput
-        When the study's folds are given as indices, which say nothing of how to split a part of the rows, or the outer
-        split is impossible.
+        When the study's folds are given as indices, which say nothing of how to split a part of the rows, when they run
+        forward in time and cannot be had in another number, or the outer split is impossible.
     """
     if not isinstance(cv, (int, np.integer)) and not hasattr(cv, "split"):
         raise InvalidInput(
             "Nested cross-validation splits each outer fold's training rows again, cv is a list of given folds; use a "
             "number or a splitter: study.replace(cv=5).nested()."
         )
-    if type(outer) is int and runs_forward(cv, problem.rows) and hasattr(cv, "n_splits"):
-        cv = copy.copy(cv)
-        cv.n_splits = outer
-        return make_folds(cv, problem, seed)
-    return make_folds(outer, problem, seed)
+    counted = isinstance(outer, (int, np.integer)) and not isinstance(outer, bool)
+    if not counted or not runs_forward(cv, problem.rows):
+        return make_folds(outer, problem, seed)
+    if not hasattr(cv, "n_splits"):
+        raise InvalidInput(
+            f"The folds of {type(cv).__name__} run forward in time, {outer} shuffled outer folds would not; pass a "
+            "splitter for the outer ones: study.nested(TimeSeriesSplit(5))."
+        )
+    cv = copy.copy(cv)
+    cv.n_splits = int(outer)
+    return make_folds(cv, problem, seed)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from samples import finished, regression, study
 from scipy import stats
 from sklearn.linear_model import Ridge
@@ -142,6 +144,24 @@ def test_time_runs_forward_outside_too(tmp_path: Path) -> None:
     assert len(folds) == 4
     assert all(train.max() + 2 < test.min() for train, test in zip(folds.train, folds.val, strict=True))
     assert one.nested(4, 2, quiet=True).complete
+
+
+class Later:
+    """Trains on the first half and validates on the second: forward in time, without a number of folds."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        half = len(X) // 2
+        yield np.arange(half), np.arange(half, len(X))
+
+
+def test_no_number_shuffles_time(tmp_path: Path) -> None:
+    """A number of any integer type keeps outer folds forward; where a splitter has no number, one is asked for."""
+    one = ridge(tmp_path, cv=TimeSeriesSplit(3))
+    folds = outer_folds(np.int64(4), one.cv, one.problem, 0)
+    assert all(train.max() < test.min() for train, test in zip(folds.train, folds.val, strict=True))
+    with pytest.raises(InvalidInput, match="Later run forward in time"):
+        outer_folds(4, Later(), one.problem, 0)
+    assert len(outer_folds(TimeSeriesSplit(2), Later(), one.problem, 0)) == 2
 
 
 def test_outer_folds_may_be_given(tmp_path: Path) -> None:
