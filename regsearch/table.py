@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from regsearch.folds import Folds
 from regsearch.metrics import Metric
-from regsearch.path import Array, Curves, Point
+from regsearch.path import Array, Curves, Model, Point
 from regsearch.problem import Problem
 from regsearch.trials import Trial
 
@@ -45,6 +45,11 @@ class Table(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def space(self) -> Model | None:
+        """The space, where the script that made it is at hand."""
+        ...
 
     @property
     def metric(self) -> str: ...

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from nets import Dial
 from samples import regression, study
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.svm import LinearSVC
 
 from regsearch import Choice, Estimator, Float, Linear, NotFound, spaces
 from regsearch.axes import EPOCHS, LAMBDA
@@ -265,6 +268,16 @@ def test_reliability(rows: int, seed: int) -> None:
     assert reliability(certain.astype(float), certain).error == 0
 
 
+def test_equal_probabilities_share_a_bin() -> None:
+    """A model that says the same of every row is off by the whole share alone, however its rows are ordered."""
+    true = np.arange(200) % 4 == 0
+    for order in (np.arange(200), np.argsort(true, kind="stable")):
+        constant = reliability(np.full(200, 0.3), true[order])
+        assert (constant.count.tolist(), constant.error) == ([200.0], pytest.approx(0.05))
+        two = reliability(np.repeat([0.1, 0.8], 100), true[order])
+        assert two.count.tolist() == [100.0, 100.0]
+
+
 def test_calibration_of_a_study(classes: Results, results: Results) -> None:
     """The winner's stored predictions of every validated row are binned; a regression has no calibration."""
     record = calibration_record(classes)
@@ -273,6 +286,25 @@ def test_calibration_of_a_study(classes: Results, results: Results) -> None:
     assert set(record.trials) == {"best", "without regularization"}
     assert all(one.count.sum() == 120 for one in record.trials.values())
     assert calibration_record(results) is None
+
+
+@pytest.mark.parametrize(
+    ("estimator", "scoring", "live", "stored"),
+    [
+        (LinearSVC(), "roc_auc", False, False),
+        (LogisticRegression(), "roc_auc", True, False),
+        (LogisticRegression(), None, True, True),
+    ],
+)
+def test_margins_are_no_probabilities(
+    estimator: Any, scoring: str | None, live: bool, stored: bool, tmp_path: Path
+) -> None:
+    """An estimator is drawn where it has probabilities, as its script or a scorer that needs them says."""
+    X, y = regression()
+    one = study(tmp_path, data=(X, y > 0), space=Estimator(estimator, {"C": Float(0.1, 1)}), scoring=scoring)
+    results = one.run(2, quiet=True)
+    assert (calibration_record(results) is not None) == live
+    assert (calibration_record(replace(results, space=None)) is not None) == stored
 
 
 # --- findings --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch.estimator import Estimator
 from regsearch.metrics import probabilities
 from regsearch.path import Array
 from regsearch.plots.canvas import BLUE, INK, MUTED, VERMILION, blank, faded
@@ -24,7 +25,7 @@ Z = 1.959964  # of 95%
 
 @dataclass(frozen=True)
 class Reliability:
-    """Predicted and true shares of one trial by bins of equally many rows.
+    """Predicted and true shares of one trial by bins of equally many rows, as far as equal probabilities let.
 
     Attributes
     ----------
@@ -57,9 +58,15 @@ class CalibrationRecord:
 
 
 def reliability(predicted: Array, true: NDArray[np.bool_], bins: int = BINS) -> Reliability:
-    """Sort ``[n]`` probabilities into bins of equally many rows and compare them with what was true ``[n]``."""
-    order = np.argsort(predicted, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
+    """Sort ``[n]`` probabilities into bins of equally many rows and compare them with what was true ``[n]``.
+
+    Rows of equal probability stay together, so that bins of few distinct ones are fewer and uneven.
+    """
+    from scipy.stats import rankdata
+
+    places = rankdata(predicted)  # equal probabilities share their mean place, and so a bin: to split them is chance
+    bin_of = np.minimum(((places - 0.5) * bins / len(places)).astype(int), bins - 1)
+    parts = [np.flatnonzero(bin_of == one) for one in np.unique(bin_of)]
     means = np.array([predicted[part].mean() for part in parts])
     shares = np.array([true[part].mean() for part in parts])
     count = np.array([float(len(part)) for part in parts])
@@ -67,9 +74,13 @@ def reliability(predicted: Array, true: NDArray[np.bool_], bins: int = BINS) -> 
 
 
 def calibration_record(table: Table) -> CalibrationRecord | None:
-    """Reliability of stored predictions; `None` for a regression, or where targets or predictions were not kept."""
+    """Reliability of stored predictions.
+
+    `None` for a regression, where targets or predictions were not kept, or where decisions are not known to come from
+    probabilities: the margins of a support vector machine have the sign of log-odds and nothing else of them.
+    """
     judge = table.judge
-    if judge is None or judge.problem.classes is None or not table.complete:
+    if judge is None or judge.problem.classes is None or not table.complete or not _of_probabilities(table):
         return None
     named = {"best": table.complete[0]}
     if table.reference is not None and table.reference.number != table.complete[0].number:
@@ -79,6 +90,16 @@ def calibration_record(table: Table) -> CalibrationRecord | None:
     classes = judge.problem.classes
     of = f"class {classes[1]}" if len(classes) == 2 else "the predicted class"
     return CalibrationRecord(kept, of) if "best" in kept else None
+
+
+def _of_probabilities(table: Table) -> bool:
+    """Whether stored decisions stand for probabilities: of an estimator, where it or a metric says that it has them."""
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    if table.identity["space"] != Estimator.kind or hasattr(getattr(table.space, "estimator", None), "predict_proba"):
+        return True
+    known = set(table.identity["metrics"]) & set(get_scorer_names())
+    return any(get_scorer(name)._response_method == "predict_proba" for name in known)
 
 
 def _of(table: Table, judge: Judge, trial: Trial) -> Reliability | None:
