@@ -62,7 +62,7 @@ class LearningCurve:
         rises = self.val[:, -1] - self.val[:, -2]
         rise, se = float(rises.mean()), standard_error(rises)
         step = f"from {before} to {now} rows {self.metric} changes by {told(rise, se, '+')}"
-        if rise > CLEAR * se:
+        if rise > CLEAR * se and now > before:  # rows are rounded means: close sizes may have the same
             doubled = rise / math.log2(now / before)
             return f"More data would help: {step}, which is {doubled:+.3g} for each doubling."
         if rise > 0 and not rise < se:

@@ -188,6 +188,12 @@ def test_summary(rises: tuple[float, ...], said: str) -> None:
     assert [line.split()[0] for line in lines] == ["25", "50", "100"]
 
 
+def test_close_sizes_of_as_many_rows() -> None:
+    """Sizes so close that their mean numbers of rows round to one make no claim about a doubling."""
+    found = LearningCurve(4, "r2", (24, 24), np.ones((3, 2)), np.array([[0.1, 0.2], [0.1, 0.2], [0.1, 0.21]]))
+    assert found.summary == "More data might help: from 24 to 24 rows r2 changes by +0.103 ± 0.0033."
+
+
 def test_one_size() -> None:
     """One size alone makes no claim."""
     found = LearningCurve(4, "r2", (25,), np.full((3, 1), 0.4), np.full((3, 1), 0.2))
