@@ -61,9 +61,11 @@ def one_se(results: Table) -> Pick:
         train = curves.train.mean(axis=0)
         picks += [(float(train[step]), trial.number, int(step)) for step in curves.reaching(top.floor)]
     _, number, step = min(picks)
+    near = f"within one standard error ({top.val_se:.2g}) of"
     return Pick(
-        number, step, f"It fits the training folds least of all {len(picks)} points within one standard error "
-        f"({top.val_se:.2g}) of the best {results.metric} ({top.val:.5g}).",
+        number, step, f"It fits the training folds least of all {len(picks)} points "
+        f"{near if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric} "
+        f"({top.val:.5g}).",
     )  # fmt: skip
 
 

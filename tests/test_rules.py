@@ -73,6 +73,7 @@ def test_one_se_without_folds_to_judge(tmp_path: Path) -> None:
     assert np.isnan(one.best.point.val_se)
     chosen = one.choose("one_se")
     assert (chosen.number, chosen.step) == (one.best.number, one.best.step)
+    assert "as good, on a single fold, as the best" in chosen.why
 
 
 def test_rules_on_a_study_without_paths(tmp_path: Path) -> None:
