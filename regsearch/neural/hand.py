@@ -12,7 +12,7 @@ from regsearch.neural.block import Block, Packed, Segment, Stopped
 from regsearch.neural.workshop import Structure, Workshop
 
 Key: TypeAlias = tuple[int, int]  # cohort and fold
-ROWS = 12  # more rows in a block gain little, and two cohorts are easier to share out than one
+ROWS = 8  # more rows in a block gain little, and fewer blocks are hard to share out among cores
 
 
 @dataclass(frozen=True)

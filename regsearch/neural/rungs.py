@@ -1,7 +1,8 @@
-"""Rungs: epochs at which a trial must be among the best third of all that got there, or is given up.
+"""Rungs: epochs at which a trial must be among the best half of all that got there, or is given up.
 
 Asynchronous successive halving (Li et al. 2020) on the mean validation curve of the folds, with one difference: trials
-that arrive together are compared together.
+that arrive together are compared together. They come late and are lenient, for TPE takes what was given up for bad:
+with an early rung it learns to propose what learns fast.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import numpy as np
 
 from regsearch.inputs import Array
 
-FACTOR = 3  # one in so many goes on, and rungs are so many times apart
-FIRST = 0.1  # share of the epochs before the first rung: regularization learns slowly, and must get the chance
+FACTOR = 2  # one in so many goes on, and rungs are so many times apart
+FIRST = 0.2  # share of the epochs before the first rung: regularization learns slowly, and must get the chance
 LAST = 0.5  # share of the epochs after which nothing is given up any more
 LEAST = 6  # trials that must have got to a rung before any is given up there
 

@@ -21,7 +21,7 @@ from regsearch.neural.rungs import Ladder
 from regsearch.neural.workshop import Structure, Workshop
 from regsearch.path import Candidate, Outcome, Setup
 
-IN_FLIGHT = 24  # trials of nets that stack: more, and the sampler learns too late; ...
+IN_FLIGHT = 16  # trials of nets that stack: more, and the sampler learns too late; ...
 ALONE = 8  # ... those of nets that do not
 REFILL = 4  # free places that are worth a new cohort, as a part of all
 STRIDE = 5  # epochs between two looks at a trial
@@ -185,7 +185,7 @@ class Stack:
             self.crew.keep(key, on) if on else self.crew.drop(key)
 
     def _fallen_behind(self) -> dict[int, str]:
-        """Trials that are not among the best third of those that came as far, with the reason.
+        """Trials that are not among the best half of those that came as far, with the reason.
 
         One that lost patience before a rung is judged there too: else the hopeless, which end early, would count as
         complete, and what was given up late and had come far would count for less.
