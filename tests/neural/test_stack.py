@@ -214,10 +214,11 @@ def test_rungs_give_up_what_falls_behind() -> None:
         assert all(best[kept] > best[gone] for kept in on for gone in set(best) - on)
 
 
-def test_what_ends_early_is_judged_too() -> None:
+def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial that loses patience before a rung is judged there: the hopeless do not count as complete."""
+    monkeypatch.setattr(stack, "STRIDE", 8)  # the first look is at the first rung
     lasting = [net(lr=lr, early_stopping=t.FixedEpochs(40)) for lr in (0.05, 0.02, 0.03, 0.01)]
-    dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(40, patience=6)) for i in range(12)]
+    dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(40, patience=2)) for i in range(12)]
     found = stream(replace(setup("regression"), n_jobs=1, incumbent=Incumbent()), [*lasting, *dead])
     first = rungs(40)[0]
     early = [one for one in found.values() if len(one.axis) < first]
