@@ -86,10 +86,14 @@ class Crew:
 
     def make(self, key: Key, structure: Structure, rows: Sequence[Row]) -> None:
         """Make a block."""
+        inherited = self.apart and self._others is None
+        if inherited:  # a process that is forked now has it already: a user's module need not be fit for a pipe
+            self.here.make(key, structure, rows)
         others = self._others_for(structure)
         home = others[(key[0] * len(self.workshop.setup.folds) + key[1]) % len(others)] if others else None
         self._lodgings[key] = Lodging(home, structure, len(rows))
-        self._call(key, "make", structure, rows)
+        if not inherited:
+            self._call(key, "make", structure, rows)
 
     def keep(self, key: Key, which: Sequence[int]) -> None:
         """Go on with some rows of a block."""

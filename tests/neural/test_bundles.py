@@ -142,6 +142,20 @@ def test_own_modules(tmp_path: Path) -> None:
         load(folder, module=lambda: torch.nn.Linear(64, 10))
 
 
+def test_modules_that_cannot_be_pickled() -> None:
+    """A script whose module comes from a lambda can be refitted: it goes through no pipe to the process that trains."""
+    code = """
+import numpy as np, torch
+from regsearch import Net, nn_techniques as t
+from regsearch.problem import make_problem
+X = np.random.default_rng(0).normal(size=(40, 5))
+config = Net(lambda: torch.nn.Linear(5, 1), early_stopping=t.FixedEpochs(3))
+print(config.refit(make_problem(X, X[:, 0]), 0).predict(X).shape)
+"""
+    done = python("-c", code)
+    assert done.stdout.strip() == "(40,)", done.stderr
+
+
 def test_plain_torch_predicts_the_same(tmp_path: Path) -> None:
     """The exported module is a plain one: fed with scaled rows by hand it gives the bundle's logits."""
     one = searched(tmp_path, *CASES["digits"])
