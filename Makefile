@@ -35,7 +35,9 @@ test: $(VENV)/ready-test  ## every test, and the static checks
 bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
 	$(BIN)/python benchmarks/linear.py
 	$(BIN)/python benchmarks/neural.py
+	$(BIN)/python benchmarks/insight.py
 	$(BIN)/python benchmarks/browsing.py
+	$(BIN)/python benchmarks/shipping.py
 
 docs: $(VENV)/ready-docs  ## the documentation, every block of it run, as a folder that opens without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
