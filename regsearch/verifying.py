@@ -19,7 +19,7 @@ from regsearch.bundle.files import Bundle, open_bundle
 from regsearch.bundle.folding import folds_like
 from regsearch.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.bundle.settings import evaluate, rebuilt, settings_of
-from regsearch.errors import RegsearchError
+from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.estimator import Estimator
 from regsearch.folds import Folds
 from regsearch.metrics import Metric, resolve
@@ -139,22 +139,12 @@ def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
     """A clean process loads the model and predicts what is stored; a module of the user's own is made in this one."""
     try:
         given, expected = stored_example(bundle, form_of(bundle))
-        in_here = None if module is None else predictions(load(bundle.folder, trusted, module), given)
+        if module is None:
+            said, where = _said_elsewhere(bundle, trusted), "a clean process"
+        else:
+            said, where = predictions(load(bundle.folder, trusted, module), given), "this process"
     except RegsearchError as error:
         return Check("example", False, str(error))
-    if in_here is not None:
-        said, where = in_here, "this process"
-    else:
-        # -P and the path: run from inside a bundle, Python would import the modules that someone put beside its files
-        command = [sys.executable, "-P", "-m", "regsearch.bundle", str(bundle.folder), *trusted]
-        places = {**os.environ, "PYTHONPATH": os.pathsep.join(_importable(bundle))}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=places)
-        if done.returncode:
-            return Check("example", False, done.stderr.strip().splitlines()[-1] if done.stderr else "the process died")
-        found = json.loads(done.stdout)
-        if found["loaded"]:
-            return Check("example", False, f"loading must not import {' and '.join(found['loaded'])}, and does")
-        said, where = found["said"], "a clean process"
     off = difference(expected, said)
     rows = f"{given.shape[0]} stored rows"
     if off == 0:
@@ -162,6 +152,29 @@ def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
     if off <= SAME:
         return Check("example", True, f"{where} predicts the {rows} up to {off:.1g} of their size")
     return Check("example", False, f"{where} predicts the {rows} otherwise, by {off:.2g} of their size")
+
+
+def _said_elsewhere(bundle: Bundle, trusted: Sequence[str]) -> Any:
+    """What a clean process predicts of the stored example.
+
+    Raises
+    ------
+    InvalidInput
+        With the reason why it does not.
+    """
+    # -P and the path: run from inside a bundle, Python would import the modules that someone put beside its files
+    command = [sys.executable, "-P", "-m", "regsearch.bundle", str(bundle.folder), *trusted]
+    places = {**os.environ, "PYTHONPATH": os.pathsep.join(_importable(bundle))}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=places)
+    except subprocess.TimeoutExpired as error:
+        raise InvalidInput(f"a clean process took longer than {TIMEOUT_S} s to load it and predict") from error
+    if done.returncode:
+        raise InvalidInput(done.stderr.strip().splitlines()[-1] if done.stderr else "the process died")
+    found = json.loads(done.stdout.splitlines()[-1])  # what it imports may print too
+    if found["loaded"]:
+        raise InvalidInput(f"loading must not import {' and '.join(found['loaded'])}, and does")
+    return found["said"]
 
 
 def _importable(bundle: Bundle) -> list[str]:

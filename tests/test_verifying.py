@@ -15,7 +15,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from regsearch import MLP, Estimator, Float, InvalidInput, Net, NotFound, Study, load, spaces
+from regsearch import MLP, Estimator, Float, InvalidInput, Net, NotFound, Study, load, spaces, verifying
 from regsearch import nn_techniques as t
 from regsearch.bundle import open_bundle
 from regsearch.bundle.files import EXAMPLE, MODEL, PROVENANCE, sha256
@@ -169,6 +169,21 @@ def test_code_beside_a_bundle_is_not_run(bundle: Path, folder: str, monkeypatch:
     monkeypatch.chdir(bundle if folder == "." else bundle.parent)
     assert verify(folder).holds
     assert not run.exists()
+
+
+def test_a_process_that_takes_too_long(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that a clean process cannot load in time fails the example, in a sentence."""
+    monkeypatch.setattr(verifying, "TIMEOUT_S", 0.001)
+    assert "took longer than 0.001 s" in str(verify(bundle))
+    assert of(verify(bundle))["example"] is False
+
+
+def test_what_is_imported_may_print(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that a package prints on import do not hide what the clean process found."""
+    (tmp_path / "talkative").mkdir()
+    (tmp_path / "talkative" / "sitecustomize.py").write_text("print('welcome')")
+    monkeypatch.syspath_prepend(str(tmp_path / "talkative"))
+    assert verify(bundle).holds
 
 
 def test_data_files_that_are_none(bundle: Path, tmp_path: Path) -> None:
