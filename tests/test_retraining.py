@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from samples import regression, study
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold
 
 from regsearch import MLP, Choice, ElasticNet, Estimator, Float, InvalidInput, Linear, Net, Study, load, spaces
 from regsearch import nn_techniques as t
@@ -55,6 +57,24 @@ def test_new_data(bundle: Path, tmp_path: Path) -> None:
     assert np.isclose(found.new["gap"], found.new["train"] - found.new["val"])
     assert all(f"{value:.5g}" in str(found) for value in (found.old["val"], found.new["val"], found.new["gap"]))
     assert verify(found.folder, Evidence(problem)).holds
+
+
+@pytest.mark.parametrize("cv", [3, GroupKFold(3)], ids=str)
+def test_groups_are_not_forgotten(cv: Any, tmp_path: Path) -> None:
+    """A bundle whose folds kept groups together is not judged by folds that tear them apart, unless that is asked."""
+    (X, y), groups = regression(), np.repeat(np.arange(6), 10)
+    one = study(tmp_path, data=(X, y), space=SPACE, groups=groups, cv=cv)
+    one.run(2, quiet=True)
+    bundle = one.export(tmp_path / "bundle")
+    with pytest.raises(InvalidInput, match=r"kept groups together .*GroupKFold.*pass groups"):
+        retrain(bundle, X, y, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert {check.holds for check in verify(bundle, Evidence(make_problem(X, y))).checks if check.name != "data"} == {
+        True, None
+    }  # fmt: skip
+    again = retrain(bundle, X, y, tmp_path / "new", groups=groups)
+    assert np.isclose(again.new["val"], again.old["val"], rtol=1e-3)
+    assert open_bundle(retrain(bundle, X, y, tmp_path / "new", cv=3).folder).provenance["folds"]["cv"] == "3-fold KFold"
 
 
 @pytest.mark.parametrize("kind", ["net", "estimator"])

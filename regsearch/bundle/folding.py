@@ -24,9 +24,14 @@ def folds_like(said: Mapping[str, Any], problem: Problem, seed: int) -> Folds:
     Raises
     ------
     InvalidInput
-        When the name does not say how they were made.
+        When the name does not say how they were made, or they kept groups together and the rows have none.
     """
     name, count = str(said["cv"]), int(said["count"])
+    if "Group" in name and problem.groups is None:
+        raise InvalidInput(
+            f"The folds of the bundle kept groups together ({name}), these rows have none, and split at random they "
+            "score better than rows of a new group; pass groups, cv, or the study's script."
+        )
     if name.startswith(f"{count}-fold "):
         return make_folds(count, problem, seed)
     if name in COUNTED:
