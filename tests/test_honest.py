@@ -120,7 +120,8 @@ def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
             raise ValueError("too few of one class")
         return float((estimator.predict(X) == y).mean())
 
-    judge = replace(one.judge, metric=Metric("strict", strict))
+    folds = replace(one.judge.folds, train=one.judge.folds.train[:1], val=(np.arange(40),))
+    judge = replace(one.judge, metric=Metric("strict", strict), folds=folds)
     contest = bootstrap._Contest(one, judge, np.arange(40), np.arange(40), 200, 0)
     usual, winner, _ = bootstrap._by_scorer(contest, [trial.number for trial in one.complete])
     counts = contest.counts()
@@ -153,6 +154,23 @@ def test_each_way_is_the_judges(scoring: str, weighted: bool, tmp_path: Path) ->
     assert len(mine[1]) == len(judged[1]) == 40
     np.testing.assert_allclose(mine[1], judged[1], rtol=1e-4)
     assert mine[2] == judged[2] == len(numbers)
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "average_precision"])
+def test_folds_have_no_common_rank(scoring: str, tmp_path: Path) -> None:
+    """Configs that rank the rows of every fold alike are equal, however far the levels of their folds are apart."""
+    rng = np.random.default_rng(0)
+    problem, (decision, *_) = classes(100)
+    levels = np.zeros((8, problem.rows, 1))
+    for val in make_folds(K, problem, 0).val:
+        levels[:, val] = rng.normal(size=(8, 1, 1)) * 5
+    one = stored(tmp_path / "ranked", problem, scoring, decision + levels)
+    flat = stored(tmp_path / "constant", problem, scoring, levels)
+    for found in (one.corrected, flat.corrected):
+        assert (found.optimism, found.score) == (0, found.plain)
+    assert flat.corrected.interval is not None
+    if scoring == "roc_auc":
+        assert flat.corrected.interval == pytest.approx((0.5, 0.5))
 
 
 def test_a_scorer_without_a_formula(tmp_path: Path) -> None:

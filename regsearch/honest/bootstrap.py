@@ -7,6 +7,7 @@ resamples of them, m outputs. Everything is read from what is stored: nothing is
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -16,15 +17,16 @@ from numpy.typing import NDArray
 
 from regsearch.honest.formulas import OF_A_MEAN, OF_ROWS, mean_itself
 from regsearch.metrics import formula
-from regsearch.path import Array
+from regsearch.path import ROUNDING, Array
 from regsearch.table import Judge, Table
 
 RESAMPLES = 1000
 LEAST = 10  # rows, or groups of rows, below which a bootstrap says nothing
 CELLS = 20_000_000  # of an array [n, B]: fewer resamples of many rows
 RANKED = 200_000_000  # T n B of a score that goes by the order of rows
-CALLS = 1000  # of a scorer without a formula
+CALLS = 2500  # of a scorer without a formula
 CALLED = 25  # the best so many configs are scored by such a scorer
+FEWEST = 20  # resamples, whatever the work
 Single: TypeAlias = NDArray[np.float32]
 
 
@@ -70,6 +72,9 @@ def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Correc
     taken off the score that the study reports. Of a mean of losses that other mean is the best score on all rows, as in
     the paper; scores such as R squared are lower on few rows whoever chose, which is no optimism.
 
+    Scores that no mean over rows determines, such as areas under curves, are taken by fold and averaged, inside
+    resamples and outside, as the study takes them: predictions of two folds have no common rank.
+
     The choice of a point along each path is not seen: predictions are stored at one point of each. Where rows are
     validated by several folds, their mean predictions are resampled; where folds run forward in time, rows count as
     independent.
@@ -78,7 +83,7 @@ def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Correc
     ----------
     resamples
         At most so many; fewer where rows are many or the metric is no mean of losses. By a metric without a formula
-        here only the best 25 configs are scored, and `Corrected.why` says so.
+        here only the best 25 configs are scored, fewer where folds are many, and `Corrected.why` says so.
 
     References
     ----------
@@ -107,6 +112,7 @@ def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Correc
     if 2 * len(outside) < contest.resamples or not len(outside):
         return replace(plain, why=f"On most resamples {table.metric} is not defined: there are too few rows.")
     optimism = float((usual - outside).mean())
+    optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(plain.plain)) else 0.0
     low, high = np.percentile(outside, [2.5, 97.5]) + (plain.plain - float(usual.mean()))
     among = f"the best {configs} of {len(numbers)}" if way is _by_scorer and configs < len(numbers) else str(configs)
     return replace(
@@ -122,13 +128,14 @@ class _Contest:
         self, table: Table, judge: Judge, rows: NDArray[np.intp], units: NDArray[Any], resamples: int, seed: int
     ) -> None:
         self.table, self.judge, self.rows = table, judge, rows
+        self.parts = _parts(judge, rows)
         self.units, self.seed = np.unique(units, return_inverse=True)[1], seed
         self.resamples = max(1, min(resamples, max(50, CELLS // len(rows))))
         weight = judge.problem.sample_weight
         self.weight = np.ones(len(rows)) if weight is None else weight[rows]
 
     def at_most(self, resamples: int) -> None:
-        self.resamples = max(1, min(self.resamples, max(20, resamples)))
+        self.resamples = max(1, min(self.resamples, max(FEWEST, resamples)))
 
     def counts(self) -> NDArray[np.int64]:
         """``[n, B]``: how often each row is in each resample; those that leave no weight outside are left out."""
@@ -154,6 +161,13 @@ class _Contest:
             found = [_kept(self.table, number, self.judge, self.rows) for number in numbers[start : start + size]]
             if any(one is not None for one in found):
                 yield np.stack([one for one in found if one is not None])
+
+
+def _parts(judge: Judge, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """The places in `rows` of what is scored together: all of it by a mean over rows, else one fold's at a time."""
+    if formula(judge.metric) in OF_ROWS:
+        return [np.arange(len(rows))]
+    return [np.searchsorted(rows, val) for val in judge.folds.val]
 
 
 def _kept(table: Table, number: int, judge: Judge, rows: NDArray[np.intp]) -> Array | None:
@@ -199,24 +213,36 @@ def _by_means(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]
 
 
 def _by_ranks(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
-    """The area under the ROC curve: each config is sorted once for all resamples."""
+    """The area under the ROC curve, mean over folds: each config is sorted once for all resamples."""
     contest.at_most(RANKED // (len(numbers) * len(contest.rows)))
     positive = contest.judge.problem.y[contest.rows] == 1
     inside, outside = contest.shares()
     share = np.column_stack([inside, contest.weight.astype(np.float32)])
-    found = np.array([_auc(d[:, 0], positive, share) for batch in contest.decisions(numbers) for d in batch])
-    first = np.where(np.isfinite(found[:, :-1]), found[:, :-1], -np.inf).argmax(axis=0)
+
+    def areas(decision: Array, shares: Single) -> Array:
+        return _mean_of(np.array([_auc(decision[part, 0], positive[part], shares[part]) for part in contest.parts]))
+
+    found = np.array([areas(decision, share) for batch in contest.decisions(numbers) for decision in batch])
+    first = found[:, :-1].argmax(axis=0)
     usable = np.isfinite(found[first, np.arange(len(first))])
-    best = int(np.where(np.isfinite(found[:, -1]), found[:, -1], -np.inf).argmax())
+    best = int(found[:, -1].argmax())
     winner, usual = np.full((2, len(first)), np.nan)
     decisions = (d for batch in contest.decisions(numbers) for d in batch)
     for place, decision in enumerate(decisions):
         mine = np.flatnonzero((first == place) & usable)
         if len(mine):
-            winner[mine] = _auc(decision[:, 0], positive, outside[:, mine])
+            winner[mine] = areas(decision, outside[:, mine])
         if place == best:
-            usual = _auc(decision[:, 0], positive, outside)
+            usual = areas(decision, outside)
     return usual, winner, len(found)
+
+
+def _mean_of(found: Array) -> Array:
+    """``[...]`` means of the scores ``[K, ...]`` of folds that have one; minus infinity where none has."""
+    known = np.isfinite(found)
+    count = known.sum(axis=0)
+    total = np.where(known, found, 0.0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), -np.inf)
 
 
 def _auc(scores: Array, positive: NDArray[np.bool_], shares: Single) -> Array:
@@ -233,22 +259,40 @@ def _auc(scores: Array, positive: NDArray[np.bool_], shares: Single) -> Array:
 
 
 def _by_scorer(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
-    """Any other score: the judge on resampled rows, of the best configs and with few resamples."""
-    decisions = np.concatenate(list(contest.decisions(numbers[:CALLED]))).transpose(1, 0, 2)
-    contest.at_most(CALLS // decisions.shape[1])
-    places = np.arange(len(contest.rows))
+    """Any other score, mean over folds: the judge on resampled rows, of the best configs and with few resamples."""
+    called = min(CALLED, max(2, CALLS // (FEWEST * len(contest.parts))))
+    decisions = np.concatenate(list(contest.decisions(numbers[:called]))).transpose(1, 0, 2)
+    contest.at_most(CALLS // (decisions.shape[1] * len(contest.parts)))
 
-    def scores(drawn: NDArray[np.intp], configs: Any = slice(None)) -> Array:
-        try:
-            found = contest.judge.scores(contest.rows[drawn], decisions[drawn][:, configs])
-        except ValueError:  # anyone's scorer: it may not take rows that lack a class
-            return np.array([-np.inf])
-        return np.where(np.isfinite(found), found, -np.inf)
+    def scores(times: NDArray[np.int64], configs: Any = slice(None)) -> Array:
+        """``[t]`` scores of some configs on rows that are there so many times."""
+        drawn = (np.repeat(part, times[part]) for part in contest.parts)
+        found = np.array([_judged(contest, rows, decisions[rows][:, configs]) for rows in drawn])
+        known = found[np.isfinite(found).any(axis=1)]  # the others are no fold's to compare configs by
+        return (
+            np.where(np.isfinite(known), known, -np.inf).mean(axis=0)
+            if len(known)
+            else np.full(found.shape[1], -np.inf)
+        )
 
-    best, outside = int(np.argmax(scores(places))), []
+    best, outside = int(np.argmax(scores(np.ones(len(contest.rows), dtype=np.int64)))), []
     for counts in contest.counts().T:
-        inside = scores(np.repeat(places, counts))
+        inside = scores(counts)
         own = [best, int(np.argmax(inside))] if inside.max() > -np.inf else []  # else no config is the best of it
-        outside.append(np.full(2, np.nan) if not own else np.resize(scores(np.flatnonzero(counts == 0), own), 2))
+        outside.append(np.full(2, np.nan) if not own else scores((counts == 0).astype(np.int64), own))
     usual, winner = np.array(outside).T
     return usual, winner, decisions.shape[1]
+
+
+def _judged(contest: _Contest, places: NDArray[np.intp], decisions: Array) -> Array:
+    """``[t]`` scores of decisions ``[r, t, m]`` on the rows at some places; NaN where they cannot be scored."""
+    unknown, problem = np.full(decisions.shape[1], np.nan), contest.judge.problem
+    rows = contest.rows[places]
+    if not len(rows) or (problem.classes is not None and len(np.unique(problem.y[rows])) < 2):
+        return unknown  # one class alone has no order
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class may be missing from a resample: nobody's mistake
+            return contest.judge.scores(rows, decisions)
+    except ValueError:  # anyone's scorer: it may not take rows that lack a class
+        return unknown
