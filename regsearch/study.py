@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Number, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +128,7 @@ class Study:
         self.sampler, self.tracking, self.experiment, self.prune = sampler, tracking, experiment or name, prune
         self.store = Store(root, name, storage)
         ordered = isinstance(test, float) and runs_forward(cv, len(y))
+        self._drawn = {"share": test, "ordered": ordered} if isinstance(test, float) else None
         self.problem = make_problem(
             X, y, groups=groups, sample_weight=sample_weight, test=test, task=task, ordered=ordered, seed=seed
         )
@@ -226,9 +227,9 @@ class Study:
         SearchFailed
             When the first trials all fail.
         """
-        _check_limit("n_trials", n_trials, int)
-        _check_limit("timeout", timeout, (int, float))
-        _check_limit("patience", patience, int)
+        _check_limit("n_trials", n_trials, Integral)
+        _check_limit("timeout", timeout, Real)
+        _check_limit("patience", patience, Integral)
         if n_trials is None and timeout is None and patience is None:
             n_trials = 100
         self.store.prepare()
@@ -289,7 +290,7 @@ class Study:
         """
         results = self.results()
         chosen = rule if isinstance(rule, Chosen) else results.choose(rule)
-        return export(results, chosen, self.problem, out)
+        return export(results, chosen, self.problem, out, self._drawn)
 
     def ablate(self, rule: str | Rule = "best", *, quiet: bool = False) -> Ablation:
         """What each technique of the chosen config does for it; see `regsearch.ablation.ablate`.
@@ -405,9 +406,9 @@ def _check_options(seed: Any, sampler: Any, tracking: Any, n_jobs: Any) -> None:
         raise InvalidInput(f"tracking must be an MLflow tracking URI or False, got {tracking!r}; leave it out.")
 
 
-def _check_limit(what: str, limit: Any, kinds: Any) -> None:
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kinds) or not limit > 0):
-        number = "whole number" if kinds is int else "number"
+def _check_limit(what: str, limit: Any, kind: type[Number]) -> None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
+        number = "whole number" if kind is Integral else "number"
         raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
 
 
