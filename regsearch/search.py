@@ -15,6 +15,7 @@ import numpy as np
 
 from regsearch.config import digest
 from regsearch.errors import NotFound, SearchFailed
+from regsearch.honest.held_out import scores_without
 from regsearch.mirror import Mirror
 from regsearch.mirroring import trial_record
 from regsearch.path import Array, Candidate, Curves, Incumbent, Model, Outcome, Setup
@@ -208,12 +209,13 @@ class Search:
 
     def _finish(self, outcome: Outcome) -> None:
         test: dict[str, float] = {}
+        parts: list[float] = []
         if self._improves(outcome):
-            outcome, test = self._on_test(outcome)
+            outcome, test, parts = self._on_test(outcome)
         arrays = to_arrays(outcome)
         self.store.save(outcome.number, arrays)
         asked = self._asked.pop(outcome.number)
-        asked.set_user_attr(ATTRIBUTE, remember(outcome, columns(self.space), test))
+        asked.set_user_attr(ATTRIBUTE, remember(outcome, columns(self.space), test, parts))
         trial = recall(self._tell(asked, outcome))
         self._note(trial)
         if self.mirror is not None:
@@ -240,16 +242,17 @@ class Search:
     def _improves(self, outcome: Outcome) -> bool:
         return outcome.state == "complete" and self._incumbent.offer(outcome)
 
-    def _on_test(self, outcome: Outcome) -> tuple[Outcome, dict[str, float]]:
-        """Scores of the refitted config on the held-out set: recorded, read by no decision."""
+    def _on_test(self, outcome: Outcome) -> tuple[Outcome, dict[str, float], list[float]]:
+        """Scores of the refitted config on the held-out set, the deciding one also of its parts: for no decision."""
         test = self.setup.problem.test
         if test is None:
-            return outcome, {}
+            return outcome, {}, []
         try:
             fitted = outcome.chosen.refit(self.setup.problem, self.setup.seed)
-            return outcome, {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
+            scores = {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
+            return outcome, scores, scores_without(self.setup.metrics[0], fitted, test)
         except Exception as error:  # noqa: BLE001 - anyone's estimator and scorer: the trial itself is sound
-            return replace(outcome, reason=f"held-out set not scored: {type(error).__name__}: {error}"), {}
+            return replace(outcome, reason=f"held-out set not scored: {type(error).__name__}: {error}"), {}, []
 
     def _note(self, trial: Trial) -> None:
         self._done.append(trial)

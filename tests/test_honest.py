@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from samples import regression, study
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.datasets import load_iris
 
 from regsearch import Study, spaces
 from regsearch.folds import make_folds
 from regsearch.honest import bootstrap, corrected, overtuning
+from regsearch.honest.held_out import difference_se, scores_without
 from regsearch.metrics import Metric, resolve
 from regsearch.path import Curves
 from regsearch.problem import Problem, make_problem
@@ -258,14 +260,30 @@ def few() -> tuple[Problem, str, NDArray[Any]]:
 # --- overtuning ------------------------------------------------------------------------------------------------
 
 
-def searched(tmp_path: Path, val: list[float], test: list[float | None]) -> Results:
-    """A study whose trials ended one after the other with these scores."""
+class Column(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Predicts what stands in a column."""
+
+    def __init__(self, column: int) -> None:
+        self.column = column
+
+    def fit(self, X: Any, y: Any) -> Column:
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        return np.asarray(X[:, self.column])
+
+
+def searched(tmp_path: Path, val: list[float], test: list[float | None], se: float = 1e-3) -> Results:
+    """A study whose trials ended one after the other with these scores, and `se` between neighbours' held-out ones."""
     problem, decisions = classes(configs=1)
+    swing = np.tile([1.0, -1.0], 5) * se / 3  # ten parts, of which nine count
     one = stored(tmp_path, problem, "accuracy", decisions)
     point = one.point(one.all[0])
     trials = [
         Trial(number, "complete", points={"accuracy": replace(point, val=score)}, end_ms=100 + number,
-              test={} if held_out is None else {"accuracy": held_out})
+              test={} if held_out is None else {"accuracy": held_out},
+              test_parts=() if np.isnan(se) or held_out is None else (held_out + number * swing).tolist())
         for number, (score, held_out) in enumerate(zip(val, test, strict=True))
     ]  # fmt: skip
     return replace(one, all=tuple(reversed(trials)))
@@ -280,8 +298,9 @@ def test_overtuning_is_its_definition(tmp_path: Path) -> None:
     assert found.val == (0.5, 0.6, 0.8)
     assert found.test == (0.5, 0.7, 0.65)
     assert found.lost == pytest.approx(0.05)
+    assert found.lost_se == pytest.approx(3e-3)  # of trials 1 and 4
     assert found.relative == pytest.approx(0.25)
-    assert "0.05 below the best of them, 25% of what had been gained" in str(found)
+    assert "0.05 ± 0.003 below the best of them, 25% of what had been gained" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +308,7 @@ def test_overtuning_is_its_definition(tmp_path: Path) -> None:
     [
         ([0.5, 0.6, 0.7], 0.0, 0.0, "No overtuning: the last of 3 incumbents"),
         ([0.5, 0.6, 0.4], 0.2, 2.0, "200% of what had been gained"),
-        ([0.7, 0.6, 0.5], 0.2, None, "only made the held-out accuracy worse, from 0.7 to 0.5"),
+        ([0.7, 0.6, 0.5], 0.2, None, "0.2 ± 0.002 below the best of them, the first: the search only made it worse"),
         ([0.5, None, None], 0.0, None, "the last of 1 incumbent has"),
     ],
 )
@@ -302,15 +321,46 @@ def test_overtuning_in_words(test: list[Any], lost: float, relative: float | Non
     assert said in found.why
 
 
+@pytest.mark.parametrize(
+    ("se", "said"), [(0.06, "No clear overtuning"), (np.nan, "is not known"), (0.04, "Overtuning")]
+)
+def test_no_overtuning_within_its_error(se: float, said: str, tmp_path: Path) -> None:
+    """A loss within two standard errors is no claim, nor is one whose error is not known."""
+    found = searched(tmp_path, [0.5, 0.6, 0.7], [0.5, 0.6, 0.5], se).overtuning
+    assert found is not None
+    assert found.lost_se == pytest.approx(se, nan_ok=True)
+    assert said in found.why
+    assert found.why.startswith("Overtuning") == (2 * se < 0.1)
+
+
+def test_the_error_of_a_held_out_difference() -> None:
+    """Of a mean of losses it is, on average, the error of the mean difference of rows paired."""
+    found, known = [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        y = rng.normal(size=200)
+        first, second = y + rng.normal(size=(2, 200))
+        test = make_problem(np.column_stack([first, second]), y)
+        metric = resolve("neg_mean_squared_error", test)[0]
+        parts = [scores_without(metric, Column(column).fit(test.X, y), test) for column in (0, 1)]
+        found.append(difference_se(*parts) ** 2)
+        known.append(((first - y) ** 2 - (second - y) ** 2).var(ddof=1) / 200)
+    assert np.mean(found) == pytest.approx(np.mean(known), rel=0.2)
+
+
 def test_overtuning_of_a_search(tmp_path: Path) -> None:
     """A study with a held-out set has incumbents up to its best trial; one without has no overtuning to tell."""
-    one = study(tmp_path, test=0.3).run(12, quiet=True)
+    one = study(tmp_path, test=20 / 60).run(12, quiet=True)
     found = one.overtuning
     assert found is not None
     assert found.numbers[-1] == one.best.number
     assert list(found.val) == sorted(found.val)
     assert found.test[-1] == one.best.test[one.metric]
     assert found.lost >= 0
+    leaders = [trial for trial in one.all if trial.test]
+    assert {trial.number for trial in leaders} >= set(found.numbers)
+    for trial in leaders:  # tenths of two rows: their mean is the whole
+        assert np.mean(trial.test_parts) == pytest.approx(trial.test[one.metric])
     assert overtuning(study(tmp_path, "without").run(3, quiet=True)) is None
 
 
