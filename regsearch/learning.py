@@ -1,7 +1,8 @@
 """Would more data help? The chosen config on growing parts of each fold's training rows, scored on the same rows.
 
 The parts of a fold are nested, so that from one size to the next rows only come in: drawn at random by class, in whole
-groups where there are groups, and the last rows where folds go forward in time.
+groups where there are groups, and the last rows where folds go forward in time. A net sees as many samples in training
+at every size: where rows are half, epochs are twice as many, so that the curve is one of data, not of training time.
 """
 
 from __future__ import annotations
@@ -108,20 +109,35 @@ def learning_curve(
     try:
         for s, part in enumerate(folds, start=1):
             progress.show(f"learning curve: size {s} of {len(folds)}")
-            scores.append(_scores(chosen, replace(setup, folds=part)))
+            share = _rows(part) / _rows(setup.folds)
+            scores.append(_scores(as_long(chosen.config, share), replace(setup, folds=part)))
     finally:
         progress.end()
     train, val = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
-    rows = tuple(round(float(np.mean([len(one) for one in part.train]))) for part in folds)
+    rows = tuple(round(_rows(part)) for part in folds)
     found = LearningCurve(chosen.number, results.metric, rows, train, val)
     results.store.save_finding(FINDING, found.row())
     return found
 
 
-def _scores(chosen: Chosen, setup: Setup) -> tuple[Array, Array]:
-    """``[K]`` train and validation scores of the chosen config on some folds."""
+def _rows(folds: Folds) -> float:
+    """Training rows, mean over folds."""
+    return float(np.mean([len(train) for train in folds.train]))
+
+
+def as_long(config: Any, share: float) -> Any:
+    """A filled config that trains on as many samples from a share of the rows: with more epochs, where it has any."""
+    stopping = config.fields().get("early_stopping")
+    if stopping is None:
+        return config
+    longer = {name: round(getattr(stopping, name) / share) for name in ("epochs", "max_epochs")}
+    return config.replace(early_stopping=stopping.replace(**longer))
+
+
+def _scores(config: Any, setup: Setup) -> tuple[Array, Array]:
+    """``[K]`` train and validation scores of a filled config on some folds."""
     alone = replace(setup, metrics=setup.metrics[:1], incumbent=None, past=())
-    (outcome,) = chosen.config.backend(alone).stream([Candidate(0, chosen.config)])
+    (outcome,) = config.backend(alone).stream([Candidate(0, config)])
     if outcome.state != "complete":
         rows = min(len(train) for train in setup.folds.train)
         raise SearchFailed(f"The chosen config could not be fitted to {rows} rows: {outcome.reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, SearchFailed
 from regsearch import nn_techniques as t
 from regsearch.folds import make_folds
-from regsearch.learning import SIZES, LearningCurve, parts
+from regsearch.learning import SIZES, LearningCurve, as_long, parts
+from regsearch.path import Candidate
 from regsearch.problem import Problem, make_problem
 from regsearch.results import Results
 from regsearch.rules import Pick
@@ -69,6 +71,24 @@ def test_last_size_of_a_net_is_the_trial(tmp_path: Path) -> None:
     assert found.val[:, -1].mean() == pytest.approx(best.score, rel=1e-5)
     assert found.sizes[1] == len(WINE[1]) / 2
     assert abs(found.sizes[0] - found.sizes[1] / 2) <= 1.5  # half a row for each class
+
+
+@pytest.mark.parametrize("kind", [t.FixedEpochs(6), t.EarlyStopping(max_epochs=6, patience=2)])
+def test_a_net_trains_as_long_on_few_rows(kind: Any, tmp_path: Path) -> None:
+    """On half of the rows a net has twice the epochs, its schedule as long; a linear model stays as it is."""
+    space = Net(MLP(hidden=(4,)), lr=0.05, dropout=Float(0.01, 0.1), schedule=t.Cosine(), early_stopping=kind)
+    one = study(tmp_path, data=WINE, space=space, cv=2, prune=False)
+    chosen = one.run(2, quiet=True).best
+    found = one.learning_curve((0.5, 1.0), quiet=True)
+    share = found.sizes[0] / found.sizes[1]
+    config = as_long(chosen.config, share)
+    assert (config.last, config.horizon) == (round(chosen.value / share), round(chosen.config.horizon / share))
+    assert config.last > 1.8 * chosen.value
+    (part,) = parts(one.problem, one.folds, (0.5,), one.seed)
+    (outcome,) = config.backend(replace(one.setup, folds=part, past=())).stream([Candidate(0, config)])
+    np.testing.assert_allclose(found.val[:, 0], outcome.curves[found.metric].val[:, outcome.step], rtol=1e-6)
+    linear = Linear("l2", 0.1)
+    assert as_long(linear, share) is linear
 
 
 def test_what_cannot_be_fitted_is_told(tmp_path: Path) -> None:
