@@ -21,6 +21,7 @@ from regsearch.tree import Node, public
 
 FINDING = "ablation"
 CLEAR = 2.0  # standard errors that a change must come to before a sentence calls it one
+KEPT = "at the same values of all else"  # such as lambda, which a search without the technique would choose anew
 
 
 @dataclass(frozen=True)
@@ -85,18 +86,19 @@ class Ablation:
 
     @property
     def summary(self) -> str:
-        """One sentence: what matters most, or that nothing clearly does."""
+        """One sentence: what matters most, or that nothing clearly does; all with the other settings as chosen."""
         if not self.rows:
             return f"Trial {self.number} has no technique of regularization that could be taken away."
         most = self.rows[0]
         change = told(abs(most.score_change), most.score_change_se)
         if most.score_change < -CLEAR * most.score_change_se:
-            return f"{most.technique} matters most: without it {self.metric} falls by {change}."
+            return f"{most.technique} matters most: without it {self.metric} falls by {change}, {KEPT}."
         if most.score_change < 0:
-            return f"No technique clearly matters: the largest loss, without {most.technique}, is {change}."
+            return f"No technique clearly matters: the largest loss, without {most.technique}, is {change}, {KEPT}."
         gain = self.rows[-1]
         change = told(gain.score_change, gain.score_change_se)
-        return f"Nothing is lost without any one of them: without {gain.technique} {self.metric} rises by {change}."
+        rise = f"without {gain.technique} {self.metric} rises by {change}"
+        return f"Nothing is lost without any one of them: {rise}, {KEPT}."
 
     def __str__(self) -> str:
         head = ("without", "was", self.metric, "score change", "gap", "gap change")

@@ -33,7 +33,7 @@ from regsearch import (
 )
 from regsearch import Path as LambdaPath
 from regsearch import nn_techniques as t
-from regsearch.ablation import Ablation, Removal, gone
+from regsearch.ablation import KEPT, Ablation, Removal, gone
 from regsearch.path import Point
 from regsearch.results import Results
 from regsearch.rules import Pick
@@ -209,11 +209,11 @@ def removal(technique: str, change: float, se: float) -> Removal:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([removal("a", -0.3, 0.1), removal("b", 0.1, 0.1)], "a matters most: without it r2 falls by 0.3 ± 0.1."),
-        ([removal("a", -0.1, 0.1)], "No technique clearly matters: the largest loss, without a, is 0.1 ± 0.1."),
-        ([removal("a", -0.1, math.nan)], "No technique clearly matters: the largest loss, without a, is 0.1."),
+        ([removal("a", -0.3, 0.1), removal("b", 0.1, 0.1)], "a matters most: without it r2 falls by 0.3 ± 0.1"),
+        ([removal("a", -0.1, 0.1)], "No technique clearly matters: the largest loss, without a, is 0.1 ± 0.1"),
+        ([removal("a", -0.1, math.nan)], "No technique clearly matters: the largest loss, without a, is 0.1"),
         ([removal("a", 0.0, 0.1), removal("b", 0.2, 0.1)], "Nothing is lost without any one of them: without b r2 "
-         "rises by 0.2 ± 0.1."),
+         "rises by 0.2 ± 0.1"),
         ([], "Trial 3 has no technique of regularization that could be taken away."),
     ],
 )  # fmt: skip
@@ -221,7 +221,8 @@ def test_summary(rows: list[Removal], said: str) -> None:
     """The last line says what matters most, and does not call a difference within its error one."""
     found = Ablation(3, "r2", Point(0.5, 0.1, 0.6, 0.1, 0.1), tuple(rows), {"c": "singular"})
     *lines, failure, summary = str(found).splitlines()
-    assert (summary, failure) == (said, "without c: failed: singular")
+    assert summary == (f"{said}, {KEPT}." if rows else said)
+    assert failure == "without c: failed: singular"
     assert [line.split()[0] for line in lines] == ["without", "nothing", *(row.technique for row in rows)]
 
 

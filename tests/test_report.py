@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 from samples import regression, study
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, SearchFailed, spaces
+from regsearch import Choice, Estimator, Linear, SearchFailed, spaces
 from regsearch.report import note, write_artifacts, write_report
 from regsearch.report import page as page_of
 from regsearch.results import Results
@@ -101,6 +101,19 @@ def test_the_page_answers(results: Results) -> None:
     for drawn in results.plots.drawn():
         assert f'id="{drawn.name}"' in text
         assert drawn.caption in text
+
+
+def test_only_figures_that_are_there_are_named(tmp_path: Path) -> None:
+    """Where nothing beats the reference, the figure of scores by kind is pointed at in studies that have it."""
+    poor = {"alpha": Choice(1e5, 1e6)}
+    one_kind = study(tmp_path, "one", space=Estimator(Ridge(), poor)).run(4, quiet=True)
+    two_kinds = study(tmp_path, "two", space=Linear(Choice("l1", "l2"), Choice(30.0, 300.0))).run(5, quiet=True)
+    for results in (one_kind, two_kinds):
+        assert results.best.number == results.reference.number
+        text = page_of(results, {})
+        assert "Nothing did" in text
+        assert ("figure of scores by kind" in text) == ('id="kinds"' in text)
+    assert 'id="kinds"' in text
 
 
 def test_findings_are_told(epochs: Results) -> None:

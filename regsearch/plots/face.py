@@ -68,7 +68,7 @@ FIGURES: tuple[Sketch, ...] = (
     Sketch(
         "ablation", findings.ablation_record, findings.draw_ablation,
         "A bar to the left on the left side means that the score falls without the technique; a bar to the right on "
-        "the right side, that the gap grows; whiskers are one standard error.",
+        "the right side, that the gap grows; whiskers are one standard error. Everything else stays as it was chosen.",
         "an ablation of the winner", wide=True,
     ),
     Sketch(

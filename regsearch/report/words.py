@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from regsearch.ablation import KEPT
 from regsearch.chosen import listed, told
 from regsearch.path import Point
 from regsearch.plots.canvas import family
+from regsearch.plots.scores import kinds_record
 from regsearch.results import Results
 
 
@@ -64,7 +66,8 @@ def _without(results: Results) -> str:
 def _remedy(results: Results) -> str:
     best = results.best
     if results.reference is not None and results.reference.number == best.number:
-        return "Nothing did: look at the figure of scores by kind for what came closest."
+        closest = ": look at the figure of scores by kind for what came closest"
+        return f"Nothing did{closest if kinds_record(results) else ''}."
     changed = _changed(best.settings, (results.reference.params or {}) if results.reference else {})
     said = f"What it has and the reference has not: {listed(changed)}. {results.against_reference(best)}"
     return " ".join(filter(None, [said, _ablated(results)]))
@@ -84,7 +87,7 @@ def _ablated(results: Results) -> str:
         return "Taken off one by one, none of its techniques costs any score."
     return (
         f"Most of it is {row['technique']}: without it the score changes by {row['score_change']:+.3g} and the gap by "
-        f"{row['gap_change']:+.3g}."
+        f"{row['gap_change']:+.3g}, {KEPT}."
     )
 
 
