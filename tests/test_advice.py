@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from regsearch import Path as Axis
 from regsearch.advice import Advice, Move, moves, widened
 from regsearch.advice.checks import CHECKS, MOST
 from regsearch.advice.edges import Place, _wider, places
-from regsearch.advice.evidence import scale_of
+from regsearch.advice.evidence import Difference, difference, scale_of
 from regsearch.config import to_data
 from regsearch.results import Results
 from regsearch.space import scatter
@@ -123,6 +123,7 @@ class Ordered(optuna.samplers.BaseSampler):
     """Goes through a range once, from its top or from its bottom."""
 
     down: bool
+    trials: int = 24
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
         return {}
@@ -131,7 +132,7 @@ class Ordered(optuna.samplers.BaseSampler):
         return {}
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: Any) -> float:
-        share = min(trial.number / 24, 1.0)
+        share = min(trial.number / self.trials, 1.0)
         ends = param_distribution.low, param_distribution.high
         start, end = reversed(ends) if self.down else ends
         return float(np.clip(start * (end / start) ** share, *ends))
@@ -149,6 +150,81 @@ def test_a_reference_that_wins_is_no_verdict_on_regularization(tmp_path: Path) -
     """Where everything searched is too strong, that is what is said, not that regularization does not help."""
     found = advised(tmp_path, space=Linear("l2", Choice(30.0, 300.0)))
     assert found["no gain"].text.startswith("All that was searched is worse than the reference")
+
+
+def test_a_range_that_forbids_small_penalties_is_widened(tmp_path: Path) -> None:
+    """Where all that was searched underfits and the reference is as good, the edge comes first and is no verdict."""
+    one = study(tmp_path, data=sparse_truth(400, 40, 7.0), space=Linear("l2", Float(2.0, 30.0, log=True)), cv=5)
+    results = one.run(20, quiet=True)
+    best, reference = results.complete[:2][::-1]
+    assert reference.role == "reference"
+    assert not difference(results, reference, best).certain
+    assert [advice.topic for advice in results.advice][:1] == ["edge"]
+    assert "no gain" not in about(results)
+    assert one.widened(results).space == Linear("l2", Float(0.2, 30.0, log=True))
+
+
+def test_what_makes_no_difference_has_no_edge(tmp_path: Path) -> None:
+    """The best trials lie at an end of a range that no score depends on: nothing is gained by moving it."""
+    space = Estimator(Ridge(alpha=1.0), {"tol": Float(1e-6, 1e-2, log=True)})
+    found = study(tmp_path, space=space, sampler=Ordered(False, 60)).run(12, quiet=True)
+    results = replace(found, all=tuple(trial for trial in found.all if trial.role != "start"))
+    drawn = [next(iter(trial.draws.values())) for trial in results.complete if trial.draws]
+    assert drawn[0] < 1.5e-6  # within 5 % of the range
+    assert drawn == sorted(drawn)
+    assert moves(results) == []
+
+
+def test_rounding_is_no_evidence(tmp_path: Path) -> None:
+    """A model that predicts a constant has a gap and standard errors of rounding alone, and nobody is told of those."""
+    rng = np.random.default_rng(1)
+    data = rng.normal(size=(150, 20)), rng.integers(0, 2, 150)
+    space = Linear("l1", Float(10.0, 100.0, log=True))
+    results = study(tmp_path, data=data, space=space, cv=5, scoring="roc_auc").run(15, quiet=True)
+    constant = next(trial for trial in results.complete if trial.role != "reference")
+    assert abs(results.point(constant).gap) < 1e-12
+    assert not re.search(r"e-1\d", " ".join(map(str, results.advice)))
+    rest = replace(results, all=tuple(trial for trial in results.all if trial.role != "reference"))
+    assert not {"overfit", "noise"} & set(about(rest))
+    assert not Difference(1e-15, 1e-17, 5e-10).certain
+    assert Difference(1e-8, 1e-9, 5e-10).certain
+
+
+def test_few_trials_name_a_total_that_is_more(tmp_path: Path) -> None:
+    """``--trials`` counts what was run, so that the number that is named lies above it."""
+    one = study(tmp_path, space=spaces.linear())
+    for trials in (5, 20):
+        results = one.run(trials, quiet=True)
+        assert sum(trial.state != "waiting" for trial in results.all) == trials
+        named = int(re.findall(r"--trials (\d+)", about(results)["trials"].text)[0])
+        assert named > trials
+    one.run(named, quiet=True)
+    assert "That is few" not in str(one.results().advice)
+
+
+@dataclass(frozen=True)
+class Hasty(Dial):
+    """Its reference, too, would go on rising where training ends."""
+
+    def reference(self) -> Dial:
+        return replace(self, dropout=0.5)
+
+
+def test_training_that_ends_too_early_comes_first(tmp_path: Path) -> None:
+    """Where even the reference is best at its last epoch, that is said, before ranges and instead of a verdict."""
+    space = Hasty(dropout=Float(0.6, 0.9), max_epochs=3)
+    results = study(tmp_path, space=space).run(12, quiet=True)
+    assert results.complete[0] is results.reference
+    assert results.advice[0].text.startswith("The best epoch is the last")
+    assert results.advice[0].evidence.startswith("best at epochs 3, the last")
+    assert "no gain" not in about(results)
+
+
+def test_simpler_is_more_regularized(tmp_path: Path) -> None:
+    """What does not help is not called the less simple: the rules that choose by simplicity say otherwise."""
+    text = advised(tmp_path, data=regression(2000, 3))["no gain"].text
+    assert "as good without any" in text
+    assert "--rule paired" in text
 
 
 def test_a_space_that_is_done_needs_no_trials(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ None speaks up unless there is something to do about it, and each says the numbe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from regsearch.advice.edges import ends_early, front, moves, places, stored
-from regsearch.advice.evidence import Scale, difference, sampled, scale_of
+from regsearch.advice.evidence import Scale, difference, rounding_of, sampled, scale_of
 from regsearch.axes import EPOCHS, path_axis
 from regsearch.space import size
 from regsearch.table import Table
@@ -22,11 +23,13 @@ MOST = 5  # pieces of advice that someone reads
 PERFECT = 1e-3  # share of a constant's loss that is left of it when a score counts as perfect
 LITTLE = 0.05  # share of the way from a constant to a perfect score that counts as having learned next to nothing
 LOST = 0.5  # share of what is learned on training rows that does not carry over, to speak of overfitting
+CLEAR = 2.0  # standard errors by which the reference must win for a verdict on the ranges
 NOISE = 0.1  # standard error, as a share of what the winner gains on a constant, that is worth more folds
 SPREAD = 100.0  # ratio of column scales that distorts a penalty
 CONDITION = 1000.0  # eigenvalue ratio of strong collinearity: a condition index of about 30 (Belsley et al. 1980)
 PER_PARAMETER = 5  # trials that a searched parameter needs at the least
 MANY = 20  # trials from which a trend can be told
+ROUND = 10  # totals of trials that are proposed are multiples of it
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,13 @@ def no_gain(table: Table) -> Advice | None:
     reference, best = table.reference, next((t for t in table.complete if t.role != "reference"), None)
     if reference is None or best is None or (better := difference(table, best, reference)).certain:
         return None
-    if best is not table.complete[0] and moves(table):  # what was searched is too strong, and an edge says so
+    if edge(table) is not None:  # what was searched ends too early for a verdict
         return None
     text = (
-        "Regularization does not help here: the reference is as good and simpler; keep that, or search a larger model, "
-        "which has something to regularize."
+        "Regularization does not help here: the reference is as good without any. Take the simplest that is as good "
+        "(--rule paired), or search a larger model, which has something to regularize."
     )
-    if difference(table, reference, best).certain:
+    if difference(table, reference, best).beyond(CLEAR):
         text = "All that was searched is worse than the reference: move the ranges towards less regularization."
     point = table.point(reference)
     return Advice(
@@ -123,16 +126,15 @@ def underfit(table: Table) -> Advice | None:
 
 def edge(table: Table) -> Advice | None:
     """An optimum at the edge of what was searched."""
-    found, best = moves(table), front(table)
-    if best is None:
-        return None
+    found, best = moves(table), front(table) or table.complete[0]  # a reference trains for too short a time too
     axis = path_axis(best.axis)
     ranges = [move for move in found if not isinstance(move.old, Path)]
     texts = [f"{move.name} is best at the edge of its range: try {move.new}." for move in ranges]
     evidence = [move.why for move in found]
     if ends_early(table, best) and axis.beyond:
         texts.insert(0, axis.beyond)
-        evidence = evidence or [f"best at {axis.name} {axis.text(best.value)}, the last"]
+        if len(ranges) == len(found):
+            evidence.insert(0, f"best at {axis.name} {axis.text(best.value)}, the last")
     if not texts:
         return None
     if found:
@@ -143,7 +145,9 @@ def edge(table: Table) -> Advice | None:
 def overfit(table: Table) -> Advice | None:
     """A winner that still loses most of what it learns on training rows."""
     point, scale = table.point(table.complete[0]), scale_of(table)
-    if scale is None or _lost(scale, point.train, point.val) < LOST or not point.gap > 2 * point.gap_se:
+    if scale is None or _lost(scale, point.train, point.val) < LOST:
+        return None
+    if not point.gap > max(2 * point.gap_se, rounding_of(point)):
         return None
     reference = "" if table.reference is None else f", of the reference {table.point(table.reference).gap:.3g}"
     return Advice(
@@ -167,7 +171,7 @@ def noisy(table: Table) -> Advice | None:
     if scale is None or len(scores) < 2 * PER_PARAMETER:
         return None
     ahead = point.val - float(np.median(scores))
-    if not point.val_se > max(ahead, NOISE * abs(point.val - scale.constant)):
+    if not point.val_se > max(ahead, NOISE * abs(point.val - scale.constant), rounding_of(point)):
         return None
     return Advice(
         "noise", "The folds disagree more than the trials differ, so which trial is best is chance: take the most "
@@ -212,9 +216,12 @@ def few(table: Table) -> Advice | None:
     if not done or (configs is not None and tried >= configs):
         return None
     wanted = PER_PARAMETER * len(searched)
-    if tried < (wanted if configs is None else min(wanted, configs)):
+    lacking = (wanted if configs is None else min(wanted, configs)) - tried
+    if lacking > 0:
+        ran = sum(trial.state != "waiting" for trial in table.all)
+        total = ROUND * math.ceil((ran + lacking) / ROUND)  # --trials counts what was run
         return Advice(
-            "trials", f"That is few trials for this space: go on, with --trials {wanted} or more.",
+            "trials", f"That is few trials for this space: go on, with --trials {total} or more.",
             f"{tried} configs tried, {len(searched)} parameters searched",
         )  # fmt: skip
     early = done[: len(done) * 3 // 4]
@@ -231,5 +238,5 @@ def few(table: Table) -> Advice | None:
 
 
 CHECKS: tuple[Callable[[Table], Advice | None], ...] = (
-    leak, unscaled, no_gain, underfit, edge, overfit, noisy, collinear, few,
+    leak, unscaled, edge, no_gain, underfit, overfit, noisy, collinear, few,
 )  # fmt: skip

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, TypeVar
 
-from regsearch.advice.evidence import difference
+from regsearch.advice.evidence import difference, nears
+from regsearch.axes import path_axis
 from regsearch.config import from_data
 from regsearch.errors import RegsearchError
 from regsearch.path import Model, choose_step
@@ -22,6 +24,7 @@ from regsearch.trials import Trial
 EDGE = 0.05  # share of a range, on its scale, that counts as its edge
 CROWD = 2 / 3  # share of the best trials that lie there
 FEWEST = 5  # trials of which best ones can be told
+DISORDER = 1  # pairs of the best five that may lie in another order than their scores, where these rise to an edge
 DECADE = 10.0  # how far an end moves on a log scale; on another, by the width of the range
 FURTHER = 100.0  # how much further down a path goes
 ModelT = TypeVar("ModelT", bound=Model)
@@ -108,18 +111,21 @@ def moves(table: Table) -> list[Move]:
 def front(table: Table) -> Trial | None:
     """The trial whose place in the space says where to go on: the best one that was sampled.
 
-    None where the reference is as good: a path that nears it ends where it ends. Where it is better by more than the
-    noise of the folds, all that was searched is too strong, and an edge says in which direction to leave.
+    None where the reference is as good and fits no better: what nears it ends where it ends. Where it is better by more
+    than the noise of the folds, or as good while all that was searched underfits, that is too strong, and an edge says
+    in which direction to leave.
     """
     best = next((trial for trial in table.complete if trial.role != "reference"), None)
     if best is None or best is table.complete[0]:
         return best
-    return best if difference(table, table.complete[0], best).certain else None
+    return None if nears(table, best) else best
 
 
 def ends_early(table: Table, best: Trial) -> bool:
-    """Whether the scores of a trial still rise where its path ends."""
-    return best.steps > 1 and choose_step(table.curves(best.number).mean()) == best.steps - 1
+    """Whether the scores of a trial still rise where its path ends, unless that is where the reference lies."""
+    if best.steps == 1 or choose_step(table.curves(best.number).mean()) < best.steps - 1:
+        return False
+    return not (path_axis(best.axis).descending and nears(table, best))
 
 
 def _of_path(place: Place, best: Trial, table: Table) -> Move | None:
@@ -143,15 +149,30 @@ def _of_range(place: Place, first: Trial, table: Table) -> Move | None:
     drawn = [trial for trial in table.complete if trial.role != "reference" and place.name in (trial.draws or {})]
     if not isinstance(leaf, (Float, Int)) or len(drawn) < FEWEST or first is not drawn[0]:
         return None
-    best = drawn[: max(3, len(drawn) // 10)]
-    at = [_position(leaf, (trial.draws or {})[place.name]) for trial in best]
+    at = [_position(leaf, (trial.draws or {})[place.name]) for trial in drawn]
     for end, distances in (("low", at), ("high", [1 - one for one in at])):
-        crowd = sum(distance <= EDGE for distance in distances)
         wider = _wider(place, leaf, end)
-        if distances[0] <= EDGE and crowd >= CROWD * len(best) and wider != leaf:
-            limit = getattr(leaf, end)
-            return Move(place.name, leaf, wider, f"{crowd} of the {len(best)} best trials lie within 5% of {limit:.4g}")
+        if distances[0] > EDGE or wider == leaf or not (_crowd(distances) or _rise(distances)):
+            continue
+        limit = f"{place.name} of the best trial lies within 5% of {getattr(leaf, end):.4g}"
+        inner = next((trial for trial, distance in zip(drawn, distances, strict=True) if distance > EDGE), None)
+        if inner is None:
+            return Move(place.name, leaf, wider, f"{limit}, as all others do")
+        gain = difference(table, first, inner)
+        if gain.certain:
+            return Move(place.name, leaf, wider, f"{limit}, {gain} better than any further in")
     return None
+
+
+def _crowd(distances: Sequence[float]) -> bool:
+    """Whether most of the best trials lie at an edge, by their distances ``[T]`` from it, best trial first."""
+    best = distances[: max(3, len(distances) // 10)]
+    return sum(distance <= EDGE for distance in best) >= CROWD * len(best)
+
+
+def _rise(distances: Sequence[float]) -> bool:
+    """Whether the best few trials are the better the nearer to an edge they lie."""
+    return sum(nearer > further for nearer, further in combinations(distances[:FEWEST], 2)) <= DISORDER
 
 
 def _position(leaf: Float | Int, value: float) -> float:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch.path import Array, standard_error
+from regsearch.path import Array, Point, standard_error
 from regsearch.problem import Problem
 from regsearch.table import Table
 from regsearch.trials import Trial
+
+TINY = 1e-9  # share of the scores below which a difference of theirs is rounding
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,20 @@ def _constant(problem: Problem, train: NDArray[np.intp], rows: int) -> Array:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean difference of two trials over the folds, and its standard error (0 for a single fold)."""
+    """Mean difference of two trials over the folds, its standard error (0 for a single fold), and what is rounding."""
 
     mean: float
     se: float
+    rounding: float
 
     @property
     def certain(self) -> bool:
         """Whether the first is better by more than one standard error."""
-        return self.mean > self.se
+        return self.beyond(1.0)
+
+    def beyond(self, errors: float) -> bool:
+        """Whether the first is better by more than so many standard errors."""
+        return self.mean > max(errors * self.se, self.rounding)
 
     def __str__(self) -> str:
         return f"{self.mean:.3g} ± {self.se:.2g}"
@@ -69,7 +77,28 @@ def difference(table: Table, first: Trial, second: Trial) -> Difference:
     """How much better the first trial is, each at its own chosen step, on the same folds."""
     values = _scores(table, first) - _scores(table, second)
     se = standard_error(values)
-    return Difference(float(values.mean()), se if np.isfinite(se) else 0.0)
+    rounding = max(rounding_of(table.point(first)), rounding_of(table.point(second)))
+    return Difference(float(values.mean()), se if np.isfinite(se) else 0.0, rounding)
+
+
+def rounding_of(point: Point) -> float:
+    """What differences of such scores must exceed to be evidence of anything."""
+    return TINY * max(abs(point.val), abs(point.train))
+
+
+def nears(table: Table, trial: Trial) -> bool:
+    """Whether a trial scores as the reference does, and fits as well: there is nothing between the two."""
+    if table.reference is None or underfits(table, trial):
+        return False
+    return not any(difference(table, *pair).certain for pair in permutations((trial, table.reference)))
+
+
+def underfits(table: Table, trial: Trial) -> bool:
+    """Whether a trial gives up more of the reference's score on training rows than it overfits itself."""
+    if table.reference is None:
+        return False
+    own, plain = table.point(trial), table.point(table.reference)
+    return plain.train - own.train > max(own.gap, rounding_of(own))
 
 
 def _scores(table: Table, trial: Trial) -> Any:
