@@ -80,14 +80,14 @@ def from_toml(text: str) -> Any:
     return from_data(read_toml(text))
 
 
-def read_toml(text: str) -> dict[str, Any]:
-    """A TOML text as plain data."""
+def read_toml(text: str, what: str = "The text") -> dict[str, Any]:
+    """A TOML text as plain data; `what` it is called in an error, such as the name of its file."""
     import tomllib
 
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"The text must be TOML: {error}.") from error
+        raise InvalidInput(f"{what} must be TOML: {error}.") from error
 
 
 def digest(value: Any) -> str:

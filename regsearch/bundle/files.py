@@ -144,7 +144,7 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     file = Path(folder).expanduser() / CONFIG
     if not file.is_file():
         raise NotFound(f"A bundle has a {CONFIG}, {folder} has none; is it what `regsearch export` wrote?")
-    head = read_toml(file.read_text(encoding="utf-8", errors="replace"))
+    head = read_toml(file.read_text(encoding="utf-8", errors="replace"), str(file))
     check_schema(head, file)
     for name, what in HEAD.items():
         if not isinstance(head.get(name), _KINDS[what]):
