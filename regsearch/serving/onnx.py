@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 INPUT = "X"
+COLUMNS = "columns"  # in the model's metadata: which input is which column of a DataFrame
 WITHIN = 1e-5  # of what the bundle says, relative where it is larger than 1
 OPSET = 18
 
@@ -32,8 +34,10 @@ def to_onnx(
 ) -> Path:
     """Write a bundle's model as ONNX, checked on the bundle's example.
 
-    Its input is ``X`` ``[n, ...]`` of float32; of a DataFrame, an input ``[n, 1]`` for each column by its name, numbers
-    as float32 and categories as text. The last output is ``probabilities`` ``[n, C]`` in the order of the model's
+    Its input is ``X`` ``[n, ...]`` of float32; of a DataFrame, an input ``[n, 1]`` for each column in the bundle's
+    order, numbers as float32 and categories as text. An input has the name of its column, with ``_`` for what ONNX
+    has in no name and a number where two would be one; ``columns`` in the model's metadata is the JSON object of which
+    input is which column. The last output is ``probabilities`` ``[n, C]`` in the order of the model's
     classes, or of a regression the numbers ``[n, t]``.
 
     Parameters
@@ -88,11 +92,15 @@ def _pipeline(model: Any, rows: Any, form: Form) -> bytes:
         made = convert_sklearn(
             model, initial_types=types or [(INPUT, FloatTensorType([None, *form.shape]))], options=options
         )
+        columns = [str(one.name) for one in form.columns] or [INPUT]
+        names = {given.name: name for given, name in zip(made.graph.input, columns, strict=True)}
     except Exception as error:  # skl2onnx has an error of its own for each way in which a step may have no form
         name = type(model.steps[-1][1] if hasattr(model, "steps") else model).__name__
         raise InvalidInput(
-            f"skl2onnx cannot convert this {name}: {str(error).strip().splitlines()[0][:200]}; serve it with MLflow."
+            f"skl2onnx cannot convert this {name}: {_first_line(error)}; serve it with MLflow."
         ) from error
+    if types:
+        made.metadata_props.add(key=COLUMNS, value=json.dumps(names, ensure_ascii=False))
     return bytes(made.SerializeToString())
 
 
@@ -105,12 +113,17 @@ def _net(model: Any, rows: Any, form: Form) -> bytes:
             "ONNX takes arrays of numbers, this net encodes the columns of a DataFrame; serve it with MLflow."
         )
     answer = "prediction" if model.spec.classes is None else "probabilities"
-    with warnings.catch_warnings():  # torch's exporter uses parts of torch that are going away
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            _Answer(model), (torch.from_numpy(rows),), dynamo=True, verbose=False, opset_version=OPSET,
-            dynamic_shapes=({0: torch.export.Dim("rows")},), input_names=[INPUT], output_names=[answer],
-        )  # fmt: skip
+    try:
+        with warnings.catch_warnings():  # torch's exporter uses parts of torch that are going away
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                _Answer(model), (torch.from_numpy(rows),), dynamo=True, verbose=False, opset_version=OPSET,
+                dynamic_shapes=({0: torch.export.Dim("rows")},), input_names=[INPUT], output_names=[answer],
+            )  # fmt: skip
+    except ImportError:
+        raise
+    except Exception as error:  # of a module of the user's own, torch's exporter has many
+        raise InvalidInput(f"torch cannot convert this net: {_first_line(error)}; serve it with MLflow.") from error
     assert program is not None
     return bytes(program.model_proto.SerializeToString())
 
@@ -157,8 +170,13 @@ def _compare(written: bytes, model: Any, rows: Any, form: Form) -> None:
     """Refuse a conversion that says something else than the bundle."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
-    said = session.run(None, _fed(rows, form))[-1]
+    try:
+        session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
+        said = session.run(None, _fed(rows, form, [one.name for one in session.get_inputs()]))[-1]
+    except Exception as error:  # ONNX Runtime has an error of its own for each thing that it cannot do
+        raise InvalidInput(
+            f"ONNX Runtime cannot run the converted model: {_first_line(error)}; serve the bundle with MLflow."
+        ) from error
     expected = np.asarray(model.predict_proba(rows) if form.classes is not None else model.predict(rows))
     off = np.abs(said.reshape(expected.shape) - expected) / np.maximum(1.0, np.abs(expected))
     if not off.max() <= WITHIN:
@@ -168,9 +186,16 @@ def _compare(written: bytes, model: Any, rows: Any, form: Form) -> None:
         )
 
 
-def _fed(rows: Any, form: Form) -> dict[str, Any]:
-    """Inputs by name."""
+def _fed(rows: Any, form: Form, names: list[str]) -> dict[str, Any]:
+    """Inputs by name; those of a DataFrame are in the order of its columns, whatever they are called."""
     if form.rows != "frame":
         return {INPUT: rows}
     types = {"numeric": np.float32, "category": str}
-    return {str(one.name): rows[[one.name]].to_numpy().astype(types[one.kind]) for one in form.columns}
+    return {
+        name: rows[[one.name]].to_numpy().astype(types[one.kind])
+        for name, one in zip(names, form.columns, strict=True)
+    }  # fmt: skip
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
