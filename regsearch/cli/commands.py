@@ -103,11 +103,7 @@ def export(arguments: argparse.Namespace) -> int:
     trusted = to_trust(folder)
     extra = f", trusted={trusted!r}" if trusted else ""
     print(f'Use it:  python -c "import regsearch; model = regsearch.load({arguments.out!r}{extra})"')
-    if arguments.onnx:
-        shipping.write_onnx(folder)
-    if arguments.register:
-        shipping.register_bundle(folder, study, arguments.register, arguments.alias)
-    return 0
+    return shipping.hand_on(folder, study, arguments)
 
 
 def ui(arguments: argparse.Namespace) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regsearch.cli.stored import study_again
+from regsearch.errors import RegsearchError
 
 if TYPE_CHECKING:
     from regsearch.study import Study
@@ -20,6 +23,31 @@ def show_code(arguments: argparse.Namespace) -> int:
     chosen = study.results().choose(arguments.rule)
     print(code(chosen.config, study.problem, arguments.library, study.seed), end="")
     return 0
+
+
+def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
+    """What else was asked for of a bundle just written; where one part fails, the others are done all the same.
+
+    Returns
+    -------
+    int
+        The exit status: 2 when a part failed, which is one line of its own.
+    """
+    parts: dict[str, tuple[str | bool | None, Callable[[], None]]] = {
+        "model.onnx was not written": (arguments.onnx, lambda: write_onnx(folder)),
+        f"{arguments.register!r} was not registered": (
+            arguments.register, lambda: register_bundle(folder, study, arguments.register, arguments.alias)
+        ),
+    }  # fmt: skip
+    status = 0
+    for failure, (wanted, do) in parts.items():
+        try:
+            if wanted:
+                do()
+        except RegsearchError as error:
+            print(f"regsearch: {failure}: {error}", file=sys.stderr)
+            status = 2
+    return status
 
 
 def write_onnx(folder: Path) -> None:
