@@ -245,7 +245,7 @@ def local() -> Callable[[Any], Any]:
 
 
 REFUSED = {
-    "AdaptiveLasso": Linear(AdaptiveLasso(gamma=1.0), lambda_=0.1),
+    "no AdaptiveLasso: it penalizes each column by a weight of its own": Linear(AdaptiveLasso(gamma=1.0), lambda_=0.1),
     r"Augment \(augment\)": Net(CNN(), augment=t.Augment(10.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
                                 early_stopping=t.FixedEpochs(3)),
     r"GroupSparsity \(group_sparsity\), WeightNoise \(weight_noise\)": Net(

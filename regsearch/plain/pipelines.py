@@ -25,8 +25,8 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
 
     if config.penalty.path and not config.penalty.plain:
         raise InvalidInput(
-            f"scikit-learn has no {type(config.penalty).__name__}: its weights differ from column to column; "
-            "export the config, or choose l1, l2 or elastic_net."
+            f"scikit-learn has no {type(config.penalty).__name__}: it penalizes each column by a weight of its own, "
+            "and scikit-learn's estimators all columns alike; export a bundle, or choose l1, l2 or elastic_net."
         )
     if problem.targets > 1:
         raise InvalidInput(f"Linear fits one target, y has {problem.targets} columns; run one study per column.")
