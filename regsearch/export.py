@@ -10,9 +10,9 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import tempfile
+import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,13 @@ class Parcel:
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
-def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.PathLike[str]) -> Path:
+def export(
+    results: Results,
+    chosen: Chosen,
+    problem: Problem,
+    out: str | os.PathLike[str],
+    drawn: Mapping[str, Any] | None = None,
+) -> Path:
     """Refit the chosen config on all rows and write a bundle.
 
     Parameters
@@ -82,6 +88,9 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
         The study's data.
     out
         A folder that does not exist, is empty, or is an earlier bundle, which is replaced.
+    drawn
+        How the held-out rows were drawn from all of them, so that they can be again: ``share`` and whether they are the
+        last (``ordered``). `None` where they were given, or there are none.
 
     Raises
     ------
@@ -92,7 +101,8 @@ def export(results: Results, chosen: Chosen, problem: Problem, out: str | os.Pat
     if not isinstance(chosen.config, Model):
         raise InvalidInput("The config's kind is defined in the study's script; export from there: study.export(...).")
     fitted = chosen.config.refit(problem, int(results.identity["seed"]))
-    return write(Parcel(chosen.config, fitted, problem, provenance_of(results, chosen), stills(results)), out)
+    provenance = provenance_of(results, chosen, problem, drawn)
+    return write(Parcel(chosen.config, fitted, problem, provenance, stills(results)), out)
 
 
 def write(parcel: Parcel, out: str | os.PathLike[str]) -> Path:
@@ -101,7 +111,6 @@ def write(parcel: Parcel, out: str | os.PathLike[str]) -> Path:
     part = _part_of(target)
     try:
         _fill(parcel, part)
-        part.chmod(0o755)
         _move(part, target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -109,7 +118,9 @@ def write(parcel: Parcel, out: str | os.PathLike[str]) -> Path:
     return target
 
 
-def provenance_of(results: Results, chosen: Chosen) -> dict[str, Any]:
+def provenance_of(
+    results: Results, chosen: Chosen, problem: Problem, drawn: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Where a choice comes from and how it scored, as plain data."""
     identity = results.identity
     trial = next(one for one in results.complete if one.number == chosen.number)
@@ -119,7 +130,9 @@ def provenance_of(results: Results, chosen: Chosen) -> dict[str, Any]:
         "data": {
             "fingerprint": identity["fingerprint"], "rows": identity["rows"], "columns": identity["columns"],
             "target": identity["target"], "task": identity["task"],
+            "searched": replace(problem, test=None).fingerprint,  # without the held-out rows
         },
+        "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]},
         "score": score(chosen.metric, chosen.point, chosen.test) | {"corrected": _corrected(results)},
         "path": {
@@ -233,7 +246,9 @@ def _part_of(target: Path) -> Path:
     """A new folder beside the target, which it is to become."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        part.mkdir()  # who may read it says the umask, as of its files
+        return part
     except OSError as error:
         raise InvalidInput(
             f"A bundle goes to a folder that can be written, got {target} ({error.strerror}); choose another."

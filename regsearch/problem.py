@@ -190,14 +190,21 @@ def make_problem(
     if test is None:
         return problem
     if isinstance(test, float):
-        return _split_off(problem, test, ordered, seed)
+        return split_off(problem, test, ordered, seed)
     return replace(problem, test=_given_test(problem, test))
 
 
 # --- the held-out set ------------------------------------------------------------------------------------------
 
 
-def _split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> Problem:
+def split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> Problem:
+    """Hold out a fraction of the rows of a problem without a test set; see `make_problem`.
+
+    Raises
+    ------
+    InvalidInput
+        When the rows cannot be split so.
+    """
     if not 0 < fraction < 1:
         raise InvalidInput(f"test must be a fraction between 0 and 1 or a pair (X, y), got {fraction!r}.")
     n = problem.rows

@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from regsearch import __version__
 from regsearch.bundle.example import difference, predictions
 from regsearch.bundle.files import Bundle, open_bundle
-from regsearch.bundle.folding import folds_like
+from regsearch.bundle.folding import folds_like, searched_rows
 from regsearch.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.bundle.settings import evaluate, rebuilt, settings_of
 from regsearch.errors import InvalidInput, RegsearchError
@@ -80,7 +80,8 @@ def verify(
     folder
         What `regsearch export` wrote.
     evidence
-        The data that it was made from: with them, its cross-validated score is computed again.
+        The data that it was made from: with them, its cross-validated score is computed again. They may have the rows
+        that the study held out, where it drew them itself: they are held out again.
     trusted, module
         As `regsearch.load` takes them.
 
@@ -185,8 +186,12 @@ def _importable(bundle: Bundle) -> list[str]:
 
 def _score(bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: Callable[[], Any] | None) -> list[Check]:
     """The data and the folds are those of the study, and the config scores on them what it did."""
-    made, problem = bundle.provenance, evidence.problem
-    data = _same("data", made["data"]["fingerprint"], problem.fingerprint, _sizes(made["data"], problem))
+    made = bundle.provenance
+    try:
+        problem = searched_rows(made, evidence.problem)
+    except RegsearchError as error:
+        return [Check("data", False, str(error)), Check("score", None, "it takes the rows that were searched")]
+    data = _data(made, evidence.problem, problem)
     try:
         folds = evidence.folds or folds_like(made["folds"], problem, made["seed"])
     except RegsearchError as error:
@@ -211,8 +216,16 @@ def _same(name: str, then: str, now: str, hint: str) -> Check:
     return Check(name, then == now, f"fingerprint {now}" if then == now else f"{now} now, {then} at export ({hint})")
 
 
-def _sizes(then: Any, problem: Problem) -> str:
-    return f"{problem.rows} rows and {problem.columns} columns now, {then['rows']} and {then['columns']} at export"
+def _data(made: Mapping[str, Any], given: Problem, problem: Problem) -> Check:
+    """Whether the rows are those that were searched, whatever was held out beside them."""
+    then, now = made["data"], problem.fingerprint
+    if now in (then["fingerprint"], then.get("searched")):
+        apart = f", {given.rows - problem.rows} of {given.rows} rows held out again" if given is not problem else ""
+        return Check("data", True, f"fingerprint {now}{apart}")
+    sizes = f"{problem.rows} rows and {problem.columns} columns now, {then['rows']} and {then['columns']} at export"
+    held = made.get("held_out") or made["score"].get("test")
+    hint = f"; the study held rows out, pass the {then['rows']} that it searched, or --script FILE" if held else ""
+    return _same("data", then["fingerprint"], now, f"{sizes}{hint}")
 
 
 def _searched(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Model:

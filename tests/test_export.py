@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -18,7 +19,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from regsearch import Choice, Estimator, Float, InvalidInput, NotFound, Study, StudyMismatch, load, spaces
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Net, NotFound, Study, StudyMismatch, load, spaces
+from regsearch import nn_techniques as t
 from regsearch.bundle import open_bundle, read_config, to_trust
 from regsearch.bundle.files import CARD, CONFIG, EXAMPLE, FIGURES, FORM, MODEL, PROVENANCE, SCHEMA, sha256
 from regsearch.config import from_data, from_toml, to_toml
@@ -129,7 +131,8 @@ def test_a_frame_with_categories(tmp_path: Path) -> None:
     model = load(one.export(tmp_path / "bundle"))
     assert np.isfinite(model.predict(frame)).all()
     new = frame.head(3).assign(kind=pd.Categorical(["x", "new", "z"]))
-    assert np.isfinite(model.predict(new)).all()
+    with pytest.warns(UserWarning, match="category 'new', which training did not have"):
+        assert np.isfinite(model.predict(new)).all()
 
 
 def test_classes_come_back_as_labels(tmp_path: Path) -> None:
@@ -250,6 +253,23 @@ def test_a_folder_that_cannot_be_made(searched: Study, tmp_path: Path) -> None:
         searched.export(tmp_path / "file" / "bundle")
 
 
+@pytest.mark.parametrize("kind", ["linear", "net"])
+def test_the_umask_says_who_may_read(kind: str, searched: Study, tmp_path: Path) -> None:
+    """Every file of a bundle and its folder are open to whom the umask lets, alike."""
+    one = searched
+    if kind == "net":
+        pytest.importorskip("torch")
+        one = study(tmp_path, space=Net(MLP(hidden=(4,)), lr=Float(1e-3, 1e-2), early_stopping=t.FixedEpochs(2)))
+        one.run(2, quiet=True)
+    before = os.umask(0o027)
+    try:
+        folder = one.export(tmp_path / "bundle")
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o750
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o640}
+
+
 def test_a_failing_dump_leaves_nothing(tmp_path: Path) -> None:
     """A model that cannot be written leaves no trace, and an earlier bundle in its place stays whole."""
     space = Estimator(Unwritable(), {})
@@ -312,7 +332,7 @@ def test_a_config_that_is_none(bundle: Path, text: bytes) -> None:
     """A config.toml that is not one is refused."""
     (bundle / CONFIG).write_bytes(text)
     resign(bundle, CONFIG)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match=f"{CONFIG} must"):
         load(bundle)
 
 

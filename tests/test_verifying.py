@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from samples import regression, study
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -218,6 +218,35 @@ def test_the_commands(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "does NOT hold" in capsys.readouterr().out
     assert main(["verify", str(bundle), "--data", str(file)]) == 2
     assert "no --target" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cv", [3, TimeSeriesSplit(3)], ids=str)
+def test_held_out_rows_are_held_out_again(cv: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of all rows of a study that drew its test set holds, and so do the rows that were searched, alone."""
+    X, y = frame()
+    one = study(tmp_path, data=(X, y), cv=cv, test=0.25, seed=4)
+    one.run(3, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    X.assign(target=y).to_csv(tmp_path / "all.csv", index=False)
+    assert main(["verify", str(folder), "--data", str(tmp_path / "all.csv"), "--target", "target"]) == 0
+    assert "15 of 60 rows held out again" in capsys.readouterr().out
+    searched = make_problem(one.problem.X, one.problem.y)
+    assert of(verify(folder, Evidence(searched))) == EVERYTHING
+    assert "all 60 rows of the study, of which it holds out 15 again" in (folder / "README.md").read_text()
+    assert of(verify(folder, Evidence(make_problem(X[:59], y[:59]))))["data"] is False
+
+
+def test_a_given_test_set(tmp_path: Path) -> None:
+    """Beside a given test set the rows that were searched hold; all rows fail, and it is said what to pass."""
+    X, y = frame()
+    one = study(tmp_path, data=(X[:45], y[:45]), test=(X[45:], y[45:]))
+    one.run(3, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert of(verify(folder, Evidence(make_problem(X[:45], y[:45])))) == EVERYTHING
+    everything = verify(folder, Evidence(make_problem(X, y)))
+    assert of(everything)["data"] is False
+    assert "60 rows and 6 columns now, 45 and 6 at export" in str(everything)
+    assert "pass the 45 that it searched, or --script FILE" in str(everything)
 
 
 def test_a_script_is_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

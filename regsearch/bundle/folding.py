@@ -1,4 +1,4 @@
-"""Folds made again from what a bundle says of them."""
+"""Folds and held-out rows made again from what a bundle says of them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,25 @@ from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.folds import Folds, make_folds
-from regsearch.problem import Problem
+from regsearch.problem import Problem, split_off
 
 # splitters that their number of folds says enough of, but for a shuffle
 COUNTED = ("KFold", "StratifiedKFold", "GroupKFold", "StratifiedGroupKFold", "TimeSeriesSplit")
+
+
+def searched_rows(made: Mapping[str, Any], problem: Problem) -> Problem:
+    """The rows that a study searched: given all of its rows, those that it held out are split off as they were.
+
+    Parameters
+    ----------
+    made
+        The provenance; ``held_out`` says how the rows were drawn.
+    """
+    held = made.get("held_out") or {}
+    whole = made["data"]["rows"] + held.get("rows", 0)
+    if "share" not in held or problem.test is not None or problem.rows != whole:
+        return problem
+    return split_off(problem, held["share"], held.get("ordered", False), made["seed"])
 
 
 def folds_like(said: Mapping[str, Any], problem: Problem, seed: int) -> Folds:
