@@ -211,6 +211,55 @@ def test_other_arrays_are_refused(bundle: Path, rows: Any, said: str) -> None:
         load(bundle).predict(rows)
 
 
+def test_a_category_that_is_new(framed: Path) -> None:
+    """A category that training did not have is warned of once for its column, and counts as none of the known ones."""
+    X, _ = frame()
+    model, strange = load(framed), X[:3].assign(kind=["giant", "huge", "giant"])
+    with pytest.warns(UserWarning, match="column 'kind' has the category 'giant', which training did not have") as said:
+        found = model.predict(strange)
+    assert len(said) == 1
+    np.testing.assert_array_equal(model.predict(strange), found)  # a second warning would be an error here
+    np.testing.assert_array_equal(load(framed).model.predict(strange), found)
+    known = X.assign(kind=X["kind"].cat.add_categories("giant"))
+    np.testing.assert_array_equal(load(framed).predict(known), load(framed).predict(X))  # in no row, so no matter
+
+
+def test_rows_that_no_model_takes(framed: Path, bundle: Path) -> None:
+    """No rows, and infinite numbers, are refused in a sentence that names the columns and the first row."""
+    X, _ = frame()
+    with pytest.raises(InvalidInput, match="at least one, got none"):
+        load(framed).predict(X[:0])
+    with pytest.raises(InvalidInput, match=r"infinite ones in the column 'b' \(first in row 2\); clip"):
+        load(framed).predict(X.assign(b=np.where(np.arange(len(X)) == 2, np.inf, 1.0)))
+    rows = regression()[0]
+    rows[[7, 3], [0, 5]] = -np.inf
+    with pytest.raises(InvalidInput, match=r"infinite ones in columns 0, 5 \(first in row 3\)"):
+        load(bundle).predict(rows)
+    with pytest.raises(InvalidInput, match="at least one, got none"):
+        load(bundle).predict(rows[:0])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):  # no fault of the rows
+        load(bundle).score(regression()[0], [1.0])
+
+
+def test_infinite_entries_of_sparse_rows(tmp_path: Path) -> None:
+    """Of sparse rows too, the column and the row are named."""
+    X, y = regression()
+    one = study(tmp_path, data=(sparse.csr_array(X), y), space=Linear("l2"))
+    one.run(2, quiet=True)
+    model = load(one.export(tmp_path / "bundle"))
+    X[3, 4] = np.inf
+    with pytest.raises(InvalidInput, match=r"infinite ones in the column 4 \(first in row 3\)"):
+        model.predict(sparse.csr_array(X))
+
+
+def test_a_column_of_no_name(tmp_path: Path) -> None:
+    """A column may be called by the empty string."""
+    X, y = regression()
+    one = study(tmp_path, data=(pd.DataFrame(X, columns=["", *"abcde"]), y))
+    one.run(2, quiet=True)
+    assert load(one.export(tmp_path / "bundle")).form.names == ["", *"abcde"]
+
+
 def test_arrays_of_any_kind(bundle: Path) -> None:
     """Lists, a frame and another precision are rows of an array's model as well."""
     X, _ = regression()

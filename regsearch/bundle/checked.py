@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from regsearch.bundle.form import Form
+from regsearch.errors import InvalidInput
 
 TAKE_ROWS = frozenset(
     ("predict", "predict_proba", "predict_log_proba", "decision_function", "decision", "score", "transform")
@@ -15,7 +17,8 @@ TAKE_ROWS = frozenset(
 class Checked:
     """A fitted estimator whose rows are checked first: see `Form.checked`.
 
-    Everything else is the estimator's own: parameters, attributes, tags. Its clone is the unfitted estimator.
+    A category that training did not have is warned of, once for each column. Everything else is the estimator's own:
+    parameters, attributes, tags. Its clone is the unfitted estimator.
 
     Parameters
     ----------
@@ -27,12 +30,13 @@ class Checked:
 
     def __init__(self, model: Any, form: Form) -> None:
         self.model, self.form = model, form
+        self._told: set[str | int] = set()  # columns that were warned of
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("model", "form"):  # while a copy is being made
+        if name in ("model", "form", "_told"):  # while a copy is being made
             raise AttributeError(name)
         found = getattr(self.model, name)
-        return _checking(found, self.form) if name in TAKE_ROWS else found
+        return _checking(found, self.form, self._told) if name in TAKE_ROWS else found
 
     def __sklearn_clone__(self) -> Any:
         from sklearn.base import clone
@@ -43,8 +47,26 @@ class Checked:
         return f"Checked({self.model!r})"
 
 
-def _checking(method: Callable[..., Any], form: Form) -> Callable[..., Any]:
+def _checking(method: Callable[..., Any], form: Form, told: set[str | int]) -> Callable[..., Any]:
     def of(X: Any, *arguments: Any, **options: Any) -> Any:
-        return method(form.checked(X), *arguments, **options)
+        X = form.checked(X)
+        for name, values in form.strangers(X).items():
+            if name not in told:
+                told.add(name)
+                warnings.warn(_strange(name, values), UserWarning, stacklevel=2)
+        try:
+            return method(X, *arguments, **options)
+        except ValueError as error:  # looked into only now: most rows are in order, and one is to be quick
+            fault = form.fault(X)
+            if fault:
+                raise InvalidInput(fault) from error
+            raise
 
     return of
+
+
+def _strange(name: str | int, values: list[Any]) -> str:
+    return (
+        f"The column {name!r} has the category {values[0]!r}, which training did not have; linear models and nets take "
+        "it for none of those that they know. This is said once for each column."
+    )

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput
 from regsearch.inputs import column_kinds, is_frame, is_sparse
@@ -62,6 +63,16 @@ class Column:
         if self.kind == "category" and not hasattr(given, "cat"):
             return given.astype(object).astype("category")
         return given
+
+    def strangers(self, given: Any) -> list[Any]:
+        """What an admitted Series of a category has that training did not have."""
+        values = given.array  # its parts are at hand, where a Series makes new ones: one row is to be quick
+        found = np.unique(values.codes)
+        return [value for value in values.categories[found[found >= 0]].tolist() if plain(value) not in self._known]
+
+    @cached_property
+    def _known(self) -> frozenset[Any]:
+        return frozenset(self.categories)
 
     def made(self, values: Sequence[Any]) -> Any:
         """A Series of plain values, of the type that the column had in training."""
@@ -118,9 +129,34 @@ class Form:
         """
         return self._frame(X) if self.rows == "frame" else self._array(X)
 
+    def strangers(self, X: Any) -> dict[str | int, list[Any]]:
+        """Values of categories that training did not have, by column, in rows that were `checked`."""
+        found = {one.name: one.strangers(X.iloc[:, place]) for place, one in self._categories}
+        return {name: values for name, values in found.items() if values}
+
+    def fault(self, X: Any) -> str:
+        """What is wrong with the values of rows that were `checked` and that the model refused; empty if not known."""
+        if not X.shape[0]:
+            return "Rows to predict must be at least one, got none; ask only where there are rows."
+        rows, places = _infinite(X)
+        if not len(rows):
+            return ""
+        columns = [self.names[place] if self.columns else place for place in np.unique(places).tolist()]
+        return (
+            f"Rows must hold finite numbers, got infinite ones in {'columns' if len(columns) > 1 else 'the column'} "
+            f"{_listed(columns)} (first in row {rows.min()}); clip or drop them."
+        )
+
+    @cached_property
+    def _categories(self) -> list[tuple[int, Column]]:
+        return [(place, one) for place, one in enumerate(self.columns) if one.kind == "category"]
+
     def data(self) -> dict[str, Any]:
         """As plain data."""
-        columns = [{key: value for key, value in asdict(one).items() if value not in ("", ())} for one in self.columns]
+        columns = [
+            {key: value for key, value in asdict(one).items() if key == "name" or value not in ("", ())}
+            for one in self.columns
+        ]
         return asdict(self) | {"columns": columns}
 
     @classmethod
@@ -260,6 +296,23 @@ def _numbers(X: Any) -> Any:
         return X.astype(float)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"Rows must hold numbers as in training, got {X.dtype} ({error}); convert them.") from error
+
+
+def _infinite(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows and columns of the infinite entries of checked rows."""
+    if is_sparse(X):
+        X = X.tocoo()
+        infinite = np.isinf(X.data)
+        return X.row[infinite], X.col[infinite]
+    if not is_frame(X):
+        rows, places = np.nonzero(np.isinf(X.reshape(len(X), -1)))
+        return rows, places
+    kinds = column_kinds(X)[0]
+    found = [
+        np.flatnonzero(np.isinf(X[name].to_numpy(dtype=float, na_value=np.nan))) if name in kinds else np.array([], int)
+        for name in X.columns
+    ]
+    return np.concatenate(found), np.repeat(np.arange(len(found)), [len(rows) for rows in found])
 
 
 def _listed(names: Sequence[Any]) -> str:
