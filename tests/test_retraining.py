@@ -59,6 +59,65 @@ def test_new_data(bundle: Path, tmp_path: Path) -> None:
     assert verify(found.folder, Evidence(problem)).holds
 
 
+def test_what_the_score_owes(bundle: Path, tmp_path: Path) -> None:
+    """The card says that the data are those of the search where they are, after a detour over others too."""
+    old, new = regression(), regression(90, seed=3)
+    again, other = retrain(bundle, *old, tmp_path / "again"), retrain(bundle, *new, tmp_path / "other")
+    back = retrain(other.folder, *old, tmp_path / "back")
+    for found, searched, same in ((again, True, True), (other, False, False), (back, True, False)):
+        assert ("on these very data" in found.notes[0], found.same) == (searched, same)
+        assert ("it flatters" in found.notes[0]) == searched
+        card = (found.folder / "README.md").read_text()
+        assert found.notes[0] in card
+        assert found.notes[0] in str(found)
+        assert len(found.notes) == 1
+
+
+def test_all_rows_of_a_study_that_held_some_out(tmp_path: Path) -> None:
+    """Given all rows, of which the study held some out, it is said how many of them were searched."""
+    X, y = regression()
+    one = study(tmp_path, space=SPACE, test=0.2)
+    one.run(2, quiet=True)
+    found = retrain(one.export(tmp_path / "bundle"), X, y, tmp_path / "new")
+    assert found.notes == ("The config was searched on 48 of these 60 rows, so the score still flatters.",)
+    assert not found.same
+
+
+def test_the_error_of_a_change(bundle: Path, tmp_path: Path) -> None:
+    """Errors of two sets of folds add up as those of independent numbers; on the same data a change has none."""
+    found = retrain(bundle, *regression(90, seed=3), tmp_path / "new")
+    for name in ("val", "gap"):
+        change, se = found.change(name)
+        assert np.isclose(change, found.new[name] - found.old[name])
+        assert np.isclose(se**2, found.new[f"{name}_se"] ** 2 + found.old[f"{name}_se"] ** 2)
+        assert f"{change:+.3g} ± {se:.2g}" in str(found)
+    assert np.isnan(found.change("train")[1])
+    assert np.isnan(retrain(bundle, *regression(), tmp_path / "same").change("val")[1])
+
+
+def test_other_labels(tmp_path: Path) -> None:
+    """Labels by other names are refused before anything is fitted or written."""
+    X, y = regression()
+    words = np.where(y > 0, "up", "down")
+    one = study(tmp_path, data=(X, words), space=Linear("l2"))
+    one.run(2, quiet=True)
+    bundle = one.export(tmp_path / "bundle")
+    with pytest.raises(InvalidInput, match=r"\['down', 'up'\], got \[0, 1\]; relabel"):
+        retrain(bundle, X, (y > 0).astype(int), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert retrain(bundle, X[10:], words[10:], tmp_path / "new").folder.exists()
+
+
+def test_a_column_without_values(bundle: Path, tmp_path: Path) -> None:
+    """A column in which everything is missing is named, by what is returned and on the card; one with gaps is not."""
+    X, y = regression()
+    X[:, 4] = np.nan
+    X[::2, 5] = np.nan
+    found = retrain(bundle, X, y, tmp_path / "new")
+    assert found.notes[1] == "Warning: without any value, so nothing was learned from: x4."
+    assert found.notes[1] in (found.folder / "README.md").read_text()
+
+
 @pytest.mark.parametrize("cv", [3, GroupKFold(3)], ids=str)
 def test_groups_are_not_forgotten(cv: Any, tmp_path: Path) -> None:
     """A bundle whose folds kept groups together is not judged by folds that tear them apart, unless that is asked."""

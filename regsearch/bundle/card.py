@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regsearch.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
-from regsearch.bundle.form import Form
+from regsearch.bundle.form import Column, Form
 from regsearch.chosen import listed
 
 COLUMNS = 40  # columns that the card lists
@@ -14,6 +14,12 @@ PICTURES = {
     "path.png": "Train and validation score along the path of the best trial",
     "gap.png": "Score and generalization gap of every trial",
 }
+
+
+FLATTERS = (
+    "The validation score is that of the best of several configs on the rows that chose it, so it flatters: expect a "
+    "little less on new data."
+)
 
 
 def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, files: Sequence[str]) -> str:
@@ -45,10 +51,11 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
         "## How to use it",
         f'```python\nimport regsearch\n\nmodel = regsearch.load("."{trusted})  # this folder\nmodel.predict(X)\n```',
         f"X has {_columns(form)}. `{FORM}` has their types, `{EXAMPLE}` a few rows with what the model says of them.",
+        _for_mlflow(form),
         "`regsearch verify .` checks that this folder is whole and predicts what it did; with `--data FILE.csv "
-        "--target COLUMN` also that it scores what it did. `regsearch retrain . --data NEW.csv --target COLUMN "
-        f"--out DIR` fits the same config to new data. `{CONFIG}` is the config, `{PROVENANCE}` says where it comes "
-        "from: data, folds, seed, versions, and the hash of every file but itself.",
+        f"--target COLUMN` also that it scores what it did, on {_rows(made)}. `regsearch retrain . --data NEW.csv "
+        f"--target COLUMN --out DIR` fits the same config to new data. `{CONFIG}` is the config, `{PROVENANCE}` says "
+        "where it comes from: data, folds, seed, versions, and the hash of every file but itself.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -70,12 +77,9 @@ def _cautions(made: Mapping[str, Any]) -> list[str]:
     """What a reader must know not to take the score for more than it is."""
     corrected = made["score"]["corrected"]
     if made.get("retrained") is not None:
-        return ["The config was not searched on these data: the score owes nothing to a choice made on them."]
+        return list(made["retrained"]["notes"])
     if corrected is None:
-        return [
-            "The validation score is that of the best of several configs on the rows that chose it, so it flatters: "
-            "expect a little less on new data."
-        ]
+        return [FLATTERS]
     low, high = map(_number, corrected["interval"])
     return [
         f"Being the best of {corrected['configs']} configs flatters a score: the best of this study, "
@@ -95,6 +99,38 @@ def _columns(form: Form) -> str:
     names = ", ".join(f"`{name}`" for name in form.names[:COLUMNS])
     more = f" and {len(form.names) - COLUMNS} more" if len(form.names) > COLUMNS else ""
     return f"the columns {names}{more}, in any order"
+
+
+def _rows(made: Mapping[str, Any]) -> str:
+    """The rows that a file must have for the score to come out again."""
+    searched, held = made["data"]["rows"], made.get("held_out")
+    if not held:
+        return f"the {searched} rows that it was fitted to"
+    if "share" not in held:
+        return f"the {searched} rows that it was fitted to, without the {held['rows']} that were held out"
+    return f"all {searched + held['rows']} rows of the study, of which it holds out {held['rows']} again"
+
+
+def _for_mlflow(form: Form) -> str:
+    """How rows of the study are passed to a model that was registered; empty where they go as they are."""
+    types = {str(one.name): kind for one in form.columns if (kind := _plain_type(one))}
+    if not types:
+        return ""
+    shown = [f"{name!r}: {kind}" for name, kind in types.items()][:COLUMNS]
+    return (
+        "Registered in MLflow, it has a signature of numbers and text, to which MLflow converts neither categories nor "
+        "whole numbers; a DataFrame as in training is passed as\n\n"
+        f"```python\nmodel.predict(X.astype({{{', '.join(shown)}{', ...' * (len(types) > COLUMNS)}}}))\n```"
+    )
+
+
+def _plain_type(column: Column) -> str:
+    """What the values of a column must become for the signature of `regsearch.serving`; empty if they may stay."""
+    if column.kind == "category":
+        return "float" if column.values == "numbers" else "object"
+    if column.kind == "boolean":
+        return "" if column.dtype == "bool" else "object"
+    return "" if column.dtype in ("float64", "float32") else "float"
 
 
 def _number(value: Any) -> str:
