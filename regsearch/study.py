@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from numbers import Integral, Number, Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -406,7 +406,7 @@ def _check_options(seed: Any, sampler: Any, tracking: Any, n_jobs: Any) -> None:
         raise InvalidInput(f"tracking must be an MLflow tracking URI or False, got {tracking!r}; leave it out.")
 
 
-def _check_limit(what: str, limit: Any, kind: type[Number]) -> None:
+def _check_limit(what: str, limit: Any, kind: Any) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
         number = "whole number" if kind is Integral else "number"
         raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
