@@ -14,12 +14,15 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from regsearch.neural.actives import Row
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 Call: TypeAlias = tuple[Any, ...]  # name of a method of `Hand`, its arguments
 OVERHEAD = 2  # an epoch of a block takes as long as so many rows, beside its own
+READY_S = 30.0  # a forked process that is not ready by then never will be
 WORTH = 0.05  # share of the wait that moving a block must save
 MALLOC = {-3: 32 * 2**20, -1: 512 * 2**20, -2: 16 * 2**20}  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
 
@@ -62,6 +66,7 @@ class Crew:
         self._lodgings: dict[Key, Lodging] = {}
         self._others: list[Connection] | None = None
         self._processes: list[Any] = []
+        self._threads: list[int] = []  # as the system names them
 
     def __enter__(self) -> Crew:
         import torch
@@ -69,7 +74,7 @@ class Crew:
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(1)
         keep_pages()
-        self._pool = ThreadPoolExecutor(self.count, initializer=one_core)
+        self._pool = ThreadPoolExecutor(self.count, initializer=self._begin_thread)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,7 +85,12 @@ class Crew:
             process.kill()  # it holds nothing that is not here or lost anyway
             process.join()
         self._pool.shutdown()
+        left(self._threads)
         torch.set_num_threads(self._threads_before)
+
+    def _begin_thread(self) -> None:
+        self._threads.append(threading.get_native_id())
+        one_core()
 
     # --- blocks ------------------------------------------------------------------------------------------------
 
@@ -183,7 +193,7 @@ class Crew:
         return self._others
 
     def _forked(self) -> list[Connection]:
-        """Processes that are ready; none where autograd does not survive the fork."""
+        """Processes that are ready; none where training does not survive the fork."""
         context = multiprocessing.get_context("fork")
         mine: list[Connection] = []
         for _ in range(self.count):
@@ -195,7 +205,8 @@ class Crew:
             other.close()
             mine.append(one)
             self._processes.append(process)
-        ready = [one.recv() for one in mine]
+        deadline = time.monotonic() + READY_S
+        ready = [one.poll(max(0.0, deadline - time.monotonic())) and _received(one) for one in mine]
         return mine if all(ready) else []
 
 
@@ -205,7 +216,7 @@ def serve(pipe: Connection, hand: Hand, others: Sequence[Connection]) -> None:
     for other in others:  # or the end of that process would not be seen here
         other.close()
     one_core()
-    pipe.send(_autograd_works())
+    pipe.send(_can_train())
     while True:
         try:
             calls: list[Call] = pipe.recv()
@@ -233,16 +244,30 @@ def _answer(pipe: Connection) -> Any:
     return answer
 
 
-def _autograd_works() -> bool:
-    """Whether gradients can be computed here: not where the parent had computed some before the fork."""
+def _can_train() -> bool:
+    """Whether gradients can be computed here: not where torch says that the fork broke autograd.
+
+    It does not return where the fork left a lock of the mathematics libraries held, by another thread of the program.
+    """
     import torch
 
-    x = torch.ones(1, requires_grad=True)
+    x = torch.ones(64, 64, requires_grad=True)
     try:
-        torch.autograd.grad(x * 2, [x])
+        torch.autograd.grad((x @ x).sum(), [x])
     except RuntimeError:
         return False
     return True
+
+
+def left(threads: Sequence[int], wait_s: float = 10.0) -> None:
+    """Wait until ended threads have left the process.
+
+    Python counts a thread as ended before the libraries it used have freed what they kept for it. A fork in between
+    copies the locks that they hold meanwhile, and nobody is there to free them: training there would wait for ever.
+    """
+    deadline = time.monotonic() + wait_s
+    while any(Path(f"/proc/self/task/{thread}").exists() for thread in threads) and time.monotonic() < deadline:
+        time.sleep(0.0005)
 
 
 def keep_pages() -> None:

@@ -6,6 +6,7 @@ import math
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from regsearch import Choice, Float
 from regsearch.config import from_data
 from regsearch.folds import make_folds
 from regsearch.metrics import resolve
-from regsearch.neural import CNN, MLP, hand, stack
+from regsearch.neural import CNN, MLP, crew, hand, stack
 from regsearch.neural import techniques as t
 from regsearch.neural.block import Block
 from regsearch.neural.rungs import FACTOR, LEAST, rungs
@@ -458,6 +459,37 @@ print([(trial.state, trial.key, trial.step, repr(trial.points)) for trial in res
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
     assert one.stdout == two.stdout
     assert one.stdout.count("complete") > 1
+
+
+def test_a_crew_leaves_no_thread() -> None:
+    """The threads of a crew have left the process when it closes: one that still frees memory would hold locks that a
+    later fork keeps for ever."""
+    config = net(CNN(channels=(2,)), early_stopping=t.FixedEpochs(2))
+    images = make_problem(np.random.default_rng(0).normal(size=(40, 6, 6)), np.arange(40) % 2)
+    workshop = workshop_of(setup_for(images))
+    structure = workshop.structure(config)
+    with crew.Crew(workshop, 2) as one:
+        for fold in range(3):
+            one.make((0, fold), structure, [workshop.row(config, structure)])
+        one.advance([(0, fold) for fold in range(3)], 2)
+        threads = list(one._threads)
+    assert threads
+    assert not any(Path(f"/proc/self/task/{thread}").exists() for thread in threads)
+
+
+def test_a_forked_process_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a forked process hangs, as one does that inherits a held lock, the crew does the work itself."""
+    monkeypatch.setattr(crew, "READY_S", 0.2)
+    monkeypatch.setattr(crew, "_can_train", lambda: time.sleep(3600))
+    config = net(early_stopping=t.FixedEpochs(2))
+    workshop = workshop_of(setup_for(problem()))
+    structure = workshop.structure(config)
+    with crew.Crew(workshop, 2) as one:
+        one.make((0, 0), structure, [workshop.row(config, structure)])
+        (done,) = one.advance([(0, 0)], 2)
+        assert [process.is_alive() for process in one._processes] == [True, True]
+    assert not any(process.is_alive() for process in one._processes)
+    assert isinstance(done, hand.Done)
 
 
 # --- killed and interrupted ------------------------------------------------------------------------------------
