@@ -271,7 +271,10 @@ def cnn() -> Iterator[Row]:
 
 
 def sampler() -> Iterator[Row]:
-    """The best loss of a search with the default sampler over that with Optuna's multivariate TPE, as many trials."""
+    """The best loss of a search with the default sampler over that with Optuna's multivariate TPE, as many trials.
+
+    The claim is only that sampling parameters one by one costs nothing, up to what three seeds can tell.
+    """
     warm_up()
     net, (X, y) = space((64, 64), t.EarlyStopping(max_epochs=scale().horizon)), load_breast_cancer(return_X_y=True)
     trials = 6 if quick() else 100
@@ -283,7 +286,7 @@ def sampler() -> Iterator[Row]:
         for seed in range(scale().seeds)
     ]
     note = ", ".join(f"{ours:.4f} / {theirs:.4f}" for ours, theirs in pairs)
-    yield Row("breast cancer: best loss, parameters one by one", paired(*zip(*pairs, strict=True)), 1.0, note)
+    yield Row("breast cancer: best loss, parameters one by one", paired(*zip(*pairs, strict=True)), 1.05, note)
 
 
 def multivariate(seed: int, count: int) -> Any:

@@ -6,7 +6,6 @@ Everything here is made from what is stored, so a mirror can be rebuilt at any t
 from __future__ import annotations
 
 import math
-import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from regsearch.path import Curves, Model
 from regsearch.space import columns, fill, flat, scatter, starts
 from regsearch.storage import Store
 from regsearch.trials import Trial
+from regsearch.uris import without_user
 
 LOCAL = "http://127.0.0.1:5000"  # where `regsearch ui` serves unless told otherwise
 _PAGE = "mlflow"  # the finding that says where MLflow shows the study
@@ -148,10 +148,7 @@ def page_links(store: Store, local: str = LOCAL) -> tuple[str, str] | None:
 
 def _server(tracking: str) -> str:
     """The address of a tracking server, without user and password; empty for a store that is no server."""
-    address = urllib.parse.urlsplit(tracking)
-    if address.scheme not in ("http", "https"):
-        return ""
-    return address._replace(netloc=address.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    return without_user(tracking).rstrip("/") if tracking.startswith(("http://", "https://")) else ""
 
 
 def _readable(value: Any) -> Any:

@@ -3,8 +3,7 @@
 A trial that walks a whole path leaves little to sample: a lasso has one config for each scaling. TPE, which samples as
 if results were noisy, would spend half of a search on configs whose results are known to the last digit.
 
-Parameters are sampled one by one: with many of them and few trials, the joint density of multivariate TPE is so wide
-that it hardly learns (`benchmarks/neural.py sampler`).
+Parameters are sampled one by one: a joint density of them found nothing better (`benchmarks/neural.py sampler`).
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from regsearch.rules import Rule
 from regsearch.running import Limits, Running, check_same, open_study
 from regsearch.space import leaves
 from regsearch.storage import Store
+from regsearch.uris import without_user
 
 if TYPE_CHECKING:
     import optuna
@@ -56,7 +57,7 @@ class Study:
     X, y
         Data, as `regsearch.problem.make_problem` takes them.
     space
-        What to search: `Linear`, `Estimator`, or a ready-made space of `regsearch.spaces`.
+        What to search: `Linear`, `Net`, `Estimator`, or a ready-made space of `regsearch.spaces`.
     cv
         Folds: an int, a scikit-learn splitter, or a list of index pairs. Made once.
     scoring
@@ -78,10 +79,11 @@ class Study:
     experiment
         The MLflow experiment; default: the study's name.
     prune
-        Give a config up when the mean of its first folds is worse than the best config's worst fold.
+        Give a config up: when the mean of its first folds is worse than the best config's worst fold; a net, when its
+        curve is not among the best half at an early epoch.
     n_jobs
-        Folds fitted in parallel (as joblib's), for spaces that fit them one by one. For nets: worker threads, all cores
-        by default.
+        Folds fitted in parallel (as joblib's), for spaces that fit them one by one. For nets: how many train at a time,
+        all cores by default; a result does not depend on it.
     start_from
         A bundle: its config is tried first after the reference, in place of the defaults of the space.
 
@@ -434,9 +436,19 @@ def run_from(study: Study, options: Mapping[str, Any]) -> int:
     where = f" --root {study.store.root}" if study.store.root != Path("mlruns").absolute() else ""
     where += f" --storage {study.store.url}" if study.store.url else ""
     command = _command()
-    print(f"\nBrowse:  {command} ui{where}{_pages(study.store)}")
+    print()
+    if study.tracking is not False:
+        print(f"Browse:  {_browsed(study.tracking) or f'{command} ui{where}'}{_pages(study.store)}")
     print(f"Export:  {command} export {study.name} --out DIR{where}")
     return INTERRUPTED if results.stopped == "interrupted" else 0
+
+
+def _browsed(tracking: str | bool | None) -> str:
+    """How a store of the user's own is browsed; empty for the root's."""
+    if not isinstance(tracking, str):
+        return ""
+    shown = without_user(tracking)
+    return shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
 
 
 def _pages(store: Store) -> str:

@@ -18,7 +18,7 @@ from regsearch.bundle.example import difference, predictions
 from regsearch.bundle.files import Bundle, open_bundle
 from regsearch.bundle.folding import folds_like, searched_rows
 from regsearch.bundle.loading import fitted, form_of, load, stored_example
-from regsearch.bundle.settings import evaluate, rebuilt, settings_of
+from regsearch.bundle.settings import evaluate, own_factory, rebuilt, settings_of
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.estimator import Estimator
 from regsearch.folds import Folds
@@ -95,10 +95,14 @@ def verify(
     bundle = open_bundle(folder)
     files = _files(bundle)
     checks = [files, _versions(bundle)]
-    if files.holds:
-        checks.append(_example(bundle, trusted, module))
-    else:
+    factory = own_factory(bundle.head["config"])
+    if not files.holds:
         checks.append(Check("example", None, "the files are not those that were exported"))
+    elif factory is not None and module is None:
+        hint = "pass --script FILE that has it, or module= in Python"
+        checks.append(Check("example", None, f"this net is your own module, made by {factory}; {hint}"))
+    else:
+        checks.append(_example(bundle, trusted, module))
     if evidence is None:
         checks.append(
             Check("score", None, "pass the data (--data and --target, or --script) to score the config again")

@@ -17,7 +17,7 @@ ROOT = Path(regsearch.__file__).parent
 
 # Each place imports only places on strictly lower floors. A subpackage is one place.
 FLOORS = (
-    {"axes", "errors", "lock", "options", "progress"},
+    {"axes", "errors", "lock", "options", "progress", "uris"},
     {"tree", "inputs", "serial"},
     {"space", "targets"},
     {"problem"},

@@ -264,3 +264,31 @@ def test_a_script_is_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     folder = one.export(tmp_path / "bundle")
     assert main(["verify", str(folder), "--script", str(script)]) == 0
     assert "not checked" not in capsys.readouterr().out
+
+
+OWN = """
+import torch
+from sklearn.datasets import load_diabetes
+from regsearch import Float, Net, Study, nn_techniques as t
+def own():
+    return torch.nn.Linear(3, 1)
+X, y = load_diabetes(return_X_y=True)
+study = Study("own", X[:60, :3], y[:60], space=Net(own, weight_decay=Float(0, 1), early_stopping=t.EarlyStopping(3)),
+              cv=3, root={root!r}, tracking=False)
+"""
+
+
+def test_a_module_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundle of a net of one's own is not blamed for a module that it cannot bring: with the script all holds."""
+    script = tmp_path / "own.py"
+    script.write_text(OWN.format(root=str(tmp_path)))
+    one = study_of(str(script), None)
+    one.run(2, quiet=True)
+    folder = str(one.export(tmp_path / "bundle"))
+    assert main(["verify", folder]) == 0
+    said = capsys.readouterr().out
+    assert "made by regsearch_script.own; pass --script FILE" in said
+    assert main(["verify", folder, "--script", str(script)]) == 0
+    said = capsys.readouterr().out
+    assert "not checked" not in said
+    assert "predicts the 5 stored rows to the bit" in said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,12 +85,12 @@ def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) 
     InvalidInput
         When it is none.
     """
-    own = data.get("module")
-    custom = isinstance(own, dict) and own.get("type") == "net.custom"
+    factory = own_factory(data)
+    custom = factory is not None
     if custom and module is None:
         raise InvalidInput(
-            f"This net is your own module, made by {own.get('factory') if own else None}; pass module= that function: "
-            "reading a bundle imports nothing by name."
+            f"This net is your own module, made by {factory}; pass module= that function: reading a bundle imports "
+            "nothing by name."
         )
     try:
         config = from_data({key: value for key, value in data.items() if not (custom and key == "module")})
@@ -99,6 +99,12 @@ def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) 
     if not isinstance(config, Model):
         raise InvalidInput(f"The config in {where} must be a model, got {to_data(config)!r}; export it again.")
     return config.replace(module=module) if custom else config
+
+
+def own_factory(data: Mapping[str, Any]) -> str | None:
+    """What the function is called that makes the module of a net; `None` for all that is made here."""
+    own = data.get("module")
+    return str(own.get("factory")) if isinstance(own, dict) and own.get("type") == "net.custom" else None
 
 
 def evaluate(config: Model, problem: Problem, folds: Folds, metrics: tuple[Metric, ...], seed: int) -> Outcome:

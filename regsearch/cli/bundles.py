@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from regsearch.cli.stored import study_of
@@ -18,7 +19,8 @@ def verify(arguments: argparse.Namespace) -> int:
     """Print the checklist of a bundle; exit status 1 where something fails."""
     from regsearch import verifying
 
-    verdict = verifying.verify(arguments.bundle, _evidence(arguments), trusted=arguments.trust)
+    evidence, module = _evidence(arguments)
+    verdict = verifying.verify(arguments.bundle, evidence, trusted=arguments.trust, module=module)
     print(verdict)
     return 0 if verdict.holds else 1
 
@@ -35,8 +37,8 @@ def retrain(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _evidence(arguments: argparse.Namespace) -> Evidence | None:
-    """The data that the command line names, from a script or from a file."""
+def _evidence(arguments: argparse.Namespace) -> tuple[Evidence | None, Callable[[], Any] | None]:
+    """The data that the command line names, from a script or a file, and the script's own module if it has one."""
     from regsearch.bundle import open_bundle
     from regsearch.problem import make_problem
     from regsearch.verifying import Evidence
@@ -45,11 +47,12 @@ def _evidence(arguments: argparse.Namespace) -> Evidence | None:
         with contextlib.redirect_stdout(sys.stderr):
             study = study_of(arguments.script, arguments.study)
         study = study.replace(seed=int(open_bundle(arguments.bundle).provenance["seed"]))
-        return Evidence(study.problem, study.folds, study.setup.metrics[0])
+        evidence = Evidence(study.problem, study.folds, study.setup.metrics[0])
+        return evidence, getattr(study.space, "factory", None)
     if arguments.data is None:
-        return None
+        return None, None
     X, y = _table(arguments)
-    return Evidence(make_problem(X, y, task=open_bundle(arguments.bundle).head["task"]))
+    return Evidence(make_problem(X, y, task=open_bundle(arguments.bundle).head["task"])), None
 
 
 def _table(arguments: argparse.Namespace) -> tuple[Any, Any]:

@@ -35,6 +35,7 @@ from regsearch.mirror.records import (
     TrialRecord,
     decode,
 )
+from regsearch.uris import without_user
 
 if TYPE_CHECKING:
     from regsearch.mirror.store import StudyStore
@@ -240,7 +241,7 @@ def connect(where: StoreRecord) -> StudyStore:
             return StudyStore(where.tracking_uri, Path(root).absolute().as_uri() if root else None)
     except Exception as error:  # each store raises its own kind, and all of them mean the same here
         raise StoreRefused(
-            f"the MLflow store {_shown(where.tracking_uri)} cannot be used: {one_line(error)}"
+            f"the MLflow store {without_user(where.tracking_uri)} cannot be used: {one_line(error)}"
         ) from error
 
 
@@ -252,12 +253,6 @@ def one_line(error: BaseException) -> str:
 
 def _number(record: TrialRecord | SummaryRecord) -> int | None:
     return record.number if isinstance(record, TrialRecord) else None
-
-
-def _shown(uri: str) -> str:
-    """Return the URI without its user and password."""
-    scheme, separator, rest = uri.partition("://")
-    return scheme + separator + rest.rpartition("@")[2]
 
 
 def study_lock(where: StoreRecord, study: StudyRecord) -> Path:

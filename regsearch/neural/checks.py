@@ -118,8 +118,8 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         raise InvalidInput(f"The net cannot be given rows of shape {shape}: {error}") from error
     if out.shape != (len(rows), data.outputs):
         raise InvalidInput(
-            f"A net for a {setup.problem.task} task must return {data.outputs} numbers a row, [rows, {data.outputs}], "
-            f"got the shape {list(out.shape)} for {len(rows)} rows; change its last layer."
+            f"A net for a {setup.problem.task} task must return the shape [rows, {data.outputs}], "
+            f"got {list(out.shape)} for {len(rows)} rows; change its last layer."
         )
     scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
     with torch.no_grad():

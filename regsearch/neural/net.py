@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -58,6 +58,12 @@ class Net(Recipe):
     """
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
+
+    @property
+    def factory(self) -> Callable[[], Any] | None:
+        """The function that makes a module of the user's own; `None` where there is no such option."""
+        options = getattr(self.module, "options", (self.module,))
+        return next((option.factory for option in options if hasattr(option, "factory")), None)
 
     def check(self, setup: Setup) -> None:
         if importlib.util.find_spec("torch") is None:

@@ -192,7 +192,8 @@ class _Slot:
             return first(**{first.main: value})
         names = ", ".join(cls.__name__ for cls in kinds.values())
         raise InvalidInput(
-            f"{where} must be a technique ({names}), a number or leaf where it has one, or None; got {value!r}."
+            f"{where} must be a technique ({names}), a number or leaf for the main field of the first, if it has one, "
+            f"or None; got {value!r}."
         )
 
 

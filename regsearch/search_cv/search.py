@@ -65,7 +65,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         default mean squared error or log loss decides (accuracy where there are no probabilities), and `score` is what
         scikit-learn's own estimators have: R squared or accuracy.
     rule
-        What to choose of the finished trials: ``best``, ``one_se``, or a function from `Results` to a `Pick`.
+        What to choose of the finished trials: the name of a rule of `regsearch.rules`, such as ``best`` or ``one_se``,
+        or a function from `Results` to a `Pick`.
     task
         ``regression`` or ``classification``, where it shall not be inferred from y (`regsearch.problem.make_problem`)
         or from an `Estimator`. What splits data for a search, such as `cross_val_score`, asks before there is a y: it
@@ -73,7 +74,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     seed
         Of folds, sampler and fits.
     n_jobs
-        Folds fitted in parallel; for nets worker threads, by default all cores.
+        Folds fitted in parallel; for nets how many train at a time, by default all cores.
     prune
         Give hopeless configs up early.
     sampler

@@ -17,6 +17,7 @@ from regsearch.bundle.loading import form_of
 from regsearch.errors import InvalidInput
 from regsearch.neural.files import TENSORS
 from regsearch.serving.pyfunc import PREDICT_METHOD, TRUSTED, _load_pyfunc
+from regsearch.uris import without_user
 
 LOADER = "regsearch.serving.pyfunc"
 NEEDED = ("numpy", "pandas", "scipy", "scikit-learn", "skops", "regsearch")
@@ -115,7 +116,7 @@ def register(
             rest = f"left behind: {', '.join(left)}; delete it there." if left else "nothing is left behind there."
             said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
             raise InvalidInput(
-                f"The MLflow store {_shown(tracking_uri)} did not take the model {name!r}: {said}; {rest}"
+                f"The MLflow store {without_user(tracking_uri)} did not take the model {name!r}: {said}; {rest}"
             ) from error
 
 
@@ -190,12 +191,6 @@ def _safe(name: str) -> str:
 
 def _quoted(name: str) -> str:
     return name.replace("'", "''")
-
-
-def _shown(uri: str) -> str:
-    """The URI without its user and password."""
-    scheme, separator, rest = uri.partition("://")
-    return scheme + separator + rest.rpartition("@")[2]
 
 
 # --- what requests look like -----------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
     "outputs": (
         "multiclass",
         lambda: net(says(nn.Linear(5, 2))),
-        r"must return 3 numbers a row.*change its last layer",
+        r"must return the shape \[rows, 3\].*change its last layer",
     ),
     "inputs": ("regression", lambda: net(says(nn.Linear(4, 1))), r"cannot be given rows of shape 5: "),
     "flat": (
