@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput
+from regsearch.inputs import take_rows
 from regsearch.problem import Problem
 from regsearch.tree import text
 
@@ -72,12 +73,13 @@ class Metric:
             return self.kernel(problem.y[rows], decision, weights / weights.sum())
         from sklearn.exceptions import UndefinedMetricWarning
 
+        X = None if hasattr(self.scorer, "_score_func") else take_rows(problem.X, rows)  # scikit-learn's read none
         labels = problem.labels[rows]
         options = {} if problem.sample_weight is None else {"sample_weight": weights}
         fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
         with warnings.catch_warnings():  # the top of a path predicts one class: precision is undefined there, and 0
             warnings.simplefilter("ignore", UndefinedMetricWarning)
-            return np.array([self.scorer(estimator, None, labels, **options) for estimator in fixed])
+            return np.array([self.scorer(estimator, X, labels, **options) for estimator in fixed])
 
 
 def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:

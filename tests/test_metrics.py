@@ -215,6 +215,20 @@ def test_callables_are_called() -> None:
     assert fbeta.along(binary, np.arange(binary.rows), good)[0] == 1.0
 
 
+def test_callables_may_read_the_rows() -> None:
+    """A user's own scorer gets the rows that it scores, as scikit-learn gives them: it may weigh errors by a column."""
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    problem = make_problem(X, X[:, 0])
+    rows = np.array([4, 7, 1])
+
+    def dear(estimator: Any, X: Any, y: Any) -> float:
+        return -float(np.mean(np.abs(X[:, 1]) * (estimator.predict(X) - y) ** 2))
+
+    (metric,) = resolve(dear, problem)
+    expected = -np.mean(np.abs(X[rows, 1]) * (2.0 - X[rows, 0]) ** 2)
+    assert metric.along(problem, rows, np.full((3, 1, 1), 2.0)) == pytest.approx([expected])
+
+
 def test_names_of_a_dict_are_free() -> None:
     """A callable may be called as a known scorer is, and a known scorer anything."""
     p = problem("regression")
