@@ -14,7 +14,8 @@ from typing import Any
 from regsearch.chosen import Chosen, aligned, finite, listed, told
 from regsearch.config import to_data
 from regsearch.errors import SearchFailed
-from regsearch.path import Array, Candidate, Outcome, Point, Setup, standard_error
+from regsearch.folds import overlap
+from regsearch.path import Array, Candidate, Outcome, Point, Setup, resampled_se
 from regsearch.progress import Progress
 from regsearch.results import Results
 from regsearch.tree import Node, public
@@ -37,7 +38,7 @@ class Removal:
     score_change, gap_change
         Without the technique minus with it, mean over folds: a negative score change means that removing hurts.
     score_change_se, gap_change_se
-        Standard errors of the differences paired by fold; NaN for a single fold.
+        Standard errors of the differences paired by fold, corrected for overlapping training sets; NaN for one fold.
     """
 
     technique: str
@@ -138,7 +139,10 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
     if "" in failed:
         raise SearchFailed(f"The chosen config of trial {chosen.number} could not be fitted again: {failed['']}")
     whole = scored.pop("")
-    rows = [_removal(name, gone(chosen.config, configs[name]), outcome, whole) for name, outcome in scored.items()]
+    ratio = overlap(setup.folds, len(setup.folds))
+    rows = [
+        _removal(name, gone(chosen.config, configs[name]), outcome, whole, ratio) for name, outcome in scored.items()
+    ]
     found = Ablation(
         chosen.number, results.metric, whole.point(results.metric),
         tuple(sorted(rows, key=lambda row: row.score_change)), failed,
@@ -166,12 +170,13 @@ def _fitted(configs: list[Any], setup: Setup, progress: Progress) -> list[Outcom
     return [found[i] for i in range(len(configs))]
 
 
-def _removal(technique: str, was: str, outcome: Outcome, whole: Outcome) -> Removal:
+def _removal(technique: str, was: str, outcome: Outcome, whole: Outcome, ratio: float) -> Removal:
     (score, gap), (score_before, gap_before) = _folds(outcome), _folds(whole)
     score_change, gap_change = score - score_before, gap - gap_before
     return Removal(
-        technique, was, outcome.point(outcome.primary), float(score_change.mean()), standard_error(score_change),
-        float(gap_change.mean()), standard_error(gap_change),
+        technique, was, outcome.point(outcome.primary),
+        float(score_change.mean()), float(resampled_se(score_change, ratio)),
+        float(gap_change.mean()), float(resampled_se(gap_change, ratio)),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Two or more studies of the same problem on the same folds, such as a linear model against a net: which one is better?
 
 What is compared is the chosen trial of each study, fold by fold. The standard error allows for training sets that
-overlap (`regsearch.rules.resampled_se`); p is two-sided, of one comparison: the more studies, the more of them are
+overlap (`regsearch.path.resampled_se`); p is two-sided, of one comparison: the more studies, the more of them are
 small by chance. And a choice is the best of many trials, so the study that tried more is flattered more.
 """
 
@@ -14,9 +14,10 @@ from typing import Any
 
 from regsearch.chosen import Chosen, aligned, finite, told
 from regsearch.errors import InvalidInput
-from regsearch.path import ROUNDING, Array
+from regsearch.folds import overlap
+from regsearch.path import ROUNDING, Array, resampled_se
 from regsearch.results import Results
-from regsearch.rules import ALPHA, Rule, overlap, resampled_se
+from regsearch.rules import ALPHA, Rule
 
 # what must be equal for scores to be compared fold by fold, and what to call it
 MUST_MATCH = {"fingerprint": "data", "folds_hash": "folds"}

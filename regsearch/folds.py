@@ -193,3 +193,10 @@ def _check_targets(train: Rows, number: int, problem: Problem) -> None:
             f"{called(problem.target_names, int(constant[0]))} must vary in every fold's training rows, "
             f"it is constant in fold {number}; shuffle them."
         )
+
+
+def overlap(folds: Folds | None, count: int) -> float:
+    """Rows that validate per row that trains, mean over folds; that of K-fold where the folds are not at hand."""
+    if folds is None:
+        return 1 / max(count - 1, 1)
+    return float(np.mean([len(val) / len(train) for train, val in zip(folds.train, folds.val, strict=True)]))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from regsearch.chosen import Chosen, aligned, finite, told
 from regsearch.errors import InvalidInput, SearchFailed
-from regsearch.folds import Folds, Rows, make_folds
-from regsearch.path import Array, Candidate, Setup, standard_error
+from regsearch.folds import Folds, Rows, make_folds, overlap
+from regsearch.path import Array, Candidate, Setup, resampled_se, standard_error
 from regsearch.problem import Problem
 from regsearch.progress import Progress
 from regsearch.results import Results
@@ -61,7 +61,7 @@ class LearningCurve:
             return "One size says nothing of what more rows would do; pass several."
         before, now = self.sizes[-2:]
         rises = self.val[:, -1] - self.val[:, -2]
-        rise, se = float(rises.mean()), standard_error(rises)
+        rise, se = float(rises.mean()), float(resampled_se(rises, overlap(None, len(rises))))
         step = f"from {before} to {now} rows {self.metric} changes by {told(rise, se, '+')}"
         if rise > CLEAR * se and now > before:  # rows are rounded means: close sizes may have the same
             doubled = rise / math.log2(now / before)

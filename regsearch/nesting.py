@@ -16,13 +16,13 @@ import numpy as np
 
 from regsearch.chosen import aligned, finite, listed, told
 from regsearch.errors import InvalidInput
-from regsearch.folds import Folds, make_folds, runs_forward
+from regsearch.folds import Folds, make_folds, overlap, runs_forward
 from regsearch.metrics import Metric, check_test
-from regsearch.path import standard_error
+from regsearch.path import resampled_se, standard_error
 from regsearch.problem import Problem
 from regsearch.progress import Progress
 from regsearch.results import Results
-from regsearch.rules import Rule, overlap, resampled_se
+from regsearch.rules import Rule
 from regsearch.storage import Store
 
 FINDING = "nested"

@@ -261,3 +261,14 @@ def choose_step(mean: Array) -> int:
 def standard_error(values: Array) -> float:
     """Standard error of a mean over folds; NaN for a single fold."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def resampled_se(values: Array, ratio: float) -> Array:
+    """Standard errors of means over K folds ``[K, ...]``, corrected for training sets that overlap; NaN for one fold.
+
+    ``sqrt((1/K + n_val/n_train) variance)`` (Nadeau & Bengio 2003, "Inference for the generalization error").
+    """
+    count = len(values)
+    if count < 2:
+        return np.full(values.shape[1:], np.nan)
+    return np.asarray(np.sqrt((1 / count + ratio) * values.var(axis=0, ddof=1)))

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.folds import Folds
-from regsearch.path import ROUNDING, Array
+from regsearch.folds import Folds, overlap
+from regsearch.path import ROUNDING, Array, resampled_se
 from regsearch.table import Table
 from regsearch.trials import Trial
 
@@ -215,24 +215,6 @@ def _rivals(results: Table, score: Array, ratio: float, critical: float) -> Iter
         steps = np.flatnonzero((statistic <= critical) & (np.arange(trial.steps) == trial.step))
         means = [arrays[name].mean(axis=0)[steps] for name in ("complexity", f"train/{results.metric}")]
         yield np.column_stack([np.full(len(steps), trial.number), steps, *means, statistic[steps]])
-
-
-def overlap(folds: Folds | None, count: int) -> float:
-    """Rows that validate per row that trains, mean over folds; that of K-fold where the folds are not at hand."""
-    if folds is None:
-        return 1 / max(count - 1, 1)
-    return float(np.mean([len(val) / len(train) for train, val in zip(folds.train, folds.val, strict=True)]))
-
-
-def resampled_se(values: Array, ratio: float) -> Array:
-    """Standard errors of means over K folds ``[K, ...]``, corrected for training sets that overlap; NaN for one fold.
-
-    ``sqrt((1/K + n_val/n_train) variance)`` (Nadeau & Bengio 2003, "Inference for the generalization error").
-    """
-    count = len(values)
-    if count < 2:
-        return np.full(values.shape[1:], np.nan)
-    return np.asarray(np.sqrt((1 / count + ratio) * values.var(axis=0, ddof=1)))
 
 
 # --- by name ---------------------------------------------------------------------------------------------------

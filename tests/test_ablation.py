@@ -60,9 +60,9 @@ def errors(one: Study, make: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_hand(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard error of a few numbers, summed one by one."""
-    mean = sum(values) / len(values)
-    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
+    """Mean of K numbers, and its standard error where a K-fold's training sets overlap, summed one by one."""
+    k, mean = len(values), sum(values) / len(values)
+    return mean, math.sqrt((1 / k + 1 / (k - 1)) * sum((value - mean) ** 2 for value in values) / (k - 1))
 
 
 def test_ridge_without_its_penalty_is_least_squares(tmp_path: Path) -> None:

@@ -189,17 +189,18 @@ def test_too_small() -> None:
 @pytest.mark.parametrize(
     ("rises", "said"),
     [
-        ((0.2, 0.21, 0.19), "More data would help: from 50 to 100 rows r2 changes by +0.2 ± 0.0058, which is +0.2 for "
+        ((0.2, 0.21, 0.19), "More data would help: from 50 to 100 rows r2 changes by +0.2 ± 0.0091, which is +0.2 for "
          "each doubling."),
-        ((0.0, 0.1, 0.05), "More data might help: from 50 to 100 rows r2 changes by +0.05 ± 0.029."),
+        ((0.0, 0.1, 0.05), "More data might help: from 50 to 100 rows r2 changes by +0.05 ± 0.046."),
         ((-0.1, 0.1, 0.01), "More data of this kind would hardly help: from 50 to 100 rows r2 changes by +0.00333 ± "
-         "0.058."),
+         "0.091."),
         ((-0.2, -0.2, -0.2), "More data of this kind would hardly help"),
         ((0.1,), "More data might help: from 50 to 100 rows r2 changes by +0.1."),
     ],
 )  # fmt: skip
 def test_summary(rises: tuple[float, ...], said: str) -> None:
-    """The sentence goes by the rise over the last step and the standard error of its paired differences."""
+    """The sentence goes by the rise over the last step and the standard error of its paired differences, corrected for
+    overlapping training sets."""
     val = np.stack([np.full(len(rises), 0.1), np.full(len(rises), 0.2), 0.2 + np.array(rises)], axis=1)
     found = LearningCurve(4, "r2", (25, 50, 100), val + 0.1, val)
     head, *lines, summary = str(found).splitlines()
@@ -211,7 +212,7 @@ def test_summary(rises: tuple[float, ...], said: str) -> None:
 def test_close_sizes_of_as_many_rows() -> None:
     """Sizes so close that their mean numbers of rows round to one make no claim about a doubling."""
     found = LearningCurve(4, "r2", (24, 24), np.ones((3, 2)), np.array([[0.1, 0.2], [0.1, 0.2], [0.1, 0.21]]))
-    assert found.summary == "More data might help: from 24 to 24 rows r2 changes by +0.103 ± 0.0033."
+    assert found.summary == "More data might help: from 24 to 24 rows r2 changes by +0.103 ± 0.0053."
 
 
 def test_one_size() -> None:

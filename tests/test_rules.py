@@ -17,8 +17,10 @@ from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, Pick, SearchFailed, spaces
 from regsearch import Path as Axis
+from regsearch.folds import overlap
+from regsearch.path import resampled_se
 from regsearch.results import Results
-from regsearch.rules import RULES, _undominated, find, front, gap_budget, overlap, resampled_se
+from regsearch.rules import RULES, _undominated, find, front, gap_budget
 from regsearch.trials import Trial
 
 

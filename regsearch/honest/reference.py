@@ -8,7 +8,8 @@ import numpy as np
 
 from regsearch.chosen import Chosen, told
 from regsearch.errors import NotFound
-from regsearch.path import Array, Curves, standard_error
+from regsearch.folds import overlap
+from regsearch.path import Array, Curves, resampled_se, standard_error
 from regsearch.table import Table
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ PARTS = ("train", "val", "gap")
 
 
 def against_reference(table: Table, chosen: Chosen) -> str:
-    """What a choice changes, in one sentence: gaps, and the mean difference of scores with its paired error."""
+    """What a choice changes, in one sentence: gaps, and the mean difference of scores with its paired error.
+
+    The error is corrected for training sets that overlap (`regsearch.path.resampled_se`).
+    """
     if table.reference is None:
         return "There is no reference to compare with: it is not complete."
     name = str(table.identity["reference"])
@@ -27,7 +31,8 @@ def against_reference(table: Table, chosen: Chosen) -> str:
     reference = table.point(table.reference)
     theirs = table.curves(table.reference.number).val[:, table.reference.step]
     more = table.curves(chosen.number).val[:, chosen.step] - theirs
-    change = told(float(more.mean()), standard_error(more), "+")
+    ratio = overlap(table.judge.folds if table.judge else None, len(more))
+    change = told(float(more.mean()), float(resampled_se(more, ratio)), "+")
     return (
         f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, score {change} "
         f"({table.metric}, paired over {len(more)} folds)."
