@@ -15,7 +15,7 @@ from regsearch.config import from_data
 from regsearch.errors import NotFound, RegsearchError, StudyMismatch
 from regsearch.folds import Folds
 from regsearch.honest import Corrected, Overtuning
-from regsearch.metrics import Metric, known
+from regsearch.metrics import known
 from regsearch.path import Array, Curves, Model, Point
 from regsearch.plots import Plots
 from regsearch.rules import Pick, Rule
@@ -45,8 +45,8 @@ class Results:
         Every trial, by number.
     space
         The space, where the script that made it is at hand.
-    scorer
-        The deciding metric, where the script that made it is at hand.
+    live
+        What predictions are scored with, where the script that made it is at hand.
     stopped
         Why the run that made these results ended.
     """
@@ -55,7 +55,7 @@ class Results:
     identity: Mapping[str, Any]
     all: tuple[Trial, ...]
     space: Model | None = None
-    scorer: Metric | None = None
+    live: Judge | None = None
     stopped: str = ""
 
     @property
@@ -154,8 +154,10 @@ class Results:
 
         `None` where the targets were not kept, or the deciding scorer is the user's own and the script not at hand.
         """
+        if self.live is not None:
+            return self.live
         problem, folds = self.store.load_targets(self.identity["task"]), self.folds
-        metric = self.scorer or (problem and known(self.metric, self.identity["scoring"][0], problem))
+        metric = problem and known(self.metric, self.identity["scoring"][0], problem)
         return Judge(problem, folds, metric) if problem and folds and metric else None
 
     @cached_property
@@ -258,8 +260,8 @@ class Results:
         return config.at(value) if isinstance(config, Model) else config
 
 
-def load_results(store: Store, space: Model | None = None, scorer: Metric | None = None) -> Results:
-    """Read a study; with its `space` and `scorer`, what is the user's own is rebuilt too.
+def load_results(store: Store, space: Model | None = None, live: Judge | None = None) -> Results:
+    """Read a study; with its `space` and what it is scored with, what is the user's own is rebuilt too.
 
     Raises
     ------
@@ -276,15 +278,15 @@ def load_results(store: Store, space: Model | None = None, scorer: Metric | None
         study = optuna.load_study(study_name=store.name, storage=store.optuna())
     except KeyError as error:
         raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
-    return read_results(store, study, space, scorer)
+    return read_results(store, study, space, live)
 
 
-def read_results(store: Store, study: Any, space: Model | None = None, scorer: Metric | None = None) -> Results:
+def read_results(store: Store, study: Any, space: Model | None = None, live: Judge | None = None) -> Results:
     """The results of an open Optuna study."""
     identity = study.user_attrs.get(IDENTITY)
     if identity is None:
         raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
-    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)), space, scorer)
+    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)), space, live)
 
 
 def _scores(point: Point) -> dict[str, float]:

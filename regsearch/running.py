@@ -20,6 +20,7 @@ from regsearch.report import note, write_artifacts
 from regsearch.results import IDENTITY, Results, read_results
 from regsearch.search import Search
 from regsearch.storage import Store
+from regsearch.table import Judge
 from regsearch.trials import Trial
 
 if TYPE_CHECKING:
@@ -119,8 +120,8 @@ class Running:
         mirror = None if self.tracking is None else self._mirror(self.tracking)
         if mirror is not None:
             mirror.start(study_record(study.user_attrs[IDENTITY], self.space))
-        metric = self.setup.metrics[0]
-        before = read_results(self.store, study, self.space, metric)
+        judge = Judge(self.setup.problem, self.setup.folds, self.setup.metrics[0])
+        before = read_results(self.store, study, self.space, judge)
         line = _Line(progress, limits.n_trials, before)
         setup = replace(self.setup, incumbent=Incumbent() if self.prune else None, notice=line.notice)
 
@@ -133,7 +134,7 @@ class Running:
             search.run(limits.n_trials, limits.timeout, limits.patience)
         finally:
             progress.end()
-            results = replace(read_results(self.store, study, self.space, metric), stopped=search.stopped)
+            results = replace(read_results(self.store, study, self.space, judge), stopped=search.stopped)
             self._explain(results, progress)
             if mirror is not None:
                 self._finish_mirror(mirror, results, search.sent, progress)

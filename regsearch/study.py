@@ -37,6 +37,7 @@ from regsearch.rules import Rule
 from regsearch.running import Limits, Running, check_same, open_study
 from regsearch.space import leaves
 from regsearch.storage import Store
+from regsearch.table import Judge
 from regsearch.uris import without_user
 
 if TYPE_CHECKING:
@@ -278,7 +279,8 @@ class Study:
         StudyMismatch
             When it is stored with other data, folds, scoring, seed or space.
         """
-        results = load_results(self.store, self.space, self.setup.metrics[0])
+        judge = Judge(self.problem, self.folds, self.setup.metrics[0])
+        results = load_results(self.store, self.space, judge)
         check_same(results.identity, self._identity(), self.store.folder)
         return results
 

@@ -23,7 +23,7 @@ class Judge:
     Attributes
     ----------
     problem
-        Targets and weights of the study; its `X` is a column of zeros.
+        Targets and weights of the study; where its script is not at hand, its `X` is a column of zeros.
     metric
         The deciding one.
     """

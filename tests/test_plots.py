@@ -278,6 +278,23 @@ def test_equal_probabilities_share_a_bin() -> None:
         assert two.count.tolist() == [100.0, 100.0]
 
 
+@given(st.integers(20, 200), st.integers(0, 99))
+def test_weights_count_as_repeated_rows(rows: int, seed: int) -> None:
+    """A row of weight 2 counts as two rows: shares and error are those of the rows written out, and equal weights
+    change nothing."""
+    rng = np.random.default_rng(seed)
+    predicted = rng.integers(0, 4, rows) / 4 + 0.1  # so few values that both ways make the same bins
+    true, weight = rng.uniform(size=rows) < predicted, rng.integers(1, 4, rows)
+    found = reliability(predicted, true, weight.astype(float), bins=1000)
+    written = reliability(np.repeat(predicted, weight), np.repeat(true, weight), bins=1000)
+    np.testing.assert_allclose(found.predicted, written.predicted)
+    np.testing.assert_allclose(found.true, written.true)
+    assert found.error == pytest.approx(written.error)
+    assert (found.effective <= found.count + 1e-9).all()
+    plain, equal = reliability(predicted, true), reliability(predicted, true, np.full(rows, 0.3))
+    np.testing.assert_allclose([*equal.true, *equal.effective, equal.error], [*plain.true, *plain.count, plain.error])
+
+
 def test_calibration_of_a_study(classes: Results, results: Results) -> None:
     """The winner's stored predictions of every validated row are binned; a regression has no calibration."""
     record = calibration_record(classes)

@@ -51,3 +51,22 @@ def test_own_scorer_is_known_to_its_script_alone(tmp_path: Path) -> None:
     assert study.run(n_trials=2, quiet=True).judge is not None
     assert study.results().judge is not None
     assert load_results(Store(tmp_path, "own")).judge is None
+
+
+def test_own_scorer_judges_by_the_rows(tmp_path: Path) -> None:
+    """A user's own scorer that reads columns is given them by what scores stored predictions again, too."""
+    X, y = load_diabetes(return_X_y=True)
+
+    def dear(estimator: object, X: np.ndarray, y: np.ndarray) -> float:
+        return -float(np.mean(np.abs(X[:, 2]) * (estimator.predict(X) - y) ** 2))  # type: ignore[attr-defined]
+
+    results = Study("own", X, y, space=spaces.linear(), scoring=dear, root=tmp_path, tracking=False).run(3, quiet=True)
+    best, judge = results.best, results.judge
+    assert judge is not None
+    rows = judge.folds.val[0]
+    decisions = results.predictions(best.number)
+    assert decisions is not None
+    assert judge.scores(rows, decisions[rows][:, None]) == pytest.approx(
+        [results.curves(best.number).val[0, best.step]]
+    )
+    assert results.corrected.score is not None

@@ -30,20 +30,23 @@ class Reliability:
     Attributes
     ----------
     predicted, true, count
-        ``[b]``: mean predicted probability, share of rows where it came true, and rows.
+        ``[b]``: mean predicted probability, share of rows where it came true, both by sample weight, and rows.
+    effective
+        ``[b]``: how many rows of equal weight would tell as much (Kish 1965).
     error
-        Expected calibration error: the mean distance of the two, weighted by count.
+        Expected calibration error: the mean distance of the two, by weight.
     """
 
     predicted: Array
     true: Array
     count: Array
+    effective: Array
     error: float
 
     @property
     def interval(self) -> tuple[Array, Array]:
         """Low and high ``[b]`` of each true share: Wilson's (1927) at 95%."""
-        n, share = self.count, self.true
+        n, share = self.effective, self.true
         middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
         half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
         return middle - half, middle + half
@@ -57,8 +60,12 @@ class CalibrationRecord:
     of: str
 
 
-def reliability(predicted: Array, true: NDArray[np.bool_], bins: int = BINS) -> Reliability:
+def reliability(
+    predicted: Array, true: NDArray[np.bool_], weight: Array | None = None, bins: int = BINS
+) -> Reliability:
     """Sort ``[n]`` probabilities into bins of equally many rows and compare them with what was true ``[n]``.
+
+    A model that was trained with sample weights estimates shares by weight, and is compared with those.
 
     Rows of equal probability stay together, so that bins of few distinct ones are fewer and uneven.
     """
@@ -67,10 +74,16 @@ def reliability(predicted: Array, true: NDArray[np.bool_], bins: int = BINS) -> 
     places = rankdata(predicted)  # equal probabilities share their mean place, and so a bin: to split them is chance
     bin_of = np.minimum(((places - 0.5) * bins / len(places)).astype(int), bins - 1)
     parts = [np.flatnonzero(bin_of == one) for one in np.unique(bin_of)]
-    means = np.array([predicted[part].mean() for part in parts])
-    shares = np.array([true[part].mean() for part in parts])
+    parts = [part for part in parts if weight is None or weight[part].sum() > 0]
+    weights = [np.ones(len(part)) if weight is None else weight[part] for part in parts]
+    means, shares = (
+        np.array([np.average(values[part], weights=w) for part, w in zip(parts, weights, strict=True)])
+        for values in (predicted, true)
+    )
     count = np.array([float(len(part)) for part in parts])
-    return Reliability(means, shares, count, float(np.average(np.abs(means - shares), weights=count)))
+    total = np.array([w.sum() for w in weights])
+    effective = total**2 / np.array([(w**2).sum() for w in weights])
+    return Reliability(means, shares, count, effective, float(np.average(np.abs(means - shares), weights=total)))
 
 
 def calibration_record(table: Table) -> CalibrationRecord | None:
@@ -110,9 +123,10 @@ def _of(table: Table, judge: Judge, trial: Trial) -> Reliability | None:
     if len(rows) < FEWEST or len(np.unique(decisions[rows])) <= 2:  # the latter: labels, not probabilities
         return None
     shares, y = probabilities(decisions[rows]), judge.problem.y[rows]
+    weight = None if judge.problem.sample_weight is None else judge.problem.sample_weight[rows]
     if shares.shape[1] == 2:
-        return reliability(shares[:, 1], y == 1)
-    return reliability(shares.max(axis=1), shares.argmax(axis=1) == y)
+        return reliability(shares[:, 1], y == 1, weight)
+    return reliability(shares.max(axis=1), shares.argmax(axis=1) == y, weight)
 
 
 def draw_calibration(record: CalibrationRecord) -> Figure:

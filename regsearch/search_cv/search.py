@@ -277,10 +277,10 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the formula that scores predictions, which no pickle takes; results find it again by its name."""
+        """Without the data and the formula that score predictions: no pickle takes that; both are stored."""
         state = dict(super().__getstate__())
         if "results_" in state:
-            state["results_"] = replace(state["results_"], scorer=None)
+            state["results_"] = replace(state["results_"], live=None)
         return state
 
 
