@@ -3,8 +3,8 @@
 A step of a small stacked net is a hundred short operations, and two threads that start them spend their time handing
 Python's lock to each other; two processes do not meet. They are forked, so that they have the data and whatever the
 user's script defined without a copy; a block stays where it is unless one process has too much to do. Convolutions are
-few and long: threads do for them, as they do where nothing can be forked: on a GPU, on systems without fork, and in a
-program that has already used autograd.
+few and long: threads do for them, as they do where nothing can be forked: on a GPU, on systems without fork, in a
+worker of a pool of processes, and where torch says that gradients do not survive the fork.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Crew:
         if not self.apart and (not structure.stacks or self.count == 1):
             return []
         if self._others is None:
-            self._others = self._forked() if self.workshop.device.type == "cpu" and sys.platform == "linux" else []
+            self._others = self._forked() if self.workshop.device.type == "cpu" and can_fork() else []
         return self._others
 
     def _forked(self) -> list[Connection]:
@@ -268,6 +268,11 @@ def left(threads: Sequence[int], wait_s: float = 10.0) -> None:
     deadline = time.monotonic() + wait_s
     while any(Path(f"/proc/self/task/{thread}").exists() for thread in threads) and time.monotonic() < deadline:
         time.sleep(0.0005)
+
+
+def can_fork() -> bool:
+    """Whether there can be other processes: not in a worker of a `multiprocessing.Pool`, which may have no children."""
+    return sys.platform == "linux" and not multiprocessing.current_process().daemon
 
 
 def keep_pages() -> None:

@@ -461,6 +461,27 @@ print([(trial.state, trial.key, trial.step, repr(trial.points)) for trial in res
     assert one.stdout.count("complete") > 1
 
 
+def test_in_a_worker_of_a_pool(tmp_path: Path) -> None:
+    """A worker of a pool of processes, which may start none itself, has the same trials and refits as its program."""
+    code = """
+import multiprocessing, sys
+import numpy as np
+from regsearch import MLP, Float, Net, Study, nn_techniques as t
+X = np.random.default_rng(0).normal(size=(60, 5))
+def searched(name):
+    space = Net(MLP(hidden=(6,)), dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(4))
+    study = Study(name, X, X[:, 0], space=space, cv=3, root=sys.argv[1], tracking=False, n_jobs=2)
+    best = study.run(3, quiet=True).best
+    return repr(best.point), best.config.refit(study.problem, 0).predict(X).tobytes()
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        there = pool.apply(searched, ("there",))
+    print(there == searched("here"))
+"""
+    done = python("-c", code, str(tmp_path))
+    assert done.stdout.strip() == "True", done.stderr
+
+
 def test_a_crew_leaves_no_thread() -> None:
     """The threads of a crew have left the process when it closes: one that still frees memory would hold locks that a
     later fork keeps for ever."""
