@@ -81,12 +81,16 @@ class Crew:
         import torch
 
         self.workshop.stop.set()
-        for process in self._processes:
-            process.kill()  # it holds nothing that is not here or lost anyway
-            process.join()
+        self._end_processes()
         self._pool.shutdown()
         left(self._threads)
         torch.set_num_threads(self._threads_before)
+
+    def _end_processes(self) -> None:
+        for process in self._processes:
+            process.kill()  # it holds nothing that is not here or lost anyway
+            process.join()
+        self._processes.clear()
 
     def _begin_thread(self) -> None:
         self._threads.append(threading.get_native_id())
@@ -207,7 +211,10 @@ class Crew:
             self._processes.append(process)
         deadline = time.monotonic() + READY_S
         ready = [one.poll(max(0.0, deadline - time.monotonic())) and _received(one) for one in mine]
-        return mine if all(ready) else []
+        if all(ready):
+            return mine
+        self._end_processes()  # one that waits for a lock would turn round for ever
+        return []
 
 
 def serve(pipe: Connection, hand: Hand, others: Sequence[Connection]) -> None:
