@@ -6,8 +6,6 @@ import argparse
 import copy
 import inspect
 import os
-import shutil
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,9 +24,9 @@ from regsearch.export import export
 from regsearch.folds import Folds, make_folds, runs_forward
 from regsearch.learning import SIZES, LearningCurve, learning_curve
 from regsearch.metrics import check_test, resolve
-from regsearch.mirroring import page_links
 from regsearch.nesting import Nested, Nesting, outer_folds
 from regsearch.options import add_run_options
+from regsearch.parting import parting
 from regsearch.path import Model, Setup
 from regsearch.problem import Problem, make_problem
 from regsearch.progress import Progress
@@ -38,7 +36,6 @@ from regsearch.running import Limits, Running, check_same, open_study
 from regsearch.space import leaves
 from regsearch.storage import Store
 from regsearch.table import Judge
-from regsearch.uris import without_user
 
 if TYPE_CHECKING:
     import optuna
@@ -430,49 +427,8 @@ def run_from(study: Study, options: Mapping[str, Any]) -> int:
         study = study.widened(before)
         print("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in moves(before))]))
     results = study.run(options["trials"], options["timeout"], options["patience"])
-    if results.complete:
-        print(results.best)
-        print(_reference(results))
-        for advice in results.advice:
-            print(f"- {advice}")
-    where = f" --root {study.store.root}" if study.store.root != Path("mlruns").absolute() else ""
-    where += f" --storage {study.store.url}" if study.store.url else ""
-    command = _command()
-    print()
-    if study.tracking is not False:
-        print(f"Browse:  {_browsed(study.tracking) or f'{command} ui{where}'}{_pages(study.store)}")
-    print(f"Export:  {command} export {study.name} --out DIR{where}")
+    print(parting(results, study.tracking))
     return INTERRUPTED if results.stopped == "interrupted" else 0
-
-
-def _browsed(tracking: str | bool | None) -> str:
-    """How a store of the user's own is browsed; empty for the root's."""
-    if not isinstance(tracking, str):
-        return ""
-    shown = without_user(tracking)
-    return shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
-
-
-def _pages(store: Store) -> str:
-    """Where MLflow shows the study, as lines to print; empty where it does not."""
-    links = page_links(store)
-    return f"\n         trials {links[0]}\n         charts {links[1]}" if links else ""
-
-
-def _reference(results: Results) -> str:
-    if results.reference is None:
-        return ""
-    point = results.point(results.reference)
-    name = str(results.identity["reference"])
-    return f"{name[0].upper()}{name[1:]}: {results.metric} {point.val:.5g}, gap {point.gap:.3g}."
-
-
-def _command() -> str:
-    """The command line's name, with its folder when it is not on the path (a virtual environment not activated)."""
-    beside = Path(sys.executable).with_name("regsearch")
-    if shutil.which("regsearch") or not beside.exists():
-        return "regsearch"
-    return os.path.relpath(beside)
 
 
 def _calling_script() -> str:

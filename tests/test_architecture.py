@@ -32,7 +32,7 @@ FLOORS = (
     {"results", "search"},
     {"bundle", "plain", "comparing", "ablation", "learning", "nesting"},
     {"export", "serving", "verifying"},
-    {"report"},
+    {"report", "parting"},
     {"running"},
     {"study"},
     {"retraining", "search_cv"},
