@@ -30,6 +30,7 @@ test: $(VENV)/ready-test  ## every test, and the static checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=benchmarks:tests $(BIN)/mypy benchmarks
 	$(BIN)/pytest -n 2
 
 bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs

@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from browser import launched, opened
@@ -56,8 +57,12 @@ class Site:
         spent = []
         for _ in range(ROUNDS):
             with opened(self.browser) as page:
-                spent.append(seconds(lambda page=page: (page.goto(address), shown(page).wait_for())))
+                spent.append(seconds(partial(self._visit, page, address, shown)))
         return statistics.median(spent)
+
+    def _visit(self, page: Page, address: str, shown: Callable[[Page], Locator]) -> None:
+        page.goto(address)
+        shown(page).wait_for()
 
 
 def many(results: Results) -> Iterator[Trial]:

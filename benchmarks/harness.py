@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -51,7 +52,7 @@ def all_in_turn(
     sides: Sequence[Callable[[int], object]], rounds: int, clock: Callable[[Callable[[], object]], float] = seconds
 ) -> list[list[float]]:
     """Call every side once in each round, with the round's number: by side, what the clock says of each call."""
-    spent = [[clock(lambda side=side, k=k: side(k)) for side in sides] for k in range(rounds)]
+    spent = [[clock(partial(side, k)) for side in sides] for k in range(rounds)]
     return [list(side) for side in zip(*spent, strict=True)]
 
 

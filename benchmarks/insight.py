@@ -51,7 +51,7 @@ def made(root: Path) -> Store:
     for number in range(TRIALS):
         outcome = one(number, rng, study)
         study.store.save(number, to_arrays(outcome))
-        attribute = remember(outcome, {}, {})
+        attribute = remember(outcome, {}, {}, [])
         point = outcome.point(outcome.primary)
         stored.add_trial(optuna.trial.create_trial(value=point.val, user_attrs={ATTRIBUTE: attribute}))
     return study.store

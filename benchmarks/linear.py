@@ -105,7 +105,7 @@ def suboptimality(setup: Setup, fitted: Any, lambdas: Any, l1_ratio: float) -> s
     terms = ElasticNet(l1_ratio).terms(lambda: np.zeros(1))
     design = make_design(problem, (rows,), (rows[:0],))
     exact, usual = make_solver(problem, design), make_solver(problem, design)
-    exact.tol = 1e-10  # type: ignore[attr-defined]
+    exact.tol = 1e-10
     scales = design.scales("standard")[0]
 
     def objective(coef: Any, intercept: Any, lambda_: float) -> float:

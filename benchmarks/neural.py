@@ -79,12 +79,14 @@ def space(hidden: tuple[int, ...], stopping: Any) -> Net:
 
 @cache
 def digits() -> tuple[Any, Any]:
-    return load_digits(return_X_y=True)
+    X, y = load_digits(return_X_y=True)
+    return X, y
 
 
 @cache
 def synthetic() -> tuple[Any, Any]:
-    return make_classification(5000, 20, n_informative=10, n_classes=3, random_state=SEED)
+    X, y = make_classification(5000, 20, n_informative=10, n_classes=3, random_state=SEED)
+    return X, y
 
 
 def setup_of(X: Any, y: Any, n_jobs: int | None = 1, folds: int = FOLDS, seed: int = SEED) -> Setup:

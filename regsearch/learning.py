@@ -40,6 +40,8 @@ class LearningCurve:
         ``[S]`` training rows, ascending; where folds differ, their mean.
     train, val
         ``[K, S]`` scores; of training, on the rows that were trained on.
+    ratio
+        Rows that validate per row that trains, of the whole folds: what their overlap adds to the error of a rise.
     """
 
     number: int
@@ -47,6 +49,7 @@ class LearningCurve:
     sizes: tuple[int, ...]
     train: Array
     val: Array
+    ratio: float
 
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``learning_curve``."""
@@ -61,7 +64,7 @@ class LearningCurve:
             return "One size says nothing of what more rows would do; pass several."
         before, now = self.sizes[-2:]
         rises = self.val[:, -1] - self.val[:, -2]
-        rise, se = float(rises.mean()), float(resampled_se(rises, overlap(None, len(rises))))
+        rise, se = float(rises.mean()), float(resampled_se(rises, self.ratio))
         step = f"from {before} to {now} rows {self.metric} changes by {told(rise, se, '+')}"
         if rise > CLEAR * se and now > before:  # rows are rounded means: close sizes may have the same
             doubled = rise / math.log2(now / before)
@@ -115,7 +118,7 @@ def learning_curve(
         progress.end()
     train, val = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
     rows = tuple(round(_rows(part)) for part in folds)
-    found = LearningCurve(chosen.number, results.metric, rows, train, val)
+    found = LearningCurve(chosen.number, results.metric, rows, train, val, overlap(setup.folds, len(setup.folds)))
     results.store.save_finding(FINDING, found.row())
     return found
 

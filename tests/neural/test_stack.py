@@ -7,6 +7,7 @@ import multiprocessing
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -497,6 +498,21 @@ def test_a_crew_leaves_no_thread() -> None:
         threads = list(one._threads)
     assert threads
     assert not any(Path(f"/proc/self/task/{thread}").exists() for thread in threads)
+
+
+def test_threads_are_waited_for() -> None:
+    """A thread that still runs is in the process when the wait is over; one that has ended is not."""
+    leave = threading.Event()
+    thread = threading.Thread(target=leave.wait)
+    thread.start()
+    assert thread.native_id is not None
+    crew.left([thread.native_id], wait_s=0)
+    task = Path(f"/proc/self/task/{thread.native_id}")
+    assert task.exists()
+    leave.set()
+    crew.left([thread.native_id])
+    assert not task.exists()
+    thread.join()
 
 
 def test_a_forked_process_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
