@@ -206,7 +206,7 @@ def test_site_opens_as_a_folder(site: Path, page: Page) -> None:
         "light => getComputedStyle(document.querySelector('figure.drawn .main-svg text')).fill !== light", arg=light
     )
     shoot(page, "docs")
-    page.get_by_placeholder("Search").fill("LabelSmoothing")
+    page.get_by_placeholder("Search").press_sequentially("LabelSmoothing")  # the page reads it as keys come up
     page.locator(".md-search-result__link").first.click()
     page.wait_for_url("**/catalogue.html*")
     page.set_viewport_size({"width": 390, "height": 844})
