@@ -62,8 +62,8 @@ class Ablation:
 
     Attributes
     ----------
-    number, metric
-        The chosen trial, and the deciding metric.
+    number, step, rule, metric
+        The chosen trial, where on its path, by which rule, and the deciding metric.
     chosen
         The chosen config's scores, fitted again beside the others.
     rows
@@ -73,6 +73,8 @@ class Ablation:
     """
 
     number: int
+    step: int
+    rule: str
     metric: str
     chosen: Point
     rows: tuple[Removal, ...]
@@ -83,7 +85,8 @@ class Ablation:
         point = self.chosen
         with_all = {"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap}
         rows = [removal.row() for removal in self.rows]
-        return {"number": self.number, "metric": self.metric, "chosen": finite(with_all), "rows": rows}
+        origin = {"number": self.number, "step": self.step, "rule": self.rule}
+        return origin | {"metric": self.metric, "chosen": finite(with_all), "rows": rows}
 
     @property
     def summary(self) -> str:
@@ -144,7 +147,7 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
         _removal(name, gone(chosen.config, configs[name]), outcome, whole, ratio) for name, outcome in scored.items()
     ]
     found = Ablation(
-        chosen.number, results.metric, whole.point(results.metric),
+        chosen.number, chosen.step, chosen.rule, results.metric, whole.point(results.metric),
         tuple(sorted(rows, key=lambda row: row.score_change)), failed,
     )  # fmt: skip
     results.store.save_finding(FINDING, found.row())

@@ -34,8 +34,8 @@ class LearningCurve:
 
     Attributes
     ----------
-    number, metric
-        The chosen trial, and the deciding metric: larger is better.
+    number, step, rule, metric
+        The chosen trial, where on its path, by which rule, and the deciding metric: larger is better.
     sizes
         ``[S]`` training rows, ascending; where folds differ, their mean.
     train, val
@@ -45,6 +45,8 @@ class LearningCurve:
     """
 
     number: int
+    step: int
+    rule: str
     metric: str
     sizes: tuple[int, ...]
     train: Array
@@ -54,7 +56,8 @@ class LearningCurve:
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``learning_curve``."""
         scores = {"train": self.train.tolist(), "val": self.val.tolist()}
-        row: dict[str, Any] = finite({"number": self.number, "metric": self.metric, "sizes": list(self.sizes)} | scores)
+        origin = {"number": self.number, "step": self.step, "rule": self.rule}
+        row: dict[str, Any] = finite(origin | {"metric": self.metric, "sizes": list(self.sizes)} | scores)
         return row
 
     @property
@@ -118,7 +121,10 @@ def learning_curve(
         progress.end()
     train, val = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
     rows = tuple(round(_rows(part)) for part in folds)
-    found = LearningCurve(chosen.number, results.metric, rows, train, val, overlap(setup.folds, len(setup.folds)))
+    found = LearningCurve(
+        chosen.number, chosen.step, chosen.rule, results.metric, rows, train, val,
+        overlap(setup.folds, len(setup.folds)),
+    )  # fmt: skip
     results.store.save_finding(FINDING, found.row())
     return found
 

@@ -86,3 +86,9 @@ class Table(Protocol):
     def finding(self, name: str) -> Mapping[str, Any] | None:
         """What an ablation or the like has found and stored; `None` where there was none."""
         ...
+
+
+def is_winner(table: Table, found: Mapping[str, Any]) -> bool:
+    """Whether a finding is about what is the best now: trials may have come since, or a rule chose another."""
+    best = table.complete[0]
+    return (found["number"], found["step"]) == (best.number, best.step)

@@ -219,7 +219,7 @@ def removal(technique: str, change: float, se: float) -> Removal:
 )  # fmt: skip
 def test_summary(rows: list[Removal], said: str) -> None:
     """The last line says what matters most, and does not call a difference within its error one."""
-    found = Ablation(3, "r2", Point(0.5, 0.1, 0.6, 0.1, 0.1), tuple(rows), {"c": "singular"})
+    found = Ablation(3, 0, "best", "r2", Point(0.5, 0.1, 0.6, 0.1, 0.1), tuple(rows), {"c": "singular"})
     *lines, failure, summary = str(found).splitlines()
     assert summary == (f"{said}, {KEPT}." if rows else said)
     assert failure == "without c: failed: singular"
@@ -228,9 +228,9 @@ def test_summary(rows: list[Removal], said: str) -> None:
 
 def test_row_is_json() -> None:
     """The finding has the documented keys and is valid JSON, whatever is not finite in it."""
-    found = Ablation(3, "r2", Point(0.5, math.nan, 0.6, 0.1, math.nan), (removal("a", -0.1, math.nan),))
+    found = Ablation(3, 0, "best", "r2", Point(0.5, math.nan, 0.6, 0.1, math.nan), (removal("a", -0.1, math.nan),))
     row = json.loads(json.dumps(found.row(), allow_nan=False))
-    assert set(row) == {"number", "metric", "chosen", "rows"}
+    assert set(row) == {"number", "step", "rule", "metric", "chosen", "rows"}
     assert row["chosen"] == {"score": 0.5, "se": None, "train": 0.6, "gap": 0.1}
     assert set(row["rows"][0]) == {
         "technique", "was", "score", "gap", "score_change", "score_change_se", "gap_change", "gap_change_se",

@@ -334,9 +334,10 @@ def test_findings(epochs: Results) -> None:
          "gap_change": -change, "gap_change_se": None}
         for name, change in (("dropout", -0.1), ("penalty", -0.4), ("ema", 0.2))
     ]  # fmt: skip
+    best = {"number": epochs.best.number, "step": epochs.best.step, "rule": "best"}
     kept = {
-        "ablation": {"metric": epochs.metric, "chosen": {}, "rows": rows},
-        "learning_curve": {"metric": "r2", "sizes": [10, 20], "train": [[1, 0.9], [1, 0.8]],
+        "ablation": {"number": 0, "step": 3, "rule": "one_se", "metric": epochs.metric, "chosen": {}, "rows": rows},
+        "learning_curve": best | {"metric": "r2", "sizes": [10, 20], "train": [[1, 0.9], [1, 0.8]],
                            "val": [[0, 0.5], [0, 0.7]]},
         "coefficients": {"axis": "lambda", "values": [1.0, 0.1, 0.01], "names": ["a", "b"], "note": "scaled",
                          "coef": [[0, 0.1, 5], [0, -2, -3]], "chosen": 0.1},
@@ -350,7 +351,9 @@ def test_findings(epochs: Results) -> None:
     assert ablation is not None
     assert ablation.techniques == ("penalty", "dropout", "ema")
     assert ablation.score.tolist() == [-0.4, -0.1, 0.2]
+    assert ablation.subject == "trial 0, chosen by one_se"
     assert learning is not None
+    assert learning.subject == "the winner"
     assert epochs.plots.learning_curve().data[-1].y.tolist() == [0, 0.6]
     assert coefficients is not None
     assert coefficients.names == ("b", "a")

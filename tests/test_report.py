@@ -125,13 +125,18 @@ def test_findings_are_told(epochs: Results) -> None:
         "score_change_se": 0.1,
         "gap_change_se": 0.1,
     }
-    epochs.store.save_finding("ablation", {"metric": epochs.metric, "rows": [row]})
+    best = {"number": epochs.best.number, "step": epochs.best.step, "rule": "best"}
+    epochs.store.save_finding("ablation", best | {"metric": epochs.metric, "rows": [row]})
     epochs.store.save_finding("nested", {"scores": [-1.0, -2.0], "mean": -1.5, "se": None})
     epochs.store.save_finding("meaning", {"lines": ["One of <five> units is hidden."]})
     text = page_of(epochs, {})
     assert "without it the score changes by -0.5 and the gap by +0.25" in text
     assert "in each of 2 outer folds, gives -1.5." in text
     assert "<li>One of &lt;five&gt; units is hidden.</li>" in text
+    epochs.store.save_finding("ablation", best | {"number": 1000, "metric": epochs.metric, "rows": [row]})
+    text = page_of(epochs, {})
+    assert "without it the score changes" not in text
+    assert "trial 1000, the best then" in text
 
 
 def test_the_page_in_a_browser(results: Results, tmp_path: Path, browser: Browser) -> None:

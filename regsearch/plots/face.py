@@ -69,12 +69,12 @@ FIGURES: tuple[Sketch, ...] = (
         "ablation", findings.ablation_record, findings.draw_ablation,
         "A bar to the left on the left side means that the score falls without the technique; a bar to the right on "
         "the right side, that the gap grows; whiskers are one standard error. Everything else stays as it was chosen.",
-        "an ablation of the winner", wide=True,
+        "an ablation", wide=True,
     ),
     Sketch(
         "learning_curve", findings.learning_record, findings.draw_learning,
         "If validation still rises on the right, more rows would help; if the two curves have met, they would not.",
-        "a learning curve of the winner",
+        "a learning curve",
     ),
     Sketch(
         "coefficients", findings.coefficients_record, findings.draw_coefficients,

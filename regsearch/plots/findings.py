@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from regsearch.plots.canvas import (
     plain,
     short,
 )
-from regsearch.table import Table
+from regsearch.table import Table, is_winner
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -45,12 +46,13 @@ class CoefficientsRecord:
 
 @dataclass(frozen=True)
 class LearningRecord:
-    """Train and validation scores ``[K, S]`` of the winner's config, by number of training rows ``[S]``."""
+    """Train and validation scores ``[K, S]`` of a chosen config, by number of training rows ``[S]``."""
 
     sizes: Array
     train: Array
     val: Array
     metric: str
+    subject: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class AblationRecord:
     gap: Array
     gap_se: Array
     metric: str
+    subject: str
 
 
 def coefficients_record(table: Table) -> CoefficientsRecord | None:
@@ -112,13 +115,22 @@ def learning_record(table: Table) -> LearningRecord | None:
     if found is None:
         return None
     return LearningRecord(
-        _numbers(found["sizes"]), _numbers(found["train"]), _numbers(found["val"]), str(found["metric"])
-    )
+        _numbers(found["sizes"]), _numbers(found["train"]), _numbers(found["val"]), str(found["metric"]),
+        subject(table, found),
+    )  # fmt: skip
+
+
+def subject(table: Table, found: Mapping[str, Any]) -> str:
+    """Whom a finding is about: the winner; or, after further trials or by another rule, the trial chosen then."""
+    if is_winner(table, found):
+        return "the winner"
+    rule = found["rule"]
+    return f"trial {found['number']}, {'the best then' if rule == 'best' else f'chosen by {rule}'}"
 
 
 def draw_learning(record: LearningRecord) -> Figure:
     """Mean scores with their standard errors, by size."""
-    figure = blank("Would more rows help?", "training rows", record.metric)
+    figure = blank("Would more rows help?", "training rows", record.metric, note=f"Of {record.subject}")
     for name, scores, colour in (("train", record.train, BLUE), ("validation", record.val, VERMILION)):
         se = np.array([standard_error(column) for column in scores.T])
         band(figure, record.sizes, np.nanmean(scores, axis=0), se, colour, f"{name} ± 1 standard error")
@@ -140,7 +152,7 @@ def ablation_record(table: Table) -> AblationRecord | None:
         for part in ("score_change", "score_change_se", "gap_change", "gap_change_se")
     )
     techniques = tuple(str(row["technique"]) for row in rows)
-    return AblationRecord(techniques, score, score_se, gap, gap_se, str(found["metric"]))
+    return AblationRecord(techniques, score, score_se, gap, gap_se, str(found["metric"]), subject(table, found))
 
 
 def draw_ablation(record: AblationRecord) -> Figure:
@@ -149,7 +161,8 @@ def draw_ablation(record: AblationRecord) -> Figure:
 
     titles = [f"change of {plain(record.metric)}", "change of the gap"]
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.05)
-    dressed(figure, "The winner without one technique", 170 + 34 * len(record.techniques))
+    title, height = "What each technique does", 170 + 34 * len(record.techniques)
+    dressed(figure, title, height, note=f"Taken off {record.subject}, one at a time")
     figure.update_layout(showlegend=False)
     sides = ((record.score, record.score_se, VERMILION), (record.gap, record.gap_se, BLUE))
     for at, (values, errors, colour) in enumerate(sides):

@@ -12,6 +12,7 @@ from regsearch.path import Point
 from regsearch.plots.canvas import family
 from regsearch.plots.scores import kinds_record
 from regsearch.results import Results
+from regsearch.table import is_winner
 
 
 def about(results: Results) -> str:
@@ -80,7 +81,7 @@ def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[
 
 def _ablated(results: Results) -> str:
     found = results.finding("ablation")
-    if not found or not found["rows"]:
+    if not found or not found["rows"] or not is_winner(results, found):
         return ""
     row = min(found["rows"], key=lambda row: row["score_change"])
     if row["score_change"] >= 0:
