@@ -27,7 +27,10 @@ from sklearn.preprocessing import FunctionTransformer
 from regsearch import CNN, MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, load
 from regsearch import nn_techniques as t
 from regsearch.bundle import to_trust
+from regsearch.cli import main
+from regsearch.cli.stored import own_module, study_of
 from regsearch.serving import Served, register, save_model, to_onnx
+from regsearch.serving.code import code_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 START_S = 120
@@ -210,6 +213,116 @@ def test_what_serving_needs(wine: Path, small_net: Path, tmp_path: Path) -> None
         )
         done = python("-c", script, str(copied), cwd=tmp_path)
         assert done.returncode == 0, done.stderr
+
+
+# --- code of one's own -----------------------------------------------------------------------------------------
+
+OWN_CODE = """
+import numpy as np, torch
+def make():
+    return torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+def bend(X):
+    return np.tanh(X)
+"""
+OWN_SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import own_code
+from samples import regression, study
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from regsearch import Estimator, Float, Net, nn_techniques as t
+def mine(model, X, y):
+    return -abs(model.predict(X) - y).max()
+spaces = dict(
+    net=Net(own_code.make, weight_decay=Float(0, 1), early_stopping=t.FixedEpochs(3)),
+    tree=Estimator(make_pipeline(FunctionTransformer(own_code.bend), Ridge()), dict(ridge__alpha=Float(0.1, 1.0))),
+    here=Net(lambda: own_code.make(), weight_decay=Float(0, 1), early_stopping=t.FixedEpochs(3)),
+)
+one = study({root!r}, sys.argv[-1], space=spaces[sys.argv[-1]], cv=3, scoring=dict(mine=mine), tracking=None)
+"""
+FROM_ELSEWHERE = """
+import sys, mlflow, numpy as np
+mlflow.set_tracking_uri(sys.argv[2])
+mlflow.set_registry_uri(sys.argv[2])
+print(mlflow.pyfunc.load_model(sys.argv[1]).predict(np.load(sys.argv[3])).tolist())
+"""
+
+
+def ran(script: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The study that the script makes of a space, with two trials."""
+    monkeypatch.setattr(sys, "argv", [str(script), kind])
+    monkeypatch.syspath_prepend(str(script.parent))
+    one = study_of(str(script), None)
+    one.run(2, quiet=True)
+    return one
+
+
+@pytest.fixture
+def own_script(tmp_path: Path) -> Path:
+    script = tmp_path / "script.py"
+    (tmp_path / "own_code.py").write_text(OWN_CODE)
+    script.write_text(OWN_SCRIPT.format(tests=str(Path(__file__).parent), root=str(tmp_path / "root")))
+    return script
+
+
+@pytest.mark.parametrize("kind", ["net", "tree"])
+def test_code_of_ones_own_is_served(kind: str, own_script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A net that one's own function makes, and a pipeline of one's own steps, are served where their file is not."""
+    pytest.importorskip("torch")
+    folder = own_script.parent
+    one = ran(own_script, kind, monkeypatch)
+    bundle = one.export(folder / "bundle")
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    module = own_module(one)
+    made = register(bundle, kind, tracking_uri=store, trusted=to_trust(bundle), module=module)
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    np.save(elsewhere / "rows.npy", regression()[0])
+    done = python("-c", FROM_ELSEWHERE, made.uri, store, str(elsewhere / "rows.npy"), cwd=elsewhere)
+    assert done.returncode == 0, done.stderr
+    expected = load(bundle, trusted=to_trust(bundle), module=module).predict(regression()[0])
+    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), expected, rtol=1e-12)
+
+
+def test_a_net_of_ones_own_on_the_command_line(
+    own_script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The script brings its function and its scorer: the net is converted, registered and retrained by commands."""
+    pytest.importorskip("torch")
+    pytest.importorskip("skl2onnx")
+    one, folder = ran(own_script, "net", monkeypatch), own_script.parent
+    X, y = regression(90, seed=3)
+    pd.DataFrame(X).assign(y=y).to_csv(folder / "new.csv", index=False)
+    script = ["--script", str(own_script)]
+    registered = ["--register", "own", "--onnx", "--root", str(folder / "root")]
+
+    def run(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", [str(own_script), "net"])
+        return main(list(words))
+
+    assert run("export", one.name, "--out", str(folder / "bundle"), *script, *registered) == 0, capsys.readouterr().err
+    assert "Version 1 of 'own' is registered." in capsys.readouterr().out
+    near(onnx(folder / "bundle" / "model.onnx", {"X": X.astype(np.float32)}),
+         load(folder / "bundle", module=own_module(one)).predict(X))  # fmt: skip
+    data = ["--data", str(folder / "new.csv"), "--target", "y", "--out", str(folder / "again")]
+    assert run("retrain", str(folder / "bundle"), *data) == 2
+    assert "module" in capsys.readouterr().err
+    assert run("retrain", str(folder / "bundle"), *data, *script) == 0
+    assert capsys.readouterr().out.startswith("mine, cross-validated")
+
+
+def test_what_a_server_cannot_import(own_script: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A function without a name of its own, or of a script, is refused before anything is registered."""
+    pytest.importorskip("torch")
+    one = ran(own_script, "here", monkeypatch)
+    bundle = one.export(own_script.parent / "bundle")
+    with pytest.raises(InvalidInput, match=r"<lambda> cannot be imported by its name; define it at the top level"):
+        register(bundle, "own", tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}", module=own_module(one))
+    assert not (tmp_path / "mlflow.db").exists()
+    with pytest.raises(InvalidInput, match=r"A server must import __main__\.Own"):
+        code_of(["sklearn.linear_model.Ridge", "__main__.Own"])
 
 
 # --- stores that refuse ----------------------------------------------------------------------------------------

@@ -100,8 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = found.add_parser("verify", help="check that a bundle is and does what was exported")
     _add_bundle(verify, bundles.verify)
     verify.add_argument("--data", metavar="FILE", help="a CSV file of the study's data, to score the config again")
-    verify.add_argument("--script", metavar="FILE", help="or the study's script, which also has its folds and scorer")
-    verify.add_argument("--study", metavar="NAME", help="which one, when the script defines several")
+    _add_script(verify, "or the study's script, which also has its folds, its scorer and a net's own module")
 
     retrain = found.add_parser("retrain", help="fit a bundle's config to new data")
     _add_bundle(retrain, bundles.retrain)
@@ -109,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument("--out", required=True, metavar="DIR")
     retrain.add_argument("--cv", type=int, metavar="K", help="folds (default: of the kind that the old ones were)")
     retrain.add_argument("--scoring", metavar="NAME", help="a scorer, where the old one was your own")
+    _add_script(retrain, "the study's script, where the scorer or a net's module is your own")
 
     ui = _stored(found.add_parser("ui", help="browse the trials in MLflow"), commands.ui)
     ui.add_argument("--port", type=int, default=5000)
@@ -131,6 +131,12 @@ def _add_bundle(parser: Any, command: Command) -> None:
     parser.add_argument("bundle", metavar="DIR")
     parser.add_argument("--target", metavar="COLUMN", help="what the data are to predict")
     parser.add_argument("--trust", action="append", default=[], metavar="TYPE", help="a type to trust; may be repeated")
+
+
+def _add_script(parser: Any, what: str) -> None:
+    """A script that has what a bundle does not."""
+    parser.add_argument("--script", metavar="FILE", help=what)
+    parser.add_argument("--study", metavar="NAME", help="which one, when the script defines several")
 
 
 def _add_choice(parser: Any, script: bool = False) -> None:

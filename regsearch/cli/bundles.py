@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from regsearch.cli.stored import study_of
+from regsearch.cli.stored import own_module, own_scorer, study_of
 from regsearch.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from regsearch.study import Study
     from regsearch.verifying import Evidence
 
 
@@ -30,8 +31,12 @@ def retrain(arguments: argparse.Namespace) -> int:
     from regsearch import retraining
 
     X, y = _table(arguments)
+    scoring, module = arguments.scoring, None
+    if arguments.script:
+        study = _scripted(arguments)
+        scoring, module = scoring or own_scorer(study), own_module(study)
     found = retraining.retrain(
-        arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=arguments.scoring, trusted=arguments.trust
+        arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=scoring, trusted=arguments.trust, module=module
     )
     print(f"{found}\n\nWritten to {found.folder}")
     return 0
@@ -44,15 +49,20 @@ def _evidence(arguments: argparse.Namespace) -> tuple[Evidence | None, Callable[
     from regsearch.verifying import Evidence
 
     if arguments.script:
-        with contextlib.redirect_stdout(sys.stderr):
-            study = study_of(arguments.script, arguments.study)
+        study = _scripted(arguments)
         study = study.replace(seed=int(open_bundle(arguments.bundle).provenance["seed"]))
         evidence = Evidence(study.problem, study.folds, study.setup.metrics[0])
-        return evidence, getattr(study.space, "factory", None)
+        return evidence, own_module(study)
     if arguments.data is None:
         return None, None
     X, y = _table(arguments)
     return Evidence(make_problem(X, y, task=open_bundle(arguments.bundle).head["task"])), None
+
+
+def _scripted(arguments: argparse.Namespace) -> Study:
+    """The study that a script makes; what the script prints goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr):
+        return study_of(arguments.script, arguments.study)
 
 
 def _table(arguments: argparse.Namespace) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regsearch.cli.stored import study_again
+from regsearch.cli.stored import own_module, study_again
 from regsearch.errors import RegsearchError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
         The exit status: 2 when a part failed, which is one line of its own.
     """
     parts: dict[str, tuple[str | bool | None, Callable[[], None]]] = {
-        "model.onnx was not written": (arguments.onnx, lambda: write_onnx(folder)),
+        "model.onnx was not written": (arguments.onnx, lambda: write_onnx(folder, study)),
         f"{arguments.register!r} was not registered": (
             arguments.register, lambda: register_bundle(folder, study, arguments.register, arguments.alias)
         ),
@@ -50,12 +50,12 @@ def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
     return status
 
 
-def write_onnx(folder: Path) -> None:
+def write_onnx(folder: Path, study: Study) -> None:
     """Convert a bundle just written, and say where to."""
     from regsearch.bundle import to_trust
     from regsearch.serving import to_onnx
 
-    print(f"ONNX:    {to_onnx(folder, trusted=to_trust(folder))}")
+    print(f"ONNX:    {to_onnx(folder, trusted=to_trust(folder), module=own_module(study))}")
 
 
 def register_bundle(folder: Path, study: Study, name: str, alias: str) -> None:
@@ -66,7 +66,8 @@ def register_bundle(folder: Path, study: Study, name: str, alias: str) -> None:
 
     store = study.tracking if isinstance(study.tracking, str) else tracking_uri(study.store.root)
     made = register(
-        folder, name, tracking_uri=store, alias=alias, experiment=study.experiment, trusted=to_trust(folder)
-    )
+        folder, name, tracking_uri=store, alias=alias, experiment=study.experiment, trusted=to_trust(folder),
+        module=own_module(study),
+    )  # fmt: skip
     print(f"Version {made.version} of {name!r} is registered.")
     print(f"Serve:   MLFLOW_TRACKING_URI={store} mlflow models serve -m {made.uri} --env-manager local")

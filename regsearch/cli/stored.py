@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,21 @@ def study_again(arguments: argparse.Namespace, doing: str) -> Study:
         study = study_of(script, arguments.study)
     study = study.replace(root=arguments.root, storage=arguments.storage, seed=int(results.identity["seed"]))
     return study if study.name == results.name else study.widened()
+
+
+def own_module(study: Study) -> Callable[[], Any] | None:
+    """The function that makes the net of a script's study, where it is the user's own."""
+    found: Callable[[], Any] | None = getattr(study.space, "factory", None)
+    return found
+
+
+def own_scorer(study: Study) -> dict[str, Any] | None:
+    """The deciding scorer of a script's study by its name, where it is the user's own."""
+    from regsearch.metrics import known
+
+    metric = study.setup.metrics[0]
+    own = known(metric.name, metric.identity, study.problem) is None
+    return {metric.name: metric.scorer} if own else None
 
 
 def study_of(script: str, name: str | None) -> Study:

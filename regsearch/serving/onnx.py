@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +30,9 @@ OPSET = 18
 
 
 def to_onnx(
-    bundle: str | os.PathLike[str], out: str | os.PathLike[str] | None = None, trusted: Sequence[str] = ()
-) -> Path:
+    bundle: str | os.PathLike[str], out: str | os.PathLike[str] | None = None, trusted: Sequence[str] = (),
+    module: Callable[[], Any] | None = None,
+) -> Path:  # fmt: skip
     """Write a bundle's model as ONNX, checked on the bundle's example.
 
     Its input is ``X`` ``[n, ...]`` of float32; of a DataFrame, an input ``[n, 1]`` for each column in the bundle's
@@ -46,15 +47,15 @@ def to_onnx(
         What `regsearch.export` wrote.
     out
         The file; default ``model.onnx`` in the bundle.
-    trusted
-        Types beyond scikit-learn's own that you trust.
+    trusted, module
+        As `regsearch.load` takes them.
 
     Raises
     ------
     InvalidInput
         When the model has no ONNX form, its packages are missing, or what ONNX Runtime says differs from the bundle.
     """
-    opened, model = open_bundle(bundle), load(bundle, trusted)
+    opened, model = open_bundle(bundle), load(bundle, trusted, module)
     rows = _rows(rows_of(opened.json(EXAMPLE)["rows"], model.form), model.form)
     convert = _net if opened.model == TENSORS else _pipeline
     try:

@@ -5,6 +5,7 @@ Imported by servers, so it imports neither Optuna nor MLflow.
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from regsearch.errors import InvalidInput
 PREDICT_METHOD = "predict_method"  # the name of the parameter that a request may have
 METHODS = ("predict", "predict_proba")
 TRUSTED = "trusted"  # in the MLflow model's config: types that whoever registered the bundle trusts
+MODULE = "module"  # there, too: the function that makes a net of one's own, which a bundle alone never imports
 
 
 class Served:
@@ -51,4 +53,6 @@ class Served:
 
 def _load_pyfunc(folder: str, model_config: Mapping[str, Any] | None = None) -> Served:
     """The name that MLflow looks for in a loader module."""
-    return Served(load(folder, (model_config or {}).get(TRUSTED, ())))
+    config = model_config or {}
+    module = config.get(MODULE)
+    return Served(load(folder, config.get(TRUSTED, ()), pkgutil.resolve_name(module) if module else None))

@@ -14,9 +14,11 @@ from regsearch.bundle.example import rows_of
 from regsearch.bundle.files import EXAMPLE, Bundle, open_bundle
 from regsearch.bundle.form import Column, Form
 from regsearch.bundle.loading import form_of
+from regsearch.bundle.settings import own_factory
 from regsearch.errors import InvalidInput
 from regsearch.neural.files import TENSORS
-from regsearch.serving.pyfunc import PREDICT_METHOD, TRUSTED, _load_pyfunc
+from regsearch.serving.code import Code, code_of, name_of
+from regsearch.serving.pyfunc import MODULE, PREDICT_METHOD, TRUSTED, _load_pyfunc
 from regsearch.uris import without_user
 
 LOADER = "regsearch.serving.pyfunc"
@@ -38,7 +40,10 @@ class Registered:
         return f"models:/{self.name}@{self.alias}" if self.alias else f"models:/{self.name}/{self.version}"
 
 
-def save_model(bundle: str | os.PathLike[str], out: str | os.PathLike[str], trusted: Sequence[str] = ()) -> Path:
+def save_model(
+    bundle: str | os.PathLike[str], out: str | os.PathLike[str], trusted: Sequence[str] = (),
+    module: Callable[[], Any] | None = None,
+) -> Path:  # fmt: skip
     """Write a bundle as an MLflow model: the bundle's files, a signature, an example and pinned requirements.
 
     Requests are a DataFrame with the columns of the study (numbers as doubles, categories as their values), or a tensor
@@ -52,44 +57,55 @@ def save_model(bundle: str | os.PathLike[str], out: str | os.PathLike[str], trus
         A folder that does not exist yet.
     trusted
         Types beyond scikit-learn's own that servers will trust.
+    module
+        The function that makes the module of a net, where it is your own. Servers import it by its name, as they do
+        trusted types; files that define them and that no package installs are copied into the model.
 
     Raises
     ------
     NotFound, InvalidInput
-        When the bundle cannot be loaded.
+        When the bundle cannot be loaded, or a server could not import what it needs.
     """
     import mlflow.pyfunc
 
     opened = open_bundle(bundle)
-    served = _load_pyfunc(str(bundle), {TRUSTED: trusted})  # what cannot be loaded here cannot be there
+    config, code = _needed(opened, trusted, module)
+    served = _load_pyfunc(str(bundle), config)  # what cannot be loaded here cannot be there
     form = form_of(opened)
     rows = _rows(opened, form)
     served.predict(rows)
     mlflow.pyfunc.save_model(
         path=str(out), loader_module=LOADER, data_path=str(opened.folder.resolve()), signature=_signature(form),
-        input_example=rows, pip_requirements=requirements(opened, trusted), model_config={TRUSTED: list(trusted)},
+        input_example=rows, pip_requirements=requirements(opened, code.packages), model_config=config,
+        code_paths=[str(path) for path in code.paths] or None,
     )  # fmt: skip
     return Path(out)
 
 
-def requirements(bundle: Bundle, trusted: Sequence[str] = ()) -> list[str]:
+def _needed(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> tuple[dict[str, Any], Code]:
+    """What a server is told, and the code of the user's own that it takes."""
+    if own_factory(bundle.head["config"]) is None or module is None:
+        return {TRUSTED: list(trusted)}, code_of(trusted)
+    name = name_of(module)
+    return {TRUSTED: list(trusted), MODULE: name}, code_of([*trusted, name.replace(":", ".")])
+
+
+def requirements(bundle: Bundle, others: Sequence[str] = ()) -> list[str]:
     """What serving a bundle needs, pinned to what it was exported with; regsearch's own search is not used."""
     exported: Mapping[str, str] = bundle.provenance["versions"]
-    homes = importlib.metadata.packages_distributions()
-    others = {home for name in trusted for home in homes.get(name.partition(".")[0], ())}
-    names = dict.fromkeys((*NEEDED, *(OF_NETS if bundle.model == TENSORS else ()), *sorted(others)))
+    names = dict.fromkeys((*NEEDED, *(OF_NETS if bundle.model == TENSORS else ()), *others))
     return [f"{name}=={exported.get(name) or importlib.metadata.version(name)}" for name in names]
 
 
 def register(
     bundle: str | os.PathLike[str], name: str, *, tracking_uri: str, alias: str | None = "champion",
-    experiment: str | None = None, trusted: Sequence[str] = (),
+    experiment: str | None = None, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None,
 ) -> Registered:  # fmt: skip
     """Log a bundle to an MLflow store and register it as the next version of a model.
 
     Parameters
     ----------
-    bundle, trusted
+    bundle, trusted, module
         See `save_model`.
     name
         Of the registered model, which is made when there is none.
@@ -108,7 +124,7 @@ def register(
 
     steps = _Steps()
     with tempfile.TemporaryDirectory() as folder:
-        saved = save_model(bundle, Path(folder) / "model", trusted)
+        saved = save_model(bundle, Path(folder) / "model", trusted, module)
         try:
             return _register(_client(tracking_uri), steps, saved, name, alias, experiment or name)
         except (MlflowException, OSError) as error:
