@@ -19,7 +19,7 @@ from regsearch.neural.techniques.early_stopping import EarlyStopping
 from regsearch.neural.techniques.fixed_epochs import FixedEpochs
 from regsearch.path import Model
 from regsearch.space import default
-from regsearch.tree import Between, Choice, Family, Leaf, OneOf, Path, Whole, tunable
+from regsearch.tree import Between, Choice, Family, Leaf, OneOf, Path, Whole, ends, tunable
 
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
 _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
@@ -80,11 +80,14 @@ class Recipe(Model, abstract=True):
     # --- as a model --------------------------------------------------------------------------------------------
 
     def reference(self) -> Recipe:
-        """The net with every technique off that regularizes, trained to its last epoch."""
+        """The net with every technique off that regularizes, trained as long as any net of this space may be.
+
+        A shorter training regularizes, and a longer one than any trial's would be a different net to compare with.
+        """
         config = default(self)
         off = {slot: value if _keeps(value) else None for slot, value in config.techniques.items()}
-        off |= {"early_stopping": FixedEpochs(config.last, config.horizon), "dropout": None}
-        return config.replace(**off)
+        last, horizon = max(_longest(stopping) for stopping in options(self.stopping))
+        return config.replace(**off | {"early_stopping": FixedEpochs(last, horizon), "dropout": None})
 
     def without(self) -> dict[str, Model]:
         """Without each slot and each part of one; training goes on to its last epoch where it ended before."""
@@ -195,6 +198,12 @@ class _Slot:
             f"{where} must be a technique ({names}), a number or leaf for the main field of the first, if it has one, "
             f"or None; got {value!r}."
         )
+
+
+def _longest(stopping: Any) -> tuple[int, int]:
+    """The last epoch and the horizon of the longest training that a technique, leaves and all, allows."""
+    last, horizon = max(ends(stopping.epochs)), max(ends(stopping.max_epochs))
+    return last or horizon, horizon or last
 
 
 def _off(slot: str) -> Any:

@@ -23,7 +23,7 @@ from samples import ROOT, finished, outcomes, poll, python, study
 from torch import nn
 
 from neural.blocks import block, net, problem, setup, setup_for, workshop_of
-from regsearch import Choice, Float
+from regsearch import Choice, Float, Int
 from regsearch.config import from_data
 from regsearch.folds import make_folds
 from regsearch.metrics import resolve
@@ -34,6 +34,7 @@ from regsearch.neural.rungs import FACTOR, LEAST, rungs
 from regsearch.neural.stack import Stack
 from regsearch.path import Candidate, Incumbent, Outcome, Setup
 from regsearch.problem import make_problem
+from regsearch.space import fill, scatter
 from regsearch.storage import Store
 
 MIXED = (
@@ -288,6 +289,29 @@ def test_fixed_epochs() -> None:
         assert outcome.axis.tolist() == list(range(1, last + 1))
         best.append(int(np.argmax(curves.val.mean(axis=0))) == last - 1)
     assert not all(best)
+
+
+@pytest.mark.parametrize(
+    "stopping",
+    [
+        t.EarlyStopping(),
+        t.EarlyStopping(max_epochs=Int(4, 7)),
+        t.EarlyStopping(max_epochs=Choice(5, 8, 2)),
+        t.EarlyStopping(max_epochs=Choice(5, Int(6, 8))),
+        t.FixedEpochs(5, max_epochs=9),
+        t.FixedEpochs(Int(2, 5)),
+        Choice(t.EarlyStopping(max_epochs=Int(2, 3)), t.FixedEpochs(6, max_epochs=9)),
+    ],
+    ids=repr,
+)
+def test_the_reference_trains_as_long_as_any(stopping: Any) -> None:
+    """No net of the space trains longer than the reference, which counts on the same schedule as the longest."""
+    space = net(schedule="cosine", early_stopping=stopping)
+    generator = np.random.default_rng(0)
+    drawn = [fill(space, scatter(space, generator)) for _ in range(60)]
+    reference = space.reference()
+    assert (reference.last, reference.horizon) == max((config.last, config.horizon) for config in drawn)
+    assert all(config.reference().last == config.last for config in drawn)
 
 
 def test_a_chosen_epoch_is_trained_again() -> None:
