@@ -53,7 +53,7 @@ class Basis:
 
 def primal_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Basis:
     """From A'A: for no more columns than rows. `weights` are those of `rows`."""
-    values, vectors = _spectrum(_gram(matrix, rows, center, inverse, weights))
+    values, vectors = decompose(_gram(matrix, rows, center, inverse, weights))
     forward, backward = _products(matrix, rows, center, inverse)
     return Basis(
         values,
@@ -66,7 +66,7 @@ def primal_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weig
 def dual_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Basis:
     """From AA': for more columns than rows. `weights` are those of `rows`."""
     root = np.sqrt(weights)
-    values, vectors = _spectrum(row_kernel(matrix[rows], center, inverse, root))
+    values, vectors = decompose(row_kernel(matrix[rows], center, inverse, root))
     width = np.sqrt(values)
     back = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)  # a row without weight is never asked for
     _, backward = _products(matrix, rows, center, inverse)
@@ -138,7 +138,7 @@ class Ridge:
         Returns
         -------
         tuple
-            theta ``[m, S, r+1]``, gaps ``[S]`` and effective degrees of freedom ``[S]``.
+            theta ``[m, S, r+1]``, gaps ``[S]`` and nearly the effective degrees of freedom ``[S]``.
         """
         found = np.repeat(theta, len(strength), axis=1)
         gaps, freedom = np.empty(len(strength)), np.empty(len(strength))
@@ -227,7 +227,11 @@ class _State:
         self._look()
 
     def freedom(self) -> Array:
-        """``[S]`` effective degrees of freedom, with the mean curvature in place of each row's own."""
+        """``[S]``: nearly the effective degrees of freedom, with the mean curvature in place of each row's own.
+
+        A measure of complexity that costs nothing along a path; it may lie a fifth above the trace of the hat matrix,
+        for which see `regsearch.linear.hat`.
+        """
         m, spread = len(self.p), self._spread()[..., None] * self.values[:-1]
         classes = (m - 1) / m if m > 1 else 1.0  # one of the m vectors is free to be anything
         return np.asarray(classes * (spread / (spread + self.strength[:, None])).sum(axis=(0, 2)))
@@ -258,8 +262,8 @@ class _State:
         return np.where(worse, 0.0, length)
 
 
-def _spectrum(symmetric: Array) -> tuple[Array, Array]:
-    """Eigenvalues above the rounding, and their vectors as columns."""
+def decompose(symmetric: Array) -> tuple[Array, Array]:
+    """Eigenvalues of what is positive semidefinite, those above the rounding, and their vectors as columns."""
     values, vectors = np.linalg.eigh(symmetric)
     cutoff = np.finfo(float).eps * len(values) * max(values.max(initial=0.0), np.finfo(float).tiny)
     kept = values > cutoff

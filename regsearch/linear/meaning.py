@@ -15,8 +15,8 @@ y times the variance s2 of Gaussian noise. So the fit is the mode of the posteri
 densities. Only for squared error does s2 have to be estimated: residual sum of squares over what is left of the rows
 after the intercept and the degrees of freedom (Reid, Tibshirani & Friedman 2016).
 
-**Degrees of freedom.** Without an L1 part the trace of the hat matrix, with one the number of coefficients that are not
-zero (Zou, Hastie & Tibshirani 2007; of an elastic net an upper bound).
+**Degrees of freedom.** Without an L1 part the trace of the hat matrix (see `regsearch.linear.hat`), with one the number
+of coefficients that are not zero (Zou, Hastie & Tibshirani 2007; of an elastic net an upper bound).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from regsearch.encoding import encoded_names
 from regsearch.folds import Folds
 from regsearch.linear.backend import grid, make_design, make_solver
-from regsearch.linear.design import Array, Settings
+from regsearch.linear.design import Array, Design, Settings
+from regsearch.linear.hat import hat_trace
 from regsearch.linear.penalties import Terms
 from regsearch.linear.threads import one_thread
 from regsearch.problem import Problem
@@ -43,6 +44,13 @@ DRAWN = 20  # whose coefficients are kept along the path
 STEPS = 100  # of that path
 BELOW = 10.0  # how far below the chosen lambda it goes ...
 LARGE = 2e5  # ... unless X has more entries: the rest of a path costs the most, and explains the least
+
+
+class Freedom(NamedTuple):
+    """Effective degrees of freedom, and what they are."""
+
+    value: float
+    how: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Fit:
     w
         ``[S, p, m]`` coefficients of the scaled columns.
     freedom
-        ``[S]`` effective degrees of freedom, the intercept left out.
+        Effective degrees of freedom of the config, the intercept left out, and what they are.
     mse
         ``[S]`` mean squared errors; `None` for classes.
     chosen
@@ -67,7 +75,7 @@ class Fit:
 
     lambdas: Array
     w: Array
-    freedom: Array
+    freedom: Freedom
     mse: Array | None
     chosen: int
     terms: Terms
@@ -89,20 +97,19 @@ def explain(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[
     size = _size(fit.w)
     kept = _kept(config, problem, folds)
     names = encoded_names(problem)
-    freedom = float(fit.freedom[fit.chosen])
     noise = _noise(fit, problem.rows)
     implied = prior(config, _weight(problem), noise)
     order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
     w = fit.w[fit.chosen]
     lines = [
-        *_constraint_line(config, fit), *_prior_line(config, problem, implied), _freedom_line(config, freedom, w.size),
+        *_constraint_line(config, fit), *_prior_line(config, problem, implied), _freedom_line(fit.freedom, w.size),
         _features_line(kept, size[fit.chosen], names, len(folds)),
     ]  # fmt: skip
     meaning = {
         "lines": lines,
         "radius": {"l1": float(np.abs(w).sum()), "l2": float(np.sqrt((w**2).sum())), "scale": config.scale},
         "prior": implied,
-        "degrees_of_freedom": freedom,
+        "degrees_of_freedom": fit.freedom.value,
         "kept": int((size[fit.chosen] != 0).sum()),
         "features": [
             {"name": names[j], "coef": float(size[fit.chosen, j]), "kept_in": int(kept[j])} for j in order[:FEATURES]
@@ -126,14 +133,32 @@ def fit_all(config: Settings, problem: Problem) -> Fit:
         lambdas = np.union1d(np.geomspace(max(top, own), last, STEPS - 1), [own])[::-1]
     pieces = list(solver.path(terms, config.scale, lambdas))
     losses = [piece.losses[0][0] for piece in pieces if piece.losses is not None]
+    coef, intercept, complexity = (
+        np.concatenate([part[0] for part in parts])
+        for parts in zip(*((piece.coef, piece.intercept, piece.complexity) for piece in pieces), strict=True)
+    )
+    chosen = int(np.flatnonzero(lambdas == own)[0])
+    decided = design.fold(0) @ coef[chosen] + design.shift @ coef[chosen] + intercept[chosen]
     return Fit(
         lambdas,
-        np.concatenate([piece.coef[0] for piece in pieces]) * design.scales(config.scale)[0][:, None],
-        np.concatenate([piece.complexity[0] for piece in pieces]),
+        coef * design.scales(config.scale)[0][:, None],
+        _freedom(config, problem, design, decided, terms, float(complexity[chosen])),
         np.concatenate(losses) if losses else None,
-        int(np.flatnonzero(lambdas == own)[0]),
+        chosen,
         terms,
     )
+
+
+def _freedom(config: Settings, problem: Problem, design: Design, decided: Array, terms: Terms, known: float) -> Freedom:
+    """What a fit to all rows spends, of its decisions ``[n, m]`` on them and what the solver knows."""
+    if strength(config) and np.any(terms.l1):
+        return Freedom(known, "coefficients that are not zero")
+    if problem.classes is None:
+        return Freedom(known, "trace of the hat matrix")
+    exact = hat_trace(design, config.scale, decided, strength(config) * terms.l2)
+    if exact is None:
+        return Freedom(known, "nearly the trace of the hat matrix: with the mean curvature in place of each row's own")
+    return Freedom(exact, "trace of the hat matrix")
 
 
 def strength(config: Settings) -> float:
@@ -174,7 +199,7 @@ def _noise(fit: Fit, rows: int) -> float:
     """s2 of the module."""
     if fit.mse is None:
         return 1.0
-    left = max(rows - 1 - float(fit.freedom[fit.chosen]), 1.0)
+    left = max(rows - 1 - fit.freedom.value, 1.0)
     return float(fit.mse[fit.chosen]) * rows / left
 
 
@@ -249,9 +274,9 @@ def _prior_line(config: Settings, problem: Problem, implied: Mapping[str, Any]) 
     return [f"It is the most probable w if, before any data, each coefficient is {each}: {given}."]
 
 
-def _freedom_line(config: Settings, freedom: float, count: int) -> str:
-    how = "trace of the hat matrix" if not float(config.penalty.l1_ratio) else "coefficients that are not zero"
-    return f"It spends {freedom:.4g} effective degrees of freedom ({how}); there are {count} coefficients."
+def _freedom_line(freedom: Freedom, count: int) -> str:
+    value, how = freedom
+    return f"It spends {value:.4g} effective degrees of freedom ({how}); there are {count} coefficients."
 
 
 def _features_line(kept: NDArray[np.intp], coef: Array, names: list[str], folds: int) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import optimize, special
+from scipy import linalg, optimize, sparse, special
+from sklearn.linear_model import LogisticRegression
 
 from regsearch.folds import Folds, make_folds
-from regsearch.linear import L1, L2, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
+from regsearch.linear import L1, L2, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty, hat
 from regsearch.linear.backend import LinearBackend
 from regsearch.linear.meaning import explain, fit_all
 from regsearch.metrics import DEFAULTS, resolve
@@ -124,6 +125,61 @@ def test_ridge_spends_the_trace_of_its_hat_matrix(weighted: bool) -> None:
     Z, S = standardised(p), np.diag(weight / weight.sum())
     hat = Z @ np.linalg.solve(Z.T @ S @ Z + 0.7 * np.eye(4), Z.T @ S)
     assert meaning(Linear(L2(), 0.7), p)["degrees_of_freedom"] == pytest.approx(np.trace(hat))
+
+
+def logistic_hat(p: Problem, lambda_: float) -> Any:
+    """The hat matrix ``[n m, n m]`` of the last step of iteratively reweighted least squares, at scikit-learn's fit."""
+    Z, weight = standardised(p), np.ones(p.rows) if p.sample_weight is None else p.sample_weight
+    model = LogisticRegression(C=1 / (lambda_ * weight.sum()), tol=1e-12, max_iter=10_000)
+    eta = model.fit(Z, p.y, sample_weight=weight).decision_function(Z).reshape(p.rows, -1)
+    m, share = eta.shape[1], weight / weight.sum()
+    chances = special.softmax(eta, axis=1) if m > 1 else special.expit(eta)
+    bends = [np.diag(q) - np.outer(q, q) for q in chances]
+    W = linalg.block_diag(*(w * bend for w, bend in zip(share, bends, strict=True)))
+    A = np.kron(np.column_stack([np.ones(p.rows), Z]), np.eye(m))
+    D = np.kron(np.diag([0.0] + [lambda_] * Z.shape[1]), np.eye(m))
+    return A @ np.linalg.pinv(A.T @ W @ A + D, hermitian=True) @ A.T @ W
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["even", "weighted"])
+@pytest.mark.parametrize("columns", [4, 60], ids=["few columns", "more columns than rows"])
+@pytest.mark.parametrize("lambda_", [1.0, 0.01])
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_logistic_ridge_spends_the_trace_of_its_hat_matrix(
+    task: str, lambda_: float, columns: int, weighted: bool
+) -> None:
+    """Each row counts with its own curvature, and the free intercepts are left out: one, or one less than classes."""
+    p = problem(task, weighted, rows=40, columns=columns)
+    free = 1 if task == "binary" else 2
+    found = meaning(Linear(L2(), lambda_), p)
+    assert found["degrees_of_freedom"] == pytest.approx(np.trace(logistic_hat(p, lambda_)) - free, rel=2e-3)
+    assert any("(trace of the hat matrix)" in line for line in found["lines"])
+
+
+@pytest.mark.parametrize("scale", ["standard", "minmax", "none"])
+def test_sparse_columns_spend_what_dense_ones_do(scale: str) -> None:
+    """Degrees of freedom of logistic ridge do not depend on how the columns are stored, whatever they are scaled by."""
+    p = problem("multiclass")
+    stored = make_problem(sparse.csr_array(p.X), p.labels)
+    dense, thin = (meaning(Linear(L2(), 0.05, scale), one)["degrees_of_freedom"] for one in (p, stored))
+    assert thin == pytest.approx(dense, rel=1e-4)
+
+
+def test_what_is_too_dear_is_called_nearly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the trace would take too long, the solver's own measure is told, and that it is one: it lies above."""
+    p, config = problem("multiclass"), Linear(L2(), 0.05)
+    exact = meaning(config, p)["degrees_of_freedom"]
+    monkeypatch.setattr(hat, "MOST", 0.0)
+    found = meaning(config, p)
+    assert exact < found["degrees_of_freedom"] < 1.3 * exact
+    assert any("nearly the trace of the hat matrix" in line for line in found["lines"])
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_without_a_penalty_classes_spend_every_column(task: str) -> None:
+    """Without a penalty the hat matrix is a projection: its trace is the columns, once for each class but one."""
+    spent = meaning(Linear(NoPenalty(), 0.0), problem(task, rows=200, columns=3))["degrees_of_freedom"]
+    assert spent == pytest.approx(3.0 if task == "binary" else 6.0)
 
 
 def test_lasso_spends_its_coefficients_that_are_not_zero() -> None:
