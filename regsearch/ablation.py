@@ -7,6 +7,7 @@ config without it would reach, which takes a search of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -91,18 +92,7 @@ class Ablation:
     @property
     def summary(self) -> str:
         """One sentence: what matters most, or that nothing clearly does; all with the other settings as chosen."""
-        if not self.rows:
-            return f"Trial {self.number} has no technique of regularization that could be taken away."
-        most = self.rows[0]
-        change = told(abs(most.score_change), most.score_change_se)
-        if most.score_change < -CLEAR * most.score_change_se:
-            return f"{most.technique} matters most: without it {self.metric} falls by {change}, {KEPT}."
-        if most.score_change < 0:
-            return f"No technique clearly matters: the largest loss, without {most.technique}, is {change}, {KEPT}."
-        gain = self.rows[-1]
-        change = told(gain.score_change, gain.score_change_se)
-        rise = f"without {gain.technique} {self.metric} rises by {change}"
-        return f"Nothing is lost without any one of them: {rise}, {KEPT}."
+        return summary_of(self.row())
 
     def __str__(self) -> str:
         head = ("without", "was", self.metric, "score change", "gap", "gap change")
@@ -116,6 +106,25 @@ class Ablation:
         ]  # fmt: skip
         failures = [f"without {technique}: failed: {reason}" for technique, reason in self.failed.items()]
         return "\n".join([*aligned([head, whole, *lines]), *failures, self.summary])
+
+
+def summary_of(found: Mapping[str, Any]) -> str:
+    """What the finding ``ablation`` says, in one sentence."""
+    if not found["rows"]:
+        return f"Trial {found['number']} has no technique of regularization that could be taken away."
+    changes = [
+        (row["score_change"], math.nan if row["score_change_se"] is None else row["score_change_se"], row["technique"])
+        for row in found["rows"]
+    ]
+    change, se, technique = min(changes)
+    said = told(abs(change), se)
+    if change < -CLEAR * se:
+        return f"{technique} matters most: without it {found['metric']} falls by {said}, {KEPT}."
+    if change < 0:
+        return f"No technique clearly matters: the largest loss, without {technique}, is {said}, {KEPT}."
+    change, se, technique = max(changes)
+    rise = f"without {technique} {found['metric']} rises by {told(change, se)}"
+    return f"Nothing is lost without any one of them: {rise}, {KEPT}."
 
 
 def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -> Ablation:

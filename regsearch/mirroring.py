@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def summary_record(
 
 def keep_page(store: Store, tracking: str, ready: Ready) -> None:
     """Remember where MLflow shows the study, for those who ask later without opening its store."""
-    where = {"server": _server(tracking), "view": ready.view}
+    where = {"server": _server(tracking), "view": ready.view, "store": _lasting(store, tracking), "run": ready.run_id}
     if store.finding(_PAGE) != where:
         store.save_finding(_PAGE, where)
 
@@ -144,6 +145,48 @@ def page_links(store: Store, local: str = LOCAL) -> tuple[str, str] | None:
     """
     where = store.finding(_PAGE)
     return links(where["server"] or local, where["view"]) if where and where["view"] else None
+
+
+def log_report(store: Store, file: Path) -> str | None:
+    """Put a report in the place of the one that the study's run in MLflow has.
+
+    Returns
+    -------
+    str or None
+        Why it could not be; empty where it is there; `None` where MLflow has no run of the study.
+    """
+    where = store.finding(_PAGE)
+    if where is None:
+        return None
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    from regsearch.mirror.sqlite import database_path
+
+    place = where["store"] or tracking_uri(store.root)
+    database = database_path(place)
+    if database is not None and not database.exists():
+        return f"there is no {database}"  # MLflow would make an empty one
+    try:
+        MlflowClient(place).log_text(where["run"], file.read_text(encoding="utf-8"), "report.html")
+    except (MlflowException, OSError) as error:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return ""
+
+
+def tracking_uri(root: Path) -> str:
+    """The MLflow store of a root."""
+    return f"sqlite:///{root / 'mlflow.db'}"
+
+
+def _lasting(store: Store, tracking: str) -> str:
+    """The address of an MLflow store from any folder, without a password; empty for the root's own, which may move."""
+    from regsearch.mirror.sqlite import database_path
+
+    file = database_path(tracking)
+    if file is None:
+        return without_user(tracking)
+    return "" if tracking == tracking_uri(store.root) else f"sqlite:///{file.absolute()}"
 
 
 def _server(tracking: str) -> str:

@@ -57,12 +57,15 @@ class Nested:
         The number of outer folds; `folds` has fewer after Ctrl-C.
     ratio
         Test rows per training row of the outer folds.
+    perfect
+        The best possible score, which no interval goes beyond; infinite when unknown.
     """
 
     metric: str
     outer: int
     rule: str
     ratio: float
+    perfect: float
     folds: tuple[Outer, ...]
 
     @property
@@ -109,7 +112,7 @@ class Nested:
         from scipy.stats import t
 
         half = float(t.isf(0.025, max(len(self.folds) - 1, 1)) * resampled_se(np.array(self.scores), self.ratio))
-        return self.mean - half, self.mean + half
+        return self.mean - half, min(self.mean + half, self.perfect)
 
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``nested``; what is not finite is null."""
@@ -128,7 +131,7 @@ class Nested:
         between = f" (95 %: {low:.5g} to {high:.5g})" if math.isfinite(low) else ""
         return (
             f"Nested {self.metric} {told(self.mean, self.se, digits=5)}{between}; the searches inside promised "
-            f"{self.optimism:.2g} more."
+            f"{abs(self.optimism):.2g} {'more' if self.optimism >= 0 else 'less'}."
         )
 
     def __str__(self) -> str:
@@ -182,7 +185,8 @@ class Nesting:
             progress.end()
         name = self.rule if isinstance(self.rule, str) else getattr(self.rule, "__name__", "custom")
         ratio = overlap(self.outer, len(self.outer))
-        nested = Nested(self.metrics[0].name, len(self.outer), name, ratio, tuple(found))
+        perfect = math.inf if self.metrics[0].perfect is None else self.metrics[0].perfect
+        nested = Nested(self.metrics[0].name, len(self.outer), name, ratio, perfect, tuple(found))
         if nested.complete:
             self.store.save_finding(FINDING, nested.row())
         progress.end(nested.summary)

@@ -25,7 +25,6 @@ from regsearch.trials import Trial
 
 if TYPE_CHECKING:
     import optuna
-    from matplotlib.figure import Figure
 
 # what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
 MUST_MATCH = {
@@ -161,8 +160,12 @@ class Running:
     def _explain(self, results: Results, progress: Progress) -> None:
         """Keep what the winner's numbers mean on the data."""
         if results.complete:
-            parts, config = (self.setup.problem, self.setup.folds, self.setup.seed), results.best.config
-            self._find("What the winner means", lambda: config.explain(*parts), progress)
+            parts, best = (self.setup.problem, self.setup.folds, self.setup.seed), results.best
+            origin = {"number": best.number, "step": best.step}
+            self._find(
+                "What the winner means",
+                lambda: {name: origin | found for name, found in best.config.explain(*parts).items()}, progress,
+            )  # fmt: skip
 
     def _find(self, what: str, find: Callable[[], Mapping[str, Any]], progress: Progress) -> None:
         """Keep findings by name; what cannot be found out is said in a line, and never costs a study."""
@@ -214,8 +217,9 @@ class Running:
         earlier = [trial for trial in results.all if trial.config and trial.number not in known]
         for trial in earlier if ready is not None else ():
             mirror.send(trial_record(trial, self.store.arrays(trial.number), results.metric))
+        self._keep_pictures(results, progress)
         try:
-            artifacts = write_artifacts(results, self.store.folder / "report", self._pictures(results, progress))
+            artifacts = write_artifacts(results, self.store.folder / "report")
         except OSError as error:
             progress.end(f"The report could not be written: {error}.")
             artifacts = []
@@ -226,19 +230,18 @@ class Running:
         mirror.finish(summary_record(ended, end, results.all, results.metric, best, note(results), artifacts))
         return 0 if ready is not None else len(earlier)
 
-    def _pictures(self, results: Results, progress: Progress) -> Mapping[str, Figure]:
-        """What the space has to show on the data; a study that has nothing to report yet needs none."""
+    def _keep_pictures(self, results: Results, progress: Progress) -> None:
+        """Draw what the space has to show on the data; a study that has nothing to report yet needs none."""
         if not results.complete:
-            return {}
+            return
         try:
-            pictures = self.space.figures(self.setup.problem, self.setup.seed)
-            for picture in pictures.values():
-                picture.savefig(io.BytesIO())  # what cannot be drawn says so here, not amid the report
+            for name, picture in self.space.figures(self.setup.problem, self.setup.seed).items():
+                png = io.BytesIO()
+                picture.savefig(png, format="png", dpi=130)
+                self.store.save_picture(name, png.getvalue())
         except Exception as error:  # noqa: BLE001 - anyone's code and data: a picture is not worth a study
             reason = str(error).partition("\n")[0]
             progress.end(f"The pictures of the space could not be drawn: {type(error).__name__}: {reason}")
-            return {}
-        return pictures
 
 
 def _written(status: Status) -> str:

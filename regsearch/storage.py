@@ -9,6 +9,7 @@
         folds.npz             the folds
         targets.npz           what was to be predicted, weights and groups: predictions can be scored without the data
         findings/NAME.json    what an ablation or the like found
+        pictures/NAME.png     what the space shows on the data, such as augmented samples
         trials/000012.npz     curves and predictions of a trial, written before Optuna calls it complete
         run.lock              held while a process runs the study
 """
@@ -279,6 +280,21 @@ class Store:
             return None
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return found
+
+    # --- pictures ----------------------------------------------------------------------------------------------
+
+    def save_picture(self, name: str, png: bytes) -> None:
+        """Keep a picture of what the space does on the data, which a report shows without them."""
+        file = self.folder / "pictures" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_bytes(png)
+        part.replace(file)
+
+    @property
+    def pictures(self) -> dict[str, Path]:
+        """The files of the pictures that were kept, by name."""
+        return {file.stem: file for file in sorted((self.folder / "pictures").glob("*.png"))}
 
 
 def to_arrays(outcome: Outcome) -> dict[str, NDArray[Any]]:

@@ -24,6 +24,7 @@ from regsearch.export import export
 from regsearch.folds import Folds, make_folds, runs_forward
 from regsearch.learning import SIZES, LearningCurve, learning_curve
 from regsearch.metrics import check_test, resolve
+from regsearch.mirroring import tracking_uri
 from regsearch.nesting import Nested, Nesting, outer_folds
 from regsearch.options import add_run_options
 from regsearch.parting import parting
@@ -411,11 +412,6 @@ def _check_limit(what: str, limit: Any, kind: Any) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
         number = "whole number" if kind is Integral else "number"
         raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
-
-
-def tracking_uri(root: Path) -> str:
-    """The MLflow store of a root."""
-    return f"sqlite:///{root / 'mlflow.db'}"
 
 
 def run_from(study: Study, options: Mapping[str, Any]) -> int:

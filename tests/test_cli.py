@@ -374,12 +374,33 @@ def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert said in capsys.readouterr().err
 
 
-def test_report(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """``report`` writes the page where it is told to and says where."""
-    out = tmp_path / "page.html"
-    assert main(["report", NAME, "--root", str(root), "--out", str(out)]) == 0
-    assert f"Written to {out}" in capsys.readouterr().out
-    assert NAME in out.read_text(encoding="utf-8")
+def logged_report(root: Path) -> str:
+    """The report that the study's run in MLflow has."""
+    client = mlflow_client(root)
+    ids = [one.experiment_id for one in client.search_experiments()]
+    (parent,) = client.search_runs(ids, f"tags.`regsearch.study` = '{NAME}'")
+    return str(client.download_artifacts(parent.info.run_id, "report.html"))
+
+
+def test_report(root: Path, tmp_path: Path) -> None:
+    """``report`` writes the page where it is told to, and to the study's run in MLflow; of no store it is told."""
+    other = tmp_path / "moved"
+    shutil.copytree(root, other)
+    Store(other, NAME).save_finding("meaning", {"lines": ["Found later."], **winner(other)})
+    done = regsearch("report", NAME, "--root", root, "--out", tmp_path / "a.html")
+    assert done.stdout == f"Written to {tmp_path / 'a.html'} and to the run of the study in MLflow\n", done.stderr
+    assert Path(logged_report(root)).read_text() == (tmp_path / "a.html").read_text()
+    (other / "mlflow.db").unlink()
+    done = regsearch("report", NAME, "--root", other, "--out", tmp_path / "b.html")
+    assert (done.returncode, done.stdout) == (0, f"Written to {tmp_path / 'b.html'}\n")
+    assert f"the report in MLflow is as it was: there is no {other / 'mlflow.db'}" in done.stderr
+    assert "Found later." in (tmp_path / "b.html").read_text()
+
+
+def winner(root: Path) -> dict[str, int]:
+    """Whom a finding is about."""
+    best = load_results(Store(root, NAME)).best
+    return {"number": best.number, "step": best.step}
 
 
 def test_report_opens(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,17 @@ def test_each_way_is_the_judges(scoring: str, weighted: bool, tmp_path: Path) ->
     assert mine[2] == judged[2] == len(numbers)
 
 
+@pytest.mark.parametrize("scoring", ["roc_auc", "accuracy"])
+def test_no_interval_goes_beyond_perfect(scoring: str, tmp_path: Path) -> None:
+    """Of a score that is all but perfect, the interval ends where scores do."""
+    problem, _ = classes(100)
+    right = np.where(problem.y > 0, 4.0, -4.0)[None, :, None]
+    almost = right + np.random.default_rng(0).normal(size=(3, problem.rows, 1)) * 2
+    found = stored(tmp_path / "study", problem, scoring, almost).corrected
+    assert found.interval is not None
+    assert found.interval[0] < found.plain <= found.interval[1] <= 1
+
+
 @pytest.mark.parametrize("scoring", ["roc_auc", "average_precision"])
 def test_folds_have_no_common_rank(scoring: str, tmp_path: Path) -> None:
     """Configs that rank the rows of every fold alike are equal, however far the levels of their folds are apart."""

@@ -233,9 +233,12 @@ def test_other_data_under_the_same_name_is_refused(tmp_path: Path) -> None:
 def test_optimism_shows(tmp_path: Path) -> None:
     """Of settings that are all worth nothing, the inner scores of the best promise more than the outer ones keep."""
     folds = tuple(Outer({"r2": score}, inner, {}) for score, inner in ((0.1, 0.5), (-0.1, 0.7)))
-    found = Nested("r2", 2, "best", 1.0, folds)
+    found = Nested("r2", 2, "best", 1.0, 1.0, folds)
     assert found.optimism == pytest.approx(0.6)
     assert "promised 0.6 more" in found.summary
+    folds = tuple(Outer({"r2": score}, 0.9, {}) for score in (0.98, 1.0))
+    assert Nested("r2", 2, "best", 1.0, 1.0, folds).interval[1] == 1.0, "no score is better than perfect"
+    assert "promised 0.09 less" in Nested("r2", 2, "best", 1.0, 1.0, folds).summary
 
 
 def test_progress_names_the_fold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

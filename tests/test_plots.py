@@ -339,7 +339,7 @@ def test_findings(epochs: Results) -> None:
         "ablation": {"number": 0, "step": 3, "rule": "one_se", "metric": epochs.metric, "chosen": {}, "rows": rows},
         "learning_curve": best | {"metric": "r2", "sizes": [10, 20], "train": [[1, 0.9], [1, 0.8]],
                            "val": [[0, 0.5], [0, 0.7]]},
-        "coefficients": {"axis": "lambda", "values": [1.0, 0.1, 0.01], "names": ["a", "b"], "note": "scaled",
+        "coefficients": best | {"axis": "lambda", "values": [1.0, 0.1, 0.01], "names": ["a", "b"], "note": "scaled",
                          "coef": [[0, 0.1, 5], [0, -2, -3]], "chosen": 0.1},
     }  # fmt: skip
     for name in kept:
@@ -358,6 +358,8 @@ def test_findings(epochs: Results) -> None:
     assert coefficients is not None
     assert coefficients.names == ("b", "a")
     assert {"ablation", "learning_curve", "coefficients"} <= set(epochs.plots.all())
+    epochs.store.save_finding("coefficients", kept["coefficients"] | {"step": epochs.best.step + 1})
+    assert coefficients_record(epochs) is None, "those of an earlier winner"
 
 
 # --- the face --------------------------------------------------------------------------------------------------

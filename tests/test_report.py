@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 from samples import regression, study
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, Linear, SearchFailed, spaces
+from regsearch import Choice, Estimator, Float, Linear, SearchFailed, spaces
 from regsearch.report import note, write_artifacts, write_report
 from regsearch.report import page as page_of
 from regsearch.results import Results
@@ -74,7 +74,7 @@ def epochs(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def test_the_page_says_every_chosen_number(results: Results) -> None:
     """For each rule: trial, score, standard error, train score, gap and reason; and every trial with its config."""
-    text = page_of(results, {})
+    text = page_of(results)
     for rule in RULES:
         chosen = results.choose(rule)
         point = chosen.point
@@ -88,7 +88,7 @@ def test_the_page_says_every_chosen_number(results: Results) -> None:
 
 def test_the_page_answers(results: Results) -> None:
     """The verdict has the winner's and the reference's gap and the corrected score; advice stands with its evidence."""
-    text = html.unescape(page_of(results, {}))
+    text = html.unescape(page_of(results))
     best, reference = results.best, results.reference
     assert reference is not None
     assert f"a gap of {best.gap:.3g}" in text
@@ -103,6 +103,18 @@ def test_the_page_answers(results: Results) -> None:
         assert drawn.caption in text
 
 
+def test_what_the_folds_cannot_tell_is_not_claimed(tmp_path: Path) -> None:
+    """Of noise nothing is said to help, nor of a reference alone; of a strong effect it is not doubted."""
+    rng = np.random.default_rng(0)
+    noise, wide = (rng.normal(size=(60, 4)), rng.normal(size=60)), regression(40, 34)
+    doubt = "Nothing clearly changes the score."
+    vague = study(tmp_path, "vague", data=noise, space=Linear("l2", lambda_=Float(1e-3, 1e-2))).run(4, quiet=True)
+    assert vague.best.number != vague.reference.number
+    assert doubt in page_of(vague)
+    assert doubt not in page_of(study(tmp_path, "wide", data=wide, space=Linear("l2")).run(4, quiet=True))
+    assert "nothing else was tried yet" in page_of(study(tmp_path, "alone").run(1, quiet=True))
+
+
 def test_only_figures_that_are_there_are_named(tmp_path: Path) -> None:
     """Where nothing beats the reference, the figure of scores by kind is pointed at in studies that have it."""
     poor = {"alpha": Choice(1e5, 1e6)}
@@ -110,7 +122,7 @@ def test_only_figures_that_are_there_are_named(tmp_path: Path) -> None:
     two_kinds = study(tmp_path, "two", space=Linear(Choice("l1", "l2"), Choice(30.0, 300.0))).run(5, quiet=True)
     for results in (one_kind, two_kinds):
         assert results.best.number == results.reference.number
-        text = page_of(results, {})
+        text = page_of(results)
         assert "Nothing did" in text
         assert ("figure of scores by kind" in text) == ('id="kinds"' in text)
     assert 'id="kinds"' in text
@@ -127,16 +139,20 @@ def test_findings_are_told(epochs: Results) -> None:
     }
     best = {"number": epochs.best.number, "step": epochs.best.step, "rule": "best"}
     epochs.store.save_finding("ablation", best | {"metric": epochs.metric, "rows": [row]})
-    epochs.store.save_finding("nested", {"scores": [-1.0, -2.0], "mean": -1.5, "se": None})
-    epochs.store.save_finding("meaning", {"lines": ["One of <five> units is hidden."]})
-    text = page_of(epochs, {})
-    assert "without it the score changes by -0.5 and the gap by +0.25" in text
-    assert "in each of 2 outer folds, gives -1.5." in text
+    epochs.store.save_finding("nested", {"scores": [-1.0, -2.0], "mean": -1.5, "se": None, "rule": "one_se"})
+    epochs.store.save_finding("meaning", best | {"lines": ["One of <five> units is hidden."]})
+    text = page_of(epochs)
+    assert f"dropout matters most: without it {epochs.metric} falls by 0.5 ± 0.1" in text
+    assert "which chooses anew by the rule one_se in each of 2 outer folds, gives -1.5." in text
     assert "<li>One of &lt;five&gt; units is hidden.</li>" in text
     epochs.store.save_finding("ablation", best | {"number": 1000, "metric": epochs.metric, "rows": [row]})
-    text = page_of(epochs, {})
-    assert "without it the score changes" not in text
+    epochs.store.save_finding("meaning", best | {"number": 1000, "lines": ["Of another winner."]})
+    text = page_of(epochs)
+    assert "dropout matters" not in text
     assert "trial 1000, the best then" in text
+    assert "Of another winner" not in text
+    epochs.store.save_finding("ablation", best | {"metric": epochs.metric, "rows": [row | {"score_change_se": 0.4}]})
+    assert "No technique clearly matters: the largest loss, without dropout, is 0.5 ± 0.4" in page_of(epochs)
 
 
 def test_the_page_in_a_browser(results: Results, tmp_path: Path, browser: Browser) -> None:
@@ -174,7 +190,7 @@ def test_the_page_on_paper(results: Results, tmp_path: Path, page: Page) -> None
 
 def test_the_page_is_whole(results: Results) -> None:
     """The page is well formed, loads nothing and styles nothing from elsewhere; plotly is in it once."""
-    text = page_of(results, {})
+    text = page_of(results)
     links = Links(text)
     assert not links.open
     assert links.loaded == []
@@ -238,12 +254,14 @@ def test_a_report_for_a_pipe(results: Results, tmp_path: Path) -> None:
 def test_artifacts(results: Results, epochs: Results, tmp_path: Path) -> None:
     """The report and the figures are written, whole, and listed for MLflow; the space's pictures beside them."""
     assert epochs.space is not None
-    pictures = epochs.space.figures(study(tmp_path).problem, 0)
-    for one, given, more in ((results, None, []), (epochs, pictures, ["augmented_samples.png"])):
+    for name, figure in epochs.space.figures(study(tmp_path).problem, 0).items():
+        figure.savefig(tmp_path / "kept.png")
+        epochs.store.save_picture(name, (tmp_path / "kept.png").read_bytes())
+    for one, more in ((results, []), (epochs, ["augmented_samples.png"])):
         folder = tmp_path / one.name
-        listed = write_artifacts(one, folder, given)
+        listed = write_artifacts(one, folder)
         assert [Path(artifact.path).name for artifact in listed] == ["report.html", "path.png", "gap.png", *more]
-        assert {file.name for file in folder.iterdir()} == {Path(artifact.path).name for artifact in listed}
+        assert {file.name for file in folder.iterdir()} | set(more) == {Path(one.path).name for one in listed}
         for artifact in listed[1:]:
             assert Path(artifact.path).read_bytes().startswith(b"\x89PNG")
         text = (folder / "report.html").read_text()
@@ -272,7 +290,7 @@ def test_the_report_says_where_on_its_path_a_choice_lies(results: Results, epoch
             value = one.choose(rule).value
             assert value is not None
             assert re.search(rf"\| {rule} \| .* \| {value:.3g} \|\n", text)
-    assert f"epochs={epochs.best.value}" in page_of(epochs, {})
+    assert f"epochs={epochs.best.value}" in page_of(epochs)
 
 
 def test_one_fold(tmp_path: Path) -> None:

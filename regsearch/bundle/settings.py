@@ -89,8 +89,8 @@ def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) 
     custom = factory is not None
     if custom and module is None:
         raise InvalidInput(
-            f"This net is your own module, made by {factory}; pass module= that function, or --script FILE that has it: "
-            "reading a bundle imports nothing by name."
+            f"This net is your own module, made by {factory}; pass module= that function, or --script FILE that has "
+            "it: reading a bundle imports nothing by name."
         )
     try:
         config = from_data({key: value for key, value in data.items() if not (custom and key == "module")})

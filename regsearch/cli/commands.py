@@ -108,9 +108,8 @@ def export(arguments: argparse.Namespace) -> int:
 
 def ui(arguments: argparse.Namespace) -> int:
     """Serve MLflow's pages in this process's place."""
-    from regsearch.mirroring import page_links
+    from regsearch.mirroring import page_links, tracking_uri
     from regsearch.storage import Store, study_names
-    from regsearch.study import tracking_uri
 
     root = Path(arguments.root).absolute()
     if not (root / "mlflow.db").exists():

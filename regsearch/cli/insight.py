@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from typing import Any
 
 from regsearch.cli.stored import results_of, study_again
 
 
 def report(arguments: argparse.Namespace) -> int:
-    """Write the report of a study."""
+    """Write the report of a study, here and to its run in MLflow."""
+    from regsearch.mirroring import log_report
     from regsearch.report import write_report
 
-    file = write_report(results_of(arguments, arguments.study), arguments.out or f"{arguments.study}.html")
-    print(f"Written to {file}")
+    results = results_of(arguments, arguments.study)
+    file = write_report(results, arguments.out or f"{arguments.study}.html")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is gone is not waited for
+    failed = log_report(results.store, file) if file.is_file() else None
+    print(f"Written to {file}{' and to the run of the study in MLflow' if failed == '' else ''}")
+    if failed:
+        print(f"regsearch: the report in MLflow is as it was: {failed}", file=sys.stderr)
     if arguments.open:
         import webbrowser
 

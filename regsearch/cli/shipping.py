@@ -61,8 +61,8 @@ def write_onnx(folder: Path, study: Study) -> None:
 def register_bundle(folder: Path, study: Study, name: str, alias: str) -> None:
     """Register a bundle just written in the study's MLflow store, and say how it is served."""
     from regsearch.bundle import to_trust
+    from regsearch.mirroring import tracking_uri
     from regsearch.serving import register
-    from regsearch.study import tracking_uri
 
     store = study.tracking if isinstance(study.tracking, str) else tracking_uri(study.store.root)
     made = register(

@@ -114,6 +114,7 @@ def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Correc
     optimism = float((usual - outside).mean())
     optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(plain.plain)) else 0.0
     low, high = np.percentile(outside, [2.5, 97.5]) + (plain.plain - float(usual.mean()))
+    high = min(high, math.inf if judge.metric.perfect is None else judge.metric.perfect)
     among = f"the best {configs} of {len(numbers)}" if way is _by_scorer and configs < len(numbers) else str(configs)
     return replace(
         plain, score=plain.plain - optimism, optimism=optimism, interval=(float(low), float(high)), configs=configs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,15 +29,23 @@ def against_reference(table: Table, chosen: Chosen) -> str:
     name = str(table.identity["reference"])
     if (chosen.number, chosen.step) == (table.reference.number, table.reference.step):
         return f"It is the reference itself, {name}."
-    reference = table.point(table.reference)
+    reference, change = table.point(table.reference), told(*lead_on_reference(table, chosen), "+")
+    folds = len(table.curves(chosen.number).val)
+    paired = f", paired over {folds} folds" if folds > 1 else ""
+    return f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, score {change} ({table.metric}{paired})."
+
+
+def lead_on_reference(table: Table, chosen: Chosen) -> tuple[float, float]:
+    """By how much a choice scores better than the reference, mean over folds, and the corrected error of that.
+
+    NaN for the error with a single fold, and for both without a reference.
+    """
+    if table.reference is None:
+        return math.nan, math.nan
     theirs = table.curves(table.reference.number).val[:, table.reference.step]
     more = table.curves(chosen.number).val[:, chosen.step] - theirs
     ratio = overlap(table.judge.folds if table.judge else None, len(more))
-    change = told(float(more.mean()), float(resampled_se(more, ratio)), "+")
-    return (
-        f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, score {change} "
-        f"({table.metric}, paired over {len(more)} folds)."
-    )
+    return float(more.mean()), float(resampled_se(more, ratio))
 
 
 def gaps(table: Table, number: int) -> pd.DataFrame:

@@ -71,7 +71,7 @@ class AblationRecord:
 def coefficients_record(table: Table) -> CoefficientsRecord | None:
     """What a finding says of the winner's coefficients; `None` for a winner without a path."""
     found = table.finding("coefficients")
-    if found is None or len(found["values"]) < 2 or not found["names"]:
+    if found is None or len(found["values"]) < 2 or not found["names"] or not is_winner(table, found):
         return None
     at, coef = _numbers(found["values"]), _numbers(found["coef"])
     chosen = found["chosen"]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from regsearch.errors import NotFound
 from regsearch.mirror import Artifact
@@ -14,11 +12,8 @@ from regsearch.report.page import page
 from regsearch.results import Results
 from regsearch.serial import write_whole
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def write_report(results: Results, file: str | os.PathLike[str], pictures: Mapping[str, Figure] | None = None) -> Path:
+def write_report(results: Results, file: str | os.PathLike[str]) -> Path:
     """Write the report as one HTML page that needs nothing from elsewhere; returns where it is.
 
     The page appears whole or not at all: an earlier one stays until the new one takes its place.
@@ -27,8 +22,6 @@ def write_report(results: Results, file: str | os.PathLike[str], pictures: Mappi
     ----------
     file
         The page; its folder is made.
-    pictures
-        Further pictures by name, such as those of the space; see `regsearch.path.Model.figures`.
 
     Raises
     ------
@@ -39,16 +32,19 @@ def write_report(results: Results, file: str | os.PathLike[str], pictures: Mappi
         raise NotFound(f"{results.name!r} has no complete trial to report on; run it first.")
     written = Path(file).expanduser().absolute()
     written.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(written, page(results, pictures or {}).encode())
+    write_whole(written, page(results).encode())
     return written
 
 
-def write_artifacts(results: Results, folder: Path, pictures: Mapping[str, Figure] | None = None) -> list[Artifact]:
-    """Write the report, the study's figures and the given pictures; returns them as artifacts of the parent run."""
+def write_artifacts(results: Results, folder: Path) -> list[Artifact]:
+    """Write the report and the study's figures; returns them, and its pictures, as artifacts of the parent run."""
     if not results.complete:
         return []
-    report = write_report(results, folder / "report.html", pictures)
-    drawn = {**stills(results), **(pictures or {})}
-    for name, figure in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=130)
-    return [Artifact(str(report)), *(Artifact(str(folder / f"{name}.png"), "figures") for name in drawn)]
+    report = write_report(results, folder / "report.html")
+    drawn = {folder / f"{name}.png": figure for name, figure in stills(results).items()}
+    for file, figure in drawn.items():
+        figure.savefig(file, dpi=130)
+    return [
+        Artifact(str(report)),
+        *(Artifact(str(file), "figures") for file in [*drawn, *results.store.pictures.values()]),
+    ]

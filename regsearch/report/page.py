@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from regsearch.results import Results
 from regsearch.rules import RULES
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 HERE = Path(__file__).parent
 TOP = 50  # trials in the table
@@ -27,8 +26,8 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 NUMBERS = frozenset({"trial", "score", "se", "train", "gap"})  # columns that are aligned to the right
 
 
-def page(results: Results, pictures: Mapping[str, Figure]) -> str:
-    """The report of a study that has a complete trial, with further pictures by name."""
+def page(results: Results) -> str:
+    """The report of a study that has a complete trial."""
     from plotly.offline import get_plotlyjs
 
     title = _text(results.name)
@@ -40,7 +39,7 @@ def page(results: Results, pictures: Mapping[str, Figure]) -> str:
         _section("Figures", "".join(map(_plot, results.plots.drawn()))),
         _section("What the numbers mean", _list(map(_text, meaning(results)))),
         _section(f"Best trials ({min(TOP, len(results.complete))} of {len(results.complete)})", _trials(results)),
-        _section("On your data", "".join(_picture(name, figure) for name, figure in pictures.items())),
+        _section("On your data", "".join(_picture(name, file) for name, file in results.store.pictures.items())),
     ]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -138,11 +137,9 @@ def _data(text: str, name: str = "") -> str:
     return f'<script type="application/json"{ident}>{safe}</script>'
 
 
-def _picture(name: str, figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
+def _picture(name: str, file: Path) -> str:
     said = _text(name.replace("_", " ").capitalize())
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(file.read_bytes()).decode()
     return f'<figure><img alt="{said}" src="data:image/png;base64,{data}"><figcaption>{said}</figcaption></figure>\n'
 
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from regsearch.ablation import KEPT
+from regsearch.ablation import CLEAR, summary_of
 from regsearch.chosen import listed, told
+from regsearch.honest.reference import lead_on_reference
 from regsearch.path import Point
 from regsearch.plots.canvas import family
 from regsearch.plots.scores import kinds_record
@@ -35,9 +36,9 @@ def verdict(results: Results) -> list[tuple[str, str]]:
 
 
 def meaning(results: Results) -> list[str]:
-    """What the winner's numbers mean, in short sentences, where it was asked."""
+    """What the winner's numbers mean, in short sentences; none after a run that was killed before it could say."""
     found = results.finding("meaning")
-    return [str(line) for line in found["lines"]] if found else []
+    return [str(line) for line in found["lines"]] if found and is_winner(results, found) else []
 
 
 def _overfitting(results: Results) -> str:
@@ -57,6 +58,8 @@ def _without(results: Results) -> str:
     if results.reference is None:
         return "The unregularized reference is not complete, so there is nothing to compare it with."
     point, name = results.point(results.reference), str(results.identity["reference"])
+    if len(results.complete) == 1:
+        return f"That is the reference itself ({name}): nothing else was tried yet."
     if results.reference.number == results.best.number:
         return f"That is the reference itself ({name}): no regularization that was tried scores better."
     less = 1 - results.best.gap / point.gap if point.gap > 0 else 0.0
@@ -71,7 +74,15 @@ def _remedy(results: Results) -> str:
         return f"Nothing did{closest if kinds_record(results) else ''}."
     changed = _changed(best.settings, (results.reference.params or {}) if results.reference else {})
     said = f"What it has and the reference has not: {listed(changed)}. {results.against_reference(best)}"
-    return " ".join(filter(None, [said, _ablated(results)]))
+    return " ".join(filter(None, [_unclear(results), said, _ablated(results)]))
+
+
+def _unclear(results: Results) -> str:
+    """That the score is as good without any regularization, where the folds cannot tell."""
+    if results.reference is None:
+        return ""
+    lead, se = lead_on_reference(results, results.best)
+    return "" if math.isnan(se) or lead > CLEAR * se else "Nothing clearly changes the score."
 
 
 def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,22 +92,15 @@ def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[
 
 def _ablated(results: Results) -> str:
     found = results.finding("ablation")
-    if not found or not found["rows"] or not is_winner(results, found):
-        return ""
-    row = min(found["rows"], key=lambda row: row["score_change"])
-    if row["score_change"] >= 0:
-        return "Taken off one by one, none of its techniques costs any score."
-    return (
-        f"Most of it is {row['technique']}: without it the score changes by {row['score_change']:+.3g} and the gap by "
-        f"{row['gap_change']:+.3g}, {KEPT}."
-    )
+    return f"In detail: {summary_of(found)}" if found and found["rows"] and is_winner(results, found) else ""
 
 
 def _trust(results: Results) -> str:
     said = [_sentence(str(results.corrected))]
     if nested := results.finding("nested"):
+        by = "" if nested["rule"] == "best" else f" by the rule {nested['rule']}"
         said.append(
-            f"Nested cross-validation, which chooses anew in each of {len(nested['scores'])} outer folds, gives "
+            f"Nested cross-validation, which chooses anew{by} in each of {len(nested['scores'])} outer folds, gives "
             f"{told(nested['mean'], math.nan if nested['se'] is None else nested['se'], digits=5)}."
         )
     if results.overtuning is not None:
