@@ -24,6 +24,8 @@ from regsearch.tree import text
 
 Array: TypeAlias = NDArray[np.float64]
 Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
+DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
+SURE = 30.0  # log-odds of a prediction without doubt
 DEFAULTS = {"regression": "neg_mean_squared_error", "binary": "neg_log_loss", "multiclass": "neg_log_loss"}
 
 
@@ -44,6 +46,8 @@ class Metric:
         targets, of which the mean error is not enough.
     perfect
         The best possible score, or `None` when unknown: what a relative change of the loss is measured against.
+    counts
+        Whether the score counts rows, or pairs of rows: what differs by rounding alone is then stored as equal.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Metric:
     kernel: Kernel | None = None
     from_mse: Callable[[Array, Any], Array] | None = None
     perfect: float | None = None
+    counts: bool = False
 
     @property
     def identity(self) -> str:
@@ -63,14 +68,18 @@ class Metric:
     def score(self, fitted: Any, problem: Problem) -> float:
         """The score of a fitted estimator on all rows of a problem."""
         options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight}
-        return float(self.scorer(fitted, problem.X, problem.labels, **options))
+        return float(self.exact(self.scorer(fitted, problem.X, problem.labels, **options)))
+
+    def exact(self, scores: Any) -> Any:
+        """Scores without the rounding of sums: shares of rows that are all of them make 1, and not a little more."""
+        return np.round(scores, DECIMALS) if self.counts else scores
 
     def along(self, problem: Problem, rows: NDArray[np.intp], decision: Array) -> Array:
         """``[S]`` scores of a decision ``[len(rows), S, m]`` on some rows of a problem, m being its `outputs`."""
         assert decision.shape[2] == problem.outputs, "what has another number of outputs would broadcast"
         weights = problem.sample_weight[rows] if problem.sample_weight is not None else np.ones(len(rows))
         if self.kernel is not None:
-            return self.kernel(problem.y[rows], decision, weights / weights.sum())
+            return np.asarray(self.exact(self.kernel(problem.y[rows], decision, weights / weights.sum())))
         from sklearn.exceptions import UndefinedMetricWarning
 
         X = None if hasattr(self.scorer, "_score_func") else take_rows(problem.X, rows)  # scikit-learn's read none
@@ -79,7 +88,7 @@ class Metric:
         fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
         with warnings.catch_warnings():  # the top of a path predicts one class: precision is undefined there, and 0
             warnings.simplefilter("ignore", UndefinedMetricWarning)
-            return np.array([self.scorer(estimator, X, labels, **options) for estimator in fixed])
+            return np.asarray(self.exact(np.array([self.scorer(each, X, labels, **options) for each in fixed])))
 
 
 def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
@@ -94,7 +103,7 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     Raises
     ------
     InvalidInput
-        When a scorer is unknown or does not fit the task.
+        When a scorer is unknown or does not fit the task, or the first one is an error: larger must be better.
     """
     if scoring is None:
         scoring = DEFAULTS[problem.task]
@@ -113,6 +122,8 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
         raise InvalidInput(f"Scorers must differ by name, got {[m.name for m in metrics]}; pass a dict to name them.")
     for metric in metrics:
         _check_fits(metric, problem)
+    if callable(named[0][1]):
+        _check_direction(metrics[0], problem)
     return metrics
 
 
@@ -151,14 +162,19 @@ def check_test(metrics: tuple[Metric, ...], test: Problem) -> None:
 
 
 def _name(scorer: Any) -> str:
-    return scorer if isinstance(scorer, str) else getattr(scorer, "__name__", type(scorer).__name__)
+    """What a scorer is called: one of `make_scorer` by its function, ``neg_`` before an error, as scikit-learn does."""
+    if isinstance(scorer, str):
+        return scorer
+    function = getattr(scorer, "_score_func", scorer)
+    name = getattr(function, "__name__", type(function).__name__)
+    return f"neg_{name}" if getattr(scorer, "_sign", 1) < 0 else name
 
 
 def _metric(name: str, scorer: Any) -> Metric:
     from sklearn.metrics import get_scorer, get_scorer_names
 
     if callable(scorer):
-        return Metric(name, scorer)
+        return Metric(name, scorer, counts=_counts(scorer))
     if scorer not in get_scorer_names():
         import difflib
 
@@ -166,14 +182,21 @@ def _metric(name: str, scorer: Any) -> Metric:
         hint = f"did you mean {' or '.join(close)}?" if close else "see sklearn.metrics.get_scorer_names()."
         raise InvalidInput(f"scoring must be a scikit-learn scorer, got {scorer!r}; {hint}")
     perfect = 0.0 if scorer.startswith("neg_") else 1.0 if scorer in _AT_MOST_ONE else None
-    return Metric(name, get_scorer(scorer), _KERNELS.get(scorer), _FROM_MSE.get(scorer), perfect)
+    found = get_scorer(scorer)
+    return Metric(name, found, _KERNELS.get(scorer), _FROM_MSE.get(scorer), perfect, _counts(found))
+
+
+def _counts(scorer: Any) -> bool:
+    """Whether a scorer counts rows or pairs of rows, by one of scikit-learn's functions that do."""
+    import sklearn.metrics
+
+    function = getattr(scorer, "_score_func", None)
+    return any(function is getattr(sklearn.metrics, name) for name in _COUNTING)
 
 
 def _check_fits(metric: Metric, problem: Problem) -> None:
     """Score a constant prediction of a few rows: a scorer that cannot do that cannot score a trial."""
-    rows = np.arange(min(problem.rows, 500))
-    if problem.classes is not None:
-        rows = np.union1d(rows, np.unique(problem.y, return_index=True)[1])
+    rows = _few_rows(problem)
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
     fits = metric.kernel is None or (metric.kernel in _REGRESSION) == (problem.classes is None)
     try:
@@ -185,6 +208,41 @@ def _check_fits(metric: Metric, problem: Problem) -> None:
         ) from error
     if not np.isscalar(value) or not np.isreal(value) or np.isnan(value):
         raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task. {_suggest(problem)}")
+
+
+def _check_direction(metric: Metric, problem: Problem) -> None:
+    """Refuse a scorer that decides and likes a constant prediction better than the targets themselves.
+
+    Of a scorer that cannot score them nothing is known, and nothing said.
+    """
+    rows = _few_rows(problem)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # anyone's scorer: what it says of a constant is no news
+            perfect, constant = metric.along(problem, rows, _two_extremes(problem, rows)).tolist()
+    except Exception:  # noqa: BLE001 - anyone's scorer: it may know what it can score from columns or a method alone
+        return
+    if constant - perfect > 10.0**-DECIMALS * max(1.0, abs(constant), abs(perfect)):
+        raise InvalidInput(
+            f"Larger must be better, the scorer {metric.name!r} gives a perfect prediction {perfect:.4g} and a "
+            f"constant one {constant:.4g}; pass greater_is_better=False to make_scorer, or return the negative."
+        )
+
+
+def _few_rows(problem: Problem) -> NDArray[np.intp]:
+    """Enough rows to try a scorer on, some of each class."""
+    rows = np.arange(min(problem.rows, 500))
+    return rows if problem.classes is None else np.union1d(rows, np.unique(problem.y, return_index=True)[1])
+
+
+def _two_extremes(problem: Problem, rows: NDArray[np.intp]) -> Array:
+    """``[len(rows), 2, m]``: the decision that is right everywhere, and one that is the same everywhere."""
+    y = problem.y[rows]
+    if problem.classes is None:
+        perfect = y.reshape(len(rows), -1).astype(float)
+    else:
+        perfect = SURE * (2.0 * y[:, None] - 1.0 if problem.outputs == 1 else np.eye(problem.outputs)[y])
+    return np.stack([perfect, np.broadcast_to(perfect.mean(axis=0), perfect.shape)], axis=1)
 
 
 def _suggest(problem: Problem) -> str:
@@ -330,6 +388,19 @@ _FROM_MSE: dict[str, Callable[[Array, Any], Array]] = {
     "neg_root_mean_squared_error": lambda mse, variance: -np.sqrt(mse),
     "r2": _r2_of,
 }
+_COUNTING = (
+    "accuracy_score",
+    "average_precision_score",
+    "balanced_accuracy_score",
+    "f1_score",
+    "fbeta_score",
+    "jaccard_score",
+    "matthews_corrcoef",
+    "precision_score",
+    "recall_score",
+    "roc_auc_score",
+    "top_k_accuracy_score",
+)
 _AT_MOST_ONE = {
     "r2",
     "accuracy",

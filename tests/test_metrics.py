@@ -11,10 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import fbeta_score, get_scorer, make_scorer, mean_pinball_loss, r2_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    fbeta_score,
+    get_scorer,
+    log_loss,
+    make_scorer,
+    mean_absolute_error,
+    mean_pinball_loss,
+    mean_squared_error,
+    r2_score,
+    roc_auc_score,
+)
 
 from regsearch import InvalidInput
-from regsearch.metrics import _KERNELS, DEFAULTS, fixed_prediction, probabilities, resolve, winners
+from regsearch.metrics import _KERNELS, DEFAULTS, _name, fixed_prediction, known, probabilities, resolve, winners
 from regsearch.problem import Problem, make_problem
 
 CLASSES = {"regression": 0, "binary": 2, "multiclass": 3}
@@ -153,6 +165,56 @@ def test_probabilities(seed: int, m: int, size: float) -> None:
     np.testing.assert_allclose(top, p.max(axis=-1))
 
 
+COUNTED = {
+    "binary": ["accuracy", "roc_auc", "average_precision", "balanced_accuracy", "f1_macro", "jaccard_macro"],
+    "multiclass": ["accuracy", "roc_auc_ovr_weighted", "roc_auc_ovo", "balanced_accuracy", "recall_weighted"],
+}
+
+
+@pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in COUNTED.items() for name in names])
+@given(seed=st.integers(0, 2**32 - 1), weights=st.booleans())
+@settings(deadline=None, max_examples=20)
+def test_nothing_is_better_than_perfect(task: str, name: str, seed: int, weights: bool) -> None:
+    """Whatever the weights, what is right everywhere scores 1 by every score that counts: no more and no less."""
+    weights = weights and name != "roc_auc_ovo"
+    p = problem(task, weights=weights, seed=seed, n=60, text=name not in ONLY_NUMBERS)
+    rng = np.random.default_rng(seed)
+    right = np.eye(3)[p.y] if task == "multiclass" else 2.0 * p.y[:, None] - 1
+    decision = right[:, None] * rng.uniform(20, 30, (p.rows, 3, 1))  # scikit-learn's AUC wants them to sum to one
+    (metric,) = resolve(name, p)
+    assert metric.along(p, np.arange(p.rows), decision).tolist() == [1.0] * 3
+    scored = replace(p, X=decision[:, 0])
+    assert metric.score(Fixed(p, decision[:, 0]), scored) == 1.0
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=20)
+def test_equal_areas_are_equal(seed: int) -> None:
+    """The area under the ROC curve depends on the order alone, to the last digit, weights included."""
+    p = problem("binary", weights=True, seed=seed, n=60)
+    decision = np.random.default_rng(seed).normal(size=(p.rows, 1, 1)) * np.array([1e-3, 1, 7])[None, :, None]
+    (metric,) = resolve("roc_auc", p)
+    first, *others = metric.along(p, np.arange(p.rows), decision)
+    assert all(first == other for other in others)
+    assert metric.along(p, np.arange(p.rows), np.zeros((p.rows, 1, 1))) == 0.5
+
+
+def test_what_counts_is_known_by_its_function() -> None:
+    """A scorer made from one of scikit-learn's functions that count is one too; losses and a user's own are not."""
+    p = problem("binary")
+    for counting in (
+        "accuracy",
+        "f1_macro",
+        make_scorer(accuracy_score),
+        make_scorer(fbeta_score, beta=2, pos_label="cat"),
+    ):
+        assert resolve(counting, p)[0].counts
+    for other in ("neg_log_loss", "neg_brier_score", lambda model, X, y: 0.123456789012345):
+        (metric,) = resolve(other, problem("binary", text=False))
+        assert not metric.counts
+    assert metric.along(p, np.arange(3), np.ones((3, 1, 1))) == 0.123456789012345
+
+
 def test_log_loss_of_certainty() -> None:
     """A confident mistake costs its margin, however large, without overflow."""
     p = make_problem(np.arange(4.0)[:, None], ["a", "b"] * 2)
@@ -237,6 +299,95 @@ def test_names_of_a_dict_are_free() -> None:
     assert named.kernel is None
     (other,) = resolve({"error": "neg_mean_squared_error"}, p)
     assert other.kernel is _KERNELS["neg_mean_squared_error"]
+
+
+@pytest.mark.parametrize(
+    ("scorer", "name"),
+    [
+        (make_scorer(r2_score), "r2_score"),
+        (make_scorer(mean_absolute_error, greater_is_better=False), "neg_mean_absolute_error"),
+        (make_scorer(near_enough, greater_is_better=True), "near_enough"),
+        (near_enough, "near_enough"),
+        ("r2", "r2"),
+    ],
+)
+def test_a_scorer_is_called_by_its_function(scorer: Any, name: str) -> None:
+    """A scorer of `make_scorer` has its function's name, as scikit-learn gives its own: ``neg_`` before an error."""
+    assert _name(scorer) == name
+
+
+def test_names_are_scikit_learns() -> None:
+    """What scikit-learn makes itself it names alike, so that a scorer made by the same words is known as it is."""
+    p = problem("regression")
+    (mine,) = resolve(make_scorer(mean_absolute_error, greater_is_better=False), p)
+    (theirs,) = resolve("neg_mean_absolute_error", p)
+    assert mine.identity == theirs.identity
+    assert known(mine.name, mine.identity, p) is not None
+
+
+@pytest.mark.parametrize(
+    ("task", "scorer", "name"),
+    [
+        ("regression", make_scorer(mean_absolute_error), "mean_absolute_error"),
+        ("regression", {"mine": make_scorer(mean_squared_error)}, "mine"),
+        ("regression", [make_scorer(mean_squared_error), "r2"], "mean_squared_error"),
+        ("regression", lambda model, X, y: float(np.mean((model.predict(X) - y) ** 2)), "<lambda>"),
+        ("binary", make_scorer(log_loss, response_method="predict_proba"), "log_loss"),
+        ("binary", lambda model, X, y: float(np.mean(model.predict(X) != y)), "<lambda>"),
+        ("multiclass", make_scorer(log_loss, response_method="predict_proba"), "log_loss"),
+        ("multiclass", lambda model, X, y: float(np.mean(model.predict(X) != y)), "<lambda>"),
+    ],
+)
+@pytest.mark.parametrize("n", [24, 1200])
+def test_refuses_an_error_as_a_score(task: str, scorer: Any, name: str, n: int) -> None:
+    """A scorer that decides and gives a constant more than the targets themselves is refused: the worst would win."""
+    p = problem(task, n=n)
+    order = np.argsort(p.y, kind="stable")  # the first rows are of one class
+    with pytest.raises(
+        InvalidInput, match=rf"Larger must be better, the scorer '{name}' gives .*greater_is_better=False"
+    ):
+        resolve(scorer, p.take(order))
+
+
+def test_refuses_an_error_of_several_targets() -> None:
+    """An error of several targets is refused as a score too."""
+    with pytest.raises(InvalidInput, match="Larger must be better"):
+        resolve(make_scorer(mean_squared_error), problem("regression", targets=3))
+
+
+def column(model: Any, X: Any, y: Any) -> float:
+    """A scorer that reads the rows."""
+    return -float(np.mean(np.abs(X[:, 0]) * (model.predict(X) - y) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("task", "scorer"),
+    [
+        ("regression", make_scorer(mean_absolute_error, greater_is_better=False)),
+        ("regression", make_scorer(r2_score)),
+        ("regression", column),
+        ("regression", lambda model, X, y: 1.0),  # nothing tells the two apart
+        ("regression", lambda model, X, y: float(np.mean(model.predict(X)))),
+        ("regression", make_scorer(lambda y, z: 1.0 if (z == 1).all() else 1 / 0)),
+        ("regression", make_scorer(lambda y, z: 0.0 if (z == 1).all() else np.nan)),
+        ("binary", make_scorer(roc_auc_score, response_method="decision_function")),
+        ("binary", make_scorer(roc_auc_score, response_method="predict_proba")),
+        ("binary", make_scorer(log_loss, response_method="predict_proba", greater_is_better=False)),
+        ("binary", make_scorer(average_precision_score, response_method="decision_function", pos_label="cat")),
+        ("multiclass", make_scorer(log_loss, response_method="predict_proba", greater_is_better=False)),
+        ("multiclass", make_scorer(roc_auc_score, response_method="predict_proba", multi_class="ovr")),
+        ("multiclass", lambda model, X, y: float(np.mean(model.predict(X) == y))),
+    ],
+)
+def test_scorers_that_go_on_working(task: str, scorer: Any) -> None:
+    """What is larger for the targets, cannot tell, or cannot score them, is taken as it is, without a word."""
+    assert resolve(scorer, problem(task))[0].scorer is scorer
+
+
+def test_an_error_may_be_watched() -> None:
+    """A scorer that does not decide may be of any sign: nothing is chosen by it."""
+    names = [metric.name for metric in resolve(["r2", make_scorer(mean_absolute_error)], problem("regression"))]
+    assert names == ["r2", "mean_absolute_error"]
 
 
 @pytest.mark.parametrize(
