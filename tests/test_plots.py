@@ -25,7 +25,18 @@ from regsearch.plots.canvas import Window, family, plain, short, thin, window
 from regsearch.plots.columns import columns
 from regsearch.plots.findings import ablation_record, coefficients_record, learning_record
 from regsearch.plots.parameters import importance_record, space_record
-from regsearch.plots.scores import gap_record, history_record, kinds_record, pareto, path_record
+from regsearch.plots.scores import (
+    GapRecord,
+    Mark,
+    _frame,
+    _marks,
+    draw_gap,
+    gap_record,
+    history_record,
+    kinds_record,
+    pareto,
+    path_record,
+)
 from regsearch.plots.still import draw_path, stills
 from regsearch.results import Results
 from regsearch.trials import Trial
@@ -97,6 +108,30 @@ def test_short_names(name: str, others: tuple[str, ...], said: str) -> None:
     assert short(name, others) == said
 
 
+LONG = "a very long name of a feature that was measured at station {} in the year of the survey that was made"
+
+
+@pytest.mark.parametrize("names", [[LONG.format(k) for k in range(12)], ["x" * k for k in range(40, 60)],
+                                   [f"{a}{'x' * 40}{b}{'x' * 40}" for a in "ab" for b in "cd"], ["a_b", "a b"]],
+                         ids=["middle", "length", "two places", "words"])  # fmt: skip
+def test_names_that_are_cut_stay_apart(names: list[str]) -> None:
+    """Names with long common ends are cut to texts that differ, whatever their order, where they differ if possible."""
+    cuts = [short(name, names) for name in names]
+    assert len(set(cuts)) == len(names)
+    assert max(map(len, cuts)) <= 24
+    assert [short(name, names[::-1]) for name in names] == cuts
+    if names[0] == LONG.format(0):
+        assert all(f"station {k}" in said for k, said in enumerate(cuts))
+
+
+@given(st.lists(st.text("ab_. ", min_size=1, max_size=60), min_size=1, max_size=12, unique=True))
+def test_no_two_names_are_shown_alike(names: list[str]) -> None:
+    """However names are made, each is shown in at most 24 letters, as no other is."""
+    cuts = [short(name, names) for name in names]
+    assert len(set(cuts)) == len(names)
+    assert max(map(len, cuts)) <= 24
+
+
 def test_text_is_text() -> None:
     """No markup and no template of plotly's comes from a user's name."""
     assert plain("<b>%{x}</b>") == "&lt;b&gt;% {x}&lt;/b&gt;"
@@ -146,8 +181,75 @@ def test_gap_record(results: Results) -> None:
     assert {mark.label: (mark.gap, mark.score) for mark in record.marks} == {
         name: (pytest.approx(point.gap), pytest.approx(point.val)) for name, point in points.items()
     }
-    drawn = results.plots.gap()
-    assert sum(len(trace.x) for trace in drawn.data if trace.name in record.families) == len(dots)
+    traces = {trace.name: np.column_stack([trace.x, trace.y]) for trace in results.plots.gap().data}
+    assert sorted(map(tuple, np.concatenate([traces[name] for name in record.families]))) == sorted(map(tuple, dots))
+    np.testing.assert_array_equal(traces["Pareto front"], record.front)
+
+
+def test_nothing_drawn_lies_beyond_the_front(results: Results, epochs: Results, classes: Results) -> None:
+    """No trial and no choice, which may be a point of a path that no trial chose, beats two of the front."""
+    for one in (results, epochs, classes):
+        record = gap_record(one)
+        assert record is not None
+        marks = [[mark.gap, mark.score] for mark in record.marks]
+        for gap, score in np.concatenate([*record.families.values(), marks]):
+            assert any(gap >= front[0] and score <= front[1] for front in record.front)
+
+
+CLOUD = np.random.default_rng(0).normal([0.1, -0.5], 0.01, (20, 2))
+CLOUD = CLOUD[np.argsort(-CLOUD[:, 1])]
+
+
+@pytest.mark.parametrize("far", [[2.0, -0.9], [0.1, -1e9], [1e9, -0.6]], ids=["both", "score", "gap"])
+@pytest.mark.parametrize("count", [1, 5, 15])
+def test_far_trials_do_not_stretch_the_frame(far: list[float], count: int) -> None:
+    """The frame is that of the trials that matter, with and without bad ones, which are not among its dots."""
+    x, y = _frame(CLOUD, CLOUD[:1])
+    framed = _frame(np.concatenate([CLOUD, [far] * count]), CLOUD[:1])
+    assert framed == (x, y)
+    assert not (framed[0].holds(np.array(far[:1])) & framed[1].holds(np.array(far[1:]))).any()
+    assert (x.holds(CLOUD[:10, 0]) & y.holds(CLOUD[:10, 1])).all()
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 30), st.just(2)), elements=FINITE), st.integers(0, 29))
+def test_the_frame_holds_the_choices(dots: np.ndarray, pick: int) -> None:
+    """Whatever the trials, what rules choose of them lies in the frame."""
+    dots = dots[np.argsort(-dots[:, 1])]
+    chosen = np.stack([dots[0], dots[pick % len(dots)]])
+    x, y = _frame(dots, chosen)
+    assert (x.holds(chosen[:, 0]) & y.holds(chosen[:, 1])).all()
+
+
+def test_what_is_outside_is_said() -> None:
+    """The figure says how many trials its first view does not show, the reference if it is one, and how to see them."""
+    unit = Window(0.0, 1.0)
+    dots = np.array([[0.5, 0.5], [0.1, 0.9], [3.0, 0.5]])
+    marks = (Mark("best", 0.1, 0.9, "star"), Mark("reference", 9.0, 0.0, "x"))
+    record = GapRecord({"l1": dots}, {"l1": ["", "", ""]}, pareto(dots), marks, unit, unit, "r2")
+    drawn = draw_gap(record)
+    assert drawn.layout.meta["note"] == "2 trials lie outside the frame (reference included): a double click shows all"
+    assert drawn.data[0].x.tolist() == dots[:, 0].tolist(), "where they are, for that click"
+    assert draw_gap(replace(record, families={"l1": dots[:2]}, marks=marks[:1])).layout.meta["note"] == ""
+
+
+@pytest.mark.parametrize(
+    ("one_se", "reference", "labels"),
+    [
+        ((0.5, 0.5), (0.9, 0.1), ["best = one se", "reference"]),
+        ((0.5, 0.499), (0.9, 0.1), ["best ≈ one se", "reference"]),
+        ((0.4, 0.4), (0.9, 0.1), ["best", "one se", "reference"]),
+        ((0.5, 0.5), (0.5, 0.5), ["best = one se = reference"]),
+        ((0.4, 0.5), (0.4, 0.5), ["best", "one se = reference"]),
+    ],
+)
+def test_marks_that_coincide_are_one(
+    one_se: tuple[float, float], reference: tuple[float, float], labels: list[str]
+) -> None:
+    """No mark hides another: those of one place, or nearly so, are one that is named after all of them."""
+    unit = Window(0.0, 1.0)
+    marks = _marks({"best": (0.5, 0.5), "one se": one_se, "reference": reference}, unit, unit)
+    assert [mark.label for mark in marks] == labels
+    assert (marks[0].gap, marks[0].score) == (0.5, 0.5)
 
 
 def test_path_record(results: Results) -> None:

@@ -80,11 +80,14 @@ def _finite(values: Iterable[float]) -> list[float]:
     return [value for value in values if math.isfinite(value)]
 
 
-def outside_note(count: int, what: str = "trial") -> str:
+def outside(count: int) -> str:
+    """How many trials are not where the frame is."""
+    return f"{count} trial{'s lie' if count > 1 else ' lies'} outside the frame"
+
+
+def outside_note(count: int) -> str:
     """How many dots an edge stands for; empty for none."""
-    if not count:
-        return ""
-    return f"{count} {what}{'s lie' if count > 1 else ' lies'} outside the frame, drawn on its edge"
+    return f"{outside(count)}, drawn on its edge" if count else ""
 
 
 def thin(ranked: Sequence[Item], count: int) -> list[Item]:
@@ -102,10 +105,44 @@ def plain(text: Any) -> str:
 
 
 def short(name: str, others: Iterable[str] = (), most: int = 24) -> str:
-    """A parameter's last part where that tells it from others, else its whole name; long ones lose their middle."""
+    """A name in at most so many letters: its last part where that tells it from others, else whole, cut where too long.
+
+    No two of `others`, to which `name` may belong, are shown alike, however much they have in common.
+    """
+    said = {one: _last(one, [name, *others]) for one in (name, *others)}
+    own = said[name]
+    if len(own) > most:
+        alike = sorted(
+            one for one, words in said.items() if len(words) > most and words[: most // 4] == own[: most // 4]
+        )
+    else:
+        alike = sorted(one for one, words in said.items() if words == own)
+    return _apart([said[one] for one in alike], most)[alike.index(name)]
+
+
+def _last(name: str, others: Iterable[str]) -> str:
+    """A name's last part where no other ends alike, else its whole, in words."""
     last = name.rpartition(".")[2].rpartition("__")[2] or name
     alike = [other for other in others if other != name and other.endswith(last)]
-    return cut((name if alike else last).replace("_", " "), most)
+    return (name if alike else last).replace("_", " ")
+
+
+def _apart(said: Sequence[str], most: int) -> list[str]:
+    """Words that begin alike, each in at most so many letters, and no two in the same.
+
+    They lose their middle where that leaves them different, else what comes before and after the place where they
+    differ; where they differ at no one place, they are numbered.
+    """
+    middles = [cut(one, most) for one in said]
+    if len(set(middles)) == len(said):
+        return middles
+    head, room = most // 4, most - most // 4 - 2
+    differ = next((at for at, pair in enumerate(zip(min(said), max(said), strict=False)) if len(set(pair)) > 1), 0)
+    starts = sorted(range(head, max(map(len, said))), key=lambda at: abs(at - differ + room // 2))
+    best = max(([one[at : at + room] for one in said] for at in starts), key=lambda parts: len(set(parts)), default=[])
+    if len(set(best)) == len(said):
+        return [f"{one[:head]}…{part}{'' if one.endswith(part) else '…'}" for one, part in zip(said, best, strict=True)]
+    return [f"{cut(one, most - len(f' ({at})'))} ({at})" for at, one in enumerate(said, 1)]
 
 
 def cut(said: str, most: int) -> str:
@@ -157,9 +194,9 @@ def _template() -> Any:
             "paper_bgcolor": PAPER, "plot_bgcolor": PAPER, "colorway": list(COLOURS), "xaxis": axis, "yaxis": axis,
             "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "xanchor": "left",
                        "itemsizing": "constant"},
-            "margin": {"l": 56, "r": 16, "t": 56, "b": 48},
-            "title": {"x": 0, "xref": "paper", "font": {"size": 16}, "automargin": True, "yref": "container", "y": 0.97,
-                      "yanchor": "top"},
+            "margin": {"l": 56, "r": 16, "t": 64, "b": 48},
+            "title": {"x": 0, "xref": "paper", "font": {"size": 16}, "yref": "container", "y": 1, "yanchor": "top",
+                      "pad": {"t": 14}},
             "hoverlabel": {"align": "left", "bgcolor": PAPER, "bordercolor": MUTED, "font": {"color": INK}},
             "hovermode": "closest",
         }

@@ -127,6 +127,7 @@ def draw_parallel(record: SpaceRecord) -> Figure:
         range=[-0.15, len(axes) - 0.85],
     )  # fmt: skip
     figure.update_yaxes(visible=False, range=[-0.05, 1.05])
+    figure.update_layout(margin_t=90)  # the names of the axes stand below the title
     return figure
 
 

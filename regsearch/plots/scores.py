@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,7 @@ from regsearch.plots.canvas import (
     faded,
     family,
     mark_axis,
+    outside,
     outside_note,
     plain,
     thin,
@@ -39,16 +42,20 @@ if TYPE_CHECKING:
 
 MOST_DOTS = 3000
 FEWEST_BOXED = 5  # trials: of fewer the dots say all
+FEWEST_FRAMED = 5  # trials that a frame is made for, if there are so many
+NEAR = 0.02  # of a frame: marks closer than that hide each other
 MOST_FAMILIES = len(COLOURS)
+SYMBOLS = {"best": "star", "one se": "diamond", "reference": "x"}
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A point that stands out: what it is called, and where it lies."""
+    """A point that stands out: what it is called, where it lies, and how it is drawn."""
 
     label: str
     gap: float
     score: float
+    symbol: str
 
 
 @dataclass(frozen=True)
@@ -62,11 +69,11 @@ class GapRecord:
     told
         By family, what each of its trials is.
     front
-        ``[k, 2]``: the trials that no other beats in both gap and score, by gap.
+        ``[k, 2]``: of trials and choices, those that no other beats in both gap and score, by gap.
     marks
-        What each rule chooses, and the reference.
+        What each rule chooses, and the reference; one where they coincide or nearly so.
     x, y
-        What is shown of gap and score.
+        What is shown of gap and score at first.
     """
 
     families: dict[str, Array]
@@ -80,8 +87,15 @@ class GapRecord:
     @property
     def outside(self) -> int:
         """How many trials lie outside the frame."""
-        marked = np.array([(mark.gap, mark.score) for mark in self.marks if mark.label == "reference"]).reshape(-1, 2)
-        return sum(int((~_inside(self, dots)).sum()) for dots in (*self.families.values(), marked))
+        return sum(int((~self._holds(dots)).sum()) for dots in self.families.values()) + len(self.unseen)
+
+    @property
+    def unseen(self) -> tuple[Mark, ...]:
+        """The marks outside the frame: the reference, or none."""
+        return tuple(mark for mark in self.marks if not self._holds(np.array([[mark.gap, mark.score]])).all())
+
+    def _holds(self, dots: Array) -> NDArray[np.bool_]:
+        return self.x.holds(dots[:, 0]) & self.y.holds(dots[:, 1])
 
 
 @dataclass(frozen=True)
@@ -155,13 +169,54 @@ def gap_record(table: Table) -> GapRecord | None:
         families.setdefault(name, []).append((point.gap, point.val))
         told.setdefault(name, []).append(_told(table, trial))
     dots = np.array([(table.point(trial).gap, table.point(trial).val) for trial in trials])
-    chosen = [Mark(name, *_at(table, rule(table))) for name, rule in (("best", rules.best), ("one se", rules.one_se))]
-    reference = [Mark("reference", table.point(r).gap, table.point(r).val) for r in [table.reference] if r]
+    places = {"best": _at(table, rules.best(table)), "one se": _at(table, rules.one_se(table))}
+    chosen = np.array(list(places.values()))
+    x, y = _frame(dots, chosen)
+    if table.reference:
+        places["reference"] = table.point(table.reference).gap, table.point(table.reference).val
     return GapRecord(
-        {name: np.array(of) for name, of in families.items()}, told, pareto(dots), (*chosen, *reference),
-        window(dots[:, 0], [m.gap for m in chosen], [m.gap for m in reference]),
-        window(dots[:, 1], [m.score for m in chosen], [m.score for m in reference]), table.metric,
+        {name: np.array(of) for name, of in families.items()}, told, pareto(np.concatenate([dots, chosen])),
+        _marks(places, x, y), x, y, table.metric,
     )  # fmt: skip
+
+
+def _frame(dots: Array, chosen: Array) -> tuple[Window, Window]:
+    """What is shown of gap and score: the better half of the trials and what lies near it.
+
+    Near is what would make neither side more than three times as long. A few bad trials, or the reference, would
+    otherwise leave those that a choice is made from a corner of the figure.
+
+    Parameters
+    ----------
+    dots
+        ``[n, 2]``, best first.
+    chosen
+        ``[k, 2]``, which is shown in any case.
+    """
+    half = dots[: max(FEWEST_FRAMED, math.ceil(len(dots) / 2))]
+    near = np.ones(len(dots), dtype=bool)
+    for values, better, must in zip(dots.T, half.T, chosen.T, strict=True):
+        core = window(better, must)
+        room = core.high - core.low
+        wide = Window(core.low - room, core.high + room) if room else window(values, must)  # room for those that differ
+        near &= wide.holds(values)
+    shown = np.concatenate([dots[near], chosen])
+    x, y = (Window(float(side.min()), float(side.max())) for side in shown.T)
+    return x, y
+
+
+def _marks(places: Mapping[str, tuple[float, float]], x: Window, y: Window) -> tuple[Mark, ...]:
+    """Marks at gaps and scores by name, one for those that would hide each other."""
+    found: list[Mark] = []
+    for name, (gap, score) in places.items():
+        for at, mark in enumerate(found):
+            if abs(mark.gap - gap) <= NEAR * (x.high - x.low) and abs(mark.score - score) <= NEAR * (y.high - y.low):
+                sign = "=" if (mark.gap, mark.score) == (gap, score) else "≈"
+                found[at] = replace(mark, label=f"{mark.label} {sign} {name}")
+                break
+        else:
+            found.append(Mark(name, gap, score, SYMBOLS[name]))
+    return tuple(found)
 
 
 def _at(table: Table, pick: rules.Pick) -> tuple[float, float]:
@@ -182,36 +237,27 @@ def _told(table: Table, trial: Trial) -> str:
     return "<br>".join([f"<b>trial {trial.number}</b>", *lines])
 
 
-def _inside(record: GapRecord, dots: Array) -> NDArray[np.bool_]:
-    return record.x.holds(dots[:, 0]) & record.y.holds(dots[:, 1])
-
-
 def draw_gap(record: GapRecord) -> Figure:
-    """Score against generalization gap."""
-    note = outside_note(record.outside)
+    """Score against generalization gap: all trials at their places, and at first the part that matters."""
+    among = "".join(f" ({mark.label} included)" for mark in record.unseen)
+    note = f"{outside(record.outside)}{among}: a double click shows all" if record.outside else ""
     figure = blank("Score and gap", "generalization gap (train - validation)", f"validation {record.metric}", 480, note)
-    colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(record.families)}
-    for name, dots in record.families.items():
-        inside = _inside(record, dots)
+    where = "gap %{x:.4g}<br>score %{y:.5g}<extra></extra>"
+    for at, (name, dots) in enumerate(record.families.items()):
         figure.add_scatter(
-            x=record.x.clip(dots[:, 0]), y=record.y.clip(dots[:, 1]), mode="markers", name=plain(name),
-            text=record.told[name], customdata=dots,
-            hovertemplate="%{text}<br>gap %{customdata[0]:.4g}<br>score %{customdata[1]:.5g}<extra></extra>",
-            marker={"color": colours[name], "opacity": 0.65, "size": np.where(inside, 7, 9).tolist(),
-                    "symbol": np.where(inside, "circle", "triangle-down-open").tolist()},
+            x=dots[:, 0], y=dots[:, 1], mode="markers", name=plain(name), text=record.told[name],
+            hovertemplate=f"%{{text}}<br>{where}",
+            marker={"color": COLOURS[at % len(COLOURS)], "opacity": 0.65, "size": 7},
         )  # fmt: skip
-    front = record.front[record.x.holds(record.front[:, 0]) & record.y.holds(record.front[:, 1])]
     figure.add_scatter(
-        x=front[:, 0], y=front[:, 1], mode="lines", name="Pareto front", hoverinfo="skip",
+        x=record.front[:, 0], y=record.front[:, 1], mode="lines", name="Pareto front", hoverinfo="skip",
         line={"color": MUTED, "width": 1.5, "shape": "hv", "dash": "dot"},
     )  # fmt: skip
-    symbols = dict(zip(("best", "one se", "reference"), ("star", "diamond", "x"), strict=True))
     for mark in record.marks:
-        at = np.array([mark.gap]), np.array([mark.score])
         figure.add_scatter(
-            x=record.x.clip(at[0]), y=record.y.clip(at[1]), mode="markers", name=plain(mark.label),
-            hovertemplate=f"{plain(mark.label)}<br>gap {mark.gap:.4g}<br>score {mark.score:.5g}<extra></extra>",
-            marker={"symbol": symbols[mark.label], "size": 15, "color": INK, "line": {"color": PAPER, "width": 1.5}},
+            x=[mark.gap], y=[mark.score], mode="markers", name=plain(mark.label),
+            hovertemplate=f"{plain(mark.label)}<br>{where}",
+            marker={"symbol": mark.symbol, "size": 15, "color": INK, "line": {"color": PAPER, "width": 1.5}},
         )  # fmt: skip
     figure.update_xaxes(range=record.x.range)
     figure.update_yaxes(range=record.y.range)
