@@ -22,8 +22,10 @@ class PathAxis:
         Whether it is drawn from its largest value.
     whole
         Whether its values are whole numbers.
-    beyond
+    last
         What to say when the best point is the last one.
+    limits
+        Names of the fields of a config that say where a path ends; a `Path` says so by itself.
     """
 
     name: str
@@ -31,7 +33,8 @@ class PathAxis:
     log: bool = False
     descending: bool = False
     whole: bool = False
-    beyond: str = ""
+    last: str = ""
+    limits: tuple[str, ...] = ()
 
     def number(self, value: float | None) -> float | None:
         """A value as it belongs in a config."""
@@ -52,12 +55,11 @@ class PathAxis:
 
 LAMBDA = PathAxis(
     "lambda", "lambda (more regularization on the left)", log=True, descending=True,
-    beyond="The best lambda is the last of its path: Path(100, ratio=1e-6) would look further.",
+    last="The best lambda is the last of its path",
 )  # fmt: skip
 EPOCHS = PathAxis(
-    "epochs", whole=True,
-    beyond="The best epoch is the last that was trained: a larger max_epochs would look further.",
-)  # fmt: skip
+    "epochs", whole=True, last="The best epoch is the last that was trained", limits=("max_epochs", "epochs")
+)
 _KNOWN = {axis.name: axis for axis in (LAMBDA, EPOCHS)}
 
 

@@ -163,10 +163,12 @@ class Study:
         return other
 
     def widened(self, results: Results | None = None) -> Study:
-        """The same study named ``NAME-wide``, with the ranges moved at whose edge the best trials of this one sit.
+        """The same study named ``NAME-wide``, with more room where this one has too little.
 
-        A path goes a hundred times further down, a range on a log scale a decade further, another by its own width,
-        within what their fields admit. This study stays as it is.
+        That is where its best trials sit at the edge of what was searched: a path goes a hundred times further down,
+        training takes twice as many epochs, a range on a log scale goes a decade further, another by its own width. A
+        range of strengths that are all too weak goes five decades further. All stay within what their fields admit,
+        and this study stays as it is.
 
         Parameters
         ----------
@@ -178,13 +180,13 @@ class Study:
         NotFound
             When this study was never run.
         InvalidInput
-            When no optimum sits at an edge.
+            When there is room enough.
         """
         moved = moves(self.results() if results is None else results)
         if not moved:
             raise InvalidInput(
-                f"A study is widened where its best trials sit at the edge of a range, {self.name!r} has none there; "
-                "run it as it is."
+                "A study is widened where its best trials sit at the edge of what was searched, or where all of a range "
+                f"is too weak; {self.name!r} has neither: run it as it is."
             )
         _, X, y, given = self._given
         other = Study(f"{self.name}{WIDE}", X, y, **(given | {"space": widened(self.space, moved)}))

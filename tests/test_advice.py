@@ -5,34 +5,49 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 import strategies
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from nets import Dial
 from samples import outcomes, regression, study
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_linnerud
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_score
 from strategies import ints, ranges
 
-from regsearch import Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, spaces
+from regsearch import (
+    Choice,
+    ElasticNet,
+    Estimator,
+    Float,
+    Int,
+    InvalidInput,
+    Linear,
+    Net,
+    nn_techniques,
+    spaces,
+)
 from regsearch import Path as Axis
 from regsearch.advice import Advice, Move, moves, widened
-from regsearch.advice.checks import CHECKS, MOST
-from regsearch.advice.edges import Place, _wider, places
-from regsearch.advice.evidence import Difference, difference, scale_of
+from regsearch.advice.checks import CHECKS, MOST, OVERRULED, Case
+from regsearch.advice.edges import _longer
+from regsearch.advice.evidence import Difference, difference, no_better, overfits, scale_of
+from regsearch.advice.places import Place, places, wider
 from regsearch.config import to_data
 from regsearch.results import Results
 from regsearch.space import scatter
 from regsearch.study import run_from
 
 LASSO = Linear("l1", Axis(30))
+WEAK = Linear("l2", Float(1e-9, 1e-7, log=True))
 
 
 def sparse_truth(rows: int = 200, columns: int = 40, noise: float = 2.0, seed: int = 0) -> tuple[Any, Any]:
@@ -71,8 +86,22 @@ def unrelated(data: tuple[Any, Any]) -> tuple[Any, Any]:
     return X, np.random.default_rng(5).permutation(y)
 
 
+def classes() -> tuple[Any, Any]:
+    X, y = sparse_truth()
+    return X, (y > 0).astype(int)
+
+
+def noise(rows: int = 60, columns: int = 40, seed: int = 10) -> tuple[Any, Any]:
+    """Labels that no column knows anything of."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(rows, columns)), rng.integers(0, 2, rows)
+
+
 FAULTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "the target is a column": ("leak", {"data": with_target(sparse_truth())}, {}),
+    "a class is a column": (
+        "leak", {"data": with_target(classes()), "scoring": "f1"}, {"data": classes(), "scoring": "f1"},
+    ),
     "units differ": (
         "scale", {"data": in_units(sparse_truth()), "space": Linear("l2", Axis(30), "none")}, {"space": LASSO},
     ),
@@ -98,6 +127,11 @@ FAULTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"data": with_twin(sparse_truth(60)), "space": Linear("l2", Axis(30))},
     ),
     "trials are few": ("trials", {"space": spaces.linear(), "trials": 5}, {"space": spaces.linear(), "trials": 25}),
+    "nothing was searched": ("trials", {"trials": 1}, {"trials": 2}),
+    "all of a range does nothing": (
+        "weak", {"data": load_breast_cancer(return_X_y=True), "space": WEAK, "trials": 12},
+        {"data": load_breast_cancer(return_X_y=True), "space": Linear("l2", Float(1e-9, 1.0, log=True)), "trials": 12},
+    ),
 }  # fmt: skip
 
 
@@ -149,7 +183,8 @@ def test_a_search_that_still_gains_should_go_on(tmp_path: Path, down: bool) -> N
 def test_a_reference_that_wins_is_no_verdict_on_regularization(tmp_path: Path) -> None:
     """Where everything searched is too strong, that is what is said, not that regularization does not help."""
     found = advised(tmp_path, space=Linear("l2", Choice(30.0, 300.0)))
-    assert found["no gain"].text.startswith("All that was searched is worse than the reference")
+    assert found["too strong"].text.startswith("All that was searched is worse than the reference")
+    assert "no gain" not in found
 
 
 def test_a_range_that_forbids_small_penalties_is_widened(tmp_path: Path) -> None:
@@ -215,7 +250,7 @@ def test_training_that_ends_too_early_comes_first(tmp_path: Path) -> None:
     space = Hasty(dropout=Float(0.6, 0.9), max_epochs=3)
     results = study(tmp_path, space=space).run(12, quiet=True)
     assert results.complete[0] is results.reference
-    assert results.advice[0].text.startswith("The best epoch is the last")
+    assert results.advice[0].text.startswith("The best epoch is the last that was trained: try max_epochs = 6.")
     assert results.advice[0].evidence.startswith("best at epochs 3, the last")
     assert "no gain" not in about(results)
 
@@ -247,8 +282,9 @@ def test_advice_is_short_and_ordered(tmp_path: Path) -> None:
     """A study with many faults gets a few pieces of advice, in the order of the checks, and all of them end."""
     data = in_units(sparse_truth(40, 5, 0.1))
     results = study(tmp_path, data=data, space=Linear("l1", Axis(10, 0.5), "none")).run(3, quiet=True)
-    told = [check(results) for check in CHECKS]
-    assert results.advice == [one for one in told if one is not None][:MOST]
+    told = [one for check in CHECKS if (one := check(Case(results))) is not None]
+    beside = {topic for one in told for topic in OVERRULED.get(one.topic, ())}
+    assert results.advice == [one for one in told if one.topic not in beside][:MOST]
     assert 2 <= len(results.advice) <= MOST
     for one in results.advice:
         assert str(one) == f"{one.text} ({one.evidence})"
@@ -273,13 +309,16 @@ def test_a_study_of_the_users_own_has_advice_too(tmp_path: Path) -> None:
     [
         (load_diabetes, "neg_mean_squared_error"), (load_diabetes, "r2"), (load_breast_cancer, "neg_log_loss"),
         (load_breast_cancer, "accuracy"), (load_breast_cancer, "roc_auc"), (load_iris, "neg_log_loss"),
+        (load_breast_cancer, "f1"), (load_breast_cancer, "average_precision"), (load_iris, "balanced_accuracy"),
+        (load_linnerud, "neg_mean_absolute_error"),
     ],
 )  # fmt: skip
 def test_the_constant_is_scikit_learns_dummy(tmp_path: Path, load: Any, scoring: str, weighted: bool) -> None:
     """What scores are measured against is what scikit-learn's dummy scores on the same folds."""
     X, y = load(return_X_y=True)
     weight = np.random.default_rng(0).integers(1, 3, len(y)).astype(float) if weighted else None
-    one = study(tmp_path, data=(X, y), scoring=scoring, sample_weight=weight, space=LASSO)
+    space = Estimator(Ridge(), {"alpha": Float(0.1, 10.0)}) if y.ndim > 1 else LASSO
+    one = study(tmp_path, data=(X, y), scoring=scoring, sample_weight=weight, space=space)
     scale = scale_of(one.run(2, quiet=True))
     assert scale is not None
     dummy = DummyRegressor() if one.problem.classes is None else DummyClassifier(strategy="prior")
@@ -296,13 +335,67 @@ def test_the_constant_is_scikit_learns_dummy(tmp_path: Path, load: Any, scoring:
     assert scale.learned(scale.constant) == 0.0
 
 
+@pytest.mark.parametrize("sd", [1.0, 4.0])
+def test_units_make_no_difference(tmp_path: Path, sd: float) -> None:
+    """A model is suspected, or not, by what it knows of y, whether its errors are scored squared or as they are."""
+    X, y = load_diabetes(return_X_y=True)
+    data = np.column_stack([X, y + np.random.default_rng(0).normal(size=len(y), scale=sd)]), y
+    for scoring, degree in {
+        "r2": 2, "neg_mean_squared_error": 2, "neg_root_mean_squared_error": 1, "neg_mean_absolute_error": 1,
+    }.items():  # fmt: skip
+        results = study(tmp_path / scoring, data=data, space=LASSO, scoring=scoring).run(2, quiet=True)
+        scale = scale_of(results)
+        assert scale is not None
+        assert scale.degree == pytest.approx(degree)
+        assert ("leak" in about(results)) == (sd < 2), scoring
+
+
+def test_a_suspected_leak_is_all_there_is_to_say(tmp_path: Path) -> None:
+    """Beside a leak only the scale of the columns is told: what trains on y says nothing of regularization."""
+    X, y = with_target(classes())
+    found = advised(tmp_path / "a", data=(X, y), scoring="balanced_accuracy")
+    assert set(found) == {"leak"}
+    found = advised(tmp_path / "b", data=in_units((X, y)), space=Linear("l2", Axis(30), "none"))
+    assert set(found) <= {"leak", "scale"}
+
+
+@pytest.mark.parametrize("scoring", ["balanced_accuracy", "neg_log_loss", "matthews_corrcoef"])
+def test_a_gap_asks_for_no_larger_model(tmp_path: Path, scoring: str) -> None:
+    """Labels at random: whatever is known of the metric, what overfits is not told to grow."""
+    space = Linear("l2", Choice(1e-3, 1e-2))
+    results = study(tmp_path, data=noise(), space=space, cv=5, scoring=scoring).run(3, quiet=True)
+    said = " ".join(map(str, results.advice))
+    assert results.point(results.complete[0]).gap > 0.4
+    assert "larger model" not in said
+    assert "search other ways to regularize" in said
+
+
+def test_noise_is_no_better_than_a_constant(tmp_path: Path) -> None:
+    """Where nothing is learned, that is said against a constant prediction, and not that it does not carry over."""
+    rng = np.random.default_rng(0)
+    found = advised(tmp_path, data=(rng.normal(size=(300, 20)), rng.normal(size=300)), scoring="r2")
+    assert "no better than that of a constant" in found["underfit"].text
+    assert not {"overfit", "no gain"} & set(found)
+    assert "constant" not in str(advised(tmp_path / "b", data=sparse_truth(30, 200, 6.0))["overfit"].text)
+
+
+def test_what_only_the_reference_says(tmp_path: Path) -> None:
+    """A study of one trial is told that it is few, and nothing of what was not searched."""
+    found = advised(tmp_path, 1, data=sparse_truth(30, 200, 6.0), space=spaces.linear())
+    assert set(found) == {"trials"}
+    assert "--trials 30 " in found["trials"].text
+
+
 # --- widening --------------------------------------------------------------------------------------------------
 
 
 @given(strategies.spaces(), st.integers(0, 1000))
 def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
     """Whatever is drawn from a space has its place, under its name and inside its range, in the space as stored."""
-    found = {place.name: place for place in places({"space_data": to_data(space)})}
+    stored: Any = SimpleNamespace(space=None, identity={"space_data": to_data(space)})
+    found = {place.name: place for place in places(stored)}
+    stored.space = space  # the script is at hand
+    assert [place.name for place in places(stored)] == list(found)
     for name, value in scatter(space, np.random.default_rng(seed)).items():
         assert name in found
         leaf = found[name].leaf
@@ -314,15 +407,15 @@ def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
 def test_a_wider_range_holds_the_old_one(leaf: Any, end: str, below: float, above: float) -> None:
     """One end moves outwards, within what the field admits; the other stays, and so does the scale."""
     place = Place("a", leaf, leaf.low - below, leaf.high + above)
-    wider = _wider(place, leaf, end)
+    found = wider(place, leaf, end)  # type: ignore[arg-type]
     other = "high" if end == "low" else "low"
-    assert getattr(wider, other) == getattr(leaf, other)
-    assert wider.low <= leaf.low
-    assert wider.high >= leaf.high
-    assert (type(wider), wider.log) == (type(leaf), leaf.log)
-    assert wider.low >= 0 or leaf.low < 0
-    assert place.least <= wider.low
-    assert wider.high <= place.greatest
+    assert getattr(found, other) == getattr(leaf, other)
+    assert found.low <= leaf.low
+    assert found.high >= leaf.high
+    assert (type(found), found.log) == (type(leaf), leaf.log)
+    assert found.low >= 0 or leaf.low < 0
+    assert place.least <= found.low
+    assert found.high <= place.greatest
 
 
 def test_only_the_moved_places_change() -> None:
@@ -373,8 +466,101 @@ def test_nothing_at_an_edge_is_not_widened(tmp_path: Path) -> None:
     """A study whose optimum lies inside is not made again; the message says so."""
     one = study(tmp_path, data=sparse_truth(), space=LASSO, cv=5)
     one.run(2, quiet=True)
-    with pytest.raises(InvalidInput, match="'small' has none there"):
+    with pytest.raises(InvalidInput, match="'small' has neither"):
         one.widened()
+
+
+def test_the_advice_is_what_widening_does(tmp_path: Path) -> None:
+    """However short a path is, the one that is named is the one that ``--widen`` walks."""
+    for ratio in (0.5, 0.1):
+        one = study(tmp_path / str(ratio), data=sparse_truth(), space=Linear("l1", Axis(20, ratio)))
+        results = one.run(2, quiet=True)
+        wide = one.widened(results).space
+        assert isinstance(wide, Linear)
+        assert f"try lambda = {wide.lambda_}." in about(results)["edge"].text
+        assert wide.lambda_ == Axis(20, ratio / 100)
+
+
+def test_strengths_that_do_nothing_are_raised(tmp_path: Path) -> None:
+    """Far too weak a penalty is told first, with numbers, nothing is said against it, and widening finds better."""
+    one = study(tmp_path, data=load_breast_cancer(return_X_y=True), space=WEAK, cv=5)
+    old = one.run(12, quiet=True)
+    assert old.advice[0].topic == "weak"
+    assert "try lambda = Float(low=1e-09, high=0.01, log=True)" in old.advice[0].text
+    assert not {"overfit", "no gain", "collinear", "noise"} & set(about(old))
+    wide = one.widened(old)
+    assert wide.space == Linear("l2", Float(1e-9, 1e-2, log=True))
+    assert wide.run(12, quiet=True).best.score > old.best.score + 0.5
+
+
+def test_a_stronger_end_lies_away_from_off() -> None:
+    """A limit regularizes the more the smaller it is, a strength the larger; what helps training has no such end."""
+    t = nn_techniques
+    space = Net(max_norm=Float(0.5, 5.0), weight_decay=Float(1e-5, 1e-1, log=True), gradient_clipping=Float(0.1, 1.0))
+    stored: Any = SimpleNamespace(space=space, identity={"space_data": to_data(space)})
+    assert {place.name: place.stronger for place in places(stored)} == {
+        "max_norm.limit": "low", "weight_decay.rate": "high", "gradient_clipping.norm": None,
+    }  # fmt: skip
+    assert not t.GradientClipping.regularizes
+
+
+def test_noise_is_not_followed_to_less_regularization(tmp_path: Path) -> None:
+    """The best trial lies at the weak end, but is worth no more than a constant: that is no direction to go in."""
+    space = Linear("l2", Float(1e-3, 1.0, log=True))
+    results = study(tmp_path, data=noise(), space=space, scoring="balanced_accuracy").run(12, quiet=True)
+    assert results.best.params["lambda"] < 1.5e-3
+    assert overfits(results, scale_of(results))
+    assert no_better(results, scale_of(results))
+    assert moves(results) == []
+
+
+@given(st.integers(1, 50), st.integers(1, 50), st.floats(0, 1))
+def test_more_epochs_where_they_ran_out(low: int, width: int, share: float) -> None:
+    """A range of epochs gets longer where training reached its upper part, a choice where it reached its last."""
+    reached = round(low + share * width)
+    near = reached >= low + 0.75 * width
+    assert _longer(Int(low, low + width), reached) == ([Int(low, 2 * (low + width))] if near else [])
+    assert _longer(reached, reached) == [2 * reached]
+    assert _longer(Choice(reached, reached + 1), reached) == []
+    assert _longer(Choice(reached, reached + 1), reached + 1) == [Choice(reached, reached + 1, 2 * reached + 2)]
+
+
+def line() -> Any:
+    return torch.nn.Linear(4, 1)
+
+
+STOPPINGS: dict[str, Any] = {
+    "fixed": nn_techniques.EarlyStopping(max_epochs=3),
+    "an option": Choice(nn_techniques.EarlyStopping(max_epochs=3), nn_techniques.FixedEpochs(2)),
+    "a range": nn_techniques.EarlyStopping(max_epochs=Int(1, 3)),
+    "a choice": nn_techniques.EarlyStopping(max_epochs=Choice(3, 2)),
+    "fixed epochs": nn_techniques.FixedEpochs(3),
+}
+
+
+@pytest.mark.parametrize("module", ["mlp", line])
+@pytest.mark.parametrize("stopping", STOPPINGS)
+def test_training_that_ends_too_early_goes_on_longer(tmp_path: Path, stopping: str, module: Any) -> None:
+    """A net that still gets better at its last epoch is trained for twice as many by ``--widen``, as it was told."""
+    space = Net(module, lr=Float(1e-3, 1e-2, log=True), early_stopping=STOPPINGS[stopping])
+    one = study(tmp_path, data=regression(60, 4), cv=2, space=space)
+    old = one.run(6, quiet=True)
+    assert max(trial.steps for trial in old.complete) == 3
+    assert "The best epoch is the last that was trained" in about(old)["edge"].text
+    new = one.widened(old).run(6, quiet=True)
+    assert max(trial.steps for trial in new.complete) == 6
+    assert new.best.score > old.best.score
+
+
+def test_patience_is_no_edge(tmp_path: Path) -> None:
+    """Where training ended before it had to, more epochs would change nothing, and are not proposed."""
+    stopping = nn_techniques.EarlyStopping(max_epochs=50, patience=2, min_delta=100.0)
+    space = Net("mlp", lr=Float(1e-3, 1e-2, log=True), early_stopping=stopping)
+    results = study(tmp_path, data=regression(60, 4), cv=2, space=space).run(6, quiet=True)
+    rest = replace(results, all=tuple(trial for trial in results.all if trial.role != "reference"))
+    assert rest.complete[0].steps == rest.complete[0].step + 1 < 50  # its scores rise to its end
+    assert not [move for move in moves(rest) if "epoch" in move.name]
+    assert "epoch" not in str(about(rest).get("edge"))
 
 
 # --- what a run keeps ------------------------------------------------------------------------------------------

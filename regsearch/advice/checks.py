@@ -8,22 +8,36 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from regsearch.advice.edges import ends_early, front, moves, places, stored
-from regsearch.advice.evidence import Scale, difference, rounding_of, sampled, scale_of
+from regsearch.advice.edges import Move, ended_early, limits, moves
+from regsearch.advice.evidence import (
+    CLEAR,
+    Scale,
+    difference,
+    has_gap,
+    lead,
+    no_better,
+    overfits,
+    rounding_of,
+    sampled,
+    scale_of,
+)
+from regsearch.advice.places import fields_of, places
 from regsearch.axes import EPOCHS, path_axis
+from regsearch.path import Point
 from regsearch.space import size
 from regsearch.table import Table
 from regsearch.tree import Path
+from regsearch.trials import Trial
 
 MOST = 5  # pieces of advice that someone reads
 PERFECT = 1e-3  # share of a constant's loss that is left of it when a score counts as perfect
 LITTLE = 0.05  # share of the way from a constant to a perfect score that counts as having learned next to nothing
-LOST = 0.5  # share of what is learned on training rows that does not carry over, to speak of overfitting
-CLEAR = 2.0  # standard errors by which the reference must win for a verdict on the ranges
+CLOSED = 0.1  # share of what is learned on training rows that may be lost where there is no gap to close
 NOISE = 0.1  # standard error, as a share of what the winner gains on a constant, that is worth more folds
 SPREAD = 100.0  # ratio of column scales that distorts a penalty
 CONDITION = 1000.0  # eigenvalue ratio of strong collinearity: a condition index of about 30 (Belsley et al. 1980)
@@ -54,33 +68,62 @@ class Advice:
         return f"{self.text} ({self.evidence})"
 
 
+@dataclass(frozen=True)
+class Case:
+    """A study with a score, and what several checks weigh it by."""
+
+    table: Table
+
+    @property
+    def best(self) -> Trial:
+        return self.table.complete[0]
+
+    @property
+    def point(self) -> Point:
+        return self.table.point(self.best)
+
+    @cached_property
+    def scale(self) -> Scale | None:
+        return scale_of(self.table)
+
+    @cached_property
+    def moves(self) -> list[Move]:
+        return moves(self.table)
+
+    @cached_property
+    def sampled(self) -> list[Trial]:
+        return sampled(self.table)
+
+
 def advise(table: Table) -> list[Advice]:
     """What to do next about a study: at most five pieces of advice, the most important first, usually fewer."""
     if not table.complete:
         return []
-    found = (check(table) for check in CHECKS)
-    return [one for one in found if one is not None][:MOST]
+    case = Case(table)
+    found = [one for check in CHECKS if (one := check(case)) is not None]
+    beside = {topic for one in found for topic in OVERRULED.get(one.topic, ())}
+    return [one for one in found if one.topic not in beside][:MOST]
 
 
-def leak(table: Table) -> Advice | None:
+def leak(case: Case) -> Advice | None:
     """Train and validation scores that are all but perfect."""
-    point, scale = table.point(table.complete[0]), scale_of(table)
+    point, scale = case.point, case.scale
     if scale is None or min(scale.learned(point.train), scale.learned(point.val)) < 1 - PERFECT:
         return None
-    features = (table.finding("meaning") or {}).get("features", [])
+    features = (case.table.finding("meaning") or {}).get("features", [])
     first = f" Begin with {features[0]['name']!r}, which has the largest coefficient." if features else ""
     return Advice(
         "leak", f"The scores are too good: look for y, or something made from it, among the columns.{first}",
-        f"{table.metric} train {point.train:.4g}, validation {point.val:.4g}, perfect {scale.perfect:.4g}, "
+        f"{case.table.metric} train {point.train:.4g}, validation {point.val:.4g}, perfect {scale.perfect:.4g}, "
         f"constant {scale.constant:.4g}",
     )  # fmt: skip
 
 
-def unscaled(table: Table) -> Advice | None:
+def unscaled(case: Case) -> Advice | None:
     """A penalty on columns of very different units that nothing scales."""
-    params, facts = table.complete[0].params or {}, table.finding("facts") or {}
+    params, facts = case.best.params or {}, case.table.finding("facts") or {}
     spread = facts.get("scale_spread") or 1.0
-    if spread < SPREAD or params.get("scale") != "none" or "scale" in table.varied:
+    if spread < SPREAD or params.get("scale") != "none" or "scale" in case.table.varied:
         return None
     return Advice(
         "scale", "Columns of very different units are not scaled, so that a penalty weighs most on those with small "
@@ -89,85 +132,120 @@ def unscaled(table: Table) -> Advice | None:
     )  # fmt: skip
 
 
-def no_gain(table: Table) -> Advice | None:
-    """Nothing that beats the reference by more than the noise of the folds."""
-    reference, best = table.reference, next((t for t in table.complete if t.role != "reference"), None)
-    if reference is None or best is None or (better := difference(table, best, reference)).certain:
+def weak(case: Case) -> Advice | None:
+    """Strengths that do next to nothing anywhere in their range, where the winner overfits."""
+    return _moved("weak", [move for move in case.moves if move.weak])
+
+
+def edge(case: Case) -> Advice | None:
+    """An optimum at the edge of what was searched."""
+    found = [move for move in case.moves if not move.weak]
+    early = ended_early(case.table)
+    if found or early is None or limits(case.table, early) or not (axis := path_axis(early.axis)).last:
+        return _moved("edge", found)
+    text = f"{axis.last}: let it go further."  # only the user's script knows what it ends by
+    return Advice("edge", text, f"best at {axis.name} {axis.text(early.value)}, the last of {early.steps} steps")
+
+
+def _moved(topic: str, found: list[Move]) -> Advice | None:
+    if not found:
         return None
-    if edge(table) is not None:  # what was searched ends too early for a verdict
+    says = dict.fromkeys(move.says for move in found)
+    tries = {what: [f"{move.name} = {move.new}" for move in found if move.says == what] for what in says}
+    texts = [f"{what}: try {', '.join(new)}." for what, new in tries.items()]
+    evidence = dict.fromkeys(move.why for move in found)
+    return Advice(topic, " ".join([*texts, "Run it with --widen."]), "; ".join(evidence))
+
+
+def too_strong(case: Case) -> Advice | None:
+    """Nothing that comes near the reference."""
+    table, reference, best = case.table, case.table.reference, _best_sampled(case)
+    if reference is None or best is None or not (worse := difference(table, reference, best)).beyond(CLEAR):
+        return None
+    return Advice(
+        "too strong",
+        "All that was searched is worse than the reference: move the ranges towards less regularization.",
+        f"{_of_reference(case, reference)}, better than the best of {len(case.sampled)} other trials by {worse}",
+    )
+
+
+def no_gain(case: Case) -> Advice | None:
+    """Nothing that beats the reference by more than the noise of the folds."""
+    table, reference, best = case.table, case.table.reference, _best_sampled(case)
+    if reference is None or best is None or (better := difference(table, best, reference)).certain:
         return None
     text = (
         "Regularization does not help here: the reference is as good without any. Take the simplest that is as good "
         "(--rule paired), or search a larger model, which has something to regularize."
     )
-    if difference(table, reference, best).beyond(CLEAR):
-        text = "All that was searched is worse than the reference: move the ranges towards less regularization."
     point = table.point(reference)
+    if has_gap(point) and (case.scale is None or case.scale.lost(point) > CLOSED):
+        text = (
+            "There is a gap between training and validation rows, and nothing that was searched makes up for it: "
+            "search other ways to regularize, fewer columns, or get more rows."
+        )
     return Advice(
-        "no gain", text, f"{table.metric} of the reference ({table.identity['reference']}) {point.val:.4g}, gap "
-        f"{point.gap:.3g}; the best of {len(sampled(table))} other trials is better by {better}",
+        "no gain", text,
+        f"{_of_reference(case, reference)}; the best of {len(case.sampled)} other trials is better by {better}",
     )  # fmt: skip
 
 
-def underfit(table: Table) -> Advice | None:
+def _best_sampled(case: Case) -> Trial | None:
+    return next((trial for trial in case.table.complete if trial.role != "reference"), None)
+
+
+def _of_reference(case: Case, reference: Trial) -> str:
+    point, name = case.table.point(reference), case.table.identity["reference"]
+    return f"{case.table.metric} of the reference ({name}) {point.val:.4g}, gap {point.gap:.3g}"
+
+
+def underfit(case: Case) -> Advice | None:
     """A winner that knows hardly more of its own training rows than a constant."""
-    point, scale = table.point(table.complete[0]), scale_of(table)
+    point, scale = case.point, case.scale
     if scale is None or scale.learned(point.train) > LITTLE:
         return None
     remedy = "give it other columns, or a model that bends, such as a net"
-    if table.complete[0].axis == EPOCHS.name:
+    if case.best.axis == EPOCHS.name:
         remedy = "train for longer or with another lr, or give it other columns"
     return Advice(
-        "underfit", f"The model learns next to nothing, even of its training rows, which no penalty mends: {remedy}.",
-        f"train {table.metric} {point.train:.4g}, of a constant prediction {scale.constant:.4g}, perfect "
-        f"{scale.perfect:.4g}",
-    )  # fmt: skip
+        "underfit",
+        f"The model learns next to nothing, even of its training rows, which no penalty mends: {remedy}."
+        f"{_verdict(case)}",
+        f"{_figures(case, scale)}, perfect {scale.perfect:.4g}",
+    )
 
 
-def edge(table: Table) -> Advice | None:
-    """An optimum at the edge of what was searched."""
-    found, best = moves(table), front(table) or table.complete[0]  # a reference trains for too short a time too
-    axis = path_axis(best.axis)
-    ranges = [move for move in found if not isinstance(move.old, Path)]
-    texts = [f"{move.name} is best at the edge of its range: try {move.new}." for move in ranges]
-    evidence = [move.why for move in found]
-    if ends_early(table, best) and axis.beyond:
-        texts.insert(0, axis.beyond)
-        if len(ranges) == len(found):
-            evidence.insert(0, f"best at {axis.name} {axis.text(best.value)}, the last")
-    if not texts:
-        return None
-    if found:
-        texts.append("Run it with --widen.")
-    return Advice("edge", " ".join(texts), "; ".join(evidence))
-
-
-def overfit(table: Table) -> Advice | None:
+def overfit(case: Case) -> Advice | None:
     """A winner that still loses most of what it learns on training rows."""
-    point, scale = table.point(table.complete[0]), scale_of(table)
-    if scale is None or _lost(scale, point.train, point.val) < LOST:
-        return None
-    if not point.gap > max(2 * point.gap_se, rounding_of(point)):
+    table, point, scale = case.table, case.point, case.scale
+    if scale is None or not overfits(table, scale) or not case.sampled:
         return None
     reference = "" if table.reference is None else f", of the reference {table.point(table.reference).gap:.3g}"
     return Advice(
         "overfit", "Even the winner loses most of what it learns on training rows: search other ways to regularize, "
-        "fewer columns or a smaller model, or get more rows.",
-        f"gap {point.gap:.3g} ± {point.gap_se:.2g}{reference}; train {table.metric} {point.train:.4g}, validation "
-        f"{point.val:.4g}, of a constant prediction {scale.constant:.4g}",
+        f"fewer columns or a smaller model, or get more rows.{_verdict(case)}",
+        f"gap {point.gap:.3g} ± {point.gap_se:.2g}{reference}; {_figures(case, scale)}",
     )  # fmt: skip
 
 
-def _lost(scale: Scale, train: float, val: float) -> float:
-    """Share of what is learned on training rows that does not carry over."""
-    learned = train - scale.constant
-    return (train - val) / learned if learned > 0 else 0.0
+def _verdict(case: Case) -> str:
+    """Said of a winner that is no better than a constant prediction."""
+    better = not no_better(case.table, case.scale)
+    return "" if better else " Its score is no better than that of a constant prediction."
 
 
-def noisy(table: Table) -> Advice | None:
+def _figures(case: Case, scale: Scale) -> str:
+    point = case.point
+    train = point.train if abs(point.train) > rounding_of(point) else 0.0
+    return (
+        f"train {case.table.metric} {train:.4g}, validation {point.val:.4g}, better than a constant prediction "
+        f"({scale.constant:.4g}) by {lead(case.table, case.best, scale)}"
+    )
+
+
+def noisy(case: Case) -> Advice | None:
     """Folds that disagree more than trials differ."""
-    scores, scale = [table.point(trial).val for trial in sampled(table)], scale_of(table)
-    point = table.point(table.complete[0])
+    scores, scale, point = [case.table.point(trial).val for trial in case.sampled], case.scale, case.point
     if scale is None or len(scores) < 2 * PER_PARAMETER:
         return None
     ahead = point.val - float(np.median(scores))
@@ -181,16 +259,17 @@ def noisy(table: Table) -> Advice | None:
     )  # fmt: skip
 
 
-def collinear(table: Table) -> Advice | None:
+def collinear(case: Case) -> Advice | None:
     """A linear winner whose coefficients hang on columns that nearly repeat each other."""
+    table = case.table
     values = (table.finding("facts") or {}).get("eigenvalues")
-    params = table.complete[0].params or {}
-    if values is None or table.identity["space"] != "linear" or params.get("scale") != "standard":
+    params = case.best.params or {}
+    if values is None or not case.sampled or table.identity["space"] != "linear" or params.get("scale") != "standard":
         return None
     # curvature of the log loss is at most a quarter of that of half the squared error
     ridge = _ridge(params) * (1 if table.identity["task"] == "regression" else 4)
     before, after = (_ratio(values[1] + one, values[0] + one) for one in (0.0, ridge))
-    tried = any(_ridge(trial.params or {}) > 0 for trial in sampled(table))
+    tried = any(_ridge(trial.params or {}) > 0 for trial in case.sampled)
     if after < CONDITION or (tried and table.identity["columns"] >= table.identity["rows"]):
         return None
     what = "drop or merge some" if tried else "search a penalty with an L2 part (l2, elastic_net), or drop some"
@@ -208,21 +287,22 @@ def _ratio(greatest: float, least: float) -> float:
     return greatest / least if least > 0 else float("inf")
 
 
-def few(table: Table) -> Advice | None:
+def few(case: Case) -> Advice | None:
     """A search that ended before it was done."""
-    done, searched = sampled(table), [place for place in places(table.identity) if not isinstance(place.leaf, Path)]
+    table, done = case.table, case.sampled
+    searched = [place for place in places(table) if not isinstance(place.leaf, Path)]
     tried = len({trial.key for trial in table.all if trial.config is not None and trial.role != "reference"})
-    configs = size(stored(table.identity))
-    if not done or (configs is not None and tried >= configs):
+    configs = size(fields_of(table))
+    if configs is not None and tried >= configs:
         return None
-    wanted = PER_PARAMETER * len(searched)
+    wanted = max(PER_PARAMETER * len(searched), 1)  # a path has no parameter, and must be walked
     lacking = (wanted if configs is None else min(wanted, configs)) - tried
     if lacking > 0:
         ran = sum(trial.state != "waiting" for trial in table.all)
         total = ROUND * math.ceil((ran + lacking) / ROUND)  # --trials counts what was run
         return Advice(
             "trials", f"That is few trials for this space: go on, with --trials {total} or more.",
-            f"{tried} configs tried, {len(searched)} parameters searched",
+            f"{tried} configs tried beside the reference, {len(searched)} parameters searched",
         )  # fmt: skip
     early = done[: len(done) * 3 // 4]
     if len(done) < MANY or table.complete[0].number in {trial.number for trial in early}:
@@ -237,6 +317,17 @@ def few(table: Table) -> Advice | None:
     )  # fmt: skip
 
 
-CHECKS: tuple[Callable[[Table], Advice | None], ...] = (
-    leak, unscaled, edge, no_gain, underfit, overfit, noisy, collinear, few,
+CHECKS: tuple[Callable[[Case], Advice | None], ...] = (
+    leak, unscaled, weak, edge, too_strong, no_gain, underfit, overfit, noisy, collinear, few,
 )  # fmt: skip
+# by topic, the topics that are beside the point then: their cause is told, or what is to be done first
+OVERRULED: Mapping[str, tuple[str, ...]] = {
+    "leak": (
+        "weak", "edge", "too strong", "no gain", "underfit", "overfit", "noise", "collinear", "trials",
+    ),
+    "weak": ("no gain", "overfit", "noise", "collinear", "trials"),
+    "edge": ("too strong", "no gain"),
+    "too strong": ("no gain",),
+    "underfit": ("no gain", "overfit", "noise", "collinear"),
+    "overfit": ("no gain",),
+}  # fmt: skip

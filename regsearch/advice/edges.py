@@ -1,111 +1,76 @@
-"""Where an optimum sits at the edge of what was searched, and the same space with that edge moved.
+"""What of a space needs more room: an optimum at the edge of what was searched, or a range that does nothing.
 
 Only what can be moved is an edge: a dropout of 0 or an L1 ratio of 1 is the end of the world, not of a range.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, TypeVar
+from statistics import fmean
+from typing import Any
 
-from regsearch.advice.evidence import difference, nears
+from regsearch.advice.evidence import Scale, difference, nears, no_better, overfits, scale_of
+from regsearch.advice.places import ENDS, End, ModelT, Place, distance, fields_of, places, replaced, short, taken, wider
 from regsearch.axes import path_axis
-from regsearch.config import from_data
-from regsearch.errors import RegsearchError
-from regsearch.path import Model, choose_step
+from regsearch.path import Point, choose_step
 from regsearch.table import Table
-from regsearch.tree import Choice, Float, Int, Leaf, Node, Path, label, public
+from regsearch.tree import Choice, Float, Int, Path, ends
 from regsearch.trials import Trial
 
 EDGE = 0.05  # share of a range, on its scale, that counts as its edge
-CROWD = 2 / 3  # share of the best trials that lie there
+UPPER = 0.25  # share of a range that counts as its upper part
+CROWD = 2 / 3  # share of the best trials that lie at an edge
 FEWEST = 5  # trials of which best ones can be told
 DISORDER = 1  # pairs of the best five that may lie in another order than their scores, where these rise to an edge
-DECADE = 10.0  # how far an end moves on a log scale; on another, by the width of the range
 FURTHER = 100.0  # how much further down a path goes
-ModelT = TypeVar("ModelT", bound=Model)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A leaf of a space: its dotted name, as in `Trial.draws`, and the ends of what its field admits."""
-
-    name: str
-    leaf: Leaf
-    least: float = -math.inf
-    greatest: float = math.inf
+LONGER = 2  # how many times as many epochs are trained
+NOTHING = 0.1  # share of the reference's gap that is next to nothing
+DECADES = 1e5  # how far an end moves where the whole range does next to nothing
 
 
 @dataclass(frozen=True)
 class Move:
-    """A range, the same one wider, and why."""
+    """A part of a space, the same with more room, and why.
+
+    Attributes
+    ----------
+    name
+        As of a `Place`.
+    old, new
+        Leaves, or numbers of epochs.
+    why
+        The numbers that say so.
+    says
+        What is the matter, as a sentence without its end.
+    weak
+        Whether the whole range does next to nothing, rather than to end too early.
+    """
 
     name: str
-    old: Leaf
-    new: Leaf
+    old: Any
+    new: Any
     why: str
+    says: str = "The best trials lie at the edge of a range"
+    weak: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.old} becomes {self.new}"
 
 
-def stored(identity: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The fields of a space as stored with a study; none where only the user's script could rebuild them."""
-    fields = {key: child for key, child in identity["space_data"].items() if key != "type"}
-    try:
-        found: Mapping[str, Any] = from_data(fields)
-    except RegsearchError:  # a node of the user's own
-        return {}
-    return found
-
-
-def places(identity: Mapping[str, Any]) -> list[Place]:
-    """Every leaf of the space of a study, those below the options of a choice included."""
-    domains = _domains(Node.registry.get(identity["space_data"]["type"]))
-    return [place for key, child in stored(identity).items() for place in _places(child, public(key), domains.get(key))]
-
-
-def _places(value: Any, name: str, domain: Any) -> Iterator[Place]:
-    if isinstance(value, Leaf):
-        yield Place(name, value, getattr(domain, "low", -math.inf), getattr(domain, "high", math.inf))
-        options = value.options if isinstance(value, Choice) else ()
-        for option in options:
-            yield from _places(option, f"{name}.{label(option)}", domain)
-        return
-    domains = _domains(type(value))
-    for key, child in _children(value).items():
-        yield from _places(child, f"{name}.{public(key)}", domains.get(public(key)))
-
-
-def _children(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, Node):
-        return value.fields()
-    return value if isinstance(value, Mapping) else {}
-
-
-def _domains(cls: Any) -> dict[str, Any]:
-    """What the fields of a class admit, by public name."""
-    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-    return {public(field.name): field.metadata.get("domain") for field in fields}
-
-
-# --- where the optimum sits ------------------------------------------------------------------------------------
-
-
 def moves(table: Table) -> list[Move]:
-    """The ranges at whose edge the best trials crowd, each with a wider one."""
-    best = front(table)
-    if best is None:
-        return []
-    found = [
-        _of_path(place, best, table) if isinstance(place.leaf, Path) else _of_range(place, best, table)
-        for place in places(table.identity)
-    ]
-    return [move for move in found if move is not None]
+    """What needs more room, one move for each place: strengths that do nothing, paths and ranges that end too early."""
+    scale = scale_of(table)
+    first: dict[str, Move] = {}
+    for move in (*_too_weak(table, scale), *_at_ends(table), *_at_edges(table, scale)):
+        first.setdefault(move.name, move)
+    return list(first.values())
+
+
+def widened(space: ModelT, moved: list[Move]) -> ModelT:
+    """A space with what some moves make of its parts."""
+    return replaced(space, {move.name: move.new for move in moved})
 
 
 def front(table: Table) -> Trial | None:
@@ -121,22 +86,91 @@ def front(table: Table) -> Trial | None:
     return None if nears(table, best) else best
 
 
-def ends_early(table: Table, best: Trial) -> bool:
+# --- strengths that do nothing ---------------------------------------------------------------------------------
+
+
+def _too_weak(table: Table, scale: Scale | None) -> Iterator[Move]:
+    """Strengths that leave the reference's gap as it is, even in the upper part of their range, where it is large."""
+    if table.reference is None or not overfits(table, scale):
+        return
+    for place in places(table):
+        leaf, end = place.leaf, place.stronger
+        if not isinstance(leaf, Float) or not leaf.log or end is None:  # a strength spans orders of magnitude
+            continue
+        drawn, new = _drawn(table, place), wider(place, leaf, end, DECADES)
+        strong = {value: table.point(trial) for trial, value in drawn if distance(leaf, value, end) <= UPPER}
+        if len(drawn) >= FEWEST and new != leaf and _do_nothing(list(strong.values()), table.point(table.reference)):
+            why = _gaps(place.name, strong, table.point(table.reference))
+            yield Move(place.name, leaf, new, why, "All of a range is too weak to regularize", weak=True)
+
+
+def _do_nothing(points: list[Point], plain: Point) -> bool:
+    """Whether points, in the mean, neither close any of the reference's gap nor give up any of its train score."""
+    if not points:
+        return False
+    changes = (fmean(plain.gap - one.gap for one in points), fmean(plain.train - one.train for one in points))
+    return max(changes) <= NOTHING * plain.gap
+
+
+def _gaps(name: str, strong: Mapping[float, Point], plain: Point) -> str:
+    tried = " to ".join(dict.fromkeys(f"{value:.3g}" for value in (min(strong), max(strong))))
+    gap, train = (fmean(getattr(point, part) for point in strong.values()) for part in ("gap", "train"))
+    return (
+        f"the strongest {name} tried ({tried}): mean gap {gap:.3g}, train {train:.4g}; the reference: "
+        f"{plain.gap:.3g}, {plain.train:.4g}"
+    )
+
+
+def _drawn(table: Table, place: Place) -> list[tuple[Trial, Any]]:
+    """The trials that drew a leaf, best first, each with its value."""
+    trials = [trial for trial in table.complete if trial.role != "reference"]
+    return [(trial, trial.draws[place.name]) for trial in trials if trial.draws and place.name in trial.draws]
+
+
+# --- paths that end too early ----------------------------------------------------------------------------------
+
+
+def ended_early(table: Table) -> Trial | None:
+    """The trial whose scores still rise where its path ends: the best that was sampled, else the winner."""
+    best = front(table) or table.complete[0]  # a reference trains for too short a time too
+    return best if _ends_early(table, best) else None
+
+
+def _ends_early(table: Table, best: Trial) -> bool:
     """Whether the scores of a trial still rise where its path ends, unless that is where the reference lies."""
     if best.steps == 1 or choose_step(table.curves(best.number).mean()) < best.steps - 1:
         return False
     return not (path_axis(best.axis).descending and nears(table, best))
 
 
-def _of_path(place: Place, best: Trial, table: Table) -> Move | None:
-    leaf = place.leaf
-    if not isinstance(leaf, Path) or place.name.rpartition(".")[2] != best.axis or not ends_early(table, best):
-        return None
-    ratio = _ratio(best, table)
+def limits(table: Table, trial: Trial) -> list[tuple[str, Any]]:
+    """Name and content of what says in a space where the path of a trial ends."""
+    axis = path_axis(trial.axis)
+    return [
+        (name, value)
+        for name, value in taken(fields_of(table), trial.draws or {})
+        if name.rpartition(".")[2] in axis.limits or (isinstance(value, Path) and axis.name in name.split("."))
+    ]
+
+
+def _at_ends(table: Table) -> Iterator[Move]:
+    best = ended_early(table)
+    if best is None:
+        return
+    axis = path_axis(best.axis)
+    for name, value in limits(table, best):
+        if isinstance(value, Path):
+            why = f"the best step is the last of {best.steps}, {_ratio(best, table):.1e} of the first"
+            yield Move(name, value, _longer_path(value, best, table), why, axis.last)
+        elif _allowed(name, value, best) == best.steps:  # else patience ended it
+            why = f"best at {axis.name} {axis.text(best.value)}, the last"
+            yield from (Move(name, value, new, why, axis.last) for new in _longer(value, best.steps))
+
+
+def _longer_path(leaf: Path, best: Trial, table: Table) -> Path:
     # the families of a space share one ratio, and by default ridge reaches further: none must be cut short
     reached = [_ratio(trial, table) for trial in table.complete if trial.steps > 1]
-    wider = leaf.replace(ratio=_short(min(ratio / FURTHER, *reached)))
-    return Move(place.name, leaf, wider, f"the best step is the last of {best.steps}, {ratio:.1e} of the first")
+    return leaf.replace(ratio=short(min(_ratio(best, table) / FURTHER, *reached)))
 
 
 def _ratio(trial: Trial, table: Table) -> float:
@@ -144,74 +178,55 @@ def _ratio(trial: Trial, table: Table) -> float:
     return float(axis[-1] / axis[0])
 
 
-def _of_range(place: Place, first: Trial, table: Table) -> Move | None:
-    leaf = place.leaf
-    drawn = [trial for trial in table.complete if trial.role != "reference" and place.name in (trial.draws or {})]
-    if not isinstance(leaf, (Float, Int)) or len(drawn) < FEWEST or first is not drawn[0]:
+def _allowed(name: str, value: Any, trial: Trial) -> Any:
+    """The number that a limit had in a trial: of the reference, the largest."""
+    return (trial.draws or {}).get(name, _largest(value))
+
+
+def _largest(value: Any) -> float:
+    return max((end for end in ends(value) if isinstance(end, int | float)), default=0)
+
+
+def _longer(value: Any, reached: int) -> list[Any]:
+    """A limit of a training that reached it, further away; nothing where there is room for more."""
+    if isinstance(value, Float | Int):
+        return [value.replace(high=LONGER * value.high)] if distance(value, reached, "high") <= UPPER else []
+    if isinstance(value, Choice):
+        return [Choice(*value.options, LONGER * reached)] if reached == _largest(value) else []
+    return [LONGER * value]
+
+
+# --- optima at the edge of a range -----------------------------------------------------------------------------
+
+
+def _at_edges(table: Table, scale: Scale | None) -> Iterator[Move]:
+    first = front(table)
+    astray = overfits(table, scale) and no_better(table, scale)  # so that less regularization is no way to go
+    for place in places(table) if first else ():
+        leaf, drawn = place.leaf, _drawn(table, place)
+        if isinstance(leaf, Float | Int) and len(drawn) >= FEWEST and drawn[0][0] is first:
+            open_: list[End] = [end for end in ENDS if not astray or place.stronger in (None, end)]
+            yield from (move for end in open_ if (move := _of_range(place, leaf, end, drawn, table)))
+
+
+def _of_range(place: Place, leaf: Float | Int, end: End, drawn: list[tuple[Trial, Any]], table: Table) -> Move | None:
+    away, new = [distance(leaf, value, end) for _, value in drawn], wider(place, leaf, end)
+    if away[0] > EDGE or new == leaf or not (_crowd(away) or _rise(away)):
         return None
-    at = [_position(leaf, (trial.draws or {})[place.name]) for trial in drawn]
-    for end, distances in (("low", at), ("high", [1 - one for one in at])):
-        wider = _wider(place, leaf, end)
-        if distances[0] > EDGE or wider == leaf or not (_crowd(distances) or _rise(distances)):
-            continue
-        limit = f"{place.name} of the best trial lies within 5% of {getattr(leaf, end):.4g}"
-        inner = next((trial for trial, distance in zip(drawn, distances, strict=True) if distance > EDGE), None)
-        if inner is None:
-            return Move(place.name, leaf, wider, f"{limit}, as all others do")
-        gain = difference(table, first, inner)
-        if gain.certain:
-            return Move(place.name, leaf, wider, f"{limit}, {gain} better than any further in")
-    return None
+    limit = f"{place.name} of the best trial lies within 5% of {getattr(leaf, end):.4g}"
+    inner = next((trial for (trial, _), far in zip(drawn, away, strict=True) if far > EDGE), None)
+    if inner is None:
+        return Move(place.name, leaf, new, f"{limit}, as all others do")
+    gain = difference(table, drawn[0][0], inner)
+    return Move(place.name, leaf, new, f"{limit}, {gain} better than any further in") if gain.certain else None
 
 
 def _crowd(distances: Sequence[float]) -> bool:
     """Whether most of the best trials lie at an edge, by their distances ``[T]`` from it, best trial first."""
     best = distances[: max(3, len(distances) // 10)]
-    return sum(distance <= EDGE for distance in best) >= CROWD * len(best)
+    return sum(away <= EDGE for away in best) >= CROWD * len(best)
 
 
 def _rise(distances: Sequence[float]) -> bool:
     """Whether the best few trials are the better the nearer to an edge they lie."""
     return sum(nearer > further for nearer, further in combinations(distances[:FEWEST], 2)) <= DISORDER
-
-
-def _position(leaf: Float | Int, value: float) -> float:
-    """Where in its range a value lies, from 0 to 1 on the range's scale."""
-    low, high, value = (math.log(one) if leaf.log else float(one) for one in (leaf.low, leaf.high, value))
-    return (value - low) / (high - low)
-
-
-def _wider(place: Place, leaf: Float | Int, end: str) -> Float | Int:
-    """The range with one end moved, within what its field admits; a range without negative numbers gets none."""
-    width = leaf.high - leaf.low
-    if end == "high":
-        reach = min(_short(leaf.high * DECADE if leaf.log else leaf.high + width), place.greatest)
-        return leaf.replace(high=max(math.floor(reach) if isinstance(leaf, Int) else reach, leaf.high))
-    least = max(place.least, 0.0 if leaf.low >= 0 else -math.inf)
-    reach = max(_short(leaf.low / DECADE if leaf.log else leaf.low - width), least)
-    if isinstance(leaf, Int):
-        reach = max(math.ceil(reach), int(leaf.log))  # a log scale starts at 1
-    return leaf.replace(low=min(reach, leaf.low))
-
-
-def _short(value: float) -> float:
-    """Without the last digits: 0.1 / 10 is not quite 0.01."""
-    return float(f"{value:.12g}")
-
-
-# --- the space with its edges moved ----------------------------------------------------------------------------
-
-
-def widened(space: ModelT, moved: list[Move]) -> ModelT:
-    """A space with the ranges of some moves in the places of the old ones."""
-    leaves = {move.name: move.new for move in moved}
-    return space.replace(**{key: _moved(child, public(key), leaves) for key, child in space.fields().items()})
-
-
-def _moved(value: Any, name: str, leaves: Mapping[str, Leaf]) -> Any:
-    if isinstance(value, Choice):
-        return Choice(*(_moved(option, f"{name}.{label(option)}", leaves) for option in value.options))
-    if isinstance(value, Leaf):
-        return leaves.get(name, value)
-    children = {key: _moved(child, f"{name}.{public(key)}", leaves) for key, child in _children(value).items()}
-    return value.replace(**children) if isinstance(value, Node) else children or value

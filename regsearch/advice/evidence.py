@@ -4,52 +4,87 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from regsearch.folds import Rows
 from regsearch.path import Array, Point, standard_error
 from regsearch.problem import Problem
 from regsearch.table import Table
 from regsearch.trials import Trial
 
+LOST = 0.5  # share of what is learned on training rows that does not carry over, to speak of overfitting
+CLEAR = 2.0  # standard errors by which something must differ for a verdict
 TINY = 1e-9  # share of the scores below which a difference of theirs is rounding
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What scores are measured against: those of a constant prediction, and of a perfect one."""
+    """What scores are measured against.
 
-    constant: float
+    Shares are of the squared error of a constant prediction, so that they say the same of a model whether its errors
+    are scored squared or as they are.
+
+    Attributes
+    ----------
+    constants
+        ``[K]`` scores of a constant prediction.
+    perfect
+        The best possible score.
+    degree
+        The power of the errors that the loss goes by: 1 where it has the units of y. It stays 2 for classes.
+    """
+
+    constants: Array
     perfect: float
+    degree: float = 2.0
+
+    @property
+    def constant(self) -> float:
+        """The score of a constant prediction."""
+        return float(self.constants.mean())
 
     def learned(self, score: float) -> float:
         """Share of the way from the constant to the perfect score."""
-        return (score - self.constant) / (self.perfect - self.constant)
+        left = max(self.perfect - score, 0.0) / (self.perfect - self.constant)
+        return float(1.0 - left ** (2.0 / self.degree))
+
+    def lost(self, point: Point) -> float:
+        """Share of what is learned on training rows that does not carry over; 0 where nothing is learned."""
+        learned = self.learned(point.train)
+        return (learned - self.learned(point.val)) / learned if learned > 0 else 0.0
 
 
 def scale_of(table: Table) -> Scale | None:
-    """The scale of a study's scores; `None` where its metric has no formula or no known optimum."""
+    """The scale of a study's scores; `None` where its metric has no known optimum, or a constant reaches it."""
     judge = table.judge
-    if judge is None or judge.metric.kernel is None or judge.metric.perfect is None:
+    if judge is None or judge.metric.perfect is None:
         return None
     folds = zip(judge.folds.train, judge.folds.val, strict=True)
-    scores = [judge.scores(val, _constant(judge.problem, train, len(val)))[0] for train, val in folds]
-    constant = float(np.mean(scores))
-    return Scale(constant, judge.metric.perfect) if constant < judge.metric.perfect else None
+    scores = np.array([judge.scores(val, _probes(judge.problem, train, val)) for train, val in folds])
+    losses = judge.metric.perfect - scores.mean(axis=0)
+    if not np.isfinite(losses).all() or not losses.min() > 0:
+        return None
+    degree = float(np.log2(losses[0] / losses[1])) if len(losses) > 1 else 2.0
+    return Scale(scores[:, 0], judge.metric.perfect, degree)
 
 
-def _constant(problem: Problem, train: NDArray[np.intp], rows: int) -> Array:
-    """``[rows, 1, m]``: the decision that knows the training targets alone."""
+def _probes(problem: Problem, train: Rows, val: Rows) -> Array:
+    """``[rows, 1 or 2, m]``: the constant decision; of a regression, also the one that halves each of its errors."""
+    constant = np.broadcast_to(_constant(problem, train), (len(val), problem.outputs))
+    if problem.classes is not None:
+        return constant[:, None]
+    return np.stack([constant, (constant + problem.y[val].reshape(len(val), -1)) / 2], axis=1)
+
+
+def _constant(problem: Problem, train: Rows) -> Array:
+    """``[m]``: the decision that knows the training targets alone."""
     y = problem.y[train]
     weights = np.ones(len(y)) if problem.sample_weight is None else problem.sample_weight[train]
     if problem.classes is None:
-        decision = np.atleast_1d(np.average(y, axis=0, weights=weights))
-    else:
-        logs = np.log(np.maximum(np.bincount(y, weights, len(problem.classes)) / weights.sum(), 1e-12))
-        decision = logs if problem.outputs > 1 else logs[1:] - logs[:1]
-    return np.broadcast_to(decision, (rows, 1, len(decision)))
+        return np.atleast_1d(np.average(y, axis=0, weights=weights))
+    logs: Array = np.log(np.maximum(np.bincount(y, weights, len(problem.classes)) / weights.sum(), 1e-12))
+    return logs if problem.outputs > 1 else logs[1:] - logs[:1]
 
 
 @dataclass(frozen=True)
@@ -70,14 +105,28 @@ class Difference:
         return self.mean > max(errors * self.se, self.rounding)
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} ± {self.se:.2g}"
+        mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))
+        return f"{mean:.3g} ± {se:.2g}"
 
 
 def difference(table: Table, first: Trial, second: Trial) -> Difference:
     """How much better the first trial is, each at its own chosen step, on the same folds."""
-    values = _scores(table, first) - _scores(table, second)
-    se = standard_error(values)
     rounding = max(rounding_of(table.point(first)), rounding_of(table.point(second)))
+    return _difference(_scores(table, first) - _scores(table, second), rounding)
+
+
+def lead(table: Table, trial: Trial, scale: Scale) -> Difference:
+    """How much better than a constant prediction a trial is, on the same folds."""
+    return _difference(_scores(table, trial) - scale.constants, rounding_of(table.point(trial)))
+
+
+def no_better(table: Table, scale: Scale | None) -> bool:
+    """Whether the winner's score is a constant prediction's, as far as the folds can tell."""
+    return scale is not None and not lead(table, table.complete[0], scale).certain
+
+
+def _difference(values: Array, rounding: float) -> Difference:
+    se = standard_error(values)
     return Difference(float(values.mean()), se if np.isfinite(se) else 0.0, rounding)
 
 
@@ -101,7 +150,19 @@ def underfits(table: Table, trial: Trial) -> bool:
     return plain.train - own.train > max(own.gap, rounding_of(own))
 
 
-def _scores(table: Table, trial: Trial) -> Any:
+def overfits(table: Table, scale: Scale | None) -> bool:
+    """Whether the winner loses most of what it learns on training rows, by more than the noise of the folds."""
+    point = table.point(table.complete[0])
+    return scale is not None and scale.lost(point) >= LOST and has_gap(point)
+
+
+def has_gap(point: Point) -> bool:
+    """Whether train and validation scores differ by more than the noise of the folds and rounding."""
+    noise = CLEAR * point.gap_se if np.isfinite(point.gap_se) else 0.0
+    return point.gap > max(noise, rounding_of(point))
+
+
+def _scores(table: Table, trial: Trial) -> Array:
     return table.curves(trial.number).val[:, trial.step]
 
 
