@@ -158,20 +158,10 @@ def log_report(store: Store, file: Path) -> str | None:
     where = store.finding(_PAGE)
     if where is None:
         return None
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    from regsearch.mirror.sqlite import database_path
+    from regsearch.mirror.replacing import replace_text
 
     place = where["store"] or tracking_uri(store.root)
-    database = database_path(place)
-    if database is not None and not database.exists():
-        return f"there is no {database}"  # MLflow would make an empty one
-    try:
-        MlflowClient(place).log_text(where["run"], file.read_text(encoding="utf-8"), "report.html")
-    except (MlflowException, OSError) as error:
-        return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-    return ""
+    return replace_text(place, where["run"], "report.html", file.read_text(encoding="utf-8"))
 
 
 def tracking_uri(root: Path) -> str:

@@ -101,7 +101,8 @@ def draw_coefficients(record: CoefficientsRecord) -> Figure:
         )  # fmt: skip
     for name, values, colour in zip(record.names[:named], record.coef, COLOURS, strict=False):
         figure.add_scatter(
-            x=record.at, y=values, mode="lines", name=plain(short(name)), line={"color": colour, "width": 2},
+            x=record.at, y=values, mode="lines", name=plain(short(name, record.names[:named])),
+            line={"color": colour, "width": 2},
             hovertemplate=f"{plain(name)}: %{{y:.4g}}<extra></extra>",
         )  # fmt: skip
     if record.chosen is not None:
@@ -167,7 +168,8 @@ def draw_ablation(record: AblationRecord) -> Figure:
     sides = ((record.score, record.score_se, VERMILION), (record.gap, record.gap_se, BLUE))
     for at, (values, errors, colour) in enumerate(sides):
         figure.add_bar(
-            x=values, y=[plain(short(name)) for name in record.techniques], orientation="h", width=0.6,
+            x=values, y=[plain(short(name, record.techniques)) for name in record.techniques], orientation="h",
+            width=0.6,
             marker={"color": colour}, error_x={"array": errors, "color": MUTED, "thickness": 1.2, "width": 3},
             hovertemplate="without %{y}: %{x:.3g}<extra></extra>", row=1, col=at + 1,
         )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from regsearch.axes import PathAxis
 from regsearch.plots.canvas import BLUE, COLOURS, VERMILION, outside_note
 from regsearch.plots.scores import GapRecord, PathRecord, gap_record, path_record
@@ -12,7 +14,7 @@ from regsearch.table import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SYMBOLS = ("*", "D", "X")
+SYMBOLS = {"star": "*", "diamond": "D", "x": "X"}  # of plotly's marks
 
 
 def stills(table: Table) -> dict[str, Figure]:
@@ -53,8 +55,9 @@ def draw_gap(record: GapRecord) -> Figure:
     for colour, (name, dots) in zip(COLOURS * 9, record.families.items(), strict=False):
         x, y = record.x.clip(dots[:, 0]), record.y.clip(dots[:, 1])
         axes.scatter(x, y, s=26, color=colour, alpha=0.75, lw=0, label=name)
-    for symbol, mark in zip(SYMBOLS, record.marks, strict=False):
-        axes.scatter([mark.gap], [mark.score], s=110, marker=symbol, color="0.15", edgecolors="w", label=mark.label)
+    for mark in record.marks:
+        x, y = record.x.clip(np.array([mark.gap])), record.y.clip(np.array([mark.score]))
+        axes.scatter(x, y, s=110, marker=SYMBOLS[mark.symbol], color="0.15", edgecolors="w", label=mark.label)
     axes.set(
         xlabel="generalization gap (train - validation)", ylabel=f"validation {record.metric}", xlim=record.x.range,
         ylim=record.y.range, title=outside_note(record.outside) or "Score and gap",

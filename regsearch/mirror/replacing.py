@@ -1,0 +1,26 @@
+"""A text of a study's run in MLflow, written anew after the study: by who asks for it, not by the writer process."""
+
+from __future__ import annotations
+
+from regsearch.mirror.sqlite import database_path
+
+
+def replace_text(tracking_uri: str, run_id: str, name: str, text: str) -> str:
+    """Put a text in the place of a run's artifact of that name.
+
+    Returns
+    -------
+    str
+        Why it could not be; empty where it is there.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    database = database_path(tracking_uri)
+    if database is not None and not database.exists():
+        return f"there is no {database}"  # MLflow would make an empty one
+    try:
+        MlflowClient(tracking_uri).log_text(run_id, text, name)
+    except (MlflowException, OSError) as error:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return ""
