@@ -79,7 +79,7 @@ class Chosen:
         others = {"held out": self.test, "measures": self.measures}
         lines = [
             f"trial {self.number}: {listed(self.settings)}",
-            f"{self.metric} {self.point.val:.5g} ± {self.point.val_se:.2g} (train {self.point.train:.5g}, "
+            f"{self.metric} {told(self.point.val, self.point.val_se, digits=5)} (train {self.point.train:.5g}, "
             f"gap {self.point.gap:.3g})",
             *(f"{what}: {listed(figures)}" for what, figures in others.items() if figures),
             self.why,

@@ -12,7 +12,7 @@ from regsearch.advice import Advice, advise
 from regsearch.axes import path_axis
 from regsearch.chosen import Chosen
 from regsearch.config import from_data
-from regsearch.errors import NotFound, RegsearchError, StudyMismatch
+from regsearch.errors import InvalidInput, NotFound, RegsearchError, StudyMismatch
 from regsearch.folds import Folds
 from regsearch.honest import Corrected, Overtuning
 from regsearch.metrics import known
@@ -22,13 +22,17 @@ from regsearch.rules import Pick, Rule
 from regsearch.space import fill
 from regsearch.storage import Store
 from regsearch.table import Judge
-from regsearch.trials import Trial, recall
+from regsearch.trials import Trial, ranked, recall
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 IDENTITY = "regsearch"
+RETURNS = (
+    "a function takes the results and ends as in `trial = results.complete[0]; return regsearch.Pick(trial.number, "
+    "trial.step, 'why')`"
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,8 @@ class Results:
 
     @cached_property
     def complete(self) -> tuple[Trial, ...]:
-        """The trials that have a score, best first."""
-        done = [trial for trial in self.all if trial.state == "complete" and trial.points]
-        return tuple(sorted(done, key=lambda trial: -self.point(trial).val))
+        """The trials that have a score, best first; of equal scores the most regularized first."""
+        return ranked((trial for trial in self.all if trial.state == "complete"), self.metric)
 
     @property
     def reference(self) -> Trial | None:
@@ -201,13 +204,18 @@ class Results:
         NotFound
             When the rule is unknown or no trial is complete.
         InvalidInput
-            When a rule's number is none.
+            When a rule's number is none, or the function is none or returns no `Pick`.
         """
         function = rules.find(rule) if isinstance(rule, str) else rule
+        if not callable(function):
+            raise InvalidInput(f"A rule must be a name or a function, got {function!r}; {RETURNS}.")
         if not self.complete:
             raise NotFound(f"{self.name!r} has no complete trial to choose from; run it first.")
         if function not in self._chosen:
-            self._chosen[function] = self.at(function(self), getattr(function, "__name__", "custom"))
+            name, pick = getattr(function, "__name__", "custom"), function(self)
+            if not isinstance(pick, Pick):
+                raise InvalidInput(f"The rule {name!r} must return a Pick, got {pick!r}; {RETURNS}.")
+            self._chosen[function] = self.at(pick, name)
         return self._chosen[function]
 
     @cached_property
@@ -231,7 +239,7 @@ class Results:
     def at(self, pick: Pick, rule: str) -> Chosen:
         """The choice that a pick stands for, with its figures at that point of the path."""
         trial = next((one for one in self.complete if one.number == pick.number), None)
-        if trial is None or not 0 <= pick.step < trial.steps:
+        if trial is None or pick.step not in range(trial.steps):
             raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
         along = path_axis(trial.axis)
         own = Chosen(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.folds import Folds, overlap
 from regsearch.path import ROUNDING, Array, resampled_se
 from regsearch.table import Table
-from regsearch.trials import Trial
+from regsearch.trials import Trial, rounding, settled, simplicity
 
 ALPHA = 0.05  # the level at which `paired` calls a point worse
 
@@ -39,7 +40,7 @@ class Folded(Table, Protocol):
 
 
 def best(results: Table) -> Pick:
-    """The trial with the best mean validation score, at the best point of its path."""
+    """The trial with the best mean validation score, at the best point of its path; of equal ones the simplest."""
     trial = results.complete[0]
     return Pick(
         trial.number, trial.step, f"It has the best {results.metric} of {len(results.complete)} complete trials."
@@ -50,23 +51,55 @@ def one_se(results: Table) -> Pick:
     """The most regularized point whose mean score lies within one standard error of the best (Breiman et al. 1984).
 
     Among points of different families, more regularized means fitting the training folds less: the one order that holds
-    for every penalty and model. On a single path it is the larger lambda, as in glmnet.
+    for every penalty and model. On a single path it is the larger lambda, as in glmnet. Of points that fit alike the
+    simplest is chosen.
     """
     top = results.point(results.complete[0])
-    picks: list[tuple[float, int, int]] = []
+    near: list[Array] = []
     for trial in results.complete:
         if results.point(trial).val < top.floor:
             break  # complete trials come best first: no point of the rest reaches the floor
         curves = results.curves(trial.number)
-        train = curves.train.mean(axis=0)
-        picks += [(float(train[step]), trial.number, int(step)) for step in curves.reaching(top.floor)]
-    _, number, step = min(picks)
-    near = f"within one standard error ({top.val_se:.2g}) of"
+        steps = curves.reaching(top.floor)
+        near.append(_rows(trial, steps, curves.train.mean(axis=0)[steps]))
+    rows = np.concatenate(near)
+    number, step = _least(results, rows)
+    within = f"within one standard error ({top.val_se:.2g}) of"
     return Pick(
-        number, step, f"It fits the training folds least of all {len(picks)} points "
-        f"{near if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric} "
+        number, step, f"It fits the training folds least of all {len(rows)} points "
+        f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric} "
         f"({top.val:.5g}).",
     )  # fmt: skip
+
+
+def _rows(trial: Trial, steps: NDArray[np.intp], *costs: Array) -> Array:
+    """``[steps, 2 + costs]``: number and step of some points of a trial, and what to have little of there."""
+    return np.column_stack([np.full(len(steps), trial.number), steps, *costs])
+
+
+def _least(results: Table, rows: Array) -> tuple[int, int]:
+    """Number and step of the point of least cost, as `_rows` has them; an earlier cost counts for more.
+
+    Costs are in units of the score, and what differs by rounding alone is equal. Of equal points of a path the first is
+    the most regularized; of those of several trials the one that `regsearch.trials.simplicity` says.
+    """
+    tolerance = rounding(results.point(results.complete[0]))
+    for column in range(2, rows.shape[1]):
+        cost = rows[:, column]
+        rows = rows[cost <= cost.min() + tolerance]
+    steps = {int(number): int(step) for number, step in rows[::-1, :2]}
+    found = [_standing(results, trial, steps[trial.number]) for trial in results.complete if trial.number in steps]
+    chosen = min(found, key=lambda trial: simplicity(trial, results.reference))
+    return chosen.number, chosen.step
+
+
+def _standing(results: Table, trial: Trial, step: int) -> Trial:
+    """A trial as it were if it stood at that step of its path."""
+    if step == trial.step:
+        return trial
+    arrays = results.arrays(trial.number)
+    complexity = float(arrays["complexity"][:, step].mean())
+    return replace(trial, step=step, value=float(arrays["axis"][step]), complexity=complexity)
 
 
 # --- a limit on the gap ----------------------------------------------------------------------------------------
@@ -76,7 +109,7 @@ def one_se(results: Table) -> Pick:
 def gap_budget(budget: float) -> Rule:
     """A rule: the best score among all points of all paths whose mean gap is at most `budget`.
 
-    Where no point is, it falls back to the smallest gap, and says so.
+    Of equal scores the simplest point is chosen. Where no gap is so small it falls back to the smallest, and says so.
 
     Parameters
     ----------
@@ -92,27 +125,26 @@ def gap_budget(budget: float) -> Rule:
         raise InvalidInput(f"A gap budget must be a number of at least 0, got {budget!r}; try 0.05.")
 
     def rule(results: Table) -> Pick:
-        within: list[tuple[float, float, int, int]] = []  # by score, the best first; equal scores by gap
-        smallest: list[tuple[float, float, int, int]] = []
-        for trial in results.complete:
-            curves = results.curves(trial.number)
-            val = curves.mean()
-            gap = curves.train[curves.fitted].mean(axis=0) - val
-            allowed = gap <= budget + ROUNDING
-            if allowed.any():
-                step = int(np.nanargmax(np.where(allowed, val, -np.inf)))
-                within.append((-float(val[step]), float(gap[step]), trial.number, step))
-            step = int(np.nanargmin(gap))
-            smallest.append((float(gap[step]), -float(val[step]), trial.number, step))
-        if within:
-            _, gap_there, number, step = min(within)
-            why = f"It has the best {results.metric} of all points with a gap of at most {budget:g}: {gap_there:.3g}."
-            return Pick(number, step, why)
-        least, _, number, step = min(smallest)
-        return Pick(number, step, f"No point has a gap of at most {budget:g}; this one has the smallest: {least:.3g}.")
+        rows = np.concatenate([_losses_and_gaps(results, trial) for trial in results.complete])
+        within = rows[:, 3] <= budget + rounding(results.point(results.complete[0]))
+        number, step = _least(results, rows[within, :3] if within.any() else rows[:, [0, 1, 3, 2]])
+        (gap,) = rows[(rows[:, 0] == number) & (rows[:, 1] == step), 3]
+        if within.any():
+            why = f"It has the best {results.metric} of all points with a gap of at most {budget:g}: {gap:.3g}."
+        else:
+            why = f"No point has a gap of at most {budget:g}; this one has the smallest: {gap:.3g}."
+        return Pick(number, step, why)
 
     rule.__name__ = f"gap_budget={budget:g}"
     return rule
+
+
+def _losses_and_gaps(results: Table, trial: Trial) -> Array:
+    """``[steps, 4]``: number, step, lost score and gap of every point of a trial."""
+    curves = results.curves(trial.number)
+    val = curves.mean()
+    gap = curves.train[curves.fitted].mean(axis=0) - val
+    return _rows(trial, np.arange(len(val)), -val, gap)
 
 
 # --- score, gap and complexity at once -------------------------------------------------------------------------
@@ -153,7 +185,10 @@ def _costs(results: Table) -> tuple[list[Trial], Array]:
     points = [results.point(trial) for trial in trials]
     complexity = [trial.complexity for trial in trials]
     columns = [[-point.val for point in points], [max(point.gap, 0.0) for point in points]]
-    return trials, np.array([*columns, complexity] if np.isfinite(complexity).all() else columns).T
+    costs = [settled(np.array(column), rounding(points[0])) for column in columns]
+    if np.isfinite(complexity).all():
+        costs.append(settled(np.array(complexity), ROUNDING * max(complexity)))
+    return trials, np.column_stack(costs)
 
 
 def _undominated(trials: list[Trial], costs: Array) -> tuple[list[Trial], Array]:
@@ -182,7 +217,7 @@ def paired(results: Folded) -> Pick:
     The test is the corrected resampled t-test of Nadeau & Bengio (2003), one-sided, at the level .05: training sets of
     folds overlap, so the variance of the mean difference of K folds is taken as (1/K + n_val/n_train) times that of
     the differences. Simplest means the least complexity (mean over folds: coefficients or weights that are not zero),
-    among equals fitting the training folds least; where a point does not know its complexity, the latter alone.
+    among equals fitting the training folds least; where a trial does not know its complexity, the latter alone.
 
     Other points of paths are left out: where a path begins, folds differ so much that hardly any loss is significant.
     """
@@ -192,29 +227,28 @@ def paired(results: Folded) -> Pick:
     score = results.curves(top.number).val[:, top.step]
     ratio = overlap(results.folds, len(score))
     critical = float(t.isf(ALPHA, len(score) - 1)) if len(score) > 1 else 0.0
-    rows = np.concatenate(list(_rivals(results, score, ratio, critical)))
-    order = (rows[:, 3], rows[:, 2]) if np.isfinite(rows[:, 2]).all() else (rows[:, 3],)
-    number, step, _, _, statistic = rows[np.lexsort(order)[0]]
-    value = float(t.sf(statistic, len(score) - 1)) if len(score) > 1 else math.nan
+    statistics = {trial.number: _statistic(results, trial, score, ratio) for trial in results.complete}
+    rivals = [trial for trial in results.complete if statistics[trial.number] <= critical]
+    known = all(math.isfinite(trial.complexity) for trial in rivals)
+    least = min(trial.complexity for trial in rivals)
+    simplest = [trial for trial in rivals if not known or trial.complexity <= least * (1 + ROUNDING)]
+    fits = [_rows(one, np.array([one.step]), np.array([results.point(one).train])) for one in simplest]
+    number, step = _least(results, np.concatenate(fits))
+    value = float(t.sf(statistics[number], len(score) - 1)) if len(score) > 1 else math.nan
     said = f"p = {value:.2g}" if math.isfinite(value) else "with a single fold only an equal score counts"
     return Pick(
-        int(number), int(step), f"It is the simplest of {len(rows)} trials that are not significantly worse than the "
-        f"best {results.metric} ({results.point(top).val:.5g}) in a paired test over folds ({said}).",
+        number, step, f"It is the simplest of {len(rivals)} trials that are not significantly worse than the best "
+        f"{results.metric} ({results.point(top).val:.5g}) in a paired test over folds ({said}).",
     )  # fmt: skip
 
 
-def _rivals(results: Table, score: Array, ratio: float, critical: float) -> Iterator[Array]:
-    """By trial, ``[1 or 0, 5]``: number, step, complexity, train score and t, if it is not worse."""
-    for trial in results.complete:
-        arrays = results.arrays(trial.number)
-        lost = score[:, None] - arrays[f"val/{results.metric}"]
-        mean, error = lost.mean(axis=0), resampled_se(lost, ratio)
-        tiny = ROUNDING * max(1.0, abs(float(score.mean())))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = np.where(np.abs(mean) <= tiny, 0.0, mean / np.nan_to_num(error))
-        steps = np.flatnonzero((statistic <= critical) & (np.arange(trial.steps) == trial.step))
-        means = [arrays[name].mean(axis=0)[steps] for name in ("complexity", f"train/{results.metric}")]
-        yield np.column_stack([np.full(len(steps), trial.number), steps, *means, statistic[steps]])
+def _statistic(results: Table, trial: Trial, score: Array, ratio: float) -> float:
+    """t of how much worse a trial is, at its own best point, than the scores ``[K]`` of the best."""
+    lost = score - results.curves(trial.number).val[:, trial.step]
+    mean, error = float(lost.mean()), float(resampled_se(lost, ratio))
+    if abs(mean) <= rounding(results.point(results.complete[0])):
+        return 0.0
+    return mean / error if error > 0 else math.copysign(math.inf, mean)
 
 
 # --- by name ---------------------------------------------------------------------------------------------------

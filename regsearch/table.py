@@ -59,7 +59,7 @@ class Table(Protocol):
 
     @property
     def complete(self) -> tuple[Trial, ...]:
-        """The trials that have a score, best first."""
+        """The trials that have a score, best first; of equal scores the most regularized first."""
         ...
 
     @property

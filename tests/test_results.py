@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nets import PRUNED_AT, Dial
 from samples import finished, study
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, NotFound, spaces
-from regsearch.path import Point
-from regsearch.results import Results, load_results
+import regsearch
+from regsearch import Choice, Estimator, InvalidInput, NotFound, spaces
+from regsearch.chosen import told
+from regsearch.path import ROUNDING, Point
+from regsearch.results import RETURNS, Results, load_results
 from regsearch.rules import Pick
 from regsearch.storage import Store
-from regsearch.trials import Trial
+from regsearch.trials import Trial, ranked, rounding, settled
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +65,70 @@ def test_order(results: Results) -> None:
     assert [one.number for one in results.top(4)] == [trial.number for trial in results.complete[:4]]
     assert results.best.score == scores[0] == results.trials["score"].max()
     assert len(results.top(1000)) == len(results.complete)
+
+
+def trial(number: int, score: float, complexity: float = math.nan, **fields: Any) -> Trial:
+    """A complete trial with that score; its training score is 1."""
+    point = Point(score, 0.0, 1.0, 1.0 - score, 0.0)
+    config = fields.pop("config", {"number": number})
+    return Trial(number, "complete", config=config, points={"score": point}, complexity=complexity, **fields)
+
+
+def order(*trials: Trial) -> list[int]:
+    return [one.number for one in ranked(trials, "score")]
+
+
+def test_of_equal_trials_the_most_regularized_comes_first() -> None:
+    """Equal scores go by complexity, then the larger lambda or fewer epochs, then number; the reference comes last."""
+    plain = trial(0, 1.0, complexity=1, role="reference", axis="lambda", value=0.0)
+    assert order(plain, trial(1, 1.0), trial(2, 0.5), trial(3, 2.0)) == [3, 1, 0, 2]
+    assert order(plain, trial(1, 1.0, 5), trial(2, 1.0, 3), trial(3, 1.0)) == [2, 1, 3, 0]
+    along = [
+        trial(number, 1.0, 3, axis="lambda", value=value) for number, value in enumerate([0.1, 10.0, 10.0, 1.0], 1)
+    ]
+    assert order(plain, *along) == [2, 3, 4, 1, 0]
+    assert order(*[trial(number, 1.0, axis="epochs", value=value) for number, value in enumerate([9, 3, 5])]) == [
+        1,
+        2,
+        0,
+    ]
+    same = trial(1, 1.0, complexity=1, config=plain.config, axis="lambda", value=0.0)
+    assert order(same, plain, trial(2, 1.0, 7)) == [2, 0, 1]
+    assert order() == []
+
+
+@given(
+    scores=st.lists(st.integers(-3, 3), min_size=1, max_size=12), scale=st.sampled_from([1e-9, 1.0, 1e9]),
+    seed=st.integers(0, 2**32 - 1),
+)  # fmt: skip
+def test_rounding_decides_nothing(scores: list[int], scale: float, seed: int) -> None:
+    """In any unit, trials come in one order whether or not their scores are off by rounding."""
+    off = 1 + 1e-15 * np.random.default_rng(seed).integers(-4, 5, len(scores))
+    costs = np.random.default_rng(seed).permutation(len(scores))
+
+    def made(values: Any) -> list[Trial]:
+        points = [Point(value, 0.0, scale, scale - value, 0.0) for value in values]
+        return [
+            Trial(number, "complete", config=number, points={"score": point}, complexity=cost)
+            for number, (point, cost) in enumerate(zip(points, costs, strict=True))
+        ]
+
+    exact = np.array(scores) * scale
+    found = order(*made(exact))
+    assert found == order(*made(exact * off))
+    assert found == sorted(range(len(scores)), key=lambda number: (-scores[number], costs[number]))
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(0, 2**32 - 1))
+def test_settled(values: list[int], seed: int) -> None:
+    """Values as far apart as rounding become the least of them; others stay, and so does all order."""
+    off = 1e-15 * np.random.default_rng(seed).uniform(-1, 1, len(values))
+    found = settled(np.array(values) + off, 1e-12)
+    for value in set(values):
+        of_it = np.array(values) == value
+        assert set(found[of_it]) == {(value + off[of_it]).min()}
+    tiny = Point(-1e-14, 0.0, -2e-14, 0.0, 0.0)
+    assert rounding(tiny) == 2e-14 * ROUNDING
 
 
 def test_counts(tmp_path: Path) -> None:
@@ -102,8 +172,45 @@ def test_a_choice_as_text(results: Results) -> None:
     """Printed, a choice says its trial, config, score, gap and why."""
     text = str(results.best)
     assert f"trial {results.best.number}: penalty=" in text
-    assert f"{results.metric} {results.best.score:.5g}" in text
+    assert f"{results.metric} {told(results.best.score, results.best.point.val_se, digits=5)} (train" in text
     assert text.endswith(results.best.why)
+
+
+def test_a_choice_from_a_single_fold(tmp_path: Path) -> None:
+    """A single fold has no standard error, and none is printed."""
+    best = study(tmp_path, cv=[(np.arange(40), np.arange(40, 60))]).run(3, quiet=True).best
+    assert math.isnan(best.point.val_se)
+    assert f"{best.metric} {best.score:.5g} (train " in str(best)
+    assert "nan" not in str(best)
+
+
+@pytest.mark.parametrize("found", [3, None, (0, 0), "best", Trial(0, "complete")])
+def test_a_rule_that_returns_no_pick(results: Results, found: Any) -> None:
+    """A rule of the user's own that returns something else is told what to return, and how."""
+
+    def mine(table: Any) -> Any:
+        return found
+
+    with pytest.raises(InvalidInput, match=r"The rule 'mine' must return a Pick, got .*return regsearch\.Pick\("):
+        results.choose(mine)
+
+
+@pytest.mark.parametrize("rule", [7, None, ("best",), Pick(0, 0, "")])
+def test_what_is_no_rule(results: Results, rule: Any) -> None:
+    """What is neither a name nor a function is refused, with what a rule is."""
+    with pytest.raises(InvalidInput, match=r"A rule must be a name or a function, got .*return regsearch\.Pick\("):
+        results.choose(rule)
+
+
+def test_what_a_rule_is_told_to_return_works(results: Results) -> None:
+    """The lines that the refusal gives are a rule."""
+    lines = re.search("`(.*)`", RETURNS)
+    assert lines is not None
+    scope: dict[str, Any] = {"regsearch": regsearch}
+    body = "\n    ".join(lines[1].split("; "))
+    exec(f"def mine(results):\n    {body}", scope)
+    chosen = results.choose(scope["mine"])
+    assert (chosen.number, chosen.rule, chosen.why) == (results.best.number, "mine", "why")
 
 
 @pytest.fixture(scope="module")

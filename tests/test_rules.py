@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import regression, study
 from scipy import stats
@@ -18,7 +20,7 @@ from sklearn.linear_model import Ridge
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, Pick, SearchFailed, spaces
 from regsearch import Path as Axis
 from regsearch.folds import overlap
-from regsearch.path import resampled_se
+from regsearch.path import Curves, resampled_se
 from regsearch.results import Results
 from regsearch.rules import RULES, _undominated, find, front, gap_budget
 from regsearch.trials import Trial
@@ -221,6 +223,122 @@ def test_resampled_standard_error() -> None:
     assert np.isnan(resampled_se(values[:1], 0.1)).all()
 
 
+# --- equal scores ----------------------------------------------------------------------------------------------
+
+NAMES = [*RULES, "gap_budget=0", "gap_budget=2"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A store of curves that were written down."""
+
+    curves_of: Mapping[int, Curves]
+    complexity: Mapping[int, Any]
+
+    def curves(self, number: int, metric: str) -> Curves:
+        return self.curves_of[number]
+
+    def arrays(self, number: int) -> dict[str, Any]:
+        steps = self.curves_of[number].val.shape[1]
+        return {"axis": np.geomspace(1, 1e-3, steps), "complexity": self.complexity[number]}
+
+    def load_folds(self, name: str) -> None:
+        return None
+
+
+def written(val: Any, train: Any, complexity: Any) -> Results:
+    """Results of scores and complexities ``[T, K, S]``; the first trial is the reference, each at its best step."""
+    curves = {number: Curves(*parts) for number, parts in enumerate(zip(train, val, strict=True))}
+    store = Written(curves, dict(enumerate(complexity)))
+
+    def trial(number: int, own: Curves) -> Trial:
+        mean = own.val.mean(axis=0)
+        step = int(np.argmax(mean >= mean.max() - 1e-12 * abs(mean.max())))
+        return Trial(
+            number, "complete", "" if number else "reference", config=number, axis="lambda",
+            value=float(store.arrays(number)["axis"][step]), step=step, steps=len(mean),
+            points={"score": own.point(step)}, complexity=float(complexity[number][:, step].mean()),
+        )  # fmt: skip
+
+    identity = {"study": "written", "metric": "score", "cv": "3-fold", "reference": "none"}
+    return Results(cast(Any, store), identity, tuple(trial(*own) for own in curves.items()))
+
+
+@st.composite
+def scores(draw: st.DrawFn) -> tuple[Any, Any, Any, Any]:
+    """Few different scores and complexities of a few trials, folds and steps, and factors that are rounding."""
+    shape = draw(st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = draw(st.sampled_from([1e-8, 1.0, 1e8]))
+    few = draw(st.integers(1, 3))
+    val, train = -scale * rng.integers(1, few + 1, shape), -scale * rng.integers(1, few + 1, shape)
+    return val, train, rng.integers(1, 3, shape).astype(float), 1 + 1e-15 * rng.integers(-4, 5, (2, *shape))
+
+
+@pytest.mark.parametrize("rule", NAMES)
+@given(given=scores())
+@settings(max_examples=60, deadline=None)
+def test_no_rule_goes_by_rounding(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
+    """In any unit, a rule chooses the same point whether or not scores are off by rounding."""
+    val, train, complexity, off = given
+    exact = written(val, train, complexity).choose(rule)
+    rounded = written(val * off[0], train * off[1], complexity).choose(rule)
+    assert (exact.number, exact.step) == (rounded.number, rounded.step)
+
+
+def order(results: Results, rule: str, number: int, step: int) -> tuple[float, ...]:
+    """What decides between equal points of different trials; to be simple is the very aim of some rules."""
+    arrays = results.arrays(number)
+    complexity, plain = float(arrays["complexity"][:, step].mean()), number == 0
+    first = (complexity, plain) if rule in ("paired", "pareto") else (plain, complexity)
+    return *first, -float(arrays["axis"][step]), number
+
+
+@pytest.mark.parametrize("rule", NAMES)
+@given(given=scores())
+@settings(max_examples=60, deadline=None)
+def test_equal_points_go_to_the_most_regularized(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
+    """Of points that are equal in all folds the first of a path is chosen, the simpler one, and no reference."""
+    val, train, complexity, _ = given
+    results = written(val, train, complexity)
+    chosen = results.choose(rule)
+    for number, own in enumerate(results.all):
+        steps = [own.step] if rule in ("best", "paired", "pareto") else range(own.steps)
+        equal = [
+            step for step in steps
+            if (val[number, :, step] == val[chosen.number, :, chosen.step]).all()
+            and (train[number, :, step] == train[chosen.number, :, chosen.step]).all()
+        ]  # fmt: skip
+        if equal and number == chosen.number:
+            assert chosen.step == equal[0]
+        elif equal and len(steps) == 1:  # else an earlier point may stand for the path, by its mean
+            assert order(results, rule, chosen.number, chosen.step) <= order(results, rule, number, equal[0])
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "accuracy"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_reference_does_not_win_by_rounding(tmp_path: Path, scoring: str, seed: int) -> None:
+    """Where a column gives the labels away, and all score alike, no rule chooses the reference."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(90, 4)), np.arange(90) % 2
+    X[:, 2] = y + 0.01 * rng.normal(size=90)
+    weight = rng.uniform(0.5, 2, 90)
+    one = study(tmp_path, data=(X, y), scoring=scoring, sample_weight=weight, cv=4).run(5, quiet=True)
+    assert one.best.score == one.point(one.reference).val == 1.0
+    for rule in NAMES:
+        assert one.choose(rule).number != one.reference.number
+
+
+def test_units_do_not_matter(tmp_path: Path) -> None:
+    """The same data in other units give the same choices, however small their scores become."""
+    X, y = regression()
+    space, choices = Estimator(Ridge(), {"alpha": Float(1e-2, 1e6, log=True)}), []
+    for scale in (1.0, 2.0**-30):
+        one = study(tmp_path, f"by{scale}", data=(X, y * scale), space=space).run(12, quiet=True)
+        choices.append([(one.choose(rule).number, one.choose(rule).step) for rule in ("best", "paired", "pareto")])
+    assert choices[0] == choices[1]
+
+
 def test_custom_rule(results: Results) -> None:
     """A function from results to a pick is a rule; its name and its reason go along."""
 
@@ -239,8 +357,8 @@ def test_custom_rule(results: Results) -> None:
     assert results.choose(lambda table: Pick(table.complete[0].number, 0, "")).number == results.best.number
 
 
-@pytest.mark.parametrize(("number", "step"), [(10_000, 0), (-1, 0), (0, 500), (0, -1)])
-def test_a_pick_that_is_not_there(results: Results, number: int, step: int) -> None:
+@pytest.mark.parametrize(("number", "step"), [(10_000, 0), (-1, 0), (0, 500), (0, -1), (0, "0"), (0, None), ("0", 0)])
+def test_a_pick_that_is_not_there(results: Results, number: Any, step: Any) -> None:
     """A rule that picks a trial or a step that is not there is told so."""
     with pytest.raises(NotFound, match="A rule picks a complete trial"):
         results.choose(lambda table: Pick(number, step, ""))
