@@ -187,6 +187,14 @@ def test_a_reference_that_wins_is_no_verdict_on_regularization(tmp_path: Path) -
     assert "no gain" not in found
 
 
+def test_what_was_given_up_counts_as_worse(tmp_path: Path) -> None:
+    """Where no trial but the reference was finished, since all were hopeless, that is said too."""
+    space = Estimator(Ridge(alpha=1.0), {"alpha": Float(1e5, 1e6, log=True)})
+    results = study(tmp_path, space=space, data=sparse_truth(), cv=5).run(8, quiet=True)
+    assert results.counts["complete"] == 1
+    assert "7 other trials were given up" in about(results)["too strong"].evidence
+
+
 def test_a_range_that_forbids_small_penalties_is_widened(tmp_path: Path) -> None:
     """Where all that was searched underfits and the reference is as good, the edge comes first and is no verdict."""
     one = study(tmp_path, data=sparse_truth(400, 40, 7.0), space=Linear("l2", Float(2.0, 30.0, log=True)), cv=5)

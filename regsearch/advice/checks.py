@@ -160,12 +160,19 @@ def _moved(topic: str, found: list[Move]) -> Advice | None:
 def too_strong(case: Case) -> Advice | None:
     """Nothing that comes near the reference."""
     table, reference, best = case.table, case.table.reference, _best_sampled(case)
-    if reference is None or best is None or not (worse := difference(table, reference, best)).beyond(CLEAR):
+    given_up = sum(trial.state == "pruned" for trial in table.all)
+    if reference is None or (best is None and not given_up):
         return None
+    behind = f"{given_up} other trials were given up as worse, none was finished"
+    if best is not None:
+        worse = difference(table, reference, best)
+        behind = f"better than the best of {len(case.sampled)} other trials by {worse}"
+        if not worse.beyond(CLEAR):
+            return None
     return Advice(
         "too strong",
         "All that was searched is worse than the reference: move the ranges towards less regularization.",
-        f"{_of_reference(case, reference)}, better than the best of {len(case.sampled)} other trials by {worse}",
+        f"{_of_reference(case, reference)}; {behind}",
     )
 
 
