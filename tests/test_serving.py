@@ -19,10 +19,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from samples import poll, python, regression, study
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC, LinearSVC
 
 from regsearch import CNN, MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, load
 from regsearch import nn_techniques as t
@@ -370,9 +372,13 @@ def test_no_bundle(tmp_path: Path) -> None:
 
 def onnx(file: Path, feed: dict[str, Any]) -> Any:
     """The last output of an ONNX model."""
+    return session(file).run(None, feed)[-1]
+
+
+def session(file: Path) -> Any:
     import onnxruntime
 
-    return onnxruntime.InferenceSession(str(file)).run(None, feed)[-1]
+    return onnxruntime.InferenceSession(str(file))
 
 
 def near(said: Any, expected: Any) -> None:
@@ -425,19 +431,83 @@ def test_onnx_of_a_frame(wine: Path) -> None:
     file.unlink()
 
 
+def tables() -> dict[str, tuple[Any, Any]]:
+    """Models of DataFrames that take all columns, choose some or encode them; of numbers, text and whole numbers."""
+    X, y = regression()
+    numbers = pd.DataFrame(X, columns=["a", "b", "c", "d", "X", "probabilities"]).assign(count=np.arange(60))
+    holes = numbers.where(numbers < 1.5)
+    words = np.where(y > 0, "up", "down")
+    mixed = holes.assign(
+        size=pd.Categorical(np.arange(60) % 3 * 10), kind=pd.Categorical(np.array(["u", "v", "w"])[np.arange(60) % 3])
+    )
+    some = make_pipeline(make_column_transformer((StandardScaler(), ["d", "a"])), Ridge())
+    scaled = make_pipeline(StandardScaler(), LogisticRegression())
+    return {
+        "bare": (Estimator(Ridge(), {"alpha": Float(0.1, 1.0)}), (numbers, y)),
+        "pipeline": (Estimator(scaled, {"logisticregression__C": Float(0.1, 1.0)}), (numbers, words)),
+        "some": (Estimator(some, {"ridge__alpha": Float(0.1, 1.0)}), (numbers, y)),
+        "whole": (Linear("l2"), (mixed, y)),
+        "net": (net(), (numbers, words)),
+        "net of all": (net(norm="layer_norm"), (mixed, y)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", tables())
+def test_onnx_of_any_frame(kind: str, tmp_path: Path) -> None:
+    """Each column of a DataFrame is an input, whether the model chooses, encodes or just takes the columns."""
+    pytest.importorskip("skl2onnx")
+    space, (X, y) = tables()[kind]
+    if isinstance(space, Net):
+        pytest.importorskip("torch")
+    bundle = exported(tmp_path, space, (X, y))
+    model = load(bundle)
+    X = X[::-1].astype({name: np.float32 for name in X if X[name].dtype.kind in "fi"})
+    if "size" in X:
+        X.loc[7, ["size", "kind"]] = np.nan
+        X = X.assign(size=X["size"].astype(object).fillna(77), kind=X["kind"].astype(object).fillna("new"))
+    types, file = {"size": np.int64, "kind": str}, to_onnx(bundle)
+    columns = json.loads(session(file).get_modelmeta().custom_metadata_map["columns"])
+    feed = {name: X[[column]].to_numpy().astype(types.get(column, np.float32)) for name, column in columns.items()}
+    near(onnx(file, feed), model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "labels"), [(SVC(), ["down", "up"]), (LinearSVC(), [False, True]), (SVC(), [3, 7])]
+)
+def test_onnx_of_a_classifier_without_probabilities(estimator: Any, labels: list[Any], tmp_path: Path) -> None:
+    """Where a classifier has labels alone, these are the only output of its ONNX model."""
+    pytest.importorskip("skl2onnx")
+    X, y = regression()
+    y = np.array(labels)[(y > 0).astype(int)]
+    bundle = exported(tmp_path, Estimator(estimator, {"C": Float(0.1, 1.0)}), (X, y))
+    file = to_onnx(bundle)
+    other = regression(seed=5)[0].astype(np.float32)
+    (said,) = session(file).run(None, {"X": other})
+    assert said.tolist() == load(bundle).predict(other).tolist()
+
+
+def test_onnx_of_other_labels_is_refused(tmp_path: Path) -> None:
+    """Where float32 rounds the columns to other labels than the bundle's, nothing is written."""
+    pytest.importorskip("skl2onnx")
+    X, y = regression()
+    model, far = make_pipeline(StandardScaler(), LinearSVC()), pd.DataFrame(X + 1e9, columns=list("abcdef"))
+    bundle = exported(tmp_path, Estimator(model, {"linearsvc__C": Float(0.1, 1.0)}), (far, y > 0))
+    with pytest.raises(InvalidInput, match=r"of \d of 5 rows it says another class"):
+        to_onnx(bundle)
+    assert not (bundle / "model.onnx").exists()
+
+
 def test_onnx_of_columns_by_any_name(tmp_path: Path) -> None:
     """Columns whose names ONNX does not have, or that would be one there, are inputs in the bundle's order."""
     pytest.importorskip("skl2onnx")
-    import onnxruntime
-
     X, y = regression()
     table = pd.DataFrame(X, columns=["a/b", "a_b", "a b", "1x", "label", "x"]).astype(np.float32)
     table["k/d"] = pd.Categorical(np.array(["u", "v", "w"])[np.arange(60) % 3])
     bundle = exported(tmp_path, Linear("l2"), (table, y > 0))
     file = to_onnx(bundle)
-    session = onnxruntime.InferenceSession(str(file))
-    columns = json.loads(session.get_modelmeta().custom_metadata_map["columns"])
-    assert list(columns) == [one.name for one in session.get_inputs()]
+    opened = session(file)
+    columns = json.loads(opened.get_modelmeta().custom_metadata_map["columns"])
+    assert list(columns) == [one.name for one in opened.get_inputs()]
     assert list(columns.values()) == list(table)
     feed = {
         name: table[[column]].to_numpy().astype(str if column == "k/d" else np.float32)
@@ -447,15 +517,16 @@ def test_onnx_of_columns_by_any_name(tmp_path: Path) -> None:
 
 
 def test_what_has_no_onnx(tmp_path: Path) -> None:
-    """A step without an ONNX form, a flag and a net of encoded columns are refused, and no file is written."""
+    """A step without an ONNX form, a flag and categories of broken numbers are refused, and no file is written."""
     pytest.importorskip("skl2onnx")
     X, y = regression()
     flagged = pd.DataFrame(X[:, :3], columns=list("abc")).assign(flag=X[:, 4] > 0)
+    tenths = flagged.drop(columns="flag").assign(share=pd.Categorical(np.arange(60) % 3 / 10))
     own = make_pipeline(FunctionTransformer(np.tanh), Ridge())
     refused = {
         "skl2onnx cannot convert this Ridge": (Estimator(own, {"ridge__alpha": Float(0.1, 1.0)}), (X, y)),
         "the column 'flag' has neither": (Linear("l2"), (flagged, y)),
-        "this net encodes the columns": (net(), (flagged, y)),
+        "the column 'share' has neither": (net(), (tenths, y)),
     }  # fmt: skip
     for number, (message, (space, data)) in enumerate(refused.items()):
         bundle = exported(tmp_path / str(number), space, data)

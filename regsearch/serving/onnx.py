@@ -14,9 +14,9 @@ import numpy as np
 from regsearch.bundle import load
 from regsearch.bundle.example import rows_of
 from regsearch.bundle.files import EXAMPLE, ONNX, open_bundle
-from regsearch.bundle.form import Form
+from regsearch.bundle.form import Column, Form
 from regsearch.errors import InvalidInput
-from regsearch.inputs import Array, is_sparse
+from regsearch.inputs import is_sparse
 from regsearch.neural.files import TENSORS
 from regsearch.serial import write_whole
 
@@ -36,10 +36,11 @@ def to_onnx(
     """Write a bundle's model as ONNX, checked on the bundle's example.
 
     Its input is ``X`` ``[n, ...]`` of float32; of a DataFrame, an input ``[n, 1]`` for each column in the bundle's
-    order, numbers as float32 and categories as text. An input has the name of its column, with ``_`` for what ONNX
-    has in no name and a number where two would be one; ``columns`` in the model's metadata is the JSON object of which
-    input is which column. The last output is ``probabilities`` ``[n, C]`` in the order of the model's
-    classes, or of a regression the numbers ``[n, t]``.
+    order: numbers as float32, categories as text, or as int64 where they are whole numbers. An input has the name of
+    its column, with ``_`` for what ONNX has in no name and a number where two would be one; ``columns`` in the model's
+    metadata is the JSON object of which input is which column. The last output is the probabilities ``[n, C]`` in the
+    order of the model's classes; of a classifier without ``predict_proba`` the labels ``[n]``, of a regression the
+    numbers ``[n, t]``.
 
     Parameters
     ----------
@@ -59,7 +60,11 @@ def to_onnx(
     rows = _rows(rows_of(opened.json(EXAMPLE)["rows"], model.form), model.form)
     convert = _net if opened.model == TENSORS else _pipeline
     try:
-        written = convert(model.model, rows, model.form)
+        made = convert(model.model, rows, model.form)
+        if model.form.columns:
+            columns = {given.name: name for given, name in zip(made.graph.input, model.form.names, strict=True)}
+            made.metadata_props.add(key=COLUMNS, value=json.dumps(columns, ensure_ascii=False))
+        written = bytes(made.SerializeToString())
         _compare(written, model, rows, model.form)
     except ImportError as error:
         raise InvalidInput(f"ONNX needs packages that are missing ({error}); pip install 'regsearch[onnx]'.") from error
@@ -75,45 +80,94 @@ def _rows(rows: Any, form: Form) -> Any:
     return np.ascontiguousarray(rows.toarray() if is_sparse(rows) else rows, dtype=np.float32)
 
 
-def _pipeline(model: Any, rows: Any, form: Form) -> bytes:
-    """A scikit-learn pipeline by skl2onnx."""
-    from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+def _type(column: Column) -> Any:
+    """numpy's type of the input that a column is."""
+    if column.kind == "numeric":
+        return np.float32
+    if column.values == "text":
+        return str
+    if column.values == "numbers" and all(isinstance(one, int) for one in column.categories):
+        return np.int64
+    raise InvalidInput(
+        f"An ONNX model takes numbers, and categories of text or of whole numbers, the column {column.name!r} has "
+        "neither; convert it before the search, or serve the bundle with MLflow."
+    )
 
-    kinds = {"numeric": FloatTensorType, "category": StringTensorType}
-    unknown = [one.name for one in form.columns if one.kind not in kinds or one.values not in ("", "text")]
-    if unknown:
-        raise InvalidInput(
-            f"An ONNX model takes numbers and text, the column {unknown[0]!r} has neither; convert it "
-            "before the search, or serve the bundle with MLflow."
-        )
-    types = [(str(one.name), kinds[one.kind]([None, 1])) for one in form.columns]
-    options = {"zipmap": False} if hasattr(model, "predict_proba") else None
+
+# --- pipelines -------------------------------------------------------------------------------------------------
+
+
+def _pipeline(model: Any, rows: Any, form: Form) -> Any:
+    """A scikit-learn pipeline by skl2onnx."""
+    last, proba = _steps(model)[-1][1], hasattr(model, "predict_proba")
+    made = _converted(_joined(model, rows, form), form, {id(last): {"zipmap": False} if proba else {}})
+    if not proba:
+        del made.graph.output[1:]  # behind the labels of a classifier: scores of another form with each kind
+    return made
+
+
+def _joined(model: Any, rows: Any, form: Form) -> Any:
+    """A model that takes each column of a DataFrame as an input: one that picks none itself is handed all of them."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+    picks = any(isinstance(part, ColumnTransformer) for part in (model, *model.get_params().values()))
+    if picks or any(one.kind != "numeric" for one in form.columns) or not form.columns:
+        return model
+    columns = ColumnTransformer([("all", "passthrough", list(range(len(form.columns))))])
+    return Pipeline([("columns", columns.fit(rows)), *_steps(model)])
+
+
+def _steps(model: Any) -> list[tuple[str, Any]]:
+    """The steps of a model, itself where it is no pipeline."""
+    return list(model.steps) if hasattr(model, "steps") else [("model", model)]
+
+
+def _converted(model: Any, form: Form, options: dict[int, Any] | None = None) -> Any:
+    """What skl2onnx makes of a fitted estimator or transformer; options are those of steps, by their id."""
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+
+    kinds = {np.float32: FloatTensorType, np.int64: Int64TensorType, str: StringTensorType}
+    types = [(str(one.name), kinds[_type(one)]([None, 1])) for one in form.columns]
     try:
-        made = convert_sklearn(
-            model, initial_types=types or [(INPUT, FloatTensorType([None, *form.shape]))], options=options
-        )
-        columns = [str(one.name) for one in form.columns] or [INPUT]
-        names = {given.name: name for given, name in zip(made.graph.input, columns, strict=True)}
+        return convert_sklearn(
+            model, initial_types=types or [(INPUT, FloatTensorType([None, *form.shape]))], options=options,
+            target_opset={"": OPSET, "ai.onnx.ml": 3},
+        )  # fmt: skip
     except Exception as error:  # skl2onnx has an error of its own for each way in which a step may have no form
-        name = type(model.steps[-1][1] if hasattr(model, "steps") else model).__name__
+        name = type(_steps(model)[-1][1]).__name__
         raise InvalidInput(
             f"skl2onnx cannot convert this {name}: {_first_line(error)}; serve it with MLflow."
         ) from error
-    if types:
-        made.metadata_props.add(key=COLUMNS, value=json.dumps(names, ensure_ascii=False))
-    return bytes(made.SerializeToString())
 
 
-def _net(model: Any, rows: Any, form: Form) -> bytes:
-    """A net's module between what scales its inputs and what makes its output an answer."""
+# --- nets ------------------------------------------------------------------------------------------------------
+
+
+def _net(model: Any, rows: Any, form: Form) -> Any:
+    """A net's module, between what scales its inputs and what makes its output an answer, behind what prepares rows."""
+    if model.prepare is None:
+        return _exported(model, rows, {INPUT})
+    from onnx.compose import add_prefix, merge_models
+
+    first = _converted(model.prepare, form)
+    prepared = np.asarray(model.prepare.transform(rows), dtype=np.float32)
+    taken = {given.name for given in first.graph.input}
+    net = add_prefix(_exported(model, prepared, taken), "net_", rename_outputs=False)
+    first.ir_version = net.ir_version
+    for used in first.opset_import:  # skl2onnx writes the lowest in which all nodes are what they are in that asked for
+        used.version = OPSET if used.domain == "" else used.version
+    return merge_models(first, net, [(first.graph.output[0].name, f"net_{INPUT}")])
+
+
+def _exported(model: Any, rows: Any, taken: set[str]) -> Any:
+    """What torch makes of a net that takes numbers; its output has a name that no input has."""
     import torch
 
-    if form.rows == "frame":
-        raise InvalidInput(
-            "ONNX takes arrays of numbers, this net encodes the columns of a DataFrame; serve it with MLflow."
-        )
     answer = "prediction" if model.spec.classes is None else "probabilities"
+    while answer in taken:
+        answer += "_"
     try:
         with warnings.catch_warnings():  # torch's exporter uses parts of torch that are going away
             warnings.simplefilter("ignore")
@@ -126,15 +180,14 @@ def _net(model: Any, rows: Any, form: Form) -> bytes:
     except Exception as error:  # of a module of the user's own, torch's exporter has many
         raise InvalidInput(f"torch cannot convert this net: {_first_line(error)}; serve it with MLflow.") from error
     assert program is not None
-    return bytes(program.model_proto.SerializeToString())
+    return program.model_proto
 
 
 def _Answer(model: Any) -> Any:
-    """``[n, ...]`` raw rows to probabilities or numbers."""
+    """``[n, ...]`` prepared rows to probabilities or numbers."""
     import torch
 
     class Answer(torch.nn.Module):
-        fill: torch.Tensor
         center: torch.Tensor
         spread: torch.Tensor
         target_center: torch.Tensor
@@ -144,15 +197,12 @@ def _Answer(model: Any) -> Any:
             super().__init__()
             dtype = getattr(torch, model.spec.precision)
             self.module = model.module_
-            self.register_buffer("fill", torch.as_tensor(_fill(model), dtype=dtype))
             self.register_buffer("center", (model.tensors["offset"] + model.tensors["center"]).to(dtype))
             for name in ("spread", "target_center", "target_spread"):
                 self.register_buffer(name, model.tensors[name].to(dtype))
 
         def forward(self, X: torch.Tensor) -> torch.Tensor:
-            x = X.to(self.center.dtype)
-            x = torch.where(torch.isnan(x), self.fill, x)
-            out: torch.Tensor = self.module((x - self.center) / self.spread)
+            out: torch.Tensor = self.module((X.to(self.center.dtype) - self.center) / self.spread)
             if model.spec.classes is None:
                 return (out * self.target_spread[:, 0] + self.target_center[:, 0]).float()
             return (
@@ -162,9 +212,7 @@ def _Answer(model: Any) -> Any:
     return Answer().eval()
 
 
-def _fill(model: Any) -> Array:
-    """What a missing entry becomes; without a preparing step a NaN stays one."""
-    return np.asarray(np.nan if model.prepare is None else model.prepare.statistics_, dtype=float)
+# --- what it says ----------------------------------------------------------------------------------------------
 
 
 def _compare(written: bytes, model: Any, rows: Any, form: Form) -> None:
@@ -178,6 +226,14 @@ def _compare(written: bytes, model: Any, rows: Any, form: Form) -> None:
         raise InvalidInput(
             f"ONNX Runtime cannot run the converted model: {_first_line(error)}; serve the bundle with MLflow."
         ) from error
+    if form.classes is not None and not hasattr(model, "predict_proba"):
+        others = int((said != np.asarray(model.predict(rows))).sum())
+        if others:
+            raise InvalidInput(
+                f"An ONNX model must say what the bundle says, of {others} of {len(said)} rows it says another class: "
+                "its float32 rounds these columns too far; scale the data, or serve the bundle with MLflow."
+            )
+        return
     expected = np.asarray(model.predict_proba(rows) if form.classes is not None else model.predict(rows))
     off = np.abs(said.reshape(expected.shape) - expected) / np.maximum(1.0, np.abs(expected))
     if not off.max() <= WITHIN:
@@ -191,11 +247,7 @@ def _fed(rows: Any, form: Form, names: list[str]) -> dict[str, Any]:
     """Inputs by name; those of a DataFrame are in the order of its columns, whatever they are called."""
     if form.rows != "frame":
         return {INPUT: rows}
-    types = {"numeric": np.float32, "category": str}
-    return {
-        name: rows[[one.name]].to_numpy().astype(types[one.kind])
-        for name, one in zip(names, form.columns, strict=True)
-    }  # fmt: skip
+    return {name: rows[[one.name]].to_numpy().astype(_type(one)) for name, one in zip(names, form.columns, strict=True)}
 
 
 def _first_line(error: Exception) -> str:
