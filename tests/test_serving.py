@@ -31,7 +31,7 @@ from regsearch import nn_techniques as t
 from regsearch.bundle import to_trust
 from regsearch.cli import main
 from regsearch.cli.stored import own_module, study_of
-from regsearch.serving import Served, register, save_model, to_onnx
+from regsearch.serving import Served, register, registry, save_model, to_onnx
 from regsearch.serving.code import code_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
@@ -208,7 +208,8 @@ def test_what_serving_needs(wine: Path, small_net: Path, tmp_path: Path) -> None
         usual = {"mlflow", "numpy", "pandas", "scipy", "scikit-learn", "skops", "regsearch"}
         assert set(pinned) == usual | expected
         versions = json.loads((bundle / "provenance.json").read_text())["versions"]
-        assert all(pinned[name] == versions[name] for name in set(pinned) & set(versions))
+        assert all(pinned[name] == versions[name].partition("+")[0] for name in set(pinned) & set(versions))
+        assert "+" not in (folder / "requirements.txt").read_text(), "what an index has is served by any environment"
         script = (
             "import sys; from regsearch.serving.pyfunc import _load_pyfunc; _load_pyfunc(sys.argv[1]); "
             "sys.exit(bool({'optuna', 'mlflow', 'matplotlib'} & {name.partition('.')[0] for name in sys.modules}))"
@@ -346,6 +347,77 @@ def test_a_name_that_is_refused_leaves_nothing(wine: Path, tmp_path: Path) -> No
     kept = client.get_experiment_by_name("kept").experiment_id
     assert len(client.search_logged_models([kept])) == 1
     assert register(wine, "new", tracking_uri=store, experiment="of new").version == 1, "asking rightly then works"
+
+
+# which call Ctrl-C hits, and whether that had happened by then; of a version made without an answer, no one knows
+INTERRUPTED = (
+    ("finalize_logged_model", False), ("finalize_logged_model", True), ("create_model_version", False),
+    ("set_registered_model_alias", False), ("set_registered_model_alias", True),
+)  # fmt: skip
+
+
+def test_an_interrupted_registration_leaves_nothing(
+    wine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C at any step leaves the store as it was: models, versions, aliases, logged models and runs."""
+    from mlflow import MlflowClient
+
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    register(wine, "good", tracking_uri=store, experiment="kept")
+    client = MlflowClient(store, store)
+    before = contents(client)
+    for call, late in INTERRUPTED:
+        for name in ("good", "new"):
+            interrupt(monkeypatch, MlflowClient, call, late)
+            with pytest.raises(KeyboardInterrupt):
+                register(wine, name, tracking_uri=store, experiment="kept")
+            assert contents(client) == before, (call, late, name)
+    assert register(wine, "good", tracking_uri=store, experiment="kept").alias == "champion"
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, owner: Any, call: str, late: bool) -> None:
+    """Make the next call of a method end as Ctrl-C ends it, before it did anything or after."""
+    takes = getattr(owner, call)
+
+    def interrupted(*given: Any, **options: Any) -> None:
+        monkeypatch.undo()  # what unmakes may call it too
+        if late:
+            takes(*given, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, call, interrupted)
+
+
+def contents(client: Any) -> dict[str, Any]:
+    """What a store shows to who looks for it."""
+    kept = [client.get_experiment_by_name("kept").experiment_id]
+    return {
+        "aliases": {one.name: dict(one.aliases) for one in client.search_registered_models()},
+        "versions": [(one.name, one.version) for one in client.search_model_versions("name LIKE '%'")],
+        "models": [(one.model_id, one.status) for one in client.search_logged_models(kept)],
+        "runs": [(one.info.run_id, one.info.status) for one in client.search_runs(kept)],
+    }
+
+
+def test_a_server_is_asked_before_anything_else(wine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server is given up after few tries, before the model is saved; a number of tries of the user's own wins."""
+    from mlflow.exceptions import MlflowException
+
+    name, seen = "MLFLOW_HTTP_REQUEST_MAX_RETRIES", []
+
+    class Dead:
+        def get_experiment_by_name(self, _: str) -> None:
+            seen.append(os.environ[name])
+            raise MlflowException("no answer")
+
+    monkeypatch.setattr(registry, "_client", lambda _: Dead())
+    monkeypatch.setattr(registry, "save_model", lambda *_: pytest.fail("saved for a server that is not there"))
+    for own in (None, "5"):
+        monkeypatch.delenv(name, raising=False) if own is None else monkeypatch.setenv(name, own)
+        with pytest.raises(InvalidInput, match="did not take the model 'wine': no answer"):
+            register(wine, "wine", tracking_uri="http://127.0.0.1:9")
+        assert os.environ.get(name) == own
+    assert seen == [registry.PATIENCE[name], "5"]
 
 
 def test_a_server_that_is_not_there(wine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from regsearch.uris import without_user
 LOADER = "regsearch.serving.pyfunc"
 NEEDED = ("numpy", "pandas", "scipy", "scikit-learn", "skops", "regsearch")
 OF_NETS = ("torch", "safetensors")
+# of the first question to a server, where the user has set none: MLflow's own are silent for minutes where none answers
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,9 @@ def save_model(
     """Write a bundle as an MLflow model: the bundle's files, a signature, an example and pinned requirements.
 
     Requests are a DataFrame with the columns of the study (numbers as doubles, categories as their values), or a tensor
-    ``[n, ...]`` of doubles, as the study's X was; both may have ``{"predict_method": "predict_proba"}`` as parameters.
+    ``[n, ...]`` of doubles: rows of a table, or images with their axis of channels. Both may have ``{"predict_method":
+    "predict_proba"}`` as parameters. Where the study's X was of other types, the model card has the line that converts
+    it.
 
     Parameters
     ----------
@@ -94,7 +99,8 @@ def requirements(bundle: Bundle, others: Sequence[str] = ()) -> list[str]:
     """What serving a bundle needs, pinned to what it was exported with; regsearch's own search is not used."""
     exported: Mapping[str, str] = bundle.provenance["versions"]
     names = dict.fromkeys((*NEEDED, *(OF_NETS if bundle.model == TENSORS else ()), *others))
-    return [f"{name}=={exported.get(name) or importlib.metadata.version(name)}" for name in names]
+    versions = {name: exported.get(name) or importlib.metadata.version(name) for name in names}
+    return [f"{name}=={version.partition('+')[0]}" for name, version in versions.items()]  # no index has local labels
 
 
 def register(
@@ -117,23 +123,51 @@ def register(
     Raises
     ------
     InvalidInput
-        When the store refuses or does not answer. What had been made by then is deleted again; what could not be
-        deleted is named.
+        When the store refuses or does not answer. What had been made by then is deleted again, after Ctrl-C too; what
+        could not be deleted is named.
     """
+    place = experiment or name
+    with _whole(tracking_uri, name):
+        _ask(tracking_uri, place)
+    with tempfile.TemporaryDirectory() as folder:
+        saved = save_model(bundle, Path(folder) / "model", trusted, module)
+        with _whole(tracking_uri, name) as steps:
+            return _register(_client(tracking_uri), steps, saved, name, alias, place)
+
+
+def _ask(tracking_uri: str, experiment: str) -> None:
+    """Ask a server what registering asks it first, so that a dead one is known before the model is saved."""
+    if not tracking_uri.startswith(("http://", "https://")):
+        return
+    ours = {name: value for name, value in PATIENCE.items() if name not in os.environ}
+    os.environ.update(ours)  # MLflow reads them nowhere else
+    try:
+        _client(tracking_uri).get_experiment_by_name(experiment)
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _whole(tracking_uri: str, name: str) -> Iterator[_Steps]:
+    """Steps that are all taken in a store, or are unmade; a second Ctrl-C ends the unmaking."""
     from mlflow.exceptions import MlflowException
 
     steps = _Steps()
-    with tempfile.TemporaryDirectory() as folder:
-        saved = save_model(bundle, Path(folder) / "model", trusted, module)
-        try:
-            return _register(_client(tracking_uri), steps, saved, name, alias, experiment or name)
-        except (MlflowException, OSError) as error:
-            left = steps.undo()
-            rest = f"left behind: {', '.join(left)}; delete it there." if left else "nothing is left behind there."
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-            raise InvalidInput(
-                f"The MLflow store {without_user(tracking_uri)} did not take the model {name!r}: {said}; {rest}"
-            ) from error
+    try:
+        yield steps
+    except (MlflowException, OSError) as error:
+        left = steps.undo()
+        rest = f"left behind: {', '.join(left)}; delete it there." if left else "nothing is left behind there."
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise InvalidInput(
+            f"The MLflow store {without_user(tracking_uri)} did not take the model {name!r}: {said}; {rest}"
+        ) from error
+    except BaseException as error:
+        left = steps.undo()
+        if left:
+            error.add_note(f"In the MLflow store {without_user(tracking_uri)} is left: {', '.join(left)}.")
+        raise
 
 
 @dataclass
@@ -159,7 +193,7 @@ def _register(client: Any, steps: _Steps, saved: Path, name: str, alias: str | N
     """Log, register and name a saved model; a run is its source, without which MLflow looks in its global store."""
     place = _experiment(client, steps, experiment)
     run = client.create_run(place, run_name=f"register {name}").info.run_id
-    steps.made.append((f"the run {run}", lambda: client.delete_run(run)))
+    steps.made.append((f"the run {run}", lambda: _drop_run(client, run)))
     logged = client.create_logged_model(place, name=_safe(name), source_run_id=run)
     steps.made.append((f"the logged model {logged.model_id}", lambda: client.delete_logged_model(logged.model_id)))
     client.log_model_artifacts(logged.model_id, str(saved))
@@ -171,10 +205,19 @@ def _register(client: Any, steps: _Steps, saved: Path, name: str, alias: str | N
     number = int(version.version)
     what = f"version {number} of {name!r}"
     steps.made.append((what, lambda: client.delete_model_version(name, str(number))))
-    if alias:
-        client.set_registered_model_alias(name, alias, str(number))
     client.set_terminated(run)
+    if alias:
+        before = client.get_registered_model(name).aliases.get(alias)
+        if before is not None:  # deleting a version takes its aliases with it
+            what = f"the alias {alias!r} at version {number}"
+            steps.made.append((what, lambda: client.set_registered_model_alias(name, alias, str(before))))
+        client.set_registered_model_alias(name, alias, str(number))
     return Registered(name, number, alias or None, str(logged.model_id))
+
+
+def _drop_run(client: Any, run: str) -> None:
+    client.set_terminated(run, "KILLED")
+    client.delete_run(run)
 
 
 def _experiment(client: Any, steps: _Steps, name: str) -> str:
