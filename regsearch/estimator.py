@@ -220,11 +220,26 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 def _fitted(estimator: Any, problem: Problem, rows: Rows) -> Any:
-    options = {}
-    if problem.sample_weight is not None:
-        last = f"{estimator.steps[-1][0]}__" if hasattr(estimator, "steps") else ""
-        options[f"{last}sample_weight"] = problem.sample_weight[rows]
-    return estimator.fit(take_rows(problem.X, rows), problem.labels[rows], **options)
+    X, y = take_rows(problem.X, rows), problem.labels[rows]
+    if problem.sample_weight is None:
+        return estimator.fit(X, y)
+    import sklearn
+
+    weights = problem.sample_weight[rows]
+    if not hasattr(estimator, "steps") or _asks_for_weights(estimator):
+        return estimator.fit(X, y, sample_weight=weights)
+    with sklearn.config_context(enable_metadata_routing=False):  # with it, a step can no longer be named
+        return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weights})
+
+
+def _asks_for_weights(pipeline: Any) -> bool:
+    """Whether steps ask for sample weights themselves, by scikit-learn's metadata routing."""
+    import sklearn
+    from sklearn.utils.metadata_routing import get_routing_for_object
+
+    if not sklearn.get_config()["enable_metadata_routing"]:
+        return False
+    return bool(get_routing_for_object(pipeline).consumes("fit", ["sample_weight"]))
 
 
 def _decisions(fitted: Any, X: Any, problem: Problem) -> Array:

@@ -21,7 +21,7 @@ from regsearch.results import IDENTITY, Results, read_results
 from regsearch.search import Search
 from regsearch.storage import Store
 from regsearch.table import Judge
-from regsearch.trials import Trial
+from regsearch.trials import Trial, takes_the_lead
 
 if TYPE_CHECKING:
     import optuna
@@ -266,14 +266,15 @@ class _Line:
         self.progress, self.metric = progress, before.metric
         self.total = f"/{total}" if total else ""
         self.done = sum(before.counts[state] for state in ("complete", "pruned", "failed"))
-        self.best = before.complete[0] if before.complete else None
+        self.best, self.reference = before.complete[0] if before.complete else None, before.reference
         self.started, self.first = time.monotonic(), self.done
         self.doing = ""
 
     def show(self, trial: Trial) -> None:
         """Take note of a finished trial."""
         self.done += 1
-        if trial.state == "complete" and trial.points and self._score(trial) > self._score(self.best):
+        self.reference = trial if trial.role == "reference" else self.reference
+        if trial.state == "complete" and takes_the_lead(trial, self.best, self.reference, self.metric):
             self.best = trial
         self._write()
 
@@ -296,6 +297,3 @@ class _Line:
         point = self.best.points[self.metric]
         which = f"trial {self.best.number} {self.best.kind}"
         return f"best {self.metric} {point.val:.5g} ({which}) gap {point.gap:.3g}"
-
-    def _score(self, trial: Trial | None) -> float:
-        return trial.points[self.metric].val if trial is not None and trial.points else -float("inf")

@@ -23,7 +23,7 @@ from regsearch.sampler import make_sampler
 from regsearch.space import columns, fill, sample, size, starts
 from regsearch.storage import Store, to_arrays
 from regsearch.tree import Node
-from regsearch.trials import ATTRIBUTE, Trial, recall, remember
+from regsearch.trials import ATTRIBUTE, Trial, judged, recall, remember, takes_the_lead
 
 if TYPE_CHECKING:
     import optuna
@@ -65,6 +65,7 @@ class Search:
     _twins: dict[int, dict[str, Any]] = field(default_factory=dict)  # arrays of configs that came up again
     _visited: set[str] = field(default_factory=set)  # configs of the space that have had a trial
     _done: list[Trial] = field(default_factory=list)
+    _leader: Trial | None = None  # the best of them
     _ready: list[Outcome] = field(default_factory=list)  # outcomes that needed no fit
 
     def __post_init__(self) -> None:
@@ -129,10 +130,8 @@ class Search:
         self.optuna_study._storage.set_trial_state_values(frozen._trial_id, state)
 
     def _restore_incumbent(self) -> None:
-        done = [trial for trial in self._done if trial.state == "complete" and trial.points]
-        if done:
-            best = max(done, key=lambda trial: trial.points[self.metric].val if trial.points else -np.inf)
-            self._incumbent.accept(self.store.curves(best.number, self.metric).val[:, best.step])
+        if self._leader is not None:
+            self._incumbent.accept(self.store.curves(self._leader.number, self.metric).val[:, self._leader.step])
 
     def _past(self) -> tuple[Array, ...]:
         done = [trial for trial in self._done if trial.state != "failed" and trial.role != "reference"]
@@ -240,7 +239,14 @@ class Search:
         return self.optuna_study.tell(asked, value)
 
     def _improves(self, outcome: Outcome) -> bool:
-        return outcome.state == "complete" and self._incumbent.offer(outcome)
+        if outcome.state != "complete":
+            return False
+        self._incumbent.offer(outcome)
+        return self._leads(judged(outcome))
+
+    def _leads(self, trial: Trial) -> bool:
+        reference = next((one for one in self._done if one.role == "reference"), None)
+        return takes_the_lead(trial, self._leader, reference, self.metric)
 
     def _on_test(self, outcome: Outcome) -> tuple[Outcome, dict[str, float], list[float]]:
         """Scores of the refitted config on the held-out set, the deciding one also of its parts: for no decision."""
@@ -260,6 +266,7 @@ class Search:
             self._visited.add(trial.key)
         if trial.state == "complete":
             self._seen.setdefault(trial.key, trial.number)
+            self._leader = trial if self._leads(trial) else self._leader
 
     def _give_back(self) -> None:
         """Put what was asked for and not told back into the queue: nothing stays in flight."""

@@ -93,7 +93,14 @@ def read_object(file: Path, trusted: Sequence[str] = ()) -> Any:
             f"A bundle loads only types that are trusted, {file} also has {', '.join(unknown)}; "
             f"if you know them, pass trusted={unknown!r}."
         )
-    return io.load(file, trusted=[*TRUSTED, *trusted])
+    try:
+        return io.load(file, trusted=[*TRUSTED, *trusted])
+    except ImportError as error:
+        raise InvalidInput(
+            f"{file} needs {error.name}, which cannot be imported here; install it, or put its file on the path."
+        ) from error
+    except Exception as error:  # as above
+        raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
 
 
 def _settled(archive: bytes) -> bytes:

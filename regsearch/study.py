@@ -185,7 +185,7 @@ class Study:
         moved = moves(self.results() if results is None else results)
         if not moved:
             raise InvalidInput(
-                "A study is widened where its best trials sit at the edge of what was searched, or where all of a range "
+                "A study is widened where its best trials sit at the edge of what was searched, or where a whole range "
                 f"is too weak; {self.name!r} has neither: run it as it is."
             )
         _, X, y, given = self._given

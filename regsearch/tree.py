@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pathlib
 import re
 import sys
 import types
@@ -293,7 +294,7 @@ def label(option: Any) -> Any:
 def text(value: Any) -> str:
     """What an object is called in storage: the same in every process, and whole however long it is."""
     if isinstance(value, types.FunctionType | type):
-        return f"{value.__module__}.{value.__qualname__}"
+        return f"{_home(value)}.{value.__qualname__}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(text, value)) + "]"
     if isinstance(value, np.ndarray):
@@ -301,6 +302,12 @@ def text(value: Any) -> str:
     # a scikit-learn estimator cuts its own text short unless told not to
     whole = value.__repr__(N_CHAR_MAX=sys.maxsize) if hasattr(value, "get_params") else repr(value)
     return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", whole).split())
+
+
+def _home(value: Any) -> str:
+    """The module of a function or a class; of the script that runs its file's name, by which others import it."""
+    file = getattr(sys.modules["__main__"], "__file__", None) if value.__module__ == "__main__" else None
+    return str(value.__module__) if file is None else pathlib.Path(file).stem
 
 
 # --- what a field of a node admits -----------------------------------------------------------------------------

@@ -105,6 +105,20 @@ def ranked(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
     return tuple(found[k][1] for k in sorted(range(len(found)), key=places.__getitem__))
 
 
+def takes_the_lead(trial: Trial, leader: Trial | None, reference: Trial | None, metric: str) -> bool:
+    """Whether a trial that comes after its leader and the reference is the best of them."""
+    return ranked([one for one in (reference, leader, trial) if one is not None], metric)[:1] == (trial,)
+
+
+def judged(outcome: Outcome) -> Trial:
+    """A complete outcome as far as `ranked` looks at it, before it is stored."""
+    return Trial(
+        outcome.number, "complete", outcome.role, to_data(outcome.config), axis=outcome.config.axis,
+        value=outcome.value, points={outcome.primary: outcome.point(outcome.primary)},
+        complexity=float(np.mean(outcome.complexity[:, outcome.step])),
+    )  # fmt: skip
+
+
 def simplicity(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
     """What decides between trials that are as good: the smallest is the most regularized.
 

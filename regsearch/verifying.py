@@ -15,10 +15,11 @@ from typing import Any
 
 from regsearch import __version__
 from regsearch.bundle.example import difference, predictions
-from regsearch.bundle.files import Bundle, open_bundle
+from regsearch.bundle.files import CONFIG, Bundle, open_bundle
 from regsearch.bundle.folding import folds_like, searched_rows
 from regsearch.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.bundle.settings import evaluate, own_factory, rebuilt, settings_of
+from regsearch.config import to_data
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.estimator import Estimator
 from regsearch.folds import Folds
@@ -95,21 +96,31 @@ def verify(
     bundle = open_bundle(folder)
     files = _files(bundle)
     checks = [files, _versions(bundle)]
-    factory = own_factory(bundle.head["config"])
-    if not files.holds:
-        checks.append(Check("example", None, "the files are not those that were exported"))
-    elif factory is not None and module is None:
-        hint = "pass --script FILE that has it, or module= in Python"
-        checks.append(Check("example", None, f"this net is your own module, made by {factory}; {hint}"))
-    else:
-        checks.append(_example(bundle, trusted, module))
+    lacking = _lacking(bundle, trusted, module) if files.holds else "the files are not those that were exported"
+    if lacking:
+        checks += [Check("example", None, lacking), *(Check(name, None, "likewise") for name in ("config", "score"))]
+        return Verdict(tuple(checks))
+    checks += [_example(bundle, trusted, module), _config(bundle, trusted, module)]
     if evidence is None:
         checks.append(
             Check("score", None, "pass the data (--data and --target, or --script) to score the config again")
         )
-    elif files.holds:
+    else:
         checks += _score(bundle, evidence, trusted, module)
     return Verdict(tuple(checks))
+
+
+def _lacking(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> str:
+    """What a sound bundle cannot be loaded without, and who must bring it; empty where nothing is missing."""
+    factory = own_factory(bundle.head["config"])
+    if factory is not None and module is None:
+        hint = "pass --script FILE that has it, or module= in Python"
+        return f"this net is your own module, made by {factory}; {hint}"
+    unknown = [name for name in bundle.trusted if name not in trusted]
+    if unknown:
+        given = " ".join(f"--trust {name}" for name in unknown)
+        return f"the model holds types beyond scikit-learn's own; if you know them, pass {given}"
+    return ""
 
 
 def _files(bundle: Bundle) -> Check:
@@ -138,6 +149,22 @@ def _version(name: str) -> str:
         return own.get(name) or importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "none"
+
+
+def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Check:
+    """The config that people read is the one that was searched, at the point of its path that was chosen."""
+    said, path = bundle.head["config"], bundle.provenance["path"]
+    try:
+        settings_of(bundle, lambda: fitted(bundle, trusted, module), module)  # what it says can be fitted
+        own = path["config"].get("type") == Estimator.tag()
+        searched = path["config"] if own else to_data(_searched(bundle, trusted, module).at(path["value"]))
+    except RegsearchError as error:
+        return Check("config", False, str(error))
+    names = dict.fromkeys([*said, *searched])
+    other = [name for name in names if said.get(name) != searched.get(name) and (name != "module" or module is None)]
+    if other:
+        return Check("config", False, f"{CONFIG} was edited: {', '.join(other)} is not what was searched and scored")
+    return Check("config", True, f"{CONFIG} has the config that was searched")
 
 
 def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Check:
@@ -203,6 +230,10 @@ def _score(bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: C
     same_folds = _same("folds", made["folds"]["hash"], folds.digest, f"{len(folds)} x {folds.name}; pass --script FILE")
     try:
         metric = evidence.metric or resolve(made["score"]["metric"], problem)[0]
+    except RegsearchError:
+        own = f"{made['score']['metric']} is no scorer of scikit-learn's; pass --script FILE, which has it"
+        return [data, same_folds, Check("score", None, own)]
+    try:
         outcome = evaluate(_searched(bundle, trusted, module), problem, folds, (metric,), made["seed"])
     except RegsearchError as error:
         return [data, same_folds, Check("score", False, str(error))]

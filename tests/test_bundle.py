@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -450,6 +451,19 @@ def test_a_provenance_edited_into_none(bundle: Path, part: str, other: Any) -> N
         open_bundle(bundle)
 
 
+@pytest.mark.parametrize(("part", "name"), [(part, name) for part, kinds in PARTS.items() for name in kinds])
+@pytest.mark.parametrize("other", [[], True, {"a": "text"}, "gone"])
+def test_a_provenance_of_other_types(bundle: Path, part: str, name: str, other: Any) -> None:
+    """What a part of the provenance says is of its type, or the part is refused."""
+    given = json.loads((bundle / PROVENANCE).read_text())[part][name]
+    if isinstance(other, type(given)) and not isinstance(other, bool):
+        other = 1.5
+    change = {name: other}
+    edit(bundle, PROVENANCE, lambda said: said[part].pop(name) if other == "gone" else said[part].update(change))
+    with pytest.raises(InvalidInput, match=rf"must have '{part}'.*{name} \("):
+        open_bundle(bundle)
+
+
 @pytest.mark.parametrize("name", [CONFIG, FORM, MODEL])
 def test_a_file_edited_by_hand(bundle: Path, name: str) -> None:
     """A file that is not what was exported is refused, however little was changed."""
@@ -469,6 +483,26 @@ def test_json_that_is_none(bundle: Path, name: str, text: bytes) -> None:
         load(bundle) if name != EXAMPLE else stored_example(open_bundle(bundle), load(bundle).form)
 
 
+def test_a_form_of_no_rows(bundle: Path) -> None:
+    """A schema of rows that no model takes is refused, even where its hash was made to fit."""
+    edit(bundle, FORM, lambda said: said.update({"rows": "cube"}))
+    with pytest.raises(InvalidInput, match="rows are frame or array or sparse or images, not 'cube'"):
+        load(bundle)
+
+
+def test_a_model_cut_inside(bundle: Path) -> None:
+    """A model one of whose arrays was cut is refused, even where its hash was made to fit."""
+    with ZipFile(bundle / MODEL) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    cut = next(name for name in parts if name.endswith(".npy"))
+    with ZipFile(bundle / MODEL, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part[:-8] if name == cut else part)
+    edit(bundle, PROVENANCE, lambda said: said["files"].update({MODEL: sha256(bundle / MODEL)}))
+    with pytest.raises(InvalidInput, match=f"{MODEL} is damaged"):
+        load(bundle)
+
+
 @pytest.mark.parametrize("name", [PROVENANCE, FORM])
 def test_what_is_missing(bundle: Path, name: str) -> None:
     """A bundle without one of its files is not found by that file's name."""
@@ -485,6 +519,7 @@ def test_what_is_missing(bundle: Path, name: str) -> None:
         ('type = "linear"', 'type = "linear"\nsecret = 1', "secret"),
         ('type = "linear"', 'type = "l1"', "must be a model"),
         ("task = ", "load = 3\ntask = ", "'load', a table"),
+        ("[config]", "[load]\ntrusted = 5\n[config]", "list of names"),
     ],
 )
 def test_a_config_edited_into_none(bundle: Path, line: str, other: str, said: str) -> None:

@@ -263,6 +263,32 @@ def regsearch_export(root: Path, out: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+OWN = """
+from sklearn.datasets import load_diabetes
+from regsearch import Float, Net, Study, nn_techniques as t
+def net():
+    import torch
+    return torch.nn.Linear(10, 1)
+X, y = load_diabetes(return_X_y=True)
+study = Study("own", X[:80], y[:80], cv=3, tracking=False,
+              space=Net(net, weight_decay=Float(0, 1), early_stopping=t.FixedEpochs(2)))
+if __name__ == "__main__":
+    study.main()
+"""
+
+
+def test_a_script_is_itself_however_it_is_started(tmp_path: Path) -> None:
+    """What a script defines is the same to a study whether the script is run, read by a command, or imported."""
+    (tmp_path / "own.py").write_text(OWN)
+    started = python("own.py", "--trials", "1", cwd=tmp_path)
+    assert started.returncode == 0, started.stderr
+    assert regsearch("run", "own.py", "--trials", "2", cwd=tmp_path).returncode == 0
+    imported = python("-c", "import own; print(len(own.study.run(3, quiet=True).all))", cwd=tmp_path)
+    assert imported.stdout == "3\n", imported.stderr
+    done = regsearch("export", "own", "--out", "b", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_export_when_the_script_is_gone(tmp_path: Path) -> None:
     """A script that moved is asked for, and given, it serves."""
     script = tmp_path / "script.py"

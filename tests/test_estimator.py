@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
 from joblib import parallel_config
@@ -110,6 +111,25 @@ def test_sample_weights(data: Any, y: Any, estimator: Any) -> None:
             expected = metric.scorer(fitted, data[val], y[val], sample_weight=weights[val])
             assert outcome.curves[metric.name].val[k, 0] == pytest.approx(expected)
     assert evaluate(Estimator(KNeighborsRegressor(), {}), setup(weights=weights)).state == "failed"
+
+
+def test_weights_go_where_they_are_asked_for() -> None:
+    """Under metadata routing a pipeline's weights go to the steps that ask for them; where none does, to the last."""
+    weights = np.random.default_rng(0).uniform(0.1, 4, N)
+    plain = evaluate(Estimator(make_pipeline(StandardScaler(), Ridge()), {}), setup(weights=weights))
+    s = setup(weights=weights)
+    with sklearn.config_context(enable_metadata_routing=True):
+        last = evaluate(Estimator(make_pipeline(StandardScaler(), Ridge()), {}), s)
+        asks = Ridge().set_fit_request(sample_weight=True)
+        both = make_pipeline(StandardScaler().set_fit_request(sample_weight=True), asks)
+        outcome = evaluate(Estimator(both, {}), s)
+        train, val = s.folds.train[0], s.folds.val[0]
+        fitted = clone(both).fit(X[train], Y[train], sample_weight=weights[train])
+        expected = s.metrics[0].scorer(fitted, X[val], Y[val], sample_weight=weights[val])
+    name = s.metrics[0].name
+    np.testing.assert_array_equal(last.curves[name].val, plain.curves[name].val)
+    assert outcome.curves[name].val[0, 0] == pytest.approx(expected)
+    assert not np.allclose(outcome.curves[name].val, plain.curves[name].val, rtol=1e-9)
 
 
 @pytest.mark.parametrize("weights", [False, True])

@@ -375,6 +375,18 @@ def test_overtuning_of_a_search(tmp_path: Path) -> None:
     assert overtuning(study(tmp_path, "without").run(3, quiet=True)) is None
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_best_of_equals_has_a_held_out_score(seed: int, tmp_path: Path) -> None:
+    """Where scores tie, the best trial has a held-out score all the same, and is the last of the incumbents."""
+    X, y = load_iris(return_X_y=True)
+    one = study(tmp_path, data=(X, y), scoring="accuracy", test=0.3, seed=seed).run(25, quiet=True)
+    assert set(one.best.test) == {"accuracy"}
+    assert one.overtuning is not None
+    assert one.overtuning.numbers[-1] == one.best.number
+    scores = [one.point(trial).val for trial in one.complete]
+    assert np.isclose(scores, scores[0], rtol=1e-11).sum() > 1, "there is a tie"
+
+
 # --- against the reference -------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from regsearch import nn_techniques as t
 from regsearch.bundle import load_config, open_bundle
 from regsearch.problem import make_problem
 from regsearch.retraining import retrain
+from regsearch.rules import Pick
 from regsearch.verifying import Evidence, verify
 
 SPACE = Linear(penalty=Choice("l1", ElasticNet(Float(0.1, 0.9))), scale=Choice("standard", "none"))
@@ -175,6 +176,39 @@ def test_a_study_starts_from_a_bundle(searched: Study, bundle: Path, tmp_path: P
     assert results.all[1].config == trials[best.number].config
     assert results.all[1].value == best.value
     assert roles.count("reference") == 1
+
+
+@pytest.mark.parametrize("family", ["linear", "net"])
+def test_a_study_starts_from_its_own_reference(family: str, tmp_path: Path) -> None:
+    """Where the reference won, another search of the space begins with it as ever."""
+    space: Any = Linear(Choice("l1", "l2"), lambda_=Float(1e3, 1e4))  # so strong that none is better
+    if family == "net":
+        space = Net(MLP(hidden=(4,)), weight_decay=Float(0, 0.5), early_stopping=t.EarlyStopping(max_epochs=2))
+    one = study(tmp_path / "one", space=space)
+    one.run(2, quiet=True)
+    results = one.results()
+    chosen = results.choose(lambda results: Pick(results.reference.number, results.reference.step, "as it is"))
+    folder = one.export(tmp_path / "bundle", rule=chosen)
+    again = study(tmp_path / "two", space=space, start_from=folder).run(2, quiet=True)
+    assert again.all[0].role == "reference"
+    assert again.all[0].config == results.reference.config
+
+
+def test_an_own_net_without_dropout(tmp_path: Path) -> None:
+    """The reference of a module without dropout layers is verified and retrained like any other choice."""
+    X, y = regression()
+    space = Net(plain_net, weight_decay=Float(0, 0.5), early_stopping=t.EarlyStopping(max_epochs=2))
+    one = study(tmp_path / "one", data=(X, y), space=space)
+    one.run(1, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert verify(folder, Evidence(make_problem(X, y)), module=plain_net).holds
+    assert retrain(folder, X, y, tmp_path / "again", module=plain_net).same
+
+
+def plain_net() -> Any:
+    import torch
+
+    return torch.nn.Linear(6, 1)
 
 
 @pytest.mark.parametrize(

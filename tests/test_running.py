@@ -46,7 +46,7 @@ def test_equal_fold_scores(tmp_path: Path) -> None:
     [
         ({"space": Linear("l1", scale="none")}, "space"),
         ({"scoring": {"score": shifted}}, "scoring"),
-        ({"scoring": {"score": make_scorer(mean_absolute_error)}}, "scoring"),
+        ({"scoring": {"score": make_scorer(mean_absolute_error, greater_is_better=False)}}, "scoring"),
         ({"cv": 4}, "folds"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from sklearn.model_selection import KFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from regsearch import MLP, Estimator, Float, InvalidInput, Net, NotFound, Study, load, spaces, verifying
+from regsearch import MLP, Estimator, Float, InvalidInput, Linear, Net, NotFound, Study, load, spaces, verifying
 from regsearch import nn_techniques as t
 from regsearch.bundle import open_bundle
-from regsearch.bundle.files import EXAMPLE, MODEL, PROVENANCE, sha256
+from regsearch.bundle.files import CONFIG, EXAMPLE, MODEL, PROVENANCE, sha256
 from regsearch.bundle.tables import read_table
 from regsearch.cli import main
 from regsearch.cli.stored import study_of
@@ -52,7 +53,7 @@ def bundle(searched: Study, tmp_path: Path) -> Path:
     return searched.export(tmp_path / "bundle", "one_se")
 
 
-EVERYTHING = {"files": True, "versions": True, "example": True, "data": True, "folds": True, "score": True}
+EVERYTHING = dict.fromkeys(["files", "versions", "example", "config", "data", "folds", "score"], True)
 
 
 def test_from_a_file(searched: Study, bundle: Path, tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_net(tmp_path: Path) -> None:
 def test_without_data(bundle: Path) -> None:
     """Without the data the score is not checked, and the verdict says how it can be."""
     verdict = verify(bundle)
-    assert of(verdict) == {"files": True, "versions": True, "example": True, "score": None}
+    assert of(verdict) == {"files": True, "versions": True, "example": True, "config": True, "score": None}
     assert verdict.holds
     assert "--data" in str(verdict)
 
@@ -129,6 +130,40 @@ def test_an_example_that_is_not_reproduced(bundle: Path) -> None:
     assert "otherwise" in str(verdict)
 
 
+@pytest.mark.parametrize(
+    "space", [spaces.linear(), Estimator(Ridge(), {"alpha": Float(0.1, 1.0)})], ids=["path", "own"]
+)
+def test_a_config_that_was_edited(space: Any, tmp_path: Path) -> None:
+    """A config that is not what was searched fails by what was edited, even where its hash fits."""
+    one = study(tmp_path, space=space)
+    one.run(4, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    text = (folder / CONFIG).read_text()
+    assert of(verify(folder))["config"] is True
+    key = "lambda" if "lambda = " in text else "alpha"
+    (folder / CONFIG).write_text(re.sub(rf"{key} = \S+", f"{key} = 0.123", text))
+    said = json.loads((folder / PROVENANCE).read_text())
+    said["files"][CONFIG] = sha256(folder / CONFIG)
+    (folder / PROVENANCE).write_text(json.dumps(said))
+    verdict = verify(folder)
+    assert (of(verdict)["example"], of(verdict)["config"]) == (True, False)
+    assert "config.toml was edited" in str(verdict)
+
+
+def test_a_scorer_of_ones_own(tmp_path: Path) -> None:
+    """A score that only the user's own scorer can give is not checked without it, and the verdict says who has it."""
+    one = study(tmp_path, space=Linear("l2"), scoring={"mine": own_score})
+    one.run(2, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    verdict = verify(folder, Evidence(one.problem))
+    assert (of(verdict)["score"], verdict.holds) == (None, True)
+    assert "mine is no scorer of scikit-learn's; pass --script FILE" in str(verdict)
+
+
+def own_score(model: Any, X: Any, y: Any) -> float:
+    return -float(np.abs(model.predict(X) - y).max())
+
+
 def test_other_versions_are_named(bundle: Path) -> None:
     """A package of another version is named, and is no fault by itself."""
     said = json.loads((bundle / PROVENANCE).read_text())
@@ -150,15 +185,15 @@ def test_folds_of_an_unknown_splitter(bundle: Path) -> None:
 
 
 def test_types_that_are_not_trusted(tmp_path: Path) -> None:
-    """A model of types that nobody was told to trust fails by their name; trusted, it holds."""
+    """A model of types that nobody was told to trust is not loaded, and they are named; trusted, it holds."""
     X, y = frame()
     X["kind"] = pd.Categorical(pd.cut(X["b"], 3))
     one = study(tmp_path, data=(X, y))
     one.run(3, quiet=True)
     folder = one.export(tmp_path / "bundle")
-    assert "pandas.Interval" in str(verify(folder))
-    assert not verify(folder).holds
-    assert verify(folder, trusted=open_bundle(folder).trusted).holds
+    assert "pass --trust pandas.Interval" in str(verify(folder))
+    assert of(verify(folder))["example"] is None
+    assert of(verify(folder, trusted=open_bundle(folder).trusted))["example"] is True
 
 
 @pytest.mark.parametrize("folder", [".", "bundle"])
@@ -287,7 +322,7 @@ def test_a_module_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     folder = str(one.export(tmp_path / "bundle"))
     assert main(["verify", folder]) == 0
     said = capsys.readouterr().out
-    assert "made by regsearch_script.own; pass --script FILE" in said
+    assert "made by own.own; pass --script FILE" in said
     assert main(["verify", folder, "--script", str(script)]) == 0
     said = capsys.readouterr().out
     assert "not checked" not in said

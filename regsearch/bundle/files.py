@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,21 @@ FIGURES = ("path.png", "gap.png")
 FILES = {CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD, TENSORS, PREPARE, ONNX, *FIGURES}
 HEAD = {"config": "a table", "task": "text", "seed": "a whole number", "scoring": "text"}  # what config.toml must have
 LOAD = "load"  # and what it may have: a table
-PARTS: Mapping[str, Sequence[str]] = {  # what provenance.json must have, and what each part of it
-    "data": ("fingerprint", "rows", "columns"),
-    "folds": ("cv", "count", "hash"),
-    "score": ("metric", "val", "val_se", "train", "gap"),
-    "path": ("axis", "value", "step", "config"),
-    "versions": (),
-    "files": (CONFIG, FORM),
-}
-_KINDS: Mapping[str, type] = {"a table": dict, "text": str, "a whole number": int}
+PARTS: Mapping[str, Mapping[str, str]] = {  # what provenance.json must have, and what each part of it
+    "data": {"fingerprint": "text", "rows": "a whole number", "columns": "a whole number"},
+    "folds": {"cv": "text", "count": "a whole number", "hash": "text"},
+    "score": {
+        "metric": "text", "val": "a number", "val_se": "a number or null", "train": "a number or null",
+        "gap": "a number or null",
+    },
+    "path": {"axis": "text", "value": "a number or null", "step": "a whole number", "config": "a table"},
+    "versions": {},
+    "files": {CONFIG: "text", FORM: "text"},
+}  # fmt: skip
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "a table": (dict,), "text": (str,), "a whole number": (int,), "a number": (int, float),
+    "a number or null": (int, float, type(None)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -117,11 +123,15 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
     provenance = read_json(folder / PROVENANCE)
     check_schema(provenance, folder / PROVENANCE)
     bundle = Bundle(folder, head, provenance)
-    for part, names in PARTS.items():
+    for part, kinds in PARTS.items():
         found = provenance.get(part)
-        if not isinstance(found, dict) or not set(names) <= set(found):
-            what = f" with {', '.join(names)}" if names else ""
+        if not isinstance(found, dict) or not all(
+            name in found and _is(found[name], kind) for name, kind in kinds.items()
+        ):
+            what = f" with {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}" if kinds else ""
             raise InvalidInput(f"{folder / PROVENANCE} must have {part!r}, an object{what}; export it again.")
+    if not _is(provenance.get("seed"), "a whole number"):
+        raise InvalidInput(f"{folder / PROVENANCE} must have 'seed', a whole number; export it again.")
     outside = [name for name in bundle.files if name in (".", "..") or Path(name).name != name]
     if outside:
         raise InvalidInput(
@@ -147,11 +157,17 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     head = read_toml(file.read_text(encoding="utf-8", errors="replace"), str(file))
     check_schema(head, file)
     for name, what in HEAD.items():
-        if not isinstance(head.get(name), _KINDS[what]):
+        if not _is(head.get(name), what):
             raise InvalidInput(f"{file} must have {name!r}, {what}, got {head.get(name)!r}; export it again.")
-    if not isinstance(head.get(LOAD, {}), dict):
-        raise InvalidInput(f"{file} may have {LOAD!r}, a table, got {head[LOAD]!r}; export it again.")
+    load = head.get(LOAD, {})
+    trusted = load.get("trusted", []) if isinstance(load, dict) else None
+    if not isinstance(trusted, list) or not all(isinstance(name, str) for name in trusted):
+        raise InvalidInput(f"{file} may have {LOAD!r}, a table with a list of names, got {load!r}; export it again.")
     return head
+
+
+def _is(value: Any, kind: str) -> bool:
+    return isinstance(value, _KINDS[kind]) and not isinstance(value, bool)
 
 
 def check_schema(document: Mapping[str, Any], file: Path) -> None:

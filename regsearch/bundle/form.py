@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from regsearch.inputs import column_kinds, is_frame, is_sparse
 from regsearch.problem import Problem
 
 Kind: TypeAlias = Literal["numeric", "boolean", "category"]
+KindOfRows: TypeAlias = Literal["frame", "array", "sparse", "images"]
 SHOWN = 6  # columns that an error names
 # what pandas infers of values, and what kind of values that is; anything else is a kind of its own
 FAMILIES = {
@@ -106,7 +107,7 @@ class Form:
         Labels, or `None` for numbers.
     """
 
-    rows: Literal["frame", "array", "sparse", "images"]
+    rows: KindOfRows
     shape: tuple[int, ...]
     dtype: str
     columns: tuple[Column, ...]
@@ -174,8 +175,10 @@ class Form:
             )
             shape, targets = tuple(data["shape"]), tuple(data["targets"])
             classes = None if data["classes"] is None else tuple(data["classes"])
+            if data["rows"] not in get_args(KindOfRows):
+                raise ValueError(f"rows are {' or '.join(get_args(KindOfRows))}, not {data['rows']!r}")
             return cls(data["rows"], shape, data["dtype"], columns, data["task"], targets, classes)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InvalidInput(f"The schema of a bundle must describe rows ({error!r}); export it again.") from error
 
     # --- tables ------------------------------------------------------------------------------------------------
@@ -240,7 +243,7 @@ class Form:
 def form_of(problem: Problem) -> Form:
     """The form of a problem's rows."""
     X = problem.X
-    rows: Literal["frame", "array", "sparse", "images"] = (
+    rows: KindOfRows = (
         "frame" if is_frame(X) else "sparse" if is_sparse(X) else "array" if problem.image is None else "images"
     )
     classes = None if problem.classes is None else tuple(problem.classes.tolist())

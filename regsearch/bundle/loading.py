@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -85,6 +86,8 @@ def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any
         return read_object(bundle.folder / MODEL, trusted)
     if PREPARE in bundle.files:
         bundle.file(PREPARE)
+    if importlib.util.find_spec("torch") is None:
+        raise InvalidInput("This bundle is a net: it needs torch, which is missing; pip install 'regsearch[torch]'.")
     from regsearch.neural.predictor import load_net
 
     return load_net(bundle.folder, trusted, module)

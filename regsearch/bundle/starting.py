@@ -9,12 +9,18 @@ from typing import Any
 from regsearch.bundle.files import open_bundle
 from regsearch.config import to_data
 from regsearch.errors import InvalidInput
+from regsearch.path import Model
 from regsearch.tree import Choice, Float, Int, Leaf, Node, Path, public
 
 
-def start_of(folder: str | os.PathLike[str], space: Node) -> dict[str, Any]:
-    """Optuna parameters under which a space gives the config of a bundle; see `start_params`."""
+def start_of(folder: str | os.PathLike[str], space: Model) -> dict[str, Any] | None:
+    """Optuna parameters under which a space gives the config of a bundle; see `start_params`.
+
+    `None` for the space's own reference: it is in no option of the space, and every study begins with it.
+    """
     path = open_bundle(folder).provenance["path"]
+    if path["config"] == to_data(space.reference()):
+        return None
     return start_params(space, path["config"], path["value"], os.fspath(folder))
 
 

@@ -74,7 +74,7 @@ def own_scorer(study: Study) -> dict[str, Any] | None:
 
 
 def study_of(script: str, name: str | None) -> Study:
-    """The study that a script makes at its module level, found by running it under another name than ``__main__``.
+    """The study that a script makes at its module level, found by running it as a module of its file's name.
 
     For the name of a widened study, the one that was widened.
 
@@ -93,7 +93,8 @@ def study_of(script: str, name: str | None) -> Study:
     if not path.is_file():
         raise NotFound(f"There is no script {script!r}; give the path of a Python file that makes a Study.")
     sys.path.insert(0, str(path.parent.absolute()))  # as `python SCRIPT` would
-    values: dict[str, Any] = runpy.run_path(str(path), run_name="regsearch_script")
+    name_of_module = path.stem if path.stem != "__main__" else "regsearch_script"  # it is read, not started
+    values: dict[str, Any] = runpy.run_path(str(path), run_name=name_of_module)
     studies = {study.name: study for study in values.values() if isinstance(study, Study)}
     if not studies:
         raise InvalidInput(f"A script must make a Study at its top level, {script!r} makes none; assign one.")

@@ -14,6 +14,7 @@ from regsearch.metrics import Metric
 from regsearch.path import ROUNDING
 from regsearch.problem import Problem
 from regsearch.table import Table
+from regsearch.trials import takes_the_lead
 
 PARTS = 10  # of the held-out rows, each left out once
 CLEAR = 2.0  # standard errors that a loss must come to before a sentence calls it one
@@ -60,12 +61,12 @@ def overtuning(table: Table) -> Overtuning | None:
     ----------
     Schneider, Bischl & Feurer (2025), "Overtuning in hyperparameter optimization", AutoML 2025.
     """
-    best, found = -float("inf"), []
+    leader, found = None, []
     for trial in sorted(table.complete, key=lambda trial: (trial.end_ms, trial.number)):
-        score = table.point(trial).val
-        if score > best:
-            best = score
+        if takes_the_lead(trial, leader, table.reference, table.metric):
+            leader = trial
             if table.metric in (trial.test or {}):
+                score = table.point(trial).val
                 found.append((trial.number, score, (trial.test or {})[table.metric], trial.test_parts))
     if not found:
         return None

@@ -51,7 +51,7 @@ def check(space: Recipe, setup: Setup) -> None:
 def _check_places(slot: str, technique: Technique, facts: Facts) -> None:
     acts = type(technique).program(slot)
     inside = acts.on_hidden is not Technique.on_hidden or acts.on_activity is not Technique.on_activity
-    if inside and not facts.places:
+    if inside and not facts.places and technique.acting:
         raise InvalidInput(
             f"{slot} acts where your module has nn.Dropout layers, it has none; add them, or leave it out."
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import math
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -103,10 +103,5 @@ def _constant(value: Any) -> str:
 
 
 def _has(module: str, name: str, value: Any) -> bool:
-    """Whether a program of its own can import the object from there."""
-    if not module or module in {"__main__", "regsearch_script"}:
-        return False
-    try:
-        return getattr(importlib.import_module(module), name, None) is value
-    except ImportError:
-        return False
+    """Whether a program of its own can import the object from there: not from the script that was run."""
+    return module != "__main__" and getattr(sys.modules.get(module), name, None) is value

@@ -67,7 +67,7 @@ def name_of(module: Callable[[], Any]) -> str:
     """
     home, name = getattr(module, "__module__", None), getattr(module, "__qualname__", repr(module))
     try:
-        found = pkgutil.resolve_name(f"{home}:{name}") if home != "__main__" else None
+        found = pkgutil.resolve_name(f"{home}:{name}") if home in sys.modules and home != "__main__" else None
     except (ImportError, AttributeError, ValueError):
         found = None
     if found is not module:
