@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import tomllib
 from pathlib import Path
@@ -18,11 +20,13 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Net, NotFound, Study, StudyMismatch, load, spaces
 from regsearch import nn_techniques as t
 from regsearch.bundle import open_bundle, read_config, to_trust
 from regsearch.bundle.files import CARD, CONFIG, EXAMPLE, FIGURES, FORM, MODEL, PROVENANCE, SCHEMA, sha256
+from regsearch.cli import main
 from regsearch.config import from_data, from_toml, to_toml
 
 FRESH = """
@@ -412,6 +416,25 @@ def test_nothing_to_trust(bundle: Path) -> None:
     """A model of scikit-learn's own types asks for no trust."""
     assert to_trust(bundle) == []
     assert "load" not in read_config(bundle)
+
+
+def test_what_the_card_says_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines of a model card load, verify and retrain a model with types to trust, which they name."""
+    X, y = regression()
+    one = study(tmp_path / "root", space=Estimator(DecisionTreeRegressor(), {"min_samples_leaf": Choice(5, 9)}))
+    one.run(2, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    card, values = (folder / CARD).read_text(), {"X": X}
+    monkeypatch.chdir(folder)
+    exec(card.partition("```python\n")[2].partition("```")[0], values)
+    np.testing.assert_array_equal(values["model"].predict(X), load(folder, to_trust(folder)).predict(X))
+    pd.DataFrame(X).assign(y=y).to_csv(tmp_path / "new.csv", index=False)
+    for command in re.findall("`regsearch (.*?)`", card):
+        words = {"NEW.csv": str(tmp_path / "new.csv"), "COLUMN": "y", "DIR": str(tmp_path / "again")}
+        assert main([words.get(word, word) for word in shlex.split(command)]) == 0, capsys.readouterr()
+    assert load(tmp_path / "again", to_trust(folder)).predict(X).shape == (60,)
 
 
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from samples import poll, python, regression, study
+from scipy import sparse
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -195,6 +198,37 @@ def test_training_rows_from_the_registry(tmp_path: Path) -> None:
     assert found.tolist() == load(bundle).predict(X).tolist()
 
 
+def arrays() -> dict[str, tuple[Any, Any]]:
+    """Data that are no DataFrame, of types and shapes that are not those of the signature."""
+    X, y = regression()
+    images = np.random.default_rng(0).integers(0, 255, (60, 8, 8)).astype(np.float32)
+    small = net(module=CNN(channels=(3,)))
+    return {
+        "grey": (small, (images, y)),
+        "grey with channels": (small, (images[:, None], y)),
+        "colours": (small, (np.stack([images] * 3, axis=1).astype(np.uint8), y)),
+        "floats": (Linear("l2"), (X.astype(np.float32), y)),
+        "sparse": (Linear("l2"), (sparse.csr_array(np.maximum(X, 0)), y)),
+    }
+
+
+@pytest.mark.parametrize("kind", arrays())
+def test_training_arrays_from_mlflow(kind: str, tmp_path: Path) -> None:
+    """The study's own X, converted as the card says, is taken by the MLflow model and predicted as the bundle does."""
+    import mlflow.pyfunc
+    from mlflow.exceptions import MlflowException
+
+    space, (X, y) = arrays()[kind]
+    if isinstance(space, Net):
+        pytest.importorskip("torch")
+    bundle = exported(tmp_path, space, (X, y))
+    model = mlflow.pyfunc.load_model(str(save_model(bundle, tmp_path / "model")))
+    with pytest.raises(MlflowException):
+        model.predict(X)  # when this goes through, the card need not say how to convert it
+    (line,) = [line for line in (bundle / "README.md").read_text().splitlines() if "model.predict(X." in line]
+    near(eval(line, {"model": model, "X": X}), load(bundle).predict(X))
+
+
 def test_what_serving_needs(wine: Path, small_net: Path, tmp_path: Path) -> None:
     """An MLflow model has the bundle as it is, no pickle, pins what the bundle was made with; optuna stays out."""
     for bundle, expected in ((wine, set()), (small_net, {"torch", "safetensors"})):
@@ -314,6 +348,28 @@ def test_a_net_of_ones_own_on_the_command_line(
     assert "module" in capsys.readouterr().err
     assert run("retrain", str(folder / "bundle"), *data, *script) == 0
     assert capsys.readouterr().out.startswith("mine, cross-validated")
+
+
+def test_what_card_and_command_say_of_a_net_of_ones_own_runs(
+    own_script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the function's file is at hand, the lines of the model card and of the export load and verify the net."""
+    pytest.importorskip("torch")
+    one, folder = ran(own_script, "net", monkeypatch), own_script.parent
+    given = ["--script", str(own_script), "--root", str(folder / "root")]
+    monkeypatch.setattr(sys, "argv", [str(own_script), "net"])
+    assert main(["export", one.name, "--out", str(folder / "bundle"), *given]) == 0
+    (use,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Use it:")]
+    card = (folder / "bundle" / "README.md").read_text()
+    code = card.partition("```python\n")[2].partition("model.predict")[0].replace("'.'", "'bundle'")
+    for script in (code, use.partition("-c ")[2].strip('"')):
+        done = python("-c", f"{script}\nprint(len(model.predict([[0.0] * 6])))", cwd=folder)
+        assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
+    command = re.findall("`regsearch (verify .*?)`", card)[0].replace("FILE", str(own_script))
+    monkeypatch.chdir(folder / "bundle")
+    assert main(command.split()) == 0, capsys.readouterr()
+    here = ran(own_script, "here", monkeypatch).export(folder / "here")
+    assert "regsearch.load('.', module=make)" in (here / "README.md").read_text(), "a lambda has no name to import"
 
 
 def test_what_a_server_cannot_import(own_script: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -629,8 +685,6 @@ study = Study("small", *load_diabetes(return_X_y=True), space=Linear("l1"), cv=3
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`show --as` prints code alone; `export --onnx --register` writes and registers, and an export replaces it all."""
     pytest.importorskip("skl2onnx")
-    from regsearch.cli import main
-
     script, out, root = tmp_path / "script.py", tmp_path / "bundle", tmp_path / "root"
     script.write_text(SCRIPT.replace("ROOT", repr(str(root))))
     given = ["small", "--root", str(root), "--script", str(script)]
@@ -662,11 +716,11 @@ study = Study("flagged", X, values.sum(axis=1), space=Linear("l2"), cv=3, tracki
 """
 
 
-def test_a_part_that_fails_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_part_that_fails_stops_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where ONNX cannot be written the bundle is, and is registered; one line says why, and the status that not all."""
     pytest.importorskip("skl2onnx")
-    from regsearch.cli import main
-
     script, out, root = tmp_path / "script.py", tmp_path / "bundle", tmp_path / "root"
     script.write_text(FLAGGED.replace("ROOT", repr(str(root))))
     given = ["flagged", "--root", str(root), "--script", str(script), "--out", str(out)]
@@ -681,3 +735,30 @@ def test_a_part_that_fails_stops_no_other(tmp_path: Path, capsys: pytest.Capture
     assert not (out / "model.onnx").exists()
     assert main(["export", *given, "--register", "a/b"]) == 2
     assert "regsearch: 'a/b' was not registered: The MLflow store" in capsys.readouterr().err
+
+    monkeypatch.setattr("regsearch.serving.to_onnx", lambda *_, **__: {}["unforeseen"])
+    assert main(["export", *given, "--onnx", "--register", "flagged"]) == 2
+    said = capsys.readouterr()
+    assert "KeyError: 'unforeseen'" in said.err
+    assert "Version 2 of 'flagged' is registered." in said.out
+
+    monkeypatch.setattr("regsearch.serving.register", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["export", *given, "--register", "flagged"]) == 130
+    assert "'flagged' was not registered: interrupted; the bundle in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--alias", "live"], "got 'live' and no --register; add --register NAME"),
+        (["--register", ""], "--register needs the name of the registered model"),
+        (["--register", " ", "--alias", "live"], "--register needs the name of the registered model"),
+    ],
+)
+def test_a_registration_that_cannot_be_meant(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An alias of nothing and an empty name are refused before anything is read, fitted or written."""
+    assert main(["export", "none", "--root", str(tmp_path), "--out", str(tmp_path / "out"), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regsearch.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
 from regsearch.bundle.form import Column, Form
+from regsearch.bundle.settings import own_factory
 from regsearch.chosen import listed
 
 COLUMNS = 40  # columns that the card lists
@@ -28,15 +30,15 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
     Parameters
     ----------
     provenance
-        As in ``provenance.json``.
+        As in ``provenance.json``, and ``trusted``: the types that its reader must trust.
     params
         The config as a flat row.
     files
         Names of the bundle's files.
     """
     made, score = provenance, provenance["score"]
+    factory = own_factory(made["path"]["config"])
     pictures = [f"![{text}]({name})" for name, text in PICTURES.items() if name in files]
-    trusted = f", trusted={list(provenance['trusted'])!r}" if provenance["trusted"] else ""
     parts = [
         f"# {made['study']}",
         f"Predicts {', '.join(form.targets)} ({form.task}) from {_inputs(form)}. Trial {made['trial']} of the study "
@@ -49,15 +51,60 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
         "\n".join(f"- {name}: {listed({name: value}).partition('=')[2]}" for name, value in params.items()),
         made["path"]["translated"],
         "## How to use it",
-        f'```python\nimport regsearch\n\nmodel = regsearch.load("."{trusted})  # this folder\nmodel.predict(X)\n```',
+        "```python\n{}\n\nmodel = {}  # this folder\nmodel.predict(X)\n```".format(
+            *loading(".", made["trusted"], factory)
+        ),
         f"X has {_columns(form)}. `{FORM}` has their types, `{EXAMPLE}` a few rows with what the model says of them.",
         _for_mlflow(form),
-        "`regsearch verify .` checks that this folder is whole and predicts what it did; with `--data FILE.csv "
-        f"--target COLUMN` also that it scores what it did, on {_rows(made)}. `regsearch retrain . --data NEW.csv "
-        f"--target COLUMN --out DIR` fits the same config to new data. `{CONFIG}` is the config, `{PROVENANCE}` says "
-        "where it comes from: data, folds, seed, versions, and the hash of every file but itself.",
+        _commands(made, factory),
+        f"`{CONFIG}` is the config, `{PROVENANCE}` says where it comes from: data, folds, seed, versions, and the hash "
+        "of every file but itself.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def loading(folder: str, trusted: Sequence[str], factory: str | None) -> tuple[str, str]:
+    """The line that imports what loads a bundle, and the call that does.
+
+    Parameters
+    ----------
+    trusted
+        The types that its reader must trust.
+    factory
+        What the function is called that makes the module of a net of one's own.
+    """
+    options = [repr(folder), *([f"trusted={list(trusted)!r}"] if trusted else [])]
+    if factory is None:
+        return "import regsearch", f"regsearch.load({', '.join(options)})"
+    if not importable(factory):
+        return f"import regsearch  # make: {factory}", f"regsearch.load({', '.join(options)}, module=make)"
+    options.append(f"module=pkgutil.resolve_name({factory!r})")
+    return "import pkgutil, regsearch", f"regsearch.load({', '.join(options)})"
+
+
+def importable(factory: str) -> bool:
+    """Whether a function has a name by which others can import it."""
+    parts = factory.split(".")
+    return parts[0] != "__main__" and all(part.isidentifier() for part in parts)
+
+
+def _commands(made: Mapping[str, Any], factory: str | None) -> str:
+    """How a bundle is checked and fitted again on the command line."""
+    given = "".join(f" --trust {shlex.quote(name)}" for name in made["trusted"])
+    own = "Code of your own that it trusts must be where Python finds it, in `PYTHONPATH`, say." if given else ""
+    if factory is None:
+        checks = (
+            "checks that this folder is whole and predicts what it did; with `--data FILE.csv --target COLUMN` also "
+            f"that it scores what it did, on {_rows(made)}."
+        )
+    else:
+        given += " --script FILE"
+        checks = (
+            "checks that this folder is whole, predicts what it did and scores what it did; FILE is the study's "
+            f"script, which has `{factory}`."
+        )
+    again = f"`regsearch retrain .{given} --data NEW.csv --target COLUMN --out DIR` fits the same config to new data."
+    return " ".join(part for part in (f"`regsearch verify .{given}`", checks, again, own) if part)
 
 
 def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
@@ -113,15 +160,31 @@ def _rows(made: Mapping[str, Any]) -> str:
 
 def _for_mlflow(form: Form) -> str:
     """How rows of the study are passed to a model that was registered; empty where they go as they are."""
-    types = {str(one.name): kind for one in form.columns if (kind := _plain_type(one))}
-    if not types:
+    converted = _plain_types(form) if form.rows == "frame" else _plain_array(form)
+    if not converted:
         return ""
-    shown = [f"{name!r}: {kind}" for name, kind in types.items()][:COLUMNS]
+    has, rows = "numbers and text, to which MLflow converts neither categories nor whole numbers", "a DataFrame"
+    if form.rows != "frame":
+        has, rows = f"doubles of the shape {(-1, *form.shape)}, to which MLflow converts nothing else", "X"
     return (
-        "Registered in MLflow, it has a signature of numbers and text, to which MLflow converts neither categories nor "
-        "whole numbers; a DataFrame as in training is passed as\n\n"
-        f"```python\nmodel.predict(X.astype({{{', '.join(shown)}{', ...' * (len(types) > COLUMNS)}}}))\n```"
+        f"Registered in MLflow, it has a signature of {has}; {rows} as in training is passed as\n\n"
+        f"```python\nmodel.predict({converted})\n```"
     )
+
+
+def _plain_types(form: Form) -> str:
+    """A DataFrame of the types that the signature of `regsearch.serving` has."""
+    types = {str(one.name): kind for one in form.columns if (kind := _plain_type(one))}
+    shown = [f"{name!r}: {kind}" for name, kind in types.items()][:COLUMNS]
+    return f"X.astype({{{', '.join(shown)}{', ...' * (len(types) > COLUMNS)}}})" if types else ""
+
+
+def _plain_array(form: Form) -> str:
+    """An array as that signature has it; of images with one channel, whether the study's X had that axis or not."""
+    grey = form.rows == "images" and form.shape[0] == 1
+    dense = ".toarray()" if form.rows == "sparse" else f".reshape{(-1, *form.shape)}" if grey else ""
+    doubles = ".astype(float)" if form.dtype != "float64" else ""
+    return f"X{dense}{doubles}" if dense or doubles else ""
 
 
 def _plain_type(column: Column) -> str:

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", required=True, metavar="DIR")
     export.add_argument("--onnx", action="store_true", help="write model.onnx too")
     export.add_argument("--register", metavar="NAME", help="register it in the study's MLflow store")
-    export.add_argument("--alias", default="champion", help="of the registered version (default champion)")
+    export.add_argument("--alias", metavar="NAME", help="of the registered version (default champion)")
 
     report = _stored(found.add_parser("report", help="write the report of a study as one HTML page"), insight.report)
     report.add_argument("study", metavar="STUDY")

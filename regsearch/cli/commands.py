@@ -95,14 +95,11 @@ def _row(one: Chosen, held_out: bool) -> str:
 
 def export(arguments: argparse.Namespace) -> int:
     """Refit a choice and write its bundle."""
-    from regsearch.bundle.loading import to_trust
-
+    shipping.check(arguments)
     study = study_again(arguments, "An export")
     folder = study.export(arguments.out, arguments.rule)
     print(f"{study.results().choose(arguments.rule)}\n\nWritten to {folder}")
-    trusted = to_trust(folder)
-    extra = f", trusted={trusted!r}" if trusted else ""
-    print(f'Use it:  python -c "import regsearch; model = regsearch.load({arguments.out!r}{extra})"')
+    print(f"Use it:  {shipping.use(folder, arguments.out)}")
     return shipping.hand_on(folder, study, arguments)
 
 

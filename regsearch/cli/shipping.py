@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regsearch.cli.stored import own_module, study_again
-from regsearch.errors import RegsearchError
+from regsearch.errors import InvalidInput, RegsearchError
 
 if TYPE_CHECKING:
     from regsearch.study import Study
+
+ALIAS = "champion"
 
 
 def show_code(arguments: argparse.Namespace) -> int:
@@ -25,14 +28,46 @@ def show_code(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """Refuse a registration that cannot be meant, before anything is fitted.
+
+    Raises
+    ------
+    InvalidInput
+        When it has no name, or there is an alias of nothing.
+    """
+    if arguments.register is not None and not arguments.register.strip():
+        raise InvalidInput("--register needs the name of the registered model, got none; name it.")
+    if arguments.alias is not None and arguments.register is None:
+        raise InvalidInput(
+            f"--alias is of a registered version, got {arguments.alias!r} and no --register; add --register NAME."
+        )
+
+
+def use(folder: Path, out: str) -> str:
+    """How a bundle just written is loaded: a command, where its code can be imported."""
+    from regsearch.bundle import open_bundle
+    from regsearch.bundle.card import importable, loading
+    from regsearch.bundle.settings import own_factory
+
+    opened = open_bundle(folder)
+    factory = own_factory(opened.head["config"])
+    imports, call = loading(out, opened.trusted, factory)
+    if factory is not None and not importable(factory):
+        return f"model = {call}, where make is the function that makes the net"
+    return f'python -c "{imports}; model = {call}"'
+
+
 def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
     """What else was asked for of a bundle just written; where one part fails, the others are done all the same.
 
     Returns
     -------
     int
-        The exit status: 2 when a part failed, which is one line of its own.
+        The exit status: 2 when a part failed, which is one line of its own; 130 when Ctrl-C ended one.
     """
+    from regsearch.study import INTERRUPTED
+
     parts: dict[str, tuple[str | bool | None, Callable[[], None]]] = {
         "model.onnx was not written": (arguments.onnx, lambda: write_onnx(folder, study)),
         f"{arguments.register!r} was not registered": (
@@ -47,6 +82,12 @@ def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
         except RegsearchError as error:
             print(f"regsearch: {failure}: {error}", file=sys.stderr)
             status = 2
+        except KeyboardInterrupt:
+            print(f"regsearch: {failure}: interrupted; the bundle in {folder} is whole", file=sys.stderr)
+            return INTERRUPTED
+        except Exception:  # noqa: BLE001 - what no one foresaw is told in full, and stops no other part either
+            print(f"regsearch: {failure}:\n{traceback.format_exc()}", file=sys.stderr)
+            status = 2
     return status
 
 
@@ -58,16 +99,16 @@ def write_onnx(folder: Path, study: Study) -> None:
     print(f"ONNX:    {to_onnx(folder, trusted=to_trust(folder), module=own_module(study))}")
 
 
-def register_bundle(folder: Path, study: Study, name: str, alias: str) -> None:
-    """Register a bundle just written in the study's MLflow store, and say how it is served."""
+def register_bundle(folder: Path, study: Study, name: str, alias: str | None) -> None:
+    """Register a bundle just written in the study's MLflow store, as its champion by default; say how it is served."""
     from regsearch.bundle import to_trust
     from regsearch.mirroring import tracking_uri
     from regsearch.serving import register
 
     store = study.tracking if isinstance(study.tracking, str) else tracking_uri(study.store.root)
     made = register(
-        folder, name, tracking_uri=store, alias=alias, experiment=study.experiment, trusted=to_trust(folder),
-        module=own_module(study),
+        folder, name, tracking_uri=store, alias=ALIAS if alias is None else alias, experiment=study.experiment,
+        trusted=to_trust(folder), module=own_module(study),
     )  # fmt: skip
     print(f"Version {made.version} of {name!r} is registered.")
     print(f"Serve:   MLFLOW_TRACKING_URI={store} mlflow models serve -m {made.uri} --env-manager local")
