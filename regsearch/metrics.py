@@ -181,7 +181,7 @@ def _metric(name: str, scorer: Any) -> Metric:
         close = difflib.get_close_matches(str(scorer), get_scorer_names(), n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "see sklearn.metrics.get_scorer_names()."
         raise InvalidInput(f"scoring must be a scikit-learn scorer, got {scorer!r}; {hint}")
-    perfect = 0.0 if scorer.startswith("neg_") else 1.0 if scorer in _AT_MOST_ONE else None
+    perfect = 0.0 if scorer.startswith("neg_") else None if scorer in _UNBOUNDED else 1.0
     found = get_scorer(scorer)
     return Metric(name, found, _KERNELS.get(scorer), _FROM_MSE.get(scorer), perfect, _counts(found))
 
@@ -401,14 +401,4 @@ _COUNTING = (
     "roc_auc_score",
     "top_k_accuracy_score",
 )
-_AT_MOST_ONE = {
-    "r2",
-    "accuracy",
-    "balanced_accuracy",
-    "roc_auc",
-    "average_precision",
-    "f1",
-    "f1_macro",
-    "precision",
-    "recall",
-}
+_UNBOUNDED = {"mutual_info_score", "positive_likelihood_ratio"}  # all others of scikit-learn's end at 0 or 1

@@ -15,7 +15,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="seed of folds, sampler and test split")
     parser.add_argument(
         "--widen", action="store_true",
-        help="run NAME-wide instead: the stored study again, with the ranges moved at whose edge its best trials sit",
+        help="run NAME-wide instead: the stored study again, with what its best trials ran against moved further",
     )  # fmt: skip
     parser.add_argument("--root", metavar="DIR", help="the folder that is written to (default mlruns)")
     parser.add_argument(

@@ -80,7 +80,7 @@ class Tally:
             return scores
         weight = self.fold.data.weight[self.fold.rows[self.part]].double()
         mean = (self._sums[_SUMMED[name]] / weight.sum()).cpu().numpy()  # [R, 1 or targets]
-        return np.asarray(_FINISH[name](mean, self.fold, rows))
+        return np.asarray(metric.exact(_FINISH[name](mean, self.fold, rows)))
 
 
 def _squared(fold: Fold, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
