@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from regsearch import (
     MLP,
     Choice,
+    ElasticNet,
     Estimator,
     Float,
     InvalidInput,
@@ -45,6 +46,7 @@ from regsearch.bundle.starting import start_params
 from regsearch.config import to_data
 from regsearch.linear.convert import to_C
 from regsearch.problem import make_problem
+from regsearch.rules import Pick
 from regsearch.space import fill, flat, sample
 
 BARE = """
@@ -366,6 +368,24 @@ def test_a_linear_config_is_a_pipeline(tmp_path: Path) -> None:
     assert not hasattr(last, "coef_")
     assert np.isclose(last.C, to_C(config.config.lambda_, 40), rtol=1e-12)
     assert built.fit(X, labels).predict(X).dtype == bool
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", ElasticNet(0.5)], ids=str)
+@pytest.mark.parametrize("labelled", [False, True], ids=["numbers", "classes"])
+def test_a_pipeline_fitted_again_is_the_bundle(penalty: Any, labelled: bool, tmp_path: Path) -> None:
+    """What `build` gives for the study's rows, and a clone of what is loaded, fit to the bundle's own predictions."""
+    X, y = regression(120)
+    space = Linear(penalty, lambda_=Float(2e-3, 4e-3))
+    one = study(tmp_path, data=(X, y > 0 if labelled else y), space=space)
+    one.run(2, quiet=True)
+    folder = one.export(tmp_path / "bundle", lambda results: Pick(1, 0, "after the reference"))
+    model = load(folder)
+    built = load_config(folder).build(one.problem)
+    said, spread = ("predict_proba", 1.0) if labelled else ("predict", y.std())
+    assert repr(built) == repr(clone(model))
+    for again in (built, clone(model)):
+        again.fit(X, one.problem.labels)
+        np.testing.assert_allclose(getattr(again, said)(X) / spread, getattr(model, said)(X) / spread, atol=2e-3)
 
 
 def test_a_config_trains_as_the_search_did(bundle: Path, searched: Study) -> None:

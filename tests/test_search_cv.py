@@ -120,7 +120,6 @@ OF_PIPELINES = {
     "check_estimators_overwrite_params": "A Pipeline of scikit-learn fits its steps in place.",
     "check_dont_overwrite_parameters": "A Pipeline of scikit-learn fits its steps in place.",
     "check_estimators_nan_inf": "NaN is imputed by the first step, which a Pipeline's tags do not tell.",
-    "check_fit_idempotent": "saga draws rows at random where it has no random_state, and stops at a tolerance.",
 }
 
 
