@@ -66,7 +66,7 @@ def to_toml(value: Any) -> str:
     """A tree or plain data as TOML."""
     import tomli_w
 
-    return tomli_w.dumps(_without_none(to_data(value)))
+    return tomli_w.dumps(without_none(to_data(value)))
 
 
 def from_toml(text: str) -> Any:
@@ -96,10 +96,10 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _without_none(data: Any) -> Any:
+def without_none(data: Any) -> Any:
     """TOML has no null: a key without a value is left out, an option that is none is an empty table."""
     if isinstance(data, dict):
-        return {key: _without_none(child) for key, child in data.items() if child is not None}
+        return {key: without_none(child) for key, child in data.items() if child is not None}
     if isinstance(data, list):
-        return [{} if child is None else _without_none(child) for child in data]
+        return [{} if child is None else without_none(child) for child in data]
     return data

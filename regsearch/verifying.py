@@ -19,7 +19,7 @@ from regsearch.bundle.files import CONFIG, Bundle, open_bundle
 from regsearch.bundle.folding import folds_like, searched_rows
 from regsearch.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.bundle.settings import evaluate, own_factory, rebuilt, settings_of
-from regsearch.config import to_data
+from regsearch.config import to_data, without_none
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.estimator import Estimator
 from regsearch.folds import Folds
@@ -157,7 +157,9 @@ def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | 
     try:
         settings_of(bundle, lambda: fitted(bundle, trusted, module), module)  # what it says can be fitted
         own = path["config"].get("type") == Estimator.tag()
-        searched = path["config"] if own else to_data(_searched(bundle, trusted, module).at(path["value"]))
+        searched = without_none(
+            path["config"] if own else to_data(_searched(bundle, trusted, module).at(path["value"]))
+        )
     except RegsearchError as error:
         return Check("config", False, str(error))
     names = dict.fromkeys([*said, *searched])

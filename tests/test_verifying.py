@@ -15,8 +15,9 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
-from regsearch import MLP, Estimator, Float, InvalidInput, Linear, Net, NotFound, Study, load, spaces, verifying
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, Study, load, spaces, verifying
 from regsearch import nn_techniques as t
 from regsearch.bundle import open_bundle
 from regsearch.bundle.files import CONFIG, EXAMPLE, MODEL, PROVENANCE, sha256
@@ -24,6 +25,7 @@ from regsearch.bundle.tables import read_table
 from regsearch.cli import main
 from regsearch.cli.stored import study_of
 from regsearch.problem import make_problem
+from regsearch.rules import Pick
 from regsearch.verifying import Evidence, Verdict, verify
 
 
@@ -327,3 +329,13 @@ def test_a_module_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     assert "not checked" not in said
     assert "predicts the 5 stored rows to the bit" in said
+
+
+def test_a_setting_that_is_none(tmp_path: Path) -> None:
+    """A parameter that is None, which TOML has no word for, is no edit."""
+    one = study(tmp_path, space=Estimator(DecisionTreeRegressor(), {"max_depth": Choice(1, 2)}))
+    results = one.run(3, quiet=True)
+    chosen = results.choose(lambda results: Pick(results.reference.number, results.reference.step, "as it is"))
+    assert chosen.config.fields()["params"]["max_depth"] is None
+    folder = one.export(tmp_path / "bundle", rule=chosen)
+    assert of(verify(folder, trusted=open_bundle(folder).trusted))["config"] is True

@@ -92,7 +92,7 @@ def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[
 
 def _ablated(results: Results) -> str:
     found = results.finding("ablation")
-    return f"In detail: {summary_of(found)}" if found and found["rows"] and is_winner(results, found) else ""
+    return summary_of(found) if found and found["rows"] and is_winner(results, found) else ""
 
 
 def _trust(results: Results) -> str:
