@@ -1,4 +1,4 @@
-"""`RegSearchCV` against scikit-learn: its estimator checks, GridSearchCV, and nested cross-validation by hand."""
+"""`RegSearchCV`, and what is built of its configs, against scikit-learn: its checks, GridSearchCV, nested by hand."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ from regsearch import (
 )
 from regsearch import Path as LambdaPath
 from regsearch import nn_techniques as t
+from regsearch.bundle.trainer import TrainerClassifier, TrainerRegressor
 from regsearch.errors import SearchFailed
 from regsearch.path import Model
 from regsearch.problem import make_problem
@@ -116,6 +117,16 @@ def test_nets_keep_the_contract_of_scikit_learn(estimator: Any, check: Any) -> N
     check(estimator)
 
 
+TINY = Net(MLP(hidden=(4,)), lr=0.1, precision="float64", early_stopping=t.FixedEpochs(8))
+TRAINERS = [kind(config) for kind in (TrainerRegressor, TrainerClassifier) for config in (TINY, Linear("l2", 0.01))]
+
+
+@parametrize_with_checks(TRAINERS)
+def test_a_config_keeps_the_contract_of_scikit_learn(estimator: Any, check: Any) -> None:
+    """So does the estimator that a bundle's config builds, of a net and of a linear model."""
+    check(estimator)
+
+
 OF_PIPELINES = {
     "check_estimators_overwrite_params": "A Pipeline of scikit-learn fits its steps in place.",
     "check_dont_overwrite_parameters": "A Pipeline of scikit-learn fits its steps in place.",
@@ -157,7 +168,8 @@ def test_what_a_net_refits_keeps_what_it_can(data: Any, tmp_path: Path) -> None:
 
 def test_columns_are_those_of_fit() -> None:
     """Names and number of columns are noted by fit, and others are refused or warned of, as everywhere."""
-    check_dataframe_column_names_consistency("RegSearchCV", small(task="regression"))
+    for estimator in (small(task="regression"), *TRAINERS):
+        check_dataframe_column_names_consistency(type(estimator).__name__, estimator)
 
 
 # --- against GridSearchCV --------------------------------------------------------------------------------------

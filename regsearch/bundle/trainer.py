@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.validation import check_is_fitted
 
-from regsearch.inputs import Task
+from regsearch.bundle import contract
 from regsearch.path import Model
 from regsearch.problem import make_problem
 
@@ -21,25 +23,51 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         Filled: a linear config with one lambda, a net with a number of epochs.
     seed
         Of the random numbers of training.
+
+    Attributes
+    ----------
+    model_
+        What the config becomes when it is fitted.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
     """
 
     def __init__(self, config: Model, seed: int = 0) -> None:
         self.config, self.seed = config, seed
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Trainer:
-        """Train the config on all rows."""
-        problem = make_problem(X, y, sample_weight=sample_weight, task=self.task(y), seed=self.seed)
-        self.model_ = self.config.refit(problem, self.seed)
-        self.n_features_in_ = problem.columns
+        """Train the config on all rows.
+
+        Parameters
+        ----------
+        X, y
+            Data, as `regsearch.problem.make_problem` takes them.
+        sample_weight
+            ``[n]`` or `None`.
+
+        Raises
+        ------
+        InvalidInput
+            When the config cannot be fitted to them.
+        """
+        X, y = contract.to_fit(self, X, y)
+        task = contract.task(None, get_tags(self).estimator_type, y, sample_weight)
+        problem = make_problem(X, y, sample_weight=sample_weight, task=task, seed=self.seed)
+        self.model_ = copy(self.config).refit(problem, self.seed)  # models keep what they work out
         return self
 
     def predict(self, X: Any) -> Any:
-        """``[n]`` numbers or labels."""
-        return self.model_.predict(X)
+        """``[n]`` numbers or labels; ``[n, t]`` numbers of several targets."""
+        return self._ask("predict", X)
 
-    def task(self, y: Any) -> Task:
-        """What y is taken for."""
-        return "regression"
+    def _ask(self, method: str, X: Any) -> Any:
+        check_is_fitted(self)
+        return getattr(self.model_, method)(contract.to_predict(self, X))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = tags.input_tags.allow_nan = tags.input_tags.categorical = True
+        return tags
 
 
 class TrainerRegressor(RegressorMixin, Trainer):  # type: ignore[misc]
@@ -47,19 +75,22 @@ class TrainerRegressor(RegressorMixin, Trainer):  # type: ignore[misc]
 
 
 class TrainerClassifier(ClassifierMixin, Trainer):  # type: ignore[misc]
-    """A config that tells classes apart."""
+    """A config that tells classes apart.
+
+    Attributes
+    ----------
+    classes_
+        Labels.
+    """
 
     @property
     def classes_(self) -> Any:
         return self.model_.classes_
 
     def predict_proba(self, X: Any) -> Any:
-        """``[n, C]``."""
-        return self.model_.predict_proba(X)
+        """Probabilities ``[n, C]`` of the classes."""
+        return self._ask("predict_proba", X)
 
     def decision_function(self, X: Any) -> Any:
-        """Log-odds ``[n]``, or logits ``[n, C]``."""
-        return self.model_.decision_function(X)
-
-    def task(self, y: Any) -> Task:
-        return "binary" if len(np.unique(np.asarray(y))) == 2 else "multiclass"
+        """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``."""
+        return self._ask("decision_function", X)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from regsearch import rules, spaces
+from regsearch.bundle import contract
 from regsearch.chosen import Chosen
 from regsearch.errors import InvalidInput
 from regsearch.estimator import Estimator
@@ -28,7 +30,6 @@ from regsearch.path import Model
 from regsearch.problem import Problem
 from regsearch.results import Results
 from regsearch.running import Limits
-from regsearch.search_cv import checks
 from regsearch.search_cv.columns import columns, rows_of
 from regsearch.search_cv.keeping import kept, passing
 from regsearch.study import Study
@@ -178,8 +179,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
             When a kept study of that name has other folds or another scoring.
         """
         space, rule = _space(self.space), rules.find(self.rule) if isinstance(self.rule, str) else self.rule
-        X, y = checks.to_fit(self, X, y)
-        task = checks.task(self.task, self._kind(), y, sample_weight)
+        X, y = contract.to_fit(self, X, y)
+        task = contract.task(self.task, self._kind(), y, sample_weight)
         data = {"X": X, "y": y, "sample_weight": sample_weight, "groups": groups, "task": task}
         study, results = self._search(space, data)
         chosen = results.choose(rule)
@@ -244,11 +245,11 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
             measure = r2_score if self.task_ == "regression" else accuracy_score
             return float(measure(y, self.predict(X), sample_weight=sample_weight))
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(self._scorer(self.best_estimator_, checks.to_predict(self, X), y, **options))
+        return float(self._scorer(self.best_estimator_, contract.to_predict(self, X), y, **options))
 
     def _ask(self, method: str, X: Any) -> Any:
         check_is_fitted(self)
-        return getattr(self.best_estimator_, method)(checks.to_predict(self, X))
+        return getattr(self.best_estimator_, method)(contract.to_predict(self, X))
 
     # --- what it is --------------------------------------------------------------------------------------------
 
@@ -259,14 +260,14 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     def _kind(self) -> str | None:
         """``classifier`` or ``regressor``, where that does not depend on y."""
         if self.task is not None:
-            return checks.TASKS.get(self.task)
+            return contract.TASKS.get(self.task)
         given = self._given()
         return None if given is None else get_tags(given).estimator_type
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         task = getattr(self, "task_", None)
-        tags.estimator_type = self._kind() or (None if task is None else checks.TASKS[task])
+        tags.estimator_type = self._kind() or (None if task is None else contract.TASKS[task])
         tags.classifier_tags = ClassifierTags() if tags.estimator_type == "classifier" else None
         tags.regressor_tags = RegressorTags() if tags.estimator_type == "regressor" else None
         tags.target_tags.required = True
@@ -285,9 +286,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
 
 def _space(space: Model | str) -> Model:
-    """A space, or the ready-made one of that name."""
+    """A space, or the ready-made one of that name: a copy, since models keep what they work out."""
     if not isinstance(space, str):
-        return space
+        return copy(space)
     made = {name: f for name, f in vars(spaces).items() if getattr(f, "__module__", "") == spaces.__name__}
     if space not in made:
         raise InvalidInput(f"space must be a model or one of {', '.join(made)}, got {space!r}; see regsearch.spaces.")

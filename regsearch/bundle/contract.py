@@ -1,4 +1,4 @@
-"""X and y with the checks that scikit-learn makes, before the study's own."""
+"""X and y with the checks that scikit-learn makes of every estimator, before those of a problem."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from sklearn.utils.validation import (
 )
 
 from regsearch.errors import InvalidInput
-from regsearch.inputs import checked_weights, is_frame, is_sparse
+from regsearch.inputs import Task, checked_weights, is_frame, is_sparse
 
 TASKS = {"regression": "regressor", "classification": "classifier", "binary": "classifier", "multiclass": "classifier"}
 UNCHECKED = "no_validation"  # scikit-learn's word for a y that is checked elsewhere
 
 
-def to_fit(search: BaseEstimator, X: Any, y: Any) -> tuple[Any, Any]:
-    """X and y to fit to; what the search then expects of columns is noted in it. Frames stay frames."""
-    X = _checked(search, X, reset=True, y=None if y is None else UNCHECKED)
+def to_fit(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, Any]:
+    """X and y to fit to; what the estimator then expects of columns is noted in it. Frames stay frames."""
+    X = _checked(estimator, X, reset=True, y=None if y is None else UNCHECKED)
     y = _targets(y)
     check_consistent_length(X, y)
     return X, y
 
 
-def to_predict(search: BaseEstimator, X: Any) -> Any:
+def to_predict(estimator: BaseEstimator, X: Any) -> Any:
     """X with the columns of fit; a frame where fit had named ones, for what picks columns by name."""
-    X = _checked(search, X, reset=False)
-    names = getattr(search, "feature_names_in_", None)
+    X = _checked(estimator, X, reset=False)
+    names = getattr(estimator, "feature_names_in_", None)
     if names is None or is_frame(X) or is_sparse(X):
         return X
     import pandas as pd
@@ -42,15 +42,15 @@ def to_predict(search: BaseEstimator, X: Any) -> Any:
     return pd.DataFrame(X, columns=names)  # scikit-learn has warned; columns count by their order
 
 
-def task(given: str | None, kind: str | None, y: Any, sample_weight: Any) -> str | None:
-    """The task of a study; `None` to have it inferred.
+def task(given: str | None, kind: str | None, y: Any, sample_weight: Any) -> Task | None:
+    """The task of a problem; `None` to have it inferred.
 
     Parameters
     ----------
     given
         What the user says.
     kind
-        ``classifier`` or ``regressor``, as far as user and space say.
+        ``classifier`` or ``regressor``, as far as that is known.
     """
     if given is not None and given not in TASKS:
         raise InvalidInput(f"task must be {', '.join(TASKS)} or None, got {given!r}; None infers it.")
@@ -61,15 +61,16 @@ def task(given: str | None, kind: str | None, y: Any, sample_weight: Any) -> str
     count = len(np.unique(y if weights is None else np.asarray(y)[weights > 0]))
     if count < 2:
         raise InvalidInput("A classification needs two classes or more in rows that weigh anything, got one class.")
-    return given if given in ("binary", "multiclass") else "binary" if count == 2 else "multiclass"
+    many = given == "multiclass" or (given != "binary" and count > 2)
+    return "multiclass" if many else "binary"
 
 
-def _checked(search: BaseEstimator, X: Any, *, reset: bool, y: Any = UNCHECKED) -> Any:
+def _checked(estimator: BaseEstimator, X: Any, *, reset: bool, y: Any = UNCHECKED) -> Any:
     if is_frame(X):  # of columns of any kind: the study checks them
-        return validate_data(search, X, y, reset=reset, skip_check_array=True)
+        return validate_data(estimator, X, y, reset=reset, skip_check_array=True)
     return validate_data(
-        search, X, y, reset=reset, accept_sparse="csr", allow_nd=True, ensure_min_samples=2 if reset else 1,
-        ensure_all_finite="allow-nan" if get_tags(search).input_tags.allow_nan else True,
+        estimator, X, y, reset=reset, accept_sparse="csr", allow_nd=True, ensure_min_samples=2 if reset else 1,
+        ensure_all_finite="allow-nan" if get_tags(estimator).input_tags.allow_nan else True,
     )  # fmt: skip
 
 
