@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -53,7 +52,7 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         X, y = contract.to_fit(self, X, y)
         task = contract.task(None, get_tags(self).estimator_type, y, sample_weight)
         problem = make_problem(X, y, sample_weight=sample_weight, task=task, seed=self.seed)
-        self.model_ = copy(self.config).refit(problem, self.seed)  # models keep what they work out
+        self.model_ = self.config.refit(problem, self.seed)
         return self
 
     def predict(self, X: Any) -> Any:

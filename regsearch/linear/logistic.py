@@ -81,6 +81,8 @@ class LogLoss:
 
     def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
+        if not lambdas.any():
+            scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
         return along(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge_path, terms.l2, scale))
 
     def null_slope(self, scale: str) -> Array:

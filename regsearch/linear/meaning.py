@@ -35,6 +35,7 @@ from regsearch.linear.backend import grid, make_design, make_solver
 from regsearch.linear.design import Array, Design, Settings
 from regsearch.linear.hat import hat_trace
 from regsearch.linear.penalties import Terms
+from regsearch.linear.refit import total_weight
 from regsearch.linear.threads import one_thread
 from regsearch.problem import Problem
 from regsearch.tree import Path, number
@@ -98,7 +99,7 @@ def explain(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[
     kept = _kept(config, problem, folds)
     names = encoded_names(problem)
     noise = _noise(fit, problem.rows)
-    implied = prior(config, _weight(problem), noise)
+    implied = prior(config, total_weight(problem), noise)
     order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
     w = fit.w[fit.chosen]
     lines = [
@@ -215,10 +216,6 @@ def _kept(config: Settings, problem: Problem, folds: Folds) -> NDArray[np.intp]:
 def _size(w: Array) -> Array:
     """``[S, p]`` of coefficients ``[S, p, m]``."""
     return w[..., 0] if w.shape[-1] == 1 else np.asarray(np.sqrt((w**2).sum(axis=-1)))
-
-
-def _weight(problem: Problem) -> float:
-    return float(problem.rows if problem.sample_weight is None else problem.sample_weight.sum())
 
 
 def _spread(problem: Problem) -> float:

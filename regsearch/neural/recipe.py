@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 from regsearch.errors import InvalidInput
@@ -106,7 +105,7 @@ class Recipe(Model, abstract=True):
 
     # --- a filled config ---------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def stopping(self) -> Any:
         return self.techniques["early_stopping"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -286,9 +285,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
 
 def _space(space: Model | str) -> Model:
-    """A space, or the ready-made one of that name: a copy, since models keep what they work out."""
+    """A space, or the ready-made one of that name."""
     if not isinstance(space, str):
-        return copy(space)
+        return space
     made = {name: f for name, f in vars(spaces).items() if getattr(f, "__module__", "") == spaces.__name__}
     if space not in made:
         raise InvalidInput(f"space must be a model or one of {', '.join(made)}, got {space!r}; see regsearch.spaces.")

@@ -300,6 +300,21 @@ def test_no_penalty_is_maximum_likelihood() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("spread", [1e3, 1e6])
+def test_no_penalty_knows_no_units(classes: int, spread: float) -> None:
+    """Without a penalty the units of the columns change no decision, and nothing needs to be scaled."""
+    x, labels = problem(150, 4, classes)
+    units = np.geomspace(1 / spread, spread, x.shape[1])
+    decisions = []
+    for columns in (x, x * units):
+        d = design(columns, labels)
+        found = LogLoss(d, targets(labels), tol=1e-10).path(NoPenalty().terms(lambda: np.zeros(1)), "none", np.zeros(1))
+        (piece,) = found
+        decisions.append(columns @ piece.coef[0, 0] + piece.intercept[0, 0])
+    np.testing.assert_allclose(*decisions, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
 def test_a_class_may_be_absent_in_training(classes: int) -> None:
     """A fold that never sees a class has finite coefficients and a certified gap."""
     x, labels = problem(40, 4, classes)
