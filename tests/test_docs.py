@@ -29,7 +29,6 @@ import excerpts  # noqa: E402
 
 DOCS = ROOT / "docs"
 PAGES = sorted(file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md"))
-SLOW = {"tutorial.md", "how-to/production.md", "how-to/machines.md"}
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 BUILD_S = 300.0
 
@@ -38,14 +37,10 @@ def text(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-def marked(names: list[str]) -> list[object]:
-    return [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in names]
-
-
 # --- what pages say --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", marked([name for name in PAGES if blocks.blocks(text(name))]))
+@pytest.mark.parametrize("name", [name for name in PAGES if blocks.blocks(text(name))])
 def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Python block of a page runs, in order, in one namespace and an empty folder, and shows something."""
     monkeypatch.chdir(tmp_path)

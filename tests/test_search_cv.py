@@ -121,6 +121,7 @@ TINY = Net(MLP(hidden=(4,)), lr=0.1, precision="float64", early_stopping=t.Fixed
 TRAINERS = [kind(config) for kind in (TrainerRegressor, TrainerClassifier) for config in (TINY, Linear("l2", 0.01))]
 
 
+@pytest.mark.slow
 @parametrize_with_checks(TRAINERS)
 def test_a_config_keeps_the_contract_of_scikit_learn(estimator: Any, check: Any) -> None:
     """So does the estimator that a bundle's config builds, of a net and of a linear model."""

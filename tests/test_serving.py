@@ -304,6 +304,7 @@ def own_script(tmp_path: Path) -> Path:
     return script
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["net", "tree"])
 def test_code_of_ones_own_is_served(kind: str, own_script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A net that one's own function makes, and a pipeline of one's own steps, are served where their file is not."""

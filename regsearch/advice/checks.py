@@ -30,7 +30,7 @@ from regsearch.advice.places import fields_of, places
 from regsearch.axes import EPOCHS, path_axis
 from regsearch.path import Point
 from regsearch.space import size
-from regsearch.table import Table
+from regsearch.table import Table, is_winner
 from regsearch.tree import Path
 from regsearch.trials import Trial
 
@@ -110,7 +110,8 @@ def leak(case: Case) -> Advice | None:
     point, scale = case.point, case.scale
     if scale is None or min(scale.learned(point.train), scale.learned(point.val)) < 1 - PERFECT:
         return None
-    features = (case.table.finding("meaning") or {}).get("features", [])
+    meaning = case.table.finding("meaning")
+    features = meaning["features"] if meaning and is_winner(case.table, meaning) else []
     first = f" Begin with {features[0]['name']!r}, which has the largest coefficient." if features else ""
     return Advice(
         "leak", f"The scores are too good: look for y, or something made from it, among the columns.{first}",
