@@ -471,17 +471,20 @@ def test_a_provenance_edited_into_none(bundle: Path, part: str, other: Any) -> N
         open_bundle(bundle)
 
 
-@pytest.mark.parametrize(("part", "name"), [(part, name) for part, kinds in PARTS.items() for name in kinds])
-@pytest.mark.parametrize("other", [[], True, {"a": "text"}, "gone"])
-def test_a_provenance_of_other_types(bundle: Path, part: str, name: str, other: Any) -> None:
-    """What a part of the provenance says is of its type, or the part is refused."""
-    given = json.loads((bundle / PROVENANCE).read_text())[part][name]
-    if isinstance(other, type(given)) and not isinstance(other, bool):
-        other = 1.5
-    change = {name: other}
-    edit(bundle, PROVENANCE, lambda said: said[part].pop(name) if other == "gone" else said[part].update(change))
-    with pytest.raises(InvalidInput, match=rf"must have '{part}'.*{name} \("):
-        open_bundle(bundle)
+def test_a_provenance_of_other_types(bundle: Path) -> None:
+    """What a part of the provenance says is there and of its type, or the part is refused."""
+    text = (bundle / PROVENANCE).read_text()
+    for part, name in [(part, name) for part, kinds in PARTS.items() for name in kinds]:
+        given = json.loads(text)[part][name]
+        for other in ([], True, {} if not isinstance(given, dict) else "text", None):
+            said = json.loads(text)
+            if other is None:
+                del said[part][name]
+            else:
+                said[part][name] = other
+            (bundle / PROVENANCE).write_text(json.dumps(said))
+            with pytest.raises(InvalidInput, match=rf"must have '{part}'.*{name} \("):
+                open_bundle(bundle)
 
 
 @pytest.mark.parametrize("name", [CONFIG, FORM, MODEL])

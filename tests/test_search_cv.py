@@ -104,6 +104,7 @@ NETS = [
 ]
 
 
+@pytest.mark.slow
 @parametrize_with_checks(SEARCHES)
 def test_keeps_the_contract_of_scikit_learn(estimator: Any, check: Any) -> None:
     """A search, whatever its space and task, does all that scikit-learn expects of an estimator."""

@@ -111,7 +111,7 @@ def leak(case: Case) -> Advice | None:
     if scale is None or min(scale.learned(point.train), scale.learned(point.val)) < 1 - PERFECT:
         return None
     meaning = case.table.finding("meaning")
-    features = meaning["features"] if meaning and is_winner(case.table, meaning) else []
+    features = meaning.get("features", []) if meaning and is_winner(case.table, meaning) else []
     first = f" Begin with {features[0]['name']!r}, which has the largest coefficient." if features else ""
     return Advice(
         "leak", f"The scores are too good: look for y, or something made from it, among the columns.{first}",

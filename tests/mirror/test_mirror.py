@@ -316,6 +316,7 @@ def test_a_mirror_that_never_started_closes() -> None:
         assert mirror.drain(PATIENCE_S).complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rest", [trial(1).encode()[:40].encode(), b'{"kind": "Fl', b"\xff\xfe", b"", b"[]\n"])
 def test_a_study_killed_within_a_record(store: Store, rest: bytes) -> None:
     """A writer whose input ends within a record writes the whole ones, ends the parent run as killed, and goes."""

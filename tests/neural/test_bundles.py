@@ -87,6 +87,7 @@ def searched(root: Path, data: tuple[Any, Any], space: Net) -> Study:
     return one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_fresh_process_predicts_the_same(case: str, tmp_path: Path) -> None:
     """A fresh process, without the training's code, optuna or mlflow, predicts to the bit what was refitted here."""
