@@ -196,6 +196,7 @@ def test_types_that_are_not_trusted(tmp_path: Path) -> None:
     assert "pass --trust pandas.Interval" in str(verify(folder))
     assert of(verify(folder))["example"] is None
     assert of(verify(folder, trusted=open_bundle(folder).trusted))["example"] is True
+    assert verify(folder, trusted=open_bundle(folder).trusted).holds
 
 
 @pytest.mark.parametrize("folder", [".", "bundle"])
