@@ -27,16 +27,16 @@ from functools import partial
 
 import numpy as np
 from browser import launched, opened
+from mlflow_stores import free_port, serving
 from playwright.sync_api import Browser, Locator, Page
 from samples import study
 
 from regsearch.mirror import Mirror, Ready
+from regsearch.mirror.content import study_record, summary_record, trial_record
 from regsearch.mirror.view import links
-from regsearch.mirroring import study_record, summary_record, trial_record
-from regsearch.report import note
-from regsearch.results import Results
-from regsearch.trials import Trial
-from tests.mirror.conftest import free_port, serving
+from regsearch.results.report import note
+from regsearch.results.results import Results
+from regsearch.storage.trial import Trial
 
 TRIALS = 60 if quick() else 2_000
 SEARCHED = 40  # trials that are really searched; the others are theirs again under other numbers and scores

@@ -21,13 +21,15 @@ import numpy as np  # noqa: E402
 
 from regsearch import ElasticNet, Linear, Study, spaces  # noqa: E402
 from regsearch import Path as Along  # noqa: E402
-from regsearch.path import Curves, Outcome  # noqa: E402
-from regsearch.report import write_report  # noqa: E402
-from regsearch.results import Results, load_results  # noqa: E402
-from regsearch.rules import RULES  # noqa: E402
-from regsearch.running import open_study  # noqa: E402
-from regsearch.storage import Store, to_arrays  # noqa: E402
-from regsearch.trials import ATTRIBUTE, remember  # noqa: E402
+from regsearch.models.base import Outcome  # noqa: E402
+from regsearch.models.path import Curves  # noqa: E402
+from regsearch.results.report import write_report  # noqa: E402
+from regsearch.results.results import Results, load_results  # noqa: E402
+from regsearch.results.rules import RULES  # noqa: E402
+from regsearch.storage.arrays import to_arrays  # noqa: E402
+from regsearch.storage.optuna_study import open_study  # noqa: E402
+from regsearch.storage.store import Store  # noqa: E402
+from regsearch.storage.trial import ATTRIBUTE, remember  # noqa: E402
 
 TRIALS = 60 if quick() else 2000
 ROWS, FOLDS, STEPS = 1000, 10, 100

@@ -29,11 +29,11 @@ from sklearn.datasets import load_diabetes
 from sklearn.model_selection import KFold, StratifiedKFold
 
 from regsearch import ElasticNet, Linear, Study, spaces
-from regsearch.folds import make_folds
-from regsearch.linear.backend import LinearBackend, grid, make_design, make_solver
-from regsearch.metrics import resolve
-from regsearch.path import Candidate, Setup
-from regsearch.problem import make_problem
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import make_problem
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate, Setup
+from regsearch.models.linear.backend import LinearBackend, grid, make_design, make_solver
 
 SEED = 0
 RATIOS = (0.5, 0.35, 0.65, 0.45, 0.55, 0.4, 0.6)  # an L1 ratio of its own for every round: nothing can be reused

@@ -33,12 +33,12 @@ from sklearn.model_selection import StratifiedKFold
 
 from regsearch import CNN, MLP, Float, Net, Study
 from regsearch import nn_techniques as t
-from regsearch.folds import make_folds
-from regsearch.metrics import resolve
-from regsearch.neural.stack import Stack
-from regsearch.path import Candidate, Outcome, Setup
-from regsearch.problem import make_problem
-from regsearch.space import fill, sample, scatter
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import make_problem
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate, Outcome, Setup
+from regsearch.models.neural.training.stack import Stack
+from regsearch.space.sampling import fill, sample, scatter
 
 SEED = 0
 FOLDS = 5

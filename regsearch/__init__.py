@@ -8,39 +8,46 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:
     from regsearch import spaces
-    from regsearch.bundle import load, load_config
-    from regsearch.chosen import Chosen
     from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
-    from regsearch.estimator import Estimator
-    from regsearch.linear import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty
-    from regsearch.neural import CNN, MLP, Net
-    from regsearch.neural import techniques as nn_techniques
-    from regsearch.results import Results
-    from regsearch.rules import Pick
-    from regsearch.search_cv import RegSearchCV
-    from regsearch.study import Study
-    from regsearch.tree import Choice, Float, Int, Path
+    from regsearch.export.bundle import load, load_config
+    from regsearch.models.estimator import Estimator
+    from regsearch.models.linear import (
+        L1,
+        L2,
+        AdaptiveElasticNet,
+        AdaptiveLasso,
+        ElasticNet,
+        Linear,
+        NoPenalty,
+        Penalty,
+    )
+    from regsearch.models.neural import CNN, MLP, Net
+    from regsearch.models.neural import techniques as nn_techniques
+    from regsearch.results.choice import Chosen
+    from regsearch.results.results import Results
+    from regsearch.results.rules import Pick
+    from regsearch.space.tree import Choice, Float, Int, Path
+    from regsearch.study.search_cv import RegSearchCV
+    from regsearch.study.study import Study
 
 _HOMES = {
     "regsearch.errors": ("InvalidInput", "NotFound", "RegsearchError", "SearchFailed", "StudyMismatch"),
-    "regsearch.estimator": ("Estimator",),
-    "regsearch.bundle": ("load", "load_config"),
-    "regsearch.linear": (
+    "regsearch.models.estimator": ("Estimator",),
+    "regsearch.export.bundle": ("load", "load_config"),
+    "regsearch.models.linear": (
         "L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "ElasticNet", "Linear", "NoPenalty", "Penalty",
     ),
-    "regsearch.neural": ("CNN", "MLP", "Net"),
-    "regsearch.chosen": ("Chosen",),
-    "regsearch.results": ("Results",),
-    "regsearch.rules": ("Pick",),
-    "regsearch.search_cv": ("RegSearchCV",),
-    "regsearch.tree": ("Choice", "Float", "Int", "Path"),
-    "regsearch.study": ("Study",),
+    "regsearch.models.neural": ("CNN", "MLP", "Net"),
+    "regsearch.results.choice": ("Chosen",),
+    "regsearch.results.results": ("Results",),
+    "regsearch.results.rules": ("Pick",),
+    "regsearch.study.search_cv": ("RegSearchCV",),
+    "regsearch.space.tree": ("Choice", "Float", "Int", "Path"),
+    "regsearch.study.study": ("Study",),
 }  # fmt: skip
-_MODULES = {"nn_techniques": "regsearch.neural.techniques", "spaces": "regsearch.spaces"}
+_MODULES = {"nn_techniques": "regsearch.models.neural.techniques", "spaces": "regsearch.spaces"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from regsearch.linear import AdaptiveLasso, Linear
-from regsearch.neural import CNN, MLP, Net
-from regsearch.neural import techniques as t
-from regsearch.tree import Choice, Float, Path
+from regsearch.models.linear import AdaptiveLasso, Linear
+from regsearch.models.neural import CNN, MLP, Net
+from regsearch.models.neural import techniques as t
+from regsearch.space.tree import Choice, Float, Path
 
 
 def linear() -> Linear:

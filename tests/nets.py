@@ -10,9 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from regsearch.path import Array, Backend, Candidate, Curves, Model, Outcome, Setup, choose_step
-from regsearch.problem import Problem
-from regsearch.tree import Between, Float, tunable
+from regsearch._types import Array
+from regsearch.data.problem import Problem
+from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
+from regsearch.models.path import Curves, choose_step
+from regsearch.space.domains import Between
+from regsearch.space.tree import Float, tunable
 
 PRUNED_AT = 4  # epochs that a pruned trial gets
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch import Study, spaces
-from regsearch.results import Results
-from regsearch.trials import Trial
+from regsearch.results.results import Results
+from regsearch.storage.trial import Trial
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 60

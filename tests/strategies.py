@@ -9,9 +9,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-import regsearch.linear  # noqa: F401 - registers its nodes
-from regsearch.neural import CNN, MLP, Net, techniques
-from regsearch.tree import Axis, Between, Choice, Family, Float, Int, Leaf, Node, OneOf, Path, Sizes, Whole
+import regsearch.models.linear  # noqa: F401 - registers its nodes
+from regsearch.models.neural import CNN, MLP, Net, techniques
+from regsearch.space.domains import Axis, Between, Family, OneOf, Sizes, Whole
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path
 
 Domain = Between | Whole | Sizes | Axis | OneOf | Family
 

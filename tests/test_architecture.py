@@ -15,31 +15,11 @@ import regsearch
 
 ROOT = Path(regsearch.__file__).parent
 
-# Each place imports only places on strictly lower floors. A subpackage is one place.
-FLOORS = (
-    {"axes", "errors", "lock", "options", "progress", "uris"},
-    {"tree", "inputs", "serial"},
-    {"space", "targets"},
-    {"problem"},
-    {"config", "encoding", "facts", "folds", "metrics"},
-    {"path"},
-    {"linear", "estimator", "neural"},
-    {"spaces", "storage", "mirror", "trials", "sampler"},
-    {"mirroring", "table", "chosen"},
-    {"rules", "honest"},
-    {"advice"},
-    {"plots"},
-    {"results", "search"},
-    {"bundle", "plain", "comparing", "ablation", "learning", "nesting"},
-    {"export", "serving", "verifying"},
-    {"report", "parting"},
-    {"running"},
-    {"study"},
-    {"retraining", "search_cv"},
-    {"cli"},
-    {"__main__", "__init__"},
-)
-FLOOR = {place: number for number, places in enumerate(FLOORS) for place in places}
+# The rooms, ground up: each imports only from rooms above it in this list; space and data know nothing of each other.
+ROOMS = ("data", "space", "metrics", "models", "storage", "mirror", "results", "export", "study", "cli")
+# What stands flat beside them: the ground, which imports no room, and what is built on some.
+GROUND = {"errors", "version", "_types", "progress"}
+ABOVE = {"spaces": "models", "__init__": "cli", "__main__": "cli"}  # each imports up to this room
 HEAVY = ("numpy", "scipy", "pandas", "sklearn", "optuna", "mlflow", "torch", "matplotlib", "skops", "numba", "joblib")
 
 
@@ -85,17 +65,29 @@ def outside(tree: ast.AST) -> set[str]:
     return {name.partition(".")[0] for name in imported(tree)}
 
 
-def test_every_module_has_a_floor() -> None:
-    """The table of floors lists exactly the places that exist."""
-    assert set(FLOOR) == {place(module) for module in MODULES}
+def may_import(here: str) -> set[str]:
+    """The places that a place may import beside itself."""
+    if here in GROUND:
+        return GROUND
+    if here in ABOVE:
+        return GROUND | set(ABOVE) | set(ROOMS[: ROOMS.index(ABOVE[here]) + 1])
+    below = set(ROOMS[: ROOMS.index(here)])
+    built = {name for name, room in ABOVE.items() if room in below}
+    return GROUND | below | built - ({"data"} if here == "space" else set())
+
+
+def test_the_rooms_are_the_house() -> None:
+    """The rooms, and what stands flat beside them, are all there is."""
+    assert {*ROOMS, *GROUND, *ABOVE} == {place(module) for module in MODULES}
+    assert {file.name for file in ROOT.iterdir() if file.is_dir()} - {"__pycache__"} == set(ROOMS)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down(module: str) -> None:
-    """A module imports only modules of strictly lower floors, or of its own subpackage."""
+    """A module imports only from its own room, the rooms below it, and the ground."""
     here = place(module)
-    up = {name for name in own(MODULES[module]) if place(name) != here and FLOOR[place(name)] >= FLOOR[here]}
-    assert not up, f"{module} (floor {FLOOR[here]}) imports {up}"
+    up = {name for name in own(MODULES[module]) if place(name) not in may_import(here) | {here}}
+    assert not up, f"{module} imports {up}"
 
 
 def test_no_import_cycle() -> None:
@@ -117,16 +109,17 @@ def test_light_import(command: list[str]) -> None:
 
 def test_nets_are_described_without_torch() -> None:
     """A space of nets, with every technique in it, is written, read and walked without torch."""
-    modules = sorted(name for name in MODULES if name.startswith("neural.techniques."))
+    modules = sorted(name for name in MODULES if name.startswith("models.neural.techniques."))
     assert modules
     script = (
         "import importlib, sys\n"
-        "import regsearch, regsearch.neural\n"
+        "import regsearch, regsearch.models.neural\n"
         f"for name in {modules}: importlib.import_module('regsearch.' + name)\n"
-        "from regsearch.config import from_toml, to_toml\n"
-        "from regsearch.neural import CNN, MLP, Net, techniques\n"
-        "from regsearch.space import default, flat\n"
-        "from regsearch.tree import Choice\n"
+        "from regsearch.space.config import from_toml, to_toml\n"
+        "from regsearch.models.neural import CNN, MLP, Net, techniques\n"
+        "from regsearch.space.params import flat\n"
+        "from regsearch.space.sampling import default\n"
+        "from regsearch.space.tree import Choice\n"
         "slots = {slot: Choice(None, *(c() for c in found)) for slot, found in techniques.SLOTS.items()}\n"
         "space = Net(Choice(MLP(), CNN()), **slots)\n"
         "assert from_toml(to_toml(space)) == space\n"
@@ -140,9 +133,9 @@ def test_nets_are_described_without_torch() -> None:
 def test_mlflow_stays_in_the_writer() -> None:
     """Only the writer process's modules import mlflow, what replaces a report, and what registers a bundle."""
     assert {module for module, tree in MODULES.items() if "mlflow" in outside(tree)} <= {
-        "mirror.writer", "mirror.store", "mirror.sqlite", "mirror.replacing", "serving.registry",
+        "mirror.writer", "mirror.runs", "mirror.sqlite", "mirror.replacing", "export.serving.registry",
     }  # fmt: skip
-    others = {module for module, tree in MODULES.items() if own(tree) & {"mirror.store", "mirror.writer"}}
+    others = {module for module, tree in MODULES.items() if own(tree) & {"mirror.runs", "mirror.writer"}}
     assert others <= {"mirror.writer"}
 
 

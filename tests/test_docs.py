@@ -17,8 +17,8 @@ from playwright.sync_api import Page, expect
 
 import regsearch
 from regsearch import nn_techniques
-from regsearch.linear import Penalty
-from regsearch.tree import kinds
+from regsearch.models.linear import Penalty
+from regsearch.space.tree import kinds
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools" / "docs"))
@@ -145,7 +145,7 @@ def test_benchmarks_have_pages() -> None:
     assert set(re.findall(r"include: benchmark (\S+)", pages)) == files
 
 
-@pytest.mark.parametrize("line", ["nothing", "readme No such section", "source regsearch/study.py Nobody"])
+@pytest.mark.parametrize("line", ["nothing", "readme No such section", "source regsearch/study/study.py Nobody"])
 def test_an_include_that_names_nothing_is_refused(line: str) -> None:
     """What is included must exist: a page that names something else is not built."""
     with pytest.raises(ValueError, match=r"one of|no section|no class"):

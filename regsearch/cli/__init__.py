@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from regsearch import __version__
 from regsearch.cli import bundles, commands, insight
 from regsearch.errors import RegsearchError
-from regsearch.options import add_run_options
+from regsearch.study.options import add_run_options
+from regsearch.version import __version__
 
 INTERRUPTED = 130  # as shells have it
 Command: TypeAlias = Callable[[argparse.Namespace], int]

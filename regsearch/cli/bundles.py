@@ -12,30 +12,30 @@ from regsearch.cli.stored import own_module, own_scorer, study_of
 from regsearch.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from regsearch.study import Study
-    from regsearch.verifying import Evidence
+    from regsearch.export.verify import Evidence
+    from regsearch.study.study import Study
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """Print the checklist of a bundle; exit status 1 where something fails."""
-    from regsearch import verifying
+    from regsearch.export import verify
 
     evidence, module = _evidence(arguments)
-    verdict = verifying.verify(arguments.bundle, evidence, trusted=arguments.trust, module=module)
+    verdict = verify.verify(arguments.bundle, evidence, trusted=arguments.trust, module=module)
     print(verdict)
     return 0 if verdict.holds else 1
 
 
 def retrain(arguments: argparse.Namespace) -> int:
     """Fit a bundle's config to new data, and print score and gap beside the old."""
-    from regsearch import retraining
+    from regsearch.export import retrain
 
     X, y = _table(arguments)
     scoring, module = arguments.scoring, None
     if arguments.script:
         study = _scripted(arguments)
         scoring, module = scoring or own_scorer(study), own_module(study)
-    found = retraining.retrain(
+    found = retrain.retrain(
         arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=scoring, trusted=arguments.trust, module=module
     )
     print(f"{found}\n\nWritten to {found.folder}")
@@ -44,9 +44,9 @@ def retrain(arguments: argparse.Namespace) -> int:
 
 def _evidence(arguments: argparse.Namespace) -> tuple[Evidence | None, Callable[[], Any] | None]:
     """The data that the command line names, from a script or a file, and the script's own module if it has one."""
-    from regsearch.bundle import open_bundle
-    from regsearch.problem import make_problem
-    from regsearch.verifying import Evidence
+    from regsearch.data.problem import make_problem
+    from regsearch.export.bundle import open_bundle
+    from regsearch.export.verify import Evidence
 
     if arguments.script:
         study = _scripted(arguments)
@@ -66,9 +66,9 @@ def _scripted(arguments: argparse.Namespace) -> Study:
 
 
 def _table(arguments: argparse.Namespace) -> tuple[Any, Any]:
-    from regsearch.bundle import open_bundle
-    from regsearch.bundle.loading import form_of
-    from regsearch.bundle.tables import read_table
+    from regsearch.export.bundle import open_bundle
+    from regsearch.export.bundle.loading import form_of
+    from regsearch.export.bundle.tables import read_table
 
     if arguments.target is None:
         raise InvalidInput("Data need a column to predict, got no --target; name it.")

@@ -14,22 +14,22 @@ from regsearch.cli.stored import results_of, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
 
 if TYPE_CHECKING:
-    from regsearch.chosen import Chosen
-    from regsearch.results import Results
+    from regsearch.results.choice import Chosen
+    from regsearch.results.results import Results
 
 FINISHED = ("complete", "pruned", "failed")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the study that a script makes."""
-    from regsearch.study import run_from
+    from regsearch.study.study import run_from
 
     return run_from(study_of(arguments.script, arguments.study), vars(arguments))
 
 
 def list_(arguments: argparse.Namespace) -> int:
     """List the studies under a root."""
-    from regsearch.storage import study_names
+    from regsearch.storage.store import study_names
 
     names = study_names(arguments.root, arguments.storage)
     if not names:
@@ -54,7 +54,7 @@ def _line(results: Results) -> str:
 
 def show(arguments: argparse.Namespace) -> int:
     """Show what a rule chooses, what to make of it, and the best trials."""
-    from regsearch.chosen import finite
+    from regsearch.results.text import finite
 
     if arguments.library:
         return shipping.show_code(arguments)
@@ -85,7 +85,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _row(one: Chosen, held_out: bool) -> str:
     """A trial as one line of the table; only those that were the best when they finished have a test score."""
-    from regsearch.chosen import listed
+    from regsearch.results.text import listed
 
     point, score = one.point, one.test.get(one.metric)
     test = (f"{'-':>12}" if score is None else f"{score:>12.5g}") if held_out else ""
@@ -105,8 +105,8 @@ def export(arguments: argparse.Namespace) -> int:
 
 def ui(arguments: argparse.Namespace) -> int:
     """Serve MLflow's pages in this process's place."""
-    from regsearch.mirroring import page_links, tracking_uri
-    from regsearch.storage import Store, study_names
+    from regsearch.mirror.content import page_links, tracking_uri
+    from regsearch.storage.store import Store, study_names
 
     root = Path(arguments.root).absolute()
     if not (root / "mlflow.db").exists():

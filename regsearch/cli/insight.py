@@ -13,8 +13,8 @@ from regsearch.cli.stored import results_of, study_again
 
 def report(arguments: argparse.Namespace) -> int:
     """Write the report of a study, here and to its run in MLflow."""
-    from regsearch.mirroring import log_report
-    from regsearch.report import write_report
+    from regsearch.mirror.content import log_report
+    from regsearch.results.report import write_report
 
     results = results_of(arguments, arguments.study)
     file = write_report(results, arguments.out or f"{arguments.study}.html")
@@ -32,9 +32,9 @@ def report(arguments: argparse.Namespace) -> int:
 
 def compare(arguments: argparse.Namespace) -> int:
     """Compare studies with the first."""
-    from regsearch import comparing
+    from regsearch.results import comparison
 
-    found = comparing.compare(*(results_of(arguments, name) for name in arguments.studies), rule=arguments.rule)
+    found = comparison.compare(*(results_of(arguments, name) for name in arguments.studies), rule=arguments.rule)
     return _told(found, arguments)
 
 
@@ -45,7 +45,7 @@ def ablate(arguments: argparse.Namespace) -> int:
 
 def learn(arguments: argparse.Namespace) -> int:
     """Fit a choice to growing parts of the rows."""
-    from regsearch.learning import SIZES
+    from regsearch.results.learning_curve import SIZES
 
     study = study_again(arguments, "A learning curve")
     return _told(study.learning_curve(arguments.sizes or SIZES, arguments.rule), arguments)
@@ -53,7 +53,7 @@ def learn(arguments: argparse.Namespace) -> int:
 
 def rules_told() -> str:
     """The rules that there are, for a command's help."""
-    from regsearch.rules import RULES, WITH_NUMBER
+    from regsearch.results.rules import RULES, WITH_NUMBER
 
     return f"rules: {', '.join([*RULES, *(f'{name}=NUMBER' for name in WITH_NUMBER)])}, such as gap_budget=0.05"
 

@@ -13,14 +13,14 @@ from regsearch.cli.stored import own_module, study_again
 from regsearch.errors import InvalidInput, RegsearchError
 
 if TYPE_CHECKING:
-    from regsearch.study import Study
+    from regsearch.study.study import Study
 
 ALIAS = "champion"
 
 
 def show_code(arguments: argparse.Namespace) -> int:
     """Print a choice as code of a library alone."""
-    from regsearch.plain import code
+    from regsearch.export.code import code
 
     study = study_again(arguments, "Plain code")
     chosen = study.results().choose(arguments.rule)
@@ -46,9 +46,9 @@ def check(arguments: argparse.Namespace) -> None:
 
 def use(folder: Path, out: str) -> str:
     """How a bundle just written is loaded: a command, where its code can be imported."""
-    from regsearch.bundle import open_bundle
-    from regsearch.bundle.card import importable, loading
-    from regsearch.bundle.settings import own_factory
+    from regsearch.export.bundle import open_bundle
+    from regsearch.export.bundle.card import importable, loading
+    from regsearch.export.bundle.settings import own_factory
 
     opened = open_bundle(folder)
     factory = own_factory(opened.head["config"])
@@ -66,7 +66,7 @@ def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
     int
         The exit status: 2 when a part failed, which is one line of its own; 130 when Ctrl-C ended one.
     """
-    from regsearch.study import INTERRUPTED
+    from regsearch.study.study import INTERRUPTED
 
     parts: dict[str, tuple[str | bool | None, Callable[[], None]]] = {
         "model.onnx was not written": (arguments.onnx, lambda: write_onnx(folder, study)),
@@ -93,17 +93,17 @@ def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
 
 def write_onnx(folder: Path, study: Study) -> None:
     """Convert a bundle just written, and say where to."""
-    from regsearch.bundle import to_trust
-    from regsearch.serving import to_onnx
+    from regsearch.export.bundle import to_trust
+    from regsearch.export.serving import to_onnx
 
     print(f"ONNX:    {to_onnx(folder, trusted=to_trust(folder), module=own_module(study))}")
 
 
 def register_bundle(folder: Path, study: Study, name: str, alias: str | None) -> None:
     """Register a bundle just written in the study's MLflow store, as its champion by default; say how it is served."""
-    from regsearch.bundle import to_trust
-    from regsearch.mirroring import tracking_uri
-    from regsearch.serving import register
+    from regsearch.export.bundle import to_trust
+    from regsearch.export.serving import register
+    from regsearch.mirror.content import tracking_uri
 
     store = study.tracking if isinstance(study.tracking, str) else tracking_uri(study.store.root)
     made = register(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from regsearch.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from regsearch.results import Results
-    from regsearch.study import Study
+    from regsearch.results.results import Results
+    from regsearch.study.study import Study
 
 
 def results_of(arguments: argparse.Namespace, name: str) -> Results:
@@ -24,8 +24,8 @@ def results_of(arguments: argparse.Namespace, name: str) -> Results:
     NotFound
         When there is none of that name.
     """
-    from regsearch.results import load_results
-    from regsearch.storage import Store
+    from regsearch.results.results import load_results
+    from regsearch.storage.store import Store
 
     return load_results(Store(arguments.root, name, arguments.storage))
 
@@ -66,7 +66,7 @@ def own_module(study: Study) -> Callable[[], Any] | None:
 
 def own_scorer(study: Study) -> dict[str, Any] | None:
     """The deciding scorer of a script's study by its name, where it is the user's own."""
-    from regsearch.metrics import known
+    from regsearch.metrics.scorer import known
 
     metric = study.setup.metrics[0]
     own = known(metric.name, metric.identity, study.problem) is None
@@ -87,7 +87,7 @@ def study_of(script: str, name: str | None) -> Study:
     """
     import runpy
 
-    from regsearch.study import WIDE, Study
+    from regsearch.study.study import WIDE, Study
 
     path = Path(script)
     if not path.is_file():

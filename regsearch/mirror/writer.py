@@ -23,7 +23,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from regsearch.lock import locked
 from regsearch.mirror.inbox import Inbox
 from regsearch.mirror.records import (
     Ack,
@@ -35,10 +34,11 @@ from regsearch.mirror.records import (
     TrialRecord,
     decode,
 )
-from regsearch.uris import without_user
+from regsearch.mirror.uris import without_user
+from regsearch.storage.lock import locked
 
 if TYPE_CHECKING:
-    from regsearch.mirror.store import StudyStore
+    from regsearch.mirror.runs import StudyStore
 
 RETRY_PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 MAX_PAUSE_S = 15.0
@@ -138,7 +138,7 @@ class Writer:
     def _retry(self, write: Callable[[], object], pauses: tuple[float, ...]) -> None:
         """Run one write until the store answers, at most once more per pause."""
         wait = time.sleep if self._inbox.hurried else self._inbox.wait  # a flush that comes meanwhile starts anew
-        from regsearch.mirror.store import is_passing
+        from regsearch.mirror.runs import is_passing
 
         for pause in (*pauses, None):
             try:
@@ -154,7 +154,7 @@ class Writer:
 
     def _write(self, record: TrialRecord | SummaryRecord) -> None:
         """Write one record and acknowledge it; a record that the store refuses is reported and left out."""
-        from regsearch.mirror.store import is_passing
+        from regsearch.mirror.runs import is_passing
 
         store = self._opened()
         reason = ""
@@ -191,7 +191,7 @@ def open_study(store: StudyStore, study: StudyRecord) -> Record:
     """
     from mlflow.exceptions import MlflowException
 
-    from regsearch.mirror.store import is_passing
+    from regsearch.mirror.runs import is_passing
 
     try:
         return store.open(study)
@@ -225,7 +225,7 @@ def connect(where: StoreRecord) -> StudyStore:
     """
     try:
         from regsearch.mirror import sqlite
-        from regsearch.mirror.store import StudyStore
+        from regsearch.mirror.runs import StudyStore
     except ImportError as error:
         raise StoreRefused(f"the mirror needs MLflow 3 or newer: pip install mlflow ({error})") from error
     path = sqlite.database_path(where.tracking_uri)

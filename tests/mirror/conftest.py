@@ -1,100 +1,14 @@
-"""Real stores for the mirror's tests: SQLite files and an MLflow server process."""
+"""Fixtures of the mirror's tests."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run
 from mlflow.store.tracking.dbmodels.models import SqlRun
-
-from regsearch.mirror import Mirror, Series, StudyRecord, TrialRecord
-
-ROOT = Path(__file__).resolve().parents[2]
-START_MS = 1_700_000_000_000
-
-
-def study(**changes: Any) -> StudyRecord:
-    """Return a small study."""
-    return StudyRecord(**{"study": "ridge", "experiment": "family", "study_id": "abc", "start_ms": START_MS, **changes})
-
-
-def trial(number: int, **changes: Any) -> TrialRecord:
-    """Return a trial with metrics, folds and a path."""
-    begun = START_MS + 1000 * number
-    fields: dict[str, Any] = {
-        "state": "COMPLETE",
-        "start_ms": begun,
-        "end_ms": begun + 500,
-        "name": f"trial {number}",
-        "params": {"lambda": 0.1 / (number + 1), "penalty": "l1", "dropout": 0},
-        "metrics": {"val/mean": 1.0 / (number + 1), "gap/mean": 0.25},
-        "series": {"fold/val": Series.folds([0.5, 0.75]), "path/val": Series.path([3.0, 2.0, 2.5])},
-    }
-    return TrialRecord(number, **{**fields, **changes})
-
-
-def poll(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Ask until the condition holds; say whether it did in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
-@dataclass(frozen=True)
-class Store:
-    """One MLflow store and a folder for what belongs to it."""
-
-    uri: str
-    root: Path
-
-    @classmethod
-    def copied(cls, database: Path, root: Path) -> Store:
-        """Return a SQLite store in `root` that starts as a copy of a database."""
-        shutil.copy(database, root / "mlflow.db")
-        return cls(f"sqlite:///{root / 'mlflow.db'}", root)
-
-    def mirror(self) -> Mirror:
-        """Return a mirror that writes to this store."""
-        return Mirror(self.uri, self.root / "artifacts", self.root / "mirror.log")
-
-    @property
-    def client(self) -> MlflowClient:
-        """A client that reads what was written."""
-        return MlflowClient(tracking_uri=self.uri)
-
-    def runs(self, experiment: str = "family") -> list[Run]:
-        """Return every run of the experiment."""
-        found = self.client.get_experiment_by_name(experiment)
-        return list(self.client.search_runs([found.experiment_id], max_results=5000)) if found else []
-
-    def parent(self) -> Run:
-        """Return the only parent run."""
-        (parent,) = [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
-        return parent
-
-    def trials(self) -> dict[int, Run]:
-        """Return the child runs by trial number; a duplicate fails."""
-        runs = [run for run in self.runs() if "mlflow.parentRunId" in run.data.tags]
-        numbered = {int(run.data.tags["regsearch.trial"]): run for run in runs}
-        assert len(numbered) == len(runs)
-        return numbered
+from mlflow_stores import Store
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -117,45 +31,3 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(tmp_path: Path, empty_database: Path) -> Store:
     """Return a SQLite store of the test's own."""
     return Store.copied(empty_database, tmp_path)
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def healthy(uri: str) -> bool:
-    """Say whether the server answers."""
-    try:
-        with urllib.request.urlopen(f"{uri}/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-@contextmanager
-def serving(database: Path, port: int) -> Iterator[str]:
-    """Run an MLflow server over the database and yield its URI once it answers."""
-    uri = f"http://127.0.0.1:{port}"
-    options = [
-        "--backend-store-uri",
-        f"sqlite:///{database}",
-        "--artifacts-destination",
-        str(database.parent / "served"),
-    ]
-    with (database.parent / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *options],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
-        )
-    try:
-        assert poll(lambda: healthy(uri), 40), (database.parent / "server.log").read_text()
-        yield uri
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(20)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow_stores import ROOT, START_MS, Store, poll, study, trial
 
 from regsearch.errors import InvalidInput
 from regsearch.mirror import Artifact, Dataset, Mirror, Series, Status, SummaryRecord
 from regsearch.mirror.records import StoreRecord
-from tests.mirror.conftest import ROOT, START_MS, Store, poll, study, trial
 
 PATIENCE_S = 30.0
 
@@ -161,7 +161,7 @@ def test_ctrl_c_leaves_the_writer_to_finish(store: Store) -> None:
     script = """
 import sys
 from regsearch.mirror import Mirror
-from tests.mirror.conftest import study, trial
+from mlflow_stores import study, trial
 with Mirror(sys.argv[1]) as mirror:
     mirror.start(study())
     for number in range(60):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mlflow_stores import START_MS, Store, free_port, serving, study, trial
+
 from regsearch.mirror import Artifact, Mirror, Series, SummaryRecord
-from tests.mirror.conftest import START_MS, Store, free_port, serving, study, trial
 
 
 def test_a_late_server_gets_everything(tmp_path: Path, empty_database: Path) -> None:

@@ -18,8 +18,8 @@ Parts = tuple[str, dict[str, str]]
 
 def penalties(_: str) -> str:
     """Every penalty of linear models."""
-    from regsearch.linear import Penalty
-    from regsearch.tree import kinds
+    from regsearch.models.linear import Penalty
+    from regsearch.space.tree import kinds
 
     own = [cls for cls in kinds(Penalty).values() if cls.__module__.startswith("regsearch.")]
     return "\n\n".join(_entry(cls, f"penalty-{cls.kind}", [f'`Linear(penalty="{cls.kind}")`']) for cls in own)
@@ -53,15 +53,15 @@ def slots(_: str) -> str:
 
 def scales(_: str) -> str:
     """How columns may be scaled."""
-    from regsearch.linear.design import SCALES as LINEAR
-    from regsearch.neural.data import SCALES as NETS
+    from regsearch.models.linear.design import SCALES as LINEAR
+    from regsearch.models.neural.network.data import SCALES as NETS
 
     return f"- `Linear(scale=...)`: {_names(LINEAR)}\n- `Net(scale=...)`: {_names(NETS)}"
 
 
 def figures(_: str) -> str:
     """Every figure of a report: how to read it, and what it needs."""
-    from regsearch.plots.face import FIGURES
+    from regsearch.results.plots.face import FIGURES
 
     return _table(["figure", "how to read it", "drawn where there is"], [
         [f"`{one.name}`", one.caption, one.needs] for one in FIGURES
@@ -70,7 +70,7 @@ def figures(_: str) -> str:
 
 def rules(_: str) -> str:
     """Every rule, and what it chooses."""
-    from regsearch.rules import RULES, WITH_NUMBER
+    from regsearch.results.rules import RULES, WITH_NUMBER
 
     named: dict[str, Callable[..., Any]] = {**RULES, **{f"{name}=NUMBER": one for name, one in WITH_NUMBER.items()}}
     return _table(["rule", "what it chooses"], [[f"`{name}`", _first(one)] for name, one in named.items()])

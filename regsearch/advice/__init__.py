@@ -1,6 +1,0 @@
-"""What to do next, read from a finished study: a few sentences, each with its evidence in numbers."""
-
-from regsearch.advice.checks import Advice, advise
-from regsearch.advice.edges import Move, moves, widened
-
-__all__ = ["Advice", "Move", "advise", "moves", "widened"]

@@ -1,0 +1,236 @@
+"""What data may be searched: every check of X, weights and groups, and the questions about their form.
+
+What cannot be searched is refused in one sentence that says what must hold, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array, Rows
+from regsearch.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS_AT_ONCE = 256  # rows compared together: rows nearly always differ early, and a mask of all of X may not fit
+
+
+def is_frame(X: Any) -> bool:
+    """Whether X is a pandas DataFrame."""
+    return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a scipy sparse matrix or array."""
+    return hasattr(X, "tocsr")
+
+
+def take_rows(X: Any, rows: Rows) -> Any:
+    """Rows of an array, DataFrame or sparse matrix."""
+    return X.iloc[rows] if is_frame(X) else X[rows]
+
+
+def column_kinds(X: pd.DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
+    """The (numeric, boolean, categorical) columns of a DataFrame.
+
+    Raises
+    ------
+    InvalidInput
+        When a column is none of them.
+    """
+    import pandas as pd
+
+    kinds: dict[str, list[Any]] = {"numeric": [], "boolean": [], "category": [], "other": []}
+    for column, dtype in X.dtypes.items():
+        if isinstance(dtype, pd.CategoricalDtype):
+            kinds["category"].append(column)
+        elif pd.api.types.is_bool_dtype(dtype):
+            kinds["boolean"].append(column)
+        elif pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+            kinds["numeric"].append(column)
+        else:
+            kinds["other"].append(column)
+    if kinds["other"]:
+        first = kinds["other"][0]
+        raise InvalidInput(
+            f"Columns of X must be numeric, boolean or categorical, got {len(kinds['other'])} of another type, "
+            f"the first being {first!r} ({X.dtypes[first]}); convert it, for example X[{first!r}].astype('category')."
+        )
+    return kinds["numeric"], kinds["boolean"], kinds["category"]
+
+
+def checked_X(X: Any) -> Any:
+    """X itself where it can be searched; an array of images gets its axis of channels, without a copy.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the invariant, the value and the fix.
+    """
+    if is_frame(X):
+        return _checked_frame(X)
+    if not is_sparse(X):
+        X = _as_array(X)
+    if X.dtype.kind not in "fiub":
+        raise InvalidInput(
+            f"X must hold numbers, got {'a sparse' if is_sparse(X) else 'an'} array of {X.dtype}; "
+            "use a DataFrame with categorical columns for text, or convert with X.astype(float)."
+        )
+    X = _checked_sparse(X) if is_sparse(X) else _checked_array(X)
+    _check_shape(X)
+    return X
+
+
+def _checked_sparse(X: Any) -> Any:
+    if X.ndim != 2:
+        raise InvalidInput(f"A sparse X must be a table [rows, columns], got {X.ndim} axes; reshape it.")
+    X = _as_csr(X)
+    check_finite(X.data, "sparse X")
+    fix = "impute them, or pass a dense array or DataFrame, where they are imputed inside each fold."
+    _check_complete(X.data, "sparse X", fix)
+    return X
+
+
+def _checked_array(X: NDArray[Any]) -> NDArray[Any]:
+    """A table ``[n, p]`` as it is, images ``[n, h, w]`` or ``[n, c, h, w]`` with their channels."""
+    if X.ndim not in (2, 3, 4):
+        raise InvalidInput(
+            "X must be a table [rows, columns] or images [rows, height, width] or [rows, channels, height, width], "
+            f"got {X.ndim} axes; reshape it."
+        )
+    check_finite(X, "X")
+    if X.ndim > 2:
+        _check_complete(X, "images", "fill them, for example with np.nan_to_num(X), or drop those rows.")
+    return X[:, None] if X.ndim == 3 else X
+
+
+def check_varies(X: Any) -> None:
+    """Refuse data to learn from that are the same row throughout."""
+    varied = any(X[column].nunique(dropna=False) > 1 for column in X.columns) if is_frame(X) else _varies(X)
+    if not varied:
+        raise InvalidInput("X must vary, got the same row throughout; there is nothing to learn from it.")
+
+
+def _as_array(X: Any) -> NDArray[Any]:
+    if isinstance(X, np.ma.MaskedArray):  # what is masked is missing
+        return np.asarray(np.ma.filled(X.astype(float), np.nan))
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        raise InvalidInput(f"X must be a table of rows of one length, got {type(X).__name__}: {error}") from error
+
+
+def _as_csr(X: Any) -> Any:
+    """CSR with one entry per place: what is done to the entries must not depend on how they were written."""
+    from scipy import sparse
+
+    X = sparse.csr_array(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def _checked_frame(X: Any) -> Any:
+    _check_shape(X)
+    strings = [column for column in X.columns if isinstance(column, str)]
+    if 0 < len(strings) < X.shape[1]:
+        other = next(column for column in X.columns if not isinstance(column, str))
+        raise InvalidInput(
+            f"Column names of X must be all strings or none, got {strings[0]!r} and {other!r}; rename them, "
+            "for example X.columns = X.columns.astype(str)."
+        )
+    repeated = X.columns[X.columns.duplicated()]
+    if len(repeated):
+        raise InvalidInput(f"Column names of X must be unique, got {repeated[0]!r} twice; rename one.")
+    numeric, _, categorical = column_kinds(X)
+    for column in numeric:
+        values = X[column].to_numpy(dtype=float, na_value=np.nan)
+        check_finite(values, f"column {column!r} of X")
+    for column in categorical:
+        kinds = sorted({type(level).__name__ for level in X[column].cat.categories})
+        if len(kinds) > 1:
+            raise InvalidInput(
+                f"Categories of a column must be of one type, {column!r} has {' and '.join(kinds)}; "
+                f"convert it, for example X[{column!r}].astype(str).astype('category')."
+            )
+    return X
+
+
+def _check_shape(X: Any) -> None:
+    if 0 in X.shape:
+        raise InvalidInput(f"X must have rows and columns, got the shape {tuple(X.shape)}; pass data with both.")
+
+
+def check_finite(values: NDArray[Any], what: str) -> None:
+    """Refuse infinite values; missing ones are no matter here."""
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        raise InvalidInput(f"{what} must be finite, got {np.isinf(values).sum()} infinite values; clip or drop them.")
+
+
+def _check_complete(values: NDArray[Any], what: str, fix: str) -> None:
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise InvalidInput(f"{what} must have no NaN, got {np.isnan(values).sum()}; {fix}")
+
+
+def _varies(X: Any) -> bool:
+    if is_sparse(X):
+        columns = X.tocsc()
+        return bool((columns.max(axis=0).toarray() > columns.min(axis=0).toarray()).any())
+    parts = (X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE))
+    return not all(_same(X[:1], part) for part in parts)
+
+
+def _same(first: NDArray[Any], rows: NDArray[Any]) -> bool:
+    """Whether all rows equal the first, missing entries included."""
+    same = first == rows
+    if rows.dtype.kind == "f":
+        same |= np.isnan(first) & np.isnan(rows)
+    return bool(same.all())
+
+
+def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    if values.dtype.kind == "f":
+        return np.asarray(np.isnan(values))
+    if values.dtype.kind == "O":
+        import pandas as pd
+
+        return np.asarray(pd.isna(values))
+    return np.zeros(len(values), dtype=bool)
+
+
+def _one_per_row(values: Any, n: int, what: str) -> NDArray[Any]:
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise InvalidInput(f"{what} must have one value per row of X ({n}), got the shape {array.shape}.")
+    return array
+
+
+def checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    array = _one_per_row(groups, n, "groups")
+    missing = is_missing(array)
+    if missing.any():
+        raise InvalidInput(f"groups must have no missing value, got {missing.sum()}; give those rows one or drop them.")
+    return array.astype(str) if array.dtype.kind == "O" else array  # labels of several types cannot be sorted
+
+
+def checked_weights(weights: Any, n: int) -> Array | None:
+    if weights is None:
+        return None
+    array = _one_per_row(weights, n, "sample_weight")
+    try:
+        array = array.astype(float)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"sample_weight must be numbers, got {array.tolist()[0]!r}; convert them.") from error
+    if not np.isfinite(array).all() or (array < 0).any():
+        worst = array[~np.isfinite(array)][0] if not np.isfinite(array).all() else array.min()
+        raise InvalidInput(f"sample_weight must be finite and not negative, got {worst:g}; fix or drop those rows.")
+    if not (array > 0).any():
+        raise InvalidInput("sample_weight must be positive somewhere, got only zeros; leave it out to weigh all alike.")
+    return array

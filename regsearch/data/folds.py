@@ -1,0 +1,193 @@
+"""The folds of a study: made once, stored, hashed; every trial sees the same ones."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from regsearch._types import Rows
+from regsearch.data.problem import Problem
+from regsearch.data.targets import called
+from regsearch.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Train and validation rows of each fold.
+
+    Attributes
+    ----------
+    train, val
+        One array of row indices per fold.
+    name
+        How they were made, for people.
+    """
+
+    train: tuple[Rows, ...]
+    val: tuple[Rows, ...]
+    name: str
+
+    def __len__(self) -> int:
+        return len(self.train)
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits that change with any index."""
+        hashed = hashlib.sha256()
+        for rows in (*self.train, *self.val):
+            hashed.update(np.asarray(rows, dtype=np.int64).tobytes() + b"|")
+        return hashed.hexdigest()[:16]
+
+
+def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
+    """Split a problem.
+
+    Parameters
+    ----------
+    cv
+        An int (shuffled; stratified for classes; grouped when the problem has groups), a scikit-learn splitter, or a
+        list of ``(train, validation)`` index pairs.
+    seed
+        Of the shuffle when `cv` is an int, or a splitter that leaves its seed open.
+
+    Raises
+    ------
+    InvalidInput
+        When the split is impossible or a fold could not be fitted or scored.
+    """
+    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
+        splitter = _default_splitter(int(cv), problem, seed)
+        name = f"{cv}-fold {type(splitter).__name__}"
+    else:
+        splitter, name = _seeded(cv, seed), type(cv).__name__
+    pairs = _pairs(splitter, problem)
+    if isinstance(cv, Iterable) and not hasattr(cv, "split"):
+        name = f"{len(pairs)} given folds"
+    _check(pairs, problem)
+    train, val = zip(*pairs, strict=True)
+    return Folds(train, val, name)
+
+
+def runs_forward(cv: Any, n: int) -> bool:
+    """Whether a splitter always trains on earlier rows than it validates on, as for time series."""
+    if not hasattr(cv, "split") or isinstance(cv, type):
+        return False
+    try:
+        pairs = list(cv.split(np.empty((n, 1))))
+    except (TypeError, ValueError):  # it needs y or groups, so it does not go by the order of rows
+        return False
+    return all(train.max() < val.min() for train, val in pairs)
+
+
+def _seeded(cv: Any, seed: int) -> Any:
+    """A shuffling splitter whose seed was left open gets the study's: its folds must come out again on resuming."""
+    if getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True):
+        cv = copy.copy(cv)
+        cv.random_state = seed
+    return cv
+
+
+def _default_splitter(k: int, problem: Problem, seed: int) -> Any:
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    if k < 2:
+        raise InvalidInput(f"cv must be at least 2 folds, got {k}; 5 or 10 are usual.")
+    if k > problem.rows:
+        raise InvalidInput(f"cv must not exceed the number of rows ({problem.rows}), got {k}; use fewer folds.")
+    if problem.classes is not None:
+        counts = np.bincount(problem.y)
+        if counts.min() < k:
+            rare = problem.classes.tolist()[counts.argmin()]
+            raise InvalidInput(
+                f"Every class needs at least as many rows as there are folds ({k}), class {rare!r} has {counts.min()}; "
+                "use fewer folds, or merge or drop the class."
+            )
+    if problem.groups is None:
+        kind = KFold if problem.task == "regression" else StratifiedKFold
+        return kind(k, shuffle=True, random_state=seed)
+    if len(np.unique(problem.groups)) < k:
+        raise InvalidInput(
+            f"cv must not exceed the number of groups ({len(np.unique(problem.groups))}), got {k}; use fewer folds."
+        )
+    kind = GroupKFold if problem.task == "regression" else StratifiedGroupKFold
+    return kind(k, shuffle=True, random_state=seed)
+
+
+def _pairs(cv: Any, problem: Problem) -> list[tuple[Rows, Rows]]:
+    if isinstance(cv, type):
+        raise InvalidInput(f"cv must be a splitter, got the class {cv.__name__}; make one: {cv.__name__}().")
+    if hasattr(cv, "split") and not isinstance(cv, str):
+        if problem.groups is None and _needs_groups(cv):
+            raise InvalidInput(f"{type(cv).__name__} splits by groups, got none; pass groups=, one label per row.")
+        try:
+            found = list(cv.split(np.empty((problem.rows, 1)), problem.y, problem.groups))
+        except ValueError as error:
+            raise InvalidInput(f"{type(cv).__name__} cannot split these {problem.rows} rows: {error}") from error
+    elif isinstance(cv, Iterable) and not isinstance(cv, str):
+        found = list(cv)
+    else:
+        raise InvalidInput(
+            f"cv must be an int, a scikit-learn splitter or a list of index pairs, got {cv!r}; cv=5 is usual."
+        )
+    if not found:
+        raise InvalidInput("cv must give at least one fold, got none; cv=5 is usual.")
+    return [_indices(pair) for pair in found]
+
+
+def _needs_groups(cv: Any) -> bool:
+    request = getattr(getattr(cv, "get_metadata_routing", lambda: None)(), "split", None)
+    return bool(request is not None and request.requests.get("groups"))
+
+
+def _indices(pair: Any) -> tuple[Rows, Rows]:
+    try:
+        train, val = (np.asarray(rows) for rows in pair)
+    except (TypeError, ValueError) as error:
+        got = type(pair).__name__ + (f" of {len(pair)}" if hasattr(pair, "__len__") else "")
+        raise InvalidInput(f"Each fold must be a pair of index arrays (train, validation), got a {got}.") from error
+    for rows in (train, val):
+        if rows.ndim != 1 or rows.dtype.kind not in "iu":
+            raise InvalidInput(f"Folds must be one-dimensional row indices, got {rows.dtype} of shape {rows.shape}.")
+    return train.astype(np.intp), val.astype(np.intp)
+
+
+def _check(pairs: list[tuple[Rows, Rows]], problem: Problem) -> None:
+    for number, (train, val) in enumerate(pairs):
+        if len(train) < 2 or len(val) < 1:
+            raise InvalidInput(
+                f"A fold needs at least two training rows and one validation row, "
+                f"fold {number} has {len(train)} and {len(val)}; use fewer folds."
+            )
+        both = np.concatenate([train, val])
+        if both.min() < 0 or both.max() >= problem.rows:
+            wrong = both.min() if both.min() < 0 else both.max()
+            raise InvalidInput(f"Fold {number} has the row {wrong}, X has rows 0 to {problem.rows - 1}; mend it.")
+        if len(np.unique(both)) < len(both):
+            raise InvalidInput(f"Rows of a fold must be distinct, fold {number} repeats some; training would leak.")
+        _check_targets(train, number, problem)
+        if problem.sample_weight is not None and min(problem.sample_weight[part].sum() for part in (train, val)) <= 0:
+            raise InvalidInput(f"Each part of a fold needs weight, fold {number} has none in one; use fewer folds.")
+
+
+def _check_targets(train: Rows, number: int, problem: Problem) -> None:
+    if problem.classes is not None:
+        absent = np.setdiff1d(np.arange(len(problem.classes)), problem.y[train])
+        if len(absent):
+            label = problem.classes.tolist()[absent[0]]
+            raise InvalidInput(
+                f"Every class must be in every fold's training rows, {label!r} is absent in fold {number}; "
+                "use a stratified splitter, fewer folds, or drop the class."
+            )
+        return
+    constant = np.flatnonzero(np.ptp(problem.y[train].reshape(len(train), -1), axis=0) == 0)
+    if len(constant):
+        raise InvalidInput(
+            f"{called(problem.target_names, int(constant[0]))} must vary in every fold's training rows, "
+            f"it is constant in fold {number}; shuffle them."
+        )

@@ -1,0 +1,283 @@
+"""The data of a study: X, y, the task, and optionally groups, sample weights and a held-out test set.
+
+A `Problem` is checked once, before any fit: what cannot be searched is refused here in one sentence. Nothing is
+learned from the data beyond its form (column kinds, classes); imputing, encoding and scaling belong to the folds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array, Rows, Task
+from regsearch.data.features import (
+    check_varies,
+    checked_groups,
+    checked_weights,
+    checked_X,
+    is_frame,
+    is_sparse,
+    take_rows,
+)
+from regsearch.data.targets import checked_test_y, checked_y
+from regsearch.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Checked data.
+
+    Attributes
+    ----------
+    X
+        ``[n, p]``: array, DataFrame or CSR matrix, as given (lists become arrays); or images ``[n, c, h, w]``, an
+        array of the numbers that were given (``uint8`` stays that).
+    y
+        ``[n]``: float64 for regression, else class codes ``0 .. C-1`` (see `classes`); float64 ``[n, t]`` for a
+        regression of several targets.
+    task
+        ``regression``, ``binary`` or ``multiclass``.
+    classes
+        The labels that the codes stand for; `None` for regression.
+    groups, sample_weight
+        ``[n]`` or `None`.
+    test
+        The held-out set, a problem of its own; no decision reads it.
+    target_names
+        What each target is called, for logs and errors.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    task: Task
+    classes: NDArray[Any] | None = None
+    groups: NDArray[Any] | None = None
+    sample_weight: Array | None = None
+    test: Problem | None = None
+    target_names: tuple[str, ...] = ("y",)
+
+    @property
+    def rows(self) -> int:
+        return int(self.X.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """Numbers per row: of images, all pixels of all channels."""
+        return math.prod(self.X.shape[1:])
+
+    @property
+    def image(self) -> tuple[int, int, int] | None:
+        """``(channels, height, width)`` of every row; `None` for a table."""
+        if self.X.ndim == 2:
+            return None
+        channels, height, width = self.X.shape[1:]
+        return channels, height, width
+
+    @property
+    def targets(self) -> int:
+        """The number of values to predict per row: t of a y ``[n, t]``, else 1."""
+        return 1 if self.y.ndim == 1 else int(self.y.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """m of a decision ``[n, m]``: one prediction per target, the log-odds of two classes, a logit per class."""
+        return len(self.classes) if self.classes is not None and len(self.classes) > 2 else self.targets
+
+    @property
+    def name(self) -> str:
+        """What y is called, for logs."""
+        return ", ".join(self.target_names)
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """y as the user gave it."""
+        return self.y if self.classes is None else np.asarray(self.classes[self.y])
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of a DataFrame, else numbered; an image's are in the order of ``X.reshape(len(X), -1)``."""
+        if is_frame(self.X):
+            return [str(column) for column in self.X.columns]
+        return [f"x{j}" for j in range(self.columns)]
+
+    def take(self, rows: Rows) -> Problem:
+        """The problem restricted to some rows, without its test set."""
+        return replace(
+            self,
+            X=take_rows(self.X, rows),
+            y=self.y[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
+            test=None,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with any value, label, weight, group or column name."""
+        digest = hashlib.sha256(f"{self.task}|{self.column_names}".encode())
+        for part in (self.X, self.y, self.classes, self.groups, self.sample_weight):
+            for piece in _bytes_of(part):
+                digest.update(piece)
+        if self.test is not None:
+            digest.update(self.test.fingerprint.encode())
+        return digest.hexdigest()[:16]
+
+
+def check_table(problem: Problem, who: str) -> None:
+    """Refuse images for a model of tables.
+
+    Raises
+    ------
+    InvalidInput
+        Saying how to make a table of them.
+    """
+    if problem.image is not None:
+        raise InvalidInput(
+            f"{who} needs a table X [rows, columns], got images of the shape {problem.image}; "
+            "flatten them: X.reshape(len(X), -1)."
+        )
+
+
+def make_problem(
+    X: Any,
+    y: Any,
+    *,
+    groups: Any = None,
+    sample_weight: Any = None,
+    test: Any = None,
+    task: Task | None = None,
+    ordered: bool = False,
+    seed: int = 0,
+) -> Problem:
+    """Check data and infer its task.
+
+    Parameters
+    ----------
+    X
+        ``[n, p]`` array, DataFrame (numeric, boolean, categorical, missing values) or scipy sparse matrix; or images,
+        a numeric array ``[n, channels, height, width]`` or ``[n, height, width]``, which is not copied.
+    y
+        ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
+        classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets.
+    groups, sample_weight
+        ``[n]`` or `None`.
+    test
+        ``(X, y)`` of a held-out set, or the fraction of rows to hold out: drawn at random, stratified by class, whole
+        groups together, or, when the folds are `ordered` in time, the last rows.
+    seed
+        Of the draw of the test rows.
+
+    Raises
+    ------
+    InvalidInput
+        When the data cannot be searched; the message names the invariant, the value and the fix.
+    """
+    X = checked_X(X)
+    check_varies(X)
+    n = X.shape[0]
+    found = checked_y(y, n, task)
+    weight = checked_weights(sample_weight, n)
+    group = checked_groups(groups, n)
+    problem = Problem(X, found.values, found.task, found.classes, group, weight, target_names=found.names)
+    if test is None:
+        return problem
+    if isinstance(test, float):
+        return split_off(problem, test, ordered, seed)
+    return replace(problem, test=_given_test(problem, test))
+
+
+# --- the held-out set ------------------------------------------------------------------------------------------
+
+
+def split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> Problem:
+    """Hold out a fraction of the rows of a problem without a test set; see `make_problem`.
+
+    Raises
+    ------
+    InvalidInput
+        When the rows cannot be split so.
+    """
+    if not 0 < fraction < 1:
+        raise InvalidInput(f"test must be a fraction between 0 and 1 or a pair (X, y), got {fraction!r}.")
+    n = problem.rows
+    if ordered:
+        cut = n - max(1, round(n * fraction))
+        if cut < 1:
+            raise InvalidInput(f"test={fraction} leaves none of {n} rows to train on; choose a smaller fraction.")
+        train, test = np.arange(cut), np.arange(cut, n)
+    else:
+        train, test = _random_split(problem, fraction, seed)
+    return replace(problem.take(train), test=problem.take(test))
+
+
+def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+    kind = GroupShuffleSplit if problem.groups is not None else ShuffleSplit
+    if problem.groups is None and problem.task != "regression":
+        kind = StratifiedShuffleSplit
+    splitter = kind(n_splits=1, test_size=fraction, random_state=seed)
+    try:
+        train, test = next(splitter.split(np.empty(problem.rows), problem.y, problem.groups))
+    except ValueError as error:
+        raise InvalidInput(f"test={fraction} cannot be split off: {error} Choose another fraction.") from error
+    return np.sort(train), np.sort(test)
+
+
+def _given_test(problem: Problem, test: Any) -> Problem:
+    if not isinstance(test, (tuple, list)) or len(test) != 2:
+        raise InvalidInput(f"test must be a fraction or a pair (X, y), got {type(test).__name__}.")
+    X, y = test
+    X = checked_X(X)
+    if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
+        raise InvalidInput(
+            f"The test set must have the columns of X ({_width(problem.X)}), got {_width(X)} in a {type(X).__name__}."
+        )
+    if is_frame(X):
+        absent = [column for column in problem.X.columns if column not in X.columns]
+        if absent:
+            raise InvalidInput(f"The test set must have the columns of X, {absent[0]!r} is missing.")
+        X = X[list(problem.X.columns)]
+    y = checked_test_y(y, X.shape[0], problem.target_names, problem.classes)
+    return replace(problem, X=X, y=y, groups=None, sample_weight=None)
+
+
+def _width(X: Any) -> str:
+    """The shape of a row."""
+    return " x ".join(map(str, X.shape[1:]))
+
+
+# --- fingerprint -----------------------------------------------------------------------------------------------
+
+
+def _bytes_of(part: Any) -> list[bytes | memoryview]:
+    if part is None:
+        return [b"none"]
+    if is_frame(part):
+        return [piece for column in part.columns for piece in _column_bytes(part[column])]
+    if is_sparse(part):
+        part = part.tocsr()
+        return [_buffer(a) for a in (part.indptr, part.indices, part.data)]
+    array = np.asarray(part)
+    text = array.astype(str) if array.dtype.kind in "OUST" else array
+    return [str((text.shape, text.dtype.str)).encode(), _buffer(text)]
+
+
+def _buffer(array: NDArray[Any]) -> memoryview:
+    """The bytes of an array in C order, not copied if they lie so."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _column_bytes(column: Any) -> list[bytes | memoryview]:
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        names = str(column.cat.categories.tolist())
+        return [names.encode(), column.cat.codes.to_numpy().tobytes()]
+    return [column.to_numpy(dtype=float, na_value=np.nan).tobytes()]

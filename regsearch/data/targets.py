@@ -1,0 +1,208 @@
+"""What may be learned: every check of y, and the task that its values mean.
+
+A y of several columns is a regression of several targets; each column is checked as a y of its own.
+
+Shapes: n rows, t targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array, Task
+from regsearch.data.features import check_finite, is_frame, is_missing
+from regsearch.errors import InvalidInput
+
+FEW_CLASSES = 20  # whole-number targets with more distinct values than this are taken for quantities
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A checked y.
+
+    Attributes
+    ----------
+    values
+        ``[n]`` float64 for regression, or class codes ``0 .. C-1``; ``[n, t]`` float64 for several targets.
+    task
+        ``regression``, ``binary`` or ``multiclass``.
+    classes
+        The labels that the codes stand for; `None` for regression.
+    names
+        What each target is called.
+    """
+
+    values: NDArray[Any]
+    task: Task
+    classes: NDArray[Any] | None
+    names: tuple[str, ...]
+
+
+def infer_task(values: NDArray[Any]) -> Task:
+    """Regression for real numbers and for more than 20 distinct whole numbers, else classification."""
+    if values.dtype.kind == "f":
+        return "regression"
+    distinct = len(np.unique(values))
+    if values.dtype.kind in "iu" and distinct > FEW_CLASSES:
+        return "regression"
+    return "binary" if distinct == 2 else "multiclass"
+
+
+def called(names: Sequence[str], j: int) -> str:
+    """What an error calls a target."""
+    return "y" if len(names) == 1 else f"target {names[j]!r}"
+
+
+def checked_y(y: Any, n: int, task: Task | None) -> Targets:
+    """Check what is to be learned, and infer the task if none is given.
+
+    Parameters
+    ----------
+    y
+        ``[n]`` numbers, booleans or labels, or ``[n, t]`` numbers: array, Series, DataFrame or lists.
+    n
+        Rows of X.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the target.
+    """
+    columns, names = _columns(y)
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
+        raise InvalidInput(f"Target names must be unique, got {repeated[0]!r} twice; rename one.")
+    columns = [_checked_column(column, n, called(names, j)) for j, column in enumerate(columns)]
+    if task is not None and task not in get_args(Task):
+        raise InvalidInput(f"task must be {', '.join(get_args(Task))}, got {task!r}; leave it out to have it inferred.")
+    if len(columns) > 1:
+        return Targets(_quantities(columns, names, task), "regression", None, names)
+    task = task or infer_task(columns[0])
+    codes, classes = (_numbers(columns[0], "y"), None) if task == "regression" else _class_codes(columns[0], task)
+    return Targets(codes, task, classes, names)
+
+
+def checked_test_y(y: Any, n: int, names: tuple[str, ...], classes: NDArray[Any] | None) -> NDArray[Any]:
+    """The y of a held-out set of n rows, as that of the training rows: ``[n]``, or ``[n, t]`` for several targets.
+
+    A DataFrame of several targets may have them in any order.
+
+    Raises
+    ------
+    InvalidInput
+        When it has other targets, other classes, or values that cannot be scored.
+    """
+    columns, given = _columns(y)
+    if len(columns) != len(names):
+        raise InvalidInput(
+            f"The test set must have as many targets as y ({len(names)}), got {len(columns)}; pass the same columns."
+        )
+    if is_frame(y) and len(names) > 1:
+        absent = [name for name in names if name not in given]
+        if absent:
+            raise InvalidInput(
+                f"The test set must have the targets of y, {absent[0]!r} is missing; rename its columns, or pass an "
+                "array in the order of y."
+            )
+        columns = [columns[given.index(name)] for name in names]
+    checked = [_test_column(column, n, called(names, j), classes) for j, column in enumerate(columns)]
+    return checked[0] if len(checked) == 1 else np.column_stack(checked)
+
+
+def _columns(y: Any) -> tuple[list[NDArray[Any]], tuple[str, ...]]:
+    """The columns of y, each of a type of its own, and their names."""
+    if np.ma.is_masked(y):
+        raise InvalidInput(f"y must have no missing value, got {np.ma.getmaskarray(y).sum()} masked; drop those rows.")
+    if is_frame(y):
+        columns, names = [np.asarray(y.iloc[:, j]) for j in range(y.shape[1])], tuple(map(str, y.columns))
+    else:
+        values = np.asarray(y)
+        columns = [values] if values.ndim == 1 else list(values.T) if values.ndim == 2 else []
+        alone = str(getattr(y, "name", None) or "y")
+        names = (alone,) if len(columns) == 1 else tuple(f"y{j}" for j in range(len(columns)))
+    if not columns:
+        raise InvalidInput(
+            f"y must have one value per row, or one column per target, got the shape {np.shape(y)}; reshape it."
+        )
+    return columns, names
+
+
+def _checked_column(values: NDArray[Any], n: int, what: str) -> NDArray[Any]:
+    if len(values) != n:
+        raise InvalidInput(f"X and y must have as many rows, got {n} and {len(values)}; check how they were joined.")
+    check_finite(values, what)
+    missing = is_missing(values)
+    if missing.any():
+        raise InvalidInput(f"{what} must have no missing value, got {missing.sum()}; drop those rows.")
+    values = _as_typed(values)
+    if values.dtype.kind not in "fiubUT":
+        hint = "decode it: y.astype(str)" if values.dtype.kind == "S" else "convert it"
+        raise InvalidInput(f"{what} must hold numbers, booleans or class labels, got {values.dtype}; {hint}.")
+    if (values == values[0]).all():
+        raise InvalidInput(
+            f"{what} must vary, got {values.tolist()[0]!r} in every row; there is nothing to learn from it."
+        )
+    return values
+
+
+def _test_column(values: NDArray[Any], n: int, what: str, classes: NDArray[Any] | None) -> NDArray[Any]:
+    if len(values) != n:
+        raise InvalidInput(f"The test set must have as many rows in X as in y, got {n} and {len(values)}.")
+    missing = is_missing(values)
+    if missing.any():
+        raise InvalidInput(f"{what} of the test set must have no missing value, got {missing.sum()}; drop those rows.")
+    values = _as_typed(values)
+    if classes is not None:
+        unknown = values[~np.isin(values, classes)].tolist()
+        if unknown:
+            raise InvalidInput(f"The test set must have the classes of y, got {unknown[0]!r}; drop those rows.")
+        return np.asarray(np.searchsorted(classes, values))
+    if values.dtype.kind not in "fiub":
+        raise InvalidInput(f"{what} of the test set must be numbers as in y, got {values.dtype}; convert it.")
+    check_finite(values, f"{what} of the test set")
+    return values.astype(float)
+
+
+def _as_typed(values: NDArray[Any]) -> NDArray[Any]:
+    """Objects as an array of what they are."""
+    if values.dtype.kind != "O":
+        return values
+    return values.astype(str) if isinstance(values[0], str) else np.array(values.tolist())
+
+
+def _quantities(columns: list[NDArray[Any]], names: tuple[str, ...], task: Task | None) -> Array:
+    """``[n, t]`` of columns that are all to be regressed on."""
+    for j, column in enumerate(columns):
+        found = task or infer_task(column)
+        if found != "regression":
+            raise InvalidInput(
+                f"A y of several columns must be a regression, {called(names, j)} is of a {found} task "
+                f"({len(np.unique(column))} distinct values, {column.dtype}); multilabel is not supported: run one "
+                "study per column, decode one-hot columns with y.argmax(axis=1), or pass task='regression'."
+            )
+    return np.column_stack([_numbers(column, called(names, j)) for j, column in enumerate(columns)])
+
+
+def _numbers(values: NDArray[Any], what: str) -> Array:
+    if values.dtype.kind not in "fiub":
+        raise InvalidInput(f"Regression needs a numeric {what}, got {values.dtype}; drop task='regression'.")
+    return values.astype(float)
+
+
+def _class_codes(values: NDArray[Any], task: Task) -> tuple[NDArray[Any], NDArray[Any]]:
+    classes, codes = np.unique(values, return_inverse=True)
+    if task == "binary" and len(classes) != 2:
+        raise InvalidInput(f"A binary task needs two classes, got {len(classes)}; use task='multiclass'.")
+    if task == "multiclass" and len(classes) < 3:
+        raise InvalidInput(f"A multiclass task needs at least three classes, got {len(classes)}; use task='binary'.")
+    if len(classes) > len(values) // 2:
+        raise InvalidInput(
+            f"Classes must repeat, got {len(classes)} distinct values in {len(values)} rows; "
+            "for a real-valued target pass task='regression'."
+        )
+    return codes, classes

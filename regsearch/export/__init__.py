@@ -1,0 +1,1 @@
+"""What ships: bundles, plain code, serving."""

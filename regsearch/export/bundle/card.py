@@ -1,0 +1,200 @@
+"""The model card of a bundle: Markdown, for the people who review and run it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from regsearch.export.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
+from regsearch.export.bundle.schema import Column, Form
+from regsearch.export.bundle.settings import own_factory
+from regsearch.results.text import listed
+
+COLUMNS = 40  # columns that the card lists
+PICTURES = {
+    "path.png": "Train and validation score along the path of the best trial",
+    "gap.png": "Score and generalization gap of every trial",
+}
+
+
+FLATTERS = (
+    "The validation score is that of the best of several configs on the rows that chose it, so it flatters: expect a "
+    "little less on new data."
+)
+
+
+def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, files: Sequence[str]) -> str:
+    """What a bundle is, how good it is, and how to use it.
+
+    Parameters
+    ----------
+    provenance
+        As in ``provenance.json``, and ``trusted``: the types that its reader must trust.
+    params
+        The config as a flat row.
+    files
+        Names of the bundle's files.
+    """
+    made, score = provenance, provenance["score"]
+    factory = own_factory(made["path"]["config"])
+    pictures = [f"![{text}]({name})" for name, text in PICTURES.items() if name in files]
+    parts = [
+        f"# {made['study']}",
+        f"Predicts {', '.join(form.targets)} ({form.task}) from {_inputs(form)}. Trial {made['trial']} of the study "
+        f"`{made['study']}`, chosen by the rule `{made['rule']}`: {made['why']}",
+        "## How good it is",
+        _scores(score, made["folds"]),
+        *_cautions(made),
+        *pictures,
+        "## What it is",
+        "\n".join(f"- {name}: {listed({name: value}).partition('=')[2]}" for name, value in params.items()),
+        made["path"]["translated"],
+        "## How to use it",
+        "```python\n{}\n\nmodel = {}  # this folder\nmodel.predict(X)\n```".format(
+            *loading(".", made["trusted"], factory)
+        ),
+        f"X has {_columns(form)}. `{FORM}` has their types, `{EXAMPLE}` a few rows with what the model says of them.",
+        _for_mlflow(form),
+        _commands(made, factory),
+        f"`{CONFIG}` is the config, `{PROVENANCE}` says where it comes from: data, folds, seed, versions, and the hash "
+        "of every file but itself.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def loading(folder: str, trusted: Sequence[str], factory: str | None) -> tuple[str, str]:
+    """The line that imports what loads a bundle, and the call that does.
+
+    Parameters
+    ----------
+    trusted
+        The types that its reader must trust.
+    factory
+        What the function is called that makes the module of a net of one's own.
+    """
+    options = [repr(folder), *([f"trusted={list(trusted)!r}"] if trusted else [])]
+    if factory is None:
+        return "import regsearch", f"regsearch.load({', '.join(options)})"
+    if not importable(factory):
+        return f"import regsearch  # make: {factory}", f"regsearch.load({', '.join(options)}, module=make)"
+    options.append(f"module=pkgutil.resolve_name({factory!r})")
+    return "import pkgutil, regsearch", f"regsearch.load({', '.join(options)})"
+
+
+def importable(factory: str) -> bool:
+    """Whether a function has a name by which others can import it."""
+    parts = factory.split(".")
+    return parts[0] != "__main__" and all(part.isidentifier() for part in parts)
+
+
+def _commands(made: Mapping[str, Any], factory: str | None) -> str:
+    """How a bundle is checked and fitted again on the command line."""
+    given = "".join(f" --trust {shlex.quote(name)}" for name in made["trusted"])
+    own = "Code of your own that it trusts must be where Python finds it, in `PYTHONPATH`, say." if given else ""
+    if factory is None:
+        checks = (
+            "checks that this folder is whole and predicts what it did; with `--data FILE.csv --target COLUMN` also "
+            f"that it scores what it did, on {_rows(made)}."
+        )
+    else:
+        given += " --script FILE"
+        checks = (
+            "checks that this folder is whole, predicts what it did and scores what it did; FILE is the study's "
+            f"script, which has `{factory}`."
+        )
+    again = f"`regsearch retrain .{given} --data NEW.csv --target COLUMN --out DIR` fits the same config to new data."
+    return " ".join(part for part in (f"`regsearch verify .{given}`", checks, again, own) if part)
+
+
+def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
+    rows = [
+        ("", "mean over folds", "standard error"),
+        ("---", "---", "---"),
+        ("validation", _number(score["val"]), _number(score["val_se"])),
+        ("train", _number(score["train"]), ""),
+        ("gap (train - validation)", _number(score["gap"]), _number(score["gap_se"])),
+        *((f"held out ({name})", _number(value), "") for name, value in score["test"].items()),
+    ]
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    return f"`{score['metric']}`, larger is better, {folds['cv']}, {folds['count']} folds:\n\n{table}"
+
+
+def _cautions(made: Mapping[str, Any]) -> list[str]:
+    """What a reader must know not to take the score for more than it is."""
+    corrected = made["score"]["corrected"]
+    if made.get("retrained") is not None:
+        return list(made["retrained"]["notes"])
+    if corrected is None:
+        return [FLATTERS]
+    low, high = map(_number, corrected["interval"])
+    return [
+        f"Being the best of {corrected['configs']} configs flatters a score: the best of this study, "
+        f"{_number(corrected['plain'])}, is worth {_number(corrected['score'])} ({low} to {high}) without that."
+    ]
+
+
+def _inputs(form: Form) -> str:
+    if form.rows == "images":
+        return f"images of {' x '.join(map(str, form.shape))} (channels, height, width)"
+    return f"{form.shape[0]} columns"
+
+
+def _columns(form: Form) -> str:
+    if form.rows != "frame":
+        return f"rows of the shape {form.shape}, {'a sparse matrix' if form.rows == 'sparse' else 'an array'}"
+    names = ", ".join(f"`{name}`" for name in form.names[:COLUMNS])
+    more = f" and {len(form.names) - COLUMNS} more" if len(form.names) > COLUMNS else ""
+    return f"the columns {names}{more}, in any order"
+
+
+def _rows(made: Mapping[str, Any]) -> str:
+    """The rows that a file must have for the score to come out again."""
+    searched, held = made["data"]["rows"], made.get("held_out")
+    if not held:
+        return f"the {searched} rows that it was fitted to"
+    if "share" not in held:
+        return f"the {searched} rows that it was fitted to, without the {held['rows']} that were held out"
+    return f"all {searched + held['rows']} rows of the study, of which it holds out {held['rows']} again"
+
+
+def _for_mlflow(form: Form) -> str:
+    """How rows of the study are passed to a model that was registered; empty where they go as they are."""
+    converted = _plain_types(form) if form.rows == "frame" else _plain_array(form)
+    if not converted:
+        return ""
+    has, rows = "numbers and text, to which MLflow converts neither categories nor whole numbers", "a DataFrame"
+    if form.rows != "frame":
+        has, rows = f"doubles of the shape {(-1, *form.shape)}, to which MLflow converts nothing else", "X"
+    return (
+        f"Registered in MLflow, it has a signature of {has}; {rows} as in training is passed as\n\n"
+        f"```python\nmodel.predict({converted})\n```"
+    )
+
+
+def _plain_types(form: Form) -> str:
+    """A DataFrame of the types that the signature of `regsearch.export.serving` has."""
+    types = {str(one.name): kind for one in form.columns if (kind := _plain_type(one))}
+    shown = [f"{name!r}: {kind}" for name, kind in types.items()][:COLUMNS]
+    return f"X.astype({{{', '.join(shown)}{', ...' * (len(types) > COLUMNS)}}})" if types else ""
+
+
+def _plain_array(form: Form) -> str:
+    """An array as that signature has it; of images with one channel, whether the study's X had that axis or not."""
+    grey = form.rows == "images" and form.shape[0] == 1
+    dense = ".toarray()" if form.rows == "sparse" else f".reshape{(-1, *form.shape)}" if grey else ""
+    doubles = ".astype(float)" if form.dtype != "float64" else ""
+    return f"X{dense}{doubles}" if dense or doubles else ""
+
+
+def _plain_type(column: Column) -> str:
+    """What the values of a column must become for a signature in MLflow; empty if they may stay."""
+    if column.kind == "category":
+        return "float" if column.values == "numbers" else "object"
+    if column.kind == "boolean":
+        return "" if column.dtype == "bool" else "object"
+    return "" if column.dtype in ("float64", "float32") else "float"
+
+
+def _number(value: Any) -> str:
+    return "unknown" if value is None else f"{value:.5g}"

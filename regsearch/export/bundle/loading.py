@@ -1,0 +1,107 @@
+"""A bundle read back: the fitted model, or its config to fit again. Nothing that is not trusted runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from regsearch.errors import InvalidInput
+from regsearch.export.bundle.checked import Checked
+from regsearch.export.bundle.example import rows_of
+from regsearch.export.bundle.files import EXAMPLE, FORM, MODEL, Bundle, open_bundle, read_config
+from regsearch.export.bundle.schema import Form
+from regsearch.export.bundle.settings import Settings, settings_of
+from regsearch.models.base import Model
+from regsearch.models.neural.files import PREPARE
+from regsearch.models.persist import read_object
+from regsearch.space.config import to_data
+from regsearch.space.placing import start_params
+
+
+def load(folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
+    """The fitted model of a bundle: a scikit-learn pipeline, or a net with scikit-learn's methods.
+
+    It checks the rows that it is given: columns of a DataFrame are put in order by name, and what is missing, renamed
+    or of another type is refused. ``load(folder).model`` is the estimator without that check.
+
+    Parameters
+    ----------
+    folder
+        What `regsearch export` wrote.
+    trusted
+        Names of types beyond scikit-learn's own that you trust.
+    module
+        The function that makes the module of a net, where it is your own.
+
+    Raises
+    ------
+    NotFound
+        When the folder holds no bundle.
+    InvalidInput
+        When the bundle is of a newer schema, damaged, edited, or holds types that are not trusted.
+    """
+    bundle = open_bundle(folder)
+    return Checked(fitted(bundle, trusted, module), form_of(bundle))
+
+
+def load_config(
+    folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None
+) -> Settings:
+    """The config of a bundle, to fit again; see `load` for parameters and errors."""
+    bundle = open_bundle(folder)
+    return settings_of(bundle, lambda: fitted(bundle, trusted, module), module)
+
+
+def to_trust(folder: str | os.PathLike[str]) -> list[str]:
+    """The types beyond scikit-learn's own that `load` must be told to trust, as a bundle says."""
+    return list(read_config(folder).get("load", {}).get("trusted", []))
+
+
+def form_of(bundle: Bundle) -> Form:
+    """The rows that the model of a bundle takes."""
+    return Form.read(bundle.json(FORM))
+
+
+def stored_example(bundle: Bundle, form: Form) -> tuple[Any, dict[str, Any]]:
+    """The rows of the stored example, and what the model said of them at export.
+
+    Raises
+    ------
+    InvalidInput
+        When they are not of the form.
+    """
+    stored = bundle.json(EXAMPLE)
+    try:
+        rows = rows_of(stored["rows"], form)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"{EXAMPLE} must have rows as {FORM} describes them ({error!r}); export it again."
+        ) from error
+    return rows, {name: said for name, said in stored.items() if name not in ("schema", "rows")}
+
+
+def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
+    """The fitted model of a bundle as it is."""
+    bundle.file(bundle.model)
+    if bundle.model == MODEL:
+        return read_object(bundle.folder / MODEL, trusted)
+    if PREPARE in bundle.files:
+        bundle.file(PREPARE)
+    if importlib.util.find_spec("torch") is None:
+        raise InvalidInput("This bundle is a net: it needs torch, which is missing; pip install 'regsearch[torch]'.")
+    from regsearch.models.neural.predictor import load_net
+
+    return load_net(bundle.folder, trusted, module)
+
+
+def start_of(folder: str | os.PathLike[str], space: Model) -> dict[str, Any] | None:
+    """Optuna parameters under which a space gives the config of a bundle; see `start_params`.
+
+    `None` for the space's own reference: it is in no option of the space, and every study begins with it.
+    """
+    path = open_bundle(folder).provenance["path"]
+    if path["config"] == to_data(space.reference()):
+        return None
+    return start_params(space, path["config"], path["value"], os.fspath(folder))

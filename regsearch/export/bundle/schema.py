@@ -1,0 +1,323 @@
+"""The form of the rows that a model takes, ``schema.json``, and the check of rows before they are predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.data.features import column_kinds, is_frame, is_sparse
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+
+Kind: TypeAlias = Literal["numeric", "boolean", "category"]
+KindOfRows: TypeAlias = Literal["frame", "array", "sparse", "images"]
+SHOWN = 6  # columns that an error names
+# what pandas infers of values, and what kind of values that is; anything else is a kind of its own
+FAMILIES = {
+    "floating": "numbers", "integer": "numbers", "mixed-integer-float": "numbers", "decimal": "numbers",
+    "integer-na": "numbers", "string": "text", "boolean": "booleans", "empty": "nothing",
+}  # fmt: skip
+ADMITTED = {"numeric": {"numbers", "booleans"}, "boolean": {"booleans"}}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    dtype
+        pandas' name of its type.
+    categories
+        Of a category, in their order; those that JSON cannot say as text.
+    values
+        What its categories are: ``text``, ``numbers``, ``booleans`` or what pandas calls them; empty for other kinds.
+    """
+
+    name: str | int
+    kind: Kind
+    dtype: str
+    categories: tuple[Any, ...] = ()
+    values: str = ""
+
+    def admitted(self, given: Any) -> Any:
+        """A Series as the model takes it.
+
+        Raises
+        ------
+        InvalidInput
+            When it holds values of another type.
+        """
+        found = family(given)
+        if found != "nothing" and found not in ADMITTED.get(self.kind, {self.values}):
+            wanted = f"a category of {self.values}" if self.kind == "category" else self.kind
+            raise InvalidInput(
+                f"The column {self.name!r} must be {wanted} as in training, got {found} ({given.dtype}); convert it."
+            )
+        if self.kind == "numeric":
+            return given.astype(float) if given.dtype.kind == "O" else given
+        if self.kind == "category" and not hasattr(given, "cat"):
+            return given.astype(object).astype("category")
+        return given
+
+    def strangers(self, given: Any) -> list[Any]:
+        """What an admitted Series of a category has that training did not have."""
+        values = given.array  # its parts are at hand, where a Series makes new ones: one row is to be quick
+        found = np.unique(values.codes)
+        return [value for value in values.categories[found[found >= 0]].tolist() if plain(value) not in self._known]
+
+    @cached_property
+    def _known(self) -> frozenset[Any]:
+        return frozenset(self.categories)
+
+    def made(self, values: Sequence[Any]) -> Any:
+        """A Series of plain values, of the type that the column had in training."""
+        import pandas as pd
+
+        if self.kind == "category":
+            return pd.Series(pd.Categorical(list(values), categories=pd.Index(self.categories)))
+        if self.kind == "boolean" and any(value is None for value in values):
+            return pd.Series(list(values), dtype="boolean" if self.dtype == "bool" else self.dtype)
+        missing = any(value is None for value in values) and self.dtype[0] in "iu"
+        return pd.Series(list(values), dtype="float64" if missing else self.dtype)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The rows that a model takes, and what it predicts.
+
+    Attributes
+    ----------
+    rows
+        ``frame``, ``array``, ``sparse`` or ``images``.
+    shape
+        Of one row: ``(columns,)`` or ``(channels, height, width)``.
+    dtype
+        Of the numbers of an array; empty for a frame.
+    columns
+        Of a frame.
+    targets
+        What is predicted, by name.
+    classes
+        Labels, or `None` for numbers.
+    """
+
+    rows: KindOfRows
+    shape: tuple[int, ...]
+    dtype: str
+    columns: tuple[Column, ...]
+    task: str
+    targets: tuple[str, ...]
+    classes: tuple[Any, ...] | None
+
+    @cached_property
+    def names(self) -> list[str | int]:
+        """Of the columns of a frame."""
+        return [column.name for column in self.columns]
+
+    def checked(self, X: Any) -> Any:
+        """Rows as the model takes them; the columns of a frame may be in any order.
+
+        Raises
+        ------
+        InvalidInput
+            When a column is missing, renamed, too many or of another type, or rows have another shape.
+        """
+        return self._frame(X) if self.rows == "frame" else self._array(X)
+
+    def strangers(self, X: Any) -> dict[str | int, list[Any]]:
+        """Values of categories that training did not have, by column, in rows that were `checked`."""
+        found = {one.name: one.strangers(X.iloc[:, place]) for place, one in self._categories}
+        return {name: values for name, values in found.items() if values}
+
+    def fault(self, X: Any) -> str:
+        """What is wrong with the values of rows that were `checked` and that the model refused; empty if not known."""
+        if not X.shape[0]:
+            return "Rows to predict must be at least one, got none; ask only where there are rows."
+        rows, places = _infinite(X)
+        if not len(rows):
+            return ""
+        columns = [self.names[place] if self.columns else place for place in np.unique(places).tolist()]
+        return (
+            f"Rows must hold finite numbers, got infinite ones in {'columns' if len(columns) > 1 else 'the column'} "
+            f"{_listed(columns)} (first in row {rows.min()}); clip or drop them."
+        )
+
+    @cached_property
+    def _categories(self) -> list[tuple[int, Column]]:
+        return [(place, one) for place, one in enumerate(self.columns) if one.kind == "category"]
+
+    def data(self) -> dict[str, Any]:
+        """As plain data."""
+        columns = [
+            {key: value for key, value in asdict(one).items() if key == "name" or value not in ("", ())}
+            for one in self.columns
+        ]
+        return asdict(self) | {"columns": columns}
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Form:
+        """From plain data.
+
+        Raises
+        ------
+        InvalidInput
+            When they describe no rows.
+        """
+        try:
+            columns = tuple(
+                Column(**{**one, "categories": tuple(one.get("categories", ()))}) for one in data["columns"]
+            )
+            shape, targets = tuple(data["shape"]), tuple(data["targets"])
+            classes = None if data["classes"] is None else tuple(data["classes"])
+            if data["rows"] not in get_args(KindOfRows):
+                raise ValueError(f"rows are {' or '.join(get_args(KindOfRows))}, not {data['rows']!r}")
+            return cls(data["rows"], shape, data["dtype"], columns, data["task"], targets, classes)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise InvalidInput(f"The schema of a bundle must describe rows ({error!r}); export it again.") from error
+
+    # --- tables ------------------------------------------------------------------------------------------------
+
+    def _frame(self, X: Any) -> Any:
+        if not is_frame(X):
+            raise InvalidInput(
+                f"Rows must be a DataFrame with the columns {_listed(self.names)}, got a {type(X).__name__}; "
+                "name the columns: pd.DataFrame(rows, columns=[...])."
+            )
+        if list(X.columns) != self.names:
+            X = self._ordered(X)
+        changed: dict[Any, Any] = {}
+        for place, (column, dtype) in enumerate(zip(self.columns, X.dtypes, strict=True)):
+            if column.kind == "numeric" and dtype.kind in "fiub":
+                continue  # by far the most frequent, and cheap
+            given = X.iloc[:, place]
+            admitted = column.admitted(given)
+            if admitted is not given:
+                changed[X.columns[place]] = admitted
+        if not changed:
+            return X
+        X = X.copy(deep=False)
+        for name, admitted in changed.items():
+            X[name] = admitted
+        return X
+
+    def _ordered(self, X: Any) -> Any:
+        """A frame with the columns in the order of training."""
+        given = [plain_name(name) for name in X.columns]
+        absent = [name for name in self.names if name not in given]
+        other = [name for name in given if name not in self.names]
+        if absent and other:
+            raise InvalidInput(
+                f"Rows must have the columns of training, {_listed(absent)} missing and {_listed(other)} unknown; "
+                "rename what was renamed."
+            )
+        if absent:
+            raise InvalidInput(f"Rows must have the columns of training, {_listed(absent)} missing; add them.")
+        if other:
+            raise InvalidInput(f"Rows must have the columns of training alone, got also {_listed(other)}; drop them.")
+        if len(given) != len(self.names):
+            raise InvalidInput(f"Column names must be unique, got {_listed(given)}; drop repeated ones.")
+        return X.iloc[:, [given.index(name) for name in self.names]]
+
+    # --- arrays ------------------------------------------------------------------------------------------------
+
+    def _array(self, X: Any) -> Any:
+        if is_sparse(X):
+            if self.rows != "sparse":
+                raise InvalidInput("Rows must be a dense array as in training, got a sparse matrix; pass X.toarray().")
+        else:
+            X = _numbers(X)
+        grey = self.rows == "images" and X.ndim == 3 and self.shape[0] == 1
+        shape = (1, *X.shape[1:]) if grey else X.shape[1:]
+        if shape != self.shape:
+            hint = "; pass one row as X.reshape(1, -1)" if X.shape == self.shape else ""
+            raise InvalidInput(f"Rows must have the shape {self.shape} as in training, got {tuple(shape)}{hint}.")
+        return X[:, None] if grey else X
+
+
+def form_of(problem: Problem) -> Form:
+    """The form of a problem's rows."""
+    X = problem.X
+    rows: KindOfRows = (
+        "frame" if is_frame(X) else "sparse" if is_sparse(X) else "array" if problem.image is None else "images"
+    )
+    classes = None if problem.classes is None else tuple(problem.classes.tolist())
+    columns = _columns(X) if rows == "frame" else ()
+    dtype = "" if rows == "frame" else str(X.dtype)
+    return Form(rows, tuple(X.shape[1:]), dtype, columns, problem.task, problem.target_names, classes)
+
+
+def _columns(X: Any) -> tuple[Column, ...]:
+    numeric, boolean, _ = column_kinds(X)
+    found = []
+    for name, dtype in X.dtypes.items():
+        if name in numeric or name in boolean:
+            found.append(Column(plain_name(name), "numeric" if name in numeric else "boolean", str(dtype)))
+            continue
+        levels = tuple(map(plain, dtype.categories.tolist()))
+        found.append(Column(plain_name(name), "category", "category", levels, family(X[name])))
+    return tuple(found)
+
+
+def family(values: Any) -> str:
+    """What kind of values a Series holds, or those of its categories: text, numbers, booleans, nothing but missing."""
+    import pandas as pd
+
+    if values.isna().all():
+        return "nothing"
+    found = pd.api.types.infer_dtype(values.cat.categories if hasattr(values, "cat") else values, skipna=True)
+    return FAMILIES.get(found, found)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: missing ones as null, others that it lacks as their text."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    return bool(value) if isinstance(value, np.bool_) else str(value)
+
+
+def plain_name(name: Any) -> str | int:
+    """The name of a column as JSON has it."""
+    found = plain(name)
+    return found if isinstance(found, (str, int)) else str(name)
+
+
+def _numbers(X: Any) -> Any:
+    X = X.to_numpy() if is_frame(X) else np.asarray(X)
+    if X.dtype.kind in "fiub":
+        return X
+    try:
+        return X.astype(float)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"Rows must hold numbers as in training, got {X.dtype} ({error}); convert them.") from error
+
+
+def _infinite(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Rows and columns of the infinite entries of checked rows."""
+    if is_sparse(X):
+        X = X.tocoo()
+        infinite = np.isinf(X.data)
+        return X.row[infinite], X.col[infinite]
+    if not is_frame(X):
+        rows, places = np.nonzero(np.isinf(X.reshape(len(X), -1)))
+        return rows, places
+    kinds = column_kinds(X)[0]
+    found = [
+        np.flatnonzero(np.isinf(X[name].to_numpy(dtype=float, na_value=np.nan))) if name in kinds else np.array([], int)
+        for name in X.columns
+    ]
+    return np.concatenate(found), np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+
+
+def _listed(names: Sequence[Any]) -> str:
+    shown = ", ".join(repr(name) for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

@@ -1,0 +1,123 @@
+"""The config of a bundle as an estimator that is not fitted yet, and its cross-validated score on any data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput, RegsearchError
+from regsearch.export.bundle.files import CONFIG, Bundle
+from regsearch.metrics.scorer import Metric
+from regsearch.models.base import Candidate, Model, Outcome, Setup
+from regsearch.models.estimator import Estimator
+from regsearch.models.linear import Linear
+from regsearch.space.config import from_data, to_data
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A config and what it was searched with.
+
+    Attributes
+    ----------
+    config
+        The filled config; of an estimator's study, `Estimator` with the parameters that were found.
+    task
+        ``regression``, ``binary`` or ``multiclass``.
+    seed
+        Of the study.
+    scoring
+        The deciding metric's name.
+    """
+
+    config: Model
+    task: Any
+    seed: int
+    scoring: str
+
+    def build(self, problem: Problem | None = None) -> Any:
+        """An unfitted scikit-learn estimator of this config.
+
+        Parameters
+        ----------
+        problem
+            The data that it is meant for. With it, a linear config whose penalty scikit-learn has becomes a plain
+            pipeline of scikit-learn's own, strengths converted for that many rows.
+
+        Returns
+        -------
+        sklearn.base.BaseEstimator
+            The estimator that was searched, that pipeline, or an estimator with `fit` and `predict` that trains the
+            config as the search did.
+        """
+        if isinstance(self.config, Estimator):
+            return self.config.build()
+        if problem is not None and isinstance(self.config, Linear) and self.config.penalty.plain:
+            from sklearn.base import clone
+
+            return clone(self.config.refit(problem, self.seed))
+        from regsearch.export.bundle.trainer import TrainerClassifier, TrainerRegressor
+
+        trainer = TrainerRegressor if self.task == "regression" else TrainerClassifier
+        return trainer(self.config, seed=self.seed)
+
+
+def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], Any] | None = None) -> Settings:
+    """The settings of a bundle; an estimator's are those of the fitted model, which is loaded for it."""
+    head = bundle.head
+    if head["config"].get("type") == Estimator.tag():
+        from sklearn.base import clone
+
+        config: Model = Estimator(clone(fitted()), {})
+    else:
+        config = rebuilt(head["config"], module, CONFIG)
+    return Settings(config, head["task"], head["seed"], head["scoring"])
+
+
+def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) -> Model:
+    """The config that plain data stands for.
+
+    Raises
+    ------
+    InvalidInput
+        When it is none.
+    """
+    factory = own_factory(data)
+    custom = factory is not None
+    if custom and module is None:
+        raise InvalidInput(
+            f"This net is your own module, made by {factory}; pass module= that function, or --script FILE that has "
+            "it: reading a bundle imports nothing by name."
+        )
+    try:
+        config = from_data({key: value for key, value in data.items() if not (custom and key == "module")})
+    except RegsearchError as error:
+        raise InvalidInput(f"The config in {where} must be one of regsearch's: {error}") from error
+    if not isinstance(config, Model):
+        raise InvalidInput(f"The config in {where} must be a model, got {to_data(config)!r}; export it again.")
+    return config.replace(module=module) if custom else config
+
+
+def own_factory(data: Mapping[str, Any]) -> str | None:
+    """What the function is called that makes the module of a net; `None` for all that is made here."""
+    own = data.get("module")
+    return str(own.get("factory")) if isinstance(own, dict) and own.get("type") == "net.custom" else None
+
+
+def evaluate(config: Model, problem: Problem, folds: Folds, metrics: tuple[Metric, ...], seed: int) -> Outcome:
+    """Cross-validate a config as a search does.
+
+    Raises
+    ------
+    InvalidInput
+        When it cannot be fitted.
+    """
+    setup = Setup(problem, folds, metrics, seed)
+    config.check(setup)
+    (outcome,) = config.backend(setup).stream([Candidate(0, config)])
+    if outcome.state != "complete":
+        raise InvalidInput(f"The config cannot be cross-validated on these data: {outcome.reason}.")
+    return outcome

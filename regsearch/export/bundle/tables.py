@@ -1,0 +1,81 @@
+"""A CSV file as the rows of a bundle and what they are to predict."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from regsearch.errors import InvalidInput, NotFound
+from regsearch.export.bundle.schema import Column, Form
+
+
+def read_table(file: str | os.PathLike[str], target: str, form: Form) -> tuple[Any, Any]:
+    """Rows of the types that a model was trained on, and the target.
+
+    Parameters
+    ----------
+    file
+        A CSV file with a header. Columns of a DataFrame's model may be in any order, those of an array's are taken in
+        theirs.
+    target
+        The column to predict; several are separated by commas.
+
+    Raises
+    ------
+    NotFound
+        When there is no file.
+    InvalidInput
+        When it is no CSV file, or lacks columns.
+    """
+    import pandas as pd
+
+    if not Path(file).is_file():
+        raise NotFound(f"There is no data file {os.fspath(file)!r}; give the path of a CSV file.")
+    text = {str(column.name): str for column in form.columns if column.values == "text"}
+    try:
+        table = pd.read_csv(file, dtype=text)
+    except (ValueError, UnicodeDecodeError) as error:  # every error of pandas' parser is one
+        raise InvalidInput(f"{file} must be a CSV file with a header: {error}") from error
+    targets = [target] if target in table.columns else target.split(",")
+    absent = [name for name in targets if name not in table.columns]
+    if absent:
+        raise InvalidInput(f"{file} has no column {absent[0]!r}; it has {', '.join(map(str, table.columns))}.")
+    y, X = table[targets], table.drop(columns=targets)
+    return _rows(X, form), y.iloc[:, 0] if len(targets) == 1 else y
+
+
+def _rows(X: Any, form: Form) -> Any:
+    if form.rows == "frame":
+        named = [str(name) for name in form.names]
+        X = replace(form, columns=tuple(replace(column, name=str(column.name)) for column in form.columns)).checked(X)
+        X = X.assign(**{name: _typed(column, X[name]) for name, column in zip(named, form.columns, strict=True)})
+        X.columns = form.names
+        return X
+    numbers = X.to_numpy()
+    if form.rows == "images":
+        return form.checked(numbers.reshape(len(X), *form.shape).astype(form.dtype))
+    numbers = form.checked(numbers).astype(form.dtype if form.dtype[0] == "f" else numbers.dtype)
+    if form.rows == "sparse":
+        from scipy import sparse
+
+        return sparse.csr_array(numbers)
+    return numbers
+
+
+def _typed(column: Column, values: Any) -> Any:
+    """A column of a file as it was in training; categories that are new come behind those that were there."""
+    import pandas as pd
+
+    if column.kind != "category":
+        whole = column.dtype[0] in "iu" and values.isna().any()
+        return (
+            values
+            if whole
+            else values.astype("boolean" if values.isna().any() and column.dtype == "bool" else column.dtype)
+        )
+    found = set(values.dropna().unique())
+    return pd.Categorical(
+        values.astype(object), categories=[*column.categories, *sorted(found - set(column.categories))]
+    )

@@ -1,0 +1,130 @@
+"""The text of a plain training loop."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+SHRINK = '''
+
+@torch.no_grad()
+def shrink(optimizer, weights, lr, l1, l2):
+    """The proximal step of l1 |w|_1 + l2 / 2 |w|_2^2 in Adam's own metric: zeros are exact."""
+    for w in weights:
+        state = optimizer.state[w]
+        moved = lr / ((state["exp_avg_sq"] / (1 - BETAS[1] ** int(state["step"]))).sqrt() + EPS)
+        w -= w.clamp(-moved * l1, moved * l1)
+        w /= 1 + moved * l2
+'''
+
+_TEXT = '''"""A net of torch alone: its module, and a training loop with what regularizes it."""
+
+import math
+from collections import OrderedDict
+
+import numpy as np
+import torch
+{imports}
+from torch import nn
+from torch.nn import functional
+
+SHAPE = {shape}  # of a row that the net sees
+{classes}KERNELS = {kernels}  # what weight decay and the like act on
+LR, EPOCHS, BETAS, EPS = {lr!r}, {epochs}, {betas}, {eps!r}
+DTYPE = torch.{dtype}
+{prepare}
+
+def make_net():
+    torch.manual_seed({start})
+    layers = OrderedDict(
+{module}
+    )
+    return nn.Sequential(layers).to(DTYPE)
+{helpers}
+
+def fit(X, y, sample_weight=None):
+    """Train on these rows; a function from X to {returns}."""
+    weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+{fitted}    rows_of = lambda X: np.asarray({rows}, dtype=float).reshape(len(X), *SHAPE)
+    columns = rows_of(X).reshape(len(X), SHAPE[0], -1)
+{scale}
+    spread = np.where(spread > 1e-12, spread, 1.0)
+    center, spread = (a.reshape(-1, *[1] * (len(SHAPE) - 1)) for a in (center, spread))
+    scaled = lambda X: torch.tensor((rows_of(X) - center) / spread, dtype=DTYPE)
+{targets}
+    inputs, weight = scaled(X), torch.tensor(weight / weight.mean(), dtype=DTYPE)
+
+    net, n = make_net(), len(inputs)
+    weights = dict(net.named_parameters())
+    optimizer = {optimizer}
+    cuts = {batches}  # a batch of one row joins the one before it
+{before}    for epoch in range(EPOCHS):
+        batches = torch.randperm(n).tensor_split(cuts)
+        for i, rows in enumerate(batches):
+            x, t, lr = inputs[rows], targets[rows], LR
+{batch}{rate}            optimizer.zero_grad()
+            out = net(x)
+            loss = ({loss} * weight[rows]).mean()
+            loss.backward()
+{gradient}            optimizer.step()
+{stepped}{averaged}{after}    net.eval()
+
+    @torch.no_grad()
+    def predict(X):
+        out = net(scaled(X))
+        return {answer}
+
+    return predict
+'''
+
+_DECAYED = """torch.optim.AdamW(
+        [
+            {{"params": [weights[name] for name in KERNELS], "weight_decay": {decay!r}}},
+            {{"params": [value for name, value in weights.items() if name not in KERNELS], "weight_decay": 0.0}},
+        ],
+        lr=LR, betas=BETAS, eps=EPS,
+    )"""
+
+_RATE = 'for group in optimizer.param_groups:\n    group["lr"] = lr'
+_DEPTH = {
+    "before": 4,
+    "batch": 12,
+    "rate": 12,
+    "gradient": 12,
+    "stepped": 12,
+    "averaged": 12,
+    "after": 4,
+    "scale": 4,
+    "targets": 4,
+}
+
+
+def written(names: Sequence[str]) -> str:
+    """A tuple of names as code."""
+    return "(" + "".join(f'"{name}", ' for name in names).rstrip(" ") + ")"
+
+
+def write_loop(values: Mapping[str, Any]) -> str:
+    """The loop with the numbers and lines of a net; see `regsearch.export.code.nets.net_code` for what they are."""
+    lines: dict[str, Sequence[str]] = {place: list(values[place]) for place in _DEPTH}
+    if lines["rate"]:
+        lines["rate"] = [*lines["rate"], _RATE]
+    blocks = {
+        place: textwrap.indent("".join(f"{one}\n" for one in lines[place]), " " * _DEPTH[place]) for place in _DEPTH
+    }
+    blocks |= {place: blocks[place].rstrip("\n") for place in ("scale", "targets")}
+    prepared = values["prepare"]
+    decayed = (
+        _DECAYED.format(**values)
+        if values["decay"]
+        else "torch.optim.Adam(net.parameters(), lr=LR, betas=BETAS, eps=EPS)"
+    )
+    text = _TEXT.format(**{**values, **blocks} | {
+        "classes": "" if values["classes"] is None else f"CLASSES = {values['classes']!r}\n",
+        "prepare": f"PREPARE = {prepared}\n" if prepared else "",
+        "fitted": "    PREPARE.fit(X)\n" if prepared else "",
+        "rows": "PREPARE.transform(X)" if prepared else "X",
+        "optimizer": decayed,
+    })  # fmt: skip
+    return text.replace("import torch\n\n", "import torch\n") if not values["imports"] else text

@@ -1,0 +1,249 @@
+"""Nets as torch's own modules with a plain training loop.
+
+The loop is one text; each technique adds its lines at `PLACES` of it, in the order of the slots, as in the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from regsearch.data.encoding import transformer
+from regsearch.data.features import is_frame, is_missing, is_sparse
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.export.code.loop import SHRINK, write_loop, written
+from regsearch.export.code.sources import Source
+from regsearch.models.neural.architectures import Custom
+from regsearch.models.neural.config import Recipe
+from regsearch.models.neural.dropout_masks import rates
+from regsearch.models.neural.layout import Layout
+from regsearch.models.neural.network.network import make_network
+from regsearch.models.neural.network.streams import seed_of
+from regsearch.models.neural.refit import ALL
+from regsearch.models.neural.techniques.dropout import Dropout
+from regsearch.models.neural.training.block import BETAS, EPS, USUAL
+from regsearch.space.tree import number
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Lines: TypeAlias = Mapping[str, str]  # by place of the loop
+PLACES = ("before", "batch", "rate", "gradient", "stepped", "averaged", "after")
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a technique's lines depend on."""
+
+    problem: Problem
+    layout: Layout
+    horizon: int
+
+    def names(self, slot: str, pattern: str) -> tuple[str, ...]:
+        """Parameters that a technique acts on, as `regsearch.models.neural.columns` finds them."""
+        role = self.layout.part("bias" if slot == "bias_penalty" else "kernel")
+        return tuple(param.name for param in (self.layout.matching(pattern) if pattern else role).params)
+
+
+def net_code(config: Recipe, problem: Problem, seed: int) -> str:
+    """A net's module, and `fit`, which trains it as its refit was trained: same start, same steps, other draws."""
+    _check(config, problem)
+    shape, outputs = _shape(problem), problem.outputs
+    network = make_network(config.module, shape, outputs, config.norm, seed, ALL)
+    form = Form(problem, network.layout, config.horizon)
+    placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in _LINES)
+    lines = [_LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
+    source = Source()
+    prepare = source.of(transformer(problem)) if _prepared(problem) else ""
+    decay = number(config.techniques["weight_decay"].rate) if config.techniques.get("weight_decay") else 0.0
+    values = {
+        "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape, "dtype": config.precision,
+        "epochs": config.last, "lr": number(config.lr), "betas": BETAS, "eps": EPS, "decay": decay,
+        "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL, "start"),
+        "module": _module(config, config.module.module(shape, outputs, config.norm)),
+        "helpers": SHRINK if any("shrink" in one.get("stepped", "") for one in lines) else "",
+        "scale": _SCALES[config.scale], "batches": _batches(config.batch),
+        **_TASKS[problem.task](problem, config.class_weight == "balanced"),
+        **{place: [one[place] for one in lines if place in one] for place in PLACES},
+    }  # fmt: skip
+    return write_loop(values)
+
+
+def _check(config: Recipe, problem: Problem) -> None:
+    """Refuse what the loop has no lines for, naming it."""
+    if isinstance(config.module, Custom):
+        raise InvalidInput(
+            "Plain code is written for MLP and CNN, got your own module; train it in a loop of your own."
+        )
+    if not config.stopping.epochs:
+        raise InvalidInput(
+            "Plain code needs a number of epochs, got early stopping; take the chosen point: results.best."
+        )
+    if is_sparse(problem.X):
+        raise InvalidInput("The plain loop takes a table or images, got a sparse X; pass X.toarray() to the study.")
+    unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed()
+               if one.acting and slot not in {*_LINES, *_ELSEWHERE}]  # fmt: skip
+    if unknown:
+        raise InvalidInput(
+            f"A plain training loop has no {', '.join(sorted(unknown))}; export the net, or search without it."
+        )
+
+
+def _shape(problem: Problem) -> tuple[int, ...]:
+    from regsearch.data.encoding import encode
+
+    return problem.image or (int(encode(problem.X).matrix.shape[1]),)
+
+
+def _prepared(problem: Problem) -> bool:
+    """Whether columns need more than numpy before they are scaled."""
+    return problem.image is None and (is_frame(problem.X) or bool(is_missing(problem.X.ravel()).any()))
+
+
+def _module(config: Recipe, module: nn.Module) -> str:
+    """The layers as torch prints them, by name, with the dropout that follows hidden layers."""
+    places = config.module.places(module)
+    dropout = config.techniques.get("dropout", Dropout(0.0))
+    rate = dict(zip(places, rates(number(dropout.rate), dropout.dropout_shape, len(places)), strict=True))
+    image = hasattr(module, "conv0") and dropout.kind == "spatial_dropout"
+    layers = []
+    for name, layer in module.named_children():
+        layers.append(f"{name}=nn.{layer!r},")
+        if rate.get(name):
+            layers.append(f"drop_{name}=nn.{'Dropout2d' if image else 'Dropout'}({rate[name]!r}),")
+    return "\n".join(f"        {layer}" for layer in layers)
+
+
+def _batches(size: int) -> str:
+    """Where an epoch of n rows is cut; see `regsearch.models.neural.training.block.batched`."""
+    if size:
+        return f"list(range({size}, n - 1, {size}))"
+    return f"[n * i // max(1, round(n / {USUAL})) for i in range(1, round(n / {USUAL}))]"
+
+
+# --- tasks and scales ------------------------------------------------------------------------------------------
+
+_SCALES = {
+    "standard": (
+        "center = weight @ columns.mean(2) / weight.sum()",
+        "spread = np.sqrt(weight @ ((columns - center[:, None]) ** 2).mean(2) / weight.sum())",
+    ),
+    "minmax": ("center = columns.min((0, 2))", "spread = np.ptp(columns, (0, 2))"),
+    "none": ("center, spread = np.zeros(SHAPE[0]), np.ones(SHAPE[0])",),
+}
+
+
+def _classes(problem: Problem, balanced: bool) -> dict[str, Any]:
+    assert problem.classes is not None
+    many = len(problem.classes) > 2
+    lines = ["codes = np.array([CLASSES.index(label) for label in np.asarray(y).tolist()])"]
+    if balanced:
+        lines += [
+            "counts = np.bincount(codes, weight)",
+            "weight = weight * (counts.sum() / (len(counts) * counts))[codes]",
+        ]
+    lines.append("targets = torch.tensor(np.eye(len(CLASSES))[codes], dtype=DTYPE)" if many
+                 else "targets = torch.tensor(codes[:, None], dtype=DTYPE)")  # fmt: skip
+    return {
+        "classes": problem.classes.tolist(), "targets": lines, "returns": "probabilities [n, C] of CLASSES",
+        "loss": "functional.cross_entropy(out, t, reduction='none')" if many
+        else "functional.binary_cross_entropy_with_logits(out, t, reduction='none')[:, 0]",
+        "answer": "out.softmax(1).numpy()" if many else "torch.cat([1 - out.sigmoid(), out.sigmoid()], 1).numpy()",
+    }  # fmt: skip
+
+
+def _numbers(problem: Problem, balanced: bool) -> dict[str, Any]:
+    one = problem.y.ndim == 1
+    return {
+        "classes": None, "returns": "numbers [n]" if one else "numbers [n, t]",
+        "targets": [
+            "y = np.asarray(y, dtype=float).reshape(len(X), -1)",
+            "mean = weight @ y / weight.sum()",
+            "deviation = np.sqrt(weight @ (y - mean) ** 2 / weight.sum())",
+            "deviation[deviation <= 1e-12] = 1.0",
+            "targets = torch.tensor((y - mean) / deviation, dtype=DTYPE)",
+        ],
+        "loss": "((out - t) ** 2).mean(1) / 2",
+        "answer": f"(out.numpy() * deviation + mean){'[:, 0]' if one else ''}",
+    }  # fmt: skip
+
+
+_TASKS: dict[str, Callable[[Problem, bool], dict[str, Any]]] = {
+    "regression": _numbers, "binary": _classes, "multiclass": _classes,
+}  # fmt: skip
+
+
+# --- techniques ------------------------------------------------------------------------------------------------
+
+
+def _penalty(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+    l1, l2 = one.strengths()
+    return {"stepped": f"shrink(optimizer, [weights[name] for name in {written(names)}], lr, l1={l1!r}, l2={l2!r})"}
+
+
+def _max_norm(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+    ball = f"({number(one.limit)!r} / w.flatten(1).norm(dim=1)).clamp(max=1)"
+    lines = (
+        "with torch.no_grad():", "    for w in (weights[name] for name in KERNELS):",
+        f"        w.mul_({ball}.view(-1, *[1] * (w.dim() - 1)))",
+    )  # fmt: skip
+    return {"stepped": "\n".join(lines)}
+
+
+def _ema(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+    follow = (
+        "steps += 1", f"decay = min({number(one.decay)!r}, (1 + steps) / (10 + steps))",
+        "for name, value in net.state_dict().items():", "    if value.is_floating_point():",
+        "        average[name].lerp_(value, 1 - decay)",
+    )  # fmt: skip
+    return {
+        "before": "steps, average = 0, {name: value.clone() for name, value in net.state_dict().items()}",
+        "averaged": "\n".join(follow),
+        "after": "net.load_state_dict(average)",
+    }
+
+
+def _label_noise(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+    level = number(one.level)
+    other = {
+        "regression": f"t = t + {level!r} * torch.randn_like(t)",
+        "binary": f"t = torch.where(torch.rand_like(t) < {level!r}, torch.randint_like(t, 2), t)",
+        "multiclass": f"t = torch.where(torch.rand(len(t), 1) < {level!r}, "
+        "torch.eye(t.shape[1], dtype=DTYPE)[torch.randint(t.shape[1], (len(t),))], t)",
+    }
+    return {"batch": other[form.problem.task]}
+
+
+def _label_smoothing(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+    eps = number(one.eps)
+    return {"batch": f"t = t * {1 - eps!r} + {eps!r} / {max(form.problem.outputs, 2)}"}
+
+
+def _schedule(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+    begun, length = "0", str(form.horizon)
+    lines = ["now = epoch + i / len(batches)"]
+    if one.kind == "cosine_restarts":
+        begun, length = "begun", "length"
+        lines += [f"begun, length = 0, {number(one.first)!r}", "while now >= begun + length:",
+                  f"    begun, length = begun + length, length * {number(one.factor)!r}"]  # fmt: skip
+    lines.append(f"lr = lr * (1 - {number(one.depth)!r} * (1 - math.cos(math.pi * (now - {begun}) / {length})) / 2)")
+    return {"rate": "\n".join(lines)}
+
+
+_LINES: dict[str, Callable[[Any, Form, tuple[str, ...]], Lines]] = {
+    "penalty": _penalty,
+    "bias_penalty": _penalty,
+    "max_norm": _max_norm,
+    "ema": _ema,
+    "label_noise": _label_noise,
+    "label_smoothing": _label_smoothing,
+    "schedule": _schedule,
+    "gradient_clipping": lambda one, form, names: {
+        "gradient": f"nn.utils.clip_grad_norm_(net.parameters(), {number(one.norm)!r})"
+    },
+    "input_dropout": lambda one, form, names: {"batch": f"x = functional.dropout(x, {number(one.rate)!r})"},
+    "input_noise": lambda one, form, names: {"batch": f"x = x + {number(one.sigma)!r} * torch.randn_like(x)"},
+}
+_ELSEWHERE = ("dropout", "early_stopping", "norm", "weight_decay")  # in the module, the epochs and the optimizer

@@ -1,0 +1,85 @@
+"""Linear models and estimators as scikit-learn's own pipelines."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from regsearch.data.encoding import transformer
+from regsearch.data.features import is_sparse
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.export.code.sources import WIDTH, Source
+from regsearch.models.estimator import Estimator, seeded
+from regsearch.models.linear import Linear
+from regsearch.models.linear.refit import total_weight, unfitted
+from regsearch.space.tree import number
+
+REACH = {  # by solver: how close the printed code comes, where that is not to rounding
+    "liblinear": "liblinear penalizes the intercept too, by a thousandth here: probabilities of scaled columns are "
+    "within about 0.001 of the exported model's.",
+    "saga": "saga is slow. Without a warning, probabilities of scaled columns are within a few thousandths of the "
+    "exported model's. With a ConvergenceWarning they may be off by 0.1, and a larger max_iter brings them closer.",
+}
+
+
+def linear_code(config: Linear, problem: Problem, seed: int) -> str:
+    """A linear config as an imputing, scaling and fitting pipeline, its lambda as alpha or C.
+
+    How close its fit comes, and where it may warn, is said in the code; see `regsearch.models.linear.refit.unfitted`.
+    """
+    from sklearn.pipeline import make_pipeline
+
+    if config.penalty.path and not config.penalty.plain:
+        raise InvalidInput(
+            f"scikit-learn has no {type(config.penalty).__name__}: it penalizes each column by a weight of its own, "
+            "and scikit-learn's estimators all columns alike; export a bundle, or choose l1, l2 or elastic_net."
+        )
+    if problem.targets > 1:
+        raise InvalidInput(f"Linear fits one target, y has {problem.targets} columns; run one study per column.")
+    steps = (transformer(problem), _scaler(config.scale, is_sparse(problem.X)), unfitted(config, problem))
+    pipeline = make_pipeline(*(step for step in steps if step is not None))
+    weighted = [step for step in pipeline.named_steps if step in {"standardscaler", pipeline.steps[-1][0]}]
+    reach = REACH.get(getattr(pipeline[-1], "solver", ""), "")
+    said = "\n\n".join(filter(None, (_said(config, problem), textwrap.fill(reach, WIDTH))))
+    return _module(pipeline, problem, weighted, f"{said}\n" if reach else said)
+
+
+def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
+    """An estimator with the parameters of a config."""
+    model = seeded(config.build(), seed)
+    last = [model.steps[-1][0]] if hasattr(model, "steps") else [""]
+    return _module(model, problem, last, "The estimator with the parameters that were chosen.")
+
+
+def _module(model: Any, problem: Problem, weighted: list[str], said: str) -> str:
+    source = Source()
+    made = source.of(model)
+    options = ", ".join(["X", "y", *(f"{step}__sample_weight=w" if step else "sample_weight=w" for step in weighted)])
+    fit = f"model.fit({options})" if problem.sample_weight is not None else "model.fit(X, y)"
+    return "\n".join([f'"""{said}"""', "", *source.imports, "", f"model = {made}", f"# {fit}", ""])
+
+
+def _said(config: Linear, problem: Problem) -> str:
+    what = f"{type(config.penalty).__name__} with lambda = {number(config.lambda_):.6g}"
+    if not config.penalty.path or not number(config.lambda_):
+        return "No penalty."
+    if problem.classes is None and config.penalty.l1_ratio:
+        return f"{what}, which is scikit-learn's alpha."
+    factor = "alpha = lambda n" if problem.classes is None else "C = 1 / (lambda n)"
+    return (
+        f"{what}: {factor} for the n = {total_weight(problem):g} (rows, or sum of the weights) that it was chosen on."
+    )
+
+
+def _scaler(how: str, sparse: bool) -> Any | None:
+    from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+
+    if how == "minmax" and sparse:
+        raise InvalidInput("scikit-learn has no minmax scaler of a sparse X; choose scale='standard' or 'none'.")
+    return {
+        "none": lambda: None,
+        "standard": lambda: StandardScaler(with_mean=not sparse),
+        "minmax": MinMaxScaler,
+        "robust": lambda: RobustScaler(with_centering=not sparse),
+    }[how]()

@@ -1,0 +1,215 @@
+"""The config of a bundle on new data: a new bundle, and what became of score and gap."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regsearch.data.features import is_frame, is_sparse
+from regsearch.data.folds import Folds, make_folds
+from regsearch.data.problem import Problem, make_problem
+from regsearch.errors import InvalidInput
+from regsearch.export.bundle.card import FLATTERS
+from regsearch.export.bundle.files import Bundle, open_bundle
+from regsearch.export.bundle.folding import folds_like, searched_rows
+from regsearch.export.bundle.loading import fitted, form_of
+from regsearch.export.bundle.schema import Form, plain
+from regsearch.export.bundle.settings import evaluate, settings_of
+from regsearch.export.write import Parcel, check_target, score, translated, write
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Outcome
+from regsearch.results.text import told
+from regsearch.space.config import to_data
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What a retraining gave.
+
+    Attributes
+    ----------
+    folder
+        The new bundle.
+    metric
+        The deciding one; larger is better.
+    old, new
+        Its figures on the old data and on the new: ``val``, ``val_se``, ``train``, ``gap``, ``gap_se``.
+    same
+        Whether the new data are the old ones.
+    notes
+        What a reader of the new score must know, in sentences, as the new model card has them.
+    """
+
+    folder: Path
+    metric: str
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
+    same: bool = False
+    notes: tuple[str, ...] = ()
+
+    def change(self, name: str) -> tuple[float, float]:
+        """By how much a figure (``val``, ``train``, ``gap``) changed, and the standard error of that.
+
+        It follows from the errors over both sets of folds, taken for independent; NaN where either has none, and where
+        the data are the same, whose folds say nothing of each other's chance.
+        """
+        before, after = (_known(figures[name]) for figures in (self.old, self.new))
+        errors = [_known(figures.get(f"{name}_se")) for figures in (self.old, self.new)]
+        return after - before, math.nan if self.same else math.hypot(*errors)
+
+    def __str__(self) -> str:
+        rows = [("", "old data", "new data", "change"), *(self._row(name) for name in ("val", "train", "gap"))]
+        table = "\n".join(f"{a:<8}{b:>20}{c:>20}{d:>20}" for a, b, c, d in rows)
+        return "\n".join([f"{self.metric}, cross-validated with the same config", table, *self.notes])
+
+    def _row(self, name: str) -> tuple[str, str, str, str]:
+        before, after = (
+            told(_known(figures[name]), _known(figures.get(f"{name}_se")), digits=5) for figures in (self.old, self.new)
+        )
+        return name, before, after, told(*self.change(name), sign="+")
+
+
+def retrain(
+    folder: str | os.PathLike[str],
+    X: Any,
+    y: Any,
+    out: str | os.PathLike[str],
+    *,
+    cv: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    scoring: Any = None,
+    trusted: Sequence[str] = (),
+    module: Callable[[], Any] | None = None,
+) -> Retrained:
+    """Refit the config of a bundle on new data, and compare score and gap with the old.
+
+    A column that has no value in the new data is no error; `Retrained.notes` names it.
+
+    Parameters
+    ----------
+    folder
+        The old bundle.
+    X, y, groups, sample_weight
+        The new data, as `regsearch.Study` takes them.
+    out
+        Where the new bundle goes; see `regsearch.export.write.export`.
+    cv
+        Folds of the new data, as `regsearch.Study` takes them; default: of the kind that the old ones were.
+    scoring
+        A scorer, where the old one was the user's own.
+    trusted, module
+        As `regsearch.load` takes them.
+
+    Raises
+    ------
+    NotFound
+        When the folder holds no bundle.
+    InvalidInput
+        When the bundle cannot be read, the new target has other classes, or the config cannot be fitted to the data.
+    """
+    bundle = open_bundle(folder)
+    check_target(out)
+    settings = settings_of(bundle, lambda: fitted(bundle, trusted, module), module)
+    problem = make_problem(X, y, groups=groups, sample_weight=sample_weight, task=settings.task, seed=settings.seed)
+    _check_classes(form_of(bundle), problem)
+    said = bundle.provenance["folds"]
+    folds = folds_like(said, problem, settings.seed) if cv is None else make_folds(cv, problem, settings.seed)
+    metrics = resolve(settings.scoring if scoring is None else scoring, problem)
+    outcome = evaluate(settings.config, problem, folds, metrics, settings.seed)
+    provenance = _provenance(bundle, problem, folds, outcome)
+    model = settings.config.refit(problem, settings.seed)
+    written = write(Parcel(settings.config, model, problem, provenance), out)
+    old, notes = bundle.provenance, tuple(provenance["retrained"]["notes"])
+    return Retrained(written, outcome.primary, old["score"], provenance["score"], _is(problem, old["data"]), notes)
+
+
+def _check_classes(form: Form, problem: Problem) -> None:
+    """Refuse labels that are not those of the bundle: its predictions would mean something else."""
+    if problem.classes is None:
+        return
+    given, wanted = [plain(label) for label in problem.classes.tolist()], list(form.classes or ())
+    if set(given) != set(wanted):
+        raise InvalidInput(
+            f"The new target must have the classes that the bundle predicts, {wanted!r}, got {given!r}; relabel it, or "
+            "run a study of its own for other classes."
+        )
+
+
+def _is(problem: Problem, data: Mapping[str, Any]) -> bool:
+    """Whether data are those of a provenance, but for rows that were held out there."""
+    return problem.fingerprint in (data["fingerprint"], data.get("searched"))
+
+
+def _searched(made: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data that the config of a bundle was searched on, however often it was retrained since."""
+    earlier = made.get("retrained") or {}
+    found: Mapping[str, Any] = earlier.get("searched") or earlier.get("data") or made["data"]
+    return found
+
+
+def _notes(problem: Problem, old: Mapping[str, Any]) -> list[str]:
+    """What the score owes to the search, and columns that the model can learn nothing from."""
+    empty = ", ".join(_empty(problem))
+    return [
+        _origin(problem, old),
+        *([f"Warning: without any value, so nothing was learned from: {empty}."] if empty else []),
+    ]
+
+
+def _origin(problem: Problem, old: Mapping[str, Any]) -> str:
+    """Whether the data are those that the config was searched on, as far as fingerprints say."""
+    searched, part = _searched(old), searched_rows(old, problem)
+    if _is(problem, searched):
+        return f"The config was searched on these very data. {FLATTERS}"
+    if _is(part, searched):
+        return f"The config was searched on {part.rows} of these {problem.rows} rows, so the score still flatters."
+    return (
+        "By their fingerprint these are not the data that the config was searched on. Where no row is the same, the "
+        "score owes nothing to the choice; as far as some are, it still flatters."
+    )
+
+
+def _empty(problem: Problem) -> list[str]:
+    """Columns in which every value is missing."""
+    X = problem.X
+    if is_sparse(X) or problem.image is not None:
+        return []
+    missing = X.isna().to_numpy() if is_frame(X) else np.isnan(X)
+    return [name for name, all_missing in zip(problem.column_names, missing.all(axis=0), strict=True) if all_missing]
+
+
+def _provenance(bundle: Bundle, problem: Problem, folds: Folds, outcome: Outcome) -> dict[str, Any]:
+    """As that of the old bundle, with the new data, folds and score; the old ones are kept beside them."""
+    old = bundle.provenance
+    path = old["path"]
+    return {
+        **{name: old[name] for name in ("study", "trial", "rule", "seed")},
+        "why": old["why"],
+        "data": {
+            "fingerprint": problem.fingerprint, "rows": problem.rows, "columns": problem.columns,
+            "target": problem.name, "task": problem.task, "searched": problem.fingerprint,
+        },
+        "held_out": None,
+        "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest},
+        "score": score(outcome.primary, outcome.point(outcome.primary), {}),
+        "path": {
+            "axis": path["axis"], "value": path["value"], "step": outcome.step, "steps": len(outcome.axis),
+            "translated": translated(path["axis"], path["value"], problem.rows), "config": to_data(outcome.config),
+        },
+        "retrained": {
+            **{name: old[name] for name in ("exported", "data", "folds", "score")},
+            "searched": _searched(old), "notes": _notes(problem, old),
+        },
+    }  # fmt: skip
+
+
+def _known(figure: float | None) -> float:
+    """A figure of a provenance, which has null for what is not finite."""
+    return math.nan if figure is None else figure

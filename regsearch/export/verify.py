@@ -1,0 +1,273 @@
+"""Whether a bundle still is and does what was exported: a checklist."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput, RegsearchError
+from regsearch.export.bundle.example import difference, predictions
+from regsearch.export.bundle.files import CONFIG, Bundle, open_bundle
+from regsearch.export.bundle.folding import folds_like, searched_rows
+from regsearch.export.bundle.loading import fitted, form_of, load, stored_example
+from regsearch.export.bundle.settings import evaluate, own_factory, rebuilt, settings_of
+from regsearch.metrics.scorer import Metric, resolve
+from regsearch.models.base import Model
+from regsearch.models.estimator import Estimator
+from regsearch.space.config import to_data, without_none
+from regsearch.version import __version__
+
+SAME = 1e-6  # relative difference of predictions that another processor or library version may make
+TOLERANCE = 1e-3  # relative difference of scores that training again may make
+TIMEOUT_S = 300
+MARKS = {True: "ok", False: "FAILS", None: "not checked"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the checklist: `holds` is `None` where it could not be checked."""
+
+    name: str
+    holds: bool | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was checked of a bundle."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing that was checked fails."""
+        return not any(check.holds is False for check in self.checks)
+
+    def __str__(self) -> str:
+        lines = [f"{MARKS[check.holds]:<12} {check.name}: {check.said}" for check in self.checks]
+        return "\n".join([*lines, "", "The bundle holds." if self.holds else "The bundle does NOT hold."])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Data to judge a bundle by, and where a script has them the study's own folds and scorer."""
+
+    problem: Problem
+    folds: Folds | None = None
+    metric: Metric | None = None
+
+
+def verify(
+    folder: str | os.PathLike[str],
+    evidence: Evidence | None = None,
+    *,
+    trusted: Sequence[str] = (),
+    module: Callable[[], Any] | None = None,
+) -> Verdict:
+    """Check a bundle.
+
+    Parameters
+    ----------
+    folder
+        What `regsearch export` wrote.
+    evidence
+        The data that it was made from: with them, its cross-validated score is computed again. They may have the rows
+        that the study held out, where it drew them itself: they are held out again.
+    trusted, module
+        As `regsearch.load` takes them.
+
+    Raises
+    ------
+    NotFound
+        When the folder holds no bundle.
+    InvalidInput
+        When what it says of itself cannot be read.
+    """
+    bundle = open_bundle(folder)
+    files = _files(bundle)
+    checks = [files, _versions(bundle)]
+    lacking = _lacking(bundle, trusted, module) if files.holds else "the files are not those that were exported"
+    if lacking:
+        checks += [Check("example", None, lacking), *(Check(name, None, "likewise") for name in ("config", "score"))]
+        return Verdict(tuple(checks))
+    checks += [_example(bundle, trusted, module), _config(bundle, trusted, module)]
+    if evidence is None:
+        checks.append(
+            Check("score", None, "pass the data (--data and --target, or --script) to score the config again")
+        )
+    else:
+        checks += _score(bundle, evidence, trusted, module)
+    return Verdict(tuple(checks))
+
+
+def _lacking(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> str:
+    """What a sound bundle cannot be loaded without, and who must bring it; empty where nothing is missing."""
+    factory = own_factory(bundle.head["config"])
+    if factory is not None and module is None:
+        hint = "pass --script FILE that has it, or module= in Python"
+        return f"this net is your own module, made by {factory}; {hint}"
+    unknown = [name for name in bundle.trusted if name not in trusted]
+    if unknown:
+        given = " ".join(f"--trust {name}" for name in unknown)
+        return f"the model holds types beyond scikit-learn's own; if you know them, pass {given}"
+    return ""
+
+
+def _files(bundle: Bundle) -> Check:
+    """Every file that the provenance lists is there, and what it was."""
+    wrong = []
+    for name in bundle.files:
+        try:
+            bundle.file(name)
+        except RegsearchError as error:
+            wrong.append(str(error))
+    return Check("files", not wrong, " ".join(wrong) or f"all {len(bundle.files)} are what was exported")
+
+
+def _versions(bundle: Bundle) -> Check:
+    """Which packages differ: no fault, but the first suspect when something else is."""
+    others = [
+        f"{name} {then} then, {now} now"
+        for name, then in bundle.provenance["versions"].items() if (now := _version(name)) != then
+    ]  # fmt: skip
+    return Check("versions", True, "; ".join(others) or "the same packages as at export")
+
+
+def _version(name: str) -> str:
+    own = {"python": platform.python_version(), "regsearch": __version__}
+    try:
+        return own.get(name) or importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Check:
+    """The config that people read is the one that was searched, at the point of its path that was chosen."""
+    said, path = bundle.head["config"], bundle.provenance["path"]
+    try:
+        settings_of(bundle, lambda: fitted(bundle, trusted, module), module)  # what it says can be fitted
+        own = path["config"].get("type") == Estimator.tag()
+        searched = without_none(
+            path["config"] if own else to_data(_searched(bundle, trusted, module).at(path["value"]))
+        )
+    except RegsearchError as error:
+        return Check("config", False, str(error))
+    names = dict.fromkeys([*said, *searched])
+    other = [name for name in names if said.get(name) != searched.get(name) and (name != "module" or module is None)]
+    if other:
+        return Check("config", False, f"{CONFIG} was edited: {', '.join(other)} is not what was searched and scored")
+    return Check("config", True, f"{CONFIG} has the config that was searched")
+
+
+def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Check:
+    """A clean process loads the model and predicts what is stored; a module of the user's own is made in this one."""
+    try:
+        given, expected = stored_example(bundle, form_of(bundle))
+        if module is None:
+            said, where = _said_elsewhere(bundle, trusted), "a clean process"
+        else:
+            said, where = predictions(load(bundle.folder, trusted, module), given), "this process"
+    except RegsearchError as error:
+        return Check("example", False, str(error))
+    off = difference(expected, said)
+    rows = f"{given.shape[0]} stored rows"
+    if off == 0:
+        return Check("example", True, f"{where} predicts the {rows} to the bit")
+    if off <= SAME:
+        return Check("example", True, f"{where} predicts the {rows} up to {off:.1g} of their size")
+    return Check("example", False, f"{where} predicts the {rows} otherwise, by {off:.2g} of their size")
+
+
+def _said_elsewhere(bundle: Bundle, trusted: Sequence[str]) -> Any:
+    """What a clean process predicts of the stored example.
+
+    Raises
+    ------
+    InvalidInput
+        With the reason why it does not.
+    """
+    # -P and the path: run from inside a bundle, Python would import the modules that someone put beside its files
+    command = [sys.executable, "-P", "-m", "regsearch.export.bundle", str(bundle.folder), *trusted]
+    places = {**os.environ, "PYTHONPATH": os.pathsep.join(_importable(bundle))}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=places)
+    except subprocess.TimeoutExpired as error:
+        raise InvalidInput(f"a clean process took longer than {TIMEOUT_S} s to load it and predict") from error
+    if done.returncode:
+        raise InvalidInput(done.stderr.strip().splitlines()[-1] if done.stderr else "the process died")
+    found = json.loads(done.stdout.splitlines()[-1])  # what it imports may print too
+    if found["loaded"]:
+        raise InvalidInput(f"loading must not import {' and '.join(found['loaded'])}, and does")
+    return found["said"]
+
+
+def _importable(bundle: Bundle) -> list[str]:
+    """Where this process imports from, but for the folder of the bundle: its files are read and never run."""
+    places = [place or os.getcwd() for place in sys.path]
+    return [place for place in places if Path(place).resolve() != bundle.folder.resolve()]
+
+
+def _score(bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: Callable[[], Any] | None) -> list[Check]:
+    """The data and the folds are those of the study, and the config scores on them what it did."""
+    made = bundle.provenance
+    try:
+        problem = searched_rows(made, evidence.problem)
+    except RegsearchError as error:
+        return [Check("data", False, str(error)), Check("score", None, "it takes the rows that were searched")]
+    data = _data(made, evidence.problem, problem)
+    try:
+        folds = evidence.folds or folds_like(made["folds"], problem, made["seed"])
+    except RegsearchError as error:
+        return [data, Check("folds", None, str(error)), Check("score", None, "it takes the same folds")]
+    same_folds = _same("folds", made["folds"]["hash"], folds.digest, f"{len(folds)} x {folds.name}; pass --script FILE")
+    try:
+        metric = evidence.metric or resolve(made["score"]["metric"], problem)[0]
+    except RegsearchError:
+        own = f"{made['score']['metric']} is no scorer of scikit-learn's; pass --script FILE, which has it"
+        return [data, same_folds, Check("score", None, own)]
+    try:
+        outcome = evaluate(_searched(bundle, trusted, module), problem, folds, (metric,), made["seed"])
+    except RegsearchError as error:
+        return [data, same_folds, Check("score", False, str(error))]
+    step = min(made["path"]["step"], len(outcome.axis) - 1)
+    found, stored = outcome.curves[metric.name].point(step).val, made["score"]["val"]
+    holds = abs(found - stored) <= TOLERANCE * max(abs(stored), made["score"]["val_se"] or 0.0)
+    said = f"{metric.name} {found:.6g}, exported with {stored:.6g}"
+    if not holds:
+        same = data.holds and same_folds.holds
+        said += "; data and folds are the same: see versions" if same else "; data or folds are not the same"
+    return [data, same_folds, Check("score", holds, said)]
+
+
+def _same(name: str, then: str, now: str, hint: str) -> Check:
+    return Check(name, then == now, f"fingerprint {now}" if then == now else f"{now} now, {then} at export ({hint})")
+
+
+def _data(made: Mapping[str, Any], given: Problem, problem: Problem) -> Check:
+    """Whether the rows are those that were searched, whatever was held out beside them."""
+    then, now = made["data"], problem.fingerprint
+    if now in (then["fingerprint"], then.get("searched")):
+        apart = f", {given.rows - problem.rows} of {given.rows} rows held out again" if given is not problem else ""
+        return Check("data", True, f"fingerprint {now}{apart}")
+    sizes = f"{problem.rows} rows and {problem.columns} columns now, {then['rows']} and {then['columns']} at export"
+    held = made.get("held_out") or made["score"].get("test")
+    hint = f"; the study held rows out, pass the {then['rows']} that it searched, or --script FILE" if held else ""
+    return _same("data", then["fingerprint"], now, f"{sizes}{hint}")
+
+
+def _searched(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Model:
+    """The config as it was searched, its path unfilled; an estimator has none."""
+    data = bundle.provenance["path"]["config"]
+    if data.get("type") == Estimator.tag():
+        return settings_of(bundle, lambda: fitted(bundle, trusted, module), module).config
+    return rebuilt(data, module, "the provenance")

@@ -1,0 +1,257 @@
+"""From a chosen trial to a folder that production can review, load and verify: see `regsearch.export.bundle.files`.
+
+A bundle appears whole or not at all, loading it executes nothing that is not trusted, and the same study exports the
+same bytes but for the date in ``provenance.json``, which ``SOURCE_DATE_EPOCH`` fixes.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.export.bundle.card import card
+from regsearch.export.bundle.checked import Checked
+from regsearch.export.bundle.example import example_of, predictions, rows_of
+from regsearch.export.bundle.files import CARD, CONFIG, EXAMPLE, FILES, FORM, MODEL, PROVENANCE, SCHEMA, sha256, to_json
+from regsearch.export.bundle.schema import form_of
+from regsearch.models.base import Model
+from regsearch.models.path import Point
+from regsearch.models.persist import Shipped, write_object
+from regsearch.results.choice import Chosen
+from regsearch.results.plots import stills
+from regsearch.results.results import Results
+from regsearch.results.text import finite
+from regsearch.space.config import to_data, to_toml
+from regsearch.space.params import flat
+from regsearch.version import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PACKAGES = ("scikit-learn", "numpy", "scipy", "optuna", "skops")
+DPI = 110
+# how a chosen point of a path becomes one of the full data
+TRANSLATED = {
+    "lambda": "The fit to all {rows} rows keeps lambda = {value:.6g}: the loss is a mean over rows, so that one lambda "
+    "weighs as much there as in a fold.",
+    "epochs": "The fit to all {rows} rows takes the {value:.0f} epochs that were chosen for all folds together, each "
+    "over all rows.",
+    "": "The config was fitted to all {rows} rows as to those of a fold.",
+}
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What is written.
+
+    Attributes
+    ----------
+    config
+        Filled.
+    fitted
+        The config fitted to all rows of `problem`.
+    provenance
+        Where it comes from: see `provenance_of`.
+    figures
+        For the model card, by name.
+    """
+
+    config: Model
+    fitted: Any
+    problem: Problem
+    provenance: Mapping[str, Any]
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+def export(
+    results: Results,
+    chosen: Chosen,
+    problem: Problem,
+    out: str | os.PathLike[str],
+    drawn: Mapping[str, Any] | None = None,
+) -> Path:
+    """Refit the chosen config on all rows and write a bundle.
+
+    Parameters
+    ----------
+    results, chosen
+        Where the config comes from.
+    problem
+        The study's data.
+    out
+        A folder that does not exist, is empty, or is an earlier bundle, which is replaced.
+    drawn
+        How the held-out rows were drawn from all of them, so that they can be again: ``share`` and whether they are the
+        last (``ordered``). `None` where they were given, or there are none.
+
+    Raises
+    ------
+    InvalidInput
+        When the folder holds something else or cannot be written, or the config cannot be refitted or loaded again.
+    """
+    check_target(out)
+    if not isinstance(chosen.config, Model):
+        raise InvalidInput("The config's kind is defined in the study's script; export from there: study.export(...).")
+    fitted = chosen.config.refit(problem, int(results.identity["seed"]))
+    provenance = provenance_of(results, chosen, problem, drawn)
+    return write(Parcel(chosen.config, fitted, problem, provenance, stills(results)), out)
+
+
+def write(parcel: Parcel, out: str | os.PathLike[str]) -> Path:
+    """Write a bundle, whole or not at all; see `export`."""
+    target = check_target(out)
+    part = _part_of(target)
+    try:
+        _fill(parcel, part)
+        _move(part, target)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return target
+
+
+def provenance_of(
+    results: Results, chosen: Chosen, problem: Problem, drawn: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Where a choice comes from and how it scored, as plain data."""
+    identity = results.identity
+    trial = next(one for one in results.complete if one.number == chosen.number)
+    return {
+        "study": results.name, "trial": chosen.number, "rule": chosen.rule, "why": chosen.why,
+        "seed": int(identity["seed"]),
+        "data": {
+            "fingerprint": identity["fingerprint"], "rows": identity["rows"], "columns": identity["columns"],
+            "target": identity["target"], "task": identity["task"],
+            "searched": replace(problem, test=None).fingerprint,  # without the held-out rows
+        },
+        "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
+        "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]},
+        "score": score(chosen.metric, chosen.point, chosen.test) | {"corrected": _corrected(results)},
+        "path": {
+            "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
+            "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
+        },
+    }  # fmt: skip
+
+
+def score(metric: str, point: Point, test: Mapping[str, float]) -> dict[str, Any]:
+    """A score as plain data; what is not finite is null."""
+    document: dict[str, Any] = finite({"metric": metric, **vars(point), "corrected": None, "test": dict(test)})
+    return document
+
+
+def _corrected(results: Results) -> dict[str, Any] | None:
+    """What the best score of the study is worth without what it owes to being the best; `None` where unknown."""
+    found = results.corrected
+    document: dict[str, Any] = finite(vars(found))
+    return document if found.score is not None else None
+
+
+def translated(axis: str, value: float | None, rows: int) -> str:
+    """How the chosen point of a path was carried over to all rows, in a sentence."""
+    return TRANSLATED[axis if axis in TRANSLATED and value is not None else ""].format(rows=rows, value=value)
+
+
+def _fill(parcel: Parcel, folder: Path) -> None:
+    """Write every file of a bundle to an empty folder; the provenance, which has the hashes of the others, last."""
+    config, fitted, form = parcel.config, parcel.fitted, form_of(parcel.problem)
+    trusted = fitted.ship(folder) if isinstance(fitted, Shipped) else write_object(fitted, folder / MODEL)
+    _write(folder / FORM, to_json({"schema": SCHEMA, **form.data()}))
+    rows = example_of(parcel.problem, form)
+    said = predictions(Checked(fitted, form), rows_of(rows, form))
+    _write(folder / EXAMPLE, to_json({"schema": SCHEMA, "rows": rows, **said}))
+    for name, figure in parcel.figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})  # no version in the picture
+    provenance = {"schema": SCHEMA, "exported": _now(), **parcel.provenance, "versions": _versions(config)}
+    head = {
+        "schema": SCHEMA, "task": parcel.problem.task, "seed": provenance["seed"],
+        "scoring": provenance["score"]["metric"], "cv": provenance["folds"]["cv"], "config": to_data(config),
+    } | ({"load": {"trusted": trusted}} if trusted else {})  # fmt: skip
+    _write(folder / CONFIG, to_toml(head))
+    names = sorted(file.name for file in folder.iterdir())
+    row = {name: to_data(value) for name, value in flat(config).items()}
+    _write(folder / CARD, card({**provenance, "trusted": trusted}, row, form, names))
+    hashes = {name: sha256(folder / name) for name in sorted([*names, CARD])}
+    _write(folder / PROVENANCE, to_json({**provenance, "files": hashes}))
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_bytes(text.encode())  # line ends as they are, on any system
+
+
+def _now() -> str:
+    """The date of an export; that of ``SOURCE_DATE_EPOCH`` where builds are to repeat to the bit."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH")
+    if fixed is not None and not fixed.isdigit():
+        raise InvalidInput(f"SOURCE_DATE_EPOCH must be seconds since 1970, got {fixed!r}; unset it.")
+    return (datetime.fromtimestamp(int(fixed), UTC) if fixed else datetime.now(UTC)).isoformat(timespec="seconds")
+
+
+def _versions(config: Model) -> dict[str, str]:
+    own = {"python": platform.python_version(), "regsearch": __version__}
+    return own | {name: importlib.metadata.version(name) for name in (*PACKAGES, *config.packages)}
+
+
+# --- where it goes ---------------------------------------------------------------------------------------------
+
+
+def check_target(out: str | os.PathLike[str]) -> Path:
+    """The folder that a bundle goes to: nothing but an earlier bundle may have to make room.
+
+    Raises
+    ------
+    InvalidInput
+        When it holds other files.
+    """
+    target = Path(out).expanduser().absolute()
+    if target.is_symlink():
+        target = target.resolve()  # the link stays, what it points to is replaced
+    if target.exists() and not (target.is_dir() and _may_go(target)):
+        raise InvalidInput(
+            f"A bundle goes to a new or empty folder, or replaces a bundle, got {target}, which holds other files; "
+            "choose another."
+        )
+    return target
+
+
+def _may_go(folder: Path) -> bool:
+    """Whether a folder is empty, or a bundle and nothing else."""
+    names = {file.name for file in folder.iterdir()}
+    return not names or {CONFIG, PROVENANCE, FORM} <= names <= FILES  # other projects have a config.toml too
+
+
+def _move(part: Path, target: Path) -> None:
+    """Put a new bundle in its place; the old one is there, or whole beside it, until the new one is."""
+    old = part.with_name(f"{part.name}.old")
+    if target.exists():
+        target.rename(old)
+    try:
+        part.replace(target)
+    except BaseException:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _part_of(target: Path) -> Path:
+    """A new folder beside the target, which it is to become."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        part.mkdir()  # who may read it says the umask, as of its files
+        return part
+    except OSError as error:
+        raise InvalidInput(
+            f"A bundle goes to a folder that can be written, got {target} ({error.strerror}); choose another."
+        ) from error

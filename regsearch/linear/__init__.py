@@ -1,6 +1,0 @@
-"""Penalised linear models: penalties, path solvers, and the backend that runs a whole path as one trial."""
-
-from regsearch.linear.model import Linear
-from regsearch.linear.penalties import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, NoPenalty, Penalty
-
-__all__ = ["L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "ElasticNet", "Linear", "NoPenalty", "Penalty"]

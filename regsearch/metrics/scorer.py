@@ -1,0 +1,404 @@
+"""Scores, vectorised along a path where their formula is known, by the scikit-learn scorer where not.
+
+Notation: n rows, S steps of a path, t targets of a regression, m outputs. A *decision* ``[n, S, m]`` is the prediction
+of a regression (m = t), the log-odds of a binary classifier (m = 1), or one logit per class. A score is larger when
+better, as in scikit-learn; that of several targets is the mean of theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import types
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.data.features import take_rows
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.space.naming import text
+
+Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
+DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
+SURE = 30.0  # log-odds of a prediction without doubt
+DEFAULTS = {"regression": "neg_mean_squared_error", "binary": "neg_log_loss", "multiclass": "neg_log_loss"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One score.
+
+    Attributes
+    ----------
+    name
+        As the user gave it.
+    scorer
+        The scikit-learn scorer ``(estimator, X, y) -> float``.
+    kernel
+        ``(y [n] or [n, t], decision [n, S, m], weights [n]) -> [S]``, or `None` when only the scorer knows.
+    from_mse
+        ``(mse [...], variance of y) -> score``, for a score that the mean squared error determines; `None` for several
+        targets, of which the mean error is not enough.
+    perfect
+        The best possible score, or `None` when unknown: what a relative change of the loss is measured against.
+    counts
+        Whether the score counts rows, or pairs of rows: what differs by rounding alone is then stored as equal.
+    """
+
+    name: str
+    scorer: Callable[..., float]
+    kernel: Kernel | None = None
+    from_mse: Callable[[Array, Any], Array] | None = None
+    perfect: float | None = None
+    counts: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What must be equal for scores to be comparable: the name, and for a user's own scorer its text or code."""
+        if isinstance(self.scorer, types.FunctionType):
+            code = self.scorer.__code__
+            return f"{self.name} {hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()[:16]}"
+        return f"{self.name} {text(self.scorer)}"
+
+    def score(self, fitted: Any, problem: Problem) -> float:
+        """The score of a fitted estimator on all rows of a problem."""
+        options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight}
+        return float(self.exact(self.scorer(fitted, problem.X, problem.labels, **options)))
+
+    def exact(self, scores: Any) -> Any:
+        """Scores without the rounding of sums: shares of rows that are all of them make 1, and not a little more."""
+        return np.round(scores, DECIMALS) if self.counts else scores
+
+    def along(self, problem: Problem, rows: NDArray[np.intp], decision: Array) -> Array:
+        """``[S]`` scores of a decision ``[len(rows), S, m]`` on some rows of a problem, m being its `outputs`."""
+        assert decision.shape[2] == problem.outputs, "what has another number of outputs would broadcast"
+        weights = problem.sample_weight[rows] if problem.sample_weight is not None else np.ones(len(rows))
+        if self.kernel is not None:
+            return np.asarray(self.exact(self.kernel(problem.y[rows], decision, weights / weights.sum())))
+        from sklearn.exceptions import UndefinedMetricWarning
+
+        X = None if hasattr(self.scorer, "_score_func") else take_rows(problem.X, rows)  # scikit-learn's read none
+        labels = problem.labels[rows]
+        options = {} if problem.sample_weight is None else {"sample_weight": weights}
+        fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
+        with warnings.catch_warnings():  # the top of a path predicts one class: precision is undefined there, and 0
+            warnings.simplefilter("ignore", UndefinedMetricWarning)
+            return np.asarray(self.exact(np.array([self.scorer(each, X, labels, **options) for each in fixed])))
+
+
+def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
+    """The metrics that a user names; the first decides.
+
+    Parameters
+    ----------
+    scoring
+        `None` (mean squared error or log loss), a scorer name, a callable ``(estimator, X, y) -> float``, or a list or
+        dict of those.
+
+    Raises
+    ------
+    InvalidInput
+        When a scorer is unknown or does not fit the task, or the first one is an error: larger must be better.
+    """
+    if scoring is None:
+        scoring = DEFAULTS[problem.task]
+    if isinstance(scoring, Mapping):
+        named = list(scoring.items())
+    elif isinstance(scoring, (list, tuple)):
+        named = [(_name(one), one) for one in scoring]
+    else:
+        named = [(_name(scoring), scoring)]
+    if not named:
+        raise InvalidInput("scoring needs at least one scorer, got none; leave it out for the default.")
+    metrics = tuple(_metric(str(name), scorer) for name, scorer in named)
+    if problem.targets > 1:
+        metrics = tuple(replace(metric, from_mse=None) for metric in metrics)
+    if len({metric.name for metric in metrics}) < len(metrics):
+        raise InvalidInput(f"Scorers must differ by name, got {[m.name for m in metrics]}; pass a dict to name them.")
+    for metric in metrics:
+        _check_fits(metric, problem)
+    if callable(named[0][1]):
+        _check_direction(metrics[0], problem)
+    return metrics
+
+
+def unmeasured(failures: Mapping[str, str]) -> str:
+    """What a trial says of scorers that failed and do not decide: their error by name; usually nothing."""
+    return "; ".join(f"the scorer {name!r} failed: {error}" for name, error in failures.items())
+
+
+def known(name: str, identity: str, problem: Problem) -> Metric | None:
+    """The metric that a stored study calls so; `None` where it is not one of scikit-learn's."""
+    try:
+        metric = resolve(name, problem)[0]
+    except InvalidInput:
+        return None
+    return metric if metric.identity == identity else None
+
+
+def formula(metric: Metric) -> str:
+    """The scikit-learn name of the formula that a metric is computed by; empty when only its scorer knows."""
+    return next((name for name, kernel in _KERNELS.items() if kernel is metric.kernel), "")
+
+
+def check_test(metrics: tuple[Metric, ...], test: Problem) -> None:
+    """Refuse a held-out set that a scorer cannot score.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the scorer.
+    """
+    for metric in metrics:
+        try:
+            _check_fits(metric, test)
+        except InvalidInput as error:
+            raise InvalidInput(f"The held-out set cannot be scored by {metric.name!r}: {error}") from error
+
+
+def _name(scorer: Any) -> str:
+    """What a scorer is called: one of `make_scorer` by its function, ``neg_`` before an error, as scikit-learn does."""
+    if isinstance(scorer, str):
+        return scorer
+    function = getattr(scorer, "_score_func", scorer)
+    name = getattr(function, "__name__", type(function).__name__)
+    return f"neg_{name}" if getattr(scorer, "_sign", 1) < 0 else name
+
+
+def _metric(name: str, scorer: Any) -> Metric:
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    if callable(scorer):
+        return Metric(name, scorer, counts=_counts(scorer))
+    if scorer not in get_scorer_names():
+        import difflib
+
+        close = difflib.get_close_matches(str(scorer), get_scorer_names(), n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else "see sklearn.metrics.get_scorer_names()."
+        raise InvalidInput(f"scoring must be a scikit-learn scorer, got {scorer!r}; {hint}")
+    perfect = 0.0 if scorer.startswith("neg_") else None if scorer in _UNBOUNDED else 1.0
+    found = get_scorer(scorer)
+    return Metric(name, found, _KERNELS.get(scorer), _FROM_MSE.get(scorer), perfect, _counts(found))
+
+
+def _counts(scorer: Any) -> bool:
+    """Whether a scorer counts rows or pairs of rows, by one of scikit-learn's functions that do."""
+    import sklearn.metrics
+
+    function = getattr(scorer, "_score_func", None)
+    return any(function is getattr(sklearn.metrics, name) for name in _COUNTING)
+
+
+def _check_fits(metric: Metric, problem: Problem) -> None:
+    """Score a constant prediction of a few rows: a scorer that cannot do that cannot score a trial."""
+    rows = _few_rows(problem)
+    checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
+    fits = metric.kernel is None or (metric.kernel in _REGRESSION) == (problem.classes is None)
+    try:
+        value = checked.along(problem, rows, np.ones((len(rows), 1, problem.outputs)))[0] if fits else np.nan
+    except Exception as error:  # a scorer is anyone's code; whatever it raises means that it does not fit
+        raise InvalidInput(
+            f"The scorer {metric.name!r} does not fit a {problem.task} task: {str(error).rstrip('.')}. "
+            f"{_suggest(problem)}"
+        ) from error
+    if not np.isscalar(value) or not np.isreal(value) or np.isnan(value):
+        raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task. {_suggest(problem)}")
+
+
+def _check_direction(metric: Metric, problem: Problem) -> None:
+    """Refuse a scorer that decides and likes a constant prediction better than the targets themselves.
+
+    Of a scorer that cannot score them nothing is known, and nothing said.
+    """
+    rows = _few_rows(problem)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # anyone's scorer: what it says of a constant is no news
+            perfect, constant = metric.along(problem, rows, _two_extremes(problem, rows)).tolist()
+    except Exception:  # noqa: BLE001 - anyone's scorer: it may know what it can score from columns or a method alone
+        return
+    if constant - perfect > 10.0**-DECIMALS * max(1.0, abs(constant), abs(perfect)):
+        raise InvalidInput(
+            f"Larger must be better, the scorer {metric.name!r} gives a perfect prediction {perfect:.4g} and a "
+            f"constant one {constant:.4g}; pass greater_is_better=False to make_scorer, or return the negative."
+        )
+
+
+def _few_rows(problem: Problem) -> NDArray[np.intp]:
+    """Enough rows to try a scorer on, some of each class."""
+    rows = np.arange(min(problem.rows, 500))
+    return rows if problem.classes is None else np.union1d(rows, np.unique(problem.y, return_index=True)[1])
+
+
+def _two_extremes(problem: Problem, rows: NDArray[np.intp]) -> Array:
+    """``[len(rows), 2, m]``: the decision that is right everywhere, and one that is the same everywhere."""
+    y = problem.y[rows]
+    if problem.classes is None:
+        perfect = y.reshape(len(rows), -1).astype(float)
+    else:
+        perfect = SURE * (2.0 * y[:, None] - 1.0 if problem.outputs == 1 else np.eye(problem.outputs)[y])
+    return np.stack([perfect, np.broadcast_to(perfect.mean(axis=0), perfect.shape)], axis=1)
+
+
+def _suggest(problem: Problem) -> str:
+    usual = "r2 or neg_root_mean_squared_error" if problem.classes is None else "neg_log_loss or accuracy"
+    return f"Try {usual}."
+
+
+def fixed_prediction(problem: Problem, decision: Array) -> Any:
+    """A fitted scikit-learn estimator whose prediction, for any X, is the given decision ``[n, m]``."""
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    class FixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def predict(self, X: Any) -> Array:
+            return decision[:, 0] if problem.targets == 1 else decision
+
+    class FixedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+        classes_ = problem.classes
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def decision_function(self, X: Any) -> Array:
+            return decision[:, 0] if decision.shape[1] == 1 else decision
+
+        def predict_proba(self, X: Any) -> Array:
+            return probabilities(decision)
+
+        def predict(self, X: Any) -> NDArray[Any]:
+            return np.asarray(np.asarray(self.classes_)[winners(decision)])
+
+    return FixedRegressor() if problem.classes is None else FixedClassifier()
+
+
+def probabilities(decision: Array) -> Array:
+    """Class probabilities ``[..., C]`` of a decision ``[..., m]``."""
+    from scipy.special import expit, softmax
+
+    if decision.shape[-1] == 1:
+        positive = expit(decision)
+        return np.concatenate([1 - positive, positive], axis=-1)
+    return np.asarray(softmax(decision, axis=-1))
+
+
+def winners(decision: Array) -> NDArray[np.intp]:
+    """Class codes ``[...]`` of a decision ``[..., m]``."""
+    return np.asarray(decision[..., 0] > 0, dtype=np.intp) if decision.shape[-1] == 1 else decision.argmax(axis=-1)
+
+
+# --- kernels: weights sum to one -------------------------------------------------------------------------------
+
+
+def _mse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return -_over_targets(_squares(y, decision, weights))
+
+
+def _rmse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return -_over_targets(np.sqrt(_squares(y, decision, weights)))
+
+
+def _mae(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    errors = _errors(y, decision)
+    return -_over_targets(_weighted(np.abs(errors, out=errors), weights))
+
+
+def _r2(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return _over_targets(_r2_of(_squares(y, decision, weights), weights @ (y - weights @ y) ** 2))
+
+
+def _squares(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    """``[S]`` mean squared errors, ``[S, t]`` for several targets."""
+    errors = _errors(y, decision)
+    errors *= errors
+    return _weighted(errors, weights)
+
+
+def _errors(y: NDArray[Any], decision: Array) -> Array:
+    """``[n, S]``, or ``[n, S, t]`` for several targets: how far a decision is off."""
+    errors: Array = decision[:, :, 0] - y[:, None] if y.ndim == 1 else decision - y[:, None]
+    return errors
+
+
+def _weighted(values: Array, weights: Array) -> Array:
+    """Weighted means over the rows of values ``[n, ...]``."""
+    means: Array = weights @ values if values.ndim == 2 else np.tensordot(weights, values, 1)
+    return means
+
+
+def _over_targets(values: Array) -> Array:
+    """``[S]`` means of values ``[S, t]``; values ``[S]`` of one target as they are."""
+    return values if values.ndim == 1 else np.asarray(values.mean(axis=1))
+
+
+def _log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    from scipy.special import logsumexp
+
+    if decision.shape[2] == 1:
+        margin = np.where(y[:, None] == 1, -decision[:, :, 0], decision[:, :, 0])
+        return np.asarray(-(weights @ np.logaddexp(0.0, margin)))
+    chosen = np.take_along_axis(decision, y[:, None, None], axis=2)[:, :, 0]
+    return np.asarray(-(weights @ (logsumexp(decision, axis=2) - chosen)))
+
+
+def _accuracy(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return np.asarray(weights @ (winners(decision) == y[:, None]))
+
+
+def _roc_auc(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    """The share of (negative, positive) pairs in the right order, ties counting half."""
+    scores = decision[:, :, 0]
+    order = np.argsort(scores, axis=0)
+    ranked = np.take_along_axis(scores, order, axis=0)
+    positive, negative = (weights * y)[order], (weights * (1 - y))[order]
+    below = np.cumsum(negative, axis=0)  # negatives up to and with each place
+    first = np.concatenate([np.ones((1, scores.shape[1]), dtype=bool), ranked[1:] != ranked[:-1]])
+    last = np.concatenate([first[1:], np.ones((1, scores.shape[1]), dtype=bool)])
+    before = np.maximum.accumulate(np.where(first, below - negative, 0.0), axis=0)  # those below the place's tie
+    through = np.minimum.accumulate(np.where(last, below, np.inf)[::-1], axis=0)[::-1]  # and those below or in it
+    pairs = (weights * y).sum() * (weights * (1 - y)).sum()
+    with np.errstate(invalid="ignore"):  # one class on a few rows: no finite score
+        return np.asarray((positive * (before + through) / 2).sum(axis=0) / pairs)
+
+
+def _r2_of(mse: Array, variance: Any) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):  # y may be constant on a few rows: no finite score
+        return np.asarray(1.0 - mse / variance)
+
+
+_KERNELS: dict[str, Kernel] = {
+    "neg_mean_squared_error": _mse,
+    "neg_root_mean_squared_error": _rmse,
+    "neg_mean_absolute_error": _mae,
+    "r2": _r2,
+    "neg_log_loss": _log_loss,
+    "accuracy": _accuracy,
+    "roc_auc": _roc_auc,
+}
+_REGRESSION = frozenset({_mse, _rmse, _mae, _r2})
+_FROM_MSE: dict[str, Callable[[Array, Any], Array]] = {
+    "neg_mean_squared_error": lambda mse, variance: -mse,
+    "neg_root_mean_squared_error": lambda mse, variance: -np.sqrt(mse),
+    "r2": _r2_of,
+}
+_COUNTING = (
+    "accuracy_score",
+    "average_precision_score",
+    "balanced_accuracy_score",
+    "f1_score",
+    "fbeta_score",
+    "jaccard_score",
+    "matthews_corrcoef",
+    "precision_score",
+    "recall_score",
+    "roc_auc_score",
+    "top_k_accuracy_score",
+)
+_UNBOUNDED = {"mutual_info_score", "positive_likelihood_ratio"}  # all others of scikit-learn's end at 0 or 1

@@ -1,0 +1,68 @@
+"""The axes that paths walk along: how each is named, drawn and logged, and what to do where one ends too early."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PathAxis:
+    """How the values of one axis are shown.
+
+    Attributes
+    ----------
+    name
+        As `regsearch.models.base.Model.axis` has it; empty for models without a path.
+    label
+        What is written below a drawn axis; the name by default.
+    log
+        Whether its values span orders of magnitude: they are drawn and logged by their logarithm.
+    descending
+        Whether it is drawn from its largest value.
+    whole
+        Whether its values are whole numbers.
+    last
+        What to say when the best point is the last one.
+    limits
+        Names of the fields of a config that say where a path ends; a `Path` says so by itself.
+    """
+
+    name: str
+    label: str = ""
+    log: bool = False
+    descending: bool = False
+    whole: bool = False
+    last: str = ""
+    limits: tuple[str, ...] = ()
+
+    def number(self, value: float | None) -> float | None:
+        """A value as it belongs in a config."""
+        return round(value) if self.whole and value is not None else value
+
+    def text(self, value: float | None) -> str:
+        """A value for people, a dash where there is none."""
+        if value is None:
+            return "-"
+        return f"{value:.0f}" if self.whole else f"{value:.3g}"
+
+    def metrics(self, value: float | None) -> dict[str, float]:
+        """A value as it is logged: nothing where there is none, or where it has no logarithm."""
+        if value is None or (self.log and value <= 0):
+            return {}
+        return {f"log10_{self.name}": math.log10(value)} if self.log else {self.name: float(value)}
+
+
+LAMBDA = PathAxis(
+    "lambda", "lambda (more regularization on the left)", log=True, descending=True,
+    last="The best lambda is the last of its path",
+)  # fmt: skip
+EPOCHS = PathAxis(
+    "epochs", whole=True, last="The best epoch is the last that was trained", limits=("max_epochs", "epochs")
+)
+_KNOWN = {axis.name: axis for axis in (LAMBDA, EPOCHS)}
+
+
+def path_axis(name: str) -> PathAxis:
+    """The axis of that name; one that is not known here is shown plainly."""
+    return _KNOWN.get(name) or PathAxis(name)

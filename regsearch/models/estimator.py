@@ -1,0 +1,279 @@
+"""The backend for any scikit-learn estimator: one fit per fold, folds in parallel, hopeless configs given up."""
+
+from __future__ import annotations
+
+import difflib
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array, Rows
+from regsearch.data.features import take_rows
+from regsearch.data.problem import Problem, check_table
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
+from regsearch.models.path import Curves
+from regsearch.space.config import to_data
+from regsearch.space.sampling import leaves
+from regsearch.space.tree import Path
+
+
+@dataclass(frozen=True)
+class Estimator(Model):
+    """Any scikit-learn estimator or pipeline, with leaves for its parameters.
+
+    Parameters
+    ----------
+    estimator
+        Unfitted; cloned for every fit. As given, it is the reference that trials are compared with.
+    params
+        Leaves or values by parameter name, nested with ``__`` as in scikit-learn.
+
+    Raises
+    ------
+    InvalidInput
+        When the object is no estimator, or a parameter is not one of its own.
+
+    Examples
+    --------
+    >>> from sklearn.svm import SVC
+    >>> from regsearch import Float
+    >>> space = Estimator(SVC(), {"C": Float(1e-3, 1e3, log=True)})
+    """
+
+    estimator: Any
+    params: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        made = not isinstance(self.estimator, type)  # the class itself has the methods too
+        if not (made and hasattr(self.estimator, "fit") and hasattr(self.estimator, "get_params")):
+            raise InvalidInput(f"Estimator needs a scikit-learn estimator, got {self.estimator!r}; pass SVC(), say.")
+        if not isinstance(self.params, Mapping):
+            raise InvalidInput(f"Estimator needs params by name, got {self.params!r}; write {{'C': Float(0.1, 10)}}.")
+        known = self.estimator.get_params()
+        for name in self.params:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
+                raise InvalidInput(f"{type(self.estimator).__name__} has no parameter {name!r}; {hint}")
+
+    def shown(self) -> dict[str, Any]:
+        last = self.estimator.steps[-1][1] if hasattr(self.estimator, "steps") else self.estimator
+        return {"estimator": type(last).__name__, **self.params}
+
+    def scoring(self, problem: Problem) -> str:
+        proba = problem.classes is None or hasattr(self.estimator, "predict_proba")
+        return super().scoring(problem) if proba else "accuracy"
+
+    def check(self, setup: Setup) -> None:
+        from sklearn.base import is_classifier, is_regressor
+
+        name = type(self.estimator).__name__
+        check_table(setup.problem, "Estimator")
+        if any(isinstance(leaf, Path) for leaf in leaves(self.params)):
+            raise InvalidInput(
+                "A Path is the axis of a linear model's lambda, got one for an estimator; use Float or Choice."
+            )
+        wrong = is_classifier if setup.problem.classes is None else is_regressor
+        if wrong(self.estimator):
+            raise InvalidInput(f"The estimator must fit the task ({setup.problem.task}), got {name}; choose another.")
+        for metric in setup.metrics:
+            needs = getattr(metric.scorer, "_response_method", "predict")
+            methods = (needs,) if isinstance(needs, str) else tuple(needs)
+            if not any(method == "predict" or hasattr(self.estimator, method) for method in methods):
+                raise InvalidInput(
+                    f"The scorer {metric.name!r} needs {' or '.join(methods)}, which {name} does not have as given; "
+                    "choose another scorer, such as 'accuracy'."
+                )
+
+    def backend(self, setup: Setup) -> Backend:
+        return EstimatorBackend(setup)
+
+    unregularized: ClassVar[str] = "the estimator as given"
+
+    def reference(self) -> Estimator:
+        own = self.estimator.get_params()
+        return replace(self, params={name: own[name] for name in self.params})
+
+    def without(self) -> dict[str, Model]:
+        plain = self.reference().params
+        return {
+            name: replace(self, params={**self.params, name: plain[name]})
+            for name, value in self.params.items()
+            if to_data(value) != to_data(plain[name])
+        }
+
+    def build(self) -> Any:
+        """The unfitted estimator of a config."""
+        from sklearn.base import clone
+
+        return clone(self.estimator).set_params(**self.params)
+
+    def refit(self, problem: Problem, seed: int) -> Any:
+        return _fitted(seeded(self.build(), seed), problem, np.arange(problem.rows))
+
+
+class EstimatorBackend:
+    """Fits a candidate's folds, `n_jobs` at a time, and gives it up between two batches when it is hopeless."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+
+    def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
+        from joblib import Parallel
+
+        with Parallel(n_jobs=self.setup.n_jobs) as parallel:
+            for candidate in candidates:
+                yield self.evaluate(candidate, parallel)
+
+    def evaluate(self, candidate: Candidate, parallel: Any) -> Outcome:
+        from joblib import delayed, effective_n_jobs
+
+        started = time.perf_counter()
+        config = candidate.config
+        assert isinstance(config, Estimator)
+        outcome = partial(Outcome, candidate.number, config, role=candidate.role)
+        folds = list(zip(self.setup.folds.train, self.setup.folds.val, strict=True))
+        batch = max(1, effective_n_jobs(self.setup.n_jobs))
+        fits: list[FoldFit] = []
+        reason = ""
+        for start in range(0, len(folds), batch):
+            fits += parallel(
+                delayed(fit_fold)(config, self.setup.problem, self.setup.metrics, self.setup.seed, fold)
+                for fold in folds[start : start + batch]
+            )
+            failed = next((fit.error for fit in fits if fit.error), "")
+            if failed:
+                return outcome("failed", reason=failed, seconds=time.perf_counter() - started)
+            hopeless = self._hopeless_after(fits[: len(folds) - 1])
+            if hopeless is not None:
+                fits = fits[:hopeless]
+                reason = f"mean of {hopeless} folds worse than the incumbent's worst fold"
+                break
+        return outcome(
+            "pruned" if reason else "complete", curves=self._curves(fits),
+            complexity=np.full((len(folds), 1), np.nan),
+            predictions=None if reason else self._predictions(fits),
+            seconds=time.perf_counter() - started, reason=reason,
+        )  # fmt: skip
+
+    def _hopeless_after(self, fits: list[FoldFit]) -> int | None:
+        """The number of folds that are enough to give up; the same however many were fitted at a time."""
+        scores = np.array([fit.val[0] for fit in fits])
+        counts = range(1, len(fits) + 1) if self.setup.incumbent is not None else ()
+        return next((n for n in counts if self.setup.incumbent and self.setup.incumbent.hopeless(scores[:n])), None)
+
+    def _curves(self, fits: list[FoldFit]) -> dict[str, Curves]:
+        def column(part: str, j: int) -> Array:
+            values = np.full((len(self.setup.folds), 1), np.nan)
+            values[: len(fits), 0] = [getattr(fit, part)[j] for fit in fits]
+            return values
+
+        return {m.name: Curves(column("train", j), column("val", j)) for j, m in enumerate(self.setup.metrics)}
+
+    def _predictions(self, fits: list[FoldFit]) -> Array:
+        total = np.zeros((self.setup.problem.rows, fits[0].predictions.shape[1]))
+        times = np.zeros((self.setup.problem.rows, 1))
+        for rows, fit in zip(self.setup.folds.val, fits, strict=True):
+            total[rows] += fit.predictions
+            times[rows] += 1
+        with np.errstate(invalid="ignore"):
+            return np.asarray(total / times)
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """Scores of one fold, by metric, and its predictions for the validation rows ``[n_val, m]``."""
+
+    train: list[float]
+    val: list[float]
+    predictions: Array
+    error: str = ""
+
+
+def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold: tuple[Rows, Rows]) -> FoldFit:
+    """Fit and score one fold; an estimator's own error is reported, not raised."""
+    train, val = fold
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fitted = _fitted(seeded(config.build(), seed), problem, train)
+            scores = [[metric.score(fitted, problem.take(rows)) for metric in metrics] for rows in (train, val)]
+            predictions = _decisions(fitted, take_rows(problem.X, val), problem)
+        except Exception as error:  # noqa: BLE001 - anyone's code: the trial fails with its words, the search goes on
+            return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
+    if not np.isfinite([part[0] for part in scores]).all():
+        return FoldFit([], [], np.empty((0, 1)), f"{metrics[0].name} was not finite in a fold")
+    return FoldFit(scores[0], scores[1], predictions)
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Set every ``random_state`` that the user left open: a config's result must not depend on chance."""
+    open_ = {
+        k: seed for k, v in estimator.get_params().items() if k.rpartition("__")[2] == "random_state" and v is None
+    }
+    return estimator.set_params(**open_)
+
+
+def _fitted(estimator: Any, problem: Problem, rows: Rows) -> Any:
+    X, y = take_rows(problem.X, rows), problem.labels[rows]
+    if problem.sample_weight is None:
+        return estimator.fit(X, y)
+    import sklearn
+
+    weights = problem.sample_weight[rows]
+    if not hasattr(estimator, "steps") or _asks_for_weights(estimator):
+        return estimator.fit(X, y, sample_weight=weights)
+    with sklearn.config_context(enable_metadata_routing=False):  # with it, a step can no longer be named
+        return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weights})
+
+
+def _asks_for_weights(pipeline: Any) -> bool:
+    """Whether steps ask for sample weights themselves, by scikit-learn's metadata routing."""
+    import sklearn
+    from sklearn.utils.metadata_routing import get_routing_for_object
+
+    if not sklearn.get_config()["enable_metadata_routing"]:
+        return False
+    return bool(get_routing_for_object(pipeline).consumes("fit", ["sample_weight"]))
+
+
+def _decisions(fitted: Any, X: Any, problem: Problem) -> Array:
+    """Decisions ``[n, m]``, as `regsearch.metrics.scorer` means them.
+
+    From probabilities where the estimator has them. Without: the decision function of two classes, which has the sign
+    of the label, else the labels themselves, as +-1 or one-hot.
+    """
+    if problem.classes is None:
+        return np.asarray(fitted.predict(X), dtype=float).reshape(-1, problem.outputs)
+    if hasattr(fitted, "predict_proba"):
+        return _logits(np.asarray(fitted.predict_proba(X)))
+    if problem.outputs == 1 and hasattr(fitted, "decision_function"):
+        return np.asarray(fitted.decision_function(X), dtype=float).reshape(-1, 1)
+    codes = np.searchsorted(problem.classes, fitted.predict(X))
+    each = np.array([[-1.0], [1.0]]) if problem.outputs == 1 else np.eye(problem.outputs)
+    return np.asarray(each[codes])
+
+
+def _logits(proba: NDArray[Any]) -> Array:
+    """Log-odds ``[n, 1]`` of probabilities ``[n, 2]``, else their logarithms ``[n, C]``; always finite.
+
+    scikit-learn's log loss takes no probability for less than the rounding error of its type, so its loss is that of
+    the logarithm there. Beyond it, logarithms go on falling, but by a millionth: the loss stays what it was, and so
+    does the order of probabilities that are smaller still.
+    """
+    tiny = np.finfo(float).tiny
+    least = np.log(np.finfo(proba.dtype if proba.dtype.kind == "f" else float).eps)
+    proba = proba.astype(float)
+
+    def log(values: Array) -> Array:
+        logs: Array = np.log(np.maximum(values, tiny))
+        return np.asarray(np.where(logs < least, least + 1e-6 * (logs - least), logs), dtype=float)
+
+    return log(proba[:, 1:]) - log(1 - proba[:, 1:]) if proba.shape[1] == 2 else log(proba)

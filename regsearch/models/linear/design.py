@@ -1,0 +1,302 @@
+"""The data as the linear solvers see it: one matrix shared by all folds, and what each fold learns about its columns.
+
+Notation and shapes
+
+=========  ==================  ================================================================================
+symbol     shape               meaning
+=========  ==================  ================================================================================
+K          int                 number of folds
+n, p, m    int                 rows, columns, outputs (m = 1 but for multinomial models)
+matrix     [n, p]              float64; Fortran-ordered array or CSC; shared, missing entries filled by `fold`
+shift      [p]                 what was taken off the caller's columns to get those of `matrix`
+weights    [n]                 sample weights, all one without
+masks      [K, n]              True where the row trains in the fold; a row may be in neither part of a fold
+held       [K, n]              True where the row validates in the fold
+means      [K, p]              weighted mean of each column over the fold's training rows (after filling)
+centers    [K, p]              the same of the caller's columns: means + shift
+scales     [K, p]              what each centred column is divided by; 0 marks a column that is constant there
+w          [..., p, m]         coefficients of the centred and scaled columns
+coef       [..., p, m]         coefficients of the columns themselves: w / scales
+=========  ==================  ================================================================================
+
+Every scaling here is affine and the intercept is free, so only the divisor matters: min-max and robust scaling differ
+from standardisation by `scales` alone, and a sparse matrix never gets dense. Only its fully stored columns are shifted,
+once for all folds: one far from zero (a timestamp) would cancel in sums of products. A column with zeros left out
+cannot be far from zero, measured by its spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regsearch._types import Array, Matrix, Rows
+from regsearch.models.linear.penalties import Terms
+
+SCALES = ("standard", "minmax", "robust", "none")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Entries of the matrix to fill inside each fold with the mean over its observed training entries."""
+
+    rows: NDArray[np.integer[Any]]
+    columns: NDArray[np.integer[Any]]
+
+    @cached_property
+    def holes(self) -> dict[int, NDArray[np.integer[Any]]]:
+        """The rows that each column misses, for the columns that miss any."""
+        rows, columns = self.rows, self.columns
+        if np.any(columns[1:] < columns[:-1]):
+            order = np.argsort(columns, kind="stable")
+            rows, columns = rows[order], columns[order]
+        unique, starts = np.unique(columns, return_index=True)
+        return dict(zip(unique.tolist(), np.split(rows, starts[1:]), strict=True))
+
+    def fills(self, matrix: Matrix, mask: NDArray[np.bool_]) -> Array:
+        """One fill per column of `holes`, of the rows in a mask; a column never observed there is filled with 0."""
+        return np.array([_observed_mean(matrix[:, j], mask, rows) for j, rows in self.holes.items()])
+
+    def fill(self, matrix: Matrix, fills: Array) -> None:
+        """Write each column's fill, in place."""
+        for (j, rows), value in zip(self.holes.items(), fills, strict=True):
+            matrix[rows, j] = value
+
+
+@dataclass(frozen=True)
+class Design:
+    """The matrix, its weights and its folds.
+
+    Parameters
+    ----------
+    matrix
+        ``[n, p]`` float64, Fortran-ordered or CSC. Where entries are missing it is written to, so it must be the
+        design's own copy then. The attribute is the caller's matrix less `shift`.
+    train, val
+        Row indices of each fold's two parts; ``val`` may be empty (a refit trains on everything).
+    weights
+        ``[n]`` sample weights.
+    missing
+        Entries that each fold fills for itself.
+    """
+
+    matrix: Matrix
+    train: tuple[Rows, ...]
+    val: tuple[Rows, ...]
+    weights: Array
+    missing: Missing | None = None
+    shift: Array = field(init=False, repr=False, compare=False)
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        matrix, shift = _shifted(self.matrix)
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "shift", shift)
+
+    @property
+    def folds(self) -> int:
+        return len(self.train)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        n, p = self.matrix.shape
+        return int(n), int(p)
+
+    @property
+    def sparse(self) -> bool:
+        return bool(sparse.issparse(self.matrix))
+
+    @cached_property
+    def masks(self) -> NDArray[np.bool_]:
+        return _masks(self.train, self.shape[0])
+
+    @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        return _masks(self.val, self.shape[0])
+
+    @cached_property
+    def fold_weights(self) -> Array:
+        """``[K, n]``: each fold's row weights, zero outside its training part, summing to one."""
+        weights = self.masks * self.weights
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+    def fold(self, k: int) -> Matrix:
+        """The shared matrix with the missing entries filled for fold `k`; valid until the next call."""
+        if self.missing is not None and self._cache.get("filled") != k:
+            fills = self._cache.get(("fills", k))
+            if fills is None:
+                fills = self._cache[("fills", k)] = self.missing.fills(self.matrix, self.masks[k])
+            self.missing.fill(self.matrix, fills)
+            self._cache["filled"] = k
+        return self.matrix
+
+    @cached_property
+    def means(self) -> Array:
+        return np.stack([np.asarray(self.fold(k).T @ self.fold_weights[k]) for k in range(self.folds)])
+
+    @cached_property
+    def centers(self) -> Array:
+        return np.asarray(self.means + self.shift)
+
+    def scales(self, how: str) -> Array:
+        """``[K, p]`` divisors by the scaling `how`, one of `SCALES`; 0 where a column is constant in training.
+
+        ``none`` divides by 1, and constant columns are marked all the same: they carry nothing beside the intercept.
+        """
+        if ("scales", how) not in self._cache:
+            self._cache[("scales", how)] = np.stack([self._fold_scales(k, how) for k in range(self.folds)])
+        scales: Array = self._cache[("scales", how)]
+        return scales
+
+    def _fold_scales(self, k: int, how: str) -> Array:
+        matrix, train = self.fold(k), self.train[k]
+        spread = np.empty(self.shape[1])
+        lowest, highest = np.empty(self.shape[1]), np.empty(self.shape[1])
+        for part, rows in _column_blocks(matrix, train):
+            lowest[part], highest[part] = _extent(rows)
+            spread[part] = _spread(rows, how, self.weights[train], lowest[part], highest[part])
+        # a constant column whose mean is not exact in floating point would keep a spread of rounding error
+        return np.where(highest > lowest, spread, 0.0)
+
+
+class Settings(Protocol):
+    """What is read of a `Linear` config, which itself knows those who read it."""
+
+    @property
+    def penalty(self) -> Any: ...
+
+    @property
+    def lambda_(self) -> Any: ...
+
+    @property
+    def scale(self) -> Any: ...
+
+
+class Solver(Protocol):
+    """What a loss needs to be fitted along a path, all folds in lockstep.
+
+    A solver is made once for a study from the `Design` and a target ``[n, m]``, and keeps whatever can be shared
+    between trials (moments, eigendecompositions, active sets). Its results never depend on what it kept.
+    """
+
+    tol: float  # duality gap to reach, relative to the loss of each fold's null model
+
+    def gradient(self, scale: str) -> Array:
+        """``[K, p, m]``: the loss gradient in the scaled coefficients at w = 0, intercept fitted; 0 at constants."""
+        ...
+
+    def initial(self, scale: str) -> Array:
+        """``[K, p, m]``: each fold's ridge estimate, the start of adaptive penalties."""
+        ...
+
+    def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        """Fit every lambda (descending), warm-started; yields consecutive pieces, so that the caller can stop early."""
+        ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive points of a path.
+
+    Attributes
+    ----------
+    coef
+        ``[K, steps, p, m]`` coefficients of the caller's columns.
+    intercept
+        ``[K, steps, m]`` beside the caller's columns; beside those of `Design.matrix` it is ``shift @ coef`` more.
+    gap
+        ``[K, steps]`` duality gap relative to the loss of the fold's null model: a bound on the suboptimality.
+    complexity
+        ``[K, steps]`` effective degrees of freedom where known in closed form, else non-zero columns.
+    losses
+        ``(train, val)``, each ``[K, steps]``, mean squared errors where the solver knows them without reading the
+        rows; else `None`.
+    """
+
+    coef: Array
+    intercept: Array
+    gap: Array
+    complexity: Array
+    losses: tuple[Array, Array] | None = None
+
+
+def _observed_mean(column: Array, mask: NDArray[np.bool_], holes: NDArray[np.integer[Any]]) -> float:
+    seen = mask.copy()
+    seen[holes] = False
+    values = column[seen]
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _shifted(matrix: Matrix) -> tuple[Matrix, Array]:
+    """A matrix with its fully stored sparse columns shifted to their medians, and the shift ``[p]``.
+
+    A median, because no few rows (a fold's held-out ones, say) can move it far.
+    """
+    n, p = matrix.shape
+    shift = np.zeros(p)
+    if not sparse.issparse(matrix):
+        return matrix, shift
+    matrix = matrix.tocsc()
+    full = np.flatnonzero(np.diff(matrix.indptr) == n) if matrix.has_canonical_format else np.empty(0, dtype=np.intp)
+    if not len(full):
+        return matrix, shift
+    data = matrix.data.copy()
+    for j in full:
+        column = data[matrix.indptr[j] : matrix.indptr[j + 1]]
+        shift[j] = np.median(column)
+        column -= shift[j]
+    return sparse.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape), shift
+
+
+def _sparse_deviation(block: Matrix, share: Array) -> Array:
+    """Standard deviations of sparse columns, ``share`` summing to one: squares of what is small, never a difference."""
+    block = block.tocsc()
+    mean = block.T @ share
+    columns = np.repeat(np.arange(block.shape[1]), np.diff(block.indptr))
+    stored = share[block.indices]
+    square = np.bincount(columns, stored * (block.data - mean[columns]) ** 2, block.shape[1])
+    left = np.maximum(1.0 - np.bincount(columns, stored, block.shape[1]), 0.0)
+    return np.asarray(np.sqrt(square + left * mean**2))
+
+
+def _masks(parts: tuple[Rows, ...], n: int) -> NDArray[np.bool_]:
+    masks = np.zeros((len(parts), n), dtype=bool)
+    for mask, rows in zip(masks, parts, strict=True):
+        mask[rows] = True
+    return masks
+
+
+def _column_blocks(matrix: Matrix, train: Rows, size: int = 64) -> Iterator[tuple[slice, Matrix]]:
+    """Training rows, a few columns at a time: the copies stay small."""
+    for start in range(0, matrix.shape[1], size):
+        part = slice(start, start + size)
+        yield part, matrix[:, part][train]
+
+
+def _extent(block: Matrix) -> tuple[Array, Array]:
+    if sparse.issparse(block):
+        return np.asarray(block.min(axis=0).toarray()).ravel(), np.asarray(block.max(axis=0).toarray()).ravel()
+    return np.asarray(block.min(axis=0)), np.asarray(block.max(axis=0))
+
+
+def _spread(block: Matrix, how: str, weights: Array, lowest: Array, highest: Array) -> Array:
+    """The divisor of each column of a block of training rows."""
+    if how == "none":
+        return np.ones(block.shape[1])
+    if how == "minmax":
+        return np.asarray(highest - lowest)
+    if how == "robust":
+        from sklearn.preprocessing import RobustScaler
+
+        scaler = RobustScaler(with_centering=False).fit(block)  # a zero range becomes 1, as there
+        return np.asarray(scaler.scale_)
+    share = weights / weights.sum()
+    if sparse.issparse(block):
+        return _sparse_deviation(block, share)
+    return np.asarray(np.sqrt(share @ (block - share @ block) ** 2))

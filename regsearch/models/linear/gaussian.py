@@ -1,0 +1,212 @@
+"""Squared error along a path of lambdas, all folds in lockstep, every step certified by its duality gap.
+
+Notation and shapes
+
+=========  =============  =====================================================================
+symbol     shape          meaning
+=========  =============  =====================================================================
+K, S, p    int            folds, steps, columns
+w          [K, S, p]      coefficients of the centred and scaled columns
+gradient   [K, S, p]      X'W(y - Xw), the negative gradient of the loss
+lambdas    [S]            descending
+l1         [K, p]         penalty weights; infinite keeps a coefficient at zero
+=========  =============  =====================================================================
+
+The loss is half the weighted mean squared error. Ridge and least squares come from one eigendecomposition per fold and
+scaling; everything else from coordinate descent on Gram matrices. Where the columns are many, each fold works on a few
+of them, and one matrix product checks all the others, for all folds and a chunk of lambdas (Tibshirani et al. 2012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.models.linear.design import Design, Piece
+from regsearch.models.linear.kernels import descend, descend_rows, duality_gaps
+from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
+from regsearch.models.linear.spectrum import Spectrum
+from regsearch.models.linear.threads import all_threads
+from regsearch.models.linear.walk import APPROACH_TOL, CHUNK, along, approach, chunks
+
+WHOLE = 400  # columns up to which working on few of them gains nothing
+SMALL = 200  # columns up to which the memory for moments never matters
+TOL = {"moments": 1e-7, "rows": 1e-5}
+
+
+class Gaussian:
+    """Squared error on the folds of a design; see `regsearch.models.linear.design.Solver`.
+
+    Parameters
+    ----------
+    design
+        Matrix, weights and folds.
+    y
+        ``[n, 1]`` target.
+    tol
+        Duality gap to reach, relative to the loss of each fold's null model. By default 1e-7 from moments, where it
+        costs little, and 1e-5 where every look at the columns reads the rows; glmnet ends up alike.
+    max_sweeps
+        Passes of coordinate descent over the columns that one lambda may take; `Piece.gap` tells what they achieved.
+    method
+        Read the rows once, for moments of the folds, or at every chunk of lambdas; by default what costs less.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        y: Array,
+        tol: float | None = None,
+        max_sweeps: int = 10_000,
+        method: Literal["auto", "moments", "rows"] = "auto",
+    ) -> None:
+        self.design, self.max_sweeps = design, max_sweeps
+        n, p = design.shape
+        if method == "auto":
+            entries = design.matrix.nnz if design.sparse else n * p
+            # three matrices of moments per fold should not need more memory than three copies of the data
+            method = "moments" if design.folds * p**2 <= entries or p <= SMALL < n else "rows"
+        self.tol = tol or TOL[method]
+        target = np.ascontiguousarray(y[:, 0])
+        self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)
+        self.whole = p <= WHOLE
+        self.chunk = None if self.whole and method == "moments" else CHUNK
+        self._spectra: dict[tuple[int, str], Spectrum] = {}
+
+    def gradient(self, scale: str) -> Array:
+        return -self.source.moment(scale)[:, :, None]
+
+    def initial(self, scale: str) -> Array:
+        spectra = (self._spectrum(k, scale) for k in range(self.design.folds))
+        return np.stack([spectrum.ridge(np.array([spectrum.gcv()]))[0, :, None] for spectrum in spectra])
+
+    def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        lambdas = np.asarray(lambdas, dtype=np.float64)
+        return along(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale))
+
+    def _spectrum(self, k: int, scale: str) -> Spectrum:
+        if (k, scale) not in self._spectra:
+            n, p = self.design.shape
+            with all_threads(n * p * min(n, p)):
+                self._spectra[k, scale] = self.source.spectrum(k, scale)
+        return self._spectra[k, scale]
+
+    def convexity(self, scale: str) -> Array:
+        """``[K]`` a lower bound of the eigenvalues of X'WX, which sharpens the duality gap; 0 where it is not cheap."""
+        if isinstance(self.source, FromRows):
+            return np.zeros(self.design.folds)
+        spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
+        columns = (self.design.scales(scale) > 0).sum(axis=1)
+        return np.array([spectrum.least(count) for spectrum, count in zip(spectra, columns, strict=True)])
+
+    def _ridge(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
+        spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
+        for strengths in chunks(lambdas * l2, self.chunk and 4 * self.chunk):
+            w = np.stack([spectrum.ridge(strengths) for spectrum in spectra])
+            state = self.source.evaluate(range(len(spectra)), w, scale)
+            slack = ((state.gradient - strengths[:, None] * w) ** 2).sum(axis=-1)
+            least = np.array([[spectrum.values.min(initial=np.inf)] for spectrum in spectra])
+            gap = slack / (2 * np.where(strengths > 0, strengths, least))  # strong convexity
+            freedom = np.stack([spectrum.freedom(strengths) for spectrum in spectra])
+            yield self._piece(scale, w, gap, freedom, state)
+
+    def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        run = _Run(self, terms, scale)
+        towards = approach(terms.lambda_max(self.gradient(scale)), lambdas[0])
+        steps = np.concatenate([towards, lambdas])
+        tolerances = np.where(np.arange(len(steps)) < len(towards), max(APPROACH_TOL, self.tol), self.tol)
+        asked = -len(towards)
+        for chunk, tolerance in zip(chunks(steps, self.chunk), chunks(tolerances, self.chunk), strict=True):
+            w, gap, state = run.advance(chunk, tolerance)
+            skip = max(0, -asked)
+            asked += len(chunk)
+            if asked > 0:
+                w, gap = w[:, skip:], gap[:, skip:]
+                state = Evaluation(state.gradient[:, skip:], state.train[:, skip:], state.val[:, skip:])
+                yield self._piece(scale, w, gap, (w != 0).sum(axis=-1).astype(np.float64), state)
+
+    def _piece(self, scale: str, w: Array, gap: Array, complexity: Array, state: Evaluation) -> Piece:
+        coef = w * inverse_scales(self.design, scale)[:, None]
+        intercept = self.source.target[:, None] - np.einsum("ksp,kp->ks", coef, self.source.centers + self.design.shift)
+        null = self.source.power[:, None] / 2
+        relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
+        return Piece(coef[..., None], intercept[..., None], relative, complexity, (state.train, state.val))
+
+
+class _Run:
+    """One walk down the lambdas: where each fold stands, and the columns it works on."""
+
+    def __init__(self, solver: Gaussian, terms: Terms, scale: str) -> None:
+        folds, p = solver.design.folds, solver.design.shape[1]
+        self.source, self.scale, self.max_sweeps = solver.source, scale, solver.max_sweeps
+        self.l1 = np.ascontiguousarray(np.broadcast_to(terms.l1, (folds, p, 1))[:, :, 0], dtype=np.float64)
+        self.l2 = float(terms.l2)
+        self.moment, self.power = self.source.moment(scale), self.source.power
+        self.convexity = solver.convexity(scale)
+        self.w, self.gradient = np.zeros((folds, p)), self.moment
+        self.active = [np.arange(p if solver.whole else 0) for _ in range(folds)]
+        self.grams = [np.empty((0, 0)) for _ in range(folds)]
+
+    def advance(self, lambdas: Array, tolerances: Array) -> tuple[Array, Array, Evaluation]:
+        """Solve the next lambdas: w ``[K, S, p]``, duality gaps ``[K, S]``, gradient and losses."""
+        folds, p = self.w.shape
+        w = np.zeros((folds, len(lambdas), p))
+        w[:, 0] = self.w
+        gap, train, val = (np.empty(w.shape[:2]) for _ in range(3))
+        gradient = np.empty_like(w)
+        for k in range(folds):
+            self._enlist(k, np.abs(self.gradient[k]) > self.l1[k] * lambdas[-1])
+        pending = list(range(folds))
+        while pending:
+            self._solve(pending, w, lambdas, tolerances)
+            state = self.source.evaluate(pending, w[pending], self.scale)
+            gradient[pending], train[pending], val[pending] = state.gradient, state.train, state.val
+            for k in pending:
+                gap[k] = self._gaps(k, w[k], gradient[k], lambdas)
+            pending = [k for k in pending if self._violated(k, gradient[k], lambdas, gap[k], tolerances)]
+        self.w, self.gradient = w[:, -1], gradient[:, -1]
+        return w, gap, Evaluation(gradient, train, val)
+
+    def _solve(self, folds: list[int], w: Array, lambdas: Array, tolerances: Array) -> None:
+        """Descend on each fold's own columns, from the first step's coefficients."""
+        for k in folds:
+            some = self.active[k]
+            targets, start, l1 = tolerances * self.power[k] / 2, w[k, 0, some], self.l1[k, some]
+            rows = self.source.rows(k, some, self.scale)
+            if rows is not None:
+                w[k][:, some] = descend_rows(*rows, l1, self.l2, lambdas, targets, start, self.max_sweeps)
+                continue
+            loss = (self._gram(k), self.moment[k, some], float(self.power[k]), float(self.convexity[k]))
+            w[k][:, some] = descend(*loss, l1, self.l2, lambdas, targets, start, self.max_sweeps)
+
+    def _gram(self, k: int) -> Array:
+        """The Gram matrix of the fold's own columns, which only ever grow at the end."""
+        known, some = len(self.grams[k]), self.active[k]
+        if known < len(some):
+            old, new = some[:known], some[known:]
+            cross = self.source.cross(k, old, new, self.scale)
+            corner = self.source.cross(k, new, new, self.scale)
+            self.grams[k] = np.block([[self.grams[k], cross], [cross.T, corner]]) if known else corner
+        return self.grams[k]
+
+    def _gaps(self, k: int, w: Array, gradient: Array, lambdas: Array) -> Array:
+        power, convexity = float(self.power[k]), float(self.convexity[k])
+        return duality_gaps(w, gradient, self.moment[k], power, convexity, self.l1[k], self.l2, lambdas)
+
+    def _violated(self, k: int, gradient: Array, lambdas: Array, gap: Array, tolerances: Array) -> bool:
+        """Whether columns had to be enlisted because the gap over all of them is too large."""
+        if np.all(gap <= tolerances * self.power[k] / 2):
+            return False
+        return self._enlist(k, np.any(np.abs(gradient) > lambdas[:, None] * self.l1[k], axis=0))
+
+    def _enlist(self, k: int, columns: Array) -> bool:
+        """Add columns (a mask) to the fold's own; whether any was new."""
+        columns[self.active[k]] = False
+        new = np.flatnonzero(columns)
+        self.active[k] = np.concatenate([self.active[k], new])
+        return len(new) > 0

@@ -1,0 +1,306 @@
+"""Ridge for the log-loss: all lambdas of a chunk descend together, in the basis of the fold's singular vectors.
+
+Notation and shapes (one fold; A holds its training rows, centred, scaled and times the root of their weights)
+
+=========  ============  =====================================================================
+symbol     shape         meaning
+=========  ============  =====================================================================
+m, S, n    int           outputs, lambdas, training rows
+r          int           rank: at most min(n, p)
+values     [r]           eigenvalues of A'A, or equally of AA'
+theta      [m, S, r+1]   coefficients in the basis of right singular vectors, then the intercept
+strength   [S]           lambda l2
+=========  ============  =====================================================================
+
+There the Hessian is nearly diagonal, ``values * mean(p(1 - p)) + strength``: one decomposition preconditions every
+lambda of every trial. Conjugate gradients (Polak & Ribiere 1969) see to the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from regsearch._types import Array, Matrix, Rows
+from regsearch.models.linear.kernels import Flags
+from regsearch.models.linear.likelihood import duality_gaps, link
+from regsearch.models.linear.spectrum import GCV_GRID, row_kernel
+
+ROWS_AT_ONCE = 2048
+MAX_HALVINGS = 30
+ROUNDING = 1e-14
+
+
+@dataclass(frozen=True)
+class Basis:
+    """A fold's columns in the basis of their right singular vectors.
+
+    Attributes
+    ----------
+    values
+        ``[r]`` eigenvalues.
+    predict, correlate, lift
+        ``[q, r] -> [q, n]`` decisions; ``[q, n] -> [q, r]`` gradients of residuals; ``[q, r] -> [q, p]`` coefficients.
+    """
+
+    values: Array
+    predict: Callable[[Array], Array]
+    correlate: Callable[[Array], Array]
+    lift: Callable[[Array], Array]
+
+
+def primal_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Basis:
+    """From A'A: for no more columns than rows. `weights` are those of `rows`."""
+    values, vectors = decompose(_gram(matrix, rows, center, inverse, weights))
+    forward, backward = _products(matrix, rows, center, inverse)
+    return Basis(
+        values,
+        predict=lambda theta: forward(theta @ vectors.T),
+        correlate=lambda residual: backward(residual) @ vectors,
+        lift=lambda theta: theta @ vectors.T,
+    )
+
+
+def dual_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Basis:
+    """From AA': for more columns than rows. `weights` are those of `rows`."""
+    root = np.sqrt(weights)
+    values, vectors = decompose(row_kernel(matrix[rows], center, inverse, root))
+    width = np.sqrt(values)
+    back = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)  # a row without weight is never asked for
+    _, backward = _products(matrix, rows, center, inverse)
+    return Basis(
+        values,
+        predict=lambda theta: (theta * width) @ vectors.T * back,
+        correlate=lambda residual: (residual * back) @ vectors * width,
+        lift=lambda theta: backward((theta / width) @ vectors.T * root),
+    )
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """The ridge-penalised log-loss of one fold.
+
+    Parameters
+    ----------
+    basis
+        The fold's columns.
+    y, weights
+        ``[m, 1, n]`` and ``[n]``.
+    """
+
+    basis: Basis
+    y: Array
+    weights: Array
+
+    @property
+    def null(self) -> Array:
+        """``[m, 1, r]`` gradient of the null model."""
+        mean = (self.y @ self.weights)[..., None]
+        return self.slopes((self.y - mean) * self.weights)[..., :-1]
+
+    @property
+    def spread(self) -> float:
+        """Mean curvature of the null model, over the outputs."""
+        mean = (self.y @ self.weights)[:, 0]
+        return float(max((mean * (1 - mean)).sum() / max(len(mean) - 1, 1), 1e-12))
+
+    def steepest(self) -> float:
+        """The largest curvature of the null model."""
+        return self.spread * float(self.basis.values.max(initial=1e-300))
+
+    def gcv(self) -> float:
+        """The strength with the least generalized cross-validation error (Golub, Heath & Wahba 1979).
+
+        At the null model the loss is, to second order, `spread` times the squared error of y, for which the criterion
+        is known in closed form; the classes are added up.
+        """
+        values, rows = self.basis.values, len(self.weights)
+        shares = (self.null**2).sum(axis=(0, 1)) / values
+        grid = values.max(initial=1e-300) * GCV_GRID
+        lost = grid[:, None] / (values + grid[:, None])
+        spare = max(rows - 1 - len(values), 0)  # the intercept is one degree
+        mean = (self.y @ self.weights)[:, 0]
+        outside = max(float((mean * (1 - mean)).sum() - shares.sum()), 0.0) if spare else 0.0
+        error = (outside + lost**2 @ shares) / np.maximum(spare + lost.sum(axis=1), 1e-300) ** 2
+        return self.spread * float(grid[np.argmin(error)])
+
+    def start(self, intercept: Array) -> Array:
+        """``[m, 1, r+1]``: the null model, of intercepts ``[m]``."""
+        theta = np.zeros((len(intercept), 1, len(self.basis.values) + 1))
+        theta[:, 0, -1] = intercept
+        return theta
+
+    def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
+        """Descend from ``[m, 1, r+1]`` until each gap is at most the target.
+
+        Returns
+        -------
+        tuple
+            theta ``[m, S, r+1]``, gaps ``[S]`` and nearly the effective degrees of freedom ``[S]``.
+        """
+        found = np.repeat(theta, len(strength), axis=1)
+        gaps, freedom = np.empty(len(strength)), np.empty(len(strength))
+        still = np.arange(len(strength))
+        state = _State(self, found, strength)
+        for step in range(max_steps + 1):
+            gaps[still], freedom[still], found[:, still] = state.gap, state.freedom(), state.theta
+            going = (state.gap > target) & (step < max_steps)
+            if not going.any():
+                break
+            if not going.all():
+                state.keep(going)
+                still = still[going]
+            state.step()
+        return found, gaps, freedom
+
+    def coefficients(self, theta: Array) -> Array:
+        """``[m, S, p]`` of the scaled columns."""
+        m, steps, _ = theta.shape
+        return self.basis.lift(theta[..., :-1].reshape(m * steps, -1)).reshape(m, steps, -1)
+
+    def decisions(self, theta: Array) -> Array:
+        """``[m, S, n]``."""
+        m, steps, _ = theta.shape
+        flat = self.basis.predict(theta[:, :, :-1].reshape(m * steps, -1))
+        return flat.reshape(m, steps, -1) + theta[:, :, -1:]
+
+    def slopes(self, residual: Array) -> Array:
+        """``[m, S, r+1]`` negative gradients of weighted residuals ``[m, S, n]``."""
+        m, steps, n = residual.shape
+        flat = self.basis.correlate(residual.reshape(m * steps, n)).reshape(m, steps, -1)
+        return np.concatenate([flat, residual.sum(axis=2, keepdims=True)], axis=2)
+
+
+class _State:
+    """Preconditioned conjugate gradients, one for each lambda, side by side.
+
+    ``eta`` are the decisions at ``theta``; ``descent`` is the negative gradient of the objective, ``ahead`` the same
+    preconditioned, and ``direction`` what was searched along last.
+    """
+
+    p: Array
+    value: Array
+    slope: Array
+    gap: Array
+
+    def __init__(self, ridge: Ridge, theta: Array, strength: Array) -> None:
+        self.ridge, self.theta, self.strength = ridge, theta.copy(), strength
+        self.penalty = np.broadcast_to(strength[:, None], theta.shape[1:]).copy()  # [S, r+1]
+        self.penalty[:, -1] = 0.0
+        self.values = np.append(ridge.basis.values, 1.0)
+        self.eta = ridge.decisions(theta)
+        self.null = ridge.null
+        self.descent, self.direction = np.zeros_like(theta), np.zeros_like(theta)
+        self.power = np.ones(len(strength))
+        self._look()
+
+    def keep(self, going: Flags) -> None:
+        """Go on with some of the lambdas."""
+        self.strength, self.penalty, self.power = self.strength[going], self.penalty[going], self.power[going]
+        self.value, self.gap = self.value[going], self.gap[going]
+        for name in ("theta", "eta", "p", "descent", "slope", "direction"):
+            setattr(self, name, getattr(self, name)[:, going])
+
+    def _look(self) -> None:
+        """Objective, gradient and gap at theta."""
+        y, weights = self.ridge.y, self.ridge.weights
+        self.p, loss = link(self.eta, y, weights)
+        self.value = loss + self._cost(self.theta)
+        self.slope = self.ridge.slopes((y - self.p) * weights)
+        threshold = np.zeros((1, 1, len(self.values) - 1))
+        inner = self.slope[..., :-1]
+        self.gap = duality_gaps(self.value, self.p, y, weights, inner, self.null, threshold, self.strength)
+
+    def step(self) -> None:
+        """Search along the conjugate direction."""
+        descent = self.slope - self.penalty * self.theta
+        ahead = descent / (self.values * self._spread()[..., None] + self.penalty)
+        along = (ahead * (descent - self.descent)).sum(axis=(0, 2))
+        self.direction = ahead + np.maximum(along / self.power, 0.0)[:, None] * self.direction
+        self.descent, self.power = descent, np.maximum((ahead * descent).sum(axis=(0, 2)), 1e-300)
+        move = self.ridge.decisions(self.direction)
+        length = self._length(move)
+        self.theta = self.theta + length[:, None] * self.direction
+        self.eta = self.eta + length[:, None] * move
+        self._look()
+
+    def freedom(self) -> Array:
+        """``[S]``: nearly the effective degrees of freedom, with the mean curvature in place of each row's own.
+
+        A measure of complexity that costs nothing along a path; it may lie a fifth above the trace of the hat matrix,
+        for which see `regsearch.models.linear.leverage`.
+        """
+        m, spread = len(self.p), self._spread()[..., None] * self.values[:-1]
+        classes = (m - 1) / m if m > 1 else 1.0  # one of the m vectors is free to be anything
+        return np.asarray(classes * (spread / (spread + self.strength[:, None])).sum(axis=(0, 2)))
+
+    def _spread(self) -> Array:
+        """``[m, S]`` mean curvature of each output; for m > 1 on the subspace where the outputs sum to zero."""
+        m = len(self.p)
+        spread = (self.p * (1 - self.p)) @ self.ridge.weights * (m / (m - 1) if m > 1 else 1.0)
+        return np.asarray(np.maximum(spread, 1e-12))
+
+    def _cost(self, theta: Array) -> Array:
+        return np.asarray((self.penalty * theta**2).sum(axis=(0, 2)) / 2)
+
+    def _length(self, move: Array) -> Array:
+        """``[S]``: Newton's step along the direction, halved where it would raise the objective."""
+        weights, y = self.ridge.weights, self.ridge.y
+        slope = (self.descent * self.direction).sum(axis=(0, 2))
+        mean = (self.p * move).sum(axis=0)
+        square = (self.p * move**2).sum(axis=0) if len(move) > 1 else mean * move[0]
+        bend = (square - mean**2) @ weights + 2 * self._cost(self.direction)
+        length = slope / np.maximum(bend, 1e-300)
+        for _ in range(MAX_HALVINGS):
+            _, loss = link(self.eta + length[:, None] * move, y, weights)
+            worse = loss + self._cost(self.theta + length[:, None] * self.direction) > self.value * (1 + ROUNDING)
+            if not worse.any():
+                return np.asarray(length)
+            length = np.where(worse, length / 2, length)
+        return np.where(worse, 0.0, length)
+
+
+def decompose(symmetric: Array) -> tuple[Array, Array]:
+    """Eigenvalues of what is positive semidefinite, those above the rounding, and their vectors as columns."""
+    values, vectors = np.linalg.eigh(symmetric)
+    cutoff = np.finfo(float).eps * len(values) * max(values.max(initial=0.0), np.finfo(float).tiny)
+    kept = values > cutoff
+    return values[kept], vectors[:, kept]
+
+
+def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Array:
+    """A'A, a few rows at a time."""
+    p = matrix.shape[1]
+    gram = np.zeros((p, p))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        block = matrix[rows[part]]
+        if isinstance(block, np.ndarray):
+            block = (block - center) * np.sqrt(weights[part, None])
+            gram += block.T @ block
+        else:
+            block = block.multiply(np.sqrt(weights[part, None])).tocsr()
+            gram += (block.T @ block).toarray()
+    if not isinstance(matrix, np.ndarray):
+        gram -= np.outer(center, center)
+    return np.asarray(gram * inverse[:, None] * inverse)
+
+
+def _products(
+    matrix: Matrix, rows: Rows, center: Array, inverse: Array
+) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """``[q, p] -> [q, n]`` and ``[q, n] -> [q, p]`` by the centred and scaled rows, read where they are."""
+    size = matrix.shape[0]
+
+    def forward(w: Array) -> Array:
+        coef = w * inverse
+        return np.asarray(((matrix @ coef.T)[rows] - center @ coef.T).T)
+
+    def backward(residual: Array) -> Array:
+        spread = np.zeros((size, len(residual)))
+        spread[rows] = residual.T
+        return np.asarray(((matrix.T @ spread).T - residual.sum(axis=1)[:, None] * center) * inverse)
+
+    return forward, backward

@@ -1,0 +1,290 @@
+"""What a penalised linear fit means in other words: as a constraint, as a prior, as a number of parameters.
+
+Notation: n rows, W the sum of their weights (n without), p columns, m outputs, w ``[p, m]`` coefficients of the
+*scaled* columns, in whose units the penalty acts. The fit minimises
+
+    (1/W) sum_i w_i loss_i + lambda P(w),   P(w) = sum_j (l1_j |w_j| + l2/2 w_j^2)
+
+**Constraint.** It also minimises the loss alone among all w with a P(w) that is not larger than its own (Tibshirani
+1996): of the lasso ``|w|_1 <= t``, of ridge ``|w|_2 <= t``.
+
+**Prior.** Times W, the log loss is minus the log-likelihood of the labels, and half the squared error is minus that of
+y times the variance s2 of Gaussian noise. So the fit is the mode of the posterior under a prior with
+``-log p(w) = (W lambda / s2) P(w)``, with s2 = 1 for classes: independent Laplace variables of scale
+``s2 / (W lambda l1_j)``, Gaussian ones of standard deviation ``sqrt(s2 / (W lambda l2))``, or the product of both
+densities. Only for squared error does s2 have to be estimated: residual sum of squares over what is left of the rows
+after the intercept and the degrees of freedom (Reid, Tibshirani & Friedman 2016).
+
+**Degrees of freedom.** Without an L1 part the trace of the hat matrix (see `leverage.py`), with one the number of
+coefficients that are not zero (Zou, Hastie & Tibshirani 2007; of an elastic net an upper bound).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.data.encoding import encoded_names
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
+from regsearch.models.linear.backend import grid, make_design, make_solver
+from regsearch.models.linear.design import Design, Settings
+from regsearch.models.linear.leverage import hat_trace
+from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.refit import total_weight
+from regsearch.models.linear.threads import one_thread
+from regsearch.space.tree import Path, number
+
+FEATURES = 50  # that are listed by name
+DRAWN = 20  # whose coefficients are kept along the path
+STEPS = 100  # of that path
+BELOW = 10.0  # how far below the chosen lambda it goes ...
+LARGE = 2e5  # ... unless X has more entries: the rest of a path costs the most, and explains the least
+
+
+class Freedom(NamedTuple):
+    """Effective degrees of freedom, and what they are."""
+
+    value: float
+    how: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A config on all rows, at every lambda of a path.
+
+    Attributes
+    ----------
+    lambdas
+        ``[S]``, descending.
+    w
+        ``[S, p, m]`` coefficients of the scaled columns.
+    freedom
+        Effective degrees of freedom of the config, the intercept left out, and what they are.
+    mse
+        ``[S]`` mean squared errors; `None` for classes.
+    chosen
+        The step of the config's own lambda.
+    terms
+        The penalty.
+    """
+
+    lambdas: Array
+    w: Array
+    freedom: Freedom
+    mse: Array | None
+    chosen: int
+    terms: Terms
+
+
+@one_thread()
+def explain(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[str, Any]]:
+    """What a filled config means on the data.
+
+    Returns
+    -------
+    dict
+        ``meaning``: sentences (`lines`), `radius` (norms of w), `prior`, `degrees_of_freedom`, and the largest
+        `features` with the number of folds whose training rows keep them. ``coefficients``: the largest coefficients
+        along a path of lambdas with the config's penalty. Of several classes, a feature's coefficient is the root of
+        the sum of its squares.
+    """
+    fit = fit_all(config, problem)
+    size = _size(fit.w)
+    kept = _kept(config, problem, folds)
+    names = encoded_names(problem)
+    noise = _noise(fit, problem.rows)
+    implied = prior(config, total_weight(problem), noise)
+    order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
+    w = fit.w[fit.chosen]
+    lines = [
+        *_constraint_line(config, fit), *_prior_line(config, problem, implied), _freedom_line(fit.freedom, w.size),
+        _features_line(kept, size[fit.chosen], names, len(folds)),
+    ]  # fmt: skip
+    meaning = {
+        "lines": lines,
+        "radius": {"l1": float(np.abs(w).sum()), "l2": float(np.sqrt((w**2).sum())), "scale": config.scale},
+        "prior": implied,
+        "degrees_of_freedom": fit.freedom.value,
+        "kept": int((size[fit.chosen] != 0).sum()),
+        "features": [
+            {"name": names[j], "coef": float(size[fit.chosen, j]), "kept_in": int(kept[j])} for j in order[:FEATURES]
+        ],
+    }
+    return {"meaning": meaning, "coefficients": _coefficients(config, fit, size, order[:DRAWN], names)}
+
+
+def fit_all(config: Settings, problem: Problem) -> Fit:
+    """A filled config on all rows, along a path of lambdas that its own is one of; a single step without a penalty."""
+    everything = np.arange(problem.rows)
+    design = make_design(problem, (everything,), (everything[:0],))
+    solver = make_solver(problem, design)
+    terms = config.penalty.terms(lambda: solver.initial(config.scale))
+    own = strength(config)
+    lambdas = np.array([own])
+    if own > 0:
+        shown = config.replace(lambda_=Path(2))  # type: ignore[attr-defined]
+        top = grid(shown, solver, terms, design, _spread(problem))[0]
+        last = own / BELOW if problem.rows * problem.columns <= LARGE else own
+        lambdas = np.union1d(np.geomspace(max(top, own), last, STEPS - 1), [own])[::-1]
+    pieces = list(solver.path(terms, config.scale, lambdas))
+    losses = [piece.losses[0][0] for piece in pieces if piece.losses is not None]
+    coef, intercept, complexity = (
+        np.concatenate([part[0] for part in parts])
+        for parts in zip(*((piece.coef, piece.intercept, piece.complexity) for piece in pieces), strict=True)
+    )
+    chosen = int(np.flatnonzero(lambdas == own)[0])
+    decided = design.fold(0) @ coef[chosen] + design.shift @ coef[chosen] + intercept[chosen]
+    return Fit(
+        lambdas,
+        coef * design.scales(config.scale)[0][:, None],
+        _freedom(config, problem, design, decided, terms, float(complexity[chosen])),
+        np.concatenate(losses) if losses else None,
+        chosen,
+        terms,
+    )
+
+
+def _freedom(config: Settings, problem: Problem, design: Design, decided: Array, terms: Terms, known: float) -> Freedom:
+    """What a fit to all rows spends, of its decisions ``[n, m]`` on them and what the solver knows."""
+    if strength(config) and np.any(terms.l1):
+        return Freedom(known, "coefficients that are not zero")
+    if problem.classes is None:
+        return Freedom(known, "trace of the hat matrix")
+    exact = hat_trace(design, config.scale, decided, strength(config) * terms.l2)
+    if exact is None:
+        return Freedom(known, "nearly the trace of the hat matrix: with the mean curvature in place of each row's own")
+    return Freedom(exact, "trace of the hat matrix")
+
+
+def strength(config: Settings) -> float:
+    """Lambda, 0 where the penalty has none."""
+    return number(config.lambda_) if config.penalty.path else 0.0
+
+
+def prior(config: Settings, weight: float, noise: float) -> dict[str, Any]:
+    """The prior that a penalty stands for; see the module.
+
+    Parameters
+    ----------
+    weight
+        W.
+    noise
+        s2: 1 for classes.
+
+    Returns
+    -------
+    dict
+        ``family``: ``flat``, ``laplace``, ``gaussian`` or ``laplace_gaussian`` (the product of both densities).
+        ``laplace_scale``, ``gaussian_sd``: of the coefficients of scaled columns, `None` where the part is missing; of
+        adaptive penalties, the Laplace scale of a column of weight 1. ``noise_variance``: s2.
+    """
+    share = float(config.penalty.l1_ratio)
+    precision = weight * strength(config) / noise if noise > 0 else math.inf
+    l1, l2 = precision * share, precision * (1 - share)
+    families = {(False, False): "flat", (True, False): "laplace", (False, True): "gaussian"}
+    return {
+        "family": families.get((l1 > 0, l2 > 0), "laplace_gaussian"),
+        "laplace_scale": 1 / l1 if l1 > 0 else None,
+        "gaussian_sd": 1 / math.sqrt(l2) if l2 > 0 else None,
+        "noise_variance": noise,
+    }
+
+
+def _noise(fit: Fit, rows: int) -> float:
+    """s2 of the module."""
+    if fit.mse is None:
+        return 1.0
+    left = max(rows - 1 - fit.freedom.value, 1.0)
+    return float(fit.mse[fit.chosen]) * rows / left
+
+
+def _kept(config: Settings, problem: Problem, folds: Folds) -> NDArray[np.intp]:
+    """``[p]``: in how many folds the config, fitted to the training rows, gives a column a coefficient."""
+    design = make_design(problem, folds.train, folds.val)
+    solver = make_solver(problem, design)
+    terms = config.penalty.terms(lambda: solver.initial(config.scale))
+    *_, last = solver.path(terms, config.scale, np.array([strength(config)]))
+    return np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))
+
+
+def _size(w: Array) -> Array:
+    """``[S, p]`` of coefficients ``[S, p, m]``."""
+    return w[..., 0] if w.shape[-1] == 1 else np.asarray(np.sqrt((w**2).sum(axis=-1)))
+
+
+def _spread(problem: Problem) -> float:
+    """Standard deviation of y; 1 for classes."""
+    if problem.classes is not None:
+        return 1.0
+    mean = np.average(problem.y, weights=problem.sample_weight)
+    return math.sqrt(np.average((problem.y - mean) ** 2, weights=problem.sample_weight))
+
+
+def _coefficients(config: Settings, fit: Fit, size: Array, order: NDArray[np.intp], names: list[str]) -> dict[str, Any]:
+    units = "" if config.scale == "none" else f" of columns scaled by {config.scale!r}"
+    if not strength(config):
+        note = "The winner has no penalty, so there is no path."
+        return {"axis": "lambda", "values": [], "names": [], "coef": [], "chosen": None, "note": note}
+    several = ", over all classes" if fit.w.shape[-1] > 1 else ""
+    left = f" (the largest {len(order)} of {size.shape[1]})" if len(order) < size.shape[1] else ""
+    return {
+        "axis": "lambda", "values": fit.lambdas.tolist(), "names": [names[j] for j in order],
+        "coef": size[:, order].T.tolist(), "chosen": strength(config),
+        "note": f"Coefficients{units}{several}, penalty {config.penalty.kind}, fitted to all rows{left}.",
+    }  # fmt: skip
+
+
+# --- sentences -------------------------------------------------------------------------------------------------
+
+
+def _constraint_line(config: Settings, fit: Fit) -> list[str]:
+    if not strength(config):
+        return ["No penalty holds the coefficients: there is no radius and no prior."]
+    w, share = fit.w[fit.chosen], float(config.penalty.l1_ratio)
+    value = float(np.ravel(fit.terms.value(w[None], 1.0))[0])
+    absolute = "|w|_1" if config.penalty.plain else "sum_j v_j |w_j|, v the adaptive weights,"
+    if share in (0.0, 1.0):
+        held = f"{absolute} <= {value:.4g}" if share else f"|w|_2 <= {math.sqrt(2 * value):.4g}"
+    else:
+        held = f"{share:.3g} {absolute} + {(1 - share) / 2:.3g} |w|_2^2 <= {value:.4g}"
+    units = "the columns as they are" if config.scale == "none" else f"columns scaled by {config.scale!r}"
+    return [f"The same fit minimises the loss alone subject to {held}, w being the coefficients of {units}."]
+
+
+def _prior_line(config: Settings, problem: Problem, implied: Mapping[str, Any]) -> list[str]:
+    if implied["family"] == "flat":
+        return []
+    scale, sd = implied["laplace_scale"], implied["gaussian_sd"]
+    parts = [f"Laplace with scale {scale:.3g}"] if scale is not None else []
+    parts += [f"Gaussian with standard deviation {sd:.3g}"] if sd is not None else []
+    adaptive = "" if config.penalty.plain else " (the scale is divided by each column's adaptive weight)"
+    given = "the log loss is a likelihood as it is"
+    if problem.classes is None:
+        given = f"the noise has an estimated variance of {implied['noise_variance']:.3g}"
+    each = " times ".join(parts) + adaptive
+    return [f"It is the most probable w if, before any data, each coefficient is {each}: {given}."]
+
+
+def _freedom_line(freedom: Freedom, count: int) -> str:
+    value, how = freedom
+    return f"It spends {value:.4g} effective degrees of freedom ({how}); there are {count} coefficients."
+
+
+def _features_line(kept: NDArray[np.intp], coef: Array, names: list[str], folds: int) -> str:
+    here = np.flatnonzero(coef)
+    if len(here) == len(coef):
+        largest = ", ".join(names[j] for j in np.argsort(-np.abs(coef), kind="stable")[:3])
+        return f"Every column has a coefficient; the largest: {largest}."
+    sure = int((kept[here] == folds).sum())
+    text = f"{len(here)} of {len(coef)} columns have a coefficient, {sure} of them in every one of {folds} folds."
+    unsure = [j for j in here[np.argsort(kept[here], kind="stable")] if kept[j] < folds][:3]
+    if unsure:
+        text += " Least stable: " + ", ".join(f"{names[j]} ({kept[j]} of {folds})" for j in unsure) + "."
+    return text

@@ -1,0 +1,243 @@
+"""Coordinate descent for squared error, compiled by numba where it is installed and plain Python otherwise.
+
+Notation and shapes (one fold; the columns are centred and scaled, the row weights sum to one)
+
+=========  ========  ==============================================================================
+symbol     shape     meaning
+=========  ========  ==============================================================================
+e, S       int       number of columns in play, number of lambdas
+gram       [e, e]    X'WX
+moment     [e]       X'Wy
+power      float     y'Wy: twice the null model's loss
+convexity  float     no more than the smallest eigenvalue of X'WX, over all columns; 0 is always right
+w          [e]       coefficients
+gradient   [e]       X'W(y - Xw) = moment - gram w: the *negative* gradient of the loss
+l1, l2     [e], 1    penalty weights; an infinite l1 keeps a coefficient at zero
+=========  ========  ==============================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+
+Flags = NDArray[np.bool_]
+HISTORY = 5  # sweeps between two extrapolations
+FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
+
+
+def compiled(function: FunctionT) -> FunctionT:
+    """`function`, compiled and cached on disk where numba is installed; the arithmetic is the same without."""
+    try:
+        from numba import njit
+    except ImportError:
+        return function
+    try:
+        return cast(FunctionT, njit(cache=True)(function))
+    except RuntimeError:  # neither the package's directory nor the user's cache can be written to
+        return cast(FunctionT, njit(function))
+
+
+@compiled
+def duality_gap(
+    w: Array, gradient: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambda_: float
+) -> float:
+    """How far the objective at `w` can be above its minimum.
+
+    The dual point is the residual r, shrunk by ``s <= 1``. With u = X'Wr and the penalty's conjugate P*, the gap is
+    ``(1 - s)^2/2 |r|^2 + P(w) - s w'u + P*(s u)``. Two choices of s are valid: the largest with P*(s u) = 0, and, where
+    P has a square to make P* finite, s = 1. For the second, `convexity` times |w|^2 / 2 counts as part of the penalty
+    instead of the loss, which leaves the objective as it is and u + convexity w in place of u; that makes the gap
+    quadratic in the error of w, as the suboptimality is. The smaller gap counts.
+    """
+    shrink, excess, penalty, slope, fitted, norm = 1.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    ridge = lambda_ * l2
+    for j in range(w.shape[0]):
+        if np.isinf(l1[j]):
+            continue
+        threshold, size, u = lambda_ * l1[j], abs(w[j]), abs(gradient[j])
+        penalty += size * (threshold + ridge / 2 * size)
+        slope += w[j] * gradient[j]
+        fitted += w[j] * moment[j]
+        norm += size**2
+        excess += max(abs(gradient[j] + convexity * w[j]) - threshold, 0.0) ** 2
+        if u > threshold:
+            shrink = min(shrink, threshold / u)
+    residual = max(power - fitted - slope, 0.0)
+    gap = (1.0 - shrink) ** 2 / 2 * residual + penalty - shrink * slope
+    square = ridge + convexity
+    if square > 0.0:
+        gap = min(gap, penalty - slope - convexity / 2 * norm + excess / (2 * square))
+    return max(gap, 0.0)
+
+
+@compiled
+def duality_gaps(
+    w: Array, gradient: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambdas: Array
+) -> Array:
+    """`duality_gap` of each step of a path: w and gradient ``[S, e]``, the result ``[S]``."""
+    gaps = np.empty(lambdas.shape[0])
+    for step in range(lambdas.shape[0]):
+        gaps[step] = duality_gap(w[step], gradient[step], moment, power, convexity, l1, l2, lambdas[step])
+    return gaps
+
+
+@compiled
+def sweep(gram: Array, w: Array, gradient: Array, l1: Array, l2: float, lambda_: float) -> None:
+    """Minimise over each coefficient in turn, in place."""
+    for j in range(w.shape[0]):
+        curvature = gram[j, j]
+        if curvature <= 0.0 or np.isinf(l1[j]):
+            continue
+        target = gradient[j] + curvature * w[j]
+        new = np.sign(target) * max(abs(target) - lambda_ * l1[j], 0.0) / (curvature + lambda_ * l2)
+        if new != w[j]:
+            gradient -= (new - w[j]) * gram[j]
+            w[j] = new
+
+
+@compiled
+def sweep_rows(
+    columns: Array, w: Array, residual: Array, squares: Array, work: Flags, l1: Array, l2: float, lambda_: float
+) -> None:
+    """`sweep` over the columns marked in `work`, keeping the residual instead of the gradient."""
+    for j in range(w.shape[0]):
+        if work[j]:
+            target = columns[j] @ residual + squares[j] * w[j]
+            new = np.sign(target) * max(abs(target) - lambda_ * l1[j], 0.0) / (squares[j] + lambda_ * l2)
+            if new != w[j]:
+                residual -= (new - w[j]) * columns[j]
+                w[j] = new
+
+
+@compiled
+def penalty(w: Array, l1: Array, l2: float, lambda_: float) -> float:
+    """Penalty of coefficients; an excluded column's is zero and costs nothing."""
+    value = 0.0
+    for j in range(w.shape[0]):
+        if w[j] != 0.0:
+            value += lambda_ * (l1[j] * abs(w[j]) + l2 / 2 * w[j] ** 2)
+    return value
+
+
+@compiled
+def heading(points: Array) -> Array:
+    """Shares ``[H]`` in the points ``[H + 1, e]`` but the first, summing to one, that tell where they are heading.
+
+    Anderson acceleration of coordinate descent (Bertrand & Massias 2021): the combined step is the shortest possible.
+    """
+    size = len(points) - 1
+    square, shares = np.empty((size, size)), np.ones(size)
+    for i in range(size):
+        for j in range(size):
+            square[i, j] = (points[i + 1] - points[i]) @ (points[j + 1] - points[j])
+        square[i, i] = square[i, i] * (1 + 1e-12) + 1e-300
+    for i in range(size):  # elimination by hand: numba takes seconds to compile a call of LAPACK
+        for j in range(size):
+            if j != i:
+                factor = square[j, i] / square[i, i]
+                row = square[j]
+                row -= factor * square[i]
+                shares[j] -= factor * shares[i]
+    for i in range(size):
+        shares[i] /= square[i, i]
+    shares /= shares.sum()
+    return shares
+
+
+@compiled
+def objective(w: Array, gradient: Array, moment: Array, l1: Array, l2: float, lambda_: float) -> float:
+    """The penalised loss, less the null model's."""
+    return float(penalty(w, l1, l2, lambda_) - w @ (gradient + moment) / 2)
+
+
+@compiled
+def descend(
+    gram: Array,
+    moment: Array,
+    power: float,
+    convexity: float,
+    l1: Array,
+    l2: float,
+    lambdas: Array,
+    tolerances: Array,
+    start: Array,
+    max_sweeps: int,
+) -> Array:
+    """Coefficients ``[S, e]`` along the lambdas, each warm-started from the one before.
+
+    Each lambda is swept until its duality gap is at most its tolerance (absolute), or `max_sweeps` are spent.
+    """
+    w = start.copy()
+    gradient = moment - gram @ w
+    path = np.empty((lambdas.shape[0], w.shape[0]))
+    points, gradients = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, w.shape[0]))
+    for step in range(lambdas.shape[0]):
+        lambda_ = lambdas[step]
+        seen, combined = 0, False
+        for _ in range(max_sweeps):
+            if duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerances[step]:
+                if not combined:
+                    break
+                gradient = moment - gram @ w  # combining magnifies the rounding
+                combined = False
+            sweep(gram, w, gradient, l1, l2, lambda_)
+            points[seen], gradients[seen] = w, gradient
+            seen += 1
+            if seen > HISTORY:
+                shares = heading(points)
+                ahead, slope = shares @ points[1:], shares @ gradients[1:]  # the gradient is affine in w
+                if objective(ahead, slope, moment, l1, l2, lambda_) < objective(w, gradient, moment, l1, l2, lambda_):
+                    w, gradient, combined = ahead, slope, True
+                    sweep(gram, w, gradient, l1, l2, lambda_)  # a combination may have signs that no sweep leaves
+                points[0], gradients[0] = w, gradient
+                seen = 1
+        path[step] = w
+    return path
+
+
+@compiled
+def descend_rows(
+    columns: Array,
+    target: Array,
+    l1: Array,
+    l2: float,
+    lambdas: Array,
+    tolerances: Array,
+    start: Array,
+    max_sweeps: int,
+) -> Array:
+    """`descend` without a Gram matrix: cheaper for more columns ``[e, n]`` than rows.
+
+    Columns and target ``[n]`` are those of the training rows, times the root of their weights. Between two looks at all
+    columns, only those with a coefficient, or a reason to get one, are swept.
+    """
+    w = start.copy()
+    moment, power = columns @ target, float(target @ target)
+    squares = (columns**2).sum(axis=1)
+    path = np.empty((lambdas.shape[0], w.shape[0]))
+    points, residuals = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, target.shape[0]))
+    for step in range(lambdas.shape[0]):
+        lambda_ = lambdas[step]
+        for _ in range(0, max_sweeps, HISTORY + 1):
+            residual = target - w @ columns
+            gradient = columns @ residual
+            if duality_gap(w, gradient, moment, power, 0.0, l1, l2, lambda_) <= tolerances[step]:
+                break
+            work = (w != 0.0) | (np.abs(gradient) > lambda_ * l1)
+            for seen in range(HISTORY + 1):
+                sweep_rows(columns, w, residual, squares, work, l1, l2, lambda_)
+                points[seen], residuals[seen] = w, residual
+            shares = heading(points)
+            ahead, left = shares @ points[1:], shares @ residuals[1:]
+            gain = residual @ residual - left @ left + 2 * penalty(w, l1, l2, lambda_)
+            if gain > 2 * penalty(ahead, l1, l2, lambda_):
+                w = ahead
+                sweep_rows(columns, w, left, squares, work, l1, l2, lambda_)
+        path[step] = w
+    return path

@@ -1,0 +1,95 @@
+"""The log-loss of one fold's training rows: probabilities, losses, and the duality gaps that certify a fit.
+
+Notation and shapes (classes first, so that every reduction over them and every product with the matrix is contiguous)
+
+============  ===========  ===================================================================================
+symbol        shape        meaning
+============  ===========  ===================================================================================
+m, S, n, e    int          outputs (1 when there are two classes), steps, training rows, coefficients per output
+eta           [m, S, n]    decisions: intercept + Xw
+p             [m, S, n]    probabilities, logistic for m = 1 and softmax otherwise
+y             [m, 1, n]    targets, 0 or 1
+weights       [n]          row weights, summing to one
+gradient      [m, S, e]    X'W(y - p), the *negative* gradient of the loss; columns centred by `weights`
+============  ===========  ===================================================================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regsearch._types import Array
+
+
+def link(eta: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+    """Probabilities ``[m, S, n]`` and weighted mean log-losses ``[S]``."""
+    if len(eta) == 1:
+        odds = np.exp(-np.abs(eta))
+        p = np.where(eta >= 0, 1.0, odds) / (1.0 + odds)
+        total = np.maximum(eta[0], 0.0) + np.log(1.0 + odds[0])
+    else:
+        top = eta.max(axis=0)
+        p = np.exp(eta - top)
+        mass = p.sum(axis=0)
+        p /= mass
+        total = top + np.log(mass)
+    return p, (total - (y * eta).sum(axis=0)) @ weights
+
+
+def entropy(q: Array, weights: Array) -> Array:
+    """``[S]`` weighted mean entropy of distributions ``[m, S, n]``; the conjugate of the log-loss, but for the sign."""
+    q = np.clip(q, 0.0, 1.0)
+    sides = (q, 1.0 - q) if len(q) == 1 else (q,)
+    terms = [(side * np.log(np.maximum(side, 1e-300))).sum(axis=0) for side in sides]
+    return np.asarray(-(sum(terms) @ weights))
+
+
+def null_intercept(y: Array, weights: Array) -> Array:
+    """``[m]`` intercept of the model without columns; a class that is absent gets odds of exp(-30)."""
+    mean = np.clip((y @ weights)[:, 0], 1e-13, 1 - 1e-13)
+    return np.asarray(np.log(mean / (1 - mean)) if len(mean) == 1 else np.log(mean) - np.log(mean).mean())
+
+
+def duality_gaps(
+    value: Array, p: Array, y: Array, weights: Array, gradient: Array, null: Array, threshold: Array, ridge: Array
+) -> Array:
+    """``[S]``: how far penalised losses can be above their minima.
+
+    The dual of the log-loss is the entropy of distributions q whose weighted means are those of y (the intercept is
+    free), less the penalty's conjugate P* at ``u = X'W(y - q)``. Probabilities p whose means are slightly off are
+    first moved there, by a shift and a share of the null model's distribution. Then two choices are valid:
+    ``y + s (q - y)`` with the largest s that makes P* vanish, and q itself where the ridge makes P* finite.
+
+    Parameters
+    ----------
+    value
+        ``[S]`` penalised losses.
+    null
+        ``[m, 1, e]`` gradient of the null model.
+    threshold, ridge
+        ``lambda l1`` ``[m, S, e]`` and ``lambda l2`` ``[S]``.
+    """
+    q, share = _feasible(p, y, weights)
+    size = np.abs((1 - share[:, None]) * gradient + share[:, None] * null)
+    size = np.where(np.isinf(threshold), 0.0, size)
+    over = size > threshold
+    shrink = np.divide(threshold, size, out=np.ones_like(size), where=over).min(axis=(0, 2), initial=1.0)
+    gap = value - entropy(y + shrink[:, None] * (q - y), weights)
+    if np.all(ridge > 0):
+        excess = (np.where(over, size - threshold, 0.0) ** 2).sum(axis=(0, 2))
+        gap = np.minimum(gap, value - entropy(q, weights) + excess / (2 * ridge))
+    return np.maximum(gap, 0.0)
+
+
+def _feasible(p: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+    """Distributions ``[m, S, n]`` near p with the means of y, and the share ``[S]`` that the null model has in them."""
+    target = y @ weights  # [m, 1]
+    drift = p @ weights - target
+    present = target > 0
+    ratio = np.divide(drift, target, out=np.zeros_like(drift), where=np.broadcast_to(present, drift.shape))
+    if len(p) == 1:
+        ratio = np.concatenate([ratio, -drift / np.maximum(1 - target, 1e-300)])
+    worst = ratio.max(axis=0, initial=0.0)
+    share = worst / (1 + worst)
+    q = (1 - share[:, None]) * (p - drift[..., None]) + share[:, None] * target[..., None]
+    return q, share

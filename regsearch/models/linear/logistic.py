@@ -1,0 +1,253 @@
+"""Log-loss along a path of lambdas, all folds in lockstep, every step certified by its duality gap.
+
+Notation and shapes (classes first inside; `design.Piece` has them last)
+
+=========  =============  ==================================================================================
+symbol     shape          meaning
+=========  =============  ==================================================================================
+K, S       int            folds, steps
+m, p       int            outputs (1 when there are two classes), columns
+w          [K, m, S, p]   coefficients of the centred and scaled columns
+b          [K, m, S]      intercepts of the centred columns
+gradient   [K, m, S, p]   X'W(y - probability), the negative gradient of the loss
+lambdas    [S]            descending
+l1         [K, m, p]      penalty weights; infinite keeps a coefficient at zero
+=========  =============  ==================================================================================
+
+With an L1 part, each fold takes proximal Newton steps on the few coefficients it works on (`newton.py`), and
+one matrix product checks all the others, for all folds and a chunk of lambdas (Tibshirani et al. 2012). Without
+one, every coefficient counts, and all lambdas of a chunk descend together (`glm_ridge.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from regsearch._types import Array, Matrix, Rows
+from regsearch.models.linear.design import Design, Piece
+from regsearch.models.linear.glm_ridge import Ridge, dual_basis, primal_basis
+from regsearch.models.linear.likelihood import duality_gaps, link, null_intercept
+from regsearch.models.linear.newton import Block, Newton, Point
+from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.sources import inverse_scales
+from regsearch.models.linear.threads import all_threads
+from regsearch.models.linear.walk import APPROACH_TOL, CHUNK, along, approach, chunks
+
+RIDGE_CHUNK = 20  # lambdas that descend together
+FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
+CERTAIN = 1e-9  # a null loss below this belongs to a fold that trains on one class alone
+
+
+class LogLoss:
+    """Log-loss on the folds of a design; see `regsearch.models.linear.design.Solver`.
+
+    Parameters
+    ----------
+    design
+        Matrix, weights and folds.
+    y
+        ``[n, m]`` targets, 0 or 1: one column for two classes; otherwise one for each class, and the softmax of all m
+        decisions is modelled, all m vectors of coefficients penalised, intercepts summing to zero.
+    tol
+        Duality gap to reach, relative to the loss of each fold's null model.
+    max_steps
+        Newton or descent steps that one lambda may take; `Piece.gap` tells what they achieved.
+    """
+
+    def __init__(self, design: Design, y: Array, tol: float = 1e-6, max_steps: int = 200) -> None:
+        self.design, self.tol, self.max_steps = design, tol, max_steps
+        self.samples = [Sample.of(design, y, k) for k in range(design.folds)]
+        self.null = np.array([max(sample.null_loss, CERTAIN) for sample in self.samples])
+        self._slopes: dict[str, Array] = {}
+        self._initial: dict[str, Array] = {}
+        self._ridges: dict[tuple[int, str], Ridge] = {}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Folds, outputs, columns."""
+        return self.design.folds, len(self.samples[0].y), self.design.shape[1]
+
+    def gradient(self, scale: str) -> Array:
+        return -self.null_slope(scale).transpose(0, 2, 1)
+
+    def initial(self, scale: str) -> Array:
+        """Ridge at the strength with the least GCV error of the null model's quadratic, fold by fold."""
+        if scale not in self._initial:
+            self._initial[scale] = np.stack([self._estimate(k, scale) for k in range(self.design.folds)])
+        return self._initial[scale]
+
+    def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        lambdas = np.asarray(lambdas, dtype=np.float64)
+        if not lambdas.any():
+            scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
+        return along(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge_path, terms.l2, scale))
+
+    def null_slope(self, scale: str) -> Array:
+        """``[K, m, p]`` negative gradient of the null model."""
+        if scale not in self._slopes:
+            residuals = [sample.null_residual for sample in self.samples]
+            self._slopes[scale] = self.correlate(list(range(self.design.folds)), residuals, scale)[:, :, 0]
+        return self._slopes[scale]
+
+    def correlate(self, folds: list[int], residuals: list[Array], scale: str) -> Array:
+        """``[F, m, S, p]`` products of the scaled columns with weighted residuals ``[m, S, n]`` of each fold."""
+        spread = np.zeros((len(folds), *residuals[0].shape[:2], self.design.shape[0]))
+        for one, k, residual in zip(spread, folds, residuals, strict=True):
+            one[..., self.design.train[k]] = residual
+        if self.design.missing is None:  # one pass over the matrix for all folds
+            slopes = _times(spread, self.design.matrix)
+        else:
+            slopes = np.stack([_times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
+        slopes -= spread.sum(axis=3, keepdims=True) * self.design.means[folds, None, None]
+        return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
+
+    def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        walk = _Walk(self, terms, scale)
+        for chunk in chunks(approach(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
+            walk.advance(chunk, max(APPROACH_TOL, self.tol))
+        for chunk in chunks(lambdas, CHUNK):
+            w, b, gap = walk.advance(chunk, self.tol)
+            yield self._piece(scale, w, b, gap, (w != 0).sum(axis=(1, 3)).astype(np.float64))
+
+    def _ridge_path(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
+        starts: list[Array | None] = [None] * self.design.folds
+        for strengths in chunks(lambdas * l2, RIDGE_CHUNK):
+            fits = [self._ridge_fold(k, scale, start, strengths) for k, start in enumerate(starts)]
+            starts = [fit.theta[:, -1:] for fit in fits]
+            w, b, gap, freedom = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
+            yield self._piece(scale, w, b, gap, freedom)
+
+    def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
+        ridge = self._ridge(k, scale)
+        strengths = np.where(strengths > 0, strengths, FLAT * ridge.steepest())
+        start = ridge.start(self.samples[k].offset) if start is None else start
+        theta, gap, freedom = ridge.solve(start, strengths, self.tol * self.null[k], self.max_steps)
+        return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom)
+
+    def _estimate(self, k: int, scale: str) -> Array:
+        strength = np.array([self._ridge(k, scale).gcv()])
+        return self._ridge_fold(k, scale, None, strength).w[:, 0].T
+
+    def _ridge(self, k: int, scale: str) -> Ridge:
+        """One fold's ridge problem; it reads the shared matrix, which therefore is filled for the fold."""
+        if (k, scale) not in self._ridges:
+            rows, sample = self.design.train[k], self.samples[k]
+            basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
+            columns = self.design.means[k], inverse_scales(self.design, scale)[k]
+            matrix = self.design.fold(k)  # those may have filled it for other folds
+            with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
+                made = basis(matrix, rows, *columns, sample.weights)
+            self._ridges[k, scale] = Ridge(made, sample.y, sample.weights)
+        self.design.fold(k)
+        return self._ridges[k, scale]
+
+    def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
+        coef = w * inverse_scales(self.design, scale)[:, None, None]
+        intercept = b - np.einsum("kmsp,kp->kms", coef, self.design.centers)
+        if intercept.shape[1] > 1:
+            intercept -= intercept.mean(axis=1, keepdims=True)
+        relative = gap / self.null[:, None]
+        return Piece(coef.transpose(0, 2, 3, 1), intercept.transpose(0, 2, 1), relative, complexity)
+
+
+class Sample(NamedTuple):
+    """One fold's training rows without their columns: y ``[m, 1, n]``, weights ``[n]`` and the null model."""
+
+    y: Array
+    weights: Array
+    offset: Array  # [m] intercept of the null model
+    null_loss: float
+    null_residual: Array  # [m, 1, n] weighted
+
+    @classmethod
+    def of(cls, design: Design, y: Array, k: int) -> Sample:
+        rows = design.train[k]
+        weights, target = design.fold_weights[k, rows], np.ascontiguousarray(y[rows].T[:, None], dtype=np.float64)
+        offset = null_intercept(target, weights)
+        p, loss = link(np.broadcast_to(offset[:, None, None], target.shape), target, weights)
+        return cls(target, weights, offset, float(loss[0]), (target - p) * weights)
+
+    def residual(self, p: Array) -> Array:
+        """``[m, S, n]`` weighted, of probabilities."""
+        return (self.y - p) * self.weights
+
+
+class _RidgeFit(NamedTuple):
+    theta: Array
+    w: Array
+    b: Array
+    gap: Array
+    freedom: Array
+
+
+class _Walk:
+    """One walk down the lambdas: where each fold stands, and the coefficients it works on."""
+
+    def __init__(self, solver: LogLoss, terms: Terms, scale: str) -> None:
+        folds, m, p = solver.shape
+        self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
+        self.l1 = np.array(np.broadcast_to(terms.l1, (folds, p, m)).transpose(0, 2, 1), dtype=np.float64, order="C")
+        self.null = self.slope = solver.null_slope(scale)
+        self.w, self.b = np.zeros((folds, m, p)), np.stack([sample.offset for sample in solver.samples])
+        self.working = np.zeros((folds, m, p), dtype=bool)
+
+    def advance(self, lambdas: Array, tol: float) -> tuple[Array, Array, Array]:
+        """Solve the next lambdas: w ``[K, m, S, p]``, b ``[K, m, S]`` and duality gaps ``[K, S]``."""
+        w, b = np.repeat(self.w[:, :, None], len(lambdas), axis=2), np.repeat(self.b[:, :, None], len(lambdas), axis=2)
+        slope, gap = np.empty_like(w), np.empty((len(w), len(lambdas)))
+        self.working |= np.abs(self.slope) > lambdas[-1] * self.l1
+        target, pending, again = tol * self.solver.null, list(range(len(w))), False
+        while pending:
+            fits = [self._solve(k, w[k], b[k], lambdas, float(target[k]), again) for k in pending]
+            residuals = [self.solver.samples[k].residual(p) for k, (p, _) in zip(pending, fits, strict=True)]
+            slope[pending] = self.solver.correlate(pending, residuals, self.scale)
+            for k, (p, loss) in zip(pending, fits, strict=True):
+                gap[k] = self._gaps(k, w[k], slope[k], p, loss, lambdas)
+            pending = [k for k in pending if np.any(gap[k] > target[k]) and self._enlist(k, slope[k], lambdas)]
+            again = True
+        self.w, self.b, self.slope = w[:, :, -1], b[:, :, -1], slope[:, :, -1]
+        return w, b, gap
+
+    def _solve(self, k: int, w: Array, b: Array, lambdas: Array, target: float, again: bool) -> tuple[Array, Array]:
+        """Solve on a fold's working coefficients, in place; probabilities ``[m, S, n]`` and losses ``[S]`` there.
+
+        Each step starts from the one before it, or, once all steps have been solved, from itself.
+        """
+        columns = np.flatnonzero(self.working[k].any(axis=0))
+        newton, points = self._newton(k, columns), list[Point]()
+        for step, lambda_ in enumerate(lambdas):
+            start = newton.point(w[:, step, columns], b[:, step]) if again or not points else points[-1]
+            points.append(newton.solve(start, float(lambda_), target, self.solver.max_steps))
+            w[:, step, columns], b[:, step] = points[-1].w, points[-1].b
+        return np.concatenate([point.p for point in points], axis=1), np.array([point.loss for point in points])
+
+    def _newton(self, k: int, columns: Rows) -> Newton:
+        design, sample = self.solver.design, self.solver.samples[k]
+        inverse = inverse_scales(design, self.scale)[k]
+        block = Block.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
+        null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
+        return Newton(block, self.working[k][:, columns], sample.y, sample.weights, null, l1, self.l2)
+
+    def _gaps(self, k: int, w: Array, slope: Array, p: Array, loss: Array, lambdas: Array) -> Array:
+        sample, l1 = self.solver.samples[k], self.l1[k][:, None]
+        penalty = lambdas * Terms(self.l1[k], self.l2).value(w.transpose(1, 0, 2), 1.0)
+        threshold = lambdas[:, None] * l1
+        slopes = slope, self.null[k][:, None]
+        return duality_gaps(loss + penalty, p, sample.y, sample.weights, *slopes, threshold, lambdas * self.l2)
+
+    def _enlist(self, k: int, slope: Array, lambdas: Array) -> bool:
+        """Work on the coefficients ``[m, S, p]`` that should not be zero; whether any is new."""
+        wanted = np.any(np.abs(slope) > lambdas[:, None] * self.l1[k][:, None], axis=1)
+        new = bool(np.any(wanted & ~self.working[k]))
+        self.working[k] |= wanted
+        return new
+
+
+def _times(spread: Array, matrix: Matrix) -> Array:
+    """``[..., p]`` of ``[..., n]``."""
+    flat = spread.reshape(-1, spread.shape[-1])
+    return np.asarray((matrix.T @ flat.T).T).reshape(*spread.shape[:-1], -1)

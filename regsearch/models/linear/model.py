@@ -1,0 +1,89 @@
+"""`Linear`, the space and config of penalised linear models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem, check_table
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Backend, Model, Setup
+from regsearch.models.linear.design import SCALES
+from regsearch.models.linear.penalties import NoPenalty, Penalty
+from regsearch.space.domains import Axis, Family, OneOf
+from regsearch.space.tree import Choice, Path, public, tunable
+
+
+@dataclass(frozen=True)
+class Linear(Model):
+    """Least squares, logistic or multinomial regression, by the task, with a penalty.
+
+    ``sum_i w_i loss_i / sum_i w_i + lambda * penalty``, squared error halved: glmnet's scale.
+
+    Parameters
+    ----------
+    penalty
+        A penalty, its name, or a `Choice` of them.
+    lambda_
+        A `Path` (one trial walks every lambda and the best point is chosen on the mean validation curve), a number,
+        or a `Float` that Optuna samples.
+    scale
+        How columns are scaled inside each fold: ``standard``, ``minmax``, ``robust`` or ``none``.
+
+    Examples
+    --------
+    >>> Linear(penalty="l1").penalty
+    L1()
+    """
+
+    penalty: Any = tunable(Family(Penalty), "l1")
+    lambda_: Any = tunable(Axis(), Path(100), off=0.0)
+    scale: Any = tunable(OneOf(SCALES), "standard")
+
+    axis: ClassVar[str] = "lambda"
+
+    def check(self, setup: Setup) -> None:
+        check_table(setup.problem, "Linear")
+        if setup.problem.targets > 1:
+            raise InvalidInput(
+                f"Linear fits one target, y has {setup.problem.targets} columns; "
+                "run one study per column, or search a model of several targets, such as a net."
+            )
+
+    def backend(self, setup: Setup) -> Backend:
+        from regsearch.models.linear.backend import LinearBackend
+
+        return LinearBackend(setup)
+
+    def reference(self) -> Linear:
+        scale = self.scale.initial() if isinstance(self.scale, Choice) else self.scale
+        return replace(self, penalty=NoPenalty(), lambda_=0.0, scale=scale)
+
+    def without(self) -> dict[str, Model]:
+        """Without the penalty, without one of its L1 and L2 parts (the other stays as strong), without its weights."""
+        if not self.penalty.path or not self.lambda_:
+            return {}
+        found: dict[str, Model] = {"penalty": self.reference()}
+        ratio = self.penalty.fields().get("l1_ratio", 0.0)
+        if 0 < ratio < 1:
+            for part, rest, share in (("L1 part", 0.0, 1 - ratio), ("L2 part", 1.0, ratio)):
+                found[part] = replace(self, penalty=self.penalty.replace(l1_ratio=rest), lambda_=self.lambda_ * share)
+        for name, off in self.penalty.offs().items():
+            if off is not None and getattr(self.penalty, name) != off:
+                found[public(name)] = replace(self, penalty=self.penalty.replace(**{name: off}))
+        return found
+
+    def at(self, value: float | None) -> Linear:
+        return replace(self, lambda_=value) if value is not None and isinstance(self.lambda_, Path) else self
+
+    def refit(self, problem: Problem, seed: int) -> Any:
+        from regsearch.models.linear.refit import refit
+
+        return refit(self, problem)
+
+    def explain(self, problem: Problem, folds: Folds, seed: int) -> Mapping[str, Mapping[str, Any]]:
+        from regsearch.models.linear.interpretation import explain
+
+        return explain(self, problem, folds)

@@ -1,0 +1,145 @@
+"""Weighted means and covariances of every fold's parts: all that squared error needs to know of the rows.
+
+Notation and shapes
+
+=======  ====================  ==============================================================================
+symbol   shape                 meaning
+=======  ====================  ==============================================================================
+z        [n, p + 1]            the columns and, last, the target
+mean     [..., p + 1]          weighted mean of z
+scatter  [..., p + 1, p + 1]   weighted sum of (z - mean)(z - mean)'; divided by the weight, the covariance
+block    [rows]                rows that play the same part (train, val, neither) in every fold of a group
+=======  ====================  ==============================================================================
+
+Each block is read once and centred on its own mean. A fold's part is a union of blocks, whose moments follow from
+theirs without subtraction (Chan, Golub & LeVeque 1983): nothing cancels, and held-out rows do not even touch the
+rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array, Matrix, Rows
+from regsearch.models.linear.design import Design
+
+ROWS_AT_ONCE = 4096  # the copy of a block's rows stays small
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weight, mean and scatter of some rows."""
+
+    weight: float
+    mean: Array
+    scatter: Array
+
+
+@dataclass(frozen=True)
+class Group:
+    """Consecutive folds that read one matrix, and the blocks that their parts are unions of.
+
+    Attributes
+    ----------
+    folds
+        Which folds.
+    labels
+        ``[n]`` block of each row.
+    trains, validates
+        ``[folds, blocks]``: whether the block belongs to the fold's part.
+    """
+
+    folds: range
+    labels: Rows
+    trains: NDArray[np.bool_]
+    validates: NDArray[np.bool_]
+
+
+def groups(design: Design) -> Iterator[Group]:
+    """The folds in as few groups as have about one block per fold, so that a group costs one reading of the rows.
+
+    A plain K-fold or time-ordered split is one group, each repetition of a repeated one another. Folds that fill
+    missing entries differ in their matrices, so each is a group.
+    """
+    parts = design.masks + 2 * design.held.astype(np.intp)
+    start = 0
+    while start < design.folds:
+        stop, labels = start + 1, _refine(np.zeros(design.shape[0], dtype=np.intp), parts[start])
+        while design.missing is None and stop < design.folds:
+            finer = _refine(labels, parts[stop])
+            if finer.max() > stop + 2 - start:  # more than two blocks beside one per fold
+                break
+            stop, labels = stop + 1, finer
+        first = np.unique(labels, return_index=True)[1]
+        yield Group(range(start, stop), labels, design.masks[start:stop, first], design.held[start:stop, first])
+        start = stop
+
+
+def fold_moments(design: Design, y: Array) -> tuple[Moments, ...]:
+    """Moments of the training parts of all folds, then of their validation parts (nan where empty)."""
+    train: list[Moments] = []
+    val: list[Moments] = []
+    for group in groups(design):
+        matrix = design.fold(group.folds[0])
+        blocks = [
+            block_moments(matrix, y, design.weights, np.flatnonzero(group.labels == label))
+            for label in range(group.trains.shape[1])
+        ]
+        for parts, member in ((train, group.trains), (val, group.validates)):
+            parts.extend(combine([blocks[b] for b in np.flatnonzero(row)], design.shape[1]) for row in member)
+    return (*train, *val)
+
+
+def block_moments(matrix: Matrix, y: Array, weights: Array, rows: Rows) -> Moments:
+    """Moments of some rows of the matrix ``[n, p]`` and the target ``[n]``."""
+    rows = rows[weights[rows] > 0]
+    reads = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+    read = _dense if isinstance(matrix, np.ndarray) else _sparse
+    return combine([read(matrix[some], y[some], weights[some]) for some in reads], matrix.shape[1])
+
+
+def combine(parts: list[Moments], p: int) -> Moments:
+    """Moments of disjoint rows taken together."""
+    if len(parts) == 1:
+        return parts[0]
+    weight = sum(part.weight for part in parts)
+    if weight == 0.0:
+        return Moments(0.0, np.full(p + 1, np.nan), np.full((p + 1, p + 1), np.nan))
+    parts = [part for part in parts if part.weight > 0]
+    mean = np.sum([part.weight * part.mean for part in parts], axis=0) / weight
+    between = np.stack([np.sqrt(part.weight) * (part.mean - mean) for part in parts])
+    scatter = between.T @ between
+    for part in parts:
+        scatter += part.scatter
+    return Moments(weight, mean, scatter)
+
+
+def _refine(labels: Rows, parts: Rows) -> Rows:
+    """Split blocks so that each plays one part in one more fold."""
+    return np.asarray(np.unique(labels * 4 + parts, return_inverse=True)[1])
+
+
+def _dense(block: Array, y: Array, weights: Array) -> Moments:
+    z = np.concatenate([block, y[:, None]], axis=1)
+    mean = weights @ z / weights.sum()
+    z -= mean
+    z *= np.sqrt(weights)[:, None]
+    return Moments(float(weights.sum()), mean, z.T @ z)
+
+
+def _sparse(block: Matrix, y: Array, weights: Array) -> Moments:
+    """The columns are not centred, only their products are: a mean is small beside its spread (see `design`)."""
+    weight = float(weights.sum())
+    p = block.shape[1]
+    weighted = block.multiply(weights[:, None]).tocsc()
+    mean = np.append(weighted.T @ np.ones(len(y)), weights @ y) / weight
+    centred = y - mean[p]
+    scatter = np.empty((p + 1, p + 1))
+    scatter[:p, :p] = (block.T @ weighted).toarray() - weight * np.outer(mean[:p], mean[:p])
+    scatter[:p, p] = scatter[p, :p] = weighted.T @ centred
+    scatter[p, p] = weights @ centred**2
+    return Moments(weight, mean, scatter)

@@ -1,0 +1,226 @@
+"""Proximal Newton steps for the log-loss of one fold, on the coefficients that it works on.
+
+Notation and shapes
+
+========  =========  ==================================================================================
+symbol    shape      meaning
+========  =========  ==================================================================================
+m, a, n   int        outputs, columns in play, training rows of the fold
+mask      [m, a]     the e coefficients in play; a column may be in play for some outputs only
+w         [m, a]     coefficients; flat ``[e]`` ones are ``w[mask]``
+b         [m]        intercepts
+corner    [m, m]     curvature of the intercepts
+edge      [e, m]     curvature between coefficients and intercepts
+gram      [e, e]     curvature of the coefficients, the intercepts fitted along
+========  =========  ==================================================================================
+
+The curvature is kept from step to step and from lambda to lambda while the duality gap shrinks fast enough: it changes
+slowly, and forming it costs far more than a step. A step that does not lower the objective is shortened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import block_diag
+
+from regsearch._types import Array, Matrix, Rows
+from regsearch.models.linear.glm_kernels import minimise
+from regsearch.models.linear.likelihood import duality_gaps, link
+
+SLOW = 0.25  # a step that leaves more of the gap than this was taken with a curvature too old
+INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic model may leave unsolved ...
+STRICTER = 0.3  # ... and how it is lowered whenever a step was slow
+MAX_HALVINGS = 30
+ROWS_AT_ONCE = 1024
+ROUNDING = 1e-14  # relative increase of the objective that counts as none
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some columns of a fold's training rows, scaled; dense ones are centred, sparse ones by `shift` alone.
+
+    Attributes
+    ----------
+    features
+        ``[a, n]``, C-ordered or CSR.
+    shift
+        ``[a]`` what is still to be subtracted from each.
+    """
+
+    features: Matrix
+    shift: Array
+
+    @classmethod
+    def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> Block:
+        center, inverse = center[columns], inverse[columns]
+        if sparse.issparse(matrix):
+            return cls(matrix[:, columns][rows].multiply(inverse).T.tocsr(), center * inverse)
+        features = np.empty((len(columns), len(rows)))
+        for feature, column in zip(features, columns, strict=True):  # one at a time: no copy of the rows left out
+            np.take(matrix[:, column], rows, out=feature, mode="clip")
+        features -= center[:, None]
+        features *= inverse[:, None]
+        return cls(features, np.zeros(len(columns)))
+
+    def predict(self, w: Array) -> Array:
+        """``[m, n]`` of coefficients ``[m, a]``."""
+        return np.asarray(w @ self.features - (w @ self.shift)[:, None])
+
+    def correlate(self, residual: Array) -> Array:
+        """``[m, a]`` of residuals ``[m, n]``."""
+        return np.asarray(residual @ self.features.T - residual.sum(axis=1)[:, None] * self.shift)
+
+    def gram(self, weights: Array, columns: Array) -> Array:
+        """Weighted products of some columns, `shift` left out."""
+        return self.products(np.sqrt(weights)[None], columns[None])[0]
+
+    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
+        count, n = int(mask.sum()), factors.shape[1]
+        size = n if sparse.issparse(self.features) else ROWS_AT_ONCE  # what is dense is copied a few rows at a time
+        gram, edge = np.zeros((count, count)), np.zeros((count, len(factors)))
+        for start in range(0, n, size):
+            part = slice(start, start + size)
+            stack = self._stack(factors[:, part], mask, part)
+            gram += _dense(stack @ stack.T)
+            edge += stack @ factors[:, part].T
+        return gram, edge
+
+    def _stack(self, factors: Array, mask: Array, part: slice) -> Matrix:
+        if sparse.issparse(self.features):
+            pairs = zip(factors, mask, strict=True)
+            return sparse.vstack([self.features[some].multiply(factor) for factor, some in pairs], format="csr")
+        features = self.features[:, part]
+        pairs = zip(factors, mask, strict=True)
+        return np.concatenate([(features if some.all() else features[some]) * factor for factor, some in pairs])
+
+
+@dataclass(frozen=True)
+class Point:
+    """Coefficients ``[m, a]``, intercepts ``[m]``, and the decisions, probabilities ``[m, 1, n]`` and loss there."""
+
+    w: Array
+    b: Array
+    eta: Array
+    p: Array
+    loss: float
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """The quadratic model of the loss: see the module; `couple` is ``edge corner^+``."""
+
+    gram: Array
+    couple: Array
+    inverse: Array
+
+    @classmethod
+    def at(cls, p: Array, block: Block, mask: Array, weights: Array) -> Curvature:
+        """The Hessian ``X' (diag(p) - pp') X`` at probabilities ``[m, n]``, for m = 1 ``X' p(1 - p) X``."""
+        own = weights * (p * (1 - p) if len(p) == 1 else p)
+        gram = block_diag(*(block.gram(one, some) for one, some in zip(own, mask, strict=True)))
+        edge = block_diag(*((block.features @ one)[some, None] for one, some in zip(own, mask, strict=True)))
+        corner = np.diag(own.sum(axis=1))
+        if len(p) > 1:
+            shares = np.sqrt(weights) * p
+            gram_of_means, edge_of_means = block.products(shares, mask)
+            gram -= gram_of_means
+            edge -= edge_of_means
+            corner -= shares @ shares.T
+        inverse = np.linalg.pinv(corner, rcond=1e-12, hermitian=True)
+        shift = np.broadcast_to(block.shift, mask.shape)[mask]
+        outputs = np.nonzero(mask)[0]
+        return cls(gram - edge @ inverse @ edge.T, (edge - shift[:, None] * corner[outputs]) @ inverse, inverse)
+
+
+class Newton:
+    """The penalised log-loss of one fold as a function of the coefficients in play.
+
+    Parameters
+    ----------
+    block, mask
+        Columns in play, and for which outputs.
+    y, weights
+        ``[m, 1, n]`` and ``[n]``.
+    null
+        ``[m, a]`` gradient of the null model.
+    l1, l2
+        Penalty weights ``[m, a]`` and their ridge.
+    """
+
+    def __init__(self, block: Block, mask: Array, y: Array, weights: Array, null: Array, l1: Array, l2: float) -> None:
+        self.block, self.mask, self.y, self.weights = block, mask, y, weights
+        self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
+        self._curvature: Curvature | None = None
+
+    def point(self, w: Array, b: Array) -> Point:
+        return self._at(w, b, (self.block.predict(w) + b[:, None])[:, None])
+
+    def solve(self, point: Point, lambda_: float, target: float, max_steps: int) -> Point:
+        """Newton steps from a point until the gap, over the coefficients in play, is at most the target."""
+        before, inner = np.inf, INNER
+        for _ in range(max_steps):
+            gradient = self.block.correlate(self.residual(point))
+            gap = self._gap(point, gradient, lambda_)
+            if gap <= target:
+                break
+            slow = gap > SLOW * before
+            inner *= STRICTER if slow else 1.0
+            fresh = self._curvature is None or slow
+            if fresh:
+                self._curvature = Curvature.at(point.p[:, 0], self.block, self.mask, self.weights)
+            before = gap
+            ahead = self._step(point, gradient, lambda_, inner * max(target, INNER * gap))
+            if ahead is None and fresh:
+                break  # the objective cannot be lowered any more within rounding
+            point, before = (point, 0.0) if ahead is None else (ahead, before)
+        return point
+
+    def residual(self, point: Point) -> Array:
+        """``[m, n]`` weighted."""
+        return np.asarray(((self.y - point.p) * self.weights)[:, 0])
+
+    def _at(self, w: Array, b: Array, eta: Array) -> Point:
+        p, loss = link(eta, self.y, self.weights)
+        return Point(w, b, eta, p, float(loss[0]))
+
+    def _penalty(self, w: Array, lambda_: float) -> float:
+        size = np.abs(w[self.mask])
+        l1 = self.l1[self.mask]
+        return float(lambda_ * (size @ np.where(size > 0, l1, 0.0) + self.l2 / 2 * size @ size))
+
+    def _gap(self, point: Point, gradient: Array, lambda_: float) -> float:
+        value = np.array([point.loss + self._penalty(point.w, lambda_)])
+        threshold, ridge = lambda_ * self.l1[:, None], np.array([lambda_ * self.l2])
+        slopes = gradient[:, None], self.null[:, None]
+        return float(duality_gaps(value, point.p, self.y, self.weights, *slopes, threshold, ridge)[0])
+
+    def _step(self, point: Point, gradient: Array, lambda_: float, tolerance: float) -> Point | None:
+        """The next point, or None if the model promised a decrease that no step length delivers."""
+        assert self._curvature is not None
+        model, w = self._curvature, point.w[self.mask]
+        drift = self.residual(point).sum(axis=1)
+        slope = gradient[self.mask] - model.couple @ drift
+        threshold, ridge = lambda_ * self.l1[self.mask], lambda_ * self.l2
+        change = minimise(model.gram, w, slope, threshold, ridge, tolerance) - w
+        move = np.zeros_like(point.w)
+        move[self.mask] = change
+        shift = model.inverse @ drift - change @ model.couple
+        return self._search(point, move, shift, lambda_)
+
+    def _search(self, point: Point, move: Array, shift: Array, lambda_: float) -> Point | None:
+        """Halve a step until it does not raise the objective."""
+        ahead = (self.block.predict(move) + shift[:, None])[:, None]
+        value = point.loss + self._penalty(point.w, lambda_)
+        for length in 0.5 ** np.arange(MAX_HALVINGS):
+            new = self._at(point.w + length * move, point.b + length * shift, point.eta + length * ahead)
+            if new.loss + self._penalty(new.w, lambda_) <= value * (1 + ROUNDING):
+                return new
+        return None
+
+
+def _dense(product: Matrix) -> Array:
+    return np.asarray(product.toarray() if sparse.issparse(product) else product)

@@ -1,0 +1,167 @@
+"""Penalties of linear models: each is one class, and the conformance suite finds it by itself.
+
+Notation (shapes: K folds, p columns, m outputs; m = 1 but for multinomial models)
+
+======  ===========  ==========================================================================
+symbol  shape        meaning
+======  ===========  ==========================================================================
+w       [p, m]       coefficients of the *scaled* columns; intercepts are never penalised
+lambda               strength, on glmnet's scale: the loss it is added to is a mean over rows
+l1      [K, p, m]    weight of each |w_j| (broadcastable); infinite keeps w_j at zero
+l2                   weight of w_j^2 / 2
+======  ===========  ==========================================================================
+
+Every penalty here has the form ``lambda * sum_j (l1_j |w_j| + l2/2 w_j^2)``; its `terms` say which.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.space.domains import Between
+from regsearch.space.tree import Float, Node, number, tunable
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A penalty as the solvers read it: ``lambda * sum_j (l1_j |w_j| + l2/2 w_j^2)``.
+
+    Attributes
+    ----------
+    l1
+        Weights of the absolute values, broadcastable to ``[K, p, m]``.
+    l2
+        Weight of the halved squares.
+    """
+
+    l1: Array
+    l2: float
+
+    def value(self, w: Array, lambda_: float) -> Array:
+        """Penalty of coefficients ``[..., p, m]``, summed over the last two axes."""
+        absolute = np.abs(w)
+        l1 = np.where(absolute > 0, self.l1, 0.0) * absolute  # 0 * inf is 0 here: an excluded column costs nothing
+        return np.asarray(lambda_ * (l1 + self.l2 / 2 * w**2).sum(axis=(-2, -1)))
+
+    def prox(self, w: Array, step: float) -> Array:
+        """The minimiser over u of ``|u - w|^2 / 2 + value(u, step)``."""
+        return np.asarray(np.sign(w) * np.maximum(np.abs(w) - step * self.l1, 0.0) / (1.0 + step * self.l2))
+
+    def lambda_max(self, gradient: Array) -> float:
+        """The smallest lambda at which w = 0 is optimal, given the loss gradient ``[K, p, m]`` there.
+
+        Without an L1 part there is none; glmnet's convention, an L1 share of 1e-3, gives the grid a top all the same.
+        """
+        l1 = np.broadcast_to(self.l1, gradient.shape)
+        if not np.any(l1 > 0):
+            l1 = np.full(gradient.shape, 1e-3)
+        penalised = l1 > 0
+        return float(np.max(np.abs(gradient[penalised]) / l1[penalised], initial=0.0))
+
+
+class Penalty(Node, abstract=True):
+    """A penalty on the coefficients of a linear model."""
+
+    derived: ClassVar[tuple[str, ...]] = ("l1_ratio",)
+    path: ClassVar[bool] = True  # whether lambda is an axis at all
+    plain: ClassVar[bool] = True  # whether scikit-learn's ElasticNet has it: one weight for all columns
+
+    @abstractmethod
+    def terms(self, initial: Callable[[], Array]) -> Terms:
+        """What the solvers need; `initial()` gives each fold's ridge estimate ``[K, p, m]``, fitted on demand."""
+
+
+@dataclass(frozen=True)
+class NoPenalty(Penalty):
+    """No penalty: least squares or maximum likelihood, the reference that every study reports.
+
+    With more columns than rows, or separable classes, it is the limit of ridge as lambda goes to zero.
+    """
+
+    kind: ClassVar[str] = "none"
+    path: ClassVar[bool] = False
+    l1_ratio: ClassVar[float] = 0.0
+
+    def terms(self, initial: Callable[[], Array]) -> Terms:
+        return Terms(np.zeros(1), 0.0)
+
+
+@dataclass(frozen=True)
+class L2(Penalty):
+    """Ridge, ``lambda/2 |w|_2^2`` (Hoerl & Kennard 1970)."""
+
+    l1_ratio: ClassVar[float] = 0.0
+
+    def terms(self, initial: Callable[[], Array]) -> Terms:
+        return Terms(np.zeros(1), 1.0)
+
+
+@dataclass(frozen=True)
+class L1(Penalty):
+    """Lasso, ``lambda |w|_1`` (Tibshirani 1996)."""
+
+    l1_ratio: ClassVar[float] = 1.0
+
+    def terms(self, initial: Callable[[], Array]) -> Terms:
+        return Terms(np.ones(1), 0.0)
+
+
+@dataclass(frozen=True)
+class ElasticNet(Penalty):
+    """Elastic net, ``lambda (l1_ratio |w|_1 + (1 - l1_ratio)/2 |w|_2^2)`` (Zou & Hastie 2005)."""
+
+    derived: ClassVar[tuple[str, ...]] = ()
+    l1_ratio: Any = tunable(Between(0, 1), Float(0.05, 0.95))
+
+    def terms(self, initial: Callable[[], Array]) -> Terms:
+        l1_ratio = number(self.l1_ratio)
+        return Terms(np.full(1, l1_ratio), 1.0 - l1_ratio)
+
+
+@dataclass(frozen=True)
+class AdaptiveLasso(Penalty):
+    """Adaptive lasso, ``lambda sum_j |w_j| / |w_j^ridge|^gamma`` (Zou 2006).
+
+    The weights come from a ridge fit inside each fold, relative to its mean size, so that lambda keeps its meaning.
+    At ``gamma = 0`` it is the lasso.
+    """
+
+    plain: ClassVar[bool] = False
+    l1_ratio: ClassVar[float] = 1.0
+    gamma: Any = tunable(Between(0, 10), Float(0.5, 2.0), off=0.0)
+
+    def terms(self, initial: Callable[[], Array]) -> Terms:
+        return Terms(adaptive_weights(initial(), number(self.gamma)), 0.0)
+
+
+@dataclass(frozen=True)
+class AdaptiveElasticNet(Penalty):
+    """Adaptive elastic net: adaptive weights on the L1 part only (Zou & Zhang 2009)."""
+
+    plain: ClassVar[bool] = False
+    derived: ClassVar[tuple[str, ...]] = ()
+    l1_ratio: Any = tunable(Between(0, 1), Float(0.05, 0.95))
+    gamma: Any = tunable(Between(0, 10), Float(0.5, 2.0), off=0.0)
+
+    def terms(self, initial: Callable[[], Array]) -> Terms:
+        l1_ratio = number(self.l1_ratio)
+        if l1_ratio == 0:  # ridge; the weights have nothing to weigh
+            return Terms(np.zeros(1), 1.0)
+        return Terms(l1_ratio * adaptive_weights(initial(), number(self.gamma)), 1.0 - l1_ratio)
+
+
+def adaptive_weights(initial: Array, gamma: float) -> Array:
+    """``(|w| / mean |w|)^-gamma`` of an initial estimate ``[K, p, m]``, the mean taken in each fold.
+
+    A column whose initial estimate is zero (a constant one) gets an infinite weight; with ``gamma = 0`` all are one.
+    """
+    size = np.abs(initial)
+    mean = size.mean(axis=(1, 2), keepdims=True)
+    with np.errstate(divide="ignore"):
+        return np.asarray((size / np.where(mean > 0, mean, 1.0)) ** -gamma)

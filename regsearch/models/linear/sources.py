@@ -1,0 +1,226 @@
+"""Where the squared-error solver gets its inner products from: fold moments, or the rows themselves.
+
+Notation and shapes (columns centred and scaled per fold)
+
+=========  =============  ====================================================================
+symbol     shape          meaning
+=========  =============  ====================================================================
+F, S, e    int            folds asked for, steps, columns in play
+w          [F, S, p]      coefficients of the scaled columns
+gradient   [F, S, p]      X'W(y - Xw), the negative gradient of the loss
+moment     [K, p]         X'Wy
+power      [K]            y'Wy: twice the null model's loss
+inverse    [K, p]         one over the scales, 0 for constant columns
+=========  =============  ====================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from regsearch._types import Array, Matrix, Rows
+from regsearch.models.linear.design import Design
+from regsearch.models.linear.moments import block_moments, fold_moments
+from regsearch.models.linear.spectrum import Spectrum, dual, primal, row_kernel
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a source knows of coefficients: gradient ``[F, S, p]``, mean squared errors ``[F, S]`` of both parts."""
+
+    gradient: Array
+    train: Array
+    val: Array
+
+
+class Source(Protocol):
+    """The inner products of a squared-error problem, fold by fold."""
+
+    power: Array
+    centers: Array  # [K, p] means of the design's matrix over the training rows
+    target: Array  # [K] mean of y over the training rows
+
+    def moment(self, scale: str) -> Array:
+        """``[K, p]``."""
+        ...
+
+    def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
+        """``[left, right]``: the block of X'WX of one fold for two sets of columns."""
+        ...
+
+    def rows(self, k: int, some: Rows, scale: str) -> tuple[Array, Array] | None:
+        """Columns ``[e, rows]`` and target ``[rows]`` of one fold's training rows times the root of their weights.
+
+        `None` where a Gram matrix of these columns is the better choice.
+        """
+        ...
+
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
+        """Gradient and losses of coefficients ``[F, S, p]``."""
+        ...
+
+    def spectrum(self, k: int, scale: str) -> Spectrum:
+        """The eigendecomposition of one fold."""
+        ...
+
+
+def inverse_scales(design: Design, scale: str) -> Array:
+    """``[K, p]`` one over the scales; 0, and so a zero coefficient, where a column is constant."""
+    scales = design.scales(scale)
+    return np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)
+
+
+class FromMoments:
+    """Everything from the moments of the folds' parts: made for many rows, which are read once."""
+
+    def __init__(self, design: Design, y: Array) -> None:
+        moments = fold_moments(design, y)
+        p = design.shape[1]
+        with np.errstate(invalid="ignore"):
+            covariance = np.stack([part.scatter / (part.weight or np.nan) for part in moments])
+        mean = np.stack([part.mean for part in moments])
+        self.train, self.val = covariance[: design.folds], covariance[design.folds :]
+        self.val_mean = mean[design.folds :]
+        self.centers, self.target = mean[: design.folds, :p], mean[: design.folds, p]
+        self.power = self.train[:, p, p]
+        self._design = design
+        self._grams: dict[str, Array] = {}
+
+    def moment(self, scale: str) -> Array:
+        return np.asarray(self.train[:, :-1, -1] * inverse_scales(self._design, scale))
+
+    def gram(self, scale: str) -> Array:
+        """``[K, p, p]``."""
+        if scale not in self._grams:
+            inverse = inverse_scales(self._design, scale)
+            self._grams[scale] = self.train[:, :-1, :-1] * inverse[:, :, None] * inverse[:, None, :]
+        return self._grams[scale]
+
+    def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
+        gram: Array = self.gram(scale)[k]
+        return gram if len(left) == len(right) == len(gram) else gram[np.ix_(left, right)]
+
+    def rows(self, k: int, some: Rows, scale: str) -> None:
+        return None
+
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
+        index = list(folds)
+        moment = self.moment(scale)[index][:, None]
+        gradient = moment - w @ self.gram(scale)[index]
+        train = self.power[index, None] - (w * (moment + gradient)).sum(axis=-1)
+        return Evaluation(gradient, np.maximum(train, 0.0), self._val_loss(index, w, scale))
+
+    def spectrum(self, k: int, scale: str) -> Spectrum:
+        return primal(self.gram(scale)[k], self.moment(scale)[k], float(self.power[k]), len(self._design.train[k]))
+
+    def _val_loss(self, index: list[int], w: Array, scale: str) -> Array:
+        """Squared bias plus variance of the validation residuals."""
+        coef = w * inverse_scales(self._design, scale)[index][:, None]
+        shift = self.val_mean[index] - np.column_stack([self.centers[index], self.target[index]])
+        bias = shift[:, -1:] - np.einsum("fsp,fp->fs", coef, shift[:, :-1])
+        val = self.val[index]
+        explained = coef * (val[:, None, :-1, -1] * 2 - coef @ val[:, :-1, :-1])
+        return np.asarray(np.maximum(bias**2 + val[:, -1:, -1] - explained.sum(axis=-1), 0.0))
+
+
+class FromRows:
+    """Everything from the rows, for the columns asked for: made for many columns."""
+
+    def __init__(self, design: Design, y: Array) -> None:
+        self._design, self._y = design, y
+        self.centers = design.means
+        self.target = design.fold_weights @ y
+        self._residual = (y - self.target[:, None]) * design.fold_weights  # [K, n] of the null model, weighted
+        self.power = np.einsum("kn,kn->k", self._residual, y - self.target[:, None])
+        held = design.held * design.weights
+        with np.errstate(invalid="ignore"):
+            self._held_weights = held / held.sum(axis=1, keepdims=True)
+        shared = design.missing is None
+        self._views = [range(design.folds)] if shared else [range(k, k + 1) for k in range(design.folds)]
+        self._moments: dict[str, Array] = {}
+
+    def moment(self, scale: str) -> Array:
+        if scale not in self._moments:
+            null = np.zeros((self._design.folds, 1, self._design.shape[1]))
+            self._moments[scale] = self.evaluate(range(self._design.folds), null, scale).gradient[:, 0]
+        return self._moments[scale]
+
+    def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
+        matrix, inverse = self._design.fold(k), inverse_scales(self._design, scale)[k]
+        weights, centers = self._design.fold_weights[k], self.centers[k]
+        if isinstance(matrix, np.ndarray):
+            weighted = (matrix[:, right] - centers[right]) * weights[:, None]
+            product = matrix[:, left].T @ weighted
+            product -= np.outer(centers[left], weighted.sum(axis=0))  # zero but for rounding, which these magnify
+        else:
+            weighted = matrix[:, right].multiply(weights[:, None]).tocsc()
+            product = (matrix[:, left].T @ weighted).toarray() - np.outer(centers[left], centers[right])
+        return np.asarray(product * inverse[left][:, None] * inverse[right])
+
+    def rows(self, k: int, some: Rows, scale: str) -> tuple[Array, Array] | None:
+        rows = self._design.train[k]
+        if self._design.sparse or len(some) <= len(rows):
+            return None
+        root = np.sqrt(self._design.fold_weights[k, rows])
+        columns = self._design.fold(k).T[some[:, None], rows]
+        columns -= self.centers[k, some, None]
+        columns *= inverse_scales(self._design, scale)[k, some, None]
+        columns *= root
+        return columns, (self._y[rows] - self.target[k]) * root
+
+    def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
+        coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
+        gradient = np.empty_like(w)
+        train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
+        for view in self._views:
+            at = [i for i, k in enumerate(folds) if k in view]
+            if at:
+                some = [folds[i] for i in at]
+                gradient[at], train[at], val[at] = self._evaluate(some, coef[at])
+        gradient *= inverse_scales(self._design, scale)[list(folds)][:, None]
+        return Evaluation(gradient, train, val)
+
+    def spectrum(self, k: int, scale: str) -> Spectrum:
+        design, inverse = self._design, inverse_scales(self._design, scale)[k]
+        rows, p = design.train[k], design.shape[1]
+        if p <= len(rows):
+            scatter = block_moments(design.fold(k), self._y, design.fold_weights[k], rows).scatter
+            gram = scatter[:-1, :-1] * inverse[:, None] * inverse
+            return primal(gram, scatter[:-1, -1] * inverse, float(self.power[k]), len(rows))
+        root = np.sqrt(design.fold_weights[k, rows])
+        shift = self.centers[k] * inverse
+
+        def back(dual_coef: Array) -> Array:
+            weighted = np.zeros((design.shape[0], len(dual_coef)))
+            weighted[rows] = (dual_coef * root).T
+            lifted = np.asarray(design.fold(k).T @ weighted) * inverse[:, None]
+            return np.asarray((lifted - np.outer(shift, weighted.sum(axis=0))).T)
+
+        kernel = row_kernel(design.fold(k)[rows], self.centers[k], inverse, root)
+        return dual(kernel, (self._y[rows] - self.target[k]) * root, back)
+
+    def _evaluate(self, folds: list[int], coef: Array) -> tuple[Array, Array, Array]:
+        """Gradient of the unscaled columns and losses, for folds that share a matrix."""
+        matrix = self._design.fold(folds[0])
+        intercept = self.target[folds, None] - np.einsum("fsp,fp->fs", coef, self.centers[folds])
+        residual = self._y[:, None, None] - intercept - _predict(matrix, coef)  # [n, F, S]
+        square = residual**2
+        train = np.einsum("fn,nfs->fs", self._design.fold_weights[folds], square)
+        val = np.einsum("fn,nfs->fs", self._held_weights[folds], square)
+        residual *= self._design.fold_weights[folds].T[:, :, None]
+        drift = residual.sum(axis=0)  # zero but for rounding, which a large center would magnify
+        gradient = np.asarray(matrix.T @ residual.reshape(len(residual), -1)).reshape(-1, *coef.shape[:2])
+        return gradient.transpose(1, 2, 0) - drift[:, :, None] * self.centers[folds, None], train, val
+
+
+def _predict(matrix: Matrix, coef: Array) -> Array:
+    """``[n, F, S]`` of coefficients ``[F, S, p]``, reading only the columns in use."""
+    flat = coef.reshape(-1, coef.shape[-1])
+    used = np.flatnonzero(flat.any(axis=0))
+    if len(used) < flat.shape[1] / 2:
+        matrix, flat = matrix[:, used], flat[:, used]
+    return np.asarray(matrix @ flat.T).reshape(-1, *coef.shape[:2])

@@ -1,0 +1,91 @@
+"""A user's own module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch.errors import InvalidInput
+from regsearch.models.neural.network.architecture import Architecture
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from regsearch.models.neural.network.architecture import Forward, Views
+    from regsearch.models.neural.network.hooks import Site
+
+
+@dataclass(frozen=True)
+class Custom(Architecture):
+    """What a function without arguments returns: a `torch.nn.Module` from ``[B, *inputs]`` to ``[B, outputs]``.
+
+    Rows train one by one, a thread each. Its ``nn.Dropout`` layers are the hidden layers: their rates are those of the
+    technique `Dropout`, or their own where it is not used. Other random numbers that its forward pass draws from the
+    global generator of torch are not the study's: results would not repeat.
+    """
+
+    kind: ClassVar[str] = "custom"
+    factory: Any
+
+    def __post_init__(self) -> None:
+        made = hasattr(self.factory, "state_dict") and not isinstance(self.factory, type)
+        if made or not callable(self.factory):
+            raise InvalidInput(
+                "Net(module=...) needs a function without arguments that makes a new nn.Module, got "
+                f"{self.factory!r}; each fold trains a fresh one: pass lambda: {type(self.factory).__name__}(...)."
+            )
+
+    def module(self, inputs: tuple[int, ...], outputs: int, norm: str) -> nn.Module:
+        from torch import nn
+
+        if norm:
+            raise InvalidInput("Your own module has its own norms: norm= is for MLP and CNN; leave it out.")
+        made = self.factory()
+        if not isinstance(made, nn.Module):
+            raise InvalidInput(f"Net(module=...) needs a function that returns an nn.Module, got {made!r}.")
+        return made
+
+    def places(self, module: nn.Module) -> tuple[str, ...]:
+        from torch import nn
+
+        return tuple(name for name, child in module.named_modules() if isinstance(child, nn.modules.dropout._DropoutNd))
+
+    def rates(self, module: nn.Module) -> tuple[float, ...]:
+        return tuple(float(module.get_submodule(name).p) for name in self.places(module))  # type: ignore[arg-type]
+
+    def forward(self, module: nn.Module) -> Forward:
+        import copy
+
+        import torch
+
+        own = copy.deepcopy(module)  # a pass changes its mode, and puts its own layers into it
+        stops = [_Stop(i) for i, _ in enumerate(self.places(own))]
+        for name, stop in zip(self.places(own), stops, strict=True):
+            own.set_submodule(name, stop)
+
+        def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
+            for stop in stops:
+                stop.site = site
+            own.train(training)
+            out = torch.func.functional_call(own, {name: value[0] for name, value in p.items()}, (x[0],))
+            if not isinstance(out, torch.Tensor) or out.dim() != 2:
+                got = f"the shape {list(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
+                raise InvalidInput(f"Your module must return [rows, outputs], got {got}; end it with an nn.Linear.")
+            return out.T[None]
+
+        return run
+
+
+def _Stop(index: int) -> Any:
+    """A module that stands for a dropout layer in training."""
+    from torch import nn
+
+    class Stop(nn.Module):
+        site: Any = None
+
+        def forward(self, h: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.site(h[None], index)[0]
+            return out
+
+    return Stop()

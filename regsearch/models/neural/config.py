@@ -1,0 +1,231 @@
+"""What a net is made of and regularized by: the fields of `Net`, and what they come to in a filled config."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Model
+from regsearch.models.neural import techniques as found
+from regsearch.models.neural.architectures import MLP, Custom
+from regsearch.models.neural.network.architecture import Architecture
+from regsearch.models.neural.network.data import SCALES
+from regsearch.models.neural.technique import Technique
+from regsearch.models.neural.techniques.dropout import Dropout
+from regsearch.models.neural.techniques.early_stopping import EarlyStopping
+from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
+from regsearch.space.domains import Between, Family, OneOf, Whole
+from regsearch.space.sampling import default
+from regsearch.space.tree import Choice, Leaf, Path, ends, tunable
+
+PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
+_EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
+
+
+@dataclass(frozen=True, init=False)
+class Recipe(Model, abstract=True):
+    """The fields of a `Net`, as a node and as a config; what is done with them lies above."""
+
+    axis: ClassVar[str] = "epochs"
+    module: Any = tunable(Family(Architecture))
+    lr: Any = tunable(Between(1e-8, 100.0))
+    batch_size: Any = tunable(Whole(1), off="auto")
+    scale: Any = tunable(OneOf(SCALES))
+    class_weight: Any = tunable(OneOf(("none", "balanced")))
+    precision: Any = tunable(OneOf(("float32", "float64")))
+    device: str = "auto"
+    techniques: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __init__(
+        self, module: Any = MLP(), *, lr: Any = 1e-3, batch_size: Any = "auto", scale: Any = "standard",  # noqa: B008
+        class_weight: Any = "none", precision: Any = "float32", device: str = "auto", **techniques: Any,
+    ) -> None:  # fmt: skip
+        if callable(module) and not isinstance(module, Architecture):
+            module = Custom(module)
+        given = {
+            "module": module, "lr": lr, "batch_size": batch_size, "scale": scale, "class_weight": class_weight,
+            "precision": precision, "device": device,
+            "techniques": {slot: kept for slot, value in ({"early_stopping": EarlyStopping()} | techniques).items()
+                           if (kept := _kept(slot, _technique(slot, value))) is not None},
+        }  # fmt: skip
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+
+    # --- as a node: techniques are fields like any other -------------------------------------------------------
+
+    @classmethod
+    def arguments(cls) -> dict[str, str]:
+        own = super().arguments()
+        own.pop("techniques")
+        return own | {slot: slot for slot in found.SLOTS}
+
+    def fields(self) -> dict[str, Any]:
+        own = super().fields()
+        techniques: dict[str, Any] = own.pop("techniques")
+        return own | techniques
+
+    def replace(self, **fields: Any) -> Recipe:
+        return type(self)(**(self.fields() | fields))
+
+    def shown(self) -> dict[str, Any]:
+        return {name: _off(name) if value is None else value for name, value in super().shown().items()}
+
+    def offs(self) -> dict[str, Any]:
+        return super().offs() | {slot: _off(slot) for slot in self.techniques}
+
+    # --- as a model --------------------------------------------------------------------------------------------
+
+    def reference(self) -> Recipe:
+        """The net with every technique off that regularizes, trained as long as any net of this space may be.
+
+        A shorter training regularizes, and a longer one than any trial's would be a different net to compare with.
+        """
+        config = default(self)
+        off = {slot: value if _keeps(value) else None for slot, value in config.techniques.items()}
+        last, horizon = max(_longest(stopping) for stopping in options(self.stopping))
+        return config.replace(**off | {"early_stopping": FixedEpochs(last, horizon), "dropout": None})
+
+    def without(self) -> dict[str, Model]:
+        """Without each slot and each part of one; training goes on to its last epoch where it ended before."""
+        slots = {slot: config for slot, config in super().without().items() if _acts(self.techniques[slot])}
+        slots.pop("early_stopping", None)
+        parts = {
+            f"{slot} {part}": self.replace(**{slot: rest})
+            for slot in slots for part, rest in _parts(self.techniques[slot]).items()
+        }  # fmt: skip
+        return slots | parts | ({"early_stopping": self.at(self.horizon)} if self.last < self.horizon else {})
+
+    def at(self, value: float | None) -> Recipe:
+        if value is None:
+            return self
+        return self.replace(early_stopping=self.stopping.replace(epochs=round(value), max_epochs=self.horizon))
+
+    # --- a filled config ---------------------------------------------------------------------------------------
+
+    @property
+    def stopping(self) -> Any:
+        return self.techniques["early_stopping"]
+
+    @property
+    def batch(self) -> int:
+        """Rows of a batch; 0 for about 128, in batches of one size."""
+        return 0 if self.batch_size == "auto" else int(self.batch_size)
+
+    @property
+    def horizon(self) -> int:
+        """Epochs after which training ends at the latest; what a schedule counts on."""
+        return int(self.stopping.max_epochs or self.stopping.epochs)
+
+    @property
+    def last(self) -> int:
+        """The last epoch that is trained, unless training stops early."""
+        return int(self.stopping.epochs or self.stopping.max_epochs)
+
+    @property
+    def inner(self) -> float:
+        """Share of the training rows that picks an epoch; 0 where the mean validation curve does."""
+        return 0.0 if self.stopping.epochs else float(self.stopping.inner)
+
+    @property
+    def norm(self) -> str:
+        """Kind of the norm layers, or empty."""
+        norm = self.techniques.get("norm")
+        return norm.kind if norm is not None else ""
+
+    def placed(self) -> Iterator[tuple[str, str, Technique]]:
+        """``(slot, pattern, technique)`` of everything that is on; the pattern is empty without one."""
+        for slot, value in self.techniques.items():
+            for pattern, technique in value.items() if isinstance(value, Mapping) else (("", value),):
+                if technique is not None:
+                    yield slot, pattern, technique
+
+
+def options(value: Any) -> Iterator[Technique]:
+    """Every technique that a slot may hold."""
+    inside = value.options if isinstance(value, Choice) else value.values() if isinstance(value, Mapping) else ()
+    if isinstance(value, Technique):
+        yield value
+    for one in inside:
+        yield from options(one)
+
+
+def _kept(slot: str, value: Any) -> Any:
+    """A slot as it is kept: empty ones are not, unless that means something, so that a config has one form in files."""
+    if isinstance(value, Mapping):
+        return {pattern: one for pattern, one in value.items() if one is not None} or None
+    return _EMPTY.get(slot) if value is None else value
+
+
+def _technique(slot: str, value: Any) -> Any:
+    """What a slot was given, as a technique, `None`, a choice of those, or a dict of those by pattern."""
+    if slot not in found.SLOTS:
+        import difflib
+
+        fields = [field.name for field in dataclasses.fields(Recipe) if field.name != "techniques"]
+        close = difflib.get_close_matches(slot, [*fields, *found.SLOTS], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}; {', '.join(found.SLOTS)}."
+        raise InvalidInput(f"A Net has no {slot!r}; {hint}")
+    if isinstance(value, Mapping) and slot in PENALTIES:
+        return {str(pattern): _technique(slot, one) for pattern, one in value.items()}
+    if isinstance(value, Choice) and any(isinstance(one, Technique | str) or one is None for one in value.options):
+        return Choice(*(_technique(slot, one) for one in value.options))
+    if value is None:
+        return None
+    return _Slot(slot).admit(value, f"Net({slot}=...)")
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """What may stand in a slot."""
+
+    name: str
+
+    def admit(self, value: Any, where: str) -> Any:
+        kinds = {cls.kind: cls for cls in found.SLOTS[self.name]}
+        first = next(iter(kinds.values()))
+        if isinstance(value, str) and value in kinds:
+            return kinds[value]()
+        if isinstance(value, tuple(kinds.values())):
+            return value
+        if isinstance(value, (int, float, Leaf)) and not isinstance(value, Path) and first.main:
+            return first(**{first.main: value})
+        names = ", ".join(cls.__name__ for cls in kinds.values())
+        raise InvalidInput(
+            f"{where} must be a technique ({names}), a number or leaf for the main field of the first, if it has one, "
+            f"or None; got {value!r}."
+        )
+
+
+def _longest(stopping: Any) -> tuple[int, int]:
+    """The last epoch and the horizon of the longest training that a technique, leaves and all, allows."""
+    last, horizon = max(ends(stopping.epochs)), max(ends(stopping.max_epochs))
+    return last or horizon, horizon or last
+
+
+def _off(slot: str) -> Any:
+    """What a table shows of a slot that is off."""
+    first = found.SLOTS[slot][0]
+    shown = first.neutral_fields()[first.main] if first.main else "none"
+    return "none" if shown is None else shown
+
+
+def _acts(value: Any) -> bool:
+    """Whether anything in a slot of a filled config has an effect."""
+    return any(technique.acting for technique in options(value))
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """What is left of a slot without one of the things that it does, by what goes."""
+    if isinstance(value, Mapping):
+        rest = {pattern: {key: one for key, one in value.items() if key != pattern} for pattern in value}
+        return rest if len(value) > 1 else {}
+    found: dict[str, Any] = value.parts()
+    return found
+
+
+def _keeps(value: Any) -> bool:
+    return any(not technique.regularizes for technique in options(value))

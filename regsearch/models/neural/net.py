@@ -1,0 +1,88 @@
+"""`Net`, the space and config of neural nets."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Backend, Setup
+from regsearch.models.neural.config import Recipe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, init=False)
+class Net(Recipe):
+    """A neural net and what regularizes it, trained by Adam.
+
+    ``sum_i w_i loss_i / sum_i w_i + lambda * penalty``: squared error halved (targets standardised inside the fold), or
+    log loss.
+
+    Parameters
+    ----------
+    module
+        `MLP`, `CNN`, their names, or a function without arguments that returns a `torch.nn.Module` with an output for
+        each target, each class, or one for two classes (the logit).
+    lr
+        Learning rate.
+    batch_size
+        Rows of a batch; ``auto`` cuts a fold into batches of one size, of about 128 rows.
+    scale
+        How columns (or channels of images) are scaled inside each fold: ``standard``, ``minmax`` or ``none``.
+    class_weight
+        ``balanced``: every class weighs the same in training. ``none``.
+    precision
+        ``float32`` or ``float64``.
+    device
+        ``auto`` (a CUDA GPU where there is one), or a torch device.
+    **techniques
+        By slot, for example ``dropout=Float(0, 0.5)``, ``penalty=Choice(None, L1(), L2())``; see
+        `regsearch.nn_techniques`. A number or a leaf stands for the technique's first field, `None` for none. A penalty
+        may be a dict from patterns of parameter names (``{"linear0.weight": L1()}``; of hidden layers for
+        `activity_penalty`).
+
+    Raises
+    ------
+    InvalidInput
+        When a value does not fit its field, or no technique has such a slot.
+
+    Examples
+    --------
+    >>> from regsearch import Float, nn_techniques as t
+    >>> space = Net(MLP(hidden=(64,)), penalty=t.L1(), dropout=Float(0, 0.5))
+    """
+
+    packages: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
+
+    @property
+    def factory(self) -> Callable[[], Any] | None:
+        """The function that makes a module of the user's own; `None` where there is no such option."""
+        options = getattr(self.module, "options", (self.module,))
+        return next((option.factory for option in options if hasattr(option, "factory")), None)
+
+    def check(self, setup: Setup) -> None:
+        if importlib.util.find_spec("torch") is None:
+            raise InvalidInput("A Net needs torch, which is not installed; pip install 'regsearch[torch]'.")
+        from regsearch.models.neural.training.checks import check
+
+        check(self, setup)
+
+    def backend(self, setup: Setup) -> Backend:
+        from regsearch.models.neural.training.stack import Stack
+
+        return Stack(setup, self.device)
+
+    def refit(self, problem: Problem, seed: int) -> Any:
+        from regsearch.models.neural.refit import refit
+
+        return refit(self, problem, seed)
+
+    def figures(self, problem: Problem, seed: int) -> Mapping[str, Figure]:
+        from regsearch.models.neural.figures import figures
+
+        return figures(self, problem, seed)

@@ -1,0 +1,1 @@
+"""The stacked network: layers, loss, data, random streams."""

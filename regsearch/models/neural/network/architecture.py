@@ -1,0 +1,103 @@
+"""What an architecture is: a plain torch module, and its forward pass for many rows at once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from regsearch.space.tree import Node
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from regsearch.models.neural.network.hooks import Site
+
+    Views: TypeAlias = Mapping[str, torch.Tensor]
+    Forward: TypeAlias = Callable[[Views, torch.Tensor, Site, bool], torch.Tensor]
+
+ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
+EPS = 1e-5  # of a normalisation
+MOMENTUM = 0.1  # of the running statistics of batch normalisation
+
+
+class Architecture(Node, abstract=True):
+    """The shape of a net.
+
+    `stacks` says whether `forward` takes many rows; where it does not, the stack runs rows one by one.
+    """
+
+    scope: ClassVar[str] = "net"
+    stacks: ClassVar[bool] = False
+
+    @abstractmethod
+    def module(self, inputs: tuple[int, ...], outputs: int, norm: str) -> nn.Module:
+        """A freshly initialised plain module, as production uses it: ``[B, *inputs]`` to ``[B, outputs]``.
+
+        Parameters
+        ----------
+        norm
+            ``batch_norm``, ``layer_norm`` or empty.
+        """
+
+    @abstractmethod
+    def places(self, module: nn.Module) -> tuple[str, ...]:
+        """Names of the module's hidden layers, where dropout and activity penalties act, in order."""
+
+    def rates(self, module: nn.Module) -> tuple[float, ...]:
+        """The module's own dropout rates, by place; empty where it has none."""
+        return ()
+
+    @abstractmethod
+    def forward(self, module: nn.Module) -> Forward:
+        """The module's forward pass in training, a function of its parameters.
+
+        It maps parameters and buffers ``[R, ...]`` by name, a batch ``[1 or R, B, *inputs]``, a site to call with
+        what leaves each hidden layer, and whether to train, to ``[R, outputs, B]``.
+        """
+
+
+def activation(name: str) -> Any:
+    """The torch function of an activation; it may overwrite what it is given."""
+    import torch
+    from torch.nn import functional
+
+    return {"relu": torch.relu_, "gelu": functional.gelu, "silu": functional.silu, "tanh": torch.tanh_}[name]
+
+
+def activation_layer(name: str) -> nn.Module:
+    """The torch module of an activation."""
+    from torch import nn
+
+    layer: nn.Module = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}[name]()
+    return layer
+
+
+def normalise(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -> torch.Tensor:
+    """Batch or layer normalisation of ``[R, B, units]`` with parameters ``[R, units]``; `h` without a norm."""
+    if not norm:
+        return h
+    if norm == "batch_norm" and not training:
+        mean, var = p[f"{name}.running_mean"][:, None], p[f"{name}.running_var"][:, None]
+    else:
+        var, mean = _moments(h, 1 if norm == "batch_norm" else 2)
+    if norm == "batch_norm" and training:
+        _run(p, name, mean.detach(), var.detach(), h.shape[1])
+    weight, bias = p[f"{name}.weight"][:, None], p[f"{name}.bias"][:, None]
+    return (h - mean) * (var + EPS).rsqrt() * weight + bias
+
+
+def _moments(h: torch.Tensor, over: int) -> tuple[torch.Tensor, torch.Tensor]:
+    import torch
+
+    return torch.var_mean(h, over, correction=0, keepdim=True)
+
+
+def _run(p: Views, name: str, mean: torch.Tensor, var: torch.Tensor, count: int) -> None:
+    """Move the running statistics towards those of a batch, whose variance is made unbiased as torch does."""
+    import torch
+
+    with torch.no_grad():
+        p[f"{name}.running_mean"].lerp_(mean.flatten(1), MOMENTUM)
+        p[f"{name}.running_var"].lerp_((var * (count / max(count - 1, 1))).flatten(1), MOMENTUM)

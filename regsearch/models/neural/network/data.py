@@ -1,0 +1,284 @@
+"""The data of a net: rows kept once, scaled batch by batch with what each fold's training rows say.
+
+Tables go through the encoding of the linear backend; missing entries and scales are those of the fold. A batch has a
+leading dimension of 1: every row of a stack sees the same samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.data.encoding import encode
+from regsearch.data.features import is_sparse
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.models.neural.network.streams import seed_of
+
+if TYPE_CHECKING:
+    import torch
+
+SCALES = ("standard", "minmax", "none")
+FAR = 100.0  # deviations from 0 at which a column is kept as differences from its mean
+CHUNK = 4096  # rows looked at together when a fold is measured
+
+
+class Data:
+    """A problem's rows as tensors; sparse ones stay sparse until they are in a batch.
+
+    Parameters
+    ----------
+    device, dtype
+        Of every batch; images of small integers are kept as they are.
+
+    Attributes
+    ----------
+    offset
+        ``[*shape]`` taken off columns that lie far from 0, before single precision would round their differences away.
+    """
+
+    def __init__(self, problem: Problem, device: torch.device, dtype: torch.dtype) -> None:
+        import torch
+
+        self.problem, self.device, self.dtype = problem, device, dtype
+        self.sparse = is_sparse(problem.X)
+        self.X: Any = _matrix(problem)
+        self.offset = np.zeros(self.X.shape[1:])
+        if problem.image is None and not self.sparse:
+            self.offset = _offset(self.X)
+            self.X = self.X - self.offset if self.offset.any() else self.X
+        if not self.sparse:
+            keep = problem.image is not None and self.X.dtype == np.uint8
+            matrix = self.X if self.X.flags.writeable else self.X.copy()  # torch has no tensors that may not be written
+            self.X = torch.as_tensor(matrix, dtype=None if keep else dtype, device=device)
+        self.shape: tuple[int, ...] = tuple(self.X.shape[1:])
+        self.missing = not self.sparse and self.X.is_floating_point() and bool(self.X.isnan().any())
+        self.y = torch.tensor(_targets(problem), dtype=torch.float64, device=device)
+        weight = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
+        self.weight = torch.tensor(weight, dtype=dtype, device=device)
+
+    @property
+    def outputs(self) -> int:
+        """m: what a net returns for a sample."""
+        return int(self.y.shape[0])
+
+    def take(self, rows: torch.Tensor) -> torch.Tensor:
+        """``[1, B, *shape]``, less the offset and not scaled."""
+        import torch
+
+        if self.sparse:
+            return torch.as_tensor(self.X[rows.cpu().numpy()].toarray(), dtype=self.dtype, device=self.device)[None]
+        taken: torch.Tensor = self.X.index_select(0, rows).to(self.dtype)
+        return taken[None]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How a fold sees columns (or channels) and targets.
+
+    Attributes
+    ----------
+    fill
+        What a missing entry becomes; empty where there are none.
+    center, spread
+        ``[*shape]``, broadcasting: a value becomes ``(value - center) / spread``.
+    target_center, target_spread
+        ``[m, 1]``: of a regression's targets; 0 and 1 for classes.
+    """
+
+    fill: torch.Tensor
+    center: torch.Tensor
+    spread: torch.Tensor
+    target_center: torch.Tensor
+    target_spread: torch.Tensor
+
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        """Scale ``[..., *shape]``."""
+        if self.fill.numel():
+            x = x.where(~x.isnan(), self.fill)
+        return (x - self.center) / self.spread
+
+
+class Fold:
+    """Training rows, scoring rows, and what the training rows say about scales.
+
+    Parameters
+    ----------
+    number
+        Of the fold: part of what its random numbers depend on.
+    scale
+        One of `SCALES`.
+    balanced
+        Whether each class weighs the same in training.
+    inner
+        Share of the training rows to hold out for picking an epoch.
+    seed
+        Of the inner split.
+    """
+
+    def __init__(
+        self, data: Data, number: int, train: Rows, val: Rows, scale: str, balanced: bool, inner: float, seed: int
+    ) -> None:
+        import torch
+
+        self.data, self.number = data, number
+        self.parts: dict[str, Rows] = {"train": train, "val": val}
+        if inner:
+            self.parts["train"], self.parts["inner"] = inner_split(
+                data.problem, train, inner, seed_of(seed, number, "inner")
+            )
+        self.rows = {part: torch.as_tensor(rows, device=data.device) for part, rows in self.parts.items()}
+        self.scaling = scaling(data, self.parts["train"], scale)
+        self.y = ((data.y - self.scaling.target_center) / self.scaling.target_spread).to(data.dtype)
+        weight = data.weight.clone()
+        if balanced and data.problem.classes is not None:
+            weight *= torch.as_tensor(
+                _class_weights(data.problem, self.parts["train"]), dtype=data.dtype, device=data.device
+            )
+        self.weight = weight / weight[self.rows["train"]].mean()
+
+    @property
+    def n(self) -> int:
+        """Training rows."""
+        return len(self.parts["train"])
+
+    def decisions(self, out: torch.Tensor) -> torch.Tensor:
+        """What a net returned ``[R, m, B]`` in the units of y, in double precision: y may lie far from 0."""
+        return out.double() * self.scaling.target_spread + self.scaling.target_center
+
+
+def scaling(data: Data, rows: Rows, how: str) -> Scaling:
+    """What some rows say about columns and targets, weighted as they are."""
+    problem = data.problem
+    weight = np.ones(len(rows)) if problem.sample_weight is None else problem.sample_weight[rows]
+    if data.sparse:
+        fill, center, spread = np.empty(0), np.zeros(data.shape), _sparse_spread(data.X[rows], weight, how)
+    elif problem.image is not None:
+        fill, (center, spread) = np.empty(0), _channels(problem.X, rows, weight, how)
+    else:
+        fill, center, spread = _columns(data.X[rows].double().cpu().numpy(), weight, how)
+        center = -data.offset if how == "none" else center
+        fill = fill if data.missing else np.empty(0)
+    target = np.zeros((data.outputs, 1)), np.ones((data.outputs, 1))
+    if problem.task == "regression":
+        y = problem.y[rows].reshape(len(rows), -1)
+        mean = np.average(y, axis=0, weights=weight)
+        target = mean[:, None], _positive(np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight)))[:, None]
+    import torch
+
+    inputs = (torch.as_tensor(a, dtype=data.dtype, device=data.device) for a in (fill, center, spread))
+    return Scaling(*inputs, *(torch.as_tensor(a, device=data.device) for a in target))
+
+
+# --- statistics ------------------------------------------------------------------------------------------------
+
+
+def _matrix(problem: Problem) -> Any:
+    """Numbers ``[n, ...]``: images as they are, tables encoded, NaN where an entry is missing."""
+    if problem.image is not None:
+        return problem.X
+    encoded = encode(problem.X)
+    if is_sparse(problem.X):
+        return encoded.matrix.tocsr()
+    if encoded.missing is None:
+        return encoded.matrix
+    matrix = np.array(encoded.matrix)
+    matrix[encoded.missing] = np.nan
+    return matrix
+
+
+def _targets(problem: Problem) -> Array:
+    """``[m, n]``: one-hot classes, the second of two, or numbers."""
+    if problem.task == "multiclass":
+        return np.eye(int(problem.y.max()) + 1)[:, problem.y]
+    return np.asarray(problem.y, dtype=float).reshape(problem.rows, -1).T
+
+
+def _offset(x: Array) -> Array:
+    """``[p]``: the mean of columns that vary little beside it, 0 of others."""
+    seen = ~np.isnan(x)
+    mean = np.where(seen, x, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    deviation = np.sqrt((np.where(seen, x - mean, 0.0) ** 2).sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
+    return np.where(abs(mean) > FAR * deviation, mean, 0.0)
+
+
+def _columns(x: Array, weight: Array, how: str) -> tuple[Array, Array, Array]:
+    with np.errstate(invalid="ignore"):
+        missing = np.isnan(x)
+    seen = (~missing).sum(axis=0)
+    fill = np.where(missing, 0.0, x).sum(axis=0) / np.maximum(seen, 1)
+    x = np.where(missing, fill, x)
+    if how == "none":
+        return fill, np.zeros(x.shape[1]), np.ones(x.shape[1])
+    if how == "minmax":
+        return fill, x.min(axis=0), _positive(np.ptp(x, axis=0))
+    center = np.average(x, axis=0, weights=weight)
+    return fill, center, _positive(np.sqrt(np.average((x - center) ** 2, axis=0, weights=weight)))
+
+
+def _channels(X: Any, rows: Rows, weight: Array, how: str) -> tuple[Array, Array]:
+    """``[channels, 1, 1]`` of images, some at a time: they are kept as small integers."""
+    low, high = np.inf, -np.inf
+    total = squares = np.zeros(X.shape[1])
+    for start in range(0, len(rows), CHUNK):
+        part = slice(start, start + CHUNK)
+        x = X[rows[part]].astype(float)
+        low, high = np.minimum(low, x.min(axis=(0, 2, 3))), np.maximum(high, x.max(axis=(0, 2, 3)))
+        total = total + weight[part] @ x.mean(axis=(2, 3))
+        squares = squares + weight[part] @ (x**2).mean(axis=(2, 3))
+    mean = total / weight.sum()
+    deviation = np.sqrt(np.maximum(squares / weight.sum() - mean**2, 0.0))
+    center, spread = {
+        "none": (np.zeros_like(mean), np.ones_like(mean)), "minmax": (low, high - low), "standard": (mean, deviation),
+    }[how]  # fmt: skip
+    return center[:, None, None], _positive(spread)[:, None, None]
+
+
+def _sparse_spread(x: Any, weight: Array, how: str) -> Array:
+    """Zeros stay zeros, so that rows stay sparse: no column is shifted."""
+    if how == "none":
+        return np.ones(x.shape[1])
+    if how == "minmax":
+        return _positive(np.asarray(abs(x).max(axis=0).todense()).ravel())
+    share = weight / weight.sum()
+    mean, square = x.T @ share, (x.multiply(x)).T @ share
+    return _positive(np.sqrt(np.maximum(square - mean**2, 0.0)))
+
+
+def _positive(spread: Array) -> Array:
+    """1 where a column does not vary."""
+    return np.where(spread > 1e-12, spread, 1.0)
+
+
+def _class_weights(problem: Problem, rows: Rows) -> Array:
+    """``[n]``: every class weighs the same over the given rows."""
+    weight = np.ones(len(rows)) if problem.sample_weight is None else problem.sample_weight[rows]
+    counts = np.bincount(problem.y[rows], weight, minlength=int(problem.y.max()) + 1)  # inner splits may lose a class
+    return np.asarray((counts.sum() / (len(counts) * np.maximum(counts, 1e-12)))[problem.y])
+
+
+def inner_split(problem: Problem, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Some rows in two, stratified by class and with whole groups where there are any.
+
+    Raises
+    ------
+    InvalidInput
+        When there are too few of them.
+    """
+    held = problem.take(rows)
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+    kind = StratifiedShuffleSplit if problem.classes is not None else ShuffleSplit
+    kind = GroupShuffleSplit if problem.groups is not None else kind
+    splitter = kind(n_splits=1, test_size=share, random_state=seed % 2**32)
+    try:
+        train, inner = next(splitter.split(np.empty(len(rows)), held.y, held.groups))
+    except ValueError as error:
+        raise InvalidInput(
+            f"EarlyStopping(inner={share:g}) cannot split the {len(rows)} training rows of a fold: {error}; "
+            "hold out another share, or none: inner=0."
+        ) from error
+    return rows[np.sort(train)], rows[np.sort(inner)]

@@ -1,0 +1,65 @@
+"""Nets in evaluation mode: what rows of parameters say of the samples of a fold, and how well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.metrics.scorer import Metric
+from regsearch.models.neural.network.data import CHUNK, Fold
+from regsearch.models.neural.network.hooks import Site
+from regsearch.models.neural.network.loss import Tally
+from regsearch.models.neural.network.network import Network
+
+if TYPE_CHECKING:
+    import torch
+
+    from regsearch.models.neural.network.architecture import Forward
+
+NOTHING = Site()  # no technique acts in evaluation
+SAMPLES = 2048  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """A fold's net in evaluation mode.
+
+    Attributes
+    ----------
+    forward
+        The forward pass of one thread.
+    """
+
+    fold: Fold
+    network: Network
+    forward: Forward
+
+    def measure(self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...]) -> Array:
+        """``[metrics, R]`` scores of rows ``[R, Q]`` on a part of the fold."""
+        tally = Tally(metrics, self.fold, part)
+        for out, samples in self.run(theta, part):
+            tally.add(out, samples)
+        return tally.scores()
+
+    def run(self, theta: torch.Tensor, part: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Outputs ``[R, m, B]`` and the samples they are for, some samples of a part at a time."""
+        import torch
+
+        views = self.network.layout.views(theta)
+        size = max(64, min(CHUNK, SAMPLES // len(theta)))
+        for samples in torch.split(self.fold.rows[part], size):
+            with torch.no_grad():
+                x = self.fold.scaling.apply(self.fold.data.take(samples))
+                out = self.forward(views, x, NOTHING, False)
+            yield out, samples
+
+    def nonzero(self, theta: torch.Tensor) -> Array:
+        """``[R]``: kernels that are not zero."""
+        import torch
+
+        kernels = self.network.layout.part("kernel").views(theta)
+        return np.asarray(torch.stack([(view != 0).sum(1) for view in kernels]).sum(0).cpu().numpy(), dtype=float)

@@ -1,0 +1,80 @@
+"""A net ready to train: its forward pass, the layout of its parameters, and where it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from regsearch.models.neural.layout import Layout, Role
+from regsearch.models.neural.network.architecture import Architecture
+from regsearch.models.neural.network.streams import seed_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from regsearch.models.neural.network.architecture import Forward
+
+
+@dataclass(frozen=True)
+class Network:
+    """One fold's net.
+
+    Attributes
+    ----------
+    program
+        Makes a forward pass; each thread needs its own, as a user's module holds state while it runs.
+    theta
+        ``[Q]``: where every trial of the fold starts.
+    places, rates
+        Names of its hidden layers, and the dropout rates that the module has of its own.
+    kept
+        By name in the state of the module: what is no real number, as it was made; the name that a tied parameter is
+        trained under; or nothing for a buffer that the module does not save.
+    """
+
+    layout: Layout
+    program: Callable[[], Forward]
+    theta: torch.Tensor
+    places: tuple[str, ...]
+    rates: tuple[float, ...]
+    kept: dict[str, torch.Tensor | str]
+
+
+def make_network(
+    architecture: Architecture, inputs: tuple[int, ...], outputs: int, norm: str, seed: int, fold: int
+) -> Network:
+    """The net of a fold; its start depends on the seed and the fold alone."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(seed, fold, "start"))
+        module = architecture.module(inputs, outputs, norm)
+    layout = Layout(_parameters(module))
+    values = dict(module.named_parameters()) | dict(module.named_buffers())
+    theta = torch.empty(1, layout.length, dtype=torch.float64)
+    for param in layout.params:
+        param.view(theta).copy_(values[param.name].detach())
+    places = architecture.places(module)
+    state = module.state_dict(keep_vars=True)
+    known = {param.name for param in layout.params}
+    names = {id(value): name for name, value in values.items() if name in known}
+    kept = {name: names.get(id(value), value) for name, value in state.items() if name not in known}
+    temporary = known - set(state)  # buffers that the module does not save
+    kept |= dict.fromkeys(temporary, "")
+    return Network(layout, partial(architecture.forward, module), theta[0], places, architecture.rates(module), kept)
+
+
+def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:
+    """Name, shape and role of everything in a module that is a real number."""
+    norms = {name for name, child in module.named_modules() if "Norm" in type(child).__name__}
+    found: list[tuple[str, tuple[int, ...], Role]] = []
+    for name, value in module.named_parameters():
+        of_norm = name.rpartition(".")[0] in norms
+        role: Role = "norm" if of_norm else "kernel" if value.dim() > 1 else "bias"
+        role = role if value.requires_grad else "buffer"  # frozen: neither trained nor penalised
+        found.append((name, tuple(value.shape), role))
+    buffers = [(name, value) for name, value in module.named_buffers() if value.is_floating_point()]
+    return found + [(name, tuple(value.shape), "buffer") for name, value in buffers]

@@ -1,0 +1,261 @@
+"""A trained net as production uses it: plain tensors, what they mean, and scikit-learn's methods.
+
+Nothing of the training is needed here: the architecture's plain module, and how inputs and targets were scaled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+from regsearch._types import Array
+from regsearch.data.features import is_sparse
+from regsearch.errors import InvalidInput, NotFound
+from regsearch.metrics.scorer import probabilities, winners
+from regsearch.models.neural.files import PREPARE, TENSORS
+from regsearch.models.neural.network.architecture import Architecture
+from regsearch.models.persist import read_object, write_object
+from regsearch.space.config import from_data
+
+if TYPE_CHECKING:
+    import torch
+
+MODULE = "module."  # in front of the names of the module's own tensors
+ROWS = 1024  # predicted together
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What tensors alone do not say.
+
+    Attributes
+    ----------
+    module
+        The architecture as plain data.
+    inputs
+        Shape of a row that the module sees.
+    outputs
+        Numbers that it returns for a row.
+    norm
+        Kind of its norm layers, or empty.
+    task, precision
+        As in the study.
+    classes
+        Labels, or `None`; `label_type` is numpy's name of their type.
+    image
+        Whether rows are images.
+    prepared
+        Whether raw columns go through a preparing step first.
+    """
+
+    module: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    outputs: int
+    norm: str
+    task: str
+    precision: str
+    classes: tuple[Any, ...] | None
+    label_type: str
+    image: bool
+    prepared: bool
+
+
+class Predictor(BaseEstimator):  # type: ignore[misc]
+    """A trained net.
+
+    Parameters
+    ----------
+    spec
+        See `Spec`.
+    tensors
+        The module's tensors by name behind ``module.``, and ``offset``, ``center``, ``spread`` of inputs,
+        ``target_center``, ``target_spread`` of targets.
+    prepare
+        The fitted scikit-learn step from raw columns to numbers, or `None`.
+    architecture
+        What builds the module.
+    """
+
+    def __init__(
+        self, spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture
+    ) -> None:
+        self.spec, self.tensors, self.prepare, self.architecture = spec, tensors, prepare, architecture
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_clone__(self) -> Predictor:
+        """Itself, as a frozen estimator: a copy of its parts would come without what its preparing step has learned."""
+        return self
+
+    def fit(self, X: Any, y: Any) -> Predictor:
+        """Refuse: a trained net stays as it is. scikit-learn takes only what has a ``fit`` for an estimator.
+
+        Raises
+        ------
+        InvalidInput
+            Always.
+        """
+        raise InvalidInput(
+            f"A {type(self).__name__} is trained and cannot be fitted again: for another, fit a RegSearchCV of a Net; "
+            "to use this one as it is, wrap it in sklearn.frozen.FrozenEstimator."
+        )
+
+    @property
+    def module_(self) -> torch.nn.Module:
+        """The plain torch module, in evaluation mode; it takes scaled rows ``[B, *inputs]``."""
+        if not hasattr(self, "_module"):
+            self._module = _module(self.spec, self.tensors, self.architecture)
+        return self._module
+
+    def decision(self, X: Any) -> Array:
+        """``[n, m]``: logits, or numbers in the units of y."""
+        import torch
+
+        found = []
+        with torch.inference_mode():
+            for rows in self._batches(X):
+                x = (rows - self.tensors["center"]) / self.tensors["spread"]
+                out = self.module_(x).double() * self.tensors["target_spread"][:, 0]
+                found.append((out + self.tensors["target_center"][:, 0]).numpy())
+        return np.concatenate(found) if found else np.empty((0, self.spec.outputs))
+
+    def _batches(self, X: Any) -> Iterator[torch.Tensor]:
+        """Raw rows as tensors, some at a time."""
+        import torch
+
+        X, offset = self._checked(X), self.tensors["offset"].numpy()
+        far = bool(offset.any())
+        for start in range(0, X.shape[0], ROWS):
+            rows = X[start : start + ROWS]
+            rows = rows.toarray() if is_sparse(rows) else rows
+            rows = rows - offset if far else np.ascontiguousarray(rows)
+            x = torch.tensor(rows, dtype=getattr(torch, self.spec.precision))
+            if not bool(x.isfinite().all()):
+                raise InvalidInput("Rows must hold finite numbers, got NaN or infinity; fill or drop them.")
+            yield x
+
+    def _checked(self, X: Any) -> Any:
+        if self.prepare is not None:
+            return np.asarray(self.prepare.transform(X))
+        X = X.tocsr() if is_sparse(X) else np.asarray(X)
+        if self.spec.image and X.ndim == 3 and self.spec.inputs[0] == 1:
+            X = X[:, None]
+        if X.shape[1:] != self.spec.inputs:
+            raise InvalidInput(f"Rows must have the shape {self.spec.inputs} as in training, got {tuple(X.shape[1:])}.")
+        return X
+
+    def ship(self, folder: Path) -> list[str]:
+        """Write the net as plain tensors, and the preparing step without pickle; what must be trusted to read it."""
+        from safetensors.torch import save
+
+        plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.tensors.items()}
+        written = save(plain, metadata={"regsearch": json.dumps(asdict(self.spec), sort_keys=True)})
+        (folder / TENSORS).write_bytes(written)  # what safetensors writes itself, its owner alone may read
+        return [] if self.prepare is None else write_object(self.prepare, folder / PREPARE)
+
+
+class NetClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
+    """A trained net that tells classes apart."""
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        return np.array(self.spec.classes, dtype=self.spec.label_type)
+
+    def decision_function(self, X: Any) -> Array:
+        """Log-odds ``[n]`` of the second of two classes, or logits ``[n, C]``."""
+        decision = self.decision(X)
+        return decision[:, 0] if decision.shape[1] == 1 else decision
+
+    def predict_proba(self, X: Any) -> Array:
+        """``[n, C]``."""
+        return probabilities(self.decision(X))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Labels ``[n]``."""
+        return np.asarray(self.classes_[winners(self.decision(X))])
+
+
+class NetRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
+    """A trained net that predicts numbers."""
+
+    def predict(self, X: Any) -> Array:
+        """``[n]``, or ``[n, targets]``."""
+        decision = self.decision(X)
+        return decision[:, 0] if decision.shape[1] == 1 else decision
+
+
+def make_predictor(
+    spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture
+) -> Predictor:
+    """The predictor of a task."""
+    return (NetRegressor if spec.classes is None else NetClassifier)(spec, tensors, prepare, architecture)
+
+
+def load_net(folder: Path, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Predictor:
+    """The net of a bundle.
+
+    Parameters
+    ----------
+    trusted
+        Names of types beyond scikit-learn's own that the user trusts.
+    module
+        The function that makes the module, where it is the user's own.
+
+    Raises
+    ------
+    NotFound
+        When the folder holds no net.
+    InvalidInput
+        When it is damaged, or its module is not the one that was trained.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / TENSORS
+    if not file.exists():
+        raise NotFound(f"A bundle of a net has a {TENSORS}, {folder} has none; export it again.")
+    try:
+        with safe_open(file, framework="pt") as opened:
+            spec = Spec(**json.loads(opened.metadata()["regsearch"]))
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
+    spec = Spec(**(asdict(spec) | {"inputs": tuple(spec.inputs)}))
+    prepare = read_object(folder / PREPARE, trusted) if spec.prepared else None
+    predictor = make_predictor(spec, tensors, prepare, _architecture(spec, module))
+    _ = predictor.module_
+    return predictor
+
+
+def _architecture(spec: Spec, module: Callable[[], Any] | None) -> Architecture:
+    from regsearch.models.neural.architectures import Custom
+
+    if spec.module.get("type") != Custom.tag():
+        made: Architecture = from_data(spec.module)
+        return made
+    if module is None:
+        raise InvalidInput(
+            f"This net is your own module, made by {spec.module.get('factory')}; pass module= that function: loading a "
+            "bundle imports nothing by name."
+        )
+    return Custom(module)
+
+
+def _module(spec: Spec, tensors: Mapping[str, torch.Tensor], architecture: Architecture) -> torch.nn.Module:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):  # the start is overwritten: nobody's random numbers move
+        module = architecture.module(spec.inputs, spec.outputs, spec.norm).to(getattr(torch, spec.precision))
+    own = {name.removeprefix(MODULE): tensor for name, tensor in tensors.items() if name.startswith(MODULE)}
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as error:
+        raise InvalidInput(f"The module is not the one that was trained: {error}") from error
+    return module.eval()

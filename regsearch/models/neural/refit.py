@@ -1,0 +1,82 @@
+"""A net trained on all rows for the chosen number of epochs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.data.encoding import transformer
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Setup
+from regsearch.models.neural.config import Recipe
+from regsearch.models.neural.network.evaluator import Evaluator
+from regsearch.models.neural.predictor import MODULE, Spec, make_predictor
+from regsearch.models.neural.training.pool import Crew
+from regsearch.models.neural.training.shared import Structure, Workshop
+from regsearch.models.neural.training.worker import Trouble
+from regsearch.space.config import to_data
+
+ALL = -1  # the fold that trains on everything
+
+
+def refit(config: Recipe, problem: Problem, seed: int) -> Any:
+    """Train a config on every row of a problem.
+
+    The horizon of a schedule stays that of the search, and so does the number of epochs.
+
+    Returns
+    -------
+    NetClassifier or NetRegressor
+        From raw rows to labels or numbers.
+
+    Raises
+    ------
+    InvalidInput
+        When no epoch has been chosen, or training diverges.
+    """
+    if not config.stopping.epochs:
+        raise InvalidInput("A refit needs a number of epochs, got early stopping; take the chosen point of an outcome.")
+    workshop = Workshop(Setup(problem, Folds((), (), "all rows"), (), seed), config.device)
+    structure = workshop.structure(config)
+    with Crew(workshop, 1, apart=True) as crew:
+        crew.make((0, ALL), structure, [workshop.row(config, structure)])
+        (done,) = crew.advance([(0, ALL)], config.last, measure=False)
+    if isinstance(done, Trouble):
+        raise InvalidInput(f"The net cannot be trained on all rows: {done.text}")
+    row = done.segment.weights[-1, 0]
+    if not np.isfinite(row).all():
+        raise InvalidInput("Training on all rows diverged; a smaller lr or gradient_clipping may help.")
+    return _predictor(config, problem, structure, workshop.evaluator(structure, ALL), row)
+
+
+def _predictor(config: Recipe, problem: Problem, structure: Structure, trained: Evaluator, row: Array) -> Any:
+    import torch
+
+    scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
+    prepare = None if problem.image is not None else transformer(problem)
+    spec = Spec(
+        to_data(config.module), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
+        structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),
+        "" if problem.classes is None else _type_name(problem.classes), problem.image is not None, prepare is not None,
+    )  # fmt: skip
+    views = network.layout.views(torch.from_numpy(row[None]))
+    tensors = {MODULE + name: view[0] for name, view in views.items()}
+    tensors |= {
+        "offset": torch.from_numpy(data.offset), "center": scaling.center, "spread": scaling.spread,
+        "target_center": scaling.target_center, "target_spread": scaling.target_spread,
+    }  # fmt: skip
+    for name, kept in network.kept.items():
+        if kept == "":
+            del tensors[MODULE + name]
+        else:
+            tensors[MODULE + name] = tensors[MODULE + kept] if isinstance(kept, str) else kept
+    plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+    return make_predictor(spec, plain, None if prepare is None else prepare.fit(problem.X), config.module)
+
+
+def _type_name(classes: np.ndarray[Any, Any]) -> str:
+    return "str" if classes.dtype.kind in "UT" else str(classes.dtype)

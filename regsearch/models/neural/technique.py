@@ -1,0 +1,205 @@
+"""What a technique is: one way to regularize a net, for many rows at once.
+
+Notation, here and in every technique: R rows (trials of one fold that train in lockstep), B samples in a batch, m
+outputs, P trainable parameters of a row. A tensor that all rows share has a leading dimension of 1 and broadcasts.
+
+==============  =======================================================================================
+`on_raw`        a batch before it is scaled ``[1 or R, B, ...]``
+`on_batch`      a scaled batch ``[1 or R, B, ...]``
+`on_target`     targets ``[1 or R, m, B]``: one-hot classes, 0 and 1, or standardised numbers
+`on_weights`    the parameters that a step is computed at ``[R, P]``
+`on_hidden`     factors of what leaves a hidden layer ``[R, B, ...]``
+`on_activity`   a term of the loss ``[R]``, from what leaves a hidden layer
+`on_gradient`   the gradient ``[R, P]``, in place
+`on_rate`       a factor of the learning rate ``[R]``
+`on_step`       the parameters before a step ``[R, P]``, in place
+`on_stepped`    the parameters after a step ``[R, P]``, in place
+`on_average`    what is evaluated in place of the parameters
+==============  =======================================================================================
+
+Every hook gets its technique's `Columns` first: a tensor with one entry per row for each number of the config. A row
+that does not use the technique has the neutral numbers, at which a hook changes no bit. Hooks that act in training are
+called in training alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+
+from regsearch._types import Task
+from regsearch.errors import InvalidInput
+from regsearch.models.neural.layout import Part
+from regsearch.space.tree import Node, public
+
+if TYPE_CHECKING:
+    import torch
+
+Row: TypeAlias = Mapping[str, Any]
+
+
+class Columns(SimpleNamespace):
+    """The numbers of a technique ``[R, ...]`` by field name, `part` (the parameters it acts on) and its state."""
+
+    part: Part
+
+
+class Draw(Protocol):
+    """Random numbers of one technique, the same for every trial at an epoch of a fold.
+
+    Shapes begin with 1 and come so, or with R where rows are at different epochs.
+    """
+
+    def uniform(self, *shape: int) -> torch.Tensor:
+        """Uniform in ``(0, 1]``."""
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        """Standard normal."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A hidden layer: its number from the input side, how many there are, and its name in the net."""
+
+    index: int
+    count: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a technique may need to know of the net and the problem.
+
+    Attributes
+    ----------
+    task, outputs
+        Of the problem; `outputs` is m.
+    image
+        ``(channels, height, width)`` or `None`.
+    places
+        Names of the net's hidden layers.
+    """
+
+    task: Task
+    outputs: int
+    image: tuple[int, int, int] | None
+    places: tuple[str, ...]
+
+
+class Technique(Node, abstract=True):
+    """One regularizer: its numbers, and what it does with them (see the module).
+
+    `slots` are the arguments of `Net` that it may stand in. A `structural` technique is part of the net's computation:
+    only rows that have it alike train together.
+    """
+
+    scope: ClassVar[str] = "net"
+    slots: ClassVar[tuple[str, ...]] = ()
+    structural: ClassVar[bool] = False
+    regularizes: ClassVar[bool] = True  # False for what makes training work: the unregularized reference keeps it
+
+    def check(self, facts: Facts) -> None:
+        """Refuse a problem that the technique has no meaning for."""
+
+    @classmethod
+    def neutral(cls) -> Technique:
+        """The technique where it is exactly off."""
+        return cls(**{name: off for name, off in cls.neutral_fields().items() if off is not None})
+
+    @classmethod
+    def neutral_fields(cls) -> dict[str, Any]:
+        """The values at which fields have no effect."""
+        import dataclasses
+
+        return {field.name: field.metadata.get("off") for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+    @property
+    def acting(self) -> tuple[str, ...]:
+        """Of a filled technique, the fields that make it act: those not at their neutral values; `kind` without any."""
+        offs = {name: off for name, off in self.neutral_fields().items() if off is not None}
+        return tuple(name for name, off in offs.items() if getattr(self, name) != off) if offs else (self.kind,)
+
+    def parts(self) -> dict[str, Technique]:
+        """A filled technique without one of the several things that it does, by what goes."""
+        acting, offs = self.acting, self.neutral_fields()
+        several = acting if len(acting) > 1 else ()
+        return {public(name): self.replace(**{name: offs[name]}) for name in several}
+
+    def row(self, facts: Facts) -> Row:
+        """The numbers of a filled technique: a number or a few for each name."""
+        return self.fields()
+
+    @classmethod
+    def program(cls, slot: str) -> type[Technique]:
+        """Whose hooks are called for a technique in a slot; techniques of one program share their numbers."""
+        return cls
+
+    @staticmethod
+    def start(v: Columns, theta: torch.Tensor) -> None:
+        """Set up state as further columns."""
+
+    @staticmethod
+    def on_raw(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return x
+
+    @staticmethod
+    def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return x
+
+    @staticmethod
+    def on_target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+        return y
+
+    @staticmethod
+    def on_weights(v: Columns, theta: torch.Tensor, draw: Draw) -> torch.Tensor:
+        return theta
+
+    @staticmethod
+    def on_hidden(v: Columns, shape: Sequence[int], place: Place, draw: Draw) -> torch.Tensor:
+        """Factors ``[R, *shape]``, or shorter axes of 1, of what leaves a hidden layer; `shape` begins with B."""
+        raise NotImplementedError
+
+    @staticmethod
+    def on_activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor:
+        """A term of the loss ``[R]``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
+        """Change the gradient."""
+
+    @staticmethod
+    def on_rate(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor | None:
+        """A factor; `epoch` (one or ``[R]``) counts in fractions, `horizon` ``[R]`` is where training ends at most."""
+        return None
+
+    @staticmethod
+    def on_step(v: Columns, theta: torch.Tensor, lr: torch.Tensor) -> None:
+        """Change the parameters before a step of learning rate `lr` ``[R, 1]``."""
+
+    @staticmethod
+    def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+        """Change the parameters after a step, in which a unit gradient moved each by its `rate` ``[R, P]``."""
+
+    @staticmethod
+    def on_average(v: Columns, theta: torch.Tensor) -> None:
+        """Take note of the parameters ``[R, Q]``, buffers included, after a step."""
+
+    @staticmethod
+    def on_evaluate(v: Columns, theta: torch.Tensor) -> torch.Tensor:
+        """What to evaluate."""
+        return theta
+
+
+def classification_only(technique: Technique, facts: Facts) -> None:
+    """Refuse regression.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the technique.
+    """
+    if facts.task == "regression":
+        raise InvalidInput(f"{type(technique).__name__} needs classes, got a regression; leave it out.")

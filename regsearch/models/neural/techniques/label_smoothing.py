@@ -1,0 +1,31 @@
+"""Label smoothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch._types import Task
+from regsearch.models.neural.technique import Columns, Draw, Facts, Technique, classification_only
+from regsearch.space.domains import Between
+from regsearch.space.tree import Float, tunable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class LabelSmoothing(Technique):
+    """Targets are ``1 - eps`` of the label and `eps` spread over all classes (Szegedy et al. 2016)."""
+
+    slots: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+    main: ClassVar[str] = "eps"
+    eps: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.2), off=0.0)
+
+    def check(self, facts: Facts) -> None:
+        classification_only(self, facts)
+
+    @staticmethod
+    def on_target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+        eps = v.eps[:, None, None]
+        return y * (1 - eps) + eps / max(y.shape[1], 2)

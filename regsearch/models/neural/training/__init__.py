@@ -1,0 +1,1 @@
+"""The training of many nets at once: a stack of (trial, fold) rows."""

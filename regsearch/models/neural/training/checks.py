@@ -1,0 +1,145 @@
+"""What cannot be trained is refused before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Setup
+from regsearch.models.neural.config import Recipe, options
+from regsearch.models.neural.network.architecture import Architecture
+from regsearch.models.neural.network.data import Data, inner_split
+from regsearch.models.neural.network.hooks import Site
+from regsearch.models.neural.network.network import make_network
+from regsearch.models.neural.network.streams import seed_of
+from regsearch.models.neural.technique import Facts, Technique
+from regsearch.models.neural.training.shared import Structure, Workshop, device_of, structure_of
+from regsearch.space.sampling import default, fill, starts
+from regsearch.space.tree import Choice, ends
+
+
+def check(space: Recipe, setup: Setup) -> None:
+    """Refuse a space that does not fit a problem.
+
+    Raises
+    ------
+    InvalidInput
+        Naming what does not fit, and what to do.
+    """
+    _check_device(space)
+    _check_batch(space, setup)
+    if setup.problem.classes is None and "balanced" in ends(space.class_weight):
+        raise InvalidInput("class_weight='balanced' needs classes, got a regression; leave it out.")
+    _check_inner(space, setup)
+    workshop = Workshop(setup, space.device)
+    first = structure_of(default(space))
+    data = workshop.data(first)
+    for module, norm in product(_modules(space.module), _norms(space)):
+        structure = replace(first, module=module, norm=norm)
+        facts = _check_module(module, structure, data, setup)
+        for slot, value in space.techniques.items():
+            for technique in options(value):
+                technique.check(facts)
+                _check_places(slot, technique, facts)
+            for pattern in value if isinstance(value, dict) else ():
+                _check_pattern(slot, pattern, module, structure, data, facts)
+
+
+def _check_places(slot: str, technique: Technique, facts: Facts) -> None:
+    acts = type(technique).program(slot)
+    inside = acts.on_hidden is not Technique.on_hidden or acts.on_activity is not Technique.on_activity
+    if inside and not facts.places and technique.acting:
+        raise InvalidInput(
+            f"{slot} acts where your module has nn.Dropout layers, it has none; add them, or leave it out."
+        )
+
+
+def _norms(space: Recipe) -> Iterator[str]:
+    """Every kind of norm layer that a net of the space may have; empty for none."""
+    value = space.techniques.get("norm")
+    for norm in value.options if isinstance(value, Choice) else (value,):
+        yield "" if norm is None else norm.kind
+
+
+def _modules(value: Any) -> Iterator[Architecture]:
+    """Every option of the architecture, filled in each way that shows a further one."""
+    for module in value.options if isinstance(value, Choice) else (value,):
+        yield from (fill(module, params) for params in starts(module))
+
+
+def _check_device(space: Recipe) -> None:
+    import torch
+
+    try:
+        torch.empty(1, device=device_of(space.device))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition(chr(10))[0]
+        raise InvalidInput(
+            f"device must be one that torch has here, got {space.device!r} ({reason}); use 'auto'."
+        ) from error
+
+
+def _check_batch(space: Recipe, setup: Setup) -> None:
+    largest = max(0 if size == "auto" else size for size in ends(space.batch_size))
+    rows, fold = min((len(train), k) for k, train in enumerate(setup.folds.train))
+    if largest > rows:
+        raise InvalidInput(
+            f"batch_size must not exceed the training rows of a fold, got {largest} and fold {fold} has {rows}; "
+            f"use at most {rows}."
+        )
+
+
+def _check_inner(space: Recipe, setup: Setup) -> None:
+    """Every fold can be split as asked for, at both ends of what is searched."""
+    for stopping in options(space.techniques["early_stopping"]):
+        for share in ends(stopping.fields().get("inner", 0.0)):
+            for k, train in enumerate(setup.folds.train) if share else ():
+                inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
+
+
+def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> Facts:
+    """What the space may need to know of a net; its output is looked at for a few rows."""
+    import torch
+
+    network = make_network(module, data.shape, data.outputs, structure.norm, setup.seed, 0)
+    if not network.layout.trainable:
+        raise InvalidInput("A net needs parameters to train, got a module without any; give it a layer that has some.")
+    rows = torch.arange(min(4, setup.problem.rows), device=data.device)
+    theta = network.theta.to(data.device, data.dtype)[None]
+    x = data.take(rows).nan_to_num()
+    try:
+        with torch.no_grad():
+            out = network.program()(network.layout.views(theta), x, Site(), False)[0].T
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        shape = "x".join(map(str, data.shape))
+        raise InvalidInput(f"The net cannot be given rows of shape {shape}: {error}") from error
+    if out.shape != (len(rows), data.outputs):
+        raise InvalidInput(
+            f"A net for a {setup.problem.task} task must return the shape [rows, {data.outputs}], "
+            f"got {list(out.shape)} for {len(rows)} rows; change its last layer."
+        )
+    scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
+    with torch.no_grad():
+        finite = network.program()(network.layout.views(theta), scaled, Site(), False).isfinite().all()
+    if not finite:
+        raise InvalidInput(
+            "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
+        )
+    return Facts(setup.problem.task, data.outputs, setup.problem.image, network.places)
+
+
+def _check_pattern(
+    slot: str, pattern: str, module: Architecture, structure: Structure, data: Data, facts: Facts
+) -> None:
+    from fnmatch import fnmatchcase
+
+    if slot == "activity_penalty":
+        if not any(fnmatchcase(name, pattern) for name in facts.places):
+            raise InvalidInput(
+                f"A pattern must match a hidden layer, got {pattern!r}; there are {', '.join(facts.places)}."
+            )
+    else:
+        make_network(module, data.shape, data.outputs, structure.norm, 0, 0).layout.matching(pattern)

@@ -1,0 +1,137 @@
+"""Where blocks are made: the data, folds and networks that trials of one structure share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regsearch.metrics.scorer import Metric
+from regsearch.models.base import Setup
+from regsearch.models.neural.columns import Row
+from regsearch.models.neural.config import Recipe
+from regsearch.models.neural.network.architecture import Architecture
+from regsearch.models.neural.network.data import Data, Fold
+from regsearch.models.neural.network.evaluator import Evaluator
+from regsearch.models.neural.network.network import Network, make_network
+from regsearch.models.neural.technique import Facts
+from regsearch.models.neural.techniques.dropout import OwnDropout
+from regsearch.models.neural.training.block import Block
+from regsearch.space.tree import number
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What configs must have in common to train together."""
+
+    module: Architecture
+    norm: str
+    batch_size: int
+    scale: str
+    balanced: bool
+    inner: float
+    precision: str
+
+    @property
+    def stacks(self) -> bool:
+        return self.module.stacks
+
+
+def structure_of(config: Recipe) -> Structure:
+    """The structure of a filled config."""
+    return Structure(
+        config.module, config.norm, config.batch, str(config.scale), config.class_weight == "balanced",
+        config.inner, str(config.precision),
+    )  # fmt: skip
+
+
+class Workshop:
+    """Makes blocks, and keeps what they share."""
+
+    def __init__(self, setup: Setup, device: str = "auto") -> None:
+        self.setup, self.stop = setup, threading.Event()
+        self.device = device_of(device)
+        self._data: dict[str, Data] = {}
+        self._folds: dict[tuple[object, ...], Fold] = {}
+        self._networks: dict[tuple[Structure, int], Network] = {}
+
+    @property
+    def followed(self) -> tuple[Metric, ...]:
+        """The metrics that are measured after each epoch: the one that decides, and those with a formula."""
+        return tuple(metric for i, metric in enumerate(self.setup.metrics) if i == 0 or metric.kernel is not None)
+
+    def structure(self, config: Recipe) -> Structure:
+        """A config's structure; its network is made, so that what cannot be built says so here."""
+        structure = structure_of(config)
+        self.network(structure, 0)
+        return structure
+
+    def data(self, structure: Structure) -> Data:
+        import torch
+
+        if structure.precision not in self._data:
+            self._data[structure.precision] = Data(self.setup.problem, self.device, getattr(torch, structure.precision))
+        return self._data[structure.precision]
+
+    def fold(self, structure: Structure, k: int) -> Fold:
+        key = (structure.precision, structure.scale, structure.balanced, structure.inner, k)
+        if key not in self._folds:
+            folds = self.setup.folds
+            train, val = (
+                (folds.train[k], folds.val[k]) if k >= 0 else (np.arange(self.setup.problem.rows), np.arange(0))
+            )
+            self._folds[key] = Fold(
+                self.data(structure),
+                k,
+                train,
+                val,
+                structure.scale,
+                structure.balanced,
+                structure.inner,
+                self.setup.seed,
+            )
+        return self._folds[key]
+
+    def network(self, structure: Structure, k: int) -> Network:
+        if (structure, k) not in self._networks:
+            data = self.data(structure)
+            self._networks[structure, k] = make_network(
+                structure.module, data.shape, data.outputs, structure.norm, self.setup.seed, k
+            )
+        return self._networks[structure, k]
+
+    def facts(self, structure: Structure) -> Facts:
+        data, problem = self.data(structure), self.setup.problem
+        return Facts(problem.task, data.outputs, problem.image, self.network(structure, 0).places)
+
+    def row(self, config: Recipe, structure: Structure) -> Row:
+        """What the trainer needs of a config."""
+        placed = {(slot, pattern): one for slot, pattern, one in config.placed() if slot != "early_stopping"}
+        own = self.network(structure, 0).rates
+        if own and "dropout" not in config.techniques:
+            placed["dropout", ""] = OwnDropout(rates=own)
+        return Row(number(config.lr), structure.batch_size, config.horizon, placed, self.facts(structure))
+
+    def evaluator(self, structure: Structure, k: int) -> Evaluator:
+        """Fold `k` in evaluation mode."""
+        network = self.network(structure, k)
+        return Evaluator(self.fold(structure, k), network, network.program())
+
+    def block(self, structure: Structure, k: int, rows: Sequence[Row]) -> Block:
+        """A block of rows on fold `k`; on all rows of the problem where it is negative."""
+        network = self.network(structure, k)
+        return Block(self.fold(structure, k), network, rows, self.followed, self.setup.seed, self.stop)
+
+
+def device_of(name: str) -> torch.device:
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

@@ -1,0 +1,70 @@
+"""Curves along a path, and one point of them.
+
+Shapes: K folds, S steps of the path (one step for an estimator without an axis).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.metrics.statistics import standard_error
+
+ROUNDING = 1e-12  # relative difference of two scores that counts as none
+
+
+@dataclass(frozen=True)
+class Point:
+    """One metric at one point of a path: means over folds, and their standard errors."""
+
+    val: float
+    val_se: float
+    train: float
+    gap: float
+    gap_se: float
+
+    @property
+    def floor(self) -> float:
+        """One standard error below the validation score, rounding allowed for; the score itself for a single fold."""
+        below = self.val - (self.val_se if math.isfinite(self.val_se) else 0.0)
+        return below - ROUNDING * max(1.0, abs(self.val))
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One metric along a path: scores ``[K, S]``, larger is better; NaN in folds that were not fitted."""
+
+    train: Array
+    val: Array
+
+    @property
+    def fitted(self) -> NDArray[np.bool_]:
+        """``[K]``: whether a fold was fitted."""
+        return np.asarray(np.isfinite(self.val).any(axis=1))
+
+    def mean(self) -> Array:
+        """``[S]`` mean validation score over the fitted folds."""
+        fitted = self.val[self.fitted]
+        return np.asarray(fitted.mean(axis=0) if len(fitted) else np.full(self.val.shape[1], np.nan))
+
+    def point(self, step: int, fitted: NDArray[np.bool_] | None = None) -> Point:
+        """The metric at a step, over the given folds (by default those with a score of this metric)."""
+        fitted = self.fitted if fitted is None else fitted
+        val, train = self.val[fitted, step], self.train[fitted, step]
+        gap = train - val
+        return Point(
+            float(val.mean()), standard_error(val), float(train.mean()), float(gap.mean()), standard_error(gap)
+        )
+
+    def reaching(self, floor: float) -> NDArray[np.intp]:
+        """The steps whose mean validation score is at least `floor`."""
+        return np.asarray(np.flatnonzero(self.mean() >= floor))
+
+
+def choose_step(mean: Array) -> int:
+    """The first step with the best mean: among equals the most regularized, as paths descend."""
+    return int(np.nanargmax(mean))

@@ -1,0 +1,1 @@
+"""What a study found: its trials, their choice, and what they mean."""

@@ -1,0 +1,244 @@
+"""What of a space needs more room: an optimum at the edge of what was searched, or a range that does nothing.
+
+Only what can be moved is an edge: a dropout of 0 or an L1 ratio of 1 is the end of the world, not of a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+from regsearch.models.axes import path_axis
+from regsearch.models.path import Point, choose_step
+from regsearch.results.advice.evidence import Scale, difference, nears, no_better, overfits, scale_of
+from regsearch.results.advice.places import (
+    ENDS,
+    End,
+    ModelT,
+    Place,
+    distance,
+    fields_of,
+    places,
+    replaced,
+    short,
+    taken,
+    wider,
+)
+from regsearch.results.table import Table
+from regsearch.space.tree import Choice, Float, Int, Path, ends
+from regsearch.storage.trial import Trial
+
+EDGE = 0.05  # share of a range, on its scale, that counts as its edge
+UPPER = 0.25  # share of a range that counts as its upper part
+CROWD = 2 / 3  # share of the best trials that lie at an edge
+FEWEST = 5  # trials of which best ones can be told
+DISORDER = 1  # pairs of the best five that may lie in another order than their scores, where these rise to an edge
+FURTHER = 100.0  # how much further down a path goes
+LONGER = 2  # how many times as many epochs are trained
+NOTHING = 0.1  # share of the reference's gap that is next to nothing
+DECADES = 1e5  # how far an end moves where the whole range does next to nothing
+
+
+@dataclass(frozen=True)
+class Move:
+    """A part of a space, the same with more room, and why.
+
+    Attributes
+    ----------
+    name
+        As of a `Place`.
+    old, new
+        Leaves, or numbers of epochs.
+    why
+        The numbers that say so.
+    says
+        What is the matter, as a sentence without its end.
+    weak
+        Whether the whole range does next to nothing, rather than to end too early.
+    """
+
+    name: str
+    old: Any
+    new: Any
+    why: str
+    says: str = "The best trials lie at the edge of a range"
+    weak: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.old} becomes {self.new}"
+
+
+def moves(table: Table) -> list[Move]:
+    """What needs more room, one move for each place: strengths that do nothing, paths and ranges that end too early."""
+    scale = scale_of(table)
+    first: dict[str, Move] = {}
+    for move in (*_too_weak(table, scale), *_at_ends(table), *_at_edges(table, scale)):
+        first.setdefault(move.name, move)
+    return list(first.values())
+
+
+def widened(space: ModelT, moved: list[Move]) -> ModelT:
+    """A space with what some moves make of its parts."""
+    return replaced(space, {move.name: move.new for move in moved})
+
+
+def front(table: Table) -> Trial | None:
+    """The trial whose place in the space says where to go on: the best one that was sampled.
+
+    None where the reference is as good and fits no better: what nears it ends where it ends. Where it is better by more
+    than the noise of the folds, or as good while all that was searched underfits, that is too strong, and an edge says
+    in which direction to leave.
+    """
+    best = next((trial for trial in table.complete if trial.role != "reference"), None)
+    if best is None or best is table.complete[0]:
+        return best
+    return None if nears(table, best) else best
+
+
+# --- strengths that do nothing ---------------------------------------------------------------------------------
+
+
+def _too_weak(table: Table, scale: Scale | None) -> Iterator[Move]:
+    """Strengths that leave the reference's gap as it is, even in the upper part of their range, where it is large."""
+    if table.reference is None or not overfits(table, scale):
+        return
+    for place in places(table):
+        leaf, end = place.leaf, place.stronger
+        if not isinstance(leaf, Float) or not leaf.log or end is None:  # a strength spans orders of magnitude
+            continue
+        drawn, new = _drawn(table, place), wider(place, leaf, end, DECADES)
+        strong = {value: table.point(trial) for trial, value in drawn if distance(leaf, value, end) <= UPPER}
+        if len(drawn) >= FEWEST and new != leaf and _do_nothing(list(strong.values()), table.point(table.reference)):
+            why = _gaps(place.name, strong, table.point(table.reference))
+            yield Move(place.name, leaf, new, why, "All of a range is too weak to regularize", weak=True)
+
+
+def _do_nothing(points: list[Point], plain: Point) -> bool:
+    """Whether points, in the mean, neither close any of the reference's gap nor give up any of its train score."""
+    if not points:
+        return False
+    changes = (fmean(plain.gap - one.gap for one in points), fmean(plain.train - one.train for one in points))
+    return max(changes) <= NOTHING * plain.gap
+
+
+def _gaps(name: str, strong: Mapping[float, Point], plain: Point) -> str:
+    tried = " to ".join(dict.fromkeys(f"{value:.3g}" for value in (min(strong), max(strong))))
+    gap, train = (fmean(getattr(point, part) for point in strong.values()) for part in ("gap", "train"))
+    return (
+        f"the strongest {name} tried ({tried}): mean gap {gap:.3g}, train {train:.4g}; the reference: "
+        f"{plain.gap:.3g}, {plain.train:.4g}"
+    )
+
+
+def _drawn(table: Table, place: Place) -> list[tuple[Trial, Any]]:
+    """The trials that drew a leaf, best first, each with its value."""
+    trials = [trial for trial in table.complete if trial.role != "reference"]
+    return [(trial, trial.draws[place.name]) for trial in trials if trial.draws and place.name in trial.draws]
+
+
+# --- paths that end too early ----------------------------------------------------------------------------------
+
+
+def ended_early(table: Table) -> Trial | None:
+    """The trial whose scores still rise where its path ends: the best that was sampled, else the winner."""
+    best = front(table) or table.complete[0]  # a reference trains for too short a time too
+    return best if _ends_early(table, best) else None
+
+
+def _ends_early(table: Table, best: Trial) -> bool:
+    """Whether the scores of a trial still rise where its path ends, unless that is where the reference lies."""
+    if best.steps == 1 or choose_step(table.curves(best.number).mean()) < best.steps - 1:
+        return False
+    return not (path_axis(best.axis).descending and nears(table, best))
+
+
+def limits(table: Table, trial: Trial) -> list[tuple[str, Any]]:
+    """Name and content of what says in a space where the path of a trial ends."""
+    axis = path_axis(trial.axis)
+    return [
+        (name, value)
+        for name, value in taken(fields_of(table), trial.draws or {})
+        if name.rpartition(".")[2] in axis.limits or (isinstance(value, Path) and axis.name in name.split("."))
+    ]
+
+
+def _at_ends(table: Table) -> Iterator[Move]:
+    best = ended_early(table)
+    if best is None:
+        return
+    axis = path_axis(best.axis)
+    for name, value in limits(table, best):
+        if isinstance(value, Path):
+            why = f"the best step is the last of {best.steps}, {_ratio(best, table):.1e} of the first"
+            yield Move(name, value, _longer_path(value, best, table), why, axis.last)
+        elif _allowed(name, value, best) == best.steps:  # else patience ended it
+            why = f"best at {axis.name} {axis.text(best.value)}, the last"
+            yield from (Move(name, value, new, why, axis.last) for new in _longer(value, best.steps))
+
+
+def _longer_path(leaf: Path, best: Trial, table: Table) -> Path:
+    # the families of a space share one ratio, and by default ridge reaches further: none must be cut short
+    reached = [_ratio(trial, table) for trial in table.complete if trial.steps > 1]
+    return leaf.replace(ratio=short(min(_ratio(best, table) / FURTHER, *reached)))
+
+
+def _ratio(trial: Trial, table: Table) -> float:
+    axis = table.arrays(trial.number)["axis"]
+    return float(axis[-1] / axis[0])
+
+
+def _allowed(name: str, value: Any, trial: Trial) -> Any:
+    """The number that a limit had in a trial: of the reference, the largest."""
+    return (trial.draws or {}).get(name, _largest(value))
+
+
+def _largest(value: Any) -> float:
+    return max((end for end in ends(value) if isinstance(end, int | float)), default=0)
+
+
+def _longer(value: Any, reached: int) -> list[Any]:
+    """A limit of a training that reached it, further away; nothing where there is room for more."""
+    if isinstance(value, Float | Int):
+        return [value.replace(high=LONGER * value.high)] if distance(value, reached, "high") <= UPPER else []
+    if isinstance(value, Choice):
+        return [Choice(*value.options, LONGER * reached)] if reached == _largest(value) else []
+    return [LONGER * value]
+
+
+# --- optima at the edge of a range -----------------------------------------------------------------------------
+
+
+def _at_edges(table: Table, scale: Scale | None) -> Iterator[Move]:
+    first = front(table)
+    astray = overfits(table, scale) and no_better(table, scale)  # so that less regularization is no way to go
+    for place in places(table) if first else ():
+        leaf, drawn = place.leaf, _drawn(table, place)
+        if isinstance(leaf, Float | Int) and len(drawn) >= FEWEST and drawn[0][0] is first:
+            open_: list[End] = [end for end in ENDS if not astray or place.stronger in (None, end)]
+            yield from (move for end in open_ if (move := _of_range(place, leaf, end, drawn, table)))
+
+
+def _of_range(place: Place, leaf: Float | Int, end: End, drawn: list[tuple[Trial, Any]], table: Table) -> Move | None:
+    away, new = [distance(leaf, value, end) for _, value in drawn], wider(place, leaf, end)
+    if away[0] > EDGE or new == leaf or not (_crowd(away) or _rise(away)):
+        return None
+    limit = f"{place.name} of the best trial lies within 5% of {getattr(leaf, end):.4g}"
+    inner = next((trial for (trial, _), far in zip(drawn, away, strict=True) if far > EDGE), None)
+    if inner is None:
+        return Move(place.name, leaf, new, f"{limit}, as all others do")
+    gain = difference(table, drawn[0][0], inner)
+    return Move(place.name, leaf, new, f"{limit}, {gain} better than any further in") if gain.certain else None
+
+
+def _crowd(distances: Sequence[float]) -> bool:
+    """Whether most of the best trials lie at an edge, by their distances ``[T]`` from it, best trial first."""
+    best = distances[: max(3, len(distances) // 10)]
+    return sum(away <= EDGE for away in best) >= CROWD * len(best)
+
+
+def _rise(distances: Sequence[float]) -> bool:
+    """Whether the best few trials are the better the nearer to an edge they lie."""
+    return sum(nearer > further for nearer, further in combinations(distances[:FEWEST], 2)) <= DISORDER

@@ -1,0 +1,172 @@
+"""The figures that advice is weighed by: scores against a constant prediction, and differences fold by fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.data.problem import Problem
+from regsearch.metrics.statistics import standard_error
+from regsearch.models.path import Point
+from regsearch.results.table import Table
+from regsearch.storage.trial import Trial
+
+LOST = 0.5  # share of what is learned on training rows that does not carry over, to speak of overfitting
+CLEAR = 2.0  # standard errors by which something must differ for a verdict
+TINY = 1e-9  # share of the scores below which a difference of theirs is rounding
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What scores are measured against.
+
+    Shares are of the squared error of a constant prediction, so that they say the same of a model whether its errors
+    are scored squared or as they are.
+
+    Attributes
+    ----------
+    constants
+        ``[K]`` scores of a constant prediction.
+    perfect
+        The best possible score.
+    degree
+        The power of the errors that the loss goes by: 1 where it has the units of y. It stays 2 for classes.
+    """
+
+    constants: Array
+    perfect: float
+    degree: float = 2.0
+
+    @property
+    def constant(self) -> float:
+        """The score of a constant prediction."""
+        return float(self.constants.mean())
+
+    def learned(self, score: float) -> float:
+        """Share of the way from the constant to the perfect score."""
+        left = max(self.perfect - score, 0.0) / (self.perfect - self.constant)
+        return float(1.0 - left ** (2.0 / self.degree))
+
+    def lost(self, point: Point) -> float:
+        """Share of what is learned on training rows that does not carry over; 0 where nothing is learned."""
+        learned = self.learned(point.train)
+        return (learned - self.learned(point.val)) / learned if learned > 0 else 0.0
+
+
+def scale_of(table: Table) -> Scale | None:
+    """The scale of a study's scores; `None` where its metric has no known optimum, or a constant reaches it."""
+    judge = table.judge
+    if judge is None or judge.metric.perfect is None:
+        return None
+    folds = zip(judge.folds.train, judge.folds.val, strict=True)
+    scores = np.array([judge.scores(val, _probes(judge.problem, train, val)) for train, val in folds])
+    losses = judge.metric.perfect - scores.mean(axis=0)
+    if not np.isfinite(losses).all() or not losses.min() > 0:
+        return None
+    degree = float(np.log2(losses[0] / losses[1])) if len(losses) > 1 else 2.0
+    return Scale(scores[:, 0], judge.metric.perfect, degree)
+
+
+def _probes(problem: Problem, train: Rows, val: Rows) -> Array:
+    """``[rows, 1 or 2, m]``: the constant decision; of a regression, also the one that halves each of its errors."""
+    constant = np.broadcast_to(_constant(problem, train), (len(val), problem.outputs))
+    if problem.classes is not None:
+        return constant[:, None]
+    return np.stack([constant, (constant + problem.y[val].reshape(len(val), -1)) / 2], axis=1)
+
+
+def _constant(problem: Problem, train: Rows) -> Array:
+    """``[m]``: the decision that knows the training targets alone."""
+    y = problem.y[train]
+    weights = np.ones(len(y)) if problem.sample_weight is None else problem.sample_weight[train]
+    if problem.classes is None:
+        return np.atleast_1d(np.average(y, axis=0, weights=weights))
+    logs: Array = np.log(np.maximum(np.bincount(y, weights, len(problem.classes)) / weights.sum(), 1e-12))
+    return logs if problem.outputs > 1 else logs[1:] - logs[:1]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean difference of two trials over the folds, its standard error (0 for a single fold), and what is rounding."""
+
+    mean: float
+    se: float
+    rounding: float
+
+    @property
+    def certain(self) -> bool:
+        """Whether the first is better by more than one standard error."""
+        return self.beyond(1.0)
+
+    def beyond(self, errors: float) -> bool:
+        """Whether the first is better by more than so many standard errors."""
+        return self.mean > max(errors * self.se, self.rounding)
+
+    def __str__(self) -> str:
+        mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))
+        return f"{mean:.3g} ± {se:.2g}"
+
+
+def difference(table: Table, first: Trial, second: Trial) -> Difference:
+    """How much better the first trial is, each at its own chosen step, on the same folds."""
+    rounding = max(rounding_of(table.point(first)), rounding_of(table.point(second)))
+    return _difference(_scores(table, first) - _scores(table, second), rounding)
+
+
+def lead(table: Table, trial: Trial, scale: Scale) -> Difference:
+    """How much better than a constant prediction a trial is, on the same folds."""
+    return _difference(_scores(table, trial) - scale.constants, rounding_of(table.point(trial)))
+
+
+def no_better(table: Table, scale: Scale | None) -> bool:
+    """Whether the winner's score is a constant prediction's, as far as the folds can tell."""
+    return scale is not None and not lead(table, table.complete[0], scale).certain
+
+
+def _difference(values: Array, rounding: float) -> Difference:
+    se = standard_error(values)
+    return Difference(float(values.mean()), se if np.isfinite(se) else 0.0, rounding)
+
+
+def rounding_of(point: Point) -> float:
+    """What differences of such scores must exceed to be evidence of anything."""
+    return TINY * max(abs(point.val), abs(point.train))
+
+
+def nears(table: Table, trial: Trial) -> bool:
+    """Whether a trial scores as the reference does, and fits as well: there is nothing between the two."""
+    if table.reference is None or underfits(table, trial):
+        return False
+    return not any(difference(table, *pair).certain for pair in permutations((trial, table.reference)))
+
+
+def underfits(table: Table, trial: Trial) -> bool:
+    """Whether a trial gives up more of the reference's score on training rows than it overfits itself."""
+    if table.reference is None:
+        return False
+    own, plain = table.point(trial), table.point(table.reference)
+    return plain.train - own.train > max(own.gap, rounding_of(own))
+
+
+def overfits(table: Table, scale: Scale | None) -> bool:
+    """Whether the winner loses most of what it learns on training rows, by more than the noise of the folds."""
+    point = table.point(table.complete[0])
+    return scale is not None and scale.lost(point) >= LOST and has_gap(point)
+
+
+def has_gap(point: Point) -> bool:
+    """Whether train and validation scores differ by more than the noise of the folds and rounding."""
+    noise = CLEAR * point.gap_se if np.isfinite(point.gap_se) else 0.0
+    return point.gap > max(noise, rounding_of(point))
+
+
+def _scores(table: Table, trial: Trial) -> Array:
+    return table.curves(trial.number).val[:, trial.step]
+
+
+def sampled(table: Table) -> list[Trial]:
+    """The complete trials but the reference, in the order in which they were made."""
+    return sorted((trial for trial in table.complete if trial.role != "reference"), key=lambda trial: trial.number)

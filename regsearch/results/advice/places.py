@@ -1,0 +1,153 @@
+"""Where the leaves of a stored study's space are, how far they reach, and the same space with other leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from regsearch.errors import RegsearchError
+from regsearch.models.base import Model
+from regsearch.results.table import Table
+from regsearch.space.config import from_data
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node, label, public
+
+DECADE = 10.0  # how far an end moves on a log scale; on another, by the width of the range
+ModelT = TypeVar("ModelT", bound=Model)
+End: TypeAlias = Literal["low", "high"]
+ENDS: tuple[End, ...] = ("low", "high")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A leaf of a space.
+
+    Attributes
+    ----------
+    name
+        Dotted, as in `Trial.draws`.
+    least, greatest
+        The ends of what its field admits.
+    off
+        The value at which it does not regularize; `None` where there is none.
+    """
+
+    name: str
+    leaf: Leaf
+    least: float = -math.inf
+    greatest: float = math.inf
+    off: Any = None
+
+    @property
+    def stronger(self) -> End | None:
+        """The end of a range that regularizes the most; `None` where it has none."""
+        leaf, off = self.leaf, self.off
+        if not isinstance(leaf, Float | Int) or not isinstance(off, float | int):
+            return None
+        return "high" if off <= leaf.low else "low" if off >= leaf.high else None
+
+
+def fields_of(table: Table) -> Mapping[str, Any]:
+    """The fields of a study's space; as stored where its script is not at hand, none where only that could tell."""
+    if table.space is not None:
+        return table.space.fields()
+    stored = {key: child for key, child in table.identity["space_data"].items() if key != "type"}
+    try:
+        found: Mapping[str, Any] = from_data(stored)
+    except RegsearchError:  # a node of the user's own
+        return {}
+    return found
+
+
+def places(table: Table) -> list[Place]:
+    """Every leaf of the space of a study, those below the options of a choice included."""
+    declared = _declared(Node.registry.get(table.identity["space_data"]["type"]))
+    fields = {public(key): child for key, child in fields_of(table).items()}
+    return [place for name, child in fields.items() for place in _places(child, name, declared.get(name, {}))]
+
+
+def _places(value: Any, name: str, declared: Mapping[str, Any]) -> Iterator[Place]:
+    if isinstance(value, Leaf):
+        domain = declared.get("domain")
+        least, greatest = getattr(domain, "low", -math.inf), getattr(domain, "high", math.inf)
+        yield Place(name, value, least, greatest, declared.get("off"))
+        options = value.options if isinstance(value, Choice) else ()
+        for option in options:
+            yield from _places(option, f"{name}.{label(option)}", declared)
+        return
+    inside = _declared(type(value))
+    for key, child in _children(value).items():
+        yield from _places(child, f"{name}.{public(key)}", inside.get(public(key), {}))
+
+
+def _declared(cls: Any) -> dict[str, Mapping[str, Any]]:
+    """What the fields of a class declare, by public name; one that does not regularize is never off."""
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    never = {} if getattr(cls, "regularizes", True) else {"off": None}
+    return {public(field.name): {**field.metadata, **never} for field in fields}
+
+
+def taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and content of all that a trial with some draws had of a space; of a choice that it did not make, of all."""
+    yield name, value
+    if isinstance(value, Choice):
+        for option in value.options if name not in draws else (value.named(draws[name]),):
+            yield from taken(option, draws, f"{name}.{label(option)}")
+    elif not isinstance(value, Leaf):
+        for key, child in _children(value).items():
+            yield from taken(child, draws, f"{name}.{public(key)}" if name else public(key))
+
+
+def _children(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Node):
+        return value.fields()
+    return value if isinstance(value, Mapping) else {}
+
+
+# --- ranges ----------------------------------------------------------------------------------------------------
+
+
+def distance(leaf: Float | Int, value: float, end: End) -> float:
+    """How far from an end of its range a value lies, from 0 to 1 on the range's scale."""
+    low, high, value = (math.log(one) if leaf.log else float(one) for one in (leaf.low, leaf.high, value))
+    position = (value - low) / (high - low)
+    return position if end == "low" else 1 - position
+
+
+def wider(place: Place, leaf: Float | Int, end: End, by: float = DECADE) -> Float | Int:
+    """The range with one end moved, within what its field admits; a range without negative numbers gets none."""
+    width = leaf.high - leaf.low
+    if end == "high":
+        reach = min(short(leaf.high * by if leaf.log else leaf.high + width), place.greatest)
+        return leaf.replace(high=max(math.floor(reach) if isinstance(leaf, Int) else reach, leaf.high))
+    least = max(place.least, 0.0 if leaf.low >= 0 else -math.inf)
+    reach = max(short(leaf.low / by if leaf.log else leaf.low - width), least)
+    if isinstance(leaf, Int):
+        reach = max(math.ceil(reach), int(leaf.log))  # a log scale starts at 1
+    return leaf.replace(low=min(reach, leaf.low))
+
+
+def short(value: float) -> float:
+    """Without the last digits: 0.1 / 10 is not quite 0.01."""
+    return float(f"{value:.12g}")
+
+
+# --- the space with other leaves -------------------------------------------------------------------------------
+
+
+def replaced(space: ModelT, new: Mapping[str, Any]) -> ModelT:
+    """A space with other leaves or values, by their dotted names, in the places of the old ones."""
+    return space.replace(**{key: _replaced(child, public(key), new) for key, child in space.fields().items()})
+
+
+def _replaced(value: Any, name: str, new: Mapping[str, Any]) -> Any:
+    if name in new:
+        return new[name]
+    if isinstance(value, Choice):
+        return Choice(*(_replaced(option, f"{name}.{label(option)}", new) for option in value.options))
+    if isinstance(value, Leaf):
+        return value
+    children = {key: _replaced(child, f"{name}.{public(key)}", new) for key, child in _children(value).items()}
+    return value.replace(**children) if isinstance(value, Node) else children or value

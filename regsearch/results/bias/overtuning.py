@@ -1,0 +1,92 @@
+"""Overtuning: whether a search went on improving its validation score at the cost of rows that it never read."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from regsearch.metrics.statistics import difference_se
+from regsearch.models.path import ROUNDING
+from regsearch.results.ranking import takes_the_lead
+from regsearch.results.table import Table
+from regsearch.results.text import told
+
+CLEAR = 2.0  # standard errors that a loss must come to before a sentence calls it one
+
+
+@dataclass(frozen=True)
+class Overtuning:
+    """The incumbents of a search, in order, and what became of them on the held-out set.
+
+    Attributes
+    ----------
+    numbers
+        Trials that were the best when they finished and have a held-out score.
+    val, test
+        Their mean validation and held-out scores; larger is better.
+    lost
+        The best held-out score among them minus that of the last: 0 when the search's choice is the best of them.
+    lost_se
+        Its standard error, of the two paired on the same held-out rows; NaN where it is not known.
+    relative
+        `lost` over the most that an incumbent gained on the first one, on the held-out set; above 1 the choice is
+        worse there than where the search began. `None` where no incumbent gained anything.
+    why
+        The same in one sentence.
+    """
+
+    metric: str
+    numbers: tuple[int, ...]
+    val: tuple[float, ...]
+    test: tuple[float, ...]
+    lost: float
+    lost_se: float
+    relative: float | None
+    why: str
+
+    def __str__(self) -> str:
+        return self.why
+
+
+def overtuning(table: Table) -> Overtuning | None:
+    """What the search lost on the held-out set by following the validation score; `None` without held-out scores.
+
+    References
+    ----------
+    Schneider, Bischl & Feurer (2025), "Overtuning in hyperparameter optimization", AutoML 2025.
+    """
+    leader, found = None, []
+    for trial in sorted(table.complete, key=lambda trial: (trial.end_ms, trial.number)):
+        if takes_the_lead(trial, leader, table.reference, table.metric):
+            leader = trial
+            if table.metric in (trial.test or {}):
+                score = table.point(trial).val
+                found.append((trial.number, score, (trial.test or {})[table.metric], trial.test_parts))
+    if not found:
+        return None
+    numbers, val, test, parts = zip(*found, strict=True)
+    rounding = ROUNDING * max(1.0, abs(test[0]))
+    lost, gained = max(test) - test[-1], max(test) - test[0]
+    lost = lost if lost > rounding else 0.0
+    relative = lost / gained if gained > rounding else None
+    se = difference_se(parts[test.index(max(test))], parts[-1]) if lost else 0.0
+    return Overtuning(
+        table.metric, numbers, val, test, lost, se, relative, _sentence(table.metric, test, lost, se, relative)
+    )
+
+
+def _sentence(metric: str, test: tuple[float, ...], lost: float, se: float, relative: float | None) -> str:
+    many = f"{len(test)} incumbents" if len(test) > 1 else "1 incumbent"
+    if not lost:
+        return f"No overtuning: the last of {many} has the best held-out {metric} ({test[-1]:.5g})."
+    last = f"the last of {many} has a held-out {metric} of {test[-1]:.5g}, {told(lost, se, digits=2)} below the best"
+    if not math.isfinite(se):
+        return f"Whether the search overtuned is not known: {last} of them, with no error to weigh it by."
+    if lost <= CLEAR * se:
+        return f"No clear overtuning: {last} of them, which so few held-out rows cannot tell from none."
+    if relative is None:
+        return f"Overtuning: {last} of them, the first: the search only made it worse."
+    return f"Overtuning: {last} of them, {relative:.0%} of what had been gained since the first."
+
+
+# --- the error of a held-out score -----------------------------------------------------------------------------

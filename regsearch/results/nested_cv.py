@@ -1,0 +1,228 @@
+"""Nested cross-validation: what the whole procedure, search and choice included, is worth on rows it never saw.
+
+For each outer fold a study of its own searches the outer training rows; what its rule chooses is refitted on them and
+scored on the outer test rows. The mean of those scores owes nothing to being the best of many.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regsearch.data.folds import Folds, make_folds, runs_forward
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.metrics.scorer import Metric, check_test
+from regsearch.metrics.statistics import overlap, resampled_se, standard_error
+from regsearch.progress import Progress
+from regsearch.results.results import Results
+from regsearch.results.rules import Rule
+from regsearch.results.text import aligned, finite, listed, told
+from regsearch.storage.store import Store
+
+FINDING = "nested"
+
+
+@dataclass(frozen=True)
+class Outer:
+    """One outer fold that is finished.
+
+    Attributes
+    ----------
+    scores
+        On the outer test rows, by metric; the first decides.
+    inner
+        What the inner study gave its choice: the mean validation score.
+    params
+        The chosen config as a flat row.
+    """
+
+    scores: Mapping[str, float]
+    inner: float
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Nested:
+    """What nested cross-validation found.
+
+    Attributes
+    ----------
+    outer
+        The number of outer folds; `folds` has fewer after Ctrl-C.
+    ratio
+        Test rows per training row of the outer folds.
+    perfect
+        The best possible score, which no interval goes beyond; infinite when unknown.
+    """
+
+    metric: str
+    outer: int
+    rule: str
+    ratio: float
+    perfect: float
+    folds: tuple[Outer, ...]
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The deciding metric on the outer test rows, by fold."""
+        return self.of(self.metric)
+
+    def of(self, metric: str) -> tuple[float, ...]:
+        """A metric on the outer test rows, by fold."""
+        return tuple(fold.scores[metric] for fold in self.folds)
+
+    @property
+    def inner(self) -> tuple[float, ...]:
+        """The mean validation scores of what was chosen, by fold: what the search believed."""
+        return tuple(fold.inner for fold in self.folds)
+
+    @property
+    def params(self) -> tuple[Mapping[str, Any], ...]:
+        """The chosen configs, by fold."""
+        return tuple(fold.params for fold in self.folds)
+
+    @property
+    def complete(self) -> bool:
+        return len(self.folds) == self.outer
+
+    @property
+    def mean(self) -> float:
+        """The mean outer score; NaN before the first fold."""
+        return float(np.mean(self.scores)) if self.folds else math.nan
+
+    @property
+    def se(self) -> float:
+        """Its standard error over outer folds."""
+        return standard_error(np.array(self.scores))
+
+    @property
+    def optimism(self) -> float:
+        """What the inner scores promised beyond the outer ones, mean over folds."""
+        return float(np.mean(self.inner)) - self.mean if self.folds else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the mean, with the variance of Nadeau & Bengio (2003) for folds that share rows."""
+        from scipy.stats import t
+
+        half = float(t.isf(0.025, max(len(self.folds) - 1, 1)) * resampled_se(np.array(self.scores), self.ratio))
+        return self.mean - half, min(self.mean + half, self.perfect)
+
+    def row(self) -> dict[str, Any]:
+        """As one JSON object: what is stored as the finding ``nested``; what is not finite is null."""
+        row: dict[str, Any] = finite({
+            "metric": self.metric, "outer": self.outer, "scores": self.scores, "inner": self.inner,
+            "mean": self.mean, "se": self.se, "params": [dict(one) for one in self.params], "rule": self.rule,
+        })  # fmt: skip
+        return row
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        if not self.complete:
+            return f"{len(self.folds)} of {self.outer} outer folds are finished; run it again to go on."
+        low, high = self.interval
+        between = f" (95 %: {low:.5g} to {high:.5g})" if math.isfinite(low) else ""
+        return (
+            f"Nested {self.metric} {told(self.mean, self.se, digits=5)}{between}; the searches inside promised "
+            f"{abs(self.optimism):.2g} {'more' if self.optimism >= 0 else 'less'}."
+        )
+
+    def __str__(self) -> str:
+        head = ("outer fold", self.metric, "inner", "config")
+        rows = [
+            (str(k), f"{fold.scores[self.metric]:.5g}", f"{fold.inner:.5g}", listed(fold.params))
+            for k, fold in enumerate(self.folds)
+        ]
+        return "\n".join([*aligned([head, *rows]), self.summary])
+
+
+@dataclass(frozen=True)
+class Nesting:
+    """What nested cross-validation needs.
+
+    Attributes
+    ----------
+    metrics
+        The first decides.
+    search
+        From an outer fold's number and its training rows to the results of a finished study of them.
+    """
+
+    store: Store
+    problem: Problem
+    metrics: tuple[Metric, ...]
+    seed: int
+    outer: Folds
+    search: Callable[[int, Problem], Results]
+    rule: str | Rule
+
+    def run(self, progress: Progress) -> Nested:
+        """Search, choose, refit and score in each outer fold; after Ctrl-C, those that are finished.
+
+        Raises
+        ------
+        InvalidInput
+            When an outer fold's test rows cannot be scored; nothing has been fitted then.
+        """
+        for test in self.outer.val:
+            check_test(self.metrics, self.problem.take(test))
+        found: list[Outer] = []
+        try:
+            for number in range(len(self.outer)):
+                progress.end(f"{self.store.name}: outer fold {number} ({number + 1} of {len(self.outer)})")
+                results = self.search(number, self.problem.take(self.outer.train[number]))
+                if results.stopped == "interrupted":
+                    break
+                found.append(self._judged(number, results))
+        except KeyboardInterrupt:  # amid a refit: the inner study keeps its trials, so little is lost
+            progress.end()
+        name = self.rule if isinstance(self.rule, str) else getattr(self.rule, "__name__", "custom")
+        ratio = overlap(self.outer, len(self.outer))
+        perfect = math.inf if self.metrics[0].perfect is None else self.metrics[0].perfect
+        nested = Nested(self.metrics[0].name, len(self.outer), name, ratio, perfect, tuple(found))
+        if nested.complete:
+            self.store.save_finding(FINDING, nested.row())
+        progress.end(nested.summary)
+        return nested
+
+    def _judged(self, number: int, results: Results) -> Outer:
+        """What the rule chooses of an outer fold's study, refitted on its training rows, on its test rows."""
+        chosen = results.choose(self.rule)
+        fitted = chosen.config.refit(self.problem.take(self.outer.train[number]), self.seed)
+        test = self.problem.take(self.outer.val[number])
+        scores = {metric.name: metric.score(fitted, test) for metric in self.metrics}
+        return Outer(scores, chosen.score, chosen.row()["config"])
+
+
+def outer_folds(outer: Any, cv: Any, problem: Problem, seed: int) -> Folds:
+    """The outer folds of a study with the folds `cv`: as many as asked, forward in time where those are.
+
+    Raises
+    ------
+    InvalidInput
+        When the study's folds are given as indices, which say nothing of how to split a part of the rows, when they run
+        forward in time and cannot be had in another number, or the outer split is impossible.
+    """
+    if not isinstance(cv, (int, np.integer)) and not hasattr(cv, "split"):
+        raise InvalidInput(
+            "Nested cross-validation splits each outer fold's training rows again, cv is a list of given folds; use a "
+            "number or a splitter: study.replace(cv=5).nested()."
+        )
+    counted = isinstance(outer, (int, np.integer)) and not isinstance(outer, bool)
+    if not counted or not runs_forward(cv, problem.rows):
+        return make_folds(outer, problem, seed)
+    if not hasattr(cv, "n_splits"):
+        raise InvalidInput(
+            f"The folds of {type(cv).__name__} run forward in time, {outer} shuffled outer folds would not; pass a "
+            "splitter for the outer ones: study.nested(TimeSeriesSplit(5))."
+        )
+    cv = copy.copy(cv)
+    cv.n_splits = int(outer)
+    return make_folds(cv, problem, seed)

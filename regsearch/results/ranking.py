@@ -1,0 +1,68 @@
+"""Which trial is better, and which of equal ones is the most regularized."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.models.axes import path_axis
+from regsearch.models.base import Outcome
+from regsearch.models.path import ROUNDING, Point
+from regsearch.space.config import to_data
+from regsearch.storage.trial import Trial
+
+
+def ranked(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
+    """Trials that have a score, best first; of those that differ by rounding alone the most regularized first."""
+    found = [(trial.points[metric], trial) for trial in trials if trial.points]
+    if not found:
+        return ()
+    top = max((point for point, _ in found), key=lambda point: point.val)
+    losses = settled(np.array([-point.val for point, _ in found]), rounding(top))
+    reference = next((trial for _, trial in found if trial.role == "reference"), None)
+    places = [(loss, *simplicity(trial, reference)) for loss, (_, trial) in zip(losses, found, strict=True)]
+    return tuple(found[k][1] for k in sorted(range(len(found)), key=places.__getitem__))
+
+
+def takes_the_lead(trial: Trial, leader: Trial | None, reference: Trial | None, metric: str) -> bool:
+    """Whether a trial that comes after its leader and the reference is the best of them."""
+    return ranked([one for one in (reference, leader, trial) if one is not None], metric)[:1] == (trial,)
+
+
+def judged(outcome: Outcome) -> Trial:
+    """A complete outcome as far as `ranked` looks at it, before it is stored."""
+    return Trial(
+        outcome.number, "complete", outcome.role, to_data(outcome.config), axis=outcome.config.axis,
+        value=outcome.value, points={outcome.primary: outcome.point(outcome.primary)},
+        complexity=float(np.mean(outcome.complexity[:, outcome.step])),
+    )  # fmt: skip
+
+
+def simplicity(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
+    """What decides between trials that are as good: the smallest is the most regularized.
+
+    The reference comes last, and with it what came out as the same config. Then counts the complexity, where it is
+    known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its number.
+    """
+    plain = reference is not None and trial.config == reference.config
+    complexity = trial.complexity if math.isfinite(trial.complexity) else math.inf
+    along = trial.value or 0.0
+    return plain, complexity, -along if path_axis(trial.axis).descending else along, trial.number
+
+
+def rounding(point: Point) -> float:
+    """What scores like those of a point must differ by to differ at all."""
+    return ROUNDING * max(abs(point.val), abs(point.train))
+
+
+def settled(values: Array, tolerance: float) -> Array:
+    """Values of which those that lie no further apart than `tolerance` are all made the least of them."""
+    order = np.argsort(values, kind="stable")
+    ascending = values[order]
+    first = np.append(True, np.diff(ascending) > tolerance)
+    equal = np.empty_like(values)
+    equal[order] = ascending[first][np.cumsum(first) - 1]
+    return equal

@@ -1,0 +1,50 @@
+"""What is written of a report: the page, and the pictures that MLflow shows beside it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from regsearch.errors import NotFound
+from regsearch.mirror import Artifact
+from regsearch.models.persist import write_whole
+from regsearch.results.plots import stills
+from regsearch.results.report.page import page
+from regsearch.results.results import Results
+
+
+def write_report(results: Results, file: str | os.PathLike[str]) -> Path:
+    """Write the report as one HTML page that needs nothing from elsewhere; returns where it is.
+
+    The page appears whole or not at all: an earlier one stays until the new one takes its place.
+
+    Parameters
+    ----------
+    file
+        The page; its folder is made.
+
+    Raises
+    ------
+    NotFound
+        When no trial is complete.
+    """
+    if not results.complete:
+        raise NotFound(f"{results.name!r} has no complete trial to report on; run it first.")
+    written = Path(file).expanduser().absolute()
+    written.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(written, page(results).encode())
+    return written
+
+
+def write_artifacts(results: Results, folder: Path) -> list[Artifact]:
+    """Write the report and the study's figures; returns them, and its pictures, as artifacts of the parent run."""
+    if not results.complete:
+        return []
+    report = write_report(results, folder / "report.html")
+    drawn = {folder / f"{name}.png": figure for name, figure in stills(results).items()}
+    for file, figure in drawn.items():
+        figure.savefig(file, dpi=130)
+    return [
+        Artifact(str(report)),
+        *(Artifact(str(file), "figures") for file in [*drawn, *results.store.pictures.values()]),
+    ]

@@ -1,0 +1,147 @@
+"""The report as one HTML page that needs nothing from elsewhere, in the order in which a reader asks."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regsearch.models.path import Point
+from regsearch.results.plots.canvas import DARK
+from regsearch.results.plots.face import Drawn
+from regsearch.results.report.words import about, meaning, verdict
+from regsearch.results.results import Results
+from regsearch.results.rules import RULES
+from regsearch.results.text import listed
+
+if TYPE_CHECKING:
+    pass
+
+HERE = Path(__file__).parent
+TOP = 50  # trials in the table
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+NUMBERS = frozenset({"trial", "score", "se", "train", "gap"})  # columns that are aligned to the right
+
+
+def page(results: Results) -> str:
+    """The report of a study that has a complete trial."""
+    from plotly.offline import get_plotlyjs
+
+    title = _text(results.name)
+    style, script = ((HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    sections = [
+        _section("Verdict", _verdict(results)),
+        _section("What to do next", _advice(results)),
+        _section("What each rule chooses", _choices(results)),
+        _section("Figures", "".join(map(_plot, results.plots.drawn()))),
+        _section("What the numbers mean", _list(map(_text, meaning(results)))),
+        _section(f"Best trials ({min(TOP, len(results.complete))} of {len(results.complete)})", _trials(results)),
+        _section("On your data", "".join(_picture(name, file) for name, file in results.store.pictures.items())),
+    ]
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<style>{style}</style></head><body>
+<header><h1>{title}</h1><p class="about">{_text(about(results))}</p></header>
+<main>{"".join(sections)}</main>
+<noscript><p>The figures need JavaScript; everything else is here.</p></noscript>
+{_data(json.dumps(DARK), "dark")}
+<script>{get_plotlyjs()}</script>
+<script>{script}</script>
+</body></html>
+"""
+
+
+def _section(title: str, content: str) -> str:
+    """A titled part of the page; nothing where it has no content."""
+    return f"<section><h2>{_text(title)}</h2>{content}</section>\n" if content else ""
+
+
+def _verdict(results: Results) -> str:
+    answers = (f"<dt>{_text(asked)}</dt><dd>{_text(answer)}</dd>" for asked, answer in verdict(results))
+    return f'<dl class="verdict">{"".join(answers)}</dl>'
+
+
+def _advice(results: Results) -> str:
+    said = [f'<p>{_text(one.text)}</p><p class="evidence">{_text(one.evidence)}</p>' for one in results.advice]
+    return _list(said, "advice")
+
+
+def _choices(results: Results) -> str:
+    chosen = [results.choose(rule) for rule in RULES]
+    rows: list[list[Any]] = [
+        [one.rule, one.number, *_numbers(one.point), listed(one.settings), one.why] for one in chosen
+    ]
+    if results.reference is not None:
+        one, name = results.reference, str(results.identity["reference"])
+        rows.append(["reference", one.number, *_numbers(results.point(one)), "", f"For comparison: {name}."])
+    return _table(["rule", "trial", "score", "se", "train", "gap", "config", "why"], rows)
+
+
+def _trials(results: Results) -> str:
+    rows = [
+        [trial.number, trial.role, *_numbers(results.point(trial)),
+         listed({name: value for name, value in (trial.params or {}).items() if name in results.varied})]
+        for trial in results.complete[:TOP]
+    ]  # fmt: skip
+    return _table(["trial", "role", "score", "se", "train", "gap", "config"], rows)
+
+
+def _numbers(point: Point) -> list[str]:
+    return [f"{value:.4g}" for value in (point.val, point.val_se, point.train, point.gap)]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    kinds = ["number" if name in NUMBERS else "text" if name in ("config", "why") else "" for name in head]
+    top = "".join(f'<th scope="col"{_kind(kind)}>{_text(name)}</th>' for name, kind in zip(head, kinds, strict=True))
+    body = "".join(f"<tr>{_cells(row, kinds)}</tr>" for row in rows)
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cells(row: Sequence[Any], kinds: Sequence[str]) -> str:
+    return "".join(f"<td{_kind(kind)}>{_text(cell)}</td>" for cell, kind in zip(row, kinds, strict=True))
+
+
+def _kind(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""
+
+
+def _list(items: Iterable[str], kind: str = "") -> str:
+    """Items of HTML; nothing where there are none."""
+    inside = "".join(f"<li>{item}</li>" for item in items)
+    return f"<ul{_kind(kind)}>{inside}</ul>" if inside else ""
+
+
+def _plot(drawn: Drawn) -> str:
+    """A figure's place, its caption, and its data for when it is looked at; the title is set in text."""
+    figure = drawn.figure
+    title, note = figure.layout.meta["title"], figure.layout.meta["note"]
+    figure.update_layout(title=None, margin_t=60 if drawn.name == "parallel" else 12, height=figure.layout.height - 40)
+    return (
+        f'<figure class="plot{" wide" if drawn.wide else ""}" id="{drawn.name}"><h3>{_text(title)}</h3>'
+        f'<p class="note">{_text(note)}</p>'
+        f'<div class="scroll" tabindex="0"><div class="canvas" role="img" aria-label="{_text(title)}" '
+        f'style="height:{figure.layout.height}px"></div></div>'
+        f"<figcaption>{_text(drawn.caption)}</figcaption>{_data(figure.to_json())}</figure>\n"
+    )
+
+
+def _data(text: str, name: str = "") -> str:
+    """JSON inside a page: no text of the user's can end its element."""
+    ident = f' id="{name}"' if name else ""
+    safe = text.replace("<", r"\u003c")
+    return f'<script type="application/json"{ident}>{safe}</script>'
+
+
+def _picture(name: str, file: Path) -> str:
+    said = _text(name.replace("_", " ").capitalize())
+    data = base64.b64encode(file.read_bytes()).decode()
+    return f'<figure><img alt="{said}" src="data:image/png;base64,{data}"><figcaption>{said}</figcaption></figure>\n'
+
+
+def _text(text: Any) -> str:
+    return html.escape(str(text))

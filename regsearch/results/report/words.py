@@ -1,0 +1,112 @@
+"""What a report says in sentences: how much the winner overfits, what fixed it, and how far it can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from regsearch.models.path import Point
+from regsearch.results.ablation import CLEAR, summary_of
+from regsearch.results.bias.reference import lead_on_reference
+from regsearch.results.plots.canvas import family
+from regsearch.results.plots.scores import kinds_record
+from regsearch.results.results import Results
+from regsearch.results.table import is_winner
+from regsearch.results.text import listed, told
+
+
+def about(results: Results) -> str:
+    """What was searched, and what came of the trials."""
+    identity, counts = results.identity, results.counts
+    ended = ", ".join(f"{counts[state]} {state}" for state in ("complete", "pruned", "failed") if counts[state])
+    return (
+        f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}, {identity['cv']}, scored by "
+        f"{results.metric} (larger is better); trials: {ended or 'none finished'}."
+    )
+
+
+def verdict(results: Results) -> list[tuple[str, str]]:
+    """Questions that a reader has, each with its answer."""
+    return [
+        ("How much does it overfit?", _overfitting(results)),
+        ("What fixed it?", _remedy(results)),
+        ("How far can the score be trusted?", _trust(results)),
+    ]
+
+
+def meaning(results: Results) -> list[str]:
+    """What the winner's numbers mean, in short sentences; none after a run that was killed before it could say."""
+    found = results.finding("meaning")
+    return [str(line) for line in found["lines"]] if found and is_winner(results, found) else []
+
+
+def _overfitting(results: Results) -> str:
+    best = results.best
+    said = (
+        f"The winner, trial {best.number} ({family(best.params)}), scores {best.point.val:.5g} on rows it was not "
+        f"trained on and {best.point.train:.5g} on those it was: a gap of {_gap(best.point)}."
+    )
+    return f"{said} {_without(results)}".rstrip()
+
+
+def _gap(point: Point) -> str:
+    return told(point.gap, point.gap_se)
+
+
+def _without(results: Results) -> str:
+    if results.reference is None:
+        return "The unregularized reference is not complete, so there is nothing to compare it with."
+    point, name = results.point(results.reference), str(results.identity["reference"])
+    if len(results.complete) == 1:
+        return f"That is the reference itself ({name}): nothing else was tried yet."
+    if results.reference.number == results.best.number:
+        return f"That is the reference itself ({name}): no regularization that was tried scores better."
+    less = 1 - results.best.gap / point.gap if point.gap > 0 else 0.0
+    shrunk = f": the winner has {less:.0%} less" if less > 0 else ""
+    return f"The reference ({name}) has a gap of {_gap(point)}{shrunk}."
+
+
+def _remedy(results: Results) -> str:
+    best = results.best
+    if results.reference is not None and results.reference.number == best.number:
+        closest = ": look at the figure of scores by kind for what came closest"
+        return f"Nothing did{closest if kinds_record(results) else ''}."
+    changed = _changed(best.settings, (results.reference.params or {}) if results.reference else {})
+    said = f"What it has and the reference has not: {listed(changed)}. {results.against_reference(best)}"
+    return " ".join(filter(None, [_unclear(results), said, _ablated(results)]))
+
+
+def _unclear(results: Results) -> str:
+    """That the score is as good without any regularization, where the folds cannot tell."""
+    if results.reference is None:
+        return ""
+    lead, se = lead_on_reference(results, results.best)
+    return "" if math.isnan(se) or lead > CLEAR * se else "Nothing clearly changes the score."
+
+
+def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that the reference has not."""
+    return {name: value for name, value in settings.items() if reference.get(name) != value} or dict(settings)
+
+
+def _ablated(results: Results) -> str:
+    found = results.finding("ablation")
+    return summary_of(found) if found and found["rows"] and is_winner(results, found) else ""
+
+
+def _trust(results: Results) -> str:
+    said = [_sentence(str(results.corrected))]
+    if nested := results.finding("nested"):
+        by = "" if nested["rule"] == "best" else f" by the rule {nested['rule']}"
+        said.append(
+            f"Nested cross-validation, which chooses anew{by} in each of {len(nested['scores'])} outer folds, gives "
+            f"{told(nested['mean'], math.nan if nested['se'] is None else nested['se'], digits=5)}."
+        )
+    if results.overtuning is not None:
+        said.append(_sentence(str(results.overtuning)))
+    return " ".join(said)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."

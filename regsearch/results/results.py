@@ -1,0 +1,305 @@
+"""The trials of a study as a table, and the choice of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from regsearch._types import Array
+from regsearch.data.folds import Folds
+from regsearch.errors import InvalidInput, NotFound, RegsearchError, StudyMismatch
+from regsearch.metrics.scorer import known
+from regsearch.models import estimator, linear, neural  # noqa: F401 (the kinds that stored configs name)
+from regsearch.models.axes import path_axis
+from regsearch.models.base import Model
+from regsearch.models.path import Curves, Point
+from regsearch.results import bias, rules
+from regsearch.results.advice import Advice, advise
+from regsearch.results.bias import Corrected, Overtuning
+from regsearch.results.choice import Chosen
+from regsearch.results.plots import Plots
+from regsearch.results.ranking import ranked
+from regsearch.results.rules import Pick, Rule
+from regsearch.results.table import Judge
+from regsearch.space.config import from_data
+from regsearch.space.sampling import fill
+from regsearch.storage.optuna_study import IDENTITY
+from regsearch.storage.store import Store
+from regsearch.storage.trial import Trial, recall
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+RETURNS = (
+    "a function takes the results and ends as in `trial = results.complete[0]; return regsearch.Pick(trial.number, "
+    "trial.step, 'why')`"
+)
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study as stored: read only.
+
+    Attributes
+    ----------
+    store
+        Where it lies.
+    identity
+        Name, data fingerprint, folds, seed and whatever else makes it this study.
+    all
+        Every trial, by number.
+    space
+        The space, where the script that made it is at hand.
+    live
+        What predictions are scored with, where the script that made it is at hand.
+    stopped
+        Why the run that made these results ended.
+    """
+
+    store: Store
+    identity: Mapping[str, Any]
+    all: tuple[Trial, ...]
+    space: Model | None = None
+    live: Judge | None = None
+    stopped: str = ""
+
+    @property
+    def name(self) -> str:
+        return str(self.identity["study"])
+
+    @property
+    def metric(self) -> str:
+        """The deciding metric; larger is better."""
+        return str(self.identity["metric"])
+
+    @cached_property
+    def complete(self) -> tuple[Trial, ...]:
+        """The trials that have a score, best first; of equal scores the most regularized first."""
+        return ranked((trial for trial in self.all if trial.state == "complete"), self.metric)
+
+    @property
+    def reference(self) -> Trial | None:
+        """The unregularized reference."""
+        return next((trial for trial in self.complete if trial.role == "reference"), None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of trials in each state."""
+        states = [trial.state for trial in self.all]
+        return {state: states.count(state) for state in ("complete", "pruned", "failed", "running", "waiting")}
+
+    @property
+    def last_failure(self) -> str:
+        """Why the last failed trial failed."""
+        return next((trial.reason for trial in reversed(self.all) if trial.state == "failed"), "")
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per trial: state, score and its standard error, train score, gap, the config's parameters, held-out
+        scores where there are some, and other measures.
+        """
+        import pandas as pd
+
+        rows = [
+            {"number": t.number, "state": t.state, "role": t.role or "sampled"}
+            | (_scores(self.point(t)) if t.points else {})
+            | {"complexity": t.complexity, "fit_s": t.seconds}
+            | dict(t.params or {})
+            | {f"{name}_{part}": value for name, part, value in self._others(t)}
+            | {f"test_{name}": value for name, value in (t.test or {}).items()}
+            | dict(t.measures or {})
+            | {"reason": t.reason}
+            for t in self.all
+            if t.state != "waiting"
+        ]
+        return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame()
+
+    @property
+    def best(self) -> Chosen:
+        """The trial with the best mean validation score."""
+        return self.choose("best")
+
+    def point(self, trial: Trial, metric: str | None = None) -> Point:
+        """A metric, by default the deciding one, of a trial at its chosen step."""
+        if not trial.points:
+            raise NotFound(f"Trial {trial.number} has no score: it is {trial.state}.")
+        return trial.points[metric or self.metric]
+
+    def _others(self, trial: Trial) -> list[tuple[str, str, float]]:
+        """(metric, part, value) of the metrics that do not decide."""
+        others = {name: point for name, point in (trial.points or {}).items() if name != self.metric}
+        return [(name, part, value) for name, point in others.items() for part, value in _scores(point).items()]
+
+    def curves(self, number: int, metric: str | None = None) -> Curves:
+        """Scores ``[folds, steps]`` of a trial along its path."""
+        return self.store.curves(number, metric or self.metric)
+
+    def arrays(self, number: int) -> Mapping[str, NDArray[Any]]:
+        """Everything that is stored of a trial as arrays; see `regsearch.storage.arrays.to_arrays`."""
+        return self.store.arrays(number)
+
+    def predictions(self, number: int) -> Array | None:
+        """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept."""
+        return self.store.predictions(number)
+
+    @property
+    def plots(self) -> Plots:
+        """Figures: ``results.plots.gap()`` and the others that `regsearch.results.plots.Plots` names."""
+        return Plots(self)
+
+    @cached_property
+    def folds(self) -> Folds | None:
+        """The folds as stored; `None` where they were not kept."""
+        return self.store.load_folds(self.identity["cv"])
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """What predictions are scored with.
+
+        `None` where the targets were not kept, or the deciding scorer is the user's own and the script not at hand.
+        """
+        if self.live is not None:
+            return self.live
+        problem, folds = self.store.load_targets(self.identity["task"]), self.folds
+        metric = problem and known(self.metric, self.identity["scoring"][0], problem)
+        return Judge(problem, folds, metric) if problem and folds and metric else None
+
+    @cached_property
+    def corrected(self) -> Corrected:
+        """The best score without what it owes to being the best of many; see `regsearch.results.bias.corrected`."""
+        return bias.corrected(self)
+
+    @cached_property
+    def overtuning(self) -> Overtuning | None:
+        """What the search lost on the held-out set; `None` without one. See `regsearch.results.bias.overtuning`."""
+        return bias.overtuning(self)
+
+    def against_reference(self, chosen: Chosen) -> str:
+        """What a choice changes against the reference, in one sentence."""
+        return bias.against_reference(self, chosen)
+
+    def gaps(self, number: int) -> pd.DataFrame:
+        """Train score, validation score and gap of a trial by metric and fold; see `regsearch.results.bias.gaps`."""
+        return bias.gaps(self, number)
+
+    @cached_property
+    def advice(self) -> list[Advice]:
+        """What to do next, the most important first: each with its evidence; usually a few, or none."""
+        return advise(self)
+
+    def finding(self, name: str) -> Mapping[str, Any] | None:
+        """What was found out after the search, such as ``ablation``; `None` where it was not asked."""
+        return self.store.finding(name)
+
+    def choose(self, rule: str | Rule = "best") -> Chosen:
+        """The trial and path point that a rule chooses.
+
+        Parameters
+        ----------
+        rule
+            ``best``, ``one_se``, ``paired``, ``pareto``, ``gap_budget=0.05`` or another number, or a function from
+            results to a `Pick`; see `regsearch.results.rules`.
+
+        Raises
+        ------
+        NotFound
+            When the rule is unknown or no trial is complete.
+        InvalidInput
+            When a rule's number is none, or the function is none or returns no `Pick`.
+        """
+        function = rules.find(rule) if isinstance(rule, str) else rule
+        if not callable(function):
+            raise InvalidInput(f"A rule must be a name or a function, got {function!r}; {RETURNS}.")
+        if not self.complete:
+            raise NotFound(f"{self.name!r} has no complete trial to choose from; run it first.")
+        if function not in self._chosen:
+            name, pick = getattr(function, "__name__", "custom"), function(self)
+            if not isinstance(pick, Pick):
+                raise InvalidInput(f"The rule {name!r} must return a Pick, got {pick!r}; {RETURNS}.")
+            self._chosen[function] = self.at(pick, name)
+        return self._chosen[function]
+
+    @cached_property
+    def _chosen(self) -> dict[Rule, Chosen]:
+        """What each rule chose so far: results are read only, so it stays true."""
+        return {}
+
+    @cached_property
+    def varied(self) -> frozenset[str]:
+        """Names of the parameters in which trials differ: what was searched, and what came of it."""
+        seen: dict[str, set[str]] = {}
+        for trial in self.all:
+            for name, value in (trial.params or {}).items():
+                seen.setdefault(name, set()).add(repr(value))
+        return frozenset(name for name, values in seen.items() if len(values) > 1)
+
+    def top(self, count: int) -> list[Chosen]:
+        """The best trials, each at its own best point."""
+        return [self.at(Pick(t.number, t.step, ""), "best") for t in self.complete[:count]]
+
+    def at(self, pick: Pick, rule: str) -> Chosen:
+        """The choice that a pick stands for, with its figures at that point of the path."""
+        trial = next((one for one in self.complete if one.number == pick.number), None)
+        if trial is None or pick.step not in range(trial.steps):
+            raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
+        along = path_axis(trial.axis)
+        own = Chosen(
+            trial.number, trial.step, self._config(trial, trial.value), dict(trial.params or {}),
+            along.number(trial.value), self.point(trial), self.metric, rule, pick.why, trial.axis, trial.test or {},
+            trial.measures or {}, self.varied,
+        )  # fmt: skip
+        if pick.step == trial.step:
+            return own
+        value = along.number(float(self.store.arrays(trial.number)["axis"][pick.step]))
+        return replace(
+            own, step=pick.step, config=self._config(trial, value), params={**own.params, trial.axis: value},
+            value=value, point=self.curves(trial.number).point(pick.step), test={}, measures={},
+        )  # fmt: skip
+
+    def _config(self, trial: Trial, value: float | None) -> Any:
+        """The filled config; as plain data where only the user's script could rebuild it."""
+        if self.space is not None and trial.role == "reference":
+            return self.space.reference()
+        if self.space is not None:
+            return fill(self.space, trial.draws or {}).at(value)
+        try:
+            config = from_data(trial.config)
+        except RegsearchError:
+            return trial.config
+        return config.at(value) if isinstance(config, Model) else config
+
+
+def load_results(store: Store, space: Model | None = None, live: Judge | None = None) -> Results:
+    """Read a study; with its `space` and what it is scored with, what is the user's own is rebuilt too.
+
+    Raises
+    ------
+    NotFound
+        When there is none of that name.
+    StudyMismatch
+        When the Optuna study of that name is not one of regsearch's.
+    """
+    import optuna
+
+    if not store.exists:
+        raise NotFound(f"There is no study {store.name!r} under {store.root}; `regsearch list` shows those that are.")
+    try:
+        study = optuna.load_study(study_name=store.name, storage=store.optuna())
+    except KeyError as error:
+        raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
+    return read_results(store, study, space, live)
+
+
+def read_results(store: Store, study: Any, space: Model | None = None, live: Judge | None = None) -> Results:
+    """The results of an open Optuna study."""
+    identity = study.user_attrs.get(IDENTITY)
+    if identity is None:
+        raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
+    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)), space, live)
+
+
+def _scores(point: Point) -> dict[str, float]:
+    return {"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap, "gap_se": point.gap_se}

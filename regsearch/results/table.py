@@ -1,0 +1,96 @@
+"""What rules, figures and advice read of a study: trials, their curves and predictions, and how those are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
+from regsearch.metrics.scorer import Metric
+from regsearch.models.base import Model
+from regsearch.models.path import Curves, Point
+from regsearch.storage.trial import Trial
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What stored predictions are scored with.
+
+    Attributes
+    ----------
+    problem
+        Targets and weights of the study; where its script is not at hand, its `X` is a column of zeros.
+    metric
+        The deciding one.
+    """
+
+    problem: Problem
+    folds: Folds
+    metric: Metric
+
+    def scores(self, rows: NDArray[np.intp], decisions: Array) -> Array:
+        """``[S]`` scores of decisions ``[len(rows), S, m]`` of S trials on some rows, which may repeat."""
+        return self.metric.along(self.problem, rows, decisions)
+
+
+class Table(Protocol):
+    """A study as stored, read only; `regsearch.results.results.Results` is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+
+    @property
+    def space(self) -> Model | None:
+        """The space, where the script that made it is at hand."""
+        ...
+
+    @property
+    def metric(self) -> str: ...
+
+    @property
+    def all(self) -> tuple[Trial, ...]: ...
+
+    @property
+    def complete(self) -> tuple[Trial, ...]:
+        """The trials that have a score, best first; of equal scores the most regularized first."""
+        ...
+
+    @property
+    def reference(self) -> Trial | None: ...
+
+    @property
+    def varied(self) -> frozenset[str]: ...
+
+    @property
+    def judge(self) -> Judge | None:
+        """`None` where the deciding scorer is the user's own and only the script knows it."""
+        ...
+
+    def point(self, trial: Trial, metric: str | None = None) -> Point: ...
+
+    def curves(self, number: int, metric: str | None = None) -> Curves: ...
+
+    def arrays(self, number: int) -> Mapping[str, NDArray[Any]]: ...
+
+    def predictions(self, number: int) -> Array | None:
+        """``[n, m]`` decisions for rows outside training; see `regsearch.models.base.Outcome`."""
+        ...
+
+    def finding(self, name: str) -> Mapping[str, Any] | None:
+        """What an ablation or the like has found and stored; `None` where there was none."""
+        ...
+
+
+def is_winner(table: Table, found: Mapping[str, Any]) -> bool:
+    """Whether a finding is about what is the best now: trials may have come since, or a rule chose another."""
+    best = table.complete[0]
+    return (found["number"], found["step"]) == (best.number, best.step)

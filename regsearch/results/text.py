@@ -1,0 +1,43 @@
+"""Figures as text: a number with its error, names and values on a line, a table of lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def finite(value: Any) -> Any:
+    """A value as JSON can hold it: what is not finite is `None`, at any depth."""
+    if isinstance(value, Mapping):
+        return {key: finite(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(child) for child in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def listed(figures: Mapping[str, Any], between: str = ", ") -> str:
+    """Names and values on one line."""
+    return between.join(f"{name}={_short(value)}" for name, value in figures.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines whose columns line up: the first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def told(value: float, se: float, sign: str = "", digits: int = 3) -> str:
+    """A number with its standard error, where there is one; `sign` as in a format."""
+    return f"{value:{sign}.{digits}g}" + (f" ± {se:.2g}" if math.isfinite(se) else "")

@@ -1,0 +1,106 @@
+"""Spaces and configs as plain data and as TOML, both ways: the form that is stored, hashed, reviewed and exported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from regsearch.errors import InvalidInput
+from regsearch.space.naming import text
+from regsearch.space.tree import Choice, Node, kind, public
+
+
+def to_data(value: Any) -> Any:
+    """A tree as dicts, lists and scalars; each node carries its `type`.
+
+    What is neither (an estimator in `Estimator`) becomes its text, without memory addresses: enough to compare and
+    to read, not to rebuild.
+    """
+    if isinstance(value, Choice):
+        return {"type": value.tag(), "options": [to_data(option) for option in value.options]}
+    if isinstance(value, Node):
+        fields = {public(name): to_data(child) for name, child in value.fields().items() if child is not None}
+        return {"type": value.tag(), **fields}
+    if isinstance(value, Mapping):
+        return {str(key): to_data(child) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_data(child) for child in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return text(value)
+
+
+def from_data(data: Any) -> Any:
+    """The tree that plain data stands for; every node checks its own fields.
+
+    Raises
+    ------
+    InvalidInput
+        When a node's fields are not those of its type.
+    NotFound
+        When a type is not known.
+    """
+    if not isinstance(data, Mapping):
+        return data
+    if "type" not in data:
+        return {key: from_data(child) for key, child in data.items()}
+    cls = kind(str(data["type"]))
+    fields = {key: from_data(child) for key, child in data.items() if key != "type"}
+    if cls is Choice:
+        options = fields.get("options", [])
+        if not isinstance(options, list):
+            raise InvalidInput(f"The options of a Choice must be a list, got {options!r}; write [{options!r}].")
+        return Choice(*(None if option == {} else from_data(option) for option in options))
+    names = cls.arguments()
+    unknown = sorted(set(fields) - set(names))
+    if unknown:
+        raise InvalidInput(f"{cls.__name__} has the fields {', '.join(names)}, got {unknown[0]!r}; remove it.")
+    try:
+        return cls(**{names[key]: child for key, child in fields.items()})
+    except TypeError as error:
+        raise InvalidInput(f"{cls.__name__} cannot be made from {dict(data)!r}: {error}.") from error
+
+
+def to_toml(value: Any) -> str:
+    """A tree or plain data as TOML."""
+    import tomli_w
+
+    return tomli_w.dumps(without_none(to_data(value)))
+
+
+def from_toml(text: str) -> Any:
+    """The tree that a TOML text stands for.
+
+    Raises
+    ------
+    InvalidInput
+        When the text is not TOML.
+    """
+    return from_data(read_toml(text))
+
+
+def read_toml(text: str, what: str = "The text") -> dict[str, Any]:
+    """A TOML text as plain data; `what` it is called in an error, such as the name of its file."""
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput(f"{what} must be TOML: {error}.") from error
+
+
+def digest(value: Any) -> str:
+    """16 hex digits that change with anything in a tree."""
+    text = json.dumps(to_data(value), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def without_none(data: Any) -> Any:
+    """TOML has no null: a key without a value is left out, an option that is none is an empty table."""
+    if isinstance(data, dict):
+        return {key: without_none(child) for key, child in data.items() if child is not None}
+    if isinstance(data, list):
+        return [{} if child is None else without_none(child) for child in data]
+    return data

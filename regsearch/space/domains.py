@@ -1,0 +1,91 @@
+"""What a field of a node admits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from regsearch.errors import InvalidInput
+from regsearch.space.tree import Float, Int, Node, Path, as_python, is_number, kind, kinds
+
+
+@dataclass(frozen=True)
+class Between:
+    """A field that holds a number in ``[low, high]``, or a leaf whose range lies inside."""
+
+    low: float
+    high: float
+
+    def admit(self, value: Any, where: str) -> Any:
+        value = as_python(value)
+        bounds = (value.low, value.high) if isinstance(value, (Float, Int)) else (value, value)
+        if not all(is_number(bound) for bound in bounds):
+            raise InvalidInput(f"{where} must be a number or a Float, got {value!r}.")
+        if not (self.low <= bounds[0] and bounds[1] <= self.high):
+            raise InvalidInput(f"{where} must lie in [{self.low:g}, {self.high:g}], got {value!r}; narrow it.")
+        return value
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A field that holds a whole number of at least `low`, or a leaf of such."""
+
+    low: int = 0
+
+    def admit(self, value: Any, where: str) -> Any:
+        value = as_python(value)
+        lowest = value.low if isinstance(value, Int) else value
+        if isinstance(lowest, bool) or not isinstance(lowest, int):
+            raise InvalidInput(f"{where} must be a whole number or an Int, got {value!r}.")
+        if lowest < self.low:
+            raise InvalidInput(f"{where} must be at least {self.low}, got {value!r}; raise it.")
+        return value
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A field that holds a few whole numbers of at least 1, such as the widths of layers."""
+
+    def admit(self, value: Any, where: str) -> Any:
+        sizes = tuple(map(as_python, value)) if isinstance(value, (tuple, list)) else (as_python(value),)
+        if not sizes or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+            raise InvalidInput(f"{where} must be whole numbers of at least 1, got {value!r}; (64, 64) is usual.")
+        return sizes
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A field that holds the path's axis: a `Path`, a number of at least `low`, or a `Float` above it."""
+
+    low: float = 0.0
+
+    def admit(self, value: Any, where: str) -> Any:
+        return value if isinstance(value, Path) else Between(self.low, math.inf).admit(value, where)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """A field that holds one of a few names."""
+
+    names: tuple[str, ...]
+
+    def admit(self, value: Any, where: str) -> Any:
+        if value not in self.names:
+            raise InvalidInput(f"{where} must be one of {', '.join(self.names)}, got {value!r}.")
+        return value
+
+
+@dataclass(frozen=True)
+class Family:
+    """A field that holds a node of one family; its kind, as a string, stands for the node with its defaults."""
+
+    base: type[Node]
+
+    def admit(self, value: Any, where: str) -> Any:
+        if isinstance(value, str):
+            value = kind(value, self.base)()
+        if not isinstance(value, self.base):
+            known = ", ".join(kinds(self.base))
+            raise InvalidInput(f"{where} must be a {self.base.__name__}, got {value!r}; known names: {known}.")
+        return value

@@ -1,0 +1,100 @@
+"""A stored config as a point of another space: what Optuna would have drawn to get it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from regsearch.errors import InvalidInput
+from regsearch.space.config import to_data
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path, public
+
+
+def start_params(space: Node, data: Any, value: float | None, source: str) -> dict[str, Any]:
+    """Optuna parameters under which a space gives a config.
+
+    Parameters
+    ----------
+    space
+        The space to search.
+    data
+        The config as plain data, its path unfilled.
+    value
+        The chosen point of its path, for a space that samples what the config walked along.
+    source
+        What the config is called in an error.
+
+    Raises
+    ------
+    InvalidInput
+        Naming everything of the config that the space does not have.
+    """
+    placing = _Placing(value)
+    placing.walk(space, data, "")
+    if placing.misfits:
+        raise InvalidInput(
+            f"The config to start from must lie in the space, that of {source} does not: {'; '.join(placing.misfits)}. "
+            "Widen the space, or leave start_from out."
+        )
+    return placing.params
+
+
+class _Placing:
+    """What was found so far on the way down a space and a config."""
+
+    def __init__(self, value: float | None) -> None:
+        self.value = value
+        self.params: dict[str, Any] = {}
+        self.misfits: list[str] = []
+
+    def walk(self, space: Any, data: Any, name: str) -> None:
+        if isinstance(space, Path):
+            return
+        if isinstance(space, Choice):
+            self._choose(space, data, name)
+        elif isinstance(space, Leaf):
+            self._number(space, data, name)
+        elif isinstance(space, Node):
+            own = {public(key): child for key, child in space.fields().items()}
+            self._inside(own, data, name, {"type": space.tag()})
+        elif isinstance(space, Mapping):
+            self._inside(space, data, name, {})
+        elif to_data(space) != data:
+            self._misfit(name, data, to_data(space))
+
+    def _choose(self, space: Choice, data: Any, name: str) -> None:
+        for option, label in zip(space.options, space.labels, strict=True):
+            if self._matches(option, data):
+                self.params[name] = label
+                self.walk(option, data, f"{name}.{label}")
+                return
+        self._misfit(name, data, " or ".join(map(str, space.labels)))
+
+    @staticmethod
+    def _matches(option: Any, data: Any) -> bool:
+        if isinstance(option, Leaf) or not isinstance(option, Node):
+            return isinstance(option, Leaf) or bool(to_data(option) == data)
+        return isinstance(data, Mapping) and data.get("type") == option.tag()
+
+    def _number(self, space: Leaf, data: Any, name: str) -> None:
+        assert isinstance(space, Float | Int), "a Path and a Choice are leaves of other ways"
+        number = self.value if isinstance(data, Mapping) and data.get("type") == Path.tag() else data
+        kind = (int, float) if isinstance(space, Float) else int
+        if isinstance(number, bool) or not isinstance(number, kind) or not space.low <= number <= space.high:
+            self._misfit(name, number, f"{space.low:g} to {space.high:g}")
+            return
+        self.params[name] = number
+
+    def _inside(self, space: Mapping[str, Any], data: Any, name: str, tag: Mapping[str, Any]) -> None:
+        given = dict(data) if isinstance(data, Mapping) else {}
+        if given.pop("type", None) != tag.get("type"):
+            self._misfit(name or "kind", data, tag.get("type"))
+            return
+        for key, child in space.items():
+            self.walk(child, given.pop(key, None), f"{name}.{key}" if name else key)
+        for key, other in given.items():
+            self._misfit(f"{name}.{key}" if name else key, other, None)
+
+    def _misfit(self, name: str, data: Any, wanted: Any) -> None:
+        said = data.get("type", dict(data)) if isinstance(data, Mapping) else data
+        self.misfits.append(f"{name} is {said}, the space has {wanted}")

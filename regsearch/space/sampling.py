@@ -1,0 +1,150 @@
+"""The search space: a production config with distributions at its leaves.
+
+A *space* is a tree of frozen dataclasses (`Node`). Wherever a plain value may stand, a `Leaf` may stand
+instead: `Float`, `Int`, `Choice`, or `Path` (the axis that one trial walks as a whole). Filling every
+distribution gives the *config*: the same tree, the same classes.
+
+=============  ==================================================================
+`sample`       distributions drawn by an Optuna trial
+`fill`         distributions replaced by stored parameters
+`default`      distributions at their defaults
+`scatter`      parameters of a config drawn at random
+`starts`       the configs worth trying before any sampling
+`size`         the number of distinct configs, `None` when not finite
+`flat`         the config as one flat table row, with short names
+=============  ==================================================================
+
+A parameter is named by the dotted way to its leaf; below a `Choice` the label of the option is part of it,
+so that two options may have leaves of one name (``penalty.elastic_net.l1_ratio``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from regsearch.errors import NotFound
+from regsearch.space.tree import Choice, Leaf, Node, Path, Suggests, label, public
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NodeT = TypeVar("NodeT", bound=Node)
+Draw: TypeAlias = Callable[[Leaf, str], Any]
+
+
+def _walk(value: Any, name: str, draw: Draw) -> Any:
+    """`value` with every leaf below it drawn."""
+    if isinstance(value, Choice):
+        option = draw(value, name)
+        return _walk(option, f"{name}.{label(option)}", draw)
+    if isinstance(value, Leaf):
+        return draw(value, name)
+    if isinstance(value, Node):
+        children = {key: _walk(child, _join(name, key), draw) for key, child in value.fields().items()}
+        return value.replace(**children)
+    if isinstance(value, Mapping):
+        return {key: _walk(child, _join(name, key), draw) for key, child in value.items()}
+    return value
+
+
+def _join(name: str, key: str) -> str:
+    return f"{name}.{public(key)}" if name else public(key)
+
+
+def sample(space: NodeT, trial: Suggests) -> NodeT:
+    """The config that an Optuna trial suggests."""
+    config: NodeT = _walk(space, "", lambda leaf, name: leaf.draw(trial, name))
+    return config
+
+
+def fill(space: NodeT, params: Mapping[str, Any]) -> NodeT:
+    """The config that stored Optuna parameters stand for.
+
+    Raises
+    ------
+    NotFound
+        When a parameter that the config needs is missing.
+    """
+
+    def stored(leaf: Leaf, name: str) -> Any:
+        if isinstance(leaf, Path):
+            return leaf
+        if name not in params:
+            raise NotFound(f"The parameter {name!r} is not stored; known: {', '.join(sorted(params))}.")
+        return leaf.named(params[name]) if isinstance(leaf, Choice) else params[name]
+
+    config: NodeT = _walk(space, "", stored)
+    return config
+
+
+def default(space: NodeT) -> NodeT:
+    """The config with every leaf at its default."""
+    config: NodeT = _walk(space, "", lambda leaf, name: leaf.initial())
+    return config
+
+
+def scatter(space: Node, random: np.random.Generator) -> dict[str, Any]:
+    """Optuna parameters of a config drawn at random, each leaf by its own distribution."""
+    params: dict[str, Any] = {}
+
+    def draw(leaf: Leaf, name: str) -> Any:
+        if isinstance(leaf, Path):
+            return leaf
+        params[name] = leaf.random(random)
+        return leaf.named(params[name]) if isinstance(leaf, Choice) else params[name]
+
+    _walk(space, "", draw)
+    return params
+
+
+def starts(space: Node) -> list[dict[str, Any]]:
+    """Optuna parameters of the configs to try first: all defaults, then each option of each choice in turn."""
+    forced: list[dict[str, Any]] = [{}]
+    found: list[dict[str, Any]] = []
+    met: set[str] = set()
+    while forced:
+        fixed = forced.pop(0)
+        params: dict[str, Any] = {}
+
+        def start(leaf: Leaf, name: str, fixed: dict[str, Any] = fixed, params: dict[str, Any] = params) -> Any:
+            if isinstance(leaf, Path):
+                return leaf
+            if isinstance(leaf, Choice):
+                params[name] = fixed.get(name, leaf.labels[0])
+                if name not in met:  # below an option that is not the first, its own way stays fixed
+                    forced.extend(fixed | {name: other} for other in leaf.labels[1:])
+                    met.add(name)
+                return leaf.named(params[name])
+            params[name] = leaf.initial()
+            return params[name]
+
+        _walk(space, "", start)
+        found.append(params)
+    return found
+
+
+def size(value: Any) -> int | None:
+    """The number of distinct configs in a space, or `None` when there is no end of them."""
+    if isinstance(value, Choice):
+        counts = [size(option) for option in value.options]
+        return None if None in counts else sum(count for count in counts if count is not None)
+    if isinstance(value, Leaf):
+        return value.count()
+    if isinstance(value, Node):
+        value = value.fields()
+    if isinstance(value, Mapping):
+        counts = [size(child) for child in value.values()]
+        return None if None in counts else math.prod(count for count in counts if count is not None)
+    return 1
+
+
+def leaves(space: Any) -> Sequence[Leaf]:
+    """Every leaf of a space, those below the options of a choice included."""
+    if isinstance(space, Choice):
+        return [space, *(leaf for option in space.options for leaf in leaves(option))]
+    if isinstance(space, Leaf):
+        return [space]
+    children = space.fields() if isinstance(space, Node) else space if isinstance(space, Mapping) else {}
+    return [leaf for child in children.values() for leaf in leaves(child)]

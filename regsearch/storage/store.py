@@ -1,0 +1,314 @@
+"""What a study writes: Optuna's storage, which is the truth, and the arrays of each trial beside it.
+
+::
+
+    root/                     one folder for everything (default mlruns)
+      mlflow.db, artifacts/   the mirror
+      studies/NAME/
+        journal.log           Optuna's journal (unless a storage URL is given)
+        folds.npz             the folds
+        targets.npz           what was to be predicted, weights and groups: predictions can be scored without the data
+        findings/NAME.json    what an ablation or the like found
+        pictures/NAME.png     what the space shows on the data, such as augmented samples
+        trials/000012.npz     curves and predictions of a trial, written before Optuna calls it complete
+        run.lock              held while a process runs the study
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array, Task
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput, NotFound, RegsearchError
+from regsearch.models.path import Curves
+from regsearch.storage.arrays import write_arrays
+from regsearch.storage.journal import drop_partial_line, journal_backend
+from regsearch.storage.lock import locked, try_lock
+
+OWNER = "regsearch_owner"  # user attribute of the Optuna study
+CLAIM_S = 60.0
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Store:
+    """The folder of one study, and its Optuna storage.
+
+    Parameters
+    ----------
+    root
+        The folder that holds every study.
+    name
+        The study's name: letters, digits, ``.``, ``_`` and ``-``.
+    url
+        Optuna storage URL; by default a journal file in the study's folder.
+
+    Raises
+    ------
+    InvalidInput
+        When the name cannot name a folder.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], name: str, url: str | None = None) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise InvalidInput(
+                "A study's name must be letters, digits, '.', '_' or '-' and start with a letter or digit, "
+                f"got {name!r}; rename it."
+            )
+        self.root = Path(root).expanduser().absolute()
+        self.name = name
+        self.url = url
+        self.folder = self.root / "studies" / name
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises
+        ------
+        InvalidInput
+            When they cannot be written.
+        """
+        try:
+            (self.folder / "trials").mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise InvalidInput(
+                f"The root must be a folder that can be written, got {self.root} ({error.strerror}); "
+                "pass another --root."
+            ) from error
+
+    @property
+    def exists(self) -> bool:
+        return self.url is not None or self.journal.exists()
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.log"
+
+    def optuna(self) -> Any:
+        """The Optuna storage.
+
+        Raises
+        ------
+        InvalidInput
+            When the URL opens none.
+        """
+        import optuna
+
+        if self.url is not None:
+            try:
+                return optuna.storages.get_storage(self.url)
+            except Exception as error:  # SQLAlchemy's, the driver's, or that there is no driver
+                kind, reason = self.url.partition("://")[0], str(error).partition("\n")[0]
+                raise InvalidInput(
+                    f"storage must be a URL that Optuna can open, got one of {kind!r} ({reason}); "
+                    "leave it out for a file in the root."
+                ) from error
+        try:
+            return optuna.storages.JournalStorage(journal_backend(self.journal))
+        except Exception as error:  # whatever a line that Optuna did not write leads to
+            reason = str(error).partition("\n")[0]
+            raise InvalidInput(
+                f"A study's journal must be one that Optuna wrote, {self.journal} is none ({type(error).__name__}: "
+                f"{reason}); move it away."
+            ) from error
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the study for this process; what a killed process left half-written is mended.
+
+        Raises
+        ------
+        RegsearchError
+            When another process runs it.
+        """
+        with (self.folder / "run.lock").open("a+") as lock:
+            if not try_lock(lock):
+                raise RegsearchError(
+                    f"A study can be run by one process at a time, {self.name!r} is being run by another; "
+                    "wait for it, or give this one another name."
+                )
+            if self.url is None and self.journal.exists():
+                drop_partial_line(self.journal)
+            yield
+
+    def claim(self, study: Any) -> None:
+        """Make this root the one that an Optuna study of a storage URL lives in; `running` must hold it.
+
+        The lock of `running` lies in the root: it says nothing of processes that run the same Optuna study from
+        another root, and the arrays of the trials lie in one root only. So the first root keeps the study. Within
+        that root, the lock has said already that the owner's process is gone.
+
+        Parameters
+        ----------
+        study
+            The Optuna study, just opened.
+
+        Raises
+        ------
+        RegsearchError
+            When another root owns it.
+        """
+        if self.url is None:
+            return  # the journal lies in the root itself
+        with locked(_claim_lock(self.url, self.name), CLAIM_S):  # two first runs must not both find no owner
+            owner = study.user_attrs.get(OWNER)
+            if owner is None and study.get_trials(deepcopy=False):
+                return  # not made by regsearch: the caller's to refuse, not ours to mark
+            if owner is not None and not self._owned_by(owner):
+                raise RegsearchError(
+                    f"A study of a storage URL can be run from one root, which holds its arrays: {self.name!r} belongs "
+                    f"to {owner['root']} (process {owner['pid']} on {owner['host']}), not to {self.root}; pass that "
+                    "root, or give this study another name."
+                )
+            mine = {"host": socket.gethostname(), "pid": os.getpid(), "root": str(self.root.resolve())}
+            if owner != mine:
+                study.set_user_attr(OWNER, mine)
+
+    def _owned_by(self, owner: Mapping[str, Any]) -> bool:
+        """Whether an owner is this root: by its path here, by its files on another host or where it was moved to."""
+        here = owner["host"] == socket.gethostname()
+        if owner["root"] == str(self.root.resolve()):
+            return here or self.folds.exists()  # a container that starts again has a new host name
+        return here and self.folds.exists() and not Path(owner["root"], "studies", self.name).exists()
+
+    # --- arrays ------------------------------------------------------------------------------------------------
+
+    def trial_file(self, number: int) -> Path:
+        return self.folder / "trials" / f"{number:06d}.npz"
+
+    def save(self, number: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Write the arrays of a trial, whole or not at all."""
+        write_arrays(self.trial_file(number), arrays)
+
+    def arrays(self, number: int) -> dict[str, NDArray[Any]]:
+        """The arrays of a trial, as `to_arrays` made them.
+
+        Raises
+        ------
+        NotFound
+            When there are none.
+        """
+        with self._open(number) as stored:
+            return dict(stored)
+
+    def _open(self, number: int) -> Any:
+        file = self.trial_file(number)
+        if not file.exists():
+            raise NotFound(f"Trial {number} of {self.name!r} has no arrays ({file} is missing); it did not finish.")
+        return np.load(file, allow_pickle=False)
+
+    def curves(self, number: int, metric: str) -> Curves:
+        """One metric of a trial along its path."""
+        with self._open(number) as stored:
+            return Curves(stored[f"train/{metric}"], stored[f"val/{metric}"])
+
+    def predictions(self, number: int) -> Array | None:
+        """The predictions of a trial ``[n, m]``; `None` where it has none."""
+        with self._open(number) as stored:
+            return stored["predictions"].astype(np.float64) if "predictions" in stored.files else None
+
+    @property
+    def folds(self) -> Path:
+        return self.folder / "folds.npz"
+
+    def save_folds(self, folds: Folds) -> None:
+        parts = {f"{part}{k}": rows for part in ("train", "val") for k, rows in enumerate(getattr(folds, part))}
+        write_arrays(self.folds, parts)
+
+    def load_folds(self, name: str) -> Folds | None:
+        """The folds as stored, called `name`; `None` where there are none."""
+        if not self.folds.exists():
+            return None
+        with np.load(self.folds, allow_pickle=False) as stored:
+            count = len(stored.files) // 2
+            train, val = (tuple(stored[f"{part}{k}"] for k in range(count)) for part in ("train", "val"))
+        return Folds(train, val, name)
+
+    # --- what predictions are scored against -------------------------------------------------------------------
+
+    @property
+    def targets(self) -> Path:
+        return self.folder / "targets.npz"
+
+    def save_targets(self, problem: Problem) -> None:
+        """Keep what a study predicts: values, class labels, sample weights, and which rows are of one group."""
+        groups = None if problem.groups is None else np.unique(problem.groups, return_inverse=True)[1]
+        arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight, "groups": groups}
+        found = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+        if found.get("classes", problem.y).dtype.kind == "O":
+            found["classes"] = found["classes"].astype(str)
+        write_arrays(self.targets, found)
+
+    def load_targets(self, task: Task) -> Problem | None:
+        """A problem with the study's targets and a column of zeros for its data; `None` where none were kept."""
+        if not self.targets.exists():
+            return None
+        with np.load(self.targets, allow_pickle=False) as stored:
+            kept = dict(stored)
+        return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
+
+    # --- findings ----------------------------------------------------------------------------------------------
+
+    def save_finding(self, name: str, found: Mapping[str, Any]) -> None:
+        """Keep what was found out about the study after its search, as JSON."""
+        file = self.folder / "findings" / f"{name}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
+        part.replace(file)
+
+    def finding(self, name: str) -> dict[str, Any] | None:
+        """What was kept under a name; `None` where there is nothing."""
+        file = self.folder / "findings" / f"{name}.json"
+        if not file.exists():
+            return None
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
+
+    # --- pictures ----------------------------------------------------------------------------------------------
+
+    def save_picture(self, name: str, png: bytes) -> None:
+        """Keep a picture of what the space does on the data, which a report shows without them."""
+        file = self.folder / "pictures" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_bytes(png)
+        part.replace(file)
+
+    @property
+    def pictures(self) -> dict[str, Path]:
+        """The files of the pictures that were kept, by name."""
+        return {file.stem: file for file in sorted((self.folder / "pictures").glob("*.png"))}
+
+
+def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[str]:
+    """Names of the studies under a root: those with a journal of their own, or those in an Optuna storage."""
+    folders = Path(root).expanduser().glob("studies/*/")
+    if url is None:
+        return sorted(folder.name for folder in folders if (folder / "journal.log").exists())
+    import optuna
+
+    stored = set(optuna.get_all_study_names(url))
+    return sorted(folder.name for folder in folders if folder.name in stored and (folder / "folds.npz").exists())
+
+
+def _claim_lock(url: str, name: str) -> Path:
+    """A lock file that this user's processes share, whatever their roots."""
+    key = hashlib.sha256(f"{url}\n{name}".encode()).hexdigest()[:24]
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    return Path(tempfile.gettempdir()) / f"regsearch-claim-{user}-{key}.lock"

@@ -1,0 +1,109 @@
+"""The default sampler: Optuna's TPE, each parameter by itself, which does not propose a config again.
+
+A trial that walks a whole path leaves little to sample: a lasso has one config for each scaling. TPE, which samples as
+if results were noisy, would spend half of a search on configs whose results are known to the last digit.
+
+Parameters are sampled one by one: a joint density of them found nothing better (`benchmarks/neural.py sampler`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch.space.sampling import sample
+from regsearch.space.tree import Node
+
+if TYPE_CHECKING:
+    import optuna
+
+PROPOSALS = 4  # of TPE to look at for a config that is new ...
+TRIES = 50  # ... and then at random
+
+
+@dataclass
+class Draft:
+    """A trial on paper: parameters as `draw(name, distribution)` gives them, which no study knows of."""
+
+    draw: Callable[[str, Any], Any]
+    params: dict[str, Any] = field(default_factory=dict)
+    distributions: dict[str, Any] = field(default_factory=dict)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> Any:
+        import optuna
+
+        return self._suggest(name, optuna.distributions.FloatDistribution(low, high, log=log))
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> Any:
+        import optuna
+
+        return self._suggest(name, optuna.distributions.IntDistribution(low, high, log=log))
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        import optuna
+
+        return self._suggest(name, optuna.distributions.CategoricalDistribution(choices))
+
+    def _suggest(self, name: str, distribution: Any) -> Any:
+        self.distributions[name] = distribution
+        self.params[name] = self.draw(name, distribution)
+        return self.params[name]
+
+
+def make_sampler(space: Node, seed: int, count: int, is_known: Callable[[Node], bool]) -> optuna.samplers.BaseSampler:
+    """A sampler for one trial, as a function of its arguments alone: a search that resumes goes on as it would have.
+
+    Parameters
+    ----------
+    seed, count
+        The study's seed, and the number of trials before this one.
+    is_known
+        Whether a config has had a trial.
+    """
+    import optuna
+
+    seeds = np.random.SeedSequence([seed, count]).generate_state(2).tolist()
+    sampler: Any = _unrepeating()(seed=seeds[0], constant_liar=True)
+    sampler.space, sampler.is_known, sampler.random = space, is_known, optuna.samplers.RandomSampler(seeds[1])
+    made: optuna.samplers.BaseSampler = sampler
+    return made
+
+
+@lru_cache
+def _unrepeating() -> Any:
+    """The sampler's class, made when Optuna is first needed."""
+    import optuna
+
+    class Unrepeating(optuna.samplers.TPESampler):
+        """TPE that drafts whole configs: where what it proposes is known, it proposes again, and then at random.
+
+        What it drafted is what it calls relative: so Optuna takes it, and asks for no parameter by itself.
+        """
+
+        space: Node
+        is_known: Callable[[Node], bool]
+        random: optuna.samplers.RandomSampler
+        draft: Draft
+
+        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+            self.draft = next(self._new_drafts(study, trial))
+            return self.draft.distributions
+
+        def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
+            return self.draft.params
+
+        def _new_drafts(self, study: Any, trial: Any) -> Iterator[Draft]:
+            """Drafts of configs that are new; where all is known, what was proposed first."""
+            samplers = chain(repeat(self, PROPOSALS), repeat(self.random, TRIES))
+            drafts = [Draft(partial(each.sample_independent, study, trial)) for each in samplers]
+            for draft in drafts:
+                if not self.is_known(sample(self.space, draft)):
+                    yield draft
+            yield drafts[0]
+
+    return Unrepeating

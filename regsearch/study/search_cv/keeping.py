@@ -1,0 +1,55 @@
+"""Where the study of a search lies: under a root, to stay, or in a folder that goes with its results."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from regsearch.data.problem import make_problem
+from regsearch.results.results import Results
+from regsearch.space.config import digest
+from regsearch.study.run import Limits
+from regsearch.study.study import Study
+
+DATA = ("X", "y", "groups", "sample_weight", "task")
+
+
+def kept(name: str, options: Mapping[str, Any], limits: Limits) -> tuple[Study, Results]:
+    """Run a study that stays, or go on with it.
+
+    Its name gets a suffix of data, space and seed: the same search finds itself again, another one never meets it.
+    """
+    problem = make_problem(**{key: options[key] for key in DATA})
+    suffix = digest([problem.fingerprint, digest(options["space"]), options["seed"]])[:8]
+    study = Study(f"{name}-{suffix}", **options, experiment=name)
+    return study, _run(study, limits)
+
+
+def passing(name: str, options: Mapping[str, Any], limits: Limits) -> tuple[Study, Results]:
+    """Run a study in a temporary folder, which lives as long as the results in this process."""
+    folder = tempfile.mkdtemp(prefix="regsearch-")
+    try:
+        study = Study(name, **{**options, "root": folder, "tracking": False})
+        results = _run(study, limits)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(results, _remove, folder, os.getpid())
+    return study, results
+
+
+def _run(study: Study, limits: Limits) -> Results:
+    results = study.run(limits.n_trials, limits.timeout, limits.patience, quiet=True)
+    if results.stopped == "interrupted":
+        raise KeyboardInterrupt  # a study would return what it has; what called fit must not go on with that
+    return results
+
+
+def _remove(folder: str, process: int) -> None:
+    """Remove a folder, in the process that made it: a fork of it that ends has no right to."""
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,296 @@
+"""`RegSearchCV`, a search as scikit-learn estimator: fit, predict, clone, pipeline, nested cross-validation.
+
+What it does is a `regsearch.Study`; here it gets GridSearchCV's manners. Left to itself it leaves nothing behind: the
+study lies in a temporary folder that goes when its results do.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import ClassifierTags, RegressorTags, Tags, get_tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from regsearch import spaces
+from regsearch._types import Array
+from regsearch.data import validation
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Model
+from regsearch.models.estimator import Estimator
+from regsearch.results import rules
+from regsearch.results.choice import Chosen
+from regsearch.results.results import Results
+from regsearch.study.run import Limits
+from regsearch.study.search_cv.columns import columns, rows_of
+from regsearch.study.search_cv.keeping import kept, passing
+from regsearch.study.study import Study
+
+
+def _has(method: str) -> Callable[[RegSearchCV], bool]:
+    """Whether a search has a method: as its best estimator, or, before fit, as far as is known."""
+
+    def check(search: RegSearchCV) -> bool:
+        if hasattr(search, "best_estimator_"):
+            getattr(search.best_estimator_, method)  # its own AttributeError says why not
+            return True
+        given = search._given()
+        return search._kind() != "regressor" if given is None else hasattr(given, method)
+
+    return check
+
+
+class RegSearchCV(BaseEstimator):  # type: ignore[misc]
+    """Search for the regularization that a model needs, choose by a rule, refit on all rows.
+
+    Parameters
+    ----------
+    space
+        What to search: `Linear`, `Net`, `Estimator`, or the name of a ready-made space (``linear``, ``mlp``, ``cnn``).
+    cv
+        Folds, as a `Study` takes them: an int (shuffled by `seed`; stratified for classes; whole groups where `fit`
+        gets some), a scikit-learn splitter, or a list of index pairs.
+    n_trials, timeout, patience
+        When the search ends: trials in all, seconds, trials without a better score. With a timeout, results depend on
+        the machine; else on the data and `seed` alone.
+    scoring
+        scikit-learn scorer, or several as list or dict, of which the first decides and is what `score` measures. By
+        default mean squared error or log loss decides (accuracy where there are no probabilities), and `score` is what
+        scikit-learn's own estimators have: R squared or accuracy.
+    rule
+        What to choose of the finished trials: the name of a rule, such as ``best`` or ``one_se``, or a
+        function from `Results` to a `Pick`.
+    task
+        ``regression`` or ``classification``, where it shall not be inferred from y (`make_problem`) or from an
+        `Estimator`. What splits data for a search, such as `cross_val_score`, asks before there is a y: it stratifies
+        where the task is known.
+    seed
+        Of folds, sampler and fits.
+    n_jobs
+        Folds fitted in parallel; for nets how many train at a time, by default all cores.
+    prune
+        Give hopeless configs up early.
+    sampler
+        Optuna sampler instead of TPE.
+    tracking
+        By default nothing is kept. An MLflow tracking URI, or `True` for a SQLite file in the root: the study stays
+        under `root`, its trials go to the MLflow experiment `name`, and fitting the same again goes on with it.
+    name, root
+        Of a study that is kept. Its full name has a suffix of data, space and seed: each fold of a nested
+        cross-validation is a study of its own.
+
+    Attributes
+    ----------
+    best_estimator_
+        Refitted on all rows.
+    best_params_, best_score_, best_index_
+        Of the choice; the index is that of `cv_results_`. Scores are larger when better, means over folds.
+    generalization_gap_
+        Train score - validation score of the choice: positive means overfitting.
+    cv_results_
+        Dict of arrays, one entry per finished trial at the chosen step of its path, under GridSearchCV's names
+        (``_<scorer>`` instead of ``_score`` for several scorers), with ``generalization_gap``, ``trial`` and ``state``.
+        What was given up or failed has NaN for scores. A rule that chooses another step adds that as the last entry.
+    results_
+        Everything: `regsearch.Results`. Without tracking, its curves lie in a temporary folder which lives as long as
+        this object in this process; of a pickle or copy they say where they were.
+    task_
+        ``regression``, ``binary`` or ``multiclass``.
+    classes_
+        Labels, of a classification.
+    scorer_
+        The deciding scorer; a dict by name for several.
+    n_splits_, n_features_in_, feature_names_in_, multimetric_, refit_time_
+        As in scikit-learn; the time is in seconds.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> search = RegSearchCV("linear", n_trials=8, rule="one_se").fit(X, y)
+    >>> search.predict(X[:2]).shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        space: Model | str = "linear",
+        *,
+        cv: Any = 5,
+        n_trials: int | None = 50,
+        timeout: float | None = None,
+        patience: int | None = None,
+        scoring: Any = None,
+        rule: Any = "best",
+        task: str | None = None,
+        seed: int = 0,
+        n_jobs: int | None = None,
+        prune: bool = True,
+        sampler: Any = None,
+        tracking: str | bool | None = None,
+        name: str = "search",
+        root: str | os.PathLike[str] = "mlruns",
+    ) -> None:
+        self.space = space
+        self.cv = cv
+        self.n_trials = n_trials
+        self.timeout = timeout
+        self.patience = patience
+        self.scoring = scoring
+        self.rule = rule
+        self.task = task
+        self.seed = seed
+        self.n_jobs = n_jobs
+        self.prune = prune
+        self.sampler = sampler
+        self.tracking = tracking
+        self.name = name
+        self.root = root
+
+    # --- fit ---------------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> RegSearchCV:
+        """Search, choose and refit.
+
+        Parameters
+        ----------
+        X, y
+            Data, as `regsearch.data.problem.make_problem` takes them.
+        sample_weight
+            ``[n]``: weighs rows in every fit and every score.
+        groups
+            ``[n]``: rows of one group stay together in the folds.
+
+        Raises
+        ------
+        InvalidInput
+            When data, space, folds, scoring or an option cannot be searched.
+        SearchFailed
+            When every trial fails.
+        StudyMismatch
+            When a kept study of that name has other folds or another scoring.
+        """
+        space, rule = _space(self.space), rules.find(self.rule) if isinstance(self.rule, str) else self.rule
+        X, y = validation.to_fit(self, X, y)
+        task = validation.task(self.task, self._kind(), y, sample_weight)
+        data = {"X": X, "y": y, "sample_weight": sample_weight, "groups": groups, "task": task}
+        study, results = self._search(space, data)
+        chosen = results.choose(rule)
+        self._describe_study(study)
+        self._describe_choice(results, chosen)
+        self._refit(chosen, study.problem)
+        return self
+
+    def _search(self, space: Model, data: Mapping[str, Any]) -> tuple[Study, Results]:
+        options = {
+            **data, "space": space, "cv": self.cv, "scoring": self.scoring, "seed": self.seed, "n_jobs": self.n_jobs,
+            "prune": self.prune, "sampler": self.sampler, "root": self.root, "tracking": self.tracking,
+        }  # fmt: skip
+        run = passing if self.tracking in (None, False) else kept
+        return run(self.name, options, Limits(self.n_trials, self.timeout, self.patience))
+
+    def _describe_study(self, study: Study) -> None:
+        self.task_, self.n_splits_ = study.problem.task, len(study.folds)
+        metrics = study.setup.metrics
+        self.multimetric_ = len(metrics) > 1
+        self._scorer = metrics[0].scorer
+        self.scorer_ = {metric.name: metric.scorer for metric in metrics} if self.multimetric_ else self._scorer
+
+    def _describe_choice(self, results: Results, chosen: Chosen) -> None:
+        self.results_ = results
+        rows, self.best_index_ = rows_of(results, chosen)
+        self.best_params_ = dict(rows[self.best_index_]["params"])
+        self.best_score_, self.generalization_gap_ = chosen.score, chosen.gap
+        self.cv_results_ = columns(rows, list(results.identity["metrics"]), self.n_splits_)
+
+    def _refit(self, chosen: Chosen, problem: Problem) -> None:
+        started = time.perf_counter()
+        self.best_estimator_ = chosen.config.refit(problem, self.seed)
+        self.refit_time_ = time.perf_counter() - started
+        if problem.classes is not None:
+            self.classes_ = problem.classes
+        elif hasattr(self, "classes_"):
+            del self.classes_  # of an earlier fit to classes
+
+    # --- predict -----------------------------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Labels or numbers ``[n]``; ``[n, targets]`` for several targets."""
+        return np.asarray(self._ask("predict", X))
+
+    @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Array:
+        """Probabilities ``[n, C]`` of the classes."""
+        return np.asarray(self._ask("predict_proba", X))
+
+    @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
+    def decision_function(self, X: Any) -> Array:
+        """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``; an `Estimator`'s own decisions."""
+        return np.asarray(self._ask("decision_function", X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The deciding scorer; without `scoring`, R squared or accuracy."""
+        from sklearn.metrics import accuracy_score, r2_score
+
+        check_is_fitted(self)
+        if self.scoring is None:
+            measure = r2_score if self.task_ == "regression" else accuracy_score
+            return float(measure(y, self.predict(X), sample_weight=sample_weight))
+        options = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return float(self._scorer(self.best_estimator_, validation.to_predict(self, X), y, **options))
+
+    def _ask(self, method: str, X: Any) -> Any:
+        check_is_fitted(self)
+        return getattr(self.best_estimator_, method)(validation.to_predict(self, X))
+
+    # --- what it is --------------------------------------------------------------------------------------------
+
+    def _given(self) -> Any:
+        """The user's estimator, where the space has one."""
+        return self.space.estimator if isinstance(self.space, Estimator) else None
+
+    def _kind(self) -> str | None:
+        """``classifier`` or ``regressor``, where that does not depend on y."""
+        if self.task is not None:
+            return validation.TASKS.get(self.task)
+        given = self._given()
+        return None if given is None else get_tags(given).estimator_type
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        task = getattr(self, "task_", None)
+        tags.estimator_type = self._kind() or (None if task is None else validation.TASKS[task])
+        tags.classifier_tags = ClassifierTags() if tags.estimator_type == "classifier" else None
+        tags.regressor_tags = RegressorTags() if tags.estimator_type == "regressor" else None
+        tags.target_tags.required = True
+        tags.input_tags.sparse = tags.input_tags.allow_nan = tags.input_tags.categorical = True
+        given = self._given()
+        if given is not None:
+            tags.input_tags = get_tags(given).input_tags
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the data and the formula that score predictions: no pickle takes that; both are stored."""
+        state = dict(super().__getstate__())
+        if "results_" in state:
+            state["results_"] = replace(state["results_"], live=None)
+        return state
+
+
+def _space(space: Model | str) -> Model:
+    """A space, or the ready-made one of that name."""
+    if not isinstance(space, str):
+        return space
+    made = {name: f for name, f in vars(spaces).items() if getattr(f, "__module__", "") == spaces.__name__}
+    if space not in made:
+        raise InvalidInput(f"space must be a model or one of {', '.join(made)}, got {space!r}; see regsearch.spaces.")
+    found: Model = made[space]()
+    return found

@@ -1,0 +1,62 @@
+"""What a run on the command line says when it ends: what it found, where to browse it, how to export it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from regsearch.mirror.content import page_links
+from regsearch.mirror.uris import without_user
+from regsearch.results.results import Results
+
+
+def parting(results: Results, tracking: str | bool | None) -> str:
+    """The choice, the reference, the advice, and the commands that go on from there.
+
+    Parameters
+    ----------
+    tracking
+        As `regsearch.Study` was given it.
+    """
+    return "\n".join([*_found(results), "", *_next(results, tracking)])
+
+
+def _found(results: Results) -> Iterator[str]:
+    if not results.complete:
+        return
+    yield str(results.best)
+    if results.reference is not None:
+        point, name = results.point(results.reference), str(results.identity["reference"])
+        yield f"{name[0].upper()}{name[1:]}: {results.metric} {point.val:.5g}, gap {point.gap:.3g}."
+    for advice in results.advice:
+        yield f"- {advice}"
+
+
+def _next(results: Results, tracking: str | bool | None) -> Iterator[str]:
+    store, command = results.store, _command()
+    where = f" --root {store.root}" if store.root != Path("mlruns").absolute() else ""
+    where += f" --storage {store.url}" if store.url else ""
+    if tracking is not False:
+        yield f"Browse:  {_browsed(tracking) or f'{command} ui{where}'}"
+        if links := page_links(store):
+            yield f"         trials {links[0]}\n         charts {links[1]}"
+    yield f"Export:  {command} export {results.name} --out DIR{where}"
+
+
+def _browsed(tracking: str | bool | None) -> str:
+    """How a store of the user's own is browsed; empty for the root's."""
+    if not isinstance(tracking, str):
+        return ""
+    shown = without_user(tracking)
+    return shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
+
+
+def _command() -> str:
+    """The command line's name, with its folder when it is not on the path (a virtual environment not activated)."""
+    beside = Path(sys.executable).with_name("regsearch")
+    if shutil.which("regsearch") or not beside.exists():
+        return "regsearch"
+    return os.path.relpath(beside)

@@ -1,0 +1,342 @@
+"""Verification: a bundle that is and does what was exported holds; anything else is named."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from samples import ROOT, regression, study
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold, TimeSeriesSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, Study, load, spaces, verifying
+from regsearch import nn_techniques as t
+from regsearch.cli import main
+from regsearch.cli.stored import study_of
+from regsearch.data.problem import make_problem
+from regsearch.export.bundle import open_bundle
+from regsearch.export.bundle.files import CONFIG, EXAMPLE, MODEL, PROVENANCE, sha256
+from regsearch.export.bundle.tables import read_table
+from regsearch.export.verify import Evidence, Verdict, verify
+from regsearch.results.rules import Pick
+
+
+def frame() -> tuple[pd.DataFrame, Any]:
+    X, y = regression()
+    table = pd.DataFrame(X[:, :3], columns=["a", "b", "c"])
+    table["kind"] = pd.Categorical(np.array(["x", "y", "z"])[np.arange(60) % 3])
+    table["flag"] = X[:, 4] > 0
+    table["count"] = np.arange(60)
+    table.loc[::7, "a"] = np.nan
+    return table, y
+
+
+def of(verdict: Verdict) -> dict[str, bool | None]:
+    return {check.name: check.holds for check in verdict.checks}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    one = study(tmp_path_factory.mktemp("verify"), data=frame(), space=spaces.linear())
+    one.run(8, quiet=True)
+    return one
+
+
+@pytest.fixture
+def bundle(searched: Study, tmp_path: Path) -> Path:
+    return searched.export(tmp_path / "bundle", "one_se")
+
+
+EVERYTHING = dict.fromkeys(["files", "versions", "example", "config", "data", "folds", "score"], True)
+
+
+def test_from_a_file(searched: Study, bundle: Path, tmp_path: Path) -> None:
+    """The data come back from a CSV file, columns in any order, to the fingerprint; so do folds and score."""
+    X, y = frame()
+    X.assign(target=y)[["kind", "target", "c", "a", "flag", "count", "b"]].to_csv(tmp_path / "data.csv", index=False)
+    rows, target = read_table(tmp_path / "data.csv", "target", load(bundle).form)
+    problem = make_problem(rows, target.to_numpy(), task="regression")
+    assert problem.fingerprint == searched.problem.fingerprint
+    verdict = verify(bundle, Evidence(problem))
+    assert of(verdict) == EVERYTHING
+    assert verdict.holds
+    assert "to the bit" in str(verdict)
+
+
+@pytest.mark.parametrize("rule", ["best", "one_se"])
+def test_an_estimator(tmp_path: Path, rule: str) -> None:
+    """The score of an estimator's study is found again too, on the folds of a splitter that the evidence brings."""
+    space = Estimator(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": Float(0.1, 10.0, log=True)})
+    one = study(tmp_path, space=space, cv=KFold(3, shuffle=True, random_state=5))
+    one.run(4, quiet=True)
+    folder = one.export(tmp_path / "bundle", rule)
+    assert of(verify(folder, Evidence(one.problem, one.folds, one.setup.metrics[0]))) == EVERYTHING
+    unshuffled = of(verify(folder, Evidence(one.problem)))
+    assert unshuffled["folds"] is False
+
+
+def test_a_net(tmp_path: Path) -> None:
+    """A net's score is found again by training it as the search did."""
+    X, y = regression()
+    space = Net(MLP(hidden=(4,)), dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(max_epochs=3))
+    one = study(tmp_path, data=(X, y > 0), space=space)
+    one.run(2, quiet=True)
+    assert of(verify(one.export(tmp_path / "bundle"), Evidence(one.problem))) == EVERYTHING
+
+
+def test_without_data(bundle: Path) -> None:
+    """Without the data the score is not checked, and the verdict says how it can be."""
+    verdict = verify(bundle)
+    assert of(verdict) == {"files": True, "versions": True, "example": True, "config": True, "score": None}
+    assert verdict.holds
+    assert "--data" in str(verdict)
+
+
+def test_other_data(bundle: Path) -> None:
+    """Other data are told by their fingerprint, and so is a score that is not what it was."""
+    X, y = frame()
+    verdict = verify(bundle, Evidence(make_problem(X, -(np.asarray(y) ** 2))))
+    assert (of(verdict)["data"], of(verdict)["folds"], of(verdict)["score"]) == (False, True, False)
+    assert not verdict.holds
+    assert "data or folds are not the same" in str(verdict)
+    fewer = verify(bundle, Evidence(make_problem(X[:50], y[:50])))
+    assert "50 rows and 6 columns now, 60 and 6 at export" in str(fewer)
+
+
+def test_a_changed_file(bundle: Path) -> None:
+    """A changed file fails by its name, and nothing of it is loaded."""
+    (bundle / MODEL).write_bytes((bundle / MODEL).read_bytes()[:-10])
+    verdict = verify(bundle)
+    assert (of(verdict)["files"], of(verdict)["example"]) == (False, None)
+    assert f"{MODEL} is damaged" in str(verdict)
+
+
+def test_an_example_that_is_not_reproduced(bundle: Path) -> None:
+    """Stored predictions that the model does not give fail, even where all hashes fit."""
+    stored = json.loads((bundle / EXAMPLE).read_text())
+    stored["predict"][0] += 1
+    (bundle / EXAMPLE).write_text(json.dumps(stored))
+    said = json.loads((bundle / PROVENANCE).read_text())
+    said["files"][EXAMPLE] = sha256(bundle / EXAMPLE)
+    (bundle / PROVENANCE).write_text(json.dumps(said))
+    verdict = verify(bundle)
+    assert (of(verdict)["files"], of(verdict)["example"]) == (True, False)
+    assert "otherwise" in str(verdict)
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.linear(), Estimator(Ridge(), {"alpha": Float(0.1, 1.0)})], ids=["path", "own"]
+)
+def test_a_config_that_was_edited(space: Any, tmp_path: Path) -> None:
+    """A config that is not what was searched fails by what was edited, even where its hash fits."""
+    one = study(tmp_path, space=space)
+    one.run(4, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    text = (folder / CONFIG).read_text()
+    assert of(verify(folder))["config"] is True
+    key = "lambda" if "lambda = " in text else "alpha"
+    (folder / CONFIG).write_text(re.sub(rf"{key} = \S+", f"{key} = 0.123", text))
+    said = json.loads((folder / PROVENANCE).read_text())
+    said["files"][CONFIG] = sha256(folder / CONFIG)
+    (folder / PROVENANCE).write_text(json.dumps(said))
+    verdict = verify(folder)
+    assert (of(verdict)["example"], of(verdict)["config"]) == (True, False)
+    assert "config.toml was edited" in str(verdict)
+
+
+def test_a_scorer_of_ones_own(tmp_path: Path) -> None:
+    """A score that only the user's own scorer can give is not checked without it, and the verdict says who has it."""
+    one = study(tmp_path, space=Linear("l2"), scoring={"mine": own_score})
+    one.run(2, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    verdict = verify(folder, Evidence(one.problem))
+    assert (of(verdict)["score"], verdict.holds) == (None, True)
+    assert "mine is no scorer of scikit-learn's; pass --script FILE" in str(verdict)
+
+
+def own_score(model: Any, X: Any, y: Any) -> float:
+    return -float(np.abs(model.predict(X) - y).max())
+
+
+def test_other_versions_are_named(bundle: Path) -> None:
+    """A package of another version is named, and is no fault by itself."""
+    said = json.loads((bundle / PROVENANCE).read_text())
+    said["versions"] |= {"numpy": "0.1", "gone": "2.0"}
+    (bundle / PROVENANCE).write_text(json.dumps(said))
+    verdict = verify(bundle)
+    assert verdict.holds
+    assert f"numpy 0.1 then, {np.__version__} now; gone 2.0 then, none now" in str(verdict)
+
+
+def test_folds_of_an_unknown_splitter(bundle: Path) -> None:
+    """Folds that cannot be made again are not checked, nor is the score."""
+    said = json.loads((bundle / PROVENANCE).read_text())
+    said["folds"]["cv"] = "MySplitter"
+    (bundle / PROVENANCE).write_text(json.dumps(said))
+    verdict = verify(bundle, Evidence(make_problem(*frame())))
+    assert (of(verdict)["folds"], of(verdict)["score"]) == (None, None)
+    assert "MySplitter" in str(verdict)
+
+
+def test_types_that_are_not_trusted(tmp_path: Path) -> None:
+    """A model of types that nobody was told to trust is not loaded, and they are named; trusted, it holds."""
+    X, y = frame()
+    X["kind"] = pd.Categorical(pd.cut(X["b"], 3))
+    one = study(tmp_path, data=(X, y))
+    one.run(3, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert "pass --trust pandas.Interval" in str(verify(folder))
+    assert of(verify(folder))["example"] is None
+    assert of(verify(folder, trusted=open_bundle(folder).trusted))["example"] is True
+    assert verify(folder, trusted=open_bundle(folder).trusted).holds
+
+
+@pytest.mark.parametrize("folder", [".", "bundle"])
+def test_code_beside_a_bundle_is_not_run(bundle: Path, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that someone put into a bundle is not imported when the bundle is verified, not even from inside it."""
+    run = bundle.parent / "run"
+    (bundle / "skops.py").write_text(f"open({str(run)!r}, 'w')")
+    monkeypatch.chdir(bundle if folder == "." else bundle.parent)
+    assert verify(folder).holds
+    assert not run.exists()
+
+
+def test_a_process_that_takes_too_long(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that a clean process cannot load in time fails the example, in a sentence."""
+    monkeypatch.setattr(verifying, "TIMEOUT_S", 0.001)
+    assert "took longer than 0.001 s" in str(verify(bundle))
+    assert of(verify(bundle))["example"] is False
+
+
+def test_what_is_imported_may_print(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that a package prints on import do not hide what the clean process found."""
+    (tmp_path / "talkative").mkdir()
+    (tmp_path / "talkative" / "sitecustomize.py").write_text("print('welcome')")
+    monkeypatch.syspath_prepend(str(tmp_path / "talkative"))
+    assert verify(bundle).holds
+
+
+def test_data_files_that_are_none(bundle: Path, tmp_path: Path) -> None:
+    """A data file that is missing, lacks the target, or lacks columns is refused in one sentence."""
+    form = load(bundle).form
+    with pytest.raises(NotFound, match="no data file"):
+        read_table(tmp_path / "absent.csv", "y", form)
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InvalidInput, match="no column 'y'; it has a, b"):
+        read_table(tmp_path / "data.csv", "y", form)
+    with pytest.raises(InvalidInput, match="missing"):
+        read_table(tmp_path / "data.csv", "b", form)
+    (tmp_path / "data.csv").write_text("")
+    with pytest.raises(InvalidInput, match="must be a CSV file"):
+        read_table(tmp_path / "data.csv", "y", form)
+
+
+def test_the_commands(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line verifies with exit status 0, or 1 where something fails, and retrains to a bundle that holds."""
+    X, y = frame()
+    file, new = tmp_path / "data.csv", tmp_path / "new"
+    X.assign(target=y).to_csv(file, index=False)
+    data = ["--data", str(file), "--target", "target"]
+    assert main(["verify", str(bundle), *data]) == 0
+    assert "The bundle holds." in capsys.readouterr().out
+    assert main(["retrain", str(bundle), *data, "--out", str(new), "--cv", "4"]) == 0
+    assert f"Written to {new}" in capsys.readouterr().out
+    assert open_bundle(new).provenance["folds"]["count"] == 4
+    assert main(["verify", str(new), *data]) == 0
+    (bundle / MODEL).write_bytes(b"")
+    assert main(["verify", str(bundle)]) == 1
+    assert "does NOT hold" in capsys.readouterr().out
+    assert main(["verify", str(bundle), "--data", str(file)]) == 2
+    assert "no --target" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cv", [3, TimeSeriesSplit(3)], ids=str)
+def test_held_out_rows_are_held_out_again(cv: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of all rows of a study that drew its test set holds, and so do the rows that were searched, alone."""
+    X, y = frame()
+    one = study(tmp_path, data=(X, y), cv=cv, test=0.25, seed=4)
+    one.run(3, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    X.assign(target=y).to_csv(tmp_path / "all.csv", index=False)
+    assert main(["verify", str(folder), "--data", str(tmp_path / "all.csv"), "--target", "target"]) == 0
+    assert "15 of 60 rows held out again" in capsys.readouterr().out
+    searched = make_problem(one.problem.X, one.problem.y)
+    assert of(verify(folder, Evidence(searched))) == EVERYTHING
+    assert "all 60 rows of the study, of which it holds out 15 again" in (folder / "README.md").read_text()
+    assert of(verify(folder, Evidence(make_problem(X[:59], y[:59]))))["data"] is False
+
+
+def test_a_given_test_set(tmp_path: Path) -> None:
+    """Beside a given test set the rows that were searched hold; all rows fail, and it is said what to pass."""
+    X, y = frame()
+    one = study(tmp_path, data=(X[:45], y[:45]), test=(X[45:], y[45:]))
+    one.run(3, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert of(verify(folder, Evidence(make_problem(X[:45], y[:45])))) == EVERYTHING
+    everything = verify(folder, Evidence(make_problem(X, y)))
+    assert of(everything)["data"] is False
+    assert "60 rows and 6 columns now, 45 and 6 at export" in str(everything)
+    assert "pass the 45 that it searched, or --script FILE" in str(everything)
+
+
+def test_a_script_is_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script brings data, folds of its own splitter and a scorer of its own."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        f"sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
+        "from samples import ROOT, study\n"
+        "from sklearn.model_selection import ShuffleSplit\n"
+        f"one = study({str(tmp_path / 'root')!r}, cv=ShuffleSplit(3, random_state=1))\n"
+    )
+    one = study_of(str(script), None)
+    one.run(3, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert main(["verify", str(folder), "--script", str(script)]) == 0
+    assert "not checked" not in capsys.readouterr().out
+
+
+OWN = """
+import torch
+from sklearn.datasets import load_diabetes
+from regsearch import Float, Net, Study, nn_techniques as t
+def own():
+    return torch.nn.Linear(3, 1)
+X, y = load_diabetes(return_X_y=True)
+study = Study("own", X[:60, :3], y[:60], space=Net(own, weight_decay=Float(0, 1), early_stopping=t.EarlyStopping(3)),
+              cv=3, root={root!r}, tracking=False)
+"""
+
+
+def test_a_module_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bundle of a net of one's own is not blamed for a module that it cannot bring: with the script all holds."""
+    script = tmp_path / "own.py"
+    script.write_text(OWN.format(root=str(tmp_path)))
+    one = study_of(str(script), None)
+    one.run(2, quiet=True)
+    folder = str(one.export(tmp_path / "bundle"))
+    assert main(["verify", folder]) == 0
+    said = capsys.readouterr().out
+    assert "made by own.own; pass --script FILE" in said
+    assert main(["verify", folder, "--script", str(script)]) == 0
+    said = capsys.readouterr().out
+    assert "not checked" not in said
+    assert "predicts the 5 stored rows to the bit" in said
+
+
+def test_a_setting_that_is_none(tmp_path: Path) -> None:
+    """A parameter that is None, which TOML has no word for, is no edit."""
+    one = study(tmp_path, space=Estimator(DecisionTreeRegressor(), {"max_depth": Choice(1, 2)}))
+    results = one.run(3, quiet=True)
+    chosen = results.choose(lambda results: Pick(results.reference.number, results.reference.step, "as it is"))
+    assert chosen.config.fields()["params"]["max_depth"] is None
+    folder = one.export(tmp_path / "bundle", rule=chosen)
+    assert of(verify(folder, trusted=open_bundle(folder).trusted))["config"] is True

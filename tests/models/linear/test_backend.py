@@ -1,0 +1,152 @@
+"""The linear backend: what a scorer or a fold can do to a trial, and to those after it."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from regsearch import Linear, Path
+from regsearch.data.folds import Folds, make_folds
+from regsearch.data.problem import Problem, make_problem
+from regsearch.metrics.scorer import DEFAULTS, resolve
+from regsearch.models.base import Candidate, Outcome, Setup
+from regsearch.models.linear.backend import LinearBackend
+
+N = 90
+
+
+def numbers(seed: int = 0) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(N, 4))
+    return x, x @ [1.0, -1.0, 0.5, 0.0] + rng.normal(size=N)
+
+
+def outcomes(problem: Problem, scoring: Any, folds: Folds | None = None, count: int = 1) -> list[Outcome]:
+    setup = Setup(problem, folds or make_folds(3, problem, 0), resolve(scoring, problem))
+    return list(LinearBackend(setup).stream([Candidate(i, Linear("l1", 0.01)) for i in range(count)]))
+
+
+def three_classes_one_rare() -> tuple[Problem, Folds]:
+    """The last class is in the first fold's validation part alone."""
+    x, signal = numbers()
+    labels = (signal > 0).astype(int)
+    labels[:3] = 2
+    parts = [np.arange(0, N, 3), np.arange(1, N, 3), np.arange(2, N, 3)]
+    parts = [np.union1d(parts[0], [1, 2]), *(np.setdiff1d(part, [1, 2]) for part in parts[1:])]
+    return make_problem(x, labels), Folds(tuple(np.setdiff1d(np.arange(N), part) for part in parts), tuple(parts), "x")
+
+
+def test_a_failing_scorer_fails_its_trial() -> None:
+    """What the deciding scorer raises is the reason of a failed trial, with its name, and the next trial is tried."""
+    x, y = numbers()
+    found = outcomes(make_problem(x, np.abs(y) - np.abs(y).min() + x[:, 0] ** 2), "neg_mean_poisson_deviance", count=2)
+    assert [outcome.state for outcome in found] == ["failed", "failed"]
+    assert "'neg_mean_poisson_deviance' failed: " in found[0].reason
+    assert "strictly positive" in found[0].reason
+
+
+def test_another_metric_may_fail() -> None:
+    """A metric that does not decide is NaN in the parts of folds where its scorer fails; the trial says why."""
+    problem, folds = three_classes_one_rare()
+    (outcome,) = outcomes(problem, ["neg_log_loss", "roc_auc_ovr"], folds)
+    assert outcome.state == "complete"
+    np.testing.assert_array_equal(np.isnan(outcome.curves["roc_auc_ovr"].val[:, 0]), [False, True, True])
+    np.testing.assert_array_equal(np.isnan(outcome.curves["roc_auc_ovr"].train[:, 0]), [True, False, False])
+    assert "the scorer 'roc_auc_ovr' failed: " in outcome.reason
+
+
+def test_what_is_not_finite_is_named() -> None:
+    """A trial whose score is not finite names the metric and the folds."""
+    x, y = numbers()
+    y[30:] = np.where(y[30:] > 0, 1, 0)
+    y[:30] = 1
+    parts = [np.arange(start, start + 30) for start in (0, 30, 60)]
+    folds = Folds(tuple(np.setdiff1d(np.arange(N), part) for part in parts), tuple(parts), "blocks")
+    (outcome,) = outcomes(make_problem(x, y.astype(int)), "roc_auc", folds)
+    assert outcome.reason == "roc_auc was not finite in fold 0 (counted from 0)"
+
+
+def test_an_error_of_the_reader_is_no_trial() -> None:
+    """What is thrown into the stream by whoever reads it is not taken for a trial's failure."""
+    x, y = numbers()
+    problem = make_problem(x, y)
+    setup = Setup(problem, make_folds(3, problem, 0), resolve("r2", problem))
+    stream: Any = LinearBackend(setup).stream([Candidate(i, Linear("l1", 0.01)) for i in range(2)])
+    next(stream)
+    with pytest.raises(np.linalg.LinAlgError):
+        stream.throw(np.linalg.LinAlgError("mine"))
+
+
+@pytest.mark.parametrize("mean", [1e6, 1e8])
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_sparse_scores_far_from_zero(task: str, mean: float) -> None:
+    """Scores and predictions of a sparse matrix with a column like a timestamp are those of its dense copy."""
+    x, y = numbers()
+    x[:, 0] += mean
+    y = y if task == "regression" else (y > 0).astype(int)
+    scoring = ["neg_mean_absolute_error", "r2"] if task == "regression" else ["neg_log_loss", "accuracy"]
+    (dense,), (other,) = (outcomes(make_problem(form, y), scoring) for form in (x, sparse.csr_array(x)))
+    for name in scoring:
+        np.testing.assert_allclose(dense.curves[name].val, other.curves[name].val, atol=1e-4)
+    np.testing.assert_allclose(dense.predictions, other.predictions, atol=1e-3)
+
+
+def test_threads_are_given_back() -> None:
+    """While a trial is evaluated BLAS has one thread, and outside it has as many as before, even after a failure."""
+    from threadpoolctl import ThreadpoolController, threadpool_limits
+
+    controller, seen = ThreadpoolController(), []
+
+    def counts() -> list[int]:
+        return [library["num_threads"] for library in controller.info() if library["user_api"] == "blas"]
+
+    def scorer(estimator: Any, X: Any, y: Any) -> float:
+        seen.append(counts())
+        if len(seen) > 1:  # the first call checks that the scorer fits the task
+            raise ValueError("no")
+        return 0.0
+
+    x, y = numbers()
+    with threadpool_limits(2, user_api="blas"):
+        before = counts()
+        (outcome,) = outcomes(make_problem(x, y), scorer)
+        assert counts() == before
+    assert outcome.state == "failed"
+    assert set(seen[-1]) == {1}
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("task", ["regression", "binary"])
+def test_memory(task: str, missing: float) -> None:
+    """Beside X, a lasso path holds at most three times the bytes of X, whether or not entries are missing."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6000, 200))
+    signal = x @ rng.normal(size=200) + 5 * rng.normal(size=len(x))
+    x[rng.random(x.shape) < missing] = np.nan
+    problem = make_problem(x, signal if task == "regression" else (signal > 0).astype(int))
+    setup = Setup(problem, make_folds(4, problem, 0), resolve(DEFAULTS[problem.task], problem))
+    backend = LinearBackend(setup)
+    backend.evaluate(Candidate(0, Linear("l1", 1.0)))  # compiles
+    tracemalloc.start()
+    LinearBackend(setup).evaluate(Candidate(0, Linear("l1", Path(5, ratio=0.02))))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * x.nbytes
+
+
+def test_says_what_is_not_certified() -> None:
+    """A chosen point whose duality gap is still open says so; one whose gap has closed says nothing."""
+    X, y = numbers()
+    problem = make_problem(X, y)
+    backend = LinearBackend(Setup(problem, make_folds(3, problem, 0), resolve(None, problem)))
+    candidate = Candidate(0, Linear("l1", Path(20)))
+    assert backend.evaluate(candidate).reason == ""
+    backend.solver.tol = 1e-30  # out of reach in floating point
+    backend.solver.max_sweeps = 3  # type: ignore[attr-defined]
+    assert backend.evaluate(candidate).reason.startswith(
+        "not converged: the chosen point has a relative duality gap of"
+    )

@@ -1,0 +1,136 @@
+"""What cannot be trained is refused before anything is, in one sentence with the fix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from blocks import net, problem, setup
+from samples import study
+from torch import nn
+
+from regsearch import Choice, Float, Int, InvalidInput, spaces
+from regsearch.models.neural import CNN, MLP, Net
+from regsearch.models.neural import techniques as t
+
+
+def says(*layers: nn.Module) -> Callable[[], nn.Module]:
+    return lambda: nn.Sequential(*layers)
+
+
+class Bad(nn.Module):
+    def __init__(self, what: Callable[[torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.linear, self.what = nn.Linear(5, 1), what
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.what(self.linear(x))
+
+
+CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
+    "outputs": (
+        "multiclass",
+        lambda: net(says(nn.Linear(5, 2))),
+        r"must return the shape \[rows, 3\].*change its last layer",
+    ),
+    "inputs": ("regression", lambda: net(says(nn.Linear(4, 1))), r"cannot be given rows of shape 5: "),
+    "flat": (
+        "binary",
+        lambda: net(lambda: Bad(lambda out: out[:, 0])),
+        r"\[rows, outputs\], got the shape \[4\]; end",
+    ),
+    "nothing": ("binary", lambda: net(lambda: Bad(lambda out: None)), r"must return \[rows, outputs\], got NoneType"),
+    "nan": ("binary", lambda: net(lambda: Bad(lambda out: out / 0 * 0)), r"returns NaN or infinity.*mend its forward"),
+    "no module": ("binary", lambda: net(lambda: 3), r"needs a function that returns an nn\.Module, got 3"),
+    "no parameters": ("binary", lambda: net(says(nn.Flatten())), r"needs parameters to train"),
+    "batch": ("regression", lambda: net(batch_size=25), r"batch_size must not exceed.*got 25.*has 24; use at most 24"),
+    "batches": ("regression", lambda: net(batch_size=Choice(8, 99)), r"got 99.*use at most 24"),
+    "range": ("regression", lambda: net(batch_size=Choice(8, Int(2, 64))), r"got 64.*use at most 24"),
+    "pattern": ("regression", lambda: net(penalty={"layer*": t.L1()}), r"got 'layer\*'; it has linear0\.weight"),
+    "in a choice": ("regression", lambda: net(penalty=Choice(None, t.L1()), bias_penalty={"no": t.L1()}), r"got 'no'"),
+    "of a norm": (
+        "regression",
+        lambda: net(norm=Choice(t.BatchNorm(), None), bias_penalty={"norm0.*": t.L1()}),
+        r"got 'norm0\.\*'; it has linear0\.weight",
+    ),
+    "norm of some": (
+        "binary",
+        lambda: net(says(nn.Linear(5, 1)), norm=Choice(None, "layer_norm")),
+        r"has its own norms",
+    ),
+    "place": ("regression", lambda: net(activity_penalty={"out": t.L1()}), r"match a hidden layer, got 'out'.*hidden0"),
+    "table": ("regression", lambda: net(CNN()), r"A CNN needs images.*got a table; use an MLP"),
+    "one of them": ("regression", lambda: net(Choice(MLP(), CNN())), r"A CNN needs images"),
+    "smoothing": ("regression", lambda: net(label_smoothing=0.1), r"LabelSmoothing needs classes, got a regression"),
+    "an option": ("regression", lambda: net(label_smoothing=Choice(None, 0.1)), r"LabelSmoothing needs classes"),
+    "augment": ("regression", lambda: net(augment=Choice(None, t.Augment())), r"Augment needs images.*leave it out"),
+    "norm": ("binary", lambda: net(says(nn.Linear(5, 1)), norm="batch_norm"), r"has its own norms.*leave it out"),
+    "inner": (
+        "multiclass",
+        lambda: net(early_stopping=t.EarlyStopping(5, inner=0.05)),
+        r"0\.05\) cannot split the 24",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused(case: str) -> None:
+    """A space that does not fit the problem is refused with what must hold, what was found and what to do."""
+    task, space, message = CASES[case]
+    with pytest.raises(InvalidInput, match=message) as caught:
+        space().check(setup(task))
+    assert "\n" not in str(caught.value).partition(": ")[0]
+
+
+def test_images_too_small() -> None:
+    """Convolutions that halve an image away are refused with how many there may be."""
+    with pytest.raises(InvalidInput, match=r"halves the image, got 4 for 6x6; use fewer channels"):
+        net(CNN((2, 2, 2, 2))).check(setup("binary", image=True))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Net(dropuot=0.1), r"A Net has no 'dropuot'; did you mean 'dropout'\?"),
+        (lambda: Net(zzz=0.1), r"no 'zzz'; it has module, lr, .*; activity_penalty, .*weight_noise"),
+        (lambda: Net(dropout="cosine"), r"Net\(dropout=...\) must be a technique \(Dropout, SpatialDropout\)"),
+        (lambda: Net(dropout=t.L1()), r"must be a technique \(Dropout, SpatialDropout\).*got L1"),
+        (lambda: Net(dropout={"*": t.Dropout()}), r"must be a technique"),
+        (lambda: Net(penalty=0.1), r"must be a technique \(ElasticNet, L1, L2\)"),
+        (lambda: Net(dropout=Float(0, 2)), r"Dropout\(rate=...\) must lie in \[0, 0.95\]"),
+        (lambda: Net(learning_rate=0.1), r"no 'learning_rate'; it has module, lr, "),
+        (lambda: Net(torch.nn.Linear(3, 1)), r"makes a new nn.Module, got Linear.*pass lambda: Linear\(\.\.\.\)"),
+        (lambda: Net(lr=0), r"lr=...\) must lie in"),
+        (lambda: Net(batch_size=0), r"must be at least 1"),
+        (lambda: Net("resnet"), r"No architecture is called 'resnet'"),
+        (lambda: Net(MLP(())), r"hidden=...\) must be whole numbers of at least 1"),
+        (lambda: Net(precision="half"), r"one of float32, float64"),
+    ],
+)
+def test_written_wrong(make: Callable[[], Net], message: str) -> None:
+    """A net that makes no sense is refused where it is written, with a hint."""
+    with pytest.raises(Exception, match=message) as caught:
+        make()
+    assert type(caught.value).__module__ == "regsearch.errors"
+
+
+def test_unfilled_spaces_pass() -> None:
+    """Ready-made spaces, with leaves anywhere and every option, are checked without being trained."""
+    spaces.mlp().replace(batch_size=8).check(setup("binary"))
+    spaces.cnn(channels=(2,)).replace(batch_size=8).check(setup("multiclass", image=True))
+    net(MLP(Choice((4,), (6, 5)), Choice("relu", "tanh")), norm=Choice(None, "batch_norm")).check(setup("regression"))
+    net(says(nn.Sequential(nn.Dropout(0.1), nn.Linear(5, 1))), dropout=Float(0, 0.5)).check(setup("binary"))
+
+
+def test_a_study_checks_first(tmp_path: Path) -> None:
+    """A study of a space that does not fit writes nothing and says why."""
+    made = problem("regression")
+    with pytest.raises(InvalidInput, match=re.escape("LabelSmoothing needs classes")):
+        study(tmp_path, data=(made.X, made.y), space=net(label_smoothing=Float(0, 0.1)))
+    assert not list(tmp_path.iterdir())
+    assert np.isfinite(made.y).all()

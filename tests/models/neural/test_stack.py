@@ -1,0 +1,634 @@
+"""The stack: what a trial gets depends on its config, the fold and the seed, however the stack comes to it."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from blocks import block, net, problem, setup, setup_for, workshop_of
+from samples import ROOT, finished, outcomes, poll, python, study
+from torch import nn
+
+from regsearch import Choice, Float, Int
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import make_problem
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate, Incumbent, Outcome, Setup
+from regsearch.models.neural import CNN, MLP, crew, hand, stack
+from regsearch.models.neural import techniques as t
+from regsearch.models.neural.training.block import Block
+from regsearch.models.neural.training.halving import FACTOR, LEAST, rungs
+from regsearch.models.neural.training.stack import Stack
+from regsearch.space.config import from_data
+from regsearch.space.sampling import fill, scatter
+from regsearch.storage.store import Store
+
+MIXED = (
+    net(),
+    net(dropout=0.3, lr=0.05),
+    net(penalty=t.L1(0.02), early_stopping=t.EarlyStopping(9, patience=2), lr=0.2),
+    net(batch_size=5, input_noise=0.2),
+    net(norm="batch_norm", early_stopping=t.FixedEpochs(7)),
+    net(ema=0.9, weight_decay=0.1, schedule="cosine", early_stopping=t.FixedEpochs(8)),
+    net(early_stopping=t.EarlyStopping(8, patience=3, inner=0.3), lr=0.1),
+    net(MLP((4,)), label_noise=0.2, early_stopping=t.EarlyStopping(6, patience=1)),
+    net(early_stopping=t.EarlyStopping(12, patience=4), lr=0.1, penalty={"out.*": t.L2(0.1)}),
+)
+
+
+def stream(of: Setup, configs: Sequence[Any], order: Iterable[int] | None = None) -> dict[int, Outcome]:
+    """What becomes of configs that come in an order, by their place in the list."""
+    source = (Candidate(i, configs[i]) for i in (range(len(configs)) if order is None else order))
+    return {outcome.number: outcome for outcome in Stack(of).stream(source)}
+
+
+def same(a: dict[int, Outcome], b: dict[int, Outcome], exact: bool = False) -> None:
+    """Assert that two runs gave the same outcomes: to rounding in float64, or to the bit."""
+    tolerance = 0.0 if exact else 1e-10
+    assert sorted(a) == sorted(b)
+    for number, one in a.items():
+        other = b[number]
+        assert (one.state, one.reason, one.step) == (other.state, other.reason, other.step)
+        assert one.config == other.config
+        for name, curves in one.curves.items():
+            for mine, its in ((curves.train, other.curves[name].train), (curves.val, other.curves[name].val)):
+                np.testing.assert_allclose(mine, its, rtol=tolerance, atol=tolerance)
+        np.testing.assert_array_equal(one.axis, other.axis)
+        np.testing.assert_array_equal(one.complexity, other.complexity)
+        if one.predictions is not None:
+            np.testing.assert_allclose(one.predictions, other.predictions, rtol=tolerance, atol=tolerance)
+        assert one.measures == pytest.approx(other.measures, rel=max(tolerance, 1e-15))
+
+
+# --- on nothing else -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["regression", "multiclass"])
+def whole(request: pytest.FixtureRequest) -> tuple[Setup, dict[int, Outcome]]:
+    of = replace(
+        setup(request.param, scoring=("neg_mean_squared_error" if request.param == "regression" else "neg_log_loss",)),
+        n_jobs=1,
+    )
+    return of, stream(of, MIXED)
+
+
+def test_everything_comes_out(whole: tuple[Setup, dict[int, Outcome]]) -> None:
+    """Every candidate has one complete outcome, with curves of all its epochs, a step on them and predictions."""
+    of, found = whole
+    assert sorted(found) == list(range(len(MIXED)))
+    for number, outcome in found.items():
+        config: Any = MIXED[number]
+        assert outcome.state == "complete"
+        (curves,) = outcome.curves.values()
+        assert curves.val.shape == curves.train.shape == outcome.complexity.shape
+        assert 1 <= curves.val.shape[1] <= config.last
+        assert np.isfinite(curves.val).all()
+        assert outcome.predictions is not None
+        assert outcome.predictions.shape == (of.problem.rows, of.problem.outputs)
+        chosen: Any = outcome.chosen
+        assert chosen.stopping.epochs == outcome.value
+        assert chosen.horizon == config.horizon
+
+
+def test_order_does_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
+    """Candidates in another order have the same outcomes."""
+    of, found = whole
+    same(stream(of, MIXED, np.random.default_rng(0).permutation(len(MIXED)).tolist()), found)
+
+
+@pytest.mark.parametrize(("rows", "flying"), [(1, 32), (2, 32), (16, 1), (3, 3)])
+def test_sizes_do_not_matter(
+    whole: tuple[Setup, dict[int, Outcome]], rows: int, flying: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Smaller blocks, and trials one at a time or few, with refills, give the same outcomes."""
+    of, found = whole
+    monkeypatch.setattr(hand, "ROWS", rows)
+    monkeypatch.setattr(stack, "IN_FLIGHT", flying)
+    same(stream(of, MIXED), found)
+
+
+def test_stride_does_not_matter(whole: tuple[Setup, dict[int, Outcome]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """How often trials are looked at changes no outcome: what is trained past the end is not seen."""
+    of, found = whole
+    for stride in (1, 100):
+        monkeypatch.setattr(stack, "STRIDE", stride)
+        same(stream(of, MIXED), found)
+
+
+def test_threads_do_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
+    """On two threads every bit is as on one."""
+    of, found = whole
+    same(stream(replace(of, n_jobs=2), MIXED), found, exact=True)
+
+
+def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> None:
+    """A trial's curves are those of its row alone on each fold, and its predictions those of the chosen epoch."""
+    of, found = whole
+    workshop = workshop_of(of)
+    for number, outcome in found.items():
+        config: Any = MIXED[number]
+        if config.inner:
+            continue
+        (curves,) = outcome.curves.values()
+        for k, val in enumerate(of.folds.val):
+            alone = block(of, [config], k)
+            segment = alone.advance(curves.val.shape[1])
+            np.testing.assert_allclose(segment.scores["val"][0, 0], curves.val[k], rtol=1e-10, atol=1e-10)
+            np.testing.assert_allclose(segment.scores["train"][0, 0], curves.train[k], rtol=1e-10, atol=1e-10)
+            with torch.no_grad():
+                ((out, rows),) = alone.evaluator.run(torch.from_numpy(segment.weights[outcome.step]), "val")
+            assert rows.tolist() == val.tolist()
+            decisions = workshop.fold(workshop.structure(config), k).decisions(out)[0].T.numpy()
+            assert outcome.predictions is not None
+            np.testing.assert_allclose(outcome.predictions[val], decisions, rtol=1e-10, atol=1e-10)
+
+
+def own() -> nn.Module:
+    layers = [nn.Flatten(), nn.Linear(72, 5), nn.BatchNorm1d(5), nn.Dropout(0.3), nn.ReLU(), nn.Dropout(0.2)]
+    return nn.Sequential(*layers, nn.Linear(5, 1))
+
+
+def test_modules_that_do_not_stack() -> None:
+    """Nets that train one by one, a thread each, have the same outcomes to the bit on any number of threads."""
+    of = replace(setup("binary", image=True), n_jobs=1)
+    configs = [net(own), net(own, dropout=0.5), net(own, lr=0.1), net(CNN((3, 4)), dropout=0.2), net(own, dropout=None)]
+    configs += [net(own, lr=lr) for lr in (0.03, 0.04, 0.05)]
+    found = stream(of, configs)
+    assert {outcome.state for outcome in found.values()} == {"complete"}
+    for _ in range(2):
+        same(stream(replace(of, n_jobs=2), configs), found, exact=True)
+    same(stream(of, configs, [3, 1, 0, 2, 4, 7, 6, 5]), found)
+
+
+def test_the_same_search_on_any_number_of_threads(tmp_path: Path) -> None:
+    """A whole search proposes and finds the same, to the bit, whatever `n_jobs` is, with pruning."""
+    space = net(
+        MLP(Choice((4,), (6, 5))), dropout=Float(0, 0.5), lr=Float(1e-3, 0.1, log=True), precision="float32",
+        penalty=Choice(None, t.L1()), early_stopping=t.EarlyStopping(12, patience=4),
+    )  # fmt: skip
+    one, two = (study(tmp_path, f"on{n}", space=space, n_jobs=n).run(16, quiet=True) for n in (1, 2))
+    assert outcomes(one) == outcomes(two)
+    assert {trial.state for trial in one.all} == {"complete", "pruned"}
+
+
+# --- rungs -----------------------------------------------------------------------------------------------------
+
+LADDER = [net(lr=lr, early_stopping=t.FixedEpochs(20)) for lr in (1e-5, 0.05, 1e-4, 0.02, 3e-5, 0.01, 3e-4, 2e-5, 1e-3)]
+
+
+def climb(prune: bool = True, **options: Any) -> dict[int, Outcome]:
+    of = replace(setup("regression"), n_jobs=1, incumbent=Incumbent() if prune else None, **options)
+    source = (Candidate(i, config, "reference" if i == 0 else "") for i, config in enumerate(LADDER))
+    return {outcome.number: outcome for outcome in Stack(of).stream(source)}
+
+
+def test_rungs_give_up_what_falls_behind() -> None:
+    """A pruned trial ends at a rung, with its curves so far and who did better; the others are as without pruning."""
+    found, without = climb(), climb(prune=False)
+    pruned = [outcome for outcome in found.values() if outcome.state == "pruned"]
+    assert pruned
+    for outcome in pruned:
+        epochs = len(outcome.axis)
+        assert epochs in rungs(20)
+        assert outcome.reason.startswith(f"rung at epoch {epochs}: ")
+        assert outcome.predictions is None
+        (curves,), (full,) = outcome.curves.values(), without[outcome.number].curves.values()
+        np.testing.assert_allclose(curves.val, full.val[:, :epochs], rtol=1e-10)
+    kept = {number: outcome for number, outcome in found.items() if outcome.state == "complete"}
+    same(kept, {number: without[number] for number in kept})
+    for rung in rungs(20):
+        reached = [outcome for outcome in found.values() if len(outcome.axis) >= rung and not outcome.role]
+        best = {o.number: next(iter(o.curves.values())).val[:, :rung].mean(axis=0).max() for o in reached}
+        on = {o.number for o in reached if len(o.axis) > rung}
+        assert len(on) == (len(reached) if len(reached) < LEAST else math.ceil(len(reached) / FACTOR))
+        assert all(best[kept] > best[gone] for kept in on for gone in set(best) - on)
+
+
+def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that loses patience before a rung is judged there: the hopeless do not count as complete."""
+    monkeypatch.setattr(stack, "STRIDE", 8)  # the first look is at the first rung
+    lasting = [net(lr=lr, early_stopping=t.FixedEpochs(40)) for lr in (0.05, 0.02, 0.03, 0.01)]
+    dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(40, patience=2)) for i in range(12)]
+    found = stream(replace(setup("regression"), n_jobs=1, incumbent=Incumbent()), [*lasting, *dead])
+    first = rungs(40)[0]
+    early = [one for one in found.values() if len(one.axis) < first]
+    assert early
+    assert {one.state for one in early} == {"pruned"}
+    assert all(one.reason.startswith(f"rung at epoch {first}: ") for one in early)
+    assert "complete" in {found[number].state for number in range(len(lasting))}
+
+
+def test_without_pruning_nothing_is_pruned() -> None:
+    """With pruning turned off every trial is trained to its end."""
+    assert {(outcome.state, len(outcome.axis)) for outcome in climb(prune=False).values()} == {("complete", 20)}
+
+
+def test_the_reference_is_never_pruned() -> None:
+    """The reference is trained to its end however bad it is, and counts on no rung."""
+    found = climb()
+    assert found[0].state == "complete"
+    assert found[0].role == "reference"
+    first = [outcome for outcome in found.values() if len(outcome.axis) == rungs(20)[0]]
+    assert all(outcome.reason.endswith(f"of {len(LADDER) - 1} trials did better") for outcome in first)
+
+
+def test_rungs_know_the_past() -> None:
+    """Trials of an earlier run are ranked beside those of this one."""
+    great = tuple(np.zeros(20) for _ in range(40))
+    assert {outcome.state for number, outcome in climb(past=great).items() if number} == {"pruned"}
+    poor = tuple(np.full(20, -1e9) for _ in range(40))
+    assert {outcome.state for outcome in climb(past=poor).values()} == {"complete"}
+
+
+# --- stopping --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.05, 5.0])
+@pytest.mark.parametrize("patience", [1, 2, 4])
+def test_early_stopping(patience: int, delta: float) -> None:
+    """Training ends after `patience` epochs without a mean score that is `min_delta` better; the best one counts."""
+    of = setup("regression")
+    configs = [net(lr=lr, early_stopping=t.EarlyStopping(15, patience, delta)) for lr in (0.3, 0.05)]
+    full = stream(of, [net(lr=lr, early_stopping=t.FixedEpochs(15)) for lr in (0.3, 0.05)])
+    for number, outcome in stream(of, configs).items():
+        (all_of_it,), (curves,) = full[number].curves.values(), outcome.curves.values()
+        mean = all_of_it.val.mean(axis=0)
+        waited, end = 0, 15
+        for epoch in range(1, 15):
+            waited = 0 if mean[epoch] > mean[:epoch].max() + delta else waited + 1
+            if waited == patience:
+                end = epoch + 1
+                break
+        assert outcome.axis.tolist() == list(range(1, end + 1))
+        assert outcome.step == int(np.argmax(mean[:end]))
+        np.testing.assert_allclose(curves.val, all_of_it.val[:, :end], rtol=1e-10)
+
+
+def test_fixed_epochs() -> None:
+    """A fixed number of epochs is trained and the last one counts, also when it is not the best."""
+    of = setup("regression")
+    found = stream(of, [net(lr=0.5, early_stopping=t.FixedEpochs(last)) for last in (3, 7, 9)])
+    best = []
+    for outcome, last in zip(found.values(), (3, 7, 9), strict=True):
+        (curves,) = outcome.curves.values()
+        assert outcome.step == last - 1
+        assert outcome.axis.tolist() == list(range(1, last + 1))
+        best.append(int(np.argmax(curves.val.mean(axis=0))) == last - 1)
+    assert not all(best)
+
+
+@pytest.mark.parametrize(
+    "stopping",
+    [
+        t.EarlyStopping(),
+        t.EarlyStopping(max_epochs=Int(4, 7)),
+        t.EarlyStopping(max_epochs=Choice(5, 8, 2)),
+        t.EarlyStopping(max_epochs=Choice(5, Int(6, 8))),
+        t.FixedEpochs(5, max_epochs=9),
+        t.FixedEpochs(Int(2, 5)),
+        Choice(t.EarlyStopping(max_epochs=Int(2, 3)), t.FixedEpochs(6, max_epochs=9)),
+    ],
+    ids=repr,
+)
+def test_the_reference_trains_as_long_as_any(stopping: Any) -> None:
+    """No net of the space trains longer than the reference, which counts on the same schedule as the longest."""
+    space = net(schedule="cosine", early_stopping=stopping)
+    generator = np.random.default_rng(0)
+    drawn = [fill(space, scatter(space, generator)) for _ in range(60)]
+    reference = space.reference()
+    assert (reference.last, reference.horizon) == max((config.last, config.horizon) for config in drawn)
+    assert all(config.reference().last == config.last for config in drawn)
+
+
+def test_a_chosen_epoch_is_trained_again() -> None:
+    """The chosen config trains to the epoch picked, along the same schedule, and has the scores it had there."""
+    of = setup("regression")
+    config = net(lr=0.3, schedule="cosine", early_stopping=t.EarlyStopping(12, patience=3))
+    (first,) = stream(of, [config]).values()
+    (again,) = stream(of, [first.chosen]).values()
+    assert len(again.axis) == first.step + 1 == again.step + 1
+    (a,), (b,) = first.curves.values(), again.curves.values()
+    np.testing.assert_allclose(b.val, a.val[:, : first.step + 1], rtol=1e-10)
+    assert first.predictions is not None
+    np.testing.assert_allclose(again.predictions, first.predictions, rtol=1e-10)
+
+
+def test_inner_split_never_sees_scoring_rows() -> None:
+    """With an inner split, other labels in the scoring rows change their scores and nothing else."""
+    data = problem("regression", n=48)
+    train, val = np.arange(36), np.arange(36, 48)
+    y = data.y.copy()
+    y[val] = 100 - 7 * y[val][::-1]
+    config = net(lr=0.2, early_stopping=t.EarlyStopping(12, patience=3, inner=0.3), norm="batch_norm")
+    found = []
+    for target in (data.y, y):
+        made = make_problem(data.X, target)
+        of = Setup(made, make_folds([(train, val)], made, 0), resolve(None, made))
+        found += stream(of, [config]).values()
+    (a,), (b,) = (outcome.curves.values() for outcome in found)
+    np.testing.assert_array_equal(found[0].axis, found[1].axis)
+    np.testing.assert_array_equal(a.train, b.train)
+    np.testing.assert_array_equal(found[0].predictions, found[1].predictions)
+    np.testing.assert_array_equal(found[0].complexity, found[1].complexity)
+    assert not np.any(a.val == b.val)
+    assert found[0].step == found[1].step == len(found[0].axis) - 1
+
+
+def test_inner_split_keeps_each_folds_best() -> None:
+    """With an inner split each fold has the epoch at which its own held-out rows scored best."""
+    of = setup("regression", n=60)
+    config = net(lr=0.2, early_stopping=t.EarlyStopping(10, patience=10, inner=0.3))
+    (outcome,) = stream(of, [config]).values()
+    (curves,) = outcome.curves.values()
+    picked = []
+    for k in range(3):
+        segment = block(of, [config], k).advance(10)
+        best = int(np.argmax(segment.scores["inner"][0, 0]))
+        picked.append(best + 1)
+        np.testing.assert_allclose(curves.val[k, -1], segment.scores["val"][0, 0, best], rtol=1e-10)
+        np.testing.assert_allclose(curves.train[k, -1], segment.scores["train"][0, 0, best], rtol=1e-10)
+    assert outcome.value == round(float(np.median(picked)))
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scoring", ["neg_log_loss", "accuracy", "roc_auc", "average_precision", "balanced_accuracy"])
+def test_a_diverging_row_fails_alone(scoring: str) -> None:
+    """A row whose numbers overflow fails with its reason, whatever the score; its neighbours stay as they are."""
+    of = setup("binary", scoring)
+    deep = MLP((8,) * 20)
+    fine = [net(deep, lr=lr, precision="float32", norm="layer_norm") for lr in (0.01, 0.003)]
+    wild = net(deep, weight_noise=100.0, precision="float32")  # 100 to the power of 20 is too much for float32
+    calm = [net(deep, lr=lr, precision="float32") for lr in (1e-3, 2e-3)]
+    found = stream(of, [calm[0], wild, calm[1], *fine])
+    assert [found[i].state for i in range(5)] == ["complete", "failed", "complete", "complete", "complete"]
+    assert found[1].reason.startswith(f"diverged: {scoring} on the ")
+    assert "a smaller lr or gradient_clipping may help" in found[1].reason
+    without = stream(of, [calm[0], calm[0], calm[1], *fine])
+    for number in (0, 2, 3, 4):
+        (a,), (b,) = found[number].curves.values(), without[number].curves.values()
+        np.testing.assert_allclose(a.val, b.val, rtol=1e-6)
+        np.testing.assert_array_equal(found[number].predictions, without[number].predictions)
+
+
+def test_scores_known_to_a_scorer_alone() -> None:
+    """A score without a formula decides along the whole path, or is known at the chosen epoch where it does not."""
+    for scoring in (["explained_variance", "r2"], ["r2", "explained_variance"]):
+        of = setup_for(problem("regression"), scoring)
+        (outcome,) = stream(of, [net(early_stopping=t.EarlyStopping(5, patience=2))]).values()
+        assert list(outcome.curves) == scoring
+        late = outcome.curves["explained_variance"].val
+        known = np.isfinite(late).all(axis=0)
+        assert known[outcome.step]
+        assert known.all() == (scoring[0] == "explained_variance")
+
+
+class Small:
+    """A machine whose memory holds a block of two rows; whatever was begun beyond that is spoilt."""
+
+    def __init__(self) -> None:
+        self.advance = Block.advance
+        self.refused: list[int] = []
+
+    def __call__(self, made: Block, to: int, measure: bool = True) -> Any:
+        if len(made.rows) > 2:
+            self.refused.append(len(made.rows))
+            made.theta += 1.0
+            made.epochs = tuple(epoch + 1 for epoch in made.epochs)
+            raise MemoryError
+        return self.advance(made, to, measure)
+
+
+def test_memory_runs_out(whole: tuple[Setup, dict[int, Outcome]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory holds few rows the stack says so and shrinks, and every outcome is what it was."""
+    of, found = whole
+    small = Small()
+    monkeypatch.setattr(Block, "advance", lambda made, to, measure=True: small(made, to, measure))
+    made = Stack(of)
+    with pytest.warns(RuntimeWarning, match="Memory ran out: the stack shrinks to"):
+        after = {o.number: o for o in made.stream(Candidate(i, config) for i, config in enumerate(MIXED))}
+    same(after, found)
+    assert made.crew.most <= 2
+    tried = len(small.refused)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made.stop.clear()
+        same({o.number: o for o in made.stream(Candidate(i, config) for i, config in enumerate(MIXED))}, found)
+    assert len(small.refused) == tried
+
+
+def test_memory_that_never_suffices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even one row fits, the trial fails and says so."""
+
+    def never(made: Block, to: int, measure: bool = True) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(Block, "advance", never)
+    (outcome,) = stream(setup("regression"), [net()]).values()
+    assert outcome.state == "failed"
+    assert "MemoryError" in outcome.reason
+
+
+class Moody(nn.Module):
+    """Fails in training once its weights have grown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(5, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if float(self.out.weight.detach().abs().max()) > 1:
+            raise ValueError("too large for me")
+        found: torch.Tensor = self.out(x)
+        return found
+
+
+def test_a_module_that_fails() -> None:
+    """A module that raises in training fails its own trial, with its words; the others go on."""
+    found = stream(setup("regression"), [net(Moody, lr=1e-4), net(Moody, lr=1.0)])
+    calm, wild = found[0], found[1]
+    assert calm.state == "complete"
+    assert wild.state == "failed"
+    assert "ValueError: too large for me" in wild.reason
+
+
+def test_processes_do_as_threads_do(tmp_path: Path) -> None:
+    """A program that forks its training has the same trials, to the bit, as one that trains in its own process."""
+    code = """
+import sys
+import numpy as np
+from regsearch import MLP, Float, Net, Study, nn_techniques as t
+rng = np.random.default_rng(0)
+X = rng.normal(size=(60, 5))
+space = Net(MLP(hidden=(6,)), batch_size=16, dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(8, patience=3))
+study = Study("s" + sys.argv[1], X, X[:, 0] ** 2, space=space, cv=3, root=sys.argv[2],
+              tracking=False, n_jobs=int(sys.argv[1]))
+results = study.run(40, quiet=True)
+print([(trial.state, trial.key, trial.step, repr(trial.points)) for trial in results.all])
+"""
+    one, two = (python("-c", code, n, str(tmp_path)) for n in ("1", "2"))
+    assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
+    assert one.stdout == two.stdout
+    assert one.stdout.count("complete") > 1
+
+
+def test_in_a_worker_of_a_pool(tmp_path: Path) -> None:
+    """A worker of a pool of processes, which may start none itself, has the same trials and refits as its program."""
+    code = """
+import multiprocessing, sys
+import numpy as np
+from regsearch import MLP, Float, Net, Study, nn_techniques as t
+X = np.random.default_rng(0).normal(size=(60, 5))
+def searched(name):
+    space = Net(MLP(hidden=(6,)), dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(4))
+    study = Study(name, X, X[:, 0], space=space, cv=3, root=sys.argv[1], tracking=False, n_jobs=2)
+    best = study.run(3, quiet=True).best
+    return repr(best.point), best.config.refit(study.problem, 0).predict(X).tobytes()
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        there = pool.apply(searched, ("there",))
+    print(there == searched("here"))
+"""
+    done = python("-c", code, str(tmp_path))
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_a_crew_leaves_no_thread() -> None:
+    """The threads of a crew have left the process when it closes: one that still frees memory would hold locks that a
+    later fork keeps for ever."""
+    config = net(CNN(channels=(2,)), early_stopping=t.FixedEpochs(2))
+    images = make_problem(np.random.default_rng(0).normal(size=(40, 6, 6)), np.arange(40) % 2)
+    workshop = workshop_of(setup_for(images))
+    structure = workshop.structure(config)
+    with crew.Crew(workshop, 2) as one:
+        for fold in range(3):
+            one.make((0, fold), structure, [workshop.row(config, structure)])
+        one.advance([(0, fold) for fold in range(3)], 2)
+        threads = list(one._threads)
+    assert threads
+    assert not any(Path(f"/proc/self/task/{thread}").exists() for thread in threads)
+
+
+def test_threads_are_waited_for() -> None:
+    """A thread that still runs is in the process when the wait is over; one that has ended is not."""
+    leave = threading.Event()
+    thread = threading.Thread(target=leave.wait)
+    thread.start()
+    assert thread.native_id is not None
+    crew.left([thread.native_id], wait_s=0)
+    task = Path(f"/proc/self/task/{thread.native_id}")
+    assert task.exists()
+    leave.set()
+    crew.left([thread.native_id])
+    assert not task.exists()
+    thread.join()
+
+
+def test_a_forked_process_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a forked process hangs, as one does that inherits a held lock, the crew does the work itself."""
+    monkeypatch.setattr(crew, "READY_S", 0.2)
+    monkeypatch.setattr(crew, "_can_train", lambda: time.sleep(3600))
+    config = net(early_stopping=t.FixedEpochs(2))
+    workshop = workshop_of(setup_for(problem()))
+    structure = workshop.structure(config)
+    with crew.Crew(workshop, 2) as one:
+        one.make((0, 0), structure, [workshop.row(config, structure)])
+        (done,) = one.advance([(0, 0)], 2)
+        assert multiprocessing.active_children() == []
+    assert isinstance(done, hand.Done)
+
+
+# --- killed and interrupted ------------------------------------------------------------------------------------
+
+SPACE = net(
+    dropout=Float(0, 0.5), lr=Float(1e-3, 0.1, log=True), weight_decay=Float(1e-4, 0.1, log=True),
+    early_stopping=t.EarlyStopping(6, patience=3),
+)  # fmt: skip
+SCRIPT = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+from pathlib import Path
+from tests.models.neural.test_stack import SPACE
+from samples import study
+study(Path(sys.argv.pop(1)), space=SPACE, n_jobs=1).main()
+"""
+
+
+@contextmanager
+def running(root: Path) -> Iterator[subprocess.Popen[str]]:
+    script = root.parent / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), str(root), "--trials", "100000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def goes_on(root: Path, least: int) -> None:
+    """Assert that every trial of an ended study is what its config gives by itself, also after going on."""
+    stored = study(root, space=SPACE).results()
+    before = finished(stored)
+    kept = dict(zip([trial.number for trial in before], outcomes(stored), strict=True))
+    done = len(before)
+    assert done >= least
+    small = study(root, space=SPACE, n_jobs=1)
+    results = small.run(done + 34, quiet=True)
+    after = finished(results)
+    found = dict(zip([trial.number for trial in after], outcomes(results), strict=True))
+    assert {number: found.get(number) for number in kept} == kept
+    assert {trial.number for trial in before} <= {trial.number for trial in after}
+    assert len(after) == done + 34
+    chosen = [trial for trial in after if trial.state == "complete"][:: max(1, len(after) // 6)]
+    of = replace(small.setup, incumbent=None)
+    alone = stream(of, [from_data(trial.config) for trial in chosen])
+    for i, trial in enumerate(chosen):
+        (curves,) = alone[i].curves.values()
+        assert trial.step == alone[i].step
+        np.testing.assert_allclose(results.curves(trial.number).val, curves.val, rtol=1e-10)
+
+
+def many(root: Path) -> bool:
+    """Whether some trials have been written."""
+    folder = Store(root, "small").journal
+    return folder.exists() and folder.stat().st_size > 100_000
+
+
+def test_killed_and_resumed(tmp_path: Path) -> None:
+    """A killed study goes on: what was finished stays, and every trial is what its config gives by itself."""
+    root = tmp_path / "killed"
+    with running(root) as process:
+        assert poll(lambda: many(root) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()[1]
+        process.kill()
+    goes_on(root, 1)
+
+
+def test_ctrl_c(tmp_path: Path) -> None:
+    """Ctrl-C ends a study at once without a trace, keeps what is finished, and the study goes on afterwards."""
+    root = tmp_path / "interrupted"
+    with running(root) as process:
+        assert poll(lambda: many(root) or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert "(interrupted)" in said
+    assert process.returncode in (0, 130)
+    assert study(root, space=SPACE).results().counts["running"] == 0
+    goes_on(root, 1)

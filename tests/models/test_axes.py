@@ -1,0 +1,37 @@
+"""Axes: how a value along a path is named, shown and logged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from regsearch.models.axes import EPOCHS, LAMBDA, PathAxis, path_axis
+from regsearch.models.linear import Linear
+
+
+def test_found_by_name() -> None:
+    """An axis is found by the name that its models give it; an unknown one is shown plainly, none as nothing."""
+    assert path_axis("epochs") is EPOCHS
+    assert path_axis(Linear.axis) is LAMBDA
+    assert path_axis("rounds") == PathAxis("rounds")
+    assert path_axis("").metrics(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "text", "metrics", "number"),
+    [
+        (LAMBDA, 0.0123456, "0.0123", {"log10_lambda": pytest.approx(-1.9085, abs=1e-4)}, 0.0123456),
+        (LAMBDA, 0.0, "0", {}, 0.0),
+        (LAMBDA, None, "-", {}, None),
+        (EPOCHS, 37.0, "37", {"epochs": 37.0}, 37),
+        (EPOCHS, 12345.0, "12345", {"epochs": 12345.0}, 12345),
+        (EPOCHS, None, "-", {}, None),
+    ],
+)
+def test_a_value(axis: PathAxis, value: float | None, text: str, metrics: dict[str, float], number: Any) -> None:
+    """A lambda is logged by its logarithm, if it has one; an epoch is a whole number everywhere."""
+    assert axis.text(value) == text
+    assert axis.metrics(value) == metrics
+    assert axis.number(value) == number
+    assert type(axis.number(value)) is type(number)

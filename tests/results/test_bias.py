@@ -1,0 +1,439 @@
+"""Honest figures: against simulations with a known truth, other formulas, and the definitions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from samples import regression, study
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.datasets import load_iris
+
+from regsearch import Study, spaces
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import Problem, make_problem
+from regsearch.metrics.scorer import Metric, resolve
+from regsearch.metrics.statistics import difference_se, scores_without
+from regsearch.models.path import Curves
+from regsearch.results.bias import bootstrap, corrected, overtuning
+from regsearch.results.results import Results, load_results
+from regsearch.storage.store import Store
+from regsearch.storage.trial import Trial
+
+K = 5
+SCORERS = [
+    "neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error", "r2", "neg_log_loss",
+    "accuracy", "roc_auc",
+]  # fmt: skip
+
+
+def stored(root: Path, problem: Problem, scoring: str, decisions: NDArray[Any]) -> Results:
+    """A study as it would be stored whose configs made these decisions ``[T, n, m]``."""
+    metric, folds = resolve(scoring, problem)[0], make_folds(K, problem, 0)
+    store = Store(root, "made")
+    store.prepare()
+    store.save_folds(folds)
+    store.save_targets(problem)
+    trials = []
+    for number, decision in enumerate(decisions.astype(np.float32)):
+        kept = decision[:, None].astype(float)
+        val = np.array([metric.along(problem, rows, kept[rows]) for rows in folds.val])
+        curves = Curves(val, val)
+        store.save(number, {f"val/{scoring}": val, f"train/{scoring}": val, "predictions": decision})
+        trials.append(Trial(number, "complete", points={scoring: curves.point(0)}, end_ms=number))
+    identity = {
+        "study": "made", "task": problem.task, "cv": "made", "scoring": [metric.identity], "metric": scoring,
+        "metrics": [scoring],
+    }  # fmt: skip
+    return Results(store, identity, tuple(trials))
+
+
+def classes(rows: int = 80, configs: int = 12, seed: int = 0) -> tuple[Problem, NDArray[Any]]:
+    """Two classes and log-odds that know a little of them."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, rows)
+    y[:K], y[K : 2 * K] = 0, 1
+    return make_problem(np.zeros((rows, 1)) + rng.normal(size=(rows, 1)), y), (
+        rng.normal(size=(configs, rows, 1)) + (y - 0.5)[:, None]
+    )
+
+
+def test_the_best_of_equals_is_optimistic_and_the_corrected_is_not(tmp_path: Path) -> None:
+    """Of many configs that are all right with probability .7, the best claims more; its corrected score does not."""
+    truth, plain, honest, inside = 0.7, [], [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        y = np.tile([0, 1], 60)
+        right = rng.random((100, len(y))) < truth
+        decisions = np.where(right, 1.0, -1.0) * (2 * y - 1)
+        one = stored(
+            tmp_path / str(seed), make_problem(rng.normal(size=(len(y), 1)), y), "accuracy", decisions[..., None]
+        )
+        found = corrected(one, 300)
+        assert found.score is not None
+        assert found.interval is not None
+        plain.append(found.plain)
+        honest.append(found.score)
+        inside.append(found.interval[0] <= truth <= found.interval[1])
+        assert found.optimism == pytest.approx(found.plain - found.score)
+    assert np.mean(plain) > truth + 0.06  # the best of 100 is about 2.5 standard errors of .042 too good
+    assert abs(np.mean(honest) - truth) < 0.03
+    assert np.mean(inside) >= 0.75
+
+
+def test_one_clear_winner_owes_nothing_to_luck(tmp_path: Path) -> None:
+    """Where one config is better than the rest by far, there is next to nothing to correct."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    noise = np.r_[0.1, np.full(30, 3.0)][:, None]
+    one = stored(
+        tmp_path, make_problem(rng.normal(size=(200, 1)), y), "r2", (y + noise * rng.normal(size=(31, 200)))[..., None]
+    )
+    found = one.corrected
+    assert found.score == pytest.approx(found.plain, abs=2e-3)
+    assert (found.configs, found.resamples) == (31, 1000)
+    assert found.interval is not None
+    assert found.interval[0] < found.plain < found.interval[1]
+
+
+@pytest.mark.parametrize("scoring", ["r2", "neg_root_mean_squared_error", "neg_median_absolute_error"])
+def test_few_rows_are_no_optimism(scoring: str, tmp_path: Path) -> None:
+    """A winner on every resample owes nothing to luck, by scores too whose mean over few rows is another."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=20)
+    decisions = y + np.array([[0.5], [50.0]]) * rng.normal(size=(2, 20))
+    one = stored(tmp_path, make_problem(rng.normal(size=(20, 1)), y), scoring, decisions[..., None])
+    assert one.corrected.optimism == 0
+    assert one.corrected.score == one.corrected.plain
+
+
+def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
+    """Where a scorer refuses the rows of a resample, it is left out, and no config counts as the best of it."""
+    problem = make_problem(np.arange(40.0)[:, None], np.arange(40) // 35)
+    one = stored(tmp_path, problem, "accuracy", np.random.default_rng(0).normal(size=(3, 40, 1)))
+    assert one.judge is not None
+
+    def strict(estimator: Any, X: Any, y: Any) -> float:
+        if y.sum() < 2:
+            raise ValueError("too few of one class")
+        return float((estimator.predict(X) == y).mean())
+
+    folds = replace(one.judge.folds, train=one.judge.folds.train[:1], val=(np.arange(40),))
+    judge = replace(one.judge, metric=Metric("strict", strict), folds=folds)
+    contest = bootstrap._Contest(one, judge, np.arange(40), np.arange(40), 200, 0)
+    usual, winner, _ = bootstrap._by_scorer(contest, [trial.number for trial in one.complete])
+    counts = contest.counts()
+    inside, outside = problem.y @ counts >= 2, problem.y @ (counts == 0) >= 2
+    assert (outside & ~inside).any()
+    np.testing.assert_array_equal(np.isfinite(winner), inside & outside)
+    np.testing.assert_array_equal(np.isfinite(usual), inside & outside)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scoring", SCORERS)
+def test_each_way_is_the_judges(scoring: str, weighted: bool, tmp_path: Path) -> None:
+    """Matrix products and ranks give what scoring each resample by the judge gives."""
+    problem, decisions = classes(64)  # shares of 64 rows are exact: equal configs are, by either way
+    if scoring not in {"neg_log_loss", "accuracy", "roc_auc"}:
+        problem = make_problem(problem.X, np.random.default_rng(1).normal(size=problem.rows))
+    if scoring == "roc_auc":
+        decisions = np.round(decisions, 1)  # ties
+    if weighted:
+        problem = replace(problem, sample_weight=np.random.default_rng(2).uniform(0.5, 2, problem.rows))
+    one = stored(tmp_path, problem, scoring, decisions)
+    assert one.judge is not None
+    rows, numbers = np.arange(problem.rows), [trial.number for trial in one.complete]
+    mine, judged = (
+        way(bootstrap._Contest(one, one.judge, rows, rows, 40, 0), numbers)
+        for way in (bootstrap._way(one.judge), bootstrap._by_scorer)
+    )
+    assert bootstrap._way(one.judge) is not bootstrap._by_scorer
+    np.testing.assert_allclose(mine[0], judged[0], rtol=1e-4)
+    assert len(mine[1]) == len(judged[1]) == 40
+    np.testing.assert_allclose(mine[1], judged[1], rtol=1e-4)
+    assert mine[2] == judged[2] == len(numbers)
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "accuracy"])
+def test_no_interval_goes_beyond_perfect(scoring: str, tmp_path: Path) -> None:
+    """Of a score that is all but perfect, the interval ends where scores do."""
+    problem, _ = classes(100)
+    right = np.where(problem.y > 0, 4.0, -4.0)[None, :, None]
+    almost = right + np.random.default_rng(0).normal(size=(3, problem.rows, 1)) * 2
+    found = stored(tmp_path / "study", problem, scoring, almost).corrected
+    assert found.interval is not None
+    assert found.interval[0] < found.plain <= found.interval[1] <= 1
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "average_precision"])
+def test_folds_have_no_common_rank(scoring: str, tmp_path: Path) -> None:
+    """Configs that rank the rows of every fold alike are equal, however far the levels of their folds are apart."""
+    rng = np.random.default_rng(0)
+    problem, (decision, *_) = classes(100)
+    levels = np.zeros((8, problem.rows, 1))
+    for val in make_folds(K, problem, 0).val:
+        levels[:, val] = rng.normal(size=(8, 1, 1)) * 5
+    one = stored(tmp_path / "ranked", problem, scoring, decision + levels)
+    flat = stored(tmp_path / "constant", problem, scoring, levels)
+    for found in (one.corrected, flat.corrected):
+        assert (found.optimism, found.score) == (0, found.plain)
+    assert flat.corrected.interval is not None
+    if scoring == "roc_auc":
+        assert flat.corrected.interval == pytest.approx((0.5, 0.5))
+
+
+def test_a_scorer_without_a_formula(tmp_path: Path) -> None:
+    """Any scorer of scikit-learn's is corrected too, and the reason says when only the best configs were scored."""
+    problem, decisions = classes(60, 30)
+    found = stored(tmp_path, problem, "f1", decisions).corrected
+    assert found.score is not None
+    assert found.score < found.plain
+    assert "the best 25 of 30 configs" in found.why
+
+
+def test_groups_are_drawn_whole(tmp_path: Path) -> None:
+    """Rows of a group are in a resample equally often, and copies of rows that count as one widen the interval."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat([f"g{number}" for number in range(20)], 10)
+    y = np.repeat(rng.normal(size=20), 10)
+    problem = make_problem(rng.normal(size=(200, 1)), y, groups=groups)
+    decisions = np.repeat(rng.normal(size=(5, 20)), 10, axis=1)[..., None]
+    grouped = stored(tmp_path / "grouped", problem, "neg_mean_squared_error", decisions)
+    assert grouped.judge is not None
+    assert grouped.judge.problem.groups is not None
+    rows = np.arange(200)
+    contest = bootstrap._Contest(grouped, grouped.judge, rows, grouped.judge.problem.groups, 50, 0)
+    counts = contest.counts().reshape(20, 10, -1)
+    assert (counts == counts[:, :1]).all()
+    assert (counts.sum(axis=(0, 1)) == 200).all()
+    alone = stored(tmp_path / "alone", replace(problem, groups=None), "neg_mean_squared_error", decisions)
+    widths = [np.ptp(one.corrected.interval) for one in (grouped, alone)]
+    assert widths[0] > 1.5 * widths[1]
+
+
+def test_rows_that_no_fold_validates_are_left_out(tmp_path: Path) -> None:
+    """A study whose folds validate a part of the rows is corrected on those alone."""
+    X, y = regression(80)
+    cv = [(np.arange(40), np.arange(40, 60)), (np.arange(60), np.arange(60, 80))]
+    one = study(tmp_path, data=(X, y), cv=cv).run(8, quiet=True)
+    assert np.isnan(one.predictions(one.best.number)[:40]).all()  # type: ignore[index]
+    found = one.corrected
+    assert found.score is not None
+    assert found.configs == len(one.complete)
+    assert found.plain == one.best.score
+
+
+def test_a_stored_study_is_corrected_without_its_data(tmp_path: Path) -> None:
+    """What is stored is enough, the figure is the same each time, and the units are those of the metric."""
+    X, y = load_iris(return_X_y=True)
+    Study("kept", X, y, space=spaces.linear(), root=tmp_path, tracking=False).run(4, quiet=True)
+    one = load_results(Store(tmp_path, "kept"))
+    found = one.corrected
+    assert found == corrected(load_results(Store(tmp_path, "kept")))
+    assert found.score is not None
+    assert found.interval is not None
+    assert found.interval[0] < found.score < found.interval[1]
+    assert found.score == pytest.approx(one.best.score, abs=4 * one.best.point.val_se)
+    assert str(found).startswith(f"neg_log_loss {one.best.score:.5g}, corrected {found.score:.5g} (95 %:")
+
+
+def test_why_there_is_no_corrected_score(tmp_path: Path) -> None:
+    """Where a score cannot be corrected there is none, and a sentence says why."""
+    problem, decisions = classes()
+    one = stored(tmp_path / "whole", problem, "accuracy", decisions)
+    for other, why in (
+        (replace(one, all=()), "no complete trial"),
+        (replace(one, identity={**one.identity, "scoring": ["mine"]}), "the scorer are not stored"),
+        (stored(tmp_path / "few", *few()), "at least 10 rows that are validated, there are 8"),
+    ):
+        assert other.corrected.score is None
+        assert other.corrected.interval is None
+        assert why in str(other.corrected)
+    best = one.complete[0].number
+    kept = one.arrays(best)
+    one.store.save(best, {name: values for name, values in kept.items() if name != "predictions"})
+    assert "predictions outside training are not stored" in replace(one).corrected.why
+
+
+def few() -> tuple[Problem, str, NDArray[Any]]:
+    rng = np.random.default_rng(0)
+    return (
+        make_problem(rng.normal(size=(8, 1)), rng.normal(size=8)),
+        "neg_mean_squared_error",
+        rng.normal(size=(3, 8, 1)),
+    )
+
+
+# --- overtuning ------------------------------------------------------------------------------------------------
+
+
+class Column(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Predicts what stands in a column."""
+
+    def __init__(self, column: int) -> None:
+        self.column = column
+
+    def fit(self, X: Any, y: Any) -> Column:
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        return np.asarray(X[:, self.column])
+
+
+def searched(tmp_path: Path, val: list[float], test: list[float | None], se: float = 1e-3) -> Results:
+    """A study whose trials ended one after the other with these scores, and `se` between neighbours' held-out ones."""
+    problem, decisions = classes(configs=1)
+    swing = np.tile([1.0, -1.0], 5) * se / 3  # ten parts, of which nine count
+    one = stored(tmp_path, problem, "accuracy", decisions)
+    point = one.point(one.all[0])
+    trials = [
+        Trial(number, "complete", points={"accuracy": replace(point, val=score)}, end_ms=100 + number,
+              test={} if held_out is None else {"accuracy": held_out},
+              test_parts=() if np.isnan(se) or held_out is None else (held_out + number * swing).tolist())
+        for number, (score, held_out) in enumerate(zip(val, test, strict=True))
+    ]  # fmt: skip
+    return replace(one, all=tuple(reversed(trials)))
+
+
+def test_overtuning_is_its_definition(tmp_path: Path) -> None:
+    """Incumbents only: what the last lost of the best held-out score, over what that had gained on the first."""
+    one = searched(tmp_path, [0.5, 0.6, 0.55, 0.7, 0.8], [0.5, 0.7, 0.9, None, 0.65])
+    found = one.overtuning
+    assert found is not None
+    assert found.numbers == (0, 1, 4)
+    assert found.val == (0.5, 0.6, 0.8)
+    assert found.test == (0.5, 0.7, 0.65)
+    assert found.lost == pytest.approx(0.05)
+    assert found.lost_se == pytest.approx(3e-3)  # of trials 1 and 4
+    assert found.relative == pytest.approx(0.25)
+    assert "0.05 ± 0.003 below the best of them, 25% of what had been gained" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("test", "lost", "relative", "said"),
+    [
+        ([0.5, 0.6, 0.7], 0.0, 0.0, "No overtuning: the last of 3 incumbents"),
+        ([0.5, 0.6, 0.4], 0.2, 2.0, "200% of what had been gained"),
+        ([0.7, 0.6, 0.5], 0.2, None, "0.2 ± 0.002 below the best of them, the first: the search only made it worse"),
+        ([0.5, None, None], 0.0, None, "the last of 1 incumbent has"),
+    ],
+)
+def test_overtuning_in_words(test: list[Any], lost: float, relative: float | None, said: str, tmp_path: Path) -> None:
+    """What was lost, its share, and the sentence go together."""
+    found = searched(tmp_path, [0.5, 0.6, 0.7], test).overtuning
+    assert found is not None
+    assert found.lost == pytest.approx(lost)
+    assert found.relative == (None if relative is None else pytest.approx(relative))
+    assert said in found.why
+
+
+@pytest.mark.parametrize(
+    ("se", "said"), [(0.06, "No clear overtuning"), (np.nan, "is not known"), (0.04, "Overtuning")]
+)
+def test_no_overtuning_within_its_error(se: float, said: str, tmp_path: Path) -> None:
+    """A loss within two standard errors is no claim, nor is one whose error is not known."""
+    found = searched(tmp_path, [0.5, 0.6, 0.7], [0.5, 0.6, 0.5], se).overtuning
+    assert found is not None
+    assert found.lost_se == pytest.approx(se, nan_ok=True)
+    assert said in found.why
+    assert found.why.startswith("Overtuning") == (2 * se < 0.1)
+
+
+def test_the_error_of_a_held_out_difference() -> None:
+    """Of a mean of losses it is, on average, the error of the mean difference of rows paired."""
+    found, known = [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        y = rng.normal(size=200)
+        first, second = y + rng.normal(size=(2, 200))
+        test = make_problem(np.column_stack([first, second]), y)
+        metric = resolve("neg_mean_squared_error", test)[0]
+        parts = [scores_without(metric, Column(column).fit(test.X, y), test) for column in (0, 1)]
+        found.append(difference_se(*parts) ** 2)
+        known.append(((first - y) ** 2 - (second - y) ** 2).var(ddof=1) / 200)
+    assert np.mean(found) == pytest.approx(np.mean(known), rel=0.2)
+
+
+def test_overtuning_of_a_search(tmp_path: Path) -> None:
+    """A study with a held-out set has incumbents up to its best trial; one without has no overtuning to tell."""
+    one = study(tmp_path, test=20 / 60).run(12, quiet=True)
+    found = one.overtuning
+    assert found is not None
+    assert found.numbers[-1] == one.best.number
+    assert list(found.val) == sorted(found.val)
+    assert found.test[-1] == one.best.test[one.metric]
+    assert found.lost >= 0
+    leaders = [trial for trial in one.all if trial.test]
+    assert {trial.number for trial in leaders} >= set(found.numbers)
+    for trial in leaders:  # tenths of two rows: their mean is the whole
+        assert np.mean(trial.test_parts) == pytest.approx(trial.test[one.metric])
+    assert overtuning(study(tmp_path, "without").run(3, quiet=True)) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_best_of_equals_has_a_held_out_score(seed: int, tmp_path: Path) -> None:
+    """Where scores tie, the best trial has a held-out score all the same, and is the last of the incumbents."""
+    X, y = load_iris(return_X_y=True)
+    one = study(tmp_path, data=(X, y), scoring="accuracy", test=0.3, seed=seed).run(25, quiet=True)
+    assert set(one.best.test) == {"accuracy"}
+    assert one.overtuning is not None
+    assert one.overtuning.numbers[-1] == one.best.number
+    scores = [one.point(trial).val for trial in one.complete]
+    assert np.isclose(scores, scores[0], rtol=1e-11).sum() > 1, "there is a tie"
+
+
+# --- against the reference -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    root = tmp_path_factory.mktemp("honest")
+    return study(root, scoring=["neg_mean_squared_error", "r2"], data=regression(60, 20)).run(8, quiet=True)
+
+
+def test_gaps_by_fold(results: Results) -> None:
+    """A row per metric and fold, means and standard errors below: those of the trial and of the reference."""
+    table = results.gaps(results.best.number)
+    assert results.reference is not None
+    for metric in ("neg_mean_squared_error", "r2"):
+        own = table.loc[metric]
+        assert own.index.tolist() == [0, 1, 2, "mean", "se"]
+        for prefix, trial in (("", results.complete[0]), ("reference_", results.reference)):
+            point = results.point(trial, metric)
+            folds = own.iloc[:3]
+            np.testing.assert_allclose(folds[f"{prefix}train"] - folds[f"{prefix}val"], folds[f"{prefix}gap"])
+            assert own.loc["mean", f"{prefix}val"] == pytest.approx(point.val)
+            assert own.loc["mean", f"{prefix}gap"] == pytest.approx(point.gap)
+            assert own.loc["se", f"{prefix}gap"] == pytest.approx(point.gap_se)
+            assert own.loc["se", f"{prefix}train"] == pytest.approx(folds[f"{prefix}train"].sem())
+
+
+def test_gaps_without_a_reference(results: Results) -> None:
+    """Without a complete reference its columns are NaN, and the sentence says that there is none."""
+    alone = replace(results, all=tuple(trial for trial in results.all if trial.role != "reference"))
+    table = alone.gaps(alone.best.number)
+    assert table.filter(like="reference_").isna().all(axis=None)
+    assert table[["train", "val", "gap"]].notna().all(axis=None)
+    assert "There is no reference" in alone.against_reference(alone.best)
+    with pytest.raises(LookupError, match="Trial 99 of 'small' is not complete"):
+        alone.gaps(99)
+
+
+def test_against_the_reference(results: Results) -> None:
+    """The sentence has both gaps and the mean difference of the scores, with its error paired by fold and corrected for
+    overlapping training sets."""
+    best, reference = results.best, results.reference
+    assert reference is not None
+    table = results.gaps(best.number).loc[results.metric].iloc[:3]
+    more = table["val"] - table["reference_val"]
+    se = more.std() * np.sqrt(1 / 3 + 1 / 2)  # three folds: half as many rows validate as train
+    said = results.against_reference(best)
+    assert f"gap {table['reference_gap'].mean():.3g} -> {table['gap'].mean():.3g}" in said
+    assert f"score {more.mean():+.3g} ± {se:.2g} (neg_mean_squared_error, paired over 3 folds)" in said
+    own = next(one for one in results.top(99) if one.number == reference.number)
+    assert results.against_reference(own) == "It is the reference itself, without regularization."

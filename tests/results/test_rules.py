@@ -1,0 +1,387 @@
+"""Rules: what each one chooses, checked against its definition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import regression, study
+from scipy import stats
+from sklearn.linear_model import Ridge
+
+from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, Pick, SearchFailed, spaces
+from regsearch import Path as Axis
+from regsearch.metrics.statistics import overlap, resampled_se
+from regsearch.models.path import Curves
+from regsearch.results.results import Results
+from regsearch.results.rules import RULES, _undominated, find, front, gap_budget
+from regsearch.storage.trial import Trial
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A study with every family."""
+    return study(tmp_path_factory.mktemp("rules"), space=spaces.linear(), cv=5).run(25, quiet=True)
+
+
+def test_best_is_the_highest_point_of_all(results: Results) -> None:
+    """No point on any path has a better mean validation score than the best."""
+    top = max(float(results.curves(trial.number).val.mean(axis=0).max()) for trial in results.complete)
+    best = results.choose("best")
+    assert best.score == pytest.approx(top, rel=1e-12)
+    assert best == results.best
+    assert (best.number, best.step) == (results.complete[0].number, results.complete[0].step)
+    assert f"best {results.metric} of {len(results.complete)} complete trials" in best.why
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_one_se_is_glmnets_on_a_single_path(tmp_path: Path, seed: int, penalty: str) -> None:
+    """On one path the one-SE choice is the largest lambda with a mean error within one standard error of the least."""
+    space = Linear(penalty=penalty, lambda_=Axis(60))
+    one = study(tmp_path, data=regression(40, 15, seed), space=space, cv=5, seed=seed).run(2, quiet=True)
+    (trial,) = [trial for trial in one.complete if trial.role != "reference"]
+    arrays = one.store.arrays(trial.number)
+    errors = -arrays[f"val/{one.metric}"]  # glmnet's cvm, cvsd, lambda.min, lambda.1se
+    cvm, cvsd = errors.mean(axis=0), errors.std(axis=0, ddof=1) / np.sqrt(len(errors))
+    least = int(cvm.argmin())
+    lambda_1se = arrays["axis"][cvm <= cvm[least] + cvsd[least]].max()
+    chosen = one.choose("one_se")
+    assert one.complete[0].number == chosen.number == trial.number
+    assert chosen.lambda_ == pytest.approx(lambda_1se)
+    assert chosen.config.lambda_ == chosen.params["lambda"] == chosen.lambda_
+
+
+def test_one_se_is_within_one_se_and_fits_least(results: Results) -> None:
+    """The one-SE choice is never better than the best, within its standard error, and fits training least of those."""
+    best, chosen = results.best, results.choose("one_se")
+    floor = best.score - best.point.val_se
+    assert floor <= chosen.score <= best.score
+    for trial in results.complete:
+        curves = results.curves(trial.number)
+        train, val = curves.train.mean(axis=0), curves.val.mean(axis=0)
+        assert not (train[val >= floor] < chosen.point.train - 1e-12).any()
+
+
+def test_one_se_without_folds_to_judge(tmp_path: Path) -> None:
+    """A single fold has no standard error: the one-SE choice is the best."""
+    one = study(tmp_path, cv=[(np.arange(40), np.arange(40, 60))]).run(6, quiet=True)
+    assert np.isnan(one.best.point.val_se)
+    chosen = one.choose("one_se")
+    assert (chosen.number, chosen.step) == (one.best.number, one.best.step)
+    assert "as good, on a single fold, as the best" in chosen.why
+
+
+def test_rules_on_a_study_without_paths(tmp_path: Path) -> None:
+    """Trials of a single point are chosen from alike."""
+    space = Estimator(Ridge(), {"alpha": Float(1e-3, 1e3, log=True)})
+    one = study(tmp_path, space=space).run(10, quiet=True)
+    chosen = one.choose("one_se")
+    assert chosen.step == 0
+    assert chosen.lambda_ is None
+    assert chosen.score <= one.best.score
+    assert chosen.point.train <= one.best.point.train
+
+
+def points(results: Results) -> list[tuple[int, int, float, float]]:
+    """Number, step, score and gap of every point of every path."""
+    found = []
+    for trial in results.complete:
+        curves = results.curves(trial.number)
+        for step in range(trial.steps):
+            val, train = curves.val[:, step].mean(), curves.train[:, step].mean()
+            found.append((trial.number, step, float(val), float(train - val)))
+    return found
+
+
+def test_gap_budget_is_the_best_that_keeps_it(results: Results) -> None:
+    """The budget's choice keeps it and no point of any path that does is better; a wider budget is never worse."""
+    every = points(results)
+    budgets = np.quantile([gap for *_, gap in every if gap > 0], [0.1, 0.4, 0.7, 1.0])
+    scores = []
+    for budget in budgets:
+        chosen = results.choose(gap_budget(float(budget)))
+        assert chosen.gap <= budget + 1e-9
+        assert chosen.score == pytest.approx(max(score for *_, score, gap in every if gap <= budget), rel=1e-9)
+        assert f"a gap of at most {budget:g}" in chosen.why
+        scores.append(chosen.score)
+    assert all(narrow <= wide + 1e-12 for narrow, wide in pairwise(scores))
+    assert scores[-1] == pytest.approx(results.best.score)
+
+
+def test_gap_budget_that_nothing_keeps(tmp_path: Path) -> None:
+    """Where no point keeps the budget the smallest gap is chosen, and the reason says so."""
+    space = Estimator(Ridge(), {"alpha": Float(1e-6, 1e-3, log=True)})
+    one = study(tmp_path, data=regression(30, 15), space=space).run(5, quiet=True)
+    chosen = one.choose("gap_budget=0")
+    assert chosen.gap == pytest.approx(min(gap for *_, gap in points(one)))
+    assert chosen.gap > 0
+    assert chosen.why.startswith("No point has a gap of at most 0; this one has the smallest")
+
+
+def test_rules_that_take_a_number_go_by_name(results: Results) -> None:
+    """``gap_budget=2`` is the rule made by that number, and is called so; what is no number is refused."""
+    assert find("gap_budget=2") is gap_budget(2.0)
+    chosen = results.choose("gap_budget=2")
+    assert chosen == results.choose(gap_budget(2.0))
+    assert chosen.rule == "gap_budget=2"
+    for wrong in ("gap_budget", "gap_budget=", "gap_budget=wide"):
+        with pytest.raises(InvalidInput, match=f"needs a number, got {re.escape(repr(wrong))}"):
+            results.choose(wrong)
+    for wrong in ("gap_budget=-1", "gap_budget=nan", "gap_budget=inf"):
+        with pytest.raises(InvalidInput, match="at least 0"):
+            results.choose(wrong)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=30))
+def test_what_stays_on_the_front(costs: list[tuple[int, ...]]) -> None:
+    """No trial beats one of the front, one of it equals or beats every other, and none is there twice."""
+    trials = [Trial(number, "complete") for number in range(len(costs))]
+    kept = {trial.number for trial in _undominated(trials, np.array(costs, dtype=float))[0]}
+
+    def as_good(one: int, other: int) -> bool:
+        return all(a <= b for a, b in zip(costs[one], costs[other], strict=True))
+
+    for i in range(len(costs)):
+        beaten = any(as_good(j, i) and not as_good(i, j) for j in range(len(costs)))
+        assert not (i in kept and beaten)
+        assert i in kept or any(as_good(j, i) for j in kept)
+    assert len({costs[i] for i in kept}) == len(kept)
+
+
+def test_front_and_its_knee(results: Results) -> None:
+    """The front begins with the best score, gives up score for less gap or complexity, and the knee is a member."""
+    members = front(results)
+    trials = {trial.number: trial for trial in results.complete}
+    assert members[0].number == results.best.number
+    assert all(pick.step == trials[pick.number].step for pick in members)
+    scores = [results.point(trials[pick.number]).val for pick in members]
+    assert scores == sorted(scores, reverse=True)
+    least = min(max(results.point(trial).gap, 0) for trial in results.complete)
+    assert least in [max(results.point(trials[pick.number]).gap, 0) for pick in members]
+    knee = results.choose("pareto")
+    assert (knee.number, knee.step) in [(pick.number, pick.step) for pick in members]
+    assert f"among the {len(members)} trials" in knee.why
+
+
+def test_front_without_complexity(tmp_path: Path) -> None:
+    """Where complexity is not known, score and gap make the front."""
+    one = study(tmp_path, space=Estimator(Ridge(), {"alpha": Float(1e-3, 1e3, log=True)})).run(10, quiet=True)
+    found = [(results_point.val, max(results_point.gap, 0)) for results_point in map(one.point, one.complete)]
+    members = {pick.number for pick in front(one)}
+    for trial, (score, gap) in zip(one.complete, found, strict=True):
+        beaten = any(s >= score and g <= gap and (s, g) != (score, gap) for s, g in found)
+        assert (trial.number in members) == (not beaten)
+
+
+def test_paired_is_the_simplest_that_is_not_worse(results: Results) -> None:
+    """The choice is, of the trials that the corrected paired t-test lets pass, the one of least complexity."""
+    best = results.best
+    k = 5
+    top = results.curves(best.number).val[:, best.step]
+    passed = []
+    for trial in results.complete:
+        arrays = results.arrays(trial.number)
+        val = arrays[f"val/{results.metric}"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            plain = stats.ttest_rel(top[:, None], val, axis=0).statistic  # its variance is 1/k of the differences'
+        values = stats.t.sf(np.nan_to_num(plain) * np.sqrt((1 / k) / (1 / k + 12 / 48)), k - 1)
+        step = trial.step
+        if values[step] >= 0.05:
+            train = arrays[f"train/{results.metric}"][:, step].mean()
+            passed.append((arrays["complexity"][:, step].mean(), train, trial.number, step, values[step]))
+    complexity, _, number, step, value = min(passed)
+    chosen = results.choose("paired")
+    assert (chosen.number, chosen.step) == (number, step)
+    assert f"{len(passed)} trials" in chosen.why
+    assert f"p = {value:.2g}" in chosen.why
+    assert complexity <= results.arrays(best.number)["complexity"][:, best.step].mean()
+
+
+def test_paired_without_folds_to_judge(tmp_path: Path) -> None:
+    """With a single fold nothing can be tested: only a point with the best score passes."""
+    one = study(tmp_path, cv=[(np.arange(40), np.arange(40, 60))]).run(6, quiet=True)
+    chosen = one.choose("paired")
+    assert chosen.score == pytest.approx(one.best.score, rel=1e-9)
+    assert "single fold" in chosen.why
+
+
+def test_resampled_standard_error() -> None:
+    """If training sets share nothing the corrected error is the plain one; of K-fold it is wider by a known part."""
+    values = np.random.default_rng(0).normal(size=(10, 3))
+    plain = values.std(axis=0, ddof=1) / np.sqrt(10)
+    np.testing.assert_allclose(resampled_se(values, 0.0), plain)
+    np.testing.assert_allclose(resampled_se(values, overlap(None, 10)), plain * np.sqrt(1 + 10 / 9))
+    assert np.isnan(resampled_se(values[:1], 0.1)).all()
+
+
+# --- equal scores ----------------------------------------------------------------------------------------------
+
+NAMES = [*RULES, "gap_budget=0", "gap_budget=2"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A store of curves that were written down."""
+
+    curves_of: Mapping[int, Curves]
+    complexity: Mapping[int, Any]
+
+    def curves(self, number: int, metric: str) -> Curves:
+        return self.curves_of[number]
+
+    def arrays(self, number: int) -> dict[str, Any]:
+        steps = self.curves_of[number].val.shape[1]
+        return {"axis": np.geomspace(1, 1e-3, steps), "complexity": self.complexity[number]}
+
+    def load_folds(self, name: str) -> None:
+        return None
+
+
+def written(val: Any, train: Any, complexity: Any) -> Results:
+    """Results of scores and complexities ``[T, K, S]``; the first trial is the reference, each at its best step."""
+    curves = {number: Curves(*parts) for number, parts in enumerate(zip(train, val, strict=True))}
+    store = Written(curves, dict(enumerate(complexity)))
+
+    def trial(number: int, own: Curves) -> Trial:
+        mean = own.val.mean(axis=0)
+        step = int(np.argmax(mean >= mean.max() - 1e-12 * abs(mean.max())))
+        return Trial(
+            number, "complete", "" if number else "reference", config=number, axis="lambda",
+            value=float(store.arrays(number)["axis"][step]), step=step, steps=len(mean),
+            points={"score": own.point(step)}, complexity=float(complexity[number][:, step].mean()),
+        )  # fmt: skip
+
+    identity = {"study": "written", "metric": "score", "cv": "3-fold", "reference": "none"}
+    return Results(cast(Any, store), identity, tuple(trial(*own) for own in curves.items()))
+
+
+@st.composite
+def scores(draw: st.DrawFn) -> tuple[Any, Any, Any, Any]:
+    """Few different scores and complexities of a few trials, folds and steps, and factors that are rounding."""
+    shape = draw(st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = draw(st.sampled_from([1e-8, 1.0, 1e8]))
+    few = draw(st.integers(1, 3))
+    val, train = -scale * rng.integers(1, few + 1, shape), -scale * rng.integers(1, few + 1, shape)
+    return val, train, rng.integers(1, 3, shape).astype(float), 1 + 1e-15 * rng.integers(-4, 5, (2, *shape))
+
+
+@pytest.mark.parametrize("rule", NAMES)
+@given(given=scores())
+@settings(max_examples=60, deadline=None)
+def test_no_rule_goes_by_rounding(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
+    """In any unit, a rule chooses the same point whether or not scores are off by rounding."""
+    val, train, complexity, off = given
+    exact = written(val, train, complexity).choose(rule)
+    rounded = written(val * off[0], train * off[1], complexity).choose(rule)
+    assert (exact.number, exact.step) == (rounded.number, rounded.step)
+
+
+def order(results: Results, rule: str, number: int, step: int) -> tuple[float, ...]:
+    """What decides between equal points of different trials; to be simple is the very aim of some rules."""
+    arrays = results.arrays(number)
+    complexity, plain = float(arrays["complexity"][:, step].mean()), number == 0
+    first = (complexity, plain) if rule in ("paired", "pareto") else (plain, complexity)
+    return *first, -float(arrays["axis"][step]), number
+
+
+@pytest.mark.parametrize("rule", NAMES)
+@given(given=scores())
+@settings(max_examples=60, deadline=None)
+def test_equal_points_go_to_the_most_regularized(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
+    """Of points that are equal in all folds the first of a path is chosen, the simpler one, and no reference."""
+    val, train, complexity, _ = given
+    results = written(val, train, complexity)
+    chosen = results.choose(rule)
+    for number, own in enumerate(results.all):
+        steps = [own.step] if rule in ("best", "paired", "pareto") else range(own.steps)
+        equal = [
+            step for step in steps
+            if (val[number, :, step] == val[chosen.number, :, chosen.step]).all()
+            and (train[number, :, step] == train[chosen.number, :, chosen.step]).all()
+        ]  # fmt: skip
+        if equal and number == chosen.number:
+            assert chosen.step == equal[0]
+        elif equal and len(steps) == 1:  # else an earlier point may stand for the path, by its mean
+            assert order(results, rule, chosen.number, chosen.step) <= order(results, rule, number, equal[0])
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "accuracy"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_reference_does_not_win_by_rounding(tmp_path: Path, scoring: str, seed: int) -> None:
+    """Where a column gives the labels away, and all score alike, no rule chooses the reference."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(90, 4)), np.arange(90) % 2
+    X[:, 2] = y + 0.01 * rng.normal(size=90)
+    weight = rng.uniform(0.5, 2, 90)
+    one = study(tmp_path, data=(X, y), scoring=scoring, sample_weight=weight, cv=4).run(5, quiet=True)
+    assert one.best.score == one.point(one.reference).val == 1.0
+    for rule in NAMES:
+        assert one.choose(rule).number != one.reference.number
+
+
+def test_units_do_not_matter(tmp_path: Path) -> None:
+    """The same data in other units give the same choices, however small their scores become."""
+    X, y = regression()
+    space, choices = Estimator(Ridge(), {"alpha": Float(1e-2, 1e6, log=True)}), []
+    for scale in (1.0, 2.0**-30):
+        one = study(tmp_path, f"by{scale}", data=(X, y * scale), space=space).run(12, quiet=True)
+        choices.append([(one.choose(rule).number, one.choose(rule).step) for rule in ("best", "paired", "pareto")])
+    assert choices[0] == choices[1]
+
+
+def test_custom_rule(results: Results) -> None:
+    """A function from results to a pick is a rule; its name and its reason go along."""
+
+    def third(table: Any) -> Pick:
+        return Pick(table.complete[2].number, 0, "because it is third")
+
+    chosen = results.choose(third)
+    assert (chosen.rule, chosen.why, chosen.step) == ("third", "because it is third", 0)
+    assert chosen.number == results.complete[2].number
+    curves = results.curves(chosen.number)
+    assert chosen.score == pytest.approx(curves.val[:, 0].mean())
+    assert chosen.gap == pytest.approx((curves.train - curves.val)[:, 0].mean())
+    if chosen.step != results.complete[2].step:
+        axis = results.store.arrays(chosen.number)["axis"]
+        assert chosen.lambda_ == chosen.config.lambda_ == axis[0]
+    assert results.choose(lambda table: Pick(table.complete[0].number, 0, "")).number == results.best.number
+
+
+@pytest.mark.parametrize(("number", "step"), [(10_000, 0), (-1, 0), (0, 500), (0, -1), (0, "0"), (0, None), ("0", 0)])
+def test_a_pick_that_is_not_there(results: Results, number: Any, step: Any) -> None:
+    """A rule that picks a trial or a step that is not there is told so."""
+    with pytest.raises(NotFound, match="A rule picks a complete trial"):
+        results.choose(lambda table: Pick(number, step, ""))
+
+
+def test_unknown_rule(results: Results) -> None:
+    """An unknown rule is not found, and the known ones are named."""
+    with pytest.raises(NotFound, match=r"No rule is called 'bset'; there are best, one_se"):
+        results.choose("bset")
+
+
+def test_no_complete_trial(tmp_path: Path) -> None:
+    """Nothing can be chosen before a trial is complete, by any rule."""
+    space = Estimator(Ridge(alpha=-1.0), {"fit_intercept": Choice(True, False)})
+    failing = study(tmp_path, space=space)
+    with pytest.raises(SearchFailed, match=r"Every trial failed, the last with: .*alpha"):
+        failing.run(2, quiet=True)
+    one = failing.results()
+    assert not one.complete
+    for rule in RULES:
+        with pytest.raises(NotFound, match=r"'small' has no complete trial to choose from"):
+            one.choose(rule)
+    with pytest.raises(NotFound):
+        _ = one.best
+    assert one.top(3) == []
+    assert one.reference is None
