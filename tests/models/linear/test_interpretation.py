@@ -169,7 +169,7 @@ def test_what_is_too_dear_is_called_nearly(monkeypatch: pytest.MonkeyPatch) -> N
     """Where the trace would take too long, the solver's own measure is told, and that it is one: it lies above."""
     p, config = problem("multiclass"), Linear(L2(), 0.05)
     exact = meaning(config, p)["degrees_of_freedom"]
-    monkeypatch.setattr(hat, "MOST", 0.0)
+    monkeypatch.setattr(leverage, "MOST", 0.0)
     found = meaning(config, p)
     assert exact < found["degrees_of_freedom"] < 1.3 * exact
     assert any("nearly the trace of the hat matrix" in line for line in found["lines"])
