@@ -71,7 +71,7 @@ def many(results: Results) -> Iterator[Trial]:
     for number in range(TRIALS):
         trial = results.complete[number % len(results.complete)]
         shift = random.normal() * 0.01
-        points = {name: replace(point, val=point.val + shift) for name, point in (trial.points or {}).items()}
+        points = {name: replace(point, val=point.val + shift) for name, point in trial.points.items()}
         yield replace(trial, number=number, points=points)
 
 
@@ -80,13 +80,13 @@ def mirrored(root: Path) -> tuple[Ready, float]:
     one = study(root, "large")
     results = one.run(SEARCHED, quiet=True)
     trials = list(many(results))
-    arrays = [results.arrays(trial.number) for trial in results.complete]
+    trajectories = [results.trajectory(trial.number) for trial in results.complete]
 
     def write() -> Ready:
         with Mirror(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts") as mirror:
             mirror.start(study_record(results.identity, one.space))
             for trial in trials:
-                mirror.send(trial_record(trial, arrays[trial.number % len(arrays)], results.metric))
+                mirror.send(trial_record(trial, trajectories[trial.number % len(trajectories)], results.metric))
             best, end = results.complete[0], max(trial.end_ms for trial in trials)
             mirror.finish(summary_record("COMPLETE", end, trials, results.metric, best, note(results), ()))
             assert mirror.drain().complete

@@ -21,15 +21,14 @@ import numpy as np  # noqa: E402
 
 from regsearch import ElasticNet, Linear, Study, spaces  # noqa: E402
 from regsearch import Path as Along  # noqa: E402
-from regsearch.models.base import Outcome  # noqa: E402
-from regsearch.models.path import Curves  # noqa: E402
+from regsearch.models.base import Candidate, Outcome  # noqa: E402
+from regsearch.models.path import Curves, Trajectory  # noqa: E402
 from regsearch.results.report import write_report  # noqa: E402
 from regsearch.results.results import Results, load_results  # noqa: E402
 from regsearch.results.rules import RULES  # noqa: E402
-from regsearch.storage.arrays import to_arrays  # noqa: E402
-from regsearch.storage.optuna_study import open_study  # noqa: E402
+from regsearch.storage.optuna_study import OptunaStudy  # noqa: E402
 from regsearch.storage.store import Store  # noqa: E402
-from regsearch.storage.trial import ATTRIBUTE, remember  # noqa: E402
+from regsearch.storage.trial import ATTRIBUTE, Trial  # noqa: E402
 
 TRIALS = 60 if quick() else 2000
 ROWS, FOLDS, STEPS = 1000, 10, 100
@@ -47,15 +46,15 @@ def made(root: Path) -> Store:
     y = (X[:, 0] + rng.normal(size=ROWS) > 0).astype(int)
     study = Study("large", X, y, space=spaces.linear(), cv=FOLDS, root=root, tracking=False)
     study.store.prepare()
-    stored = open_study(study.store, study._identity())
+    OptunaStudy.open(study.store, study._identity())
+    stored = optuna.load_study(study_name=study.name, storage=study.store.optuna())
     study.store.save_folds(study.folds)
     study.store.save_targets(study.problem)
     for number in range(TRIALS):
         outcome = one(number, rng, study)
-        study.store.save(number, to_arrays(outcome))
-        attribute = remember(outcome, {}, {}, [])
-        point = outcome.point(outcome.primary)
-        stored.add_trial(optuna.trial.create_trial(value=point.val, user_attrs={ATTRIBUTE: attribute}))
+        study.store.save(number, outcome.trajectory, outcome.predictions)
+        attribute = Trial.from_outcome(outcome, {}, {}, 0, 0).to_attribute()
+        stored.add_trial(optuna.trial.create_trial(value=outcome.point.val, user_attrs={ATTRIBUTE: attribute}))
     return study.store
 
 
@@ -68,11 +67,9 @@ def one(number: int, rng: np.random.Generator, study: Study) -> Outcome:
     val = top + rng.normal(scale=0.03, size=(FOLDS, 1))
     train = val + 0.02 * (1 - np.log10(axis))
     decisions = study.problem.X[:, :1] * 2 + rng.normal(scale=0.3, size=(ROWS, 1))
-    return Outcome(
-        number, study.space.reference() if number == 0 else config, "complete", "reference" if number == 0 else "",
-        {study.setup.metrics[0].name: Curves(train, val)}, axis, np.full(val.shape, 8.0),
-        int(np.argmax(top)), decisions, 0.1,
-    )  # fmt: skip
+    candidate = Candidate(number, config) if number else Candidate(0, study.space.reference(), "reference")
+    trajectory = Trajectory(axis, {study.setup.metrics[0].name: Curves(train, val)}, np.full(val.shape, 8.0))
+    return Outcome(candidate, "complete", trajectory, int(np.argmax(top)), decisions, 0.1)
 
 
 def analysed(store: Store, file: Path) -> Results:

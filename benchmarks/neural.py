@@ -347,7 +347,7 @@ def script_trials(net: Net, seed: int, trials: int) -> list[Proposed]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    setup = replace(setup_of(*digits(), n_jobs=None, seed=seed), incumbent=None)
+    setup = replace(setup_of(*digits(), n_jobs=None, seed=seed), prune=False)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     proposed = []
     for number in range(trials):
@@ -357,7 +357,7 @@ def script_trials(net: Net, seed: int, trials: int) -> list[Proposed]:
         if outcome.state != "complete":
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             continue
-        curve = outcome.curves[outcome.primary].mean()
+        curve = outcome.trajectory.deciding.mean()
         proposed.append(Proposed(config, len(curve), float(-curve[outcome.step])))
         study.tell(trial, proposed[-1].loss)
     return proposed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
-from regsearch.models.path import Curves, choose_step
+from regsearch.models.path import Curves, Trajectory, choose_step
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 
@@ -74,10 +73,10 @@ class DialBackend:
         if pruned:
             val[-1] = np.nan  # a fold that never started
         step = len(epochs) - 1 if config.fixed else choose_step(val[:-1].mean(axis=0))
-        outcome = partial(Outcome, candidate.number, config, "pruned" if pruned else "complete", candidate.role)
-        return outcome(
-            {metric.name: Curves(val + epochs / 100, val) for metric in self.setup.metrics}, axis=epochs,
-            complexity=np.full(val.shape, np.nan), step=step, seconds=0.1,
+        curves = {metric.name: Curves(val + epochs / 100, val) for metric in self.setup.metrics}
+        return Outcome(
+            candidate, "pruned" if pruned else "complete", Trajectory(epochs, curves, np.full(val.shape, np.nan)), step,
+            seconds=0.1,
             measures={"weights/norm": 3.25, "weights/nonzero": 812.0},
             reason=f"stopped by the rung at epoch {PRUNED_AT}" if pruned else "",
         )  # fmt: skip

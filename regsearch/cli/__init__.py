@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from regsearch.cli import bundles, commands, insight
 from regsearch.errors import RegsearchError
-from regsearch.study.options import add_run_options
+from regsearch.study.arguments import add_run_options
 from regsearch.version import __version__
 
 INTERRUPTED = 130  # as shells have it

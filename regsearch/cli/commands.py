@@ -22,9 +22,9 @@ FINISHED = ("complete", "pruned", "failed")
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the study that a script makes."""
-    from regsearch.study.study import run_from
+    from regsearch.study.script import run_with
 
-    return run_from(study_of(arguments.script, arguments.study), vars(arguments))
+    return run_with(study_of(arguments.script, arguments.study), vars(arguments))
 
 
 def list_(arguments: argparse.Namespace) -> int:

@@ -66,7 +66,7 @@ def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
     int
         The exit status: 2 when a part failed, which is one line of its own; 130 when Ctrl-C ended one.
     """
-    from regsearch.study.study import INTERRUPTED
+    from regsearch.study.script import INTERRUPTED
 
     parts: dict[str, tuple[str | bool | None, Callable[[], None]]] = {
         "model.onnx was not written": (arguments.onnx, lambda: write_onnx(folder, study)),
@@ -105,7 +105,7 @@ def register_bundle(folder: Path, study: Study, name: str, alias: str | None) ->
     from regsearch.export.serving import register
     from regsearch.mirror.content import tracking_uri
 
-    store = study.tracking if isinstance(study.tracking, str) else tracking_uri(study.store.root)
+    store = study.options.tracking if isinstance(study.options.tracking, str) else tracking_uri(study.store.root)
     made = register(
         folder, name, tracking_uri=store, alias=ALIAS if alias is None else alias, experiment=study.experiment,
         trusted=to_trust(folder), module=own_module(study),

@@ -127,7 +127,8 @@ def retrain(
     model = settings.config.refit(problem, settings.seed)
     written = write(Parcel(settings.config, model, problem, provenance), out)
     old, notes = bundle.provenance, tuple(provenance["retrained"]["notes"])
-    return Retrained(written, outcome.primary, old["score"], provenance["score"], _is(problem, old["data"]), notes)
+    same, metric = _is(problem, old["data"]), outcome.trajectory.metric
+    return Retrained(written, metric, old["score"], provenance["score"], same, notes)
 
 
 def _check_classes(form: Form, problem: Problem) -> None:
@@ -198,10 +199,11 @@ def _provenance(bundle: Bundle, problem: Problem, folds: Folds, outcome: Outcome
         },
         "held_out": None,
         "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest},
-        "score": score(outcome.primary, outcome.point(outcome.primary), {}),
+        "score": score(outcome.trajectory.metric, outcome.point, {}),
         "path": {
-            "axis": path["axis"], "value": path["value"], "step": outcome.step, "steps": len(outcome.axis),
-            "translated": translated(path["axis"], path["value"], problem.rows), "config": to_data(outcome.config),
+            "axis": path["axis"], "value": path["value"], "step": outcome.step, "steps": outcome.trajectory.steps,
+            "translated": translated(path["axis"], path["value"], problem.rows),
+            "config": to_data(outcome.candidate.config),
         },
         "retrained": {
             **{name: old[name] for name in ("exported", "data", "folds", "score")},

@@ -239,8 +239,8 @@ def _score(bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: C
         outcome = evaluate(_searched(bundle, trusted, module), problem, folds, (metric,), made["seed"])
     except RegsearchError as error:
         return [data, same_folds, Check("score", False, str(error))]
-    step = min(made["path"]["step"], len(outcome.axis) - 1)
-    found, stored = outcome.curves[metric.name].point(step).val, made["score"]["val"]
+    step = min(made["path"]["step"], outcome.trajectory.steps - 1)
+    found, stored = outcome.trajectory.deciding.point(step).val, made["score"]["val"]
     holds = abs(found - stored) <= TOLERANCE * max(abs(stored), made["score"]["val_se"] or 0.0)
     said = f"{metric.name} {found:.6g}, exported with {stored:.6g}"
     if not holds:

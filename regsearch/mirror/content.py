@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regsearch.mirror import Artifact, Dataset, Ready, Series, StudyRecord, SummaryRecord, TrialRecord, View
 from regsearch.mirror.uris import without_user
 from regsearch.mirror.view import links
 from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.base import Model
-from regsearch.models.path import Curves
+from regsearch.models.path import Curves, Trajectory
 from regsearch.space.params import columns, flat
 from regsearch.space.sampling import fill, scatter, starts
 from regsearch.storage.store import Store
@@ -76,19 +75,19 @@ def _view(metrics: Sequence[str], space: Model) -> View:
     )
 
 
-def trial_record(trial: Trial, arrays: Mapping[str, NDArray[Any]], metric: str) -> TrialRecord:
+def trial_record(trial: Trial, trajectory: Trajectory, metric: str) -> TrialRecord:
     """The child run of a trial; `metric` is the one that decides, the others get their names in front."""
     metrics: dict[str, float] = {}  # in the order in which a run's page lists them
-    for name, point in (trial.points or {}).items():
+    for name, point in trial.points.items():
         front = "" if name == metric else f"{name}/"
         metrics |= {
             f"{front}val/mean": point.val, f"{front}val/se": point.val_se, f"{front}train/mean": point.train,
             f"{front}gap/mean": point.gap, f"{front}gap/se": point.gap_se,
         }  # fmt: skip
-    metrics |= {f"test/{name}": score for name, score in (trial.test or {}).items()}
+    metrics |= {f"test/{name}": score for name, score in trial.test.items()}
     metrics |= path_axis(trial.axis).metrics(trial.value)
-    metrics |= LAMBDA.metrics((trial.params or {}).get("lambda"))  # a net may have one beside its epochs
-    metrics |= {"complexity/nonzero": trial.complexity, **(trial.measures or {}), "time/fit_s": trial.seconds}
+    metrics |= LAMBDA.metrics(trial.params.get("lambda"))  # a net may have one beside its epochs
+    metrics |= {"complexity/nonzero": trial.complexity, **trial.measures, "time/fit_s": trial.seconds}
     tags = {"regsearch.role": trial.role or "sampled"}
     if trial.reason:
         tags["regsearch.reason"] = trial.reason
@@ -98,9 +97,9 @@ def trial_record(trial: Trial, arrays: Mapping[str, NDArray[Any]], metric: str) 
         start_ms=trial.start_ms,
         end_ms=trial.end_ms,
         name=f"{trial.number} {'reference' if trial.role == 'reference' else trial.kind[:40]}",
-        params={name: _readable(value) for name, value in (trial.params or {}).items()},
+        params={name: _readable(value) for name, value in trial.params.items()},
         metrics=_figures(metrics),
-        series=_series(arrays, metric, trial.step),
+        series=_series(trajectory.curves.get(metric), trial.step),
         tags=tags,
     )
 
@@ -121,7 +120,7 @@ def summary_record(
     if best is not None and best.points:
         point = best.points[metric]
         metrics |= {"val/mean": point.val, "val/se": point.val_se, "train/mean": point.train, "gap/mean": point.gap}
-        metrics |= {"gap/se": point.gap_se} | {f"test/{name}": value for name, value in (best.test or {}).items()}
+        metrics |= {"gap/se": point.gap_se} | {f"test/{name}": value for name, value in best.test.items()}
     metrics |= {"trials/complete": float(len(done)), "trials/all": float(len(trials))}
     return SummaryRecord(
         status=status,
@@ -202,11 +201,10 @@ def _figures(metrics: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(finite, _rounded(finite.values()), strict=True))
 
 
-def _series(arrays: Mapping[str, NDArray[Any]], metric: str, step: int) -> dict[str, Series]:
+def _series(curves: Curves | None, step: int) -> dict[str, Series]:
     """Curves along the path, over the folds that were fitted, and values by fold of the deciding metric."""
-    if f"val/{metric}" not in arrays:
+    if curves is None:
         return {}
-    curves = Curves(arrays[f"train/{metric}"], arrays[f"val/{metric}"])
     train, val, fitted = curves.train, curves.val, curves.fitted
     series = {"fold/val": Series.folds(_rounded(val[:, step])), "fold/train": Series.folds(_rounded(train[:, step]))}
     if val.shape[1] > 1 and fitted.any():

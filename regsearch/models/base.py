@@ -5,19 +5,16 @@ Shapes: K folds, S steps of the path (one step for an estimator without an axis)
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
-
-import numpy as np
 
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.metrics.scorer import DEFAULTS, Metric
-from regsearch.models.path import Curves, Point
+from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
 from regsearch.space.tree import Node, public
 
@@ -38,16 +35,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial produced.
+    """What evaluating a candidate produced.
 
     Attributes
     ----------
-    curves
-        By metric name; the first decides.
-    axis
-        ``[S]``: where each step lies on the model's axis (lambda, epochs); NaN when the config has none.
-    complexity
-        ``[K, S]``: effective degrees of freedom or non-zero coefficients; NaN when unknown.
+    trajectory
+        What was measured along its path; of a failed candidate as far as it got.
     step
         The chosen step, common to all folds.
     predictions
@@ -62,13 +55,9 @@ class Outcome:
         Why it was pruned or failed.
     """
 
-    number: int
-    config: Model
+    candidate: Candidate
     state: State
-    role: str = ""
-    curves: Mapping[str, Curves] = field(default_factory=dict)
-    axis: Array = field(default_factory=lambda: np.full(1, np.nan))
-    complexity: Array = field(default_factory=lambda: np.full((1, 1), np.nan))
+    trajectory: Trajectory = field(default_factory=Trajectory)
     step: int = 0
     predictions: Array | None = None
     seconds: float = 0.0
@@ -76,51 +65,50 @@ class Outcome:
     reason: str = ""
 
     @property
+    def number(self) -> int:
+        return self.candidate.number
+
+    @property
     def value(self) -> float | None:
         """Where on its axis the chosen step lies, if the config has an axis."""
-        value = float(self.axis[self.step])
-        return None if math.isnan(value) else value
+        return self.trajectory.value(self.step)
 
     @property
-    def chosen(self) -> Model:
-        """The config with the chosen point of the path filled in: what is exported."""
-        return self.config.at(self.value)
-
-    def point(self, metric: str) -> Point:
-        """A metric at the chosen step, over the folds that were fitted; NaN where it is not defined in one of them."""
-        return self.curves[metric].point(self.step, self.curves[self.primary].fitted)
+    def chosen_config(self) -> Model:
+        """The config with the chosen point of its path filled in: what is exported."""
+        return self.candidate.config.at(self.value)
 
     @property
-    def primary(self) -> str:
-        return next(iter(self.curves))
+    def points(self) -> dict[str, Point]:
+        """Every metric at the chosen step; the first decides."""
+        return self.trajectory.points(self.step)
+
+    @property
+    def point(self) -> Point:
+        """The deciding metric at the chosen step."""
+        return self.trajectory.deciding.point(self.step)
 
 
-class Incumbent:
-    """The best outcome so far, and whether another can still beat it.
+class History(Protocol):
+    """What finished trials have shown: read by backends that give candidates up."""
 
-    Forgiving fold pruning: a config is given up when the mean of its first folds is worse than the incumbent's worst
-    fold.
-    """
+    @property
+    def best_folds(self) -> Array | None:
+        """``[K]`` validation scores of the best complete trial at its chosen step; `None` before there is one."""
+        ...
 
-    def __init__(self) -> None:
-        self.best = -math.inf
-        self.worst_fold = -math.inf
+    @property
+    def curves(self) -> Sequence[Array]:
+        """Mean validation curves ``[S]`` of the trials that were complete or pruned, the reference left out."""
+        ...
 
-    def offer(self, outcome: Outcome) -> bool:
-        """Take note of a complete outcome; whether it is the new best."""
-        scores = outcome.curves[outcome.primary].val[:, outcome.step]
-        if not scores.mean() > self.best:
-            return False
-        self.accept(scores)
-        return True
 
-    def accept(self, scores: Array) -> None:
-        """Make these fold scores the ones to beat."""
-        self.best, self.worst_fold = float(scores.mean()), float(scores.min())
+@dataclass(frozen=True)
+class FixedHistory:
+    """A history that stands still: by default that of a search that has not begun."""
 
-    def hopeless(self, scores: Array) -> bool:
-        """Whether folds with these scores are enough to give a config up."""
-        return bool(len(scores) and np.mean(scores) < self.worst_fold)
+    best_folds: Array | None = None
+    curves: Sequence[Array] = ()
 
 
 @dataclass(frozen=True)
@@ -131,11 +119,10 @@ class Setup:
     ----------
     metrics
         What to measure; the first decides.
-    incumbent
-        Kept by the search, read by backends that can give up early; `None` turns pruning off.
-    past
-        Mean validation curves ``[S]`` of the trials that a resumed search had finished: what is pruned must not start
-        from nothing.
+    prune
+        Whether candidates may be given up early.
+    history
+        Of the search so far, which keeps it: what is given up must not depend on when a search was resumed.
     notice
         Told, in a few words, what is being done between two outcomes.
     """
@@ -145,9 +132,13 @@ class Setup:
     metrics: tuple[Metric, ...]
     seed: int = 0
     n_jobs: int | None = None
-    incumbent: Incumbent | None = None
-    past: tuple[Array, ...] = ()
+    prune: bool = False
+    history: History = field(default_factory=FixedHistory)
     notice: Callable[[str], None] = lambda text: None
+
+    def alone(self) -> Setup:
+        """The same for configs that are evaluated beside no search: to their end, by the deciding metric alone."""
+        return replace(self, metrics=self.metrics[:1], prune=False, history=FixedHistory())
 
 
 class Backend(Protocol):

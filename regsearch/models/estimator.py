@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
-from regsearch.models.path import Curves
+from regsearch.models.path import Curves, Trajectory
 from regsearch.space.config import to_data
 from regsearch.space.sampling import leaves
 from regsearch.space.tree import Path
@@ -138,7 +137,6 @@ class EstimatorBackend:
         started = time.perf_counter()
         config = candidate.config
         assert isinstance(config, Estimator)
-        outcome = partial(Outcome, candidate.number, config, role=candidate.role)
         folds = list(zip(self.setup.folds.train, self.setup.folds.val, strict=True))
         batch = max(1, effective_n_jobs(self.setup.n_jobs))
         fits: list[FoldFit] = []
@@ -150,24 +148,29 @@ class EstimatorBackend:
             )
             failed = next((fit.error for fit in fits if fit.error), "")
             if failed:
-                return outcome("failed", reason=failed, seconds=time.perf_counter() - started)
+                return Outcome(candidate, "failed", reason=failed, seconds=time.perf_counter() - started)
             hopeless = self._hopeless_after(fits[: len(folds) - 1])
             if hopeless is not None:
                 fits = fits[:hopeless]
                 reason = f"mean of {hopeless} folds worse than the incumbent's worst fold"
                 break
-        return outcome(
-            "pruned" if reason else "complete", curves=self._curves(fits),
-            complexity=np.full((len(folds), 1), np.nan),
+        unknown = np.full((len(folds), 1), np.nan)
+        return Outcome(
+            candidate, "pruned" if reason else "complete", Trajectory(curves=self._curves(fits), complexity=unknown),
             predictions=None if reason else self._predictions(fits),
             seconds=time.perf_counter() - started, reason=reason,
         )  # fmt: skip
 
     def _hopeless_after(self, fits: list[FoldFit]) -> int | None:
-        """The number of folds that are enough to give up; the same however many were fitted at a time."""
-        scores = np.array([fit.val[0] for fit in fits])
-        counts = range(1, len(fits) + 1) if self.setup.incumbent is not None else ()
-        return next((n for n in counts if self.setup.incumbent and self.setup.incumbent.hopeless(scores[:n])), None)
+        """How many folds are enough to give up: their mean is worse than the best trial's worst fold.
+
+        The same however many were fitted at a time.
+        """
+        best = self.setup.history.best_folds if self.setup.prune else None
+        if best is None:
+            return None
+        scores, worst = np.array([fit.val[0] for fit in fits]), best.min()
+        return next((n for n in range(1, len(fits) + 1) if scores[:n].mean() < worst), None)
 
     def _curves(self, fits: list[FoldFit]) -> dict[str, Curves]:
         def column(part: str, j: int) -> Array:

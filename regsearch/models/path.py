@@ -6,7 +6,8 @@ Shapes: K folds, S steps of the path (one step for an estimator without an axis)
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,55 @@ class Curves:
     def reaching(self, floor: float) -> NDArray[np.intp]:
         """The steps whose mean validation score is at least `floor`."""
         return np.asarray(np.flatnonzero(self.mean() >= floor))
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What a trial measured along its path, all folds in lockstep.
+
+    Attributes
+    ----------
+    axis
+        ``[S]``: where each step lies on the model's axis (lambda, epochs); NaN when the config has none.
+    curves
+        By metric name; the first decides. Empty when nothing was measured.
+    complexity
+        ``[K, S]``: effective degrees of freedom or non-zero coefficients; NaN when unknown.
+    """
+
+    axis: Array = field(default_factory=lambda: np.full(1, np.nan))
+    curves: Mapping[str, Curves] = field(default_factory=dict)
+    complexity: Array = field(default_factory=lambda: np.full((1, 1), np.nan))
+
+    @property
+    def steps(self) -> int:
+        return len(self.axis)
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return next(iter(self.curves))
+
+    @property
+    def deciding(self) -> Curves:
+        """The curves of the metric that decides."""
+        return self.curves[self.metric]
+
+    def value(self, step: int) -> float | None:
+        """Where on its axis a step lies, if the config has an axis."""
+        value = float(self.axis[step])
+        return None if math.isnan(value) else value
+
+    def points(self, step: int) -> dict[str, Point]:
+        """Every metric at a step, over the folds that were fitted; NaN where one is not defined in one of them."""
+        if not self.curves:
+            return {}
+        fitted = self.deciding.fitted
+        return {name: curves.point(step, fitted) for name, curves in self.curves.items()}
+
+    def complexity_at(self, step: int) -> float:
+        """Mean over folds at a step; NaN when unknown."""
+        return float(self.complexity[:, step].mean())
 
 
 def choose_step(mean: Array) -> int:

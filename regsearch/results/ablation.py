@@ -159,7 +159,7 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
         _removal(name, gone(chosen.config, configs[name]), outcome, whole, ratio) for name, outcome in scored.items()
     ]
     found = Ablation(
-        chosen.number, chosen.step, chosen.rule, results.metric, whole.point(results.metric),
+        chosen.number, chosen.step, chosen.rule, results.metric, whole.point,
         tuple(sorted(rows, key=lambda row: row.score_change)), failed,
     )  # fmt: skip
     results.store.save_finding(FINDING, found.row())
@@ -174,7 +174,7 @@ def _fitted(configs: list[Any], setup: Setup, progress: Progress) -> list[Outcom
         count = f"ablation: {len(found)} of {len(configs)} configs fitted"
         progress.show(f"{count} | {doing}" if doing else count)
 
-    alone = replace(setup, metrics=setup.metrics[:1], incumbent=None, past=(), notice=show)
+    alone = replace(setup.alone(), notice=show)
     show()
     try:
         for outcome in configs[0].backend(alone).stream(Candidate(i, config) for i, config in enumerate(configs)):
@@ -189,7 +189,7 @@ def _removal(technique: str, was: str, outcome: Outcome, whole: Outcome, ratio: 
     (score, gap), (score_before, gap_before) = _folds(outcome), _folds(whole)
     score_change, gap_change = score - score_before, gap - gap_before
     return Removal(
-        technique, was, outcome.point(outcome.primary),
+        technique, was, outcome.point,
         float(score_change.mean()), float(resampled_se(score_change, ratio)),
         float(gap_change.mean()), float(resampled_se(gap_change, ratio)),
     )  # fmt: skip
@@ -197,7 +197,7 @@ def _removal(technique: str, was: str, outcome: Outcome, whole: Outcome, ratio: 
 
 def _folds(outcome: Outcome) -> tuple[Array, Array]:
     """``[K]`` validation scores and gaps at the chosen step."""
-    curves = outcome.curves[outcome.primary]
+    curves = outcome.trajectory.deciding
     val = curves.val[:, outcome.step]
     return val, curves.train[:, outcome.step] - val
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from regsearch.models.path import Point
 from regsearch.results.text import finite, listed, told
+from regsearch.storage.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -16,34 +17,55 @@ class Chosen:
 
     Attributes
     ----------
-    config
-        The filled config: what is exported.
-    axis, value
-        What the path walks along (``lambda``, ``epochs``), and where on it this point lies; empty and `None` without a
-        path.
-    point
-        Score, standard error, train score and gap of the deciding metric.
+    trial
+        At the chosen step, which need not be its own best: every figure is that of this step. Held-out scores and other
+        measures are known of its own step alone.
     rule, why
         The rule's name, and its reason in one sentence.
-    test, measures
-        Held-out scores and other figures, where the trial has them: of its own chosen point, at no other.
+    config
+        The filled config: what is exported.
     varied
         Names of the parameters in which trials of the study differ.
     """
 
-    number: int
-    step: int
-    config: Any
-    params: Mapping[str, Any]
-    value: float | None
-    point: Point
-    metric: str
+    trial: Trial
     rule: str
     why: str
-    axis: str = ""
-    test: Mapping[str, float] = field(default_factory=dict)
-    measures: Mapping[str, float] = field(default_factory=dict)
+    config: Any
     varied: frozenset[str] = frozenset()
+
+    @property
+    def number(self) -> int:
+        return self.trial.number
+
+    @property
+    def step(self) -> int:
+        return self.trial.step
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The config as a flat row."""
+        return self.trial.params
+
+    @property
+    def axis(self) -> str:
+        """What the path walks along (``lambda``, ``epochs``); empty without a path."""
+        return self.trial.axis
+
+    @property
+    def value(self) -> float | None:
+        """Where on its path this point lies; `None` without one."""
+        return self.trial.value
+
+    @property
+    def test(self) -> Mapping[str, float]:
+        """Held-out scores by metric, where there are some."""
+        return self.trial.test
+
+    @property
+    def measures(self) -> Mapping[str, float]:
+        """Other figures by name, where there are some."""
+        return self.trial.measures
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -55,6 +77,16 @@ class Chosen:
         """The penalty's lambda, if the config has one."""
         found: float | None = self.params.get("lambda")
         return found
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return self.trial.metric
+
+    @property
+    def point(self) -> Point:
+        """Score, standard error, train score and gap of the deciding metric."""
+        return self.trial.point
 
     @property
     def score(self) -> float:

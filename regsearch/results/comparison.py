@@ -164,10 +164,9 @@ def _check_comparable(first: Results, other: Results) -> None:
 
 def _side(results: Results, rule: str | Rule) -> Side:
     chosen = results.choose(rule)
-    arrays = results.arrays(chosen.number)
     return Side(
-        results.name, str(results.identity["space"]), chosen, float(arrays["complexity"][:, chosen.step].mean()),
-        results.counts, sum(trial.seconds for trial in results.all),
+        results.name, str(results.identity["space"]), chosen, chosen.trial.complexity, results.counts,
+        sum(trial.seconds for trial in results.all),
     )  # fmt: skip
 
 

@@ -148,12 +148,11 @@ def as_long(config: Any, share: float) -> Any:
 
 def _scores(config: Any, setup: Setup) -> tuple[Array, Array]:
     """``[K]`` train and validation scores of a filled config on some folds."""
-    alone = replace(setup, metrics=setup.metrics[:1], incumbent=None, past=())
-    (outcome,) = config.backend(alone).stream([Candidate(0, config)])
+    (outcome,) = config.backend(setup.alone()).stream([Candidate(0, config)])
     if outcome.state != "complete":
         rows = min(len(train) for train in setup.folds.train)
         raise SearchFailed(f"The chosen config could not be fitted to {rows} rows: {outcome.reason}")
-    curves = outcome.curves[outcome.primary]
+    curves = outcome.trajectory.deciding
     return curves.train[:, outcome.step], curves.val[:, outcome.step]
 
 

@@ -9,9 +9,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.axes import path_axis
-from regsearch.models.base import Outcome
 from regsearch.models.path import ROUNDING, Point
-from regsearch.space.config import to_data
 from regsearch.storage.trial import Trial
 
 
@@ -32,22 +30,13 @@ def takes_the_lead(trial: Trial, leader: Trial | None, reference: Trial | None, 
     return ranked([one for one in (reference, leader, trial) if one is not None], metric)[:1] == (trial,)
 
 
-def judged(outcome: Outcome) -> Trial:
-    """A complete outcome as far as `ranked` looks at it, before it is stored."""
-    return Trial(
-        outcome.number, "complete", outcome.role, to_data(outcome.config), axis=outcome.config.axis,
-        value=outcome.value, points={outcome.primary: outcome.point(outcome.primary)},
-        complexity=float(np.mean(outcome.complexity[:, outcome.step])),
-    )  # fmt: skip
-
-
 def simplicity(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
     """What decides between trials that are as good: the smallest is the most regularized.
 
     The reference comes last, and with it what came out as the same config. Then counts the complexity, where it is
     known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its number.
     """
-    plain = reference is not None and trial.config == reference.config
+    plain = reference is not None and trial.key == reference.key
     complexity = trial.complexity if math.isfinite(trial.complexity) else math.inf
     along = trial.value or 0.0
     return plain, complexity, -along if path_axis(trial.axis).descending else along, trial.number

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from regsearch._types import Array
 from regsearch.data.folds import Folds
-from regsearch.errors import InvalidInput, NotFound, RegsearchError, StudyMismatch
+from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.scorer import known
 from regsearch.models import estimator, linear, neural  # noqa: F401 (the kinds that stored configs name)
-from regsearch.models.axes import path_axis
 from regsearch.models.base import Model
-from regsearch.models.path import Curves, Point
+from regsearch.models.path import Curves, Point, Trajectory
 from regsearch.results import bias, rules
 from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
@@ -25,13 +24,12 @@ from regsearch.results.rules import Pick, Rule
 from regsearch.results.table import Judge
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill
-from regsearch.storage.optuna_study import IDENTITY
+from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
-from regsearch.storage.trial import Trial, recall
+from regsearch.storage.trial import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
 RETURNS = (
     "a function takes the results and ends as in `trial = results.complete[0]; return regsearch.Pick(trial.number, "
@@ -107,10 +105,10 @@ class Results:
             {"number": t.number, "state": t.state, "role": t.role or "sampled"}
             | (_scores(self.point(t)) if t.points else {})
             | {"complexity": t.complexity, "fit_s": t.seconds}
-            | dict(t.params or {})
+            | dict(t.params)
             | {f"{name}_{part}": value for name, part, value in self._others(t)}
-            | {f"test_{name}": value for name, value in (t.test or {}).items()}
-            | dict(t.measures or {})
+            | {f"test_{name}": value for name, value in t.test.items()}
+            | dict(t.measures)
             | {"reason": t.reason}
             for t in self.all
             if t.state != "waiting"
@@ -130,16 +128,16 @@ class Results:
 
     def _others(self, trial: Trial) -> list[tuple[str, str, float]]:
         """(metric, part, value) of the metrics that do not decide."""
-        others = {name: point for name, point in (trial.points or {}).items() if name != self.metric}
+        others = {name: point for name, point in trial.points.items() if name != self.metric}
         return [(name, part, value) for name, point in others.items() for part, value in _scores(point).items()]
 
     def curves(self, number: int, metric: str | None = None) -> Curves:
         """Scores ``[folds, steps]`` of a trial along its path."""
         return self.store.curves(number, metric or self.metric)
 
-    def arrays(self, number: int) -> Mapping[str, NDArray[Any]]:
-        """Everything that is stored of a trial as arrays; see `regsearch.storage.arrays.to_arrays`."""
-        return self.store.arrays(number)
+    def trajectory(self, number: int) -> Trajectory:
+        """What a trial measured along its path: axis, curves of every metric, complexity."""
+        return self.store.trajectory(number)
 
     def predictions(self, number: int) -> Array | None:
         """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept."""
@@ -232,7 +230,7 @@ class Results:
         """Names of the parameters in which trials differ: what was searched, and what came of it."""
         seen: dict[str, set[str]] = {}
         for trial in self.all:
-            for name, value in (trial.params or {}).items():
+            for name, value in trial.params.items():
                 seen.setdefault(name, set()).add(repr(value))
         return frozenset(name for name, values in seen.items() if len(values) > 1)
 
@@ -245,31 +243,24 @@ class Results:
         trial = next((one for one in self.complete if one.number == pick.number), None)
         if trial is None or pick.step not in range(trial.steps):
             raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
-        along = path_axis(trial.axis)
-        own = Chosen(
-            trial.number, trial.step, self._config(trial, trial.value), dict(trial.params or {}),
-            along.number(trial.value), self.point(trial), self.metric, rule, pick.why, trial.axis, trial.test or {},
-            trial.measures or {}, self.varied,
-        )  # fmt: skip
-        if pick.step == trial.step:
-            return own
-        value = along.number(float(self.store.arrays(trial.number)["axis"][pick.step]))
-        return replace(
-            own, step=pick.step, config=self._config(trial, value), params={**own.params, trial.axis: value},
-            value=value, point=self.curves(trial.number).point(pick.step), test={}, measures={},
-        )  # fmt: skip
+        there = self.standing(trial, pick.step)
+        return Chosen(there, rule, pick.why, self._config(there), self.varied)
 
-    def _config(self, trial: Trial, value: float | None) -> Any:
+    def standing(self, trial: Trial, step: int) -> Trial:
+        """A trial as it stands at another step of its path."""
+        return trial if step == trial.step else trial.at(step, self.trajectory(trial.number))
+
+    def _config(self, trial: Trial) -> Any:
         """The filled config; as plain data where only the user's script could rebuild it."""
         if self.space is not None and trial.role == "reference":
             return self.space.reference()
         if self.space is not None:
-            return fill(self.space, trial.draws or {}).at(value)
+            return fill(self.space, trial.draws).at(trial.value)
         try:
             config = from_data(trial.config)
         except RegsearchError:
             return trial.config
-        return config.at(value) if isinstance(config, Model) else config
+        return config.at(trial.value) if isinstance(config, Model) else config
 
 
 def load_results(store: Store, space: Model | None = None, live: Judge | None = None) -> Results:
@@ -282,23 +273,12 @@ def load_results(store: Store, space: Model | None = None, live: Judge | None = 
     StudyMismatch
         When the Optuna study of that name is not one of regsearch's.
     """
-    import optuna
-
-    if not store.exists:
-        raise NotFound(f"There is no study {store.name!r} under {store.root}; `regsearch list` shows those that are.")
-    try:
-        study = optuna.load_study(study_name=store.name, storage=store.optuna())
-    except KeyError as error:
-        raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
-    return read_results(store, study, space, live)
+    return read_results(store, OptunaStudy.load(store), space, live)
 
 
-def read_results(store: Store, study: Any, space: Model | None = None, live: Judge | None = None) -> Results:
-    """The results of an open Optuna study."""
-    identity = study.user_attrs.get(IDENTITY)
-    if identity is None:
-        raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
-    return Results(store, identity, tuple(recall(trial) for trial in study.get_trials(deepcopy=False)), space, live)
+def read_results(store: Store, study: OptunaStudy, space: Model | None = None, live: Judge | None = None) -> Results:
+    """The results of an open study."""
+    return Results(store, study.identity, study.trials(), space, live)
 
 
 def _scores(point: Point) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol, TypeAlias
 
@@ -91,18 +91,9 @@ def _least(results: Table, rows: Array) -> tuple[int, int]:
         cost = rows[:, column]
         rows = rows[cost <= cost.min() + tolerance]
     steps = {int(number): int(step) for number, step in rows[::-1, :2]}
-    found = [_standing(results, trial, steps[trial.number]) for trial in results.complete if trial.number in steps]
+    found = [results.standing(trial, steps[trial.number]) for trial in results.complete if trial.number in steps]
     chosen = min(found, key=lambda trial: simplicity(trial, results.reference))
     return chosen.number, chosen.step
-
-
-def _standing(results: Table, trial: Trial, step: int) -> Trial:
-    """A trial as it were if it stood at that step of its path."""
-    if step == trial.step:
-        return trial
-    arrays = results.arrays(trial.number)
-    complexity = float(arrays["complexity"][:, step].mean())
-    return replace(trial, step=step, value=float(arrays["axis"][step]), complexity=complexity)
 
 
 # --- a limit on the gap ----------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.metrics.scorer import Metric
-from regsearch.models.base import Model
-from regsearch.models.path import Curves, Point
+from regsearch.models.base import Model, Setup
+from regsearch.models.path import Curves, Point, Trajectory
 from regsearch.storage.trial import Trial
 
 
@@ -33,6 +33,11 @@ class Judge:
     problem: Problem
     folds: Folds
     metric: Metric
+
+    @classmethod
+    def of(cls, setup: Setup) -> Judge:
+        """That of a study at hand."""
+        return cls(setup.problem, setup.folds, setup.metrics[0])
 
     def scores(self, rows: NDArray[np.intp], decisions: Array) -> Array:
         """``[S]`` scores of decisions ``[len(rows), S, m]`` of S trials on some rows, which may repeat."""
@@ -79,7 +84,11 @@ class Table(Protocol):
 
     def curves(self, number: int, metric: str | None = None) -> Curves: ...
 
-    def arrays(self, number: int) -> Mapping[str, NDArray[Any]]: ...
+    def trajectory(self, number: int) -> Trajectory: ...
+
+    def standing(self, trial: Trial, step: int) -> Trial:
+        """A trial as it stands at another step of its path."""
+        ...
 
     def predictions(self, number: int) -> Array | None:
         """``[n, m]`` decisions for rows outside training; see `regsearch.models.base.Outcome`."""

@@ -1,28 +1,162 @@
-"""A study of Optuna's as regsearch keeps one: what makes it itself, opened or refused."""
+"""A study of Optuna's as regsearch keeps one: the only file that knows Optuna's private names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regsearch.errors import StudyMismatch
+from regsearch.errors import NotFound, StudyMismatch
 from regsearch.storage.store import Store
+from regsearch.storage.trial import ATTRIBUTE, Trial
 
 if TYPE_CHECKING:
     import optuna
-from typing import TYPE_CHECKING
 
-from regsearch.models import estimator, linear, neural  # noqa: F401 (the kinds that stored configs name)
-
-IDENTITY = "regsearch"
-
-
+IDENTITY = "regsearch"  # user attribute of the Optuna study
+ROLE = "role"  # user attribute of a trial that was not sampled
 # what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
 MUST_MATCH = {
     "seed": "seed", "fingerprint": "data", "folds_hash": "folds", "space_hash": "space",
     "scoring": "scoring",
 }  # fmt: skip
+
+
+class OptunaStudy:
+    """The truth about a study: what is queued, in flight and finished.
+
+    Parameters
+    ----------
+    study
+        Optuna's, which must be one of regsearch's.
+
+    Raises
+    ------
+    StudyMismatch
+        When it is not.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._in_flight: dict[int, optuna.trial.Trial] = {}
+        if IDENTITY not in study.user_attrs:
+            raise StudyMismatch(f"The Optuna study {study.study_name!r} was not made by regsearch; use another name.")
+        self.identity: Mapping[str, Any] = study.user_attrs[IDENTITY]
+
+    @classmethod
+    def open(cls, store: Store, identity: Mapping[str, Any]) -> OptunaStudy:
+        """The study of a store, made or found again.
+
+        Raises
+        ------
+        StudyMismatch
+            When it is another one.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(
+            study_name=store.name, storage=store.optuna(), direction="maximize", load_if_exists=True
+        )
+        store.claim(study)
+        if IDENTITY in study.user_attrs:
+            check_same(study.user_attrs[IDENTITY], identity, store.folder)
+        elif not study.get_trials(deepcopy=False):
+            study.set_user_attr(IDENTITY, dict(identity))
+        return cls(study)
+
+    @classmethod
+    def load(cls, store: Store) -> OptunaStudy:
+        """The study of a store, to be read.
+
+        Raises
+        ------
+        NotFound
+            When there is none of that name.
+        StudyMismatch
+            When it is not one of regsearch's.
+        """
+        import optuna
+
+        if not store.exists:
+            raise NotFound(
+                f"There is no study {store.name!r} under {store.root}; `regsearch list` shows those that are."
+            )
+        try:
+            return cls(optuna.load_study(study_name=store.name, storage=store.optuna()))
+        except KeyError as error:
+            raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
+
+    # --- read --------------------------------------------------------------------------------------------------
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Every trial, by number."""
+        return tuple(Trial.from_frozen(frozen) for frozen in self._study.get_trials(deepcopy=False))
+
+    @property
+    def in_flight(self) -> int:
+        """How many trials were asked for and not told."""
+        return len(self._in_flight)
+
+    # --- ask and tell ------------------------------------------------------------------------------------------
+
+    def enqueue(self, role: str, params: Mapping[str, Any]) -> None:
+        """Let a config that is not sampled be the next one after those that wait."""
+        self._study.enqueue_trial(dict(params), user_attrs={ROLE: role})
+
+    def ask(self, sampler: optuna.samplers.BaseSampler) -> optuna.trial.Trial:
+        """The next trial: one that waits, or one that the sampler proposes."""
+        self._study.sampler = sampler
+        asked = self._study.ask()
+        self._in_flight[asked.number] = asked
+        return asked
+
+    def asked(self, number: int) -> optuna.trial.Trial:
+        """A trial in flight."""
+        return self._in_flight[number]
+
+    def tell(self, trial: Trial, reached: int) -> None:
+        """Store a finished trial: from now on it is complete, pruned or failed, whatever happens to this process.
+
+        Parameters
+        ----------
+        reached
+            Of a pruned trial, how many scores it had: samplers think the better of one that got further.
+        """
+        from optuna.trial import TrialState
+
+        asked = self._in_flight.pop(trial.number)
+        asked.set_user_attr(ATTRIBUTE, trial.to_attribute())
+        if trial.state == "failed":
+            self._study.tell(asked, state=TrialState.FAIL)
+        elif trial.state == "pruned":
+            frozen = self._study._storage.get_trial(asked._trial_id)
+            if reached not in frozen.intermediate_values:  # a trial that was cut off just here is told a second time
+                asked.report(trial.point.val, step=reached)
+            self._study.tell(asked, state=TrialState.PRUNED)
+        else:
+            self._study.tell(asked, trial.point.val)
+
+    def give_back(self, can_fill: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Put what was asked for and not told back into the queue, under its own number.
+
+        Parameters
+        ----------
+        can_fill
+            Whether parameters are those of a whole config: a trial that was killed while it was being proposed is
+            given up, and proposed anew.
+        """
+        from optuna.trial import TrialState
+
+        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            whole = ROLE in frozen.user_attrs or can_fill(frozen.params)
+            state = TrialState.WAITING if whole else TrialState.FAIL
+            self._study._storage.set_trial_state_values(frozen._trial_id, state)
+        self._in_flight.clear()
+
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """Have a sampler that has nothing left to propose say so here; Optuna's own method serves its own loop only."""
+        setattr(self._study, "stop", stop)  # noqa: B010
 
 
 def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
@@ -39,28 +173,3 @@ def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: P
                 f"A stored study goes on with the same {what} only: {stored['study']!r} has {stored[key]}, got "
                 f"{identity[key]}; give the new study another name, or remove {folder}."
             )
-
-
-def open_study(store: Store, identity: Mapping[str, Any]) -> optuna.Study:
-    """The Optuna study, made or found again.
-
-    Raises
-    ------
-    StudyMismatch
-        When it is another one.
-    """
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name=store.name, storage=store.optuna(), direction="maximize", load_if_exists=True
-    )
-    store.claim(study)
-    stored = study.user_attrs.get(IDENTITY)
-    if stored is not None:
-        check_same(stored, identity, store.folder)
-    elif study.get_trials(deepcopy=False):
-        raise StudyMismatch(f"The Optuna study {store.name!r} was not made by regsearch; use another name.")
-    else:
-        study.set_user_attr(IDENTITY, dict(identity))
-    return study

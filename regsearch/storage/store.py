@@ -28,14 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regsearch._types import Array, Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
-from regsearch.models.path import Curves
-from regsearch.storage.arrays import write_arrays
+from regsearch.models.path import Curves, Trajectory
+from regsearch.storage.arrays import to_arrays, to_curves, to_predictions, to_trajectory, write_arrays
 from regsearch.storage.journal import drop_partial_line, journal_backend
 from regsearch.storage.lock import locked, try_lock
 
@@ -191,20 +190,20 @@ class Store:
     def trial_file(self, number: int) -> Path:
         return self.folder / "trials" / f"{number:06d}.npz"
 
-    def save(self, number: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write the arrays of a trial, whole or not at all."""
-        write_arrays(self.trial_file(number), arrays)
+    def save(self, number: int, trajectory: Trajectory, predictions: Array | None = None) -> None:
+        """Write what a trial measured, whole or not at all."""
+        write_arrays(self.trial_file(number), to_arrays(trajectory, predictions))
 
-    def arrays(self, number: int) -> dict[str, NDArray[Any]]:
-        """The arrays of a trial, as `to_arrays` made them.
+    def trajectory(self, number: int) -> Trajectory:
+        """What a trial measured along its path.
 
         Raises
         ------
         NotFound
-            When there are none.
+            When nothing was kept of it.
         """
         with self._open(number) as stored:
-            return dict(stored)
+            return to_trajectory(stored)
 
     def _open(self, number: int) -> Any:
         file = self.trial_file(number)
@@ -215,12 +214,12 @@ class Store:
     def curves(self, number: int, metric: str) -> Curves:
         """One metric of a trial along its path."""
         with self._open(number) as stored:
-            return Curves(stored[f"train/{metric}"], stored[f"val/{metric}"])
+            return to_curves(stored, metric)
 
     def predictions(self, number: int) -> Array | None:
         """The predictions of a trial ``[n, m]``; `None` where it has none."""
         with self._open(number) as stored:
-            return stored["predictions"].astype(np.float64) if "predictions" in stored.files else None
+            return to_predictions(stored)
 
     @property
     def folds(self) -> Path:

@@ -1,16 +1,15 @@
-"""What Optuna remembers of each trial beside its parameters: one user attribute, read back as a `Trial`."""
+"""What is kept of each trial: one record, made from an outcome, stored as one user attribute of Optuna's trial."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
+from regsearch.models.axes import path_axis
 from regsearch.models.base import Outcome
-from regsearch.models.path import Point
+from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import digest, to_data
 from regsearch.space.params import flat
 from regsearch.space.tree import Path
@@ -24,6 +23,7 @@ _STATES: dict[str, State] = {
     "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting",
 }  # fmt: skip
 INTERRUPTED = "interrupted before it finished"
+BY_OPTUNA = {"optuna": True}  # a field that Optuna stores by itself
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Trial:
     role
         ``reference`` (no regularization), ``start`` (a default), or empty when it was sampled.
     config
-        The config as plain data, its path unfilled.
+        The config as plain data, its path unfilled; `None` for a trial that never finished.
+    key
+        Digest of the config: equal for equal configs.
     draws
         What Optuna drew, by parameter name.
     params
@@ -46,7 +48,7 @@ class Trial:
     step, steps
         The chosen step, and how many there are.
     points
-        By metric, the first deciding.
+        By metric, the first deciding; empty where there is no score.
     complexity
         Mean over folds at the chosen step; NaN when unknown.
     measures
@@ -55,89 +57,114 @@ class Trial:
         Scores on the held-out set, for trials that were the best when they finished.
     test_parts
         The deciding one without each tenth of the held-out rows, from which errors come; empty where it has none.
+    start_ms, end_ms
+        Milliseconds since the epoch; 0 where it has not come to that.
     """
 
-    number: int
-    state: State
+    number: int = field(metadata=BY_OPTUNA)
+    state: State = field(metadata=BY_OPTUNA)
     role: str = ""
     config: Any = None
-    draws: Mapping[str, Any] | None = None
-    params: Mapping[str, Any] | None = None
+    key: str = ""
+    draws: Mapping[str, Any] = field(default_factory=dict, metadata=BY_OPTUNA)
+    params: Mapping[str, Any] = field(default_factory=dict)
     axis: str = ""
     value: float | None = None
     step: int = 0
     steps: int = 1
-    points: Mapping[str, Point] | None = None
+    points: Mapping[str, Point] = field(default_factory=dict)
     complexity: float = math.nan
-    measures: Mapping[str, float] | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     reason: str = ""
-    test: Mapping[str, float] | None = None
+    test: Mapping[str, float] = field(default_factory=dict)
     test_parts: Sequence[float] = ()
     start_ms: int = 0
     end_ms: int = 0
 
+    # --- made, written, read -----------------------------------------------------------------------------------
+
+    @classmethod
+    def from_outcome(
+        cls, outcome: Outcome, draws: Mapping[str, Any], neutral: Mapping[str, Any], start_ms: int, end_ms: int
+    ) -> Trial:
+        """The trial that an outcome becomes.
+
+        Parameters
+        ----------
+        draws
+            What Optuna drew for it.
+        neutral
+            By column name, what a config that lacks the parameter shows.
+        """
+        candidate, config = outcome.candidate, outcome.candidate.config
+        value = path_axis(config.axis).number(outcome.value)
+        return cls(
+            candidate.number, outcome.state, candidate.role, to_data(config), digest(config), dict(draws),
+            _row(outcome, neutral), config.axis, value, outcome.step, outcome.trajectory.steps,
+            outcome.points if outcome.state != "failed" else {}, outcome.trajectory.complexity_at(outcome.step),
+            dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
+        )  # fmt: skip
+
+    def to_attribute(self) -> dict[str, Any]:
+        """The trial as JSON has it, less what Optuna stores by itself."""
+        own = {one.name: getattr(self, one.name) for one in fields(self) if not one.metadata}
+        return own | {"points": {name: asdict(point) for name, point in self.points.items()}}
+
+    @classmethod
+    def from_frozen(cls, frozen: FrozenTrial) -> Trial:
+        """The trial that Optuna stored; one that never finished has a state and little else."""
+        attribute, state = frozen.user_attrs.get(ATTRIBUTE), _STATES[frozen.state.name]
+        if attribute is not None and frozen.state.is_finished():
+            points = {name: Point(**point) for name, point in attribute["points"].items()}
+            read = attribute | {"points": points, "test_parts": tuple(attribute["test_parts"])}
+            return cls(frozen.number, state, draws=dict(frozen.params), **read)
+        return cls(
+            frozen.number, state, draws=dict(frozen.params), role=frozen.user_attrs.get("role", ""),
+            reason=INTERRUPTED if state in ("running", "failed") else "",
+            start_ms=_milliseconds(frozen.datetime_start), end_ms=_milliseconds(frozen.datetime_complete),
+        )  # fmt: skip
+
+    # --- read --------------------------------------------------------------------------------------------------
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        return next(iter(self.points))
+
+    @property
+    def point(self) -> Point:
+        """The deciding metric at the chosen step."""
+        return self.points[self.metric]
+
     @property
     def kind(self) -> str:
         """What people call it: its penalty, else its estimator or module."""
-        params = self.params or {}
-        names = [params.get(key) for key in ("penalty", "estimator", "module")]
+        names = [self.params.get(key) for key in ("penalty", "estimator", "module")]
         return next((str(name) for name in names if name not in (None, "none")), str(names[0] or ""))
 
-    @property
-    def key(self) -> str:
-        """Equal for equal configs."""
-        return digest(self.config)
+    def at(self, step: int, trajectory: Trajectory) -> Trial:
+        """This trial with another step of its path chosen; what is known of its own step alone is left out."""
+        if step == self.step:
+            return self
+        value = path_axis(self.axis).number(trajectory.value(step))
+        return replace(
+            self, step=step, value=value, params={**self.params, self.axis: value}, points=trajectory.points(step),
+            complexity=trajectory.complexity_at(step), measures={}, test={}, test_parts=(),
+        )  # fmt: skip
 
 
-# --- which is better -------------------------------------------------------------------------------------------
+def _row(outcome: Outcome, neutral: Mapping[str, Any]) -> dict[str, Any]:
+    """The chosen config as a flat row, with the neutral value of every parameter that it does not have."""
+    row = {name: value for name, value in flat(outcome.chosen_config).items() if not isinstance(value, Path)}
+    absent = {name: off for name, off in neutral.items() if row.get(name) is None and not _has_full_name(row, name)}
+    return {name: to_data(value) for name, value in row.items()} | absent
 
 
-# --- stored and read back --------------------------------------------------------------------------------------
-
-
-def remember(
-    outcome: Outcome, columns: Mapping[str, Any], test: Mapping[str, float], test_parts: Sequence[float]
-) -> dict[str, Any]:
-    """The user attribute of a trial; `columns` gives the neutral value of parameters that the config does not have."""
-    fitted = outcome.curves and outcome.state != "failed"
-    row = {name: value for name, value in flat(outcome.chosen).items() if not isinstance(value, Path)}
-    return {
-        "role": outcome.role,
-        "config": to_data(outcome.config),
-        "params": {name: to_data(value) for name, value in row.items()}
-        | {name: off for name, off in columns.items() if row.get(name) is None and not _told(row, name)},
-        "axis": outcome.config.axis,
-        "value": outcome.value,
-        "step": outcome.step,
-        "steps": len(outcome.axis),
-        "points": {name: asdict(outcome.point(name)) for name in outcome.curves} if fitted else {},
-        "complexity": float(np.mean(outcome.complexity[:, outcome.step])),
-        "measures": dict(outcome.measures),
-        "seconds": outcome.seconds,
-        "reason": outcome.reason,
-        "test": dict(test),
-        "test_parts": list(test_parts),
-    }
-
-
-def _told(row: Mapping[str, Any], name: str) -> bool:
+def _has_full_name(row: Mapping[str, Any], name: str) -> bool:
     """Whether a row has a name by its full way, as it does where two fields share it."""
     return any(key.endswith(f".{name}") for key in row)
 
 
-def recall(stored: FrozenTrial) -> Trial:
-    """The trial that Optuna stored; one that never finished has a state and little else."""
-    attribute = stored.user_attrs.get(ATTRIBUTE)
-    times = [
-        0 if time is None else round(time.timestamp() * 1000)
-        for time in (stored.datetime_start, stored.datetime_complete)
-    ]
-    base = Trial(
-        stored.number, _STATES[stored.state.name], draws=dict(stored.params), role=stored.user_attrs.get("role", ""),
-        reason=INTERRUPTED if stored.state.name in ("RUNNING", "FAIL") else "", start_ms=times[0], end_ms=times[1],
-    )  # fmt: skip
-    if attribute is None or not stored.state.is_finished():
-        return base
-    points = {name: Point(**point) for name, point in attribute["points"].items()}
-    return Trial(**{**vars(base), **attribute, "points": points})
+def _milliseconds(time: Any) -> int:
+    return 0 if time is None else round(time.timestamp() * 1000)

@@ -1,33 +1,33 @@
 """The search loop: ask, stream, tell.
 
-Optuna proposes, a backend evaluates, and each outcome goes, in this order, to the array store, to Optuna (from then on
-the trial is complete), and to the mirror. Killing the process at any point loses the trials in flight, nothing else.
+Optuna proposes, a backend evaluates, and each outcome becomes a trial, which goes, in this order, to the array store,
+to Optuna (from then on it is finished), to the history that the next decisions read, and to whoever listens. Killing
+the process at any point loses the trials in flight, nothing else.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regsearch._types import Array
-from regsearch.errors import NotFound, SearchFailed
+from regsearch.errors import InvalidInput, NotFound, SearchFailed
 from regsearch.metrics.statistics import scores_without
-from regsearch.mirror import Mirror
-from regsearch.mirror.content import trial_record
-from regsearch.models.base import Candidate, Incumbent, Model, Outcome, Setup
-from regsearch.models.path import Curves
-from regsearch.results.ranking import judged, takes_the_lead
+from regsearch.models.base import Candidate, Model, Outcome, Setup
+from regsearch.models.path import Trajectory
 from regsearch.space.config import digest
 from regsearch.space.params import columns
 from regsearch.space.sampling import fill, sample, size, starts
 from regsearch.space.tree import Node
-from regsearch.storage.arrays import to_arrays
+from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
-from regsearch.storage.trial import ATTRIBUTE, Trial, recall, remember
+from regsearch.storage.trial import Trial
+from regsearch.study.history import History
 from regsearch.study.sampler import make_sampler
 
 if TYPE_CHECKING:
@@ -36,57 +36,72 @@ if TYPE_CHECKING:
 FAILURES = 5  # this many failed trials and none complete: the next ones would fail alike
 
 
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends; see `regsearch.Study.run`.
+
+    Raises
+    ------
+    InvalidInput
+        When a limit is not a positive number.
+    """
+
+    n_trials: int | None = None
+    timeout: float | None = None
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_limit("n_trials", self.n_trials, Integral)
+        _check_limit("timeout", self.timeout, Real)
+        _check_limit("patience", self.patience, Integral)
+
+
+def _check_limit(what: str, limit: Any, kind: Any) -> None:
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
+        number = "whole number" if kind is Integral else "number"
+        raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
+
+
 @dataclass
-class Search:
-    """One run of a search over a stored Optuna study.
+class Loop:
+    """One run of a search over a stored study.
 
     Attributes
     ----------
     setup, space
         What is evaluated, and what is searched.
-    optuna_study
+    study
         The truth.
     store
-        Where arrays go.
+        Where trajectories go.
+    history
+        What is known of finished trials; filled with those of earlier runs.
     sampler
         The user's sampler, a function from the number of trials so far to one, or `None` for the default.
-    mirror
-        Where trials are copied to, or `None`.
-    notice
-        Called with each finished trial.
+    on_trial
+        Called with each finished trial and its trajectory.
+    stopped
+        Why the run ended; empty before that.
     """
 
     setup: Setup
     space: Model
-    optuna_study: optuna.Study
+    study: OptunaStudy
     store: Store
-    sampler: optuna.samplers.BaseSampler | None = None
-    mirror: Mirror | None = None
-    notice: Callable[[Trial], None] = lambda trial: None
+    history: History
+    sampler: optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler] | None = None
+    on_trial: Callable[[Trial, Trajectory], None] = lambda trial, trajectory: None
     stopped: str = ""
-    sent: set[int] = field(default_factory=set)  # trials handed to the mirror
-    _asked: dict[int, optuna.trial.Trial] = field(default_factory=dict)
-    _seen: dict[str, int] = field(default_factory=dict)  # config -> the trial that evaluated it
-    _twins: dict[int, dict[str, Any]] = field(default_factory=dict)  # arrays of configs that came up again
-    _visited: set[str] = field(default_factory=set)  # configs of the space that have had a trial
-    _done: list[Trial] = field(default_factory=list)
-    _leader: Trial | None = None  # the best of them
-    _ready: list[Outcome] = field(default_factory=list)  # outcomes that needed no fit
+    _repeats: list[Outcome] = field(default_factory=list)  # outcomes of configs that need no fit
 
     def __post_init__(self) -> None:
-        self._incumbent = self.setup.incumbent or Incumbent()
-        # a sampler that has nothing left to propose says so here; Optuna's own method serves its own loop only
-        setattr(self.optuna_study, "stop", self._stop)  # noqa: B010
+        self.study.on_stop(self._stop)
 
     def _stop(self) -> None:
         self.stopped = "the sampler has nothing left to propose"
 
-    @property
-    def metric(self) -> str:
-        return self.setup.metrics[0].name
-
-    def run(self, n_trials: int | None, timeout: float | None, patience: int | None) -> None:
-        """Search until a limit is reached; see `Study.run`. `stopped` says which.
+    def run(self, limits: Limits) -> None:
+        """Search until a limit is reached; `stopped` says which.
 
         Raises
         ------
@@ -95,188 +110,132 @@ class Search:
         """
         try:
             self._restore()
-            backend = self.space.backend(replace(self.setup, past=self._past()))
-            for outcome in backend.stream(self._candidates(n_trials, timeout, patience)):
+            for outcome in self.space.backend(self.setup).stream(self._candidates(limits)):
                 self._finish(outcome)
-                self._finish_ready()
-            self._finish_ready()
+                self._finish_repeats()
+            self._finish_repeats()
         except KeyboardInterrupt:
             self.stopped = "interrupted"
         finally:
-            self._give_back()
-
-    # --- ask ---------------------------------------------------------------------------------------------------
+            self.study.give_back(self._can_fill)
 
     def _restore(self) -> None:
         """Take up where the stored study was: what was in flight when it was killed goes back into the queue."""
-        import optuna
-
-        stored = self.optuna_study.get_trials(deepcopy=False)
-        for frozen in stored:
-            if frozen.state == optuna.trial.TrialState.RUNNING:
-                self._requeue(frozen)
-            elif ATTRIBUTE in frozen.user_attrs and frozen.state.is_finished():
-                self._note(recall(frozen))
+        self.study.give_back(self._can_fill)
+        stored = self.study.trials()
+        for trial in stored:
+            if trial.config is not None:
+                self.history.add(trial)
         first = [("reference", {}), *(("start", params) for params in starts(self.space))]
-        for role, params in first[sum("role" in frozen.user_attrs for frozen in stored) :]:
-            self.optuna_study.enqueue_trial(params, user_attrs={"role": role})
-        self._restore_incumbent()
+        for role, params in first[sum(bool(trial.role) for trial in stored) :]:
+            self.study.enqueue(role, params)
 
-    def _requeue(self, frozen: optuna.trial.FrozenTrial) -> None:
-        """Let a trial wait under its own number; one that was killed while it was being proposed is proposed anew."""
-        import optuna
+    def _can_fill(self, params: Mapping[str, Any]) -> bool:
+        try:
+            fill(self.space, params)
+        except NotFound:
+            return False
+        return True
 
-        state = optuna.trial.TrialState.WAITING
-        if "role" not in frozen.user_attrs:
-            try:
-                fill(self.space, frozen.params)
-            except NotFound:
-                state = optuna.trial.TrialState.FAIL
-        self.optuna_study._storage.set_trial_state_values(frozen._trial_id, state)
+    # --- ask ---------------------------------------------------------------------------------------------------
 
-    def _restore_incumbent(self) -> None:
-        if self._leader is not None:
-            self._incumbent.accept(self.store.curves(self._leader.number, self.metric).val[:, self._leader.step])
-
-    def _past(self) -> tuple[Array, ...]:
-        done = [trial for trial in self._done if trial.state != "failed" and trial.role != "reference"]
-        return tuple(self.store.curves(trial.number, self.metric).mean() for trial in done)
-
-    def _candidates(self, n_trials: int | None, timeout: float | None, patience: int | None) -> Iterator[Candidate]:
+    def _candidates(self, limits: Limits) -> Iterator[Candidate]:
         """What the backend pulls: new configs until a limit is reached; a config seen before costs no fit."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        configs = size(self.space)
-        while not self._limit(n_trials, deadline, patience, configs):
-            trial = self._ask()
-            role = trial.user_attrs.get("role", "")
-            config = self.space.reference() if role == "reference" else sample(self.space, trial)
-            self._asked[trial.number] = trial
-            if role != "reference":
-                self._visited.add(digest(config))
-            twin = self._seen.get(digest(config))
+        deadline = None if limits.timeout is None else time.monotonic() + limits.timeout
+        while not self._limit(limits, deadline):
+            candidate = self._ask()
+            key = digest(candidate.config)
+            if candidate.role != "reference":
+                self.history.note_tried(key)
+            twin = self.history.evaluated(key)
             if twin is None:
-                yield Candidate(trial.number, config, role)
+                yield candidate
             else:
-                self._ready.append(self._repeat(twin, Candidate(trial.number, config, role)))
-                self._finish_ready()
+                self._repeats.append(self._repeat(twin, candidate))
+                self._finish_repeats()
 
-    def _limit(self, n_trials: int | None, deadline: float | None, patience: int | None, configs: int | None) -> bool:
-        count = len(self._done) + len(self._asked)
-        if n_trials is not None and count >= n_trials:
-            self.stopped = f"{n_trials} trials"
+    @property
+    def _count(self) -> int:
+        """Trials that are finished or in flight."""
+        return len(self.history.trials) + self.study.in_flight
+
+    def _limit(self, limits: Limits, deadline: float | None) -> bool:
+        if limits.n_trials is not None and self._count >= limits.n_trials:
+            self.stopped = f"{limits.n_trials} trials"
         elif deadline is not None and time.monotonic() >= deadline:
             self.stopped = "time is up"
-        elif patience is not None and self._since_best() >= patience:
-            self.stopped = f"no improvement in {patience} trials"
-        elif configs is not None and len(self._visited) >= configs:
-            self.stopped = f"all {configs} configs of the space are evaluated"
+        elif limits.patience is not None and self.history.since_best >= limits.patience:
+            self.stopped = f"no improvement in {limits.patience} trials"
+        elif self._size is not None and self.history.tried >= self._size:
+            self.stopped = f"all {self._size} configs of the space are evaluated"
         return bool(self.stopped)
 
-    def _since_best(self) -> int:
-        """Finished trials since the best one, whether they were complete, pruned or failed."""
-        scores = [
-            trial.points[self.metric].val if trial.state == "complete" and trial.points else -np.inf
-            for trial in self._done
-        ]
-        return len(scores) - 1 - int(np.argmax(scores)) if scores else 0
+    @cached_property
+    def _size(self) -> int | None:
+        return size(self.space)
 
-    def _ask(self) -> optuna.trial.Trial:
-        count = len(self._done) + len(self._asked)
+    def _ask(self) -> Candidate:
+        asked = self.study.ask(self._sampler())
+        role = asked.user_attrs.get("role", "")
+        config = self.space.reference() if role == "reference" else sample(self.space, asked)
+        return Candidate(asked.number, config, role)
+
+    def _sampler(self) -> optuna.samplers.BaseSampler:
         if self.sampler is None:
-            self.optuna_study.sampler = make_sampler(self.space, self.setup.seed, count, self._has_visited)
-        else:
-            self.optuna_study.sampler = self.sampler(count) if callable(self.sampler) else self.sampler
-        return self.optuna_study.ask()
+            return make_sampler(self.space, self.setup.seed, self._count, self._was_tried)
+        return self.sampler(self._count) if callable(self.sampler) else self.sampler
 
-    def _has_visited(self, config: Node) -> bool:
-        return digest(config) in self._visited
+    def _was_tried(self, config: Node) -> bool:
+        return self.history.was_tried(digest(config))
 
-    def _repeat(self, twin: int, candidate: Candidate) -> Outcome:
+    def _repeat(self, twin: Trial, candidate: Candidate) -> Outcome:
         """The outcome of an equal config, under a new number: results depend on the config alone."""
-        if twin not in self._twins:
-            self._twins[twin] = self.store.arrays(twin)
-        arrays = self._twins[twin]
-        first = next(trial for trial in self._done if trial.number == twin)
-        names = [metric.name for metric in self.setup.metrics]
-        return Outcome(
-            candidate.number, candidate.config, "complete", candidate.role,
-            {name: Curves(arrays[f"train/{name}"], arrays[f"val/{name}"]) for name in names},
-            arrays["axis"], arrays["complexity"], first.step, arrays.get("predictions"),
-            reason=f"same config as trial {twin}",
-        )  # fmt: skip
+        trajectory, predictions = self.store.trajectory(twin.number), self.store.predictions(twin.number)
+        reason = f"same config as trial {twin.number}"
+        return Outcome(candidate, "complete", trajectory, twin.step, predictions, reason=reason)
 
     # --- tell --------------------------------------------------------------------------------------------------
 
-    def _finish_ready(self) -> None:
-        while self._ready:
-            self._finish(self._ready.pop(0))
+    def _finish_repeats(self) -> None:
+        while self._repeats:
+            self._finish(self._repeats.pop(0))
 
     def _finish(self, outcome: Outcome) -> None:
-        test: dict[str, float] = {}
-        parts: list[float] = []
-        if self._improves(outcome):
-            outcome, test, parts = self._on_test(outcome)
-        arrays = to_arrays(outcome)
-        self.store.save(outcome.number, arrays)
-        asked = self._asked.pop(outcome.number)
-        asked.set_user_attr(ATTRIBUTE, remember(outcome, columns(self.space), test, parts))
-        trial = recall(self._tell(asked, outcome))
-        self._note(trial)
-        if self.mirror is not None:
-            self.mirror.send(trial_record(trial, arrays, self.metric))
-            self.sent.add(trial.number)
-        self.notice(trial)
-        if len(self._done) >= FAILURES and all(one.state == "failed" for one in self._done):
-            raise SearchFailed(f"The first {len(self._done)} trials all failed, the last with: {outcome.reason}")
+        trial = self._scored_on_test(self._trial(outcome), outcome.chosen_config)
+        self.store.save(trial.number, outcome.trajectory, outcome.predictions)
+        self.study.tell(trial, self._reached(outcome))
+        self.history.add(trial)
+        self.on_trial(trial, outcome.trajectory)
+        if len(self.history.trials) >= FAILURES and self.history.only_failures:
+            raise SearchFailed(
+                f"The first {len(self.history.trials)} trials all failed, the last with: {outcome.reason}"
+            )
 
-    def _tell(self, asked: optuna.trial.Trial, outcome: Outcome) -> optuna.trial.FrozenTrial:
-        import optuna
+    def _trial(self, outcome: Outcome) -> Trial:
+        asked = self.study.asked(outcome.number)
+        begun = 0.0 if asked.datetime_start is None else asked.datetime_start.timestamp()
+        return Trial.from_outcome(
+            outcome, asked.params, self._neutral, start_ms=round(begun * 1000), end_ms=round(time.time() * 1000)
+        )
 
-        if outcome.state == "failed":
-            return self.optuna_study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        value = outcome.point(self.metric).val
-        if outcome.state == "pruned":
-            step = int(np.isfinite(outcome.curves[self.metric].val).sum())  # how far it got
-            frozen = self.optuna_study._storage.get_trial(asked._trial_id)
-            if step not in frozen.intermediate_values:  # a trial that was cut off just here is told a second time
-                asked.report(value, step=step)
-            return self.optuna_study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-        return self.optuna_study.tell(asked, value)
+    @cached_property
+    def _neutral(self) -> Mapping[str, Any]:
+        return columns(self.space)
 
-    def _improves(self, outcome: Outcome) -> bool:
-        if outcome.state != "complete":
-            return False
-        self._incumbent.offer(outcome)
-        return self._leads(judged(outcome))
+    @staticmethod
+    def _reached(outcome: Outcome) -> int:
+        """How many scores were measured."""
+        return int(np.isfinite(outcome.trajectory.deciding.val).sum()) if outcome.state == "pruned" else 0
 
-    def _leads(self, trial: Trial) -> bool:
-        reference = next((one for one in self._done if one.role == "reference"), None)
-        return takes_the_lead(trial, self._leader, reference, self.metric)
-
-    def _on_test(self, outcome: Outcome) -> tuple[Outcome, dict[str, float], list[float]]:
-        """Scores of the refitted config on the held-out set, the deciding one also of its parts: for no decision."""
+    def _scored_on_test(self, trial: Trial, config: Model) -> Trial:
+        """A new best one with its scores on the held-out set, the deciding one also of its parts: for no decision."""
         test = self.setup.problem.test
-        if test is None:
-            return outcome, {}, []
+        if test is None or not self.history.is_best(trial):
+            return trial
         try:
-            fitted = outcome.chosen.refit(self.setup.problem, self.setup.seed)
+            fitted = config.refit(self.setup.problem, self.setup.seed)
             scores = {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
-            return outcome, scores, scores_without(self.setup.metrics[0], fitted, test)
+            parts = tuple(scores_without(self.setup.metrics[0], fitted, test))
         except Exception as error:  # noqa: BLE001 - anyone's estimator and scorer: the trial itself is sound
-            return replace(outcome, reason=f"held-out set not scored: {type(error).__name__}: {error}"), {}, []
-
-    def _note(self, trial: Trial) -> None:
-        self._done.append(trial)
-        if trial.role != "reference":
-            self._visited.add(trial.key)
-        if trial.state == "complete":
-            self._seen.setdefault(trial.key, trial.number)
-            self._leader = trial if self._leads(trial) else self._leader
-
-    def _give_back(self) -> None:
-        """Put what was asked for and not told back into the queue: nothing stays in flight."""
-        import optuna
-
-        for frozen in self.optuna_study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-            self._requeue(frozen)
-        self._asked.clear()
+            return replace(trial, reason=f"held-out set not scored: {type(error).__name__}: {error}")
+        return replace(trial, test=scores, test_parts=parts)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from regsearch.progress import Progress
-from regsearch.results.ranking import takes_the_lead
 from regsearch.results.results import Results
-from regsearch.storage.trial import Trial
+from regsearch.study.history import History
 
 
 def farewell(results: Results) -> str:
+    """What a run leaves: how many trials came to what end, and why it ended."""
     finished = ("complete", "pruned", "failed")
     counts = ", ".join(f"{results.counts[state]} {state}" for state in finished if results.counts[state])
     said = f"{results.name}: {counts or 'nothing finished'} ({results.stopped})"
@@ -22,26 +22,29 @@ def farewell(results: Results) -> str:
 
 
 class ProgressLine:
-    """The progress line: trials and their rate, what is being done, the best score and its gap."""
+    """The progress line: trials and their rate, what is being done, the best score and its gap.
 
-    def __init__(self, progress: Progress, total: int | None, before: Results) -> None:
-        self.progress, self.metric = progress, before.metric
+    Parameters
+    ----------
+    total
+        Trials that the study shall have in all, if that is what ends it.
+    history
+        Of the run, which keeps it up to date.
+    """
+
+    def __init__(self, progress: Progress, total: int | None, history: History) -> None:
+        self.progress, self.history = progress, history
         self.total = f"/{total}" if total else ""
-        self.done = sum(before.counts[state] for state in ("complete", "pruned", "failed"))
-        self.best, self.reference = before.complete[0] if before.complete else None, before.reference
-        self.started, self.first = time.monotonic(), self.done
+        self.started, self.shown = time.monotonic(), 0
         self.doing = ""
 
-    def show(self, trial: Trial) -> None:
-        """Take note of a finished trial."""
-        self.done += 1
-        self.reference = trial if trial.role == "reference" else self.reference
-        if trial.state == "complete" and takes_the_lead(trial, self.best, self.reference, self.metric):
-            self.best = trial
+    def show(self) -> None:
+        """Show that a trial has finished."""
+        self.shown += 1
         self._write()
 
     def notice(self, text: str) -> None:
-        """Take note of what is being done between two trials."""
+        """Show what is being done between two trials."""
         self.doing = text
         self._write()
 
@@ -50,12 +53,11 @@ class ProgressLine:
         self.progress.show(" | ".join(part for part in parts if part))
 
     def _count(self) -> str:
-        rate = (self.done - self.first) / max(time.monotonic() - self.started, 1e-9)
-        return f"[{self.done}{self.total}]" + (f" {rate:.2g} trials/s" if rate else "")
+        rate = self.shown / max(time.monotonic() - self.started, 1e-9)
+        return f"[{len(self.history.trials)}{self.total}]" + (f" {rate:.2g} trials/s" if rate else "")
 
     def _best(self) -> str:
-        if self.best is None or not self.best.points:
+        best = self.history.best
+        if best is None:
             return ""
-        point = self.best.points[self.metric]
-        which = f"trial {self.best.number} {self.best.kind}"
-        return f"best {self.metric} {point.val:.5g} ({which}) gap {point.gap:.3g}"
+        return f"best {best.metric} {best.point.val:.5g} (trial {best.number} {best.kind}) gap {best.point.gap:.3g}"

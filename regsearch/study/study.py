@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
-import inspect
+import dataclasses
 import os
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from numbers import Integral, Real
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from regsearch.data.folds import Folds, make_folds, runs_forward
 from regsearch.data.problem import Problem, make_problem
-from regsearch.errors import InvalidInput, RegsearchError
+from regsearch.errors import InvalidInput
 from regsearch.export.bundle.loading import start_of
 from regsearch.export.write import export
 from regsearch.metrics.scorer import check_test, resolve
@@ -30,21 +26,22 @@ from regsearch.results.nested_cv import Nested, Nesting, outer_folds
 from regsearch.results.results import Results, load_results
 from regsearch.results.rules import Rule
 from regsearch.results.table import Judge
-from regsearch.space.config import digest, to_data
 from regsearch.space.sampling import leaves
-from regsearch.storage.optuna_study import check_same, open_study
+from regsearch.storage.optuna_study import OptunaStudy, check_same
 from regsearch.storage.store import Store
-from regsearch.study.options import add_run_options
-from regsearch.study.run import Limits, Running
-from regsearch.study.summary import parting
-from regsearch.version import __version__
+from regsearch.study import script
+from regsearch.study.identity import identity_of
+from regsearch.study.loop import Limits
+from regsearch.study.options import StudyOptions
+from regsearch.study.run import Run
+from regsearch.study.script import calling_script
 
 if TYPE_CHECKING:
     import optuna
 
 
 WIDE = "-wide"  # what the name of a widened study ends with
-INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
+DEFAULT_TRIALS = 100  # of a run without any limit
 
 
 class Study:
@@ -117,35 +114,47 @@ class Study:
         n_jobs: int | None = None,
         start_from: str | os.PathLike[str] | None = None,
     ) -> None:
-        if isinstance(cv, Iterator):
-            cv = list(cv)  # the folds are looked at more than once
-        if isinstance(seed, Integral):
-            seed = int(seed)
-        given = {key: value for key, value in locals().items() if key not in ("self", "name", "X", "y")}
-        self._given = (name, X, y, given)
-        if not isinstance(space, Model):
-            raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {space!r}.")
-        _check_options(seed, sampler, tracking, n_jobs)
-        self.name, self.space, self.seed, self.cv = name, space, seed, cv
-        self.sampler, self.tracking, self.experiment, self.prune = sampler, tracking, experiment or name, prune
-        self.store = Store(root, name, storage)
-        ordered = isinstance(test, float) and runs_forward(cv, len(y))
-        self._drawn = {"share": test, "ordered": ordered} if isinstance(test, float) else None
+        options = StudyOptions(
+            space=space, cv=cv, scoring=scoring, groups=groups, sample_weight=sample_weight, test=test, task=task,
+            seed=seed, root=root, storage=storage, sampler=sampler, tracking=tracking, experiment=experiment,
+            prune=prune, n_jobs=n_jobs, start_from=start_from,
+        )  # fmt: skip
+        self._set_up(name, X, y, options, calling_script())
+
+    @classmethod
+    def from_options(cls, name: str, X: Any, y: Any, options: StudyOptions, script: str = "") -> Self:
+        """A study whose options are one record; `script` is the file that makes it, if one does."""
+        study = cls.__new__(cls)
+        study._set_up(name, X, y, options, script)
+        return study
+
+    def _set_up(self, name: str, X: Any, y: Any, options: StudyOptions, script: str) -> None:
+        self.name, self.options, self.script = name, options, script
+        self._data = X, y
+        self.store = Store(options.root, name, options.storage)
+        share = options.test if isinstance(options.test, float) else None
+        ordered = share is not None and runs_forward(options.cv, len(y))
+        self._drawn = None if share is None else {"share": share, "ordered": ordered}
         self.problem = make_problem(
-            X, y, groups=groups, sample_weight=sample_weight, test=test, task=task, ordered=ordered, seed=seed
-        )
-        folds = make_folds(cv, self.problem, seed)
-        metrics = resolve(space.scoring(self.problem) if scoring is None else scoring, self.problem)
-        if self.problem.test is not None:
-            check_test(metrics, self.problem.test)
-        self.setup = Setup(self.problem, folds, metrics, seed, n_jobs)
-        if not leaves(space):
+            X, y, groups=options.groups, sample_weight=options.sample_weight, test=options.test, task=options.task,
+            ordered=ordered, seed=options.seed,
+        )  # fmt: skip
+        self.setup = self._made_setup()
+        if not leaves(self.space):
             raise InvalidInput(
                 "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
             )
         self.space.check(self.setup)
-        self._start = None if start_from is None else start_of(start_from, space)
-        self.script = _calling_script()
+        self._start = None if options.start_from is None else start_of(options.start_from, self.space)
+
+    def _made_setup(self) -> Setup:
+        options, problem = self.options, self.problem
+        folds = make_folds(options.cv, problem, options.seed)
+        scoring = self.space.scoring(problem) if options.scoring is None else options.scoring
+        metrics = resolve(scoring, problem)
+        if problem.test is not None:
+            check_test(metrics, problem.test)
+        return Setup(problem, folds, metrics, options.seed, options.n_jobs, options.prune)
 
     def __repr__(self) -> str:
         return (
@@ -153,17 +162,33 @@ class Study:
         )
 
     @property
+    def space(self) -> Model:
+        """What is searched."""
+        return self.options.space
+
+    @property
+    def seed(self) -> int:
+        """Of folds, sampler and test split."""
+        return self.options.seed
+
+    @property
     def folds(self) -> Folds:
         return self.setup.folds
 
-    def replace(self, **options: Any) -> Study:
-        """The same study with other options, such as ``seed`` or ``root``."""
-        name, X, y, given = self._given
-        other = Study(name, X, y, **(given | options))
-        other.script = self.script
-        return other
+    @property
+    def experiment(self) -> str:
+        """The MLflow experiment."""
+        return self.options.experiment or self.name
 
-    def widened(self, results: Results | None = None) -> Study:
+    def replace(self, **options: Any) -> Self:
+        """The same study with other options, such as ``seed`` or ``root``."""
+        return self._with(self.name, *self._data, **options)
+
+    def _with(self, name: str, X: Any, y: Any, **options: Any) -> Self:
+        """A study of the same script with another name, data or options."""
+        return self.from_options(name, X, y, dataclasses.replace(self.options, **options), self.script)
+
+    def widened(self, results: Results | None = None) -> Self:
         """The same study named ``NAME-wide``, with more room where this one has too little.
 
         That is where its best trials sit at the edge of what was searched: a path goes a hundred times further down,
@@ -189,10 +214,7 @@ class Study:
                 "A study is widened where its best trials sit at the edge of what was searched, or where a whole range "
                 f"is too weak; {self.name!r} has neither: run it as it is."
             )
-        _, X, y, given = self._given
-        other = Study(f"{self.name}{WIDE}", X, y, **(given | {"space": widened(self.space, moved)}))
-        other.script = self.script
-        return other
+        return self._with(f"{self.name}{WIDE}", *self._data, space=widened(self.space, moved))
 
     # --- run ---------------------------------------------------------------------------------------------------
 
@@ -231,44 +253,31 @@ class Study:
         SearchFailed
             When the first trials all fail.
         """
-        _check_limit("n_trials", n_trials, Integral)
-        _check_limit("timeout", timeout, Real)
-        _check_limit("patience", patience, Integral)
-        if n_trials is None and timeout is None and patience is None:
-            n_trials = 100
+        limited = any(limit is not None for limit in (n_trials, timeout, patience))
+        limits = Limits(n_trials, timeout, patience) if limited else Limits(DEFAULT_TRIALS)
         self.store.prepare()
-        tracking = self._tracking()
-        running = Running(self.setup, self.space, self.store, self._identity(), tracking, self.sampler, self.prune)
+        run = Run(self.setup, self.space, self.store, self._identity(), self._tracking(), self.options.sampler)
         with self.store.running():
             self._enqueue_start()
-            return running.run(Limits(n_trials, timeout, patience), Progress(quiet=quiet))
+            return run.run(limits, Progress(quiet=quiet))
 
     def _enqueue_start(self) -> None:
         """Let a new study begin with its reference and the config of `start_from`."""
         if self._start is None:
             return
-        study = open_study(self.store, self._identity())
-        if not study.get_trials(deepcopy=False):
-            study.enqueue_trial({}, user_attrs={"role": "reference"})
-            study.enqueue_trial(self._start, user_attrs={"role": "start"})
+        study = OptunaStudy.open(self.store, self._identity())
+        if not study.trials():
+            study.enqueue("reference", {})
+            study.enqueue("start", self._start)
 
     def _tracking(self) -> str | None:
-        if self.tracking is False:
+        tracking = self.options.tracking
+        if tracking is False:
             return None
-        return tracking_uri(self.store.root) if self.tracking in (None, True) else str(self.tracking)
+        return tracking_uri(self.store.root) if tracking in (None, True) else str(tracking)
 
     def _identity(self) -> dict[str, Any]:
-        """What makes this study itself, as stored with it."""
-        problem, metrics = self.problem, [metric.name for metric in self.setup.metrics]
-        return {
-            "study": self.name, "id": uuid.uuid4().hex, "experiment": self.experiment, "version": __version__,
-            "created_ms": round(time.time() * 1000), "task": problem.task, "rows": problem.rows,
-            "columns": problem.columns, "target": problem.name, "fingerprint": problem.fingerprint,
-            "folds": len(self.folds), "cv": self.folds.name, "folds_hash": self.folds.digest, "seed": self.seed,
-            "metric": metrics[0], "metrics": metrics, "scoring": [metric.identity for metric in self.setup.metrics],
-            "reference": self.space.unregularized, "space": self.space.kind, "space_hash": digest(self.space),
-            "space_data": to_data(self.space), "script": self.script,
-        }  # fmt: skip
+        return identity_of(self.name, self.experiment, self.setup, self.space, self.script)
 
     # --- afterwards --------------------------------------------------------------------------------------------
 
@@ -280,8 +289,7 @@ class Study:
         StudyMismatch
             When it is stored with other data, folds, scoring, seed or space.
         """
-        judge = Judge(self.problem, self.folds, self.setup.metrics[0])
-        results = load_results(self.store, self.space, judge)
+        results = load_results(self.store, self.space, Judge.of(self.setup))
         check_same(results.identity, self._identity(), self.store.folder)
         return results
 
@@ -366,7 +374,7 @@ class Study:
         StudyMismatch
             When an inner study is stored with other data, folds, scoring, seed or space.
         """
-        folds = outer_folds(outer, self.cv, self.problem, self.seed)
+        folds = outer_folds(outer, self.options.cv, self.problem, self.seed)
         for number, train in enumerate(folds.train):
             self._inner(number, self.problem.take(train))  # what cannot be searched says so before the first fit
 
@@ -376,61 +384,13 @@ class Study:
         nesting = Nesting(self.store, self.problem, self.setup.metrics, self.seed, folds, search, rule)
         return nesting.run(Progress(quiet=quiet))
 
-    def _inner(self, number: int, part: Problem) -> Study:
+    def _inner(self, number: int, part: Problem) -> Self:
         """The study of one outer fold's training rows."""
-        name, _, _, given = self._given
-        own = {
-            "groups": part.groups, "sample_weight": part.sample_weight, "test": None, "task": part.task,
-            "start_from": None, "tracking": False, "sampler": copy.deepcopy(self.sampler),
-        }  # fmt: skip
-        inner = Study(f"{name}.outer{number}", part.X, part.labels, **(given | own))
-        inner.script = self.script
-        return inner
+        return self._with(
+            f"{self.name}.outer{number}", part.X, part.labels, groups=part.groups, sample_weight=part.sample_weight,
+            test=None, task=part.task, start_from=None, tracking=False, sampler=copy.deepcopy(self.options.sampler),
+        )  # fmt: skip
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from a script's command line; ``--help`` lists the options."""
-        parser = argparse.ArgumentParser(description=f"Run the study {self.name}.")
-        add_run_options(parser)
-        options = vars(parser.parse_args(argv))
-        try:
-            return run_from(self, options)
-        except RegsearchError as error:
-            parser.exit(2, f"{parser.prog}: {error}\n")
-
-
-def _check_options(seed: Any, sampler: Any, tracking: Any, n_jobs: Any) -> None:
-    whole = {name: type(value) is int for name, value in (("seed", seed), ("n_jobs", n_jobs))}
-    if not whole["seed"] or not 0 <= seed < 2**32:
-        raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}; 0 is the default.")
-    if n_jobs is not None and (not whole["n_jobs"] or n_jobs == 0):
-        raise InvalidInput(f"n_jobs must be a whole number but 0, got {n_jobs!r}; -1 takes every core.")
-    usable = sampler is None or callable(sampler) or hasattr(sampler, "sample_relative")
-    if not usable or isinstance(sampler, type):
-        raise InvalidInput(f"sampler must be an Optuna sampler, got {sampler!r}; leave it out for TPE.")
-    if tracking is not None and not isinstance(tracking, (bool, str)):
-        raise InvalidInput(f"tracking must be an MLflow tracking URI or False, got {tracking!r}; leave it out.")
-
-
-def _check_limit(what: str, limit: Any, kind: Any) -> None:
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
-        number = "whole number" if kind is Integral else "number"
-        raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
-
-
-def run_from(study: Study, options: Mapping[str, Any]) -> int:
-    """Run a study as the command line says and print what it found; the exit status."""
-    changed = {key: options[key] for key in ("seed", "root", "prune") if options.get(key) is not None}
-    study = study.replace(**changed) if changed else study
-    if options.get("widen"):
-        before = study.results()
-        study = study.widened(before)
-        print("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in moves(before))]))
-    results = study.run(options["trials"], options["timeout"], options["patience"])
-    print(parting(results, study.tracking))
-    return INTERRUPTED if results.stopped == "interrupted" else 0
-
-
-def _calling_script() -> str:
-    """The file whose module level made the study, if any: `regsearch export` reads the data from it again."""
-    frame = next((frame for frame in inspect.stack(context=0) if frame.function == "<module>"), None)
-    return str(Path(frame.filename).resolve()) if frame and Path(frame.filename).is_file() else ""
+        return script.main(self, argv)

@@ -122,7 +122,10 @@ def test_folds_equal_a_pipeline_on_training_rows(task: str, penalty: Penalty, sc
         # indicators of all categories add up to the intercept: the lasso leaves open what an unseen category gets
         sure = val[p.X["f"].iloc[val].isin(p.X["f"].iloc[train])] if isinstance(penalty, L1) else val
         np.testing.assert_allclose(centred(outcome.predictions[sure]), centred(theirs[sure]), atol=tolerance)
-        for rows, curve in ((train, outcome.curves[metric.name].train), (val, outcome.curves[metric.name].val)):
+        for rows, curve in (
+            (train, outcome.trajectory.curves[metric.name].train),
+            (val, outcome.trajectory.curves[metric.name].val),
+        ):
             if rows is train or len(sure) == len(val):
                 expected = metric.along(p, rows, theirs[rows][:, None])[0]
                 assert curve[k, 0] == pytest.approx(expected, rel=tolerance, abs=tolerance)
@@ -177,7 +180,9 @@ def test_order_of_folds_does_not_matter() -> None:
     alone = Setup(p, Folds(every.folds.train[2:3], every.folds.val[2:3], "one"), every.metrics)
     together, single = (LinearBackend(s).evaluate(Candidate(0, Linear("l1", 0.05))) for s in (every, alone))
     (name,) = together.curves
-    np.testing.assert_allclose(together.curves[name].val[2], single.curves[name].val[0], rtol=1e-6)
+    np.testing.assert_allclose(
+        together.trajectory.curves[name].val[2], single.trajectory.curves[name].val[0], rtol=1e-6
+    )
     rows = every.folds.val[2]
     np.testing.assert_allclose(together.predictions[rows], single.predictions[rows], atol=1e-5)
     assert np.isnan(single.predictions[every.folds.val[0]]).all()

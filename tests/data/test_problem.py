@@ -328,7 +328,7 @@ def test_odd_but_legal(case: str) -> None:
     assert (problem.rows, problem.columns) == np.shape(given_X)
     assert len(problem.column_names) == problem.columns
     outcome = fitted(problem)
-    pipeline = outcome.config.refit(problem, 0)
+    pipeline = outcome.candidate.config.refit(problem, 0)
     np.testing.assert_allclose(pipeline.predict(problem.X), pipeline.predict(problem.X[:]))
     again = make_problem(before, Y)
     assert again.fingerprint == problem.fingerprint

@@ -28,7 +28,7 @@ from regsearch import Choice, Estimator, Float, Int, InvalidInput, Path
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
-from regsearch.models.base import Candidate, Incumbent, Outcome, Setup
+from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
 from regsearch.models.estimator import EstimatorBackend, _logits, seeded
 from regsearch.results.table import Judge
 from regsearch.space.sampling import default
@@ -85,17 +85,17 @@ def test_scores_are_cross_validates(case: str, cv: Any) -> None:
     estimator, params, data, y, scoring = CASES[case]
     s = setup(data, y, scoring, cv)
     outcome = evaluate(Estimator(estimator, params), s)
-    assert (outcome.state, outcome.number, outcome.role, outcome.reason) == ("complete", 7, "start", "")
+    assert (outcome.state, outcome.number, outcome.candidate.role, outcome.reason) == ("complete", 7, "start", "")
     names = [scoring] if isinstance(scoring, str) else scoring
     pairs = list(zip(s.folds.train, s.folds.val, strict=True))
     estimator = estimator.set_params(**params)
     theirs = cross_validate(estimator, data, y, scoring=names, cv=pairs, return_train_score=True)
-    assert list(outcome.curves) == names
+    assert list(outcome.trajectory.curves) == names
     for name in names:
-        np.testing.assert_allclose(outcome.curves[name].val[:, 0], theirs[f"test_{name}"])
-        np.testing.assert_allclose(outcome.curves[name].train[:, 0], theirs[f"train_{name}"])
+        np.testing.assert_allclose(outcome.trajectory.curves[name].val[:, 0], theirs[f"test_{name}"])
+        np.testing.assert_allclose(outcome.trajectory.curves[name].train[:, 0], theirs[f"train_{name}"])
     assert outcome.value is None
-    assert outcome.chosen == outcome.config
+    assert outcome.chosen_config == outcome.candidate.config
 
 
 @pytest.mark.parametrize(("data", "y", "estimator"), [(X, Y, Ridge()), (XC, PAIR, LogisticRegression())])
@@ -109,7 +109,7 @@ def test_sample_weights(data: Any, y: Any, estimator: Any) -> None:
         for k, (train, val) in enumerate(zip(s.folds.train, s.folds.val, strict=True)):
             fitted = estimator.fit(data[train], y[train], sample_weight=weights[train])
             expected = metric.scorer(fitted, data[val], y[val], sample_weight=weights[val])
-            assert outcome.curves[metric.name].val[k, 0] == pytest.approx(expected)
+            assert outcome.trajectory.curves[metric.name].val[k, 0] == pytest.approx(expected)
     assert evaluate(Estimator(KNeighborsRegressor(), {}), setup(weights=weights)).state == "failed"
 
 
@@ -127,9 +127,9 @@ def test_weights_go_where_they_are_asked_for() -> None:
         fitted = clone(both).fit(X[train], Y[train], sample_weight=weights[train])
         expected = s.metrics[0].scorer(fitted, X[val], Y[val], sample_weight=weights[val])
     name = s.metrics[0].name
-    np.testing.assert_array_equal(last.curves[name].val, plain.curves[name].val)
-    assert outcome.curves[name].val[0, 0] == pytest.approx(expected)
-    assert not np.allclose(outcome.curves[name].val, plain.curves[name].val, rtol=1e-9)
+    np.testing.assert_array_equal(last.trajectory.curves[name].val, plain.trajectory.curves[name].val)
+    assert outcome.trajectory.curves[name].val[0, 0] == pytest.approx(expected)
+    assert not np.allclose(outcome.trajectory.curves[name].val, plain.trajectory.curves[name].val, rtol=1e-9)
 
 
 @pytest.mark.parametrize("weights", [False, True])
@@ -151,7 +151,7 @@ def test_several_targets(estimator: Any, weights: bool) -> None:
         np.testing.assert_allclose(outcome.predictions[val], fitted.predict(X[val]))
         for metric in s.metrics:
             expected = metric.scorer(fitted, X[val], y.to_numpy()[val], **part(val))
-            assert outcome.curves[metric.name].val[k, 0] == pytest.approx(expected)
+            assert outcome.trajectory.curves[metric.name].val[k, 0] == pytest.approx(expected)
 
 
 def test_an_estimator_of_one_target_says_so() -> None:
@@ -197,7 +197,7 @@ def test_predictions_give_the_scores(case: str) -> None:
     kept = outcome.predictions.astype(np.float32).astype(float)  # as they are stored
     for metric in s.metrics:
         found = [Judge(s.problem, s.folds, metric).scores(rows, kept[rows, None])[0] for rows in s.folds.val]
-        np.testing.assert_allclose(found, outcome.curves[metric.name].val[:, 0], rtol=1e-4)
+        np.testing.assert_allclose(found, outcome.trajectory.curves[metric.name].val[:, 0], rtol=1e-4)
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.sampled_from([np.float32, np.float64]))
@@ -217,8 +217,8 @@ def test_jobs_do_not_matter() -> None:
     one = evaluate(config, setup(n_jobs=1))
     two = evaluate(config, setup(n_jobs=2))
     np.testing.assert_array_equal(one.predictions, two.predictions)
-    for name in one.curves:
-        np.testing.assert_array_equal(one.curves[name].val, two.curves[name].val)
+    for name in one.trajectory.curves:
+        np.testing.assert_array_equal(one.trajectory.curves[name].val, two.trajectory.curves[name].val)
 
 
 def test_random_state_is_fixed() -> None:
@@ -236,31 +236,34 @@ def test_random_state_is_fixed() -> None:
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_hopeless_configs_are_given_up(n_jobs: int) -> None:
     """A config is given up after the same fold however many are fitted at a time."""
-    incumbent = Incumbent()
-    s = setup(incumbent=incumbent, n_jobs=n_jobs)
     with parallel_config(backend="threading"):
-        good = evaluate(Estimator(Ridge(), {"alpha": 1.0}), s)
-        assert incumbent.offer(good)
-        bad = evaluate(Estimator(Ridge(), {"alpha": 1e6}), s)
-    (curves,) = bad.curves.values()
+        good = evaluate(Estimator(Ridge(), {"alpha": 1.0}), setup(n_jobs=n_jobs, prune=True))
+        bad = evaluate(Estimator(Ridge(), {"alpha": 1e6}), setup(n_jobs=n_jobs, prune=True, history=after(good)))
+    assert good.state == "complete"
+    curves = bad.trajectory.deciding
     assert bad.state == "pruned"
     assert bad.reason == "mean of 1 folds worse than the incumbent's worst fold"
     assert np.isfinite(curves.val[0]).all()
     assert np.isnan(curves.val[1:]).all()
     assert bad.predictions is None
-    assert bad.point(bad.primary).val == curves.val[0, 0]
+    assert bad.point.val == curves.val[0, 0]
     assert evaluate(Estimator(Ridge(), {"alpha": 1e6}), setup()).state == "complete"
+    unpruned = setup(history=after(good))
+    assert evaluate(Estimator(Ridge(), {"alpha": 1e6}), unpruned).state == "complete"
 
 
 def test_best_is_never_given_up() -> None:
-    """A config that is better than the incumbent is fitted on all folds, and one that equals it too."""
-    incumbent = Incumbent()
-    s = setup(incumbent=incumbent)
+    """A config that is better than the best so far is fitted on all folds, and one that equals it too."""
+    history = FixedHistory()
     for alpha in (1e6, 100.0, 1.0, 1.0):
-        outcome = evaluate(Estimator(Ridge(), {"alpha": alpha}), s)
+        outcome = evaluate(Estimator(Ridge(), {"alpha": alpha}), setup(prune=True, history=history))
         assert outcome.state == "complete"
-        incumbent.offer(outcome)
-    assert not incumbent.offer(outcome)
+        history = after(outcome)
+
+
+def after(best: Outcome) -> FixedHistory:
+    """What is known once an outcome is the best."""
+    return FixedHistory(best.trajectory.deciding.val[:, best.step])
 
 
 @pytest.mark.parametrize(

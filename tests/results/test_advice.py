@@ -44,7 +44,7 @@ from regsearch.results.advice.places import Place, places, wider
 from regsearch.results.results import Results
 from regsearch.space.config import to_data
 from regsearch.space.sampling import scatter
-from regsearch.study.study import run_from
+from regsearch.study.script import run_with
 
 LASSO = Linear("l1", Axis(30))
 WEAK = Linear("l2", Float(1e-9, 1e-7, log=True))
@@ -447,7 +447,7 @@ def test_a_widened_study_looks_where_the_old_one_ended(tmp_path: Path, capsys: p
     old = one.run(2, quiet=True)
     before = outcomes(old)
     options = {"seed": None, "root": None, "trials": 2, "timeout": None, "patience": None, "widen": True}
-    assert run_from(one, options) == 0
+    assert run_with(one, options) == 0
     assert (
         "small-wide:\n  lambda: Path(points=20, ratio=0.5) becomes Path(points=20, ratio=0.005)"
         in capsys.readouterr().out
@@ -464,7 +464,7 @@ def test_a_default_path_is_not_cut_short(tmp_path: Path) -> None:
     one = study(tmp_path, data=sparse_truth(60, 5, 1e-6), space=Linear(Choice("l2", "l1"), Axis(30)), cv=5)
     results = one.run(4, quiet=True)
     (move,) = moves(results)
-    ratios = [axis[-1] / axis[0] for t in results.complete if len(axis := results.arrays(t.number)["axis"]) > 1]
+    ratios = [axis[-1] / axis[0] for t in results.complete if len(axis := results.trajectory(t.number).axis) > 1]
     assert isinstance(move.new, Axis)
     assert move.new.ratio is not None
     assert move.new.ratio <= min(ratios) < 1e-5
@@ -599,6 +599,6 @@ class Speechless(Dial):
 def test_what_cannot_be_explained_costs_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A failure of what explains is said in one line, and the study is as without it."""
     results = study(tmp_path / "a", space=Speechless()).run(6)
-    assert "What the winner means: not found out, ValueError: no words\n" in capsys.readouterr().err
+    assert "What the winner means: not found out: ValueError: no words\n" in capsys.readouterr().err
     assert results.finding("meaning") is None
     assert len(results.complete) == len(study(tmp_path / "b", space=Dial()).run(6, quiet=True).complete)

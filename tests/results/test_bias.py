@@ -18,7 +18,7 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import Metric, resolve
 from regsearch.metrics.statistics import difference_se, scores_without
-from regsearch.models.path import Curves
+from regsearch.models.path import Curves, Trajectory
 from regsearch.results.bias import bootstrap, corrected, overtuning
 from regsearch.results.results import Results, load_results
 from regsearch.storage.store import Store
@@ -43,8 +43,8 @@ def stored(root: Path, problem: Problem, scoring: str, decisions: NDArray[Any]) 
         kept = decision[:, None].astype(float)
         val = np.array([metric.along(problem, rows, kept[rows]) for rows in folds.val])
         curves = Curves(val, val)
-        store.save(number, {f"val/{scoring}": val, f"train/{scoring}": val, "predictions": decision})
-        trials.append(Trial(number, "complete", points={scoring: curves.point(0)}, end_ms=number))
+        store.save(number, Trajectory(np.full(1, np.nan), {scoring: curves}), decision)
+        trials.append(Trial(number, "complete", key=str(number), points={scoring: curves.point(0)}, end_ms=number))
     identity = {
         "study": "made", "task": problem.task, "cv": "made", "scoring": [metric.identity], "metric": scoring,
         "metrics": [scoring],
@@ -254,8 +254,7 @@ def test_why_there_is_no_corrected_score(tmp_path: Path) -> None:
         assert other.corrected.interval is None
         assert why in str(other.corrected)
     best = one.complete[0].number
-    kept = one.arrays(best)
-    one.store.save(best, {name: values for name, values in kept.items() if name != "predictions"})
+    one.store.save(best, one.trajectory(best))
     assert "predictions outside training are not stored" in replace(one).corrected.why
 
 
@@ -292,7 +291,7 @@ def searched(tmp_path: Path, val: list[float], test: list[float | None], se: flo
     one = stored(tmp_path, problem, "accuracy", decisions)
     point = one.point(one.all[0])
     trials = [
-        Trial(number, "complete", points={"accuracy": replace(point, val=score)}, end_ms=100 + number,
+        Trial(number, "complete", key=str(number), points={"accuracy": replace(point, val=score)}, end_ms=100 + number,
               test={} if held_out is None else {"accuracy": held_out},
               test_parts=() if np.isnan(se) or held_out is None else (held_out + number * swing).tolist())
         for number, (score, held_out) in enumerate(zip(val, test, strict=True))

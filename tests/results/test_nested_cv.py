@@ -90,7 +90,7 @@ def test_what_is_kept(tmp_path: Path) -> None:
 
 
 def nesting(one: Study, search: Any) -> Nesting:
-    folds = outer_folds(3, one.cv, one.problem, 0)
+    folds = outer_folds(3, one.options.cv, one.problem, 0)
     return Nesting(one.store, one.problem, one.setup.metrics, 0, folds, search, "best")
 
 
@@ -140,7 +140,7 @@ def test_every_task(kind: str, tmp_path: Path) -> None:
 def test_time_runs_forward_outside_too(tmp_path: Path) -> None:
     """Where the study's folds run forward in time the outer ones do, with the same gap between them."""
     one = ridge(tmp_path, cv=TimeSeriesSplit(3, gap=2))
-    folds = outer_folds(4, one.cv, one.problem, 0)
+    folds = outer_folds(4, one.options.cv, one.problem, 0)
     assert len(folds) == 4
     assert all(train.max() + 2 < test.min() for train, test in zip(folds.train, folds.val, strict=True))
     assert one.nested(4, 2, quiet=True).complete
@@ -157,7 +157,7 @@ class Later:
 def test_no_number_shuffles_time(tmp_path: Path) -> None:
     """A number of any integer type keeps outer folds forward; where a splitter has no number, one is asked for."""
     one = ridge(tmp_path, cv=TimeSeriesSplit(3))
-    folds = outer_folds(np.int64(4), one.cv, one.problem, 0)
+    folds = outer_folds(np.int64(4), one.options.cv, one.problem, 0)
     assert all(train.max() < test.min() for train, test in zip(folds.train, folds.val, strict=True))
     with pytest.raises(InvalidInput, match="Later run forward in time"):
         outer_folds(4, Later(), one.problem, 0)
@@ -168,7 +168,7 @@ def test_outer_folds_may_be_given(tmp_path: Path) -> None:
     """The outer folds are whatever folds may be: a splitter, or index pairs."""
     groups = np.repeat(np.arange(3), 20)
     one = ridge(tmp_path, groups=groups, cv=GroupKFold(2))
-    by_group = outer_folds(LeaveOneGroupOut(), one.cv, one.problem, 0)
+    by_group = outer_folds(LeaveOneGroupOut(), one.options.cv, one.problem, 0)
     assert [set(groups[test]) for test in by_group.val] == [{0}, {1}, {2}]
     pairs = [(np.arange(40), np.arange(40, 60))]
     found = ridge(tmp_path, "given").nested(pairs, 2, quiet=True)

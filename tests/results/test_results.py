@@ -72,7 +72,9 @@ def trial(number: int, score: float, complexity: float = math.nan, **fields: Any
     """A complete trial with that score; its training score is 1."""
     point = Point(score, 0.0, 1.0, 1.0 - score, 0.0)
     config = fields.pop("config", {"number": number})
-    return Trial(number, "complete", config=config, points={"score": point}, complexity=complexity, **fields)
+    return Trial(
+        number, "complete", config=config, key=str(config), points={"score": point}, complexity=complexity, **fields
+    )
 
 
 def order(*trials: Trial) -> list[int]:
@@ -110,7 +112,7 @@ def test_rounding_decides_nothing(scores: list[int], scale: float, seed: int) ->
     def made(values: Any) -> list[Trial]:
         points = [Point(value, 0.0, scale, scale - value, 0.0) for value in values]
         return [
-            Trial(number, "complete", config=number, points={"score": point}, complexity=cost)
+            Trial(number, "complete", config=number, key=str(number), points={"score": point}, complexity=cost)
             for number, (point, cost) in enumerate(zip(points, costs, strict=True))
         ]
 
@@ -165,7 +167,8 @@ def test_a_row_is_json(results: Results) -> None:
     assert (row["score"], row["number"], row["lambda"]) == (
         results.best.score, results.best.number, results.best.lambda_,
     )  # fmt: skip
-    bare = replace(results.best, point=Point(1.0, math.nan, math.inf, 2.0, math.nan)).row()
+    points = {results.metric: Point(1.0, math.nan, math.inf, 2.0, math.nan)}
+    bare = replace(results.best, trial=replace(results.best.trial, points=points)).row()
     assert (bare["se"], bare["train"], bare["gap"]) == (None, None, 2.0)
 
 
@@ -262,10 +265,10 @@ def test_a_choice_of_epochs(epochs: Results) -> None:
         ({"module": "cnn", "penalty": "l1"}, "l1"),
         ({"module": "cnn", "penalty": "none"}, "cnn"),
         ({"module": "cnn"}, "cnn"),
-        (None, ""),
+        ({}, ""),
     ],
 )
-def test_what_a_trial_is_called(params: dict[str, str] | None, kind: str) -> None:
+def test_what_a_trial_is_called(params: dict[str, str], kind: str) -> None:
     """A trial is called by its penalty, and where it has none by its estimator or module."""
     assert Trial(0, "complete", params=params).kind == kind
 
@@ -274,8 +277,9 @@ def test_predictions_outside_training_give_the_score(results: Results) -> None:
     """The stored predictions of the best trial, scored fold by fold, are its validation scores."""
     one = study(results.store.root, test=0.2)
     best = results.best
-    predictions = results.store.arrays(best.number)["predictions"][:, 0]
-    scores = [-np.mean((predictions[rows] - one.problem.y[rows]) ** 2) for rows in one.folds.val]
+    predictions = results.predictions(best.number)
+    assert predictions is not None
+    scores = [-np.mean((predictions[rows, 0] - one.problem.y[rows]) ** 2) for rows in one.folds.val]
     assert best.score == pytest.approx(np.mean(scores), rel=1e-5)
 
 

@@ -20,7 +20,7 @@ from sklearn.linear_model import Ridge
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, Pick, SearchFailed, spaces
 from regsearch import Path as Axis
 from regsearch.metrics.statistics import overlap, resampled_se
-from regsearch.models.path import Curves
+from regsearch.models.path import Curves, Trajectory
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES, _undominated, find, front, gap_budget
 from regsearch.storage.trial import Trial
@@ -49,11 +49,11 @@ def test_one_se_is_glmnets_on_a_single_path(tmp_path: Path, seed: int, penalty: 
     space = Linear(penalty=penalty, lambda_=Axis(60))
     one = study(tmp_path, data=regression(40, 15, seed), space=space, cv=5, seed=seed).run(2, quiet=True)
     (trial,) = [trial for trial in one.complete if trial.role != "reference"]
-    arrays = one.store.arrays(trial.number)
-    errors = -arrays[f"val/{one.metric}"]  # glmnet's cvm, cvsd, lambda.min, lambda.1se
+    trajectory = one.trajectory(trial.number)
+    errors = -trajectory.curves[one.metric].val  # glmnet's cvm, cvsd, lambda.min, lambda.1se
     cvm, cvsd = errors.mean(axis=0), errors.std(axis=0, ddof=1) / np.sqrt(len(errors))
     least = int(cvm.argmin())
-    lambda_1se = arrays["axis"][cvm <= cvm[least] + cvsd[least]].max()
+    lambda_1se = trajectory.axis[cvm <= cvm[least] + cvsd[least]].max()
     chosen = one.choose("one_se")
     assert one.complete[0].number == chosen.number == trial.number
     assert chosen.lambda_ == pytest.approx(lambda_1se)
@@ -189,21 +189,22 @@ def test_paired_is_the_simplest_that_is_not_worse(results: Results) -> None:
     top = results.curves(best.number).val[:, best.step]
     passed = []
     for trial in results.complete:
-        arrays = results.arrays(trial.number)
-        val = arrays[f"val/{results.metric}"]
+        trajectory = results.trajectory(trial.number)
+        curves = trajectory.curves[results.metric]
+        val = curves.val
         with np.errstate(divide="ignore", invalid="ignore"):
             plain = stats.ttest_rel(top[:, None], val, axis=0).statistic  # its variance is 1/k of the differences'
         values = stats.t.sf(np.nan_to_num(plain) * np.sqrt((1 / k) / (1 / k + 12 / 48)), k - 1)
         step = trial.step
         if values[step] >= 0.05:
-            train = arrays[f"train/{results.metric}"][:, step].mean()
-            passed.append((arrays["complexity"][:, step].mean(), train, trial.number, step, values[step]))
+            train = curves.train[:, step].mean()
+            passed.append((trajectory.complexity[:, step].mean(), train, trial.number, step, values[step]))
     complexity, _, number, step, value = min(passed)
     chosen = results.choose("paired")
     assert (chosen.number, chosen.step) == (number, step)
     assert f"{len(passed)} trials" in chosen.why
     assert f"p = {value:.2g}" in chosen.why
-    assert complexity <= results.arrays(best.number)["complexity"][:, best.step].mean()
+    assert complexity <= results.trajectory(best.number).complexity[:, best.step].mean()
 
 
 def test_paired_without_folds_to_judge(tmp_path: Path) -> None:
@@ -238,9 +239,9 @@ class Written:
     def curves(self, number: int, metric: str) -> Curves:
         return self.curves_of[number]
 
-    def arrays(self, number: int) -> dict[str, Any]:
-        steps = self.curves_of[number].val.shape[1]
-        return {"axis": np.geomspace(1, 1e-3, steps), "complexity": self.complexity[number]}
+    def trajectory(self, number: int) -> Trajectory:
+        curves = self.curves_of[number]
+        return Trajectory(np.geomspace(1, 1e-3, curves.val.shape[1]), {"score": curves}, self.complexity[number])
 
     def load_folds(self, name: str) -> None:
         return None
@@ -255,8 +256,8 @@ def written(val: Any, train: Any, complexity: Any) -> Results:
         mean = own.val.mean(axis=0)
         step = int(np.argmax(mean >= mean.max() - 1e-12 * abs(mean.max())))
         return Trial(
-            number, "complete", "" if number else "reference", config=number, axis="lambda",
-            value=float(store.arrays(number)["axis"][step]), step=step, steps=len(mean),
+            number, "complete", "" if number else "reference", config=number, key=str(number), axis="lambda",
+            value=float(store.trajectory(number).axis[step]), step=step, steps=len(mean),
             points={"score": own.point(step)}, complexity=float(complexity[number][:, step].mean()),
         )  # fmt: skip
 
@@ -288,10 +289,10 @@ def test_no_rule_goes_by_rounding(rule: str, given: tuple[Any, Any, Any, Any]) -
 
 def order(results: Results, rule: str, number: int, step: int) -> tuple[float, ...]:
     """What decides between equal points of different trials; to be simple is the very aim of some rules."""
-    arrays = results.arrays(number)
-    complexity, plain = float(arrays["complexity"][:, step].mean()), number == 0
+    trajectory = results.trajectory(number)
+    complexity, plain = float(trajectory.complexity[:, step].mean()), number == 0
     first = (complexity, plain) if rule in ("paired", "pareto") else (plain, complexity)
-    return *first, -float(arrays["axis"][step]), number
+    return *first, -float(trajectory.axis[step]), number
 
 
 @pytest.mark.parametrize("rule", NAMES)
@@ -352,7 +353,7 @@ def test_custom_rule(results: Results) -> None:
     assert chosen.score == pytest.approx(curves.val[:, 0].mean())
     assert chosen.gap == pytest.approx((curves.train - curves.val)[:, 0].mean())
     if chosen.step != results.complete[2].step:
-        axis = results.store.arrays(chosen.number)["axis"]
+        axis = results.trajectory(chosen.number).axis
         assert chosen.lambda_ == chosen.config.lambda_ == axis[0]
     assert results.choose(lambda table: Pick(table.complete[0].number, 0, "")).number == results.best.number
 

@@ -14,12 +14,10 @@ import optuna
 import pytest
 from samples import ROOT, TIMEOUT_S, outcomes, poll, python, study
 
+from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
-from regsearch.models.base import Outcome
-from regsearch.models.path import Curves
-from regsearch.space.tree import Float
-from regsearch.storage.arrays import to_arrays
+from regsearch.models.path import Curves, Trajectory
 from regsearch.storage.store import OWNER, Store, study_names
 
 HOLD = """
@@ -37,46 +35,51 @@ def prepared(root: Path, name: str = "one") -> Store:
     return store
 
 
-def outcome(predictions: bool = True) -> Outcome:
+def measured(predictions: bool = True) -> tuple[Trajectory, Array | None]:
+    """A trajectory of two metrics, and predictions."""
     rng = np.random.default_rng(0)
     curves = {name: Curves(rng.normal(size=(3, 7)), rng.normal(size=(3, 7))) for name in ("r2", "mae")}
-    return Outcome(
-        4, Float(0, 1), "complete", curves=curves, axis=np.geomspace(1, 1e-3, 7), complexity=rng.normal(size=(3, 7)),
-        step=2, predictions=rng.normal(size=(20, 1)) if predictions else None,
-    )  # fmt: skip
+    trajectory = Trajectory(np.geomspace(1, 1e-3, 7), curves, rng.normal(size=(3, 7)))
+    return trajectory, rng.normal(size=(20, 1)) if predictions else None
 
 
 @pytest.mark.parametrize("predictions", [True, False])
 def test_arrays_round_trip(tmp_path: Path, predictions: bool) -> None:
-    """The arrays of an outcome come back as they were, predictions in single precision, and nothing else lies there."""
-    store, one = prepared(tmp_path), outcome(predictions)
-    store.save(4, to_arrays(one))
-    found = store.arrays(4)
-    assert set(found) == {"axis", "complexity", "train/r2", "val/r2", "train/mae", "val/mae"} | (
-        {"predictions"} if predictions else set()
-    )
-    np.testing.assert_array_equal(found["axis"], one.axis)
-    np.testing.assert_array_equal(found["complexity"], one.complexity)
+    """What a trial measured comes back as it was, predictions in single precision, and nothing else lies there."""
+    store, (one, said) = prepared(tmp_path), measured(predictions)
+    store.save(4, one, said)
+    with np.load(store.trial_file(4)) as stored:
+        assert set(stored) == {"axis", "complexity", "train/r2", "val/r2", "train/mae", "val/mae"} | (
+            {"predictions"} if predictions else set()
+        )
+    found = store.trajectory(4)
+    assert found.metric == "r2"
+    np.testing.assert_array_equal(found.axis, one.axis)
+    np.testing.assert_array_equal(found.complexity, one.complexity)
+    assert list(found.curves) == list(one.curves)
     for name, curves in one.curves.items():
-        np.testing.assert_array_equal(store.curves(4, name).train, curves.train)
-        np.testing.assert_array_equal(store.curves(4, name).val, curves.val)
-    if one.predictions is not None:
-        np.testing.assert_array_equal(found["predictions"], one.predictions.astype(np.float32))
+        for read in (store.curves(4, name), found.curves[name]):
+            np.testing.assert_array_equal(read.train, curves.train)
+            np.testing.assert_array_equal(read.val, curves.val)
+    again = store.predictions(4)
+    assert (again is None) == (said is None)
+    if said is not None:
+        np.testing.assert_array_equal(again, said.astype(np.float32))
     assert [file.name for file in (store.folder / "trials").iterdir()] == ["000004.npz"]
 
 
 def test_saving_again_replaces(tmp_path: Path) -> None:
     """A trial that was killed before Optuna knew of it overwrites its arrays."""
     store = prepared(tmp_path)
-    store.save(0, {"axis": np.zeros(3)})
-    store.save(0, {"axis": np.ones(2)})
-    np.testing.assert_array_equal(store.arrays(0)["axis"], np.ones(2))
+    store.save(0, Trajectory(np.zeros(3)))
+    store.save(0, Trajectory(np.ones(2)))
+    np.testing.assert_array_equal(store.trajectory(0).axis, np.ones(2))
 
 
 def test_missing_arrays(tmp_path: Path) -> None:
     """A trial without arrays is not found, by its number and its study's name."""
     with pytest.raises(NotFound, match=r"Trial 7 of 'one' has no arrays"):
-        prepared(tmp_path).arrays(7)
+        prepared(tmp_path).trajectory(7)
 
 
 def test_folds_are_kept(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from regsearch import AdaptiveLasso, Choice, Estimator, Float, Int, Linear, Sear
 from regsearch import Path as Axis
 from regsearch.space.config import digest
 from regsearch.space.sampling import sample
-from regsearch.storage.optuna_study import open_study
+from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.study.sampler import make_sampler
 
@@ -113,7 +113,7 @@ def test_equal_configs_cost_no_fit(tmp_path: Path) -> None:
             repeats += 1
             assert trial.reason == f"same config as trial {first.number}"
             assert (trial.points, trial.seconds) == (first.points, 0.0)
-            a, b = (results.store.arrays(number) for number in (first.number, trial.number))
+            a, b = (dict(np.load(results.store.trial_file(one.number))) for one in (first, trial))
             assert {name: array.tolist() for name, array in a.items()} == {n: x.tolist() for n, x in b.items()}
     assert repeats
 
@@ -229,12 +229,11 @@ def test_killed_at_each_stage(tmp_path: Path, role: str) -> None:
         study(tmp_path, "cut", space=space).run(begun, quiet=True)
     cut = study(tmp_path, "cut", space=space)
     cut.store.prepare()
-    opened = open_study(cut.store, cut._identity())
+    kept = OptunaStudy.open(cut.store, cut._identity())
     if not begun:  # killed while the first trials were being queued
-        opened.enqueue_trial({}, user_attrs={"role": "reference"})
+        kept.enqueue("reference", {})
     known = {one.key for one in cut.results().all if one.role != "reference"}
-    opened.sampler = make_sampler(space, 0, begun, lambda config: digest(config) in known)
-    trial = opened.ask()
+    trial = kept.ask(make_sampler(space, 0, begun, lambda config: digest(config) in known))
     if role == "sampled":
         sample(space, trial)
     if role == "half proposed":

@@ -121,7 +121,7 @@ def test_held_out_scores_are_weighted_alike(tmp_path: Path) -> None:
     assert test is not None
     fitted = one.space.reference().refit(one.problem, 0)
     expected = -np.average((test.y - fitted.predict(test.X)) ** 2, weights=test.sample_weight)
-    assert (first.test or {})["neg_mean_squared_error"] == pytest.approx(expected)
+    assert first.test["neg_mean_squared_error"] == pytest.approx(expected)
 
 
 def test_says_what_it_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import copy
 import pickle
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ from regsearch.export.bundle.trainer import TrainerClassifier, TrainerRegressor
 from regsearch.models.base import Model
 from regsearch.results.rules import Pick
 from regsearch.storage.store import study_names
-from regsearch.study.run import Limits
+from regsearch.study.loop import Limits
+from regsearch.study.options import StudyOptions
 from regsearch.study.search_cv.keeping import kept
 
 RIDGE = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0)})
@@ -440,11 +442,10 @@ def test_with_tracking_the_study_stays(tmp_path: Path) -> None:
 def test_what_stays_is_found_again(tmp_path: Path) -> None:
     """The same search goes on with its study, whose trials are not fitted again; other data or a seed have another."""
     X, y = regression()
-    given = {"space": PATH, "cv": 3, "seed": 0, "X": X, "y": y, "groups": None, "sample_weight": None, "task": None}
-    given |= {"root": tmp_path, "tracking": False}
+    given = StudyOptions(space=PATH, cv=3, root=tmp_path, tracking=False)
     names = []
-    for options in (given, given, given | {"y": y + X[:, 3]}, given | {"seed": 1}):
-        study, results = kept("mine", options, Limits(2, None, None))
+    for target, options in ((y, given), (y, given), (y + X[:, 3], given), (y, replace(given, seed=1))):
+        study, results = kept("mine", X, target, options, Limits(2))
         names.append(study.name)
         assert results.stopped
     assert names[0] == names[1]

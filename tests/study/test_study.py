@@ -18,7 +18,7 @@ from regsearch import Choice, Estimator, Linear, NotFound, StudyMismatch, spaces
 from regsearch import Path as Axis
 from regsearch.progress import Progress
 from regsearch.results.results import Results
-from regsearch.study.study import run_from
+from regsearch.study.script import run_with
 
 DIGITS = 5e-6  # MLflow gets six digits of each number
 MOST = {
@@ -91,7 +91,12 @@ def test_replace(tmp_path: Path) -> None:
     """A replaced option is the only difference."""
     one = study(tmp_path)
     other = one.replace(seed=7, root=tmp_path / "b")
-    assert (other.seed, other.store.root, other.cv, other.space) == (7, tmp_path / "b", one.cv, one.space)
+    assert (other.seed, other.store.root, other.options.cv, other.space) == (
+        7,
+        tmp_path / "b",
+        one.options.cv,
+        one.space,
+    )
     assert other.folds.digest != one.folds.digest
     assert one.replace().folds.digest == one.folds.digest
     assert "60x6 regression" in repr(one)
@@ -257,7 +262,7 @@ def test_a_study_of_epochs(tmp_path: Path) -> None:
 def test_says_where_to_look_further(tmp_path: Path, capsys: pytest.CaptureFixture[str], space: Any, said: str) -> None:
     """Scores that still rise where the best path ends are said to, with what to try instead; no others are."""
     options = {"seed": None, "root": None, "trials": 3, "timeout": None, "patience": None}
-    assert run_from(study(tmp_path, data=regression(30, 20), space=space), options) == 0
+    assert run_with(study(tmp_path, data=regression(30, 20), space=space), options) == 0
     out = capsys.readouterr().out
     assert said in out
     assert ("is the last" in out) == bool(said)

@@ -20,7 +20,7 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.design import Design, Missing, Piece, Settings, Solver
 from regsearch.models.linear.penalties import Terms
 from regsearch.models.linear.threads import all_threads, one_thread
-from regsearch.models.path import Curves, choose_step
+from regsearch.models.path import Curves, Trajectory, choose_step
 from regsearch.space.tree import Path, number
 
 TURNED = 0.03  # a path ends once its mean loss has been this much above its minimum ...
@@ -49,7 +49,7 @@ class LinearBackend:
         try:
             return self.evaluate(candidate)
         except (InvalidInput, np.linalg.LinAlgError) as error:  # this config's own trouble: the search goes on
-            return Outcome(candidate.number, candidate.config, "failed", candidate.role, reason=str(error))
+            return Outcome(candidate, "failed", reason=str(error))
 
     @one_thread()
     def evaluate(self, candidate: Candidate) -> Outcome:
@@ -64,8 +64,7 @@ class LinearBackend:
         step = choose_step(walk.scores()[0].mean())
         coef, intercept = walk.at(step)
         return Outcome(
-            candidate.number, config, "complete", candidate.role, self._curves(walk, step),
-            axis=lambdas[: walk.steps], complexity=walk.complexity(), step=step,
+            candidate, "complete", Trajectory(lambdas[: walk.steps], self._curves(walk, step), walk.complexity()), step,
             predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
             reason="; ".join(filter(None, (self._uncertified(walk, step), unmeasured(self.failures)))),
         )  # fmt: skip

@@ -122,7 +122,7 @@ def leak(case: Case) -> Advice | None:
 
 def unscaled(case: Case) -> Advice | None:
     """A penalty on columns of very different units that nothing scales."""
-    params, facts = case.best.params or {}, case.table.finding("facts") or {}
+    params, facts = case.best.params, case.table.finding("facts") or {}
     spread = facts.get("scale_spread") or 1.0
     if spread < SPREAD or params.get("scale") != "none" or "scale" in case.table.varied:
         return None
@@ -271,13 +271,13 @@ def collinear(case: Case) -> Advice | None:
     """A linear winner whose coefficients hang on columns that nearly repeat each other."""
     table = case.table
     values = (table.finding("facts") or {}).get("eigenvalues")
-    params = case.best.params or {}
+    params = case.best.params
     if values is None or not case.sampled or table.identity["space"] != "linear" or params.get("scale") != "standard":
         return None
     # curvature of the log loss is at most a quarter of that of half the squared error
     ridge = _ridge(params) * (1 if table.identity["task"] == "regression" else 4)
     before, after = (_ratio(values[1] + one, values[0] + one) for one in (0.0, ridge))
-    tried = any(_ridge(trial.params or {}) > 0 for trial in case.sampled)
+    tried = any(_ridge(trial.params) > 0 for trial in case.sampled)
     if after < CONDITION or (tried and table.identity["columns"] >= table.identity["rows"]):
         return None
     what = "drop or merge some" if tried else "search a penalty with an L2 part (l2, elastic_net), or drop some"

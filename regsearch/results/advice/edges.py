@@ -160,7 +160,7 @@ def limits(table: Table, trial: Trial) -> list[tuple[str, Any]]:
     axis = path_axis(trial.axis)
     return [
         (name, value)
-        for name, value in taken(fields_of(table), trial.draws or {})
+        for name, value in taken(fields_of(table), trial.draws)
         if name.rpartition(".")[2] in axis.limits or (isinstance(value, Path) and axis.name in name.split("."))
     ]
 
@@ -186,13 +186,13 @@ def _longer_path(leaf: Path, best: Trial, table: Table) -> Path:
 
 
 def _ratio(trial: Trial, table: Table) -> float:
-    axis = table.arrays(trial.number)["axis"]
+    axis = table.trajectory(trial.number).axis
     return float(axis[-1] / axis[0])
 
 
 def _allowed(name: str, value: Any, trial: Trial) -> Any:
     """The number that a limit had in a trial: of the reference, the largest."""
-    return (trial.draws or {}).get(name, _largest(value))
+    return trial.draws.get(name, _largest(value))
 
 
 def _largest(value: Any) -> float:

@@ -59,9 +59,9 @@ def overtuning(table: Table) -> Overtuning | None:
     for trial in sorted(table.complete, key=lambda trial: (trial.end_ms, trial.number)):
         if takes_the_lead(trial, leader, table.reference, table.metric):
             leader = trial
-            if table.metric in (trial.test or {}):
+            if table.metric in trial.test:
                 score = table.point(trial).val
-                found.append((trial.number, score, (trial.test or {})[table.metric], trial.test_parts))
+                found.append((trial.number, score, trial.test[table.metric], trial.test_parts))
     if not found:
         return None
     numbers, val, test, parts = zip(*found, strict=True)

@@ -53,7 +53,7 @@ class Column:
 
 def columns(table: Table, trials: Sequence[Trial]) -> list[Column]:
     """The parameters in which these trials differ, in the order that configs have them."""
-    rows = [trial.params or {} for trial in trials]
+    rows = [trial.params for trial in trials]
     order = [name for name in dict.fromkeys(name for row in rows for name in row) if name in table.varied]
     axes = {trial.axis for trial in trials}
     made = [_column(name, short(name, order), [row.get(name) for row in rows], name in axes) for name in order]

@@ -164,7 +164,7 @@ def gap_record(table: Table) -> GapRecord | None:
     families: dict[str, list[tuple[float, float]]] = {}
     told: dict[str, list[str]] = {}
     for trial in sampled:
-        name = family(trial.params or {})
+        name = family(trial.params)
         name = name if name in common else "others"
         point = table.point(trial)
         families.setdefault(name, []).append((point.gap, point.val))
@@ -227,13 +227,13 @@ def _at(table: Table, pick: rules.Pick) -> tuple[float, float]:
 
 
 def _common_families(trials: list[Trial]) -> set[str]:
-    names = [family(trial.params or {}) for trial in trials]
+    names = [family(trial.params) for trial in trials]
     return set(sorted(set(names), key=lambda name: -names.count(name))[:MOST_FAMILIES])
 
 
 def _told(table: Table, trial: Trial) -> str:
     """A trial in the words of a hover label."""
-    settings = {name: value for name, value in (trial.params or {}).items() if name in table.varied}
+    settings = {name: value for name, value in trial.params.items() if name in table.varied}
     lines = [plain(listed({name: value})) for name, value in list(settings.items())[:12]]
     return "<br>".join([f"<b>trial {trial.number}</b>", *lines])
 
@@ -271,7 +271,7 @@ def path_record(table: Table) -> PathRecord | None:
         return None
     best = table.complete[0]
     curves = table.curves(best.number)
-    axis = table.arrays(best.number)["axis"]
+    axis = table.trajectory(best.number).axis
     within = curves.reaching(table.point(best).floor)
     train, val = curves.train[curves.fitted].mean(axis=0), curves.mean()
     se = np.array([standard_error(column) for column in curves.val[curves.fitted].T])
@@ -284,7 +284,7 @@ def path_record(table: Table) -> PathRecord | None:
         marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
         metric=table.metric,
-        title=f"{table.name}, trial {best.number}: {family(best.params or {})}",
+        title=f"{table.name}, trial {best.number}: {family(best.params)}",
     )
 
 

@@ -85,7 +85,7 @@ def _choices(results: Results) -> str:
 def _trials(results: Results) -> str:
     rows = [
         [trial.number, trial.role, *_numbers(results.point(trial)),
-         listed({name: value for name, value in (trial.params or {}).items() if name in results.varied})]
+         listed({name: value for name, value in trial.params.items() if name in results.varied})]
         for trial in results.complete[:TOP]
     ]  # fmt: skip
     return _table(["trial", "role", "score", "se", "train", "gap", "config"], rows)

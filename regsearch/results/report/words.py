@@ -72,7 +72,7 @@ def _remedy(results: Results) -> str:
     if results.reference is not None and results.reference.number == best.number:
         closest = ": look at the figure of scores by kind for what came closest"
         return f"Nothing did{closest if kinds_record(results) else ''}."
-    changed = _changed(best.settings, (results.reference.params or {}) if results.reference else {})
+    changed = _changed(best.settings, results.reference.params if results.reference else {})
     said = f"What it has and the reference has not: {listed(changed)}. {results.against_reference(best)}"
     return " ".join(filter(None, [_unclear(results), said, _ablated(results)]))
 

@@ -6,34 +6,36 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from regsearch.data.problem import make_problem
 from regsearch.results.results import Results
 from regsearch.space.config import digest
-from regsearch.study.run import Limits
+from regsearch.study.loop import Limits
+from regsearch.study.options import StudyOptions
+from regsearch.study.script import calling_script
 from regsearch.study.study import Study
 
-DATA = ("X", "y", "groups", "sample_weight", "task")
 
-
-def kept(name: str, options: Mapping[str, Any], limits: Limits) -> tuple[Study, Results]:
+def kept(name: str, X: Any, y: Any, options: StudyOptions, limits: Limits) -> tuple[Study, Results]:
     """Run a study that stays, or go on with it.
 
     Its name gets a suffix of data, space and seed: the same search finds itself again, another one never meets it.
     """
-    problem = make_problem(**{key: options[key] for key in DATA})
-    suffix = digest([problem.fingerprint, digest(options["space"]), options["seed"]])[:8]
-    study = Study(f"{name}-{suffix}", **options, experiment=name)
+    problem = make_problem(
+        X, y, groups=options.groups, sample_weight=options.sample_weight, task=options.task
+    )  # fmt: skip
+    suffix = digest([problem.fingerprint, digest(options.space), options.seed])[:8]
+    study = Study.from_options(f"{name}-{suffix}", X, y, replace(options, experiment=name), calling_script())
     return study, _run(study, limits)
 
 
-def passing(name: str, options: Mapping[str, Any], limits: Limits) -> tuple[Study, Results]:
+def passing(name: str, X: Any, y: Any, options: StudyOptions, limits: Limits) -> tuple[Study, Results]:
     """Run a study in a temporary folder, which lives as long as the results in this process."""
     folder = tempfile.mkdtemp(prefix="regsearch-")
     try:
-        study = Study(name, **{**options, "root": folder, "tracking": False})
+        study = Study.from_options(name, X, y, replace(options, root=folder, tracking=False))
         results = _run(study, limits)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ from regsearch.models.estimator import Estimator
 from regsearch.results import rules
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results
-from regsearch.study.run import Limits
+from regsearch.study.loop import Limits
+from regsearch.study.options import StudyOptions
 from regsearch.study.search_cv.columns import columns, rows_of
 from regsearch.study.search_cv.keeping import kept, passing
 from regsearch.study.study import Study
@@ -181,21 +182,23 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         space, rule = _space(self.space), rules.find(self.rule) if isinstance(self.rule, str) else self.rule
         X, y = validation.to_fit(self, X, y)
         task = validation.task(self.task, self._kind(), y, sample_weight)
-        data = {"X": X, "y": y, "sample_weight": sample_weight, "groups": groups, "task": task}
-        study, results = self._search(space, data)
+        options = self._options(space, task, sample_weight, groups)
+        study, results = self._search(X, y, options)
         chosen = results.choose(rule)
         self._describe_study(study)
         self._describe_choice(results, chosen)
         self._refit(chosen, study.problem)
         return self
 
-    def _search(self, space: Model, data: Mapping[str, Any]) -> tuple[Study, Results]:
-        options = {
-            **data, "space": space, "cv": self.cv, "scoring": self.scoring, "seed": self.seed, "n_jobs": self.n_jobs,
-            "prune": self.prune, "sampler": self.sampler, "root": self.root, "tracking": self.tracking,
-        }  # fmt: skip
+    def _options(self, space: Model, task: Any, sample_weight: Any, groups: Any) -> StudyOptions:
+        """Those of the study: the parameters of this search that a study has too, and what `fit` was given."""
+        shared = {field.name for field in fields(StudyOptions)} & self.get_params(deep=False).keys()
+        own = {name: getattr(self, name) for name in shared - {"space", "task"}}
+        return StudyOptions(space=space, task=task, sample_weight=sample_weight, groups=groups, **own)
+
+    def _search(self, X: Any, y: Any, options: StudyOptions) -> tuple[Study, Results]:
         run = passing if self.tracking in (None, False) else kept
-        return run(self.name, options, Limits(self.n_trials, self.timeout, self.patience))
+        return run(self.name, X, y, options, Limits(self.n_trials, self.timeout, self.patience))
 
     def _describe_study(self, study: Study) -> None:
         self.task_, self.n_splits_ = study.problem.task, len(study.folds)

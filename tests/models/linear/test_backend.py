@@ -54,8 +54,8 @@ def test_another_metric_may_fail() -> None:
     problem, folds = three_classes_one_rare()
     (outcome,) = outcomes(problem, ["neg_log_loss", "roc_auc_ovr"], folds)
     assert outcome.state == "complete"
-    np.testing.assert_array_equal(np.isnan(outcome.curves["roc_auc_ovr"].val[:, 0]), [False, True, True])
-    np.testing.assert_array_equal(np.isnan(outcome.curves["roc_auc_ovr"].train[:, 0]), [True, False, False])
+    np.testing.assert_array_equal(np.isnan(outcome.trajectory.curves["roc_auc_ovr"].val[:, 0]), [False, True, True])
+    np.testing.assert_array_equal(np.isnan(outcome.trajectory.curves["roc_auc_ovr"].train[:, 0]), [True, False, False])
     assert "the scorer 'roc_auc_ovr' failed: " in outcome.reason
 
 
@@ -91,7 +91,7 @@ def test_sparse_scores_far_from_zero(task: str, mean: float) -> None:
     scoring = ["neg_mean_absolute_error", "r2"] if task == "regression" else ["neg_log_loss", "accuracy"]
     (dense,), (other,) = (outcomes(make_problem(form, y), scoring) for form in (x, sparse.csr_array(x)))
     for name in scoring:
-        np.testing.assert_allclose(dense.curves[name].val, other.curves[name].val, atol=1e-4)
+        np.testing.assert_allclose(dense.trajectory.curves[name].val, other.trajectory.curves[name].val, atol=1e-4)
     np.testing.assert_allclose(dense.predictions, other.predictions, atol=1e-3)
 
 

@@ -312,22 +312,26 @@ def test_one_lambda_agrees_with_the_path(cls: type[Penalty], task: str) -> None:
     assert whole.value is not None
     one = made.evaluate(Candidate(1, Linear(penalty, whole.value)))
     assert one.step == 0
-    assert one.axis.tolist() == [whole.value]
+    assert one.trajectory.axis.tolist() == [whole.value]
     (name,) = whole.curves
-    np.testing.assert_allclose(one.curves[name].val[:, 0], whole.curves[name].val[:, whole.step], rtol=1e-4)
-    np.testing.assert_allclose(one.curves[name].train[:, 0], whole.curves[name].train[:, whole.step], rtol=1e-4)
+    np.testing.assert_allclose(
+        one.trajectory.curves[name].val[:, 0], whole.trajectory.curves[name].val[:, whole.step], rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        one.trajectory.curves[name].train[:, 0], whole.trajectory.curves[name].train[:, whole.step], rtol=1e-4
+    )
     np.testing.assert_allclose(one.predictions, whole.predictions, atol=2e-3)
-    assert whole.chosen == Linear(penalty, whole.value)
+    assert whole.chosen_config == Linear(penalty, whole.value)
 
 
 @pytest.mark.parametrize("cls", WITH_PATH)
 def test_path_descends(cls: type[Penalty]) -> None:
     """Down a path the training loss falls, and without penalty there is no path."""
     outcome = backend("regression").evaluate(Candidate(0, Linear(default(cls()), Path(20))))
-    assert np.all(np.diff(outcome.axis) < 0)
-    (curves,) = outcome.curves.values()
+    assert np.all(np.diff(outcome.trajectory.axis) < 0)
+    (curves,) = outcome.trajectory.curves.values()
     assert np.all(np.diff(curves.train, axis=1) >= -1e-7)
-    assert outcome.complexity.shape == curves.train.shape
+    assert outcome.trajectory.complexity.shape == curves.train.shape
 
 
 def test_no_penalty_has_no_lambda() -> None:
@@ -335,10 +339,10 @@ def test_no_penalty_has_no_lambda() -> None:
     made = backend("regression")
     for lambda_ in (Path(50), 3.0, 0.0):
         outcome = made.evaluate(Candidate(0, Linear("none", lambda_)))
-        assert outcome.axis.tolist() == [0.0]
+        assert outcome.trajectory.axis.tolist() == [0.0]
     assert Linear(penalty=Choice("l1", "l2")).reference() == Linear("none", 0.0)
     fit: Any = made.evaluate(Candidate(0, Linear().reference()))
-    assert fit.chosen == Linear("none", 0.0)
+    assert fit.chosen_config == Linear("none", 0.0)
 
 
 def test_a_penalty_needs_its_terms() -> None:

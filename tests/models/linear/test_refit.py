@@ -142,7 +142,7 @@ def test_refit_is_the_backend_on_all_rows(task: str, form: str, scale: str, pena
     everything = np.arange(N)
     made = LinearBackend(Setup(p, Folds((everything,), (everything,), "all"), resolve(DEFAULTS[p.task], p)))
     outcome = made.evaluate(Candidate(0, Linear(penalty, 0.05, scale)))
-    pipeline = outcome.chosen.refit(p, 0)  # type: ignore[attr-defined]
+    pipeline = outcome.chosen_config.refit(p, 0)  # type: ignore[attr-defined]
     found = pipeline.predict(p.X) if task == "regression" else pipeline.decision_function(p.X)
     np.testing.assert_allclose(found.reshape(N, -1), outcome.predictions, atol=1e-6)
 

@@ -27,7 +27,7 @@ from regsearch import Choice, Float, Int
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
-from regsearch.models.base import Candidate, Incumbent, Outcome, Setup
+from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
 from regsearch.models.neural import CNN, MLP, crew, hand, stack
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training.block import Block
@@ -63,12 +63,15 @@ def same(a: dict[int, Outcome], b: dict[int, Outcome], exact: bool = False) -> N
     for number, one in a.items():
         other = b[number]
         assert (one.state, one.reason, one.step) == (other.state, other.reason, other.step)
-        assert one.config == other.config
-        for name, curves in one.curves.items():
-            for mine, its in ((curves.train, other.curves[name].train), (curves.val, other.curves[name].val)):
+        assert one.candidate.config == other.candidate.config
+        for name, curves in one.trajectory.curves.items():
+            for mine, its in (
+                (curves.train, other.trajectory.curves[name].train),
+                (curves.val, other.trajectory.curves[name].val),
+            ):
                 np.testing.assert_allclose(mine, its, rtol=tolerance, atol=tolerance)
-        np.testing.assert_array_equal(one.axis, other.axis)
-        np.testing.assert_array_equal(one.complexity, other.complexity)
+        np.testing.assert_array_equal(one.trajectory.axis, other.trajectory.axis)
+        np.testing.assert_array_equal(one.trajectory.complexity, other.trajectory.complexity)
         if one.predictions is not None:
             np.testing.assert_allclose(one.predictions, other.predictions, rtol=tolerance, atol=tolerance)
         assert one.measures == pytest.approx(other.measures, rel=max(tolerance, 1e-15))
@@ -93,13 +96,13 @@ def test_everything_comes_out(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     for number, outcome in found.items():
         config: Any = MIXED[number]
         assert outcome.state == "complete"
-        (curves,) = outcome.curves.values()
-        assert curves.val.shape == curves.train.shape == outcome.complexity.shape
+        (curves,) = outcome.trajectory.curves.values()
+        assert curves.val.shape == curves.train.shape == outcome.trajectory.complexity.shape
         assert 1 <= curves.val.shape[1] <= config.last
         assert np.isfinite(curves.val).all()
         assert outcome.predictions is not None
         assert outcome.predictions.shape == (of.problem.rows, of.problem.outputs)
-        chosen: Any = outcome.chosen
+        chosen: Any = outcome.chosen_config
         assert chosen.stopping.epochs == outcome.value
         assert chosen.horizon == config.horizon
 
@@ -143,7 +146,7 @@ def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> N
         config: Any = MIXED[number]
         if config.inner:
             continue
-        (curves,) = outcome.curves.values()
+        (curves,) = outcome.trajectory.curves.values()
         for k, val in enumerate(of.folds.val):
             alone = block(of, [config], k)
             segment = alone.advance(curves.val.shape[1])
@@ -191,7 +194,7 @@ LADDER = [net(lr=lr, early_stopping=t.FixedEpochs(20)) for lr in (1e-5, 0.05, 1e
 
 
 def climb(prune: bool = True, **options: Any) -> dict[int, Outcome]:
-    of = replace(setup("regression"), n_jobs=1, incumbent=Incumbent() if prune else None, **options)
+    of = replace(setup("regression"), n_jobs=1, prune=prune, **options)
     source = (Candidate(i, config, "reference" if i == 0 else "") for i, config in enumerate(LADDER))
     return {outcome.number: outcome for outcome in Stack(of).stream(source)}
 
@@ -202,18 +205,18 @@ def test_rungs_give_up_what_falls_behind() -> None:
     pruned = [outcome for outcome in found.values() if outcome.state == "pruned"]
     assert pruned
     for outcome in pruned:
-        epochs = len(outcome.axis)
+        epochs = outcome.trajectory.steps
         assert epochs in rungs(20)
         assert outcome.reason.startswith(f"rung at epoch {epochs}: ")
         assert outcome.predictions is None
-        (curves,), (full,) = outcome.curves.values(), without[outcome.number].curves.values()
+        (curves,), (full,) = outcome.trajectory.curves.values(), without[outcome.number].trajectory.curves.values()
         np.testing.assert_allclose(curves.val, full.val[:, :epochs], rtol=1e-10)
     kept = {number: outcome for number, outcome in found.items() if outcome.state == "complete"}
     same(kept, {number: without[number] for number in kept})
     for rung in rungs(20):
-        reached = [outcome for outcome in found.values() if len(outcome.axis) >= rung and not outcome.role]
-        best = {o.number: next(iter(o.curves.values())).val[:, :rung].mean(axis=0).max() for o in reached}
-        on = {o.number for o in reached if len(o.axis) > rung}
+        reached = [o for o in found.values() if o.trajectory.steps >= rung and not o.candidate.role]
+        best = {o.number: next(iter(o.trajectory.curves.values())).val[:, :rung].mean(axis=0).max() for o in reached}
+        on = {o.number for o in reached if o.trajectory.steps > rung}
         assert len(on) == (len(reached) if len(reached) < LEAST else math.ceil(len(reached) / FACTOR))
         assert all(best[kept] > best[gone] for kept in on for gone in set(best) - on)
 
@@ -223,9 +226,9 @@ def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "STRIDE", 8)  # the first look is at the first rung
     lasting = [net(lr=lr, early_stopping=t.FixedEpochs(40)) for lr in (0.05, 0.02, 0.03, 0.01)]
     dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(40, patience=2)) for i in range(12)]
-    found = stream(replace(setup("regression"), n_jobs=1, incumbent=Incumbent()), [*lasting, *dead])
+    found = stream(replace(setup("regression"), n_jobs=1, prune=True), [*lasting, *dead])
     first = rungs(40)[0]
-    early = [one for one in found.values() if len(one.axis) < first]
+    early = [one for one in found.values() if one.trajectory.steps < first]
     assert early
     assert {one.state for one in early} == {"pruned"}
     assert all(one.reason.startswith(f"rung at epoch {first}: ") for one in early)
@@ -234,24 +237,26 @@ def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_pruning_nothing_is_pruned() -> None:
     """With pruning turned off every trial is trained to its end."""
-    assert {(outcome.state, len(outcome.axis)) for outcome in climb(prune=False).values()} == {("complete", 20)}
+    assert {(outcome.state, outcome.trajectory.steps) for outcome in climb(prune=False).values()} == {("complete", 20)}
 
 
 def test_the_reference_is_never_pruned() -> None:
     """The reference is trained to its end however bad it is, and counts on no rung."""
     found = climb()
     assert found[0].state == "complete"
-    assert found[0].role == "reference"
-    first = [outcome for outcome in found.values() if len(outcome.axis) == rungs(20)[0]]
+    assert found[0].candidate.role == "reference"
+    first = [outcome for outcome in found.values() if outcome.trajectory.steps == rungs(20)[0]]
     assert all(outcome.reason.endswith(f"of {len(LADDER) - 1} trials did better") for outcome in first)
 
 
 def test_rungs_know_the_past() -> None:
     """Trials of an earlier run are ranked beside those of this one."""
     great = tuple(np.zeros(20) for _ in range(40))
-    assert {outcome.state for number, outcome in climb(past=great).items() if number} == {"pruned"}
+    assert {outcome.state for number, outcome in climb(history=FixedHistory(curves=great)).items() if number} == {
+        "pruned"
+    }
     poor = tuple(np.full(20, -1e9) for _ in range(40))
-    assert {outcome.state for outcome in climb(past=poor).values()} == {"complete"}
+    assert {outcome.state for outcome in climb(history=FixedHistory(curves=poor)).values()} == {"complete"}
 
 
 # --- stopping --------------------------------------------------------------------------------------------------
@@ -265,7 +270,7 @@ def test_early_stopping(patience: int, delta: float) -> None:
     configs = [net(lr=lr, early_stopping=t.EarlyStopping(15, patience, delta)) for lr in (0.3, 0.05)]
     full = stream(of, [net(lr=lr, early_stopping=t.FixedEpochs(15)) for lr in (0.3, 0.05)])
     for number, outcome in stream(of, configs).items():
-        (all_of_it,), (curves,) = full[number].curves.values(), outcome.curves.values()
+        (all_of_it,), (curves,) = full[number].curves.values(), outcome.trajectory.curves.values()
         mean = all_of_it.val.mean(axis=0)
         waited, end = 0, 15
         for epoch in range(1, 15):
@@ -273,7 +278,7 @@ def test_early_stopping(patience: int, delta: float) -> None:
             if waited == patience:
                 end = epoch + 1
                 break
-        assert outcome.axis.tolist() == list(range(1, end + 1))
+        assert outcome.trajectory.axis.tolist() == list(range(1, end + 1))
         assert outcome.step == int(np.argmax(mean[:end]))
         np.testing.assert_allclose(curves.val, all_of_it.val[:, :end], rtol=1e-10)
 
@@ -284,9 +289,9 @@ def test_fixed_epochs() -> None:
     found = stream(of, [net(lr=0.5, early_stopping=t.FixedEpochs(last)) for last in (3, 7, 9)])
     best = []
     for outcome, last in zip(found.values(), (3, 7, 9), strict=True):
-        (curves,) = outcome.curves.values()
+        (curves,) = outcome.trajectory.curves.values()
         assert outcome.step == last - 1
-        assert outcome.axis.tolist() == list(range(1, last + 1))
+        assert outcome.trajectory.axis.tolist() == list(range(1, last + 1))
         best.append(int(np.argmax(curves.val.mean(axis=0))) == last - 1)
     assert not all(best)
 
@@ -320,8 +325,8 @@ def test_a_chosen_epoch_is_trained_again() -> None:
     config = net(lr=0.3, schedule="cosine", early_stopping=t.EarlyStopping(12, patience=3))
     (first,) = stream(of, [config]).values()
     (again,) = stream(of, [first.chosen]).values()
-    assert len(again.axis) == first.step + 1 == again.step + 1
-    (a,), (b,) = first.curves.values(), again.curves.values()
+    assert again.trajectory.steps == first.step + 1 == again.step + 1
+    (a,), (b,) = first.trajectory.curves.values(), again.trajectory.curves.values()
     np.testing.assert_allclose(b.val, a.val[:, : first.step + 1], rtol=1e-10)
     assert first.predictions is not None
     np.testing.assert_allclose(again.predictions, first.predictions, rtol=1e-10)
@@ -339,7 +344,7 @@ def test_inner_split_never_sees_scoring_rows() -> None:
         made = make_problem(data.X, target)
         of = Setup(made, make_folds([(train, val)], made, 0), resolve(None, made))
         found += stream(of, [config]).values()
-    (a,), (b,) = (outcome.curves.values() for outcome in found)
+    (a,), (b,) = (outcome.trajectory.curves.values() for outcome in found)
     np.testing.assert_array_equal(found[0].axis, found[1].axis)
     np.testing.assert_array_equal(a.train, b.train)
     np.testing.assert_array_equal(found[0].predictions, found[1].predictions)
@@ -353,7 +358,7 @@ def test_inner_split_keeps_each_folds_best() -> None:
     of = setup("regression", n=60)
     config = net(lr=0.2, early_stopping=t.EarlyStopping(10, patience=10, inner=0.3))
     (outcome,) = stream(of, [config]).values()
-    (curves,) = outcome.curves.values()
+    (curves,) = outcome.trajectory.curves.values()
     picked = []
     for k in range(3):
         segment = block(of, [config], k).advance(10)
@@ -391,8 +396,8 @@ def test_scores_known_to_a_scorer_alone() -> None:
     for scoring in (["explained_variance", "r2"], ["r2", "explained_variance"]):
         of = setup_for(problem("regression"), scoring)
         (outcome,) = stream(of, [net(early_stopping=t.EarlyStopping(5, patience=2))]).values()
-        assert list(outcome.curves) == scoring
-        late = outcome.curves["explained_variance"].val
+        assert list(outcome.trajectory.curves) == scoring
+        late = outcome.trajectory.curves["explained_variance"].val
         known = np.isfinite(late).all(axis=0)
         assert known[outcome.step]
         assert known.all() == (scoring[0] == "explained_variance")
@@ -596,7 +601,7 @@ def goes_on(root: Path, least: int) -> None:
     assert {trial.number for trial in before} <= {trial.number for trial in after}
     assert len(after) == done + 34
     chosen = [trial for trial in after if trial.state == "complete"][:: max(1, len(after) // 6)]
-    of = replace(small.setup, incumbent=None)
+    of = replace(small.setup, prune=False)
     alone = stream(of, [from_data(trial.config) for trial in chosen])
     for i, trial in enumerate(chosen):
         (curves,) = alone[i].curves.values()

@@ -9,7 +9,7 @@ from regsearch.metrics.scorer import unmeasured
 from regsearch.models.base import Outcome
 from regsearch.models.neural.training.run import Flight
 from regsearch.models.neural.training.shared import Structure, Workshop
-from regsearch.models.path import Curves
+from regsearch.models.path import Curves, Trajectory
 
 
 class Finish:
@@ -22,20 +22,18 @@ class Finish:
         candidate = flight.candidate
         state = "failed" if flight.failure else "pruned" if pruned else "complete"
         if not flight.epoch:
-            return Outcome(
-                candidate.number, flight.config, "failed", candidate.role, seconds=flight.seconds, reason=flight.failure
-            )
+            return Outcome(candidate, "failed", seconds=flight.seconds, reason=flight.failure)
         curves, predictions, reason = flight.curves, None, flight.failure or pruned
         if state == "complete":
             failures: dict[str, str] = {}
             curves |= self._late(flight, structure, failures)
             reason = unmeasured(failures)
             predictions = self._predictions(flight, structure)
+        ordered = {metric.name: curves[metric.name] for metric in self.setup.metrics if metric.name in curves}
         return Outcome(
-            candidate.number, flight.config, state, candidate.role,  # type: ignore[arg-type]
-            {metric.name: curves[metric.name] for metric in self.setup.metrics if metric.name in curves},
-            axis=np.round(np.median(flight.picked, axis=0)), complexity=flight.nonzero, step=flight.step,
-            predictions=predictions, seconds=flight.seconds, measures=self._measures(flight, structure), reason=reason,
+            candidate, state,  # type: ignore[arg-type]
+            Trajectory(np.round(np.median(flight.picked, axis=0)), ordered, flight.nonzero), flight.step,
+            predictions, flight.seconds, self._measures(flight, structure), reason,
         )  # fmt: skip
 
     def _late(self, flight: Flight, structure: Structure, failures: dict[str, str]) -> dict[str, Curves]:

@@ -45,7 +45,7 @@ class Stack:
         self.workshop = Workshop(setup, device)
         self.stop = self.workshop.stop
         self.finish = Finish(self.workshop)
-        self.ladder = Ladder(setup.past)
+        self.ladder = Ladder(setup.history.curves)
         self.cohorts: list[Cohort] = []
         self.crew = Crew(self.workshop, workers(setup.n_jobs, self.workshop.device))
         self._numbers = count()
@@ -80,7 +80,7 @@ class Stack:
                 flight = Flight.begin(candidate, self.workshop.followed, len(self.setup.folds))
                 arrived.setdefault(self.workshop.structure(flight.config), []).append(flight)
             except (InvalidInput, RuntimeError) as error:
-                yield Outcome(candidate.number, candidate.config, "failed", candidate.role, reason=str(error))
+                yield Outcome(candidate, "failed", reason=str(error))
                 continue
             if self._room(arrived) <= 0:
                 break
@@ -162,7 +162,7 @@ class Stack:
 
     def _settle(self) -> Iterator[Outcome]:
         """Let trials end, give up those that fall behind, and join what is left."""
-        pruned = self._fallen_behind() if self.setup.incumbent is not None else {}
+        pruned = self._fallen_behind() if self.setup.prune else {}
         outcomes = []
         for cohort in self.cohorts:
             on = []
