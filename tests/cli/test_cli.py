@@ -404,7 +404,7 @@ def logged_report(root: Path) -> str:
     """The report that the study's run in MLflow has."""
     client = mlflow_client(root)
     ids = [one.experiment_id for one in client.search_experiments()]
-    (parent,) = client.search_runs(ids, f"tags.`regsearch.study.study` = '{NAME}'")
+    (parent,) = client.search_runs(ids, f"tags.`regsearch.study` = '{NAME}'")
     return str(client.download_artifacts(parent.info.run_id, "report.html"))
 
 

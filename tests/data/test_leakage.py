@@ -165,7 +165,7 @@ def test_held_out_rows_have_no_influence(task: str, penalty: Penalty, scale: str
         terms = penalty.terms(lambda made=made: made.solver.initial(scale))
         lambdas = np.array([0.05 if penalty.path else 0.0])
         (piece,) = made.solver.path(terms, scale, lambdas)
-        curves = made.evaluate(Candidate(0, config)).curves[made.setup.metrics[0].name]
+        curves = made.evaluate(Candidate(0, config)).trajectory.deciding
         inside = decision(made.design.fold(1)[setup(p).folds.train[1]], piece.coef[1], piece.intercept[1])
         fits.append((inside[:, 0], curves.train[1], curves.train[0]))
     np.testing.assert_allclose(fits[0][0], fits[1][0], rtol=1e-6, atol=1e-6)
@@ -179,7 +179,7 @@ def test_order_of_folds_does_not_matter() -> None:
     every = setup(p)
     alone = Setup(p, Folds(every.folds.train[2:3], every.folds.val[2:3], "one"), every.metrics)
     together, single = (LinearBackend(s).evaluate(Candidate(0, Linear("l1", 0.05))) for s in (every, alone))
-    (name,) = together.curves
+    (name,) = together.trajectory.curves
     np.testing.assert_allclose(
         together.trajectory.curves[name].val[2], single.trajectory.curves[name].val[0], rtol=1e-6
     )

@@ -54,7 +54,7 @@ class Shown:
         """The study's parent run."""
         experiment = self.client.get_experiment_by_name(SHARED)
         assert experiment is not None
-        clause = f"tags.`regsearch.study.study` = '{results.name}'"
+        clause = f"tags.`regsearch.study` = '{results.name}'"
         (parent,) = self.client.search_runs([experiment.experiment_id], clause)
         return parent
 

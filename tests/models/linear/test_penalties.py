@@ -313,7 +313,7 @@ def test_one_lambda_agrees_with_the_path(cls: type[Penalty], task: str) -> None:
     one = made.evaluate(Candidate(1, Linear(penalty, whole.value)))
     assert one.step == 0
     assert one.trajectory.axis.tolist() == [whole.value]
-    (name,) = whole.curves
+    (name,) = whole.trajectory.curves
     np.testing.assert_allclose(
         one.trajectory.curves[name].val[:, 0], whole.trajectory.curves[name].val[:, whole.step], rtol=1e-4
     )

@@ -386,7 +386,7 @@ def test_a_diverging_row_fails_alone(scoring: str) -> None:
     assert "a smaller lr or gradient_clipping may help" in found[1].reason
     without = stream(of, [calm[0], calm[0], calm[1], *fine])
     for number in (0, 2, 3, 4):
-        (a,), (b,) = found[number].curves.values(), without[number].curves.values()
+        (a,), (b,) = (x[number].trajectory.curves.values() for x in (found, without))
         np.testing.assert_allclose(a.val, b.val, rtol=1e-6)
         np.testing.assert_array_equal(found[number].predictions, without[number].predictions)
 
@@ -604,7 +604,7 @@ def goes_on(root: Path, least: int) -> None:
     of = replace(small.setup, prune=False)
     alone = stream(of, [from_data(trial.config) for trial in chosen])
     for i, trial in enumerate(chosen):
-        (curves,) = alone[i].curves.values()
+        curves = alone[i].trajectory.deciding
         assert trial.step == alone[i].step
         np.testing.assert_allclose(results.curves(trial.number).val, curves.val, rtol=1e-10)
 
