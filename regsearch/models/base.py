@@ -89,7 +89,7 @@ class Outcome:
         return self.trajectory.deciding.point(self.step)
 
 
-class History(Protocol):
+class SearchHistory(Protocol):
     """What finished trials have shown: read by backends that give candidates up."""
 
     @property
@@ -133,7 +133,7 @@ class Setup:
     seed: int = 0
     n_jobs: int | None = None
     prune: bool = False
-    history: History = field(default_factory=FixedHistory)
+    history: SearchHistory = field(default_factory=FixedHistory)
     notice: Callable[[str], None] = lambda text: None
 
     def alone(self) -> Setup:

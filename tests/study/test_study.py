@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import signal
 from pathlib import Path
@@ -14,10 +16,11 @@ from nets import PRUNED_AT, Dial
 from samples import finished, mlflow_client, outcomes, regression, study
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, Linear, NotFound, StudyMismatch, spaces
+from regsearch import Choice, Estimator, Linear, NotFound, Study, StudyMismatch, spaces
 from regsearch import Path as Axis
 from regsearch.progress import Progress
 from regsearch.results.results import Results
+from regsearch.study.options import StudyOptions
 from regsearch.study.script import run_with
 
 DIGITS = 5e-6  # MLflow gets six digits of each number
@@ -306,3 +309,16 @@ def test_a_store_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr().err
     assert "MLflow is missing" in said
     assert "nothing is lost" in said
+
+
+def test_options_are_one_record() -> None:
+    """`Study` takes exactly the options of its record, with the same defaults."""
+    taken = {
+        name: parameter.default for name, parameter in inspect.signature(Study).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }  # fmt: skip
+    missing = inspect.Parameter.empty
+    held = {
+        f.name: missing if f.default is dataclasses.MISSING else f.default for f in dataclasses.fields(StudyOptions)
+    }
+    assert taken == held

@@ -1,0 +1,93 @@
+"""The finished trials of a search: which one leads, which configs were tried, what a backend may read of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from regsearch._types import Array
+from regsearch.results.ranking import takes_the_lead
+from regsearch.storage.store import Store
+from regsearch.storage.trial import Trial
+
+
+class History:
+    """Finished trials, in the order in which they finished.
+
+    Parameters
+    ----------
+    store
+        Where their curves are.
+    metric
+        The one that decides; larger is better.
+    """
+
+    def __init__(self, store: Store, metric: str) -> None:
+        self.store, self.metric = store, metric
+        self.trials: list[Trial] = []
+        self.best: Trial | None = None
+        self.reference: Trial | None = None
+        self._evaluated: dict[str, Trial] = {}  # by key, the first trial that evaluated a config to its end
+        self._tried: set[str] = set()  # keys of the space's configs that have had a trial
+
+    def add(self, trial: Trial) -> None:
+        """Take note of a finished trial, whose curves are stored."""
+        self.trials.append(trial)
+        if trial.role == "reference":
+            self.reference = trial
+        else:
+            self._tried.add(trial.key)
+        if trial.state == "complete":
+            self._evaluated.setdefault(trial.key, trial)
+            if self.is_best(trial):
+                self.best = trial
+                self.__dict__.pop("best_folds", None)
+
+    def is_best(self, trial: Trial) -> bool:
+        """Whether a trial that comes after those here is the best of them all."""
+        return trial.state == "complete" and takes_the_lead(trial, self.best, self.reference, self.metric)
+
+    # --- configs -----------------------------------------------------------------------------------------------
+
+    def note_tried(self, key: str) -> None:
+        """Take note of a config that is on its way."""
+        self._tried.add(key)
+
+    def was_tried(self, key: str) -> bool:
+        """Whether a config of the space has had a trial."""
+        return key in self._tried
+
+    @property
+    def tried(self) -> int:
+        """The number of configs of the space that have had a trial."""
+        return len(self._tried)
+
+    def evaluated(self, key: str) -> Trial | None:
+        """The trial that evaluated a config to its end: its results are those of every equal config."""
+        return self._evaluated.get(key)
+
+    # --- how it goes -------------------------------------------------------------------------------------------
+
+    @property
+    def since_best(self) -> int:
+        """Trials since the one with the best score, whether they were complete, pruned or failed."""
+        scores = [trial.point.val if trial.state == "complete" else float("-inf") for trial in self.trials]
+        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+
+    @property
+    def only_failures(self) -> bool:
+        """Whether every trial so far has failed."""
+        return all(trial.state == "failed" for trial in self.trials)
+
+    # --- what backends read: `regsearch.models.base.SearchHistory` ---------------------------------------------------
+
+    @cached_property
+    def best_folds(self) -> Array | None:
+        """``[K]`` validation scores of the best trial at its chosen step; `None` before there is one."""
+        return None if self.best is None else self.store.curves(self.best.number, self.metric).val[:, self.best.step]
+
+    @property
+    def curves(self) -> Sequence[Array]:
+        """Mean validation curves ``[S]`` of the trials that were complete or pruned, the reference left out."""
+        scored = [trial for trial in self.trials if trial.state != "failed" and trial.role != "reference"]
+        return [self.store.curves(trial.number, self.metric).mean() for trial in scored]

@@ -1,0 +1,33 @@
+"""What makes a study itself, as stored with it: two runs of one study have the same, but for when and by what."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from regsearch.models.base import Model, Setup
+from regsearch.space.config import digest, to_data
+from regsearch.version import __version__
+
+
+def identity_of(name: str, experiment: str, setup: Setup, space: Model, script: str) -> dict[str, Any]:
+    """The identity of a study that is made now, as JSON has it.
+
+    Parameters
+    ----------
+    experiment
+        The MLflow experiment.
+    script
+        The file that makes the study; empty where none does.
+    """
+    problem, folds, metrics = setup.problem, setup.folds, [metric.name for metric in setup.metrics]
+    return {
+        "study": name, "id": uuid.uuid4().hex, "experiment": experiment, "version": __version__,
+        "created_ms": round(time.time() * 1000), "task": problem.task, "rows": problem.rows,
+        "columns": problem.columns, "target": problem.name, "fingerprint": problem.fingerprint,
+        "folds": len(folds), "cv": folds.name, "folds_hash": folds.digest, "seed": setup.seed,
+        "metric": metrics[0], "metrics": metrics, "scoring": [metric.identity for metric in setup.metrics],
+        "reference": space.unregularized, "space": space.kind, "space_hash": digest(space),
+        "space_data": to_data(space), "script": script,
+    }  # fmt: skip

@@ -1,0 +1,116 @@
+"""What a run tells the mirror: the study, each trial, and at the end what MLflow has not got yet."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from regsearch.mirror import Artifact, Mirror, Status
+from regsearch.mirror.content import keep_page, study_record, summary_record, trial_record
+from regsearch.models.base import Model
+from regsearch.models.path import Trajectory
+from regsearch.progress import Progress
+from regsearch.results.report import note, write_artifacts
+from regsearch.results.results import Results
+from regsearch.storage.store import Store
+from regsearch.storage.trial import Trial
+
+LOG = "mirror.log"
+READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended
+
+
+class MirrorFeed:
+    """Feeds one run of a study to its mirror.
+
+    Parameters
+    ----------
+    tracking
+        MLflow tracking URI.
+    metric
+        The one that decides.
+    """
+
+    def __init__(self, tracking: str, store: Store, metric: str) -> None:
+        self.tracking, self.store, self.metric = tracking, store, metric
+        self._mirror = Mirror(tracking, store.root / "artifacts", store.folder / LOG)
+        self._sent: set[int] = set()
+
+    def start(self, identity: Mapping[str, Any], space: Model) -> None:
+        """Open the study's run in MLflow."""
+        self._mirror.start(study_record(identity, space))
+
+    def send(self, trial: Trial, trajectory: Trajectory) -> None:
+        """Send a trial; the search does not wait for it."""
+        self._mirror.send(trial_record(trial, trajectory, self.metric))
+        self._sent.add(trial.number)
+        self._keep_page(0.0)  # with the first trials already: a long search is looked at while it runs
+
+    def finish(self, results: Results, progress: Progress) -> None:
+        """Send what is not in MLflow yet, then the summary, and wait. Ctrl-C leaves the writer to itself."""
+        try:
+            with self._mirror:
+                unsent = self._complete(results, progress)
+                status = self._mirror.drain(progress=lambda status: progress.show(_written(status)))
+        except KeyboardInterrupt:
+            progress.end(f"{_written(self._mirror.status)}, the rest follows in the background")
+            return
+        if status.sent:
+            progress.end(_written(status))
+        if status.reason:
+            self._warn(unsent + status.sent - status.mirrored, status.reason, progress)
+
+    @staticmethod
+    def _warn(missing: int, reason: str, progress: Progress) -> None:
+        said = f"MLflow is missing {missing} trials ({reason}); nothing is lost: run the study again to write them."
+        if progress.quiet:
+            warnings.warn(said, RuntimeWarning, stacklevel=5)
+        progress.end(said)
+
+    def _complete(self, results: Results, progress: Progress) -> int:
+        """Send earlier trials and the summary.
+
+        Returns
+        -------
+        int
+            How many earlier trials could not be sent, MLflow having not said what it has.
+        """
+        mirrored = self._keep_page(READY_S if results.stopped != "interrupted" else 1.0)
+        known = self._sent | (mirrored or frozenset())
+        earlier = [trial for trial in results.all if trial.config is not None and trial.number not in known]
+        for trial in earlier if mirrored is not None else ():
+            self._mirror.send(trial_record(trial, self.store.trajectory(trial.number), self.metric))
+        self._finish_study(results, self._artifacts(results, progress))
+        return 0 if mirrored is not None else len(earlier)
+
+    def _keep_page(self, timeout_s: float) -> frozenset[int] | None:
+        """Remember where MLflow shows the study, once it has said so.
+
+        Returns
+        -------
+        frozenset of int or None
+            The trials that MLflow had then; `None` while it has said nothing.
+        """
+        ready = self._mirror.wait_ready(timeout_s)
+        if ready is None:
+            return None
+        keep_page(self.store, self.tracking, ready)
+        return ready.mirrored
+
+    def _artifacts(self, results: Results, progress: Progress) -> list[Artifact]:
+        try:
+            return write_artifacts(results, self.store.folder / "report")
+        except OSError as error:
+            progress.end(f"The report could not be written: {error}.")
+            return []
+
+    def _finish_study(self, results: Results, artifacts: list[Artifact]) -> None:
+        stopped = results.stopped
+        status = "COMPLETE" if stopped and stopped != "interrupted" else "INTERRUPTED" if stopped else "FAIL"
+        end_ms = max((trial.end_ms for trial in results.all), default=0)
+        best = results.complete[0] if results.complete else None
+        self._mirror.finish(summary_record(status, end_ms, results.all, self.metric, best, note(results), artifacts))
+
+
+def _written(status: Status) -> str:
+    return f"MLflow: {status.mirrored} of {status.sent} trials written"

@@ -1,0 +1,71 @@
+"""The options of a study as one record, shared by all that makes studies of each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Model
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """What a study is made with beside its name, X and y; `regsearch.Study` says what each means.
+
+    Raises
+    ------
+    InvalidInput
+        When an option cannot be what it is.
+    """
+
+    space: Model
+    cv: Any = 5
+    scoring: Any = None
+    groups: Any = None
+    sample_weight: Any = None
+    test: Any = None
+    task: Any = None
+    seed: int = 0
+    root: str | os.PathLike[str] = "mlruns"
+    storage: str | None = None
+    sampler: optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler] | None = None
+    tracking: str | bool | None = None
+    experiment: str | None = None
+    prune: bool = True
+    n_jobs: int | None = None
+    start_from: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.cv, Iterator):  # the folds are looked at more than once
+            object.__setattr__(self, "cv", list(self.cv))
+        if isinstance(self.seed, Integral):
+            object.__setattr__(self, "seed", int(self.seed))
+        self._check_space()
+        self._check_numbers()
+        self._check_services()
+
+    def _check_space(self) -> None:
+        if not isinstance(self.space, Model):
+            raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {self.space!r}.")
+
+    def _check_numbers(self) -> None:
+        seed, n_jobs = self.seed, self.n_jobs
+        if type(seed) is not int or not 0 <= seed < 2**32:
+            raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}; 0 is the default.")
+        if n_jobs is not None and (type(n_jobs) is not int or n_jobs == 0):
+            raise InvalidInput(f"n_jobs must be a whole number but 0, got {n_jobs!r}; -1 takes every core.")
+
+    def _check_services(self) -> None:
+        sampler, tracking = self.sampler, self.tracking
+        usable = sampler is None or callable(sampler) or hasattr(sampler, "sample_relative")
+        if not usable or isinstance(sampler, type):
+            raise InvalidInput(f"sampler must be an Optuna sampler, got {sampler!r}; leave it out for TPE.")
+        if tracking is not None and not isinstance(tracking, (bool, str)):
+            raise InvalidInput(f"tracking must be an MLflow tracking URI or False, got {tracking!r}; leave it out.")

@@ -1,0 +1,67 @@
+"""A study in a script: which file made it, and how a command line runs it."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from regsearch.errors import RegsearchError
+from regsearch.results.advice import moves
+from regsearch.results.results import Results
+from regsearch.study.arguments import add_run_options
+from regsearch.study.options import StudyOptions
+from regsearch.study.summary import parting
+
+CHANGEABLE = ("seed", "root", "prune")  # the options of a study that a command line may change
+INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
+
+
+class Runnable(Protocol):
+    """What a command line needs of a study."""
+
+    name: str
+    options: StudyOptions
+
+    def replace(self, **options: Any) -> Self: ...
+
+    def results(self) -> Results: ...
+
+    def widened(self, results: Results | None = None) -> Self: ...
+
+    def run(
+        self, n_trials: int | None = None, timeout: float | None = None, patience: int | None = None
+    ) -> Results: ...
+
+
+def main(study: Runnable, argv: Sequence[str] | None = None) -> int:
+    """Run a study from its script's command line; the exit status."""
+    parser = argparse.ArgumentParser(description=f"Run the study {study.name}.")
+    add_run_options(parser)
+    arguments = vars(parser.parse_args(argv))
+    try:
+        return run_with(study, arguments)
+    except RegsearchError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+
+
+def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
+    """Run a study as the arguments of `add_run_options` say, and print what it found; the exit status."""
+    changed = {key: arguments[key] for key in CHANGEABLE if arguments.get(key) is not None}
+    study = study.replace(**changed) if changed else study
+    if arguments.get("widen"):
+        before = study.results()
+        study = study.widened(before)
+        print("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in moves(before))]))
+    results = study.run(arguments["trials"], arguments["timeout"], arguments["patience"])
+    print(parting(results, study.options.tracking))
+    return INTERRUPTED if results.stopped == "interrupted" else 0
+
+
+def calling_script() -> str:
+    """The file whose module level is being run, if any: `regsearch export` reads the data from it again."""
+    frame = next((frame for frame in inspect.stack(context=0) if frame.function == "<module>"), None)
+    return os.fspath(Path(frame.filename).resolve()) if frame and Path(frame.filename).is_file() else ""
