@@ -1,4 +1,7 @@
-"""The command line: ``regsearch run | list | show | export | verify | retrain | report | compare | ...``."""
+"""The command line.
+
+``regsearch run | list | show | export | verify | retrain | report | compare | ...``
+"""
 
 from __future__ import annotations
 

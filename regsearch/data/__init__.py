@@ -1,1 +1,1 @@
-"""The data of a study: the problem, its folds, its columns and their encoding."""
+"""The data of a study: problem, folds, columns and their encoding."""

@@ -1,4 +1,4 @@
-"""The mirror: a copy of the study in MLflow, written by a process of its own.
+"""A copy of the study in MLflow, written by a process of its own.
 
 Optuna's storage is the truth; this copy can be rebuilt from it at any time. Importing this package does not
 import MLflow: only the writer process does.

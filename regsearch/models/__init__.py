@@ -1,1 +1,1 @@
-"""The families of models that can be searched, and what a trial of one is: a path."""
+"""The families of models that can be searched; a trial of one is a path."""

@@ -1,1 +1,1 @@
-"""Spaces and configs: the tree, what its fields admit, how it is sampled, stored and named."""
+"""Spaces and configs: trees of nodes, sampled, written, named."""

@@ -1,1 +1,1 @@
-"""What a study writes: Optuna's storage, which is the truth, and the arrays beside it."""
+"""What a study writes: Optuna's storage, which is the truth, and arrays beside it."""

@@ -67,13 +67,11 @@ def place(module: str) -> str:
 
 @dataclass(frozen=True)
 class Room:
-    """A room: what its docstring says it holds, the rooms that it imports, its modules and their lines."""
+    """A room: what its docstring says it holds, and the rooms that it imports."""
 
     name: str
     holds: str
     imports: tuple[str, ...]
-    modules: int
-    lines: int
 
 
 def rooms() -> list[Room]:
@@ -83,11 +81,9 @@ def rooms() -> list[Room]:
     for name in ROOMS:
         inside = {module: tree for module, tree in known.items() if place(module) == name}
         reached = {place(other) for tree in inside.values() for other in own(tree, known)}
-        files = list((PACKAGE / name).rglob("*.py"))
-        lines = sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
         holds = (ast.get_docstring(known[name]) or "").partition("\n")[0].rstrip(".")
         below = tuple(other for other in ROOMS if other in reached and other != name)
-        found.append(Room(name, holds, below, len(files), lines))
+        found.append(Room(name, holds, below))
     return found
 
 
@@ -119,12 +115,10 @@ def picture(found: list[Room]) -> str:
     ]
     for row, room in enumerate(high):
         y = TOP + row * (HEIGHT + GAP)
-        size = f"{room.modules} modules, {room.lines / 1000:.1f}k lines"
         parts += [
             f'<rect x="1" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="5" class="room"/>',
             _text(14, y + 22, room.name, 'class="name"'),
             _text(92, y + 22, room.holds),
-            _text(WIDTH - 12, y + 22, size, 'class="size" text-anchor="end"'),
             *(_dot(i, y, name in room.imports) for i, name in enumerate(names) if i > row),
         ]
     width, height = WIDTH + 34 + len(high) * CELL, TOP + len(high) * (HEIGHT + GAP) + 4
@@ -137,7 +131,7 @@ def picture(found: list[Room]) -> str:
 
 STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#555}.name{font-weight:700;font-size:13px;fill:#1a3a5c}"
-    ".size{font-size:11px;fill:#888}.room{fill:#eef3f8;stroke:#b8c9da}.on{fill:#1a3a5c}.off{fill:none;stroke:#d5dde5}"
+    ".room{fill:#eef3f8;stroke:#b8c9da}.on{fill:#1a3a5c}.off{fill:none;stroke:#d5dde5}"
 )
 
 
