@@ -6,6 +6,8 @@ The public names load what they need when they are first used, so that ``import 
 from __future__ import annotations
 
 import importlib
+import pathlib
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,16 +15,8 @@ if TYPE_CHECKING:
     from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
     from regsearch.export.bundle import load, load_config
     from regsearch.models.estimator import Estimator
-    from regsearch.models.linear import (
-        L1,
-        L2,
-        AdaptiveElasticNet,
-        AdaptiveLasso,
-        ElasticNet,
-        Linear,
-        NoPenalty,
-        Penalty,
-    )
+    from regsearch.models.linear import Linear, Penalty
+    from regsearch.models.linear.penalties import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, NoPenalty
     from regsearch.models.neural import CNN, MLP, Net
     from regsearch.models.neural import techniques as nn_techniques
     from regsearch.results.choice import Chosen
@@ -36,9 +30,7 @@ _HOMES = {
     "regsearch.errors": ("InvalidInput", "NotFound", "RegsearchError", "SearchFailed", "StudyMismatch"),
     "regsearch.models.estimator": ("Estimator",),
     "regsearch.export.bundle": ("load", "load_config"),
-    "regsearch.models.linear": (
-        "L1", "L2", "AdaptiveElasticNet", "AdaptiveLasso", "ElasticNet", "Linear", "NoPenalty", "Penalty",
-    ),
+    "regsearch.models.linear": ("Linear", "Penalty"),
     "regsearch.models.neural": ("CNN", "MLP", "Net"),
     "regsearch.results.choice": ("Chosen",),
     "regsearch.results.results": ("Results",),
@@ -48,7 +40,18 @@ _HOMES = {
     "regsearch.study.study": ("Study",),
 }  # fmt: skip
 _MODULES = {"nn_techniques": "regsearch.models.neural.techniques", "spaces": "regsearch.spaces"}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def _penalties() -> list[str]:
+    """The classes in the files of penalties: read, not imported, which would load numpy."""
+    files = (pathlib.Path(__file__).parent / "models" / "linear" / "penalties").glob("*.py")
+    found = (re.findall(r"^class ([A-Za-z]\w*)", file.read_text("utf-8"), flags=re.MULTILINE) for file in files)
+    return sorted(name for names in found for name in names)
+
+
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | dict.fromkeys(
+    _penalties(), "regsearch.models.linear.penalties"
+)
 
 __all__ = [
     "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator",
@@ -56,6 +59,7 @@ __all__ = [
     "RegSearchCV", "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch", "load", "load_config",
     "nn_techniques", "spaces",
 ]  # fmt: skip
+__all__ += [name for name in _HOME_OF if name not in __all__]  # a new penalty is in no list
 
 
 def __getattr__(name: str) -> Any:

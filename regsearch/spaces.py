@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from regsearch.models.linear import AdaptiveLasso, Linear
+from regsearch.models.linear import Linear
+from regsearch.models.linear.penalties import AdaptiveLasso
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.space.tree import Choice, Float, Path

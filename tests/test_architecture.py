@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -175,3 +176,22 @@ def test_public_names_are_one_list() -> None:
     assert {name: home for name, (_, home) in seen.items() if name not in regsearch._MODULES} == regsearch._HOME_OF
     with pytest.raises(AttributeError, match="nothing"):
         _ = regsearch.nothing
+
+
+def test_a_penalty_is_one_file(tmp_path: Path) -> None:
+    """A new file of a penalty is public and found by its name without any other edit, and listing it stays light."""
+    package = tmp_path / "regsearch"
+    shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = package / "models" / "linear" / "penalties"
+    lasso = (folder / "l1.py").read_text(encoding="utf-8")
+    (folder / "heavier.py").write_text(lasso.replace("class L1(", "class Heavier("), encoding="utf-8")
+    script = (
+        "import sys, regsearch\n"
+        f"assert regsearch.__file__.startswith({str(tmp_path)!r})\n"
+        "assert 'Heavier' in regsearch.__all__ and 'Heavier' in dir(regsearch) and 'numpy' not in sys.modules\n"
+        "from regsearch import Heavier, Linear, Penalty\n"
+        "import regsearch.models.linear as linear\n"
+        "assert issubclass(Heavier, Penalty) and Linear('heavier').penalty == Heavier()\n"
+        "assert linear.Heavier is linear.penalties.Heavier is Heavier and 'Heavier' in linear.__all__\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, timeout=60, check=True)

@@ -18,7 +18,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.design import Design, Missing, Piece, Settings, Solver
-from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.threads import all_threads, one_thread
 from regsearch.models.path import Curves, Trajectory, choose_step
 from regsearch.space.tree import Path, number

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
-from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.penalty import Terms
 
 SCALES = ("standard", "minmax", "robust", "none")
 

@@ -28,7 +28,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.kernels import descend, descend_rows, duality_gaps
-from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.models.linear.spectrum import Spectrum
 from regsearch.models.linear.threads import all_threads

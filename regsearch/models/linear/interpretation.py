@@ -36,7 +36,7 @@ from regsearch.data.problem import Problem
 from regsearch.models.linear.backend import grid, make_design, make_solver
 from regsearch.models.linear.design import Design, Settings
 from regsearch.models.linear.leverage import hat_trace
-from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.refit import total_weight
 from regsearch.models.linear.threads import one_thread
 from regsearch.space.tree import Path, number

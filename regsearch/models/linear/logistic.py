@@ -32,7 +32,7 @@ from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.glm_ridge import Ridge, dual_basis, primal_basis
 from regsearch.models.linear.likelihood import duality_gaps, link, null_intercept
 from regsearch.models.linear.newton import Block, Newton, Point
-from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sources import inverse_scales
 from regsearch.models.linear.threads import all_threads
 from regsearch.models.linear.walk import APPROACH_TOL, CHUNK, along, approach, chunks

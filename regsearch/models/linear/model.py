@@ -11,7 +11,8 @@ from regsearch.data.problem import Problem, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.linear.design import SCALES
-from regsearch.models.linear.penalties import NoPenalty, Penalty
+from regsearch.models.linear.penalties import NoPenalty
+from regsearch.models.linear.penalty import Penalty
 from regsearch.space.domains import Axis, Family, OneOf
 from regsearch.space.tree import Choice, Path, public, tunable
 

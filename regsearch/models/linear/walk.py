@@ -9,7 +9,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.design import Piece
-from regsearch.models.linear.penalties import Terms
+from regsearch.models.linear.penalty import Terms
 
 CHUNK = 5  # lambdas between two looks at all columns
 APPROACH = 0.6  # ratio of the lambdas that lead to the first one asked for

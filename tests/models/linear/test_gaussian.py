@@ -19,7 +19,8 @@ from regsearch.models.linear import gaussian, kernels
 from regsearch.models.linear.design import SCALES, Design, Missing, Piece
 from regsearch.models.linear.gaussian import Gaussian
 from regsearch.models.linear.moments import groups
-from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty, Terms
+from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty
+from regsearch.models.linear.penalty import Terms
 
 Parts = list[tuple[Rows, Rows]]
 METHODS = ["moments", "rows"]

@@ -15,9 +15,10 @@ from regsearch.data.folds import Folds, make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
-from regsearch.models.linear import L1, L2, AdaptiveLasso, ElasticNet, Linear, NoPenalty, Penalty, leverage
+from regsearch.models.linear import Linear, Penalty, leverage
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.interpretation import explain, fit_all
+from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty
 
 PENALTIES: list[Penalty] = [L1(), L2(), ElasticNet(0.4)]
 

@@ -15,7 +15,8 @@ from regsearch._types import Array
 from regsearch.models.linear.design import Design, Missing, Piece
 from regsearch.models.linear.likelihood import link
 from regsearch.models.linear.logistic import LogLoss
-from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty, Terms
+from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty
+from regsearch.models.linear.penalty import Terms
 
 PENALTIES = {0.0: L2(), 0.5: ElasticNet(0.5), 1.0: L1()}
 SHAPES = [(60, 8), (30, 45)]

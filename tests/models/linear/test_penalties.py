@@ -20,7 +20,8 @@ from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear import Penalty
 from regsearch.models.linear.backend import LinearBackend
-from regsearch.models.linear.penalties import L1, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, Terms, adaptive_weights
+from regsearch.models.linear.penalties import L1, AdaptiveElasticNet, AdaptiveLasso, ElasticNet
+from regsearch.models.linear.penalty import Terms, adaptive_weights
 from regsearch.space.config import from_toml, to_toml
 from regsearch.space.domains import Between
 from regsearch.space.params import flat

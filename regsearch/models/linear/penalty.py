@@ -1,4 +1,4 @@
-"""Penalties of linear models: each is one class, and the conformance suite finds it by itself.
+"""What a penalty of linear models is: one class in a file of `penalties`, or in a user's script, which says its terms.
 
 Notation (shapes: K folds, p columns, m outputs; m = 1 but for multinomial models)
 
@@ -19,13 +19,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.space.domains import Between
-from regsearch.space.tree import Float, Node, number, tunable
+from regsearch.space.tree import Node
 
 
 @dataclass(frozen=True)
@@ -75,85 +74,6 @@ class Penalty(Node, abstract=True):
     @abstractmethod
     def terms(self, initial: Callable[[], Array]) -> Terms:
         """What the solvers need; `initial()` gives each fold's ridge estimate ``[K, p, m]``, fitted on demand."""
-
-
-@dataclass(frozen=True)
-class NoPenalty(Penalty):
-    """No penalty: least squares or maximum likelihood, the reference that every study reports.
-
-    With more columns than rows, or separable classes, it is the limit of ridge as lambda goes to zero.
-    """
-
-    kind: ClassVar[str] = "none"
-    path: ClassVar[bool] = False
-    l1_ratio: ClassVar[float] = 0.0
-
-    def terms(self, initial: Callable[[], Array]) -> Terms:
-        return Terms(np.zeros(1), 0.0)
-
-
-@dataclass(frozen=True)
-class L2(Penalty):
-    """Ridge, ``lambda/2 |w|_2^2`` (Hoerl & Kennard 1970)."""
-
-    l1_ratio: ClassVar[float] = 0.0
-
-    def terms(self, initial: Callable[[], Array]) -> Terms:
-        return Terms(np.zeros(1), 1.0)
-
-
-@dataclass(frozen=True)
-class L1(Penalty):
-    """Lasso, ``lambda |w|_1`` (Tibshirani 1996)."""
-
-    l1_ratio: ClassVar[float] = 1.0
-
-    def terms(self, initial: Callable[[], Array]) -> Terms:
-        return Terms(np.ones(1), 0.0)
-
-
-@dataclass(frozen=True)
-class ElasticNet(Penalty):
-    """Elastic net, ``lambda (l1_ratio |w|_1 + (1 - l1_ratio)/2 |w|_2^2)`` (Zou & Hastie 2005)."""
-
-    derived: ClassVar[tuple[str, ...]] = ()
-    l1_ratio: Any = tunable(Between(0, 1), Float(0.05, 0.95))
-
-    def terms(self, initial: Callable[[], Array]) -> Terms:
-        l1_ratio = number(self.l1_ratio)
-        return Terms(np.full(1, l1_ratio), 1.0 - l1_ratio)
-
-
-@dataclass(frozen=True)
-class AdaptiveLasso(Penalty):
-    """Adaptive lasso, ``lambda sum_j |w_j| / |w_j^ridge|^gamma`` (Zou 2006).
-
-    The weights come from a ridge fit inside each fold, relative to its mean size, so that lambda keeps its meaning.
-    At ``gamma = 0`` it is the lasso.
-    """
-
-    plain: ClassVar[bool] = False
-    l1_ratio: ClassVar[float] = 1.0
-    gamma: Any = tunable(Between(0, 10), Float(0.5, 2.0), off=0.0)
-
-    def terms(self, initial: Callable[[], Array]) -> Terms:
-        return Terms(adaptive_weights(initial(), number(self.gamma)), 0.0)
-
-
-@dataclass(frozen=True)
-class AdaptiveElasticNet(Penalty):
-    """Adaptive elastic net: adaptive weights on the L1 part only (Zou & Zhang 2009)."""
-
-    plain: ClassVar[bool] = False
-    derived: ClassVar[tuple[str, ...]] = ()
-    l1_ratio: Any = tunable(Between(0, 1), Float(0.05, 0.95))
-    gamma: Any = tunable(Between(0, 10), Float(0.5, 2.0), off=0.0)
-
-    def terms(self, initial: Callable[[], Array]) -> Terms:
-        l1_ratio = number(self.l1_ratio)
-        if l1_ratio == 0:  # ridge; the weights have nothing to weigh
-            return Terms(np.zeros(1), 1.0)
-        return Terms(l1_ratio * adaptive_weights(initial(), number(self.gamma)), 1.0 - l1_ratio)
 
 
 def adaptive_weights(initial: Array, gamma: float) -> Array:

@@ -1,0 +1,32 @@
+"""Every penalty, one file each; a new file is found by itself."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+from regsearch.models.linear.penalty import Penalty
+
+if TYPE_CHECKING:  # for type checkers, which cannot see what is found
+    from regsearch.models.linear.penalties.adaptive_elastic_net import AdaptiveElasticNet as AdaptiveElasticNet
+    from regsearch.models.linear.penalties.adaptive_lasso import AdaptiveLasso as AdaptiveLasso
+    from regsearch.models.linear.penalties.elastic_net import ElasticNet as ElasticNet
+    from regsearch.models.linear.penalties.l1 import L1 as L1
+    from regsearch.models.linear.penalties.l2 import L2 as L2
+    from regsearch.models.linear.penalties.no_penalty import NoPenalty as NoPenalty
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+_FOUND: dict[str, type[Penalty]] = {
+    cls.__name__: cls
+    for cls in Penalty.registry.values()
+    if issubclass(cls, Penalty) and cls.__module__.startswith(f"{__name__}.")
+}
+__all__ = sorted(_FOUND)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FOUND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return _FOUND[name]
