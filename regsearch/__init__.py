@@ -6,8 +6,9 @@ The public names load what they need when they are first used, so that ``import 
 from __future__ import annotations
 
 import importlib
-import pathlib
+import os
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,15 +43,17 @@ _HOMES = {
 _MODULES = {"nn_techniques": "regsearch.models.neural.techniques", "spaces": "regsearch.spaces"}
 
 
-def _penalties() -> list[str]:
+def _penalties() -> Iterator[str]:
     """The classes in the files of penalties: read, not imported, which would load numpy."""
-    files = (pathlib.Path(__file__).parent / "models" / "linear" / "penalties").glob("*.py")
-    found = (re.findall(r"^class ([A-Za-z]\w*)", file.read_text("utf-8"), flags=re.MULTILINE) for file in files)
-    return sorted(name for names in found for name in names)
+    with os.scandir(f"{__path__[0]}/models/linear/penalties") as files:
+        for file in files:
+            if file.name.endswith(".py"):
+                with open(file, encoding="utf-8") as text:
+                    yield from re.findall(r"^class ([A-Za-z]\w*)", text.read(), flags=re.MULTILINE)
 
 
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | dict.fromkeys(
-    _penalties(), "regsearch.models.linear.penalties"
+    sorted(_penalties()), "regsearch.models.linear.penalties"
 )
 
 __all__ = [
