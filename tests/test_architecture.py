@@ -181,7 +181,7 @@ def test_public_names_are_one_list() -> None:
 def test_a_penalty_is_one_file(tmp_path: Path) -> None:
     """A new file of a penalty is public and found by its name without any other edit, and listing it stays light."""
     package = tmp_path / "regsearch"
-    shutil.copytree(ROOT, package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(rooms.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     folder = package / "models" / "linear" / "penalties"
     lasso = (folder / "l1.py").read_text(encoding="utf-8")
     (folder / "heavier.py").write_text(lasso.replace("class L1(", "class Heavier("), encoding="utf-8")

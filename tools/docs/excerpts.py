@@ -85,10 +85,15 @@ def _segment(text: str, name: str, file: str) -> str:
 
 
 def suite(file: str) -> str:
-    """What the tests of a file say that holds, as a list."""
+    """What the tests of a file, or the checks of a shipped suite, say that holds, as a list."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-    said = [_first(node) for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    said = [_first(node) for node in tree.body if isinstance(node, ast.FunctionDef) and _states(node)]
     return "\n".join(f"- {sentence}" for sentence in said)
+
+
+def _states(node: ast.FunctionDef) -> bool:
+    """Whether a function states something that holds: it is a test, or added to a `regsearch.testing.suite.Suite`."""
+    return node.name.startswith("test_") or any(".check(" in ast.unparse(one) for one in node.decorator_list)
 
 
 def notation(file: str) -> str:

@@ -1,0 +1,18 @@
+"""Conformance suites for a penalty or a technique of your own: what holds of every one that is shipped."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from regsearch.testing.penalties import check_penalty
+
+_HOME_OF = {"check_penalty": "regsearch.testing.penalties"}
+__all__ = ["check_penalty"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)

@@ -1,0 +1,381 @@
+"""The conformance suite of penalties: what holds of every one that is shipped, and must hold of yours.
+
+Notation (shapes: K = 3 folds, n rows, p columns, m outputs; m = 1 but for three classes)
+
+=========  ==========  ==========================================================================
+symbol     shape       meaning
+=========  ==========  ==========================================================================
+w, u       [K, p, m]   coefficients
+initial    [K, p, m]   the ridge estimate that adaptive weights come from
+eta        [n, m]      decisions
+=========  ==========  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from regsearch._types import Array, Task
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import make_problem
+from regsearch.errors import InvalidInput
+from regsearch.metrics.scorer import DEFAULTS, resolve
+from regsearch.models.base import Candidate, Outcome, Setup
+from regsearch.models.linear.backend import LinearBackend
+from regsearch.models.linear.model import Linear
+from regsearch.models.linear.penalty import Penalty, Terms
+from regsearch.space.config import from_toml, to_toml
+from regsearch.space.domains import Between
+from regsearch.space.params import flat
+from regsearch.space.sampling import default
+from regsearch.space.tree import Choice, Float, Path, public
+from regsearch.testing.suite import Suite, require
+
+TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
+FOLDS = 3
+EXAMPLES = 50  # configs at random, beside those at the ends of their domains
+LARGEST = 4.0  # number that a field is tried at: weights are powers, which need not overflow
+BY_THE_BOOK = 30_000  # steps of proximal gradient descent
+
+SUITE = Suite()
+
+
+def check_penalty(cls: type[Penalty]) -> None:
+    """Check that a penalty is what the solvers, tables and files take it for; it takes a few seconds.
+
+    Parameters
+    ----------
+    cls
+        The class: registered as every subclass of `regsearch.Penalty` is.
+
+    Raises
+    ------
+    AssertionError
+        Naming the property that does not hold, what was found, and what to look at.
+
+    Examples
+    --------
+    >>> from regsearch import L1
+    >>> check_penalty(L1)
+    """
+    SUITE.run(cls)
+
+
+# --- what a penalty is -----------------------------------------------------------------------------------------
+
+
+@SUITE.check(
+    "decorate it with @dataclass(frozen=True), document it, and declare its fields by tunable(domain, default)."
+)
+def is_declared(cls: type[Penalty]) -> None:
+    """A penalty is a documented frozen dataclass, every field of which declares its domain, and its kind names it."""
+    require("__dataclass_params__" in vars(cls), "It is no dataclass.")
+    require(cls.__dataclass_params__.frozen, "It is not frozen.")  # type: ignore[attr-defined]
+    undeclared = [field.name for field in dataclasses.fields(cls) if "domain" not in field.metadata]  # type: ignore[arg-type]
+    require(not undeclared, f"No domain is declared for {', '.join(undeclared)}.")
+    require(bool(cls.__doc__) and not str(cls.__doc__).startswith(f"{cls.__name__}("), "It has no docstring.")
+    require(Linear(penalty=cls.kind).penalty == cls(), f"Linear(penalty={cls.kind!r}) is not a {cls.__name__}().")
+
+
+@SUITE.check("give each field a default, a value or a leaf, that its domain admits.")
+def default_is_admitted(cls: type[Penalty]) -> None:
+    """A penalty without arguments is a space whose default is inside its domain."""
+    penalty = default(cls())
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        value, domain = getattr(penalty, field.name), field.metadata["domain"]
+        require(domain.admit(value, field.name) == value, f"{field.name}={value!r} is not what {domain} keeps.")
+
+
+@SUITE.check("keep every number in a field, and let l1_ratio say how much of the strength is L1, from 0 to 1.")
+def row_and_file_keep_it(cls: type[Penalty]) -> None:
+    """A filled penalty survives TOML, and its row shows its kind, its L1 ratio and every field."""
+    for penalty in configs(cls):
+        config = Linear(penalty, 0.5, "none")
+        require(from_toml(to_toml(config)) == config, f"A file of {penalty} is read as another config.")
+        require(default(penalty) == penalty, f"{penalty} is filled, and filling it changes it.")
+        row = flat(config)
+        require(row["penalty"] == cls.kind, f"The row of {penalty} calls it {row['penalty']!r}, not {cls.kind!r}.")
+        require(0 <= row["l1_ratio"] <= 1, f"{penalty} has the L1 ratio {row['l1_ratio']}, outside [0, 1].")
+        require(penalty.fields().items() <= row.items(), f"The row of {penalty} is {row}, without all of its fields.")
+
+
+@SUITE.check("leave __post_init__ to the base class, which checks every field against its domain.")
+def domain_is_kept(cls: type[Penalty]) -> None:
+    """Values and ranges outside a field's domain are refused with the field's name."""
+    for name, domain in numbers(cls).items():
+        low, high = domain.low, domain.high
+        ranges = [Float(low - 1, high), Float(low, high + 1), Choice(low, high + 1)]
+        for value in (low - 1, high + 1, *ranges, "some", None, float("nan"), Path()):
+            said = _refusal(cls, name, value)
+            where = f"{cls.__name__}({public(name)}="
+            require(where in said, f"{where}{value!r}) was {'refused: ' + said if said else 'not refused'}.")
+        require(getattr(cls(**{name: Float(low, high)}), name) == Float(low, high), f"{name} loses its whole range.")
+
+
+# --- its terms -------------------------------------------------------------------------------------------------
+
+
+@SUITE.check("check the signs of the terms: l1 and l2 must not be negative, nor depend on w or lambda.")
+def value_is_convex(cls: type[Penalty]) -> None:
+    """A penalty is zero at zero, never negative, even, convex along any segment, and linear in lambda."""
+    for penalty, terms, shape, random in examples(cls):
+        lambda_ = float(10 ** random.uniform(-9, 1))
+        w, u = random.normal(size=(2, *shape))
+        value = terms.value(w, lambda_)
+        require(value.shape == (FOLDS,), f"The value of {penalty} has the shape {value.shape}, not one per fold.")
+        require(bool(np.all(terms.value(np.zeros_like(w), lambda_) == 0)), f"{penalty} is not zero at w = 0.")
+        require(bool(np.all(value >= 0)), f"{penalty} is negative: {value.min()}.")
+        np.testing.assert_allclose(terms.value(-w, lambda_), value, err_msg=f"{penalty} is not even.")
+        np.testing.assert_allclose(terms.value(w, 2 * lambda_), 2 * value, err_msg=f"{penalty} is not linear.")
+        ends = (value + terms.value(u, lambda_)) / 2
+        middle = terms.value((w + u) / 2, lambda_)
+        require(bool(np.all(middle <= ends * (1 + 1e-9) + 1e-9)), f"{penalty} is larger between two points than there.")
+
+
+@SUITE.check("check the terms: Terms.prox follows from l1 and l2, which must broadcast to [K, p, m].")
+def prox_minimises(cls: type[Penalty]) -> None:
+    """The prox minimises ``|u - w|^2 / 2 + value(u, step)``: no nearby, zero or random point is better."""
+    for penalty, terms, shape, random in examples(cls):
+        step = float(random.choice([0.0, *random.uniform(0, 10, 2), 10.0]))
+        w = 3 * random.normal(size=shape)
+        best = terms.prox(w, step)
+        require(best.shape == w.shape, f"The prox of {penalty} has the shape {best.shape}, not {w.shape}.")
+        require(bool(np.all(np.abs(best) <= np.abs(w))), f"The prox of {penalty} makes coefficients larger.")
+        least = _proximal_objective(terms, w, best, step)
+        others = [np.zeros_like(w), w, best * 0.99, best * 1.01]
+        others += [best + size * random.normal(size=w.shape) for size in (1e-4, 1e-2, 1.0) for _ in range(5)]
+        for other in others:
+            better = least - _proximal_objective(terms, w, other, step)
+            require(bool(np.all(better <= 1e-9 * (1 + np.abs(least)))), f"Another point beats the prox of {penalty}.")
+
+
+@SUITE.check("set plain = False where columns weigh differently: scikit-learn's estimators cannot stand for it then.")
+def plain_is_an_elastic_net(cls: type[Penalty]) -> None:
+    """A plain penalty with a path is the elastic net of its L1 ratio, as scikit-learn has it."""
+    for penalty, terms, *_ in examples(cls) if cls.plain and cls.path else ():
+        ratio = flat(Linear(penalty, 0.5))["l1_ratio"]
+        np.testing.assert_allclose(terms.l1, np.full_like(terms.l1, ratio), err_msg=f"l1 of {penalty}")
+        np.testing.assert_allclose(terms.l2, 1 - ratio, err_msg=f"l2 of {penalty}")
+
+
+# --- fits with it ----------------------------------------------------------------------------------------------
+
+
+@SUITE.check("check l1, from which lambda_max follows: with an L1 part each column needs a weight, however small.")
+def path_starts_at_zero(cls: type[Penalty]) -> None:
+    """The top of a path zeroes every coefficient of every fold, just below it one is in use; without L1 none is 0."""
+    for task in TASKS if cls.path else ():
+        backend = _backend(task)
+        terms = _terms(default(cls()), backend)
+        top = terms.lambda_max(backend.solver.gradient("standard"))
+        coef, _ = _solved(backend, terms, np.array([1.000001, 0.99]) * top)
+        if not np.any(terms.l1):
+            require(bool(np.all(coef != 0)), f"{task}: without an L1 part a coefficient is exactly zero.")
+            continue
+        require(bool(np.all(terms.l1 > 0)), f"{task}: no lambda zeroes a column that l1 gives no weight.")
+        require(bool(np.all(coef[:, 0] == 0)), f"{task}: at the largest lambda, {top:g}, not all are zero.")
+        require(bool(np.any(coef[:, 1] != 0)), f"{task}: just below the largest lambda, {top:g}, all are still zero.")
+
+
+@SUITE.check("check that terms gives the same for the same fold: solvers call it once, and read l1 and l2 alone.")
+def fits_are_those_of_proximal_gradient(cls: type[Penalty]) -> None:
+    """On small problems the solver's decisions are those of proximal gradient descent on the same terms."""
+    for task in TASKS if cls.path else TASKS[:1]:  # without a penalty, classes may separate
+        backend = _backend(task)
+        terms = _terms(default(cls()), backend)
+        top = terms.lambda_max(backend.solver.gradient("standard")) if np.any(terms.l1) else 1.0
+        lambdas = np.array([0.9, 0.2, 0.03]) * top if cls.path else np.zeros(1)
+        coef, intercept = _solved(backend, terms, lambdas)
+        k, problem = 1, backend.setup.problem
+        rows = backend.setup.folds.train[k]
+        y = np.eye(3)[problem.y] if task == "multiclass" else problem.y[:, None]
+        x = problem.X[rows] / backend.design.scales("standard")[k]
+        fold = Terms(np.broadcast_to(terms.l1, (FOLDS, *coef.shape[2:]))[k], terms.l2)
+        for step, lambda_ in enumerate(lambdas):
+            ours = problem.X[rows] @ coef[k, step] + intercept[k, step]
+            theirs = proximal_gradient(x, y[rows], fold, float(lambda_), task)
+            found = f"{task}, lambda {lambda_:g}"
+            np.testing.assert_allclose(_centred(ours, task), _centred(theirs, task), atol=1e-4, err_msg=found)
+
+
+@SUITE.check("check that terms does not depend on lambda or on what was fitted before.")
+def one_lambda_agrees_with_the_path(cls: type[Penalty]) -> None:
+    """A trial at one lambda has the scores and predictions that the path's trial has there."""
+    penalty = default(cls())
+    for task in TASKS if cls.path else ():
+        backend = _backend(task)
+        whole = _complete(backend, Linear(penalty, Path(20, 0.02)))
+        one = _complete(backend, Linear(penalty, whole.value))
+        require(
+            one.step == 0 and one.trajectory.axis.tolist() == [whole.value],
+            f"{task}: {one.trajectory.axis} is not [{whole.value}].",
+        )
+        (name,) = whole.trajectory.curves
+        for part in ("train", "val"):
+            alone, along = (getattr(outcome.trajectory.curves[name], part) for outcome in (one, whole))
+            np.testing.assert_allclose(alone[:, 0], along[:, whole.step], rtol=1e-4, err_msg=f"{task}, {part}")
+        np.testing.assert_allclose(one.predictions, whole.predictions, atol=2e-3, err_msg=task)  # type: ignore[arg-type]
+        require(
+            whole.chosen_config == Linear(penalty, whole.value),
+            f"{task}: {whole.chosen_config} is not the point of the path.",
+        )
+
+
+@SUITE.check("check l1 and l2: they must not be negative, and one strength must weigh all of the penalty.")
+def path_descends(cls: type[Penalty]) -> None:
+    """Down a path the training loss falls."""
+    if not cls.path:
+        return
+    outcome = _complete(_backend("regression"), Linear(default(cls()), Path(20)))
+    require(
+        bool(np.all(np.diff(outcome.trajectory.axis) < 0)), f"The lambdas do not descend: {outcome.trajectory.axis}."
+    )
+    (curves,) = outcome.trajectory.curves.values()
+    require(bool(np.all(np.diff(curves.train, axis=1) >= -1e-7)), "The training score falls on the way down.")
+    require(
+        outcome.trajectory.complexity.shape == curves.train.shape,
+        f"Complexity has the shape {outcome.trajectory.complexity.shape}.",
+    )
+
+
+# --- what they are checked on ----------------------------------------------------------------------------------
+
+
+def numbers(cls: type[Penalty]) -> dict[str, Between]:
+    """The fields that hold a number between two others, with these."""
+    declared = {field.name: field.metadata["domain"] for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    return {name: domain for name, domain in declared.items() if isinstance(domain, Between)}
+
+
+def configs(cls: type[Penalty]) -> Iterator[Penalty]:
+    """A penalty by default, at the ends of its domains, and at random in them."""
+    spans = {name: (max(of.low, -LARGEST), min(of.high, LARGEST)) for name, of in numbers(cls).items()}
+    plain, random = default(cls()), np.random.default_rng(0)
+    yield plain
+    for ends in itertools.product(*spans.values()):
+        yield plain.replace(**dict(zip(spans, ends, strict=True)))
+    for _ in range(EXAMPLES):
+        yield plain.replace(**{name: float(random.uniform(*span)) for name, span in spans.items()})
+
+
+class Example(NamedTuple):
+    """A config, its terms for an initial estimate of the shape ``[K, p, m]``, and what else to draw from."""
+
+    penalty: Penalty
+    terms: Terms
+    shape: tuple[int, ...]
+    random: np.random.Generator
+
+
+def examples(cls: type[Penalty]) -> Iterator[Example]:
+    """Every one of `configs`, each for an initial estimate of another shape."""
+    return itertools.starmap(_example, enumerate(configs(cls)))
+
+
+def _example(seed: int, penalty: Penalty) -> Example:
+    random = np.random.default_rng(seed)
+    initial = random.normal(size=(FOLDS, *random.integers(1, (7, 4)))) + 0.01
+    return Example(penalty, penalty.terms(lambda: initial), initial.shape, random)
+
+
+@cache
+def _setup(task: Task, n: int = 45, p: int = 6) -> Setup:
+    random = np.random.default_rng(0)
+    X = random.normal(size=(n, p)) * random.uniform(0.5, 2, p) + random.normal(size=(n, 1)) / 2
+    signal = X @ np.where(np.arange(p) % 2, 0.0, 1.0) + random.normal(size=n)
+    cuts = {"regression": None, "binary": [0.5], "multiclass": [0.33, 0.66]}[task]
+    y = signal if cuts is None else np.searchsorted(np.quantile(signal, cuts), signal)
+    problem = make_problem(X, y)
+    return Setup(problem, make_folds(FOLDS, problem, 0), resolve(DEFAULTS[problem.task], problem))
+
+
+def _backend(task: Task) -> LinearBackend:
+    made = LinearBackend(_setup(task))
+    made.solver.tol = 1e-11
+    return made
+
+
+def _terms(penalty: Penalty, backend: LinearBackend) -> Terms:
+    return penalty.terms(lambda: backend.solver.initial("standard"))
+
+
+def _solved(backend: LinearBackend, terms: Terms, lambdas: Array) -> tuple[Array, Array]:
+    """Coefficients ``[K, S, p, m]`` and intercepts ``[K, S, m]``."""
+    pieces = list(backend.solver.path(terms, "standard", lambdas))
+    coef = np.concatenate([piece.coef for piece in pieces], axis=1)
+    return coef, np.concatenate([piece.intercept for piece in pieces], axis=1)
+
+
+def _complete(backend: LinearBackend, config: Linear) -> Outcome:
+    outcome = backend.evaluate(Candidate(0, config))
+    require(outcome.state == "complete" and not outcome.reason, f"{config} ended {outcome.state}: {outcome.reason}.")
+    return outcome
+
+
+def _refusal(cls: type[Penalty], name: str, value: Any) -> str:
+    """What is said of a value that is refused; nothing if it is not."""
+    try:
+        cls(**{name: value})
+    except InvalidInput as error:
+        return str(error)
+    return ""
+
+
+def _proximal_objective(terms: Terms, w: Array, u: Array, step: float) -> Array:
+    """``[K]``."""
+    return np.asarray(((u - w) ** 2).sum(axis=(-2, -1)) / 2 + terms.value(u, step))
+
+
+def _centred(eta: Array, task: Task) -> Array:
+    """Decisions; of several classes their differences count alone."""
+    return eta - eta.mean(axis=1, keepdims=True) if task == "multiclass" else eta
+
+
+def _identity(eta: Array) -> Array:
+    return eta
+
+
+def _logistic(eta: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-eta)))
+
+
+def _softmax(eta: Array) -> Array:
+    e = np.exp(eta - eta.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+MEANS: dict[Task, tuple[Callable[[Array], Array], float]] = {  # with the largest curvature of the loss in eta
+    "regression": (_identity, 1.0), "binary": (_logistic, 0.25), "multiclass": (_softmax, 0.5),
+}  # fmt: skip
+
+
+def proximal_gradient(x: Array, y: Array, terms: Terms, lambda_: float, task: Task) -> Array:
+    """Decisions ``[n, m]`` of slow proximal gradient descent on one fold: only `Terms.prox`, by the book.
+
+    FISTA with restarts (O'Donoghue & Candes 2015).
+    """
+    n, p = x.shape
+    x = x - x.mean(axis=0)
+    mean, curvature = MEANS[task]
+    step = 1 / (curvature * max(np.linalg.eigvalsh(x.T @ x / n).max(), 1.0))
+    w, b = np.zeros((p, y.shape[1])), np.zeros(y.shape[1])
+    last_w, last_b, t = w, b, 1.0
+    for _ in range(BY_THE_BOOK):
+        residual = (mean(x @ w + b) - y) / n
+        new_w = terms.prox(w - step * x.T @ residual, step * lambda_)
+        new_b = b - step * residual.sum(axis=0)
+        moved = max(np.abs(new_w - last_w).max(), np.abs(new_b - last_b).max())
+        if np.sum((w - new_w) * (new_w - last_w)) + np.sum((b - new_b) * (new_b - last_b)) > 0:
+            t = 1.0
+        faster = (1 + np.sqrt(1 + 4 * t * t)) / 2
+        w, b = new_w + (t - 1) / faster * (new_w - last_w), new_b + (t - 1) / faster * (new_b - last_b)
+        last_w, last_b, t = new_w, new_b, faster
+        if moved < 1e-11:
+            break
+    return np.asarray(x @ last_w + last_b)
