@@ -17,6 +17,7 @@ from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
+from regsearch.models.out_of_fold import out_of_fold_mean
 from regsearch.models.path import Curves, Trajectory
 from regsearch.space.config import to_data
 from regsearch.space.sampling import leaves
@@ -181,13 +182,9 @@ class EstimatorBackend:
         return {m.name: Curves(column("train", j), column("val", j)) for j, m in enumerate(self.setup.metrics)}
 
     def _predictions(self, fits: list[FoldFit]) -> Array:
-        total = np.zeros((self.setup.problem.rows, fits[0].predictions.shape[1]))
-        times = np.zeros((self.setup.problem.rows, 1))
-        for rows, fit in zip(self.setup.folds.val, fits, strict=True):
-            total[rows] += fit.predictions
-            times[rows] += 1
-        with np.errstate(invalid="ignore"):
-            return np.asarray(total / times)
+        """``[n, m]``."""
+        shape = (self.setup.problem.rows, fits[0].predictions.shape[1])
+        return out_of_fold_mean(zip(self.setup.folds.val, (fit.predictions for fit in fits), strict=True), shape)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.design import Design, Missing, Piece, Settings, Solver
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.threads import all_threads, one_thread
+from regsearch.models.out_of_fold import out_of_fold_mean
 from regsearch.models.path import Curves, Trajectory, choose_step
 from regsearch.space.tree import Path, number
 
@@ -163,19 +164,19 @@ class LinearBackend:
 
     def _predictions(self, coef: Array, intercept: Array) -> Array:
         """``[n, m]`` decisions outside training, of coefficients ``[K, p, m]``."""
-        n, (folds, p, m) = self.design.shape[0], coef.shape
-        total, times = np.zeros((n, m)), np.zeros((n, 1))
-        intercept = self._shifted(coef, intercept)
-        if self.design.missing is None:  # one pass over the matrix for all folds
-            every = self.design.matrix @ coef.transpose(1, 0, 2).reshape(p, folds * m)
-        for k, rows in enumerate(self.setup.folds.val):
-            here = (
-                every[rows, k * m : (k + 1) * m] if self.design.missing is None else self.design.fold(k)[rows] @ coef[k]
-            )
-            total[rows] += here + intercept[k]
-            times[rows] += 1
-        with np.errstate(invalid="ignore"):
-            return np.asarray(total / times)
+        intercept, val = self._shifted(coef, intercept), self.setup.folds.val
+        decisions = (decision + intercept[k] for k, decision in enumerate(self._products(coef)))
+        return out_of_fold_mean(zip(val, decisions, strict=True), (self.design.shape[0], coef.shape[2]))
+
+    def _products(self, coef: Array) -> Iterator[Array]:
+        """``[n_val, m]`` of each fold: its validation rows times its coefficients ``[p, m]``."""
+        folds, p, m = coef.shape
+        val = self.setup.folds.val
+        if self.design.missing is not None:
+            yield from (self.design.fold(k)[rows] @ coef[k] for k, rows in enumerate(val))
+            return
+        every = self.design.matrix @ coef.transpose(1, 0, 2).reshape(p, folds * m)  # one pass over the matrix
+        yield from (every[rows, k * m : (k + 1) * m] for k, rows in enumerate(val))
 
 
 @dataclass
