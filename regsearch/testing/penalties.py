@@ -212,19 +212,15 @@ def one_lambda_agrees_with_the_path(cls: type[Penalty]) -> None:
         backend = _backend(task)
         whole = _complete(backend, Linear(penalty, Path(20, 0.02)))
         one = _complete(backend, Linear(penalty, whole.value))
-        require(
-            one.step == 0 and one.trajectory.axis.tolist() == [whole.value],
-            f"{task}: {one.trajectory.axis} is not [{whole.value}].",
-        )
+        where = one.trajectory.axis.tolist()
+        require(one.step == 0 and where == [whole.value], f"{task}: it lies at {where}, not at [{whole.value}].")
         (name,) = whole.trajectory.curves
         for part in ("train", "val"):
             alone, along = (getattr(outcome.trajectory.curves[name], part) for outcome in (one, whole))
             np.testing.assert_allclose(alone[:, 0], along[:, whole.step], rtol=1e-4, err_msg=f"{task}, {part}")
         np.testing.assert_allclose(one.predictions, whole.predictions, atol=2e-3, err_msg=task)  # type: ignore[arg-type]
-        require(
-            whole.chosen_config == Linear(penalty, whole.value),
-            f"{task}: {whole.chosen_config} is not the point of the path.",
-        )
+        found = whole.chosen_config
+        require(found == Linear(penalty, whole.value), f"{task}: {found} is not the point of the path.")
 
 
 @SUITE.check("check l1 and l2: they must not be negative, and one strength must weigh all of the penalty.")
@@ -232,16 +228,11 @@ def path_descends(cls: type[Penalty]) -> None:
     """Down a path the training loss falls."""
     if not cls.path:
         return
-    outcome = _complete(_backend("regression"), Linear(default(cls()), Path(20)))
-    require(
-        bool(np.all(np.diff(outcome.trajectory.axis) < 0)), f"The lambdas do not descend: {outcome.trajectory.axis}."
-    )
-    (curves,) = outcome.trajectory.curves.values()
+    path = _complete(_backend("regression"), Linear(default(cls()), Path(20))).trajectory
+    require(bool(np.all(np.diff(path.axis) < 0)), f"The lambdas do not descend: {path.axis}.")
+    (curves,) = path.curves.values()
     require(bool(np.all(np.diff(curves.train, axis=1) >= -1e-7)), "The training score falls on the way down.")
-    require(
-        outcome.trajectory.complexity.shape == curves.train.shape,
-        f"Complexity has the shape {outcome.trajectory.complexity.shape}.",
-    )
+    require(path.complexity.shape == curves.train.shape, f"Complexity has the shape {path.complexity.shape}.")
 
 
 # --- what they are checked on ----------------------------------------------------------------------------------
