@@ -33,7 +33,9 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
-from regsearch.models.linear.backend import LinearBackend, grid, make_design, make_solver
+from regsearch.models.linear.backend import LinearBackend
+from regsearch.models.linear.lambdas import lambda_grid
+from regsearch.models.linear.solvers import make_design, make_solver
 
 SEED = 0
 RATIOS = (0.5, 0.35, 0.65, 0.45, 0.55, 0.4, 0.6)  # an L1 ratio of its own for every round: nothing can be reused
@@ -94,7 +96,7 @@ def path_rows(name: str, X: Any, y: Any, bar: float, rounds: int = 5, first_bar:
 def full_grid(backend: LinearBackend, l1_ratio: float) -> Any:
     """The lambdas of a trial, those included that its early stop leaves out."""
     config = Linear(ElasticNet(l1_ratio))
-    return grid(config, backend.solver, config.penalty.terms(lambda: np.zeros(1)), backend.design, 1.0)
+    return lambda_grid(config, backend.solver, config.penalty.terms(lambda: np.zeros(1)), backend.design, 1.0)
 
 
 def suboptimality(setup: Setup, fitted: Any, lambdas: Any, l1_ratio: float) -> str:

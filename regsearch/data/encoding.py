@@ -7,14 +7,55 @@ their coefficients are zero, exactly as if the category were unknown; missing en
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch._types import Array, Matrix
 from regsearch.data.features import column_kinds, is_frame, is_sparse
-from regsearch.data.problem import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Missing:
+    """Missing entries of a matrix, to fill inside each fold with the mean over its observed training entries.
+
+    Attributes
+    ----------
+    rows, columns
+        Where they are.
+    """
+
+    rows: NDArray[np.integer[Any]]
+    columns: NDArray[np.integer[Any]]
+    _written: list[Array] = field(default_factory=list, init=False, repr=False)  # the fills that the matrix holds
+
+    @cached_property
+    def holes(self) -> dict[int, NDArray[np.integer[Any]]]:
+        """The rows that each column misses, for the columns that miss any."""
+        rows, columns = self.rows, self.columns
+        if np.any(columns[1:] < columns[:-1]):
+            order = np.argsort(columns, kind="stable")
+            rows, columns = rows[order], columns[order]
+        unique, starts = np.unique(columns, return_index=True)
+        return dict(zip(unique.tolist(), np.split(rows, starts[1:]), strict=True))
+
+    def fills(self, matrix: Matrix, mask: NDArray[np.bool_]) -> Array:
+        """One fill per column of `holes`, of the rows in a mask; a column never observed there is filled with 0."""
+        return np.array([_observed_mean(matrix[:, j], mask, rows) for j, rows in self.holes.items()])
+
+    def fill(self, matrix: Matrix, fills: Array) -> None:
+        """Write each column's fill, in place, unless this very array was written last."""
+        if self._written and self._written[0] is fills:
+            return
+        self._written[:] = [fills]
+        for (j, rows), value in zip(self.holes.items(), fills, strict=True):
+            matrix[rows, j] = value
 
 
 @dataclass(frozen=True)
@@ -24,17 +65,17 @@ class Encoded:
     Attributes
     ----------
     matrix
-        ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0.
+        ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0 until they are filled.
     missing
-        ``(rows, columns)`` of the missing entries, column by column, or `None`.
+        Those entries, column by column, or `None`.
     """
 
-    matrix: Any
-    missing: tuple[NDArray[np.int32], NDArray[np.int32]] | None
+    matrix: Matrix
+    missing: Missing | None
 
 
 def encode(X: Any) -> Encoded:
-    """One-hot encode categories, pass numbers through, mark what is missing."""
+    """One-hot encode categories, pass numbers through, mark what is missing; see `Problem.encoded`."""
     if is_sparse(X):
         return Encoded(X.tocsc().astype(np.float64), None)
     matrix = _frame_matrix(X) if is_frame(X) else np.array(X, dtype=np.float64, order="F", copy=None)
@@ -46,19 +87,18 @@ def encode(X: Any) -> Encoded:
         matrix = matrix.copy(order="F")
     for j, holes in enumerate(found):
         matrix[holes, j] = 0.0
-    return Encoded(matrix, (rows, np.repeat(np.arange(len(found), dtype=np.int32), [len(holes) for holes in found])))
+    columns = np.repeat(np.arange(len(found), dtype=np.int32), [len(holes) for holes in found])
+    return Encoded(matrix, Missing(rows, columns))
 
 
-def encoded_names(problem: Problem) -> list[str]:
+def encoded_names(X: pd.DataFrame) -> list[str]:
     """What the columns of `encode` are called: a category's are ``column=level``."""
-    if not is_frame(problem.X):
-        return problem.column_names
-    numeric, boolean, category = column_kinds(problem.X)
-    levels = [f"{name}={level}" for name in category for level in _levels(problem.X[name])]
+    numeric, boolean, category = column_kinds(X)
+    levels = [f"{name}={level}" for name in category for level in _levels(X[name])]
     return [*map(str, numeric), *map(str, boolean), *levels]
 
 
-def transformer(problem: Problem) -> Any | None:
+def transformer(X: Any) -> Any | None:
     """The unfitted scikit-learn step that turns raw X into what the model sees before scaling; `None` if X is sparse.
 
     Its output columns are those of `encode`, in the same order.
@@ -68,18 +108,18 @@ def transformer(problem: Problem) -> Any | None:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-    if is_sparse(problem.X):
+    if is_sparse(X):
         return None
     impute = SimpleImputer(keep_empty_features=True)
-    if not is_frame(problem.X):
+    if not is_frame(X):
         return impute
-    kinds = column_kinds(problem.X)
-    numeric, boolean, category = (_selector(problem.X, names) for names in kinds)
+    kinds = column_kinds(X)
+    numeric, boolean, category = (_selector(X, names) for names in kinds)
     zero_one = OrdinalEncoder(
         categories=[[False, True]] * len(boolean), handle_unknown="use_encoded_value", unknown_value=np.nan,
         encoded_missing_value=np.nan,
     )  # fmt: skip
-    levels = [_levels(problem.X[column]) for column in kinds[2]]
+    levels = [_levels(X[column]) for column in kinds[2]]
     parts = [
         (impute, numeric),
         (make_pipeline(zero_one, SimpleImputer(keep_empty_features=True)), boolean),
@@ -88,12 +128,19 @@ def transformer(problem: Problem) -> Any | None:
     return make_column_transformer(*[part for part in parts if part[1]], verbose_feature_names_out=False)
 
 
+def _observed_mean(column: Array, mask: NDArray[np.bool_], holes: NDArray[np.integer[Any]]) -> float:
+    seen = mask.copy()
+    seen[holes] = False
+    values = column[seen]
+    return float(values.mean()) if len(values) else 0.0
+
+
 def _selector(X: Any, names: list[Any]) -> list[Any]:
     """What picks columns in scikit-learn: their names, or places where the names are no strings."""
     return names if all(isinstance(name, str) for name in X.columns) else [X.columns.get_loc(name) for name in names]
 
 
-def _frame_matrix(X: Any) -> NDArray[np.float64]:
+def _frame_matrix(X: Any) -> Array:
     columns = list(_numeric_columns(X))
     matrix = np.empty((len(X), len(columns)), order="F")
     for j, column in enumerate(columns):
@@ -101,7 +148,7 @@ def _frame_matrix(X: Any) -> NDArray[np.float64]:
     return matrix
 
 
-def _numeric_columns(X: Any) -> Iterator[NDArray[np.float64]]:
+def _numeric_columns(X: Any) -> Iterator[Array]:
     numeric, boolean, category = column_kinds(X)
     for name in (*numeric, *boolean):
         yield X[name].to_numpy(dtype=float, na_value=np.nan)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows, Task
+from regsearch.data.encoding import Encoded, encode, encoded_names
 from regsearch.data.features import (
     check_varies,
     checked_groups,
@@ -105,6 +106,20 @@ class Problem:
         if is_frame(self.X):
             return [str(column) for column in self.X.columns]
         return [f"x{j}" for j in range(self.columns)]
+
+    @cached_property
+    def encoded(self) -> Encoded:
+        """X as one numeric matrix, made once; of a table."""
+        return encode(self.X)
+
+    @property
+    def encoded_names(self) -> list[str]:
+        """The names of the columns of `encoded`."""
+        return encoded_names(self.X) if is_frame(self.X) else self.column_names
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: all but `encoded`, which is as large as X and is written to by folds."""
+        return {name: value for name, value in vars(self).items() if name != "encoded"}
 
     def take(self, rows: Rows) -> Problem:
         """The problem restricted to some rows, without its test set."""

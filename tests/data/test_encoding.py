@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,14 @@ def imputed(encoded: Encoded) -> Any:
     """The matrix with missing entries as the mean of their column."""
     matrix = encoded.matrix.toarray() if sparse.issparse(encoded.matrix) else encoded.matrix.copy()
     if encoded.missing is not None:
-        matrix[encoded.missing] = np.nan
+        matrix[encoded.missing.rows, encoded.missing.columns] = np.nan
     return SimpleImputer(keep_empty_features=True).fit_transform(matrix)
 
 
 def agrees(X: Any) -> Any:
     """Assert that both ways give one matrix; return it."""
     problem = make_problem(X, np.arange(float(X.shape[0])))
-    expected = transformer(problem).fit_transform(problem.X)
+    expected = transformer(problem.X).fit_transform(problem.X)
     found = imputed(encode(problem.X))
     tolerance = 1e-6 if expected.dtype == np.float32 else 1e-12  # the imputer's own means are as precise as X
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
@@ -112,6 +113,19 @@ def test_array_is_not_written_to() -> None:
     assert X[0, 0] == 0
 
 
+def test_a_problem_is_encoded_once() -> None:
+    """A problem's matrix is made once, and stays behind when the problem travels to another process."""
+    X = np.random.default_rng(0).normal(size=(200, 50))
+    problem = make_problem(X, X[:, 0])
+    assert problem.encoded is problem.encoded
+    sent = pickle.dumps(problem)
+    assert len(sent) < 1.5 * X.nbytes
+    there = pickle.loads(sent)
+    assert "encoded" not in vars(there)
+    np.testing.assert_array_equal(there.encoded.matrix, problem.encoded.matrix)
+    assert there.fingerprint == problem.fingerprint
+
+
 def test_sparse_stays_sparse() -> None:
     """A sparse matrix becomes CSC with the same entries, repeated ones added up, and needs no transformer."""
     X = sparse.csr_array((np.array([1, 2, 3, 4]), np.array([0, 0, 1, 2]), np.array([0, 2, 3, 4])), shape=(3, 3))
@@ -122,13 +136,13 @@ def test_sparse_stays_sparse() -> None:
     assert encoded.missing is None
     np.testing.assert_array_equal(encoded.matrix.toarray(), [[3, 0, 0], [0, 3, 0], [0, 0, 4]])
     assert X.nnz == 4
-    assert transformer(problem) is None
+    assert transformer(problem.X) is None
 
 
 def test_unknown_categories_are_zeros() -> None:
     """In production a category that was never seen, or a hole where there was none, has all indicators at zero."""
     X = pd.DataFrame({"c": pd.Categorical(["u", "v"] * 4), "b": [True, False] * 4, "z": range(8)})
-    fitted = transformer(make_problem(X, np.arange(8.0))).fit(X)
+    fitted = transformer(make_problem(X, np.arange(8.0)).X).fit(X)
     other = pd.DataFrame({"z": [1, 2], "c": pd.Categorical(["w", None]), "b": pd.array([None, True], dtype="boolean")})
     np.testing.assert_array_equal(fitted.transform(other), [[1, 0.5, 0, 0], [2, 1, 0, 0]])
 

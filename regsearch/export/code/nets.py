@@ -56,7 +56,7 @@ def net_code(config: Recipe, problem: Problem, seed: int) -> str:
     placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in _LINES)
     lines = [_LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
     source = Source()
-    prepare = source.of(transformer(problem)) if _prepared(problem) else ""
+    prepare = source.of(transformer(problem.X)) if _prepared(problem) else ""
     decay = number(config.techniques["weight_decay"].rate) if config.techniques.get("weight_decay") else 0.0
     values = {
         "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape, "dtype": config.precision,
@@ -92,9 +92,7 @@ def _check(config: Recipe, problem: Problem) -> None:
 
 
 def _shape(problem: Problem) -> tuple[int, ...]:
-    from regsearch.data.encoding import encode
-
-    return problem.image or (int(encode(problem.X).matrix.shape[1]),)
+    return problem.image or (len(problem.encoded_names),)
 
 
 def _prepared(problem: Problem) -> bool:

@@ -37,7 +37,7 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
         )
     if problem.targets > 1:
         raise InvalidInput(f"Linear fits one target, y has {problem.targets} columns; run one study per column.")
-    steps = (transformer(problem), _scaler(config.scale, is_sparse(problem.X)), unfitted(config, problem))
+    steps = (transformer(problem.X), _scaler(config.scale, is_sparse(problem.X)), unfitted(config, problem))
     pipeline = make_pipeline(*(step for step in steps if step is not None))
     weighted = [step for step in pipeline.named_steps if step in {"standardscaler", pipeline.steps[-1][0]}]
     reach = REACH.get(getattr(pipeline[-1], "solver", ""), "")

@@ -37,36 +37,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
+from regsearch.data.encoding import Missing
 from regsearch.models.linear.penalty import Terms
 
 SCALES = ("standard", "minmax", "robust", "none")
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Entries of the matrix to fill inside each fold with the mean over its observed training entries."""
-
-    rows: NDArray[np.integer[Any]]
-    columns: NDArray[np.integer[Any]]
-
-    @cached_property
-    def holes(self) -> dict[int, NDArray[np.integer[Any]]]:
-        """The rows that each column misses, for the columns that miss any."""
-        rows, columns = self.rows, self.columns
-        if np.any(columns[1:] < columns[:-1]):
-            order = np.argsort(columns, kind="stable")
-            rows, columns = rows[order], columns[order]
-        unique, starts = np.unique(columns, return_index=True)
-        return dict(zip(unique.tolist(), np.split(rows, starts[1:]), strict=True))
-
-    def fills(self, matrix: Matrix, mask: NDArray[np.bool_]) -> Array:
-        """One fill per column of `holes`, of the rows in a mask; a column never observed there is filled with 0."""
-        return np.array([_observed_mean(matrix[:, j], mask, rows) for j, rows in self.holes.items()])
-
-    def fill(self, matrix: Matrix, fills: Array) -> None:
-        """Write each column's fill, in place."""
-        for (j, rows), value in zip(self.holes.items(), fills, strict=True):
-            matrix[rows, j] = value
 
 
 @dataclass(frozen=True)
@@ -76,8 +50,8 @@ class Design:
     Parameters
     ----------
     matrix
-        ``[n, p]`` float64, Fortran-ordered or CSC. Where entries are missing it is written to, so it must be the
-        design's own copy then. The attribute is the caller's matrix less `shift`.
+        ``[n, p]`` float64, Fortran-ordered or CSC. Where entries are missing it is written to; the designs of a
+        problem share it then, and `missing` knows whose fills it holds. The attribute is the matrix less `shift`.
     train, val
         Row indices of each fold's two parts; ``val`` may be empty (a refit trains on everything).
     weights
@@ -127,13 +101,11 @@ class Design:
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     def fold(self, k: int) -> Matrix:
-        """The shared matrix with the missing entries filled for fold `k`; valid until the next call."""
-        if self.missing is not None and self._cache.get("filled") != k:
-            fills = self._cache.get(("fills", k))
-            if fills is None:
-                fills = self._cache[("fills", k)] = self.missing.fills(self.matrix, self.masks[k])
-            self.missing.fill(self.matrix, fills)
-            self._cache["filled"] = k
+        """The shared matrix with the missing entries filled for fold `k`; valid until the next call, of any design."""
+        if self.missing is not None:
+            if ("fills", k) not in self._cache:
+                self._cache["fills", k] = self.missing.fills(self.matrix, self.masks[k])
+            self.missing.fill(self.matrix, self._cache["fills", k])
         return self.matrix
 
     @cached_property
@@ -224,13 +196,6 @@ class Piece:
     gap: Array
     complexity: Array
     losses: tuple[Array, Array] | None = None
-
-
-def _observed_mean(column: Array, mask: NDArray[np.bool_], holes: NDArray[np.integer[Any]]) -> float:
-    seen = mask.copy()
-    seen[holes] = False
-    values = column[seen]
-    return float(values.mean()) if len(values) else 0.0
 
 
 def _shifted(matrix: Matrix) -> tuple[Matrix, Array]:

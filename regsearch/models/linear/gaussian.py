@@ -28,11 +28,11 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.kernels import descend, descend_rows, duality_gaps
+from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.models.linear.spectrum import Spectrum
 from regsearch.models.linear.threads import all_threads
-from regsearch.models.linear.walk import APPROACH_TOL, CHUNK, along, approach, chunks
 
 WHOLE = 400  # columns up to which working on few of them gains nothing
 SMALL = 200  # columns up to which the memory for moments never matters
@@ -87,7 +87,7 @@ class Gaussian:
 
     def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
-        return along(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale))
+        return fit_path(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale))
 
     def _spectrum(self, k: int, scale: str) -> Spectrum:
         if (k, scale) not in self._spectra:
@@ -117,9 +117,9 @@ class Gaussian:
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         run = _Run(self, terms, scale)
-        towards = approach(terms.lambda_max(self.gradient(scale)), lambdas[0])
+        towards = warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0])
         steps = np.concatenate([towards, lambdas])
-        tolerances = np.where(np.arange(len(steps)) < len(towards), max(APPROACH_TOL, self.tol), self.tol)
+        tolerances = np.where(np.arange(len(steps)) < len(towards), max(WARM_UP_TOL, self.tol), self.tol)
         asked = -len(towards)
         for chunk, tolerance in zip(chunks(steps, self.chunk), chunks(tolerances, self.chunk), strict=True):
             w, gap, state = run.advance(chunk, tolerance)

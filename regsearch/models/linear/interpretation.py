@@ -30,14 +30,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.data.encoding import encoded_names
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
-from regsearch.models.linear.backend import grid, make_design, make_solver
 from regsearch.models.linear.design import Design, Settings
+from regsearch.models.linear.lambdas import lambda_grid
 from regsearch.models.linear.leverage import hat_trace
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.refit import total_weight
+from regsearch.models.linear.solvers import make_design, make_solver
 from regsearch.models.linear.threads import one_thread
 from regsearch.space.tree import Path, number
 
@@ -98,7 +98,7 @@ def explain(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[
     fit = fit_all(config, problem)
     size = _size(fit.w)
     kept = _kept(config, problem, folds)
-    names = encoded_names(problem)
+    names = problem.encoded_names
     noise = _noise(fit, problem.rows)
     implied = prior(config, total_weight(problem), noise)
     order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
@@ -130,7 +130,7 @@ def fit_all(config: Settings, problem: Problem) -> Fit:
     lambdas = np.array([own])
     if own > 0:
         shown = config.replace(lambda_=Path(2))  # type: ignore[attr-defined]
-        top = grid(shown, solver, terms, design, _spread(problem))[0]
+        top = lambda_grid(shown, solver, terms, design, _spread(problem))[0]
         last = own / BELOW if problem.rows * problem.columns <= LARGE else own
         lambdas = np.union1d(np.geomspace(max(top, own), last, STEPS - 1), [own])[::-1]
     pieces = list(solver.path(terms, config.scale, lambdas))

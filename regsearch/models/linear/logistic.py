@@ -30,12 +30,12 @@ import numpy as np
 from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.glm_ridge import Ridge, dual_basis, primal_basis
+from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import duality_gaps, link, null_intercept
 from regsearch.models.linear.newton import Block, Newton, Point
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sources import inverse_scales
 from regsearch.models.linear.threads import all_threads
-from regsearch.models.linear.walk import APPROACH_TOL, CHUNK, along, approach, chunks
 
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
@@ -84,7 +84,8 @@ class LogLoss:
         lambdas = np.asarray(lambdas, dtype=np.float64)
         if not lambdas.any():
             scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
-        return along(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge_path, terms.l2, scale))
+        descent, ridge = partial(self._descent, terms, scale), partial(self._ridge_path, terms.l2, scale)
+        return fit_path(lambdas, terms, descent, ridge)
 
     def null_slope(self, scale: str) -> Array:
         """``[K, m, p]`` negative gradient of the null model."""
@@ -107,8 +108,8 @@ class LogLoss:
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         walk = _Walk(self, terms, scale)
-        for chunk in chunks(approach(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
-            walk.advance(chunk, max(APPROACH_TOL, self.tol))
+        for chunk in chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
+            walk.advance(chunk, max(WARM_UP_TOL, self.tol))
         for chunk in chunks(lambdas, CHUNK):
             w, b, gap = walk.advance(chunk, self.tol)
             yield self._piece(scale, w, b, gap, (w != 0).sum(axis=(1, 3)).astype(np.float64))

@@ -16,9 +16,9 @@ from regsearch._types import Array
 from regsearch.data.encoding import transformer
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
-from regsearch.models.linear.backend import make_design, make_solver
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
 from regsearch.models.linear.design import Design, Settings
+from regsearch.models.linear.solvers import make_design, make_solver
 from regsearch.space.tree import Path, number
 
 
@@ -50,7 +50,7 @@ def _steps(config: Settings, problem: Problem) -> list[Any]:
     everything = np.arange(problem.rows)
     design = make_design(problem, (everything,), (everything[:0],))
     coef, intercept = _fit(config, problem, design)
-    prepare = transformer(problem)
+    prepare = transformer(problem.X)
     seen = problem.X if prepare is None else prepare.fit_transform(problem.X)
     scaler = _scaler(config.scale, seen, problem, design)
     rescaled = _rescaled(coef, intercept, scaler, design, config.scale)

@@ -57,7 +57,7 @@ def _predictor(config: Recipe, problem: Problem, structure: Structure, trained: 
     import torch
 
     scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
-    prepare = None if problem.image is not None else transformer(problem)
+    prepare = None if problem.image is not None else transformer(problem.X)
     spec = Spec(
         to_data(config.module), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),

@@ -49,6 +49,31 @@ def test_a_failing_scorer_fails_its_trial() -> None:
     assert "strictly positive" in found[0].reason
 
 
+@pytest.mark.parametrize("task", ["regression", "binary"])
+@pytest.mark.parametrize("penalty", ["l1", "l2"])
+def test_designs_share_what_is_missing(task: str, penalty: str) -> None:
+    """Searches, refits and explanations of one problem fill its one matrix in turn, and each has what it has alone."""
+    x, y = numbers()
+    x[np.random.default_rng(1).random(x.shape) < 0.2] = np.nan
+    y = y > 0 if task == "binary" else y
+    shared = make_problem(x, y)
+    setups = [Setup(shared, make_folds(k, shared, 0), resolve(None, shared)) for k in (3, 4)]
+    in_turn = list(zip(*(LinearBackend(setup).stream(_candidates(penalty)) for setup in setups), strict=True))
+    again = shared.encoded.matrix.copy()
+    assert not np.isnan(again).any()
+    assert np.isnan(shared.X).any()
+    for setup, found in zip(setups, zip(*in_turn, strict=True), strict=True):
+        alone = make_problem(x, y)
+        expected = LinearBackend(Setup(alone, setup.folds, setup.metrics)).stream(_candidates(penalty))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one.predictions, other.predictions)
+            np.testing.assert_array_equal(one.trajectory.deciding.val, other.trajectory.deciding.val)
+
+
+def _candidates(penalty: str) -> list[Candidate]:
+    return [Candidate(i, Linear(penalty, Path(5, 0.1), scale)) for i, scale in enumerate(("standard", "none"))]
+
+
 def test_another_metric_may_fail() -> None:
     """A metric that does not decide is NaN in the parts of folds where its scorer fails; the trial says why."""
     problem, folds = three_classes_one_rare()

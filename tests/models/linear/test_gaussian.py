@@ -15,8 +15,9 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit, TimeSeriesSplit
 
 from regsearch._types import Array, Rows
+from regsearch.data.encoding import Missing
 from regsearch.models.linear import gaussian, kernels
-from regsearch.models.linear.design import SCALES, Design, Missing, Piece
+from regsearch.models.linear.design import SCALES, Design, Piece
 from regsearch.models.linear.gaussian import Gaussian
 from regsearch.models.linear.moments import groups
 from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty

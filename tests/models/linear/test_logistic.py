@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from regsearch._types import Array
-from regsearch.models.linear.design import Design, Missing, Piece
+from regsearch.data.encoding import Missing
+from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.likelihood import link
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty

@@ -51,7 +51,7 @@ def test_a_table_is_scaled_as_a_pipeline_would(scale: str, weighted: bool, holes
     made = table(holes, weighted)
     where = fold(setup_for(made), scale=scale)
     rows = where.parts["train"]
-    steps: Any = transformer(made)
+    steps: Any = transformer(made.X)
     train = steps.fit_transform(take_rows(made.X, rows))
     every = steps.transform(made.X)
     if scale in SCALERS:

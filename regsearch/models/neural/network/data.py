@@ -186,7 +186,7 @@ def _matrix(problem: Problem) -> Any:
     if encoded.missing is None:
         return encoded.matrix
     matrix = np.array(encoded.matrix)
-    matrix[encoded.missing] = np.nan
+    matrix[encoded.missing.rows, encoded.missing.columns] = np.nan
     return matrix
 
 

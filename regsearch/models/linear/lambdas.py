@@ -1,0 +1,75 @@
+"""The lambdas of a path, and in which order and company solvers fit them: what every loss has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.errors import InvalidInput
+from regsearch.models.linear.design import Design, Piece, Settings, Solver
+from regsearch.models.linear.penalty import Terms
+from regsearch.space.tree import Path, number
+
+CHUNK = 5  # lambdas between two looks at all columns
+WARM_UP = 0.6  # ratio of the lambdas that lead to the first one asked for
+WARM_UP_TOL = 1e-3
+RIDGE_RATIO = 1e-6  # smallest lambda over largest on a path without an L1 part
+ADAPTIVE_SHARE = 1e-2  # how much further a path goes down whose weights span orders of magnitude
+FitLambdas: TypeAlias = Callable[[Array], Iterator[Piece]]
+
+
+def lambda_grid(config: Settings, solver: Solver, terms: Terms, design: Design, spread: float) -> Array:
+    """The lambdas of a trial, descending: one when it is sampled or the penalty has none.
+
+    The top is glmnet's: the smallest lambda that zeroes every coefficient. Without an L1 part no lambda does, and what
+    counts is lambda against the variance of the columns; glmnet's convention (an L1 share of 1e-3 on unit columns and
+    unit y) is kept for columns and y of any unit by converting the gradient. Such a path costs the same at any length,
+    so it reaches further down.
+
+    Parameters
+    ----------
+    spread
+        Standard deviation of y; 1 for classes.
+    """
+    if not config.penalty.path:
+        return np.zeros(1)
+    if not isinstance(config.lambda_, Path):
+        return np.array([number(config.lambda_)])
+    gradient = solver.gradient(config.scale)
+    ridge = not np.any(terms.l1 > 0)
+    if ridge:
+        scales = design.scales(config.scale)
+        units = design.scales("standard") / np.where(scales > 0, scales, 1.0)
+        gradient = gradient * units[:, :, None] / spread
+    highest = terms.lambda_max(gradient)
+    if not 0 < highest < np.inf:
+        raise InvalidInput("No column has any relation to y in training, so that no lambda is worth trying.")
+    usual = RIDGE_RATIO if ridge else 1e-4 if design.shape[0] > design.shape[1] else 1e-2
+    ratio = config.lambda_.ratio or (usual if config.penalty.plain else ADAPTIVE_SHARE * usual)
+    return np.geomspace(highest, highest * ratio, config.lambda_.points)
+
+
+def fit_path(lambdas: Array, terms: Terms, descent: FitLambdas, ridge: FitLambdas) -> Iterator[Piece]:
+    """Fit by `descent` where a penalty has an L1 part, and by `ridge` where it has none: always so at lambda 0."""
+    count = int((lambdas > 0).sum()) if np.any(terms.l1) else 0
+    if count:
+        yield from descent(lambdas[:count])
+    if count < len(lambdas):
+        yield from ridge(lambdas[count:])
+
+
+def warm_up_lambdas(top: float, first: float) -> Array:
+    """Lambdas that lead from the top to the first one asked for, without either."""
+    if first >= WARM_UP * top:
+        return np.empty(0)
+    count = int(np.ceil(np.log(first / top) / np.log(WARM_UP)))
+    return np.geomspace(top, first, count + 1)[1:-1]
+
+
+def chunks(values: Array, size: int | None) -> list[Array]:
+    """Consecutive values, at most so many at a time."""
+    size = size or len(values)
+    return [values[start : start + size] for start in range(0, len(values), size)]
