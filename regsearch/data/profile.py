@@ -24,7 +24,7 @@ ENTRIES = 2e8  # of X up to which its columns are looked at, zeros of a sparse o
 ROWS_AT_ONCE = 4096
 
 
-def facts(problem: Problem) -> dict[str, Any]:
+def profile(problem: Problem) -> dict[str, Any]:
     """Numbers about the data of a problem, as JSON has them.
 
     Of a DataFrame, the columns that are numeric or boolean count as numeric. Columns of images are pixels, which no one

@@ -24,7 +24,7 @@ TASKS = {"regression": "regressor", "classification": "classifier", "binary": "c
 UNCHECKED = "no_validation"  # scikit-learn's word for a y that is checked elsewhere
 
 
-def to_fit(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, Any]:
+def validate_fit_data(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, Any]:
     """X and y to fit to; what the estimator then expects of columns is noted in it. Frames stay frames."""
     X = _checked(estimator, X, reset=True, y=None if y is None else UNCHECKED)
     y = _targets(y)
@@ -32,7 +32,7 @@ def to_fit(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, Any]:
     return X, y
 
 
-def to_predict(estimator: BaseEstimator, X: Any) -> Any:
+def validate_predict_data(estimator: BaseEstimator, X: Any) -> Any:
     """X with the columns of fit; a frame where fit had named ones, for what picks columns by name."""
     X = _checked(estimator, X, reset=False)
     names = getattr(estimator, "feature_names_in_", None)
@@ -43,7 +43,7 @@ def to_predict(estimator: BaseEstimator, X: Any) -> Any:
     return pd.DataFrame(X, columns=names)  # scikit-learn has warned; columns count by their order
 
 
-def task(given: str | None, kind: str | None, y: Any, sample_weight: Any) -> Task | None:
+def infer_task(given: str | None, kind: str | None, y: Any, sample_weight: Any) -> Task | None:
     """The task of a problem; `None` to have it inferred.
 
     Parameters

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from regsearch.data.profile import facts
+from regsearch.data.profile import profile
 from regsearch.errors import SearchFailed
 from regsearch.models.base import Model, Setup
 from regsearch.models.path import Trajectory
@@ -99,8 +99,8 @@ class Run:
         """Keep folds, targets and a few numbers about the data; a study that goes on has the numbers."""
         self.store.save_folds(self.setup.folds)
         self.store.save_targets(self.setup.problem)
-        if self.store.finding("facts") is None:
-            self._keep("The facts about the data: not found out", self._describe, progress)
+        if self.store.finding("profile") is None:
+            self._keep("The profile of the data could not be made", self._describe, progress)
 
     def _keep_findings(self, results: Results, pictures: bool, progress: Progress) -> None:
         """Keep what the winner's numbers mean on the data, and for a report what the space has to show on them."""
@@ -109,7 +109,7 @@ class Run:
             self._keep("The pictures of the space could not be drawn", self._draw, progress)
 
     def _describe(self) -> None:
-        self.store.save_finding("facts", facts(self.setup.problem))
+        self.store.save_finding("profile", profile(self.setup.problem))
 
     def _explain(self, best: Chosen) -> None:
         found = best.config.explain(self.setup.problem, self.setup.folds, self.setup.seed)

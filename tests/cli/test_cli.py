@@ -412,7 +412,7 @@ def test_report(root: Path, tmp_path: Path) -> None:
     """``report`` writes the page where it is told to, and to the study's run in MLflow; of no store it is told."""
     other = tmp_path / "moved"
     shutil.copytree(root, other)
-    Store(other, NAME).save_finding("meaning", {"lines": ["Found later."], **winner(other)})
+    Store(other, NAME).save_finding("interpretation", {"lines": ["Found later."], **winner(other)})
     done = regsearch("report", NAME, "--root", root, "--out", tmp_path / "a.html")
     assert done.stdout == f"Written to {tmp_path / 'a.html'} and to the run of the study in MLflow\n", done.stderr
     assert Path(logged_report(root)).read_text() == (tmp_path / "a.html").read_text()

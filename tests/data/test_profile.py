@@ -1,4 +1,4 @@
-"""Facts: numbers about the data against those that numpy and pandas compute from all of it at once."""
+"""Profile: numbers about the data against those that numpy and pandas compute from all of it at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import sparse
 
 from regsearch.data.problem import make_problem
-from regsearch.data.profile import facts
+from regsearch.data.profile import profile
 
 
 def correlated(rows: int = 200, columns: int = 5, seed: int = 0) -> Any:
@@ -27,7 +27,7 @@ def correlated(rows: int = 200, columns: int = 5, seed: int = 0) -> Any:
 def test_of_an_array() -> None:
     """Spread and condition number are those of the columns' standard deviations and of their correlation matrix."""
     X = correlated(rows=5000)  # more than one block of rows
-    found = facts(make_problem(X, X[:, 0]))
+    found = profile(make_problem(X, X[:, 0]))
     values = np.linalg.eigvalsh(np.corrcoef(X.T))
     assert (found["rows"], found["columns"], found["missing"], found["class_shares"]) == (5000, 5, 0.0, None)
     assert found["scale_spread"] == pytest.approx(X.std(axis=0).max() / X.std(axis=0).min())
@@ -39,8 +39,8 @@ def test_of_an_array() -> None:
 def test_the_condition_knows_no_units(order: list[int], units: Any) -> None:
     """Neither the order of the columns nor their units change the eigenvalues of standardised columns."""
     X = correlated()
-    found = facts(make_problem(X[:, order] * units, X[:, 0]))
-    assert found["eigenvalues"] == pytest.approx(facts(make_problem(X, X[:, 0]))["eigenvalues"], rel=1e-6)
+    found = profile(make_problem(X[:, order] * units, X[:, 0]))
+    assert found["eigenvalues"] == pytest.approx(profile(make_problem(X, X[:, 0]))["eigenvalues"], rel=1e-6)
 
 
 @pytest.mark.parametrize("form", ["sparse", "frame"])
@@ -49,7 +49,7 @@ def test_every_form_has_the_same_facts(form: str) -> None:
     X = np.where(np.abs(correlated() - 1000) > 1, correlated() - 1000, 0.0)
     other = sparse.csr_array(X) if form == "sparse" else pd.DataFrame(X, columns=list("abcde"))
     y = X[:, 0] + X[:, 1]
-    plain, found = facts(make_problem(X, y)), facts(make_problem(other, y))
+    plain, found = profile(make_problem(X, y)), profile(make_problem(other, y))
     assert found.pop("eigenvalues") == pytest.approx(plain.pop("eigenvalues"))
     assert found == pytest.approx(plain)
 
@@ -59,8 +59,8 @@ def test_weights_are_copies() -> None:
     X = correlated(rows=30)
     weights = np.arange(30) % 3
     copied = np.repeat(X, weights, axis=0)
-    found = facts(make_problem(X, X[:, 0], sample_weight=weights.astype(float)))
-    twice = facts(make_problem(copied, copied[:, 0]))
+    found = profile(make_problem(X, X[:, 0], sample_weight=weights.astype(float)))
+    twice = profile(make_problem(copied, copied[:, 0]))
     assert found["eigenvalues"] == pytest.approx(twice["eigenvalues"])
     assert found["scale_spread"] == pytest.approx(twice["scale_spread"])
 
@@ -69,7 +69,7 @@ def test_a_singular_matrix_has_no_condition_number() -> None:
     """A repeated column, or fewer rows than columns, leave a least eigenvalue of 0 and no finite condition number."""
     X = correlated()
     for singular in (np.column_stack([X, X[:, 0] * 3 - 7]), np.random.default_rng(0).normal(size=(20, 50))):
-        found = facts(make_problem(singular, singular[:, 0]))
+        found = profile(make_problem(singular, singular[:, 0]))
         assert found["eigenvalues"][0] == 0.0
         assert found["eigenvalues"][1] > 1.0
         assert found["condition"] is None
@@ -81,7 +81,7 @@ def test_what_is_not_there_is_not_counted() -> None:
     X = pd.DataFrame({"a": rng.normal(size=100), "b": rng.normal(size=100) * 50, "c": 5.0, "d": np.nan})
     X["e"] = pd.Categorical(rng.choice(["u", "v"], 100))
     X.loc[:49, "b"] = np.nan
-    found = facts(make_problem(X, rng.choice(["no", "yes"], 100, p=[0.3, 0.7])))
+    found = profile(make_problem(X, rng.choice(["no", "yes"], 100, p=[0.3, 0.7])))
     seen = X["b"].dropna()
     assert found["scale_spread"] == pytest.approx(seen.std(ddof=0) / X["a"].std(ddof=0))
     assert found["missing"] == pytest.approx((100 + 50) / 500)
@@ -92,10 +92,10 @@ def test_what_is_not_there_is_not_counted() -> None:
 def test_some_data_have_less_to_say() -> None:
     """Pixels are not scaled one by one, a column correlates with nothing, too much is not looked at; all is JSON."""
     rng = np.random.default_rng(0)
-    images = facts(make_problem(rng.random((20, 1, 4, 4)), rng.integers(0, 2, 20)))
+    images = profile(make_problem(rng.random((20, 1, 4, 4)), rng.integers(0, 2, 20)))
     assert (images["columns"], images["scale_spread"], images["eigenvalues"]) == (16, None, None)
-    one = facts(make_problem(rng.normal(size=(20, 1)), rng.normal(size=20)))
+    one = profile(make_problem(rng.normal(size=(20, 1)), rng.normal(size=20)))
     assert (one["scale_spread"], one["eigenvalues"], one["condition"]) == (1.0, None, None)
-    wide = facts(make_problem(sparse.eye_array(20_000, 30_000, format="csr"), rng.normal(size=20_000)))
+    wide = profile(make_problem(sparse.eye_array(20_000, 30_000, format="csr"), rng.normal(size=20_000)))
     assert (wide["columns"], wide["scale_spread"], wide["eigenvalues"]) == (30_000, None, None)
     assert json.loads(json.dumps([images, one, wide], allow_nan=False)) == [images, one, wide]

@@ -575,15 +575,15 @@ def test_patience_is_no_edge(tmp_path: Path) -> None:
 
 
 def test_a_run_keeps_facts_and_meaning(tmp_path: Path) -> None:
-    """Facts are of the data; what the winner means is of the winner, also after the run goes on to a better one."""
+    """A profile is of the data; what the winner means is of the winner, also after the run goes on to a better one."""
     one = study(tmp_path, data=sparse_truth(), space=spaces.linear())
     for trials in (1, 8):
         results = one.run(trials, quiet=True)
-        facts, meaning, path = (results.finding(name) for name in ("facts", "meaning", "coefficients"))
-        assert facts is not None
+        profile, meaning, path = (results.finding(name) for name in ("profile", "interpretation", "coefficients"))
+        assert profile is not None
         assert meaning is not None
         assert path is not None
-        assert (facts["rows"], facts["columns"]) == (200, 40)
+        assert (profile["rows"], profile["columns"]) == (200, 40)
         assert path["chosen"] == (results.best.lambda_ or None)
         assert meaning["radius"]["scale"] == results.best.config.scale
 
@@ -600,5 +600,5 @@ def test_what_cannot_be_explained_costs_a_line(tmp_path: Path, capsys: pytest.Ca
     """A failure of what explains is said in one line, and the study is as without it."""
     results = study(tmp_path / "a", space=Speechless()).run(6)
     assert "What the winner means: not found out: ValueError: no words\n" in capsys.readouterr().err
-    assert results.finding("meaning") is None
+    assert results.finding("interpretation") is None
     assert len(results.complete) == len(study(tmp_path / "b", space=Dial()).run(6, quiet=True).complete)

@@ -140,13 +140,13 @@ def test_findings_are_told(epochs: Results) -> None:
     best = {"number": epochs.best.number, "step": epochs.best.step, "rule": "best"}
     epochs.store.save_finding("ablation", best | {"metric": epochs.metric, "rows": [row]})
     epochs.store.save_finding("nested", {"scores": [-1.0, -2.0], "mean": -1.5, "se": None, "rule": "one_se"})
-    epochs.store.save_finding("meaning", best | {"lines": ["One of <five> units is hidden."]})
+    epochs.store.save_finding("interpretation", best | {"lines": ["One of <five> units is hidden."]})
     text = page_of(epochs)
     assert f"dropout matters most: without it {epochs.metric} falls by 0.5 ± 0.1" in text
     assert "which chooses anew by the rule one_se in each of 2 outer folds, gives -1.5." in text
     assert "<li>One of &lt;five&gt; units is hidden.</li>" in text
     epochs.store.save_finding("ablation", best | {"number": 1000, "metric": epochs.metric, "rows": [row]})
-    epochs.store.save_finding("meaning", best | {"number": 1000, "lines": ["Of another winner."]})
+    epochs.store.save_finding("interpretation", best | {"number": 1000, "lines": ["Of another winner."]})
     text = page_of(epochs)
     assert "dropout matters" not in text
     assert "trial 1000, the best then" in text

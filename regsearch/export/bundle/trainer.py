@@ -49,8 +49,8 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
         InvalidInput
             When the config cannot be fitted to them.
         """
-        X, y = validation.to_fit(self, X, y)
-        task = validation.task(None, get_tags(self).estimator_type, y, sample_weight)
+        X, y = validation.validate_fit_data(self, X, y)
+        task = validation.infer_task(None, get_tags(self).estimator_type, y, sample_weight)
         problem = make_problem(X, y, sample_weight=sample_weight, task=task, seed=self.seed)
         self.model_ = self.config.refit(problem, self.seed)
         return self
@@ -61,7 +61,7 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
 
     def _ask(self, method: str, X: Any) -> Any:
         check_is_fitted(self)
-        return getattr(self.model_, method)(validation.to_predict(self, X))
+        return getattr(self.model_, method)(validation.validate_predict_data(self, X))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -84,13 +84,13 @@ class Fit:
 
 
 @one_thread()
-def explain(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[str, Any]]:
+def interpret(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[str, Any]]:
     """What a filled config means on the data.
 
     Returns
     -------
     dict
-        ``meaning``: sentences (`lines`), `radius` (norms of w), `prior`, `degrees_of_freedom`, and the largest
+        ``interpretation``: sentences (`lines`), `radius` (norms of w), `prior`, `degrees_of_freedom`, and the largest
         `features` with the number of folds whose training rows keep them. ``coefficients``: the largest coefficients
         along a path of lambdas with the config's penalty. Of several classes, a feature's coefficient is the root of
         the sum of its squares.
@@ -107,7 +107,7 @@ def explain(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[
         *_constraint_line(config, fit), *_prior_line(config, problem, implied), _freedom_line(fit.freedom, w.size),
         _features_line(kept, size[fit.chosen], names, len(folds)),
     ]  # fmt: skip
-    meaning = {
+    interpretation = {
         "lines": lines,
         "radius": {"l1": float(np.abs(w).sum()), "l2": float(np.sqrt((w**2).sum())), "scale": config.scale},
         "prior": implied,
@@ -117,7 +117,7 @@ def explain(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[
             {"name": names[j], "coef": float(size[fit.chosen, j]), "kept_in": int(kept[j])} for j in order[:FEATURES]
         ],
     }
-    return {"meaning": meaning, "coefficients": _coefficients(config, fit, size, order[:DRAWN], names)}
+    return {"interpretation": interpretation, "coefficients": _coefficients(config, fit, size, order[:DRAWN], names)}
 
 
 def fit_all(config: Settings, problem: Problem) -> Fit:

@@ -85,6 +85,6 @@ class Linear(Model):
         return refit(self, problem)
 
     def explain(self, problem: Problem, folds: Folds, seed: int) -> Mapping[str, Mapping[str, Any]]:
-        from regsearch.models.linear.interpretation import explain
+        from regsearch.models.linear.interpretation import interpret
 
-        return explain(self, problem, folds)
+        return interpret(self, problem, folds)

@@ -110,8 +110,8 @@ def leak(case: Case) -> Advice | None:
     point, scale = case.point, case.scale
     if scale is None or min(scale.learned(point.train), scale.learned(point.val)) < 1 - PERFECT:
         return None
-    meaning = case.table.finding("meaning")
-    features = meaning.get("features", []) if meaning and is_winner(case.table, meaning) else []
+    interpretation = case.table.finding("interpretation")
+    features = interpretation.get("features", []) if interpretation and is_winner(case.table, interpretation) else []
     first = f" Begin with {features[0]['name']!r}, which has the largest coefficient." if features else ""
     return Advice(
         "leak", f"The scores are too good: look for y, or something made from it, among the columns.{first}",
@@ -122,8 +122,8 @@ def leak(case: Case) -> Advice | None:
 
 def unscaled(case: Case) -> Advice | None:
     """A penalty on columns of very different units that nothing scales."""
-    params, facts = case.best.params, case.table.finding("facts") or {}
-    spread = facts.get("scale_spread") or 1.0
+    params, profile = case.best.params, case.table.finding("profile") or {}
+    spread = profile.get("scale_spread") or 1.0
     if spread < SPREAD or params.get("scale") != "none" or "scale" in case.table.varied:
         return None
     return Advice(
@@ -270,7 +270,7 @@ def noisy(case: Case) -> Advice | None:
 def collinear(case: Case) -> Advice | None:
     """A linear winner whose coefficients hang on columns that nearly repeat each other."""
     table = case.table
-    values = (table.finding("facts") or {}).get("eigenvalues")
+    values = (table.finding("profile") or {}).get("eigenvalues")
     params = case.best.params
     if values is None or not case.sampled or table.identity["space"] != "linear" or params.get("scale") != "standard":
         return None

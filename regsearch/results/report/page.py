@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from regsearch.models.path import Point
 from regsearch.results.plots.canvas import DARK
 from regsearch.results.plots.face import Drawn
-from regsearch.results.report.words import about, meaning, verdict
+from regsearch.results.report.words import about, interpretation, verdict
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
 from regsearch.results.text import listed
@@ -37,7 +37,7 @@ def page(results: Results) -> str:
         _section("What to do next", _advice(results)),
         _section("What each rule chooses", _choices(results)),
         _section("Figures", "".join(map(_plot, results.plots.drawn()))),
-        _section("What the numbers mean", _list(map(_text, meaning(results)))),
+        _section("What the numbers mean", _list(map(_text, interpretation(results)))),
         _section(f"Best trials ({min(TOP, len(results.complete))} of {len(results.complete)})", _trials(results)),
         _section("On your data", "".join(_picture(name, file) for name, file in results.store.pictures.items())),
     ]

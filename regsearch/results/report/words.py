@@ -35,9 +35,9 @@ def verdict(results: Results) -> list[tuple[str, str]]:
     ]
 
 
-def meaning(results: Results) -> list[str]:
+def interpretation(results: Results) -> list[str]:
     """What the winner's numbers mean, in short sentences; none after a run that was killed before it could say."""
-    found = results.finding("meaning")
+    found = results.finding("interpretation")
     return [str(line) for line in found["lines"]] if found and is_winner(results, found) else []
 
 

@@ -180,8 +180,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
             When a kept study of that name has other folds or another scoring.
         """
         space, rule = _space(self.space), rules.find(self.rule) if isinstance(self.rule, str) else self.rule
-        X, y = validation.to_fit(self, X, y)
-        task = validation.task(self.task, self._kind(), y, sample_weight)
+        X, y = validation.validate_fit_data(self, X, y)
+        task = validation.infer_task(self.task, self._kind(), y, sample_weight)
         options = self._options(space, task, sample_weight, groups)
         study, results = self._search(X, y, options)
         chosen = results.choose(rule)
@@ -248,11 +248,11 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
             measure = r2_score if self.task_ == "regression" else accuracy_score
             return float(measure(y, self.predict(X), sample_weight=sample_weight))
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(self._scorer(self.best_estimator_, validation.to_predict(self, X), y, **options))
+        return float(self._scorer(self.best_estimator_, validation.validate_predict_data(self, X), y, **options))
 
     def _ask(self, method: str, X: Any) -> Any:
         check_is_fitted(self)
-        return getattr(self.best_estimator_, method)(validation.to_predict(self, X))
+        return getattr(self.best_estimator_, method)(validation.validate_predict_data(self, X))
 
     # --- what it is --------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear import Linear, Penalty, leverage
 from regsearch.models.linear.backend import LinearBackend
-from regsearch.models.linear.interpretation import explain, fit_all
+from regsearch.models.linear.interpretation import fit_all, interpret
 from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty
 
 PENALTIES: list[Penalty] = [L1(), L2(), ElasticNet(0.4)]
@@ -33,8 +33,8 @@ def problem(task: str = "regression", weighted: bool = False, rows: int = 80, co
     return make_problem(X, y, sample_weight=weight)
 
 
-def meaning(config: Linear, p: Problem) -> Any:
-    return explain(config, p, make_folds(4, p, 0))["meaning"]
+def interpretation(config: Linear, p: Problem) -> Any:
+    return interpret(config, p, make_folds(4, p, 0))["interpretation"]
 
 
 def standardised(p: Problem) -> Any:
@@ -76,7 +76,7 @@ def test_the_fit_is_the_mode_of_the_posterior(task: str, penalty: Penalty, weigh
     """Under the prior that is named, with its scale and the noise, the most probable coefficients are the fit's."""
     p = problem(task, weighted)
     config = Linear(penalty, 0.05)
-    found = meaning(config, p)["prior"]
+    found = interpretation(config, p)["prior"]
     likelihood = minus_log_likelihood(p, found["noise_variance"])
     sd = found["gaussian_sd"]
 
@@ -95,9 +95,9 @@ def test_noise_is_estimated_without_bias() -> None:
         for _ in range(40):
             X = rng.normal(size=(60, 10))
             p = make_problem(X, X[:, 0] * 5 + rng.normal(size=60) * 3)
-            found.append(meaning(Linear(penalty, 0.01), p)["prior"]["noise_variance"])
+            found.append(interpretation(Linear(penalty, 0.01), p)["prior"]["noise_variance"])
         assert np.mean(found) == pytest.approx(9.0, rel=0.1)
-    assert meaning(Linear(L1(), 0.01), problem("binary"))["prior"]["noise_variance"] == 1.0
+    assert interpretation(Linear(L1(), 0.01), problem("binary"))["prior"]["noise_variance"] == 1.0
 
 
 @pytest.mark.parametrize("penalty", [L1(), L2()], ids=["lasso", "ridge"])
@@ -105,7 +105,7 @@ def test_the_radius_constrains_to_the_same_fit(penalty: Penalty) -> None:
     """Least squares within the radius, solved as a constrained problem, has the coefficients of the penalised one."""
     p = problem(columns=3)
     config = Linear(penalty, 0.3)
-    found, fit = meaning(config, p), fit_all(config, p)
+    found, fit = interpretation(config, p), fit_all(config, p)
     Z, y = standardised(p), p.y - p.y.mean()
     norm: Any = {"l1": lambda s: s.sum(), "l2": lambda s: np.sqrt(((s[:3] - s[3:]) ** 2).sum() + 1e-18)}[penalty.kind]
     radius = found["radius"][penalty.kind]
@@ -125,7 +125,7 @@ def test_ridge_spends_the_trace_of_its_hat_matrix(weighted: bool) -> None:
     weight = np.ones(p.rows) if p.sample_weight is None else p.sample_weight
     Z, S = standardised(p), np.diag(weight / weight.sum())
     hat = Z @ np.linalg.solve(Z.T @ S @ Z + 0.7 * np.eye(4), Z.T @ S)
-    assert meaning(Linear(L2(), 0.7), p)["degrees_of_freedom"] == pytest.approx(np.trace(hat))
+    assert interpretation(Linear(L2(), 0.7), p)["degrees_of_freedom"] == pytest.approx(np.trace(hat))
 
 
 def logistic_hat(p: Problem, lambda_: float) -> Any:
@@ -152,7 +152,7 @@ def test_logistic_ridge_spends_the_trace_of_its_hat_matrix(
     """Each row counts with its own curvature, and the free intercepts are left out: one, or one less than classes."""
     p = problem(task, weighted, rows=40, columns=columns)
     free = 1 if task == "binary" else 2
-    found = meaning(Linear(L2(), lambda_), p)
+    found = interpretation(Linear(L2(), lambda_), p)
     assert found["degrees_of_freedom"] == pytest.approx(np.trace(logistic_hat(p, lambda_)) - free, rel=2e-3)
     assert any("(trace of the hat matrix)" in line for line in found["lines"])
 
@@ -162,16 +162,16 @@ def test_sparse_columns_spend_what_dense_ones_do(scale: str) -> None:
     """Degrees of freedom of logistic ridge do not depend on how the columns are stored, whatever they are scaled by."""
     p = problem("multiclass")
     stored = make_problem(sparse.csr_array(p.X), p.labels)
-    dense, thin = (meaning(Linear(L2(), 0.05, scale), one)["degrees_of_freedom"] for one in (p, stored))
+    dense, thin = (interpretation(Linear(L2(), 0.05, scale), one)["degrees_of_freedom"] for one in (p, stored))
     assert thin == pytest.approx(dense, rel=1e-4)
 
 
 def test_what_is_too_dear_is_called_nearly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the trace would take too long, the solver's own measure is told, and that it is one: it lies above."""
     p, config = problem("multiclass"), Linear(L2(), 0.05)
-    exact = meaning(config, p)["degrees_of_freedom"]
+    exact = interpretation(config, p)["degrees_of_freedom"]
     monkeypatch.setattr(leverage, "MOST", 0.0)
-    found = meaning(config, p)
+    found = interpretation(config, p)
     assert exact < found["degrees_of_freedom"] < 1.3 * exact
     assert any("nearly the trace of the hat matrix" in line for line in found["lines"])
 
@@ -179,13 +179,13 @@ def test_what_is_too_dear_is_called_nearly(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_without_a_penalty_classes_spend_every_column(task: str) -> None:
     """Without a penalty the hat matrix is a projection: its trace is the columns, once for each class but one."""
-    spent = meaning(Linear(NoPenalty(), 0.0), problem(task, rows=200, columns=3))["degrees_of_freedom"]
+    spent = interpretation(Linear(NoPenalty(), 0.0), problem(task, rows=200, columns=3))["degrees_of_freedom"]
     assert spent == pytest.approx(3.0 if task == "binary" else 6.0)
 
 
 def test_lasso_spends_its_coefficients_that_are_not_zero() -> None:
     """Degrees of freedom of a lasso, its kept features and its coefficients are one count."""
-    found = meaning(Linear(L1(), 0.6), problem())
+    found = interpretation(Linear(L1(), 0.6), problem())
     kept = [one for one in found["features"] if one["coef"] != 0]
     assert 0 < len(kept) < 4
     assert found["degrees_of_freedom"] == found["kept"] == len(kept)
@@ -198,7 +198,7 @@ def test_stability_is_counted_over_the_folds_of_the_study(task: str, lambda_: fl
     p = problem(task, columns=8)
     config = Linear(L1(), lambda_)
     folds = make_folds(5, p, 0)
-    found = {one["name"]: one["kept_in"] for one in explain(config, p, folds)["meaning"]["features"]}
+    found = {one["name"]: one["kept_in"] for one in interpret(config, p, folds)["interpretation"]["features"]}
     alone = [fit_all(config, p.take(rows)) for rows in folds.train]
     kept = sum((fit.w[fit.chosen] != 0).any(axis=-1).astype(int) for fit in alone)
     assert len(set(found.values())) > 1
@@ -210,7 +210,7 @@ def test_the_coefficients_pass_the_chosen_lambda(penalty: Penalty) -> None:
     """The path descends through the chosen lambda, where it is the fit that a trial on all rows makes."""
     p = problem(columns=6)
     config = Linear(penalty, 0.1, "minmax")
-    found = explain(config, p, make_folds(4, p, 0))["coefficients"]
+    found = interpret(config, p, make_folds(4, p, 0))["coefficients"]
     everything = np.arange(p.rows)
     backend = LinearBackend(Setup(p, Folds((everything,), (everything,), "all"), resolve(DEFAULTS[p.task], p)))
     outcome = backend.evaluate(Candidate(0, config))
@@ -229,23 +229,23 @@ def test_the_coefficients_pass_the_chosen_lambda(penalty: Penalty) -> None:
 def test_at_most_the_largest_are_kept_for_drawing() -> None:
     """Of many columns, the twenty with the largest coefficients at the chosen lambda are drawn."""
     p = problem(rows=150, columns=30)
-    found = explain(Linear(L2(), 0.1), p, make_folds(3, p, 0))
-    sizes = [abs(one["coef"]) for one in found["meaning"]["features"]]
+    found = interpret(Linear(L2(), 0.1), p, make_folds(3, p, 0))
+    sizes = [abs(one["coef"]) for one in found["interpretation"]["features"]]
     assert sizes == sorted(sizes, reverse=True)
     assert len(sizes) == 30
-    assert found["coefficients"]["names"] == [one["name"] for one in found["meaning"]["features"][:20]]
+    assert found["coefficients"]["names"] == [one["name"] for one in found["interpretation"]["features"][:20]]
 
 
 @pytest.mark.parametrize("config", [Linear(NoPenalty(), 0.0), Linear(L1(), 0.0)], ids=["none", "zero"])
 def test_without_a_penalty_there_is_no_prior(config: Linear) -> None:
     """A fit without a penalty has a flat prior, all its columns, their number as degrees of freedom, and no path."""
     p = problem()
-    found = explain(config, p, make_folds(4, p, 0))
-    assert found["meaning"]["prior"] == {
+    found = interpret(config, p, make_folds(4, p, 0))
+    assert found["interpretation"]["prior"] == {
         "family": "flat", "laplace_scale": None, "gaussian_sd": None,
-        "noise_variance": pytest.approx(found["meaning"]["prior"]["noise_variance"]),
+        "noise_variance": pytest.approx(found["interpretation"]["prior"]["noise_variance"]),
     }  # fmt: skip
-    assert found["meaning"]["degrees_of_freedom"] == pytest.approx(4.0)
+    assert found["interpretation"]["degrees_of_freedom"] == pytest.approx(4.0)
     assert found["coefficients"]["coef"] == []
     assert found["coefficients"]["chosen"] is None
 
@@ -260,6 +260,6 @@ def test_a_frame_of_every_kind_is_explained(task: str, penalty: Penalty) -> None
     X["e"] = pd.Categorical(np.where(X["a"] > 3, "up", "down"))
     X["f"] = X["c"] > 8
     p = make_problem(X, plain.labels)
-    found = explain(Linear(penalty, 0.02, "robust"), p, make_folds(3, p, 0))
+    found = interpret(Linear(penalty, 0.02, "robust"), p, make_folds(3, p, 0))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert {one["name"] for one in found["meaning"]["features"]} == {"a", "b", "c", "d", "f", "e=down", "e=up"}
+    assert {one["name"] for one in found["interpretation"]["features"]} == {"a", "b", "c", "d", "f", "e=down", "e=up"}
