@@ -14,7 +14,7 @@ from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
-from regsearch.models.linear.design import Piece, Settings
+from regsearch.models.linear.design import LinearConfig, Piece
 from regsearch.models.linear.fitted_path import FittedPath
 from regsearch.models.linear.lambdas import lambda_grid
 from regsearch.models.linear.penalty import Terms
@@ -54,7 +54,7 @@ class LinearBackend:
         self.failures: dict[str, str] = {}  # of scorers that do not decide
         config: Any = candidate.config
         terms = config.penalty.terms(lambda: self.solver.initial(config.scale))
-        lambdas = lambda_grid(config, self.solver, terms, self.design, self._spread)
+        lambdas = lambda_grid(config, self.solver, terms, self.design, self._target_deviation)
         path = self._fit_path(config, terms, lambdas)
         self._check_finite(path.scores()[0].val)
         step = choose_step(path.scores()[0].mean())
@@ -85,7 +85,7 @@ class LinearBackend:
         first, *others = self.setup.metrics
         return (first, *(metric for metric in others if metric.kernel is not None))
 
-    def _fit_path(self, config: Settings, terms: Terms, lambdas: Array) -> FittedPath:
+    def _fit_path(self, config: LinearConfig, terms: Terms, lambdas: Array) -> FittedPath:
         path = FittedPath()
         for piece in self.solver.path(terms, config.scale, lambdas):
             path.add(piece, self._scores(piece, self._path_metrics))
@@ -154,7 +154,7 @@ class LinearBackend:
         return train, val
 
     @cached_property
-    def _spread(self) -> float:
+    def _target_deviation(self) -> float:
         problem = self.setup.problem
         return math.sqrt(_variance(problem.y, self.design.weights)) if problem.classes is None else 1.0
 

@@ -137,7 +137,7 @@ class Design:
         return np.where(highest > lowest, spread, 0.0)
 
 
-class Settings(Protocol):
+class LinearConfig(Protocol):
     """What is read of a `Linear` config, which itself knows those who read it."""
 
     @property

@@ -116,13 +116,13 @@ class Gaussian:
             yield self._piece(scale, w, gap, freedom, state)
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
-        run = _Run(self, terms, scale)
+        fits = _ActiveSets(self, terms, scale)
         towards = warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0])
         steps = np.concatenate([towards, lambdas])
         tolerances = np.where(np.arange(len(steps)) < len(towards), max(WARM_UP_TOL, self.tol), self.tol)
         asked = -len(towards)
         for chunk, tolerance in zip(chunks(steps, self.chunk), chunks(tolerances, self.chunk), strict=True):
-            w, gap, state = run.advance(chunk, tolerance)
+            w, gap, state = fits.advance(chunk, tolerance)
             skip = max(0, -asked)
             asked += len(chunk)
             if asked > 0:
@@ -138,8 +138,8 @@ class Gaussian:
         return Piece(coef[..., None], intercept[..., None], relative, complexity, (state.train, state.val))
 
 
-class _Run:
-    """One walk down the lambdas: where each fold stands, and the columns it works on."""
+class _ActiveSets:
+    """The way down the lambdas: where each fold stands, and the columns that it works on."""
 
     def __init__(self, solver: Gaussian, terms: Terms, scale: str) -> None:
         folds, p = solver.design.folds, solver.design.shape[1]
@@ -160,7 +160,7 @@ class _Run:
         gap, train, val = (np.empty(w.shape[:2]) for _ in range(3))
         gradient = np.empty_like(w)
         for k in range(folds):
-            self._enlist(k, np.abs(self.gradient[k]) > self.l1[k] * lambdas[-1])
+            self._extend(k, np.abs(self.gradient[k]) > self.l1[k] * lambdas[-1])
         pending = list(range(folds))
         while pending:
             self._solve(pending, w, lambdas, tolerances)
@@ -168,7 +168,7 @@ class _Run:
             gradient[pending], train[pending], val[pending] = state.gradient, state.train, state.val
             for k in pending:
                 gap[k] = self._gaps(k, w[k], gradient[k], lambdas)
-            pending = [k for k in pending if self._violated(k, gradient[k], lambdas, gap[k], tolerances)]
+            pending = [k for k in pending if self._extended_where_violated(k, gradient[k], lambdas, gap[k], tolerances)]
         self.w, self.gradient = w[:, -1], gradient[:, -1]
         return w, gap, Evaluation(gradient, train, val)
 
@@ -198,13 +198,13 @@ class _Run:
         power, convexity = float(self.power[k]), float(self.convexity[k])
         return duality_gaps(w, gradient, self.moment[k], power, convexity, self.l1[k], self.l2, lambdas)
 
-    def _violated(self, k: int, gradient: Array, lambdas: Array, gap: Array, tolerances: Array) -> bool:
-        """Whether columns had to be enlisted because the gap over all of them is too large."""
+    def _extended_where_violated(self, k: int, gradient: Array, lambdas: Array, gap: Array, tolerances: Array) -> bool:
+        """Whether columns had to be added because the gap over all of them is too large."""
         if np.all(gap <= tolerances * self.power[k] / 2):
             return False
-        return self._enlist(k, np.any(np.abs(gradient) > lambdas[:, None] * self.l1[k], axis=0))
+        return self._extend(k, np.any(np.abs(gradient) > lambdas[:, None] * self.l1[k], axis=0))
 
-    def _enlist(self, k: int, columns: Array) -> bool:
+    def _extend(self, k: int, columns: Array) -> bool:
         """Add columns (a mask) to the fold's own; whether any was new."""
         columns[self.active[k]] = False
         new = np.flatnonzero(columns)

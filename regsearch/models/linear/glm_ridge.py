@@ -25,7 +25,7 @@ import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.kernels import Flags
-from regsearch.models.linear.likelihood import duality_gaps, link
+from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
 from regsearch.models.linear.spectrum import GCV_GRID, row_kernel
 
 ROWS_AT_ONCE = 2048
@@ -101,20 +101,20 @@ class Ridge:
         return self.slopes((self.y - mean) * self.weights)[..., :-1]
 
     @property
-    def spread(self) -> float:
+    def mean_curvature(self) -> float:
         """Mean curvature of the null model, over the outputs."""
         mean = (self.y @ self.weights)[:, 0]
         return float(max((mean * (1 - mean)).sum() / max(len(mean) - 1, 1), 1e-12))
 
-    def steepest(self) -> float:
+    def largest_curvature(self) -> float:
         """The largest curvature of the null model."""
-        return self.spread * float(self.basis.values.max(initial=1e-300))
+        return self.mean_curvature * float(self.basis.values.max(initial=1e-300))
 
     def gcv(self) -> float:
         """The strength with the least generalized cross-validation error (Golub, Heath & Wahba 1979).
 
-        At the null model the loss is, to second order, `spread` times the squared error of y, for which the criterion
-        is known in closed form; the classes are added up.
+        At the null model the loss is, to second order, `mean_curvature` times the squared error of y, for which the
+        criterion is known in closed form; the classes are added up.
         """
         values, rows = self.basis.values, len(self.weights)
         shares = (self.null**2).sum(axis=(0, 1)) / values
@@ -124,7 +124,7 @@ class Ridge:
         mean = (self.y @ self.weights)[:, 0]
         outside = max(float((mean * (1 - mean)).sum() - shares.sum()), 0.0) if spare else 0.0
         error = (outside + lost**2 @ shares) / np.maximum(spare + lost.sum(axis=1), 1e-300) ** 2
-        return self.spread * float(grid[np.argmin(error)])
+        return self.mean_curvature * float(grid[np.argmin(error)])
 
     def start(self, intercept: Array) -> Array:
         """``[m, 1, r+1]``: the null model, of intercepts ``[m]``."""
@@ -150,7 +150,7 @@ class Ridge:
             if not going.any():
                 break
             if not going.all():
-                state.keep(going)
+                state.narrow(going)
                 still = still[going]
             state.step()
         return found, gaps, freedom
@@ -194,19 +194,19 @@ class _State:
         self.null = ridge.null
         self.descent, self.direction = np.zeros_like(theta), np.zeros_like(theta)
         self.power = np.ones(len(strength))
-        self._look()
+        self._evaluate()
 
-    def keep(self, going: Flags) -> None:
+    def narrow(self, going: Flags) -> None:
         """Go on with some of the lambdas."""
         self.strength, self.penalty, self.power = self.strength[going], self.penalty[going], self.power[going]
         self.value, self.gap = self.value[going], self.gap[going]
         for name in ("theta", "eta", "p", "descent", "slope", "direction"):
             setattr(self, name, getattr(self, name)[:, going])
 
-    def _look(self) -> None:
+    def _evaluate(self) -> None:
         """Objective, gradient and gap at theta."""
         y, weights = self.ridge.y, self.ridge.weights
-        self.p, loss = link(self.eta, y, weights)
+        self.p, loss = probabilities_and_losses(self.eta, y, weights)
         self.value = loss + self._cost(self.theta)
         self.slope = self.ridge.slopes((y - self.p) * weights)
         threshold = np.zeros((1, 1, len(self.values) - 1))
@@ -216,7 +216,7 @@ class _State:
     def step(self) -> None:
         """Search along the conjugate direction."""
         descent = self.slope - self.penalty * self.theta
-        ahead = descent / (self.values * self._spread()[..., None] + self.penalty)
+        ahead = descent / (self.values * self._mean_curvatures()[..., None] + self.penalty)
         along = (ahead * (descent - self.descent)).sum(axis=(0, 2))
         self.direction = ahead + np.maximum(along / self.power, 0.0)[:, None] * self.direction
         self.descent, self.power = descent, np.maximum((ahead * descent).sum(axis=(0, 2)), 1e-300)
@@ -224,7 +224,7 @@ class _State:
         length = self._length(move)
         self.theta = self.theta + length[:, None] * self.direction
         self.eta = self.eta + length[:, None] * move
-        self._look()
+        self._evaluate()
 
     def freedom(self) -> Array:
         """``[S]``: nearly the effective degrees of freedom, with the mean curvature in place of each row's own.
@@ -232,11 +232,11 @@ class _State:
         A measure of complexity that costs nothing along a path; it may lie a fifth above the trace of the hat matrix,
         for which see `regsearch.models.linear.leverage`.
         """
-        m, spread = len(self.p), self._spread()[..., None] * self.values[:-1]
+        m, spread = len(self.p), self._mean_curvatures()[..., None] * self.values[:-1]
         classes = (m - 1) / m if m > 1 else 1.0  # one of the m vectors is free to be anything
         return np.asarray(classes * (spread / (spread + self.strength[:, None])).sum(axis=(0, 2)))
 
-    def _spread(self) -> Array:
+    def _mean_curvatures(self) -> Array:
         """``[m, S]`` mean curvature of each output; for m > 1 on the subspace where the outputs sum to zero."""
         m = len(self.p)
         spread = (self.p * (1 - self.p)) @ self.ridge.weights * (m / (m - 1) if m > 1 else 1.0)
@@ -254,7 +254,7 @@ class _State:
         bend = (square - mean**2) @ weights + 2 * self._cost(self.direction)
         length = slope / np.maximum(bend, 1e-300)
         for _ in range(MAX_HALVINGS):
-            _, loss = link(self.eta + length[:, None] * move, y, weights)
+            _, loss = probabilities_and_losses(self.eta + length[:, None] * move, y, weights)
             worse = loss + self._cost(self.theta + length[:, None] * self.direction) > self.value * (1 + ROUNDING)
             if not worse.any():
                 return np.asarray(length)

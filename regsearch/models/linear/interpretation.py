@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
-from regsearch.models.linear.design import Design, Settings
+from regsearch.models.linear.design import Design, LinearConfig
 from regsearch.models.linear.lambdas import lambda_grid
 from regsearch.models.linear.leverage import hat_trace
 from regsearch.models.linear.penalty import Terms
@@ -84,7 +84,7 @@ class Fit:
 
 
 @one_thread()
-def interpret(config: Settings, problem: Problem, folds: Folds) -> dict[str, dict[str, Any]]:
+def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str, dict[str, Any]]:
     """What a filled config means on the data.
 
     Returns
@@ -96,8 +96,8 @@ def interpret(config: Settings, problem: Problem, folds: Folds) -> dict[str, dic
         the sum of its squares.
     """
     fit = fit_all(config, problem)
-    size = _size(fit.w)
-    kept = _kept(config, problem, folds)
+    size = _feature_sizes(fit.w)
+    kept = _folds_with(config, problem, folds)
     names = problem.encoded_names
     noise = _noise(fit, problem.rows)
     implied = prior(config, total_weight(problem), noise)
@@ -120,7 +120,7 @@ def interpret(config: Settings, problem: Problem, folds: Folds) -> dict[str, dic
     return {"interpretation": interpretation, "coefficients": _coefficients(config, fit, size, order[:DRAWN], names)}
 
 
-def fit_all(config: Settings, problem: Problem) -> Fit:
+def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     """A filled config on all rows, along a path of lambdas that its own is one of; a single step without a penalty."""
     everything = np.arange(problem.rows)
     design = make_design(problem, (everything,), (everything[:0],))
@@ -130,7 +130,7 @@ def fit_all(config: Settings, problem: Problem) -> Fit:
     lambdas = np.array([own])
     if own > 0:
         shown = config.replace(lambda_=Path(2))  # type: ignore[attr-defined]
-        top = lambda_grid(shown, solver, terms, design, _spread(problem))[0]
+        top = lambda_grid(shown, solver, terms, design, _target_deviation(problem))[0]
         last = own / BELOW if problem.rows * problem.columns <= LARGE else own
         lambdas = np.union1d(np.geomspace(max(top, own), last, STEPS - 1), [own])[::-1]
     pieces = list(solver.path(terms, config.scale, lambdas))
@@ -151,7 +151,9 @@ def fit_all(config: Settings, problem: Problem) -> Fit:
     )
 
 
-def _freedom(config: Settings, problem: Problem, design: Design, decided: Array, terms: Terms, known: float) -> Freedom:
+def _freedom(
+    config: LinearConfig, problem: Problem, design: Design, decided: Array, terms: Terms, known: float
+) -> Freedom:
     """What a fit to all rows spends, of its decisions ``[n, m]`` on them and what the solver knows."""
     if strength(config) and np.any(terms.l1):
         return Freedom(known, "coefficients that are not zero")
@@ -163,12 +165,12 @@ def _freedom(config: Settings, problem: Problem, design: Design, decided: Array,
     return Freedom(exact, "trace of the hat matrix")
 
 
-def strength(config: Settings) -> float:
+def strength(config: LinearConfig) -> float:
     """Lambda, 0 where the penalty has none."""
     return number(config.lambda_) if config.penalty.path else 0.0
 
 
-def prior(config: Settings, weight: float, noise: float) -> dict[str, Any]:
+def prior(config: LinearConfig, weight: float, noise: float) -> dict[str, Any]:
     """The prior that a penalty stands for; see the module.
 
     Parameters
@@ -205,7 +207,7 @@ def _noise(fit: Fit, rows: int) -> float:
     return float(fit.mse[fit.chosen]) * rows / left
 
 
-def _kept(config: Settings, problem: Problem, folds: Folds) -> NDArray[np.intp]:
+def _folds_with(config: LinearConfig, problem: Problem, folds: Folds) -> NDArray[np.intp]:
     """``[p]``: in how many folds the config, fitted to the training rows, gives a column a coefficient."""
     design = make_design(problem, folds.train, folds.val)
     solver = make_solver(problem, design)
@@ -214,12 +216,12 @@ def _kept(config: Settings, problem: Problem, folds: Folds) -> NDArray[np.intp]:
     return np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))
 
 
-def _size(w: Array) -> Array:
+def _feature_sizes(w: Array) -> Array:
     """``[S, p]`` of coefficients ``[S, p, m]``."""
     return w[..., 0] if w.shape[-1] == 1 else np.asarray(np.sqrt((w**2).sum(axis=-1)))
 
 
-def _spread(problem: Problem) -> float:
+def _target_deviation(problem: Problem) -> float:
     """Standard deviation of y; 1 for classes."""
     if problem.classes is not None:
         return 1.0
@@ -227,7 +229,9 @@ def _spread(problem: Problem) -> float:
     return math.sqrt(np.average((problem.y - mean) ** 2, weights=problem.sample_weight))
 
 
-def _coefficients(config: Settings, fit: Fit, size: Array, order: NDArray[np.intp], names: list[str]) -> dict[str, Any]:
+def _coefficients(
+    config: LinearConfig, fit: Fit, size: Array, order: NDArray[np.intp], names: list[str]
+) -> dict[str, Any]:
     units = "" if config.scale == "none" else f" of columns scaled by {config.scale!r}"
     if not strength(config):
         note = "The winner has no penalty, so there is no path."
@@ -244,7 +248,7 @@ def _coefficients(config: Settings, fit: Fit, size: Array, order: NDArray[np.int
 # --- sentences -------------------------------------------------------------------------------------------------
 
 
-def _constraint_line(config: Settings, fit: Fit) -> list[str]:
+def _constraint_line(config: LinearConfig, fit: Fit) -> list[str]:
     if not strength(config):
         return ["No penalty holds the coefficients: there is no radius and no prior."]
     w, share = fit.w[fit.chosen], float(config.penalty.l1_ratio)
@@ -258,7 +262,7 @@ def _constraint_line(config: Settings, fit: Fit) -> list[str]:
     return [f"The same fit minimises the loss alone subject to {held}, w being the coefficients of {units}."]
 
 
-def _prior_line(config: Settings, problem: Problem, implied: Mapping[str, Any]) -> list[str]:
+def _prior_line(config: LinearConfig, problem: Problem, implied: Mapping[str, Any]) -> list[str]:
     if implied["family"] == "flat":
         return []
     scale, sd = implied["laplace_scale"], implied["gaussian_sd"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
-from regsearch.models.linear.design import Design, Piece, Settings, Solver
+from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
 from regsearch.models.linear.penalty import Terms
 from regsearch.space.tree import Path, number
 
@@ -21,7 +21,7 @@ ADAPTIVE_SHARE = 1e-2  # how much further a path goes down whose weights span or
 FitLambdas: TypeAlias = Callable[[Array], Iterator[Piece]]
 
 
-def lambda_grid(config: Settings, solver: Solver, terms: Terms, design: Design, spread: float) -> Array:
+def lambda_grid(config: LinearConfig, solver: Solver, terms: Terms, design: Design, spread: float) -> Array:
     """The lambdas of a trial, descending: one when it is sampled or the penalty has none.
 
     The top is glmnet's: the smallest lambda that zeroes every coefficient. Without an L1 part no lambda does, and what

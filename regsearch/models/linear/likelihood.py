@@ -21,7 +21,7 @@ import numpy as np
 from regsearch._types import Array
 
 
-def link(eta: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+def probabilities_and_losses(eta: Array, y: Array, weights: Array) -> tuple[Array, Array]:
     """Probabilities ``[m, S, n]`` and weighted mean log-losses ``[S]``."""
     if len(eta) == 1:
         odds = np.exp(-np.abs(eta))

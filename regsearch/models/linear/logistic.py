@@ -31,8 +31,8 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.glm_ridge import Ridge, dual_basis, primal_basis
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
-from regsearch.models.linear.likelihood import duality_gaps, link, null_intercept
-from regsearch.models.linear.newton import Block, Newton, Point
+from regsearch.models.linear.likelihood import duality_gaps, null_intercept, probabilities_and_losses
+from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sources import inverse_scales
 from regsearch.models.linear.threads import all_threads
@@ -107,11 +107,11 @@ class LogLoss:
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
-        walk = _Walk(self, terms, scale)
+        fits = _WorkingSets(self, terms, scale)
         for chunk in chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
-            walk.advance(chunk, max(WARM_UP_TOL, self.tol))
+            fits.advance(chunk, max(WARM_UP_TOL, self.tol))
         for chunk in chunks(lambdas, CHUNK):
-            w, b, gap = walk.advance(chunk, self.tol)
+            w, b, gap = fits.advance(chunk, self.tol)
             yield self._piece(scale, w, b, gap, (w != 0).sum(axis=(1, 3)).astype(np.float64))
 
     def _ridge_path(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
@@ -124,7 +124,7 @@ class LogLoss:
 
     def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
         ridge = self._ridge(k, scale)
-        strengths = np.where(strengths > 0, strengths, FLAT * ridge.steepest())
+        strengths = np.where(strengths > 0, strengths, FLAT * ridge.largest_curvature())
         start = ridge.start(self.samples[k].offset) if start is None else start
         theta, gap, freedom = ridge.solve(start, strengths, self.tol * self.null[k], self.max_steps)
         return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom)
@@ -169,7 +169,7 @@ class Sample(NamedTuple):
         rows = design.train[k]
         weights, target = design.fold_weights[k, rows], np.ascontiguousarray(y[rows].T[:, None], dtype=np.float64)
         offset = null_intercept(target, weights)
-        p, loss = link(np.broadcast_to(offset[:, None, None], target.shape), target, weights)
+        p, loss = probabilities_and_losses(np.broadcast_to(offset[:, None, None], target.shape), target, weights)
         return cls(target, weights, offset, float(loss[0]), (target - p) * weights)
 
     def residual(self, p: Array) -> Array:
@@ -185,8 +185,8 @@ class _RidgeFit(NamedTuple):
     freedom: Array
 
 
-class _Walk:
-    """One walk down the lambdas: where each fold stands, and the coefficients it works on."""
+class _WorkingSets:
+    """The way down the lambdas: where each fold stands, and the coefficients that it works on."""
 
     def __init__(self, solver: LogLoss, terms: Terms, scale: str) -> None:
         folds, m, p = solver.shape
@@ -208,7 +208,7 @@ class _Walk:
             slope[pending] = self.solver.correlate(pending, residuals, self.scale)
             for k, (p, loss) in zip(pending, fits, strict=True):
                 gap[k] = self._gaps(k, w[k], slope[k], p, loss, lambdas)
-            pending = [k for k in pending if np.any(gap[k] > target[k]) and self._enlist(k, slope[k], lambdas)]
+            pending = [k for k in pending if np.any(gap[k] > target[k]) and self._extend(k, slope[k], lambdas)]
             again = True
         self.w, self.b, self.slope = w[:, :, -1], b[:, :, -1], slope[:, :, -1]
         return w, b, gap
@@ -219,7 +219,7 @@ class _Walk:
         Each step starts from the one before it, or, once all steps have been solved, from itself.
         """
         columns = np.flatnonzero(self.working[k].any(axis=0))
-        newton, points = self._newton(k, columns), list[Point]()
+        newton, points = self._newton(k, columns), list[Iterate]()
         for step, lambda_ in enumerate(lambdas):
             start = newton.point(w[:, step, columns], b[:, step]) if again or not points else points[-1]
             points.append(newton.solve(start, float(lambda_), target, self.solver.max_steps))
@@ -229,9 +229,9 @@ class _Walk:
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = inverse_scales(design, self.scale)[k]
-        block = Block.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
+        some = WorkingColumns.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
-        return Newton(block, self.working[k][:, columns], sample.y, sample.weights, null, l1, self.l2)
+        return Newton(some, self.working[k][:, columns], sample.y, sample.weights, null, l1, self.l2)
 
     def _gaps(self, k: int, w: Array, slope: Array, p: Array, loss: Array, lambdas: Array) -> Array:
         sample, l1 = self.solver.samples[k], self.l1[k][:, None]
@@ -240,7 +240,7 @@ class _Walk:
         slopes = slope, self.null[k][:, None]
         return duality_gaps(loss + penalty, p, sample.y, sample.weights, *slopes, threshold, lambdas * self.l2)
 
-    def _enlist(self, k: int, slope: Array, lambdas: Array) -> bool:
+    def _extend(self, k: int, slope: Array, lambdas: Array) -> bool:
         """Work on the coefficients ``[m, S, p]`` that should not be zero; whether any is new."""
         wanted = np.any(np.abs(slope) > lambdas[:, None] * self.l1[k][:, None], axis=1)
         new = bool(np.any(wanted & ~self.working[k]))

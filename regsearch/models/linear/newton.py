@@ -28,7 +28,7 @@ from scipy.linalg import block_diag
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.glm_kernels import minimise
-from regsearch.models.linear.likelihood import duality_gaps, link
+from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
 
 SLOW = 0.25  # a step that leaves more of the gap than this was taken with a curvature too old
 INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic model may leave unsolved ...
@@ -39,7 +39,7 @@ ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
 
 @dataclass(frozen=True)
-class Block:
+class WorkingColumns:
     """Some columns of a fold's training rows, scaled; dense ones are centred, sparse ones by `shift` alone.
 
     Attributes
@@ -54,7 +54,7 @@ class Block:
     shift: Array
 
     @classmethod
-    def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> Block:
+    def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> WorkingColumns:
         center, inverse = center[columns], inverse[columns]
         if sparse.issparse(matrix):
             return cls(matrix[:, columns][rows].multiply(inverse).T.tocsr(), center * inverse)
@@ -99,7 +99,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Point:
+class Iterate:
     """Coefficients ``[m, a]``, intercepts ``[m]``, and the decisions, probabilities ``[m, 1, n]`` and loss there."""
 
     w: Array
@@ -118,20 +118,20 @@ class Curvature:
     inverse: Array
 
     @classmethod
-    def at(cls, p: Array, block: Block, mask: Array, weights: Array) -> Curvature:
+    def at(cls, p: Array, columns: WorkingColumns, mask: Array, weights: Array) -> Curvature:
         """The Hessian ``X' (diag(p) - pp') X`` at probabilities ``[m, n]``, for m = 1 ``X' p(1 - p) X``."""
         own = weights * (p * (1 - p) if len(p) == 1 else p)
-        gram = block_diag(*(block.gram(one, some) for one, some in zip(own, mask, strict=True)))
-        edge = block_diag(*((block.features @ one)[some, None] for one, some in zip(own, mask, strict=True)))
+        gram = block_diag(*(columns.gram(one, some) for one, some in zip(own, mask, strict=True)))
+        edge = block_diag(*((columns.features @ one)[some, None] for one, some in zip(own, mask, strict=True)))
         corner = np.diag(own.sum(axis=1))
         if len(p) > 1:
             shares = np.sqrt(weights) * p
-            gram_of_means, edge_of_means = block.products(shares, mask)
+            gram_of_means, edge_of_means = columns.products(shares, mask)
             gram -= gram_of_means
             edge -= edge_of_means
             corner -= shares @ shares.T
         inverse = np.linalg.pinv(corner, rcond=1e-12, hermitian=True)
-        shift = np.broadcast_to(block.shift, mask.shape)[mask]
+        shift = np.broadcast_to(columns.shift, mask.shape)[mask]
         outputs = np.nonzero(mask)[0]
         return cls(gram - edge @ inverse @ edge.T, (edge - shift[:, None] * corner[outputs]) @ inverse, inverse)
 
@@ -141,7 +141,7 @@ class Newton:
 
     Parameters
     ----------
-    block, mask
+    columns, mask
         Columns in play, and for which outputs.
     y, weights
         ``[m, 1, n]`` and ``[n]``.
@@ -151,19 +151,21 @@ class Newton:
         Penalty weights ``[m, a]`` and their ridge.
     """
 
-    def __init__(self, block: Block, mask: Array, y: Array, weights: Array, null: Array, l1: Array, l2: float) -> None:
-        self.block, self.mask, self.y, self.weights = block, mask, y, weights
+    def __init__(
+        self, columns: WorkingColumns, mask: Array, y: Array, weights: Array, null: Array, l1: Array, l2: float
+    ) -> None:
+        self.columns, self.mask, self.y, self.weights = columns, mask, y, weights
         self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
         self._curvature: Curvature | None = None
 
-    def point(self, w: Array, b: Array) -> Point:
-        return self._at(w, b, (self.block.predict(w) + b[:, None])[:, None])
+    def point(self, w: Array, b: Array) -> Iterate:
+        return self._at(w, b, (self.columns.predict(w) + b[:, None])[:, None])
 
-    def solve(self, point: Point, lambda_: float, target: float, max_steps: int) -> Point:
+    def solve(self, point: Iterate, lambda_: float, target: float, max_steps: int) -> Iterate:
         """Newton steps from a point until the gap, over the coefficients in play, is at most the target."""
         before, inner = np.inf, INNER
         for _ in range(max_steps):
-            gradient = self.block.correlate(self.residual(point))
+            gradient = self.columns.correlate(self.residual(point))
             gap = self._gap(point, gradient, lambda_)
             if gap <= target:
                 break
@@ -171,7 +173,7 @@ class Newton:
             inner *= STRICTER if slow else 1.0
             fresh = self._curvature is None or slow
             if fresh:
-                self._curvature = Curvature.at(point.p[:, 0], self.block, self.mask, self.weights)
+                self._curvature = Curvature.at(point.p[:, 0], self.columns, self.mask, self.weights)
             before = gap
             ahead = self._step(point, gradient, lambda_, inner * max(target, INNER * gap))
             if ahead is None and fresh:
@@ -179,26 +181,26 @@ class Newton:
             point, before = (point, 0.0) if ahead is None else (ahead, before)
         return point
 
-    def residual(self, point: Point) -> Array:
+    def residual(self, point: Iterate) -> Array:
         """``[m, n]`` weighted."""
         return np.asarray(((self.y - point.p) * self.weights)[:, 0])
 
-    def _at(self, w: Array, b: Array, eta: Array) -> Point:
-        p, loss = link(eta, self.y, self.weights)
-        return Point(w, b, eta, p, float(loss[0]))
+    def _at(self, w: Array, b: Array, eta: Array) -> Iterate:
+        p, loss = probabilities_and_losses(eta, self.y, self.weights)
+        return Iterate(w, b, eta, p, float(loss[0]))
 
     def _penalty(self, w: Array, lambda_: float) -> float:
         size = np.abs(w[self.mask])
         l1 = self.l1[self.mask]
         return float(lambda_ * (size @ np.where(size > 0, l1, 0.0) + self.l2 / 2 * size @ size))
 
-    def _gap(self, point: Point, gradient: Array, lambda_: float) -> float:
+    def _gap(self, point: Iterate, gradient: Array, lambda_: float) -> float:
         value = np.array([point.loss + self._penalty(point.w, lambda_)])
         threshold, ridge = lambda_ * self.l1[:, None], np.array([lambda_ * self.l2])
         slopes = gradient[:, None], self.null[:, None]
         return float(duality_gaps(value, point.p, self.y, self.weights, *slopes, threshold, ridge)[0])
 
-    def _step(self, point: Point, gradient: Array, lambda_: float, tolerance: float) -> Point | None:
+    def _step(self, point: Iterate, gradient: Array, lambda_: float, tolerance: float) -> Iterate | None:
         """The next point, or None if the model promised a decrease that no step length delivers."""
         assert self._curvature is not None
         model, w = self._curvature, point.w[self.mask]
@@ -211,9 +213,9 @@ class Newton:
         shift = model.inverse @ drift - change @ model.couple
         return self._search(point, move, shift, lambda_)
 
-    def _search(self, point: Point, move: Array, shift: Array, lambda_: float) -> Point | None:
+    def _search(self, point: Iterate, move: Array, shift: Array, lambda_: float) -> Iterate | None:
         """Halve a step until it does not raise the objective."""
-        ahead = (self.block.predict(move) + shift[:, None])[:, None]
+        ahead = (self.columns.predict(move) + shift[:, None])[:, None]
         value = point.loss + self._penalty(point.w, lambda_)
         for length in 0.5 ** np.arange(MAX_HALVINGS):
             new = self._at(point.w + length * move, point.b + length * shift, point.eta + length * ahead)

@@ -17,12 +17,12 @@ from regsearch.data.encoding import transformer
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
-from regsearch.models.linear.design import Design, Settings
+from regsearch.models.linear.design import Design, LinearConfig
 from regsearch.models.linear.solvers import make_design, make_solver
 from regsearch.space.tree import Path, number
 
 
-def refit(config: Settings, problem: Problem) -> Any:
+def refit(config: LinearConfig, problem: Problem) -> Any:
     """Fit a config to every row of a problem.
 
     Returns
@@ -45,7 +45,7 @@ def refit(config: Settings, problem: Problem) -> Any:
     return pipeline.set_output(transform="default")  # and will have set where it predicts
 
 
-def _steps(config: Settings, problem: Problem) -> list[Any]:
+def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
     """The fitted steps of the pipeline."""
     everything = np.arange(problem.rows)
     design = make_design(problem, (everything,), (everything[:0],))
@@ -57,7 +57,7 @@ def _steps(config: Settings, problem: Problem) -> list[Any]:
     return [step for step in (prepare, scaler, _model(config, problem, *rescaled)) if step is not None]
 
 
-def _fit(config: Settings, problem: Problem, design: Design) -> tuple[Array, Array]:
+def _fit(config: LinearConfig, problem: Problem, design: Design) -> tuple[Array, Array]:
     """Coefficients ``[p, m]`` of the encoded columns and intercepts ``[m]``."""
     solver = make_solver(problem, design)
     terms = config.penalty.terms(lambda: solver.initial(config.scale))
@@ -96,7 +96,7 @@ def _rescaled(coef: Array, intercept: Array, scaler: Any, design: Design, how: s
     return scaled, intercept + center @ coef - low @ scaled
 
 
-def _model(config: Settings, problem: Problem, coef: Array, intercept: Array) -> Any:
+def _model(config: LinearConfig, problem: Problem, coef: Array, intercept: Array) -> Any:
     """The scikit-learn estimator with the coefficients, as they are for scaled columns."""
     model = unfitted(config, problem)
     model.n_features_in_ = len(coef)
@@ -123,7 +123,7 @@ def total_weight(problem: Problem) -> float:
     return float(problem.rows if problem.sample_weight is None else problem.sample_weight.sum())
 
 
-def unfitted(config: Settings, problem: Problem) -> Any:
+def unfitted(config: LinearConfig, problem: Problem) -> Any:
     """The scikit-learn estimator whose objective is the config's; one without the weights of an adaptive penalty.
 
     Fitted to the problem's scaled columns it predicts what the certified coefficients do: to about a thousandth of a

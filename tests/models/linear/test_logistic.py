@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 from regsearch._types import Array
 from regsearch.data.encoding import Missing
 from regsearch.models.linear.design import Design, Piece
-from regsearch.models.linear.likelihood import link
+from regsearch.models.linear.likelihood import probabilities_and_losses
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty
 from regsearch.models.linear.penalty import Terms
@@ -75,7 +75,7 @@ def objective(d: Design, y: Array, terms: Terms, coef: Array, intercept: Array, 
         fold = Terms(np.broadcast_to(terms.l1, (d.folds, *coef.shape[2:]))[k], terms.l2)
         w = coef[k] * d.scales("standard")[k][:, None]
         penalty = [fold.value(one, lambda_) for one, lambda_ in zip(w, lambdas, strict=True)]
-        values[k] = link(eta, y.T[:, None], d.fold_weights[k])[1] + penalty
+        values[k] = probabilities_and_losses(eta, y.T[:, None], d.fold_weights[k])[1] + penalty
     return values
 
 
@@ -157,7 +157,9 @@ def test_optimality_conditions(n: int, p: int, classes: int, l1_ratio: float, ra
     assert gap.max() <= 1e-10
     for k in range(d.folds):
         scales = d.scales("standard")[k][:, None]
-        p_hat, _ = link((x @ coef[k, 1] + intercept[k, 1]).T[:, None], y.T[:, None], d.fold_weights[k])
+        p_hat, _ = probabilities_and_losses(
+            (x @ coef[k, 1] + intercept[k, 1]).T[:, None], y.T[:, None], d.fold_weights[k]
+        )
         residual = d.fold_weights[k] * (y.T - p_hat[:, 0])
         slope = (residual @ ((x - d.centers[k]) / scales.T)).T
         w = coef[k, 1] * scales
@@ -180,7 +182,7 @@ def test_intercept_is_not_penalised(classes: int) -> None:
         coef, intercept, _ = solved(d, y, penalty.terms(lambda: np.zeros(1)), np.array([1e6]))
         assert np.abs(coef).max() < 1e-5
         eta = np.broadcast_to(intercept[:, 0].T[..., None], (y.shape[1], d.folds, len(y)))
-        p_hat, _ = link(eta, y.T[:, None], d.fold_weights[0])
+        p_hat, _ = probabilities_and_losses(eta, y.T[:, None], d.fold_weights[0])
         np.testing.assert_allclose(p_hat[..., 0].T, d.fold_weights @ y, atol=1e-5)
 
 
