@@ -17,10 +17,10 @@ from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Setup
 from regsearch.models.neural import MLP, Net, techniques
 from regsearch.models.neural.network.data import Fold
-from regsearch.models.neural.stopping import Stopping
-from regsearch.models.neural.technique import Facts, Technique
+from regsearch.models.neural.technique import Stopping
+from regsearch.models.neural.technique import ProblemInfo, Technique
 from regsearch.models.neural.training.block import Block, Segment
-from regsearch.models.neural.training.shared import Workshop
+from regsearch.models.neural.training.shared import SharedParts
 from regsearch.space.domains import Between, OneOf, Whole
 from regsearch.space.tree import Choice, Float, Leaf
 
@@ -61,19 +61,19 @@ def net(module: Any = None, **options: Any) -> Net:
 
 def block(of: Setup, configs: Sequence[Net], k: int = 1) -> Block:
     """A block of rows with these configs, which must have one structure."""
-    workshop = workshop_of(of)
-    (structure,) = {workshop.structure(config) for config in configs}
-    return workshop.block(structure, k, [workshop.row(config, structure) for config in configs])
+    shared = shared_of(of)
+    (structure,) = {shared.structure(config) for config in configs}
+    return shared.block(structure, k, [shared.row(config, structure) for config in configs])
 
 
-def workshop_of(of: Setup) -> Workshop:
-    """The setup's workshop, made once: it keeps nothing that training changes."""
-    if id(of) not in _WORKSHOPS:
-        _WORKSHOPS[id(of)] = of, Workshop(of)
-    return _WORKSHOPS[id(of)][1]
+def shared_of(of: Setup) -> SharedParts:
+    """The setup's shared, made once: it keeps nothing that training changes."""
+    if id(of) not in _SHARED:
+        _SHARED[id(of)] = of, SharedParts(of)
+    return _SHARED[id(of)][1]
 
 
-_WORKSHOPS: dict[int, tuple[Setup, Workshop]] = {}
+_SHARED: dict[int, tuple[Setup, SharedParts]] = {}
 
 
 def train(of: Setup, configs: Sequence[Net], epochs: int = EPOCHS, k: int = 1) -> Segment:
@@ -81,14 +81,14 @@ def train(of: Setup, configs: Sequence[Net], epochs: int = EPOCHS, k: int = 1) -
 
 
 def fold(of: Setup, k: int = 1, **options: Any) -> Fold:
-    workshop = workshop_of(of)
-    return workshop.fold(workshop.structure(net(**options)), k)
+    shared = shared_of(of)
+    return shared.fold(shared.structure(net(**options)), k)
 
 
 def named(segment: Segment, of: Setup, config: Net, row: int = 0, epoch: int = -1) -> dict[str, torch.Tensor]:
     """The parameters of a row after an epoch, by name."""
-    workshop = workshop_of(of)
-    layout = workshop.network(workshop.structure(config), 0).layout
+    shared = shared_of(of)
+    layout = shared.network(shared.structure(config), 0).layout
     return {name: view[0] for name, view in layout.views(torch.from_numpy(segment.weights[epoch, row][None])).items()}
 
 
@@ -100,8 +100,8 @@ STACKED = tuple(cls for cls in TRAINING if not cls.structural)
 PLACES = [(cls, slot) for cls in STACKED for slot in cls.slots]
 
 
-def facts(task: str, image: bool = False) -> Facts:
-    return Facts(task, {"multiclass": 3}.get(task, 1), IMAGE if image else None, ("hidden0", "hidden1"))  # type: ignore[arg-type]
+def info(task: str, image: bool = False) -> ProblemInfo:
+    return ProblemInfo(task, {"multiclass": 3}.get(task, 1), IMAGE if image else None, ("hidden0", "hidden1"))  # type: ignore[arg-type]
 
 
 def fits(cls: type[Technique], task: str, image: bool = False) -> bool:
@@ -109,7 +109,7 @@ def fits(cls: type[Technique], task: str, image: bool = False) -> bool:
     from regsearch import InvalidInput
 
     try:
-        some(cls, 0).check(facts(task, image))
+        some(cls, 0).check(info(task, image))
     except InvalidInput:
         return False
     return True

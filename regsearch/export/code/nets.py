@@ -16,14 +16,15 @@ from regsearch.errors import InvalidInput
 from regsearch.export.code.loop import SHRINK, write_loop, written
 from regsearch.export.code.sources import Source
 from regsearch.models.neural.architectures import Custom
-from regsearch.models.neural.config import Recipe
+from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.dropout_masks import rates
 from regsearch.models.neural.layout import Layout
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
-from regsearch.models.neural.refit import ALL
 from regsearch.models.neural.techniques.dropout import Dropout
-from regsearch.models.neural.training.block import BETAS, EPS, USUAL
+from regsearch.models.neural.training.adam import BETAS, EPS
+from regsearch.models.neural.training.batches import USUAL_SIZE
+from regsearch.models.neural.training.shared import ALL_ROWS
 from regsearch.space.tree import number
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ class Form:
         return tuple(param.name for param in (self.layout.matching(pattern) if pattern else role).params)
 
 
-def net_code(config: Recipe, problem: Problem, seed: int) -> str:
+def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     """A net's module, and `fit`, which trains it as its refit was trained: same start, same steps, other draws."""
     _check(config, problem)
     shape, outputs = _shape(problem), problem.outputs
-    network = make_network(config.module, shape, outputs, config.norm, seed, ALL)
+    network = make_network(config.module, shape, outputs, config.norm, seed, ALL_ROWS)
     form = Form(problem, network.layout, config.horizon)
     placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in _LINES)
     lines = [_LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
@@ -61,7 +62,7 @@ def net_code(config: Recipe, problem: Problem, seed: int) -> str:
     values = {
         "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape, "dtype": config.precision,
         "epochs": config.last, "lr": number(config.lr), "betas": BETAS, "eps": EPS, "decay": decay,
-        "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL, "start"),
+        "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),
         "module": _module(config, config.module.module(shape, outputs, config.norm)),
         "helpers": SHRINK if any("shrink" in one.get("stepped", "") for one in lines) else "",
         "scale": _SCALES[config.scale], "batches": _batches(config.batch),
@@ -71,7 +72,7 @@ def net_code(config: Recipe, problem: Problem, seed: int) -> str:
     return write_loop(values)
 
 
-def _check(config: Recipe, problem: Problem) -> None:
+def _check(config: NetConfig, problem: Problem) -> None:
     """Refuse what the loop has no lines for, naming it."""
     if isinstance(config.module, Custom):
         raise InvalidInput(
@@ -100,11 +101,11 @@ def _prepared(problem: Problem) -> bool:
     return problem.image is None and (is_frame(problem.X) or bool(is_missing(problem.X.ravel()).any()))
 
 
-def _module(config: Recipe, module: nn.Module) -> str:
+def _module(config: NetConfig, module: nn.Module) -> str:
     """The layers as torch prints them, by name, with the dropout that follows hidden layers."""
-    places = config.module.places(module)
+    hidden_layers = config.module.hidden_layers(module)
     dropout = config.techniques.get("dropout", Dropout(0.0))
-    rate = dict(zip(places, rates(number(dropout.rate), dropout.dropout_shape, len(places)), strict=True))
+    rate = dict(zip(hidden_layers, rates(number(dropout.rate), dropout.dropout_shape, len(hidden_layers)), strict=True))
     image = hasattr(module, "conv0") and dropout.kind == "spatial_dropout"
     layers = []
     for name, layer in module.named_children():
@@ -115,10 +116,10 @@ def _module(config: Recipe, module: nn.Module) -> str:
 
 
 def _batches(size: int) -> str:
-    """Where an epoch of n rows is cut; see `regsearch.models.neural.training.block.batched`."""
+    """Where an epoch of n rows is cut; see `regsearch.models.neural.training.batches.batch_slices`."""
     if size:
         return f"list(range({size}, n - 1, {size}))"
-    return f"[n * i // max(1, round(n / {USUAL})) for i in range(1, round(n / {USUAL}))]"
+    return f"[n * i // max(1, round(n / {USUAL_SIZE})) for i in range(1, round(n / {USUAL_SIZE}))]"
 
 
 # --- tasks and scales ------------------------------------------------------------------------------------------

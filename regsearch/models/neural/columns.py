@@ -1,25 +1,25 @@
-"""The techniques of a block: for each, one tensor per number with an entry for every row."""
+"""The techniques of some rows: for each, one tensor per number with an entry for every row."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from regsearch.models.neural.layout import Layout, Part
-from regsearch.models.neural.technique import Columns, Facts, Place, Technique
+from regsearch.models.neural.technique import Columns, HiddenLayer, ProblemInfo, Technique
 
 if TYPE_CHECKING:
     import torch
 
-Key: TypeAlias = tuple[str, str, str]  # slot, pattern of names (or empty), program
+TechniqueKey: TypeAlias = tuple[str, str, str]  # slot, pattern of names (or empty), implementation
 
 
 @dataclass(frozen=True)
-class Row:
-    """What the trainer needs of a config.
+class RowConfig:
+    """What the training of a row needs of its config.
 
     Attributes
     ----------
@@ -27,87 +27,124 @@ class Row:
         Epochs after which training ends at the latest.
     techniques
         By slot and pattern; the pattern is empty where the technique acts on all that it can act on.
-    facts
-        See `Facts`.
+    info
+        See `ProblemInfo`.
     """
 
     lr: float
     batch_size: int
     horizon: int
     techniques: Mapping[tuple[str, str], Technique]
-    facts: Facts
+    info: ProblemInfo
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What columns are made for."""
+class ActiveTechnique:
+    """A technique that at least one row uses, with the columns of all rows.
 
-    layout: Layout
-    places: tuple[str, ...]
-    options: dict[str, Any]
+    Attributes
+    ----------
+    given
+        Names of the columns that come from configs; others are the technique's state.
+    """
 
-
-@dataclass(frozen=True)
-class Active:
-    """A technique that at least one row of a block uses, with the columns of all rows."""
-
-    key: Key
+    key: TechniqueKey
     technique: type[Technique]
     v: Columns
-    own: frozenset[str] = field(default_factory=frozenset)
+    given: frozenset[str] = field(default_factory=frozenset)
 
     @property
     def state(self) -> list[str]:
         """Names of the columns that the technique added for itself."""
-        return sorted(set(vars(self.v)) - self.own)
+        return sorted(set(vars(self.v)) - self.given)
 
-    def at(self, place: Place) -> bool:
+    def acts_at(self, layer: HiddenLayer) -> bool:
         """Whether its pattern names a hidden layer."""
-        return not self.key[1] or fnmatchcase(place.name, self.key[1])
+        return not self.key[1] or fnmatchcase(layer.name, self.key[1])
 
 
-def make_actives(rows: Sequence[Row], settings: Settings) -> list[Active]:
-    """The techniques of some rows, in the order of their slots: what a row gets does not depend on the others."""
-    keys: dict[Key, Technique] = {}
-    for row in rows:
-        for (slot, pattern), technique in row.techniques.items():
-            if not technique.structural:
-                keys.setdefault((slot, pattern, technique.program(slot).__name__), technique)
-    found = (_active(key, keys[key], rows, settings) for key in sorted(keys))
-    return [active for active in found if active is not None]
+class ActiveTechniques:
+    """The techniques that some rows use, in the order of their slots: what a row gets does not depend on the others.
+
+    Parameters
+    ----------
+    options
+        ``dtype`` and ``device`` of the columns.
+    """
+
+    def __init__(self, rows: Sequence[RowConfig], layout: Layout, options: dict[str, Any]) -> None:
+        examples: dict[TechniqueKey, Technique] = {}
+        for row in rows:
+            for (slot, pattern), technique in row.techniques.items():
+                if not technique.structural:
+                    examples.setdefault((slot, pattern, technique.implementation(slot).__name__), technique)
+        found = (_active(key, examples[key], rows, layout, options) for key in sorted(examples))
+        self._all = [active for active in found if active is not None]
+        self._with_hook: dict[str, list[ActiveTechnique]] = {}
+
+    def __iter__(self) -> Iterator[ActiveTechnique]:
+        return iter(self._all)
+
+    def with_hook(self, hook: str) -> list[ActiveTechnique]:
+        """Those that have a hook."""
+        if hook not in self._with_hook:
+            plain = getattr(Technique, hook)
+            self._with_hook[hook] = [active for active in self if getattr(active.technique, hook) is not plain]
+        return self._with_hook[hook]
+
+    def init_state(self, theta: torch.Tensor) -> None:
+        """Set up what training changes of the techniques of rows ``[R, Q]``."""
+        for active in self:
+            active.technique.init_state(active.v, theta)
+
+    def inherit_state(self, before: Sequence[tuple[ActiveTechniques, torch.Tensor]]) -> None:
+        """Carry state over from other rows; a row that had none keeps what it has.
+
+        Parameters
+        ----------
+        before
+            The techniques of some rows, and which of these rows come next here.
+        """
+        for active in self:
+            start = 0
+            for others, index in before:
+                old = next((one for one in others if one.key == active.key), None)
+                if old is not None:
+                    for name in active.state:
+                        getattr(active.v, name)[start : start + len(index)] = getattr(old.v, name)[index]
+                start += len(index)
+
+    def state(self) -> list[torch.Tensor]:
+        """Everything that training changes, in place."""
+        return [getattr(active.v, name) for active in self for name in active.state]
 
 
-def _active(key: Key, example: Technique, rows: Sequence[Row], settings: Settings) -> Active | None:
+def _active(
+    key: TechniqueKey, example: Technique, rows: Sequence[RowConfig], layout: Layout, options: dict[str, Any]
+) -> ActiveTechnique | None:
     """The columns of one technique; `None` where no row differs from its neutral numbers."""
-    slot, pattern, program = key
-    neutral = example.neutral().row(rows[0].facts)
+    import torch
+
+    slot, pattern, implementation = key
+    neutral = example.neutral().numbers(rows[0].info)
     numbers = [
-        own.row(row.facts) if (own := row.techniques.get((slot, pattern))) and own.program(slot).__name__ == program
+        own.numbers(row.info)
+        if (own := row.techniques.get((slot, pattern))) and own.implementation(slot).__name__ == implementation
         else neutral
         for row in rows
     ]  # fmt: skip
-    on = {name: any(_differs(one[name], off) for one in numbers) for name, off in neutral.items()}
+    on = {name: any(bool(one[name] != off) for one in numbers) for name, off in neutral.items()}
     if not any(on.values()):
         return None
-    v = Columns(**{name: _column([one[name] for one in numbers], settings) for name in neutral})
-    v.on, v.part = SimpleNamespace(**on), _part(slot, pattern, settings)
-    return Active(key, example.program(slot), v, frozenset(vars(v)))
+    v = Columns(**{name: torch.tensor([one[name] for one in numbers], **options) for name in neutral})
+    v.on, v.part = SimpleNamespace(**on), _part(slot, pattern, layout)
+    return ActiveTechnique(key, example.implementation(slot), v, frozenset(vars(v)))
 
 
-def _differs(value: Any, off: Any) -> bool:
-    return bool(value != off)
-
-
-def _column(values: Sequence[Any], settings: Settings) -> torch.Tensor:
-    import torch
-
-    return torch.tensor(values, **settings.options)
-
-
-def _part(slot: str, pattern: str, settings: Settings) -> Part:
+def _part(slot: str, pattern: str, layout: Layout) -> Part:
     """The parameters that a technique in a slot acts on."""
     if slot == "activity_penalty":
         return Part(())
     if pattern:
-        return settings.layout.matching(pattern)
-    return settings.layout.part("bias" if slot == "bias_penalty" else "kernel")
+        return layout.matching(pattern)
+    return layout.part("bias" if slot == "bias_penalty" else "kernel")

@@ -26,7 +26,7 @@ _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without d
 
 
 @dataclass(frozen=True, init=False)
-class Recipe(Model, abstract=True):
+class NetConfig(Model, abstract=True):
     """The fields of a `Net`, as a node and as a config; what is done with them lies above."""
 
     axis: ClassVar[str] = "epochs"
@@ -68,7 +68,7 @@ class Recipe(Model, abstract=True):
         techniques: dict[str, Any] = own.pop("techniques")
         return own | techniques
 
-    def replace(self, **fields: Any) -> Recipe:
+    def replace(self, **fields: Any) -> NetConfig:
         return type(self)(**(self.fields() | fields))
 
     def shown(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Recipe(Model, abstract=True):
 
     # --- as a model --------------------------------------------------------------------------------------------
 
-    def reference(self) -> Recipe:
+    def reference(self) -> NetConfig:
         """The net with every technique off that regularizes, trained as long as any net of this space may be.
 
         A shorter training regularizes, and a longer one than any trial's would be a different net to compare with.
@@ -99,7 +99,7 @@ class Recipe(Model, abstract=True):
         }  # fmt: skip
         return slots | parts | ({"early_stopping": self.at(self.horizon)} if self.last < self.horizon else {})
 
-    def at(self, value: float | None) -> Recipe:
+    def at(self, value: float | None) -> NetConfig:
         if value is None:
             return self
         return self.replace(early_stopping=self.stopping.replace(epochs=round(value), max_epochs=self.horizon))
@@ -165,7 +165,7 @@ def _technique(slot: str, value: Any) -> Any:
     if slot not in found.SLOTS:
         import difflib
 
-        fields = [field.name for field in dataclasses.fields(Recipe) if field.name != "techniques"]
+        fields = [field.name for field in dataclasses.fields(NetConfig) if field.name != "techniques"]
         close = difflib.get_close_matches(slot, [*fields, *found.SLOTS], n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}; {', '.join(found.SLOTS)}."
         raise InvalidInput(f"A Net has no {slot!r}; {hint}")

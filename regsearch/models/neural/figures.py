@@ -10,9 +10,9 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.data.problem import Problem
-from regsearch.models.neural.config import Recipe, options
+from regsearch.models.neural.config import NetConfig, options
 from regsearch.models.neural.network.data import Data, scaling
-from regsearch.models.neural.network.streams import Stream, seed_of
+from regsearch.models.neural.network.streams import RandomStream, seed_of
 from regsearch.models.neural.technique import Columns
 from regsearch.models.neural.techniques.augment import Augment
 from regsearch.space.tree import ends
@@ -24,7 +24,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the largest magnitude in the space
 SAMPLES = 3  # images shown at each magnitude
 
 
-def figures(space: Recipe, problem: Problem, seed: int) -> Mapping[str, Figure]:
+def figures(space: NetConfig, problem: Problem, seed: int) -> Mapping[str, Figure]:
     """One picture of every operation that the space augments by; none for a space that does not."""
     found = [one for one in options(space.techniques.get("augment")) if isinstance(one, Augment)]
     if not found or problem.image is None:
@@ -34,7 +34,7 @@ def figures(space: Recipe, problem: Problem, seed: int) -> Mapping[str, Figure]:
         for field in dataclasses.fields(Augment)
     }
     used = {name: value for name, value in largest.items() if value > 0}
-    return {"augmentation": draw(used, problem, seed)} if used else {}
+    return {"augmentation": augmentation_figure(used, problem, seed)} if used else {}
 
 
 def samples(problem: Problem, magnitudes: Mapping[str, float], seed: int) -> Array:
@@ -46,13 +46,13 @@ def samples(problem: Problem, magnitudes: Mapping[str, float], seed: int) -> Arr
     row = dataclasses.replace(Augment.neutral(), **magnitudes).fields()  # type: ignore[type-var]
     v = Columns(**{name: torch.tensor([value]) for name, value in row.items()})
     v.on = Columns(**{name: value > 0 for name, value in row.items()})
-    stream = Stream(seed_of(seed, "gallery"), torch.float32, data.device)
+    stream = RandomStream(seed_of(seed, "figures"), torch.float32, data.device)
     scale = scaling(data, rows, "standard")
     x = Augment.on_batch(v, scale.apply(Augment.on_raw(v, data.take(torch.as_tensor(rows)), stream)), stream)
     return np.asarray((x[0] * scale.spread + scale.center).numpy(), dtype=float)
 
 
-def draw(largest: Mapping[str, float], problem: Problem, seed: int) -> Figure:
+def augmentation_figure(largest: Mapping[str, float], problem: Problem, seed: int) -> Figure:
     """A row for each operation, from nothing to its largest magnitude; images and random numbers are the same."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

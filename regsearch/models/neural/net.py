@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Setup
-from regsearch.models.neural.config import Recipe
+from regsearch.models.neural.config import NetConfig
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, init=False)
-class Net(Recipe):
+class Net(NetConfig):
     """A neural net and what regularizes it, trained by Adam.
 
     ``sum_i w_i loss_i / sum_i w_i + lambda * penalty``: squared error halved (targets standardised inside the fold), or

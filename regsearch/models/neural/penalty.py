@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from regsearch.models.neural.technique import Columns, Facts, Place, Row, Technique
+from regsearch.models.neural.technique import Columns, ProblemInfo, HiddenLayer, Numbers, Technique
 
 if TYPE_CHECKING:
     import torch
@@ -25,12 +25,12 @@ class Penalty(Technique, abstract=True):
     def strengths(self) -> tuple[float, float]:
         """Factors of ``|w|_1`` and ``|w|_2^2 / 2``."""
 
-    def row(self, facts: Facts) -> Row:
+    def numbers(self, info: ProblemInfo) -> Numbers:
         l1, l2 = self.strengths()
         return {"l1": l1, "l2": l2}
 
     @classmethod
-    def program(cls, slot: str) -> type[Technique]:
+    def implementation(cls, slot: str) -> type[Technique]:
         return Activity if slot == "activity_penalty" else Proximal
 
 
@@ -51,7 +51,7 @@ class Activity(Technique, abstract=True):
     """Penalises what leaves hidden layers: the mean over samples, summed over units, as Keras does."""
 
     @staticmethod
-    def on_activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor:
+    def on_activity(v: Columns, h: torch.Tensor, layer: HiddenLayer) -> torch.Tensor:
         samples = h.shape[1]
         h = h.flatten(1)
         return (v.l1 * h.abs().sum(1) + v.l2 * h.square().sum(1) / 2) / samples

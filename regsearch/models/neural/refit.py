@@ -12,18 +12,16 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
-from regsearch.models.neural.config import Recipe
+from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.network.evaluator import Evaluator
 from regsearch.models.neural.predictor import MODULE, Spec, make_predictor
-from regsearch.models.neural.training.pool import Crew
-from regsearch.models.neural.training.shared import Structure, Workshop
-from regsearch.models.neural.training.worker import Trouble
+from regsearch.models.neural.training.pool import WorkerPool
+from regsearch.models.neural.training.shared import ALL_ROWS, SharedParts, Structure
+from regsearch.models.neural.training.worker import Failed
 from regsearch.space.config import to_data
 
-ALL = -1  # the fold that trains on everything
 
-
-def refit(config: Recipe, problem: Problem, seed: int) -> Any:
+def refit(config: NetConfig, problem: Problem, seed: int) -> Any:
     """Train a config on every row of a problem.
 
     The horizon of a schedule stays that of the search, and so does the number of epochs.
@@ -40,20 +38,20 @@ def refit(config: Recipe, problem: Problem, seed: int) -> Any:
     """
     if not config.stopping.epochs:
         raise InvalidInput("A refit needs a number of epochs, got early stopping; take the chosen point of an outcome.")
-    workshop = Workshop(Setup(problem, Folds((), (), "all rows"), (), seed), config.device)
-    structure = workshop.structure(config)
-    with Crew(workshop, 1, apart=True) as crew:
-        crew.make((0, ALL), structure, [workshop.row(config, structure)])
-        (done,) = crew.advance([(0, ALL)], config.last, measure=False)
-    if isinstance(done, Trouble):
-        raise InvalidInput(f"The net cannot be trained on all rows: {done.text}")
+    shared = SharedParts(Setup(problem, Folds((), (), "all rows"), (), seed), config.device)
+    structure = shared.structure(config)
+    with WorkerPool(shared, 1, isolated=True) as pool:
+        pool.make((0, ALL_ROWS), structure, [shared.row_config(config, structure)])
+        (done,) = pool.advance([(0, ALL_ROWS)], config.last, measure=False)
+    if isinstance(done, Failed):
+        raise InvalidInput(f"The net cannot be trained on all rows: {done.message}")
     row = done.segment.weights[-1, 0]
     if not np.isfinite(row).all():
         raise InvalidInput("Training on all rows diverged; a smaller lr or gradient_clipping may help.")
-    return _predictor(config, problem, structure, workshop.evaluator(structure, ALL), row)
+    return _predictor(config, problem, structure, shared.evaluator(structure, ALL_ROWS), row)
 
 
-def _predictor(config: Recipe, problem: Problem, structure: Structure, trained: Evaluator, row: Array) -> Any:
+def _predictor(config: NetConfig, problem: Problem, structure: Structure, trained: Evaluator, row: Array) -> Any:
     import torch
 
     scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
@@ -69,7 +67,7 @@ def _predictor(config: Recipe, problem: Problem, structure: Structure, trained: 
         "offset": torch.from_numpy(data.offset), "center": scaling.center, "spread": scaling.spread,
         "target_center": scaling.target_center, "target_spread": scaling.target_spread,
     }  # fmt: skip
-    for name, kept in network.kept.items():
+    for name, kept in network.other_state.items():
         if kept == "":
             del tensors[MODULE + name]
         else:

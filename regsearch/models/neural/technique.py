@@ -37,7 +37,7 @@ from regsearch.space.tree import Node, public
 if TYPE_CHECKING:
     import torch
 
-Row: TypeAlias = Mapping[str, Any]
+Numbers: TypeAlias = Mapping[str, Any]  # of one row: a number or a few, by name
 
 
 class Columns(SimpleNamespace):
@@ -46,7 +46,7 @@ class Columns(SimpleNamespace):
     part: Part
 
 
-class Draw(Protocol):
+class RandomNumbers(Protocol):
     """Random numbers of one technique, the same for every trial at an epoch of a fold.
 
     Shapes begin with 1 and come so, or with R where rows are at different epochs.
@@ -60,7 +60,7 @@ class Draw(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class HiddenLayer:
     """A hidden layer: its number from the input side, how many there are, and its name in the net."""
 
     index: int
@@ -69,8 +69,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What a technique may need to know of the net and the problem.
+class ProblemInfo:
+    """What a technique may need to know of the problem and the net.
 
     Attributes
     ----------
@@ -78,14 +78,14 @@ class Facts:
         Of the problem; `outputs` is m.
     image
         ``(channels, height, width)`` or `None`.
-    places
-        Names of the net's hidden layers.
+    hidden_layers
+        Their names in the net.
     """
 
     task: Task
     outputs: int
     image: tuple[int, int, int] | None
-    places: tuple[str, ...]
+    hidden_layers: tuple[str, ...]
 
 
 class Technique(Node, abstract=True):
@@ -100,7 +100,7 @@ class Technique(Node, abstract=True):
     structural: ClassVar[bool] = False
     regularizes: ClassVar[bool] = True  # False for what makes training work: the unregularized reference keeps it
 
-    def check(self, facts: Facts) -> None:
+    def check(self, info: ProblemInfo) -> None:
         """Refuse a problem that the technique has no meaning for."""
 
     @classmethod
@@ -127,42 +127,42 @@ class Technique(Node, abstract=True):
         several = acting if len(acting) > 1 else ()
         return {public(name): self.replace(**{name: offs[name]}) for name in several}
 
-    def row(self, facts: Facts) -> Row:
+    def numbers(self, info: ProblemInfo) -> Numbers:
         """The numbers of a filled technique: a number or a few for each name."""
         return self.fields()
 
     @classmethod
-    def program(cls, slot: str) -> type[Technique]:
-        """Whose hooks are called for a technique in a slot; techniques of one program share their numbers."""
+    def implementation(cls, slot: str) -> type[Technique]:
+        """The class whose hooks act for a technique in a slot; techniques of one implementation share their columns."""
         return cls
 
     @staticmethod
-    def start(v: Columns, theta: torch.Tensor) -> None:
-        """Set up state as further columns."""
+    def init_state(v: Columns, theta: torch.Tensor) -> None:
+        """Add state that training changes as further columns; `theta` ``[R, Q]`` are the parameters."""
 
     @staticmethod
-    def on_raw(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_raw(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
         return x
 
     @staticmethod
-    def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_batch(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
         return x
 
     @staticmethod
-    def on_target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+    def on_target(v: Columns, y: torch.Tensor, rng: RandomNumbers, task: Task) -> torch.Tensor:
         return y
 
     @staticmethod
-    def on_weights(v: Columns, theta: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_weights(v: Columns, theta: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
         return theta
 
     @staticmethod
-    def on_hidden(v: Columns, shape: Sequence[int], place: Place, draw: Draw) -> torch.Tensor:
+    def on_hidden(v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers) -> torch.Tensor:
         """Factors ``[R, *shape]``, or shorter axes of 1, of what leaves a hidden layer; `shape` begins with B."""
         raise NotImplementedError
 
     @staticmethod
-    def on_activity(v: Columns, h: torch.Tensor, place: Place) -> torch.Tensor:
+    def on_activity(v: Columns, h: torch.Tensor, layer: HiddenLayer) -> torch.Tensor:
         """A term of the loss ``[R]``."""
         raise NotImplementedError
 
@@ -193,7 +193,13 @@ class Technique(Node, abstract=True):
         return theta
 
 
-def classification_only(technique: Technique, facts: Facts) -> None:
+class Stopping(Technique, abstract=True):
+    """When training ends and which epoch counts; read by the trainer, it has no hooks."""
+
+    slots: ClassVar[tuple[str, ...]] = ("early_stopping",)
+
+
+def classification_only(technique: Technique, info: ProblemInfo) -> None:
     """Refuse regression.
 
     Raises
@@ -201,5 +207,5 @@ def classification_only(technique: Technique, facts: Facts) -> None:
     InvalidInput
         Naming the technique.
     """
-    if facts.task == "regression":
+    if info.task == "regression":
         raise InvalidInput(f"{type(technique).__name__} needs classes, got a regression; leave it out.")

@@ -38,7 +38,7 @@ if file.endswith("json"):
 model = regsearch.load(sys.argv[1])
 method = getattr(model, "predict_proba", model.predict)
 trained = [name for name in sys.modules if name.startswith("regsearch.models.neural.") and name.rpartition(".")[2] in
-           {"block", "stack", "flight", "workshop", "finish", "refit", "actives"}]
+           {"block", "stack", "run", "shared", "finish", "refit", "actives"}]
 print(json.dumps({"predicted": method(X).tolist(), "loaded": sorted({"optuna", "mlflow"} & set(sys.modules)),
                   "trained": trained}))
 """
@@ -115,8 +115,8 @@ def test_a_refit_continues_what_the_folds_did() -> None:
     fitted = config.refit(problem, 0)
     everything = np.arange(60)
     stack = Stack(Setup(problem, Folds((everything,), (everything,), "all"), _mse(problem)))
-    whole = stack.workshop.network(stack.workshop.structure(config), -1)
-    stack.workshop._networks[stack.workshop.structure(config), 0] = whole  # one start for both
+    whole = stack.shared.network(stack.shared.structure(config), -1)
+    stack.shared._networks[stack.shared.structure(config), 0] = whole  # one start for both
     (outcome,) = stack.stream([Candidate(0, config)])
     assert outcome.predictions is not None
     np.testing.assert_allclose(fitted.predict(X[:60]), outcome.predictions[:, 0], rtol=1e-9)

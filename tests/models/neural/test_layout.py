@@ -16,7 +16,7 @@ from regsearch import InvalidInput
 from regsearch.models.neural import CNN, MLP
 from regsearch.models.neural.architectures import Custom
 from regsearch.models.neural.layout import ROLES, Layout
-from regsearch.models.neural.network.hooks import Site
+from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.network import make_network
 
 found = st.lists(
@@ -86,14 +86,14 @@ def test_forward_is_the_module(architecture: object, inputs: tuple[int, ...], ou
     x = torch.randn(1, 7, *inputs, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     met: list[int] = []
 
-    class Watch(Site):
+    class Watch(HiddenHooks):
         def mask(self, shape: Sequence[int], index: int) -> None:
             met.append(index)
 
     for training in (True, False):
         before = theta.clone()
         with torch.no_grad():
-            out = network.program()(network.layout.views(theta), x, Watch(network.places), training)
+            out = network.make_forward()(network.layout.views(theta), x, Watch(network.hidden_layers), training)
         assert out.shape == (rows, outputs, 7)
         for row in range(rows):
             plain = architecture.module(inputs, outputs, norm).double()  # type: ignore[attr-defined]
@@ -109,7 +109,7 @@ def test_forward_is_the_module(architecture: object, inputs: tuple[int, ...], ou
             for name, value in plain.state_dict().items():
                 if value.is_floating_point():
                     torch.testing.assert_close(after[name][row], value, rtol=1e-10, atol=1e-10)
-    assert met == [*range(len(network.places))] * 2
+    assert met == [*range(len(network.hidden_layers))] * 2
 
 
 def test_a_start_depends_on_seed_and_fold() -> None:

@@ -20,7 +20,7 @@ from torch import nn
 from regsearch.models.base import Setup
 from regsearch.models.neural import CNN
 from regsearch.models.neural import techniques as t
-from regsearch.models.neural.network.streams import Stream, seed_of
+from regsearch.models.neural.network.streams import RandomStream, seed_of
 
 K = 1
 HORIZON = EPOCHS
@@ -32,7 +32,7 @@ class Mask(nn.Module):
     def __init__(self, rate: float) -> None:
         super().__init__()
         self.rate = rate
-        self.stream: Stream | None = None
+        self.stream: RandomStream | None = None
 
     def forward(self, h: torch.Tensor) -> torch.Tensor:
         if not self.training or not self.rate:
@@ -129,7 +129,7 @@ def oracle(of: Setup, make: Callable[[], nn.Module], do: Plain, lr: float = 0.02
         for module in model.modules():
             if isinstance(module, Mask):
                 module.stream = masks
-        order = rows[stream(of, epoch, "order").order(len(rows)).numpy()]
+        order = rows[stream(of, epoch, "order").permutation(len(rows)).numpy()]
         batches = [order[i : i + size] for i in range(0, len(order), size)]
         for number, batch in enumerate(batches):
             model.train()
@@ -164,8 +164,8 @@ def floats(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     yield from ((name, value) for name, value in model.state_dict().items() if value.is_floating_point())
 
 
-def stream(of: Setup, epoch: int, purpose: Any) -> Stream:
-    return Stream(seed_of(of.seed, K, epoch, purpose), torch.float64, torch.device("cpu"))
+def stream(of: Setup, epoch: int, purpose: Any) -> RandomStream:
+    return RandomStream(seed_of(of.seed, K, epoch, purpose), torch.float64, torch.device("cpu"))
 
 
 def losses(task: str, out: torch.Tensor, y: torch.Tensor, smoothing: float) -> torch.Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regsearch.models.neural.training.halving import FACTOR, LEAST, Ladder, rungs
+from regsearch.models.neural.training.halving import FACTOR, LEAST, SuccessiveHalving, rungs
 
 scores = st.lists(st.floats(-10, 10), min_size=1, max_size=20)
 
@@ -28,7 +28,7 @@ def test_rungs_lie_before_the_end(horizon: int) -> None:
 @given(scores)
 def test_a_third_goes_on(values: list[float]) -> None:
     """Of enough trials that arrive together the best third goes on, rounded up, and whoever equals one of them."""
-    ladder = Ladder()
+    ladder = SuccessiveHalving()
     for value in values:
         ladder.enter(1, value)
     bar = sorted(values, reverse=True)[math.ceil(len(values) / FACTOR) - 1]
@@ -40,7 +40,7 @@ def test_a_third_goes_on(values: list[float]) -> None:
 @given(scores, st.floats(-10, 10))
 def test_rank(values: list[float], score: float) -> None:
     """A rank counts who did better and who got there, on that rung alone."""
-    ladder = Ladder()
+    ladder = SuccessiveHalving()
     for value in values:
         ladder.enter(3, value)
         ladder.enter(9, 99.0)
@@ -50,14 +50,14 @@ def test_rank(values: list[float], score: float) -> None:
 
 def test_a_single_trial_goes_on() -> None:
     """The first trial at a rung has nobody to fall behind."""
-    ladder = Ladder()
+    ladder = SuccessiveHalving()
     ladder.enter(1, -1e9)
     assert ladder.passes(1, -1e9)
 
 
 def test_the_past_counts() -> None:
     """An earlier trial counts at every rung that its curve reaches, with the best score it had by then."""
-    ladder = Ladder([np.array([1.0, 3.0, 2.0]), np.array([0.5]), np.array([np.nan, 4.0])])
+    ladder = SuccessiveHalving([np.array([1.0, 3.0, 2.0]), np.array([0.5]), np.array([np.nan, 4.0])])
     assert ladder.rank(1, 0.9) == (1, 3)
     assert ladder.rank(2, 2.5) == (2, 2)
     assert ladder.rank(3, 2.5) == (1, 1)

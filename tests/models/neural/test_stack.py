@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blocks import block, net, problem, setup, setup_for, workshop_of
+from blocks import block, net, problem, setup, setup_for, shared_of
 from samples import ROOT, finished, outcomes, poll, python, study
 from torch import nn
 
@@ -27,8 +27,8 @@ from regsearch import Choice, Float, Int
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
-from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
-from regsearch.models.neural import CNN, MLP, crew, hand, stack
+from regsearch.models.base import Candidate, Incumbent, Outcome, Setup
+from regsearch.models.neural import CNN, MLP, pool, hand, stack
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training.block import Block
 from regsearch.models.neural.training.halving import FACTOR, LEAST, rungs
@@ -141,7 +141,7 @@ def test_threads_do_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
 def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     """A trial's curves are those of its row alone on each fold, and its predictions those of the chosen epoch."""
     of, found = whole
-    workshop = workshop_of(of)
+    shared = shared_of(of)
     for number, outcome in found.items():
         config: Any = MIXED[number]
         if config.inner:
@@ -153,9 +153,9 @@ def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> N
             np.testing.assert_allclose(segment.scores["val"][0, 0], curves.val[k], rtol=1e-10, atol=1e-10)
             np.testing.assert_allclose(segment.scores["train"][0, 0], curves.train[k], rtol=1e-10, atol=1e-10)
             with torch.no_grad():
-                ((out, rows),) = alone.evaluator.run(torch.from_numpy(segment.weights[outcome.step]), "val")
+                ((out, rows),) = alone.evaluator.outputs(torch.from_numpy(segment.weights[outcome.step]), "val")
             assert rows.tolist() == val.tolist()
-            decisions = workshop.fold(workshop.structure(config), k).decisions(out)[0].T.numpy()
+            decisions = shared.fold(shared.structure(config), k).decisions(out)[0].T.numpy()
             assert outcome.predictions is not None
             np.testing.assert_allclose(outcome.predictions[val], decisions, rtol=1e-10, atol=1e-10)
 
@@ -428,7 +428,7 @@ def test_memory_runs_out(whole: tuple[Setup, dict[int, Outcome]], monkeypatch: p
     with pytest.warns(RuntimeWarning, match="Memory ran out: the stack shrinks to"):
         after = {o.number: o for o in made.stream(Candidate(i, config) for i, config in enumerate(MIXED))}
     same(after, found)
-    assert made.crew.most <= 2
+    assert made.pool.most <= 2
     tried = len(small.refused)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -514,15 +514,15 @@ if __name__ == "__main__":
 
 
 def test_a_crew_leaves_no_thread() -> None:
-    """The threads of a crew have left the process when it closes: one that still frees memory would hold locks that a
+    """The threads of a pool have left the process when it closes: one that still frees memory would hold locks that a
     later fork keeps for ever."""
     config = net(CNN(channels=(2,)), early_stopping=t.FixedEpochs(2))
     images = make_problem(np.random.default_rng(0).normal(size=(40, 6, 6)), np.arange(40) % 2)
-    workshop = workshop_of(setup_for(images))
-    structure = workshop.structure(config)
-    with crew.Crew(workshop, 2) as one:
+    shared = shared_of(setup_for(images))
+    structure = shared.structure(config)
+    with pool.WorkerPool(shared, 2) as one:
         for fold in range(3):
-            one.make((0, fold), structure, [workshop.row(config, structure)])
+            one.make((0, fold), structure, [shared.row(config, structure)])
         one.advance([(0, fold) for fold in range(3)], 2)
         threads = list(one._threads)
     assert threads
@@ -535,27 +535,27 @@ def test_threads_are_waited_for() -> None:
     thread = threading.Thread(target=leave.wait)
     thread.start()
     assert thread.native_id is not None
-    crew.left([thread.native_id], wait_s=0)
+    pool.left([thread.native_id], wait_s=0)
     task = Path(f"/proc/self/task/{thread.native_id}")
     assert task.exists()
     leave.set()
-    crew.left([thread.native_id])
+    pool.left([thread.native_id])
     assert not task.exists()
     thread.join()
 
 
 def test_a_forked_process_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a forked process hangs, as one does that inherits a held lock, the crew does the work itself."""
-    monkeypatch.setattr(crew, "READY_S", 0.2)
-    monkeypatch.setattr(crew, "_can_train", lambda: time.sleep(3600))
+    """Where a forked process hangs, as one does that inherits a held lock, the pool does the work itself."""
+    monkeypatch.setattr(pool, "READY_S", 0.2)
+    monkeypatch.setattr(pool, "_can_train", lambda: time.sleep(3600))
     config = net(early_stopping=t.FixedEpochs(2))
-    workshop = workshop_of(setup_for(problem()))
-    structure = workshop.structure(config)
-    with crew.Crew(workshop, 2) as one:
-        one.make((0, 0), structure, [workshop.row(config, structure)])
+    shared = shared_of(setup_for(problem()))
+    structure = shared.structure(config)
+    with pool.WorkerPool(shared, 2) as one:
+        one.make((0, 0), structure, [shared.row(config, structure)])
         (done,) = one.advance([(0, 0)], 2)
         assert multiprocessing.active_children() == []
-    assert isinstance(done, hand.Done)
+    assert isinstance(done, hand.Trained)
 
 
 # --- killed and interrupted ------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from blocks import (
     TECHNIQUES,
     TRAINING,
     block,
-    facts,
+    info,
     fields,
     fits,
     net,
@@ -109,7 +109,7 @@ def test_says_what_it_does_not_fit(cls: type[Technique]) -> None:
                 fitting += 1
                 continue
             with pytest.raises(InvalidInput, match=rf"^{cls.__name__} needs .*got a .*leave it out\.$"):
-                some(cls, 0).check(facts(task, image))
+                some(cls, 0).check(info(task, image))
     assert fitting
 
 
@@ -192,7 +192,7 @@ def test_evaluation_is_left_alone(cls: type[Technique]) -> None:
                         plain.evaluator.measure(weights, part, of.metrics),
                     )
                     for (a, _), (b, _) in zip(
-                        used.evaluator.run(weights, part), plain.evaluator.run(weights, part), strict=True
+                        used.evaluator.outputs(weights, part), plain.evaluator.outputs(weights, part), strict=True
                     ):
                         assert torch.equal(a, b)
 

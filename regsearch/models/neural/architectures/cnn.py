@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from regsearch.models.neural.network.architecture import Forward, Views
-    from regsearch.models.neural.network.hooks import Site
+    from regsearch.models.neural.network.hooks import HiddenHooks
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class CNN(Architecture):
         layers["out"] = nn.Linear(channels * height * width, outputs)
         return nn.Sequential(layers)
 
-    def places(self, module: nn.Module) -> tuple[str, ...]:
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         return tuple(f"hidden{i}" for i in range(len(self.channels)))
 
     def forward(self, module: nn.Module) -> Forward:
@@ -84,7 +84,7 @@ class CNN(Architecture):
         )
         act, layers, pad = activation(self.activation), len(self.channels), self.kernel // 2
 
-        def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
+        def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
             import torch
             from torch.nn import functional
 
@@ -93,7 +93,7 @@ class CNN(Architecture):
                 bias = p[f"conv{i}.bias"][0] if norm != "batch_norm" else None
                 h = functional.conv2d(h, p[f"conv{i}.weight"][0], bias, padding=pad)
                 h = functional.max_pool2d(_normalise(p, f"norm{i}", norm, h, training), 2)
-                h = site(act(h)[None], i)[0]
+                h = hooks(act(h)[None], i)[0]
             return functional.linear(h.flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
 
         return run

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from regsearch.models.neural.network.architecture import Forward, Views
-    from regsearch.models.neural.network.hooks import Site
+    from regsearch.models.neural.network.hooks import HiddenHooks
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Custom(Architecture):
             raise InvalidInput(f"Net(module=...) needs a function that returns an nn.Module, got {made!r}.")
         return made
 
-    def places(self, module: nn.Module) -> tuple[str, ...]:
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         from torch import nn
 
         return tuple(name for name, child in module.named_modules() if isinstance(child, nn.modules.dropout._DropoutNd))
 
     def rates(self, module: nn.Module) -> tuple[float, ...]:
-        return tuple(float(module.get_submodule(name).p) for name in self.places(module))  # type: ignore[arg-type]
+        return tuple(float(module.get_submodule(name).p) for name in self.hidden_layers(module))  # type: ignore[arg-type]
 
     def forward(self, module: nn.Module) -> Forward:
         import copy
@@ -60,13 +60,13 @@ class Custom(Architecture):
         import torch
 
         own = copy.deepcopy(module)  # a pass changes its mode, and puts its own layers into it
-        stops = [_Stop(i) for i, _ in enumerate(self.places(own))]
-        for name, stop in zip(self.places(own), stops, strict=True):
-            own.set_submodule(name, stop)
+        stands_in = [_hook_module(i) for i, _ in enumerate(self.hidden_layers(own))]
+        for name, one in zip(self.hidden_layers(own), stands_in, strict=True):
+            own.set_submodule(name, one)
 
-        def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
-            for stop in stops:
-                stop.site = site
+        def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
+            for one in stands_in:
+                one.hooks = hooks
             own.train(training)
             out = torch.func.functional_call(own, {name: value[0] for name, value in p.items()}, (x[0],))
             if not isinstance(out, torch.Tensor) or out.dim() != 2:
@@ -77,15 +77,15 @@ class Custom(Architecture):
         return run
 
 
-def _Stop(index: int) -> Any:
-    """A module that stands for a dropout layer in training."""
+def _hook_module(index: int) -> Any:
+    """A module that stands for a dropout layer, and calls the hooks."""
     from torch import nn
 
-    class Stop(nn.Module):
-        site: Any = None
+    class HookModule(nn.Module):
+        hooks: Any = None
 
         def forward(self, h: torch.Tensor) -> torch.Tensor:
-            out: torch.Tensor = self.site(h[None], index)[0]
+            out: torch.Tensor = self.hooks(h[None], index)[0]
             return out
 
-    return Stop()
+    return HookModule()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from regsearch.models.neural.network.architecture import Forward, Views
-    from regsearch.models.neural.network.hooks import Site
+    from regsearch.models.neural.network.hooks import HiddenHooks
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class MLP(Architecture):
         layers["out"] = nn.Linear(width, outputs)
         return nn.Sequential(layers)
 
-    def places(self, module: nn.Module) -> tuple[str, ...]:
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         return tuple(f"hidden{i}" for i in range(len(self.hidden)))
 
     def forward(self, module: nn.Module) -> Forward:
         norm = {"BatchNorm1d": "batch_norm", "LayerNorm": "layer_norm"}.get(
             type(getattr(module, "norm0", None)).__name__, ""
         )
-        from regsearch.models.neural.network.layers import head, linear, rectifiers
+        from regsearch.models.neural.network.layers import head, linear, relu_mlp
 
         act, layers = activation(self.activation), len(self.hidden)
         weights = [
@@ -72,14 +72,14 @@ class MLP(Architecture):
         ]
         rectified = self.activation == "relu" and not norm
 
-        def run(p: Views, x: torch.Tensor, site: Site, training: bool) -> torch.Tensor:
+        def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
             h = x.flatten(2).expand(len(p["out.weight"]), -1, -1)
-            if rectified and training and not site.watchers:
-                masks = [site.mask((h.shape[1], width), i) for i, width in enumerate(self.hidden)]
-                return rectifiers(h, masks, *(p[name] for name in weights))
+            if rectified and training and not hooks.penalties:
+                masks = [hooks.mask((h.shape[1], width), i) for i, width in enumerate(self.hidden)]
+                return relu_mlp(h, masks, *(p[name] for name in weights))
             for i in range(layers):
                 h = linear(h, p[f"linear{i}.weight"], p.get(f"linear{i}.bias"))
-                h = site(act(normalise(p, f"norm{i}", norm, h, training)), i)
+                h = hooks(act(normalise(p, f"norm{i}", norm, h, training)), i)
             return head(h, p["out.weight"], p["out.bias"])
 
         return run

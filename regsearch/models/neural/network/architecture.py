@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from regsearch.models.neural.network.hooks import Site
+    from regsearch.models.neural.network.hooks import HiddenHooks
 
     Views: TypeAlias = Mapping[str, torch.Tensor]
-    Forward: TypeAlias = Callable[[Views, torch.Tensor, Site, bool], torch.Tensor]
+    Forward: TypeAlias = Callable[[Views, torch.Tensor, HiddenHooks, bool], torch.Tensor]
 
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 EPS = 1e-5  # of a normalisation
@@ -42,19 +42,19 @@ class Architecture(Node, abstract=True):
         """
 
     @abstractmethod
-    def places(self, module: nn.Module) -> tuple[str, ...]:
+    def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         """Names of the module's hidden layers, where dropout and activity penalties act, in order."""
 
     def rates(self, module: nn.Module) -> tuple[float, ...]:
-        """The module's own dropout rates, by place; empty where it has none."""
+        """The module's own dropout rates, by hidden layer; empty where it has none."""
         return ()
 
     @abstractmethod
     def forward(self, module: nn.Module) -> Forward:
         """The module's forward pass in training, a function of its parameters.
 
-        It maps parameters and buffers ``[R, ...]`` by name, a batch ``[1 or R, B, *inputs]``, a site to call with
-        what leaves each hidden layer, and whether to train, to ``[R, outputs, B]``.
+        It maps parameters and buffers ``[R, ...]`` by name, a batch ``[1 or R, B, *inputs]``, hooks to call with what
+        leaves each hidden layer, and whether to train, to ``[R, outputs, B]``.
         """
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
 from regsearch.models.neural.network.data import CHUNK, Fold
-from regsearch.models.neural.network.hooks import Site
+from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.loss import Tally
 from regsearch.models.neural.network.network import Network
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from regsearch.models.neural.network.architecture import Forward
 
-NOTHING = Site()  # no technique acts in evaluation
+NO_HOOKS = HiddenHooks()  # no technique acts in evaluation
 SAMPLES = 2048  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
 
 
@@ -41,11 +41,11 @@ class Evaluator:
     def measure(self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...]) -> Array:
         """``[metrics, R]`` scores of rows ``[R, Q]`` on a part of the fold."""
         tally = Tally(metrics, self.fold, part)
-        for out, samples in self.run(theta, part):
+        for out, samples in self.outputs(theta, part):
             tally.add(out, samples)
         return tally.scores()
 
-    def run(self, theta: torch.Tensor, part: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def outputs(self, theta: torch.Tensor, part: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Outputs ``[R, m, B]`` and the samples they are for, some samples of a part at a time."""
         import torch
 
@@ -54,7 +54,7 @@ class Evaluator:
         for samples in torch.split(self.fold.rows[part], size):
             with torch.no_grad():
                 x = self.fold.scaling.apply(self.fold.data.take(samples))
-                out = self.forward(views, x, NOTHING, False)
+                out = self.forward(views, x, NO_HOOKS, False)
             yield out, samples
 
     def nonzero(self, theta: torch.Tensor) -> Array:

@@ -51,7 +51,7 @@ class Head(torch.autograd.Function):
         return above, torch.bmm(gradient, x), gradient.sum(2)
 
 
-class Rectifiers(torch.autograd.Function):
+class ReluMLP(torch.autograd.Function):
     """A whole perceptron with rectified linear units ``[R, B, in]`` to ``[R, out, B]``, as one step of autograd.
 
     One node instead of three a layer: for small nets, keeping book of the nodes takes longer than their arithmetic.
@@ -89,5 +89,5 @@ class Rectifiers(torch.autograd.Function):
 
 
 linear: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor] = Hidden.apply
-rectifiers: Callable[..., torch.Tensor] = Rectifiers.apply
+relu_mlp: Callable[..., torch.Tensor] = ReluMLP.apply
 head: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] = Head.apply

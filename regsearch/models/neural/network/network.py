@@ -24,23 +24,23 @@ class Network:
 
     Attributes
     ----------
-    program
+    make_forward
         Makes a forward pass; each thread needs its own, as a user's module holds state while it runs.
     theta
         ``[Q]``: where every trial of the fold starts.
-    places, rates
+    hidden_layers, rates
         Names of its hidden layers, and the dropout rates that the module has of its own.
-    kept
+    other_state
         By name in the state of the module: what is no real number, as it was made; the name that a tied parameter is
         trained under; or nothing for a buffer that the module does not save.
     """
 
     layout: Layout
-    program: Callable[[], Forward]
+    make_forward: Callable[[], Forward]
     theta: torch.Tensor
-    places: tuple[str, ...]
+    hidden_layers: tuple[str, ...]
     rates: tuple[float, ...]
-    kept: dict[str, torch.Tensor | str]
+    other_state: dict[str, torch.Tensor | str]
 
 
 def make_network(
@@ -57,14 +57,14 @@ def make_network(
     theta = torch.empty(1, layout.length, dtype=torch.float64)
     for param in layout.params:
         param.view(theta).copy_(values[param.name].detach())
-    places = architecture.places(module)
+    hidden_layers = architecture.hidden_layers(module)
     state = module.state_dict(keep_vars=True)
     known = {param.name for param in layout.params}
     names = {id(value): name for name, value in values.items() if name in known}
-    kept = {name: names.get(id(value), value) for name, value in state.items() if name not in known}
+    other = {name: names.get(id(value), value) for name, value in state.items() if name not in known}
     temporary = known - set(state)  # buffers that the module does not save
-    kept |= dict.fromkeys(temporary, "")
-    return Network(layout, partial(architecture.forward, module), theta[0], places, architecture.rates(module), kept)
+    other |= dict.fromkeys(temporary, "")
+    return Network(layout, partial(architecture.forward, module), theta[0], hidden_layers, architecture.rates(module), other)
 
 
 def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:

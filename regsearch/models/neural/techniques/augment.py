@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.errors import InvalidInput
-from regsearch.models.neural.technique import Columns, Draw, Facts, Technique
+from regsearch.models.neural.technique import Columns, RandomNumbers, ProblemInfo, Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 
@@ -49,18 +49,18 @@ class Augment(Technique):
     contrast: Any = tunable(Between(0.0, 4.0), Float(0.0, 0.5), off=0.0)
     noise: Any = tunable(Between(0.0, 10.0), Float(0.0, 0.3), off=0.0)
 
-    def check(self, facts: Facts) -> None:
-        if facts.image is None:
+    def check(self, info: ProblemInfo) -> None:
+        if info.image is None:
             raise InvalidInput(
                 "Augment needs images, X [n, channels, height, width] or [n, height, width], got a table; leave it out."
             )
 
     @staticmethod
-    def on_raw(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_raw(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
         import torch
 
         batch = x.shape[1]
-        random = draw.uniform(1, 9, batch)  # drawn whole: what a row gets must not depend on what others use
+        random = rng.uniform(1, 9, batch)  # drawn whole: what a row gets must not depend on what others use
         signed = 2 * random - 1
         if v.on.reflection:
             x = torch.where(_wide(random[:, 0] <= v.reflection[:, None]), x.flip(-1), x)
@@ -76,8 +76,8 @@ class Augment(Technique):
         return x
 
     @staticmethod
-    def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
-        noise = draw.normal(1, *x.shape[1:])  # used or not: the next batch's draws depend on it
+    def on_batch(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
+        noise = rng.normal(1, *x.shape[1:])  # used or not: the next batch's draws depend on it
         return x + _wide(v.noise[:, None]) * noise if v.on.noise else x
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.models.neural.dropout_masks import SHAPES, mask, rates, survival
-from regsearch.models.neural.technique import Columns, Draw, Facts, Place, Row, Technique
+from regsearch.models.neural.technique import Columns, RandomNumbers, ProblemInfo, HiddenLayer, Numbers, Technique
 from regsearch.space.domains import Between, OneOf
 from regsearch.space.tree import Float, number, tunable
 
@@ -32,12 +32,12 @@ class Dropout(Technique):
     rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.5), off=0.0)
     dropout_shape: Any = tunable(OneOf(tuple(SHAPES)), "flat")
 
-    def row(self, facts: Facts) -> Row:
-        return survival(rates(number(self.rate), self.dropout_shape, len(facts.places)))
+    def numbers(self, info: ProblemInfo) -> Numbers:
+        return survival(rates(number(self.rate), self.dropout_shape, len(info.hidden_layers)))
 
     @staticmethod
-    def on_hidden(v: Columns, shape: Sequence[int], place: Place, draw: Draw) -> torch.Tensor:
-        return mask(v.rate[:, place.index], v.scale[:, place.index], draw.uniform(1, *shape))
+    def on_hidden(v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers) -> torch.Tensor:
+        return mask(v.rate[:, layer.index], v.scale[:, layer.index], rng.uniform(1, *shape))
 
 
 @dataclass(frozen=True)
@@ -50,5 +50,5 @@ class OwnDropout(Dropout, abstract=True):
     def neutral(cls) -> OwnDropout:
         return cls(0.0)
 
-    def row(self, facts: Facts) -> Row:
-        return survival(list(self.rates) or [0.0] * len(facts.places))
+    def numbers(self, info: ProblemInfo) -> Numbers:
+        return survival(list(self.rates) or [0.0] * len(info.hidden_layers))

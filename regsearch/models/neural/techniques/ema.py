@@ -25,7 +25,7 @@ class Ema(Technique):
     decay: Any = tunable(Between(0.0, 0.99999), Choice(0.0, 0.9, 0.99, 0.999), off=0.0)
 
     @staticmethod
-    def start(v: Columns, theta: torch.Tensor) -> None:
+    def init_state(v: Columns, theta: torch.Tensor) -> None:
         v.mean = theta.clone()
         v.steps = theta.new_zeros(len(theta))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from regsearch.models.neural.stopping import Stopping
+from regsearch.models.neural.technique import Stopping
 from regsearch.space.domains import Whole
 from regsearch.space.tree import tunable
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.models.neural.technique import Columns, Facts, Row, Technique
+from regsearch.models.neural.technique import Columns, ProblemInfo, Numbers, Technique
 from regsearch.space.domains import Between, OneOf
 from regsearch.space.tree import Float, number, tunable
 
@@ -31,7 +31,7 @@ class GroupSparsity(Technique):
     lambda_: Any = tunable(Between(0.0, 1e3), Float(1e-5, 1e-1, log=True), off=0.0)
     groups: Any = tunable(OneOf(("inputs", "neurons")), "inputs")
 
-    def row(self, facts: Facts) -> Row:
+    def numbers(self, info: ProblemInfo) -> Numbers:
         strength = number(self.lambda_)
         return {group: strength * (self.groups == group) for group in ("inputs", "neurons")}
 

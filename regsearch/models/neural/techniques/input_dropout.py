@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.models.neural.dropout_masks import mask, survival
-from regsearch.models.neural.technique import Columns, Draw, Facts, Row, Technique
+from regsearch.models.neural.technique import Columns, RandomNumbers, ProblemInfo, Numbers, Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, number, tunable
 
@@ -22,9 +22,9 @@ class InputDropout(Technique):
     main: ClassVar[str] = "rate"
     rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.3), off=0.0)
 
-    def row(self, facts: Facts) -> Row:
+    def numbers(self, info: ProblemInfo) -> Numbers:
         return survival(number(self.rate))
 
     @staticmethod
-    def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
-        return x * mask(v.rate, v.scale, draw.uniform(1, *x.shape[1:]))
+    def on_batch(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
+        return x * mask(v.rate, v.scale, rng.uniform(1, *x.shape[1:]))

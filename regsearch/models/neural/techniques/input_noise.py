@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.models.neural.technique import Columns, Draw, Technique
+from regsearch.models.neural.technique import Columns, RandomNumbers, Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 
@@ -22,5 +22,5 @@ class InputNoise(Technique):
     sigma: Any = tunable(Between(0.0, 100.0), Float(1e-3, 1.0, log=True), off=0.0)
 
     @staticmethod
-    def on_batch(v: Columns, x: torch.Tensor, draw: Draw) -> torch.Tensor:
-        return x + v.sigma.view(-1, *[1] * (x.dim() - 1)) * draw.normal(1, *x.shape[1:])
+    def on_batch(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
+        return x + v.sigma.view(-1, *[1] * (x.dim() - 1)) * rng.normal(1, *x.shape[1:])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch._types import Task
-from regsearch.models.neural.technique import Columns, Draw, Technique
+from regsearch.models.neural.technique import Columns, RandomNumbers, Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 
@@ -26,12 +26,12 @@ class LabelNoise(Technique):
     level: Any = tunable(Between(0.0, 1.0), Float(5e-3, 0.3, log=True), off=0.0)
 
     @staticmethod
-    def on_target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+    def on_target(v: Columns, y: torch.Tensor, rng: RandomNumbers, task: Task) -> torch.Tensor:
         level = v.level[:, None, None]
         if task == "regression":
-            return y + level * draw.normal(1, *y.shape[1:])
-        replaced = 1 - (draw.uniform(1, 1, y.shape[2]) - level).ceil_()
-        anything = draw.uniform(1, 1, y.shape[2])
+            return y + level * rng.normal(1, *y.shape[1:])
+        replaced = 1 - (rng.uniform(1, 1, y.shape[2]) - level).ceil_()
+        anything = rng.uniform(1, 1, y.shape[2])
         if task == "binary":
             return y + replaced * ((2 * anything).ceil_() - 1 - y)
         return y + replaced * (_one_hot(anything, y) - y)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch._types import Task
-from regsearch.models.neural.technique import Columns, Draw, Facts, Technique, classification_only
+from regsearch.models.neural.technique import Columns, RandomNumbers, ProblemInfo, Technique, classification_only
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 
@@ -22,10 +22,10 @@ class LabelSmoothing(Technique):
     main: ClassVar[str] = "eps"
     eps: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.2), off=0.0)
 
-    def check(self, facts: Facts) -> None:
-        classification_only(self, facts)
+    def check(self, info: ProblemInfo) -> None:
+        classification_only(self, info)
 
     @staticmethod
-    def on_target(v: Columns, y: torch.Tensor, draw: Draw, task: Task) -> torch.Tensor:
+    def on_target(v: Columns, y: torch.Tensor, rng: RandomNumbers, task: Task) -> torch.Tensor:
         eps = v.eps[:, None, None]
         return y * (1 - eps) + eps / max(y.shape[1], 2)

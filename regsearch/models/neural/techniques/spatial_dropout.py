@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regsearch.models.neural.dropout_masks import mask
-from regsearch.models.neural.technique import Columns, Draw, Place
+from regsearch.models.neural.technique import Columns, RandomNumbers, HiddenLayer
 from regsearch.models.neural.techniques.dropout import Dropout
 
 if TYPE_CHECKING:
@@ -19,6 +19,6 @@ class SpatialDropout(Dropout):
     """Whole channels of a convolution are zero with probability `rate` (Tompson et al. 2015); units of other layers."""
 
     @staticmethod
-    def on_hidden(v: Columns, shape: Sequence[int], place: Place, draw: Draw) -> torch.Tensor:
-        uniform = draw.uniform(1, *shape[:2], *[1] * (len(shape) - 2))
-        return mask(v.rate[:, place.index], v.scale[:, place.index], uniform)
+    def on_hidden(v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers) -> torch.Tensor:
+        uniform = rng.uniform(1, *shape[:2], *[1] * (len(shape) - 2))
+        return mask(v.rate[:, layer.index], v.scale[:, layer.index], uniform)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.models.neural.technique import Columns, Draw, Technique
+from regsearch.models.neural.technique import Columns, RandomNumbers, Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 
@@ -22,8 +22,8 @@ class WeightNoise(Technique):
     sigma: Any = tunable(Between(0.0, 100.0), Float(1e-3, 1.0, log=True), off=0.0)
 
     @staticmethod
-    def on_weights(v: Columns, theta: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def on_weights(v: Columns, theta: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
         noisy = theta.clone()
         for w in v.part.views(noisy):
-            w.add_(v.sigma[:, None] * draw.normal(1, w.shape[1]))
+            w.add_(v.sigma[:, None] * rng.normal(1, w.shape[1]))
         return noisy

@@ -1,15 +1,14 @@
 """Rows of one fold that train in lockstep: one tensor program for many trials.
 
 R trials share the fold's data, and at one epoch its batches and random numbers; what their configs differ in is a
-tensor with an entry per row.
-Parameters, moments and gradients are flat rows ``[R, P]``, so that Adam is a handful of operations for all of them.
+tensor with an entry per row. Parameters, moments and gradients are flat rows ``[R, P]``.
 """
 
 from __future__ import annotations
 
-import math
+import copy
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,41 +17,26 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
-from regsearch.models.neural.columns import Active, Row, Settings, make_actives
+from regsearch.models.neural.columns import ActiveTechniques, RowConfig
 from regsearch.models.neural.network.data import Fold
 from regsearch.models.neural.network.evaluator import Evaluator
-from regsearch.models.neural.network.hooks import Site
-from regsearch.models.neural.network.loss import losses
 from regsearch.models.neural.network.network import Network
-from regsearch.models.neural.network.phases import Draws, Phase, phases, side_by_side
-from regsearch.models.neural.network.streams import Stream, seed_of
-from regsearch.models.neural.technique import Technique
+from regsearch.models.neural.network.streams import RandomStream, RandomStreams, epoch_groups, seed_of
+from regsearch.models.neural.training.adam import Adam
+from regsearch.models.neural.training.batches import Batch, batch_slices, epoch_batches
+from regsearch.models.neural.training.gradient import LossGradient
 
 if TYPE_CHECKING:
     import torch
 
-BETAS, EPS = (0.9, 0.999), 1e-8  # of Adam
-USUAL = 128  # rows of a batch when nothing is said
-AT_ONCE = 2**22  # numbers that are gathered for a whole epoch: more than a cache holds gain nothing
-
 
 @dataclass(frozen=True)
-class Batch:
-    """Inputs ``[1 or R, B, ...]``, which may be scaled already, targets ``[1 or R, m, B]``, weights ``[1 or R, B]``."""
+class BlockState:
+    """A block without what its fold and structure say of it: what another process needs to go on with it."""
 
-    x: torch.Tensor
-    y: torch.Tensor
-    weight: torch.Tensor
-    scaled: bool
-
-
-@dataclass(frozen=True)
-class Packed:
-    """A block without what its fold and structure say of it."""
-
-    rows: tuple[Row, ...]
+    rows: tuple[RowConfig, ...]
     epochs: tuple[int, ...]
-    state: list[Array]
+    arrays: list[Array]
 
 
 class Stopped(Exception):
@@ -101,51 +85,40 @@ class Block:
 
     Attributes
     ----------
+    theta
+        ``[R, Q]``: parameters and buffers.
     epochs
         How many each row has trained for.
     """
 
     def __init__(
-        self, fold: Fold, network: Network, rows: Sequence[Row], metrics: tuple[Metric, ...], seed: int,
+        self, fold: Fold, network: Network, rows: Sequence[RowConfig], metrics: tuple[Metric, ...], seed: int,
         stop: threading.Event | None = None,
     ) -> None:  # fmt: skip
-        import torch
-
         self.fold, self.network, self.metrics, self.seed = fold, network, metrics, seed
         self.stop = stop or threading.Event()
-        self.forward = network.program()
+        self.forward = network.make_forward()
         self.evaluator = Evaluator(fold, network, self.forward)
         self.epochs: tuple[int, ...] = (0,) * len(rows)
         self.theta = network.theta.to(fold.data.device, fold.data.dtype).repeat(len(rows), 1)
-        self.first, self.second = (torch.zeros_like(self._trainable(self.theta)) for _ in range(2))
+        self.adam = Adam.zeros_like(self._trainable)
         self._bind(rows)
-        for active in self.actives:
-            active.technique.start(active.v, self.theta)
 
-    def _bind(self, rows: Sequence[Row]) -> None:
-        """Take the numbers of the rows' configs."""
+    def _bind(self, rows: Sequence[RowConfig]) -> None:
+        """Take the numbers of the rows' configs; `theta` is theirs already."""
         import torch
 
         options: dict[str, Any] = {"dtype": self.theta.dtype, "device": self.theta.device}
         self.rows = tuple(rows)
-        self._gradients = torch.empty_like(self._trainable(self.theta))
-        self._filled = [param.view(self._gradients) for param in self.network.layout.weights]
-        self._own = self._leaves(self.theta)
         self.lr = torch.tensor([row.lr for row in rows], **options)
         self.horizon = torch.tensor([float(row.horizon) for row in rows], **options)
-        settings = Settings(self.network.layout, self.network.places, options)
-        self.actives = make_actives(rows, settings)
-        self._hooked: dict[str, list[Active]] = {}
+        self.techniques = ActiveTechniques(rows, self.network.layout, options)
+        self.techniques.init_state(self.theta)
+        self._gradient = LossGradient(self.fold, self.network, self.forward, self.techniques, self.theta)
 
-    def hooked(self, hook: str) -> list[Active]:
-        """The techniques that have a hook."""
-        if hook not in self._hooked:
-            plain = getattr(Technique, hook)
-            self._hooked[hook] = [active for active in self.actives if getattr(active.technique, hook) is not plain]
-        return self._hooked[hook]
-
-    def _trainable(self, theta: torch.Tensor) -> torch.Tensor:
-        return theta[:, : self.network.layout.trainable]
+    @property
+    def _trainable(self) -> torch.Tensor:
+        return self.theta[:, : self.network.layout.trainable]
 
     # --- rows come and go --------------------------------------------------------------------------------------
 
@@ -154,11 +127,11 @@ class Block:
         import torch
 
         index = torch.as_tensor(list(which), device=self.theta.device)
-        self.theta, self.first, self.second = (t[index] for t in (self.theta, self.first, self.second))
+        self.theta, self.adam = self.theta[index], self.adam.take(index)
         self.epochs = tuple(self.epochs[i] for i in which)
-        old = self.actives
+        before = self.techniques
         self._bind([self.rows[i] for i in which])
-        self._inherit([(old, index)])
+        self.techniques.inherit_state([(before, index)])
 
     def split(self) -> tuple[Block, Block]:
         """The first and the second half of the rows."""
@@ -177,21 +150,21 @@ class Block:
         import torch
 
         self.epochs = tuple(epoch for block in blocks for epoch in block.epochs)
-        for name in ("theta", "first", "second"):
-            setattr(self, name, torch.cat([getattr(block, name) for block in blocks]))
-        old = [(block.actives, torch.arange(len(block.rows))) for block in blocks]
+        self.theta = torch.cat([block.theta for block in blocks])
+        self.adam = Adam.concatenate([block.adam for block in blocks])
+        before = [(block.techniques, torch.arange(len(block.rows))) for block in blocks]
         self._bind([row for block in blocks for row in block.rows])
-        self._inherit(old)
+        self.techniques.inherit_state(before)
 
-    def pack(self) -> Packed:
+    def pack(self) -> BlockState:
         """The rows and their state, to go on with in another process."""
-        return Packed(self.rows, self.epochs, [tensor.cpu().numpy() for tensor in self._state()])
+        return BlockState(self.rows, self.epochs, [tensor.cpu().numpy() for tensor in self._state()])
 
-    def unpack(self, packed: Packed) -> None:
+    def unpack(self, packed: BlockState) -> None:
         """Go on from where the block of these rows was when it was packed."""
         import torch
 
-        self.restore((packed.epochs, [torch.from_numpy(array) for array in packed.state]))
+        self.restore((packed.epochs, [torch.from_numpy(array) for array in packed.arrays]))
 
     def snapshot(self) -> tuple[tuple[int, ...], list[torch.Tensor]]:
         """Epochs and state as they are, whatever becomes of the block."""
@@ -199,35 +172,20 @@ class Block:
 
     def restore(self, snapshot: tuple[tuple[int, ...], list[torch.Tensor]]) -> None:
         """Go back to a snapshot."""
-        self.epochs, kept = snapshot
-        for tensor, before in zip(self._state(), kept, strict=True):
+        self.epochs, tensors = snapshot
+        for tensor, before in zip(self._state(), tensors, strict=True):
             tensor.copy_(before)
 
     def _state(self) -> list[torch.Tensor]:
         """Everything that a step changes, in place."""
-        own = [getattr(active.v, name) for active in self.actives for name in active.state]
-        return [self.theta, self.first, self.second, *own]
+        return [self.theta, self.adam.first, self.adam.second, *self.techniques.state()]
 
     def _copy(self) -> Block:
-        import copy
-
+        """A block to keep some rows of; until then it shares its state with this one."""
         made = copy.copy(self)
-        made.forward = self.network.program()
+        made.forward = self.network.make_forward()
         made.evaluator = Evaluator(self.fold, self.network, made.forward)
-        made.theta, made.first, made.second = self.theta.clone(), self.first.clone(), self.second.clone()
         return made
-
-    def _inherit(self, old: Sequence[tuple[Sequence[Active], torch.Tensor]]) -> None:
-        """Carry the state of techniques over; a row that had none starts with what it has now."""
-        for active in self.actives:
-            active.technique.start(active.v, self.theta)
-            start = 0
-            for actives, index in old:
-                before = next((one for one in actives if one.key == active.key), None)
-                if before is not None:
-                    for name in active.state:
-                        getattr(active.v, name)[start : start + len(index)] = getattr(before.v, name)[index]
-                start += len(index)
 
     # --- training ----------------------------------------------------------------------------------------------
 
@@ -244,151 +202,58 @@ class Block:
         scores: list[dict[str, Array]] = []
         nonzero, weights = [], []
         with torch.no_grad():
-            for left in reversed(range(epochs)):
+            for remaining in reversed(range(epochs)):
                 self._train_epoch()
-                if not measure and left:
+                if not measure and remaining:
                     continue
-                shown = self.evaluated()
-                weights.append(shown.cpu().numpy().copy())
-                nonzero.append(self.evaluator.nonzero(shown))
+                theta = self.evaluated()
+                weights.append(theta.cpu().numpy().copy())
+                nonzero.append(self.evaluator.nonzero(theta))
                 parts = [part for part, rows in self.fold.parts.items() if len(rows)] if measure else []
-                scores.append({part: self.evaluator.measure(shown, part, self.metrics) for part in parts})
+                scores.append({part: self.evaluator.measure(theta, part, self.metrics) for part in parts})
         along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
         return Segment(along, np.stack(nonzero, axis=1), np.stack(weights))
 
     def evaluated(self) -> torch.Tensor:
         """``[R, Q]``: what counts of the rows, which a technique may average."""
         theta = self.theta
-        for active in self.hooked("on_evaluate"):
+        for active in self.techniques.with_hook("on_evaluate"):
             theta = active.technique.on_evaluate(active.v, theta)
         return theta
 
     def _train_epoch(self) -> None:
-        among = phases(self.epochs)
-        draws = {active.key: Draws.of(partial(self._stream, active.key), among) for active in self.actives}
-        parts = batched(self.fold.n, self.rows[0].batch_size)
-        each = [self._batches(phase, parts) for phase in among]
-        for number, batches in enumerate(zip(*each, strict=True)):
+        groups = epoch_groups(self.epochs)
+        streams = {one.key: RandomStreams.of(partial(self._stream, one.key), groups) for one in self.techniques}
+        slices = batch_slices(self.fold.n, self.rows[0].batch_size)
+        raw = bool(self.techniques.with_hook("on_raw"))
+        batches = epoch_batches(self.fold, groups, slices, partial(self._stream, "order"), raw)
+        for number, batch in enumerate(batches):
             if self.stop.is_set():
                 raise Stopped
-            x, y, weight = (side_by_side([getattr(b, name) for b in batches], among) for name in ("x", "y", "weight"))
-            self._step(Batch(x, y, weight, batches[0].scaled), draws, number, len(parts))
+            self._step(batch, streams, number, len(slices))
         self.epochs = tuple(epoch + 1 for epoch in self.epochs)
 
-    def _batches(self, phase: Phase, parts: Sequence[slice]) -> Iterator[Batch]:
-        """The batches of a phase in an epoch, not yet changed by any technique.
-
-        Inputs are gathered and scaled at once where they are few and no technique wants them raw: a batch is a slice.
-        """
-        order = self.fold.rows["train"][self._stream("order", phase.epoch).order(self.fold.n)]
-        data, raw = self.fold.data, self.hooked("on_raw")
-        x = None if raw or self.fold.n * math.prod(data.shape) > AT_ONCE else self.fold.scaling.apply(data.take(order))
-        y, weight = self.fold.y[:, order][None], self.fold.weight[order][None]
-        for part in parts:
-            inputs = data.take(order[part]) if x is None else x[:, part]
-            yield Batch(inputs, y[:, :, part], weight[:, part], x is not None)
-
-    def _stream(self, purpose: Any, epoch: int) -> Stream:
+    def _stream(self, purpose: Any, epoch: int) -> RandomStream:
         seed = seed_of(self.seed, self.fold.number, epoch, purpose)
-        return Stream(seed, self.theta.dtype, self.theta.device)
+        return RandomStream(seed, self.theta.dtype, self.theta.device)
 
-    def _each(self, number: Callable[[int], float]) -> Any:
+    def _step(self, batch: Batch, streams: Mapping[Any, RandomStreams], number: int, count: int) -> None:
+        """Train on a batch, the one of that number in an epoch of `count`."""
+        gradient = self._gradient(batch, streams)
+        theta = self._trainable
+        for active in self.techniques.with_hook("on_gradient"):
+            active.technique.on_gradient(active.v, gradient, theta)
+        lr, epoch = self.lr, self._by_epoch(lambda epoch: epoch + number / count)
+        for active in self.techniques.with_hook("on_rate"):
+            factor = active.technique.on_rate(active.v, epoch, self.horizon)
+            lr = lr if factor is None else lr * factor
+        steps = self._by_epoch(lambda epoch: epoch * count + number + 1.0)
+        self.adam.step(theta, gradient, lr, steps, self.techniques)
+        for active in self.techniques.with_hook("on_average"):
+            active.technique.on_average(active.v, self.theta)
+
+    def _by_epoch(self, number: Callable[[int], float]) -> Any:
         """A number that depends on the epoch: one for all rows where they are at the same, else ``[R]``."""
         if len(set(self.epochs)) == 1:
             return number(self.epochs[0])
         return self.lr.new_tensor([number(epoch) for epoch in self.epochs])
-
-    def _step(self, batch: Batch, draws: Mapping[Any, Draws], number: int, parts: int) -> None:
-        """Train on a batch, the one of that number in an epoch of so many parts."""
-        gradient = self._gradient(batch, draws)
-        theta = self._trainable(self.theta)
-        for active in self.hooked("on_gradient"):
-            active.technique.on_gradient(active.v, gradient, theta)
-        lr, epoch = self.lr, self._each(lambda epoch: epoch + number / parts)
-        for active in self.hooked("on_rate"):
-            factor = active.technique.on_rate(active.v, epoch, self.horizon)
-            lr = lr if factor is None else lr * factor
-        steps = self._each(lambda epoch: epoch * parts + number + 1.0)
-        steps = steps if isinstance(steps, float) else steps[:, None]
-        self._adam(theta, gradient, lr[:, None], (1 - BETAS[0] ** steps, (1 - BETAS[1] ** steps) ** 0.5))
-        for active in self.hooked("on_average"):
-            active.technique.on_average(active.v, self.theta)
-
-    def _adam(self, theta: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor, unbiased: tuple[Any, Any]) -> None:
-        """One step (Kingma and Ba 2015), with what techniques do before and after it.
-
-        Parameters
-        ----------
-        lr
-            ``[R, 1]``.
-        unbiased
-            What the moments are divided by to be means, the second's a root; numbers, or ``[R, 1]``.
-        """
-        import torch
-
-        self.first.lerp_(gradient, 1 - BETAS[0])
-        self.second.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
-        for active in self.hooked("on_step"):
-            active.technique.on_step(active.v, theta, lr)
-        scale = self.second.sqrt().add_(EPS * unbiased[1])  # the rates take the rest: one pass over the rows less
-        rate = torch.div(lr * unbiased[1], scale, out=scale)
-        if isinstance(unbiased[0], float):
-            theta.addcmul_(self.first, rate, value=-1 / unbiased[0])
-        else:
-            theta.addcmul_(self.first / -unbiased[0], rate)
-        for active in self.hooked("on_stepped"):
-            active.technique.on_stepped(active.v, theta, rate)
-
-    def _gradient(self, batch: Batch, draws: Mapping[Any, Draws]) -> torch.Tensor:
-        """``[R, P]``: of the loss of a batch, each row's own."""
-        import torch
-
-        x, y = self._changed(batch, draws)
-        used = theta = self._trainable(self.theta)
-        for active in self.hooked("on_weights"):
-            used = active.technique.on_weights(active.v, used, draws[active.key])
-        if self.network.layout.buffers:
-            used = used.clone()  # autograd refuses parameters that share memory with buffers which the pass changes
-        views = self._own if used is theta else self._leaves(used)
-        leaves = list(views.values())
-        views = views | {param.name: param.view(self.theta) for param in self.network.layout.buffers}
-        site = Site(self.network.places, self.hooked("on_hidden"), self.hooked("on_activity"), draws)
-        with torch.enable_grad():
-            out = self.forward(views, x, site, True)
-            loss = (losses(self.fold.data.problem.task, out, y) * batch.weight).sum() / batch.weight.shape[1]
-            total = sum((term.sum() for term in site.terms), loss)
-            found = torch.autograd.grad(total, leaves, materialize_grads=True)
-        for place, one in zip(self._filled, found, strict=True):
-            place.copy_(one)
-        return self._gradients
-
-    def _leaves(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The weights of rows ``[R, P]`` or longer by name, as what gradients are taken of."""
-        return {param.name: param.view(theta).detach().requires_grad_() for param in self.network.layout.weights}
-
-    def _changed(self, batch: Batch, draws: Mapping[Any, Draws]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs and targets of a batch, scaled and as the techniques change them."""
-        x, y = batch.x, batch.y
-        for active in self.hooked("on_raw"):
-            x = active.technique.on_raw(active.v, x, draws[active.key])
-        if not batch.scaled:
-            x = self.fold.scaling.apply(x)
-        for active in self.hooked("on_batch"):
-            x = active.technique.on_batch(active.v, x, draws[active.key])
-        for active in self.hooked("on_target"):
-            y = active.technique.on_target(active.v, y, draws[active.key], self.fold.data.problem.task)
-        return x, y
-
-
-def batched(n: int, size: int) -> list[slice]:
-    """Batches of `size` of n samples; a last one of one sample joins the one before it: it cannot be normalised.
-
-    A size of 0 cuts batches of one size, of about `USUAL`: a few rows more must not mean twice the steps.
-    """
-    if not size:
-        parts = max(1, round(n / USUAL))
-        return [slice(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
-    starts = list(range(0, n, size))
-    if len(starts) > 1 and n - starts[-1] == 1:
-        starts.pop()
-    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], n], strict=True)]

@@ -9,19 +9,19 @@ from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
-from regsearch.models.neural.config import Recipe, options
+from regsearch.models.neural.config import NetConfig, options
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import Data, inner_split
-from regsearch.models.neural.network.hooks import Site
+from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
-from regsearch.models.neural.technique import Facts, Technique
-from regsearch.models.neural.training.shared import Structure, Workshop, device_of, structure_of
+from regsearch.models.neural.technique import ProblemInfo, Technique
+from regsearch.models.neural.training.shared import Structure, SharedParts, device_of, structure_of
 from regsearch.space.sampling import default, fill, starts
 from regsearch.space.tree import Choice, ends
 
 
-def check(space: Recipe, setup: Setup) -> None:
+def check(space: NetConfig, setup: Setup) -> None:
     """Refuse a space that does not fit a problem.
 
     Raises
@@ -34,30 +34,30 @@ def check(space: Recipe, setup: Setup) -> None:
     if setup.problem.classes is None and "balanced" in ends(space.class_weight):
         raise InvalidInput("class_weight='balanced' needs classes, got a regression; leave it out.")
     _check_inner(space, setup)
-    workshop = Workshop(setup, space.device)
+    shared = SharedParts(setup, space.device)
     first = structure_of(default(space))
-    data = workshop.data(first)
+    data = shared.data(first)
     for module, norm in product(_modules(space.module), _norms(space)):
         structure = replace(first, module=module, norm=norm)
-        facts = _check_module(module, structure, data, setup)
+        info = _check_module(module, structure, data, setup)
         for slot, value in space.techniques.items():
             for technique in options(value):
-                technique.check(facts)
-                _check_places(slot, technique, facts)
+                technique.check(info)
+                _check_hidden_layers(slot, technique, info)
             for pattern in value if isinstance(value, dict) else ():
-                _check_pattern(slot, pattern, module, structure, data, facts)
+                _check_pattern(slot, pattern, module, structure, data, info)
 
 
-def _check_places(slot: str, technique: Technique, facts: Facts) -> None:
-    acts = type(technique).program(slot)
-    inside = acts.on_hidden is not Technique.on_hidden or acts.on_activity is not Technique.on_activity
-    if inside and not facts.places and technique.acting:
+def _check_hidden_layers(slot: str, technique: Technique, info: ProblemInfo) -> None:
+    acting = type(technique).implementation(slot)
+    inside = acting.on_hidden is not Technique.on_hidden or acting.on_activity is not Technique.on_activity
+    if inside and not info.hidden_layers and technique.acting:
         raise InvalidInput(
             f"{slot} acts where your module has nn.Dropout layers, it has none; add them, or leave it out."
         )
 
 
-def _norms(space: Recipe) -> Iterator[str]:
+def _norms(space: NetConfig) -> Iterator[str]:
     """Every kind of norm layer that a net of the space may have; empty for none."""
     value = space.techniques.get("norm")
     for norm in value.options if isinstance(value, Choice) else (value,):
@@ -70,7 +70,7 @@ def _modules(value: Any) -> Iterator[Architecture]:
         yield from (fill(module, params) for params in starts(module))
 
 
-def _check_device(space: Recipe) -> None:
+def _check_device(space: NetConfig) -> None:
     import torch
 
     try:
@@ -82,7 +82,7 @@ def _check_device(space: Recipe) -> None:
         ) from error
 
 
-def _check_batch(space: Recipe, setup: Setup) -> None:
+def _check_batch(space: NetConfig, setup: Setup) -> None:
     largest = max(0 if size == "auto" else size for size in ends(space.batch_size))
     rows, fold = min((len(train), k) for k, train in enumerate(setup.folds.train))
     if largest > rows:
@@ -92,7 +92,7 @@ def _check_batch(space: Recipe, setup: Setup) -> None:
         )
 
 
-def _check_inner(space: Recipe, setup: Setup) -> None:
+def _check_inner(space: NetConfig, setup: Setup) -> None:
     """Every fold can be split as asked for, at both ends of what is searched."""
     for stopping in options(space.techniques["early_stopping"]):
         for share in ends(stopping.fields().get("inner", 0.0)):
@@ -100,7 +100,7 @@ def _check_inner(space: Recipe, setup: Setup) -> None:
                 inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
 
 
-def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> Facts:
+def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> ProblemInfo:
     """What the space may need to know of a net; its output is looked at for a few rows."""
     import torch
 
@@ -112,7 +112,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
     x = data.take(rows).nan_to_num()
     try:
         with torch.no_grad():
-            out = network.program()(network.layout.views(theta), x, Site(), False)[0].T
+            out = network.make_forward()(network.layout.views(theta), x, HiddenHooks(), False)[0].T
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         shape = "x".join(map(str, data.shape))
         raise InvalidInput(f"The net cannot be given rows of shape {shape}: {error}") from error
@@ -123,23 +123,23 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         )
     scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
     with torch.no_grad():
-        finite = network.program()(network.layout.views(theta), scaled, Site(), False).isfinite().all()
+        finite = network.make_forward()(network.layout.views(theta), scaled, HiddenHooks(), False).isfinite().all()
     if not finite:
         raise InvalidInput(
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
         )
-    return Facts(setup.problem.task, data.outputs, setup.problem.image, network.places)
+    return ProblemInfo(setup.problem.task, data.outputs, setup.problem.image, network.hidden_layers)
 
 
 def _check_pattern(
-    slot: str, pattern: str, module: Architecture, structure: Structure, data: Data, facts: Facts
+    slot: str, pattern: str, module: Architecture, structure: Structure, data: Data, info: ProblemInfo
 ) -> None:
     from fnmatch import fnmatchcase
 
     if slot == "activity_penalty":
-        if not any(fnmatchcase(name, pattern) for name in facts.places):
+        if not any(fnmatchcase(name, pattern) for name in info.hidden_layers):
             raise InvalidInput(
-                f"A pattern must match a hidden layer, got {pattern!r}; there are {', '.join(facts.places)}."
+                f"A pattern must match a hidden layer, got {pattern!r}; there are {', '.join(info.hidden_layers)}."
             )
     else:
         make_network(module, data.shape, data.outputs, structure.norm, 0, 0).layout.matching(pattern)

@@ -14,24 +14,24 @@ import numpy as np
 
 from regsearch._types import Array
 
-FACTOR = 2  # one in so many goes on, and rungs are so many times apart
-FIRST = 0.2  # share of the epochs before the first rung: regularization learns slowly, and must get the chance
-LAST = 0.5  # share of the epochs after which nothing is given up any more
-LEAST = 6  # trials that must have got to a rung before any is given up there
+REDUCTION_FACTOR = 2  # one in so many goes on, and rungs are so many times apart
+FIRST_SHARE = 0.2  # of the epochs before the first rung: regularization learns slowly, and must get the chance
+LAST_SHARE = 0.5  # of the epochs after which nothing is given up any more
+MIN_TRIALS = 6  # that must have got to a rung before any is given up there
 
 
-def rungs(horizon: int) -> tuple[int, ...]:
+def rung_epochs(last: int) -> tuple[int, ...]:
     """The epochs at which a training of so many epochs may be given up."""
     found = []
-    epoch = max(1, round(FIRST * horizon))
-    while epoch <= LAST * horizon:
+    epoch = max(1, round(FIRST_SHARE * last))
+    while epoch <= LAST_SHARE * last:
         found.append(epoch)
-        epoch *= FACTOR
+        epoch *= REDUCTION_FACTOR
     return tuple(found)
 
 
-class Ladder:
-    """What was reached at each rung.
+class SuccessiveHalving:
+    """The scores at each rung, and who goes on.
 
     Parameters
     ----------
@@ -41,23 +41,23 @@ class Ladder:
 
     def __init__(self, past: Iterable[Array] = ()) -> None:
         self._past = [np.fmax.accumulate(curve) for curve in past]
-        self._reached: dict[int, list[float]] = {}
+        self._scores: dict[int, list[float]] = {}
 
-    def enter(self, rung: int, score: float) -> None:
+    def add(self, rung: int, score: float) -> None:
         """Take note of the best score that a trial had by a rung."""
         self._at(rung).append(score)
 
     def rank(self, rung: int, score: float) -> tuple[int, int]:
         """How many did better at a rung, and how many got there."""
-        reached = self._at(rung)
-        return sum(other > score for other in reached), len(reached)
+        scores = self._at(rung)
+        return sum(other > score for other in scores), len(scores)
 
-    def passes(self, rung: int, score: float) -> bool:
-        """Whether a trial that has entered a rung goes on."""
-        better, reached = self.rank(rung, score)
-        return reached < LEAST or better < math.ceil(reached / FACTOR)
+    def promotes(self, rung: int, score: float) -> bool:
+        """Whether a trial whose score was added at a rung goes on."""
+        better, count = self.rank(rung, score)
+        return count < MIN_TRIALS or better < math.ceil(count / REDUCTION_FACTOR)
 
     def _at(self, rung: int) -> list[float]:
-        if rung not in self._reached:
-            self._reached[rung] = [float(curve[rung - 1]) for curve in self._past if len(curve) >= rung]
-        return self._reached[rung]
+        if rung not in self._scores:
+            self._scores[rung] = [float(curve[rung - 1]) for curve in self._past if len(curve) >= rung]
+        return self._scores[rung]

@@ -1,8 +1,9 @@
-"""A trial on its way through the stack: its curves so far, its best epoch, and what becomes of it."""
+"""The training of one trial in all folds: its curves so far, the epoch that counts, and whether it has ended."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Candidate
-from regsearch.models.neural.config import Recipe
-from regsearch.models.neural.training.halving import rungs
+from regsearch.models.neural.config import NetConfig
+from regsearch.models.neural.training.halving import rung_epochs
+from regsearch.models.neural.training.selection import EpochResult, EpochSelection, Patience, selection_of
 from regsearch.models.path import Curves
 
 if TYPE_CHECKING:
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Flight:
-    """A trial in flight.
+class TrainingRun:
+    """A trial in training.
 
     Attributes
     ----------
@@ -28,10 +30,8 @@ class Flight:
         ``[metrics, K, E]`` scores after each epoch so far.
     nonzero
         ``[K, E]``.
-    picked
+    counting
         ``[K, E]``: the epoch that counts in each fold if training ends there.
-    weights
-        ``[K, Q]``: the parameters at the epoch that counts so far.
     ended
         Whether patience or the last epoch has ended it.
     failure
@@ -39,35 +39,37 @@ class Flight:
     """
 
     candidate: Candidate
-    config: Recipe
+    config: NetConfig
     metrics: tuple[Metric, ...]
     train: Array
     val: Array
     nonzero: Array
-    picked: Array
-    weights: list[Array] = field(default_factory=list)
+    counting: Array
+    selection: EpochSelection
+    patience: Patience
     seconds: float = 0.0
     ended: bool = False
     failure: str = ""
-    best: float = -np.inf
-    _waited: int = 0
-    _inner: Array | None = None  # [K] best score of each fold's inner split
 
     @classmethod
-    def begin(cls, candidate: Candidate, metrics: tuple[Metric, ...], folds: int) -> Flight:
+    def start(cls, candidate: Candidate, metrics: tuple[Metric, ...], folds: int) -> TrainingRun:
+        """A run of no epochs yet."""
         config = candidate.config
-        assert isinstance(config, Recipe)
+        assert isinstance(config, NetConfig)
         empty = np.empty((len(metrics), folds, 0))
-        return cls(candidate, config, metrics, empty, empty, empty[0], empty[0])
+        return cls(
+            candidate, config, metrics, empty, empty, empty[0], empty[0], selection_of(config), Patience.of(config)
+        )
 
     @property
     def epoch(self) -> int:
+        """How many epochs it has trained for."""
         return int(self.nonzero.shape[1])
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """The epochs at which it may be given up."""
-        return rungs(self.config.last) if self.candidate.role != "reference" else ()
+        return rung_epochs(self.config.last) if self.candidate.role != "reference" else ()
 
     @property
     def rung(self) -> int | None:
@@ -82,75 +84,46 @@ class Flight:
     @property
     def step(self) -> int:
         """The step of its path that counts."""
-        if self.config.inner or self.config.stopping.epochs:
-            return self.epoch - 1
-        return int(np.argmax(self.val[0].mean(axis=0)))
+        return self.selection.step(self.val[0])
 
-    def take(self, segments: list[Segment], row: int) -> None:
+    @property
+    def weights(self) -> list[Array]:
+        """``[Q]`` for each fold: the parameters at the epoch that counts so far."""
+        return self.selection.weights
+
+    def update(self, segments: Sequence[Segment], row: int) -> None:
         """Take in what some epochs gave, one segment a fold, up to where training ends."""
         for e in range(segments[0].weights.shape[0]):
+            if self.ended or self.failure:
+                return
             scores = {
                 part: np.stack([s.scores[part][:, row, e] for s in segments], axis=1) for part in segments[0].scores
             }
-            nonzero = np.array([s.nonzero[row, e] for s in segments])
-            self._diverged(scores)
-            if self.ended or self.failure:
-                return
-            weights = [s.weights[e, row] for s in segments]
-            self._epoch(scores, nonzero, weights)
+            self.failure = self._diverged(scores)
+            if not self.failure:
+                nonzero = np.array([s.nonzero[row, e] for s in segments])
+                epoch = np.full(len(segments), self.epoch + 1.0)
+                self._add(EpochResult(scores, nonzero, epoch, [s.weights[e, row] for s in segments]))
 
-    def _diverged(self, scores: dict[str, Array]) -> None:
+    def _diverged(self, scores: dict[str, Array]) -> str:
+        """Which score of the next epoch is not finite; empty where all are."""
+        wrong = ""
         for part, values in scores.items():
             folds = np.flatnonzero(~np.isfinite(values[0]))
             if len(folds):
-                self.failure = (
+                wrong = (
                     f"diverged: {self.metrics[0].name} on the {part} rows of fold {folds[0]} was not finite "
                     f"after epoch {self.epoch + 1}; a smaller lr or gradient_clipping may help"
                 )
+        return wrong
 
-    def _epoch(self, scores: dict[str, Array], nonzero: Array, weights: list[Array]) -> None:
-        """Take in one epoch: scores ``[metrics, K]`` by part."""
-        number = np.full(len(nonzero), self.epoch + 1.0)
-        train, val = scores["train"], scores["val"]
-        improved = np.zeros(0, dtype=bool)
-        if self.config.inner:
-            improved = self._improved_inside(scores["inner"][0])
-            if self.epoch:  # a fold whose inner split got no better keeps what it had
-                train, val = (
-                    np.where(improved, new, old[:, :, -1]) for new, old in ((train, self.train), (val, self.val))
-                )
-                nonzero = np.where(improved, nonzero, self.nonzero[:, -1])
-                number = np.where(improved, number, self.picked[:, -1])
-                weights = [
-                    new if better else old for new, old, better in zip(weights, self.weights, improved, strict=True)
-                ]
-        mean = float(np.mean(val[0] if not self.config.inner else scores["inner"][0]))
-        fixed = bool(self.config.stopping.epochs)
-        better = (
-            bool(improved.any())
-            if self.config.inner
-            else mean > self.best + (self._delta if np.isfinite(self.best) else 0)
-        )
-        self._waited = 0 if better else self._waited + 1
-        if self.config.inner or fixed or mean > self.best:
-            self.weights = [one.copy() for one in weights]
-        self.best = max(self.best, mean)
+    def _add(self, result: EpochResult) -> None:
+        """Take in one epoch."""
+        point, improved = self.selection.update(result)
         self.train, self.val = (
-            np.concatenate([a, b[:, :, None]], axis=2) for a, b in ((self.train, train), (self.val, val))
+            np.concatenate([curve, point.scores[part][:, :, None]], axis=2)
+            for part, curve in (("train", self.train), ("val", self.val))
         )
-        self.nonzero, self.picked = (
-            np.concatenate([a, b[:, None]], axis=1) for a, b in ((self.nonzero, nonzero), (self.picked, number))
-        )
-        patient = fixed or self._waited < self.config.stopping.patience
-        self.ended = self.epoch >= self.config.last or not patient
-
-    @property
-    def _delta(self) -> float:
-        return 0.0 if self.config.stopping.epochs else float(self.config.stopping.min_delta)
-
-    def _improved_inside(self, inner: Array) -> np.ndarray:
-        """``[K]``: the folds whose inner split has a better score ``[K]`` than ever."""
-        old = self._inner if self._inner is not None else np.full(len(inner), -np.inf)
-        improved = inner > old + np.where(np.isfinite(old), self._delta, 0.0)
-        self._inner = np.where(improved, inner, old)
-        return np.asarray(improved)
+        self.nonzero = np.concatenate([self.nonzero, point.nonzero[:, None]], axis=1)
+        self.counting = np.concatenate([self.counting, point.epoch[:, None]], axis=1)
+        self.ended = self.patience.exhausted(improved) or self.epoch >= self.config.last

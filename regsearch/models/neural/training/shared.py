@@ -1,4 +1,4 @@
-"""Where blocks are made: the data, folds and networks that trials of one structure share."""
+"""What the blocks of trials share: data, folds and networks; blocks are made here."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ import numpy as np
 
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Setup
-from regsearch.models.neural.columns import Row
-from regsearch.models.neural.config import Recipe
+from regsearch.models.neural.columns import RowConfig
+from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import Data, Fold
 from regsearch.models.neural.network.evaluator import Evaluator
 from regsearch.models.neural.network.network import Network, make_network
-from regsearch.models.neural.technique import Facts
+from regsearch.models.neural.technique import ProblemInfo
 from regsearch.models.neural.techniques.dropout import OwnDropout
 from regsearch.models.neural.training.block import Block
 from regsearch.space.tree import number
 
 if TYPE_CHECKING:
     import torch
+
+ALL_ROWS = -1  # the fold that trains on every row and validates none
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Structure:
         return self.module.stacks
 
 
-def structure_of(config: Recipe) -> Structure:
+def structure_of(config: NetConfig) -> Structure:
     """The structure of a filled config."""
     return Structure(
         config.module, config.norm, config.batch, str(config.scale), config.class_weight == "balanced",
@@ -51,8 +53,8 @@ def structure_of(config: Recipe) -> Structure:
     )  # fmt: skip
 
 
-class Workshop:
-    """Makes blocks, and keeps what they share."""
+class SharedParts:
+    """Data, folds and networks, each made once."""
 
     def __init__(self, setup: Setup, device: str = "auto") -> None:
         self.setup, self.stop = setup, threading.Event()
@@ -62,11 +64,11 @@ class Workshop:
         self._networks: dict[tuple[Structure, int], Network] = {}
 
     @property
-    def followed(self) -> tuple[Metric, ...]:
+    def epoch_metrics(self) -> tuple[Metric, ...]:
         """The metrics that are measured after each epoch: the one that decides, and those with a formula."""
         return tuple(metric for i, metric in enumerate(self.setup.metrics) if i == 0 or metric.kernel is not None)
 
-    def structure(self, config: Recipe) -> Structure:
+    def structure(self, config: NetConfig) -> Structure:
         """A config's structure; its network is made, so that what cannot be built says so here."""
         structure = structure_of(config)
         self.network(structure, 0)
@@ -80,22 +82,12 @@ class Workshop:
         return self._data[structure.precision]
 
     def fold(self, structure: Structure, k: int) -> Fold:
-        key = (structure.precision, structure.scale, structure.balanced, structure.inner, k)
+        how = (structure.scale, structure.balanced, structure.inner)
+        key = (structure.precision, *how, k)
         if key not in self._folds:
-            folds = self.setup.folds
-            train, val = (
-                (folds.train[k], folds.val[k]) if k >= 0 else (np.arange(self.setup.problem.rows), np.arange(0))
-            )
-            self._folds[key] = Fold(
-                self.data(structure),
-                k,
-                train,
-                val,
-                structure.scale,
-                structure.balanced,
-                structure.inner,
-                self.setup.seed,
-            )
+            folds, n = self.setup.folds, self.setup.problem.rows
+            train, val = (folds.train[k], folds.val[k]) if k != ALL_ROWS else (np.arange(n), np.arange(0))
+            self._folds[key] = Fold(self.data(structure), k, train, val, *how, self.setup.seed)
         return self._folds[key]
 
     def network(self, structure: Structure, k: int) -> Network:
@@ -106,30 +98,32 @@ class Workshop:
             )
         return self._networks[structure, k]
 
-    def facts(self, structure: Structure) -> Facts:
+    def info(self, structure: Structure) -> ProblemInfo:
+        """What techniques may need to know."""
         data, problem = self.data(structure), self.setup.problem
-        return Facts(problem.task, data.outputs, problem.image, self.network(structure, 0).places)
+        return ProblemInfo(problem.task, data.outputs, problem.image, self.network(structure, 0).hidden_layers)
 
-    def row(self, config: Recipe, structure: Structure) -> Row:
-        """What the trainer needs of a config."""
+    def row_config(self, config: NetConfig, structure: Structure) -> RowConfig:
+        """What the training of a row needs of a config."""
         placed = {(slot, pattern): one for slot, pattern, one in config.placed() if slot != "early_stopping"}
         own = self.network(structure, 0).rates
         if own and "dropout" not in config.techniques:
             placed["dropout", ""] = OwnDropout(rates=own)
-        return Row(number(config.lr), structure.batch_size, config.horizon, placed, self.facts(structure))
+        return RowConfig(number(config.lr), structure.batch_size, config.horizon, placed, self.info(structure))
 
     def evaluator(self, structure: Structure, k: int) -> Evaluator:
         """Fold `k` in evaluation mode."""
         network = self.network(structure, k)
-        return Evaluator(self.fold(structure, k), network, network.program())
+        return Evaluator(self.fold(structure, k), network, network.make_forward())
 
-    def block(self, structure: Structure, k: int, rows: Sequence[Row]) -> Block:
-        """A block of rows on fold `k`; on all rows of the problem where it is negative."""
+    def block(self, structure: Structure, k: int, rows: Sequence[RowConfig]) -> Block:
+        """A block of rows on fold `k`, which may be `ALL_ROWS`."""
         network = self.network(structure, k)
-        return Block(self.fold(structure, k), network, rows, self.followed, self.setup.seed, self.stop)
+        return Block(self.fold(structure, k), network, rows, self.epoch_metrics, self.setup.seed, self.stop)
 
 
 def device_of(name: str) -> torch.device:
+    """The torch device of a name; ``auto`` is a CUDA GPU where there is one."""
     import torch
 
     if name == "auto":

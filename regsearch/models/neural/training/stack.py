@@ -14,18 +14,19 @@ from itertools import count
 
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Candidate, Outcome, Setup
-from regsearch.models.neural.training.halving import Ladder
-from regsearch.models.neural.training.outcome import Finish
-from regsearch.models.neural.training.pool import Crew, workers
-from regsearch.models.neural.training.run import Flight
-from regsearch.models.neural.training.shared import Structure, Workshop
-from regsearch.models.neural.training.worker import Done, Trouble
+from regsearch.models.neural.training.halving import SuccessiveHalving
+from regsearch.models.neural.training.outcome import make_outcome
+from regsearch.models.neural.training.pool import WorkerPool
+from regsearch.models.neural.training.processes import worker_count
+from regsearch.models.neural.training.run import TrainingRun
+from regsearch.models.neural.training.shared import Structure, SharedParts
+from regsearch.models.neural.training.worker import Trained, Failed
 
-IN_FLIGHT = 16  # trials of nets that stack: more, and the sampler learns too late; ...
-ALONE = 8  # ... those of nets that do not
-REFILL = 4  # free places that are worth a new cohort, as a part of all
+MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sampler learns too late; ...
+MAX_UNSTACKED = 8  # ... those of nets that do not
+REFILL_PART = 4  # free places are worth a new cohort once they are one in so many
 STRIDE = 5  # epochs between two looks at a trial
-CACHE = 20 * 2**19  # bytes of parameters, moments and gradients of a block: more, and each pass waits for memory
+CACHE_BYTES = 20 * 2**19  # parameters, moments and gradients of a block: more, and each pass waits for memory
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Cohort:
 
     number: int
     structure: Structure
-    flights: list[Flight]
+    runs: list[TrainingRun]
 
 
 class Stack:
@@ -42,17 +43,16 @@ class Stack:
 
     def __init__(self, setup: Setup, device: str = "auto") -> None:
         self.setup = setup
-        self.workshop = Workshop(setup, device)
-        self.stop = self.workshop.stop
-        self.finish = Finish(self.workshop)
-        self.ladder = Ladder(setup.history.curves)
+        self.shared = SharedParts(setup, device)
+        self.stop = self.shared.stop
+        self.halving = SuccessiveHalving(setup.past)
         self.cohorts: list[Cohort] = []
-        self.crew = Crew(self.workshop, workers(setup.n_jobs, self.workshop.device))
+        self.pool = WorkerPool(self.shared, worker_count(setup.n_jobs, self.shared.device))
         self._numbers = count()
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         source = iter(candidates)
-        with self.crew:
+        with self.pool:
             try:
                 while True:
                     yield from self._refill(source)
@@ -60,7 +60,7 @@ class Stack:
                     if not self.cohorts:
                         break
                     self._advance()
-                    yield from self._settle()
+                    yield from self._end_runs()
             finally:
                 self.stop.set()
 
@@ -68,62 +68,63 @@ class Stack:
 
     @property
     def live(self) -> int:
-        return sum(len(cohort.flights) for cohort in self.cohorts)
+        """How many trials are in training."""
+        return sum(len(cohort.runs) for cohort in self.cohorts)
 
     def _refill(self, source: Iterator[Candidate]) -> Iterator[Outcome]:
         """Fill the free places once they are worth it; yields what cannot even start."""
-        arrived: dict[Structure, list[Flight]] = {}
-        if self.live and self._room(arrived) < max(1, self._places(arrived) // REFILL):
+        arrived: dict[Structure, list[TrainingRun]] = {}
+        if self.live and self._free(arrived) < max(1, self._capacity(arrived) // REFILL_PART):
             return
         for candidate in source:
             try:
-                flight = Flight.begin(candidate, self.workshop.followed, len(self.setup.folds))
-                arrived.setdefault(self.workshop.structure(flight.config), []).append(flight)
+                run = TrainingRun.start(candidate, self.shared.epoch_metrics, len(self.setup.folds))
+                arrived.setdefault(self.shared.structure(run.config), []).append(run)
             except (InvalidInput, RuntimeError) as error:
                 yield Outcome(candidate, "failed", reason=str(error))
                 continue
-            if self._room(arrived) <= 0:
+            if self._free(arrived) <= 0:
                 break
-        for structure, flights in arrived.items():
-            for part in self._parts(structure, flights):
+        for structure, runs in arrived.items():
+            for part in self._by_block(structure, runs):
                 try:
                     self.cohorts.append(self._cohort(structure, part))
                 except (InvalidInput, RuntimeError, MemoryError) as error:
-                    for flight in part:
-                        flight.failure = str(error)
-                        yield self.finish(flight, structure, "")
+                    for run in part:
+                        run.failure = str(error)
+                        yield make_outcome(self.shared, structure, run)
 
-    def _parts(self, structure: Structure, flights: Sequence[Flight]) -> Iterator[list[Flight]]:
+    def _by_block(self, structure: Structure, runs: Sequence[TrainingRun]) -> Iterator[list[TrainingRun]]:
         """Trials by the block that they will train in: what begun ones have room for, then whole new ones."""
-        waiting, size = list(flights), self._rows(structure)
-        rooms = [size - len(cohort.flights) for cohort in self.cohorts if cohort.structure == structure]
+        waiting, size = list(runs), self._max_rows(structure)
+        rooms = [size - len(cohort.runs) for cohort in self.cohorts if cohort.structure == structure]
         while waiting:
             room = rooms.pop(0) if rooms else size
             part, waiting = waiting[:room], waiting[room:]
             if part:
                 yield part
 
-    def _places(self, arrived: Mapping[Structure, list[Flight]]) -> int:
-        """How many trials may be in flight."""
+    def _capacity(self, arrived: Mapping[Structure, list[TrainingRun]]) -> int:
+        """How many trials may be in training."""
         structures = {*arrived, *(cohort.structure for cohort in self.cohorts)}
-        return IN_FLIGHT if all(structure.stacks for structure in structures) else ALONE
+        return MAX_STACKED if all(structure.stacks for structure in structures) else MAX_UNSTACKED
 
-    def _room(self, arrived: Mapping[Structure, list[Flight]]) -> int:
-        return self._places(arrived) - self.live - sum(map(len, arrived.values()))
+    def _free(self, arrived: Mapping[Structure, list[TrainingRun]]) -> int:
+        return self._capacity(arrived) - self.live - sum(map(len, arrived.values()))
 
-    def _rows(self, structure: Structure) -> int:
+    def _max_rows(self, structure: Structure) -> int:
         """Rows of a block: as many as stay in the cache. They are as many for one worker as for many: sums round so."""
         if not structure.stacks:
             return 1
-        length = self.workshop.network(structure, 0).layout.length
-        fits = CACHE // (16 * length) if self.workshop.device.type == "cpu" else self.crew.most
-        return max(1, min(self.crew.most, fits))
+        length = self.shared.network(structure, 0).layout.length
+        fits = CACHE_BYTES // (16 * length) if self.shared.device.type == "cpu" else self.pool.max_rows
+        return max(1, min(self.pool.max_rows, fits))
 
-    def _cohort(self, structure: Structure, flights: list[Flight]) -> Cohort:
-        rows = [self.workshop.row(flight.config, structure) for flight in flights]
-        cohort = Cohort(next(self._numbers), structure, flights)
+    def _cohort(self, structure: Structure, runs: list[TrainingRun]) -> Cohort:
+        rows = [self.shared.row_config(run.config, structure) for run in runs]
+        cohort = Cohort(next(self._numbers), structure, runs)
         for k in self._folds:
-            self.crew.make((cohort.number, k), structure, rows)
+            self.pool.make((cohort.number, k), structure, rows)
         return cohort
 
     @property
@@ -134,91 +135,91 @@ class Stack:
 
     def _advance(self) -> None:
         """Train all up to where a trial is looked at next; the largest blocks first."""
-        self.cohorts.sort(key=lambda cohort: -len(cohort.flights))
-        epochs = self._ahead()
+        self.cohorts.sort(key=lambda cohort: -len(cohort.runs))
+        epochs = self._stride()
         alone = "" if all(cohort.structure.stacks for cohort in self.cohorts) else ", net by net"
-        self.setup.notice(f"{self.live} trials in flight{alone}")
-        done = iter(self.crew.advance([(cohort.number, k) for cohort in self.cohorts for k in self._folds], epochs))
+        self.setup.notice(f"{self.live} trials in training{alone}")
+        done = iter(self.pool.advance([(cohort.number, k) for cohort in self.cohorts for k in self._folds], epochs))
         for cohort in self.cohorts:
-            self._take(cohort, [next(done) for _ in self._folds])
+            self._update(cohort, [next(done) for _ in self._folds])
 
-    def _ahead(self) -> int:
+    def _stride(self) -> int:
         """Epochs until some trial is to be looked at: one number for all, that no size of a block has a say in."""
-        flights = [flight for cohort in self.cohorts for flight in cohort.flights]
-        marks = [mark - flight.epoch for flight in flights for mark in (*flight.rungs, flight.config.last)]
-        return min([STRIDE, *(left for left in marks if left > 0)])
+        runs = [run for cohort in self.cohorts for run in cohort.runs]
+        marks = [mark - run.epoch for run in runs for mark in (*run.rungs, run.config.last)]
+        return min([STRIDE, *(ahead for ahead in marks if ahead > 0)])
 
-    def _take(self, cohort: Cohort, found: list[Done | Trouble]) -> None:
+    def _update(self, cohort: Cohort, found: list[Trained | Failed]) -> None:
         """Let the trials of a cohort take in what its blocks gave; where one could not go on, they fail."""
-        done = [one for one in found if isinstance(one, Done)]
-        trouble = next((one.text for one in found if isinstance(one, Trouble)), "")
-        for i, flight in enumerate(cohort.flights):
-            flight.seconds += sum(one.seconds for one in done) / len(cohort.flights)
-            flight.failure = trouble
-            if not trouble:
-                flight.take([one.segment for one in done], i)
+        trained = [one for one in found if isinstance(one, Trained)]
+        failure = next((one.message for one in found if isinstance(one, Failed)), "")
+        for i, run in enumerate(cohort.runs):
+            run.seconds += sum(one.seconds for one in trained) / len(cohort.runs)
+            run.failure = failure
+            if not failure:
+                run.update([one.segment for one in trained], i)
 
     # --- trials end --------------------------------------------------------------------------------------------
 
-    def _settle(self) -> Iterator[Outcome]:
+    def _end_runs(self) -> Iterator[Outcome]:
         """Let trials end, give up those that fall behind, and join what is left."""
-        pruned = self._fallen_behind() if self.setup.prune else {}
+        pruned = self._pruned() if self.setup.incumbent is not None else {}
         outcomes = []
         for cohort in self.cohorts:
             on = []
-            for i, flight in enumerate(cohort.flights):
-                if flight.failure or flight.ended or id(flight) in pruned:
-                    outcomes.append((flight, cohort.structure))
+            for i, run in enumerate(cohort.runs):
+                if run.failure or run.ended or id(run) in pruned:
+                    outcomes.append((run, cohort.structure))
                 else:
                     on.append(i)
             self._keep(cohort, on)
-        for flight, structure in sorted(outcomes, key=lambda pair: pair[0].candidate.number):
-            yield self.finish(flight, structure, pruned.get(id(flight), ""))
+        for run, structure in sorted(outcomes, key=lambda pair: pair[0].candidate.number):
+            yield make_outcome(self.shared, structure, run, pruned.get(id(run), ""))
 
     def _keep(self, cohort: Cohort, on: list[int]) -> None:
         """Go on with some trials of a cohort only."""
-        if len(on) == len(cohort.flights):
+        if len(on) == len(cohort.runs):
             return
-        cohort.flights = [cohort.flights[i] for i in on]
+        cohort.runs = [cohort.runs[i] for i in on]
         for k in self._folds:
             key = (cohort.number, k)
-            self.crew.keep(key, on) if on else self.crew.drop(key)
+            self.pool.keep(key, on) if on else self.pool.drop(key)
 
-    def _fallen_behind(self) -> dict[int, str]:
+    def _pruned(self) -> dict[int, str]:
         """Trials that are not among the best half of those that came as far, with the reason.
 
         One that lost patience before a rung is judged there too: else the hopeless, which end early, would count as
         complete, and what was given up late and had come far would count for less.
         """
-        flights = [flight for cohort in self.cohorts for flight in cohort.flights]
-        at = [(flight, flight.rung) for flight in flights if flight.rung is not None]
-        scores = {id(flight): float(flight.val[0].mean(axis=0).max()) for flight, _ in at}
-        for flight, rung in at:
-            self.ladder.enter(rung, scores[id(flight)])
+        runs = [run for cohort in self.cohorts for run in cohort.runs]
+        at = [(run, run.rung) for run in runs if run.rung is not None]
+        scores = {id(run): float(run.val[0].mean(axis=0).max()) for run, _ in at}
+        for run, rung in at:
+            self.halving.add(rung, scores[id(run)])
         found = {}
-        for flight, rung in at:
-            score = scores[id(flight)]
-            if not self.ladder.passes(rung, score):
-                better, reached = self.ladder.rank(rung, score)
-                found[id(flight)] = f"rung at epoch {rung}: {better} of {reached} trials did better"
+        for run, rung in at:
+            score = scores[id(run)]
+            if not self.halving.promotes(rung, score):
+                better, reached = self.halving.rank(rung, score)
+                found[id(run)] = f"rung at epoch {rung}: {better} of {reached} trials did better"
         return found
 
     def _join(self) -> None:
         """Join cohorts of one structure as long as they fit a block, wherever their trials are."""
         joined: list[Cohort] = []
         for cohort in self.cohorts:
-            if not cohort.flights:
+            if not cohort.runs:
                 continue
             fit = (
                 one for one in joined
                 if one.structure == cohort.structure
-                and len(one.flights) + len(cohort.flights) <= self._rows(one.structure)
+                and len(one.runs) + len(cohort.runs) <= self._max_rows(one.structure)
             )  # fmt: skip
             host = next(fit, None)
             if host is None:
                 joined.append(cohort)
             else:
-                host.flights += cohort.flights
+                host.runs += cohort.runs
                 for k in self._folds:
-                    self.crew.join((host.number, k), (cohort.number, k))
+                    self.pool.join((host.number, k), (cohort.number, k))
         self.cohorts = joined

@@ -1,0 +1,83 @@
+"""The gradient of each row's own loss, with what techniques do to a batch and inside the net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from regsearch.models.neural.columns import ActiveTechniques
+from regsearch.models.neural.network.data import Fold
+from regsearch.models.neural.network.hooks import HiddenHooks
+from regsearch.models.neural.network.loss import losses
+from regsearch.models.neural.network.network import Network
+from regsearch.models.neural.network.streams import RandomStreams
+from regsearch.models.neural.training.batches import Batch
+
+if TYPE_CHECKING:
+    import torch
+
+    from regsearch.models.neural.network.architecture import Forward
+
+
+class LossGradient:
+    """Gradients of rows.
+
+    Parameters
+    ----------
+    theta
+        ``[R, Q]``: the rows, which training changes in place.
+    """
+
+    def __init__(
+        self, fold: Fold, network: Network, forward: Forward, techniques: ActiveTechniques, theta: torch.Tensor
+    ) -> None:
+        import torch
+
+        self.fold, self.network, self.forward, self.techniques, self.theta = fold, network, forward, techniques, theta
+        self._trainable = theta[:, : network.layout.trainable]
+        self._gradient = torch.empty_like(self._trainable)
+        self._views = [param.view(self._gradient) for param in network.layout.weights]
+        self._leaves_of_theta = self._leaves(theta)
+
+    def __call__(self, batch: Batch, streams: Mapping[Any, RandomStreams]) -> torch.Tensor:
+        """``[R, P]``: of the loss of a batch; the next call writes over it."""
+        import torch
+
+        x, y = self._changed(batch, streams)
+        used = self._trainable
+        for active in self.techniques.with_hook("on_weights"):
+            used = active.technique.on_weights(active.v, used, streams[active.key])
+        buffers = self.network.layout.buffers
+        if buffers:
+            used = used.clone()  # autograd refuses parameters that share memory with buffers which the pass changes
+        leaves = self._leaves_of_theta if used is self._trainable else self._leaves(used)
+        views = leaves | {param.name: param.view(self.theta) for param in buffers}
+        hooks = HiddenHooks(
+            self.network.hidden_layers, self.techniques.with_hook("on_hidden"),
+            self.techniques.with_hook("on_activity"), streams,
+        )  # fmt: skip
+        with torch.enable_grad():
+            out = self.forward(views, x, hooks, True)
+            loss = (losses(self.fold.data.problem.task, out, y) * batch.weight).sum() / batch.weight.shape[1]
+            total = sum((term.sum() for term in hooks.terms), loss)
+            found = torch.autograd.grad(total, list(leaves.values()), materialize_grads=True)
+        for view, one in zip(self._views, found, strict=True):
+            view.copy_(one)
+        return self._gradient
+
+    def _leaves(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The weights of rows ``[R, P]`` or longer by name, as what gradients are taken of."""
+        return {param.name: param.view(theta).detach().requires_grad_() for param in self.network.layout.weights}
+
+    def _changed(self, batch: Batch, streams: Mapping[Any, RandomStreams]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and targets of a batch, scaled and as the techniques change them."""
+        x, y = batch.x, batch.y
+        for active in self.techniques.with_hook("on_raw"):
+            x = active.technique.on_raw(active.v, x, streams[active.key])
+        if not batch.scaled:
+            x = self.fold.scaling.apply(x)
+        for active in self.techniques.with_hook("on_batch"):
+            x = active.technique.on_batch(active.v, x, streams[active.key])
+        for active in self.techniques.with_hook("on_target"):
+            y = active.technique.on_target(active.v, y, streams[active.key], self.fold.data.problem.task)
+        return x, y
