@@ -17,8 +17,7 @@ from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Setup
 from regsearch.models.neural import MLP, Net, techniques
 from regsearch.models.neural.network.data import Fold
-from regsearch.models.neural.technique import Stopping
-from regsearch.models.neural.technique import ProblemInfo, Technique
+from regsearch.models.neural.technique import ProblemInfo, Stopping, Technique
 from regsearch.models.neural.training.block import Block, Segment
 from regsearch.models.neural.training.shared import SharedParts
 from regsearch.space.domains import Between, OneOf, Whole
@@ -63,11 +62,11 @@ def block(of: Setup, configs: Sequence[Net], k: int = 1) -> Block:
     """A block of rows with these configs, which must have one structure."""
     shared = shared_of(of)
     (structure,) = {shared.structure(config) for config in configs}
-    return shared.block(structure, k, [shared.row(config, structure) for config in configs])
+    return shared.block(structure, k, [shared.row_config(config, structure) for config in configs])
 
 
 def shared_of(of: Setup) -> SharedParts:
-    """The setup's shared, made once: it keeps nothing that training changes."""
+    """The setup's shared parts, made once: it keeps nothing that training changes."""
     if id(of) not in _SHARED:
         _SHARED[id(of)] = of, SharedParts(of)
     return _SHARED[id(of)][1]

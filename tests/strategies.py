@@ -10,10 +10,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 import regsearch.models.linear  # noqa: F401 - registers its nodes
-from regsearch.models.neural import CNN, MLP, Net, techniques
+from regsearch.models.neural import CNN, MLP, Net
+from regsearch.models.neural.techniques import SHIPPED, slots
 from regsearch.space.domains import Axis, Between, Family, OneOf, Sizes, Whole
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path
 
+SLOTS = slots(SHIPPED)
 Domain = Between | Whole | Sizes | Axis | OneOf | Family
 
 
@@ -96,7 +98,7 @@ LEAVES: dict[str, st.SearchStrategy[Any]] = {
 
 def in_slot(slot: str, filled: bool = False) -> st.SearchStrategy[Any]:
     """What a slot of a `Net` may be given: a technique, none, a choice of those, for penalties a dict of those."""
-    one = st.none() | st.one_of(*[nodes(cls, filled) for cls in techniques.SLOTS[slot]])
+    one = st.none() | st.one_of(*[nodes(cls, filled) for cls in SLOTS[slot]])
     if not filled:
         one |= choices(one)
     if slot.endswith("penalty"):
@@ -117,7 +119,7 @@ def nets(draw: st.DrawFn, filled: bool = False) -> Net:
         "module": module if filled else module | choices(module),
         "device": st.sampled_from(["auto", "cpu"]),
     }
-    slots = draw(st.lists(st.sampled_from(sorted(techniques.SLOTS)), unique=True, max_size=5))
+    slots = draw(st.lists(st.sampled_from(sorted(SLOTS)), unique=True, max_size=5))
     return Net(**draw(st.fixed_dictionaries(given | {slot: in_slot(slot, filled) for slot in slots})))
 
 

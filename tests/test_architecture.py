@@ -120,7 +120,7 @@ def test_nets_are_described_without_torch() -> None:
         "from regsearch.space.params import flat\n"
         "from regsearch.space.sampling import default\n"
         "from regsearch.space.tree import Choice\n"
-        "slots = {slot: Choice(None, *(c() for c in found)) for slot, found in techniques.SLOTS.items()}\n"
+        "slots = {slot: Choice(None, *(c() for c in found)) for slot, found in techniques.slots().items()}\n"
         "space = Net(Choice(MLP(), CNN()), **slots)\n"
         "assert from_toml(to_toml(space)) == space\n"
         "flat(default(space))\n"

@@ -29,13 +29,9 @@ def techniques(_: str) -> str:
     """Every technique of nets, by slot."""
     from regsearch import nn_techniques
 
-    slots: dict[type, list[str]] = {}
-    for slot, found in nn_techniques.SLOTS.items():
-        for cls in found:
-            slots.setdefault(cls, []).append(slot)
     entries = []
-    for cls in sorted(slots, key=lambda one: one.__name__):
-        stands = [f"`Net({slot}=...)`" for slot in slots[cls]]
+    for cls in sorted(nn_techniques.SHIPPED, key=lambda one: one.__name__):
+        stands = [f"`Net({slot}=...)`" for slot in sorted(cls.slots)]
         entries.append(_entry(cls, f"technique-{cls.kind}", stands, _remarks(cls)))
     return "\n\n".join(entries)
 
@@ -46,7 +42,7 @@ def slots(_: str) -> str:
 
     rows = [
         [f"`{slot}`", ", ".join(f"[`{cls.__name__}`](#technique-{cls.kind})" for cls in found), _shorthand(found[0])]
-        for slot, found in nn_techniques.SLOTS.items()
+        for slot, found in nn_techniques.slots(nn_techniques.SHIPPED).items()
     ]
     return _table(["slot", "techniques", "a bare number or leaf means"], rows)
 

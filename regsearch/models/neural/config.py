@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Model
-from regsearch.models.neural import techniques as found
 from regsearch.models.neural.architectures import MLP, Custom
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
 from regsearch.models.neural.technique import Technique
+from regsearch.models.neural.techniques import slots
 from regsearch.models.neural.techniques.dropout import Dropout
 from regsearch.models.neural.techniques.early_stopping import EarlyStopping
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
@@ -61,7 +61,7 @@ class NetConfig(Model, abstract=True):
     def arguments(cls) -> dict[str, str]:
         own = super().arguments()
         own.pop("techniques")
-        return own | {slot: slot for slot in found.SLOTS}
+        return own | {slot: slot for slot in slots()}
 
     def fields(self) -> dict[str, Any]:
         own = super().fields()
@@ -162,12 +162,13 @@ def _kept(slot: str, value: Any) -> Any:
 
 def _technique(slot: str, value: Any) -> Any:
     """What a slot was given, as a technique, `None`, a choice of those, or a dict of those by pattern."""
-    if slot not in found.SLOTS:
+    known = slots()
+    if slot not in known:
         import difflib
 
         fields = [field.name for field in dataclasses.fields(NetConfig) if field.name != "techniques"]
-        close = difflib.get_close_matches(slot, [*fields, *found.SLOTS], n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}; {', '.join(found.SLOTS)}."
+        close = difflib.get_close_matches(slot, [*fields, *known], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}; {', '.join(known)}."
         raise InvalidInput(f"A Net has no {slot!r}; {hint}")
     if isinstance(value, Mapping) and slot in PENALTIES:
         return {str(pattern): _technique(slot, one) for pattern, one in value.items()}
@@ -185,7 +186,7 @@ class _Slot:
     name: str
 
     def admit(self, value: Any, where: str) -> Any:
-        kinds = {cls.kind: cls for cls in found.SLOTS[self.name]}
+        kinds = {cls.kind: cls for cls in slots()[self.name]}
         first = next(iter(kinds.values()))
         if isinstance(value, str) and value in kinds:
             return kinds[value]()
@@ -208,7 +209,7 @@ def _longest(stopping: Any) -> tuple[int, int]:
 
 def _off(slot: str) -> Any:
     """What a table shows of a slot that is off."""
-    first = found.SLOTS[slot][0]
+    first = slots()[slot][0]
     shown = first.neutral_fields()[first.main] if first.main else "none"
     return "none" if shown is None else shown
 

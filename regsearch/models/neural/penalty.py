@@ -10,13 +10,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from regsearch.models.neural.technique import Columns, ProblemInfo, HiddenLayer, Numbers, Technique
+from regsearch.models.neural.technique import Columns, HiddenLayer, Numbers, ProblemInfo, Technique
 
 if TYPE_CHECKING:
     import torch
 
 
-class Penalty(Technique, abstract=True):
+class WeightPenalty(Technique, abstract=True):
     """``lambda * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2)`` of kernels, biases or hidden outputs."""
 
     slots: ClassVar[tuple[str, ...]] = ("penalty", "bias_penalty", "activity_penalty")
@@ -31,7 +31,7 @@ class Penalty(Technique, abstract=True):
 
     @classmethod
     def implementation(cls, slot: str) -> type[Technique]:
-        return Activity if slot == "activity_penalty" else Proximal
+        return ActivityPenalty if slot == "activity_penalty" else Proximal
 
 
 class Proximal(Technique, abstract=True):
@@ -47,7 +47,7 @@ class Proximal(Technique, abstract=True):
                 w.div_((moved * v.l2[:, None]).add_(1))
 
 
-class Activity(Technique, abstract=True):
+class ActivityPenalty(Technique, abstract=True):
     """Penalises what leaves hidden layers: the mean over samples, summed over units, as Keras does."""
 
     @staticmethod

@@ -23,7 +23,7 @@ from regsearch.models.base import Candidate, Setup
 from regsearch.models.neural import Custom
 from regsearch.models.neural.files import PREPARE, TENSORS
 from regsearch.models.neural.network.network import make_network
-from regsearch.models.neural.training.block import batched
+from regsearch.models.neural.training.batches import batch_slices
 from regsearch.models.neural.training.stack import Stack
 
 FRESH = """
@@ -38,7 +38,7 @@ if file.endswith("json"):
 model = regsearch.load(sys.argv[1])
 method = getattr(model, "predict_proba", model.predict)
 trained = [name for name in sys.modules if name.startswith("regsearch.models.neural.") and name.rpartition(".")[2] in
-           {"block", "stack", "run", "shared", "finish", "refit", "actives"}]
+           {"block", "stack", "run", "shared", "outcome", "refit", "columns"}]
 print(json.dumps({"predicted": method(X).tolist(), "loaded": sorted({"optuna", "mlflow"} & set(sys.modules)),
                   "trained": trained}))
 """
@@ -278,7 +278,7 @@ def test_the_horizon_stays() -> None:
 def test_batches_of_one_size() -> None:
     """Without a batch size a fold and all rows take as many steps an epoch, unless they differ by half a batch."""
     for n in (20, 120, 150, 190, 500, 1437):
-        sizes = [part.stop - part.start for part in batched(n, 0)]
+        sizes = [part.stop - part.start for part in batch_slices(n, 0)]
         assert sum(sizes) == n
         assert max(sizes) - min(sizes) <= 1
         assert len(sizes) == max(1, round(n / 128))

@@ -149,7 +149,7 @@ def test_inner_split() -> None:
     made = problem("multiclass", n=90)
     of = setup_for(made)
     stopping = t.EarlyStopping(5, inner=0.3)
-    inner = [fold(setup_for(made), k, early_stopping=stopping) for k in (0, 1, 1)]  # each in a shared of its own
+    inner = [fold(setup_for(made), k, early_stopping=stopping) for k in (0, 1, 1)]  # each with parts of its own
     assert inner[1] is not inner[2]
     for k, where in zip((0, 1, 1), inner, strict=True):
         both = np.concatenate([where.parts["train"], where.parts["inner"]])

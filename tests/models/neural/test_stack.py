@@ -28,10 +28,13 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Incumbent, Outcome, Setup
-from regsearch.models.neural import CNN, MLP, pool, hand, stack
+from regsearch.models.neural import CNN, MLP
 from regsearch.models.neural import techniques as t
+from regsearch.models.neural.training import processes, stack, worker
 from regsearch.models.neural.training.block import Block
-from regsearch.models.neural.training.halving import FACTOR, LEAST, rungs
+from regsearch.models.neural.training.halving import MIN_TRIALS, REDUCTION_FACTOR, rung_epochs
+from regsearch.models.neural.training.pool import WorkerPool
+from regsearch.models.neural.training.processes import wait_for_exit
 from regsearch.models.neural.training.stack import Stack
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill, scatter
@@ -113,14 +116,14 @@ def test_order_does_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     same(stream(of, MIXED, np.random.default_rng(0).permutation(len(MIXED)).tolist()), found)
 
 
-@pytest.mark.parametrize(("rows", "flying"), [(1, 32), (2, 32), (16, 1), (3, 3)])
+@pytest.mark.parametrize(("rows", "trials"), [(1, 32), (2, 32), (16, 1), (3, 3)])
 def test_sizes_do_not_matter(
-    whole: tuple[Setup, dict[int, Outcome]], rows: int, flying: int, monkeypatch: pytest.MonkeyPatch
+    whole: tuple[Setup, dict[int, Outcome]], rows: int, trials: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Smaller blocks, and trials one at a time or few, with refills, give the same outcomes."""
     of, found = whole
-    monkeypatch.setattr(hand, "ROWS", rows)
-    monkeypatch.setattr(stack, "IN_FLIGHT", flying)
+    monkeypatch.setattr(worker, "MAX_ROWS", rows)
+    monkeypatch.setattr(stack, "MAX_STACKED", trials)
     same(stream(of, MIXED), found)
 
 
@@ -190,12 +193,14 @@ def test_the_same_search_on_any_number_of_threads(tmp_path: Path) -> None:
 
 # --- rungs -----------------------------------------------------------------------------------------------------
 
-LADDER = [net(lr=lr, early_stopping=t.FixedEpochs(20)) for lr in (1e-5, 0.05, 1e-4, 0.02, 3e-5, 0.01, 3e-4, 2e-5, 1e-3)]
+CLIMBERS = [
+    net(lr=lr, early_stopping=t.FixedEpochs(20)) for lr in (1e-5, 0.05, 1e-4, 0.02, 3e-5, 0.01, 3e-4, 2e-5, 1e-3)
+]
 
 
 def climb(prune: bool = True, **options: Any) -> dict[int, Outcome]:
-    of = replace(setup("regression"), n_jobs=1, prune=prune, **options)
-    source = (Candidate(i, config, "reference" if i == 0 else "") for i, config in enumerate(LADDER))
+    of = replace(setup("regression"), n_jobs=1, incumbent=Incumbent() if prune else None, **options)
+    source = (Candidate(i, config, "reference" if i == 0 else "") for i, config in enumerate(CLIMBERS))
     return {outcome.number: outcome for outcome in Stack(of).stream(source)}
 
 
@@ -205,19 +210,19 @@ def test_rungs_give_up_what_falls_behind() -> None:
     pruned = [outcome for outcome in found.values() if outcome.state == "pruned"]
     assert pruned
     for outcome in pruned:
-        epochs = outcome.trajectory.steps
-        assert epochs in rungs(20)
+        epochs = len(outcome.axis)
+        assert epochs in rung_epochs(20)
         assert outcome.reason.startswith(f"rung at epoch {epochs}: ")
         assert outcome.predictions is None
         (curves,), (full,) = outcome.trajectory.curves.values(), without[outcome.number].trajectory.curves.values()
         np.testing.assert_allclose(curves.val, full.val[:, :epochs], rtol=1e-10)
     kept = {number: outcome for number, outcome in found.items() if outcome.state == "complete"}
     same(kept, {number: without[number] for number in kept})
-    for rung in rungs(20):
-        reached = [o for o in found.values() if o.trajectory.steps >= rung and not o.candidate.role]
-        best = {o.number: next(iter(o.trajectory.curves.values())).val[:, :rung].mean(axis=0).max() for o in reached}
-        on = {o.number for o in reached if o.trajectory.steps > rung}
-        assert len(on) == (len(reached) if len(reached) < LEAST else math.ceil(len(reached) / FACTOR))
+    for rung in rung_epochs(20):
+        reached = [outcome for outcome in found.values() if len(outcome.axis) >= rung and not outcome.role]
+        best = {o.number: next(iter(o.curves.values())).val[:, :rung].mean(axis=0).max() for o in reached}
+        on = {o.number for o in reached if len(o.axis) > rung}
+        assert len(on) == (len(reached) if len(reached) < MIN_TRIALS else math.ceil(len(reached) / REDUCTION_FACTOR))
         assert all(best[kept] > best[gone] for kept in on for gone in set(best) - on)
 
 
@@ -226,9 +231,9 @@ def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "STRIDE", 8)  # the first look is at the first rung
     lasting = [net(lr=lr, early_stopping=t.FixedEpochs(40)) for lr in (0.05, 0.02, 0.03, 0.01)]
     dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(40, patience=2)) for i in range(12)]
-    found = stream(replace(setup("regression"), n_jobs=1, prune=True), [*lasting, *dead])
-    first = rungs(40)[0]
-    early = [one for one in found.values() if one.trajectory.steps < first]
+    found = stream(replace(setup("regression"), n_jobs=1, incumbent=Incumbent()), [*lasting, *dead])
+    first = rung_epochs(40)[0]
+    early = [one for one in found.values() if len(one.axis) < first]
     assert early
     assert {one.state for one in early} == {"pruned"}
     assert all(one.reason.startswith(f"rung at epoch {first}: ") for one in early)
@@ -244,9 +249,9 @@ def test_the_reference_is_never_pruned() -> None:
     """The reference is trained to its end however bad it is, and counts on no rung."""
     found = climb()
     assert found[0].state == "complete"
-    assert found[0].candidate.role == "reference"
-    first = [outcome for outcome in found.values() if outcome.trajectory.steps == rungs(20)[0]]
-    assert all(outcome.reason.endswith(f"of {len(LADDER) - 1} trials did better") for outcome in first)
+    assert found[0].role == "reference"
+    first = [outcome for outcome in found.values() if len(outcome.axis) == rung_epochs(20)[0]]
+    assert all(outcome.reason.endswith(f"of {len(CLIMBERS) - 1} trials did better") for outcome in first)
 
 
 def test_rungs_know_the_past() -> None:
@@ -428,7 +433,7 @@ def test_memory_runs_out(whole: tuple[Setup, dict[int, Outcome]], monkeypatch: p
     with pytest.warns(RuntimeWarning, match="Memory ran out: the stack shrinks to"):
         after = {o.number: o for o in made.stream(Candidate(i, config) for i, config in enumerate(MIXED))}
     same(after, found)
-    assert made.pool.most <= 2
+    assert made.pool.max_rows <= 2
     tried = len(small.refused)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -513,18 +518,18 @@ if __name__ == "__main__":
     assert done.stdout.strip() == "True", done.stderr
 
 
-def test_a_crew_leaves_no_thread() -> None:
+def test_a_pool_leaves_no_thread() -> None:
     """The threads of a pool have left the process when it closes: one that still frees memory would hold locks that a
     later fork keeps for ever."""
     config = net(CNN(channels=(2,)), early_stopping=t.FixedEpochs(2))
     images = make_problem(np.random.default_rng(0).normal(size=(40, 6, 6)), np.arange(40) % 2)
     shared = shared_of(setup_for(images))
     structure = shared.structure(config)
-    with pool.WorkerPool(shared, 2) as one:
+    with WorkerPool(shared, 2) as one:
         for fold in range(3):
-            one.make((0, fold), structure, [shared.row(config, structure)])
+            one.make((0, fold), structure, [shared.row_config(config, structure)])
         one.advance([(0, fold) for fold in range(3)], 2)
-        threads = list(one._threads)
+        threads = list(one._thread_ids)
     assert threads
     assert not any(Path(f"/proc/self/task/{thread}").exists() for thread in threads)
 
@@ -535,27 +540,27 @@ def test_threads_are_waited_for() -> None:
     thread = threading.Thread(target=leave.wait)
     thread.start()
     assert thread.native_id is not None
-    pool.left([thread.native_id], wait_s=0)
+    wait_for_exit([thread.native_id], wait_s=0)
     task = Path(f"/proc/self/task/{thread.native_id}")
     assert task.exists()
     leave.set()
-    pool.left([thread.native_id])
+    wait_for_exit([thread.native_id])
     assert not task.exists()
     thread.join()
 
 
 def test_a_forked_process_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a forked process hangs, as one does that inherits a held lock, the pool does the work itself."""
-    monkeypatch.setattr(pool, "READY_S", 0.2)
-    monkeypatch.setattr(pool, "_can_train", lambda: time.sleep(3600))
+    monkeypatch.setattr(processes, "READY_S", 0.2)
+    monkeypatch.setattr(processes, "autograd_works", lambda: time.sleep(3600))
     config = net(early_stopping=t.FixedEpochs(2))
     shared = shared_of(setup_for(problem()))
     structure = shared.structure(config)
-    with pool.WorkerPool(shared, 2) as one:
-        one.make((0, 0), structure, [shared.row(config, structure)])
+    with WorkerPool(shared, 2) as one:
+        one.make((0, 0), structure, [shared.row_config(config, structure)])
         (done,) = one.advance([(0, 0)], 2)
         assert multiprocessing.active_children() == []
-    assert isinstance(done, hand.Trained)
+    assert isinstance(done, worker.Trained)
 
 
 # --- killed and interrupted ------------------------------------------------------------------------------------

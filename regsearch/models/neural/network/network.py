@@ -64,7 +64,9 @@ def make_network(
     other = {name: names.get(id(value), value) for name, value in state.items() if name not in known}
     temporary = known - set(state)  # buffers that the module does not save
     other |= dict.fromkeys(temporary, "")
-    return Network(layout, partial(architecture.forward, module), theta[0], hidden_layers, architecture.rates(module), other)
+    return Network(
+        layout, partial(architecture.forward, module), theta[0], hidden_layers, architecture.rates(module), other
+    )
 
 
 def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:

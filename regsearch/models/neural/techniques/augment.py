@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.errors import InvalidInput
-from regsearch.models.neural.technique import Columns, RandomNumbers, ProblemInfo, Technique
+from regsearch.models.neural.technique import Columns, ProblemInfo, RandomNumbers, Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.models.neural.dropout_masks import SHAPES, mask, rates, survival
-from regsearch.models.neural.technique import Columns, RandomNumbers, ProblemInfo, HiddenLayer, Numbers, Technique
+from regsearch.models.neural.technique import Columns, HiddenLayer, Numbers, ProblemInfo, RandomNumbers, Technique
 from regsearch.space.domains import Between, OneOf
 from regsearch.space.tree import Float, number, tunable
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from regsearch.models.neural.penalty import Penalty
+from regsearch.models.neural.penalty import WeightPenalty
 from regsearch.models.neural.technique import Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, number, tunable
 
 
 @dataclass(frozen=True)
-class ElasticNet(Penalty):
+class ElasticNet(WeightPenalty):
     """``lambda * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2)`` (Zou and Hastie 2005)."""
 
     lambda_: Any = tunable(Between(0.0, 1e3), Float(1e-6, 1e-1, log=True), off=0.0)

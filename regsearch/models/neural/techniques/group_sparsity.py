@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.models.neural.technique import Columns, ProblemInfo, Numbers, Technique
+from regsearch.models.neural.technique import Columns, Numbers, ProblemInfo, Technique
 from regsearch.space.domains import Between, OneOf
 from regsearch.space.tree import Float, number, tunable
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.models.neural.dropout_masks import mask, survival
-from regsearch.models.neural.technique import Columns, RandomNumbers, ProblemInfo, Numbers, Technique
+from regsearch.models.neural.technique import Columns, Numbers, ProblemInfo, RandomNumbers, Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, number, tunable
 

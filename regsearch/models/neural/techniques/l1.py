@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from regsearch.models.neural.penalty import Penalty
+from regsearch.models.neural.penalty import WeightPenalty
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, number, tunable
 
 
 @dataclass(frozen=True)
-class L1(Penalty):
+class L1(WeightPenalty):
     """``lambda * |w|_1`` (Tibshirani 1996), by proximal steps: zeros are exact."""
 
     lambda_: Any = tunable(Between(0.0, 1e3), Float(1e-6, 1e-1, log=True), off=0.0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch._types import Task
-from regsearch.models.neural.technique import Columns, RandomNumbers, ProblemInfo, Technique, classification_only
+from regsearch.models.neural.technique import Columns, ProblemInfo, RandomNumbers, Technique, classification_only
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 

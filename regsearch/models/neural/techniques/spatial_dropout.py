@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from regsearch.models.neural.dropout_masks import mask
-from regsearch.models.neural.technique import Columns, RandomNumbers, HiddenLayer
+from regsearch.models.neural.technique import Columns, HiddenLayer, RandomNumbers
 from regsearch.models.neural.techniques.dropout import Dropout
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.technique import ProblemInfo, Technique
-from regsearch.models.neural.training.shared import Structure, SharedParts, device_of, structure_of
+from regsearch.models.neural.training.shared import SharedParts, Structure, device_of, structure_of
 from regsearch.space.sampling import default, fill, starts
 from regsearch.space.tree import Choice, ends
 

@@ -55,7 +55,7 @@ class Forked:
                     processes[-1].start()
                 there.close()
             deadline = time.monotonic() + READY_S
-            ready = all([pipe.poll(max(0.0, deadline - time.monotonic())) and receive(pipe) for pipe in pipes])
+            ready = all(pipe.poll(max(0.0, deadline - time.monotonic())) and receive(pipe) for pipe in pipes)
         finally:
             if not ready:
                 made.kill()  # one that waits for a lock would turn round for ever

@@ -54,7 +54,7 @@ class EpochSelection(ABC):
 
     def step(self, val: Array) -> int:
         """The step that counts of a path with validation scores ``[K, E]``."""
-        return val.shape[1] - 1
+        return int(val.shape[1]) - 1
 
 
 @dataclass

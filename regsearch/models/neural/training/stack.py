@@ -19,8 +19,8 @@ from regsearch.models.neural.training.outcome import make_outcome
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import worker_count
 from regsearch.models.neural.training.run import TrainingRun
-from regsearch.models.neural.training.shared import Structure, SharedParts
-from regsearch.models.neural.training.worker import Trained, Failed
+from regsearch.models.neural.training.shared import SharedParts, Structure
+from regsearch.models.neural.training.worker import Failed, Trained
 
 MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sampler learns too late; ...
 MAX_UNSTACKED = 8  # ... those of nets that do not
