@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from regsearch.testing.penalties import check_penalty
+    from regsearch.testing.techniques import check_technique
 
-_HOME_OF = {"check_penalty": "regsearch.testing.penalties"}
-__all__ = ["check_penalty"]
+_HOME_OF = {"check_penalty": "regsearch.testing.penalties", "check_technique": "regsearch.testing.techniques"}
+__all__ = ["check_penalty", "check_technique"]
 
 
 def __getattr__(name: str) -> Any:

@@ -100,6 +100,11 @@ class Technique(Node, abstract=True):
     structural: ClassVar[bool] = False
     regularizes: ClassVar[bool] = True  # False for what makes training work: the unregularized reference keeps it
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its name in files on the way to another process: a class of a user's script may have no other there."""
+        known = Node.registry.get(self.tag()) is type(self)
+        return _made, (self.tag() if known else type(self), self.fields())
+
     def check(self, info: ProblemInfo) -> None:
         """Refuse a problem that the technique has no meaning for."""
 
@@ -209,3 +214,7 @@ def classification_only(technique: Technique, info: ProblemInfo) -> None:
     """
     if info.task == "regression":
         raise InvalidInput(f"{type(technique).__name__} needs classes, got a regression; leave it out.")
+
+
+def _made(cls: str | type[Technique], fields: dict[str, Any]) -> Any:
+    return (Node.registry[cls] if isinstance(cls, str) else cls)(**fields)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blocks import net, problem, setup
 from samples import study
 from torch import nn
 
 from regsearch import Choice, Float, Int, InvalidInput, spaces
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural import techniques as t
+from regsearch.testing.nets import net, problem, setup
 
 
 def says(*layers: nn.Module) -> Callable[[], nn.Module]:

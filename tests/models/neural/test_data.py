@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from blocks import IMAGE, block, fold, net, problem, setup_for
+from blocks import fold
 from scipy import sparse
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
@@ -21,7 +21,8 @@ from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Setup
 from regsearch.models.neural import techniques as t
-from regsearch.models.neural.training.block import batched
+from regsearch.models.neural.training.batches import batch_slices
+from regsearch.testing.nets import IMAGE, block, net, problem, setup_for
 
 N = 60
 SCALERS: dict[str, Any] = {"standard": StandardScaler, "minmax": MinMaxScaler}
@@ -182,7 +183,7 @@ def test_inner_split_of_groups_may_lose_a_class() -> None:
 def test_batches_hold_every_row_once(n: int, size: int) -> None:
     """Batches part the rows in order; the last one is not of a single row unless all are."""
     order = torch.randperm(n)
-    batches = [order[part] for part in batched(n, size)]
+    batches = [order[part] for part in batch_slices(n, size)]
     assert torch.equal(torch.cat(batches), order)
     assert all(len(batch) == size for batch in batches[:-1]) or len(batches[-2]) == size
     if size > 1 and n > 1:

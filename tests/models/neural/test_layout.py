@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from blocks import IMAGE
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -18,6 +17,7 @@ from regsearch.models.neural.architectures import Custom
 from regsearch.models.neural.layout import ROLES, Layout
 from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.network import make_network
+from regsearch.testing.nets import IMAGE
 
 found = st.lists(
     st.tuples(st.lists(st.integers(1, 4), max_size=3).map(tuple), st.sampled_from(ROLES)), min_size=1, max_size=8

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blocks import EPOCHS, named, net, setup, train
+from blocks import named
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -21,6 +21,7 @@ from regsearch.models.base import Setup
 from regsearch.models.neural import CNN
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.streams import RandomStream, seed_of
+from regsearch.testing.nets import EPOCHS, net, setup, train
 
 K = 1
 HORIZON = EPOCHS

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blocks import block, net, problem, setup, setup_for, shared_of
 from samples import ROOT, finished, outcomes, poll, python, study
 from torch import nn
 
@@ -39,6 +38,7 @@ from regsearch.models.neural.training.stack import Stack
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill, scatter
 from regsearch.storage.store import Store
+from regsearch.testing.nets import block, net, problem, setup, setup_for, shared_parts
 
 MIXED = (
     net(),
@@ -144,7 +144,7 @@ def test_threads_do_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
 def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     """A trial's curves are those of its row alone on each fold, and its predictions those of the chosen epoch."""
     of, found = whole
-    shared = shared_of(of)
+    shared = shared_parts(of)
     for number, outcome in found.items():
         config: Any = MIXED[number]
         if config.inner:
@@ -523,7 +523,7 @@ def test_a_pool_leaves_no_thread() -> None:
     later fork keeps for ever."""
     config = net(CNN(channels=(2,)), early_stopping=t.FixedEpochs(2))
     images = make_problem(np.random.default_rng(0).normal(size=(40, 6, 6)), np.arange(40) % 2)
-    shared = shared_of(setup_for(images))
+    shared = shared_parts(setup_for(images))
     structure = shared.structure(config)
     with WorkerPool(shared, 2) as one:
         for fold in range(3):
@@ -554,7 +554,7 @@ def test_a_forked_process_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(processes, "READY_S", 0.2)
     monkeypatch.setattr(processes, "autograd_works", lambda: time.sleep(3600))
     config = net(early_stopping=t.FixedEpochs(2))
-    shared = shared_of(setup_for(problem()))
+    shared = shared_parts(setup_for(problem()))
     structure = shared.structure(config)
     with WorkerPool(shared, 2) as one:
         one.make((0, 0), structure, [shared.row_config(config, structure)])

@@ -1,57 +1,46 @@
-"""The conformance suite of techniques: every file in ``regsearch/models/neural/techniques`` is picked up by itself."""
+"""The conformance suite of techniques on every shipped one, and on techniques of a user's own, good and bad."""
 
 from __future__ import annotations
 
 import pkgutil
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 import torch
-from blocks import (
-    EPOCHS,
-    PLACES,
-    STACKED,
-    TASKS,
-    TECHNIQUES,
-    TRAINING,
-    block,
-    fields,
-    fits,
-    info,
-    net,
-    setups,
-    some,
-    strong,
-    train,
-)  # fmt: skip
 
 import regsearch
-from regsearch import Choice, InvalidInput
-from regsearch.models.neural import techniques
-from regsearch.models.neural.technique import Technique
+from regsearch import Choice, Float, InvalidInput
+from regsearch.models.base import Candidate
+from regsearch.models.neural import Net, techniques
+from regsearch.models.neural.technique import Columns, RandomNumbers, Technique
+from regsearch.models.neural.techniques import SHIPPED
+from regsearch.models.neural.training.stack import Stack
 from regsearch.space.config import digest, from_toml, to_toml
-from regsearch.space.domains import Between, OneOf, Whole
-from regsearch.space.params import columns, flat
-from regsearch.space.tree import Node, public
+from regsearch.space.domains import Between
+from regsearch.space.params import flat
+from regsearch.space.tree import Node, tunable
+from regsearch.testing import check_technique
+from regsearch.testing.nets import net, setup
+from regsearch.testing.suite import Check
+from regsearch.testing.techniques import SUITE
 
-SHIPPED = {
-    cls for cls in Node.registry.values() if issubclass(cls, Technique) and cls.__module__.startswith("regsearch.")
-}
-ROWS = 3
-
-each = pytest.mark.parametrize("cls", TECHNIQUES, ids=lambda cls: cls.kind)
-placed = pytest.mark.parametrize(("cls", "slot"), PLACES, ids=lambda it: it if isinstance(it, str) else it.kind)
-
-
-# --- what every technique is -----------------------------------------------------------------------------------
+# --- every technique -------------------------------------------------------------------------------------------
 
 
 def test_every_technique_is_seen() -> None:
-    """Every registered technique is exported, in a slot of its own module, and so in this suite."""
-    assert set(TECHNIQUES) == SHIPPED
-    assert {cls for found in techniques.SLOTS.values() for cls in found} == SHIPPED
+    """Every technique of the package is exported, in a slot of its own module, and so in this suite."""
+    registered = {
+        cls for cls in Node.registry.values() if issubclass(cls, Technique) and cls.__module__.startswith("regsearch.")
+    }
+    assert set(SHIPPED) == registered
+    assert {getattr(techniques, name) for name in techniques.__all__} == registered
+    assert {cls for found in techniques.slots().values() for cls in found} >= registered
+    assert {cls for found in techniques.slots(SHIPPED).values() for cls in found} == registered
     assert regsearch.nn_techniques is techniques
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = techniques.nothing
 
 
 @pytest.mark.parametrize("file", [module.name for module in pkgutil.iter_modules(techniques.__path__)])
@@ -61,177 +50,226 @@ def test_every_file_holds_one(file: str) -> None:
     assert cls.kind == file
 
 
-@each
-def test_is_a_frozen_record(cls: type[Technique]) -> None:
-    """A technique is frozen, says in its docstring what it does, and declares the domain of every field."""
-    assert cls.__dataclass_params__.frozen  # type: ignore[attr-defined]
-    assert cls.__doc__
-    assert "(self" not in cls.__doc__
-    assert all(isinstance(field.metadata["domain"], Between | OneOf | Whole) for field in fields(cls).values())
-    assert cls.slots
-    assert not cls.main or cls.main in fields(cls)
+@pytest.mark.parametrize("check", SUITE.checks, ids=lambda check: check.name)
+@pytest.mark.parametrize("cls", SHIPPED, ids=lambda cls: cls.kind)
+def test_conforms(cls: type[Technique], check: Check) -> None:
+    """Every technique has every property of the shipped suite."""
+    check(cls)
 
 
-@each
-@pytest.mark.parametrize("seed", range(3))
-def test_survives_a_file(cls: type[Technique], seed: int) -> None:
-    """A filled technique in a net comes back equal from TOML, in each of its slots."""
-    for slot in cls.slots:
-        config = net(**{slot: some(cls, seed)})
-        assert from_toml(to_toml(config)) == config
-        assert digest(from_toml(to_toml(config))) == digest(config)
-        space = net(**{slot: Choice(None, cls())})
-        assert from_toml(to_toml(space)) == space
+# --- a technique of a user's own -------------------------------------------------------------------------------
 
 
-@each
-def test_domain_is_kept(cls: type[Technique]) -> None:
-    """What lies outside a field's domain is refused with the class and the field."""
-    for name, field in fields(cls).items():
-        domain = field.metadata["domain"]
-        wrong: tuple[Any, ...] = ("nonsense",)
-        if isinstance(domain, Between):
-            wrong += (domain.low - 1e-3, np.nextafter(domain.high, np.inf), float("nan"), -np.inf)
-        if isinstance(domain, Whole):
-            wrong += (domain.low - 1, 1.5)
-        for value in wrong:
-            with pytest.raises(InvalidInput, match=rf"{cls.__name__}\({public(name)}=\.\.\.\) must "):
-                cls(**{name: value})
+@pytest.fixture
+def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test defines is forgotten after it."""
+    monkeypatch.setattr(Node, "registry", dict(Node.registry))
 
 
-@each
-def test_says_what_it_does_not_fit(cls: type[Technique]) -> None:
-    """A technique refuses what it has no meaning for with its name and the fix, and fits something."""
-    fitting = 0
-    for task in TASKS:
-        for image in (False, True):
-            if fits(cls, task, image):
-                fitting += 1
-                continue
-            with pytest.raises(InvalidInput, match=rf"^{cls.__name__} needs .*got a .*leave it out\.$"):
-                some(cls, 0).check(info(task, image))
-    assert fitting
+def make_shrink() -> type[Technique]:
+    """A technique as a user's script may define one: inside a function, in a slot that no other has."""
+
+    @dataclass(frozen=True)
+    class WeightShrink(Technique):
+        """Every weight shrinks by a share of itself after each step."""
+
+        slots: ClassVar[tuple[str, ...]] = ("weight_shrink",)
+        main: ClassVar[str] = "share"
+        share: Any = tunable(Between(0.0, 0.9), Float(0.01, 0.5), off=0.0)
+
+        @staticmethod
+        def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+            for w in v.part.views(theta):
+                w.mul_(1 - v.share[:, None])
+
+    return WeightShrink
 
 
-@placed
-def test_off_is_what_tables_show(cls: type[Technique], slot: str) -> None:
-    """A config without the technique shows in a table what the technique shows at its neutral value."""
-    off = columns(net(**{slot: Choice(None, cls())}))
-    row = flat(net(**{slot: cls.neutral()}))
-    for name, value in cls.neutral_fields().items():
-        shown = slot if name == cls.main else public(name)
-        if value is not None and f"{slot}.{shown}" not in row:
-            assert off[shown] == row[shown] == value
+@pytest.mark.usefixtures("_registry")
+def test_a_technique_of_a_script() -> None:
+    """A technique that is defined anywhere is a slot of nets at once: in spaces, files, tables, and in the suite."""
+    with pytest.raises(InvalidInput, match="A Net has no 'weight_shrink'"):
+        Net(weight_shrink=0.1)
+    cls: Any = make_shrink()
+    space = Net(weight_shrink=Choice(None, cls()))
+    assert from_toml(to_toml(space)) == space
+    config = Net(weight_shrink=0.1)
+    assert config == Net(weight_shrink=cls(0.1))
+    assert digest(from_toml(to_toml(config))) == digest(config)
+    assert flat(config)["weight_shrink"] == 0.1
+    assert config.without()["weight_shrink"] == Net()
+    check_technique(cls)
 
 
-# --- what every technique does ---------------------------------------------------------------------------------
+@pytest.mark.usefixtures("_registry")
+def test_a_technique_of_a_script_in_other_processes() -> None:
+    """What a technique of a script's own gives is the same, to the bit, in forked processes and in this one."""
+    cls: Any = make_shrink()
+    configs = [net(weight_shrink=cls(share)) for share in (0.01, 0.1)] + [net()]
+    weights = []
+    for n_jobs in (1, 2):
+        source = (Candidate(i, config) for i, config in enumerate(configs))
+        found = {one.number: one for one in Stack(replace(setup(), n_jobs=n_jobs)).stream(source)}
+        assert {one.state for one in found.values()} == {"complete"}
+        weights.append([found[i].measures["weights/norm"] for i in range(3)])
+    assert weights[0] == weights[1]
+    assert len(set(weights[0])) == 3
 
 
-def equal(a: Any, b: Any, row: int = 0) -> bool:
-    """Whether a row of two segments is the same to the bit."""
-    return np.array_equal(a.weights[:, row], b.weights[:, row]) and all(
-        np.array_equal(a.scores[part][:, row], b.scores[part][:, row]) for part in a.scores
-    )
+@pytest.mark.usefixtures("_registry")
+def test_defined_again() -> None:
+    """A technique that a notebook defines again takes the place of the one before."""
+    first, second = make_shrink(), make_shrink()
+    assert first is not second
+    assert techniques.slots()["weight_shrink"] == (second,)
 
 
-@placed
-def test_off_is_off(cls: type[Technique], slot: str) -> None:
-    """A row at the neutral value is, to the bit, a row without the technique: among its like and beside others."""
-    for of in setups(cls):
-        plain = train(of, [net()] * ROWS)
-        off, full = net(**{slot: cls.neutral()}), net(**{slot: strong(cls)})
-        alone = block(of, [off] * ROWS)
-        assert slot not in {active.key[0] for active in alone.actives}
-        assert equal(alone.advance(EPOCHS), plain)
-        beside = train(of, [off, full, net()])
-        assert equal(beside, plain, 0)
-        assert equal(beside, plain, 2)
+# --- the suite finds what is wrong -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cls", TRAINING, ids=lambda cls: cls.kind)
-def test_it_does_something(cls: type[Technique]) -> None:
-    """At a strong value a technique changes what is learned, in every slot and for every task that it fits."""
-    for of in setups(cls):
-        plain = train(of, [net()], 2)
-        for slot in cls.slots:
-            used = train(of, [net(**{slot: strong(cls)})], 2)
-            if cls.structural:
-                assert used.weights.shape != plain.weights.shape
-            assert used.scores["val"].shape == plain.scores["val"].shape
-            assert not np.allclose(used.scores["train"][..., -1], plain.scores["train"][..., -1], rtol=1e-6)
+class Wrong(Technique, abstract=True):
+    """What the faulty techniques have in common."""
+
+    slots: ClassVar[tuple[str, ...]] = ("wrong",)
+    main: ClassVar[str] = "level"
 
 
-@pytest.mark.parametrize("cls", TRAINING, ids=lambda cls: cls.kind)
-def test_stacked_equals_separate(cls: type[Technique]) -> None:
-    """Rows of one block learn what each learns in a block of its own, whatever the others do."""
-    for of in setups(cls):
-        for slot in cls.slots:
-            configs = [net(lr=0.01 * (seed + 1), **{slot: some(cls, seed)}) for seed in range(4)]
-            if not cls.structural:
-                configs.insert(1, net())
-            together = train(of, configs)
-            for row, config in enumerate(configs):
-                alone = train(of, [config])
-                np.testing.assert_allclose(together.weights[:, row], alone.weights[:, 0], rtol=1e-10, atol=1e-10)
-                for part, scores in alone.scores.items():
-                    np.testing.assert_allclose(together.scores[part][:, row], scores[:, 0], rtol=1e-10, atol=1e-10)
+def level(off: float | None = 0.0) -> Any:
+    return tunable(Between(0.0, 1.0), Float(0.1, 0.5), off=off)
 
 
-@pytest.mark.parametrize("cls", STACKED, ids=lambda cls: cls.kind)
-def test_evaluation_is_left_alone(cls: type[Technique]) -> None:
-    """The same weights have the same scores and outputs, to the bit, with the technique and without."""
-    for of in setups(cls):
-        for slot in cls.slots:
-            used, plain = block(of, [net(**{slot: strong(cls)})]), block(of, [net()])
-            used.advance(1)
-            weights = used.evaluated()
-            with torch.no_grad():
-                for part in ("train", "val"):
-                    assert np.array_equal(
-                        used.evaluator.measure(weights, part, of.metrics),
-                        plain.evaluator.measure(weights, part, of.metrics),
-                    )
-                    for (a, _), (b, _) in zip(
-                        used.evaluator.outputs(weights, part), plain.evaluator.outputs(weights, part), strict=True
-                    ):
-                        assert torch.equal(a, b)
+def not_frozen() -> type[Technique]:
+    class Faulty(Wrong):
+        """It is no dataclass."""
+
+    return Faulty
 
 
-@pytest.mark.parametrize("cls", TRAINING, ids=lambda cls: cls.kind)
-def test_rows_may_come_and_go(cls: type[Technique]) -> None:
-    """Split, joined at different epochs and put in another order, rows train as they would have: state goes along."""
-    for of in setups(cls):
-        for slot in cls.slots:
-            configs = [net(**{slot: some(cls, seed)}) for seed in range(ROWS)]
-            if not cls.structural:
-                configs[0] = net()
-            straight = block(of, configs).advance(6)
-            first = block(of, configs)
-            first.advance(2)
-            one, two = first.split()
-            two.advance(1)
-            one.join([two])
-            one.advance(1)
-            one.keep([2, 0, 1])
-            end, order = one.advance(1), [2, 0, 1]
-            assert one.epochs == (5, 4, 5)
-            for part, scores in end.scores.items():
-                expected = np.stack(
-                    [straight.scores[part][:, i, e - 1] for i, e in zip(order, one.epochs, strict=True)], 1
-                )
-                np.testing.assert_allclose(scores[..., -1], expected, rtol=1e-11, atol=1e-11)
-            expected = np.stack([straight.weights[e - 1, i] for i, e in zip(order, one.epochs, strict=True)])
-            np.testing.assert_allclose(end.weights[-1], expected, rtol=1e-11, atol=1e-11)
+def not_documented() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        level: Any = level()
+
+    return Faulty
 
 
-@pytest.mark.parametrize("cls", TRAINING, ids=lambda cls: cls.kind)
-def test_a_snapshot_is_a_return_ticket(cls: type[Technique]) -> None:
-    """Going back to a snapshot and training again gives the same, to the bit."""
-    of = next(setups(cls))
-    made = block(of, [net(**{cls.slots[0]: some(cls, seed)}) for seed in range(ROWS)])
-    made.advance(1)
-    before = made.snapshot()
-    first = made.advance(3)
-    made.restore(before)
-    again = made.advance(3)
-    assert all(equal(first, again, row) for row in range(ROWS))
+def without_a_slot() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """It stands nowhere."""
+
+        slots: ClassVar[tuple[str, ...]] = ()
+        level: Any = level()
+
+    return Faulty
+
+
+def slot_of_the_net() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """Its slot is a field that every net has."""
+
+        slots: ClassVar[tuple[str, ...]] = ("lr",)
+        level: Any = level()
+
+    return Faulty
+
+
+def hook_nobody_calls() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """A hook has a slip in its name."""
+
+        level: Any = level()
+
+        @staticmethod
+        def on_steps(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+            theta.mul_(1 - v.level[:, None])
+
+    return Faulty
+
+
+def does_nothing() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """It has no hook."""
+
+        level: Any = level()
+
+    return Faulty
+
+
+def not_off() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """It acts a little where it is off."""
+
+        level: Any = level()
+
+        @staticmethod
+        def on_batch(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
+            return x + (v.level + 1e-9)[:, None, None] * rng.normal(1, *x.shape[1:])
+
+    return Faulty
+
+
+def rows_meet() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """Every row gets what the strongest row asks for, where it asks for anything."""
+
+        level: Any = level()
+
+        @staticmethod
+        def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+            theta.mul_(torch.where(v.level > 0, 1 - v.level.max() / 10, 1.0)[:, None])
+
+    return Faulty
+
+
+def state_outside() -> type[Technique]:
+    counted = []
+
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """It counts steps where no snapshot sees it."""
+
+        level: Any = level()
+
+        @staticmethod
+        def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+            counted.append(1)
+            theta.mul_(1 - v.level[:, None] / (100 + len(counted)))
+
+    return Faulty
+
+
+FAULTS: dict[str, tuple[Callable[[], type[Technique]], str]] = {
+    "is_declared": (not_frozen, "It is no frozen dataclass"),
+    "is_declared, undocumented": (not_documented, "It has no docstring"),
+    "stands_in_a_net": (without_a_slot, "It has no slots"),
+    "stands_in_a_net, lr": (slot_of_the_net, "A Net has a field of its own called lr"),
+    "stands_in_a_net, hook": (hook_nobody_calls, "Nobody calls on_steps"),
+    "does_something": (does_nothing, "learns what a net without it learns"),
+    "off_is_off": (not_off, "beside a row with it"),
+    "stacked_equals_separate": (rows_meet, "row 2 of 5"),
+    "training_may_go_back": (state_outside, "The second time it learns something else"),
+}
+
+
+@pytest.fixture(params=FAULTS)
+def fault(request: pytest.FixtureRequest, _registry: None) -> tuple[str, type[Technique], str]:
+    make, found = FAULTS[request.param]
+    return request.param.partition(",")[0], make(), found
+
+
+def test_a_fault_is_found(fault: tuple[str, type[Technique], str]) -> None:
+    """A technique without a property fails the check of that property, which says what was found and what to mend."""
+    name, cls, found = fault
+    (check,) = [check for check in SUITE.checks if check.name == name]
+    with pytest.raises(AssertionError, match=found) as raised:
+        check(cls)
+    assert check.statement in str(raised.value)
+    assert f"To mend it: {check.fix}" in str(raised.value)
+    with pytest.raises(AssertionError, match=f"^{cls.__name__} fails"):
+        check_technique(cls)

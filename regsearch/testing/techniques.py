@@ -1,0 +1,360 @@
+"""The conformance suite of techniques: what holds of every one that is shipped, and must hold of yours.
+
+A *row* is one trial in one fold; rows with a technique and rows without it train in one tensor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from regsearch._types import Task
+from regsearch.errors import InvalidInput
+from regsearch.models.base import Setup
+from regsearch.models.neural import Net
+from regsearch.models.neural.technique import ProblemInfo, Stopping, Technique
+from regsearch.models.neural.training.block import Segment
+from regsearch.space.config import digest, from_toml, to_toml
+from regsearch.space.domains import Between, OneOf, Whole
+from regsearch.space.params import columns, flat
+from regsearch.space.tree import Choice, Float, Leaf, public
+from regsearch.testing.nets import EPOCHS, IMAGE, TASKS, block, net, setup, train
+from regsearch.testing.suite import Suite, require
+
+ROWS = 3
+SEEDS = range(3)
+
+SUITE = Suite()
+
+
+def check_technique(cls: type[Technique]) -> None:
+    """Check that a technique is what searches, tables, files and training take it for; it takes a few seconds.
+
+    Parameters
+    ----------
+    cls
+        The class: registered as every subclass of `regsearch.models.neural.technique.Technique` is.
+
+    Raises
+    ------
+    AssertionError
+        Naming the property that does not hold, what was found, and what to look at.
+
+    Examples
+    --------
+    >>> from regsearch import nn_techniques
+    >>> check_technique(nn_techniques.InputNoise)
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # nets of these sizes gain nothing from torch's own threads
+    try:
+        SUITE.run(cls)
+    finally:
+        torch.set_num_threads(before)
+
+
+# --- what a technique is ---------------------------------------------------------------------------------------
+
+
+@SUITE.check(
+    "decorate it with @dataclass(frozen=True), document it, and declare its fields by tunable(domain, default)."
+)
+def is_declared(cls: type[Technique]) -> None:
+    """A technique is a documented frozen dataclass, every field of which declares its domain."""
+    require(dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen, "It is no frozen dataclass.")
+    said = str(cls.__doc__ or "")
+    require(bool(said) and "(self" not in said and not said.startswith(f"{cls.__name__}("), "It has no docstring.")
+    known = (Between, OneOf, Whole)
+    undeclared = [name for name, field in fields(cls).items() if not isinstance(field.metadata.get("domain"), known)]
+    require(not undeclared, f"No domain (Between, Whole or OneOf) is declared for {', '.join(undeclared)}.")
+    require(not cls.main or cls.main in fields(cls), f"main is {cls.main!r}, and it has no such field.")
+
+
+@SUITE.check("name in slots the arguments of Net that it stands in; hooks are those of Technique, and static methods.")
+def stands_in_a_net(cls: type[Technique]) -> None:
+    """A technique has slots of a net, which are none of the net's own fields, and no hook that nobody calls."""
+    require(bool(cls.slots), "It has no slots.")
+    own = {field.name for field in dataclasses.fields(Net)} & set(cls.slots)
+    require(not own, f"A Net has a field of its own called {', '.join(sorted(own))}.")
+    hooks = {name for name in dir(cls) if name.startswith("on_")}
+    unknown = sorted(hooks - set(dir(Technique)))
+    require(
+        not unknown, f"Nobody calls {', '.join(unknown)}; there are {', '.join(sorted(hooks & set(dir(Technique))))}."
+    )
+    for slot in cls.slots:
+        require(net(**{slot: cls.kind}) == net(**{slot: cls()}), f"Net({slot}={cls.kind!r}) is no {cls.__name__}().")
+
+
+@SUITE.check("keep everything that it does in its fields, and what they hold in numbers and names.")
+def file_keeps_it(cls: type[Technique]) -> None:
+    """A filled technique in a net comes back equal from TOML, in each of its slots, and so does one with its leaves."""
+    for slot in cls.slots:
+        for seed in SEEDS:
+            config = net(**{slot: example(cls, seed)})
+            again = from_toml(to_toml(config))
+            require(again == config, f"A file of {config.techniques[slot]} is read as another config.")
+            require(digest(again) == digest(config), f"The digest of {config.techniques[slot]} changes in a file.")
+        space = net(**{slot: Choice(None, cls())})
+        require(from_toml(to_toml(space)) == space, f"A file of a space with {cls()} is read as another space.")
+
+
+@SUITE.check("leave __post_init__ to the base class, which checks every field against its domain.")
+def domain_is_kept(cls: type[Technique]) -> None:
+    """What lies outside a field's domain is refused with the class and the field."""
+    for name, field in fields(cls).items():
+        domain = field.metadata["domain"]
+        wrong: tuple[Any, ...] = ("nonsense",)
+        if isinstance(domain, Between):
+            wrong += (domain.low - 1e-3, np.nextafter(domain.high, np.inf), float("nan"), -np.inf)
+        if isinstance(domain, Whole):
+            wrong += (domain.low - 1, 1.5)
+        where = f"{cls.__name__}({public(name)}=...) must "
+        for value in wrong:
+            said = _refusal(lambda name=name, value=value: cls(**{name: value}))
+            found = f"refused with: {said}" if said else "not refused"
+            require(where in said, f"{cls.__name__}({public(name)}={value!r}) was {found}, not with: {where}")
+
+
+@SUITE.check("let check raise InvalidInput('NAME needs ..., got a ...; leave it out.') where it has no meaning.")
+def says_what_it_does_not_fit(cls: type[Technique]) -> None:
+    """A technique refuses what it has no meaning for with its name and the fix, and fits something."""
+    fitting = 0
+    for task in TASKS:
+        for image in (False, True):
+            said = _refusal(lambda task=task, image=image: example(cls, 0).check(problem_info(task, image)))
+            fitting += not said
+            well = said.startswith(f"{cls.__name__} needs ") and "got a " in said and said.endswith("leave it out.")
+            require(not said or well, f"{task}{' of images' * image}: refused with {said!r}.")
+    require(fitting > 0, "It fits no task at all.")
+
+
+@SUITE.check("declare by off= where a field has no effect; main is the field that stands for the whole technique.")
+def off_is_what_tables_show(cls: type[Technique]) -> None:
+    """A config without the technique shows in a table what the technique shows at its neutral value."""
+    for slot in cls.slots if is_stacked(cls) else ():
+        off = columns(net(**{slot: Choice(None, cls())}))
+        row = flat(net(**{slot: cls.neutral()}))
+        for name, value in cls.neutral_fields().items():
+            shown = slot if name == cls.main else public(name)
+            if value is not None and f"{slot}.{shown}" not in row:
+                found = f"Without {slot}, tables show {shown}={off.get(shown)!r}; with it off, {row.get(shown)!r}."
+                require(off.get(shown) == row.get(shown) == value, found)
+
+
+# --- what a technique does -------------------------------------------------------------------------------------
+
+
+@SUITE.check("make every hook change no bit of a row at the off values: multiply by 1, add 0, or use torch.where.")
+def off_is_off(cls: type[Technique]) -> None:
+    """A row at the neutral value is, to the bit, a row without the technique: among its like and beside others."""
+    for of, slot in _places(cls) if is_stacked(cls) else ():
+        plain = train(of, [net()] * ROWS)
+        off, full = net(**{slot: cls.neutral()}), net(**{slot: strong(cls)})
+        alone = block(of, [off] * ROWS)
+        require(not [one for one in alone.techniques if one.key[0] == slot], f"{cls.neutral()} acts in {slot}.")
+        segment = alone.advance(EPOCHS)
+        require(equal_rows(segment, plain), f"{_where(of, slot)}: rows that are all off learn something else.")
+        beside = train(of, [off, full, net()])
+        require(equal_rows(beside, plain, 0), f"{_where(of, slot)}: beside a row with it, one that is off differs.")
+        require(equal_rows(beside, plain, 2), f"{_where(of, slot)}: beside a row with it, one without it differs.")
+
+
+@SUITE.check("implement a hook, and read its strength from v: at a strong value what is learned must differ.")
+def does_something(cls: type[Technique]) -> None:
+    """At a strong value a technique changes what is learned, in every slot and for every task that it fits."""
+    for of, slot in _places(cls) if is_trained(cls) else ():
+        plain, used = train(of, [net()], 2), train(of, [net(**{slot: strong(cls)})], 2)
+        if cls.structural:
+            require(used.weights.shape != plain.weights.shape, f"{_where(of, slot)}: the net has the same parameters.")
+        require(
+            used.scores["val"].shape == plain.scores["val"].shape, f"{_where(of, slot)}: scores have another shape."
+        )
+        same = np.allclose(used.scores["train"][..., -1], plain.scores["train"][..., -1], rtol=1e-6)
+        require(not same, f"{_where(of, slot)}: {strong(cls)} learns what a net without it learns.")
+
+
+@SUITE.check("let each row read its own entry of v alone, and draw the same random numbers whatever v holds.")
+def stacked_equals_separate(cls: type[Technique]) -> None:
+    """Rows of one block learn what each learns in a block of its own, whatever the others do."""
+    for of, slot in _places(cls) if is_trained(cls) else ():
+        configs = [net(lr=0.01 * (seed + 1), **{slot: example(cls, seed)}) for seed in range(4)]
+        if not cls.structural:
+            configs.insert(1, net())
+        together = train(of, configs)
+        for row, config in enumerate(configs):
+            alone, where = train(of, [config]), f"{_where(of, slot)}, row {row} of {len(configs)}"
+            _close(together.weights[:, row], alone.weights[:, 0], 1e-10, where)
+            for part, scores in alone.scores.items():
+                _close(together.scores[part][:, row], scores[:, 0], 1e-10, where)
+
+
+@SUITE.check("act in training alone: hooks are called there; on_evaluate may choose which weights count.")
+def evaluation_is_left_alone(cls: type[Technique]) -> None:
+    """The same weights have the same scores and outputs, to the bit, with the technique and without."""
+    import torch
+
+    for of, slot in _places(cls) if is_stacked(cls) else ():
+        used, plain = block(of, [net(**{slot: strong(cls)})]), block(of, [net()])
+        used.advance(1)
+        weights = used.evaluated()
+        with torch.no_grad():
+            for part in ("train", "val"):
+                mine, theirs = (one.evaluator.measure(weights, part, of.metrics) for one in (used, plain))
+                require(np.array_equal(mine, theirs), f"{_where(of, slot)}: scores of the {part} rows differ.")
+                pairs = zip(used.evaluator.outputs(weights, part), plain.evaluator.outputs(weights, part), strict=True)
+                same = all(torch.equal(a, b) for (a, _), (b, _) in pairs)
+                require(same, f"{_where(of, slot)}: outputs for the {part} rows differ.")
+
+
+@SUITE.check("keep state in columns that init_state adds to v, one entry per row, and change it in place.")
+def rows_may_come_and_go(cls: type[Technique]) -> None:
+    """Split, joined at different epochs and put in another order, rows train as they would have: state goes along."""
+    for of, slot in _places(cls) if is_trained(cls) else ():
+        configs = [net(**{slot: example(cls, seed)}) for seed in range(ROWS)]
+        if not cls.structural:
+            configs[0] = net()
+        straight, order = block(of, configs).advance(6), [2, 0, 1]
+        first = block(of, configs)
+        first.advance(2)
+        one, two = first.split()
+        two.advance(1)
+        one.join([two])
+        one.advance(1)
+        one.keep(order)
+        end = one.advance(1)
+        require(one.epochs == (5, 4, 5), f"Rows are at the epochs {one.epochs}.")
+        at = list(zip(order, one.epochs, strict=True))
+        for part, scores in end.scores.items():
+            expected = np.stack([straight.scores[part][:, i, e - 1] for i, e in at], 1)
+            _close(scores[..., -1], expected, 1e-11, f"{_where(of, slot)}: scores of the {part} rows")
+        expected = np.stack([straight.weights[e - 1, i] for i, e in at])
+        _close(end.weights[-1], expected, 1e-11, f"{_where(of, slot)}: weights")
+
+
+@SUITE.check("keep all state in columns that init_state adds to v, and change it in place: v.count += 1.")
+def training_may_go_back(cls: type[Technique]) -> None:
+    """Going back to a snapshot and training again gives the same, to the bit."""
+    if not is_trained(cls):
+        return
+    of, slot = next(_places(cls))
+    made = block(of, [net(**{slot: example(cls, seed)}) for seed in range(ROWS)])
+    made.advance(1)
+    before = made.snapshot()
+    first = made.advance(3)
+    made.restore(before)
+    again = made.advance(3)
+    require(all(equal_rows(first, again, row) for row in range(ROWS)), "The second time it learns something else.")
+
+
+# --- what is tried ---------------------------------------------------------------------------------------------
+
+
+def is_trained(cls: type[Technique]) -> bool:
+    """Whether a technique acts while a net trains, not on when that ends."""
+    return not issubclass(cls, Stopping)
+
+
+def is_stacked(cls: type[Technique]) -> bool:
+    """Whether rows with a technique and rows without it train together."""
+    return is_trained(cls) and not cls.structural
+
+
+def problem_info(task: Task, image: bool = False) -> ProblemInfo:
+    """What a technique is told of a task, on a table or on images."""
+    return ProblemInfo(task, {"multiclass": 3}.get(task, 1), IMAGE if image else None, ("hidden0", "hidden1"))
+
+
+def fits(cls: type[Technique], task: Task, image: bool = False) -> bool:
+    """Whether a technique has a meaning for a task."""
+    return not _refusal(lambda: example(cls, 0).check(problem_info(task, image)))
+
+
+def setups(cls: type[Technique], **options: Any) -> Iterator[Setup]:
+    """A small problem for every task that a technique fits; of tables if it fits them."""
+    for task in TASKS:
+        image = not fits(cls, task)
+        if fits(cls, task, image):
+            yield setup(task, image=image, **options)
+
+
+def fields(cls: type[Technique]) -> dict[str, dataclasses.Field[Any]]:
+    """The fields of a technique by name."""
+    return {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+
+
+def example(cls: type[Technique], seed: int) -> Any:
+    """A filled technique at random, with every field inside its usual range; some of several are off."""
+    rng = np.random.default_rng(seed)
+    several = sum(field.metadata["off"] is not None for field in fields(cls).values()) > 1
+    values: dict[str, Any] = {}
+    for name, field in fields(cls).items():
+        domain = field.metadata["domain"]
+        if isinstance(domain, OneOf):
+            values[name] = str(rng.choice(domain.names))
+        elif isinstance(domain, Whole):
+            values[name] = int(rng.integers(domain.low, domain.low + 4))
+        else:
+            assert isinstance(domain, Between)
+            values[name] = float(rng.uniform(*_usual_range(field)))
+            if several and field.metadata["off"] is not None and rng.random() < 0.4:
+                values[name] = field.metadata["off"]
+    return cls(**values)
+
+
+def strong(cls: type[Technique]) -> Any:
+    """A filled technique as far from where it is off as is usual."""
+    values = {}
+    for name, field in fields(cls).items():
+        off = field.metadata["off"]
+        if off is not None:
+            low, high = _usual_range(field)
+            values[name] = low if off > high else high
+        elif isinstance(field.default, Leaf):
+            values[name] = field.default.initial()
+    return cls(**values)
+
+
+def equal_rows(a: Segment, b: Segment, row: int = 0) -> bool:
+    """Whether a row of two segments is the same to the bit."""
+    return np.array_equal(a.weights[:, row], b.weights[:, row]) and all(
+        np.array_equal(a.scores[part][:, row], b.scores[part][:, row]) for part in a.scores
+    )
+
+
+def _places(cls: type[Technique]) -> Iterator[tuple[Setup, str]]:
+    """Every small problem that a technique fits, with each of its slots."""
+    for of in setups(cls):
+        for slot in cls.slots:
+            yield of, slot
+
+
+def _usual_range(field: dataclasses.Field[Any]) -> tuple[float, float]:
+    """Of a number: that of its default leaf, else what of [0, 1] is in its domain."""
+    default, domain = field.default, field.metadata["domain"]
+    if isinstance(default, Float):
+        return default.low, default.high
+    if isinstance(default, Choice):
+        return min(default.options), max(default.options)
+    return max(domain.low, 0.0), min(domain.high, 1.0)
+
+
+def _refusal(make: Any) -> str:
+    """What is said of something that is refused; nothing if it is not."""
+    try:
+        make()
+    except InvalidInput as error:
+        return str(error)
+    return ""
+
+
+def _where(of: Setup, slot: str) -> str:
+    return f"{of.problem.task}, Net({slot}=...)"
+
+
+def _close(found: Any, expected: Any, tolerance: float, what: str) -> None:
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance, err_msg=what)
