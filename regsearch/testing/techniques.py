@@ -265,7 +265,7 @@ def is_stacked(cls: type[Technique]) -> bool:
 
 
 def problem_info(task: Task, image: bool = False) -> ProblemInfo:
-    """What a technique is told of a task, on a table or on images."""
+    """What a technique may know of a task, on a table or on images."""
     return ProblemInfo(task, {"multiclass": 3}.get(task, 1), IMAGE if image else None, ("hidden0", "hidden1"))
 
 

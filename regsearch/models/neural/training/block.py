@@ -40,7 +40,7 @@ class BlockState:
 
 
 class Stopped(Exception):
-    """Training was told to end."""
+    """Training ends because `stop` is set."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class Block:
         Raises
         ------
         Stopped
-            When told to.
+            When `stop` is set.
         """
         import torch
 

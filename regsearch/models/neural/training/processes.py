@@ -1,4 +1,4 @@
-"""Forked processes that train, and what the system must be told for them.
+"""Forked processes that train, and what the system needs for them.
 
 A step of a small stacked net is a hundred short operations, and two threads that start them spend their time handing
 Python's lock to each other; two processes do not meet. They are forked, so that they have the data and whatever the
