@@ -26,7 +26,7 @@ from regsearch import Choice, Float, Int
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
-from regsearch.models.base import Candidate, Incumbent, Outcome, Setup
+from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
 from regsearch.models.neural import CNN, MLP
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training import processes, stack, worker
@@ -199,7 +199,7 @@ CLIMBERS = [
 
 
 def climb(prune: bool = True, **options: Any) -> dict[int, Outcome]:
-    of = replace(setup("regression"), n_jobs=1, incumbent=Incumbent() if prune else None, **options)
+    of = replace(setup("regression"), n_jobs=1, prune=prune, **options)
     source = (Candidate(i, config, "reference" if i == 0 else "") for i, config in enumerate(CLIMBERS))
     return {outcome.number: outcome for outcome in Stack(of).stream(source)}
 
@@ -210,7 +210,7 @@ def test_rungs_give_up_what_falls_behind() -> None:
     pruned = [outcome for outcome in found.values() if outcome.state == "pruned"]
     assert pruned
     for outcome in pruned:
-        epochs = len(outcome.axis)
+        epochs = outcome.trajectory.steps
         assert epochs in rung_epochs(20)
         assert outcome.reason.startswith(f"rung at epoch {epochs}: ")
         assert outcome.predictions is None
@@ -219,9 +219,9 @@ def test_rungs_give_up_what_falls_behind() -> None:
     kept = {number: outcome for number, outcome in found.items() if outcome.state == "complete"}
     same(kept, {number: without[number] for number in kept})
     for rung in rung_epochs(20):
-        reached = [outcome for outcome in found.values() if len(outcome.axis) >= rung and not outcome.role]
-        best = {o.number: next(iter(o.curves.values())).val[:, :rung].mean(axis=0).max() for o in reached}
-        on = {o.number for o in reached if len(o.axis) > rung}
+        reached = [o for o in found.values() if o.trajectory.steps >= rung and not o.candidate.role]
+        best = {o.number: o.trajectory.deciding.val[:, :rung].mean(axis=0).max() for o in reached}
+        on = {o.number for o in reached if o.trajectory.steps > rung}
         assert len(on) == (len(reached) if len(reached) < MIN_TRIALS else math.ceil(len(reached) / REDUCTION_FACTOR))
         assert all(best[kept] > best[gone] for kept in on for gone in set(best) - on)
 
@@ -231,9 +231,9 @@ def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "STRIDE", 8)  # the first look is at the first rung
     lasting = [net(lr=lr, early_stopping=t.FixedEpochs(40)) for lr in (0.05, 0.02, 0.03, 0.01)]
     dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(40, patience=2)) for i in range(12)]
-    found = stream(replace(setup("regression"), n_jobs=1, incumbent=Incumbent()), [*lasting, *dead])
+    found = stream(replace(setup("regression"), n_jobs=1, prune=True), [*lasting, *dead])
     first = rung_epochs(40)[0]
-    early = [one for one in found.values() if len(one.axis) < first]
+    early = [one for one in found.values() if one.trajectory.steps < first]
     assert early
     assert {one.state for one in early} == {"pruned"}
     assert all(one.reason.startswith(f"rung at epoch {first}: ") for one in early)
@@ -249,8 +249,8 @@ def test_the_reference_is_never_pruned() -> None:
     """The reference is trained to its end however bad it is, and counts on no rung."""
     found = climb()
     assert found[0].state == "complete"
-    assert found[0].role == "reference"
-    first = [outcome for outcome in found.values() if len(outcome.axis) == rung_epochs(20)[0]]
+    assert found[0].candidate.role == "reference"
+    first = [outcome for outcome in found.values() if outcome.trajectory.steps == rung_epochs(20)[0]]
     assert all(outcome.reason.endswith(f"of {len(CLIMBERS) - 1} trials did better") for outcome in first)
 
 
@@ -275,7 +275,7 @@ def test_early_stopping(patience: int, delta: float) -> None:
     configs = [net(lr=lr, early_stopping=t.EarlyStopping(15, patience, delta)) for lr in (0.3, 0.05)]
     full = stream(of, [net(lr=lr, early_stopping=t.FixedEpochs(15)) for lr in (0.3, 0.05)])
     for number, outcome in stream(of, configs).items():
-        (all_of_it,), (curves,) = full[number].curves.values(), outcome.trajectory.curves.values()
+        (all_of_it,), (curves,) = full[number].trajectory.curves.values(), outcome.trajectory.curves.values()
         mean = all_of_it.val.mean(axis=0)
         waited, end = 0, 15
         for epoch in range(1, 15):
@@ -329,7 +329,7 @@ def test_a_chosen_epoch_is_trained_again() -> None:
     of = setup("regression")
     config = net(lr=0.3, schedule="cosine", early_stopping=t.EarlyStopping(12, patience=3))
     (first,) = stream(of, [config]).values()
-    (again,) = stream(of, [first.chosen]).values()
+    (again,) = stream(of, [first.chosen_config]).values()
     assert again.trajectory.steps == first.step + 1 == again.step + 1
     (a,), (b,) = first.trajectory.curves.values(), again.trajectory.curves.values()
     np.testing.assert_allclose(b.val, a.val[:, : first.step + 1], rtol=1e-10)
@@ -350,12 +350,12 @@ def test_inner_split_never_sees_scoring_rows() -> None:
         of = Setup(made, make_folds([(train, val)], made, 0), resolve(None, made))
         found += stream(of, [config]).values()
     (a,), (b,) = (outcome.trajectory.curves.values() for outcome in found)
-    np.testing.assert_array_equal(found[0].axis, found[1].axis)
+    np.testing.assert_array_equal(found[0].trajectory.axis, found[1].trajectory.axis)
     np.testing.assert_array_equal(a.train, b.train)
     np.testing.assert_array_equal(found[0].predictions, found[1].predictions)
-    np.testing.assert_array_equal(found[0].complexity, found[1].complexity)
+    np.testing.assert_array_equal(found[0].trajectory.complexity, found[1].trajectory.complexity)
     assert not np.any(a.val == b.val)
-    assert found[0].step == found[1].step == len(found[0].axis) - 1
+    assert found[0].step == found[1].step == len(found[0].trajectory.axis) - 1
 
 
 def test_inner_split_keeps_each_folds_best() -> None:
@@ -391,7 +391,7 @@ def test_a_diverging_row_fails_alone(scoring: str) -> None:
     assert "a smaller lr or gradient_clipping may help" in found[1].reason
     without = stream(of, [calm[0], calm[0], calm[1], *fine])
     for number in (0, 2, 3, 4):
-        (a,), (b,) = (x[number].trajectory.curves.values() for x in (found, without))
+        (a,), (b,) = found[number].trajectory.curves.values(), without[number].trajectory.curves.values()
         np.testing.assert_allclose(a.val, b.val, rtol=1e-6)
         np.testing.assert_array_equal(found[number].predictions, without[number].predictions)
 
@@ -609,7 +609,7 @@ def goes_on(root: Path, least: int) -> None:
     of = replace(small.setup, prune=False)
     alone = stream(of, [from_data(trial.config) for trial in chosen])
     for i, trial in enumerate(chosen):
-        curves = alone[i].trajectory.deciding
+        (curves,) = alone[i].trajectory.curves.values()
         assert trial.step == alone[i].step
         np.testing.assert_allclose(results.curves(trial.number).val, curves.val, rtol=1e-10)
 

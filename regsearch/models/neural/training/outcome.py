@@ -9,7 +9,7 @@ from regsearch.metrics.scorer import unmeasured
 from regsearch.models.base import Outcome
 from regsearch.models.neural.training.run import TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
-from regsearch.models.path import Curves
+from regsearch.models.path import Curves, Trajectory
 
 
 def make_outcome(shared: SharedParts, structure: Structure, run: TrainingRun, pruned: str = "") -> Outcome:
@@ -17,18 +17,18 @@ def make_outcome(shared: SharedParts, structure: Structure, run: TrainingRun, pr
     candidate = run.candidate
     state = "failed" if run.failure else "pruned" if pruned else "complete"
     if not run.epoch:
-        return Outcome(candidate.number, run.config, "failed", candidate.role, seconds=run.seconds, reason=run.failure)
+        return Outcome(candidate, "failed", seconds=run.seconds, reason=run.failure)
     curves, predictions, reason = run.curves, None, run.failure or pruned
     if state == "complete":
         failures: dict[str, str] = {}
         curves |= _late_curves(shared, structure, run, failures)
         reason = unmeasured(failures)
         predictions = _predictions(shared, structure, run)
+    ordered = {metric.name: curves[metric.name] for metric in shared.setup.metrics if metric.name in curves}
     return Outcome(
-        candidate.number, run.config, state, candidate.role,  # type: ignore[arg-type]
-        {metric.name: curves[metric.name] for metric in shared.setup.metrics if metric.name in curves},
-        axis=np.round(np.median(run.counting, axis=0)), complexity=run.nonzero, step=run.step,
-        predictions=predictions, seconds=run.seconds, measures=_weight_measures(shared, structure, run), reason=reason,
+        candidate, state,  # type: ignore[arg-type]
+        Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.nonzero), run.step,
+        predictions, run.seconds, _weight_measures(shared, structure, run), reason,
     )  # fmt: skip
 
 

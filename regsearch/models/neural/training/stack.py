@@ -45,7 +45,7 @@ class Stack:
         self.setup = setup
         self.shared = SharedParts(setup, device)
         self.stop = self.shared.stop
-        self.halving = SuccessiveHalving(setup.past)
+        self.halving = SuccessiveHalving(setup.history.curves)
         self.cohorts: list[Cohort] = []
         self.pool = WorkerPool(self.shared, worker_count(setup.n_jobs, self.shared.device))
         self._numbers = count()
@@ -163,7 +163,7 @@ class Stack:
 
     def _end_runs(self) -> Iterator[Outcome]:
         """Let trials end, give up those that fall behind, and join what is left."""
-        pruned = self._pruned() if self.setup.incumbent is not None else {}
+        pruned = self._pruned() if self.setup.prune else {}
         outcomes = []
         for cohort in self.cohorts:
             on = []
