@@ -20,6 +20,11 @@ sys.path.insert(0, str(ROOT / "tools" / "docs"))
 import rooms  # noqa: E402
 from rooms import ABOVE, GROUND, ROOMS, imported, own, place  # noqa: E402
 
+# The same inside models/neural.
+NET_ROOMS = (
+    "layout", "technique", "columns", "dropout_masks", "penalty", "techniques", "network", "architectures", "config",
+    "training", "files", "predictor", "refit", "figures", "net",
+)  # fmt: skip
 HEAVY = ("numpy", "scipy", "pandas", "sklearn", "optuna", "mlflow", "torch", "matplotlib", "skops", "numba", "joblib")
 
 
@@ -56,6 +61,17 @@ def test_imports_go_down(module: str) -> None:
     here = place(module)
     up = {name for name in own(MODULES[module], MODULES) if place(name) not in may_import(here) | {here}}
     assert not up, f"{module} imports {up}"
+
+
+def test_imports_of_nets_go_down() -> None:
+    """Inside the room of nets, a folder or module imports only from those before it in `NET_ROOMS`."""
+    modules = [name for name in MODULES if name.startswith("models.neural.")]
+    assert {name.split(".")[2] for name in modules} == set(NET_ROOMS)
+    for module in modules:
+        here = NET_ROOMS.index(module.split(".")[2])
+        inside = {name.split(".")[2] for name in own(MODULES[module], MODULES) if name in modules}
+        up = {room for room in inside if NET_ROOMS.index(room) > here}
+        assert not up, f"{module} imports {up}"
 
 
 def test_no_import_cycle() -> None:

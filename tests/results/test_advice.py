@@ -16,7 +16,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from nets import Dial
-from regsearch.study.script import run_with
 from samples import outcomes, regression, study
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_linnerud
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -45,6 +44,7 @@ from regsearch.results.advice.places import Place, places, wider
 from regsearch.results.results import Results
 from regsearch.space.config import to_data
 from regsearch.space.sampling import scatter
+from regsearch.study.script import run_with
 
 LASSO = Linear("l1", Axis(30))
 WEAK = Linear("l2", Float(1e-9, 1e-7, log=True))

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 import sklearn
 from numpy.typing import NDArray
-from regsearch.study.options import StudyOptions
 from samples import regression
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
@@ -56,6 +55,7 @@ from regsearch.models.base import Model
 from regsearch.results.rules import Pick
 from regsearch.storage.store import study_names
 from regsearch.study.loop import Limits
+from regsearch.study.options import StudyOptions
 from regsearch.study.search_cv.keeping import kept
 
 RIDGE = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0)})

@@ -37,6 +37,7 @@ from regsearch.space.tree import Node, public
 if TYPE_CHECKING:
     import torch
 
+PACKAGE = "regsearch."
 Numbers: TypeAlias = Mapping[str, Any]  # of one row: a number or a few, by name
 
 
@@ -99,6 +100,18 @@ class Technique(Node, abstract=True):
     slots: ClassVar[tuple[str, ...]] = ()
     structural: ClassVar[bool] = False
     regularizes: ClassVar[bool] = True  # False for what makes training work: the unregularized reference keeps it
+
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
+        """Register the class; a script's own must not stand for one of the package's in spaces and files."""
+        registered = dict(Node.registry)
+        super().__init_subclass__(abstract=abstract, **kwargs)
+        other = None if abstract or cls.__module__.startswith(PACKAGE) else registered.get(cls.tag())
+        if other is not None and other.__module__.startswith(PACKAGE):
+            Node.registry[cls.tag()] = other
+            raise InvalidInput(
+                f"A technique needs a name that no class of the package has, got {cls.kind!r}, which is that of "
+                f"{other.__module__}.{other.__name__}; rename the class."
+            )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By its name in files on the way to another process: a class of a user's script may have no other there."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pkgutil
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -122,6 +126,32 @@ def test_defined_again() -> None:
     first, second = make_shrink(), make_shrink()
     assert first is not second
     assert techniques.slots()["weight_shrink"] == (second,)
+
+
+@pytest.mark.usefixtures("_registry")
+def test_a_name_of_the_package() -> None:
+    """A script's technique may not take the name of a shipped class, which stays what it was."""
+    with pytest.raises(InvalidInput, match=r"got 'dropout', which is that of .*techniques\.dropout\.Dropout; rename"):
+        type("Dropout", (Technique,), {"__module__": "script"})
+    assert Node.registry["net.dropout"] is techniques.Dropout
+    assert techniques.slots()["dropout"] == techniques.slots(SHIPPED)["dropout"]
+
+
+def test_a_technique_is_one_file(tmp_path: Path) -> None:
+    """A new file in the folder is a slot of nets and a name of `nn_techniques` without any other edit."""
+    package = tmp_path / "regsearch"
+    shutil.copytree(Path(regsearch.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = package / "models" / "neural" / "techniques"
+    noise = (folder / "weight_noise.py").read_text(encoding="utf-8")
+    other = noise.replace("class WeightNoise(", "class Jitter(").replace('("weight_noise",)', '("jitter",)')
+    (folder / "jitter.py").write_text(other, encoding="utf-8")
+    script = (
+        "import regsearch\n"
+        f"assert regsearch.__file__.startswith({str(tmp_path)!r})\n"
+        "from regsearch import Net, nn_techniques as t\n"
+        "assert Net(jitter=0.1) == Net(jitter=t.Jitter(0.1)) and 'Jitter' in t.__all__\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, timeout=60, check=True)
 
 
 # --- the suite finds what is wrong -----------------------------------------------------------------------------
