@@ -14,6 +14,7 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Setup
 from regsearch.models.neural import MLP, Net
+from regsearch.models.neural.network.data import Fold
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
 from regsearch.models.neural.training.block import Block, Segment
 from regsearch.models.neural.training.shared import SharedParts
@@ -60,6 +61,12 @@ def block(of: Setup, configs: Sequence[Net], k: int = 1) -> Block:
     shared = shared_parts(of)
     (structure,) = {shared.structure(config) for config in configs}
     return shared.block(structure, k, [shared.row_config(config, structure) for config in configs])
+
+
+def fold(of: Setup, k: int = 1, **options: Any) -> Fold:
+    """A fold as a net with these options sees it."""
+    shared = shared_parts(of)
+    return shared.fold(shared.structure(net(**options)), k)
 
 
 def train(of: Setup, configs: Sequence[Net], epochs: int = EPOCHS, k: int = 1) -> Segment:

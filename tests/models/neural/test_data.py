@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from blocks import fold
 from scipy import sparse
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
@@ -22,7 +21,7 @@ from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Setup
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training.batches import batch_slices
-from regsearch.testing.nets import IMAGE, block, net, problem, setup_for
+from regsearch.testing.nets import IMAGE, block, fold, net, problem, setup_for
 
 N = 60
 SCALERS: dict[str, Any] = {"standard": StandardScaler, "minmax": MinMaxScaler}

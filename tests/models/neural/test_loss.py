@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blocks import fold
 
 from regsearch.metrics.scorer import _KERNELS, fixed_prediction, formula, resolve
 from regsearch.models.neural.network.loss import _SUMMED, Tally, losses
-from regsearch.testing.nets import problem, setup_for
+from regsearch.testing.nets import fold, problem, setup_for
 
 REGRESSION = ["neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error", "r2"]
 SCORES = {

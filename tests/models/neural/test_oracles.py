@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from blocks import named
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from regsearch.models.base import Setup
-from regsearch.models.neural import CNN
+from regsearch.models.neural import CNN, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.streams import RandomStream, seed_of
-from regsearch.testing.nets import EPOCHS, net, setup, train
+from regsearch.models.neural.training.block import Segment
+from regsearch.testing.nets import EPOCHS, net, setup, shared_parts, train
 
 K = 1
 HORIZON = EPOCHS
@@ -82,6 +82,13 @@ def cnn(outputs: int, rate: float = 0.0, norm: bool = False) -> nn.Sequential:
             layers[f"norm{i}"] = nn.BatchNorm2d(size)
         layers |= {f"hidden{i}": nn.ReLU(), f"pool{i}": nn.MaxPool2d(2), f"mask{i}": Mask(rate)}
     return nn.Sequential(layers | OrderedDict(flatten=nn.Flatten(), out=nn.Linear(4, outputs)))
+
+
+def named(segment: Segment, of: Setup, config: Net, row: int = 0, epoch: int = -1) -> dict[str, torch.Tensor]:
+    """The parameters of a row after an epoch, by name."""
+    shared = shared_parts(of)
+    layout = shared.network(shared.structure(config), 0).layout
+    return {name: view[0] for name, view in layout.views(torch.from_numpy(segment.weights[epoch, row][None])).items()}
 
 
 @dataclass
