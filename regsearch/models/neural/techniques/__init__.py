@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from regsearch.models.neural.technique import Technique
-from regsearch.space.tree import kinds
+from regsearch.space.tree import Node, kinds
 
 
 def _in_folder() -> tuple[type[Technique], ...]:
@@ -28,12 +30,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
 
 
-def registered() -> tuple[type[Technique], ...]:
-    """Every technique: those of this folder, then those that are defined anywhere else."""
-    return SHIPPED + tuple(cls for cls in kinds(Technique).values() if cls not in SHIPPED)
-
-
-def slots(techniques: Iterable[type[Technique]] | None = None) -> dict[str, tuple[type[Technique], ...]]:
+def slots(techniques: Iterable[type[Technique]] | None = None) -> Mapping[str, tuple[type[Technique], ...]]:
     """The arguments of `Net` in alphabetical order, and the techniques that may stand in each.
 
     The first of a slot is what a bare number or leaf stands for.
@@ -41,8 +38,17 @@ def slots(techniques: Iterable[type[Technique]] | None = None) -> dict[str, tupl
     Parameters
     ----------
     techniques
-        Which; every registered one by default.
+        Which; every registered one by default: those of this folder, then those that are defined anywhere else.
     """
-    found = registered() if techniques is None else tuple(techniques)
-    names = sorted({slot for cls in found for slot in cls.slots})
-    return {name: tuple(cls for cls in found if name in cls.slots) for name in names}
+    return _by_slot(_registered(tuple(Node.registry.values())) if techniques is None else tuple(techniques))
+
+
+@lru_cache(maxsize=1)  # a config asks several times for what changes when a class is defined
+def _registered(classes: tuple[type[Node], ...]) -> tuple[type[Technique], ...]:
+    return SHIPPED + tuple(cls for cls in classes if issubclass(cls, Technique) and cls not in SHIPPED)
+
+
+@lru_cache(maxsize=2)
+def _by_slot(techniques: tuple[type[Technique], ...]) -> Mapping[str, tuple[type[Technique], ...]]:
+    names = sorted({slot for cls in techniques for slot in cls.slots})
+    return MappingProxyType({name: tuple(cls for cls in techniques if name in cls.slots) for name in names})
