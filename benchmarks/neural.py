@@ -68,7 +68,7 @@ def scale() -> Scale:
 def space(hidden: tuple[int, ...], stopping: Any) -> Net:
     """Every technique on."""
     return Net(
-        MLP(hidden=hidden), lr=Float(3e-4, 3e-2, log=True), penalty=t.ElasticNet(Float(1e-6, 1e-3, log=True)),
+        MLP(hidden=hidden), lr=Float(3e-4, 3e-2, log=True), penalty=t.ElasticNetPenalty(Float(1e-6, 1e-3, log=True)),
         weight_decay=t.WeightDecay(), dropout=t.Dropout(Float(0.01, 0.5)),
         input_dropout=t.InputDropout(Float(0.01, 0.3)), input_noise=t.InputNoise(Float(1e-3, 0.5, log=True)),
         label_smoothing=t.LabelSmoothing(Float(1e-3, 0.2)), gradient_clipping=t.GradientClipping(),

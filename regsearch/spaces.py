@@ -22,7 +22,7 @@ def mlp(hidden: tuple[int, ...] = (64, 64), max_epochs: int = 100) -> Net:
     """Penalty type, lambda, L1 ratio, weight decay, dropout, input noise and patience of an MLP, for any task."""
     return Net(
         MLP(hidden=hidden),
-        penalty=Choice(None, t.L1(), t.L2(), t.ElasticNet()),
+        penalty=Choice(None, t.L1Penalty(), t.L2Penalty(), t.ElasticNetPenalty()),
         weight_decay=Float(1e-5, 1e-1, log=True),
         dropout=Float(0.0, 0.5),
         input_noise=Float(1e-3, 1.0, log=True),

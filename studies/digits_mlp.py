@@ -15,7 +15,7 @@ from regsearch import nn_techniques as t
 X, y = load_digits(return_X_y=True, as_frame=True)
 space = Net(
     MLP(hidden=(64, 64)),
-    penalty=Choice(None, t.L1(), t.L2(), t.ElasticNet()),
+    penalty=Choice(None, t.L1Penalty(), t.L2Penalty(), t.ElasticNetPenalty()),
     dropout=Float(0.0, 0.5),
     label_smoothing=Float(0.0, 0.2),
     input_noise=Float(1e-3, 1.0, log=True),

@@ -43,7 +43,7 @@ space = Net(
     MLP(hidden=(512,)),
     lr=RATE,
     batch_size=BATCH,
-    penalty=Choice(t.L1(lambda_=Float(LOW, HIGH, log=True)), t.L2(lambda_=Float(LOW, HIGH, log=True))),
+    penalty=Choice(t.L1Penalty(lambda_=Float(LOW, HIGH, log=True)), t.L2Penalty(lambda_=Float(LOW, HIGH, log=True))),
     early_stopping=t.FixedEpochs(EPOCHS),
 )
 scoring = ["neg_log_loss", "accuracy"]

@@ -183,12 +183,14 @@ def net_cases() -> dict[str, Case]:
     cosine, restarts = t.Cosine(depth=0.9), t.CosineRestarts(first=3, factor=1.5)
     return {
         "plain": Case(net(), numbers, 1e-9),
-        "l1_decay": Case(net(penalty=t.L1(0.01), weight_decay=0.1, schedule=cosine), numbers, 1e-9),
-        "by_name": Case(net(penalty={"linear0.*": t.L1(0.01), "out.weight": t.L2(0.1)}), numbers, 1e-9),
-        "several": Case(net(penalty=t.ElasticNet(0.01, 0.3), max_norm=0.5), several, 1e-9),
+        "l1_decay": Case(net(penalty=t.L1Penalty(0.01), weight_decay=0.1, schedule=cosine), numbers, 1e-9),
+        "by_name": Case(net(penalty={"linear0.*": t.L1Penalty(0.01), "out.weight": t.L2Penalty(0.1)}), numbers, 1e-9),
+        "several": Case(net(penalty=t.ElasticNetPenalty(0.01, 0.3), max_norm=0.5), several, 1e-9),
         "mixed": Case(net(ema=0.9, scale="minmax"), mixed(), 1e-9),
         "classes": Case(net(label_smoothing=0.1, class_weight="balanced", norm="layer_norm"), classes, 1e-9),
-        "weighted": Case(net(bias_penalty=t.L2(0.1), gradient_clipping=0.05, label_smoothing=0.1), weighted, 1e-9),
+        "weighted": Case(
+            net(bias_penalty=t.L2Penalty(0.1), gradient_clipping=0.05, label_smoothing=0.1), weighted, 1e-9
+        ),
         "batch_norm": Case(net(norm="batch_norm", ema=0.8, schedule=restarts, scale="none"), classes, 1e-9),
         "images": Case(
             net(norm="batch_norm", class_weight="balanced").replace(module=CNN(channels=(3,))), images, 1e-8
@@ -272,7 +274,7 @@ REFUSED = {
     r"GroupSparsity \(group_sparsity\), WeightNoise \(weight_noise\)": Net(
         group_sparsity=t.GroupSparsity(0.1), weight_noise=0.1, early_stopping=t.FixedEpochs(3)
     ),
-    r"L2 \(activity_penalty\)": Net(activity_penalty=t.L2(0.1), early_stopping=t.FixedEpochs(3)),
+    r"L2Penalty \(activity_penalty\)": Net(activity_penalty=t.L2Penalty(0.1), early_stopping=t.FixedEpochs(3)),
     "early stopping": Net(),
     "your own module": Net(local, early_stopping=t.FixedEpochs(3)),
     "filled config": spaces.linear(),

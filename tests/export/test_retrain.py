@@ -231,7 +231,7 @@ def test_a_net_starts_from_a_bundle(tmp_path: Path) -> None:
     """Techniques of a net are placed by slot; one that the space lacks is named."""
     X, y = regression()
     space = Net(
-        MLP(hidden=(4,)), dropout=Float(0, 0.5), penalty=Choice(None, t.L2(Float(1e-3, 1.0, log=True))),
+        MLP(hidden=(4,)), dropout=Float(0, 0.5), penalty=Choice(None, t.L2Penalty(Float(1e-3, 1.0, log=True))),
         early_stopping=t.EarlyStopping(max_epochs=2),
     )  # fmt: skip
     one = study(tmp_path / "one", data=(X, y), space=space)

@@ -155,9 +155,9 @@ NETS = [
     ({"early_stopping": t.EarlyStopping(max_epochs=9, epochs=9)}, set()),
     ({"schedule": t.Cosine(), "dropout": 0.0, "weight_decay": 0.0, "max_norm": math.inf}, set()),
     ({"norm": t.BatchNorm(), "label_smoothing": 0.1}, {"norm", "label_smoothing"}),
-    ({"penalty": t.ElasticNet(0.1, 0.5)}, {"penalty", "penalty L1 part", "penalty L2 part"}),
-    ({"penalty": t.ElasticNet(0.1, 1.0)}, {"penalty"}),
-    ({"penalty": {"a": t.L1(0.1), "b": t.L2(0.1)}}, {"penalty", "penalty a", "penalty b"}),
+    ({"penalty": t.ElasticNetPenalty(0.1, 0.5)}, {"penalty", "penalty L1 part", "penalty L2 part"}),
+    ({"penalty": t.ElasticNetPenalty(0.1, 1.0)}, {"penalty"}),
+    ({"penalty": {"a": t.L1Penalty(0.1), "b": t.L2Penalty(0.1)}}, {"penalty", "penalty a", "penalty b"}),
     ({"augment": t.Augment(3.0, shift=0.1, zoom=0.0, scale=0.0, contrast=0.0, noise=0.0)},
      {"augment", "augment rotation", "augment shift"}),
 ]  # fmt: skip
@@ -190,7 +190,7 @@ def test_each_removal_changes_the_config(config: Any) -> None:
     [
         (Net(dropout=0.25), "dropout", "0.25"),
         (Net(weight_decay=0.1), "weight_decay", "0.1"),
-        (Net(penalty=t.L2(0.5), bias_penalty=t.L1(0.1)), "penalty", "penalty=l2 lambda=0.5"),
+        (Net(penalty=t.L2Penalty(0.5), bias_penalty=t.L1Penalty(0.1)), "penalty", "penalty=l2 lambda=0.5"),
         (Net(early_stopping=t.EarlyStopping(max_epochs=9, epochs=4)), "early_stopping", "4"),
         (Linear(L1(), 0.3), "penalty", "penalty=l1 lambda=0.3"),
         (Linear(AdaptiveElasticNet(0.5, gamma=1.5), 0.3), "gamma", "1.5"),

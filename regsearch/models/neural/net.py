@@ -41,9 +41,9 @@ class Net(NetConfig):
     device
         ``auto`` (a CUDA GPU where there is one), or a torch device.
     **techniques
-        By slot, for example ``dropout=Float(0, 0.5)``, ``penalty=Choice(None, L1(), L2())``; see
+        By slot, for example ``dropout=Float(0, 0.5)``, ``penalty=Choice(None, t.L1Penalty(), t.L2Penalty())``; see
         `regsearch.nn_techniques`. A number or a leaf stands for the technique's first field, `None` for none. A penalty
-        may be a dict from patterns of parameter names (``{"linear0.weight": L1()}``; of hidden layers for
+        may be a dict from patterns of parameter names (``{"linear0.weight": t.L1Penalty()}``; of hidden layers for
         `activity_penalty`).
 
     Raises
@@ -54,7 +54,7 @@ class Net(NetConfig):
     Examples
     --------
     >>> from regsearch import Float, nn_techniques as t
-    >>> space = Net(MLP(hidden=(64,)), penalty=t.L1(), dropout=Float(0, 0.5))
+    >>> space = Net(MLP(hidden=(64,)), penalty=t.L1Penalty(), dropout=Float(0, 0.5))
     """
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "safetensors")

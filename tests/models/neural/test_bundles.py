@@ -74,7 +74,7 @@ CASES: dict[str, tuple[Any, Net]] = {
     "digits": (digits(), Net(MLP(hidden=(16,)), dropout=Float(0, 0.5), ema=0.9, early_stopping=STOPPING)),
     "images": (digits(image=True), Net(CNN(channels=(4,)), norm="batch_norm", batch_size=64, dropout=Float(0, 0.5),
                                        early_stopping=STOPPING)),
-    "frame": (frame(), Net(MLP(hidden=(8,)), norm="layer_norm", batch_size=32, penalty=t.L2(),
+    "frame": (frame(), Net(MLP(hidden=(8,)), norm="layer_norm", batch_size=32, penalty=t.L2Penalty(),
                            early_stopping=STOPPING)),
     "two targets": (two_targets(), Net(MLP(hidden=(8,)), batch_size=32, weight_decay=Float(0, 1),
                                        early_stopping=STOPPING)),
@@ -110,7 +110,7 @@ def test_a_refit_continues_what_the_folds_did() -> None:
     randomness in the config, training the same rows as a fold and as a refit from one start gives the same net."""
     X, y = load_diabetes(return_X_y=True)
     problem = make_problem(X[:60], y[:60])
-    config = Net(MLP(hidden=(4,)), batch_size=60, precision="float64", penalty=t.L2(0.01), schedule=t.Cosine(),
+    config = Net(MLP(hidden=(4,)), batch_size=60, precision="float64", penalty=t.L2Penalty(0.01), schedule=t.Cosine(),
                  early_stopping=t.FixedEpochs(5, max_epochs=9))  # fmt: skip
     fitted = config.refit(problem, 0)
     everything = np.arange(60)

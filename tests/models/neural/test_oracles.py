@@ -253,7 +253,7 @@ def test_class_weights(task: str) -> None:
 
 
 CASES: dict[str, tuple[dict[str, Any], Plain]] = {
-    "elastic net": ({"penalty": t.ElasticNet(0.05, 0.4)}, Plain(l1=0.02, l2=0.03)),
+    "elastic net": ({"penalty": t.ElasticNetPenalty(0.05, 0.4)}, Plain(l1=0.02, l2=0.03)),
     "weight decay": ({"weight_decay": 0.5}, Plain(decay=0.5)),
     "clipping": ({"gradient_clipping": 0.05}, Plain(clip=0.05)),
     "input noise": ({"input_noise": 0.3}, Plain(sigma=0.3)),
@@ -261,7 +261,7 @@ CASES: dict[str, tuple[dict[str, Any], Plain]] = {
     "restarts": ({"schedule": t.CosineRestarts(first=1)}, Plain(first=1)),
     "ema": ({"ema": 0.9}, Plain(average=0.9)),
     "max norm": ({"max_norm": 0.6}, Plain(limit=0.6)),
-    "activity": ({"activity_penalty": t.L1(0.01)}, Plain(activity=0.01)),
+    "activity": ({"activity_penalty": t.L1Penalty(0.01)}, Plain(activity=0.01)),
 }
 
 
@@ -341,7 +341,7 @@ def kernels(of: Setup, config: Any, found: Any, epoch: int = -1) -> dict[str, to
 def test_a_large_lambda_leaves_nothing() -> None:
     """Under a large L1 every kernel is exactly zero and biases are free: the net says the same of every row."""
     of = setup("regression")
-    config = net(penalty=t.L1(100.0))
+    config = net(penalty=t.L1Penalty(100.0))
     found = train(of, [config])
     assert all(not w.any() for w in kernels(of, config, found).values())
     assert not found.nonzero.any()
@@ -353,7 +353,7 @@ def test_a_large_lambda_leaves_nothing() -> None:
 def test_l1_reaches_exact_zeros() -> None:
     """A moderate L1 makes some weights exactly zero and not others; more of it makes more."""
     of = setup("regression")
-    found = train(of, [net(penalty=t.L1(strength)) for strength in (0.0, 0.03, 0.3)], 12)
+    found = train(of, [net(penalty=t.L1Penalty(strength)) for strength in (0.0, 0.03, 0.3)], 12)
     none, some, more = found.nonzero[:, -1]
     assert none == 5 * 6 + 6 * 5 + 5 > some > more
 
@@ -361,7 +361,7 @@ def test_l1_reaches_exact_zeros() -> None:
 def test_l2_shrinks_to_no_zero() -> None:
     """L2 makes weights smaller and none of them zero."""
     of = setup("regression")
-    found = train(of, [net(penalty=t.L2(strength)) for strength in (0.0, 0.1, 1.0)], 12)
+    found = train(of, [net(penalty=t.L2Penalty(strength)) for strength in (0.0, 0.1, 1.0)], 12)
     assert np.all(found.nonzero == 65)
     sizes = torch.from_numpy(found.weights)[-1, :, :65].norm(dim=1)
     assert sizes[0] > sizes[1] > sizes[2] > 0
@@ -393,7 +393,7 @@ def test_max_norm_holds() -> None:
 def test_penalty_by_pattern() -> None:
     """A penalty by pattern of names acts on the parameters that match, and on no others."""
     of = setup("regression")
-    config = net(penalty={"linear0.*": t.L1(100.0), "out.bias": t.L1(100.0)})
+    config = net(penalty={"linear0.*": t.L1Penalty(100.0), "out.bias": t.L1Penalty(100.0)})
     found = named(train(of, [config]), of, config)
     zero = {name for name, value in found.items() if not value.any()}
     assert zero == {"linear0.weight", "linear0.bias", "out.bias"}

@@ -43,13 +43,13 @@ from regsearch.testing.nets import block, net, problem, setup, setup_for, shared
 MIXED = (
     net(),
     net(dropout=0.3, lr=0.05),
-    net(penalty=t.L1(0.02), early_stopping=t.EarlyStopping(9, patience=2), lr=0.2),
+    net(penalty=t.L1Penalty(0.02), early_stopping=t.EarlyStopping(9, patience=2), lr=0.2),
     net(batch_size=5, input_noise=0.2),
     net(norm="batch_norm", early_stopping=t.FixedEpochs(7)),
     net(ema=0.9, weight_decay=0.1, schedule="cosine", early_stopping=t.FixedEpochs(8)),
     net(early_stopping=t.EarlyStopping(8, patience=3, inner=0.3), lr=0.1),
     net(MLP((4,)), label_noise=0.2, early_stopping=t.EarlyStopping(6, patience=1)),
-    net(early_stopping=t.EarlyStopping(12, patience=4), lr=0.1, penalty={"out.*": t.L2(0.1)}),
+    net(early_stopping=t.EarlyStopping(12, patience=4), lr=0.1, penalty={"out.*": t.L2Penalty(0.1)}),
 )
 
 
@@ -184,7 +184,7 @@ def test_the_same_search_on_any_number_of_threads(tmp_path: Path) -> None:
     """A whole search proposes and finds the same, to the bit, whatever `n_jobs` is, with pruning."""
     space = net(
         MLP(Choice((4,), (6, 5))), dropout=Float(0, 0.5), lr=Float(1e-3, 0.1, log=True), precision="float32",
-        penalty=Choice(None, t.L1()), early_stopping=t.EarlyStopping(12, patience=4),
+        penalty=Choice(None, t.L1Penalty()), early_stopping=t.EarlyStopping(12, patience=4),
     )  # fmt: skip
     one, two = (study(tmp_path, f"on{n}", space=space, n_jobs=n).run(16, quiet=True) for n in (1, 2))
     assert outcomes(one) == outcomes(two)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from regsearch.models.neural.penalty import WeightPenalty
 from regsearch.space.domains import Between
@@ -11,9 +11,10 @@ from regsearch.space.tree import Float, number, tunable
 
 
 @dataclass(frozen=True)
-class L2(WeightPenalty):
+class L2Penalty(WeightPenalty):
     """``lambda / 2 * |w|_2^2`` as part of the objective; `WeightDecay` is the decoupled form."""
 
+    kind: ClassVar[str] = "l2"
     lambda_: Any = tunable(Between(0.0, 1e3), Float(1e-6, 1e-1, log=True), off=0.0)
 
     def strengths(self) -> tuple[float, float]:
