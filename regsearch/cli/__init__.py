@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from regsearch.cli import bundles, commands, insight
+from regsearch.cli import analysis, bundles, commands
 from regsearch.errors import RegsearchError
 from regsearch.study.arguments import add_run_options
 from regsearch.version import __version__
@@ -76,25 +76,27 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--register", metavar="NAME", help="register it in the study's MLflow store")
     export.add_argument("--alias", metavar="NAME", help="of the registered version (default champion)")
 
-    report = _stored(found.add_parser("report", help="write the report of a study as one HTML page"), insight.report)
+    report = _stored(found.add_parser("report", help="write the report of a study as one HTML page"), analysis.report)
     report.add_argument("study", metavar="STUDY")
     report.add_argument("--out", metavar="FILE", help="where to (default STUDY.html here)")
     report.add_argument("--open", action="store_true", help="show it in the browser")
 
-    compare = _stored(found.add_parser("compare", help="compare studies of one problem, fold by fold"), insight.compare)
+    compare = _stored(
+        found.add_parser("compare", help="compare studies of one problem, fold by fold"), analysis.compare
+    )
     compare.add_argument("studies", nargs="+", metavar="STUDY", help="two or more; each is compared with the first")
     _add_rule(compare)
     _add_json(compare)
 
     ablate = _stored(
-        found.add_parser("ablate", help="fit a study's choice again without each of its techniques"), insight.ablate
+        found.add_parser("ablate", help="fit a study's choice again without each of its techniques"), analysis.ablate
     )
     _add_choice(ablate, script=True)
     _add_json(ablate)
 
     learn = _stored(
         found.add_parser("learn", help="fit a study's choice to growing parts of the rows: would more data help?"),
-        insight.learn,
+        analysis.learn,
     )
     _add_choice(learn, script=True)
     learn.add_argument("--sizes", type=float, nargs="+", metavar="SHARE", help="shares of the training rows, ascending")
@@ -154,7 +156,7 @@ def _add_choice(parser: Any, script: bool = False) -> None:
 
 def _add_rule(parser: Any) -> None:
     parser.add_argument("--rule", default="best", metavar="RULE", help="what chooses the trial (default best)")
-    parser.late = insight.rules_told
+    parser.late = analysis.rules_help
 
 
 def _add_json(parser: Any) -> None:

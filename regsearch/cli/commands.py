@@ -54,7 +54,7 @@ def _line(results: Results) -> str:
 
 def show(arguments: argparse.Namespace) -> int:
     """Show what a rule chooses, what to make of it, and the best trials."""
-    from regsearch.results.text import finite
+    from regsearch.results.formatting import json_safe
 
     if arguments.library:
         return shipping.show_code(arguments)
@@ -64,7 +64,7 @@ def show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         document = {
             "study": results.name, "metric": results.metric, "counts": results.counts, "rule": chosen.rule,
-            "why": chosen.why, "chosen": chosen.row(), "corrected": finite(vars(results.corrected)),
+            "why": chosen.why, "chosen": chosen.row(), "corrected": json_safe(vars(results.corrected)),
             "advice": [str(one) for one in results.advice], "top": [one.row() for one in top],
         }  # fmt: skip
         print(json.dumps(document, allow_nan=False))
@@ -85,12 +85,12 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _row(one: Chosen, held_out: bool) -> str:
     """A trial as one line of the table; only those that were the best when they finished have a test score."""
-    from regsearch.results.text import listed
+    from regsearch.results.formatting import format_items
 
     point, score = one.point, one.test.get(one.metric)
     test = (f"{'-':>12}" if score is None else f"{score:>12.5g}") if held_out else ""
     numbers = f"{point.val:>12.5g}{point.val_se:>9.2g}{point.train:>12.5g}{point.gap:>10.3g}{test}"
-    return f"{one.number:>6}{numbers}  {listed({**one.settings, **one.measures}, ' ')}"
+    return f"{one.number:>6}{numbers}  {format_items({**one.settings, **one.measures}, ' ')}"
 
 
 def export(arguments: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ from regsearch.export.bundle.settings import evaluate, settings_of
 from regsearch.export.write import Parcel, check_target, score, translated, write
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Outcome
-from regsearch.results.text import told
+from regsearch.results.formatting import format_value
 from regsearch.space.config import to_data
 
 
@@ -70,9 +70,10 @@ class Retrained:
 
     def _row(self, name: str) -> tuple[str, str, str, str]:
         before, after = (
-            told(_known(figures[name]), _known(figures.get(f"{name}_se")), digits=5) for figures in (self.old, self.new)
+            format_value(_known(figures[name]), _known(figures.get(f"{name}_se")), digits=5)
+            for figures in (self.old, self.new)
         )
-        return name, before, after, told(*self.change(name), sign="+")
+        return name, before, after, format_value(*self.change(name), sign="+")
 
 
 def retrain(

@@ -28,9 +28,9 @@ from regsearch.models.base import Model
 from regsearch.models.path import Point
 from regsearch.models.persist import Shipped, write_object
 from regsearch.results.choice import Chosen
+from regsearch.results.formatting import json_safe
 from regsearch.results.plots import stills
 from regsearch.results.results import Results
-from regsearch.results.text import finite
 from regsearch.space.config import to_data, to_toml
 from regsearch.space.params import flat
 from regsearch.version import __version__
@@ -146,14 +146,14 @@ def provenance_of(
 
 def score(metric: str, point: Point, test: Mapping[str, float]) -> dict[str, Any]:
     """A score as plain data; what is not finite is null."""
-    document: dict[str, Any] = finite({"metric": metric, **vars(point), "corrected": None, "test": dict(test)})
+    document: dict[str, Any] = json_safe({"metric": metric, **vars(point), "corrected": None, "test": dict(test)})
     return document
 
 
 def _corrected(results: Results) -> dict[str, Any] | None:
     """What the best score of the study is worth without what it owes to being the best; `None` where unknown."""
     found = results.corrected
-    document: dict[str, Any] = finite(vars(found))
+    document: dict[str, Any] = json_safe(vars(found))
     return document if found.score is not None else None
 
 

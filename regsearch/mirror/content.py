@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from regsearch.mirror import Artifact, Dataset, Ready, Series, StudyRecord, SummaryRecord, TrialRecord, View
-from regsearch.mirror.uris import without_user
+from regsearch.mirror.uris import hide_credentials
 from regsearch.mirror.view import links
 from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.base import Model
@@ -176,13 +176,13 @@ def _lasting(store: Store, tracking: str) -> str:
 
     file = database_path(tracking)
     if file is None:
-        return without_user(tracking)
+        return hide_credentials(tracking)
     return "" if tracking == tracking_uri(store.root) else f"sqlite:///{file.absolute()}"
 
 
 def _server(tracking: str) -> str:
     """The address of a tracking server, without user and password; empty for a store that is no server."""
-    return without_user(tracking).rstrip("/") if tracking.startswith(("http://", "https://")) else ""
+    return hide_credentials(tracking).rstrip("/") if tracking.startswith(("http://", "https://")) else ""
 
 
 def _readable(value: Any) -> Any:

@@ -40,7 +40,7 @@ _PASSING = frozenset(
 _log = logging.getLogger(__name__)
 
 
-def is_passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Say whether the same call may succeed later: an unreachable or busy store, not a refused value."""
     return isinstance(error, MlflowException) and error.error_code in _PASSING
 

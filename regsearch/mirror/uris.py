@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def without_user(uri: str) -> str:
+def hide_credentials(uri: str) -> str:
     """An address without its user and password, which do not belong on screens and in files."""
     scheme, separator, rest = uri.partition("://")
     if not separator:

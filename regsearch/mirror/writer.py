@@ -34,7 +34,7 @@ from regsearch.mirror.records import (
     TrialRecord,
     decode,
 )
-from regsearch.mirror.uris import without_user
+from regsearch.mirror.uris import hide_credentials
 from regsearch.storage.lock import locked
 
 if TYPE_CHECKING:
@@ -138,14 +138,14 @@ class Writer:
     def _retry(self, write: Callable[[], object], pauses: tuple[float, ...]) -> None:
         """Run one write until the store answers, at most once more per pause."""
         wait = time.sleep if self._inbox.hurried else self._inbox.wait  # a flush that comes meanwhile starts anew
-        from regsearch.mirror.runs import is_passing
+        from regsearch.mirror.runs import is_transient
 
         for pause in (*pauses, None):
             try:
                 write()
                 return
             except Exception as error:
-                if not is_passing(error):
+                if not is_transient(error):
                     raise
                 _log.warning("the store did not answer: %s", error)
                 if pause is None:
@@ -154,7 +154,7 @@ class Writer:
 
     def _write(self, record: TrialRecord | SummaryRecord) -> None:
         """Write one record and acknowledge it; a record that the store refuses is reported and left out."""
-        from regsearch.mirror.runs import is_passing
+        from regsearch.mirror.runs import is_transient
 
         store = self._opened()
         reason = ""
@@ -164,7 +164,7 @@ class Writer:
             else:
                 store.finish(record)
         except Exception as error:  # the border of this process: whatever went wrong is told to the study
-            if is_passing(error):
+            if is_transient(error):
                 raise
             _log.exception("record %s was refused", _number(record))
             reason = one_line(error)
@@ -191,18 +191,18 @@ def open_study(store: StudyStore, study: StudyRecord) -> Record:
     """
     from mlflow.exceptions import MlflowException
 
-    from regsearch.mirror.runs import is_passing
+    from regsearch.mirror.runs import is_transient
 
     try:
         return store.open(study)
     except MlflowException as error:
-        if is_passing(error):
+        if is_transient(error):
             raise
         raise StoreRefused(f"the MLflow store refused study {study.study!r}: {one_line(error)}") from error
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Keep the garbage collector off during MLflow's import, and what that made out of every later collection.
 
     The import is a quarter faster for it, and the exit half a second.
@@ -241,7 +241,7 @@ def connect(where: StoreRecord) -> StudyStore:
             return StudyStore(where.tracking_uri, Path(root).absolute().as_uri() if root else None)
     except Exception as error:  # each store raises its own kind, and all of them mean the same here
         raise StoreRefused(
-            f"the MLflow store {without_user(where.tracking_uri)} cannot be used: {one_line(error)}"
+            f"the MLflow store {hide_credentials(where.tracking_uri)} cannot be used: {one_line(error)}"
         ) from error
 
 
@@ -288,7 +288,7 @@ def main() -> int:
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(study_lock(where, study), LOCK_PATIENCE_S))
-            Writer(uncollected()(lambda: connect(where)), study, reply, inbox).run()
+            Writer(without_gc()(lambda: connect(where)), study, reply, inbox).run()
         except StoreRefused as refusal:
             reply(Refused(str(refusal)))
         except TimeoutError:

@@ -19,8 +19,8 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.path import Point
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
+from regsearch.results.formatting import aligned, format_items, format_value, json_safe
 from regsearch.results.results import Results
-from regsearch.results.text import aligned, finite, listed, told
 from regsearch.space.config import to_data
 from regsearch.space.tree import Node, public
 
@@ -56,7 +56,7 @@ class Removal:
     def row(self) -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
         own = {name: value for name, value in vars(self).items() if name != "point"}
-        row: dict[str, Any] = finite(own | {"score": self.point.val, "gap": self.point.gap})
+        row: dict[str, Any] = json_safe(own | {"score": self.point.val, "gap": self.point.gap})
         return row
 
 
@@ -90,20 +90,20 @@ class Ablation:
         with_all = {"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap}
         rows = [removal.row() for removal in self.rows]
         origin = {"number": self.number, "step": self.step, "rule": self.rule}
-        return origin | {"metric": self.metric, "chosen": finite(with_all), "rows": rows}
+        return origin | {"metric": self.metric, "chosen": json_safe(with_all), "rows": rows}
 
     @property
     def summary(self) -> str:
         """One sentence: what matters most, or that nothing clearly does; all with the other settings as chosen."""
-        return summary_of(self.row())
+        return summarize(self.row())
 
     def __str__(self) -> str:
         head = ("without", "was", self.metric, "score change", "gap", "gap change")
         whole = ("nothing", "", f"{self.chosen.val:.5g}", "", f"{self.chosen.gap:.3g}", "")
         lines = [
             (
-                one.technique, one.was, f"{one.point.val:.5g}", told(one.score_change, one.score_change_se, "+"),
-                f"{one.point.gap:.3g}", told(one.gap_change, one.gap_change_se, "+"),
+                one.technique, one.was, f"{one.point.val:.5g}", format_value(one.score_change, one.score_change_se, "+"),
+                f"{one.point.gap:.3g}", format_value(one.gap_change, one.gap_change_se, "+"),
             )
             for one in self.rows
         ]  # fmt: skip
@@ -111,7 +111,7 @@ class Ablation:
         return "\n".join([*aligned([head, whole, *lines]), *failures, self.summary])
 
 
-def summary_of(found: Mapping[str, Any]) -> str:
+def summarize(found: Mapping[str, Any]) -> str:
     """What the finding ``ablation`` says, in one sentence."""
     if not found["rows"]:
         return f"Trial {found['number']} has no technique of regularization that could be taken away."
@@ -120,13 +120,13 @@ def summary_of(found: Mapping[str, Any]) -> str:
         for row in found["rows"]
     ]
     change, se, technique = min(changes)
-    said = told(abs(change), se)
+    said = format_value(abs(change), se)
     if change < -CLEAR * se:
         return f"{technique} matters most: without it {found['metric']} falls by {said}, {KEPT}."
     if change < 0:
         return f"No technique clearly matters: the largest loss, without {technique}, is {said}, {KEPT}."
     change, se, technique = max(changes)
-    rise = f"without {technique} {found['metric']} rises by {told(change, se)}"
+    rise = f"without {technique} {found['metric']} rises by {format_value(change, se)}"
     return f"Nothing is lost without any one of them: {rise}, {KEPT}."
 
 
@@ -156,7 +156,8 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
     whole = scored.pop("")
     ratio = overlap(setup.folds, len(setup.folds))
     rows = [
-        _removal(name, gone(chosen.config, configs[name]), outcome, whole, ratio) for name, outcome in scored.items()
+        _removal(name, removed_values(chosen.config, configs[name]), outcome, whole, ratio)
+        for name, outcome in scored.items()
     ]
     found = Ablation(
         chosen.number, chosen.step, chosen.rule, results.metric, whole.point,
@@ -205,12 +206,12 @@ def _folds(outcome: Outcome) -> tuple[Array, Array]:
 # --- what went -------------------------------------------------------------------------------------------------
 
 
-def gone(config: Node, rest: Node) -> str:
+def removed_values(config: Node, rest: Node) -> str:
     """The values of a config that what is left of it does not have: one as it is, several with their names."""
     values = list(_gone("", config, rest))
     if len(values) == 1:
-        return listed({"": values[0][1]}).removeprefix("=")
-    return " ".join(listed({name: value}) for name, value in values)
+        return format_items({"": values[0][1]}).removeprefix("=")
+    return " ".join(format_items({name: value}) for name, value in values)
 
 
 def _gone(name: str, own: Any, rest: Any) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch.models.path import Point
-from regsearch.results.text import finite, listed, told
+from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.storage.trial import Trial
 
 
@@ -103,15 +103,15 @@ class Chosen:
             "value": self.value, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
             "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
         }  # fmt: skip
-        return {key: finite(value) for key, value in row.items()}
+        return {key: json_safe(value) for key, value in row.items()}
 
     def __str__(self) -> str:
         others = {"held out": self.test, "measures": self.measures}
         lines = [
-            f"trial {self.number}: {listed(self.settings)}",
-            f"{self.metric} {told(self.point.val, self.point.val_se, digits=5)} (train {self.point.train:.5g}, "
+            f"trial {self.number}: {format_items(self.settings)}",
+            f"{self.metric} {format_value(self.point.val, self.point.val_se, digits=5)} (train {self.point.train:.5g}, "
             f"gap {self.point.gap:.3g})",
-            *(f"{what}: {listed(figures)}" for what, figures in others.items() if figures),
+            *(f"{what}: {format_items(figures)}" for what, figures in others.items() if figures),
             self.why,
         ]
         return "\n".join(lines)

@@ -17,16 +17,16 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.statistics import overlap, resampled_se
 from regsearch.models.path import ROUNDING
 from regsearch.results.choice import Chosen
+from regsearch.results.formatting import aligned, format_value, json_safe
 from regsearch.results.results import Results
 from regsearch.results.rules import ALPHA, Rule
-from regsearch.results.text import aligned, finite, told
 
 # what must be equal for scores to be compared fold by fold, and what to call it
 MUST_MATCH = {"fingerprint": "data", "folds_hash": "folds"}
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedStudy:
     """One study of a comparison.
 
     Attributes
@@ -62,7 +62,7 @@ class Side:
     def row(self) -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
         point = self.chosen.point
-        row: dict[str, Any] = finite(
+        row: dict[str, Any] = json_safe(
             {
                 "study": self.name, "space": self.space, "number": self.chosen.number, "score": point.val,
                 "se": point.val_se, "train": point.train, "gap": point.gap, "complexity": self.complexity,
@@ -99,12 +99,12 @@ class Comparison:
     """Studies side by side, each against the first."""
 
     metric: str
-    sides: tuple[Side, ...]
+    sides: tuple[ComparedStudy, ...]
     differences: tuple[Difference, ...]
 
     def row(self) -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
-        differences = [finite({"study": one.name} | {k: v for k, v in vars(one).items() if k != "name"})
+        differences = [json_safe({"study": one.name} | {k: v for k, v in vars(one).items() if k != "name"})
                        for one in self.differences]  # fmt: skip
         return {"metric": self.metric, "studies": [side.row() for side in self.sides], "differences": differences}
 
@@ -162,9 +162,9 @@ def _check_comparable(first: Results, other: Results) -> None:
             )
 
 
-def _side(results: Results, rule: str | Rule) -> Side:
+def _side(results: Results, rule: str | Rule) -> ComparedStudy:
     chosen = results.choose(rule)
-    return Side(
+    return ComparedStudy(
         results.name, str(results.identity["space"]), chosen, chosen.trial.complexity, results.counts,
         sum(trial.seconds for trial in results.all),
     )  # fmt: skip
@@ -196,19 +196,19 @@ def _p_value(mean: float, se: float, folds: int) -> float:
 
 
 def _sentence(one: Difference, first: str, metric: str) -> str:
-    by = f"{told(abs(one.mean), one.se)} in {metric}"
+    by = f"{format_value(abs(one.mean), one.se)} in {metric}"
     known = f"p = {one.p:.2g}" if math.isfinite(one.p) else "a single fold: no test"
     if one.p < ALPHA:
         return f"{one.name} is {'better' if one.mean > 0 else 'worse'} than {first} by {by} ({known})."
     return f"{one.name} and {first} cannot be told apart: they differ by {by} ({known})."
 
 
-def _line(side: Side, one: Difference | None) -> Sequence[str]:
+def _line(side: ComparedStudy, one: Difference | None) -> Sequence[str]:
     point = side.chosen.point
-    against = ("", "") if one is None else (told(one.mean, one.se, "+"), f"{one.p:.2g}")
-    gap = "" if one is None else told(one.gap, one.gap_se, "+")
+    against = ("", "") if one is None else (format_value(one.mean, one.se, "+"), f"{one.p:.2g}")
+    gap = "" if one is None else format_value(one.gap, one.gap_se, "+")
     complexity = f"{side.complexity:.4g}" if math.isfinite(side.complexity) else "-"
     return (
-        side.name, side.space, told(point.val, point.val_se, digits=5), *against, f"{point.gap:.3g}", gap, complexity,
+        side.name, side.space, format_value(point.val, point.val_se, digits=5), *against, f"{point.gap:.3g}", gap, complexity,
         f"{side.counts['complete']} of {side.finished}", f"{side.seconds_per_trial:.2g}", f"{side.seconds:.3g}",
     )  # fmt: skip

@@ -23,8 +23,8 @@ from regsearch.metrics.statistics import overlap, resampled_se, standard_error
 from regsearch.models.base import Candidate, Setup
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
+from regsearch.results.formatting import aligned, format_value, json_safe
 from regsearch.results.results import Results
-from regsearch.results.text import aligned, finite, told
 
 FINDING = "learning_curve"
 SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)
@@ -60,7 +60,7 @@ class LearningCurve:
         """As one JSON object: what is stored as the finding ``learning_curve``."""
         scores = {"train": self.train.tolist(), "val": self.val.tolist()}
         origin = {"number": self.number, "step": self.step, "rule": self.rule}
-        row: dict[str, Any] = finite(origin | {"metric": self.metric, "sizes": list(self.sizes)} | scores)
+        row: dict[str, Any] = json_safe(origin | {"metric": self.metric, "sizes": list(self.sizes)} | scores)
         return row
 
     @property
@@ -71,7 +71,7 @@ class LearningCurve:
         before, now = self.sizes[-2:]
         rises = self.val[:, -1] - self.val[:, -2]
         rise, se = float(rises.mean()), float(resampled_se(rises, self.ratio))
-        step = f"from {before} to {now} rows {self.metric} changes by {told(rise, se, '+')}"
+        step = f"from {before} to {now} rows {self.metric} changes by {format_value(rise, se, '+')}"
         if rise > CLEAR * se and now > before:  # rows are rounded means: close sizes may have the same
             doubled = rise / math.log2(now / before)
             return f"More data would help: {step}, which is {doubled:+.3g} for each doubling."
@@ -84,7 +84,7 @@ class LearningCurve:
         head = ("rows", self.metric, "train", "gap")
         lines = [
             (
-                str(rows), told(float(self.val[:, s].mean()), standard_error(self.val[:, s]), digits=5),
+                str(rows), format_value(float(self.val[:, s].mean()), standard_error(self.val[:, s]), digits=5),
                 f"{self.train[:, s].mean():.5g}", f"{gap[:, s].mean():.3g}",
             )
             for s, rows in enumerate(self.sizes)
@@ -113,13 +113,15 @@ def learning_curve(
     SearchFailed
         When the config cannot be fitted to one of the parts.
     """
-    folds = parts(setup.problem, setup.folds, sizes, setup.seed)  # all of them before any fit: what is refused, is now
+    folds = training_subsets(
+        setup.problem, setup.folds, sizes, setup.seed
+    )  # all of them before any fit: what is refused, is now
     scores = []
     try:
         for s, part in enumerate(folds, start=1):
             progress.show(f"learning curve: size {s} of {len(folds)}")
             share = _rows(part) / _rows(setup.folds)
-            scores.append(_scores(as_long(chosen.config, share), replace(setup, folds=part)))
+            scores.append(_scores(scale_epochs(chosen.config, share), replace(setup, folds=part)))
     finally:
         progress.end()
     train, val = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
@@ -137,7 +139,7 @@ def _rows(folds: Folds) -> float:
     return float(np.mean([len(train) for train in folds.train]))
 
 
-def as_long(config: Any, share: float) -> Any:
+def scale_epochs(config: Any, share: float) -> Any:
     """A filled config that trains on as many samples from a share of the rows: with more epochs, where it has any."""
     stopping = config.fields().get("early_stopping")
     if stopping is None:
@@ -159,7 +161,7 @@ def _scores(config: Any, setup: Setup) -> tuple[Array, Array]:
 # --- parts of the training rows --------------------------------------------------------------------------------
 
 
-def parts(problem: Problem, folds: Folds, sizes: Sequence[float], seed: int) -> list[Folds]:
+def training_subsets(problem: Problem, folds: Folds, sizes: Sequence[float], seed: int) -> list[Folds]:
     """Folds with the same validation rows and so large a share of the training rows, for each size.
 
     Raises

@@ -20,16 +20,16 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.scorer import Metric, check_test
 from regsearch.metrics.statistics import overlap, resampled_se, standard_error
 from regsearch.progress import Progress
+from regsearch.results.formatting import aligned, format_items, format_value, json_safe
 from regsearch.results.results import Results
 from regsearch.results.rules import Rule
-from regsearch.results.text import aligned, finite, listed, told
 from regsearch.storage.store import Store
 
 FINDING = "nested"
 
 
 @dataclass(frozen=True)
-class Outer:
+class OuterFold:
     """One outer fold that is finished.
 
     Attributes
@@ -48,7 +48,7 @@ class Outer:
 
 
 @dataclass(frozen=True)
-class Nested:
+class NestedResult:
     """What nested cross-validation found.
 
     Attributes
@@ -66,7 +66,7 @@ class Nested:
     rule: str
     ratio: float
     perfect: float
-    folds: tuple[Outer, ...]
+    folds: tuple[OuterFold, ...]
 
     @property
     def scores(self) -> tuple[float, ...]:
@@ -116,7 +116,7 @@ class Nested:
 
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``nested``; what is not finite is null."""
-        row: dict[str, Any] = finite({
+        row: dict[str, Any] = json_safe({
             "metric": self.metric, "outer": self.outer, "scores": self.scores, "inner": self.inner,
             "mean": self.mean, "se": self.se, "params": [dict(one) for one in self.params], "rule": self.rule,
         })  # fmt: skip
@@ -130,21 +130,21 @@ class Nested:
         low, high = self.interval
         between = f" (95 %: {low:.5g} to {high:.5g})" if math.isfinite(low) else ""
         return (
-            f"Nested {self.metric} {told(self.mean, self.se, digits=5)}{between}; the searches inside promised "
+            f"Nested {self.metric} {format_value(self.mean, self.se, digits=5)}{between}; the searches inside promised "
             f"{abs(self.optimism):.2g} {'more' if self.optimism >= 0 else 'less'}."
         )
 
     def __str__(self) -> str:
         head = ("outer fold", self.metric, "inner", "config")
         rows = [
-            (str(k), f"{fold.scores[self.metric]:.5g}", f"{fold.inner:.5g}", listed(fold.params))
+            (str(k), f"{fold.scores[self.metric]:.5g}", f"{fold.inner:.5g}", format_items(fold.params))
             for k, fold in enumerate(self.folds)
         ]
         return "\n".join([*aligned([head, *rows]), self.summary])
 
 
 @dataclass(frozen=True)
-class Nesting:
+class NestedCV:
     """What nested cross-validation needs.
 
     Attributes
@@ -163,7 +163,7 @@ class Nesting:
     search: Callable[[int, Problem], Results]
     rule: str | Rule
 
-    def run(self, progress: Progress) -> Nested:
+    def run(self, progress: Progress) -> NestedResult:
         """Search, choose, refit and score in each outer fold; after Ctrl-C, those that are finished.
 
         Raises
@@ -173,7 +173,7 @@ class Nesting:
         """
         for test in self.outer.val:
             check_test(self.metrics, self.problem.take(test))
-        found: list[Outer] = []
+        found: list[OuterFold] = []
         try:
             for number in range(len(self.outer)):
                 progress.end(f"{self.store.name}: outer fold {number} ({number + 1} of {len(self.outer)})")
@@ -186,19 +186,19 @@ class Nesting:
         name = self.rule if isinstance(self.rule, str) else getattr(self.rule, "__name__", "custom")
         ratio = overlap(self.outer, len(self.outer))
         perfect = math.inf if self.metrics[0].perfect is None else self.metrics[0].perfect
-        nested = Nested(self.metrics[0].name, len(self.outer), name, ratio, perfect, tuple(found))
+        nested = NestedResult(self.metrics[0].name, len(self.outer), name, ratio, perfect, tuple(found))
         if nested.complete:
             self.store.save_finding(FINDING, nested.row())
         progress.end(nested.summary)
         return nested
 
-    def _judged(self, number: int, results: Results) -> Outer:
+    def _judged(self, number: int, results: Results) -> OuterFold:
         """What the rule chooses of an outer fold's study, refitted on its training rows, on its test rows."""
         chosen = results.choose(self.rule)
         fitted = chosen.config.refit(self.problem.take(self.outer.train[number]), self.seed)
         test = self.problem.take(self.outer.val[number])
         scores = {metric.name: metric.score(fitted, test) for metric in self.metrics}
-        return Outer(scores, chosen.score, chosen.row()["config"])
+        return OuterFold(scores, chosen.score, chosen.row()["config"])
 
 
 def outer_folds(outer: Any, cv: Any, problem: Problem, seed: int) -> Folds:

@@ -13,24 +13,24 @@ from regsearch.models.path import ROUNDING, Point
 from regsearch.storage.trial import Trial
 
 
-def ranked(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
+def rank_trials(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
     """Trials that have a score, best first; of those that differ by rounding alone the most regularized first."""
     found = [(trial.points[metric], trial) for trial in trials if trial.points]
     if not found:
         return ()
     top = max((point for point, _ in found), key=lambda point: point.val)
-    losses = settled(np.array([-point.val for point, _ in found]), rounding(top))
+    losses = merge_ties(np.array([-point.val for point, _ in found]), score_tolerance(top))
     reference = next((trial for _, trial in found if trial.role == "reference"), None)
-    places = [(loss, *simplicity(trial, reference)) for loss, (_, trial) in zip(losses, found, strict=True)]
+    places = [(loss, *simplicity_key(trial, reference)) for loss, (_, trial) in zip(losses, found, strict=True)]
     return tuple(found[k][1] for k in sorted(range(len(found)), key=places.__getitem__))
 
 
-def takes_the_lead(trial: Trial, leader: Trial | None, reference: Trial | None, metric: str) -> bool:
+def is_better(trial: Trial, leader: Trial | None, reference: Trial | None, metric: str) -> bool:
     """Whether a trial that comes after its leader and the reference is the best of them."""
-    return ranked([one for one in (reference, leader, trial) if one is not None], metric)[:1] == (trial,)
+    return rank_trials([one for one in (reference, leader, trial) if one is not None], metric)[:1] == (trial,)
 
 
-def simplicity(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
+def simplicity_key(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
     """What decides between trials that are as good: the smallest is the most regularized.
 
     The reference comes last, and with it what came out as the same config. Then counts the complexity, where it is
@@ -42,12 +42,12 @@ def simplicity(trial: Trial, reference: Trial | None) -> tuple[bool, float, floa
     return plain, complexity, -along if path_axis(trial.axis).descending else along, trial.number
 
 
-def rounding(point: Point) -> float:
+def score_tolerance(point: Point) -> float:
     """What scores like those of a point must differ by to differ at all."""
     return ROUNDING * max(abs(point.val), abs(point.train))
 
 
-def settled(values: Array, tolerance: float) -> Array:
+def merge_ties(values: Array, tolerance: float) -> Array:
     """Values of which those that lie no further apart than `tolerance` are all made the least of them."""
     order = np.argsort(values, kind="stable")
     ascending = values[order]

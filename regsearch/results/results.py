@@ -19,9 +19,9 @@ from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.choice import Chosen
 from regsearch.results.plots import Plots
-from regsearch.results.ranking import ranked
+from regsearch.results.ranking import rank_trials
 from regsearch.results.rules import Pick, Rule
-from regsearch.results.table import Judge
+from regsearch.results.stored_study import Scoring
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill
 from regsearch.storage.optuna_study import OptunaStudy
@@ -61,7 +61,7 @@ class Results:
     identity: Mapping[str, Any]
     all: tuple[Trial, ...]
     space: Model | None = None
-    live: Judge | None = None
+    live: Scoring | None = None
     stopped: str = ""
 
     @property
@@ -76,7 +76,7 @@ class Results:
     @cached_property
     def complete(self) -> tuple[Trial, ...]:
         """The trials that have a score, best first; of equal scores the most regularized first."""
-        return ranked((trial for trial in self.all if trial.state == "complete"), self.metric)
+        return rank_trials((trial for trial in self.all if trial.state == "complete"), self.metric)
 
     @property
     def reference(self) -> Trial | None:
@@ -154,7 +154,7 @@ class Results:
         return self.store.load_folds(self.identity["cv"])
 
     @cached_property
-    def judge(self) -> Judge | None:
+    def scoring(self) -> Scoring | None:
         """What predictions are scored with.
 
         `None` where the targets were not kept, or the deciding scorer is the user's own and the script not at hand.
@@ -163,7 +163,7 @@ class Results:
             return self.live
         problem, folds = self.store.load_targets(self.identity["task"]), self.folds
         metric = problem and known(self.metric, self.identity["scoring"][0], problem)
-        return Judge(problem, folds, metric) if problem and folds and metric else None
+        return Scoring(problem, folds, metric) if problem and folds and metric else None
 
     @cached_property
     def corrected(self) -> Corrected:
@@ -263,7 +263,7 @@ class Results:
         return config.at(trial.value) if isinstance(config, Model) else config
 
 
-def load_results(store: Store, space: Model | None = None, live: Judge | None = None) -> Results:
+def load_results(store: Store, space: Model | None = None, live: Scoring | None = None) -> Results:
     """Read a study; with its `space` and what it is scored with, what is the user's own is rebuilt too.
 
     Raises
@@ -276,7 +276,7 @@ def load_results(store: Store, space: Model | None = None, live: Judge | None = 
     return read_results(store, OptunaStudy.load(store), space, live)
 
 
-def read_results(store: Store, study: OptunaStudy, space: Model | None = None, live: Judge | None = None) -> Results:
+def read_results(store: Store, study: OptunaStudy, space: Model | None = None, live: Scoring | None = None) -> Results:
     """The results of an open study."""
     return Results(store, study.identity, study.trials(), space, live)
 

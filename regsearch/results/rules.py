@@ -16,8 +16,8 @@ from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.metrics.statistics import overlap, resampled_se
 from regsearch.models.path import ROUNDING
-from regsearch.results.ranking import rounding, settled, simplicity
-from regsearch.results.table import Table
+from regsearch.results.ranking import merge_ties, score_tolerance, simplicity_key
+from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 
 ALPHA = 0.05  # the level at which `paired` calls a point worse
@@ -35,14 +35,14 @@ class Pick:
 Rule: TypeAlias = Callable[[Any], Pick]
 
 
-class Folded(Table, Protocol):
+class Folded(StoredStudy, Protocol):
     """A table that also knows its folds."""
 
     @property
     def folds(self) -> Folds | None: ...
 
 
-def best(results: Table) -> Pick:
+def best(results: StoredStudy) -> Pick:
     """The trial with the best mean validation score, at the best point of its path; of equal ones the simplest."""
     trial = results.complete[0]
     return Pick(
@@ -50,7 +50,7 @@ def best(results: Table) -> Pick:
     )
 
 
-def one_se(results: Table) -> Pick:
+def one_se(results: StoredStudy) -> Pick:
     """The most regularized point whose mean score lies within one standard error of the best (Breiman et al. 1984).
 
     Among points of different families, more regularized means fitting the training folds less: the one order that holds
@@ -80,19 +80,19 @@ def _rows(trial: Trial, steps: NDArray[np.intp], *costs: Array) -> Array:
     return np.column_stack([np.full(len(steps), trial.number), steps, *costs])
 
 
-def _least(results: Table, rows: Array) -> tuple[int, int]:
+def _least(results: StoredStudy, rows: Array) -> tuple[int, int]:
     """Number and step of the point of least cost, as `_rows` has them; an earlier cost counts for more.
 
     Costs are in units of the score, and what differs by rounding alone is equal. Of equal points of a path the first is
-    the most regularized; of those of several trials the one that `regsearch.results.ranking.simplicity` says.
+    the most regularized; of those of several trials the one that `regsearch.results.ranking.simplicity_key` says.
     """
-    tolerance = rounding(results.point(results.complete[0]))
+    tolerance = score_tolerance(results.point(results.complete[0]))
     for column in range(2, rows.shape[1]):
         cost = rows[:, column]
         rows = rows[cost <= cost.min() + tolerance]
     steps = {int(number): int(step) for number, step in rows[::-1, :2]}
     found = [results.standing(trial, steps[trial.number]) for trial in results.complete if trial.number in steps]
-    chosen = min(found, key=lambda trial: simplicity(trial, results.reference))
+    chosen = min(found, key=lambda trial: simplicity_key(trial, results.reference))
     return chosen.number, chosen.step
 
 
@@ -118,9 +118,9 @@ def gap_budget(budget: float) -> Rule:
     if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget < math.inf:
         raise InvalidInput(f"A gap budget must be a number of at least 0, got {budget!r}; try 0.05.")
 
-    def rule(results: Table) -> Pick:
+    def rule(results: StoredStudy) -> Pick:
         rows = np.concatenate([_losses_and_gaps(results, trial) for trial in results.complete])
-        within = rows[:, 3] <= budget + rounding(results.point(results.complete[0]))
+        within = rows[:, 3] <= budget + score_tolerance(results.point(results.complete[0]))
         number, step = _least(results, rows[within, :3] if within.any() else rows[:, [0, 1, 3, 2]])
         (gap,) = rows[(rows[:, 0] == number) & (rows[:, 1] == step), 3]
         if within.any():
@@ -133,7 +133,7 @@ def gap_budget(budget: float) -> Rule:
     return rule
 
 
-def _losses_and_gaps(results: Table, trial: Trial) -> Array:
+def _losses_and_gaps(results: StoredStudy, trial: Trial) -> Array:
     """``[steps, 4]``: number, step, lost score and gap of every point of a trial."""
     curves = results.curves(trial.number)
     val = curves.mean()
@@ -144,7 +144,7 @@ def _losses_and_gaps(results: Table, trial: Trial) -> Array:
 # --- score, gap and complexity at once -------------------------------------------------------------------------
 
 
-def front(results: Table) -> list[Pick]:
+def front(results: StoredStudy) -> list[Pick]:
     """The trials, each at its own best point, that no other beats in score, gap and complexity alike; best score first.
 
     A gap below zero counts as none. Complexity is left out where some trial does not know its own. Of trials with the
@@ -158,7 +158,7 @@ def front(results: Table) -> list[Pick]:
     ]  # fmt: skip
 
 
-def pareto(results: Table) -> Pick:
+def pareto(results: StoredStudy) -> Pick:
     """The knee of the `front`: its member nearest to the point that has the best score, gap and complexity of them all.
 
     Each figure is scaled to run from 0 to 1 along the front (compromise programming, Zeleny 1973).
@@ -173,15 +173,15 @@ def pareto(results: Table) -> Pick:
     )  # fmt: skip
 
 
-def _costs(results: Table) -> tuple[list[Trial], Array]:
+def _costs(results: StoredStudy) -> tuple[list[Trial], Array]:
     """Trials, best first, and ``[T, 2 or 3]`` what to have little of: lost score, gap, and complexity where known."""
     trials = list(results.complete)
     points = [results.point(trial) for trial in trials]
     complexity = [trial.complexity for trial in trials]
     columns = [[-point.val for point in points], [max(point.gap, 0.0) for point in points]]
-    costs = [settled(np.array(column), rounding(points[0])) for column in columns]
+    costs = [merge_ties(np.array(column), score_tolerance(points[0])) for column in columns]
     if np.isfinite(complexity).all():
-        costs.append(settled(np.array(complexity), ROUNDING * max(complexity)))
+        costs.append(merge_ties(np.array(complexity), ROUNDING * max(complexity)))
     return trials, np.column_stack(costs)
 
 
@@ -196,7 +196,7 @@ def _undominated(trials: list[Trial], costs: Array) -> tuple[list[Trial], Array]
     return [trials[i] for i in kept], costs[kept]
 
 
-def _figures(results: Table, trial: Trial) -> str:
+def _figures(results: StoredStudy, trial: Trial) -> str:
     point = results.point(trial)
     known = f", complexity {trial.complexity:.3g}" if math.isfinite(trial.complexity) else ""
     return f"{point.val:.5g}, gap {point.gap:.3g}{known}"
@@ -236,11 +236,11 @@ def paired(results: Folded) -> Pick:
     )  # fmt: skip
 
 
-def _statistic(results: Table, trial: Trial, score: Array, ratio: float) -> float:
+def _statistic(results: StoredStudy, trial: Trial, score: Array, ratio: float) -> float:
     """t of how much worse a trial is, at its own best point, than the scores ``[K]`` of the best."""
     lost = score - results.curves(trial.number).val[:, trial.step]
     mean, error = float(lost.mean()), float(resampled_se(lost, ratio))
-    if abs(mean) <= rounding(results.point(results.complete[0])):
+    if abs(mean) <= score_tolerance(results.point(results.complete[0])):
         return 0.0
     return mean / error if error > 0 else math.copysign(math.inf, mean)
 

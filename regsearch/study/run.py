@@ -14,7 +14,7 @@ from regsearch.models.path import Trajectory
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results, read_results
-from regsearch.results.table import Judge
+from regsearch.results.stored_study import Scoring
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
@@ -76,7 +76,7 @@ class Run:
         return results
 
     def _results(self, study: OptunaStudy) -> Results:
-        return read_results(self.store, study, self.space, Judge.of(self.setup))
+        return read_results(self.store, study, self.space, Scoring.of(self.setup))
 
     def _feed(self, study: OptunaStudy) -> MirrorFeed | None:
         if self.tracking is None:

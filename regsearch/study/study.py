@@ -22,10 +22,10 @@ from regsearch.results.ablation import Ablation, ablate
 from regsearch.results.advice import moves, widened
 from regsearch.results.choice import Chosen
 from regsearch.results.learning_curve import SIZES, LearningCurve, learning_curve
-from regsearch.results.nested_cv import Nested, Nesting, outer_folds
+from regsearch.results.nested_cv import NestedCV, NestedResult, outer_folds
 from regsearch.results.results import Results, load_results
 from regsearch.results.rules import Rule
-from regsearch.results.table import Judge
+from regsearch.results.stored_study import Scoring
 from regsearch.space.sampling import leaves
 from regsearch.storage.optuna_study import OptunaStudy, check_same
 from regsearch.storage.store import Store
@@ -289,7 +289,7 @@ class Study:
         StudyMismatch
             When it is stored with other data, folds, scoring, seed or space.
         """
-        results = load_results(self.store, self.space, Judge.of(self.setup))
+        results = load_results(self.store, self.space, Scoring.of(self.setup))
         check_same(results.identity, self._identity(), self.store.folder)
         return results
 
@@ -345,7 +345,7 @@ class Study:
         timeout: float | None = None,
         patience: int | None = None,
         quiet: bool = False,
-    ) -> Nested:
+    ) -> NestedResult:
         """Nested cross-validation: what this search and its choice are worth on rows that neither saw.
 
         Each outer fold's training rows are searched by a study of their own, ``NAME.outer0`` and so on under the same
@@ -364,7 +364,7 @@ class Study:
 
         Returns
         -------
-        Nested
+        NestedResult
             Of the outer folds that are finished, also after Ctrl-C.
 
         Raises
@@ -381,7 +381,7 @@ class Study:
         def search(number: int, part: Problem) -> Results:
             return self._inner(number, part).run(n_trials, timeout, patience, quiet=quiet)
 
-        nesting = Nesting(self.store, self.problem, self.setup.metrics, self.seed, folds, search, rule)
+        nesting = NestedCV(self.store, self.problem, self.setup.metrics, self.seed, folds, search, rule)
         return nesting.run(Progress(quiet=quiet))
 
     def _inner(self, number: int, part: Problem) -> Self:

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from regsearch.mirror.content import page_links
-from regsearch.mirror.uris import without_user
+from regsearch.mirror.uris import hide_credentials
 from regsearch.results.results import Results
 
 
-def parting(results: Results, tracking: str | bool | None) -> str:
+def summary(results: Results, tracking: str | bool | None) -> str:
     """The choice, the reference, the advice, and the commands that go on from there.
 
     Parameters
@@ -50,7 +50,7 @@ def _browsed(tracking: str | bool | None) -> str:
     """How a store of the user's own is browsed; empty for the root's."""
     if not isinstance(tracking, str):
         return ""
-    shown = without_user(tracking)
+    shown = hide_credentials(tracking)
     return shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
 
 

@@ -30,7 +30,7 @@ from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
 from regsearch.models.estimator import EstimatorBackend, _logits, seeded
-from regsearch.results.table import Judge
+from regsearch.results.stored_study import Scoring
 from regsearch.space.sampling import default
 
 N = 90
@@ -196,7 +196,7 @@ def test_predictions_give_the_scores(case: str) -> None:
     assert np.isfinite(outcome.predictions).all()
     kept = outcome.predictions.astype(np.float32).astype(float)  # as they are stored
     for metric in s.metrics:
-        found = [Judge(s.problem, s.folds, metric).scores(rows, kept[rows, None])[0] for rows in s.folds.val]
+        found = [Scoring(s.problem, s.folds, metric).scores(rows, kept[rows, None])[0] for rows in s.folds.val]
         np.testing.assert_allclose(found, outcome.trajectory.curves[metric.name].val[:, 0], rtol=1e-4)
 
 

@@ -34,7 +34,7 @@ from regsearch import (
 from regsearch import Path as LambdaPath
 from regsearch import nn_techniques as t
 from regsearch.models.path import Point
-from regsearch.results.ablation import KEPT, Ablation, Removal, gone
+from regsearch.results.ablation import KEPT, Ablation, Removal, removed_values
 from regsearch.results.results import Results
 from regsearch.results.rules import Pick
 from regsearch.space.tree import Node
@@ -182,7 +182,7 @@ def test_each_removal_changes_the_config(config: Any) -> None:
     rest = list(config.without().values())
     assert all(type(one) is type(config) and one != config for one in rest)
     assert all(a != b for i, a in enumerate(rest) for b in rest[:i])
-    assert all(gone(config, one) for one in rest)
+    assert all(removed_values(config, one) for one in rest)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_each_removal_changes_the_config(config: Any) -> None:
 )
 def test_what_went(config: Node, technique: str, was: str) -> None:
     """What a removal took away is told by its values, with their names where there are several."""
-    assert gone(config, config.without()[technique]) == was  # type: ignore[attr-defined]
+    assert removed_values(config, config.without()[technique]) == was  # type: ignore[attr-defined]
 
 
 def removal(technique: str, change: float, se: float) -> Removal:

@@ -40,7 +40,7 @@ from regsearch.results.advice import Advice, Move, moves, widened
 from regsearch.results.advice.checks import CHECKS, MOST, OVERRULED, Case
 from regsearch.results.advice.edges import _longer
 from regsearch.results.advice.evidence import Difference, difference, no_better, overfits, scale_of
-from regsearch.results.advice.places import Place, places, wider
+from regsearch.results.advice.leaves import SpaceLeaf, space_leaves, wider
 from regsearch.results.results import Results
 from regsearch.space.config import to_data
 from regsearch.space.sampling import scatter
@@ -401,9 +401,9 @@ def test_what_only_the_reference_says(tmp_path: Path) -> None:
 def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
     """Whatever is drawn from a space has its place, under its name and inside its range, in the space as stored."""
     stored: Any = SimpleNamespace(space=None, identity={"space_data": to_data(space)})
-    found = {place.name: place for place in places(stored)}
+    found = {place.name: place for place in space_leaves(stored)}
     stored.space = space  # the script is at hand
-    assert [place.name for place in places(stored)] == list(found)
+    assert [place.name for place in space_leaves(stored)] == list(found)
     for name, value in scatter(space, np.random.default_rng(seed)).items():
         assert name in found
         leaf = found[name].leaf
@@ -414,7 +414,7 @@ def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
 @given(ranges(-100, 100) | ints(-100), st.sampled_from(["low", "high"]), st.floats(0, 50), st.floats(0, 50))
 def test_a_wider_range_holds_the_old_one(leaf: Any, end: str, below: float, above: float) -> None:
     """One end moves outwards, within what the field admits; the other stays, and so does the scale."""
-    place = Place("a", leaf, leaf.low - below, leaf.high + above)
+    place = SpaceLeaf("a", leaf, leaf.low - below, leaf.high + above)
     found = wider(place, leaf, end)  # type: ignore[arg-type]
     other = "high" if end == "low" else "low"
     assert getattr(found, other) == getattr(leaf, other)
@@ -506,7 +506,7 @@ def test_a_stronger_end_lies_away_from_off() -> None:
     t = nn_techniques
     space = Net(max_norm=Float(0.5, 5.0), weight_decay=Float(1e-5, 1e-1, log=True), gradient_clipping=Float(0.1, 1.0))
     stored: Any = SimpleNamespace(space=space, identity={"space_data": to_data(space)})
-    assert {place.name: place.stronger for place in places(stored)} == {
+    assert {place.name: place.stronger for place in space_leaves(stored)} == {
         "max_norm.limit": "low", "weight_decay.rate": "high", "gradient_clipping.norm": None,
     }  # fmt: skip
     assert not t.GradientClipping.regularizes

@@ -115,16 +115,16 @@ def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
     """Where a scorer refuses the rows of a resample, it is left out, and no config counts as the best of it."""
     problem = make_problem(np.arange(40.0)[:, None], np.arange(40) // 35)
     one = stored(tmp_path, problem, "accuracy", np.random.default_rng(0).normal(size=(3, 40, 1)))
-    assert one.judge is not None
+    assert one.scoring is not None
 
     def strict(estimator: Any, X: Any, y: Any) -> float:
         if y.sum() < 2:
             raise ValueError("too few of one class")
         return float((estimator.predict(X) == y).mean())
 
-    folds = replace(one.judge.folds, train=one.judge.folds.train[:1], val=(np.arange(40),))
-    judge = replace(one.judge, metric=Metric("strict", strict), folds=folds)
-    contest = bootstrap._Contest(one, judge, np.arange(40), np.arange(40), 200, 0)
+    folds = replace(one.scoring.folds, train=one.scoring.folds.train[:1], val=(np.arange(40),))
+    scoring = replace(one.scoring, metric=Metric("strict", strict), folds=folds)
+    contest = bootstrap._Contest(one, scoring, np.arange(40), np.arange(40), 200, 0)
     usual, winner, _ = bootstrap._by_scorer(contest, [trial.number for trial in one.complete])
     counts = contest.counts()
     inside, outside = problem.y @ counts >= 2, problem.y @ (counts == 0) >= 2
@@ -135,8 +135,8 @@ def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("scoring", SCORERS)
-def test_each_way_is_the_judges(scoring: str, weighted: bool, tmp_path: Path) -> None:
-    """Matrix products and ranks give what scoring each resample by the judge gives."""
+def test_each_way_is_the_metrics(scoring: str, weighted: bool, tmp_path: Path) -> None:
+    """Matrix products and ranks give what scoring each resample by the metric gives."""
     problem, decisions = classes(64)  # shares of 64 rows are exact: equal configs are, by either way
     if scoring not in {"neg_log_loss", "accuracy", "roc_auc"}:
         problem = make_problem(problem.X, np.random.default_rng(1).normal(size=problem.rows))
@@ -145,13 +145,13 @@ def test_each_way_is_the_judges(scoring: str, weighted: bool, tmp_path: Path) ->
     if weighted:
         problem = replace(problem, sample_weight=np.random.default_rng(2).uniform(0.5, 2, problem.rows))
     one = stored(tmp_path, problem, scoring, decisions)
-    assert one.judge is not None
+    assert one.scoring is not None
     rows, numbers = np.arange(problem.rows), [trial.number for trial in one.complete]
     mine, judged = (
-        way(bootstrap._Contest(one, one.judge, rows, rows, 40, 0), numbers)
-        for way in (bootstrap._way(one.judge), bootstrap._by_scorer)
+        way(bootstrap._Contest(one, one.scoring, rows, rows, 40, 0), numbers)
+        for way in (bootstrap._way(one.scoring), bootstrap._by_scorer)
     )
-    assert bootstrap._way(one.judge) is not bootstrap._by_scorer
+    assert bootstrap._way(one.scoring) is not bootstrap._by_scorer
     np.testing.assert_allclose(mine[0], judged[0], rtol=1e-4)
     assert len(mine[1]) == len(judged[1]) == 40
     np.testing.assert_allclose(mine[1], judged[1], rtol=1e-4)
@@ -203,10 +203,10 @@ def test_groups_are_drawn_whole(tmp_path: Path) -> None:
     problem = make_problem(rng.normal(size=(200, 1)), y, groups=groups)
     decisions = np.repeat(rng.normal(size=(5, 20)), 10, axis=1)[..., None]
     grouped = stored(tmp_path / "grouped", problem, "neg_mean_squared_error", decisions)
-    assert grouped.judge is not None
-    assert grouped.judge.problem.groups is not None
+    assert grouped.scoring is not None
+    assert grouped.scoring.problem.groups is not None
     rows = np.arange(200)
-    contest = bootstrap._Contest(grouped, grouped.judge, rows, grouped.judge.problem.groups, 50, 0)
+    contest = bootstrap._Contest(grouped, grouped.scoring, rows, grouped.scoring.problem.groups, 50, 0)
     counts = contest.counts().reshape(20, 10, -1)
     assert (counts == counts[:, :1]).all()
     assert (counts.sum(axis=(0, 1)) == 200).all()

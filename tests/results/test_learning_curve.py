@@ -27,7 +27,7 @@ from regsearch import nn_techniques as t
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.models.base import Candidate
-from regsearch.results.learning_curve import SIZES, LearningCurve, as_long, parts
+from regsearch.results.learning_curve import SIZES, LearningCurve, scale_epochs, training_subsets
 from regsearch.results.results import Results
 from regsearch.results.rules import Pick
 
@@ -47,7 +47,7 @@ def test_last_size_is_the_trial(tmp_path: Path) -> None:
     curves = results.curves(chosen.number)
     np.testing.assert_allclose(found.val[:, -1], curves.val[:, 0], rtol=1e-9)
     np.testing.assert_allclose(found.train[:, -1], curves.train[:, 0], rtol=1e-9)
-    for s, part in enumerate(parts(one.problem, one.folds, SIZES, one.seed)):
+    for s, part in enumerate(training_subsets(one.problem, one.folds, SIZES, one.seed)):
         for k, (train, val) in enumerate(zip(part.train, part.val, strict=True)):
             model = make_pipeline(StandardScaler(), Ridge(chosen.lambda_ * len(train))).fit(X[train], y[train])
             assert found.val[k, s] == pytest.approx(-mean_squared_error(y[val], model.predict(X[val])), rel=1e-6)
@@ -81,14 +81,14 @@ def test_a_net_trains_as_long_on_few_rows(kind: Any, tmp_path: Path) -> None:
     chosen = one.run(2, quiet=True).best
     found = one.learning_curve((0.5, 1.0), quiet=True)
     share = found.sizes[0] / found.sizes[1]
-    config = as_long(chosen.config, share)
+    config = scale_epochs(chosen.config, share)
     assert (config.last, config.horizon) == (round(chosen.value / share), round(chosen.config.horizon / share))
     assert config.last > 1.8 * chosen.value
-    (part,) = parts(one.problem, one.folds, (0.5,), one.seed)
+    (part,) = training_subsets(one.problem, one.folds, (0.5,), one.seed)
     (outcome,) = config.backend(replace(one.setup, folds=part, past=())).stream([Candidate(0, config)])
     np.testing.assert_allclose(found.val[:, 0], outcome.trajectory.curves[found.metric].val[:, outcome.step], rtol=1e-6)
     linear = Linear("l2", 0.1)
-    assert as_long(linear, share) is linear
+    assert scale_epochs(linear, share) is linear
 
 
 def test_what_cannot_be_fitted_is_told(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_parts_are_nested(sizes: list[float], seed: int, grouped: bool) -> None:
     """Each part lies in the next and in the training rows, holds its share of them, and validation never changes."""
     wine = problem(TWELFTHS if grouped else None)
     folds = make_folds(3, wine, seed)
-    found = parts(wine, folds, sizes, seed)
+    found = training_subsets(wine, folds, sizes, seed)
     for size, part in zip(sizes, found, strict=True):
         for k, (train, val) in enumerate(zip(part.train, part.val, strict=True)):
             np.testing.assert_array_equal(val, folds.val[k])
@@ -132,7 +132,7 @@ def test_parts_are_stratified(size: float, seed: int) -> None:
     """Every class keeps its share to within half a row, and at least one row however small the part."""
     wine = problem()
     folds = make_folds(3, wine, seed)
-    (part,) = parts(wine, folds, [size], seed)
+    (part,) = training_subsets(wine, folds, [size], seed)
     for train, whole in zip(part.train, folds.train, strict=True):
         counts, all_ = np.bincount(wine.y[train], minlength=3), np.bincount(wine.y[whole])
         assert (counts >= 1).all()
@@ -145,7 +145,7 @@ def test_groups_stay_whole(size: float, seed: int) -> None:
     """A group's training rows are all in a part or none is."""
     wine = problem(TWELFTHS)
     folds = make_folds(3, wine, seed)
-    (part,) = parts(wine, folds, [size], seed)
+    (part,) = training_subsets(wine, folds, [size], seed)
     for train, whole in zip(part.train, folds.train, strict=True):
         inside = set(TWELFTHS[train])
         assert set(train) == {row for row in whole if TWELFTHS[row] in inside}
@@ -156,7 +156,7 @@ def test_groups_bring_every_class() -> None:
     X, y = WINE
     groups = y * 10 + np.arange(len(y)) % 5
     wine = make_problem(X, y, groups=groups)
-    (part,) = parts(wine, make_folds(3, wine, 0), [0.01], 0)
+    (part,) = training_subsets(wine, make_folds(3, wine, 0), [0.01], 0)
     for train in part.train:
         assert sorted(set(y[train])) == [0, 1, 2]
         assert len(set(groups[train])) == 3
@@ -166,7 +166,7 @@ def test_time_keeps_the_last_rows() -> None:
     """Where folds go forward in time, a part is the end of the training rows."""
     diabetes = make_problem(*DIABETES)
     folds = make_folds(TimeSeriesSplit(3), diabetes, 0)
-    for part, size in zip(parts(diabetes, folds, (0.3, 1.0), 0), (0.3, 1.0), strict=True):
+    for part, size in zip(training_subsets(diabetes, folds, (0.3, 1.0), 0), (0.3, 1.0), strict=True):
         for train, whole in zip(part.train, folds.train, strict=True):
             np.testing.assert_array_equal(train, whole[len(whole) - round(size * len(whole)) :])
 
@@ -176,14 +176,14 @@ def test_sizes_are_checked(sizes: tuple[float, ...]) -> None:
     """Sizes that are no ascending shares are refused with what they must be."""
     diabetes = make_problem(*DIABETES)
     with pytest.raises(InvalidInput, match="ascending shares"):
-        parts(diabetes, make_folds(3, diabetes, 0), sizes, 0)
+        training_subsets(diabetes, make_folds(3, diabetes, 0), sizes, 0)
 
 
 def test_too_small() -> None:
     """A size that leaves a fold a single row is refused by name."""
     diabetes = make_problem(*DIABETES)
     with pytest.raises(InvalidInput, match=r"The size 0\.001 leaves too little to train on"):
-        parts(diabetes, make_folds(3, diabetes, 0), (0.001, 1.0), 0)
+        training_subsets(diabetes, make_folds(3, diabetes, 0), (0.001, 1.0), 0)
 
 
 @pytest.mark.parametrize(

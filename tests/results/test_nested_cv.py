@@ -21,7 +21,7 @@ from regsearch.data.folds import Folds, make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.errors import StudyMismatch
 from regsearch.progress import Progress
-from regsearch.results.nested_cv import FINDING, Nested, Nesting, Outer, outer_folds
+from regsearch.results.nested_cv import FINDING, NestedCV, NestedResult, OuterFold, outer_folds
 from regsearch.results.results import Results, load_results
 from regsearch.storage.store import Store
 
@@ -89,9 +89,9 @@ def test_what_is_kept(tmp_path: Path) -> None:
     ]
 
 
-def nesting(one: Study, search: Any) -> Nesting:
+def nesting(one: Study, search: Any) -> NestedCV:
     folds = outer_folds(3, one.options.cv, one.problem, 0)
-    return Nesting(one.store, one.problem, one.setup.metrics, 0, folds, search, "best")
+    return NestedCV(one.store, one.problem, one.setup.metrics, 0, folds, search, "best")
 
 
 def test_no_outer_row_is_searched(tmp_path: Path) -> None:
@@ -232,13 +232,13 @@ def test_other_data_under_the_same_name_is_refused(tmp_path: Path) -> None:
 
 def test_optimism_shows(tmp_path: Path) -> None:
     """Of settings that are all worth nothing, the inner scores of the best promise more than the outer ones keep."""
-    folds = tuple(Outer({"r2": score}, inner, {}) for score, inner in ((0.1, 0.5), (-0.1, 0.7)))
-    found = Nested("r2", 2, "best", 1.0, 1.0, folds)
+    folds = tuple(OuterFold({"r2": score}, inner, {}) for score, inner in ((0.1, 0.5), (-0.1, 0.7)))
+    found = NestedResult("r2", 2, "best", 1.0, 1.0, folds)
     assert found.optimism == pytest.approx(0.6)
     assert "promised 0.6 more" in found.summary
-    folds = tuple(Outer({"r2": score}, 0.9, {}) for score in (0.98, 1.0))
-    assert Nested("r2", 2, "best", 1.0, 1.0, folds).interval[1] == 1.0, "no score is better than perfect"
-    assert "promised 0.09 less" in Nested("r2", 2, "best", 1.0, 1.0, folds).summary
+    folds = tuple(OuterFold({"r2": score}, 0.9, {}) for score in (0.98, 1.0))
+    assert NestedResult("r2", 2, "best", 1.0, 1.0, folds).interval[1] == 1.0, "no score is better than perfect"
+    assert "promised 0.09 less" in NestedResult("r2", 2, "best", 1.0, 1.0, folds).summary
 
 
 def test_progress_names_the_fold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,10 +21,10 @@ from sklearn.linear_model import Ridge
 import regsearch
 from regsearch import Choice, Estimator, InvalidInput, NotFound, spaces
 from regsearch.models.path import ROUNDING, Point
-from regsearch.results.ranking import ranked, rounding, settled
+from regsearch.results.formatting import format_value
+from regsearch.results.ranking import merge_ties, rank_trials, score_tolerance
 from regsearch.results.results import RETURNS, Results, load_results
 from regsearch.results.rules import Pick
-from regsearch.results.text import told
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 
@@ -78,7 +78,7 @@ def trial(number: int, score: float, complexity: float = math.nan, **fields: Any
 
 
 def order(*trials: Trial) -> list[int]:
-    return [one.number for one in ranked(trials, "score")]
+    return [one.number for one in rank_trials(trials, "score")]
 
 
 def test_of_equal_trials_the_most_regularized_comes_first() -> None:
@@ -126,12 +126,12 @@ def test_rounding_decides_nothing(scores: list[int], scale: float, seed: int) ->
 def test_settled(values: list[int], seed: int) -> None:
     """Values as far apart as rounding become the least of them; others stay, and so does all order."""
     off = 1e-15 * np.random.default_rng(seed).uniform(-1, 1, len(values))
-    found = settled(np.array(values) + off, 1e-12)
+    found = merge_ties(np.array(values) + off, 1e-12)
     for value in set(values):
         of_it = np.array(values) == value
         assert set(found[of_it]) == {(value + off[of_it]).min()}
     tiny = Point(-1e-14, 0.0, -2e-14, 0.0, 0.0)
-    assert rounding(tiny) == 2e-14 * ROUNDING
+    assert score_tolerance(tiny) == 2e-14 * ROUNDING
 
 
 def test_counts(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_choice_as_text(results: Results) -> None:
     """Printed, a choice says its trial, config, score, gap and why."""
     text = str(results.best)
     assert f"trial {results.best.number}: penalty=" in text
-    assert f"{results.metric} {told(results.best.score, results.best.point.val_se, digits=5)} (train" in text
+    assert f"{results.metric} {format_value(results.best.score, results.best.point.val_se, digits=5)} (train" in text
     assert text.endswith(results.best.why)
 
 

@@ -497,7 +497,7 @@ def test_weights_and_groups_are_routed() -> None:
     for k, (train, test) in enumerate(outer.split(X, y, groups)):
         by_hand = small().fit(X[train], y[train], sample_weight=weight[train], groups=groups[train])
         assert found["test_score"][k] == by_hand.score(X[test], y[test], weight[test])
-        folds = found["estimator"][k].results_.judge.folds
+        folds = found["estimator"][k].results_.scoring.folds
         assert all(
             not set(groups[train][a]) & set(groups[train][b]) for a, b in zip(folds.train, folds.val, strict=True)
         )

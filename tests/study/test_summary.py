@@ -8,9 +8,9 @@ import pytest
 from samples import regression, study
 
 from regsearch import spaces
-from regsearch.mirror.uris import without_user
+from regsearch.mirror.uris import hide_credentials
 from regsearch.results.results import Results
-from regsearch.study.summary import parting
+from regsearch.study.summary import summary
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 )
 def test_browsing_leads_to_the_store(tracking: str | bool | None, browse: str, results: Results) -> None:
     """Where trials are browsed follows the store that they went to, without passwords; nowhere if they went to none."""
-    said = parting(results, tracking)
+    said = summary(results, tracking)
     found = [line for line in said.splitlines() if line.startswith("Browse:")]
     assert [line.endswith(browse.format(root=results.store.root)) for line in found] == [True] * bool(browse)
     assert "secret" not in said
@@ -39,7 +39,7 @@ def test_browsing_leads_to_the_store(tracking: str | bool | None, browse: str, r
 
 def test_what_was_found(results: Results) -> None:
     """The choice comes first, then the reference's score and gap, then each piece of advice."""
-    said = parting(results, False)
+    said = summary(results, False)
     assert results.reference is not None
     assert said.startswith(str(results.best))
     assert f"Without regularization: {results.metric} {results.point(results.reference).val:.5g}" in said
@@ -56,7 +56,7 @@ def test_what_was_found(results: Results) -> None:
 )
 def test_addresses_without_their_user(uri: str, shown: str) -> None:
     """User and password go, whatever signs they have; paths stay."""
-    assert without_user(uri) == shown
+    assert hide_credentials(uri) == shown
 
 
 def test_nothing_found(tmp_path: Path) -> None:
@@ -64,4 +64,4 @@ def test_nothing_found(tmp_path: Path) -> None:
     one = study(tmp_path, data=regression(), space=spaces.linear())
     none = one.run(1, timeout=1e-9, quiet=True)
     assert none.complete == ()
-    assert parting(none, None).startswith("\nBrowse:")
+    assert summary(none, None).startswith("\nBrowse:")

@@ -9,7 +9,7 @@ from typing import Any
 from regsearch.export.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
 from regsearch.export.bundle.schema import Column, Form
 from regsearch.export.bundle.settings import own_factory
-from regsearch.results.text import listed
+from regsearch.results.formatting import format_items
 
 COLUMNS = 40  # columns that the card lists
 PICTURES = {
@@ -48,7 +48,7 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
         *_cautions(made),
         *pictures,
         "## What it is",
-        "\n".join(f"- {name}: {listed({name: value}).partition('=')[2]}" for name, value in params.items()),
+        "\n".join(f"- {name}: {format_items({name: value}).partition('=')[2]}" for name, value in params.items()),
         made["path"]["translated"],
         "## How to use it",
         "```python\n{}\n\nmodel = {}  # this folder\nmodel.predict(X)\n```".format(

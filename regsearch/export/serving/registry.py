@@ -19,7 +19,7 @@ from regsearch.export.bundle.schema import Column, Form
 from regsearch.export.bundle.settings import own_factory
 from regsearch.export.serving.code import Code, code_of, name_of
 from regsearch.export.serving.pyfunc import MODULE, PREDICT_METHOD, TRUSTED, _load_pyfunc
-from regsearch.mirror.uris import without_user
+from regsearch.mirror.uris import hide_credentials
 from regsearch.models.neural.files import TENSORS
 
 LOADER = "regsearch.export.serving.pyfunc"
@@ -161,12 +161,12 @@ def _whole(tracking_uri: str, name: str) -> Iterator[_Steps]:
         rest = f"left behind: {', '.join(left)}; delete it there." if left else "nothing is left behind there."
         said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise InvalidInput(
-            f"The MLflow store {without_user(tracking_uri)} did not take the model {name!r}: {said}; {rest}"
+            f"The MLflow store {hide_credentials(tracking_uri)} did not take the model {name!r}: {said}; {rest}"
         ) from error
     except BaseException as error:
         left = steps.undo()
         if left:
-            error.add_note(f"In the MLflow store {without_user(tracking_uri)} is left: {', '.join(left)}.")
+            error.add_note(f"In the MLflow store {hide_credentials(tracking_uri)} is left: {', '.join(left)}.")
         raise
 
 

@@ -24,12 +24,12 @@ from regsearch.results.advice.evidence import (
     lead,
     no_better,
     overfits,
-    rounding_of,
+    rounding_error,
     sampled,
     scale_of,
 )
-from regsearch.results.advice.places import fields_of, places
-from regsearch.results.table import Table, is_winner
+from regsearch.results.advice.leaves import fields_of, space_leaves
+from regsearch.results.stored_study import StoredStudy, is_winner
 from regsearch.space.sampling import size
 from regsearch.space.tree import Path
 from regsearch.storage.trial import Trial
@@ -72,34 +72,34 @@ class Advice:
 class Case:
     """A study with a score, and what several checks weigh it by."""
 
-    table: Table
+    study: StoredStudy
 
     @property
     def best(self) -> Trial:
-        return self.table.complete[0]
+        return self.study.complete[0]
 
     @property
     def point(self) -> Point:
-        return self.table.point(self.best)
+        return self.study.point(self.best)
 
     @cached_property
     def scale(self) -> Scale | None:
-        return scale_of(self.table)
+        return scale_of(self.study)
 
     @cached_property
     def moves(self) -> list[Move]:
-        return moves(self.table)
+        return moves(self.study)
 
     @cached_property
     def sampled(self) -> list[Trial]:
-        return sampled(self.table)
+        return sampled(self.study)
 
 
-def advise(table: Table) -> list[Advice]:
+def advise(study: StoredStudy) -> list[Advice]:
     """What to do next about a study: at most five pieces of advice, the most important first, usually fewer."""
-    if not table.complete:
+    if not study.complete:
         return []
-    case = Case(table)
+    case = Case(study)
     found = [one for check in CHECKS if (one := check(case)) is not None]
     beside = {topic for one in found for topic in OVERRULED.get(one.topic, ())}
     return [one for one in found if one.topic not in beside][:MOST]
@@ -110,21 +110,21 @@ def leak(case: Case) -> Advice | None:
     point, scale = case.point, case.scale
     if scale is None or min(scale.learned(point.train), scale.learned(point.val)) < 1 - PERFECT:
         return None
-    interpretation = case.table.finding("interpretation")
-    features = interpretation.get("features", []) if interpretation and is_winner(case.table, interpretation) else []
+    interpretation = case.study.finding("interpretation")
+    features = interpretation.get("features", []) if interpretation and is_winner(case.study, interpretation) else []
     first = f" Begin with {features[0]['name']!r}, which has the largest coefficient." if features else ""
     return Advice(
         "leak", f"The scores are too good: look for y, or something made from it, among the columns.{first}",
-        f"{case.table.metric} train {point.train:.4g}, validation {point.val:.4g}, perfect {scale.perfect:.4g}, "
+        f"{case.study.metric} train {point.train:.4g}, validation {point.val:.4g}, perfect {scale.perfect:.4g}, "
         f"constant {scale.constant:.4g}",
     )  # fmt: skip
 
 
 def unscaled(case: Case) -> Advice | None:
     """A penalty on columns of very different units that nothing scales."""
-    params, profile = case.best.params, case.table.finding("profile") or {}
+    params, profile = case.best.params, case.study.finding("profile") or {}
     spread = profile.get("scale_spread") or 1.0
-    if spread < SPREAD or params.get("scale") != "none" or "scale" in case.table.varied:
+    if spread < SPREAD or params.get("scale") != "none" or "scale" in case.study.varied:
         return None
     return Advice(
         "scale", "Columns of very different units are not scaled, so that a penalty weighs most on those with small "
@@ -141,8 +141,8 @@ def weak(case: Case) -> Advice | None:
 def edge(case: Case) -> Advice | None:
     """An optimum at the edge of what was searched."""
     found = [move for move in case.moves if not move.weak]
-    early = ended_early(case.table)
-    if found or early is None or limits(case.table, early) or not (axis := path_axis(early.axis)).last:
+    early = ended_early(case.study)
+    if found or early is None or limits(case.study, early) or not (axis := path_axis(early.axis)).last:
         return _moved("edge", found)
     text = f"{axis.last}: let it go further."  # only the user's script knows what it ends by
     return Advice("edge", text, f"best at {axis.name} {axis.text(early.value)}, the last of {early.steps} steps")
@@ -160,13 +160,13 @@ def _moved(topic: str, found: list[Move]) -> Advice | None:
 
 def too_strong(case: Case) -> Advice | None:
     """Nothing that comes near the reference."""
-    table, reference, best = case.table, case.table.reference, _best_sampled(case)
-    given_up = sum(trial.state == "pruned" for trial in table.all)
+    study, reference, best = case.study, case.study.reference, _best_sampled(case)
+    given_up = sum(trial.state == "pruned" for trial in study.all)
     if reference is None or (best is None and not given_up):
         return None
     behind = f"{given_up} other trials were given up as worse, none was finished"
     if best is not None:
-        worse = difference(table, reference, best)
+        worse = difference(study, reference, best)
         behind = f"better than the best of {len(case.sampled)} other trials by {worse}"
         if not worse.beyond(CLEAR):
             return None
@@ -179,14 +179,14 @@ def too_strong(case: Case) -> Advice | None:
 
 def no_gain(case: Case) -> Advice | None:
     """Nothing that beats the reference by more than the noise of the folds."""
-    table, reference, best = case.table, case.table.reference, _best_sampled(case)
-    if reference is None or best is None or (better := difference(table, best, reference)).certain:
+    study, reference, best = case.study, case.study.reference, _best_sampled(case)
+    if reference is None or best is None or (better := difference(study, best, reference)).certain:
         return None
     text = (
         "Regularization does not help here: the reference is as good without any. Take the simplest that is as good "
         "(--rule paired), or search a larger model, which has something to regularize."
     )
-    point = table.point(reference)
+    point = study.point(reference)
     if has_gap(point) and (case.scale is None or case.scale.lost(point) > CLOSED):
         text = (
             "There is a gap between training and validation rows, and nothing that was searched makes up for it: "
@@ -199,12 +199,12 @@ def no_gain(case: Case) -> Advice | None:
 
 
 def _best_sampled(case: Case) -> Trial | None:
-    return next((trial for trial in case.table.complete if trial.role != "reference"), None)
+    return next((trial for trial in case.study.complete if trial.role != "reference"), None)
 
 
 def _of_reference(case: Case, reference: Trial) -> str:
-    point, name = case.table.point(reference), case.table.identity["reference"]
-    return f"{case.table.metric} of the reference ({name}) {point.val:.4g}, gap {point.gap:.3g}"
+    point, name = case.study.point(reference), case.study.identity["reference"]
+    return f"{case.study.metric} of the reference ({name}) {point.val:.4g}, gap {point.gap:.3g}"
 
 
 def underfit(case: Case) -> Advice | None:
@@ -225,10 +225,10 @@ def underfit(case: Case) -> Advice | None:
 
 def overfit(case: Case) -> Advice | None:
     """A winner that still loses most of what it learns on training rows."""
-    table, point, scale = case.table, case.point, case.scale
-    if scale is None or not overfits(table, scale) or not case.sampled:
+    study, point, scale = case.study, case.point, case.scale
+    if scale is None or not overfits(study, scale) or not case.sampled:
         return None
-    reference = "" if table.reference is None else f", of the reference {table.point(table.reference).gap:.3g}"
+    reference = "" if study.reference is None else f", of the reference {study.point(study.reference).gap:.3g}"
     return Advice(
         "overfit", "Even the winner loses most of what it learns on training rows: search other ways to regularize, "
         f"fewer columns or a smaller model, or get more rows.{_verdict(case)}",
@@ -238,26 +238,26 @@ def overfit(case: Case) -> Advice | None:
 
 def _verdict(case: Case) -> str:
     """Said of a winner that is no better than a constant prediction."""
-    better = not no_better(case.table, case.scale)
+    better = not no_better(case.study, case.scale)
     return "" if better else " Its score is no better than that of a constant prediction."
 
 
 def _figures(case: Case, scale: Scale) -> str:
     point = case.point
-    train = point.train if abs(point.train) > rounding_of(point) else 0.0
+    train = point.train if abs(point.train) > rounding_error(point) else 0.0
     return (
-        f"train {case.table.metric} {train:.4g}, validation {point.val:.4g}, better than a constant prediction "
-        f"({scale.constant:.4g}) by {lead(case.table, case.best, scale)}"
+        f"train {case.study.metric} {train:.4g}, validation {point.val:.4g}, better than a constant prediction "
+        f"({scale.constant:.4g}) by {lead(case.study, case.best, scale)}"
     )
 
 
 def noisy(case: Case) -> Advice | None:
     """Folds that disagree more than trials differ."""
-    scores, scale, point = [case.table.point(trial).val for trial in case.sampled], case.scale, case.point
+    scores, scale, point = [case.study.point(trial).val for trial in case.sampled], case.scale, case.point
     if scale is None or len(scores) < 2 * PER_PARAMETER:
         return None
     ahead = point.val - float(np.median(scores))
-    if not point.val_se > max(ahead, NOISE * abs(point.val - scale.constant), rounding_of(point)):
+    if not point.val_se > max(ahead, NOISE * abs(point.val - scale.constant), rounding_error(point)):
         return None
     return Advice(
         "noise", "The folds disagree more than the trials differ, so which trial is best is chance: take the most "
@@ -269,16 +269,16 @@ def noisy(case: Case) -> Advice | None:
 
 def collinear(case: Case) -> Advice | None:
     """A linear winner whose coefficients hang on columns that nearly repeat each other."""
-    table = case.table
-    values = (table.finding("profile") or {}).get("eigenvalues")
+    study = case.study
+    values = (study.finding("profile") or {}).get("eigenvalues")
     params = case.best.params
-    if values is None or not case.sampled or table.identity["space"] != "linear" or params.get("scale") != "standard":
+    if values is None or not case.sampled or study.identity["space"] != "linear" or params.get("scale") != "standard":
         return None
     # curvature of the log loss is at most a quarter of that of half the squared error
-    ridge = _ridge(params) * (1 if table.identity["task"] == "regression" else 4)
+    ridge = _ridge(params) * (1 if study.identity["task"] == "regression" else 4)
     before, after = (_ratio(values[1] + one, values[0] + one) for one in (0.0, ridge))
     tried = any(_ridge(trial.params) > 0 for trial in case.sampled)
-    if after < CONDITION or (tried and table.identity["columns"] >= table.identity["rows"]):
+    if after < CONDITION or (tried and study.identity["columns"] >= study.identity["rows"]):
         return None
     what = "drop or merge some" if tried else "search a penalty with an L2 part (l2, elastic_net), or drop some"
     return Advice(
@@ -297,31 +297,31 @@ def _ratio(greatest: float, least: float) -> float:
 
 def few(case: Case) -> Advice | None:
     """A search that ended before it was done."""
-    table, done = case.table, case.sampled
-    searched = [place for place in places(table) if not isinstance(place.leaf, Path)]
-    tried = len({trial.key for trial in table.all if trial.config is not None and trial.role != "reference"})
-    configs = size(fields_of(table))
+    study, done = case.study, case.sampled
+    searched = [place for place in space_leaves(study) if not isinstance(place.leaf, Path)]
+    tried = len({trial.key for trial in study.all if trial.config is not None and trial.role != "reference"})
+    configs = size(fields_of(study))
     if configs is not None and tried >= configs:
         return None
     wanted = max(PER_PARAMETER * len(searched), 1)  # a path has no parameter, and must be walked
     lacking = (wanted if configs is None else min(wanted, configs)) - tried
     if lacking > 0:
-        ran = sum(trial.state != "waiting" for trial in table.all)
+        ran = sum(trial.state != "waiting" for trial in study.all)
         total = ROUND * math.ceil((ran + lacking) / ROUND)  # --trials counts what was run
         return Advice(
             "trials", f"That is few trials for this space: go on, with --trials {total} or more.",
             f"{tried} configs tried beside the reference, {len(searched)} parameters searched",
         )  # fmt: skip
     early = done[: len(done) * 3 // 4]
-    if len(done) < MANY or table.complete[0].number in {trial.number for trial in early}:
+    if len(done) < MANY or study.complete[0].number in {trial.number for trial in early}:
         return None
-    before = max(early, key=lambda trial: table.point(trial).val)
-    gain = difference(table, table.complete[0], before)
-    if table.complete[0].role == "reference" or not gain.certain:
+    before = max(early, key=lambda trial: study.point(trial).val)
+    gain = difference(study, study.complete[0], before)
+    if study.complete[0].role == "reference" or not gain.certain:
         return None
     return Advice(
-        "trials", f"The scores were still rising when the search ended: go on, with --trials {2 * len(table.all)}.",
-        f"the best is trial {table.complete[0].number} of {len(table.all)}; the last quarter gained {gain}",
+        "trials", f"The scores were still rising when the search ended: go on, with --trials {2 * len(study.all)}.",
+        f"the best is trial {study.complete[0].number} of {len(study.all)}; the last quarter gained {gain}",
     )  # fmt: skip
 
 

@@ -14,20 +14,20 @@ from typing import Any
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point, choose_step
 from regsearch.results.advice.evidence import Scale, difference, nears, no_better, overfits, scale_of
-from regsearch.results.advice.places import (
+from regsearch.results.advice.leaves import (
     ENDS,
     End,
     ModelT,
-    Place,
+    SpaceLeaf,
     distance,
     fields_of,
-    places,
     replaced,
     short,
+    space_leaves,
     taken,
     wider,
 )
-from regsearch.results.table import Table
+from regsearch.results.stored_study import StoredStudy
 from regsearch.space.tree import Choice, Float, Int, Path, ends
 from regsearch.storage.trial import Trial
 
@@ -49,7 +49,7 @@ class Move:
     Attributes
     ----------
     name
-        As of a `Place`.
+        As of a `SpaceLeaf`.
     old, new
         Leaves, or numbers of epochs.
     why
@@ -71,11 +71,11 @@ class Move:
         return f"{self.name}: {self.old} becomes {self.new}"
 
 
-def moves(table: Table) -> list[Move]:
+def moves(study: StoredStudy) -> list[Move]:
     """What needs more room, one move for each place: strengths that do nothing, paths and ranges that end too early."""
-    scale = scale_of(table)
+    scale = scale_of(study)
     first: dict[str, Move] = {}
-    for move in (*_too_weak(table, scale), *_at_ends(table), *_at_edges(table, scale)):
+    for move in (*_too_weak(study, scale), *_at_ends(study), *_at_edges(study, scale)):
         first.setdefault(move.name, move)
     return list(first.values())
 
@@ -85,34 +85,34 @@ def widened(space: ModelT, moved: list[Move]) -> ModelT:
     return replaced(space, {move.name: move.new for move in moved})
 
 
-def front(table: Table) -> Trial | None:
+def front(study: StoredStudy) -> Trial | None:
     """The trial whose place in the space says where to go on: the best one that was sampled.
 
     None where the reference is as good and fits no better: what nears it ends where it ends. Where it is better by more
     than the noise of the folds, or as good while all that was searched underfits, that is too strong, and an edge says
     in which direction to leave.
     """
-    best = next((trial for trial in table.complete if trial.role != "reference"), None)
-    if best is None or best is table.complete[0]:
+    best = next((trial for trial in study.complete if trial.role != "reference"), None)
+    if best is None or best is study.complete[0]:
         return best
-    return None if nears(table, best) else best
+    return None if nears(study, best) else best
 
 
 # --- strengths that do nothing ---------------------------------------------------------------------------------
 
 
-def _too_weak(table: Table, scale: Scale | None) -> Iterator[Move]:
+def _too_weak(study: StoredStudy, scale: Scale | None) -> Iterator[Move]:
     """Strengths that leave the reference's gap as it is, even in the upper part of their range, where it is large."""
-    if table.reference is None or not overfits(table, scale):
+    if study.reference is None or not overfits(study, scale):
         return
-    for place in places(table):
+    for place in space_leaves(study):
         leaf, end = place.leaf, place.stronger
         if not isinstance(leaf, Float) or not leaf.log or end is None:  # a strength spans orders of magnitude
             continue
-        drawn, new = _drawn(table, place), wider(place, leaf, end, DECADES)
-        strong = {value: table.point(trial) for trial, value in drawn if distance(leaf, value, end) <= UPPER}
-        if len(drawn) >= FEWEST and new != leaf and _do_nothing(list(strong.values()), table.point(table.reference)):
-            why = _gaps(place.name, strong, table.point(table.reference))
+        drawn, new = _drawn(study, place), wider(place, leaf, end, DECADES)
+        strong = {value: study.point(trial) for trial, value in drawn if distance(leaf, value, end) <= UPPER}
+        if len(drawn) >= FEWEST and new != leaf and _do_nothing(list(strong.values()), study.point(study.reference)):
+            why = _gaps(place.name, strong, study.point(study.reference))
             yield Move(place.name, leaf, new, why, "All of a range is too weak to regularize", weak=True)
 
 
@@ -133,60 +133,60 @@ def _gaps(name: str, strong: Mapping[float, Point], plain: Point) -> str:
     )
 
 
-def _drawn(table: Table, place: Place) -> list[tuple[Trial, Any]]:
+def _drawn(study: StoredStudy, place: SpaceLeaf) -> list[tuple[Trial, Any]]:
     """The trials that drew a leaf, best first, each with its value."""
-    trials = [trial for trial in table.complete if trial.role != "reference"]
+    trials = [trial for trial in study.complete if trial.role != "reference"]
     return [(trial, trial.draws[place.name]) for trial in trials if trial.draws and place.name in trial.draws]
 
 
 # --- paths that end too early ----------------------------------------------------------------------------------
 
 
-def ended_early(table: Table) -> Trial | None:
+def ended_early(study: StoredStudy) -> Trial | None:
     """The trial whose scores still rise where its path ends: the best that was sampled, else the winner."""
-    best = front(table) or table.complete[0]  # a reference trains for too short a time too
-    return best if _ends_early(table, best) else None
+    best = front(study) or study.complete[0]  # a reference trains for too short a time too
+    return best if _ends_early(study, best) else None
 
 
-def _ends_early(table: Table, best: Trial) -> bool:
+def _ends_early(study: StoredStudy, best: Trial) -> bool:
     """Whether the scores of a trial still rise where its path ends, unless that is where the reference lies."""
-    if best.steps == 1 or choose_step(table.curves(best.number).mean()) < best.steps - 1:
+    if best.steps == 1 or choose_step(study.curves(best.number).mean()) < best.steps - 1:
         return False
-    return not (path_axis(best.axis).descending and nears(table, best))
+    return not (path_axis(best.axis).descending and nears(study, best))
 
 
-def limits(table: Table, trial: Trial) -> list[tuple[str, Any]]:
+def limits(study: StoredStudy, trial: Trial) -> list[tuple[str, Any]]:
     """Name and content of what says in a space where the path of a trial ends."""
     axis = path_axis(trial.axis)
     return [
         (name, value)
-        for name, value in taken(fields_of(table), trial.draws)
+        for name, value in taken(fields_of(study), trial.draws)
         if name.rpartition(".")[2] in axis.limits or (isinstance(value, Path) and axis.name in name.split("."))
     ]
 
 
-def _at_ends(table: Table) -> Iterator[Move]:
-    best = ended_early(table)
+def _at_ends(study: StoredStudy) -> Iterator[Move]:
+    best = ended_early(study)
     if best is None:
         return
     axis = path_axis(best.axis)
-    for name, value in limits(table, best):
+    for name, value in limits(study, best):
         if isinstance(value, Path):
-            why = f"the best step is the last of {best.steps}, {_ratio(best, table):.1e} of the first"
-            yield Move(name, value, _longer_path(value, best, table), why, axis.last)
+            why = f"the best step is the last of {best.steps}, {_ratio(best, study):.1e} of the first"
+            yield Move(name, value, _longer_path(value, best, study), why, axis.last)
         elif _allowed(name, value, best) == best.steps:  # else patience ended it
             why = f"best at {axis.name} {axis.text(best.value)}, the last"
             yield from (Move(name, value, new, why, axis.last) for new in _longer(value, best.steps))
 
 
-def _longer_path(leaf: Path, best: Trial, table: Table) -> Path:
+def _longer_path(leaf: Path, best: Trial, study: StoredStudy) -> Path:
     # the families of a space share one ratio, and by default ridge reaches further: none must be cut short
-    reached = [_ratio(trial, table) for trial in table.complete if trial.steps > 1]
-    return leaf.replace(ratio=short(min(_ratio(best, table) / FURTHER, *reached)))
+    reached = [_ratio(trial, study) for trial in study.complete if trial.steps > 1]
+    return leaf.replace(ratio=short(min(_ratio(best, study) / FURTHER, *reached)))
 
 
-def _ratio(trial: Trial, table: Table) -> float:
-    axis = table.trajectory(trial.number).axis
+def _ratio(trial: Trial, study: StoredStudy) -> float:
+    axis = study.trajectory(trial.number).axis
     return float(axis[-1] / axis[0])
 
 
@@ -211,17 +211,19 @@ def _longer(value: Any, reached: int) -> list[Any]:
 # --- optima at the edge of a range -----------------------------------------------------------------------------
 
 
-def _at_edges(table: Table, scale: Scale | None) -> Iterator[Move]:
-    first = front(table)
-    astray = overfits(table, scale) and no_better(table, scale)  # so that less regularization is no way to go
-    for place in places(table) if first else ():
-        leaf, drawn = place.leaf, _drawn(table, place)
+def _at_edges(study: StoredStudy, scale: Scale | None) -> Iterator[Move]:
+    first = front(study)
+    astray = overfits(study, scale) and no_better(study, scale)  # so that less regularization is no way to go
+    for place in space_leaves(study) if first else ():
+        leaf, drawn = place.leaf, _drawn(study, place)
         if isinstance(leaf, Float | Int) and len(drawn) >= FEWEST and drawn[0][0] is first:
             open_: list[End] = [end for end in ENDS if not astray or place.stronger in (None, end)]
-            yield from (move for end in open_ if (move := _of_range(place, leaf, end, drawn, table)))
+            yield from (move for end in open_ if (move := _of_range(place, leaf, end, drawn, study)))
 
 
-def _of_range(place: Place, leaf: Float | Int, end: End, drawn: list[tuple[Trial, Any]], table: Table) -> Move | None:
+def _of_range(
+    place: SpaceLeaf, leaf: Float | Int, end: End, drawn: list[tuple[Trial, Any]], study: StoredStudy
+) -> Move | None:
     away, new = [distance(leaf, value, end) for _, value in drawn], wider(place, leaf, end)
     if away[0] > EDGE or new == leaf or not (_crowd(away) or _rise(away)):
         return None
@@ -229,7 +231,7 @@ def _of_range(place: Place, leaf: Float | Int, end: End, drawn: list[tuple[Trial
     inner = next((trial for (trial, _), far in zip(drawn, away, strict=True) if far > EDGE), None)
     if inner is None:
         return Move(place.name, leaf, new, f"{limit}, as all others do")
-    gain = difference(table, drawn[0][0], inner)
+    gain = difference(study, drawn[0][0], inner)
     return Move(place.name, leaf, new, f"{limit}, {gain} better than any further in") if gain.certain else None
 
 

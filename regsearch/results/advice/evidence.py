@@ -11,7 +11,7 @@ from regsearch._types import Array, Rows
 from regsearch.data.problem import Problem
 from regsearch.metrics.statistics import standard_error
 from regsearch.models.path import Point
-from regsearch.results.table import Table
+from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 
 LOST = 0.5  # share of what is learned on training rows that does not carry over, to speak of overfitting
@@ -56,18 +56,18 @@ class Scale:
         return (learned - self.learned(point.val)) / learned if learned > 0 else 0.0
 
 
-def scale_of(table: Table) -> Scale | None:
+def scale_of(study: StoredStudy) -> Scale | None:
     """The scale of a study's scores; `None` where its metric has no known optimum, or a constant reaches it."""
-    judge = table.judge
-    if judge is None or judge.metric.perfect is None:
+    scoring = study.scoring
+    if scoring is None or scoring.metric.perfect is None:
         return None
-    folds = zip(judge.folds.train, judge.folds.val, strict=True)
-    scores = np.array([judge.scores(val, _probes(judge.problem, train, val)) for train, val in folds])
-    losses = judge.metric.perfect - scores.mean(axis=0)
+    folds = zip(scoring.folds.train, scoring.folds.val, strict=True)
+    scores = np.array([scoring.scores(val, _probes(scoring.problem, train, val)) for train, val in folds])
+    losses = scoring.metric.perfect - scores.mean(axis=0)
     if not np.isfinite(losses).all() or not losses.min() > 0:
         return None
     degree = float(np.log2(losses[0] / losses[1])) if len(losses) > 1 else 2.0
-    return Scale(scores[:, 0], judge.metric.perfect, degree)
+    return Scale(scores[:, 0], scoring.metric.perfect, degree)
 
 
 def _probes(problem: Problem, train: Rows, val: Rows) -> Array:
@@ -110,20 +110,20 @@ class Difference:
         return f"{mean:.3g} ± {se:.2g}"
 
 
-def difference(table: Table, first: Trial, second: Trial) -> Difference:
+def difference(study: StoredStudy, first: Trial, second: Trial) -> Difference:
     """How much better the first trial is, each at its own chosen step, on the same folds."""
-    rounding = max(rounding_of(table.point(first)), rounding_of(table.point(second)))
-    return _difference(_scores(table, first) - _scores(table, second), rounding)
+    rounding = max(rounding_error(study.point(first)), rounding_error(study.point(second)))
+    return _difference(_scores(study, first) - _scores(study, second), rounding)
 
 
-def lead(table: Table, trial: Trial, scale: Scale) -> Difference:
+def lead(study: StoredStudy, trial: Trial, scale: Scale) -> Difference:
     """How much better than a constant prediction a trial is, on the same folds."""
-    return _difference(_scores(table, trial) - scale.constants, rounding_of(table.point(trial)))
+    return _difference(_scores(study, trial) - scale.constants, rounding_error(study.point(trial)))
 
 
-def no_better(table: Table, scale: Scale | None) -> bool:
+def no_better(study: StoredStudy, scale: Scale | None) -> bool:
     """Whether the winner's score is a constant prediction's, as far as the folds can tell."""
-    return scale is not None and not lead(table, table.complete[0], scale).certain
+    return scale is not None and not lead(study, study.complete[0], scale).certain
 
 
 def _difference(values: Array, rounding: float) -> Difference:
@@ -131,42 +131,42 @@ def _difference(values: Array, rounding: float) -> Difference:
     return Difference(float(values.mean()), se if np.isfinite(se) else 0.0, rounding)
 
 
-def rounding_of(point: Point) -> float:
+def rounding_error(point: Point) -> float:
     """What differences of such scores must exceed to be evidence of anything."""
     return TINY * max(abs(point.val), abs(point.train))
 
 
-def nears(table: Table, trial: Trial) -> bool:
+def nears(study: StoredStudy, trial: Trial) -> bool:
     """Whether a trial scores as the reference does, and fits as well: there is nothing between the two."""
-    if table.reference is None or underfits(table, trial):
+    if study.reference is None or underfits(study, trial):
         return False
-    return not any(difference(table, *pair).certain for pair in permutations((trial, table.reference)))
+    return not any(difference(study, *pair).certain for pair in permutations((trial, study.reference)))
 
 
-def underfits(table: Table, trial: Trial) -> bool:
+def underfits(study: StoredStudy, trial: Trial) -> bool:
     """Whether a trial gives up more of the reference's score on training rows than it overfits itself."""
-    if table.reference is None:
+    if study.reference is None:
         return False
-    own, plain = table.point(trial), table.point(table.reference)
-    return plain.train - own.train > max(own.gap, rounding_of(own))
+    own, plain = study.point(trial), study.point(study.reference)
+    return plain.train - own.train > max(own.gap, rounding_error(own))
 
 
-def overfits(table: Table, scale: Scale | None) -> bool:
+def overfits(study: StoredStudy, scale: Scale | None) -> bool:
     """Whether the winner loses most of what it learns on training rows, by more than the noise of the folds."""
-    point = table.point(table.complete[0])
+    point = study.point(study.complete[0])
     return scale is not None and scale.lost(point) >= LOST and has_gap(point)
 
 
 def has_gap(point: Point) -> bool:
     """Whether train and validation scores differ by more than the noise of the folds and rounding."""
     noise = CLEAR * point.gap_se if np.isfinite(point.gap_se) else 0.0
-    return point.gap > max(noise, rounding_of(point))
+    return point.gap > max(noise, rounding_error(point))
 
 
-def _scores(table: Table, trial: Trial) -> Array:
-    return table.curves(trial.number).val[:, trial.step]
+def _scores(study: StoredStudy, trial: Trial) -> Array:
+    return study.curves(trial.number).val[:, trial.step]
 
 
-def sampled(table: Table) -> list[Trial]:
+def sampled(study: StoredStudy) -> list[Trial]:
     """The complete trials but the reference, in the order in which they were made."""
-    return sorted((trial for trial in table.complete if trial.role != "reference"), key=lambda trial: trial.number)
+    return sorted((trial for trial in study.complete if trial.role != "reference"), key=lambda trial: trial.number)

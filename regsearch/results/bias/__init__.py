@@ -1,4 +1,4 @@
-"""Honest figures: what the best of many scores is worth, what a search gained on rows that it never read, and what its
+"""Figures without bias: what the best of many scores is worth, what a search gained on rows that it never read, and what its
 choice gains over the reference. All of it is read from what is stored.
 """
 

@@ -19,7 +19,7 @@ from regsearch._types import Array
 from regsearch.metrics.per_row import OF_A_MEAN, OF_ROWS, mean_itself
 from regsearch.metrics.scorer import formula
 from regsearch.models.path import ROUNDING
-from regsearch.results.table import Judge, Table
+from regsearch.results.stored_study import Scoring, StoredStudy
 
 RESAMPLES = 1000
 LEAST = 10  # rows, or groups of rows, below which a bootstrap says nothing
@@ -64,7 +64,7 @@ class Corrected:
         return f"{self.metric} {self.plain:.5g}, corrected {self.score:.5g} (95 %: {low:.5g} to {high:.5g}): {self.why}"
 
 
-def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Corrected:
+def corrected(study: StoredStudy, resamples: int = RESAMPLES, seed: int = 0) -> Corrected:
     """The bootstrap bias corrected score of the best trial (BBC-CV).
 
     Out-of-fold predictions of all configs are resampled by rows, whole groups together: the config that is best on a
@@ -91,31 +91,31 @@ def corrected(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> Correc
     Tsamardinos, Greasidou & Borboudakis (2018), "Bootstrapping the out-of-sample predictions for efficient and
     accurate cross-validation", Machine Learning 107.
     """
-    if not table.complete:
-        return Corrected(table.metric, math.nan, why="There is no complete trial yet.")
-    plain = Corrected(table.metric, table.point(table.complete[0]).val)
-    judge = table.judge
-    if judge is None:
+    if not study.complete:
+        return Corrected(study.metric, math.nan, why="There is no complete trial yet.")
+    plain = Corrected(study.metric, study.point(study.complete[0]).val)
+    scoring = study.scoring
+    if scoring is None:
         return replace(plain, why="The predictions cannot be scored here: their targets or the scorer are not stored.")
-    rows = np.unique(np.concatenate(judge.folds.val))
-    units = rows if judge.problem.groups is None else judge.problem.groups[rows]
+    rows = np.unique(np.concatenate(scoring.folds.val))
+    units = rows if scoring.problem.groups is None else scoring.problem.groups[rows]
     if (found := len(np.unique(units))) < LEAST:
-        what = "rows" if judge.problem.groups is None else "groups"
+        what = "rows" if scoring.problem.groups is None else "groups"
         return replace(plain, why=f"A bootstrap needs at least {LEAST} {what} that are validated, there are {found}.")
-    numbers = [trial.number for trial in table.complete]
-    if _kept(table, numbers[0], judge, rows) is None:
+    numbers = [trial.number for trial in study.complete]
+    if _kept(study, numbers[0], scoring, rows) is None:
         return replace(plain, why="The best trial's predictions outside training are not stored.")
-    contest = _Contest(table, judge, rows, units, resamples, seed)
-    way = _way(judge)
+    contest = _Contest(study, scoring, rows, units, resamples, seed)
+    way = _way(scoring)
     usual, outside, configs = way(contest, numbers)
     known = np.isfinite(usual) & np.isfinite(outside)
     usual, outside = usual[known], outside[known]
     if 2 * len(outside) < contest.resamples or not len(outside):
-        return replace(plain, why=f"On most resamples {table.metric} is not defined: there are too few rows.")
+        return replace(plain, why=f"On most resamples {study.metric} is not defined: there are too few rows.")
     optimism = float((usual - outside).mean())
     optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(plain.plain)) else 0.0
     low, high = np.percentile(outside, [2.5, 97.5]) + (plain.plain - float(usual.mean()))
-    high = min(high, math.inf if judge.metric.perfect is None else judge.metric.perfect)
+    high = min(high, math.inf if scoring.metric.perfect is None else scoring.metric.perfect)
     among = f"the best {configs} of {len(numbers)}" if way is _by_scorer and configs < len(numbers) else str(configs)
     return replace(
         plain, score=plain.plain - optimism, optimism=optimism, interval=(float(low), float(high)), configs=configs,
@@ -127,13 +127,19 @@ class _Contest:
     """The rows, their resamples, and the configs' decisions."""
 
     def __init__(
-        self, table: Table, judge: Judge, rows: NDArray[np.intp], units: NDArray[Any], resamples: int, seed: int
+        self,
+        study: StoredStudy,
+        scoring: Scoring,
+        rows: NDArray[np.intp],
+        units: NDArray[Any],
+        resamples: int,
+        seed: int,
     ) -> None:
-        self.table, self.judge, self.rows = table, judge, rows
-        self.parts = _parts(judge, rows)
+        self.study, self.scoring, self.rows = study, scoring, rows
+        self.parts = _parts(scoring, rows)
         self.units, self.seed = np.unique(units, return_inverse=True)[1], seed
         self.resamples = max(1, min(resamples, max(50, CELLS // len(rows))))
-        weight = judge.problem.sample_weight
+        weight = scoring.problem.sample_weight
         self.weight = np.ones(len(rows)) if weight is None else weight[rows]
 
     def at_most(self, resamples: int) -> None:
@@ -158,24 +164,24 @@ class _Contest:
 
     def decisions(self, numbers: list[int]) -> Iterator[Array]:
         """Decisions ``[t, n, m]`` of a few configs at a time, without those that have none."""
-        size = max(1, 4_000_000 // (len(self.rows) * self.judge.problem.outputs))
+        size = max(1, 4_000_000 // (len(self.rows) * self.scoring.problem.outputs))
         for start in range(0, len(numbers), size):
-            found = [_kept(self.table, number, self.judge, self.rows) for number in numbers[start : start + size]]
+            found = [_kept(self.study, number, self.scoring, self.rows) for number in numbers[start : start + size]]
             if any(one is not None for one in found):
                 yield np.stack([one for one in found if one is not None])
 
 
-def _parts(judge: Judge, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+def _parts(scoring: Scoring, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     """The places in `rows` of what is scored together: all of it by a mean over rows, else one fold's at a time."""
-    if formula(judge.metric) in OF_ROWS:
+    if formula(scoring.metric) in OF_ROWS:
         return [np.arange(len(rows))]
-    return [np.searchsorted(rows, val) for val in judge.folds.val]
+    return [np.searchsorted(rows, val) for val in scoring.folds.val]
 
 
-def _kept(table: Table, number: int, judge: Judge, rows: NDArray[np.intp]) -> Array | None:
+def _kept(study: StoredStudy, number: int, scoring: Scoring, rows: NDArray[np.intp]) -> Array | None:
     """Decisions ``[n, m]`` of a trial on some rows; `None` where they are not stored, or in another form."""
-    kept = table.predictions(number)
-    fits = kept is not None and kept.shape[1] == judge.problem.outputs and np.isfinite(kept[rows]).all()
+    kept = study.predictions(number)
+    fits = kept is not None and kept.shape[1] == scoring.problem.outputs and np.isfinite(kept[rows]).all()
     return kept[rows] if kept is not None and fits else None
 
 
@@ -184,17 +190,17 @@ def _kept(table: Table, number: int, judge: Judge, rows: NDArray[np.intp]) -> Ar
 Way: TypeAlias = Callable[[_Contest, list[int]], tuple[Array, Array, int]]
 
 
-def _way(judge: Judge) -> Way:
-    name = formula(judge.metric)
+def _way(scoring: Scoring) -> Way:
+    name = formula(scoring.metric)
     if name == "roc_auc":
         return _by_ranks
-    single = judge.problem.targets == 1 or name not in OF_A_MEAN
+    single = scoring.problem.targets == 1 or name not in OF_A_MEAN
     return _by_means if name in OF_ROWS and single else _by_scorer
 
 
 def _by_means(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
     """A score that a mean over rows determines: matrix products of ``[T, n]`` scores and ``[n, B]`` shares."""
-    problem, name = contest.judge.problem, formula(contest.judge.metric)
+    problem, name = contest.scoring.problem, formula(contest.scoring.metric)
     y, share = problem.y[contest.rows], contest.weight / contest.weight.sum()
     inside, outside = contest.shares()
     top, pooled, configs = np.full(inside.shape[1], -np.inf), -math.inf, 0
@@ -217,7 +223,7 @@ def _by_means(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]
 def _by_ranks(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
     """The area under the ROC curve, mean over folds: each config is sorted once for all resamples."""
     contest.at_most(RANKED // (len(numbers) * len(contest.rows)))
-    positive = contest.judge.problem.y[contest.rows] == 1
+    positive = contest.scoring.problem.y[contest.rows] == 1
     inside, outside = contest.shares()
     share = np.column_stack([inside, contest.weight.astype(np.float32)])
 
@@ -261,7 +267,7 @@ def _auc(scores: Array, positive: NDArray[np.bool_], shares: Single) -> Array:
 
 
 def _by_scorer(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
-    """Any other score, mean over folds: the judge on resampled rows, of the best configs and with few resamples."""
+    """Any other score, mean over folds: the metric on resampled rows, of the best configs and with few resamples."""
     called = min(CALLED, max(2, CALLS // (FEWEST * len(contest.parts))))
     decisions = np.concatenate(list(contest.decisions(numbers[:called]))).transpose(1, 0, 2)
     contest.at_most(CALLS // (decisions.shape[1] * len(contest.parts)))
@@ -288,13 +294,13 @@ def _by_scorer(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int
 
 def _judged(contest: _Contest, places: NDArray[np.intp], decisions: Array) -> Array:
     """``[t]`` scores of decisions ``[r, t, m]`` on the rows at some places; NaN where they cannot be scored."""
-    unknown, problem = np.full(decisions.shape[1], np.nan), contest.judge.problem
+    unknown, problem = np.full(decisions.shape[1], np.nan), contest.scoring.problem
     rows = contest.rows[places]
     if not len(rows) or (problem.classes is not None and len(np.unique(problem.y[rows])) < 2):
         return unknown  # one class alone has no order
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class may be missing from a resample: nobody's mistake
-            return contest.judge.scores(rows, decisions)
+            return contest.scoring.scores(rows, decisions)
     except ValueError:  # anyone's scorer: it may not take rows that lack a class
         return unknown

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from regsearch.metrics.statistics import difference_se
 from regsearch.models.path import ROUNDING
-from regsearch.results.ranking import takes_the_lead
-from regsearch.results.table import Table
-from regsearch.results.text import told
+from regsearch.results.formatting import format_value
+from regsearch.results.ranking import is_better
+from regsearch.results.stored_study import StoredStudy
 
 CLEAR = 2.0  # standard errors that a loss must come to before a sentence calls it one
 
@@ -48,7 +48,7 @@ class Overtuning:
         return self.why
 
 
-def overtuning(table: Table) -> Overtuning | None:
+def overtuning(study: StoredStudy) -> Overtuning | None:
     """What the search lost on the held-out set by following the validation score; `None` without held-out scores.
 
     References
@@ -56,12 +56,12 @@ def overtuning(table: Table) -> Overtuning | None:
     Schneider, Bischl & Feurer (2025), "Overtuning in hyperparameter optimization", AutoML 2025.
     """
     leader, found = None, []
-    for trial in sorted(table.complete, key=lambda trial: (trial.end_ms, trial.number)):
-        if takes_the_lead(trial, leader, table.reference, table.metric):
+    for trial in sorted(study.complete, key=lambda trial: (trial.end_ms, trial.number)):
+        if is_better(trial, leader, study.reference, study.metric):
             leader = trial
-            if table.metric in trial.test:
-                score = table.point(trial).val
-                found.append((trial.number, score, trial.test[table.metric], trial.test_parts))
+            if study.metric in trial.test:
+                score = study.point(trial).val
+                found.append((trial.number, score, trial.test[study.metric], trial.test_parts))
     if not found:
         return None
     numbers, val, test, parts = zip(*found, strict=True)
@@ -71,7 +71,7 @@ def overtuning(table: Table) -> Overtuning | None:
     relative = lost / gained if gained > rounding else None
     se = difference_se(parts[test.index(max(test))], parts[-1]) if lost else 0.0
     return Overtuning(
-        table.metric, numbers, val, test, lost, se, relative, _sentence(table.metric, test, lost, se, relative)
+        study.metric, numbers, val, test, lost, se, relative, _sentence(study.metric, test, lost, se, relative)
     )
 
 
@@ -79,7 +79,8 @@ def _sentence(metric: str, test: tuple[float, ...], lost: float, se: float, rela
     many = f"{len(test)} incumbents" if len(test) > 1 else "1 incumbent"
     if not lost:
         return f"No overtuning: the last of {many} has the best held-out {metric} ({test[-1]:.5g})."
-    last = f"the last of {many} has a held-out {metric} of {test[-1]:.5g}, {told(lost, se, digits=2)} below the best"
+    below = f"{format_value(lost, se, digits=2)} below the best"
+    last = f"the last of {many} has a held-out {metric} of {test[-1]:.5g}, {below}"
     if not math.isfinite(se):
         return f"Whether the search overtuned is not known: {last} of them, with no error to weigh it by."
     if lost <= CLEAR * se:
@@ -87,6 +88,3 @@ def _sentence(metric: str, test: tuple[float, ...], lost: float, se: float, rela
     if relative is None:
         return f"Overtuning: {last} of them, the first: the search only made it worse."
     return f"Overtuning: {last} of them, {relative:.0%} of what had been gained since the first."
-
-
-# --- the error of a held-out score -----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from regsearch._types import Array
 from regsearch.metrics.scorer import probabilities
 from regsearch.models.estimator import Estimator
 from regsearch.results.plots.canvas import BLUE, INK, MUTED, VERMILION, blank, faded
-from regsearch.results.table import Judge, Table
+from regsearch.results.stored_study import Scoring, StoredStudy
 from regsearch.storage.trial import Trial
 
 if TYPE_CHECKING:
@@ -86,44 +86,44 @@ def reliability(
     return Reliability(means, shares, count, effective, float(np.average(np.abs(means - shares), weights=total)))
 
 
-def calibration_record(table: Table) -> CalibrationRecord | None:
+def calibration_record(study: StoredStudy) -> CalibrationRecord | None:
     """Reliability of stored predictions.
 
     `None` for a regression, where targets or predictions were not kept, or where decisions are not known to come from
     probabilities: the margins of a support vector machine have the sign of log-odds and nothing else of them.
     """
-    judge = table.judge
-    if judge is None or judge.problem.classes is None or not table.complete or not _of_probabilities(table):
+    scoring = study.scoring
+    if scoring is None or scoring.problem.classes is None or not study.complete or not _of_probabilities(study):
         return None
-    named = {"best": table.complete[0]}
-    if table.reference is not None and table.reference.number != table.complete[0].number:
-        named[str(table.identity["reference"])] = table.reference
-    found = {name: _of(table, judge, trial) for name, trial in named.items()}
+    named = {"best": study.complete[0]}
+    if study.reference is not None and study.reference.number != study.complete[0].number:
+        named[str(study.identity["reference"])] = study.reference
+    found = {name: _of(study, scoring, trial) for name, trial in named.items()}
     kept = {name: one for name, one in found.items() if one is not None}
-    classes = judge.problem.classes
+    classes = scoring.problem.classes
     of = f"class {classes[1]}" if len(classes) == 2 else "the predicted class"
     return CalibrationRecord(kept, of) if "best" in kept else None
 
 
-def _of_probabilities(table: Table) -> bool:
+def _of_probabilities(study: StoredStudy) -> bool:
     """Whether stored decisions stand for probabilities: of an estimator, where it or a metric says that it has them."""
     from sklearn.metrics import get_scorer, get_scorer_names
 
-    if table.identity["space"] != Estimator.kind or hasattr(getattr(table.space, "estimator", None), "predict_proba"):
+    if study.identity["space"] != Estimator.kind or hasattr(getattr(study.space, "estimator", None), "predict_proba"):
         return True
-    known = set(table.identity["metrics"]) & set(get_scorer_names())
+    known = set(study.identity["metrics"]) & set(get_scorer_names())
     return any(get_scorer(name)._response_method == "predict_proba" for name in known)
 
 
-def _of(table: Table, judge: Judge, trial: Trial) -> Reliability | None:
-    decisions = table.predictions(trial.number)
-    if decisions is None or decisions.shape[1] != judge.problem.outputs:
+def _of(study: StoredStudy, scoring: Scoring, trial: Trial) -> Reliability | None:
+    decisions = study.predictions(trial.number)
+    if decisions is None or decisions.shape[1] != scoring.problem.outputs:
         return None
     rows = np.flatnonzero(np.isfinite(decisions).all(axis=1))
     if len(rows) < FEWEST or len(np.unique(decisions[rows])) <= 2:  # the latter: labels, not probabilities
         return None
-    shares, y = probabilities(decisions[rows]), judge.problem.y[rows]
-    weight = None if judge.problem.sample_weight is None else judge.problem.sample_weight[rows]
+    shares, y = probabilities(decisions[rows]), scoring.problem.y[rows]
+    weight = None if scoring.problem.sample_weight is None else scoring.problem.sample_weight[rows]
     if shares.shape[1] == 2:
         return reliability(shares[:, 1], y == 1, weight)
     return reliability(shares.max(axis=1), shares.argmax(axis=1) == y, weight)

@@ -11,7 +11,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.results.plots.canvas import cut, short
-from regsearch.results.table import Table
+from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 
 DECADES = 2.0  # a parameter that spans more is shown by its logarithm
@@ -51,10 +51,10 @@ class Column:
         return float(min(places)), float(max(places))
 
 
-def columns(table: Table, trials: Sequence[Trial]) -> list[Column]:
+def columns(study: StoredStudy, trials: Sequence[Trial]) -> list[Column]:
     """The parameters in which these trials differ, in the order that configs have them."""
     rows = [trial.params for trial in trials]
-    order = [name for name in dict.fromkeys(name for row in rows for name in row) if name in table.varied]
+    order = [name for name in dict.fromkeys(name for row in rows for name in row) if name in study.varied]
     axes = {trial.axis for trial in trials}
     made = [_column(name, short(name, order), [row.get(name) for row in rows], name in axes) for name in order]
     return [column for column in made if len(np.unique(column.at[np.isfinite(column.at)])) > 1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.errors import NotFound
 from regsearch.results.plots import calibration, findings, parameters, scores
-from regsearch.results.table import Table
+from regsearch.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -35,7 +35,7 @@ class Sketch:
     """
 
     name: str
-    record: Callable[[Table], Any]
+    record: Callable[[StoredStudy], Any]
     draw: Callable[[Any], Figure]
     caption: str
     needs: str
@@ -125,7 +125,7 @@ class Plots:
     Each method raises `NotFound` where the study has nothing to show in it.
     """
 
-    table: Table
+    study: StoredStudy
     names: ClassVar[tuple[str, ...]] = tuple(_BY_NAME)
 
     def gap(self) -> Figure:
@@ -178,10 +178,10 @@ class Plots:
 
     def drawn(self) -> list[Drawn]:
         """Every figure that has something to show, with its caption."""
-        records: dict[Callable[[Table], Any], Any] = {}  # some figures show the same record
+        records: dict[Callable[[StoredStudy], Any], Any] = {}  # some figures show the same record
         for sketch in FIGURES:
             if sketch.record not in records:
-                records[sketch.record] = sketch.record(self.table)
+                records[sketch.record] = sketch.record(self.study)
         return [
             Drawn(sketch.name, sketch.draw(records[sketch.record]), sketch.caption, sketch.wide)
             for sketch in FIGURES if records[sketch.record] is not None
@@ -189,7 +189,7 @@ class Plots:
 
     def _one(self, name: str) -> Figure:
         sketch = _BY_NAME[name]
-        record = sketch.record(self.table)
+        record = sketch.record(self.study)
         if record is None:
-            raise NotFound(f"The figure {name!r} needs {sketch.needs}; the study {self.table.name!r} has none yet.")
+            raise NotFound(f"The figure {name!r} needs {sketch.needs}; the study {self.study.name!r} has none yet.")
         return sketch.draw(record)

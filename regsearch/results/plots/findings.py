@@ -25,7 +25,7 @@ from regsearch.results.plots.canvas import (
     plain,
     short,
 )
-from regsearch.results.table import Table, is_winner
+from regsearch.results.stored_study import StoredStudy, is_winner
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -69,10 +69,10 @@ class AblationRecord:
     subject: str
 
 
-def coefficients_record(table: Table) -> CoefficientsRecord | None:
+def coefficients_record(study: StoredStudy) -> CoefficientsRecord | None:
     """What a finding says of the winner's coefficients; `None` for a winner without a path."""
-    found = table.finding("coefficients")
-    if found is None or len(found["values"]) < 2 or not found["names"] or not is_winner(table, found):
+    found = study.finding("coefficients")
+    if found is None or len(found["values"]) < 2 or not found["names"] or not is_winner(study, found):
         return None
     at, coef = _numbers(found["values"]), _numbers(found["coef"])
     chosen = found["chosen"]
@@ -111,20 +111,20 @@ def draw_coefficients(record: CoefficientsRecord) -> Figure:
     return figure
 
 
-def learning_record(table: Table) -> LearningRecord | None:
+def learning_record(study: StoredStudy) -> LearningRecord | None:
     """What a finding says of fewer training rows."""
-    found = table.finding("learning_curve")
+    found = study.finding("learning_curve")
     if found is None:
         return None
     return LearningRecord(
         _numbers(found["sizes"]), _numbers(found["train"]), _numbers(found["val"]), str(found["metric"]),
-        subject(table, found),
+        subject(study, found),
     )  # fmt: skip
 
 
-def subject(table: Table, found: Mapping[str, Any]) -> str:
+def subject(study: StoredStudy, found: Mapping[str, Any]) -> str:
     """Whom a finding is about: the winner; or, after further trials or by another rule, the trial chosen then."""
-    if is_winner(table, found):
+    if is_winner(study, found):
         return "the winner"
     rule = found["rule"]
     return f"trial {found['number']}, {'the best then' if rule == 'best' else f'chosen by {rule}'}"
@@ -143,9 +143,9 @@ def draw_learning(record: LearningRecord) -> Figure:
     return figure
 
 
-def ablation_record(table: Table) -> AblationRecord | None:
+def ablation_record(study: StoredStudy) -> AblationRecord | None:
     """What a finding says of the winner without each of its techniques."""
-    found = table.finding("ablation")
+    found = study.finding("ablation")
     if found is None or not found["rows"]:
         return None
     rows = sorted(found["rows"], key=lambda row: row["score_change"])
@@ -154,7 +154,7 @@ def ablation_record(table: Table) -> AblationRecord | None:
         for part in ("score_change", "score_change_se", "gap_change", "gap_change_se")
     )
     techniques = tuple(str(row["technique"]) for row in rows)
-    return AblationRecord(techniques, score, score_se, gap, gap_se, str(found["metric"]), subject(table, found))
+    return AblationRecord(techniques, score, score_se, gap, gap_se, str(found["metric"]), subject(study, found))
 
 
 def draw_ablation(record: AblationRecord) -> Figure:

@@ -26,7 +26,7 @@ from regsearch.results.plots.canvas import (
     window,
 )
 from regsearch.results.plots.columns import Column, columns
-from regsearch.results.table import Table
+from regsearch.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -83,15 +83,15 @@ class ImportanceRecord:
     metric: str
 
 
-def space_record(table: Table) -> SpaceRecord | None:
+def space_record(study: StoredStudy) -> SpaceRecord | None:
     """Parameters and scores of complete trials; `None` where nothing varies."""
-    found = columns(table, table.complete)
-    if not found or len(table.complete) < 2:
+    found = columns(study, study.complete)
+    if not found or len(study.complete) < 2:
         return None
-    scores = np.array([table.point(trial).val for trial in table.complete])
-    numbers = tuple(trial.number for trial in table.complete)
+    scores = np.array([study.point(trial).val for trial in study.complete])
+    numbers = tuple(trial.number for trial in study.complete)
     y = window(scores, [scores.max()])
-    return SpaceRecord(tuple(found[:MOST_AXES]), scores, numbers, y, table.metric, max(0, len(found) - MOST_AXES))
+    return SpaceRecord(tuple(found[:MOST_AXES]), scores, numbers, y, study.metric, max(0, len(found) - MOST_AXES))
 
 
 def draw_parallel(record: SpaceRecord) -> Figure:
@@ -143,16 +143,16 @@ def _score_ticks(y: Window) -> tuple[tuple[float, str], ...]:
     return tuple((float(at), f"{at:.4g}") for at in np.linspace(y.low, y.high, 5))
 
 
-def importance_record(table: Table) -> ImportanceRecord | None:
+def importance_record(study: StoredStudy) -> ImportanceRecord | None:
     """What a forest needs to predict scores; `None` with few trials, or where fewer than two parameters vary."""
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
-    sampled = [trial for trial in table.complete if trial.role != "reference"]
-    found = [column for column in columns(table, sampled) if not column.along]
+    sampled = [trial for trial in study.complete if trial.role != "reference"]
+    found = [column for column in columns(study, sampled) if not column.along]
     if len(sampled) < FEWEST or len(found) < 2:
         return None
-    scores = np.array([table.point(trial).val for trial in sampled])
+    scores = np.array([study.point(trial).val for trial in sampled])
     target = window(scores, [scores.max()]).clip(scores)  # one diverged trial must not be all that matters
     if np.ptp(target) == 0:
         return None
@@ -165,7 +165,7 @@ def importance_record(table: Table) -> ImportanceRecord | None:
     order = np.argsort(-found_out.importances_mean, kind="stable")
     return ImportanceRecord(
         tuple(found[k].label for k in order), found_out.importances_mean[order], found_out.importances_std[order],
-        float(forest.score(X[test], target[test])), table.metric,
+        float(forest.score(X[test], target[test])), study.metric,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from regsearch.metrics.statistics import standard_error
 from regsearch.models.axes import PathAxis, path_axis
 from regsearch.results import rules
 from regsearch.results.bias import overtuning
+from regsearch.results.formatting import format_items
 from regsearch.results.plots.canvas import (
     BLUE,
     COLOURS,
@@ -34,8 +35,7 @@ from regsearch.results.plots.canvas import (
     thin,
     window,
 )
-from regsearch.results.table import Table
-from regsearch.results.text import listed
+from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 
 if TYPE_CHECKING:
@@ -154,9 +154,9 @@ def pareto(dots: Array) -> Array:
     return np.asarray(ranked[ranked[:, 1] > before])
 
 
-def gap_record(table: Table) -> GapRecord | None:
+def gap_record(study: StoredStudy) -> GapRecord | None:
     """Gap against score, one dot a trial; `None` where no gap is finite."""
-    trials = [trial for trial in thin(table.complete, MOST_DOTS) if np.isfinite(table.point(trial).gap)]
+    trials = [trial for trial in thin(study.complete, MOST_DOTS) if np.isfinite(study.point(trial).gap)]
     if not trials:
         return None
     sampled = [trial for trial in trials if trial.role != "reference"]
@@ -166,18 +166,18 @@ def gap_record(table: Table) -> GapRecord | None:
     for trial in sampled:
         name = family(trial.params)
         name = name if name in common else "others"
-        point = table.point(trial)
+        point = study.point(trial)
         families.setdefault(name, []).append((point.gap, point.val))
-        told.setdefault(name, []).append(_told(table, trial))
-    dots = np.array([(table.point(trial).gap, table.point(trial).val) for trial in trials])
-    places = {"best": _at(table, rules.best(table)), "one se": _at(table, rules.one_se(table))}
+        told.setdefault(name, []).append(_told(study, trial))
+    dots = np.array([(study.point(trial).gap, study.point(trial).val) for trial in trials])
+    places = {"best": _at(study, rules.best(study)), "one se": _at(study, rules.one_se(study))}
     chosen = np.array(list(places.values()))
     x, y = _frame(dots, chosen)
-    if table.reference:
-        places["reference"] = table.point(table.reference).gap, table.point(table.reference).val
+    if study.reference:
+        places["reference"] = study.point(study.reference).gap, study.point(study.reference).val
     return GapRecord(
         {name: np.array(of) for name, of in families.items()}, told, pareto(np.concatenate([dots, chosen])),
-        _marks(places, x, y), x, y, table.metric,
+        _marks(places, x, y), x, y, study.metric,
     )  # fmt: skip
 
 
@@ -220,9 +220,9 @@ def _marks(places: Mapping[str, tuple[float, float]], x: Window, y: Window) -> t
     return tuple(found)
 
 
-def _at(table: Table, pick: rules.Pick) -> tuple[float, float]:
+def _at(study: StoredStudy, pick: rules.Pick) -> tuple[float, float]:
     """Gap and score of what a rule picks."""
-    point = table.curves(pick.number).point(pick.step)
+    point = study.curves(pick.number).point(pick.step)
     return point.gap, point.val
 
 
@@ -231,10 +231,10 @@ def _common_families(trials: list[Trial]) -> set[str]:
     return set(sorted(set(names), key=lambda name: -names.count(name))[:MOST_FAMILIES])
 
 
-def _told(table: Table, trial: Trial) -> str:
+def _told(study: StoredStudy, trial: Trial) -> str:
     """A trial in the words of a hover label."""
-    settings = {name: value for name, value in trial.params.items() if name in table.varied}
-    lines = [plain(listed({name: value})) for name, value in list(settings.items())[:12]]
+    settings = {name: value for name, value in trial.params.items() if name in study.varied}
+    lines = [plain(format_items({name: value})) for name, value in list(settings.items())[:12]]
     return "<br>".join([f"<b>trial {trial.number}</b>", *lines])
 
 
@@ -265,14 +265,14 @@ def draw_gap(record: GapRecord) -> Figure:
     return figure
 
 
-def path_record(table: Table) -> PathRecord | None:
+def path_record(study: StoredStudy) -> PathRecord | None:
     """The path of the best trial; `None` when it has a single point."""
-    if not table.complete or table.complete[0].steps < 2:
+    if not study.complete or study.complete[0].steps < 2:
         return None
-    best = table.complete[0]
-    curves = table.curves(best.number)
-    axis = table.trajectory(best.number).axis
-    within = curves.reaching(table.point(best).floor)
+    best = study.complete[0]
+    curves = study.curves(best.number)
+    axis = study.trajectory(best.number).axis
+    within = curves.reaching(study.point(best).floor)
     train, val = curves.train[curves.fitted].mean(axis=0), curves.mean()
     se = np.array([standard_error(column) for column in curves.val[curves.fitted].T])
     return PathRecord(
@@ -283,8 +283,8 @@ def path_record(table: Table) -> PathRecord | None:
         se=se,
         marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
-        metric=table.metric,
-        title=f"{table.name}, trial {best.number}: {family(best.params)}",
+        metric=study.metric,
+        title=f"{study.name}, trial {best.number}: {family(best.params)}",
     )
 
 
@@ -314,16 +314,16 @@ def draw_path(record: PathRecord) -> Figure:
     return figure
 
 
-def kinds_record(table: Table) -> KindsRecord | None:
+def kinds_record(study: StoredStudy) -> KindsRecord | None:
     """Scores by kind; `None` where there is one kind only."""
     found: dict[str, list[float]] = {}
-    for trial in table.complete:
-        found.setdefault(trial.kind.replace("_", " ") or "none", []).append(table.point(trial).val)
+    for trial in study.complete:
+        found.setdefault(trial.kind.replace("_", " ") or "none", []).append(study.point(trial).val)
     if len(found) < 2:
         return None
     scores = {name: np.array(of) for name, of in found.items()}
     every = np.concatenate(list(scores.values()))
-    return KindsRecord(scores, window(every, [every.max()]), table.metric)
+    return KindsRecord(scores, window(every, [every.max()]), study.metric)
 
 
 def draw_kinds(record: KindsRecord) -> Figure:
@@ -352,18 +352,18 @@ def draw_kinds(record: KindsRecord) -> Figure:
     return figure
 
 
-def history_record(table: Table) -> HistoryRecord | None:
+def history_record(study: StoredStudy) -> HistoryRecord | None:
     """Scores in the order of the search; `None` for a single trial."""
-    trials = sorted(table.complete, key=lambda trial: (trial.end_ms, trial.number))
+    trials = sorted(study.complete, key=lambda trial: (trial.end_ms, trial.number))
     if len(trials) < 2:
         return None
-    scores = np.array([table.point(trial).val for trial in trials])
-    found = overtuning(table)
+    scores = np.array([study.point(trial).val for trial in trials])
+    found = overtuning(study)
     place = {trial.number: at + 1.0 for at, trial in enumerate(trials)}
     held_out = np.column_stack([[place[k] for k in found.numbers], found.test]) if found else np.empty((0, 2))
     best = np.maximum.accumulate(scores)
     y = window(scores, [scores.max()], held_out[-1:, 1])
-    return HistoryRecord(np.array([float(t.number) for t in trials]), scores, best, held_out, y, table.metric)
+    return HistoryRecord(np.array([float(t.number) for t in trials]), scores, best, held_out, y, study.metric)
 
 
 def draw_history(record: HistoryRecord) -> Figure:

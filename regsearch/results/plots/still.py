@@ -9,7 +9,7 @@ import numpy as np
 from regsearch.models.axes import PathAxis
 from regsearch.results.plots.canvas import BLUE, COLOURS, VERMILION, outside_note
 from regsearch.results.plots.scores import GapRecord, PathRecord, gap_record, path_record
-from regsearch.results.table import Table
+from regsearch.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 SYMBOLS = {"star": "*", "diamond": "D", "x": "X"}  # of plotly's marks
 
 
-def stills(table: Table) -> dict[str, Figure]:
+def stills(study: StoredStudy) -> dict[str, Figure]:
     """The path of the best trial and score against gap, where there is something to show, by name."""
-    path, gap = path_record(table), gap_record(table)
+    path, gap = path_record(study), gap_record(study)
     drawn = {"path": draw_path(path)} if path else {}
     return drawn | ({"gap": draw_gap(gap)} if gap else {})
 

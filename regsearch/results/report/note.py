@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
 from regsearch.results.choice import Chosen
-from regsearch.results.report.words import about
+from regsearch.results.report.sentences import about
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
 from regsearch.storage.trial import Trial

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.models.path import Point
+from regsearch.results.formatting import format_items
 from regsearch.results.plots.canvas import DARK
 from regsearch.results.plots.face import Drawn
-from regsearch.results.report.words import about, interpretation, verdict
+from regsearch.results.report.sentences import about, interpretation, verdict
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
-from regsearch.results.text import listed
 
 if TYPE_CHECKING:
     pass
@@ -74,7 +74,7 @@ def _advice(results: Results) -> str:
 def _choices(results: Results) -> str:
     chosen = [results.choose(rule) for rule in RULES]
     rows: list[list[Any]] = [
-        [one.rule, one.number, *_numbers(one.point), listed(one.settings), one.why] for one in chosen
+        [one.rule, one.number, *_numbers(one.point), format_items(one.settings), one.why] for one in chosen
     ]
     if results.reference is not None:
         one, name = results.reference, str(results.identity["reference"])
@@ -85,7 +85,7 @@ def _choices(results: Results) -> str:
 def _trials(results: Results) -> str:
     rows = [
         [trial.number, trial.role, *_numbers(results.point(trial)),
-         listed({name: value for name, value in trial.params.items() if name in results.varied})]
+         format_items({name: value for name, value in trial.params.items() if name in results.varied})]
         for trial in results.complete[:TOP]
     ]  # fmt: skip
     return _table(["trial", "role", "score", "se", "train", "gap", "config"], rows)

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 
-def finite(value: Any) -> Any:
+def json_safe(value: Any) -> Any:
     """A value as JSON can hold it: what is not finite is `None`, at any depth."""
     if isinstance(value, Mapping):
-        return {key: finite(child) for key, child in value.items()}
+        return {key: json_safe(child) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
-        return [finite(child) for child in value]
+        return [json_safe(child) for child in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def listed(figures: Mapping[str, Any], between: str = ", ") -> str:
+def format_items(figures: Mapping[str, Any], between: str = ", ") -> str:
     """Names and values on one line."""
     return between.join(f"{name}={_short(value)}" for name, value in figures.items())
 
@@ -38,6 +38,6 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def told(value: float, se: float, sign: str = "", digits: int = 3) -> str:
+def format_value(value: float, se: float, sign: str = "", digits: int = 3) -> str:
     """A number with its standard error, where there is one; `sign` as in a format."""
     return f"{value:{sign}.{digits}g}" + (f" ± {se:.2g}" if math.isfinite(se) else "")

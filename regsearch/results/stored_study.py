@@ -19,13 +19,13 @@ from regsearch.storage.trial import Trial
 
 
 @dataclass(frozen=True)
-class Judge:
+class Scoring:
     """What stored predictions are scored with.
 
     Attributes
     ----------
     problem
-        Targets and weights of the study; where its script is not at hand, its `X` is a column of zeros.
+        Targets and weights of the study; where its script is not available, its `X` is a column of zeros.
     metric
         The deciding one.
     """
@@ -35,7 +35,7 @@ class Judge:
     metric: Metric
 
     @classmethod
-    def of(cls, setup: Setup) -> Judge:
+    def of(cls, setup: Setup) -> Scoring:
         """That of a study at hand."""
         return cls(setup.problem, setup.folds, setup.metrics[0])
 
@@ -44,7 +44,7 @@ class Judge:
         return self.metric.along(self.problem, rows, decisions)
 
 
-class Table(Protocol):
+class StoredStudy(Protocol):
     """A study as stored, read only; `regsearch.results.results.Results` is one."""
 
     @property
@@ -55,7 +55,7 @@ class Table(Protocol):
 
     @property
     def space(self) -> Model | None:
-        """The space, where the script that made it is at hand."""
+        """The space, where the script that made it is available."""
         ...
 
     @property
@@ -76,7 +76,7 @@ class Table(Protocol):
     def varied(self) -> frozenset[str]: ...
 
     @property
-    def judge(self) -> Judge | None:
+    def scoring(self) -> Scoring | None:
         """`None` where the deciding scorer is the user's own and only the script knows it."""
         ...
 
@@ -99,7 +99,7 @@ class Table(Protocol):
         ...
 
 
-def is_winner(table: Table, found: Mapping[str, Any]) -> bool:
+def is_winner(study: StoredStudy, found: Mapping[str, Any]) -> bool:
     """Whether a finding is about what is the best now: trials may have come since, or a rule chose another."""
-    best = table.complete[0]
+    best = study.complete[0]
     return (found["number"], found["step"]) == (best.number, best.step)

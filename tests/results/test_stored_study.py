@@ -23,12 +23,12 @@ def test_stored_predictions_give_the_stored_scores(task: str, tmp_path: Path) ->
     study = Study("kept", X, y, space=spaces.linear(), sample_weight=weight, root=tmp_path, tracking=False)
     study.run(n_trials=4, quiet=True)
     results = load_results(Store(tmp_path, "kept"))
-    judge = results.judge
-    assert judge is not None
+    scoring = results.scoring
+    assert scoring is not None
     for trial in results.complete:
         predictions = results.predictions(trial.number)
         assert predictions is not None
-        scores = [judge.scores(rows, predictions[rows, None])[0] for rows in judge.folds.val]
+        scores = [scoring.scores(rows, predictions[rows, None])[0] for rows in scoring.folds.val]
         assert np.mean(scores) == pytest.approx(results.point(trial).val, rel=1e-4)
 
 
@@ -48,9 +48,9 @@ def test_own_scorer_is_known_to_its_script_alone(tmp_path: Path) -> None:
         return -abs(float(np.mean(estimator.predict(X) - y)))  # type: ignore[attr-defined]
 
     study = Study("own", X, y, space=spaces.linear(), scoring=bias, root=tmp_path, tracking=False)
-    assert study.run(n_trials=2, quiet=True).judge is not None
-    assert study.results().judge is not None
-    assert load_results(Store(tmp_path, "own")).judge is None
+    assert study.run(n_trials=2, quiet=True).scoring is not None
+    assert study.results().scoring is not None
+    assert load_results(Store(tmp_path, "own")).scoring is None
 
 
 def test_own_scorer_judges_by_the_rows(tmp_path: Path) -> None:
@@ -61,12 +61,12 @@ def test_own_scorer_judges_by_the_rows(tmp_path: Path) -> None:
         return -float(np.mean(np.abs(X[:, 2]) * (estimator.predict(X) - y) ** 2))  # type: ignore[attr-defined]
 
     results = Study("own", X, y, space=spaces.linear(), scoring=dear, root=tmp_path, tracking=False).run(3, quiet=True)
-    best, judge = results.best, results.judge
-    assert judge is not None
-    rows = judge.folds.val[0]
+    best, scoring = results.best, results.scoring
+    assert scoring is not None
+    rows = scoring.folds.val[0]
     decisions = results.predictions(best.number)
     assert decisions is not None
-    assert judge.scores(rows, decisions[rows][:, None]) == pytest.approx(
+    assert scoring.scores(rows, decisions[rows][:, None]) == pytest.approx(
         [results.curves(best.number).val[0, best.step]]
     )
     assert results.corrected.score is not None

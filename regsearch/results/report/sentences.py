@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from regsearch.models.path import Point
-from regsearch.results.ablation import CLEAR, summary_of
+from regsearch.results.ablation import CLEAR, summarize
 from regsearch.results.bias.reference import lead_on_reference
+from regsearch.results.formatting import format_items, format_value
 from regsearch.results.plots.canvas import family
 from regsearch.results.plots.scores import kinds_record
 from regsearch.results.results import Results
-from regsearch.results.table import is_winner
-from regsearch.results.text import listed, told
+from regsearch.results.stored_study import is_winner
 
 
 def about(results: Results) -> str:
@@ -51,7 +51,7 @@ def _overfitting(results: Results) -> str:
 
 
 def _gap(point: Point) -> str:
-    return told(point.gap, point.gap_se)
+    return format_value(point.gap, point.gap_se)
 
 
 def _without(results: Results) -> str:
@@ -73,7 +73,7 @@ def _remedy(results: Results) -> str:
         closest = ": look at the figure of scores by kind for what came closest"
         return f"Nothing did{closest if kinds_record(results) else ''}."
     changed = _changed(best.settings, results.reference.params if results.reference else {})
-    said = f"What it has and the reference has not: {listed(changed)}. {results.against_reference(best)}"
+    said = f"What it has and the reference has not: {format_items(changed)}. {results.against_reference(best)}"
     return " ".join(filter(None, [_unclear(results), said, _ablated(results)]))
 
 
@@ -92,7 +92,7 @@ def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[
 
 def _ablated(results: Results) -> str:
     found = results.finding("ablation")
-    return summary_of(found) if found and found["rows"] and is_winner(results, found) else ""
+    return summarize(found) if found and found["rows"] and is_winner(results, found) else ""
 
 
 def _trust(results: Results) -> str:
@@ -101,7 +101,7 @@ def _trust(results: Results) -> str:
         by = "" if nested["rule"] == "best" else f" by the rule {nested['rule']}"
         said.append(
             f"Nested cross-validation, which chooses anew{by} in each of {len(nested['scores'])} outer folds, gives "
-            f"{told(nested['mean'], math.nan if nested['se'] is None else nested['se'], digits=5)}."
+            f"{format_value(nested['mean'], math.nan if nested['se'] is None else nested['se'], digits=5)}."
         )
     if results.overtuning is not None:
         said.append(_sentence(str(results.overtuning)))

@@ -35,12 +35,12 @@ def compare(arguments: argparse.Namespace) -> int:
     from regsearch.results import comparison
 
     found = comparison.compare(*(results_of(arguments, name) for name in arguments.studies), rule=arguments.rule)
-    return _told(found, arguments)
+    return _print(found, arguments)
 
 
 def ablate(arguments: argparse.Namespace) -> int:
     """Fit a choice again without each of its techniques."""
-    return _told(study_again(arguments, "An ablation").ablate(arguments.rule), arguments)
+    return _print(study_again(arguments, "An ablation").ablate(arguments.rule), arguments)
 
 
 def learn(arguments: argparse.Namespace) -> int:
@@ -48,16 +48,16 @@ def learn(arguments: argparse.Namespace) -> int:
     from regsearch.results.learning_curve import SIZES
 
     study = study_again(arguments, "A learning curve")
-    return _told(study.learning_curve(arguments.sizes or SIZES, arguments.rule), arguments)
+    return _print(study.learning_curve(arguments.sizes or SIZES, arguments.rule), arguments)
 
 
-def rules_told() -> str:
+def rules_help() -> str:
     """The rules that there are, for a command's help."""
     from regsearch.results.rules import RULES, WITH_NUMBER
 
     return f"rules: {', '.join([*RULES, *(f'{name}=NUMBER' for name in WITH_NUMBER)])}, such as gap_budget=0.05"
 
 
-def _told(found: Any, arguments: argparse.Namespace) -> int:
+def _print(found: Any, arguments: argparse.Namespace) -> int:
     print(json.dumps(found.row(), allow_nan=False) if arguments.json else found)
     return 0

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from regsearch.errors import RegsearchError
 from regsearch.models.base import Model
-from regsearch.results.table import Table
+from regsearch.results.stored_study import StoredStudy
 from regsearch.space.config import from_data
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, label, public
 
@@ -21,7 +21,7 @@ ENDS: tuple[End, ...] = ("low", "high")
 
 
 @dataclass(frozen=True)
-class Place:
+class SpaceLeaf:
     """A leaf of a space.
 
     Attributes
@@ -49,11 +49,11 @@ class Place:
         return "high" if off <= leaf.low else "low" if off >= leaf.high else None
 
 
-def fields_of(table: Table) -> Mapping[str, Any]:
+def fields_of(study: StoredStudy) -> Mapping[str, Any]:
     """The fields of a study's space; as stored where its script is not at hand, none where only that could tell."""
-    if table.space is not None:
-        return table.space.fields()
-    stored = {key: child for key, child in table.identity["space_data"].items() if key != "type"}
+    if study.space is not None:
+        return study.space.fields()
+    stored = {key: child for key, child in study.identity["space_data"].items() if key != "type"}
     try:
         found: Mapping[str, Any] = from_data(stored)
     except RegsearchError:  # a node of the user's own
@@ -61,18 +61,18 @@ def fields_of(table: Table) -> Mapping[str, Any]:
     return found
 
 
-def places(table: Table) -> list[Place]:
+def space_leaves(study: StoredStudy) -> list[SpaceLeaf]:
     """Every leaf of the space of a study, those below the options of a choice included."""
-    declared = _declared(Node.registry.get(table.identity["space_data"]["type"]))
-    fields = {public(key): child for key, child in fields_of(table).items()}
+    declared = _declared(Node.registry.get(study.identity["space_data"]["type"]))
+    fields = {public(key): child for key, child in fields_of(study).items()}
     return [place for name, child in fields.items() for place in _places(child, name, declared.get(name, {}))]
 
 
-def _places(value: Any, name: str, declared: Mapping[str, Any]) -> Iterator[Place]:
+def _places(value: Any, name: str, declared: Mapping[str, Any]) -> Iterator[SpaceLeaf]:
     if isinstance(value, Leaf):
         domain = declared.get("domain")
         least, greatest = getattr(domain, "low", -math.inf), getattr(domain, "high", math.inf)
-        yield Place(name, value, least, greatest, declared.get("off"))
+        yield SpaceLeaf(name, value, least, greatest, declared.get("off"))
         options = value.options if isinstance(value, Choice) else ()
         for option in options:
             yield from _places(option, f"{name}.{label(option)}", declared)
@@ -116,7 +116,7 @@ def distance(leaf: Float | Int, value: float, end: End) -> float:
     return position if end == "low" else 1 - position
 
 
-def wider(place: Place, leaf: Float | Int, end: End, by: float = DECADE) -> Float | Int:
+def wider(place: SpaceLeaf, leaf: Float | Int, end: End, by: float = DECADE) -> Float | Int:
     """The range with one end moved, within what its field admits; a range without negative numbers gets none."""
     width = leaf.high - leaf.low
     if end == "high":
