@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from regsearch.cli.stored import results_of, study_again
+from regsearch.cli.stored import find_own_rule, results_of, study_again
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -34,8 +34,9 @@ def compare(arguments: argparse.Namespace) -> int:
     """Compare studies with the first."""
     from regsearch.results import comparison
 
-    found = comparison.compare(*(results_of(arguments, name) for name in arguments.studies), rule=arguments.rule)
-    return _print(found, arguments)
+    studies = [results_of(arguments, name) for name in arguments.studies]
+    find_own_rule(arguments.rule, str(studies[0].identity["script"]))
+    return _print(comparison.compare(*studies, rule=arguments.rule), arguments)
 
 
 def ablate(arguments: argparse.Namespace) -> int:
@@ -53,9 +54,9 @@ def learn(arguments: argparse.Namespace) -> int:
 
 def rules_help() -> str:
     """The rules that there are, for a command's help."""
-    from regsearch.results.rules import RULES, WITH_NUMBER
+    from regsearch.results.rules import rule_names
 
-    return f"rules: {', '.join([*RULES, *(f'{name}=NUMBER' for name in WITH_NUMBER)])}, such as gap_budget=0.05"
+    return f"rules: {', '.join(rule_names())}, such as gap_budget=0.05, and those that the script defines"
 
 
 def _print(found: Any, arguments: argparse.Namespace) -> int:

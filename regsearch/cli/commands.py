@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regsearch.cli import shipping
-from regsearch.cli.stored import results_of, study_again, study_of
+from regsearch.cli.stored import find_own_rule, results_of, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
 
 if TYPE_CHECKING:
     from regsearch.results.choice import Chosen
     from regsearch.results.results import Results
+    from regsearch.results.table import Table
 
 FINISHED = ("complete", "pruned", "failed")
 
@@ -29,27 +30,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 def list_(arguments: argparse.Namespace) -> int:
     """List the studies under a root."""
+    from regsearch.results.table import Table
     from regsearch.storage.store import study_names
+
+    def row(name: str) -> list[str]:
+        try:
+            return _list_row(results_of(arguments, name))
+        except RegsearchError as error:  # one that cannot be read must not hide the others
+            return [name, *("-" for _ in (*FINISHED, "score", "gap")), str(error)]
 
     names = study_names(arguments.root, arguments.storage)
     if not names:
         print(f"No study under {Path(arguments.root).absolute()}; `regsearch run SCRIPT` starts one.")
         return 0
-    counted = "".join(f"{state:>10}" for state in FINISHED)
-    print(f"{'study':<28}{counted}{'score':>12}{'gap':>10}  metric")
-    for name in names:
-        try:
-            line = _line(results_of(arguments, name))
-        except RegsearchError as error:  # one that cannot be read must not hide the others
-            line = f"{'-':>10}{'-':>10}{'-':>10}{'-':>12}{'-':>10}  {error}"
-        print(f"{name:<28}{line}")
+    print(Table(("study", *FINISHED, "score", "gap", "metric"), [*map(row, names)], words={"study", "metric"}).text())
     return 0
 
 
-def _line(results: Results) -> str:
+def _list_row(results: Results) -> list[str]:
     point = results.point(results.complete[0]) if results.complete else None
-    numbers = f"{point.val:>12.5g}{point.gap:>10.3g}" if point else f"{'-':>12}{'-':>10}"
-    return "".join(f"{results.counts[state]:>10}" for state in FINISHED) + f"{numbers}  {results.metric}"
+    figures = [f"{point.val:.5g}", f"{point.gap:.3g}"] if point else ["-", "-"]
+    return [results.name, *(str(results.counts[state]) for state in FINISHED), *figures, results.metric]
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -59,6 +60,7 @@ def show(arguments: argparse.Namespace) -> int:
     if arguments.library:
         return shipping.show_code(arguments)
     results = results_of(arguments, arguments.study)
+    find_own_rule(arguments.rule, arguments.script or str(results.identity["script"]))
     chosen = results.choose(arguments.rule)
     top = results.top(arguments.top)
     if arguments.json:
@@ -75,22 +77,23 @@ def show(arguments: argparse.Namespace) -> int:
         print(f"{results.corrected}\n")
     if results.advice:
         print("\n".join(f"- {one}" for one in results.advice), end="\n\n")
-    held_out = any(one.test for one in top)
-    test = f"{'test':>12}" if held_out else ""
-    print(f"{'trial':>6}{'score':>12}{'se':>9}{'train':>12}{'gap':>10}{test}  config")
-    for one in top:
-        print(_row(one, held_out))
+    print(_top_table(top).text())
     return 0
 
 
-def _row(one: Chosen, held_out: bool) -> str:
-    """A trial as one line of the table; only those that were the best when they finished have a test score."""
+def _top_table(top: list[Chosen]) -> Table:
+    """A row for each trial; only those that were the best when they finished have a test score."""
     from regsearch.results.formatting import format_items
+    from regsearch.results.table import Table
 
-    point, score = one.point, one.test.get(one.metric)
-    test = (f"{'-':>12}" if score is None else f"{score:>12.5g}") if held_out else ""
-    numbers = f"{point.val:>12.5g}{point.val_se:>9.2g}{point.train:>12.5g}{point.gap:>10.3g}{test}"
-    return f"{one.number:>6}{numbers}  {format_items({**one.settings, **one.measures}, ' ')}"
+    held_out = ["test"] if any(one.test for one in top) else []
+    rows = []
+    for one in top:
+        point, score = one.point, one.test.get(one.metric)
+        figures = [f"{point.val:.5g}", f"{point.val_se:.2g}", f"{point.train:.5g}", f"{point.gap:.3g}"]
+        tests = ["-" if score is None else f"{score:.5g}" for _ in held_out]
+        rows.append([one.number, *figures, *tests, format_items({**one.settings, **one.measures}, " ")])
+    return Table(("trial", "score", "se", "train", "gap", *held_out, "config"), rows, words={"config"})
 
 
 def export(arguments: argparse.Namespace) -> int:

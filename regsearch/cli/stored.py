@@ -58,6 +58,15 @@ def study_again(arguments: argparse.Namespace, doing: str) -> Study:
     return study if study.name == results.name else study.widened()
 
 
+def find_own_rule(name: str, script: str) -> None:
+    """Read the script of a study where the rule is none of regsearch's, so that those which it defines are known."""
+    from regsearch.results.rules import RULES, RULES_WITH_NUMBER
+
+    if name not in RULES and name.partition("=")[0] not in RULES_WITH_NUMBER and Path(script).is_file():
+        with contextlib.redirect_stdout(sys.stderr):
+            run_script(script)
+
+
 def own_module(study: Study) -> Callable[[], Any] | None:
     """The function that makes the net of a script's study, where it is the user's own."""
     found: Callable[[], Any] | None = getattr(study.space, "factory", None)
@@ -85,17 +94,9 @@ def study_of(script: str, name: str | None) -> Study:
     InvalidInput
         When it makes none at all, or several and no name is given.
     """
-    import runpy
-
     from regsearch.study.study import WIDE, Study
 
-    path = Path(script)
-    if not path.is_file():
-        raise NotFound(f"There is no script {script!r}; give the path of a Python file that makes a Study.")
-    sys.path.insert(0, str(path.parent.absolute()))  # as `python SCRIPT` would
-    name_of_module = path.stem if path.stem != "__main__" else "regsearch_script"  # it is read, not started
-    values: dict[str, Any] = runpy.run_path(str(path), run_name=name_of_module)
-    studies = {study.name: study for study in values.values() if isinstance(study, Study)}
+    studies = {study.name: study for study in run_script(script).values() if isinstance(study, Study)}
     if not studies:
         raise InvalidInput(f"A script must make a Study at its top level, {script!r} makes none; assign one.")
     if name is None and len(studies) > 1:
@@ -105,3 +106,21 @@ def study_of(script: str, name: str | None) -> Study:
     if name is not None and name not in studies:
         raise NotFound(f"{script!r} makes no study {name!r}; it makes {', '.join(studies)}.")
     return studies[name] if name is not None else next(iter(studies.values()))
+
+
+def run_script(script: str) -> dict[str, Any]:
+    """What a script defines at its top level, run as a module of its file's name.
+
+    Raises
+    ------
+    NotFound
+        When there is no such script.
+    """
+    import runpy
+
+    path = Path(script)
+    if not path.is_file():
+        raise NotFound(f"There is no script {script!r}; give the path of a Python file that makes a Study.")
+    sys.path.insert(0, str(path.parent.absolute()))  # as `python SCRIPT` would
+    name_of_module = path.stem if path.stem != "__main__" else "regsearch_script"  # it is read, not started
+    return runpy.run_path(str(path), run_name=name_of_module)

@@ -25,6 +25,7 @@ from regsearch.export.write import Parcel, check_target, score, translated, writ
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Outcome
 from regsearch.results.formatting import format_value
+from regsearch.results.table import Table
 from regsearch.space.config import to_data
 
 
@@ -64,9 +65,9 @@ class Retrained:
         return after - before, math.nan if self.same else math.hypot(*errors)
 
     def __str__(self) -> str:
-        rows = [("", "old data", "new data", "change"), *(self._row(name) for name in ("val", "train", "gap"))]
-        table = "\n".join(f"{a:<8}{b:>20}{c:>20}{d:>20}" for a, b, c, d in rows)
-        return "\n".join([f"{self.metric}, cross-validated with the same config", table, *self.notes])
+        rows = [self._row(name) for name in ("val", "train", "gap")]
+        table = Table(("", "old data", "new data", "change"), rows, words={""})
+        return "\n".join([f"{self.metric}, cross-validated with the same config", table.text(), *self.notes])
 
     def _row(self, name: str) -> tuple[str, str, str, str]:
         before, after = (

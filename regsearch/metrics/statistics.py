@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 
@@ -13,16 +14,94 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.metrics.scorer import Metric
 
-
-def standard_error(values: Array) -> float:
-    """Standard error of a mean over folds; NaN for a single fold."""
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+ALPHA = 0.05  # the level at which a difference is called one
 
 
-def resampled_se(values: Array, ratio: float) -> Array:
-    """Standard errors of means over K folds ``[K, ...]``, corrected for training sets that overlap; NaN for one fold.
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over folds with its standard error, such as that of a paired difference.
 
-    ``sqrt((1/K + n_val/n_train) variance)`` (Nadeau & Bengio 2003, "Inference for the generalization error").
+    Attributes
+    ----------
+    mean, se
+        In the units of the values; the error is NaN for a single fold.
+    folds
+        How many values the mean is of.
+    rounding
+        Means up to this, either way, are zero but for rounding.
+    """
+
+    mean: float
+    se: float
+    folds: int
+    rounding: float = 0.0
+
+    @property
+    def t(self) -> float:
+        """The mean in standard errors; infinite where the folds do not differ or are one, 0 for a mean of rounding."""
+        if abs(self.mean) <= self.rounding:
+            return 0.0
+        return self.mean / self.se if self.se > 0 else math.copysign(math.inf, self.mean)
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of the t-test against zero; NaN for a single fold."""
+        return 2 * self._beyond_t(abs(self.t))
+
+    @property
+    def p_greater(self) -> float:
+        """One-sided: small where the mean lies above zero; NaN for a single fold."""
+        return self._beyond_t(self.t)
+
+    def _beyond_t(self, t: float) -> float:
+        from scipy import stats
+
+        return float(stats.t.sf(t, self.folds - 1)) if math.isfinite(self.se) else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Low and high of the 95 % interval; NaN for a single fold."""
+        from scipy import stats
+
+        half = float(stats.t.isf(0.025, max(self.folds - 1, 1)) * self.se)
+        return self.mean - half, self.mean + half
+
+    @property
+    def certain(self) -> bool:
+        """Whether the mean lies above zero by more than one standard error."""
+        return self.beyond(1.0)
+
+    def beyond(self, errors: float) -> bool:
+        """Whether the mean lies above zero by more than so many standard errors; never where those are not known."""
+        return self.mean > max(errors * self.se, self.rounding)
+
+    def __str__(self) -> str:
+        mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))
+        return f"{mean:.3g} ± {se:.2g}"
+
+
+def mean_over_folds(values: Array, ratio: float = 0.0, rounding: float = 0.0) -> Estimate:
+    """The mean of values ``[K]`` of folds; see `standard_error` for the ratio."""
+    return Estimate(float(values.mean()), float(standard_error(values, ratio)), len(values), rounding)
+
+
+def paired_difference(first: Array, second: Array, ratio: float | None, rounding: float = 0.0) -> Estimate:
+    """The mean of ``first - second``, scores ``[K]`` on the same folds, with its corrected error.
+
+    Parameters
+    ----------
+    ratio
+        As `overlap` gives it: `None` stands for that of K-fold cross-validation.
+    """
+    ratio = 1 / max(len(first) - 1, 1) if ratio is None else ratio
+    return mean_over_folds(first - second, ratio, rounding)
+
+
+def standard_error(values: Array, ratio: float = 0.0) -> Array:
+    """Standard errors of means over K folds ``[K, ...]``; NaN for a single fold.
+
+    ``sqrt((1/K + ratio) variance)``: with the ratio of validation to training rows it is corrected for training sets
+    that overlap (Nadeau & Bengio 2003, "Inference for the generalization error").
     """
     count = len(values)
     if count < 2:
@@ -30,10 +109,14 @@ def resampled_se(values: Array, ratio: float) -> Array:
     return np.asarray(np.sqrt((1 / count + ratio) * values.var(axis=0, ddof=1)))
 
 
-def overlap(folds: Folds | None, count: int) -> float:
-    """Rows that validate per row that trains, mean over folds; that of K-fold where the folds are not at hand."""
+@overload
+def overlap(folds: Folds) -> float: ...
+@overload
+def overlap(folds: Folds | None) -> float | None: ...
+def overlap(folds: Folds | None) -> float | None:
+    """Rows that validate per row that trains, mean over folds; `None` where the folds are not known."""
     if folds is None:
-        return 1 / max(count - 1, 1)
+        return None
     return float(np.mean([len(val) / len(train) for train, val in zip(folds.train, folds.val, strict=True)]))
 
 

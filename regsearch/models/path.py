@@ -58,8 +58,9 @@ class Curves:
         val, train = self.val[fitted, step], self.train[fitted, step]
         gap = train - val
         return Point(
-            float(val.mean()), standard_error(val), float(train.mean()), float(gap.mean()), standard_error(gap)
-        )
+            float(val.mean()), float(standard_error(val)), float(train.mean()), float(gap.mean()),
+            float(standard_error(gap)),
+        )  # fmt: skip
 
     def reaching(self, floor: float) -> NDArray[np.intp]:
         """The steps whose mean validation score is at least `floor`."""

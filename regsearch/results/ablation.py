@@ -14,13 +14,14 @@ from typing import Any
 
 from regsearch._types import Array
 from regsearch.errors import SearchFailed
-from regsearch.metrics.statistics import overlap, resampled_se
+from regsearch.metrics.statistics import Estimate, overlap, paired_difference
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.path import Point
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import aligned, format_items, format_value, json_safe
+from regsearch.results.formatting import format_estimate, format_items, format_value, json_safe
 from regsearch.results.results import Results
+from regsearch.results.table import Table
 from regsearch.space.config import to_data
 from regsearch.space.tree import Node, public
 
@@ -40,23 +41,23 @@ class Removal:
     point
         Its scores.
     score_change, gap_change
-        Without the technique minus with it, mean over folds: a negative score change means that removing hurts.
-    score_change_se, gap_change_se
-        Standard errors of the differences paired by fold, corrected for overlapping training sets; NaN for one fold.
+        Without the technique minus with it, paired by fold: a negative score change means that removing hurts.
     """
 
     technique: str
     was: str
     point: Point
-    score_change: float
-    score_change_se: float
-    gap_change: float
-    gap_change_se: float
+    score_change: Estimate
+    gap_change: Estimate
 
     def row(self) -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
-        own = {name: value for name, value in vars(self).items() if name != "point"}
-        row: dict[str, Any] = json_safe(own | {"score": self.point.val, "gap": self.point.gap})
+        row: dict[str, Any] = json_safe({
+            "technique": self.technique, "was": self.was,
+            "score_change": self.score_change.mean, "score_change_se": self.score_change.se,
+            "gap_change": self.gap_change.mean, "gap_change_se": self.gap_change.se,
+            "score": self.point.val, "gap": self.point.gap,
+        })  # fmt: skip
         return row
 
 
@@ -100,15 +101,16 @@ class Ablation:
     def __str__(self) -> str:
         head = ("without", "was", self.metric, "score change", "gap", "gap change")
         whole = ("nothing", "", f"{self.chosen.val:.5g}", "", f"{self.chosen.gap:.3g}", "")
-        lines = [
+        rows = [
             (
-                one.technique, one.was, f"{one.point.val:.5g}", format_value(one.score_change, one.score_change_se, "+"),
-                f"{one.point.gap:.3g}", format_value(one.gap_change, one.gap_change_se, "+"),
+                one.technique, one.was, f"{one.point.val:.5g}", format_estimate(one.score_change, "+"),
+                f"{one.point.gap:.3g}", format_estimate(one.gap_change, "+"),
             )
             for one in self.rows
         ]  # fmt: skip
+        table = Table(head, [whole, *rows], words={"without", "was"})
         failures = [f"without {technique}: failed: {reason}" for technique, reason in self.failed.items()]
-        return "\n".join([*aligned([head, whole, *lines]), *failures, self.summary])
+        return "\n".join([table.text(), *failures, self.summary])
 
 
 def summarize(found: Mapping[str, Any]) -> str:
@@ -154,14 +156,14 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
     if "" in failed:
         raise SearchFailed(f"The chosen config of trial {chosen.number} could not be fitted again: {failed['']}")
     whole = scored.pop("")
-    ratio = overlap(setup.folds, len(setup.folds))
+    ratio = overlap(setup.folds)
     rows = [
         _removal(name, removed_values(chosen.config, configs[name]), outcome, whole, ratio)
         for name, outcome in scored.items()
     ]
     found = Ablation(
         chosen.number, chosen.step, chosen.rule, results.metric, whole.point,
-        tuple(sorted(rows, key=lambda row: row.score_change)), failed,
+        tuple(sorted(rows, key=lambda row: row.score_change.mean)), failed,
     )  # fmt: skip
     results.store.save_finding(FINDING, found.row())
     return found
@@ -186,13 +188,11 @@ def _fitted(configs: list[Any], setup: Setup, progress: Progress) -> list[Outcom
     return [found[i] for i in range(len(configs))]
 
 
-def _removal(technique: str, was: str, outcome: Outcome, whole: Outcome, ratio: float) -> Removal:
+def _removal(technique: str, was: str, outcome: Outcome, whole: Outcome, ratio: float | None) -> Removal:
     (score, gap), (score_before, gap_before) = _folds(outcome), _folds(whole)
-    score_change, gap_change = score - score_before, gap - gap_before
     return Removal(
-        technique, was, outcome.point,
-        float(score_change.mean()), float(resampled_se(score_change, ratio)),
-        float(gap_change.mean()), float(resampled_se(gap_change, ratio)),
+        technique, was, outcome.point, paired_difference(score, score_before, ratio),
+        paired_difference(gap, gap_before, ratio),
     )  # fmt: skip
 
 

@@ -14,12 +14,13 @@ from typing import Any
 
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
-from regsearch.metrics.statistics import overlap, resampled_se
+from regsearch.metrics.statistics import ALPHA, Estimate, overlap, paired_difference
 from regsearch.models.path import ROUNDING
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import aligned, format_value, json_safe
+from regsearch.results.formatting import format_estimate, format_value, json_safe
 from regsearch.results.results import Results
-from regsearch.results.rules import ALPHA, Rule
+from regsearch.results.rules import Rule
+from regsearch.results.table import Table
 
 # what must be equal for scores to be compared fold by fold, and what to call it
 MUST_MATCH = {"fingerprint": "data", "folds_hash": "folds"}
@@ -73,25 +74,31 @@ class ComparedStudy:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A study against the first one.
+class StudyDifference:
+    """A study minus the first, mean over folds.
 
     Attributes
     ----------
-    mean, se
-        Of the score differences paired by fold, positive where this study is better; the standard error is corrected.
-    p
-        Two-sided, of the corrected resampled t-test (Nadeau & Bengio 2003); NaN for a single fold.
-    gap, gap_se
+    name
+        The study's.
+    score
+        Positive where this study is better. Its two-sided p is that of the corrected resampled t-test (Nadeau & Bengio
+        2003).
+    gap
         Of the gaps, likewise.
     """
 
     name: str
-    mean: float
-    se: float
-    p: float
-    gap: float
-    gap_se: float
+    score: Estimate
+    gap: Estimate
+
+    def row(self) -> dict[str, Any]:
+        """As one JSON object; what is not finite is null."""
+        row: dict[str, Any] = json_safe({
+            "study": self.name, "mean": self.score.mean, "se": self.score.se, "p": self.score.p,
+            "gap": self.gap.mean, "gap_se": self.gap.se,
+        })  # fmt: skip
+        return row
 
 
 @dataclass(frozen=True)
@@ -99,27 +106,26 @@ class Comparison:
     """Studies side by side, each against the first."""
 
     metric: str
-    sides: tuple[ComparedStudy, ...]
-    differences: tuple[Difference, ...]
+    studies: tuple[ComparedStudy, ...]
+    differences: tuple[StudyDifference, ...]
 
     def row(self) -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
-        differences = [json_safe({"study": one.name} | {k: v for k, v in vars(one).items() if k != "name"})
-                       for one in self.differences]  # fmt: skip
-        return {"metric": self.metric, "studies": [side.row() for side in self.sides], "differences": differences}
+        studies, differences = ([one.row() for one in part] for part in (self.studies, self.differences))
+        return {"metric": self.metric, "studies": studies, "differences": differences}
 
     @property
     def summary(self) -> str:
         """One sentence for each study but the first."""
-        return "\n".join(_sentence(one, self.sides[0].name, self.metric) for one in self.differences)
+        return "\n".join(_sentence(one, self.studies[0].name, self.metric) for one in self.differences)
 
     def __str__(self) -> str:
         head = (
             "study", "space", self.metric, "difference", "p", "gap", "gap difference", "complexity", "trials",
             "s/trial", "s",
         )  # fmt: skip
-        lines = [_line(side, one) for side, one in zip(self.sides, (None, *self.differences), strict=True)]
-        return "\n".join([*aligned([head, *lines]), self.summary])
+        rows = [_row(study, one) for study, one in zip(self.studies, (None, *self.differences), strict=True)]
+        return f"{Table(head, rows, words={'study', 'space'}).text()}\n{self.summary}"
 
 
 def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comparison:
@@ -141,14 +147,18 @@ def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comp
         raise InvalidInput(f"A comparison needs two studies or more, got {first.name!r} alone; name another.")
     for other in others:
         _check_comparable(first, other)
-    sides = tuple(_side(results, rule) for results in (first, *others))
-    (val, gap), *rest = (_folds(results, side.chosen) for results, side in zip((first, *others), sides, strict=True))
-    ratio = overlap(first.folds, len(val))
-    differences = tuple(
-        _difference(side.name, own_val - val, own_gap - gap, ratio)
-        for side, (own_val, own_gap) in zip(sides[1:], rest, strict=True)
+    studies = tuple(_compared(results, rule) for results in (first, *others))
+    (val, gap), *rest = (
+        _folds(results, study.chosen) for results, study in zip((first, *others), studies, strict=True)
     )
-    return Comparison(first.metric, sides, differences)
+    ratio = overlap(first.folds)
+    differences = tuple(
+        StudyDifference(
+            study.name, paired_difference(own_val, val, ratio, ROUNDING), paired_difference(own_gap, gap, ratio)
+        )
+        for study, (own_val, own_gap) in zip(studies[1:], rest, strict=True)
+    )
+    return Comparison(first.metric, studies, differences)
 
 
 def _check_comparable(first: Results, other: Results) -> None:
@@ -162,7 +172,7 @@ def _check_comparable(first: Results, other: Results) -> None:
             )
 
 
-def _side(results: Results, rule: str | Rule) -> ComparedStudy:
+def _compared(results: Results, rule: str | Rule) -> ComparedStudy:
     chosen = results.choose(rule)
     return ComparedStudy(
         results.name, str(results.identity["space"]), chosen, chosen.trial.complexity, results.counts,
@@ -177,38 +187,22 @@ def _folds(results: Results, chosen: Chosen) -> tuple[Array, Array]:
     return val, curves.train[:, chosen.step] - val
 
 
-def _difference(name: str, scores: Array, gaps: Array, ratio: float) -> Difference:
-    """Of differences ``[K]`` by fold."""
-    mean, se = float(scores.mean()), float(resampled_se(scores, ratio))
-    gap_se = float(resampled_se(gaps, ratio))
-    return Difference(name, mean, se, _p_value(mean, se, len(scores)), float(gaps.mean()), gap_se)
-
-
-def _p_value(mean: float, se: float, folds: int) -> float:
-    """Two-sided; 1 where the folds do not differ, 0 where each differs by the same, NaN for a single fold."""
-    from scipy.stats import t
-
-    if not math.isfinite(se):
-        return math.nan
-    if abs(mean) <= ROUNDING or se == 0:
-        return float(abs(mean) <= ROUNDING)
-    return float(2 * t.sf(abs(mean) / se, folds - 1))
-
-
-def _sentence(one: Difference, first: str, metric: str) -> str:
-    by = f"{format_value(abs(one.mean), one.se)} in {metric}"
-    known = f"p = {one.p:.2g}" if math.isfinite(one.p) else "a single fold: no test"
-    if one.p < ALPHA:
-        return f"{one.name} is {'better' if one.mean > 0 else 'worse'} than {first} by {by} ({known})."
+def _sentence(one: StudyDifference, first: str, metric: str) -> str:
+    score = one.score
+    by = f"{format_value(abs(score.mean), score.se)} in {metric}"
+    known = f"p = {score.p:.2g}" if math.isfinite(score.p) else "a single fold: no test"
+    if score.p < ALPHA:
+        return f"{one.name} is {'better' if score.mean > 0 else 'worse'} than {first} by {by} ({known})."
     return f"{one.name} and {first} cannot be told apart: they differ by {by} ({known})."
 
 
-def _line(side: ComparedStudy, one: Difference | None) -> Sequence[str]:
-    point = side.chosen.point
-    against = ("", "") if one is None else (format_value(one.mean, one.se, "+"), f"{one.p:.2g}")
-    gap = "" if one is None else format_value(one.gap, one.gap_se, "+")
-    complexity = f"{side.complexity:.4g}" if math.isfinite(side.complexity) else "-"
+def _row(study: ComparedStudy, one: StudyDifference | None) -> Sequence[str]:
+    point = study.chosen.point
+    against = ("", "") if one is None else (format_estimate(one.score, "+"), f"{one.score.p:.2g}")
+    gap = "" if one is None else format_estimate(one.gap, "+")
+    complexity = f"{study.complexity:.4g}" if math.isfinite(study.complexity) else "-"
     return (
-        side.name, side.space, format_value(point.val, point.val_se, digits=5), *against, f"{point.gap:.3g}", gap, complexity,
-        f"{side.counts['complete']} of {side.finished}", f"{side.seconds_per_trial:.2g}", f"{side.seconds:.3g}",
+        study.name, study.space, format_value(point.val, point.val_se, digits=5), *against, f"{point.gap:.3g}", gap,
+        complexity, f"{study.counts['complete']} of {study.finished}", f"{study.seconds_per_trial:.2g}",
+        f"{study.seconds:.3g}",
     )  # fmt: skip

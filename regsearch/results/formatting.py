@@ -1,12 +1,14 @@
-"""Figures as text: a number with its error, names and values on a line, a table of lines."""
+"""Figures as text: a number with its error, names and values on a line, values as JSON has them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from regsearch.metrics.statistics import Estimate
 
 
 def json_safe(value: Any) -> Any:
@@ -27,17 +29,11 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines whose columns line up: the first column to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        ).rstrip()
-        for row in rows
-    ]
-
-
 def format_value(value: float, se: float, sign: str = "", digits: int = 3) -> str:
     """A number with its standard error, where there is one; `sign` as in a format."""
     return f"{value:{sign}.{digits}g}" + (f" ± {se:.2g}" if math.isfinite(se) else "")
+
+
+def format_estimate(estimate: Estimate, sign: str = "", digits: int = 3) -> str:
+    """A mean over folds with its standard error."""
+    return format_value(estimate.mean, estimate.se, sign, digits)

@@ -19,12 +19,13 @@ from regsearch._types import Array, Rows
 from regsearch.data.folds import Folds, make_folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, SearchFailed
-from regsearch.metrics.statistics import overlap, resampled_se, standard_error
+from regsearch.metrics.statistics import mean_over_folds, overlap, paired_difference
 from regsearch.models.base import Candidate, Setup
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import aligned, format_value, json_safe
+from regsearch.results.formatting import format_estimate, json_safe
 from regsearch.results.results import Results
+from regsearch.results.table import Table
 
 FINDING = "learning_curve"
 SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)
@@ -54,7 +55,7 @@ class LearningCurve:
     sizes: tuple[int, ...]
     train: Array
     val: Array
-    ratio: float
+    ratio: float | None
 
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``learning_curve``."""
@@ -69,27 +70,25 @@ class LearningCurve:
         if len(self.sizes) < 2:
             return "One size says nothing of what more rows would do; pass several."
         before, now = self.sizes[-2:]
-        rises = self.val[:, -1] - self.val[:, -2]
-        rise, se = float(rises.mean()), float(resampled_se(rises, self.ratio))
-        step = f"from {before} to {now} rows {self.metric} changes by {format_value(rise, se, '+')}"
-        if rise > CLEAR * se and now > before:  # rows are rounded means: close sizes may have the same
-            doubled = rise / math.log2(now / before)
+        rise = paired_difference(self.val[:, -1], self.val[:, -2], self.ratio)
+        step = f"from {before} to {now} rows {self.metric} changes by {format_estimate(rise, '+')}"
+        if rise.beyond(CLEAR) and now > before:  # rows are rounded means: close sizes may have the same
+            doubled = rise.mean / math.log2(now / before)
             return f"More data would help: {step}, which is {doubled:+.3g} for each doubling."
-        if rise > 0 and not rise < se:
+        if rise.mean > 0 and not rise.mean < rise.se:
             return f"More data might help: {step}."
         return f"More data of this kind would hardly help: {step}."
 
     def __str__(self) -> str:
         gap = self.train - self.val
-        head = ("rows", self.metric, "train", "gap")
-        lines = [
+        rows = [
             (
-                str(rows), format_value(float(self.val[:, s].mean()), standard_error(self.val[:, s]), digits=5),
-                f"{self.train[:, s].mean():.5g}", f"{gap[:, s].mean():.3g}",
+                size, format_estimate(mean_over_folds(self.val[:, s]), digits=5), f"{self.train[:, s].mean():.5g}",
+                f"{gap[:, s].mean():.3g}",
             )
-            for s, rows in enumerate(self.sizes)
+            for s, size in enumerate(self.sizes)
         ]  # fmt: skip
-        return "\n".join([*aligned([head, *lines]), self.summary])
+        return f"{Table(('rows', self.metric, 'train', 'gap'), rows).text()}\n{self.summary}"
 
 
 def learning_curve(
@@ -128,7 +127,7 @@ def learning_curve(
     rows = tuple(round(_rows(part)) for part in folds)
     found = LearningCurve(
         chosen.number, chosen.step, chosen.rule, results.metric, rows, train, val,
-        overlap(setup.folds, len(setup.folds)),
+        overlap(setup.folds),
     )  # fmt: skip
     results.store.save_finding(FINDING, found.row())
     return found

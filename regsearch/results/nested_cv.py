@@ -18,11 +18,12 @@ from regsearch.data.folds import Folds, make_folds, runs_forward
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.scorer import Metric, check_test
-from regsearch.metrics.statistics import overlap, resampled_se, standard_error
+from regsearch.metrics.statistics import mean_over_folds, overlap, standard_error
 from regsearch.progress import Progress
-from regsearch.results.formatting import aligned, format_items, format_value, json_safe
+from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.results.results import Results
 from regsearch.results.rules import Rule
+from regsearch.results.table import Table
 from regsearch.storage.store import Store
 
 FINDING = "nested"
@@ -99,7 +100,7 @@ class NestedResult:
     @property
     def se(self) -> float:
         """Its standard error over outer folds."""
-        return standard_error(np.array(self.scores))
+        return float(standard_error(np.array(self.scores)))
 
     @property
     def optimism(self) -> float:
@@ -109,10 +110,8 @@ class NestedResult:
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the mean, with the variance of Nadeau & Bengio (2003) for folds that share rows."""
-        from scipy.stats import t
-
-        half = float(t.isf(0.025, max(len(self.folds) - 1, 1)) * resampled_se(np.array(self.scores), self.ratio))
-        return self.mean - half, min(self.mean + half, self.perfect)
+        low, high = mean_over_folds(np.array(self.scores), self.ratio).interval
+        return low, min(high, self.perfect)
 
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``nested``; what is not finite is null."""
@@ -137,10 +136,10 @@ class NestedResult:
     def __str__(self) -> str:
         head = ("outer fold", self.metric, "inner", "config")
         rows = [
-            (str(k), f"{fold.scores[self.metric]:.5g}", f"{fold.inner:.5g}", format_items(fold.params))
+            (k, f"{fold.scores[self.metric]:.5g}", f"{fold.inner:.5g}", format_items(fold.params))
             for k, fold in enumerate(self.folds)
         ]
-        return "\n".join([*aligned([head, *rows]), self.summary])
+        return f"{Table(head, rows, words={'config'}).text()}\n{self.summary}"
 
 
 @dataclass(frozen=True)
@@ -180,11 +179,11 @@ class NestedCV:
                 results = self.search(number, self.problem.take(self.outer.train[number]))
                 if results.stopped == "interrupted":
                     break
-                found.append(self._judged(number, results))
+                found.append(self._outer_fold(number, results))
         except KeyboardInterrupt:  # amid a refit: the inner study keeps its trials, so little is lost
             progress.end()
         name = self.rule if isinstance(self.rule, str) else getattr(self.rule, "__name__", "custom")
-        ratio = overlap(self.outer, len(self.outer))
+        ratio = overlap(self.outer)
         perfect = math.inf if self.metrics[0].perfect is None else self.metrics[0].perfect
         nested = NestedResult(self.metrics[0].name, len(self.outer), name, ratio, perfect, tuple(found))
         if nested.complete:
@@ -192,7 +191,7 @@ class NestedCV:
         progress.end(nested.summary)
         return nested
 
-    def _judged(self, number: int, results: Results) -> OuterFold:
+    def _outer_fold(self, number: int, results: Results) -> OuterFold:
         """What the rule chooses of an outer fold's study, refitted on its training rows, on its test rows."""
         chosen = results.choose(self.rule)
         fitted = chosen.config.refit(self.problem.take(self.outer.train[number]), self.seed)

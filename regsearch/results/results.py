@@ -14,13 +14,13 @@ from regsearch.metrics.scorer import known
 from regsearch.models import estimator, linear, neural  # noqa: F401 (the kinds that stored configs name)
 from regsearch.models.base import Model
 from regsearch.models.path import Curves, Point, Trajectory
-from regsearch.results import bias, rules
+from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.choice import Chosen
 from regsearch.results.plots import Plots
 from regsearch.results.ranking import rank_trials
-from regsearch.results.rules import Pick, Rule
+from regsearch.results.rules import Pick, Rule, find_rule
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill
@@ -208,7 +208,7 @@ class Results:
         InvalidInput
             When a rule's number is none, or the function is none or returns no `Pick`.
         """
-        function = rules.find(rule) if isinstance(rule, str) else rule
+        function = find_rule(rule) if isinstance(rule, str) else rule
         if not callable(function):
             raise InvalidInput(f"A rule must be a name or a function, got {function!r}; {RETURNS}.")
         if not self.complete:

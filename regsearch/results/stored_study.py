@@ -76,6 +76,11 @@ class StoredStudy(Protocol):
     def varied(self) -> frozenset[str]: ...
 
     @property
+    def folds(self) -> Folds | None:
+        """The folds as stored; `None` where they were not kept."""
+        ...
+
+    @property
     def scoring(self) -> Scoring | None:
         """`None` where the deciding scorer is the user's own and only the script knows it."""
         ...

@@ -24,8 +24,22 @@ from regsearch.data.problem import make_problem
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.results.comparison import compare
 from regsearch.results.results import load_results
-from regsearch.results.rules import RULES, WITH_NUMBER
+from regsearch.results.rules import rule_names
 from regsearch.storage.store import Store
+
+OWN_RULE = """
+from sklearn.datasets import load_diabetes
+from regsearch import Linear, Path, Pick, Study
+from regsearch.results.rules import rule
+
+one = Study("own-rule", *load_diabetes(return_X_y=True), space=Linear("l1", Path(20, ratio=0.5)), tracking=False)
+
+
+@rule
+def runner_up(results):
+    trial = results.complete[1]
+    return Pick(trial.number, trial.step, "It comes second.")
+"""
 
 SCRIPT = ROOT / "studies" / "diabetes_linear.py"
 NAME = "diabetes-linear"
@@ -349,7 +363,20 @@ def test_help_lists_the_rules(command: str, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         main([command, "--help"])
     said = capsys.readouterr().out.replace("\n", " ")
-    assert all(name in said for name in (*RULES, *WITH_NUMBER, "gap_budget=0.05"))
+    assert all(name in said for name in (*rule_names(), "gap_budget=0.05"))
+
+
+def test_a_rule_of_the_script(tmp_path: Path) -> None:
+    """A rule that the study's script defines is found by its name: the script is read for it, and only for it."""
+    (tmp_path / "script.py").write_text(OWN_RULE)
+    done = regsearch("run", "script.py", "--trials", "3", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = regsearch("show", "own-rule", "--rule", "runner_up", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "It comes second." in done.stdout
+    (tmp_path / "script.py").unlink()
+    refused(regsearch("show", "own-rule", "--rule", "runner_up", cwd=tmp_path), "No rule is called 'runner_up'")
+    assert regsearch("show", "own-rule", cwd=tmp_path).returncode == 0
 
 
 def test_rule_with_a_number(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ from regsearch import (
 )
 from regsearch import Path as LambdaPath
 from regsearch import nn_techniques as t
+from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Point
 from regsearch.results.ablation import KEPT, Ablation, Removal, removed_values
 from regsearch.results.results import Results
@@ -77,9 +78,9 @@ def test_ridge_without_its_penalty_is_least_squares(tmp_path: Path) -> None:
     assert found.chosen.val == pytest.approx(val.mean(), rel=1e-6)
     assert row.point.val == pytest.approx(plain_val.mean(), rel=1e-6)
     assert row.point.gap == pytest.approx((plain_train - plain_val).mean(), rel=1e-5)
-    assert (row.score_change, row.score_change_se) == pytest.approx(by_hand(plain_val - val), rel=1e-4)
+    assert (row.score_change.mean, row.score_change.se) == pytest.approx(by_hand(plain_val - val), rel=1e-4)
     gaps = (plain_train - plain_val) - (train - val)
-    assert (row.gap_change, row.gap_change_se) == pytest.approx(by_hand(gaps), rel=1e-4)
+    assert (row.gap_change.mean, row.gap_change.se) == pytest.approx(by_hand(gaps), rel=1e-4)
 
 
 def test_elastic_net_without_either_part(tmp_path: Path) -> None:
@@ -203,7 +204,8 @@ def test_what_went(config: Node, technique: str, was: str) -> None:
 
 
 def removal(technique: str, change: float, se: float) -> Removal:
-    return Removal(technique, "1", Point(0.5 + change, 0.1, 0.6, 0.1, 0.1), change, se, 0.02, 0.01)
+    point = Point(0.5 + change, 0.1, 0.6, 0.1, 0.1)
+    return Removal(technique, "1", point, Estimate(change, se, 3), Estimate(0.02, 0.01, 3))
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,11 @@ from regsearch import (
     spaces,
 )
 from regsearch import Path as Axis
+from regsearch.metrics.statistics import Estimate
 from regsearch.results.advice import Advice, Move, moves, widened
 from regsearch.results.advice.checks import CHECKS, MOST, OVERRULED, Case
 from regsearch.results.advice.edges import _longer
-from regsearch.results.advice.evidence import Difference, difference, no_better, overfits, scale_of
+from regsearch.results.advice.evidence import difference, no_better, overfits, scale_of
 from regsearch.results.advice.leaves import SpaceLeaf, space_leaves, wider
 from regsearch.results.results import Results
 from regsearch.space.config import to_data
@@ -229,8 +230,8 @@ def test_rounding_is_no_evidence(tmp_path: Path) -> None:
     assert not re.search(r"e-1\d", " ".join(map(str, results.advice)))
     rest = replace(results, all=tuple(trial for trial in results.all if trial.role != "reference"))
     assert not {"overfit", "noise"} & set(about(rest))
-    assert not Difference(1e-15, 1e-17, 5e-10).certain
-    assert Difference(1e-8, 1e-9, 5e-10).certain
+    assert not Estimate(1e-15, 1e-17, 3, 5e-10).certain
+    assert Estimate(1e-8, 1e-9, 3, 5e-10).certain
 
 
 def test_few_trials_name_a_total_that_is_more(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from scipy.stats import t as student
 from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear
-from regsearch.results.comparison import Comparison, Difference, compare
+from regsearch.metrics.statistics import Estimate
+from regsearch.results.comparison import Comparison, StudyDifference, compare
 from regsearch.results.results import Results
 
 
@@ -39,35 +41,35 @@ def test_figures_by_hand(two: tuple[Results, Results]) -> None:
     lost = val[1] - val[0]
     error = math.sqrt((1 / 3 + 20 / 40) * sum((lost - lost.mean()) ** 2) / 2)  # 3 folds of 60 rows
     (one,) = found.differences
-    assert (one.name, one.mean, one.se) == ("ridge", pytest.approx(lost.mean()), pytest.approx(error))
-    assert one.p == pytest.approx(2 * student.cdf(-abs(lost.mean()) / error, 2))
-    assert one.gap == pytest.approx((gap[1] - gap[0]).mean())
-    assert [side.chosen.score for side in found.sides] == pytest.approx([part.mean() for part in val])
+    assert (one.name, one.score.mean, one.score.se) == ("ridge", pytest.approx(lost.mean()), pytest.approx(error))
+    assert one.score.p == pytest.approx(2 * student.cdf(-abs(lost.mean()) / error, 2))
+    assert one.gap.mean == pytest.approx((gap[1] - gap[0]).mean())
+    assert [side.chosen.score for side in found.studies] == pytest.approx([part.mean() for part in val])
 
 
-def test_sides(two: tuple[Results, Results]) -> None:
-    """Each side has its study's counts, time and complexity."""
-    for results, side in zip(two, compare(*two).sides, strict=True):
+def test_studies(two: tuple[Results, Results]) -> None:
+    """Each study of a comparison has its counts, time and complexity."""
+    for results, side in zip(two, compare(*two).studies, strict=True):
         assert side.counts == results.counts
         assert side.seconds == pytest.approx(sum(trial.seconds for trial in results.all))
         assert side.seconds_per_trial == pytest.approx(side.seconds / len(results.all))
         np.testing.assert_equal(side.complexity, results.complete[0].complexity)
-    assert [side.space for side in compare(*two).sides] == ["linear", "estimator"]
+    assert [side.space for side in compare(*two).studies] == ["linear", "estimator"]
 
 
 def test_order(two: tuple[Results, Results]) -> None:
     """Turned round, differences change their sign and nothing else; a study does not differ from itself."""
     (there,), (back,) = compare(*two).differences, compare(*reversed(two)).differences
-    assert (back.mean, back.gap) == pytest.approx((-there.mean, -there.gap))
-    assert (back.se, back.p) == pytest.approx((there.se, there.p))
+    assert (back.score.mean, back.gap.mean) == pytest.approx((-there.score.mean, -there.gap.mean))
+    assert (back.score.se, back.score.p) == pytest.approx((there.score.se, there.score.p))
     again, itself = compare(two[0], two[1], two[0]).differences
     assert again == there
-    assert (itself.mean, itself.se, itself.p) == (0.0, 0.0, 1.0)
+    assert (itself.score.mean, itself.score.se, itself.score.p) == (0.0, 0.0, 1.0)
 
 
 def test_rule(two: tuple[Results, Results]) -> None:
     """What is compared is what the rule chooses in each study."""
-    assert [side.chosen for side in compare(*two, rule="one_se").sides] == [one.choose("one_se") for one in two]
+    assert [side.chosen for side in compare(*two, rule="one_se").studies] == [one.choose("one_se") for one in two]
 
 
 @pytest.mark.parametrize(
@@ -100,25 +102,26 @@ def test_a_single_fold(tmp_path: Path) -> None:
     a = study(tmp_path, "a", cv=cv).run(2, quiet=True)
     b = study(tmp_path, "b", cv=cv, space=Linear("l2")).run(2, quiet=True)
     found = compare(a, b)
-    assert math.isnan(found.differences[0].se)
+    assert math.isnan(found.differences[0].score.se)
     assert "a single fold: no test" in str(found)
     assert json.loads(json.dumps(found.row(), allow_nan=False))["differences"][0]["p"] is None
 
 
 @pytest.mark.parametrize(
-    ("one", "said"),
+    ("score", "said"),
     [
-        (Difference("b", 0.2, 0.05, 0.01, 0.0, 0.1), "b is better than a by 0.2 ± 0.05 in r2 (p = 0.01)."),
-        (Difference("b", -0.2, 0.05, 0.01, 0.0, 0.1), "b is worse than a by 0.2 ± 0.05 in r2 (p = 0.01)."),
-        (Difference("b", -0.2, 0.2, 0.4, 0.0, 0.1), "b and a cannot be told apart: they differ by 0.2 ± 0.2 in r2 "
-         "(p = 0.4)."),
+        (Estimate(0.2, 0.05, 6), "b is better than a by 0.2 ± 0.05 in r2 (p = 0.01)."),
+        (Estimate(-0.2, 0.05, 6), "b is worse than a by 0.2 ± 0.05 in r2 (p = 0.01)."),
+        (Estimate(-0.2, 0.2, 3), "b and a cannot be told apart: they differ by 0.2 ± 0.2 in r2 "
+         "(p = 0.42)."),
     ],
 )  # fmt: skip
-def test_sentence(two: tuple[Results, Results], one: Difference, said: str) -> None:
+def test_sentence(two: tuple[Results, Results], score: Estimate, said: str) -> None:
     """A difference is called one at the level .05 only, and in which direction."""
-    first = compare(*two).sides[0]
-    sides = tuple(type(first)(**{**vars(first), "name": name}) for name in ("a", "b"))
-    assert Comparison("r2", sides, (one,)).summary == said
+    first = compare(*two).studies[0]
+    studies = tuple(replace(first, name=name) for name in ("a", "b"))
+    one = StudyDifference("b", score, Estimate(0.0, 0.1, score.folds))
+    assert Comparison("r2", studies, (one,)).summary == said
 
 
 def test_table_and_json(two: tuple[Results, Results]) -> None:

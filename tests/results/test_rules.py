@@ -19,10 +19,12 @@ from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, Pick, SearchFailed, spaces
 from regsearch import Path as Axis
-from regsearch.metrics.statistics import overlap, resampled_se
 from regsearch.models.path import Curves, Trajectory
+from regsearch.results import rules
 from regsearch.results.results import Results
-from regsearch.results.rules import RULES, _undominated, find, front, gap_budget
+from regsearch.results.rules import RULES, find_rule
+from regsearch.results.rules.gap_budget import gap_budget
+from regsearch.results.rules.pareto import _undominated, front
 from regsearch.storage.trial import Trial
 
 
@@ -129,7 +131,7 @@ def test_gap_budget_that_nothing_keeps(tmp_path: Path) -> None:
 
 def test_rules_that_take_a_number_go_by_name(results: Results) -> None:
     """``gap_budget=2`` is the rule made by that number, and is called so; what is no number is refused."""
-    assert find("gap_budget=2") is gap_budget(2.0)
+    assert find_rule("gap_budget=2") is gap_budget(2.0)
     chosen = results.choose("gap_budget=2")
     assert chosen == results.choose(gap_budget(2.0))
     assert chosen.rule == "gap_budget=2"
@@ -213,15 +215,6 @@ def test_paired_without_folds_to_judge(tmp_path: Path) -> None:
     chosen = one.choose("paired")
     assert chosen.score == pytest.approx(one.best.score, rel=1e-9)
     assert "single fold" in chosen.why
-
-
-def test_resampled_standard_error() -> None:
-    """If training sets share nothing the corrected error is the plain one; of K-fold it is wider by a known part."""
-    values = np.random.default_rng(0).normal(size=(10, 3))
-    plain = values.std(axis=0, ddof=1) / np.sqrt(10)
-    np.testing.assert_allclose(resampled_se(values, 0.0), plain)
-    np.testing.assert_allclose(resampled_se(values, overlap(None, 10)), plain * np.sqrt(1 + 10 / 9))
-    assert np.isnan(resampled_se(values[:1], 0.1)).all()
 
 
 # --- equal scores ----------------------------------------------------------------------------------------------
@@ -386,3 +379,50 @@ def test_no_complete_trial(tmp_path: Path) -> None:
         _ = one.best
     assert one.top(3) == []
     assert one.reference is None
+
+
+# --- rules of the user's own ---------------------------------------------------------------------------------------
+
+
+def test_a_rule_is_one_function(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function with the decorator is found by its name, by itself or with a number, and defined again it is anew."""
+    monkeypatch.setattr(rules.registry, "RULES", dict(RULES))
+    monkeypatch.setattr(rules.registry, "RULES_WITH_NUMBER", dict(rules.RULES_WITH_NUMBER))
+    for step in (0, 1):
+
+        @rules.rule
+        def second(results: Results, step: int = step) -> Pick:
+            return Pick(results.complete[1].number, step, "It comes second.")
+
+        chosen = results.choose("second")
+        assert (chosen.number, chosen.step, chosen.rule) == (results.complete[1].number, step, "second")
+        assert results.choose(second) == chosen
+
+    @rules.rule_with_number
+    def place(number: float) -> rules.Rule:
+        return lambda results: Pick(results.complete[int(number)].number, 0, "It has this place.")
+
+    assert results.choose("place=2").number == results.complete[2].number
+    assert {"second", "place=NUMBER"} <= set(rules.rule_names())
+    with pytest.raises(NotFound, match="place=NUMBER"):
+        results.choose("place2")
+
+
+def test_no_rule_takes_the_name_of_another() -> None:
+    """The package's own rules cannot be replaced."""
+
+    def best(results: Results) -> Pick:
+        return Pick(0, 0, "")
+
+    with pytest.raises(InvalidInput, match="'best' is one of regsearch's"):
+        rules.rule(best)
+    assert RULES["best"] is not best
+
+
+def test_every_rule_says_what_it_chooses() -> None:
+    """Each rule has a docstring, which the documentation shows, and the name of its function."""
+    named: dict[str, Any] = {**RULES, **rules.RULES_WITH_NUMBER}
+    assert set(RULES) == {"best", "one_se", "paired", "pareto"}
+    for name, one in named.items():
+        assert one.__name__ == name
+        assert one.__doc__

@@ -66,9 +66,10 @@ def figures(_: str) -> str:
 
 def rules(_: str) -> str:
     """Every rule, and what it chooses."""
-    from regsearch.results.rules import RULES, WITH_NUMBER
+    from regsearch.results.rules import RULES, RULES_WITH_NUMBER
 
-    named: dict[str, Callable[..., Any]] = {**RULES, **{f"{name}=NUMBER": one for name, one in WITH_NUMBER.items()}}
+    numbered = {f"{name}=NUMBER": one for name, one in RULES_WITH_NUMBER.items()}
+    named: dict[str, Callable[..., Any]] = {**RULES, **numbered}
     return _table(["rule", "what it chooses"], [[f"`{name}`", _first(one)] for name, one in named.items()])
 
 
@@ -173,5 +174,6 @@ def _filled(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[lis
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([cell.replace("|", r"\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    from regsearch.results.table import Table
+
+    return Table(head, rows).markdown()

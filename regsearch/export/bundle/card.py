@@ -10,6 +10,7 @@ from regsearch.export.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
 from regsearch.export.bundle.schema import Column, Form
 from regsearch.export.bundle.settings import own_factory
 from regsearch.results.formatting import format_items
+from regsearch.results.table import Table
 
 COLUMNS = 40  # columns that the card lists
 PICTURES = {
@@ -109,15 +110,13 @@ def _commands(made: Mapping[str, Any], factory: str | None) -> str:
 
 def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
     rows = [
-        ("", "mean over folds", "standard error"),
-        ("---", "---", "---"),
         ("validation", _number(score["val"]), _number(score["val_se"])),
         ("train", _number(score["train"]), ""),
         ("gap (train - validation)", _number(score["gap"]), _number(score["gap_se"])),
         *((f"held out ({name})", _number(value), "") for name, value in score["test"].items()),
     ]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return f"`{score['metric']}`, larger is better, {folds['cv']}, {folds['count']} folds:\n\n{table}"
+    table = Table(("", "mean over folds", "standard error"), rows)
+    return f"`{score['metric']}`, larger is better, {folds['cv']}, {folds['count']} folds:\n\n{table.markdown()}"
 
 
 def _cautions(made: Mapping[str, Any]) -> list[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.data.problem import Problem
-from regsearch.metrics.statistics import standard_error
+from regsearch.metrics.statistics import Estimate, mean_over_folds
 from regsearch.models.path import Point
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
@@ -88,35 +88,13 @@ def _constant(problem: Problem, train: Rows) -> Array:
     return logs if problem.outputs > 1 else logs[1:] - logs[:1]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Mean difference of two trials over the folds, its standard error (0 for a single fold), and what is rounding."""
-
-    mean: float
-    se: float
-    rounding: float
-
-    @property
-    def certain(self) -> bool:
-        """Whether the first is better by more than one standard error."""
-        return self.beyond(1.0)
-
-    def beyond(self, errors: float) -> bool:
-        """Whether the first is better by more than so many standard errors."""
-        return self.mean > max(errors * self.se, self.rounding)
-
-    def __str__(self) -> str:
-        mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))
-        return f"{mean:.3g} ± {se:.2g}"
-
-
-def difference(study: StoredStudy, first: Trial, second: Trial) -> Difference:
+def difference(study: StoredStudy, first: Trial, second: Trial) -> Estimate:
     """How much better the first trial is, each at its own chosen step, on the same folds."""
     rounding = max(rounding_error(study.point(first)), rounding_error(study.point(second)))
     return _difference(_scores(study, first) - _scores(study, second), rounding)
 
 
-def lead(study: StoredStudy, trial: Trial, scale: Scale) -> Difference:
+def lead(study: StoredStudy, trial: Trial, scale: Scale) -> Estimate:
     """How much better than a constant prediction a trial is, on the same folds."""
     return _difference(_scores(study, trial) - scale.constants, rounding_error(study.point(trial)))
 
@@ -126,9 +104,10 @@ def no_better(study: StoredStudy, scale: Scale | None) -> bool:
     return scale is not None and not lead(study, study.complete[0], scale).certain
 
 
-def _difference(values: Array, rounding: float) -> Difference:
-    se = standard_error(values)
-    return Difference(float(values.mean()), se if np.isfinite(se) else 0.0, rounding)
+def _difference(values: Array, rounding: float) -> Estimate:
+    """The mean of values ``[K]`` by fold, whose error counts as 0 for a single fold."""
+    found = mean_over_folds(values, rounding=rounding)
+    return found if np.isfinite(found.se) else replace(found, se=0.0)
 
 
 def rounding_error(point: Point) -> float:

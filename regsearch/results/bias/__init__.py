@@ -1,5 +1,5 @@
-"""Figures without bias: what the best of many scores is worth, what a search gained on rows that it never read, and what its
-choice gains over the reference. All of it is read from what is stored.
+"""Scores without bias: what the best of many scores is worth, what a search gained on rows that it never read, and what
+its choice gains over the reference. All of it is read from what is stored.
 """
 
 from __future__ import annotations

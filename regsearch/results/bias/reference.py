@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from regsearch._types import Array
 from regsearch.errors import NotFound
-from regsearch.metrics.statistics import overlap, resampled_se, standard_error
+from regsearch.metrics.statistics import Estimate, overlap, paired_difference, standard_error
 from regsearch.models.path import Curves
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import format_value
+from regsearch.results.formatting import format_estimate
 from regsearch.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
@@ -24,30 +23,32 @@ PARTS = ("train", "val", "gap")
 def against_reference(study: StoredStudy, chosen: Chosen) -> str:
     """What a choice changes, in one sentence: gaps, and the mean difference of scores with its paired error.
 
-    The error is corrected for training sets that overlap (`regsearch.metrics.statistics.resampled_se`).
+    The error is corrected for training sets that overlap (`regsearch.metrics.statistics.standard_error`).
     """
     if study.reference is None:
         return "There is no reference to compare with: it is not complete."
     name = str(study.identity["reference"])
     if (chosen.number, chosen.step) == (study.reference.number, study.reference.step):
         return f"It is the reference itself, {name}."
-    reference, change = study.point(study.reference), format_value(*lead_on_reference(study, chosen), "+")
-    folds = len(study.curves(chosen.number).val)
-    paired = f", paired over {folds} folds" if folds > 1 else ""
-    return f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, score {change} ({study.metric}{paired})."
+    reference, lead = study.point(study.reference), lead_on_reference(study, chosen)
+    paired = f", paired over {lead.folds} folds" if lead.folds > 1 else ""
+    change = f"score {format_estimate(lead, '+')} ({study.metric}{paired})"
+    return f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, {change}."
 
 
-def lead_on_reference(study: StoredStudy, chosen: Chosen) -> tuple[float, float]:
+def lead_on_reference(study: StoredStudy, chosen: Chosen) -> Estimate:
     """By how much a choice scores better than the reference, mean over folds, and the corrected error of that.
 
-    NaN for the error with a single fold, and for both without a reference.
+    Raises
+    ------
+    NotFound
+        Without a reference.
     """
     if study.reference is None:
-        return math.nan, math.nan
+        raise NotFound(f"{study.name!r} has no complete reference to compare with; run it on.")
+    own = study.curves(chosen.number).val[:, chosen.step]
     theirs = study.curves(study.reference.number).val[:, study.reference.step]
-    more = study.curves(chosen.number).val[:, chosen.step] - theirs
-    ratio = overlap(study.scoring.folds if study.scoring else None, len(more))
-    return float(more.mean()), float(resampled_se(more, ratio))
+    return paired_difference(own, theirs, overlap(study.folds))
 
 
 def gaps(study: StoredStudy, number: int) -> pd.DataFrame:
@@ -84,5 +85,5 @@ def _figures(curves: Curves, step: int) -> Array:
     point = curves.point(step)
     rows = np.column_stack([curves.train[:, step], curves.val[:, step], (curves.train - curves.val)[:, step]])
     fitted = rows[curves.fitted]
-    errors = [standard_error(fitted[:, 0]), point.val_se, point.gap_se]
+    errors = [float(standard_error(fitted[:, 0])), point.val_se, point.gap_se]
     return np.vstack([rows, [point.train, point.val, point.gap], errors])

@@ -134,8 +134,8 @@ def draw_learning(record: LearningRecord) -> Figure:
     """Mean scores with their standard errors, by size."""
     figure = blank("Would more rows help?", "training rows", record.metric, note=f"Of {record.subject}")
     for name, scores, colour in (("train", record.train, BLUE), ("validation", record.val, VERMILION)):
-        se = np.array([standard_error(column) for column in scores.T])
-        band(figure, record.sizes, np.nanmean(scores, axis=0), se, colour, f"{name} ± 1 standard error")
+        middle, se = np.nanmean(scores, axis=0), standard_error(scores)
+        band(figure, record.sizes, middle, se, colour, f"{name} ± 1 standard error")
         figure.data[-1].update(mode="lines+markers")
     if record.sizes.max() > 10 * record.sizes.min():
         figure.update_xaxes(type="log", dtick=math.log10(2) if len(record.sizes) < 8 else 1)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.statistics import standard_error
 from regsearch.models.axes import PathAxis, path_axis
-from regsearch.results import rules
 from regsearch.results.bias import overtuning
 from regsearch.results.formatting import format_items
 from regsearch.results.plots.canvas import (
@@ -35,6 +34,9 @@ from regsearch.results.plots.canvas import (
     thin,
     window,
 )
+from regsearch.results.rules import Pick
+from regsearch.results.rules.best import best
+from regsearch.results.rules.one_se import one_se
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 
@@ -170,7 +172,7 @@ def gap_record(study: StoredStudy) -> GapRecord | None:
         families.setdefault(name, []).append((point.gap, point.val))
         told.setdefault(name, []).append(_told(study, trial))
     dots = np.array([(study.point(trial).gap, study.point(trial).val) for trial in trials])
-    places = {"best": _at(study, rules.best(study)), "one se": _at(study, rules.one_se(study))}
+    places = {"best": _at(study, best(study)), "one se": _at(study, one_se(study))}
     chosen = np.array(list(places.values()))
     x, y = _frame(dots, chosen)
     if study.reference:
@@ -220,7 +222,7 @@ def _marks(places: Mapping[str, tuple[float, float]], x: Window, y: Window) -> t
     return tuple(found)
 
 
-def _at(study: StoredStudy, pick: rules.Pick) -> tuple[float, float]:
+def _at(study: StoredStudy, pick: Pick) -> tuple[float, float]:
     """Gap and score of what a rule picks."""
     point = study.curves(pick.number).point(pick.step)
     return point.gap, point.val
@@ -274,7 +276,7 @@ def path_record(study: StoredStudy) -> PathRecord | None:
     axis = study.trajectory(best.number).axis
     within = curves.reaching(study.point(best).floor)
     train, val = curves.train[curves.fitted].mean(axis=0), curves.mean()
-    se = np.array([standard_error(column) for column in curves.val[curves.fitted].T])
+    se = standard_error(curves.val[curves.fitted])
     return PathRecord(
         along=path_axis(best.axis),
         axis=axis,

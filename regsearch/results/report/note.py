@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
 from regsearch.results.choice import Chosen
 from regsearch.results.report.sentences import about
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
+from regsearch.results.table import Table
 from regsearch.storage.trial import Trial
 
 
@@ -21,18 +20,14 @@ def note(results: Results) -> str:
         best = results.best
         head = ["", "trial", "score", "train", "gap", *filter(None, [best.axis])]
         chosen = [(rule, results.choose(rule)) for rule in RULES]
-        lines += [_row(head), _row(["---"] * len(head))]
-        lines += [_row([rule, *_cells(one, one.point)]) for rule, one in chosen]
+        rows = [[rule, *_cells(one, one.point)] for rule, one in chosen]
         if results.reference is not None:
-            lines.append(_row([identity["reference"], *_cells(results.reference, results.point(results.reference))]))
-        lines += ["", "Best config: " + ", ".join(f"`{key}={value}`" for key, value in best.settings.items()), ""]
+            rows.append([identity["reference"], *_cells(results.reference, results.point(results.reference))])
+        settings = ", ".join(f"`{key}={value}`" for key, value in best.settings.items())
+        lines += [Table(head, rows).markdown(), "", f"Best config: {settings}", ""]
         if identity["script"]:
             lines.append(f"Export it: `regsearch export {results.name} --out DIR`")
     return "\n".join(lines)
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _cells(trial: Chosen | Trial, point: Point) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from regsearch.models.path import Point
 from regsearch.results.formatting import format_items
@@ -16,14 +16,12 @@ from regsearch.results.plots.face import Drawn
 from regsearch.results.report.sentences import about, interpretation, verdict
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
-
-if TYPE_CHECKING:
-    pass
+from regsearch.results.table import Table
 
 HERE = Path(__file__).parent
 TOP = 50  # trials in the table
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-NUMBERS = frozenset({"trial", "score", "se", "train", "gap"})  # columns that are aligned to the right
+SENTENCES = {"config", "why"}  # columns that may take several lines
 
 
 def page(results: Results) -> str:
@@ -79,7 +77,8 @@ def _choices(results: Results) -> str:
     if results.reference is not None:
         one, name = results.reference, str(results.identity["reference"])
         rows.append(["reference", one.number, *_numbers(results.point(one)), "", f"For comparison: {name}."])
-    return _table(["rule", "trial", "score", "se", "train", "gap", "config", "why"], rows)
+    head = ["rule", "trial", "score", "se", "train", "gap", "config", "why"]
+    return Table(head, rows, words={"rule"}, sentences=SENTENCES).html()
 
 
 def _trials(results: Results) -> str:
@@ -88,32 +87,19 @@ def _trials(results: Results) -> str:
          format_items({name: value for name, value in trial.params.items() if name in results.varied})]
         for trial in results.complete[:TOP]
     ]  # fmt: skip
-    return _table(["trial", "role", "score", "se", "train", "gap", "config"], rows)
+    head = ["trial", "role", "score", "se", "train", "gap", "config"]
+    return Table(head, rows, words={"role"}, sentences=SENTENCES).html()
 
 
 def _numbers(point: Point) -> list[str]:
     return [f"{value:.4g}" for value in (point.val, point.val_se, point.train, point.gap)]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    kinds = ["number" if name in NUMBERS else "text" if name in ("config", "why") else "" for name in head]
-    top = "".join(f'<th scope="col"{_kind(kind)}>{_text(name)}</th>' for name, kind in zip(head, kinds, strict=True))
-    body = "".join(f"<tr>{_cells(row, kinds)}</tr>" for row in rows)
-    return f'<div class="scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cells(row: Sequence[Any], kinds: Sequence[str]) -> str:
-    return "".join(f"<td{_kind(kind)}>{_text(cell)}</td>" for cell, kind in zip(row, kinds, strict=True))
-
-
-def _kind(kind: str) -> str:
-    return f' class="{kind}"' if kind else ""
-
-
 def _list(items: Iterable[str], kind: str = "") -> str:
     """Items of HTML; nothing where there are none."""
     inside = "".join(f"<li>{item}</li>" for item in items)
-    return f"<ul{_kind(kind)}>{inside}</ul>" if inside else ""
+    named = f' class="{kind}"' if kind else ""
+    return f"<ul{named}>{inside}</ul>" if inside else ""
 
 
 def _plot(drawn: Drawn) -> str:

@@ -81,8 +81,8 @@ def _unclear(results: Results) -> str:
     """That the score is as good without any regularization, where the folds cannot tell."""
     if results.reference is None:
         return ""
-    lead, se = lead_on_reference(results, results.best)
-    return "" if math.isnan(se) or lead > CLEAR * se else "Nothing clearly changes the score."
+    lead = lead_on_reference(results, results.best)
+    return "" if math.isnan(lead.se) or lead.beyond(CLEAR) else "Nothing clearly changes the score."
 
 
 def _changed(settings: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, Any]:

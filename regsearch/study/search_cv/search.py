@@ -26,9 +26,9 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Model
 from regsearch.models.estimator import Estimator
-from regsearch.results import rules
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results
+from regsearch.results.rules import find_rule
 from regsearch.study.loop import Limits
 from regsearch.study.options import StudyOptions
 from regsearch.study.search_cv.columns import columns, rows_of
@@ -179,7 +179,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         StudyMismatch
             When a kept study of that name has other folds or another scoring.
         """
-        space, rule = _space(self.space), rules.find(self.rule) if isinstance(self.rule, str) else self.rule
+        space, rule = _space(self.space), find_rule(self.rule) if isinstance(self.rule, str) else self.rule
         X, y = validation.validate_fit_data(self, X, y)
         task = validation.infer_task(self.task, self._kind(), y, sample_weight)
         options = self._options(space, task, sample_weight, groups)

@@ -1,0 +1,59 @@
+"""The best score under a limit on the gap."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.errors import InvalidInput
+from regsearch.results.ranking import score_tolerance
+from regsearch.results.rules.points import least_cost, path_points
+from regsearch.results.rules.registry import Pick, Rule, rule_with_number
+from regsearch.results.stored_study import StoredStudy
+from regsearch.storage.trial import Trial
+
+
+@rule_with_number
+@cache
+def gap_budget(budget: float) -> Rule:
+    """A rule: the best score among all points of all paths whose mean gap is at most `budget`.
+
+    Of equal scores the simplest point is chosen. Where no gap is so small it falls back to the smallest, and says so.
+
+    Parameters
+    ----------
+    budget
+        In units of the metric, zero or more.
+
+    Raises
+    ------
+    InvalidInput
+        When it is not such a number.
+    """
+    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget < math.inf:
+        raise InvalidInput(f"A gap budget must be a number of at least 0, got {budget!r}; try 0.05.")
+
+    def within_budget(results: StoredStudy) -> Pick:
+        rows = np.concatenate([_losses_and_gaps(results, trial) for trial in results.complete])
+        within = rows[:, 3] <= budget + score_tolerance(results.point(results.complete[0]))
+        number, step = least_cost(results, rows[within, :3] if within.any() else rows[:, [0, 1, 3, 2]])
+        (gap,) = rows[(rows[:, 0] == number) & (rows[:, 1] == step), 3]
+        if within.any():
+            why = f"It has the best {results.metric} of all points with a gap of at most {budget:g}: {gap:.3g}."
+        else:
+            why = f"No point has a gap of at most {budget:g}; this one has the smallest: {gap:.3g}."
+        return Pick(number, step, why)
+
+    within_budget.__name__ = f"gap_budget={budget:g}"
+    return within_budget
+
+
+def _losses_and_gaps(results: StoredStudy, trial: Trial) -> Array:
+    """``[steps, 4]``: number, step, lost score and gap of every point of a trial."""
+    curves = results.curves(trial.number)
+    val = curves.mean()
+    gap = curves.train[curves.fitted].mean(axis=0) - val
+    return path_points(trial, np.arange(len(val)), -val, gap)

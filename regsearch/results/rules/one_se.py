@@ -1,0 +1,38 @@
+"""The most regularized of what is as good as the best within its standard error."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.results.rules.points import least_cost, path_points
+from regsearch.results.rules.registry import Pick, rule
+from regsearch.results.stored_study import StoredStudy
+
+
+@rule
+def one_se(results: StoredStudy) -> Pick:
+    """The most regularized point whose mean score lies within one standard error of the best (Breiman et al. 1984).
+
+    Among points of different families, more regularized means fitting the training folds less: the one order that holds
+    for every penalty and model. On a single path it is the larger lambda, as in glmnet. Of points that fit alike the
+    simplest is chosen.
+    """
+    top = results.point(results.complete[0])
+    near: list[Array] = []
+    for trial in results.complete:
+        if results.point(trial).val < top.floor:
+            break  # complete trials come best first: no point of the rest reaches the floor
+        curves = results.curves(trial.number)
+        steps = curves.reaching(top.floor)
+        near.append(path_points(trial, steps, curves.train.mean(axis=0)[steps]))
+    rows = np.concatenate(near)
+    number, step = least_cost(results, rows)
+    within = f"within one standard error ({top.val_se:.2g}) of"
+    return Pick(
+        number, step, f"It fits the training folds least of all {len(rows)} points "
+        f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric} "
+        f"({top.val:.5g}).",
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""What a rule is, and the rules by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from regsearch.errors import InvalidInput, NotFound
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What a rule returns: a trial, a step on its path, and the reason in one sentence."""
+
+    number: int
+    step: int
+    why: str
+
+
+Rule: TypeAlias = Callable[[Any], Pick]
+RuleT = TypeVar("RuleT", bound=Rule)
+FactoryT = TypeVar("FactoryT", bound=Callable[[float], Rule])
+RULES: dict[str, Rule] = {}
+RULES_WITH_NUMBER: dict[str, Callable[[float], Rule]] = {}
+
+
+def rule(function: RuleT) -> RuleT:
+    """Register a function from results to a `Pick` as a rule of its name.
+
+    Then ``results.choose(NAME)`` finds it, and so do the command line, the report and the summary in MLflow.
+
+    Raises
+    ------
+    InvalidInput
+        When a rule of regsearch has that name.
+    """
+    RULES[_free_name(function)] = function
+    return function
+
+
+def rule_with_number(factory: FactoryT) -> FactoryT:
+    """Register a function from a number to a rule: ``NAME=0.05`` is that rule for 0.05.
+
+    Raises
+    ------
+    InvalidInput
+        When a rule of regsearch has that name.
+    """
+    RULES_WITH_NUMBER[_free_name(factory)] = factory
+    return factory
+
+
+def _free_name(function: Callable[..., Any]) -> str:
+    """The name of a function, which may have been registered before: cells of notebooks are run again."""
+    name, package = function.__name__, __name__.rpartition(".")[0]
+    known: Any = RULES.get(name) or RULES_WITH_NUMBER.get(name)
+    if known is not None and known.__module__.startswith(f"{package}.") and known.__module__ != function.__module__:
+        raise InvalidInput(f"A rule must have a name of its own, {name!r} is one of regsearch's; call it otherwise.")
+    return name
+
+
+def rule_names() -> list[str]:
+    """What the rules are called, as they are given."""
+    return [*RULES, *(f"{name}=NUMBER" for name in RULES_WITH_NUMBER)]
+
+
+def find_rule(name: str) -> Rule:
+    """The rule of that name, such as ``one_se``, or ``gap_budget=0.05`` for one that takes a number.
+
+    Raises
+    ------
+    NotFound
+        When there is none.
+    InvalidInput
+        When its number is missing or is none.
+    """
+    if name in RULES:
+        return RULES[name]
+    kind, _, number = name.partition("=")
+    if kind not in RULES_WITH_NUMBER:
+        raise NotFound(
+            f"No rule is called {name!r}; there are {', '.join(rule_names())}, or pass a function, or give one of your "
+            "own its name with @rule."
+        )
+    try:
+        value = float(number)
+    except ValueError as error:
+        raise InvalidInput(f"The rule {kind!r} needs a number, got {name!r}; write {kind}=0.05.") from error
+    return RULES_WITH_NUMBER[kind](value)

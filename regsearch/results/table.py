@@ -1,0 +1,57 @@
+"""Tables for people: a head and rows of cells, as text whose columns line up, as Markdown, and as HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells in rows under a head.
+
+    Attributes
+    ----------
+    head, rows
+        Names of the columns, and the cells below them: text, or what is one by `str`.
+    words
+        Names of the columns that hold words, and stand to the left; the others hold numbers, to the right.
+    sentences
+        Names of the columns that hold many words: a page breaks them into lines.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    words: Container[str] = ()
+    sentences: Container[str] = ()
+
+    def text(self) -> str:
+        """Lines for a terminal."""
+        lines = [self.head, *([str(cell) for cell in row] for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(self._padded, self.head, line, widths)).rstrip() for line in lines)
+
+    def _padded(self, name: str, cell: str, width: int) -> str:
+        return cell.ljust(width) if name in self.words or name in self.sentences else cell.rjust(width)
+
+    def markdown(self) -> str:
+        """A table of GitHub's Markdown."""
+        cells = [[str(cell).replace("|", r"\|") for cell in row] for row in self.rows]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (self.head, ["---"] * len(self.head), *cells))
+
+    def html(self) -> str:
+        """A table that is scrolled where it is wider than the page."""
+        head = "".join(f'<th scope="col"{self._class(name)}>{html.escape(name)}</th>' for name in self.head)
+        body = "".join(f"<tr>{''.join(map(self._html_cell, self.head, row))}</tr>" for row in self.rows)
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f'<div class="scroll" tabindex="0">{table}</div>'
+
+    def _html_cell(self, name: str, cell: Any) -> str:
+        return f"<td{self._class(name)}>{html.escape(str(cell))}</td>"
+
+    def _class(self, name: str) -> str:
+        if name in self.sentences:
+            return ' class="text"'
+        return "" if name in self.words else ' class="number"'
