@@ -22,14 +22,26 @@ from regsearch.errors import InvalidInput
 from regsearch.export.bundle.card import card
 from regsearch.export.bundle.checked import Checked
 from regsearch.export.bundle.example import example_of, predictions, rows_of
-from regsearch.export.bundle.files import CARD, CONFIG, EXAMPLE, FILES, FORM, MODEL, PROVENANCE, SCHEMA, sha256, to_json
+from regsearch.export.bundle.files import (
+    CARD,
+    CONFIG,
+    EXAMPLE,
+    FIGURES,
+    FILES,
+    FORM,
+    MODEL,
+    PROVENANCE,
+    SCHEMA,
+    sha256,
+    to_json,
+)
 from regsearch.export.bundle.schema import form_of
 from regsearch.models.base import Model
 from regsearch.models.path import Point
 from regsearch.models.persist import Shipped, write_object
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import json_safe
-from regsearch.results.plots import stills
+from regsearch.results.plots import static_images
 from regsearch.results.results import Results
 from regsearch.space.config import to_data, to_toml
 from regsearch.space.params import flat
@@ -104,7 +116,8 @@ def export(
         raise InvalidInput("The config's kind is defined in the study's script; export from there: study.export(...).")
     fitted = chosen.config.refit(problem, int(results.identity["seed"]))
     provenance = provenance_of(results, chosen, problem, drawn)
-    return write(Parcel(chosen.config, fitted, problem, provenance, stills(results)), out)
+    pictures = {name: image for name, image in static_images(results).items() if f"{name}.png" in FIGURES}
+    return write(Parcel(chosen.config, fitted, problem, provenance, pictures), out)
 
 
 def write(parcel: Parcel, out: str | os.PathLike[str]) -> Path:

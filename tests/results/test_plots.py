@@ -17,27 +17,24 @@ from samples import regression, study
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
-from regsearch import Choice, Estimator, Float, Linear, NotFound, spaces
+from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, spaces
 from regsearch.models.axes import EPOCHS, LAMBDA
-from regsearch.results.plots import FIGURES, Plots
+from regsearch.results import plots
+from regsearch.results.plots import PLOTS, Plots, plot, static_images
+from regsearch.results.plots.ablation import ablation_record
 from regsearch.results.plots.calibration import calibration_record, reliability
-from regsearch.results.plots.canvas import Window, family, plain, short, thin, window
-from regsearch.results.plots.columns import columns
-from regsearch.results.plots.findings import ablation_record, coefficients_record, learning_record
-from regsearch.results.plots.parameters import importance_record, space_record
-from regsearch.results.plots.scores import (
-    GapRecord,
-    Mark,
-    _frame,
-    _marks,
-    draw_gap,
-    gap_record,
-    history_record,
-    kinds_record,
-    pareto,
-    path_record,
-)
-from regsearch.results.plots.still import draw_path, stills
+from regsearch.results.plots.coefficients import coefficients_record
+from regsearch.results.plots.columns import parameter_columns
+from regsearch.results.plots.gap import GapRecord, Mark, _frame, _marks, gap, gap_record, pareto
+from regsearch.results.plots.history import history_record
+from regsearch.results.plots.images import new_image
+from regsearch.results.plots.importance import importance_record
+from regsearch.results.plots.kinds import kinds_record
+from regsearch.results.plots.learning_curve import learning_record
+from regsearch.results.plots.parameters import space_record
+from regsearch.results.plots.path import path_image, path_record
+from regsearch.results.plots.style import Window, escape, model_label, new_figure, short_name, thin_out, window
+from regsearch.results.report import page, write_artifacts
 from regsearch.results.results import Results
 from regsearch.storage.trial import Trial
 
@@ -86,7 +83,7 @@ def test_far_values_do_not_stretch_a_window() -> None:
 @given(st.integers(1, 500), st.integers(4, 60))
 def test_thinning_keeps_the_best(total: int, count: int) -> None:
     """No more than asked for remain, in their order, each once, the first half and the last one among them."""
-    kept = thin(range(total), count)
+    kept = thin_out(range(total), count)
     assert len(kept) == min(total, count)
     assert kept == sorted(set(kept))
     assert kept[: count // 2] == list(range(min(total, count // 2)))
@@ -105,7 +102,7 @@ def test_thinning_keeps_the_best(total: int, count: int) -> None:
 )
 def test_short_names(name: str, others: tuple[str, ...], said: str) -> None:
     """A parameter goes by its last part, unless another ends alike; long names lose their middle."""
-    assert short(name, others) == said
+    assert short_name(name, others) == said
 
 
 LONG = "a very long name of a feature that was measured at station {} in the year of the survey that was made"
@@ -116,10 +113,10 @@ LONG = "a very long name of a feature that was measured at station {} in the yea
                          ids=["middle", "length", "two places", "words"])  # fmt: skip
 def test_names_that_are_cut_stay_apart(names: list[str]) -> None:
     """Names with long common ends are cut to texts that differ, whatever their order, where they differ if possible."""
-    cuts = [short(name, names) for name in names]
+    cuts = [short_name(name, names) for name in names]
     assert len(set(cuts)) == len(names)
     assert max(map(len, cuts)) <= 24
-    assert [short(name, names[::-1]) for name in names] == cuts
+    assert [short_name(name, names[::-1]) for name in names] == cuts
     if names[0] == LONG.format(0):
         assert all(f"station {k}" in said for k, said in enumerate(cuts))
 
@@ -127,14 +124,14 @@ def test_names_that_are_cut_stay_apart(names: list[str]) -> None:
 @given(st.lists(st.text("ab_. ", min_size=1, max_size=60), min_size=1, max_size=12, unique=True))
 def test_no_two_names_are_shown_alike(names: list[str]) -> None:
     """However names are made, each is shown in at most 24 letters, as no other is."""
-    cuts = [short(name, names) for name in names]
+    cuts = [short_name(name, names) for name in names]
     assert len(set(cuts)) == len(names)
     assert max(map(len, cuts)) <= 24
 
 
 def test_text_is_text() -> None:
     """No markup and no template of plotly's comes from a user's name."""
-    assert plain("<b>%{x}</b>") == "&lt;b&gt;% {x}&lt;/b&gt;"
+    assert escape("<b>%{x}</b>") == "&lt;b&gt;% {x}&lt;/b&gt;"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +148,7 @@ def test_text_is_text() -> None:
 )
 def test_families(params: dict[str, object], name: str) -> None:
     """A legend names modules and estimators, and penalties where there is one."""
-    assert family(params) == name
+    assert model_label(params) == name
 
 
 # --- scores ----------------------------------------------------------------------------------------------------
@@ -192,8 +189,8 @@ def test_nothing_drawn_lies_beyond_the_front(results: Results, epochs: Results, 
         record = gap_record(one)
         assert record is not None
         marks = [[mark.gap, mark.score] for mark in record.marks]
-        for gap, score in np.concatenate([*record.families.values(), marks]):
-            assert any(gap >= front[0] and score <= front[1] for front in record.front)
+        for x, y in np.concatenate([*record.families.values(), marks]):
+            assert any(x >= front[0] and y <= front[1] for front in record.front)
 
 
 CLOUD = np.random.default_rng(0).normal([0.1, -0.5], 0.01, (20, 2))
@@ -226,10 +223,10 @@ def test_what_is_outside_is_said() -> None:
     dots = np.array([[0.5, 0.5], [0.1, 0.9], [3.0, 0.5]])
     marks = (Mark("best", 0.1, 0.9, "star"), Mark("reference", 9.0, 0.0, "x"))
     record = GapRecord({"l1": dots}, {"l1": ["", "", ""]}, pareto(dots), marks, unit, unit, "r2")
-    drawn = draw_gap(record)
+    drawn = gap(record)
     assert drawn.layout.meta["note"] == "2 trials lie outside the frame (reference included): a double click shows all"
     assert drawn.data[0].x.tolist() == dots[:, 0].tolist(), "where they are, for that click"
-    assert draw_gap(replace(record, families={"l1": dots[:2]}, marks=marks[:1])).layout.meta["note"] == ""
+    assert gap(replace(record, families={"l1": dots[:2]}, marks=marks[:1])).layout.meta["note"] == ""
 
 
 @pytest.mark.parametrize(
@@ -264,7 +261,7 @@ def test_path_record(results: Results) -> None:
     drawn = results.plots.path()
     assert (drawn.layout.xaxis.type, drawn.layout.xaxis.autorange) == ("log", "reversed")
     assert f"best: {results.best.lambda_:.3g}" in [trace.name for trace in drawn.data]
-    (axes,) = draw_path(record).axes
+    (axes,) = path_image(record).axes
     assert axes.get_xlabel().startswith("lambda")
     assert (axes.get_xscale(), axes.xaxis_inverted()) == ("log", True)
 
@@ -278,7 +275,7 @@ def test_a_path_of_epochs(epochs: Results) -> None:
     within = np.flatnonzero(record.val >= epochs.best.point.floor)
     assert record.marks == {"best": epochs.best.value, "one standard error": within[0] + 1}
     assert record.y.low > record.val.min()  # the worst epochs do not set the scale
-    (axes,) = draw_path(record).axes
+    (axes,) = path_image(record).axes
     assert (axes.get_xlabel(), axes.get_xscale(), axes.xaxis_inverted()) == ("epochs", "linear", False)
     assert all(tick == round(tick) for tick in axes.get_xticks())
     drawn = epochs.plots.path()
@@ -305,7 +302,7 @@ def test_kinds_and_history(results: Results) -> None:
 
 def test_columns(results: Results) -> None:
     """Every parameter that differs is a column; places are values, their decades, or numbers of their words."""
-    found = {column.name: column for column in columns(results, results.complete)}
+    found = {column.name: column for column in parameter_columns(results, results.complete)}
     assert set(found) == {"penalty", "l1_ratio", "gamma", "lambda", "scale"}
     assert found["lambda"].along
     ratios = [trial.params["l1_ratio"] for trial in results.complete]
@@ -323,7 +320,7 @@ def test_decades(results: Results) -> None:
     """What spans decades lies at its logarithm, zero below the smallest; what a trial does not have lies nowhere."""
     values = [1e-4, 0.0, 1.0, 100.0, None]
     trials = [Trial(k, "complete", params={"lambda": value}) for k, value in enumerate(values)]
-    (column,) = columns(results, trials)
+    (column,) = parameter_columns(results, trials)
     np.testing.assert_allclose(column.at[[0, 2, 3]], [-4, 0, 2])
     assert column.at[1] < -4
     assert np.isnan(column.at[4])
@@ -467,11 +464,42 @@ def test_findings(epochs: Results) -> None:
 # --- the face --------------------------------------------------------------------------------------------------
 
 
-def test_every_figure_is_a_method() -> None:
-    """Each figure has a method of its name with a docstring, and nothing else is called a figure."""
-    methods = {name for name in vars(Plots) if not name.startswith("_")} - {"names", "all", "drawn", "table"}
-    assert methods == set(Plots.names) == {sketch.name for sketch in FIGURES}
-    assert all(getattr(Plots, name).__doc__ for name in Plots.names)
+def test_every_figure_is_a_method(results: Results) -> None:
+    """Each plot is a method of its name with its docstring, and nothing else is called a plot."""
+    assert results.plots.names == tuple(one.name for one in plots.plots())
+    assert set(results.plots.names) == set(PLOTS) == set(dir(results.plots)) - set(dir(Plots)) - {"study"}
+    for name in results.plots.names:
+        assert getattr(results.plots, name).__doc__ == PLOTS[name].draw.__doc__ != ""
+    with pytest.raises(AttributeError, match=r"no plot 'gaps'; there are .*gap"):
+        _ = results.plots.gaps
+    assert not hasattr(results.plots, "__wrapped__")
+
+
+def test_a_plot_is_one_function(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function with the decorator is a method of the results, a figure of the report and an image of MLflow."""
+    monkeypatch.setattr(plots.registry, "PLOTS", dict(PLOTS))
+    monkeypatch.setattr(plots.accessor, "PLOTS", plots.registry.PLOTS)
+
+    @plot("Nothing is to be seen here.", static=lambda study: new_image()[0])
+    def scores(study: Results) -> Any:
+        return new_figure(f"Scores of {study.name}")
+
+    assert results.plots.names[-1] == "scores", "after those of the package"
+    assert results.plots.scores().layout.meta["title"] == f"Scores of {results.name}"
+    assert list(results.plots.all())[-1] == "scores"
+    assert 'id="scores"' in page(results)
+    assert {file.name for file in tmp_path.iterdir() if file.suffix == ".png"} == set()
+    assert Path(write_artifacts(results, tmp_path)[-1].path).name == "scores.png"
+    assert (tmp_path / "scores.png").exists()
+
+
+def test_no_plot_takes_the_name_of_another() -> None:
+    """The package's own plots cannot be replaced."""
+
+    def gap(study: Results) -> Any: ...
+
+    with pytest.raises(InvalidInput, match="'gap' is one of regsearch's"):
+        plot("It is another.")(gap)
 
 
 def test_all_figures_are_json(results: Results, classes: Results) -> None:
@@ -484,7 +512,7 @@ def test_all_figures_are_json(results: Results, classes: Results) -> None:
             assert drawn.caption.endswith(".")
             assert drawn.caption.count(".") == 1
             assert getattr(one.plots, drawn.name)() == drawn.figure
-    assert set(stills(results)) == {"path", "gap"}
+    assert set(static_images(results)) == {"path", "gap"}
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ def test_artifacts(results: Results, epochs: Results, tmp_path: Path) -> None:
     for one, more in ((results, []), (epochs, ["augmented_samples.png"])):
         folder = tmp_path / one.name
         listed = write_artifacts(one, folder)
-        assert [Path(artifact.path).name for artifact in listed] == ["report.html", "path.png", "gap.png", *more]
+        assert [Path(artifact.path).name for artifact in listed] == ["report.html", "gap.png", "path.png", *more]
         assert {file.name for file in folder.iterdir()} | set(more) == {Path(one.path).name for one in listed}
         for artifact in listed[1:]:
             assert Path(artifact.path).read_bytes().startswith(b"\x89PNG")

@@ -83,7 +83,7 @@ def _figure(figure: Any) -> str:
 
     Title and note are set in text, as the report sets them.
     """
-    from regsearch.results.plots.canvas import DARK
+    from regsearch.results.plots.style import DARK
 
     title, note = (html.escape(figure.layout.meta[name]) for name in ("title", "note"))
     figure.update_layout(title=None, margin_t=12, height=figure.layout.height - 40)

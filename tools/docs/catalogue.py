@@ -57,10 +57,10 @@ def scales(_: str) -> str:
 
 def figures(_: str) -> str:
     """Every figure of a report: how to read it, and what it needs."""
-    from regsearch.results.plots.face import FIGURES
+    from regsearch.results.plots import plots
 
     return _table(["figure", "how to read it", "drawn where there is"], [
-        [f"`{one.name}`", one.caption, one.needs] for one in FIGURES
+        [f"`{one.name}`", one.caption, one.needs] for one in plots()
     ])  # fmt: skip
 
 

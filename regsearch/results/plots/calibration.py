@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.scorer import probabilities
 from regsearch.models.estimator import Estimator
-from regsearch.results.plots.canvas import BLUE, INK, MUTED, VERMILION, blank, faded
+from regsearch.results.plots.registry import plot
+from regsearch.results.plots.style import BLUE, INK, MUTED, VERMILION, new_figure, with_opacity
 from regsearch.results.stored_study import Scoring, StoredStudy
 from regsearch.storage.trial import Trial
 
@@ -129,10 +130,14 @@ def _of(study: StoredStudy, scoring: Scoring, trial: Trial) -> Reliability | Non
     return reliability(shares.max(axis=1), shares.argmax(axis=1) == y, weight)
 
 
-def draw_calibration(record: CalibrationRecord) -> Figure:
-    """True against predicted shares; on the diagonal they are equal."""
+@plot(
+    "Points below the diagonal on the right are overconfident: it came true less often than was said.",
+    needs="a classification whose targets and predictions were kept", record=calibration_record, order=6,
+)  # fmt: skip
+def calibration(record: CalibrationRecord) -> Figure:
+    """Predicted probabilities of the winner and of the reference, against what was true."""
     ends = [f"{name}: off by {one.error:.3f} on average" for name, one in record.trials.items()]
-    figure = blank(
+    figure = new_figure(
         "Can probabilities be believed?", f"predicted probability of {record.of}", "share that came true", 460,
         "; ".join(ends),
     )  # fmt: skip
@@ -146,7 +151,7 @@ def draw_calibration(record: CalibrationRecord) -> Figure:
             x=one.predicted, y=one.true, mode="lines+markers", name=f"{name} (95% interval)", customdata=one.count,
             line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 8},
             error_y={"array": np.maximum(high - one.true, 0), "arrayminus": np.maximum(one.true - low, 0),
-                     "color": faded(colour, 0.5), "thickness": 1.2, "width": 3},
+                     "color": with_opacity(colour, 0.5), "thickness": 1.2, "width": 3},
             hovertemplate="predicted %{x:.3f}, true %{y:.3f}<br>%{customdata} rows<extra></extra>",
         )  # fmt: skip
     best = record.trials["best"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.results.plots.canvas import cut, short
+from regsearch.results.plots.style import cut, short_name
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 
@@ -19,7 +19,7 @@ MOST_WORDS = 8  # categories with a place of their own
 
 
 @dataclass(frozen=True)
-class Column:
+class ParameterColumn:
     """One parameter.
 
     Attributes
@@ -51,16 +51,16 @@ class Column:
         return float(min(places)), float(max(places))
 
 
-def columns(study: StoredStudy, trials: Sequence[Trial]) -> list[Column]:
+def parameter_columns(study: StoredStudy, trials: Sequence[Trial]) -> list[ParameterColumn]:
     """The parameters in which these trials differ, in the order that configs have them."""
     rows = [trial.params for trial in trials]
     order = [name for name in dict.fromkeys(name for row in rows for name in row) if name in study.varied]
     axes = {trial.axis for trial in trials}
-    made = [_column(name, short(name, order), [row.get(name) for row in rows], name in axes) for name in order]
+    made = [_column(name, short_name(name, order), [row.get(name) for row in rows], name in axes) for name in order]
     return [column for column in made if len(np.unique(column.at[np.isfinite(column.at)])) > 1]
 
 
-def _column(name: str, label: str, values: list[Any], along: bool) -> Column:
+def _column(name: str, label: str, values: list[Any], along: bool) -> ParameterColumn:
     given = [value for value in values if value is not None]
     if all(_is_number(value) for value in given):
         numbers = np.array([math.nan if value is None else float(value) for value in values])
@@ -71,7 +71,7 @@ def _column(name: str, label: str, values: list[Any], along: bool) -> Column:
     place = {word: at for at, word in enumerate(own)}
     at = np.array([float(place.get(word, len(own))) for word in words])
     ticks = [*own, "others"] if len(known) > len(own) else own
-    return Column(
+    return ParameterColumn(
         name, label, at, tuple((float(k), cut(word.replace("_", " "), 16)) for k, word in enumerate(ticks)), True, along
     )
 
@@ -84,16 +84,16 @@ def _word(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _numbers(name: str, label: str, numbers: Array, along: bool) -> Column:
+def _numbers(name: str, label: str, numbers: Array, along: bool) -> ParameterColumn:
     from matplotlib.ticker import MaxNLocator
 
     finite = numbers[np.isfinite(numbers)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     ticks = [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
-    return Column(name, label, numbers, tuple((tick, f"{tick:.4g}") for tick in ticks), along=along)
+    return ParameterColumn(name, label, numbers, tuple((tick, f"{tick:.4g}") for tick in ticks), along=along)
 
 
-def _logarithms(name: str, label: str, numbers: Array, along: bool) -> Column | None:
+def _logarithms(name: str, label: str, numbers: Array, along: bool) -> ParameterColumn | None:
     """By decades, zero (a technique that is off) half a decade below the others; `None` where a line does."""
     positive = numbers[np.isfinite(numbers) & (numbers > 0)]
     if (numbers < 0).any() or not len(positive) or np.ptp(np.log10(positive)) < DECADES:
@@ -105,4 +105,4 @@ def _logarithms(name: str, label: str, numbers: Array, along: bool) -> Column | 
     zero = [(off, "0")] if (numbers == 0).any() else []
     free = off + 0.12 * (high - off) if zero else low  # what is written at zero needs room
     decades = [k for k in range(math.ceil(low), math.floor(high) + 1) if k % every == 0 and k >= free]
-    return Column(name, label, at, (*zero, *((float(k), f"{10.0**k:g}") for k in decades)), along=along)
+    return ParameterColumn(name, label, at, (*zero, *((float(k), f"{10.0**k:g}") for k in decades)), along=along)

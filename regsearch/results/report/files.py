@@ -8,7 +8,7 @@ from pathlib import Path
 from regsearch.errors import NotFound
 from regsearch.mirror import Artifact
 from regsearch.models.persist import write_whole
-from regsearch.results.plots import stills
+from regsearch.results.plots import static_images
 from regsearch.results.report.page import page
 from regsearch.results.results import Results
 
@@ -41,7 +41,7 @@ def write_artifacts(results: Results, folder: Path) -> list[Artifact]:
     if not results.complete:
         return []
     report = write_report(results, folder / "report.html")
-    drawn = {folder / f"{name}.png": figure for name, figure in stills(results).items()}
+    drawn = {folder / f"{name}.png": figure for name, figure in static_images(results).items()}
     for file, figure in drawn.items():
         figure.savefig(file, dpi=130)
     return [

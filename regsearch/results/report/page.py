@@ -11,8 +11,8 @@ from typing import Any
 
 from regsearch.models.path import Point
 from regsearch.results.formatting import format_items
-from regsearch.results.plots.canvas import DARK
-from regsearch.results.plots.face import Drawn
+from regsearch.results.plots.accessor import DrawnPlot
+from regsearch.results.plots.style import DARK
 from regsearch.results.report.sentences import about, interpretation, verdict
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
@@ -102,11 +102,12 @@ def _list(items: Iterable[str], kind: str = "") -> str:
     return f"<ul{named}>{inside}</ul>" if inside else ""
 
 
-def _plot(drawn: Drawn) -> str:
+def _plot(drawn: DrawnPlot) -> str:
     """A figure's place, its caption, and its data for when it is looked at; the title is set in text."""
     figure = drawn.figure
     title, note = figure.layout.meta["title"], figure.layout.meta["note"]
-    figure.update_layout(title=None, margin_t=60 if drawn.name == "parallel" else 12, height=figure.layout.height - 40)
+    margin = 60 if figure.layout.margin.t else 12  # of its own where words stand above its axes
+    figure.update_layout(title=None, margin_t=margin, height=figure.layout.height - 40)
     return (
         f'<figure class="plot{" wide" if drawn.wide else ""}" id="{drawn.name}"><h3>{_text(title)}</h3>'
         f'<p class="note">{_text(note)}</p>'

@@ -10,8 +10,8 @@ from regsearch.models.path import Point
 from regsearch.results.ablation import CLEAR, summarize
 from regsearch.results.bias.reference import lead_on_reference
 from regsearch.results.formatting import format_items, format_value
-from regsearch.results.plots.canvas import family
-from regsearch.results.plots.scores import kinds_record
+from regsearch.results.plots.kinds import kinds_record
+from regsearch.results.plots.style import model_label
 from regsearch.results.results import Results
 from regsearch.results.stored_study import is_winner
 
@@ -44,7 +44,7 @@ def interpretation(results: Results) -> list[str]:
 def _overfitting(results: Results) -> str:
     best = results.best
     said = (
-        f"The winner, trial {best.number} ({family(best.params)}), scores {best.point.val:.5g} on rows it was not "
+        f"The winner, trial {best.number} ({model_label(best.params)}), scores {best.point.val:.5g} on rows it was not "
         f"trained on and {best.point.train:.5g} on those it was: a gap of {_gap(best.point)}."
     )
     return f"{said} {_without(results)}".rstrip()

@@ -90,7 +90,7 @@ def outside_note(count: int) -> str:
     return f"{outside(count)}, drawn on its edge" if count else ""
 
 
-def thin(ranked: Sequence[Item], count: int) -> list[Item]:
+def thin_out(ranked: Sequence[Item], count: int) -> list[Item]:
     """At most `count` items, best first: the best half of them as they are, of the rest every so many."""
     if len(ranked) <= count:
         return list(ranked)
@@ -99,12 +99,12 @@ def thin(ranked: Sequence[Item], count: int) -> list[Item]:
     return [*ranked[:head], *(ranked[int(at)] for at in picked)]
 
 
-def plain(text: Any) -> str:
+def escape(text: Any) -> str:
     """Text as plotly shows it literally, whatever the user put into it."""
     return html.escape(str(text), quote=False).replace("%{", "% {")
 
 
-def short(name: str, others: Iterable[str] = (), most: int = 24) -> str:
+def short_name(name: str, others: Iterable[str] = (), most: int = 24) -> str:
     """A name in at most so many letters: its last part where that tells it from others, else whole, cut where too long.
 
     No two of `others`, to which `name` may belong, are shown alike, however much they have in common.
@@ -150,33 +150,33 @@ def cut(said: str, most: int) -> str:
     return said if len(said) <= most else f"{said[: most // 2]}…{said[len(said) - most // 2 + 1 :]}"
 
 
-def family(params: Mapping[str, Any]) -> str:
+def model_label(params: Mapping[str, Any]) -> str:
     """What a trial is called in a legend: its module or estimator, and its penalty."""
     given = [params.get(key) for key in ("module", "estimator", "penalty")]
     return ", ".join(str(name) for name in given if name not in (None, "none")).replace("_", " ") or "none"
 
 
-def faded(colour: str, opacity: float) -> str:
+def with_opacity(colour: str, opacity: float) -> str:
     """A colour ``#rrggbb`` with an opacity."""
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def blank(title: str, x: str = "", y: str = "", height: int = HEIGHT, note: str = "") -> Figure:
+def new_figure(title: str, x: str = "", y: str = "", height: int = HEIGHT, note: str = "") -> Figure:
     """An empty figure with named axes; a note stands small below the title."""
     from plotly.graph_objects import Figure
 
-    figure = dressed(Figure(), title, height, note)
-    figure.update_xaxes(title_text=plain(x))
-    figure.update_yaxes(title_text=plain(y))
+    figure = apply_style(Figure(), title, height, note)
+    figure.update_xaxes(title_text=escape(x))
+    figure.update_yaxes(title_text=escape(y))
     return figure
 
 
-def dressed(figure: Figure, title: str, height: int, note: str = "") -> Figure:
+def apply_style(figure: Figure, title: str, height: int, note: str = "") -> Figure:
     """A figure with the common style and a title; `meta` has the title and the note for pages that set them in text."""
-    small = f"<br><sub>{plain(note)}</sub>" if note else ""
+    small = f"<br><sub>{escape(note)}</sub>" if note else ""
     figure.update_layout(
-        template=_template(), height=height, title_text=plain(title) + small, meta={"title": title, "note": note}
+        template=_template(), height=height, title_text=escape(title) + small, meta={"title": title, "note": note}
     )
     return figure
 
@@ -203,7 +203,7 @@ def _template() -> Any:
     )  # fmt: skip
 
 
-def mark_axis(figure: Figure, along: PathAxis, values: Array) -> None:
+def format_path_axis(figure: Figure, along: PathAxis, values: Array) -> None:
     """Scale, direction and name of a path's axis, with a tick a decade where its values span more than one."""
     if along.log and np.ptp(np.log10(values)) > 1.5:
         figure.update_xaxes(dtick=1)
@@ -219,7 +219,7 @@ def band(figure: Figure, x: Array, middle: Array, half: Array, colour: str, name
     if known.any():
         edge = np.concatenate([(middle + half)[known], (middle - half)[known][::-1]])
         figure.add_scatter(
-            x=np.concatenate([x[known], x[known][::-1]]), y=edge, fill="toself", fillcolor=faded(colour, 0.18),
+            x=np.concatenate([x[known], x[known][::-1]]), y=edge, fill="toself", fillcolor=with_opacity(colour, 0.18),
             line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=name, mode="lines",
         )  # fmt: skip
     figure.add_scatter(x=x, y=middle, line={"color": colour, "width": 2.5}, name=name, legendgroup=name, mode="lines")

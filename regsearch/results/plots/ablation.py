@@ -1,0 +1,76 @@
+"""What the winner's score and gap are without each of its techniques."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regsearch._types import Array
+from regsearch.results.plots.registry import plot
+from regsearch.results.plots.style import (
+    BLUE,
+    MUTED,
+    VERMILION,
+    apply_style,
+    escape,
+    short_name,
+)
+from regsearch.results.stored_study import StoredStudy
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+from regsearch.results.plots.findings import subject, to_numbers
+
+
+@dataclass(frozen=True)
+class AblationRecord:
+    """What changes when one technique is taken off, each ``[t]``, the one whose loss costs most first."""
+
+    techniques: tuple[str, ...]
+    score: Array
+    score_se: Array
+    gap: Array
+    gap_se: Array
+    metric: str
+    subject: str
+
+
+def ablation_record(study: StoredStudy) -> AblationRecord | None:
+    """What a finding says of the winner without each of its techniques."""
+    found = study.finding("ablation")
+    if found is None or not found["rows"]:
+        return None
+    rows = sorted(found["rows"], key=lambda row: row["score_change"])
+    score, score_se, gap, gap_se = (
+        to_numbers([row[part] for row in rows])
+        for part in ("score_change", "score_change_se", "gap_change", "gap_change_se")
+    )
+    techniques = tuple(str(row["technique"]) for row in rows)
+    return AblationRecord(techniques, score, score_se, gap, gap_se, str(found["metric"]), subject(study, found))
+
+
+@plot(
+    "A bar to the left on the left side means that the score falls without the technique; a bar to the right on "
+    "the right side, that the gap grows; whiskers are one standard error. Everything else stays as it was chosen.",
+    needs="an ablation", record=ablation_record, order=3, wide=True,
+)  # fmt: skip
+def ablation(record: AblationRecord) -> Figure:
+    """What the winner's score and gap are without each of its techniques."""
+    from plotly.subplots import make_subplots
+
+    titles = [f"change of {escape(record.metric)}", "change of the gap"]
+    figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.05)
+    title, height = "What each technique does", 170 + 34 * len(record.techniques)
+    apply_style(figure, title, height, note=f"Taken off {record.subject}, one at a time")
+    figure.update_layout(showlegend=False)
+    sides = ((record.score, record.score_se, VERMILION), (record.gap, record.gap_se, BLUE))
+    for at, (values, errors, colour) in enumerate(sides):
+        figure.add_bar(
+            x=values, y=[escape(short_name(name, record.techniques)) for name in record.techniques], orientation="h",
+            width=0.6,
+            marker={"color": colour}, error_x={"array": errors, "color": MUTED, "thickness": 1.2, "width": 3},
+            hovertemplate="without %{y}: %{x:.3g}<extra></extra>", row=1, col=at + 1,
+        )  # fmt: skip
+        figure.update_xaxes(title_text=titles[at], zeroline=True, zerolinecolor=MUTED, nticks=4, row=1, col=at + 1)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure

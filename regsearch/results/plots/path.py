@@ -1,0 +1,126 @@
+"""Train and validation scores along the best trial's path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.metrics.statistics import standard_error
+from regsearch.models.axes import PathAxis, path_axis
+from regsearch.results.plots.images import new_image
+from regsearch.results.plots.registry import plot
+from regsearch.results.plots.style import (
+    BLUE,
+    INK,
+    VERMILION,
+    Window,
+    band,
+    format_path_axis,
+    new_figure,
+    window,
+)
+from regsearch.results.stored_study import StoredStudy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Image
+    from plotly.graph_objects import Figure
+
+
+@dataclass(frozen=True)
+class PathRecord:
+    """Mean train and validation score along the path of the best trial; `axis`, `train`, `val` and `se` are ``[S]``.
+
+    `marks` says where the best point lies, and the most regularized one within a standard error of it.
+    """
+
+    along: PathAxis
+    axis: Array
+    train: Array
+    val: Array
+    se: Array
+    marks: dict[str, float]
+    y: Window
+    metric: str
+    title: str
+
+
+def path_record(study: StoredStudy) -> PathRecord | None:
+    """The path of the best trial; `None` when it has a single point."""
+    if not study.complete or study.complete[0].steps < 2:
+        return None
+    best = study.complete[0]
+    curves = study.curves(best.number)
+    axis = study.trajectory(best.number).axis
+    within = curves.reaching(study.point(best).floor)
+    train, val = curves.train[curves.fitted].mean(axis=0), curves.mean()
+    se = standard_error(curves.val[curves.fitted])
+    return PathRecord(
+        along=path_axis(best.axis),
+        axis=axis,
+        train=train,
+        val=val,
+        se=se,
+        marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
+        y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
+        metric=study.metric,
+        title=f"{study.name}, trial {best.number}: {model_labelbest.params}",
+    )
+
+
+def _along_window(train: Array, val: Array, step: int, se: float) -> Window:
+    """What is shown of two curves: the chosen point with its error, and no more of a bad beginning than of the rest."""
+    room = window(np.concatenate([train, val]), [val[step] - 2 * se, val[step] + 2 * se, train[step]])
+    first, third = np.quantile(val[np.isfinite(val)], [0.25, 0.75])
+    low = min(val[step] - 2 * se, first - 1.5 * (third - first), train[step])
+    return Window(max(room.low, float(low)), room.high, int((val < low).sum()))
+
+
+def path_image(record: PathRecord) -> Image:
+    """Train and validation curves along the path."""
+    along, (figure, axes) = record.along, new_image()
+    axes.fill_between(record.axis, record.val - record.se, record.val + record.se, color=VERMILION, alpha=0.15, lw=0)
+    axes.plot(record.axis, record.train, color=BLUE, lw=2, label="train")
+    axes.plot(record.axis, record.val, color=VERMILION, lw=2, label="validation ± 1 standard error")
+    for (name, value), style in zip(record.marks.items(), ("-", "--"), strict=True):
+        axes.axvline(value, color="0.35", lw=1, ls=style, label=f"{name}: {along.text(value)}")
+    _show_along(along, axes.xaxis)
+    axes.set(xlabel=along.label or along.name, ylabel=record.metric, title=record.title, ylim=record.y.range)
+    axes.legend(edgecolor="none", framealpha=0.9, fontsize=9)
+    return figure
+
+
+def _show_along(along: PathAxis, drawn: Any) -> None:
+    """Scale, direction and ticks of a drawn axis."""
+    from matplotlib.ticker import MaxNLocator
+
+    if along.log:
+        drawn.axes.set_xscale("log")
+    if along.whole:
+        drawn.set_major_locator(MaxNLocator(integer=True))
+    drawn.set_inverted(along.descending)
+
+
+@plot(
+    "The distance of the two curves is the gap: it opens where regularization lets go; between the dashed and the "
+    "solid line the scores cannot be told apart.",
+    needs="a best trial with a path, of lambda or epochs", record=path_record, order=2, static=path_image,
+)  # fmt: skip
+def path(record: PathRecord) -> Figure:
+    """Train and validation scores along the best trial's path."""
+    note = f"{record.y.outside} early or late points lie below the frame" if record.y.outside else ""
+    figure = new_figure(record.title, y=record.metric, note=note)
+    format_path_axis(figure, record.along, record.axis)
+    name = "validation ± 1 standard error"
+    figure.add_scatter(x=record.axis, y=record.train, mode="lines", name="train", line={"color": BLUE, "width": 2.5})
+    band(figure, record.axis, record.val, record.se, VERMILION, name)
+    for (label, value), dash in zip(record.marks.items(), ("solid", "dash"), strict=True):
+        figure.add_scatter(
+            x=[value, value], y=record.y.range, mode="lines", line={"color": INK, "width": 1.2, "dash": dash},
+            name=f"{label}: {record.along.text(value)}", hoverinfo="name",
+        )  # fmt: skip
+    figure.update_yaxes(range=record.y.range)
+    figure.update_layout(hovermode="x")
+    return figure
