@@ -13,7 +13,7 @@ from regsearch.cli.stored import find_own_rule, results_of, study_again
 
 def report(arguments: argparse.Namespace) -> int:
     """Write the report of a study, here and to its run in MLflow."""
-    from regsearch.mirror.content import log_report
+    from regsearch.mirror.pages import log_report
     from regsearch.results.report import write_report
 
     results = results_of(arguments, arguments.study)

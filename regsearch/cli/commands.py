@@ -1,4 +1,4 @@
-"""The commands that run studies and hand on what they chose: run, list, show, export, ui."""
+"""The commands that run studies and ship what they chose: run, list, show, export, ui."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ def export(arguments: argparse.Namespace) -> int:
     study = study_again(arguments, "An export")
     folder = study.export(arguments.out, arguments.rule)
     print(f"{study.results().choose(arguments.rule)}\n\nWritten to {folder}")
-    print(f"Use it:  {shipping.use(folder, arguments.out)}")
-    return shipping.hand_on(folder, study, arguments)
+    print(f"Use it:  {shipping.usage(folder, arguments.out)}")
+    return shipping.ship(folder, study, arguments)
 
 
 def ui(arguments: argparse.Namespace) -> int:
     """Serve MLflow's pages in this process's place."""
-    from regsearch.mirror.content import page_links, tracking_uri
+    from regsearch.mirror.pages import page_links, tracking_uri
     from regsearch.storage.store import Store, study_names
 
     root = Path(arguments.root).absolute()

@@ -44,7 +44,7 @@ def check(arguments: argparse.Namespace) -> None:
         )
 
 
-def use(folder: Path, out: str) -> str:
+def usage(folder: Path, out: str) -> str:
     """How a bundle just written is loaded: a command, where its code can be imported."""
     from regsearch.export.bundle import open_bundle
     from regsearch.export.bundle.card import importable, loading
@@ -58,7 +58,7 @@ def use(folder: Path, out: str) -> str:
     return f'python -c "{imports}; model = {call}"'
 
 
-def hand_on(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
+def ship(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
     """What else was asked for of a bundle just written; where one part fails, the others are done all the same.
 
     Returns
@@ -103,7 +103,7 @@ def register_bundle(folder: Path, study: Study, name: str, alias: str | None) ->
     """Register a bundle just written in the study's MLflow store, as its champion by default; say how it is served."""
     from regsearch.export.bundle import to_trust
     from regsearch.export.serving import register
-    from regsearch.mirror.content import tracking_uri
+    from regsearch.mirror.pages import tracking_uri
 
     store = study.options.tracking if isinstance(study.options.tracking, str) else tracking_uri(study.store.root)
     made = register(

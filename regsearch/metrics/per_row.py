@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.metrics.scorer import winners
+from regsearch.metrics.predictions import winners
 
 
 def _squares(y: NDArray[Any], decisions: Array) -> Array:

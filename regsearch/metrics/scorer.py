@@ -12,7 +12,7 @@ import types
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,10 @@ from regsearch._types import Array
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.metrics.kernels import FROM_MSE, KERNELS, REGRESSION, Kernel
+from regsearch.metrics.predictions import fixed_prediction
 from regsearch.space.naming import text
 
-Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
 DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
 SURE = 30.0  # log-odds of a prediction without doubt
 DEFAULTS = {"regression": "neg_mean_squared_error", "binary": "neg_log_loss", "multiclass": "neg_log_loss"}
@@ -143,7 +144,7 @@ def known(name: str, identity: str, problem: Problem) -> Metric | None:
 
 def formula(metric: Metric) -> str:
     """The scikit-learn name of the formula that a metric is computed by; empty when only its scorer knows."""
-    return next((name for name, kernel in _KERNELS.items() if kernel is metric.kernel), "")
+    return next((name for name, kernel in KERNELS.items() if kernel is metric.kernel), "")
 
 
 def check_test(metrics: tuple[Metric, ...], test: Problem) -> None:
@@ -183,7 +184,7 @@ def _metric(name: str, scorer: Any) -> Metric:
         raise InvalidInput(f"scoring must be a scikit-learn scorer, got {scorer!r}; {hint}")
     perfect = 0.0 if scorer.startswith("neg_") else None if scorer in _UNBOUNDED else 1.0
     found = get_scorer(scorer)
-    return Metric(name, found, _KERNELS.get(scorer), _FROM_MSE.get(scorer), perfect, _counts(found))
+    return Metric(name, found, KERNELS.get(scorer), FROM_MSE.get(scorer), perfect, _counts(found))
 
 
 def _counts(scorer: Any) -> bool:
@@ -198,7 +199,7 @@ def _check_fits(metric: Metric, problem: Problem) -> None:
     """Score a constant prediction of a few rows: a scorer that cannot do that cannot score a trial."""
     rows = _few_rows(problem)
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
-    fits = metric.kernel is None or (metric.kernel in _REGRESSION) == (problem.classes is None)
+    fits = metric.kernel is None or (metric.kernel in REGRESSION) == (problem.classes is None)
     try:
         value = checked.along(problem, rows, np.ones((len(rows), 1, problem.outputs)))[0] if fits else np.nan
     except Exception as error:  # a scorer is anyone's code; whatever it raises means that it does not fit
@@ -250,144 +251,6 @@ def _suggest(problem: Problem) -> str:
     return f"Try {usual}."
 
 
-def fixed_prediction(problem: Problem, decision: Array) -> Any:
-    """A fitted scikit-learn estimator whose prediction, for any X, is the given decision ``[n, m]``."""
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-
-    class FixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-        def __sklearn_is_fitted__(self) -> bool:
-            return True
-
-        def predict(self, X: Any) -> Array:
-            return decision[:, 0] if problem.targets == 1 else decision
-
-    class FixedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-        classes_ = problem.classes
-
-        def __sklearn_is_fitted__(self) -> bool:
-            return True
-
-        def decision_function(self, X: Any) -> Array:
-            return decision[:, 0] if decision.shape[1] == 1 else decision
-
-        def predict_proba(self, X: Any) -> Array:
-            return probabilities(decision)
-
-        def predict(self, X: Any) -> NDArray[Any]:
-            return np.asarray(np.asarray(self.classes_)[winners(decision)])
-
-    return FixedRegressor() if problem.classes is None else FixedClassifier()
-
-
-def probabilities(decision: Array) -> Array:
-    """Class probabilities ``[..., C]`` of a decision ``[..., m]``."""
-    from scipy.special import expit, softmax
-
-    if decision.shape[-1] == 1:
-        positive = expit(decision)
-        return np.concatenate([1 - positive, positive], axis=-1)
-    return np.asarray(softmax(decision, axis=-1))
-
-
-def winners(decision: Array) -> NDArray[np.intp]:
-    """Class codes ``[...]`` of a decision ``[..., m]``."""
-    return np.asarray(decision[..., 0] > 0, dtype=np.intp) if decision.shape[-1] == 1 else decision.argmax(axis=-1)
-
-
-# --- kernels: weights sum to one -------------------------------------------------------------------------------
-
-
-def _mse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return -_over_targets(_squares(y, decision, weights))
-
-
-def _rmse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return -_over_targets(np.sqrt(_squares(y, decision, weights)))
-
-
-def _mae(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    errors = _errors(y, decision)
-    return -_over_targets(_weighted(np.abs(errors, out=errors), weights))
-
-
-def _r2(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return _over_targets(_r2_of(_squares(y, decision, weights), weights @ (y - weights @ y) ** 2))
-
-
-def _squares(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    """``[S]`` mean squared errors, ``[S, t]`` for several targets."""
-    errors = _errors(y, decision)
-    errors *= errors
-    return _weighted(errors, weights)
-
-
-def _errors(y: NDArray[Any], decision: Array) -> Array:
-    """``[n, S]``, or ``[n, S, t]`` for several targets: how far a decision is off."""
-    errors: Array = decision[:, :, 0] - y[:, None] if y.ndim == 1 else decision - y[:, None]
-    return errors
-
-
-def _weighted(values: Array, weights: Array) -> Array:
-    """Weighted means over the rows of values ``[n, ...]``."""
-    means: Array = weights @ values if values.ndim == 2 else np.tensordot(weights, values, 1)
-    return means
-
-
-def _over_targets(values: Array) -> Array:
-    """``[S]`` means of values ``[S, t]``; values ``[S]`` of one target as they are."""
-    return values if values.ndim == 1 else np.asarray(values.mean(axis=1))
-
-
-def _log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    from scipy.special import logsumexp
-
-    if decision.shape[2] == 1:
-        margin = np.where(y[:, None] == 1, -decision[:, :, 0], decision[:, :, 0])
-        return np.asarray(-(weights @ np.logaddexp(0.0, margin)))
-    chosen = np.take_along_axis(decision, y[:, None, None], axis=2)[:, :, 0]
-    return np.asarray(-(weights @ (logsumexp(decision, axis=2) - chosen)))
-
-
-def _accuracy(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return np.asarray(weights @ (winners(decision) == y[:, None]))
-
-
-def _roc_auc(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    """The share of (negative, positive) pairs in the right order, ties counting half."""
-    scores = decision[:, :, 0]
-    order = np.argsort(scores, axis=0)
-    ranked = np.take_along_axis(scores, order, axis=0)
-    positive, negative = (weights * y)[order], (weights * (1 - y))[order]
-    below = np.cumsum(negative, axis=0)  # negatives up to and with each place
-    first = np.concatenate([np.ones((1, scores.shape[1]), dtype=bool), ranked[1:] != ranked[:-1]])
-    last = np.concatenate([first[1:], np.ones((1, scores.shape[1]), dtype=bool)])
-    before = np.maximum.accumulate(np.where(first, below - negative, 0.0), axis=0)  # those below the place's tie
-    through = np.minimum.accumulate(np.where(last, below, np.inf)[::-1], axis=0)[::-1]  # and those below or in it
-    pairs = (weights * y).sum() * (weights * (1 - y)).sum()
-    with np.errstate(invalid="ignore"):  # one class on a few rows: no finite score
-        return np.asarray((positive * (before + through) / 2).sum(axis=0) / pairs)
-
-
-def _r2_of(mse: Array, variance: Any) -> Array:
-    with np.errstate(divide="ignore", invalid="ignore"):  # y may be constant on a few rows: no finite score
-        return np.asarray(1.0 - mse / variance)
-
-
-_KERNELS: dict[str, Kernel] = {
-    "neg_mean_squared_error": _mse,
-    "neg_root_mean_squared_error": _rmse,
-    "neg_mean_absolute_error": _mae,
-    "r2": _r2,
-    "neg_log_loss": _log_loss,
-    "accuracy": _accuracy,
-    "roc_auc": _roc_auc,
-}
-_REGRESSION = frozenset({_mse, _rmse, _mae, _r2})
-_FROM_MSE: dict[str, Callable[[Array, Any], Array]] = {
-    "neg_mean_squared_error": lambda mse, variance: -mse,
-    "neg_root_mean_squared_error": lambda mse, variance: -np.sqrt(mse),
-    "r2": _r2_of,
-}
 _COUNTING = (
     "accuracy_score",
     "average_precision_score",

@@ -1,4 +1,4 @@
-"""What MLflow is told: a study, its trials and its summary, as the mirror's records.
+"""What MLflow shows: a study, its trials and its summary, as the mirror's records.
 
 Everything here is made from what is stored, so a mirror can be rebuilt at any time.
 """
@@ -7,29 +7,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from regsearch.mirror import Artifact, Dataset, Ready, Series, StudyRecord, SummaryRecord, TrialRecord, View
-from regsearch.mirror.uris import hide_credentials
-from regsearch.mirror.view import links
-from regsearch.models.axes import LAMBDA, path_axis
+from regsearch.mirror import Artifact, Dataset, Series, StudyRecord, SummaryRecord, TrialRecord, View
+from regsearch.mirror.columns import ALONG_PATH, BY_FOLD, best_metrics, prefixes, shown_metrics, trial_metrics
+from regsearch.models.axes import path_axis
 from regsearch.models.base import Model
 from regsearch.models.path import Curves, Trajectory
 from regsearch.space.params import columns, flat
 from regsearch.space.sampling import fill, scatter, starts
-from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 
-LOCAL = "http://127.0.0.1:5000"  # where `regsearch ui` serves unless told otherwise
-_PAGE = "mlflow"  # the finding that says where MLflow shows the study
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
 _DRAWS = 20  # configs drawn to see which parameters of a space differ
 _FAMILY = ("penalty", "estimator", "module")  # what a trial is called by
 _PARALLEL = 6  # parameters that parallel coordinates have room for
-_PREFIXES = ("val", "train", "gap", "test", "path", "fold", "complexity", "time")  # of a trial's metrics
 
 
 def study_record(identity: Mapping[str, Any], space: Model) -> StudyRecord:
@@ -62,32 +56,20 @@ def _view(metrics: Sequence[str], space: Model) -> View:
     everywhere = {name for name in names if all(name in row for row in rows)} | columns(space).keys()
     drawn = [name for name in params if name in everywhere and name != space.axis]
     along = tuple(path_axis(space.axis).metrics(1.0))  # the name under which the axis is logged, if there is one
-    others = [f"{name}/{part}" for name in metrics[1:] for part in ("val", "train", "gap")]
     return View(
         order="val/mean",
-        metrics=("val/mean", "val/se", "train/mean", "gap/mean"),
+        metrics=shown_metrics(),
         params=tuple(params),
         scatter=("gap/mean", "val/mean"),
         parallel_params=tuple(drawn[:_PARALLEL]),
         parallel_metrics=(*along, "gap/mean", "val/mean"),
         lines=("path/val", "path/train") if space.axis else (),
-        prefixes=(*_PREFIXES, *others),
+        prefixes=prefixes(metrics[1:]),
     )
 
 
 def trial_record(trial: Trial, trajectory: Trajectory, metric: str) -> TrialRecord:
     """The child run of a trial; `metric` is the one that decides, the others get their names in front."""
-    metrics: dict[str, float] = {}  # in the order in which a run's page lists them
-    for name, point in trial.points.items():
-        front = "" if name == metric else f"{name}/"
-        metrics |= {
-            f"{front}val/mean": point.val, f"{front}val/se": point.val_se, f"{front}train/mean": point.train,
-            f"{front}gap/mean": point.gap, f"{front}gap/se": point.gap_se,
-        }  # fmt: skip
-    metrics |= {f"test/{name}": score for name, score in trial.test.items()}
-    metrics |= path_axis(trial.axis).metrics(trial.value)
-    metrics |= LAMBDA.metrics(trial.params.get("lambda"))  # a net may have one beside its epochs
-    metrics |= {"complexity/nonzero": trial.complexity, **trial.measures, "time/fit_s": trial.seconds}
     tags = {"regsearch.role": trial.role or "sampled"}
     if trial.reason:
         tags["regsearch.reason"] = trial.reason
@@ -98,7 +80,7 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str) -> TrialReco
         end_ms=trial.end_ms,
         name=f"{trial.number} {'reference' if trial.role == 'reference' else trial.kind[:40]}",
         params={name: _readable(value) for name, value in trial.params.items()},
-        metrics=_figures(metrics),
+        metrics=_finite(trial_metrics(trial, metric)),
         series=_series(trajectory.curves.get(metric), trial.step),
         tags=tags,
     )
@@ -116,73 +98,16 @@ def summary_record(
     """The end of a study: the winner's figures and the best score so far, trial by trial."""
     done = [trial for trial in trials if trial.state == "complete" and trial.points]
     scores = np.maximum.accumulate([trial.points[metric].val for trial in done if trial.points] or [-math.inf])
-    metrics: dict[str, float] = {}
-    if best is not None and best.points:
-        point = best.points[metric]
-        metrics |= {"val/mean": point.val, "val/se": point.val_se, "train/mean": point.train, "gap/mean": point.gap}
-        metrics |= {"gap/se": point.gap_se} | {f"test/{name}": value for name, value in best.test.items()}
+    metrics = best_metrics(best, metric) if best is not None else {}
     metrics |= {"trials/complete": float(len(done)), "trials/all": float(len(trials))}
     return SummaryRecord(
         status=status,
         end_ms=end_ms,
-        metrics=_figures(metrics),
+        metrics=_finite(metrics),
         series={"best/val": Series(tuple(trial.number for trial in done), _rounded(scores))} if done else {},
         note=note,
         artifacts=tuple(artifacts),
     )
-
-
-def keep_page(store: Store, tracking: str, ready: Ready) -> None:
-    """Remember where MLflow shows the study, for those who ask later without opening its store."""
-    where = {"server": _server(tracking), "view": ready.view, "store": _lasting(store, tracking), "run": ready.run_id}
-    if store.finding(_PAGE) != where:
-        store.save_finding(_PAGE, where)
-
-
-def page_links(store: Store, local: str = LOCAL) -> tuple[str, str] | None:
-    """What opens a study's table and charts: on its tracking server, or on the one that `regsearch ui` runs at `local`.
-
-    `None` where MLflow has no page of the study.
-    """
-    where = store.finding(_PAGE)
-    return links(where["server"] or local, where["view"]) if where and where["view"] else None
-
-
-def log_report(store: Store, file: Path) -> str | None:
-    """Put a report in the place of the one that the study's run in MLflow has.
-
-    Returns
-    -------
-    str or None
-        Why it could not be; empty where it is there; `None` where MLflow has no run of the study.
-    """
-    where = store.finding(_PAGE)
-    if where is None:
-        return None
-    from regsearch.mirror.replacing import replace_text
-
-    place = where["store"] or tracking_uri(store.root)
-    return replace_text(place, where["run"], "report.html", file.read_text(encoding="utf-8"))
-
-
-def tracking_uri(root: Path) -> str:
-    """The MLflow store of a root."""
-    return f"sqlite:///{root / 'mlflow.db'}"
-
-
-def _lasting(store: Store, tracking: str) -> str:
-    """The address of an MLflow store from any folder, without a password; empty for the root's own, which may move."""
-    from regsearch.mirror.sqlite import database_path
-
-    file = database_path(tracking)
-    if file is None:
-        return hide_credentials(tracking)
-    return "" if tracking == tracking_uri(store.root) else f"sqlite:///{file.absolute()}"
-
-
-def _server(tracking: str) -> str:
-    """The address of a tracking server, without user and password; empty for a store that is no server."""
-    return hide_credentials(tracking).rstrip("/") if tracking.startswith(("http://", "https://")) else ""
 
 
 def _readable(value: Any) -> Any:
@@ -195,7 +120,7 @@ def _rounded(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(f"{value:.6g}") for value in values)
 
 
-def _figures(metrics: Mapping[str, float]) -> dict[str, float]:
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
     """The finite ones, for people to read."""
     finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
     return dict(zip(finite, _rounded(finite.values()), strict=True))
@@ -205,9 +130,8 @@ def _series(curves: Curves | None, step: int) -> dict[str, Series]:
     """Curves along the path, over the folds that were fitted, and values by fold of the deciding metric."""
     if curves is None:
         return {}
-    train, val, fitted = curves.train, curves.val, curves.fitted
-    series = {"fold/val": Series.folds(_rounded(val[:, step])), "fold/train": Series.folds(_rounded(train[:, step]))}
-    if val.shape[1] > 1 and fitted.any():
-        paths = {"path/val": val, "path/train": train, "path/gap": train - val}
-        series |= {name: Series.path(_rounded(curve[fitted].mean(axis=0))) for name, curve in paths.items()}
+    series = {name: Series.folds(_rounded(read(curves)[:, step])) for name, read in BY_FOLD.items()}
+    if curves.val.shape[1] > 1 and curves.fitted.any():
+        for name, read in ALONG_PATH.items():
+            series[name] = Series.path(_rounded(read(curves)[curves.fitted].mean(axis=0)))
     return series

@@ -15,7 +15,7 @@ from regsearch.errors import InvalidInput
 from regsearch.export.bundle.loading import start_of
 from regsearch.export.write import export
 from regsearch.metrics.scorer import check_test, resolve
-from regsearch.mirror.content import tracking_uri
+from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
 from regsearch.progress import Progress
 from regsearch.results.ablation import Ablation, ablate

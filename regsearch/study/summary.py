@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from regsearch.mirror.content import page_links
+from regsearch.mirror.pages import page_links
 from regsearch.mirror.uris import hide_credentials
 from regsearch.results.results import Results
 

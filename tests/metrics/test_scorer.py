@@ -27,7 +27,9 @@ from sklearn.metrics import (
 
 from regsearch import InvalidInput
 from regsearch.data.problem import Problem, make_problem
-from regsearch.metrics.scorer import _KERNELS, DEFAULTS, _name, fixed_prediction, known, probabilities, resolve, winners
+from regsearch.metrics.kernels import KERNELS
+from regsearch.metrics.predictions import fixed_prediction, probabilities, winners
+from regsearch.metrics.scorer import DEFAULTS, _name, known, resolve
 
 CLASSES = {"regression": 0, "binary": 2, "multiclass": 3}
 SCORERS = {
@@ -109,7 +111,7 @@ def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: 
     rows = rng.permutation(p.rows)[:18]
     decision = p.y[rows][:, None] + rng.normal(size=(len(rows), steps, t)) * rng.uniform(0.01, 100, t)
     (metric,) = resolve(name, p)
-    assert (metric.kernel is None) == (name not in _KERNELS)
+    assert (metric.kernel is None) == (name not in KERNELS)
     assert metric.from_mse is None
     options = {"sample_weight": p.sample_weight[rows]} if weights else {}
     found = metric.along(p, rows, decision)
@@ -133,8 +135,8 @@ def test_outputs_must_be_the_problems() -> None:
 
 def test_every_kernel_is_tested() -> None:
     """No formula goes without its oracle, and the defaults have one."""
-    assert set(_KERNELS) <= {name for names in SCORERS.values() for name in names}
-    assert set(DEFAULTS.values()) <= set(_KERNELS)
+    assert set(KERNELS) <= {name for names in SCORERS.values() for name in names}
+    assert set(DEFAULTS.values()) <= set(KERNELS)
 
 
 @pytest.mark.parametrize("name", ["neg_mean_squared_error", "neg_root_mean_squared_error", "r2"])
@@ -298,7 +300,7 @@ def test_names_of_a_dict_are_free() -> None:
     assert named.name == "r2"
     assert named.kernel is None
     (other,) = resolve({"error": "neg_mean_squared_error"}, p)
-    assert other.kernel is _KERNELS["neg_mean_squared_error"]
+    assert other.kernel is KERNELS["neg_mean_squared_error"]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from samples import finished, mlflow_client, study
 
 from regsearch import spaces
 from regsearch.mirror import view
-from regsearch.mirror.content import keep_page, page_links, study_record, summary_record, trial_record
+from regsearch.mirror.content import study_record, summary_record, trial_record
+from regsearch.mirror.pages import keep_page, page_links
 from regsearch.mirror.records import decode
 from regsearch.mirror.runs import NOTE, StudyStore
 from regsearch.results.results import Results

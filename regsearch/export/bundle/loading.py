@@ -12,7 +12,7 @@ from regsearch.export.bundle.checked import Checked
 from regsearch.export.bundle.example import rows_of
 from regsearch.export.bundle.files import EXAMPLE, FORM, MODEL, Bundle, open_bundle, read_config
 from regsearch.export.bundle.schema import Form
-from regsearch.export.bundle.settings import Settings, settings_of
+from regsearch.export.bundle.settings import BundleSettings, settings_of
 from regsearch.models.base import Model
 from regsearch.models.neural.files import PREPARE
 from regsearch.models.persist import read_object
@@ -48,7 +48,7 @@ def load(folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Ca
 
 def load_config(
     folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None
-) -> Settings:
+) -> BundleSettings:
     """The config of a bundle, to fit again; see `load` for parameters and errors."""
     bundle = open_bundle(folder)
     return settings_of(bundle, lambda: fitted(bundle, trusted, module), module)

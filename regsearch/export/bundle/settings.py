@@ -18,7 +18,7 @@ from regsearch.space.config import from_data, to_data
 
 
 @dataclass(frozen=True)
-class Settings:
+class BundleSettings:
     """A config and what it was searched with.
 
     Attributes
@@ -65,7 +65,7 @@ class Settings:
         return trainer(self.config, seed=self.seed)
 
 
-def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], Any] | None = None) -> Settings:
+def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], Any] | None = None) -> BundleSettings:
     """The settings of a bundle; an estimator's are those of the fitted model, which is loaded for it."""
     head = bundle.head
     if head["config"].get("type") == Estimator.tag():
@@ -74,7 +74,7 @@ def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], 
         config: Model = Estimator(clone(fitted()), {})
     else:
         config = rebuilt(head["config"], module, CONFIG)
-    return Settings(config, head["task"], head["seed"], head["scoring"])
+    return BundleSettings(config, head["task"], head["seed"], head["scoring"])
 
 
 def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) -> Model:

@@ -14,7 +14,7 @@ from regsearch.data.features import is_frame, is_missing, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.loop import SHRINK, write_loop, written
-from regsearch.export.code.sources import Source
+from regsearch.export.code.sources import CodeWriter
 from regsearch.models.neural.architectures import Custom
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.dropout_masks import rates
@@ -35,7 +35,7 @@ PLACES = ("before", "batch", "rate", "gradient", "stepped", "averaged", "after")
 
 
 @dataclass(frozen=True)
-class Form:
+class NetForm:
     """What a technique's lines depend on."""
 
     problem: Problem
@@ -53,10 +53,10 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     _check(config, problem)
     shape, outputs = _shape(problem), problem.outputs
     network = make_network(config.module, shape, outputs, config.norm, seed, ALL_ROWS)
-    form = Form(problem, network.layout, config.horizon)
+    form = NetForm(problem, network.layout, config.horizon)
     placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in _LINES)
     lines = [_LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
-    source = Source()
+    source = CodeWriter()
     prepare = source.of(transformer(problem.X)) if _prepared(problem) else ""
     decay = number(config.techniques["weight_decay"].rate) if config.techniques.get("weight_decay") else 0.0
     values = {
@@ -177,12 +177,12 @@ _TASKS: dict[str, Callable[[Problem, bool], dict[str, Any]]] = {
 # --- techniques ------------------------------------------------------------------------------------------------
 
 
-def _penalty(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+def _penalty(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     l1, l2 = one.strengths()
     return {"stepped": f"shrink(optimizer, [weights[name] for name in {written(names)}], lr, l1={l1!r}, l2={l2!r})"}
 
 
-def _max_norm(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+def _max_norm(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     ball = f"({number(one.limit)!r} / w.flatten(1).norm(dim=1)).clamp(max=1)"
     lines = (
         "with torch.no_grad():", "    for w in (weights[name] for name in KERNELS):",
@@ -191,7 +191,7 @@ def _max_norm(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
     return {"stepped": "\n".join(lines)}
 
 
-def _ema(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+def _ema(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     follow = (
         "steps += 1", f"decay = min({number(one.decay)!r}, (1 + steps) / (10 + steps))",
         "for name, value in net.state_dict().items():", "    if value.is_floating_point():",
@@ -204,7 +204,7 @@ def _ema(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
     }
 
 
-def _label_noise(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+def _label_noise(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     level = number(one.level)
     other = {
         "regression": f"t = t + {level!r} * torch.randn_like(t)",
@@ -215,12 +215,12 @@ def _label_noise(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
     return {"batch": other[form.problem.task]}
 
 
-def _label_smoothing(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+def _label_smoothing(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     eps = number(one.eps)
     return {"batch": f"t = t * {1 - eps!r} + {eps!r} / {max(form.problem.outputs, 2)}"}
 
 
-def _schedule(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
+def _schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     begun, length = "0", str(form.horizon)
     lines = ["now = epoch + i / len(batches)"]
     if one.kind == "cosine_restarts":
@@ -231,7 +231,7 @@ def _schedule(one: Any, form: Form, names: tuple[str, ...]) -> Lines:
     return {"rate": "\n".join(lines)}
 
 
-_LINES: dict[str, Callable[[Any, Form, tuple[str, ...]], Lines]] = {
+_LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "penalty": _penalty,
     "bias_penalty": _penalty,
     "max_norm": _max_norm,

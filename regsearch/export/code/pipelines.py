@@ -9,7 +9,7 @@ from regsearch.data.encoding import transformer
 from regsearch.data.features import is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
-from regsearch.export.code.sources import WIDTH, Source
+from regsearch.export.code.sources import WIDTH, CodeWriter
 from regsearch.models.estimator import Estimator, seeded
 from regsearch.models.linear import Linear
 from regsearch.models.linear.refit import total_weight, unfitted
@@ -53,7 +53,7 @@ def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
 
 
 def _module(model: Any, problem: Problem, weighted: list[str], said: str) -> str:
-    source = Source()
+    source = CodeWriter()
     made = source.of(model)
     options = ", ".join(["X", "y", *(f"{step}__sample_weight=w" if step else "sample_weight=w" for step in weighted)])
     fit = f"model.fit({options})" if problem.sample_weight is not None else "model.fit(X, y)"

@@ -15,13 +15,13 @@ from regsearch.errors import InvalidInput
 WIDTH = 100  # characters after which a call is written on several lines
 
 
-class Source:
+class CodeWriter:
     """Code of objects, and the imports that it needs.
 
     Examples
     --------
     >>> from sklearn.linear_model import Lasso
-    >>> source = Source()
+    >>> source = CodeWriter()
     >>> source.of(Lasso(alpha=0.5)), source.imports
     ('Lasso(alpha=0.5)', ['from sklearn.linear_model import Lasso'])
     """

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from regsearch._types import Array
 from regsearch.data.features import is_sparse
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.metrics.scorer import probabilities, winners
+from regsearch.metrics.predictions import probabilities, winners
 from regsearch.models.neural.files import PREPARE, TENSORS
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.persist import read_object, write_object

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.metrics.scorer import probabilities
+from regsearch.metrics.predictions import probabilities
 from regsearch.models.estimator import Estimator
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import BLUE, INK, MUTED, VERMILION, new_figure, with_opacity

@@ -21,6 +21,7 @@ from regsearch.results.plots.style import (
     PAPER,
     Window,
     escape,
+    model_label,
     new_figure,
     outside,
     outside_note,
@@ -112,7 +113,7 @@ def gap_record(study: StoredStudy) -> GapRecord | None:
     families: dict[str, list[tuple[float, float]]] = {}
     labels: dict[str, list[str]] = {}
     for trial in sampled:
-        name = model_labeltrial.params
+        name = model_label(trial.params)
         name = name if name in common else "others"
         point = study.point(trial)
         families.setdefault(name, []).append((point.gap, point.val))
@@ -175,7 +176,7 @@ def _at(study: StoredStudy, pick: Pick) -> tuple[float, float]:
 
 
 def _common_families(trials: list[Trial]) -> set[str]:
-    names = [model_labeltrial.params for trial in trials]
+    names = [model_label(trial.params) for trial in trials]
     return set(sorted(set(names), key=lambda name: -names.count(name))[:MOST_FAMILIES])
 
 

@@ -19,6 +19,7 @@ from regsearch.results.plots.style import (
     Window,
     band,
     format_path_axis,
+    model_label,
     new_figure,
     window,
 )
@@ -66,7 +67,7 @@ def path_record(study: StoredStudy) -> PathRecord | None:
         marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
         metric=study.metric,
-        title=f"{study.name}, trial {best.number}: {model_labelbest.params}",
+        title=f"{study.name}, trial {best.number}: {model_label(best.params)}",
     )
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from regsearch.metrics.scorer import _KERNELS, fixed_prediction, formula, resolve
+from regsearch.metrics.kernels import KERNELS
+from regsearch.metrics.predictions import fixed_prediction
+from regsearch.metrics.scorer import formula, resolve
 from regsearch.models.neural.network.loss import _SUMMED, Tally, losses
 from regsearch.testing.nets import fold, problem, setup_for
 
@@ -56,7 +58,7 @@ def test_scores_are_the_scorers(task: str, targets: int, weighted: bool, part: s
 
 def test_every_summed_score_is_tested() -> None:
     """Each score that is summed up has a formula and is in this file."""
-    assert set(_SUMMED) <= set(_KERNELS)
+    assert set(_SUMMED) <= set(KERNELS)
     assert set(_SUMMED) <= {name for names in SCORES.values() for name in names}
     assert all(formula(metric) == name for name in REGRESSION for metric in resolve(name, problem("regression")))
 

@@ -1,0 +1,111 @@
+"""Formulas of scores, vectorised along a path; see `regsearch.metrics.scorer` for the notation. Weights sum to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.metrics.predictions import winners
+
+Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
+
+
+def _mse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return -_over_targets(_squares(y, decision, weights))
+
+
+def _rmse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return -_over_targets(np.sqrt(_squares(y, decision, weights)))
+
+
+def _mae(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    errors = _errors(y, decision)
+    return -_over_targets(_weighted(np.abs(errors, out=errors), weights))
+
+
+def _r2(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return _over_targets(r2_from_mse(_squares(y, decision, weights), weights @ (y - weights @ y) ** 2))
+
+
+def _squares(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    """``[S]`` mean squared errors, ``[S, t]`` for several targets."""
+    errors = _errors(y, decision)
+    errors *= errors
+    return _weighted(errors, weights)
+
+
+def _errors(y: NDArray[Any], decision: Array) -> Array:
+    """``[n, S]``, or ``[n, S, t]`` for several targets: how far a decision is off."""
+    errors: Array = decision[:, :, 0] - y[:, None] if y.ndim == 1 else decision - y[:, None]
+    return errors
+
+
+def _weighted(values: Array, weights: Array) -> Array:
+    """Weighted means over the rows of values ``[n, ...]``."""
+    means: Array = weights @ values if values.ndim == 2 else np.tensordot(weights, values, 1)
+    return means
+
+
+def _over_targets(values: Array) -> Array:
+    """``[S]`` means of values ``[S, t]``; values ``[S]`` of one target as they are."""
+    return values if values.ndim == 1 else np.asarray(values.mean(axis=1))
+
+
+def _log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    from scipy.special import logsumexp
+
+    if decision.shape[2] == 1:
+        margin = np.where(y[:, None] == 1, -decision[:, :, 0], decision[:, :, 0])
+        return np.asarray(-(weights @ np.logaddexp(0.0, margin)))
+    chosen = np.take_along_axis(decision, y[:, None, None], axis=2)[:, :, 0]
+    return np.asarray(-(weights @ (logsumexp(decision, axis=2) - chosen)))
+
+
+def _accuracy(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return np.asarray(weights @ (winners(decision) == y[:, None]))
+
+
+def _roc_auc(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    """The share of (negative, positive) pairs in the right order, ties counting half."""
+    scores = decision[:, :, 0]
+    order = np.argsort(scores, axis=0)
+    ranked = np.take_along_axis(scores, order, axis=0)
+    positive, negative = (weights * y)[order], (weights * (1 - y))[order]
+    below = np.cumsum(negative, axis=0)  # negatives up to and with each place
+    first = np.concatenate([np.ones((1, scores.shape[1]), dtype=bool), ranked[1:] != ranked[:-1]])
+    last = np.concatenate([first[1:], np.ones((1, scores.shape[1]), dtype=bool)])
+    before = np.maximum.accumulate(np.where(first, below - negative, 0.0), axis=0)  # those below the place's tie
+    through = np.minimum.accumulate(np.where(last, below, np.inf)[::-1], axis=0)[::-1]  # and those below or in it
+    pairs = (weights * y).sum() * (weights * (1 - y)).sum()
+    with np.errstate(invalid="ignore"):  # one class on a few rows: no finite score
+        return np.asarray((positive * (before + through) / 2).sum(axis=0) / pairs)
+
+
+def r2_from_mse(mse: Array, variance: Any) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):  # y may be constant on a few rows: no finite score
+        return np.asarray(1.0 - mse / variance)
+
+
+KERNELS: dict[str, Kernel] = {
+    "neg_mean_squared_error": _mse,
+    "neg_root_mean_squared_error": _rmse,
+    "neg_mean_absolute_error": _mae,
+    "r2": _r2,
+    "neg_log_loss": _log_loss,
+    "accuracy": _accuracy,
+    "roc_auc": _roc_auc,
+}
+
+
+REGRESSION = frozenset({_mse, _rmse, _mae, _r2})
+
+
+FROM_MSE: dict[str, Callable[[Array, Any], Array]] = {
+    "neg_mean_squared_error": lambda mse, variance: -mse,
+    "neg_root_mean_squared_error": lambda mse, variance: -np.sqrt(mse),
+    "r2": r2_from_mse,
+}

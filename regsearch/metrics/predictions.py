@@ -1,0 +1,55 @@
+"""What decisions say: class probabilities, classes, and a fitted estimator that predicts them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.data.problem import Problem
+
+
+def fixed_prediction(problem: Problem, decision: Array) -> Any:
+    """A fitted scikit-learn estimator whose prediction, for any X, is the given decision ``[n, m]``."""
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    class FixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def predict(self, X: Any) -> Array:
+            return decision[:, 0] if problem.targets == 1 else decision
+
+    class FixedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+        classes_ = problem.classes
+
+        def __sklearn_is_fitted__(self) -> bool:
+            return True
+
+        def decision_function(self, X: Any) -> Array:
+            return decision[:, 0] if decision.shape[1] == 1 else decision
+
+        def predict_proba(self, X: Any) -> Array:
+            return probabilities(decision)
+
+        def predict(self, X: Any) -> NDArray[Any]:
+            return np.asarray(np.asarray(self.classes_)[winners(decision)])
+
+    return FixedRegressor() if problem.classes is None else FixedClassifier()
+
+
+def probabilities(decision: Array) -> Array:
+    """Class probabilities ``[..., C]`` of a decision ``[..., m]``."""
+    from scipy.special import expit, softmax
+
+    if decision.shape[-1] == 1:
+        positive = expit(decision)
+        return np.concatenate([1 - positive, positive], axis=-1)
+    return np.asarray(softmax(decision, axis=-1))
+
+
+def winners(decision: Array) -> NDArray[np.intp]:
+    """Class codes ``[...]`` of a decision ``[..., m]``."""
+    return np.asarray(decision[..., 0] > 0, dtype=np.intp) if decision.shape[-1] == 1 else decision.argmax(axis=-1)

@@ -1,0 +1,68 @@
+"""Where MLflow shows a study: kept with it, for those who ask later without opening its store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from regsearch.mirror import Ready
+from regsearch.mirror.uris import hide_credentials
+from regsearch.mirror.view import links
+from regsearch.storage.store import Store
+
+LOCAL = "http://127.0.0.1:5000"  # where `regsearch ui` serves unless asked otherwise
+
+
+_PAGE = "mlflow"  # the finding that says where MLflow shows the study
+
+
+def keep_page(store: Store, tracking: str, ready: Ready) -> None:
+    """Remember where MLflow shows the study, for those who ask later without opening its store."""
+    where = {"server": _server(tracking), "view": ready.view, "store": _lasting(store, tracking), "run": ready.run_id}
+    if store.finding(_PAGE) != where:
+        store.save_finding(_PAGE, where)
+
+
+def page_links(store: Store, local: str = LOCAL) -> tuple[str, str] | None:
+    """What opens a study's table and charts: on its tracking server, or on the one that `regsearch ui` runs at `local`.
+
+    `None` where MLflow has no page of the study.
+    """
+    where = store.finding(_PAGE)
+    return links(where["server"] or local, where["view"]) if where and where["view"] else None
+
+
+def log_report(store: Store, file: Path) -> str | None:
+    """Put a report in the place of the one that the study's run in MLflow has.
+
+    Returns
+    -------
+    str or None
+        Why it could not be; empty where it is there; `None` where MLflow has no run of the study.
+    """
+    where = store.finding(_PAGE)
+    if where is None:
+        return None
+    from regsearch.mirror.replacing import replace_text
+
+    place = where["store"] or tracking_uri(store.root)
+    return replace_text(place, where["run"], "report.html", file.read_text(encoding="utf-8"))
+
+
+def tracking_uri(root: Path) -> str:
+    """The MLflow store of a root."""
+    return f"sqlite:///{root / 'mlflow.db'}"
+
+
+def _lasting(store: Store, tracking: str) -> str:
+    """The address of an MLflow store from any folder, without a password; empty for the root's own, which may move."""
+    from regsearch.mirror.sqlite import database_path
+
+    file = database_path(tracking)
+    if file is None:
+        return hide_credentials(tracking)
+    return "" if tracking == tracking_uri(store.root) else f"sqlite:///{file.absolute()}"
+
+
+def _server(tracking: str) -> str:
+    """The address of a tracking server, without user and password; empty for a store that is no server."""
+    return hide_credentials(tracking).rstrip("/") if tracking.startswith(("http://", "https://")) else ""
