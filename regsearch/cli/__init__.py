@@ -50,7 +50,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="regsearch", description="Search the regularization that a model needs.")
     parser.add_argument("--version", action="version", version=__version__)
     found = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    _add_study_commands(found)
+    _add_analysis_commands(found)
+    _add_bundle_commands(found)
+    ui = _stored(found.add_parser("ui", help="browse the trials in MLflow"), commands.ui)
+    ui.add_argument("--port", type=int, default=5000)
+    return parser
 
+
+def _add_study_commands(found: Any) -> None:
     run = found.add_parser("run", help="run the study that a script defines")
     run.add_argument("script", metavar="SCRIPT")
     run.add_argument("--study", metavar="NAME", help="which one, when the script defines several")
@@ -76,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--register", metavar="NAME", help="register it in the study's MLflow store")
     export.add_argument("--alias", metavar="NAME", help="of the registered version (default champion)")
 
+
+def _add_analysis_commands(found: Any) -> None:
     report = _stored(found.add_parser("report", help="write the report of a study as one HTML page"), analysis.report)
     report.add_argument("study", metavar="STUDY")
     report.add_argument("--out", metavar="FILE", help="where to (default STUDY.html here)")
@@ -102,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     learn.add_argument("--sizes", type=float, nargs="+", metavar="SHARE", help="shares of the training rows, ascending")
     _add_json(learn)
 
+
+def _add_bundle_commands(found: Any) -> None:
     verify = found.add_parser("verify", help="check that a bundle is and does what was exported")
     _add_bundle(verify, bundles.verify)
     verify.add_argument("--data", metavar="FILE", help="a CSV file of the study's data, to score the config again")
@@ -114,10 +126,6 @@ def _parser() -> argparse.ArgumentParser:
     retrain.add_argument("--cv", type=int, metavar="K", help="folds (default: of the kind that the old ones were)")
     retrain.add_argument("--scoring", metavar="NAME", help="a scorer, where the old one was your own")
     _add_script(retrain, "the study's script, where the scorer or a net's module is your own")
-
-    ui = _stored(found.add_parser("ui", help="browse the trials in MLflow"), commands.ui)
-    ui.add_argument("--port", type=int, default=5000)
-    return parser
 
 
 def _stored(parser: Any, command: Command) -> Any:

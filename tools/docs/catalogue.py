@@ -73,6 +73,14 @@ def rules(_: str) -> str:
     return _table(["rule", "what it chooses"], [[f"`{name}`", _first(one)] for name, one in named.items()])
 
 
+def rule_functions(_: str) -> str:
+    """A place in the reference for each rule."""
+    from regsearch.results.rules import RULES, RULES_WITH_NUMBER
+
+    functions = [*RULES.values(), *RULES_WITH_NUMBER.values()]
+    return "\n\n".join(f"::: {one.__module__}.{one.__name__}" for one in functions)
+
+
 def ready_made(_: str) -> str:
     """The functions of `regsearch.spaces`."""
     from regsearch import spaces

@@ -68,7 +68,7 @@ def changelog(_: str) -> str:
 
 
 def source(argument: str) -> str:
-    """A class of a file as it stands: ``source FILE CLASS``; the whole file without a class."""
+    """A class or a constant of a file as it stands: ``source FILE NAME``; the whole file without a name."""
     file, _, name = argument.partition(" ")
     text = (ROOT / file).read_text(encoding="utf-8")
     if name:
@@ -81,7 +81,9 @@ def _segment(text: str, name: str, file: str) -> str:
         if isinstance(node, ast.ClassDef) and node.name == name:
             first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
             return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
-    raise ValueError(f"{file} has no class {name!r}; correct the comment.")
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name:
+            return "\n".join(text.splitlines()[node.lineno - 1 : node.end_lineno])
+    raise ValueError(f"{file} has no class or constant {name!r}; correct the comment.")
 
 
 def suite(file: str) -> str:
@@ -178,5 +180,6 @@ KINDS: dict[str, Callable[[str], str]] = {
     "readme": readme, "measured": measured, "changelog": changelog, "source": source, "benchmark": benchmark,
     "suite": suite, "notation": notation, "commands": commands, "penalties": catalogue.penalties,
     "slots": catalogue.slots, "techniques": catalogue.techniques, "scales": catalogue.scales,
-    "figures": catalogue.figures, "rules": catalogue.rules, "spaces": catalogue.ready_made,
+    "figures": catalogue.figures, "rules": catalogue.rules,
+    "rule_functions": catalogue.rule_functions, "spaces": catalogue.ready_made,
 }  # fmt: skip
