@@ -85,7 +85,7 @@ def ship(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print(f"regsearch: {failure}: interrupted; the bundle in {folder} is whole", file=sys.stderr)
             return INTERRUPTED
-        except Exception:  # noqa: BLE001 - what no one foresaw is told in full, and stops no other part either
+        except Exception:  # noqa: BLE001 - what no one foresaw is shown in full, and stops no other part either
             print(f"regsearch: {failure}:\n{traceback.format_exc()}", file=sys.stderr)
             status = 2
     return status

@@ -60,7 +60,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Data to judge a bundle by, and where a script has them the study's own folds and scorer."""
+    """Data to verify a bundle by, and where a script has them the study's own folds and scorer."""
 
     problem: Problem
     folds: Folds | None = None

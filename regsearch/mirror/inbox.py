@@ -29,7 +29,7 @@ class Inbox:
         self._records: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._hurry = threading.Event()
         self._asked = 0  # flushes read so far, the end of the stream among them
-        self._settled = 0
+        self._flushed = 0
         threading.Thread(target=self._read, name="regsearch-mirror-inbox", daemon=True).start()
 
     def __iter__(self) -> Iterator[Record]:
@@ -39,18 +39,18 @@ class Inbox:
 
     @property
     def hurried(self) -> bool:
-        """Whether the study waits for a flush that is not settled yet, so that no pause is worth its time."""
+        """Whether the study waits for a flush that is not done yet, so that no pause is worth its time."""
         return self._hurry.is_set()
 
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than until the study asks for a flush."""
         self._hurry.wait(seconds)
 
-    def settle(self) -> None:
+    def flushed(self) -> None:
         """Count one flush as done."""
-        self._settled += 1
+        self._flushed += 1
         self._hurry.clear()
-        if self._asked > self._settled:  # checked after clearing, or a flush asked in between would be lost
+        if self._asked > self._flushed:  # checked after clearing, or a flush asked in between would be lost
             self._hurry.set()
 
     def _read(self) -> None:

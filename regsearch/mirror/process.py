@@ -177,11 +177,11 @@ class Mirror:
             return self._ready
 
     def send(self, trial: TrialRecord) -> None:
-        """Hand over one trial; returns at once. Sending a mirrored trial again changes nothing."""
+        """Send one trial; returns at once. Sending a mirrored trial again changes nothing."""
         self._post(trial)
 
     def finish(self, summary: SummaryRecord) -> None:
-        """Hand over the summary that ends the parent run; returns at once."""
+        """Send the summary that ends the parent run; returns at once."""
         self._post(summary)
 
     def drain(self, timeout: float | None = None, progress: Progress | None = None) -> Status:
@@ -190,7 +190,7 @@ class Mirror:
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait at most; what is not settled by then goes on in the background.
+            Seconds to wait at most; what is not done by then goes on in the background.
         progress : callable, optional
             Called with the status a few times per second, in this thread.
 
@@ -204,11 +204,11 @@ class Mirror:
         while True:
             left = PROGRESS_S if deadline is None else min(PROGRESS_S, deadline - time.monotonic())
             with self._changed:
-                settled = self._changed.wait_for(lambda: self._over or not self._open, max(left, 0.0))
+                done = self._changed.wait_for(lambda: self._over or not self._open, max(left, 0.0))
                 status = self._status
             if progress is not None:
                 progress(status)
-            if settled or left <= 0.0:
+            if done or left <= 0.0:
                 return status
 
     def close(self, timeout: float | None = None) -> Status:
@@ -234,7 +234,7 @@ class Mirror:
         self._outbox.put(record)
 
     def _end_input(self) -> None:
-        """Hand over what is queued and close the writer's input; it reads ahead, so this takes no writing time."""
+        """Send what is queued and close the writer's input; it reads ahead, so this takes no writing time."""
         self._outbox.put(None)
         if self._sender is not None:
             self._sender.join(HANDOVER_S)

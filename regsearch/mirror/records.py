@@ -251,7 +251,7 @@ class SummaryRecord(Record):
 
 @dataclass(frozen=True)
 class Flush(Record):
-    """Asks the writer to settle everything sent so far, written or given up, without waiting for a dead store."""
+    """Asks the writer to answer for everything sent so far, written or given up, without waiting for a dead store."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ class Refused(Record):
 
 @dataclass(frozen=True)
 class Ack(Record):
-    """One record is settled: a trial by its number, the summary by None. An empty reason means mirrored."""
+    """One record is done with: a trial by its number, the summary by None. An empty reason means mirrored."""
 
     number: int | None
     reason: str = ""

@@ -51,7 +51,7 @@ class StoreRefused(Exception):
     """The store will not take this study, and asking again would not help."""
 
 
-class StoreSilent(Exception):
+class StoreUnavailable(Exception):
     """The store did not answer within the bounded retries."""
 
 
@@ -82,9 +82,9 @@ class Writer:
         self._reply = reply
         self._inbox = inbox
         self._store: StudyStore | None = None
-        self._aside: list[TrialRecord | SummaryRecord] = []
+        self._postponed: list[TrialRecord | SummaryRecord] = []
         self._pause = 0.0  # seconds to wait after the next failure; 0 while the store answers
-        self._silence = ""
+        self._last_failure = ""
         self._ended = False
 
     def run(self) -> None:
@@ -104,31 +104,31 @@ class Writer:
         """Write one record, or set it aside while the store is silent."""
         hurried = self._inbox.hurried  # then the retries are the flush's: once for all, not for every record
         if self._pause and hurried:
-            self._aside.append(record)
+            self._postponed.append(record)
         elif self._attempt(lambda: self._write(record), () if self._pause or hurried else RETRY_PAUSES_S):
-            self._retake()
+            self._write_postponed()
         else:
-            self._aside.append(record)
+            self._postponed.append(record)
 
-    def _retake(self) -> None:
+    def _write_postponed(self) -> None:
         """Write what was set aside, as long as the store answers."""
-        while self._aside and self._attempt(lambda: self._write(self._aside[0])):
-            self._aside.pop(0)
+        while self._postponed and self._attempt(lambda: self._write(self._postponed[0])):
+            self._postponed.pop(0)
 
     def _flush(self) -> None:
         """Try a last time what was set aside, and report what is lost."""
-        self._retake()
-        for record in self._aside:
-            self._reply(Ack(_number(record), self._silence))
-        self._aside.clear()
-        self._inbox.settle()
+        self._write_postponed()
+        for record in self._postponed:
+            self._reply(Ack(_number(record), self._last_failure))
+        self._postponed.clear()
+        self._inbox.flushed()
 
     def _attempt(self, write: Callable[[], object], pauses: tuple[float, ...] = RETRY_PAUSES_S) -> bool:
-        """Run one write with bounded retries and say whether it is settled; after a silence, wait a little longer."""
+        """Run one write with bounded retries and say whether it was answered; after a silence, wait a little longer."""
         try:
             self._retry(write, pauses)
-        except StoreSilent as silence:
-            self._silence = f"the MLflow store did not answer: {silence}"
+        except StoreUnavailable as silence:
+            self._last_failure = f"the MLflow store did not answer: {silence}"
             self._pause = min(2 * self._pause or 1.0, MAX_PAUSE_S)
             self._inbox.wait(self._pause)
             return False
@@ -149,7 +149,7 @@ class Writer:
                     raise
                 _log.warning("the store did not answer: %s", error)
                 if pause is None:
-                    raise StoreSilent(one_line(error)) from error
+                    raise StoreUnavailable(one_line(error)) from error
             wait(pause)
 
     def _write(self, record: TrialRecord | SummaryRecord) -> None:
@@ -163,7 +163,7 @@ class Writer:
                 store.write_trial(record)
             else:
                 store.finish(record)
-        except Exception as error:  # the border of this process: whatever went wrong is told to the study
+        except Exception as error:  # the border of this process: whatever went wrong is reported to the study
             if is_transient(error):
                 raise
             _log.exception("record %s was refused", _number(record))

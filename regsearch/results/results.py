@@ -50,9 +50,9 @@ class Results:
     all
         Every trial, by number.
     space
-        The space, where the script that made it is at hand.
+        The space, where the script that made it is available.
     live
-        What predictions are scored with, where the script that made it is at hand.
+        What predictions are scored with, where the script that made it is available.
     stopped
         Why the run that made these results ended.
     """
@@ -157,7 +157,7 @@ class Results:
     def scoring(self) -> Scoring | None:
         """What predictions are scored with.
 
-        `None` where the targets were not kept, or the deciding scorer is the user's own and the script not at hand.
+        `None` where the targets were not kept, or the deciding scorer is the user's own and the script not available.
         """
         if self.live is not None:
             return self.live

@@ -36,7 +36,7 @@ class Scoring:
 
     @classmethod
     def of(cls, setup: Setup) -> Scoring:
-        """That of a study at hand."""
+        """That of a study with its data."""
         return cls(setup.problem, setup.folds, setup.metrics[0])
 
     def scores(self, rows: NDArray[np.intp], decisions: Array) -> Array:

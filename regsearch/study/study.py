@@ -19,7 +19,7 @@ from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
 from regsearch.progress import Progress
 from regsearch.results.ablation import Ablation, ablate
-from regsearch.results.advice import moves, widened
+from regsearch.results.advice import range_extensions, widened
 from regsearch.results.choice import Chosen
 from regsearch.results.learning_curve import SIZES, LearningCurve, learning_curve
 from regsearch.results.nested_cv import NestedCV, NestedResult, outer_folds
@@ -208,7 +208,7 @@ class Study:
         InvalidInput
             When there is room enough.
         """
-        moved = moves(self.results() if results is None else results)
+        moved = range_extensions(self.results() if results is None else results)
         if not moved:
             raise InvalidInput(
                 "A study is widened where its best trials sit at the edge of what was searched, or where a whole range "

@@ -37,11 +37,11 @@ from regsearch import (
 )
 from regsearch import Path as Axis
 from regsearch.metrics.statistics import Estimate
-from regsearch.results.advice import Advice, Move, moves, widened
+from regsearch.results.advice import Advice, RangeExtension, range_extensions, widened
 from regsearch.results.advice.checks import CHECKS, MOST, OVERRULED, Case
-from regsearch.results.advice.edges import _longer
-from regsearch.results.advice.evidence import difference, no_better, overfits, scale_of
+from regsearch.results.advice.evidence import difference, no_better_than_constant, overfits, scale_of
 from regsearch.results.advice.leaves import SpaceLeaf, space_leaves, wider
+from regsearch.results.advice.ranges import _longer
 from regsearch.results.results import Results
 from regsearch.space.config import to_data
 from regsearch.space.sampling import scatter
@@ -216,7 +216,7 @@ def test_what_makes_no_difference_has_no_edge(tmp_path: Path) -> None:
     drawn = [next(iter(trial.draws.values())) for trial in results.complete if trial.draws]
     assert drawn[0] < 1.5e-6  # within 5 % of the range
     assert drawn == sorted(drawn)
-    assert moves(results) == []
+    assert range_extensions(results) == []
 
 
 def test_rounding_is_no_evidence(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_the_end_of_the_world_is_no_edge(tmp_path: Path) -> None:
     space = Linear(ElasticNet(Float(0.9, 1.0)), 0.1)
     results = study(tmp_path, data=sparse_truth(), space=space, cv=5).run(20, quiet=True)
     assert results.best.params["l1_ratio"] > 0.99
-    assert moves(results) == []
+    assert range_extensions(results) == []
     assert "edge" not in about(results)
 
 
@@ -431,8 +431,8 @@ def test_only_the_moved_places_change() -> None:
     """In a space of nets, the named range is another, and everything else is as it was."""
     space = spaces.mlp()
     moved = [
-        Move("dropout.rate", Float(0, 0.5), Float(0, 0.9), ""),
-        Move("penalty.l1.lambda", Float(1, 2), Float(7, 8), ""),
+        RangeExtension("dropout.rate", Float(0, 0.5), Float(0, 0.9), ""),
+        RangeExtension("penalty.l1.lambda", Float(1, 2), Float(7, 8), ""),
     ]
     before, after = to_data(space), to_data(widened(space, moved))
     assert to_data(widened(space, [])) == before
@@ -464,7 +464,7 @@ def test_a_default_path_is_not_cut_short(tmp_path: Path) -> None:
     """Families that share a path keep what they reached: the new ratio is no larger than any family's."""
     one = study(tmp_path, data=sparse_truth(60, 5, 1e-6), space=Linear(Choice("l2", "l1"), Axis(30)), cv=5)
     results = one.run(4, quiet=True)
-    (move,) = moves(results)
+    (move,) = range_extensions(results)
     ratios = [axis[-1] / axis[0] for t in results.complete if len(axis := results.trajectory(t.number).axis) > 1]
     assert isinstance(move.new, Axis)
     assert move.new.ratio is not None
@@ -519,8 +519,8 @@ def test_noise_is_not_followed_to_less_regularization(tmp_path: Path) -> None:
     results = study(tmp_path, data=noise(), space=space, scoring="balanced_accuracy").run(12, quiet=True)
     assert results.best.params["lambda"] < 1.5e-3
     assert overfits(results, scale_of(results))
-    assert no_better(results, scale_of(results))
-    assert moves(results) == []
+    assert no_better_than_constant(results, scale_of(results))
+    assert range_extensions(results) == []
 
 
 @given(st.integers(1, 50), st.integers(1, 50), st.floats(0, 1))
@@ -568,7 +568,7 @@ def test_patience_is_no_edge(tmp_path: Path) -> None:
     results = study(tmp_path, data=regression(60, 4), cv=2, space=space).run(6, quiet=True)
     rest = replace(results, all=tuple(trial for trial in results.all if trial.role != "reference"))
     assert rest.complete[0].steps == rest.complete[0].step + 1 < 50  # its scores rise to its end
-    assert not [move for move in moves(rest) if "epoch" in move.name]
+    assert not [move for move in range_extensions(rest) if "epoch" in move.name]
     assert "epoch" not in str(about(rest).get("edge"))
 
 

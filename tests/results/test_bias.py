@@ -124,9 +124,9 @@ def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
 
     folds = replace(one.scoring.folds, train=one.scoring.folds.train[:1], val=(np.arange(40),))
     scoring = replace(one.scoring, metric=Metric("strict", strict), folds=folds)
-    contest = bootstrap._Contest(one, scoring, np.arange(40), np.arange(40), 200, 0)
-    usual, winner, _ = bootstrap._by_scorer(contest, [trial.number for trial in one.complete])
-    counts = contest.counts()
+    resampling = bootstrap._Resampling(one, scoring, np.arange(40), np.arange(40), 200, 0)
+    usual, winner, _ = bootstrap._by_scorer(resampling, [trial.number for trial in one.complete])
+    counts = resampling.counts()
     inside, outside = problem.y @ counts >= 2, problem.y @ (counts == 0) >= 2
     assert (outside & ~inside).any()
     np.testing.assert_array_equal(np.isfinite(winner), inside & outside)
@@ -137,7 +137,7 @@ def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scoring", SCORERS)
 def test_each_way_is_the_metrics(scoring: str, weighted: bool, tmp_path: Path) -> None:
     """Matrix products and ranks give what scoring each resample by the metric gives."""
-    problem, decisions = classes(64)  # shares of 64 rows are exact: equal configs are, by either way
+    problem, decisions = classes(64)  # shares of 64 rows are exact: equal configs are, by either method
     if scoring not in {"neg_log_loss", "accuracy", "roc_auc"}:
         problem = make_problem(problem.X, np.random.default_rng(1).normal(size=problem.rows))
     if scoring == "roc_auc":
@@ -148,10 +148,10 @@ def test_each_way_is_the_metrics(scoring: str, weighted: bool, tmp_path: Path) -
     assert one.scoring is not None
     rows, numbers = np.arange(problem.rows), [trial.number for trial in one.complete]
     mine, judged = (
-        way(bootstrap._Contest(one, one.scoring, rows, rows, 40, 0), numbers)
-        for way in (bootstrap._way(one.scoring), bootstrap._by_scorer)
+        method(bootstrap._Resampling(one, one.scoring, rows, rows, 40, 0), numbers)
+        for method in (bootstrap._method(one.scoring), bootstrap._by_scorer)
     )
-    assert bootstrap._way(one.scoring) is not bootstrap._by_scorer
+    assert bootstrap._method(one.scoring) is not bootstrap._by_scorer
     np.testing.assert_allclose(mine[0], judged[0], rtol=1e-4)
     assert len(mine[1]) == len(judged[1]) == 40
     np.testing.assert_allclose(mine[1], judged[1], rtol=1e-4)
@@ -206,8 +206,8 @@ def test_groups_are_drawn_whole(tmp_path: Path) -> None:
     assert grouped.scoring is not None
     assert grouped.scoring.problem.groups is not None
     rows = np.arange(200)
-    contest = bootstrap._Contest(grouped, grouped.scoring, rows, grouped.scoring.problem.groups, 50, 0)
-    counts = contest.counts().reshape(20, 10, -1)
+    resampling = bootstrap._Resampling(grouped, grouped.scoring, rows, grouped.scoring.problem.groups, 50, 0)
+    counts = resampling.counts().reshape(20, 10, -1)
     assert (counts == counts[:, :1]).all()
     assert (counts.sum(axis=(0, 1)) == 200).all()
     alone = stored(tmp_path / "alone", replace(problem, groups=None), "neg_mean_squared_error", decisions)

@@ -123,7 +123,7 @@ def test_rounding_decides_nothing(scores: list[int], scale: float, seed: int) ->
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(0, 2**32 - 1))
-def test_settled(values: list[int], seed: int) -> None:
+def test_merged_ties(values: list[int], seed: int) -> None:
     """Values as far apart as rounding become the least of them; others stay, and so does all order."""
     off = 1e-15 * np.random.default_rng(seed).uniform(-1, 1, len(values))
     found = merge_ties(np.array(values) + off, 1e-12)

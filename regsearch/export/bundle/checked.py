@@ -47,12 +47,12 @@ class Checked:
         return f"Checked({self.model!r})"
 
 
-def _checking(method: Callable[..., Any], form: Form, told: set[str | int]) -> Callable[..., Any]:
+def _checking(method: Callable[..., Any], form: Form, warned: set[str | int]) -> Callable[..., Any]:
     def of(X: Any, *arguments: Any, **options: Any) -> Any:
         X = form.checked(X)
         for name, values in form.strangers(X).items():
-            if name not in told:
-                told.add(name)
+            if name not in warned:
+                warned.add(name)
                 warnings.warn(_strange(name, values), UserWarning, stacklevel=2)
         try:
             return method(X, *arguments, **options)

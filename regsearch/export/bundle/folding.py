@@ -29,7 +29,7 @@ def searched_rows(made: Mapping[str, Any], problem: Problem) -> Problem:
 
 
 def folds_like(said: Mapping[str, Any], problem: Problem, seed: int) -> Folds:
-    """Folds of the kind that a bundle's config was judged by, on a problem.
+    """Folds of the kind that a bundle's config was scored by, on a problem.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ def load_config(
 
 
 def to_trust(folder: str | os.PathLike[str]) -> list[str]:
-    """The types beyond scikit-learn's own that `load` must be told to trust, as a bundle says."""
+    """The types beyond scikit-learn's own that `load` must be allowed to trust, as a bundle says."""
     return list(read_config(folder).get("load", {}).get("trusted", []))
 
 

@@ -1,4 +1,4 @@
-"""What an MLflow server calls: it hands `_load_pyfunc` the bundle's folder, and predictions are the loaded model's.
+"""What an MLflow server calls: it gives `_load_pyfunc` the bundle's folder, and predictions are the loaded model's.
 
 Imported by servers, so it imports neither Optuna nor MLflow.
 """

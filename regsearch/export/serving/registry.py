@@ -88,7 +88,7 @@ def save_model(
 
 
 def _needed(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> tuple[dict[str, Any], Code]:
-    """What a server is told, and the code of the user's own that it takes."""
+    """What a server is given, and the code of the user's own that it takes."""
     if own_factory(bundle.head["config"]) is None or module is None:
         return {TRUSTED: list(trusted)}, code_of(trusted)
     name = name_of(module)

@@ -15,20 +15,20 @@ import numpy as np
 
 from regsearch.models.axes import EPOCHS, path_axis
 from regsearch.models.path import Point
-from regsearch.results.advice.edges import Move, ended_early, limits, moves
 from regsearch.results.advice.evidence import (
     CLEAR,
     Scale,
     difference,
     has_gap,
-    lead,
-    no_better,
+    lead_on_constant,
+    no_better_than_constant,
     overfits,
     rounding_error,
     sampled,
     scale_of,
 )
 from regsearch.results.advice.leaves import fields_of, space_leaves
+from regsearch.results.advice.ranges import RangeExtension, limits, range_extensions, still_rising_at_end
 from regsearch.results.stored_study import StoredStudy, is_winner
 from regsearch.space.sampling import size
 from regsearch.space.tree import Path
@@ -42,7 +42,7 @@ NOISE = 0.1  # standard error, as a share of what the winner gains on a constant
 SPREAD = 100.0  # ratio of column scales that distorts a penalty
 CONDITION = 1000.0  # eigenvalue ratio of strong collinearity: a condition index of about 30 (Belsley et al. 1980)
 PER_PARAMETER = 5  # trials that a searched parameter needs at the least
-MANY = 20  # trials from which a trend can be told
+MANY = 20  # trials from which a trend can be seen
 ROUND = 10  # totals of trials that are proposed are multiples of it
 
 
@@ -87,8 +87,8 @@ class Case:
         return scale_of(self.study)
 
     @cached_property
-    def moves(self) -> list[Move]:
-        return moves(self.study)
+    def extensions(self) -> list[RangeExtension]:
+        return range_extensions(self.study)
 
     @cached_property
     def sampled(self) -> list[Trial]:
@@ -135,20 +135,20 @@ def unscaled(case: Case) -> Advice | None:
 
 def weak(case: Case) -> Advice | None:
     """Strengths that do next to nothing anywhere in their range, where the winner overfits."""
-    return _moved("weak", [move for move in case.moves if move.weak])
+    return _range_advice("weak", [move for move in case.extensions if move.weak])
 
 
 def edge(case: Case) -> Advice | None:
     """An optimum at the edge of what was searched."""
-    found = [move for move in case.moves if not move.weak]
-    early = ended_early(case.study)
+    found = [move for move in case.extensions if not move.weak]
+    early = still_rising_at_end(case.study)
     if found or early is None or limits(case.study, early) or not (axis := path_axis(early.axis)).last:
-        return _moved("edge", found)
+        return _range_advice("edge", found)
     text = f"{axis.last}: let it go further."  # only the user's script knows what it ends by
     return Advice("edge", text, f"best at {axis.name} {axis.text(early.value)}, the last of {early.steps} steps")
 
 
-def _moved(topic: str, found: list[Move]) -> Advice | None:
+def _range_advice(topic: str, found: list[RangeExtension]) -> Advice | None:
     if not found:
         return None
     says = dict.fromkeys(move.says for move in found)
@@ -238,7 +238,7 @@ def overfit(case: Case) -> Advice | None:
 
 def _verdict(case: Case) -> str:
     """Said of a winner that is no better than a constant prediction."""
-    better = not no_better(case.study, case.scale)
+    better = not no_better_than_constant(case.study, case.scale)
     return "" if better else " Its score is no better than that of a constant prediction."
 
 
@@ -247,7 +247,7 @@ def _figures(case: Case, scale: Scale) -> str:
     train = point.train if abs(point.train) > rounding_error(point) else 0.0
     return (
         f"train {case.study.metric} {train:.4g}, validation {point.val:.4g}, better than a constant prediction "
-        f"({scale.constant:.4g}) by {lead(case.study, case.best, scale)}"
+        f"({scale.constant:.4g}) by {lead_on_constant(case.study, case.best, scale)}"
     )
 
 
@@ -328,7 +328,7 @@ def few(case: Case) -> Advice | None:
 CHECKS: tuple[Callable[[Case], Advice | None], ...] = (
     leak, unscaled, weak, edge, too_strong, no_gain, underfit, overfit, noisy, collinear, few,
 )  # fmt: skip
-# by topic, the topics that are beside the point then: their cause is told, or what is to be done first
+# by topic, the topics that are beside the point then: their cause is named, or what is to be done first
 OVERRULED: Mapping[str, tuple[str, ...]] = {
     "leak": (
         "weak", "edge", "too strong", "no gain", "underfit", "overfit", "noise", "collinear", "trials",

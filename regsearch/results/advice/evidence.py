@@ -94,14 +94,14 @@ def difference(study: StoredStudy, first: Trial, second: Trial) -> Estimate:
     return _difference(_scores(study, first) - _scores(study, second), rounding)
 
 
-def lead(study: StoredStudy, trial: Trial, scale: Scale) -> Estimate:
+def lead_on_constant(study: StoredStudy, trial: Trial, scale: Scale) -> Estimate:
     """How much better than a constant prediction a trial is, on the same folds."""
     return _difference(_scores(study, trial) - scale.constants, rounding_error(study.point(trial)))
 
 
-def no_better(study: StoredStudy, scale: Scale | None) -> bool:
+def no_better_than_constant(study: StoredStudy, scale: Scale | None) -> bool:
     """Whether the winner's score is a constant prediction's, as far as the folds can tell."""
-    return scale is not None and not lead(study, study.complete[0], scale).certain
+    return scale is not None and not lead_on_constant(study, study.complete[0], scale).certain
 
 
 def _difference(values: Array, rounding: float) -> Estimate:
@@ -115,7 +115,7 @@ def rounding_error(point: Point) -> float:
     return TINY * max(abs(point.val), abs(point.train))
 
 
-def nears(study: StoredStudy, trial: Trial) -> bool:
+def equals_reference(study: StoredStudy, trial: Trial) -> bool:
     """Whether a trial scores as the reference does, and fits as well: there is nothing between the two."""
     if study.reference is None or underfits(study, trial):
         return False

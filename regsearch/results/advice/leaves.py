@@ -50,7 +50,7 @@ class SpaceLeaf:
 
 
 def fields_of(study: StoredStudy) -> Mapping[str, Any]:
-    """The fields of a study's space; as stored where its script is not at hand, none where only that could tell."""
+    """The fields of a study's space; as stored where its script is not available, none where only that could say."""
     if study.space is not None:
         return study.space.fields()
     stored = {key: child for key, child in study.identity["space_data"].items() if key != "type"}
@@ -89,15 +89,15 @@ def _declared(cls: Any) -> dict[str, Mapping[str, Any]]:
     return {public(field.name): {**field.metadata, **never} for field in fields}
 
 
-def taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
+def values_taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
     """Name and content of all that a trial with some draws had of a space; of a choice that it did not make, of all."""
     yield name, value
     if isinstance(value, Choice):
         for option in value.options if name not in draws else (value.named(draws[name]),):
-            yield from taken(option, draws, f"{name}.{label(option)}")
+            yield from values_taken(option, draws, f"{name}.{label(option)}")
     elif not isinstance(value, Leaf):
         for key, child in _children(value).items():
-            yield from taken(child, draws, f"{name}.{public(key)}" if name else public(key))
+            yield from values_taken(child, draws, f"{name}.{public(key)}" if name else public(key))
 
 
 def _children(value: Any) -> Mapping[str, Any]:
@@ -120,16 +120,16 @@ def wider(place: SpaceLeaf, leaf: Float | Int, end: End, by: float = DECADE) -> 
     """The range with one end moved, within what its field admits; a range without negative numbers gets none."""
     width = leaf.high - leaf.low
     if end == "high":
-        reach = min(short(leaf.high * by if leaf.log else leaf.high + width), place.greatest)
+        reach = min(trim_digits(leaf.high * by if leaf.log else leaf.high + width), place.greatest)
         return leaf.replace(high=max(math.floor(reach) if isinstance(leaf, Int) else reach, leaf.high))
     least = max(place.least, 0.0 if leaf.low >= 0 else -math.inf)
-    reach = max(short(leaf.low / by if leaf.log else leaf.low - width), least)
+    reach = max(trim_digits(leaf.low / by if leaf.log else leaf.low - width), least)
     if isinstance(leaf, Int):
         reach = max(math.ceil(reach), int(leaf.log))  # a log scale starts at 1
     return leaf.replace(low=min(reach, leaf.low))
 
 
-def short(value: float) -> float:
+def trim_digits(value: float) -> float:
     """Without the last digits: 0.1 / 10 is not quite 0.01."""
     return float(f"{value:.12g}")
 

@@ -103,27 +103,27 @@ def corrected(study: StoredStudy, resamples: int = RESAMPLES, seed: int = 0) -> 
         what = "rows" if scoring.problem.groups is None else "groups"
         return replace(plain, why=f"A bootstrap needs at least {LEAST} {what} that are validated, there are {found}.")
     numbers = [trial.number for trial in study.complete]
-    if _kept(study, numbers[0], scoring, rows) is None:
+    if _stored_decisions(study, numbers[0], scoring, rows) is None:
         return replace(plain, why="The best trial's predictions outside training are not stored.")
-    contest = _Contest(study, scoring, rows, units, resamples, seed)
-    way = _way(scoring)
-    usual, outside, configs = way(contest, numbers)
+    resampling = _Resampling(study, scoring, rows, units, resamples, seed)
+    method = _method(scoring)
+    usual, outside, configs = method(resampling, numbers)
     known = np.isfinite(usual) & np.isfinite(outside)
     usual, outside = usual[known], outside[known]
-    if 2 * len(outside) < contest.resamples or not len(outside):
+    if 2 * len(outside) < resampling.resamples or not len(outside):
         return replace(plain, why=f"On most resamples {study.metric} is not defined: there are too few rows.")
     optimism = float((usual - outside).mean())
     optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(plain.plain)) else 0.0
     low, high = np.percentile(outside, [2.5, 97.5]) + (plain.plain - float(usual.mean()))
     high = min(high, math.inf if scoring.metric.perfect is None else scoring.metric.perfect)
-    among = f"the best {configs} of {len(numbers)}" if way is _by_scorer and configs < len(numbers) else str(configs)
+    among = f"the best {configs} of {len(numbers)}" if method is _by_scorer and configs < len(numbers) else str(configs)
     return replace(
         plain, score=plain.plain - optimism, optimism=optimism, interval=(float(low), float(high)), configs=configs,
         resamples=len(outside), why=f"being the best of {among} configs is worth {optimism:.2g} of it.",
     )  # fmt: skip
 
 
-class _Contest:
+class _Resampling:
     """The rows, their resamples, and the configs' decisions."""
 
     def __init__(
@@ -166,7 +166,10 @@ class _Contest:
         """Decisions ``[t, n, m]`` of a few configs at a time, without those that have none."""
         size = max(1, 4_000_000 // (len(self.rows) * self.scoring.problem.outputs))
         for start in range(0, len(numbers), size):
-            found = [_kept(self.study, number, self.scoring, self.rows) for number in numbers[start : start + size]]
+            found = [
+                _stored_decisions(self.study, number, self.scoring, self.rows)
+                for number in numbers[start : start + size]
+            ]
             if any(one is not None for one in found):
                 yield np.stack([one for one in found if one is not None])
 
@@ -178,7 +181,7 @@ def _parts(scoring: Scoring, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     return [np.searchsorted(rows, val) for val in scoring.folds.val]
 
 
-def _kept(study: StoredStudy, number: int, scoring: Scoring, rows: NDArray[np.intp]) -> Array | None:
+def _stored_decisions(study: StoredStudy, number: int, scoring: Scoring, rows: NDArray[np.intp]) -> Array | None:
     """Decisions ``[n, m]`` of a trial on some rows; `None` where they are not stored, or in another form."""
     kept = study.predictions(number)
     fits = kept is not None and kept.shape[1] == scoring.problem.outputs and np.isfinite(kept[rows]).all()
@@ -187,10 +190,10 @@ def _kept(study: StoredStudy, number: int, scoring: Scoring, rows: NDArray[np.in
 
 # --- three ways to score outside resamples: [B] the best config of all rows, [B] their own winners, and T --------
 
-Way: TypeAlias = Callable[[_Contest, list[int]], tuple[Array, Array, int]]
+Method: TypeAlias = Callable[[_Resampling, list[int]], tuple[Array, Array, int]]
 
 
-def _way(scoring: Scoring) -> Way:
+def _method(scoring: Scoring) -> Method:
     name = formula(scoring.metric)
     if name == "roc_auc":
         return _by_ranks
@@ -198,14 +201,14 @@ def _way(scoring: Scoring) -> Way:
     return _by_means if name in OF_ROWS and single else _by_scorer
 
 
-def _by_means(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
+def _by_means(resampling: _Resampling, numbers: list[int]) -> tuple[Array, Array, int]:
     """A score that a mean over rows determines: matrix products of ``[T, n]`` scores and ``[n, B]`` shares."""
-    problem, name = contest.scoring.problem, formula(contest.scoring.metric)
-    y, share = problem.y[contest.rows], contest.weight / contest.weight.sum()
-    inside, outside = contest.shares()
+    problem, name = resampling.scoring.problem, formula(resampling.scoring.metric)
+    y, share = problem.y[resampling.rows], resampling.weight / resampling.weight.sum()
+    inside, outside = resampling.shares()
     top, pooled, configs = np.full(inside.shape[1], -np.inf), -math.inf, 0
     winner, usual = np.full((2, inside.shape[1]), np.nan)
-    for decisions in contest.decisions(numbers):
+    for decisions in resampling.decisions(numbers):
         scores = OF_ROWS[name](y, decisions)
         single, whole = scores.astype(np.float32), scores @ share
         mine, theirs = single @ inside, single @ outside
@@ -220,22 +223,22 @@ def _by_means(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]
     return of_mean(usual, y, outside), of_mean(winner, y, outside), configs
 
 
-def _by_ranks(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
+def _by_ranks(resampling: _Resampling, numbers: list[int]) -> tuple[Array, Array, int]:
     """The area under the ROC curve, mean over folds: each config is sorted once for all resamples."""
-    contest.at_most(RANKED // (len(numbers) * len(contest.rows)))
-    positive = contest.scoring.problem.y[contest.rows] == 1
-    inside, outside = contest.shares()
-    share = np.column_stack([inside, contest.weight.astype(np.float32)])
+    resampling.at_most(RANKED // (len(numbers) * len(resampling.rows)))
+    positive = resampling.scoring.problem.y[resampling.rows] == 1
+    inside, outside = resampling.shares()
+    share = np.column_stack([inside, resampling.weight.astype(np.float32)])
 
     def areas(decision: Array, shares: Single) -> Array:
-        return _mean_of(np.array([_auc(decision[part, 0], positive[part], shares[part]) for part in contest.parts]))
+        return _mean_of(np.array([_auc(decision[part, 0], positive[part], shares[part]) for part in resampling.parts]))
 
-    found = np.array([areas(decision, share) for batch in contest.decisions(numbers) for decision in batch])
+    found = np.array([areas(decision, share) for batch in resampling.decisions(numbers) for decision in batch])
     first = found[:, :-1].argmax(axis=0)
     usable = np.isfinite(found[first, np.arange(len(first))])
     best = int(found[:, -1].argmax())
     winner, usual = np.full((2, len(first)), np.nan)
-    decisions = (d for batch in contest.decisions(numbers) for d in batch)
+    decisions = (d for batch in resampling.decisions(numbers) for d in batch)
     for place, decision in enumerate(decisions):
         mine = np.flatnonzero((first == place) & usable)
         if len(mine):
@@ -266,16 +269,16 @@ def _auc(scores: Array, positive: NDArray[np.bool_], shares: Single) -> Array:
         return np.asarray(ordered / 2 / (mine.sum(axis=0) * below[-1]))
 
 
-def _by_scorer(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int]:
+def _by_scorer(resampling: _Resampling, numbers: list[int]) -> tuple[Array, Array, int]:
     """Any other score, mean over folds: the metric on resampled rows, of the best configs and with few resamples."""
-    called = min(CALLED, max(2, CALLS // (FEWEST * len(contest.parts))))
-    decisions = np.concatenate(list(contest.decisions(numbers[:called]))).transpose(1, 0, 2)
-    contest.at_most(CALLS // (decisions.shape[1] * len(contest.parts)))
+    called = min(CALLED, max(2, CALLS // (FEWEST * len(resampling.parts))))
+    decisions = np.concatenate(list(resampling.decisions(numbers[:called]))).transpose(1, 0, 2)
+    resampling.at_most(CALLS // (decisions.shape[1] * len(resampling.parts)))
 
     def scores(times: NDArray[np.int64], configs: Any = slice(None)) -> Array:
         """``[t]`` scores of some configs on rows that are there so many times."""
-        drawn = (np.repeat(part, times[part]) for part in contest.parts)
-        found = np.array([_judged(contest, rows, decisions[rows][:, configs]) for rows in drawn])
+        drawn = (np.repeat(part, times[part]) for part in resampling.parts)
+        found = np.array([_scores_of_rows(resampling, rows, decisions[rows][:, configs]) for rows in drawn])
         known = found[np.isfinite(found).any(axis=1)]  # the others are no fold's to compare configs by
         return (
             np.where(np.isfinite(known), known, -np.inf).mean(axis=0)
@@ -283,8 +286,8 @@ def _by_scorer(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int
             else np.full(found.shape[1], -np.inf)
         )
 
-    best, outside = int(np.argmax(scores(np.ones(len(contest.rows), dtype=np.int64)))), []
-    for counts in contest.counts().T:
+    best, outside = int(np.argmax(scores(np.ones(len(resampling.rows), dtype=np.int64)))), []
+    for counts in resampling.counts().T:
         inside = scores(counts)
         own = [best, int(np.argmax(inside))] if inside.max() > -np.inf else []  # else no config is the best of it
         outside.append(np.full(2, np.nan) if not own else scores((counts == 0).astype(np.int64), own))
@@ -292,15 +295,15 @@ def _by_scorer(contest: _Contest, numbers: list[int]) -> tuple[Array, Array, int
     return usual, winner, decisions.shape[1]
 
 
-def _judged(contest: _Contest, places: NDArray[np.intp], decisions: Array) -> Array:
+def _scores_of_rows(resampling: _Resampling, places: NDArray[np.intp], decisions: Array) -> Array:
     """``[t]`` scores of decisions ``[r, t, m]`` on the rows at some places; NaN where they cannot be scored."""
-    unknown, problem = np.full(decisions.shape[1], np.nan), contest.scoring.problem
-    rows = contest.rows[places]
+    unknown, problem = np.full(decisions.shape[1], np.nan), resampling.scoring.problem
+    rows = resampling.rows[places]
     if not len(rows) or (problem.classes is not None and len(np.unique(problem.y[rows])) < 2):
         return unknown  # one class alone has no order
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class may be missing from a resample: nobody's mistake
-            return contest.scoring.scores(rows, decisions)
+            return resampling.scoring.scores(rows, decisions)
     except ValueError:  # anyone's scorer: it may not take rows that lack a class
         return unknown

@@ -13,7 +13,14 @@ from typing import Any
 
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point, choose_step
-from regsearch.results.advice.evidence import Scale, difference, nears, no_better, overfits, scale_of
+from regsearch.results.advice.evidence import (
+    Scale,
+    difference,
+    equals_reference,
+    no_better_than_constant,
+    overfits,
+    scale_of,
+)
 from regsearch.results.advice.leaves import (
     ENDS,
     End,
@@ -22,9 +29,9 @@ from regsearch.results.advice.leaves import (
     distance,
     fields_of,
     replaced,
-    short,
     space_leaves,
-    taken,
+    trim_digits,
+    values_taken,
     wider,
 )
 from regsearch.results.stored_study import StoredStudy
@@ -34,7 +41,7 @@ from regsearch.storage.trial import Trial
 EDGE = 0.05  # share of a range, on its scale, that counts as its edge
 UPPER = 0.25  # share of a range that counts as its upper part
 CROWD = 2 / 3  # share of the best trials that lie at an edge
-FEWEST = 5  # trials of which best ones can be told
+FEWEST = 5  # trials of which best ones can be named
 DISORDER = 1  # pairs of the best five that may lie in another order than their scores, where these rise to an edge
 FURTHER = 100.0  # how much further down a path goes
 LONGER = 2  # how many times as many epochs are trained
@@ -43,7 +50,7 @@ DECADES = 1e5  # how far an end moves where the whole range does next to nothing
 
 
 @dataclass(frozen=True)
-class Move:
+class RangeExtension:
     """A part of a space, the same with more room, and why.
 
     Attributes
@@ -71,21 +78,21 @@ class Move:
         return f"{self.name}: {self.old} becomes {self.new}"
 
 
-def moves(study: StoredStudy) -> list[Move]:
+def range_extensions(study: StoredStudy) -> list[RangeExtension]:
     """What needs more room, one move for each place: strengths that do nothing, paths and ranges that end too early."""
     scale = scale_of(study)
-    first: dict[str, Move] = {}
+    first: dict[str, RangeExtension] = {}
     for move in (*_too_weak(study, scale), *_at_ends(study), *_at_edges(study, scale)):
         first.setdefault(move.name, move)
     return list(first.values())
 
 
-def widened(space: ModelT, moved: list[Move]) -> ModelT:
-    """A space with what some moves make of its parts."""
-    return replaced(space, {move.name: move.new for move in moved})
+def widened(space: ModelT, extensions: list[RangeExtension]) -> ModelT:
+    """A space with some of its ranges extended."""
+    return replaced(space, {one.name: one.new for one in extensions})
 
 
-def front(study: StoredStudy) -> Trial | None:
+def best_sampled(study: StoredStudy) -> Trial | None:
     """The trial whose place in the space says where to go on: the best one that was sampled.
 
     None where the reference is as good and fits no better: what nears it ends where it ends. Where it is better by more
@@ -95,13 +102,13 @@ def front(study: StoredStudy) -> Trial | None:
     best = next((trial for trial in study.complete if trial.role != "reference"), None)
     if best is None or best is study.complete[0]:
         return best
-    return None if nears(study, best) else best
+    return None if equals_reference(study, best) else best
 
 
 # --- strengths that do nothing ---------------------------------------------------------------------------------
 
 
-def _too_weak(study: StoredStudy, scale: Scale | None) -> Iterator[Move]:
+def _too_weak(study: StoredStudy, scale: Scale | None) -> Iterator[RangeExtension]:
     """Strengths that leave the reference's gap as it is, even in the upper part of their range, where it is large."""
     if study.reference is None or not overfits(study, scale):
         return
@@ -113,7 +120,7 @@ def _too_weak(study: StoredStudy, scale: Scale | None) -> Iterator[Move]:
         strong = {value: study.point(trial) for trial, value in drawn if distance(leaf, value, end) <= UPPER}
         if len(drawn) >= FEWEST and new != leaf and _do_nothing(list(strong.values()), study.point(study.reference)):
             why = _gaps(place.name, strong, study.point(study.reference))
-            yield Move(place.name, leaf, new, why, "All of a range is too weak to regularize", weak=True)
+            yield RangeExtension(place.name, leaf, new, why, "All of a range is too weak to regularize", weak=True)
 
 
 def _do_nothing(points: list[Point], plain: Point) -> bool:
@@ -142,9 +149,9 @@ def _drawn(study: StoredStudy, place: SpaceLeaf) -> list[tuple[Trial, Any]]:
 # --- paths that end too early ----------------------------------------------------------------------------------
 
 
-def ended_early(study: StoredStudy) -> Trial | None:
+def still_rising_at_end(study: StoredStudy) -> Trial | None:
     """The trial whose scores still rise where its path ends: the best that was sampled, else the winner."""
-    best = front(study) or study.complete[0]  # a reference trains for too short a time too
+    best = best_sampled(study) or study.complete[0]  # a reference trains for too short a time too
     return best if _ends_early(study, best) else None
 
 
@@ -152,7 +159,7 @@ def _ends_early(study: StoredStudy, best: Trial) -> bool:
     """Whether the scores of a trial still rise where its path ends, unless that is where the reference lies."""
     if best.steps == 1 or choose_step(study.curves(best.number).mean()) < best.steps - 1:
         return False
-    return not (path_axis(best.axis).descending and nears(study, best))
+    return not (path_axis(best.axis).descending and equals_reference(study, best))
 
 
 def limits(study: StoredStudy, trial: Trial) -> list[tuple[str, Any]]:
@@ -160,29 +167,29 @@ def limits(study: StoredStudy, trial: Trial) -> list[tuple[str, Any]]:
     axis = path_axis(trial.axis)
     return [
         (name, value)
-        for name, value in taken(fields_of(study), trial.draws)
+        for name, value in values_taken(fields_of(study), trial.draws)
         if name.rpartition(".")[2] in axis.limits or (isinstance(value, Path) and axis.name in name.split("."))
     ]
 
 
-def _at_ends(study: StoredStudy) -> Iterator[Move]:
-    best = ended_early(study)
+def _at_ends(study: StoredStudy) -> Iterator[RangeExtension]:
+    best = still_rising_at_end(study)
     if best is None:
         return
     axis = path_axis(best.axis)
     for name, value in limits(study, best):
         if isinstance(value, Path):
             why = f"the best step is the last of {best.steps}, {_ratio(best, study):.1e} of the first"
-            yield Move(name, value, _longer_path(value, best, study), why, axis.last)
+            yield RangeExtension(name, value, _longer_path(value, best, study), why, axis.last)
         elif _allowed(name, value, best) == best.steps:  # else patience ended it
             why = f"best at {axis.name} {axis.text(best.value)}, the last"
-            yield from (Move(name, value, new, why, axis.last) for new in _longer(value, best.steps))
+            yield from (RangeExtension(name, value, new, why, axis.last) for new in _longer(value, best.steps))
 
 
 def _longer_path(leaf: Path, best: Trial, study: StoredStudy) -> Path:
     # the families of a space share one ratio, and by default ridge reaches further: none must be cut short
     reached = [_ratio(trial, study) for trial in study.complete if trial.steps > 1]
-    return leaf.replace(ratio=short(min(_ratio(best, study) / FURTHER, *reached)))
+    return leaf.replace(ratio=trim_digits(min(_ratio(best, study) / FURTHER, *reached)))
 
 
 def _ratio(trial: Trial, study: StoredStudy) -> float:
@@ -211,9 +218,10 @@ def _longer(value: Any, reached: int) -> list[Any]:
 # --- optima at the edge of a range -----------------------------------------------------------------------------
 
 
-def _at_edges(study: StoredStudy, scale: Scale | None) -> Iterator[Move]:
-    first = front(study)
-    astray = overfits(study, scale) and no_better(study, scale)  # so that less regularization is no way to go
+def _at_edges(study: StoredStudy, scale: Scale | None) -> Iterator[RangeExtension]:
+    first = best_sampled(study)
+    # then less regularization is no way to go
+    astray = overfits(study, scale) and no_better_than_constant(study, scale)
     for place in space_leaves(study) if first else ():
         leaf, drawn = place.leaf, _drawn(study, place)
         if isinstance(leaf, Float | Int) and len(drawn) >= FEWEST and drawn[0][0] is first:
@@ -223,16 +231,18 @@ def _at_edges(study: StoredStudy, scale: Scale | None) -> Iterator[Move]:
 
 def _of_range(
     place: SpaceLeaf, leaf: Float | Int, end: End, drawn: list[tuple[Trial, Any]], study: StoredStudy
-) -> Move | None:
+) -> RangeExtension | None:
     away, new = [distance(leaf, value, end) for _, value in drawn], wider(place, leaf, end)
     if away[0] > EDGE or new == leaf or not (_crowd(away) or _rise(away)):
         return None
     limit = f"{place.name} of the best trial lies within 5% of {getattr(leaf, end):.4g}"
     inner = next((trial for (trial, _), far in zip(drawn, away, strict=True) if far > EDGE), None)
     if inner is None:
-        return Move(place.name, leaf, new, f"{limit}, as all others do")
+        return RangeExtension(place.name, leaf, new, f"{limit}, as all others do")
     gain = difference(study, drawn[0][0], inner)
-    return Move(place.name, leaf, new, f"{limit}, {gain} better than any further in") if gain.certain else None
+    return (
+        RangeExtension(place.name, leaf, new, f"{limit}, {gain} better than any further in") if gain.certain else None
+    )
 
 
 def _crowd(distances: Sequence[float]) -> bool:
