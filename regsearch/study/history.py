@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from regsearch._types import Array
-from regsearch.results.ranking import takes_the_lead
+from regsearch.results.ranking import is_better
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 
@@ -45,7 +45,7 @@ class History:
 
     def is_best(self, trial: Trial) -> bool:
         """Whether a trial that comes after those here is the best of them all."""
-        return trial.state == "complete" and takes_the_lead(trial, self.best, self.reference, self.metric)
+        return trial.state == "complete" and is_better(trial, self.best, self.reference, self.metric)
 
     # --- configs -----------------------------------------------------------------------------------------------
 

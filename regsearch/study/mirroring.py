@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from regsearch.mirror import Artifact, Mirror, Status
-from regsearch.mirror.content import keep_page, study_record, summary_record, trial_record
+from regsearch.mirror.content import study_record, summary_record, trial_record
+from regsearch.mirror.pages import keep_page
 from regsearch.models.base import Model
 from regsearch.models.path import Trajectory
 from regsearch.progress import Progress

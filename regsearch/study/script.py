@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from regsearch.errors import RegsearchError
-from regsearch.results.advice import moves
+from regsearch.results.advice import range_extensions
 from regsearch.results.results import Results
 from regsearch.study.arguments import add_run_options
 from regsearch.study.options import StudyOptions
-from regsearch.study.summary import parting
+from regsearch.study.summary import summary
 
 CHANGEABLE = ("seed", "root", "prune")  # the options of a study that a command line may change
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
@@ -55,9 +55,9 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
     if arguments.get("widen"):
         before = study.results()
         study = study.widened(before)
-        print("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in moves(before))]))
+        print("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in range_extensions(before))]))
     results = study.run(arguments["trials"], arguments["timeout"], arguments["patience"])
-    print(parting(results, study.options.tracking))
+    print(summary(results, study.options.tracking))
     return INTERRUPTED if results.stopped == "interrupted" else 0
 
 
