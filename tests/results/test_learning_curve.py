@@ -85,7 +85,7 @@ def test_a_net_trains_as_long_on_few_rows(kind: Any, tmp_path: Path) -> None:
     assert (config.last, config.horizon) == (round(chosen.value / share), round(chosen.config.horizon / share))
     assert config.last > 1.8 * chosen.value
     (part,) = training_subsets(one.problem, one.folds, (0.5,), one.seed)
-    (outcome,) = config.backend(replace(one.setup, folds=part, past=())).stream([Candidate(0, config)])
+    (outcome,) = config.backend(replace(one.setup, folds=part)).stream([Candidate(0, config)])
     np.testing.assert_allclose(found.val[:, 0], outcome.trajectory.curves[found.metric].val[:, outcome.step], rtol=1e-6)
     linear = Linear("l2", 0.1)
     assert scale_epochs(linear, share) is linear
