@@ -34,7 +34,7 @@ MARKS = {True: "ok", False: "FAILS", None: "not checked"}
 
 
 @dataclass(frozen=True)
-class Check:
+class BundleCheck:
     """One line of the checklist: `holds` is `None` where it could not be checked."""
 
     name: str
@@ -46,7 +46,7 @@ class Check:
 class Verdict:
     """What was checked of a bundle."""
 
-    checks: tuple[Check, ...]
+    checks: tuple[BundleCheck, ...]
 
     @property
     def holds(self) -> bool:
@@ -74,7 +74,7 @@ def verify(
     trusted: Sequence[str] = (),
     module: Callable[[], Any] | None = None,
 ) -> Verdict:
-    """Check a bundle.
+    """BundleCheck a bundle.
 
     Parameters
     ----------
@@ -98,12 +98,15 @@ def verify(
     checks = [files, _versions(bundle)]
     lacking = _lacking(bundle, trusted, module) if files.holds else "the files are not those that were exported"
     if lacking:
-        checks += [Check("example", None, lacking), *(Check(name, None, "likewise") for name in ("config", "score"))]
+        checks += [
+            BundleCheck("example", None, lacking),
+            *(BundleCheck(name, None, "likewise") for name in ("config", "score")),
+        ]
         return Verdict(tuple(checks))
     checks += [_example(bundle, trusted, module), _config(bundle, trusted, module)]
     if evidence is None:
         checks.append(
-            Check("score", None, "pass the data (--data and --target, or --script) to score the config again")
+            BundleCheck("score", None, "pass the data (--data and --target, or --script) to score the config again")
         )
     else:
         checks += _score(bundle, evidence, trusted, module)
@@ -123,7 +126,7 @@ def _lacking(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
     return ""
 
 
-def _files(bundle: Bundle) -> Check:
+def _files(bundle: Bundle) -> BundleCheck:
     """Every file that the provenance lists is there, and what it was."""
     wrong = []
     for name in bundle.files:
@@ -131,16 +134,16 @@ def _files(bundle: Bundle) -> Check:
             bundle.file(name)
         except RegsearchError as error:
             wrong.append(str(error))
-    return Check("files", not wrong, " ".join(wrong) or f"all {len(bundle.files)} are what was exported")
+    return BundleCheck("files", not wrong, " ".join(wrong) or f"all {len(bundle.files)} are what was exported")
 
 
-def _versions(bundle: Bundle) -> Check:
+def _versions(bundle: Bundle) -> BundleCheck:
     """Which packages differ: no fault, but the first suspect when something else is."""
     others = [
         f"{name} {then} then, {now} now"
         for name, then in bundle.provenance["versions"].items() if (now := _version(name)) != then
     ]  # fmt: skip
-    return Check("versions", True, "; ".join(others) or "the same packages as at export")
+    return BundleCheck("versions", True, "; ".join(others) or "the same packages as at export")
 
 
 def _version(name: str) -> str:
@@ -151,7 +154,7 @@ def _version(name: str) -> str:
         return "none"
 
 
-def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Check:
+def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> BundleCheck:
     """The config that people read is the one that was searched, at the point of its path that was chosen."""
     said, path = bundle.head["config"], bundle.provenance["path"]
     try:
@@ -161,15 +164,17 @@ def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | 
             path["config"] if own else to_data(_searched(bundle, trusted, module).at(path["value"]))
         )
     except RegsearchError as error:
-        return Check("config", False, str(error))
+        return BundleCheck("config", False, str(error))
     names = dict.fromkeys([*said, *searched])
     other = [name for name in names if said.get(name) != searched.get(name) and (name != "module" or module is None)]
     if other:
-        return Check("config", False, f"{CONFIG} was edited: {', '.join(other)} is not what was searched and scored")
-    return Check("config", True, f"{CONFIG} has the config that was searched")
+        return BundleCheck(
+            "config", False, f"{CONFIG} was edited: {', '.join(other)} is not what was searched and scored"
+        )
+    return BundleCheck("config", True, f"{CONFIG} has the config that was searched")
 
 
-def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Check:
+def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> BundleCheck:
     """A clean process loads the model and predicts what is stored; a module of the user's own is made in this one."""
     try:
         given, expected = stored_example(bundle, form_of(bundle))
@@ -178,14 +183,14 @@ def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
         else:
             said, where = predictions(load(bundle.folder, trusted, module), given), "this process"
     except RegsearchError as error:
-        return Check("example", False, str(error))
+        return BundleCheck("example", False, str(error))
     off = difference(expected, said)
     rows = f"{given.shape[0]} stored rows"
     if off == 0:
-        return Check("example", True, f"{where} predicts the {rows} to the bit")
+        return BundleCheck("example", True, f"{where} predicts the {rows} to the bit")
     if off <= SAME:
-        return Check("example", True, f"{where} predicts the {rows} up to {off:.1g} of their size")
-    return Check("example", False, f"{where} predicts the {rows} otherwise, by {off:.2g} of their size")
+        return BundleCheck("example", True, f"{where} predicts the {rows} up to {off:.1g} of their size")
+    return BundleCheck("example", False, f"{where} predicts the {rows} otherwise, by {off:.2g} of their size")
 
 
 def _said_elsewhere(bundle: Bundle, trusted: Sequence[str]) -> Any:
@@ -217,28 +222,33 @@ def _importable(bundle: Bundle) -> list[str]:
     return [place for place in places if Path(place).resolve() != bundle.folder.resolve()]
 
 
-def _score(bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: Callable[[], Any] | None) -> list[Check]:
+def _score(
+    bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: Callable[[], Any] | None
+) -> list[BundleCheck]:
     """The data and the folds are those of the study, and the config scores on them what it did."""
     made = bundle.provenance
     try:
         problem = searched_rows(made, evidence.problem)
     except RegsearchError as error:
-        return [Check("data", False, str(error)), Check("score", None, "it takes the rows that were searched")]
+        return [
+            BundleCheck("data", False, str(error)),
+            BundleCheck("score", None, "it takes the rows that were searched"),
+        ]
     data = _data(made, evidence.problem, problem)
     try:
         folds = evidence.folds or folds_like(made["folds"], problem, made["seed"])
     except RegsearchError as error:
-        return [data, Check("folds", None, str(error)), Check("score", None, "it takes the same folds")]
+        return [data, BundleCheck("folds", None, str(error)), BundleCheck("score", None, "it takes the same folds")]
     same_folds = _same("folds", made["folds"]["hash"], folds.digest, f"{len(folds)} x {folds.name}; pass --script FILE")
     try:
         metric = evidence.metric or resolve(made["score"]["metric"], problem)[0]
     except RegsearchError:
         own = f"{made['score']['metric']} is no scorer of scikit-learn's; pass --script FILE, which has it"
-        return [data, same_folds, Check("score", None, own)]
+        return [data, same_folds, BundleCheck("score", None, own)]
     try:
         outcome = evaluate(_searched(bundle, trusted, module), problem, folds, (metric,), made["seed"])
     except RegsearchError as error:
-        return [data, same_folds, Check("score", False, str(error))]
+        return [data, same_folds, BundleCheck("score", False, str(error))]
     step = min(made["path"]["step"], outcome.trajectory.steps - 1)
     found, stored = outcome.trajectory.deciding.point(step).val, made["score"]["val"]
     holds = abs(found - stored) <= TOLERANCE * max(abs(stored), made["score"]["val_se"] or 0.0)
@@ -246,19 +256,21 @@ def _score(bundle: Bundle, evidence: Evidence, trusted: Sequence[str], module: C
     if not holds:
         same = data.holds and same_folds.holds
         said += "; data and folds are the same: see versions" if same else "; data or folds are not the same"
-    return [data, same_folds, Check("score", holds, said)]
+    return [data, same_folds, BundleCheck("score", holds, said)]
 
 
-def _same(name: str, then: str, now: str, hint: str) -> Check:
-    return Check(name, then == now, f"fingerprint {now}" if then == now else f"{now} now, {then} at export ({hint})")
+def _same(name: str, then: str, now: str, hint: str) -> BundleCheck:
+    return BundleCheck(
+        name, then == now, f"fingerprint {now}" if then == now else f"{now} now, {then} at export ({hint})"
+    )
 
 
-def _data(made: Mapping[str, Any], given: Problem, problem: Problem) -> Check:
+def _data(made: Mapping[str, Any], given: Problem, problem: Problem) -> BundleCheck:
     """Whether the rows are those that were searched, whatever was held out beside them."""
     then, now = made["data"], problem.fingerprint
     if now in (then["fingerprint"], then.get("searched")):
         apart = f", {given.rows - problem.rows} of {given.rows} rows held out again" if given is not problem else ""
-        return Check("data", True, f"fingerprint {now}{apart}")
+        return BundleCheck("data", True, f"fingerprint {now}{apart}")
     sizes = f"{problem.rows} rows and {problem.columns} columns now, {then['rows']} and {then['columns']} at export"
     held = made.get("held_out") or made["score"].get("test")
     hint = f"; the study held rows out, pass the {then['rows']} that it searched, or --script FILE" if held else ""
