@@ -74,7 +74,7 @@ def verify(
     trusted: Sequence[str] = (),
     module: Callable[[], Any] | None = None,
 ) -> Verdict:
-    """BundleCheck a bundle.
+    """Check a bundle.
 
     Parameters
     ----------
