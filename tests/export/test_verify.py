@@ -17,11 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, Study, load, spaces, verifying
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, Study, load, spaces
 from regsearch import nn_techniques as t
 from regsearch.cli import main
 from regsearch.cli.stored import study_of
 from regsearch.data.problem import make_problem
+from regsearch.export import verify as verify_module
 from regsearch.export.bundle import open_bundle
 from regsearch.export.bundle.files import CONFIG, EXAMPLE, MODEL, PROVENANCE, sha256
 from regsearch.export.bundle.tables import read_table
@@ -211,7 +212,7 @@ def test_code_beside_a_bundle_is_not_run(bundle: Path, folder: str, monkeypatch:
 
 def test_a_process_that_takes_too_long(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model that a clean process cannot load in time fails the example, in a sentence."""
-    monkeypatch.setattr(verifying, "TIMEOUT_S", 0.001)
+    monkeypatch.setattr(verify_module, "TIMEOUT_S", 0.001)
     assert "took longer than 0.001 s" in str(verify(bundle))
     assert of(verify(bundle))["example"] is False
 
