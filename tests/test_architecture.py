@@ -6,6 +6,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -100,6 +101,15 @@ def test_modules_are_read_in_one_sitting_and_functions_fit_on_a_screen() -> None
         if not isinstance(one, ast.ClassDef) and (one.end_lineno or 0) - one.lineno >= SCREEN
     ]  # fmt: skip
     assert long == []
+
+
+def test_every_class_has_a_name_of_its_own() -> None:
+    """No two public classes of the package share a name."""
+    names = Counter(
+        one.name for tree in MODULES.values() for one in definitions(tree)
+        if isinstance(one, ast.ClassDef) and not one.name.startswith("_")
+    )  # fmt: skip
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def test_optunas_private_names_are_known_in_one_file() -> None:

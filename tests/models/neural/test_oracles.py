@@ -98,7 +98,9 @@ class Epoch:
     val: float
 
 
-def oracle(of: Setup, make: Callable[[], nn.Module], do: Plain, lr: float = 0.02, size: int = 7) -> Iterator[Epoch]:
+def oracle(  # noqa: C901 - a plain training loop, whole, as somebody else would write it
+    of: Setup, make: Callable[[], nn.Module], do: Plain, lr: float = 0.02, size: int = 7
+) -> Iterator[Epoch]:
     """What a fold's net has learned after each epoch."""
     made, rows, val = of.problem, of.folds.train[K], of.folds.val[K]
     flat = made.X.transpose(0, 2, 3, 1).reshape(-1, made.X.shape[1]) if made.image else made.X
