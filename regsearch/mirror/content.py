@@ -16,7 +16,6 @@ from regsearch.mirror.columns import ALONG_PATH, BY_FOLD, best_metrics, prefixes
 from regsearch.models.axes import path_axis
 from regsearch.models.base import Model
 from regsearch.models.path import Curves, Trajectory
-from regsearch.space.params import columns, flat
 from regsearch.space.sampling import fill, scatter, starts
 from regsearch.storage.trial import Trial
 
@@ -49,11 +48,12 @@ def _view(metrics: Sequence[str], space: Model) -> View:
     """Scores first, then what the space varies; lambda goes by its logarithm where it is drawn."""
     random = np.random.default_rng(0)
     draws = [*starts(space), *(scatter(space, random) for _ in range(_DRAWS))]
-    rows = [flat(fill(space, draw)) for draw in draws]
+    parameters = space.parameter_names()
+    rows = [parameters.flat(fill(space, draw)) for draw in draws]
     names = dict.fromkeys(name for row in rows for name in row)  # a set that keeps its order
     differ = [name for name in names if name == space.axis or len({repr(row.get(name)) for row in rows}) > 1]
     params = sorted(differ, key=lambda name: (name not in _FAMILY, name != space.axis))  # stable: the space's order
-    everywhere = {name for name in names if all(name in row for row in rows)} | columns(space).keys()
+    everywhere = {name for name in names if all(name in row for row in rows)} | parameters.offs.keys()
     drawn = [name for name in params if name in everywhere and name != space.axis]
     along = tuple(path_axis(space.axis).metrics(1.0))  # the name under which the axis is logged, if there is one
     return View(

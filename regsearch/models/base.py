@@ -16,6 +16,7 @@ from regsearch.data.problem import Problem
 from regsearch.metrics.scorer import DEFAULTS, Metric
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
+from regsearch.space.params import ParameterNames
 from regsearch.space.tree import Node, public
 
 if TYPE_CHECKING:
@@ -168,6 +169,10 @@ class Model(Node, abstract=True):
     @abstractmethod
     def reference(self) -> Model:
         """The config without regularization that every study reports."""
+
+    def parameter_names(self) -> ParameterNames:
+        """What the parameters of every trial of a study of this space are called, its reference included."""
+        return ParameterNames.of(self, self.reference())
 
     def without(self) -> dict[str, Model]:
         """This filled config with each technique of regularization in turn as the reference has it, by its name."""

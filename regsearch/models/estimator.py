@@ -63,7 +63,7 @@ class Estimator(Model):
                 hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
                 raise InvalidInput(f"{type(self.estimator).__name__} has no parameter {name!r}; {hint}")
 
-    def shown(self) -> dict[str, Any]:
+    def shown_fields(self) -> dict[str, Any]:
         last = self.estimator.steps[-1][1] if hasattr(self.estimator, "steps") else self.estimator
         return {"estimator": type(last).__name__, **self.params}
 

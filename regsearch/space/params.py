@@ -1,44 +1,96 @@
-"""A config as one flat row with short names."""
+"""What the parameters of a study are called, and a config as one flat row under those names."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from regsearch.space.tree import Choice, Leaf, Node, public
+from regsearch.space.config import to_data
+from regsearch.space.tree import Choice, Leaf, Node, Path, public
+
+Keys: TypeAlias = tuple[str, ...]  # of a value in a config, from its root; options of a choice have no key of their own
 
 
-def _rows(value: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every (way, value) pair of a filled tree; a node counts as its kind, then as its own fields."""
-    if isinstance(value, Node) and not isinstance(value, Leaf):
-        if names:
-            yield names, getattr(value, value.main) if value.main else value.kind
-        for key, child in value.shown().items():
-            if key != value.main or not names:
-                yield from _rows(child, (*names, public(key)))
-    elif isinstance(value, Mapping):
-        for key, child in value.items():
-            yield from _rows(child, (*names, str(key)))
-    elif names:
-        yield names, value
+@dataclass(frozen=True)
+class ParameterNames:
+    """The column of each parameter that a config of a study may have: made once, the same in every trial.
+
+    A parameter is called by its last key where no other of the study ends in it, else by all of its keys:
+    ``l1_ratio``, but ``penalty.lambda`` and ``activity_penalty.lambda``.
+
+    Attributes
+    ----------
+    names
+        By the parameter's keys.
+    offs
+        By name, the value at which a parameter of the space has no effect, where there is one: what a row shows of a
+        config that does not have the parameter.
+    """
+
+    names: Mapping[Keys, str]
+    offs: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, space: Node, *others: Node) -> ParameterNames:
+        """The names for a space, and for configs that are compared with its own, such as a reference."""
+        offs: dict[Keys, Any] = {}
+        for keys, off in _parameters(space, (), None):
+            offs[keys] = offs.get(keys) if off is None else off
+        found = dict.fromkeys([*offs, *(keys for other in others for keys, _ in _parameters(other, (), None))])
+        count = Counter(keys[-1] for keys in found)
+        names = {keys: keys[-1] if count[keys[-1]] == 1 else ".".join(keys) for keys in found}
+        return cls(names, {names[keys]: off for keys, off in offs.items() if off is not None})
+
+    def flat(self, config: Node) -> dict[str, Any]:
+        """The values of a config by name; a node counts as its kind, or as its `main` field."""
+        return {self.names.get(keys) or ".".join(keys): value for keys, value in _values(config, ())}
+
+    def row(self, config: Node) -> dict[str, Any]:
+        """A config as plain data by name, without an unfilled path, and with the neutral value of what it lacks."""
+        row = {name: to_data(value) for name, value in self.flat(config).items() if not isinstance(value, Path)}
+        return row | {name: off for name, off in self.offs.items() if row.get(name) is None}
 
 
 def flat(config: Node) -> dict[str, Any]:
-    """The config as one flat row: short names, the full way only where two values would share a name."""
-    rows = list(_rows(config, ()))
-    short = [way[-1] for way, _ in rows]
-    return {way[-1] if short.count(way[-1]) == 1 else ".".join(way): value for way, value in rows}
+    """A config that stands for itself as one flat row: names are short where they are alone in it."""
+    return ParameterNames.of(config).flat(config)
 
 
-def columns(space: Any) -> dict[str, Any]:
-    """Every short name that a config of this space may have, with the value at which it is off."""
-    found: dict[str, Any] = {}
-    if isinstance(space, Choice):
-        for option in space.options:
-            found |= columns(option)
-    elif isinstance(space, Node) and not isinstance(space, Leaf):
-        offs = space.offs()
-        for name, value in space.fields().items():
-            shown = name != space.main  # what stands for the whole node has its place already
-            found |= {public(name): offs.get(name) if shown else None} | columns(value)
-    return {name: off for name, off in found.items() if off is not None}
+def _parameters(value: Any, keys: Keys, off: Any) -> Iterator[tuple[Keys, Any]]:
+    """Keys of every parameter that a config of a space may have, and the value at which its field is off, if any."""
+    if isinstance(value, Choice):
+        for option in value.options:
+            yield from _parameters(option, keys, off)
+        return
+    if keys and not isinstance(value, Mapping):
+        yield keys, off
+    offs = {public(name): found for name, found in value.offs().items()} if _has_fields(value) else {}
+    for key, child in _children(value, keys).items():
+        yield from _parameters(child, (*keys, key), offs.get(key))
+    for name in value.derived if _has_fields(value) else ():
+        yield (*keys, public(name)), None
+
+
+def _values(value: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]:
+    """Keys and value of every parameter of a filled tree; a node counts as one, then its fields do."""
+    if keys and not isinstance(value, Mapping):
+        main = value.main if _has_fields(value) else ""
+        yield keys, getattr(value, main) if main else value.kind if _has_fields(value) else value
+    for key, child in _children(value, keys).items():
+        yield from _values(child, (*keys, key))
+    for name in value.derived if _has_fields(value) else ():
+        yield (*keys, public(name)), getattr(value, name)
+
+
+def _has_fields(value: Any) -> bool:
+    return isinstance(value, Node) and not isinstance(value, Leaf)
+
+
+def _children(value: Any, keys: Keys) -> Mapping[str, Any]:
+    """What a row shows inside of a value; the field that stands for a whole node below the root is shown already."""
+    if isinstance(value, Mapping):
+        return {str(key): child for key, child in value.items()}
+    shown = value.shown_fields() if _has_fields(value) else {}
+    return {public(key): child for key, child in shown.items() if not keys or key != value.main}

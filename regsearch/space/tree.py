@@ -88,9 +88,9 @@ class Node(ABC):
         """By field name, the value at which it has no effect; `None` where there is none."""
         return {field.name: field.metadata.get("off") for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
-    def shown(self) -> dict[str, Any]:
-        """What a flat row shows of this node."""
-        return self.fields() | {name: getattr(self, name) for name in self.derived}
+    def shown_fields(self) -> dict[str, Any]:
+        """The fields that a flat row shows of this node, beside those that are `derived`."""
+        return self.fields()
 
 
 class Leaf(Node, abstract=True):

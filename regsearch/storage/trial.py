@@ -11,8 +11,7 @@ from regsearch.models.axes import path_axis
 from regsearch.models.base import Outcome
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import digest, to_data
-from regsearch.space.params import flat
-from regsearch.space.tree import Path
+from regsearch.space.params import ParameterNames
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -86,7 +85,7 @@ class Trial:
 
     @classmethod
     def from_outcome(
-        cls, outcome: Outcome, draws: Mapping[str, Any], neutral: Mapping[str, Any], start_ms: int, end_ms: int
+        cls, outcome: Outcome, draws: Mapping[str, Any], names: ParameterNames, start_ms: int, end_ms: int
     ) -> Trial:
         """The trial that an outcome becomes.
 
@@ -94,14 +93,14 @@ class Trial:
         ----------
         draws
             What Optuna drew for it.
-        neutral
-            By column name, what a config that lacks the parameter shows.
+        names
+            What the study calls its parameters.
         """
         candidate, config = outcome.candidate, outcome.candidate.config
         value = path_axis(config.axis).number(outcome.value)
         return cls(
             candidate.number, outcome.state, candidate.role, to_data(config), digest(config), dict(draws),
-            _row(outcome, neutral), config.axis, value, outcome.step, outcome.trajectory.steps,
+            names.row(outcome.chosen_config), config.axis, value, outcome.step, outcome.trajectory.steps,
             outcome.points if outcome.state != "failed" else {}, outcome.trajectory.complexity_at(outcome.step),
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
         )  # fmt: skip
@@ -152,18 +151,6 @@ class Trial:
             self, step=step, value=value, params={**self.params, self.axis: value}, points=trajectory.points(step),
             complexity=trajectory.complexity_at(step), measures={}, test={}, test_parts=(),
         )  # fmt: skip
-
-
-def _row(outcome: Outcome, neutral: Mapping[str, Any]) -> dict[str, Any]:
-    """The chosen config as a flat row, with the neutral value of every parameter that it does not have."""
-    row = {name: value for name, value in flat(outcome.chosen_config).items() if not isinstance(value, Path)}
-    absent = {name: off for name, off in neutral.items() if row.get(name) is None and not _has_full_name(row, name)}
-    return {name: to_data(value) for name, value in row.items()} | absent
-
-
-def _has_full_name(row: Mapping[str, Any], name: str) -> bool:
-    """Whether a row has a name by its full way, as it does where two fields share it."""
-    return any(key.endswith(f".{name}") for key in row)
 
 
 def _milliseconds(time: Any) -> int:

@@ -21,7 +21,7 @@ from regsearch.metrics.statistics import scores_without
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Trajectory
 from regsearch.space.config import digest
-from regsearch.space.params import columns
+from regsearch.space.params import ParameterNames
 from regsearch.space.sampling import fill, sample, size, starts
 from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import OptunaStudy
@@ -215,12 +215,12 @@ class Loop:
         asked = self.study.asked(outcome.number)
         begun = 0.0 if asked.datetime_start is None else asked.datetime_start.timestamp()
         return Trial.from_outcome(
-            outcome, asked.params, self._neutral, start_ms=round(begun * 1000), end_ms=round(time.time() * 1000)
+            outcome, asked.params, self._names, start_ms=round(begun * 1000), end_ms=round(time.time() * 1000)
         )
 
     @cached_property
-    def _neutral(self) -> Mapping[str, Any]:
-        return columns(self.space)
+    def _names(self) -> ParameterNames:
+        return self.space.parameter_names()
 
     @staticmethod
     def _reached(outcome: Outcome) -> int:

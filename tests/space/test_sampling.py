@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,6 @@ from strategies import LEAVES, configs, ranges, spaces
 
 from regsearch import L1, L2, AdaptiveLasso, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
 from regsearch.space.domains import Axis, Between, Family
-from regsearch.space.params import columns, flat
 from regsearch.space.sampling import default, fill, leaves, sample, size, starts
 from regsearch.space.tree import Leaf, Node, Path, kind, label, number, public, tunable
 
@@ -244,41 +243,6 @@ def test_size_counts_configs(space: Bag) -> None:
         for leaf in (space.left, space.right_)
     ]
     assert size(space) == len(counts[0]) * len(counts[1])
-
-
-def test_flat_names() -> None:
-    """Names are short where they are alone and full where two values would share one; nodes show their kind."""
-    assert flat(Linear(penalty=ElasticNet(0.3), lambda_=0.1, scale="none")) == {
-        "penalty": "elastic_net",
-        "l1_ratio": 0.3,
-        "lambda": 0.1,
-        "scale": "none",
-    }
-    assert flat(Bag(Deep(1), 2)) == {"left": "deep", "left.left": 1, "right": 2}
-    assert flat(Bag({"a": 1, "b": {"a": 2}}, 3)) == {"left.a": 1, "left.b.a": 2, "right": 3}
-    row = flat(Estimator(SVC(), {"C": 2.0}))
-    assert row == {"estimator": "SVC", "C": 2.0}
-
-
-@given(configs())
-@settings(deadline=None)
-def test_flat_keeps_every_value(config: Any) -> None:
-    """A row shows the numbers of every field, and no value hides another."""
-    row = flat(config)
-    for name, value in config.fields().items():
-        if isinstance(value, Mapping):
-            assert {label(option) for option in value.values()} <= set(row.values())
-            continue
-        if isinstance(value, Node) and not isinstance(value, Leaf):
-            value = getattr(value, value.main) if value.main else value.kind  # noqa: PLW2901
-        assert row[public(name)] == value
-
-
-def test_columns_have_off_values() -> None:
-    """A table knows, for every field that a config may lack, the value at which it is off."""
-    space = Linear(penalty=Choice("l1", "adaptive_lasso", "adaptive_elastic_net"))
-    assert columns(space) == {"lambda": 0.0, "gamma": 0.0}
-    assert columns(Linear()) == {"lambda": 0.0}
 
 
 def test_leaves_lists_all() -> None:

@@ -71,8 +71,8 @@ class NetConfig(Model, abstract=True):
     def replace(self, **fields: Any) -> NetConfig:
         return type(self)(**(self.fields() | fields))
 
-    def shown(self) -> dict[str, Any]:
-        return {name: _off(name) if value is None else value for name, value in super().shown().items()}
+    def shown_fields(self) -> dict[str, Any]:
+        return {name: _off(name) if value is None else value for name, value in super().shown_fields().items()}
 
     def offs(self) -> dict[str, Any]:
         return super().offs() | {slot: _off(slot) for slot in self.techniques}
