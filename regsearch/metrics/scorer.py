@@ -7,11 +7,10 @@ better, as in scikit-learn; that of several targets is the mean of theirs.
 
 from __future__ import annotations
 
-import hashlib
-import types
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, REGRESSION, Kernel
 from regsearch.metrics.predictions import fixed_prediction
-from regsearch.space.naming import text
+from regsearch.space.naming import identity
 
 DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
 SURE = 30.0  # log-odds of a prediction without doubt
@@ -58,13 +57,10 @@ class Metric:
     perfect: float | None = None
     counts: bool = False
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """What must be equal for scores to be comparable: the name, and for a user's own scorer its text or code."""
-        if isinstance(self.scorer, types.FunctionType):
-            code = self.scorer.__code__
-            return f"{self.name} {hashlib.sha256(code.co_code + repr(code.co_consts).encode()).hexdigest()[:16]}"
-        return f"{self.name} {text(self.scorer)}"
+        """What must be equal for scores to be comparable: the name, and what the scorer is."""
+        return f"{self.name} {identity(self.scorer)}"
 
     def score(self, fitted: Any, problem: Problem) -> float:
         """The score of a fitted estimator on all rows of a problem."""

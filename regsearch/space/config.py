@@ -5,31 +5,62 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from regsearch.errors import InvalidInput
-from regsearch.space.naming import text
-from regsearch.space.tree import Choice, Node, kind, public
+from regsearch.space.naming import identity
+from regsearch.space.tree import WRITTEN, Choice, Node, from_numpy, kind, public
 
 
 def to_data(value: Any) -> Any:
     """A tree as dicts, lists and scalars; each node carries its `type`.
 
-    What is neither (an estimator in `Estimator`) becomes its text, without memory addresses: enough to compare and
-    to read, not to rebuild.
+    What is neither (an estimator in `Estimator`) becomes its identity: enough to compare and to read, not to rebuild.
+    The data of a node are made once and are not to be changed.
     """
+    return _written(value).data if isinstance(value, Node) else _data(value, [])
+
+
+@dataclass(frozen=True)
+class Written:
+    """A node as plain data."""
+
+    data: Any
+
+    @cached_property
+    def digest(self) -> str:
+        return _digest(self.data)
+
+
+def _written(node: Node) -> Written:
+    """A node as plain data, made once: nodes do not change; a user's object that one holds may."""
+    found = vars(node).get(WRITTEN)
+    if found is None:
+        opaque: list[Any] = []
+        found = Written(_data(node, opaque))
+        if not opaque:
+            object.__setattr__(node, WRITTEN, found)
+    return found
+
+
+def _data(value: Any, opaque: list[Any]) -> Any:
+    """A tree as plain data; what is neither node nor data is added to `opaque`."""
+    value = from_numpy(value)
     if isinstance(value, Choice):
-        return {"type": value.tag(), "options": [to_data(option) for option in value.options]}
+        return {"type": value.tag(), "options": _data(value.options, opaque)}
     if isinstance(value, Node):
-        fields = {public(name): to_data(child) for name, child in value.fields().items() if child is not None}
-        return {"type": value.tag(), **fields}
+        fields = {public(name): child for name, child in value.fields().items() if child is not None}
+        return {"type": value.tag(), **_data(fields, opaque)}
     if isinstance(value, Mapping):
-        return {str(key): to_data(child) for key, child in value.items()}
+        return {str(key): _data(child, opaque) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
-        return [to_data(child) for child in value]
+        return [_data(child, opaque) for child in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    return text(value)
+    opaque.append(value)
+    return identity(value)
 
 
 def from_data(data: Any) -> Any:
@@ -93,8 +124,11 @@ def read_toml(text: str, what: str = "The text") -> dict[str, Any]:
 
 def digest(value: Any) -> str:
     """16 hex digits that change with anything in a tree."""
-    text = json.dumps(to_data(value), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _written(value).digest if isinstance(value, Node) else _digest(_data(value, []))
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def without_none(data: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch.errors import InvalidInput
-from regsearch.space.tree import Float, Int, Node, Path, as_python, is_number, kind, kinds
+from regsearch.space.tree import Float, Int, Node, Path, from_numpy, is_number, kind, kinds
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Between:
     high: float
 
     def admit(self, value: Any, where: str) -> Any:
-        value = as_python(value)
+        value = from_numpy(value)
         bounds = (value.low, value.high) if isinstance(value, (Float, Int)) else (value, value)
         if not all(is_number(bound) for bound in bounds):
             raise InvalidInput(f"{where} must be a number or a Float, got {value!r}.")
@@ -34,7 +34,7 @@ class Whole:
     low: int = 0
 
     def admit(self, value: Any, where: str) -> Any:
-        value = as_python(value)
+        value = from_numpy(value)
         lowest = value.low if isinstance(value, Int) else value
         if isinstance(lowest, bool) or not isinstance(lowest, int):
             raise InvalidInput(f"{where} must be a whole number or an Int, got {value!r}.")
@@ -48,7 +48,7 @@ class Sizes:
     """A field that holds a few whole numbers of at least 1, such as the widths of layers."""
 
     def admit(self, value: Any, where: str) -> Any:
-        sizes = tuple(map(as_python, value)) if isinstance(value, (tuple, list)) else (as_python(value),)
+        sizes = tuple(map(from_numpy, value)) if isinstance(value, (tuple, list)) else (from_numpy(value),)
         if not sizes or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
             raise InvalidInput(f"{where} must be whole numbers of at least 1, got {value!r}; (64, 64) is usual.")
         return sizes

@@ -17,9 +17,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.space.naming import text
+from regsearch.space.naming import readable
 
 NodeT = TypeVar("NodeT", bound="Node")
+WRITTEN = "_written"  # where a node keeps what it is as plain data, made when it is asked for
 
 
 class Suggests(Protocol):
@@ -65,6 +66,10 @@ class Node(ABC):
                 where = f"{type(self).__name__}({public(field.name)}=...)"
                 admitted = admit(domain, getattr(self, field.name), where, field.metadata["off"])
                 object.__setattr__(self, field.name, admitted)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or another process gets: the fields, and not what was made of them."""
+        return {name: value for name, value in vars(self).items() if name != WRITTEN}
 
     @classmethod
     def tag(cls) -> str:
@@ -113,7 +118,7 @@ class Leaf(Node, abstract=True):
         """How many values there are, or `None` when not finite."""
 
 
-def as_python(value: Any) -> Any:
+def from_numpy(value: Any) -> Any:
     """A number that numpy computed as Python's own, which storages and files know."""
     return value.item() if isinstance(value, np.generic) else value
 
@@ -202,7 +207,7 @@ class Choice(Leaf):
     options: tuple[Any, ...]
 
     def __init__(self, *options: Any) -> None:
-        object.__setattr__(self, "options", tuple(as_python(option) for option in options))
+        object.__setattr__(self, "options", tuple(from_numpy(option) for option in options))
         if not options:
             raise InvalidInput("A Choice needs at least one option, got none; list the options: Choice('l1', 'l2').")
         labels = self.labels
@@ -271,7 +276,7 @@ class Path(Leaf):
 
 
 def _check_range(leaf: Float | Int) -> None:
-    low, high, name = as_python(leaf.low), as_python(leaf.high), type(leaf).__name__
+    low, high, name = from_numpy(leaf.low), from_numpy(leaf.high), type(leaf).__name__
     if not (is_number(low) and is_number(high)):
         raise InvalidInput(f"{name} needs two finite numbers, got ({low!r}, {high!r}); write {name}(low, high).")
     if not low < high:
@@ -286,7 +291,7 @@ def label(option: Any) -> Any:
     """The name of a choice's option: its kind for a node, itself for a plain value, its text for anything else."""
     if isinstance(option, Node):
         return option.kind
-    return option if option is None or isinstance(option, (bool, int, float, str)) else text(option)
+    return option if option is None or isinstance(option, (bool, int, float, str)) else readable(option)
 
 
 # --- what a field of a node admits -----------------------------------------------------------------------------

@@ -1,0 +1,334 @@
+"""The content of a user's objects, hashed: two have one hash when nothing differs that they could compute by.
+
+An object is taken apart into labelled parts, which may refer to each other in circles: a function into its bytecode,
+defaults, closure and the globals that it reads, an estimator into its class and parameters, anything else into what
+`copy` would copy. Where code stands (its file, line or module) is no part of it. Objects of installed packages count by
+name; a function or class of the user's own, by what is in it.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import dis
+import functools
+import hashlib
+import logging
+import sys
+import sysconfig
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NAMED = {
+    "builtins",
+    "copyreg",
+    "numpy",
+    "sklearn",
+}  # whose functions and classes a short name tells
+WRITTEN = {"builtins", "sklearn"}  # whose objects write all that they hold
+NO_CONTENT = {
+    "__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations__", "__annotations_cache__",
+    "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__firstlineno__", "__module__",
+    "__static_attributes__", "__weakref__", "_abc_impl",
+}  # fmt: skip  # attributes of a class that change nothing that it computes, or repeat what its methods hold
+STANDARD = Path(sysconfig.get_paths()["stdlib"])
+
+
+@dataclass(frozen=True)
+class Part:
+    """What an object is but for the objects inside it.
+
+    Attributes
+    ----------
+    label
+        Equal for objects that differ in nothing but `inside`.
+    inside
+        The objects that it holds.
+    ordered
+        Whether their order means something.
+    written
+        Whether a text of the object shows all that the label does.
+    computes
+        Whether the object computes with those inside as they are: of an estimator counts what it has learned, too.
+        Elsewhere it is a recipe: it is cloned before each fit.
+    """
+
+    label: str
+    inside: tuple[Any, ...] = ()
+    ordered: bool = True
+    written: bool = False
+    computes: bool = False
+
+
+def content_hash(value: Any) -> tuple[str, bool]:
+    """16 hex digits that change with anything in an object, and whether its text says as much."""
+    parts, links = _graph(value)
+    return _hash(*map(repr, _canonical(parts, links))), all(part.written for part in parts)
+
+
+def _graph(root: Any) -> tuple[list[Part], list[list[int]]]:
+    """Every part that can be reached from an object, itself first, and the numbers of those inside each."""
+    parts, links, used = [take_apart(root)], [], [False]
+    number = {(id(root), False): 0}
+    for k, part in enumerate(parts):  # grows while it is walked; parts keep what they hold alive, so ids stay their own
+        found = used[k] or part.computes
+        for inside in part.inside:
+            if (id(inside), found) not in number:
+                number[id(inside), found] = len(parts)
+                used.append(found)
+                parts.append(_copied(inside) if found and _is_estimator(inside) else take_apart(inside))
+        links.append([number[id(inside), found] for inside in part.inside])
+    return parts, links
+
+
+def _canonical(parts: list[Part], links: list[list[int]]) -> list[tuple[str, list[int]]]:
+    """The smallest graph that unfolds alike, by rows: what holds the same counts once, whether shared or copied."""
+
+    def held(k: int) -> list[str]:
+        found = [colours[other] for other in links[k]]
+        return found if parts[k].ordered else sorted(found)
+
+    colours = [_hash(part.label, str(part.ordered)) for part in parts]
+    count = 0
+    while count < len(set(colours)):  # each round tells apart what holds what the last one told apart
+        count = len(set(colours))
+        colours = [_hash(colours[k], *held(k)) for k in range(len(parts))]
+    first = {colour: k for k, colour in reversed(list(enumerate(colours)))}
+    order, place = [0], {colours[0]: 0}
+    for k in order:  # grows while it is walked, from the root on
+        for colour in held(k):
+            if colour not in place:
+                place[colour] = len(order)
+                order.append(first[colour])
+    return [(parts[k].label, [place[colour] for colour in held(k)]) for k in order]
+
+
+def _hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+# --- what an object is made of ---------------------------------------------------------------------------------
+
+
+@functools.singledispatch
+def take_apart(value: Any) -> Part:
+    """What an object is made of; of one that nothing else is known of, what `copy` knows."""
+    cls = type(value)
+    if is_known(value):
+        return Part(full_name(value), written=_top(value) in NAMED)
+    if _is_estimator(value):
+        frozen = cls.__name__ == "FrozenEstimator"  # the one that a clone leaves as it is
+        return Part("estimator", (cls, value.get_params(deep=False)), written=not frozen, computes=frozen)
+    if hasattr(value, "__wrapped__"):  # a cache or a compiler around a function
+        return Part("wrapped", (cls, value.__wrapped__))
+    if hasattr(value, "to_numpy"):  # a table or a column of one
+        names = [list(getattr(value, name, ())) for name in ("columns", "index")]
+        return Part("table", (cls, value.to_numpy(), *names))
+    return _copied(value)
+
+
+def _copied(value: Any) -> Part:
+    """What `copy` would make another object from."""
+    cls = type(value)
+    reduce = copyreg.dispatch_table.get(cls)
+    try:
+        found = reduce(value) if reduce else value.__reduce_ex__(4)
+    except Exception:  # noqa: BLE001 - anyone's class; a lock or an open file is nothing that can be copied
+        return Part("opaque", (cls,))
+    if isinstance(found, str):
+        return Part(found, (cls,), written=_top(cls) in WRITTEN)
+    state = [list(each) if isinstance(each, Iterator) else each for each in found[1:]]
+    return Part("object", (cls, found[0], *state), written=_top(cls) in WRITTEN, computes=True)
+
+
+def _is_estimator(value: Any) -> bool:
+    return hasattr(value, "get_params") and not isinstance(value, type)
+
+
+@take_apart.register(types.NoneType)
+@take_apart.register(types.EllipsisType)
+@take_apart.register(types.NotImplementedType)
+@take_apart.register(bool)
+@take_apart.register(int)
+@take_apart.register(float)
+@take_apart.register(complex)
+@take_apart.register(str)
+@take_apart.register(bytes)
+def _scalar(value: Any) -> Part:
+    return Part(f"{type(value).__qualname__} {value!r}", written=True)
+
+
+@take_apart.register(tuple)
+@take_apart.register(list)
+def _sequence(value: Any) -> Part:
+    return Part(type(value).__qualname__, tuple(value), written=True)
+
+
+@take_apart.register(set)
+@take_apart.register(frozenset)
+def _set(value: Any) -> Part:
+    return Part(type(value).__qualname__, tuple(value), ordered=False)
+
+
+@take_apart.register(dict)
+@take_apart.register(types.MappingProxyType)
+def _mapping(value: Any) -> Part:
+    return Part(type(value).__qualname__, tuple(value.items()), ordered=False, written=True)
+
+
+@take_apart.register(np.ndarray)
+def _array(value: Any) -> Part:
+    label = f"array {value.dtype.str} {value.dtype.descr if value.dtype.names else ''} {value.shape}"
+    if value.dtype.hasobject:
+        return Part(label, tuple(value.ravel().tolist()))
+    return Part(f"{label} {hashlib.sha256(value.tobytes()).hexdigest()}")
+
+
+@take_apart.register(np.generic)
+def _number(value: Any) -> Part:
+    return Part(f"{value.dtype.str} {value.tobytes().hex()}", written=True)
+
+
+@take_apart.register(logging.Logger)
+def _logger(value: Any) -> Part:
+    return Part("logger")  # what it writes changes no result, and it knows every other logger
+
+
+@take_apart.register(types.ModuleType)
+def _module(value: Any) -> Part:
+    return Part(f"module {value.__name__}" if installed(value.__name__) else "module")
+
+
+@take_apart.register(type)
+def _class(value: Any) -> Part:
+    if is_known(value):
+        return Part(full_name(value), written=_top(value) in NAMED)
+    own = {name: part for name, part in vars(value).items() if name not in NO_CONTENT}
+    return Part(f"class {value.__qualname__}", (value.__bases__, own))
+
+
+@take_apart.register(property)
+def _property(value: Any) -> Part:
+    return Part("property", (value.fget, value.fset, value.fdel))
+
+
+@take_apart.register(classmethod)
+@take_apart.register(staticmethod)
+@take_apart.register(types.MethodType)
+def _method(value: Any) -> Part:
+    return Part(type(value).__qualname__, (value.__func__, getattr(value, "__self__", None)), computes=True)
+
+
+@take_apart.register(types.BuiltinFunctionType)
+def _builtin(value: Any) -> Part:
+    owner = value.__self__
+    if isinstance(owner, types.ModuleType | None):
+        return Part(full_name(value), written=_top(value) in NAMED)
+    return Part(f"method {value.__name__}", (owner,), computes=True)
+
+
+@take_apart.register(types.FunctionType)
+def _function(value: Any) -> Part:
+    if is_known(value):
+        return Part(full_name(value), written=_top(value) in NAMED)
+    code = value.__code__
+    held = [_cell(cell) for cell in value.__closure__ or ()]
+    inside = (value.__defaults__, value.__kwdefaults__, held, vars(value))
+    if _is_installed(code.co_filename):  # what a package made around a function
+        return Part(f"function {getattr(code, 'co_qualname', code.co_name)}", inside, computes=True)
+    read = dict(_globals(code, value.__globals__))
+    return Part(f"function {value.__qualname__}", (code, *inside, read), computes=True)
+
+
+@take_apart.register(types.CodeType)
+def _code(value: Any) -> Part:
+    arguments = value.co_argcount + value.co_kwonlyargcount + bool(value.co_flags & 4) + bool(value.co_flags & 8)
+    label = (
+        value.co_code.hex(), value.co_names, value.co_varnames[:arguments], value.co_argcount, value.co_kwonlyargcount,
+        value.co_posonlyargcount, value.co_flags & 0xFFFF,  # without those of __future__
+        getattr(value, "co_exceptiontable", b"").hex(),
+    )  # fmt: skip
+    return Part(f"code {label!r}", value.co_consts)
+
+
+# --- what a function reads -------------------------------------------------------------------------------------
+
+
+def _cell(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a name that is bound later
+        return "unbound"
+
+
+def _globals(code: types.CodeType, scope: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names and values of what a function reads of its module, and of the user's own modules that are in there.
+
+    A name that the function also writes is its state, not what it is.
+    """
+    written = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_GLOBAL"}
+    name, value = "", None
+    for step in dis.get_instructions(code):
+        if step.opname == "EXTENDED_ARG":
+            continue
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval in scope and step.argval not in written:
+            name, value = step.argval, scope[step.argval]
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and _is_own_module(value):
+            name, value = f"{name}.{step.argval}", getattr(value, str(step.argval), None)
+        else:
+            name, value = "", None
+        if name and not _is_own_module(value):
+            yield name, value
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            yield from _globals(inner, scope)
+
+
+def _is_own_module(value: Any) -> bool:
+    return isinstance(value, types.ModuleType) and not installed(value.__name__)
+
+
+# --- what counts by name ---------------------------------------------------------------------------------------
+
+
+def installed(module: str) -> bool:
+    """Whether a module is of an installed package, this one included, and not the user's own."""
+    package = module.partition(".")[0]
+    if package in ("__main__", "regsearch"):
+        return package == "regsearch"
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return package in sys.stdlib_module_names if file is None else _is_installed(file)
+
+
+@functools.cache
+def _is_installed(file: str) -> bool:
+    """Whether a file of code is one of Python's own or of an installed package."""
+    path = Path(file)
+    return path.is_relative_to(STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+
+
+def is_known(value: Any) -> bool:
+    """Whether an object is the one that an installed module has under its name."""
+    name, module = _name(value), sys.modules.get(str(getattr(value, "__module__", "")))
+    if not name or module is None or not installed(module.__name__):
+        return False
+    try:
+        return functools.reduce(getattr, name.split("."), module) is value
+    except AttributeError:
+        return False
+
+
+def full_name(value: Any) -> str:
+    return f"{value.__module__}.{_name(value)}"
+
+
+def _name(value: Any) -> str:
+    return str(getattr(value, "__qualname__", getattr(value, "__name__", "")))
+
+
+def _top(value: Any) -> str:
+    return str(value.__module__).partition(".")[0]

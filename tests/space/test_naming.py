@@ -1,0 +1,267 @@
+"""Identity of a user's objects: equal code is equal in every process, any other content is another."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import subprocess
+import sys
+import threading
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.metrics import make_scorer, mean_absolute_error, mean_squared_error
+from sklearn.model_selection import KFold, ShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from regsearch.space.naming import identity, readable
+
+# A module of a user's: the kinds of objects that a study may be given, by name in FOUND.
+SOURCE = '''
+import functools, math
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import Ridge
+from sklearn.metrics import make_scorer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+{top}
+SCALE = {scale}
+TABLE = {{"b": [1, 2], "a": {{"x", "y", "z"}}}}
+def helper(x):
+    return math.sqrt(x) if x in {{"one", "two", "three"}} else even(x)
+def even(n):
+    return n == 0 or odd(n - 1)
+def odd(n):
+    return n != 0 and even(n - 1)
+def plain(model, X, y, power=2, *, weight=(1.0, {weight})):
+    return -SCALE * sum([abs(a - b) ** power for a, b in zip(model.predict(X), y)]) / len(y) + (lambda: {inner})()
+def indirect(model, X, y):
+    return plain(model, X, y) + helper(TABLE)
+def outer(held):
+    def local(x):
+        return x * held
+    return local
+class Base(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+class Clip(Base):
+    def __init__(self, top=1.0):
+        self.top = top
+    def transform(self, X):
+        return np.clip(X, None, self.top * {body})
+class Callable:
+    def __init__(self, held):
+        self.held = held
+    def __call__(self, model, X, y):
+        return self.held + self.also()
+    def also(self):
+        return super().__hash__() * {body} if self.held else type(self) is Callable
+FOUND = {{
+    "plain": plain, "indirect": indirect, "closure": outer({held}), "lambda": lambda x: x + {inner},
+    "partial": functools.partial(helper, {held}), "cached": functools.lru_cache(helper), "class": Clip,
+    "instance": Callable({held}), "method": Callable({held}).also, "estimator": Clip(2.0),
+    "pipeline": make_pipeline(FunctionTransformer(outer({held})), Clip(), Ridge()),
+    "scorer": make_scorer(outer({held}), greater_is_better=False), "array": np.arange(200.0) * {held},
+    "generator": np.random.default_rng({held}), "state": np.random.RandomState({held}), "cycle": even,
+    "set": {{"u", "v", str({held})}},
+}}
+'''  # fmt: skip
+USUAL = {"top": "", "scale": "1.5", "weight": "2.0", "inner": "3", "held": "4", "body": "5"}
+PRINT = "from regsearch.space.naming import identity\nfor name, value in FOUND.items(): print(name, identity(value))\n"
+
+
+def found(**changes: str) -> dict[str, str]:
+    """The identities of what the user's module makes, in this process."""
+    module = types.ModuleType("users")
+    module.__dict__["__builtins__"] = __builtins__
+    exec(SOURCE.format(**{**USUAL, **changes}), module.__dict__)
+    return {name: identity(value) for name, value in module.FOUND.items()}
+
+
+def printed(folder: Path, *command: str) -> dict[str, str]:
+    """The identities that another process prints."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, capture_output=True, text=True, timeout=100, check=True
+    )
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+def test_equal_code_is_equal_in_every_process(tmp_path: Path) -> None:
+    """A script, a module of another name and this process see the same: where code stands does not count."""
+    here = found()
+    (tmp_path / "script.py").write_text(SOURCE.format(**USUAL) + PRINT)
+    (tmp_path / "other_name.py").write_text("# a comment\n\n\n" + SOURCE.format(**{**USUAL, "top": "\n\nimport json"}))
+    assert printed(tmp_path, "script.py") == here
+    assert printed(tmp_path, "-c", "from other_name import FOUND\n" + PRINT) == here
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"scale": "1.25"}, {"plain", "indirect"}),
+        ({"weight": "3.0"}, {"plain", "indirect"}),
+        ({"inner": "4"}, {"plain", "indirect", "lambda"}),
+        ({"body": "6"}, {"class", "instance", "method", "estimator", "pipeline"}),
+        ({"held": "5"}, {"closure", "partial", "instance", "method", "pipeline", "scorer", "array", "generator",
+                         "state", "set"}),
+    ],
+)  # fmt: skip
+def test_other_content_is_another(change: dict[str, str], names: set[str]) -> None:
+    """A body, default, closure, global, method, array or random state that changes changes those that have it alone."""
+    here, there = found(), found(**change)
+    assert {name for name in here if here[name] != there[name]} == names
+
+
+def test_what_a_function_calls_counts_through_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that reads a user's own module reads what it uses of it, and nothing else."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    seen = []
+    for used, unused in (("a", "b"), ("a", "c"), ("d", "c")):
+        (tmp_path / "own_losses.py").write_text(f"def loss(y): return '{used}'\ndef other(y): return '{unused}'\n")
+        sys.modules.pop("own_losses", None)
+        scope: dict[str, Any] = {}
+        exec("import own_losses\ndef score(model, X, y): return own_losses.loss(y)", scope)
+        seen.append(identity(scope["score"]))
+        (tmp_path / "own_losses.py").unlink()
+        for stale in tmp_path.glob("__pycache__/*"):
+            stale.unlink()
+    assert seen[0] == seen[1] != seen[2]
+
+
+def make(held: Any) -> Callable[[Any], Any]:
+    def local(x: Any) -> Any:
+        return x, held
+
+    return local
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=5)
+    | st.sampled_from([len, operator.add, np.mean, np.log1p, mean_absolute_error, Ridge, make, threading.Lock])
+    | st.frozensets(st.integers() | st.text(max_size=3), max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(
+    values,
+    values,
+    st.sampled_from([make, lambda v: functools.partial(make, v), lambda v: FunctionTransformer(make(v))]),
+)
+@settings(deadline=None)
+def test_held_values_decide(first: Any, second: Any, holder: Callable[[Any], Any]) -> None:
+    """What a closure, a partial or a transformer's function holds is in its identity, and its text is one line."""
+    own = identity(holder(first))
+    assert own == identity(holder(first))
+    assert (own == identity(holder(second))) == (identity([first]) == identity([second]))
+    if repr(first) != repr(second) and not ({"{", "<"} & set(repr(first) + repr(second))):
+        assert own != identity(holder(second))
+    assert "\n" not in own
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=300), st.data())
+@settings(deadline=None, max_examples=50)
+def test_numbers_of_an_array_decide(numbers: list[float], data: st.DataObject) -> None:
+    """One number, the shape or the type of an array that differs is another array; a copy of it is the same."""
+    array = np.array(numbers)
+    other = array.copy()
+    assert identity(other) == identity(array) == identity(array[::-1][::-1])
+    other[data.draw(st.integers(0, len(numbers) - 1))] += 1.5e300
+    if not np.array_equal(other, array):
+        assert identity(other) != identity(array)
+    assert len({identity(array), identity(array[:, None]), identity(array.astype(str))}) == 3
+
+
+class Table:
+    """A callable with a table and a lock of its own."""
+
+    def __init__(self, table: Any) -> None:
+        self.table, self.lock = table, threading.Lock()
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (make_scorer(mean_absolute_error), make_scorer(mean_absolute_error), make_scorer(mean_squared_error)),
+        (KFold(5), KFold(5), KFold(4)),
+        (ShuffleSplit(3, random_state=np.random.RandomState(1)), ShuffleSplit(3, random_state=np.random.RandomState(1)),
+         ShuffleSplit(3, random_state=np.random.RandomState(2))),
+        (Table(pd.DataFrame({"a": [1, 2]})), Table(pd.DataFrame({"a": [1, 2]})), Table(pd.DataFrame({"b": [1, 2]}))),
+        (Table(pd.Series([1, 2])), Table(pd.Series([1, 2])), Table(pd.Series([1, 3]))),
+        (Ridge(random_state=np.random.RandomState(0)), clone(Ridge(random_state=np.random.RandomState(0))),
+         Ridge(random_state=np.random.RandomState(1))),
+        (make_pipeline(StandardScaler(), Ridge()), make_pipeline(StandardScaler(), Ridge()).fit([[1], [2]], [1, 2]),
+         make_pipeline(StandardScaler(), Ridge(2.0))),
+        (make(Ridge().fit([[1], [2]], [1, 2])), make(Ridge().fit([[1], [2]], [1, 2])),
+         make(Ridge().fit([[1], [2]], [1, 3]))),
+        (FrozenEstimator(Ridge().fit([[1], [2]], [1, 2])), FrozenEstimator(Ridge().fit([[1], [2]], [1, 2])),
+         FrozenEstimator(Ridge().fit([[1], [2]], [1, 3]))),
+        ([make(1), make(1)], [make(1)] * 2, [make(1), make(2)]),
+    ],
+)  # fmt: skip
+def test_objects(one: Any, same: Any, other: Any) -> None:
+    """Objects go by content; what an estimator has learned counts where it is used as it is."""
+    assert identity(one) == identity(same) != identity(other)
+
+
+def test_a_recursive_value_ends() -> None:
+    """Objects that hold themselves have an identity, which does not depend on where the circle is entered."""
+    first: list[Any] = [1]
+    second: list[Any] = [1, first]
+    first.append(second)
+    assert identity(make(first)) == identity(make(second))
+    assert identity(make(first)) != identity(make([1, [1, []]]))
+
+
+def test_a_counter_is_state() -> None:
+    """A global that a function writes is no part of it: it stays itself while it counts."""
+    scope: dict[str, Any] = {"n": 0}
+    exec("def count(x):\n    global n\n    n += 1\n    return x", scope)
+    before = identity(scope["count"])
+    scope["count"](1)
+    assert identity(scope["count"]) == before
+
+
+class Doubled(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    def __init__(self, function: Any = np.mean, of: Any = None) -> None:
+        self.function, self.of = function, of
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Ridge(), "Ridge()"),
+        (Ridge(alpha=2.0), "Ridge(alpha=2.0)"),
+        (make_pipeline(StandardScaler(), Ridge(2)), "Pipeline(steps=[('standardscaler', StandardScaler()), "
+         "('ridge', Ridge(alpha=2))])"),
+        (Ridge, "sklearn.linear_model._ridge.Ridge"),
+        (np.mean, "numpy.mean"),
+        (make(1), "make.<locals>.local"),
+        (Doubled(), "Doubled()"),
+        (Doubled(make(1), {"b": (1,), "a": {3, 2}}), "Doubled(function=make.<locals>.local, "
+         "of={'a': {2, 3}, 'b': (1,)})"),
+        ((64, "a", 0.5), "[64, a, 0.5]"),
+        (np.array([1.0, 2.0]), "[1.0, 2.0]"),
+        (KFold(3), "KFold(n_splits=3, random_state=None, shuffle=False)"),
+    ],
+)  # fmt: skip
+def test_readable(value: Any, text: str) -> None:
+    """The text of an object is the code that makes it; its identity is that, with a hash where that is not all."""
+    assert readable(value) == text
+    assert identity(value).split(" #")[0] == text
