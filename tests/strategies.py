@@ -9,10 +9,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-import regsearch.models.linear  # noqa: F401 - registers its nodes
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural.techniques import SHIPPED, slots
 from regsearch.space.domains import Axis, Between, Family, OneOf, Sizes, Whole
+from regsearch.space.registry import registered
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path
 
 SLOTS = slots(SHIPPED)
@@ -85,7 +85,7 @@ def nodes(cls: type[Node], filled: bool = False) -> st.SearchStrategy[Any]:
 
 def concrete(base: type[Node]) -> Iterator[type[Node]]:
     """Every registered class of a family."""
-    return (cls for cls in Node.registry.values() if issubclass(cls, base))
+    return (cls for cls in registered().values() if issubclass(cls, base))
 
 
 LEAVES: dict[str, st.SearchStrategy[Any]] = {
@@ -130,7 +130,7 @@ def declared() -> list[type[Node]]:
     """Every registered class that can be generated: it says of each of its fields what it admits, or is in `OWN`."""
     return [
         cls
-        for cls in Node.registry.values()
+        for cls in registered().values()
         if not issubclass(cls, Leaf)
         and cls.__module__.startswith("regsearch.")
         and (cls in OWN or all("domain" in field.metadata for field in dataclasses.fields(cls)))  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shutil
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import regsearch
+from regsearch.space.registry import FAMILIES, registered
+from regsearch.space.tree import Leaf
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools" / "docs"))
@@ -120,6 +123,27 @@ def test_optunas_private_names_are_known_in_one_file() -> None:
         if isinstance(node, ast.Attribute) and node.attr in private
     }  # fmt: skip
     assert users == {"storage.optuna_study"}
+
+
+def test_families_are_named_where_they_are() -> None:
+    """What is imported by name goes down too, but for the models' families, which a name in a file may stand for."""
+    named = {
+        module: {
+            node.value for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            and re.fullmatch(r"regsearch(\.\w+)+", node.value) and node.value.partition(".")[2] in MODULES
+        }
+        for module, tree in MODULES.items() if "importlib.import_module" in ast.unparse(tree)
+    }  # fmt: skip
+    for module, names in named.items():
+        if module != "space.registry":
+            here = may_import(place(module)) | {place(module)}
+            assert {place(name.partition(".")[2]) for name in names} <= here, module
+    assert named["space.registry"] == set(FAMILIES.values())
+    for tag, cls in registered().items():
+        family = FAMILIES.get(tag.partition(".")[0], FAMILIES[""])
+        own = cls.__module__.startswith("regsearch.") and not issubclass(cls, Leaf)
+        assert not own or f"{cls.__module__}.".startswith(f"{family}."), tag
 
 
 @pytest.mark.parametrize("command", [["-c", "import regsearch, sys; dir(regsearch)"], ["-m", "regsearch", "--help"]])

@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 import regsearch
 from regsearch import nn_techniques
 from regsearch.models.linear import Penalty
-from regsearch.space.tree import kinds
+from regsearch.space.registry import kinds
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools" / "docs"))

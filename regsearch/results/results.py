@@ -11,7 +11,6 @@ from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.scorer import known
-from regsearch.models import estimator, linear, neural  # noqa: F401 (the kinds that stored configs name)
 from regsearch.models.base import Model
 from regsearch.models.path import Curves, Point, Trajectory
 from regsearch.results import bias

@@ -11,7 +11,8 @@ from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.space.naming import identity
-from regsearch.space.tree import WRITTEN, Choice, Node, from_numpy, kind, public
+from regsearch.space.registry import kind
+from regsearch.space.tree import WRITTEN, Choice, Node, from_numpy, public
 
 
 def to_data(value: Any) -> Any:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch.errors import InvalidInput
-from regsearch.space.tree import Float, Int, Node, Path, from_numpy, is_number, kind, kinds
+from regsearch.space.registry import kind, kinds
+from regsearch.space.tree import Float, Int, Node, Path, from_numpy, is_number
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from regsearch.errors import InvalidInput, NotFound
+from regsearch.errors import InvalidInput
 from regsearch.space.naming import readable
 
 NodeT = TypeVar("NodeT", bound="Node")
@@ -333,26 +333,6 @@ def ends(value: Any) -> list[Any]:
     if isinstance(value, Choice):
         return [end for option in value.options for end in ends(option)]
     return [value.low, value.high] if isinstance(value, Float | Int) else [value]
-
-
-def kinds(family: type[Node]) -> dict[str, type[Any]]:
-    """The registered classes of a family by what they are called, in alphabetical order."""
-    return {cls.kind: cls for _, cls in sorted(Node.registry.items()) if issubclass(cls, family)}
-
-
-def kind(name: str, family: type[Node] = Node) -> type[Any]:
-    """The registered class called `name` in `family`, or with that name in files.
-
-    Raises
-    ------
-    NotFound
-        When no such class is known; the message lists those that are.
-    """
-    found = Node.registry.get(name) or kinds(family).get(name)
-    if found is None or not issubclass(found, family):
-        known = ", ".join(sorted(cls.tag() for cls in kinds(family).values()))
-        raise NotFound(f"No {family.__name__.lower()} is called {name!r}; known: {known}.")
-    return found
 
 
 def number(value: Any) -> float:

@@ -17,19 +17,20 @@ from strategies import LEAVES, concrete, configs, declared, nodes, spaces
 
 from regsearch import Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
 from regsearch.space.config import digest, from_data, from_toml, read_toml, to_data, to_toml
+from regsearch.space.registry import registered
 from regsearch.space.tree import Leaf, Node, Path
 
 OPAQUE = {"estimator", "net.custom"}  # kinds whose fields hold anyone's objects: written to be read, not rebuilt
 
 
 def shipped() -> list[str]:
-    return sorted(kind for kind, cls in Node.registry.items() if cls.__module__.startswith("regsearch."))
+    return sorted(kind for kind, cls in registered().items() if cls.__module__.startswith("regsearch."))
 
 
 @pytest.mark.parametrize("kind", shipped())
 def test_every_kind_can_be_generated(kind: str) -> None:
     """A registered class is a leaf with a strategy, declares the domain of every field, or is known to be opaque."""
-    assert kind in LEAVES or kind in OPAQUE or Node.registry[kind] in declared()
+    assert kind in LEAVES or kind in OPAQUE or registered()[kind] in declared()
 
 
 @pytest.mark.parametrize("kind", sorted(set(shipped()) - OPAQUE))
@@ -37,7 +38,7 @@ def test_every_kind_can_be_generated(kind: str) -> None:
 @settings(deadline=None, max_examples=15)
 def test_every_kind_round_trips(kind: str, data: st.DataObject) -> None:
     """A node of any kind, with leaves anywhere, comes back equal from TOML and from JSON."""
-    node = data.draw(LEAVES[kind] if kind in LEAVES else nodes(Node.registry[kind]))
+    node = data.draw(LEAVES[kind] if kind in LEAVES else nodes(registered()[kind]))
     assert from_toml(to_toml(node)) == node
     assert from_data(json.loads(json.dumps(to_data(node)))) == node
     assert digest(from_toml(to_toml(node))) == digest(node)

@@ -17,8 +17,9 @@ from strategies import LEAVES, configs, ranges, spaces
 
 from regsearch import L1, L2, AdaptiveLasso, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
 from regsearch.space.domains import Axis, Between, Family
+from regsearch.space.registry import kind, registered
 from regsearch.space.sampling import default, fill, leaves, sample, size, starts
-from regsearch.space.tree import Leaf, Node, Path, kind, label, number, public, tunable
+from regsearch.space.tree import Leaf, Node, Path, label, number, public, tunable
 
 
 @dataclass(frozen=True)
@@ -263,9 +264,9 @@ def test_number_needs_a_config(value: Any) -> None:
 
 def test_kinds_are_snake_case() -> None:
     """A class is registered by the snake-case form of its name, abstract classes not at all."""
-    assert Node.registry["adaptive_elastic_net"].__name__ == "AdaptiveElasticNet"
+    assert registered()["adaptive_elastic_net"].__name__ == "AdaptiveElasticNet"
     assert Bag.kind == "bag"
-    assert not {"bag", "node", "leaf", "penalty", "model"} & set(Node.registry)
+    assert not {"bag", "node", "leaf", "penalty", "model"} & set(registered())
 
 
 def test_domains() -> None:

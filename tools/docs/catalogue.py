@@ -19,7 +19,7 @@ Parts = tuple[str, dict[str, str]]
 def penalties(_: str) -> str:
     """Every penalty of linear models."""
     from regsearch.models.linear import Penalty
-    from regsearch.space.tree import kinds
+    from regsearch.space.registry import kinds
 
     own = [cls for cls in kinds(Penalty).values() if cls.__module__.startswith("regsearch.")]
     return "\n\n".join(_entry(cls, f"penalty-{cls.kind}", [f'`Linear(penalty="{cls.kind}")`']) for cls in own)

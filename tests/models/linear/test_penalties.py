@@ -28,9 +28,10 @@ from regsearch.space.tree import Int, Node, Path, tunable
 from regsearch.testing import check_penalty
 from regsearch.testing.penalties import SUITE, numbers
 from regsearch.testing.suite import Check
+from regsearch.space.registry import registered
 
 SHIPPED = sorted(
-    (cls for cls in Node.registry.values() if issubclass(cls, Penalty) and cls.__module__.startswith("regsearch.")),
+    (cls for cls in registered().values() if issubclass(cls, Penalty) and cls.__module__.startswith("regsearch.")),
     key=lambda cls: cls.kind,
 )
 

@@ -1,0 +1,50 @@
+"""The class that a name in a file stands for: found by the module of its family, whatever was imported before."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from regsearch.errors import NotFound
+from regsearch.space.tree import Node
+
+# The module that registers a family, by the scope of its classes or by the kind of the one model that it has; what has
+# neither is a linear model or a penalty of one. Names and not imports: models are built on spaces.
+FAMILIES = {
+    "net": "regsearch.models.neural", "estimator": "regsearch.models.estimator", "": "regsearch.models.linear",
+}  # fmt: skip
+
+
+def find(tag: str) -> type[Any] | None:
+    """The class with that name in files; `None` where there is none."""
+    if tag not in Node.registry:
+        scope = tag.partition(".")[0]
+        importlib.import_module(FAMILIES.get(scope, FAMILIES[""]))
+    return Node.registry.get(tag)
+
+
+def registered() -> dict[str, type[Node]]:
+    """Every class by its name in files, those of the user's own that were defined among them."""
+    for module in FAMILIES.values():
+        importlib.import_module(module)
+    return dict(sorted(Node.registry.items()))
+
+
+def kinds(family: type[Node]) -> dict[str, type[Any]]:
+    """The classes of a family by what they are called, in the order of their names in files."""
+    return {cls.kind: cls for cls in registered().values() if issubclass(cls, family)}
+
+
+def kind(name: str, family: type[Node] = Node) -> type[Any]:
+    """The class called `name` in `family`, or with that name in files.
+
+    Raises
+    ------
+    NotFound
+        When no such class is known; the message lists those that are.
+    """
+    found = find(name) or kinds(family).get(name)
+    if found is None or not issubclass(found, family):
+        known = ", ".join(sorted(cls.tag() for cls in kinds(family).values()))
+        raise NotFound(f"No {family.__name__.lower()} is called {name!r}; known: {known}.")
+    return found
