@@ -1,4 +1,4 @@
-"""A trial's trajectory and predictions as named arrays, and back; the names stand here alone.
+"""What is kept of a study as named arrays, and back; the names stand here alone. Those of a trial:
 
 ====================  ================================================================
 ``axis``              ``[S]``
@@ -11,14 +11,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array
+from regsearch._types import Array, Task
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
 from regsearch.models.path import Curves, Trajectory
 
 TRAIN, VAL, PREDICTIONS = "train/", "val/", "predictions"
@@ -53,9 +56,49 @@ def metrics(names: Iterable[str]) -> list[str]:
     return [name.removeprefix(TRAIN) for name in names if name.startswith(TRAIN)]
 
 
-def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays to a file, whole or not at all."""
-    part = file.with_suffix(".part")
-    with part.open("wb") as out:
-        np.savez(out, **arrays)  # type: ignore[arg-type]
-    part.replace(file)
+# --- folds and targets -----------------------------------------------------------------------------------------
+
+
+def from_folds(folds: Folds) -> dict[str, NDArray[Any]]:
+    """Rows of each fold: ``train0``, ``val0`` and so on."""
+    parts = {"train": folds.train, "val": folds.val}
+    return {f"{part}{k}": rows for part, found in parts.items() for k, rows in enumerate(found)}
+
+
+def to_folds(arrays: Mapping[str, NDArray[Any]], name: str) -> Folds:
+    """The folds that arrays hold, called `name`."""
+    train, val = (tuple(arrays[f"{part}{k}"] for k in range(len(arrays) // 2)) for part in ("train", "val"))
+    return Folds(train, val, name)
+
+
+def from_targets(problem: Problem) -> dict[str, NDArray[Any]]:
+    """What a problem predicts: values, class labels, sample weights, and which rows are of one group."""
+    groups = None if problem.groups is None else np.unique(problem.groups, return_inverse=True)[1]
+    arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight, "groups": groups}
+    found = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+    if found.get("classes", problem.y).dtype.kind == "O":
+        found["classes"] = found["classes"].astype(str)
+    return found
+
+
+def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task) -> Problem:
+    """A problem with the targets that arrays hold and a column of zeros for its data."""
+    kept: dict[str, Any] = dict(arrays)
+    return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
+
+
+# --- as a file -------------------------------------------------------------------------------------------------
+
+
+def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as one file of numpy's (npz)."""
+    out = io.BytesIO()
+    np.savez(out, **arrays)  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+@contextmanager
+def unpacked(file: BinaryIO) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays in a file of numpy's, each read when it is asked for; the file is closed afterwards."""
+    with file, np.load(file, allow_pickle=False) as arrays:
+        yield arrays

@@ -23,23 +23,36 @@ import re
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.models.path import Curves, Trajectory
-from regsearch.storage.arrays import to_arrays, to_curves, to_predictions, to_trajectory, write_arrays
+from regsearch.storage.arrays import (
+    from_folds,
+    from_targets,
+    packed,
+    to_arrays,
+    to_curves,
+    to_folds,
+    to_predictions,
+    to_targets,
+    to_trajectory,
+    unpacked,
+)
+from regsearch.storage.artifacts import Artifacts, FolderArtifacts
 from regsearch.storage.journal import drop_partial_line, journal_backend
 from regsearch.storage.lock import locked, try_lock
 
 OWNER = "regsearch_owner"  # user attribute of the Optuna study
 CLAIM_S = 60.0
+FOLDS, TARGETS, FINDINGS, PICTURES = "folds.npz", "targets.npz", "findings", "pictures"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -54,6 +67,8 @@ class Store:
         The study's name: letters, digits, ``.``, ``_`` and ``-``.
     url
         Optuna storage URL; by default a journal file in the study's folder.
+    artifacts
+        Where arrays, findings and pictures lie; by default the study's folder.
 
     Raises
     ------
@@ -61,7 +76,9 @@ class Store:
         When the name cannot name a folder.
     """
 
-    def __init__(self, root: str | os.PathLike[str], name: str, url: str | None = None) -> None:
+    def __init__(
+        self, root: str | os.PathLike[str], name: str, url: str | None = None, artifacts: Artifacts | None = None
+    ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise InvalidInput(
                 "A study's name must be letters, digits, '.', '_' or '-' and start with a letter or digit, "
@@ -71,6 +88,7 @@ class Store:
         self.name = name
         self.url = url
         self.folder = self.root / "studies" / name
+        self.artifacts: Artifacts = FolderArtifacts(self.folder) if artifacts is None else artifacts
 
     def prepare(self) -> None:
         """Make the folders.
@@ -182,17 +200,14 @@ class Store:
         """Whether an owner is this root: by its path here, by its files on another host or where it was moved to."""
         here = owner["host"] == socket.gethostname()
         if owner["root"] == str(self.root.resolve()):
-            return here or self.folds.exists()  # a container that starts again has a new host name
-        return here and self.folds.exists() and not Path(owner["root"], "studies", self.name).exists()
+            return here or self.artifacts.has(FOLDS)  # a container that starts again has a new host name
+        return here and self.artifacts.has(FOLDS) and not Path(owner["root"], "studies", self.name).exists()
 
-    # --- arrays ------------------------------------------------------------------------------------------------
-
-    def trial_file(self, number: int) -> Path:
-        return self.folder / "trials" / f"{number:06d}.npz"
+    # --- trials ------------------------------------------------------------------------------------------------
 
     def save(self, number: int, trajectory: Trajectory, predictions: Array | None = None) -> None:
         """Write what a trial measured, whole or not at all."""
-        write_arrays(self.trial_file(number), to_arrays(trajectory, predictions))
+        self.artifacts.write(trial_file(number), packed(to_arrays(trajectory, predictions)))
 
     def trajectory(self, number: int) -> Trajectory:
         """What a trial measured along its path.
@@ -202,97 +217,81 @@ class Store:
         NotFound
             When nothing was kept of it.
         """
-        with self._open(number) as stored:
-            return to_trajectory(stored)
-
-    def _open(self, number: int) -> Any:
-        file = self.trial_file(number)
-        if not file.exists():
-            raise NotFound(f"Trial {number} of {self.name!r} has no arrays ({file} is missing); it did not finish.")
-        return np.load(file, allow_pickle=False)
+        with self._trial(number) as arrays:
+            return to_trajectory(arrays)
 
     def curves(self, number: int, metric: str) -> Curves:
         """One metric of a trial along its path."""
-        with self._open(number) as stored:
-            return to_curves(stored, metric)
+        with self._trial(number) as arrays:
+            return to_curves(arrays, metric)
 
     def predictions(self, number: int) -> Array | None:
         """The predictions of a trial ``[n, m]``; `None` where it has none."""
-        with self._open(number) as stored:
-            return to_predictions(stored)
+        with self._trial(number) as arrays:
+            return to_predictions(arrays)
 
-    @property
-    def folds(self) -> Path:
-        return self.folder / "folds.npz"
+    def _trial(self, number: int) -> AbstractContextManager[Mapping[str, NDArray[Any]]]:
+        try:
+            return unpacked(self.artifacts.open(trial_file(number)))
+        except NotFound as error:
+            raise NotFound(f"Trial {number} of {self.name!r} has no arrays: it did not finish. {error}") from error
+
+    # --- folds, and what predictions are scored against --------------------------------------------------------
 
     def save_folds(self, folds: Folds) -> None:
-        parts = {f"{part}{k}": rows for part in ("train", "val") for k, rows in enumerate(getattr(folds, part))}
-        write_arrays(self.folds, parts)
+        self.artifacts.write(FOLDS, packed(from_folds(folds)))
 
     def load_folds(self, name: str) -> Folds | None:
         """The folds as stored, called `name`; `None` where there are none."""
-        if not self.folds.exists():
+        if not self.artifacts.has(FOLDS):
             return None
-        with np.load(self.folds, allow_pickle=False) as stored:
-            count = len(stored.files) // 2
-            train, val = (tuple(stored[f"{part}{k}"] for k in range(count)) for part in ("train", "val"))
-        return Folds(train, val, name)
-
-    # --- what predictions are scored against -------------------------------------------------------------------
-
-    @property
-    def targets(self) -> Path:
-        return self.folder / "targets.npz"
+        with unpacked(self.artifacts.open(FOLDS)) as arrays:
+            return to_folds(arrays, name)
 
     def save_targets(self, problem: Problem) -> None:
         """Keep what a study predicts: values, class labels, sample weights, and which rows are of one group."""
-        groups = None if problem.groups is None else np.unique(problem.groups, return_inverse=True)[1]
-        arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight, "groups": groups}
-        found = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
-        if found.get("classes", problem.y).dtype.kind == "O":
-            found["classes"] = found["classes"].astype(str)
-        write_arrays(self.targets, found)
+        self.artifacts.write(TARGETS, packed(from_targets(problem)))
 
     def load_targets(self, task: Task) -> Problem | None:
         """A problem with the study's targets and a column of zeros for its data; `None` where none were kept."""
-        if not self.targets.exists():
+        if not self.artifacts.has(TARGETS):
             return None
-        with np.load(self.targets, allow_pickle=False) as stored:
-            kept = dict(stored)
-        return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
+        with unpacked(self.artifacts.open(TARGETS)) as arrays:
+            return to_targets(arrays, task)
 
-    # --- findings ----------------------------------------------------------------------------------------------
+    # --- findings and pictures ---------------------------------------------------------------------------------
 
     def save_finding(self, name: str, found: Mapping[str, Any]) -> None:
         """Keep what was found out about the study after its search, as JSON."""
-        file = self.folder / "findings" / f"{name}.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(found, indent=1, allow_nan=False), encoding="utf-8")
-        part.replace(file)
+        text = json.dumps(found, indent=1, allow_nan=False)
+        self.artifacts.write(f"{FINDINGS}/{name}.json", text.encode())
 
     def finding(self, name: str) -> dict[str, Any] | None:
         """What was kept under a name; `None` where there is nothing."""
-        file = self.folder / "findings" / f"{name}.json"
-        if not file.exists():
+        file = f"{FINDINGS}/{name}.json"
+        if not self.artifacts.has(file):
             return None
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        with self.artifacts.open(file) as stored:
+            found: dict[str, Any] = json.load(stored)
         return found
-
-    # --- pictures ----------------------------------------------------------------------------------------------
 
     def save_picture(self, name: str, png: bytes) -> None:
         """Keep a picture of what the space does on the data, which a report shows without them."""
-        file = self.folder / "pictures" / f"{name}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_bytes(png)
-        part.replace(file)
+        self.artifacts.write(f"{PICTURES}/{name}.png", png)
 
     @property
-    def pictures(self) -> dict[str, Path]:
-        """The files of the pictures that were kept, by name."""
-        return {file.stem: file for file in sorted((self.folder / "pictures").glob("*.png"))}
+    def pictures(self) -> dict[str, bytes]:
+        """The pictures that were kept, as PNG files, by name."""
+        found = {}
+        for file in self.artifacts.names(PICTURES):
+            with self.artifacts.open(file) as stored:
+                found[PurePosixPath(file).stem] = stored.read()
+        return found
+
+
+def trial_file(number: int) -> str:
+    """The name of the arrays of a trial."""
+    return f"trials/{number:06d}.npz"
 
 
 def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[str]:
@@ -303,7 +302,7 @@ def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[st
     import optuna
 
     stored = set(optuna.get_all_study_names(url))
-    return sorted(folder.name for folder in folders if folder.name in stored and (folder / "folds.npz").exists())
+    return sorted(folder.name for folder in folders if folder.name in stored and FolderArtifacts(folder).has(FOLDS))
 
 
 def _claim_lock(url: str, name: str) -> Path:

@@ -48,7 +48,7 @@ def test_arrays_round_trip(tmp_path: Path, predictions: bool) -> None:
     """What a trial measured comes back as it was, predictions in single precision, and nothing else lies there."""
     store, (one, said) = prepared(tmp_path), measured(predictions)
     store.save(4, one, said)
-    with np.load(store.trial_file(4)) as stored:
+    with np.load(store.folder / "trials" / "000004.npz") as stored:
         assert set(stored) == {"axis", "complexity", "train/r2", "val/r2", "train/mae", "val/mae"} | (
             {"predictions"} if predictions else set()
         )

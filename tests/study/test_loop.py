@@ -24,7 +24,7 @@ from regsearch import Path as Axis
 from regsearch.space.config import digest
 from regsearch.space.sampling import sample
 from regsearch.storage.optuna_study import OptunaStudy
-from regsearch.storage.store import Store
+from regsearch.storage.store import Store, trial_file
 from regsearch.study.sampler import make_sampler
 
 N = 40
@@ -113,7 +113,7 @@ def test_equal_configs_cost_no_fit(tmp_path: Path) -> None:
             repeats += 1
             assert trial.reason == f"same config as trial {first.number}"
             assert (trial.points, trial.seconds) == (first.points, 0.0)
-            a, b = (dict(np.load(results.store.trial_file(one.number))) for one in (first, trial))
+            a, b = (dict(np.load(results.store.folder / trial_file(one.number))) for one in (first, trial))
             assert {name: array.tolist() for name, array in a.items()} == {n: x.tolist() for n, x in b.items()}
     assert repeats
 

@@ -44,7 +44,7 @@ def write_artifacts(results: Results, folder: Path) -> list[Artifact]:
     drawn = {folder / f"{name}.png": figure for name, figure in static_images(results).items()}
     for file, figure in drawn.items():
         figure.savefig(file, dpi=130)
-    return [
-        Artifact(str(report)),
-        *(Artifact(str(file), "figures") for file in [*drawn, *results.store.pictures.values()]),
-    ]
+    kept = {folder / f"{name}.png": png for name, png in results.store.pictures.items()}
+    for file, png in kept.items():
+        write_whole(file, png)
+    return [Artifact(str(report)), *(Artifact(str(file), "figures") for file in [*drawn, *kept])]

@@ -37,7 +37,7 @@ def page(results: Results) -> str:
         _section("Figures", "".join(map(_plot, results.plots.drawn()))),
         _section("What the numbers mean", _list(map(_text, interpretation(results)))),
         _section(f"Best trials ({min(TOP, len(results.complete))} of {len(results.complete)})", _trials(results)),
-        _section("On your data", "".join(_picture(name, file) for name, file in results.store.pictures.items())),
+        _section("On your data", "".join(_picture(name, png) for name, png in results.store.pictures.items())),
     ]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -124,9 +124,9 @@ def _data(text: str, name: str = "") -> str:
     return f'<script type="application/json"{ident}>{safe}</script>'
 
 
-def _picture(name: str, file: Path) -> str:
+def _picture(name: str, png: bytes) -> str:
     said = _text(name.replace("_", " ").capitalize())
-    data = base64.b64encode(file.read_bytes()).decode()
+    data = base64.b64encode(png).decode()
     return f'<figure><img alt="{said}" src="data:image/png;base64,{data}"><figcaption>{said}</figcaption></figure>\n'
 
 

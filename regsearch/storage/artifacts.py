@@ -1,0 +1,58 @@
+"""Where the files of a study lie: a seam of four methods, behind which a bucket can stand as well as a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from regsearch.errors import NotFound
+from regsearch.models.persist import write_whole
+
+
+class Artifacts(Protocol):
+    """Named files: arrays, JSON and pictures. A name has slashes as a path has: ``trials/000012.npz``."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file in its place, whole or not at all; an earlier one of that name goes."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """A file to read from, at any position.
+
+        Raises
+        ------
+        NotFound
+            When there is none.
+        """
+        ...
+
+    def has(self, name: str) -> bool: ...
+
+    def names(self, folder: str) -> list[str]:
+        """The files whose names are `folder`, a slash, and no other slash; in alphabetical order."""
+        ...
+
+
+class FolderArtifacts:
+    """Artifacts that are files below a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, content: bytes) -> None:
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, content)
+
+    def open(self, name: str) -> BinaryIO:
+        try:
+            return (self.folder / name).open("rb")
+        except FileNotFoundError as error:
+            raise NotFound(f"There is no {name} in {self.folder}; it was not kept.") from error
+
+    def has(self, name: str) -> bool:
+        return (self.folder / name).is_file()
+
+    def names(self, folder: str) -> list[str]:
+        files = (file for file in (self.folder / folder).glob("*") if not file.name.startswith(".") and file.is_file())
+        return sorted(f"{folder}/{file.name}" for file in files)
