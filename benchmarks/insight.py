@@ -53,7 +53,7 @@ def made(root: Path) -> Store:
     for number in range(TRIALS):
         outcome = one(number, rng, study)
         study.store.save(number, outcome.trajectory, outcome.predictions)
-        attribute = Trial.from_outcome(outcome, {}, {}, 0, 0).to_attribute()
+        attribute = Trial.from_outcome(outcome, {}, study.space.parameter_names(), 0, 0).to_attribute()
         stored.add_trial(optuna.trial.create_trial(value=outcome.point.val, user_attrs={ATTRIBUTE: attribute}))
     return study.store
 

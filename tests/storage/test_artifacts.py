@@ -127,5 +127,6 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
     artifacts.write("a/x.npz", b"old")
     with pytest.raises(TypeError):
         artifacts.write("a/x.npz", "no bytes")  # type: ignore[arg-type]
-    assert artifacts.open("a/x.npz").read() == b"old"
+    with artifacts.open("a/x.npz") as file:
+        assert file.read() == b"old"
     assert [file.name for file in (tmp_path / "a").iterdir()] == ["x.npz"]

@@ -11,7 +11,7 @@ import pytest
 from nets import PRUNED_AT, Dial
 from samples import study
 
-from regsearch import Linear
+from regsearch import Choice, Linear
 from regsearch import Path as Axis
 from regsearch.models.base import Candidate, Outcome
 from regsearch.models.path import Curves, Trajectory
@@ -19,6 +19,8 @@ from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.trial import INTERRUPTED, Trial
 from regsearch.study.history import History
 from regsearch.study.loop import Limits, Loop
+
+NAMES = Linear(Choice("l1", "adaptive_lasso")).parameter_names()  # gamma is neutral at 0
 
 
 def outcome(state: str = "complete", number: int = 0) -> Outcome:
@@ -42,7 +44,7 @@ def test_what_is_told_is_read_back(tmp_path: Path, state: str) -> None:
     kept = opened(tmp_path)
     asked = kept.ask(optuna.samplers.RandomSampler(0))
     asked.suggest_float("gamma", 0.5, 2.0)
-    trial = Trial.from_outcome(outcome(state), asked.params, {"gamma": 0.0}, start_ms=5, end_ms=9)
+    trial = Trial.from_outcome(outcome(state), asked.params, NAMES, start_ms=5, end_ms=9)
     kept.tell(trial, reached=15)
     (here,) = kept.trials()
     (again,) = opened(tmp_path).trials()
@@ -54,7 +56,7 @@ def test_what_is_told_is_read_back(tmp_path: Path, state: str) -> None:
 def test_a_trial_is_its_outcome_at_the_chosen_step() -> None:
     """Scores, complexity and params of a trial are those of the outcome's chosen step; what it lacks is neutral."""
     one = outcome()
-    trial = Trial.from_outcome(one, {}, {"gamma": 0.0}, 0, 0)
+    trial = Trial.from_outcome(one, {}, NAMES, 0, 0)
     lambda_ = float(one.trajectory.axis[2])
     assert (trial.metric, trial.point) == ("r2", one.trajectory.curves["r2"].point(2))
     assert trial.points["mae"] == one.trajectory.curves["mae"].point(2)
@@ -66,7 +68,7 @@ def test_a_trial_is_its_outcome_at_the_chosen_step() -> None:
 def test_at_another_step_every_figure_is_that_steps() -> None:
     """A trial that stands elsewhere on its path has the figures of that step, and none that its own step alone has."""
     one = outcome()
-    trial = Trial.from_outcome(one, {}, {}, 0, 0)
+    trial = Trial.from_outcome(one, {}, NAMES, 0, 0)
     there = trial.at(4, one.trajectory)
     assert there.point == one.trajectory.deciding.point(4)
     assert there.complexity == one.trajectory.complexity_at(4)
