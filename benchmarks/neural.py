@@ -38,7 +38,7 @@ from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.neural.training.stack import Stack
-from regsearch.space.sampling import fill, sample, scatter
+from regsearch.space.sampling import fill, random_params, sample
 
 SEED = 0
 FOLDS = 5
@@ -105,7 +105,7 @@ def splits(setup: Setup) -> list[Split]:
 def drawn(net: Net, count: int) -> list[Net]:
     """Configs at random."""
     random = np.random.default_rng(SEED)
-    return [fill(net, scatter(net, random)) for _ in range(count)]
+    return [fill(net, random_params(net, random)) for _ in range(count)]
 
 
 def trained(setup: Setup, configs: list[Net]) -> list[Outcome]:

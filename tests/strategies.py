@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural.techniques import SHIPPED, slots
-from regsearch.space.domains import Axis, Between, Family, OneOf, Sizes, Whole
+from regsearch.space.domains import Between, Family, OneOf, PathField, Sizes, Whole
 from regsearch.space.registry import registered
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path
 
 SLOTS = slots(SHIPPED)
-Domain = Between | Whole | Sizes | Axis | OneOf | Family
+Domain = Between | Whole | Sizes | PathField | OneOf | Family
 
 
 @st.composite
@@ -70,7 +70,7 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
         return whole if filled else whole | ints(domain.low) | choices(whole)
     high = domain.high if isinstance(domain, Between) else math.inf
     numbers: st.SearchStrategy[Any] = st.floats(max(domain.low, -1e6), min(high, 1e6))
-    if isinstance(domain, Axis):
+    if isinstance(domain, PathField):
         numbers |= paths()
     return numbers if filled else numbers | ranges(domain.low, high) | choices(numbers)
 

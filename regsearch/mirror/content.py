@@ -16,7 +16,7 @@ from regsearch.mirror.columns import ALONG_PATH, BY_FOLD, best_metrics, prefixes
 from regsearch.models.axes import path_axis
 from regsearch.models.base import Model
 from regsearch.models.path import Curves, Trajectory
-from regsearch.space.sampling import fill, scatter, starts
+from regsearch.space.sampling import fill, initial_params, random_params
 from regsearch.storage.trial import Trial
 
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
@@ -47,7 +47,7 @@ def study_record(identity: Mapping[str, Any], space: Model) -> StudyRecord:
 def _view(metrics: Sequence[str], space: Model) -> View:
     """Scores first, then what the space varies; lambda goes by its logarithm where it is drawn."""
     random = np.random.default_rng(0)
-    draws = [*starts(space), *(scatter(space, random) for _ in range(_DRAWS))]
+    draws = [*initial_params(space), *(random_params(space, random) for _ in range(_DRAWS))]
     parameters = space.parameter_names()
     rows = [parameters.flat(fill(space, draw)) for draw in draws]
     names = dict.fromkeys(name for row in rows for name in row)  # a set that keeps its order

@@ -17,7 +17,7 @@ from regsearch.metrics.scorer import DEFAULTS, Metric
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
 from regsearch.space.params import ParameterNames
-from regsearch.space.tree import Node, public
+from regsearch.space.tree import Node, public_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -178,7 +178,7 @@ class Model(Node, abstract=True):
         """This filled config with each technique of regularization in turn as the reference has it, by its name."""
         plain = self.reference().fields()
         return {
-            public(name): self.replace(**{name: plain.get(name)})
+            public_name(name): self.replace(**{name: plain.get(name)})
             for name, value in self.fields().items()
             if to_data(value) != to_data(plain.get(name))
         }

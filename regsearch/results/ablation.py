@@ -23,7 +23,7 @@ from regsearch.results.formatting import format_estimate, format_items, format_v
 from regsearch.results.results import Results
 from regsearch.results.table import Table
 from regsearch.space.config import to_data
-from regsearch.space.tree import Node, public
+from regsearch.space.tree import Node, public_name
 
 FINDING = "ablation"
 CLEAR = 2.0  # standard errors that a change must come to before a sentence calls it one
@@ -221,11 +221,11 @@ def _gone(name: str, own: Any, rest: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(own, Mapping) or (isinstance(own, Node) and type(own) is type(rest)):
         others = _below(rest)
         for child, value in _below(own).items():
-            yield from _gone(public(child), value, others.get(child))
+            yield from _gone(public_name(child), value, others.get(child))
     elif isinstance(own, Node):
         yield name, getattr(own, own.main) if own.main else own.kind
         for child, value in own.fields().items():
-            yield from _gone(public(child), value, None) if child != own.main else ()
+            yield from _gone(public_name(child), value, None) if child != own.main else ()
     else:
         yield name, own
 

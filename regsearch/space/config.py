@@ -12,7 +12,7 @@ from typing import Any
 from regsearch.errors import InvalidInput
 from regsearch.space.naming import identity
 from regsearch.space.registry import kind
-from regsearch.space.tree import WRITTEN, Choice, Node, from_numpy, public
+from regsearch.space.tree import WRITTEN, Choice, Node, from_numpy, public_name
 
 
 def to_data(value: Any) -> Any:
@@ -52,7 +52,7 @@ def _data(value: Any, opaque: list[Any]) -> Any:
     if isinstance(value, Choice):
         return {"type": value.tag(), "options": _data(value.options, opaque)}
     if isinstance(value, Node):
-        fields = {public(name): child for name, child in value.fields().items() if child is not None}
+        fields = {public_name(name): child for name, child in value.fields().items() if child is not None}
         return {"type": value.tag(), **_data(fields, opaque)}
     if isinstance(value, Mapping):
         return {str(key): _data(child, opaque) for key, child in value.items()}

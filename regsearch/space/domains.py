@@ -56,7 +56,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Axis:
+class PathField:
     """A field that holds the path's axis: a `Path`, a number of at least `low`, or a `Float` above it."""
 
     low: float = 0.0

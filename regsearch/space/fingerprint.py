@@ -23,13 +23,8 @@ from typing import Any
 
 import numpy as np
 
-NAMED = {
-    "builtins",
-    "copyreg",
-    "numpy",
-    "sklearn",
-}  # whose functions and classes a short name tells
-WRITTEN = {"builtins", "sklearn"}  # whose objects write all that they hold
+NAMED = {"builtins", "copyreg", "numpy", "sklearn"}  # packages whose functions a short name tells
+WRITTEN = {"builtins", "sklearn"}  # packages whose objects write all that they hold
 NO_CONTENT = {
     "__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations__", "__annotations_cache__",
     "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__firstlineno__", "__module__",
@@ -39,7 +34,7 @@ STANDARD = Path(sysconfig.get_paths()["stdlib"])
 
 
 @dataclass(frozen=True)
-class Part:
+class Content:
     """What an object is but for the objects inside it.
 
     Attributes
@@ -70,7 +65,7 @@ def content_hash(value: Any) -> tuple[str, bool]:
     return _hash(*map(repr, _canonical(parts, links))), all(part.written for part in parts)
 
 
-def _graph(root: Any) -> tuple[list[Part], list[list[int]]]:
+def _graph(root: Any) -> tuple[list[Content], list[list[int]]]:
     """Every part that can be reached from an object, itself first, and the numbers of those inside each."""
     parts, links, used = [take_apart(root)], [], [False]
     number = {(id(root), False): 0}
@@ -85,7 +80,7 @@ def _graph(root: Any) -> tuple[list[Part], list[list[int]]]:
     return parts, links
 
 
-def _canonical(parts: list[Part], links: list[list[int]]) -> list[tuple[str, list[int]]]:
+def _canonical(parts: list[Content], links: list[list[int]]) -> list[tuple[str, list[int]]]:
     """The smallest graph that unfolds alike, by rows: what holds the same counts once, whether shared or copied."""
 
     def held(k: int) -> list[str]:
@@ -115,34 +110,34 @@ def _hash(*texts: str) -> str:
 
 
 @functools.singledispatch
-def take_apart(value: Any) -> Part:
+def take_apart(value: Any) -> Content:
     """What an object is made of; of one that nothing else is known of, what `copy` knows."""
     cls = type(value)
     if is_known(value):
-        return Part(full_name(value), written=_top(value) in NAMED)
+        return Content(full_name(value), written=_top(value) in NAMED)
     if _is_estimator(value):
         frozen = cls.__name__ == "FrozenEstimator"  # the one that a clone leaves as it is
-        return Part("estimator", (cls, value.get_params(deep=False)), written=not frozen, computes=frozen)
+        return Content("estimator", (cls, value.get_params(deep=False)), written=not frozen, computes=frozen)
     if hasattr(value, "__wrapped__"):  # a cache or a compiler around a function
-        return Part("wrapped", (cls, value.__wrapped__))
+        return Content("wrapped", (cls, value.__wrapped__))
     if hasattr(value, "to_numpy"):  # a table or a column of one
         names = [list(getattr(value, name, ())) for name in ("columns", "index")]
-        return Part("table", (cls, value.to_numpy(), *names))
+        return Content("table", (cls, value.to_numpy(), *names))
     return _copied(value)
 
 
-def _copied(value: Any) -> Part:
+def _copied(value: Any) -> Content:
     """What `copy` would make another object from."""
     cls = type(value)
     reduce = copyreg.dispatch_table.get(cls)
     try:
         found = reduce(value) if reduce else value.__reduce_ex__(4)
     except Exception:  # noqa: BLE001 - anyone's class; a lock or an open file is nothing that can be copied
-        return Part("opaque", (cls,))
+        return Content("opaque", (cls,))
     if isinstance(found, str):
-        return Part(found, (cls,), written=_top(cls) in WRITTEN)
+        return Content(found, (cls,), written=_top(cls) in WRITTEN)
     state = [list(each) if isinstance(each, Iterator) else each for each in found[1:]]
-    return Part("object", (cls, found[0], *state), written=_top(cls) in WRITTEN, computes=True)
+    return Content("object", (cls, found[0], *state), written=_top(cls) in WRITTEN, computes=True)
 
 
 def _is_estimator(value: Any) -> bool:
@@ -158,101 +153,101 @@ def _is_estimator(value: Any) -> bool:
 @take_apart.register(complex)
 @take_apart.register(str)
 @take_apart.register(bytes)
-def _scalar(value: Any) -> Part:
-    return Part(f"{type(value).__qualname__} {value!r}", written=True)
+def _scalar(value: Any) -> Content:
+    return Content(f"{type(value).__qualname__} {value!r}", written=True)
 
 
 @take_apart.register(tuple)
 @take_apart.register(list)
-def _sequence(value: Any) -> Part:
-    return Part(type(value).__qualname__, tuple(value), written=True)
+def _sequence(value: Any) -> Content:
+    return Content(type(value).__qualname__, tuple(value), written=True)
 
 
 @take_apart.register(set)
 @take_apart.register(frozenset)
-def _set(value: Any) -> Part:
-    return Part(type(value).__qualname__, tuple(value), ordered=False)
+def _set(value: Any) -> Content:
+    return Content(type(value).__qualname__, tuple(value), ordered=False)
 
 
 @take_apart.register(dict)
 @take_apart.register(types.MappingProxyType)
-def _mapping(value: Any) -> Part:
-    return Part(type(value).__qualname__, tuple(value.items()), ordered=False, written=True)
+def _mapping(value: Any) -> Content:
+    return Content(type(value).__qualname__, tuple(value.items()), ordered=False, written=True)
 
 
 @take_apart.register(np.ndarray)
-def _array(value: Any) -> Part:
+def _array(value: Any) -> Content:
     label = f"array {value.dtype.str} {value.dtype.descr if value.dtype.names else ''} {value.shape}"
     if value.dtype.hasobject:
-        return Part(label, tuple(value.ravel().tolist()))
-    return Part(f"{label} {hashlib.sha256(value.tobytes()).hexdigest()}")
+        return Content(label, tuple(value.ravel().tolist()))
+    return Content(f"{label} {hashlib.sha256(value.tobytes()).hexdigest()}")
 
 
 @take_apart.register(np.generic)
-def _number(value: Any) -> Part:
-    return Part(f"{value.dtype.str} {value.tobytes().hex()}", written=True)
+def _number(value: Any) -> Content:
+    return Content(f"{value.dtype.str} {value.tobytes().hex()}", written=True)
 
 
 @take_apart.register(logging.Logger)
-def _logger(value: Any) -> Part:
-    return Part("logger")  # what it writes changes no result, and it knows every other logger
+def _logger(value: Any) -> Content:
+    return Content("logger")  # what it writes changes no result, and it knows every other logger
 
 
 @take_apart.register(types.ModuleType)
-def _module(value: Any) -> Part:
-    return Part(f"module {value.__name__}" if installed(value.__name__) else "module")
+def _module(value: Any) -> Content:
+    return Content(f"module {value.__name__}" if installed(value.__name__) else "module")
 
 
 @take_apart.register(type)
-def _class(value: Any) -> Part:
+def _class(value: Any) -> Content:
     if is_known(value):
-        return Part(full_name(value), written=_top(value) in NAMED)
+        return Content(full_name(value), written=_top(value) in NAMED)
     own = {name: part for name, part in vars(value).items() if name not in NO_CONTENT}
-    return Part(f"class {value.__qualname__}", (value.__bases__, own))
+    return Content(f"class {value.__qualname__}", (value.__bases__, own))
 
 
 @take_apart.register(property)
-def _property(value: Any) -> Part:
-    return Part("property", (value.fget, value.fset, value.fdel))
+def _property(value: Any) -> Content:
+    return Content("property", (value.fget, value.fset, value.fdel))
 
 
 @take_apart.register(classmethod)
 @take_apart.register(staticmethod)
 @take_apart.register(types.MethodType)
-def _method(value: Any) -> Part:
-    return Part(type(value).__qualname__, (value.__func__, getattr(value, "__self__", None)), computes=True)
+def _method(value: Any) -> Content:
+    return Content(type(value).__qualname__, (value.__func__, getattr(value, "__self__", None)), computes=True)
 
 
 @take_apart.register(types.BuiltinFunctionType)
-def _builtin(value: Any) -> Part:
+def _builtin(value: Any) -> Content:
     owner = value.__self__
     if isinstance(owner, types.ModuleType | None):
-        return Part(full_name(value), written=_top(value) in NAMED)
-    return Part(f"method {value.__name__}", (owner,), computes=True)
+        return Content(full_name(value), written=_top(value) in NAMED)
+    return Content(f"method {value.__name__}", (owner,), computes=True)
 
 
 @take_apart.register(types.FunctionType)
-def _function(value: Any) -> Part:
+def _function(value: Any) -> Content:
     if is_known(value):
-        return Part(full_name(value), written=_top(value) in NAMED)
+        return Content(full_name(value), written=_top(value) in NAMED)
     code = value.__code__
     held = [_cell(cell) for cell in value.__closure__ or ()]
     inside = (value.__defaults__, value.__kwdefaults__, held, vars(value))
     if _is_installed(code.co_filename):  # what a package made around a function
-        return Part(f"function {getattr(code, 'co_qualname', code.co_name)}", inside, computes=True)
+        return Content(f"function {getattr(code, 'co_qualname', code.co_name)}", inside, computes=True)
     read = dict(_globals(code, value.__globals__))
-    return Part(f"function {value.__qualname__}", (code, *inside, read), computes=True)
+    return Content(f"function {value.__qualname__}", (code, *inside, read), computes=True)
 
 
 @take_apart.register(types.CodeType)
-def _code(value: Any) -> Part:
+def _code(value: Any) -> Content:
     arguments = value.co_argcount + value.co_kwonlyargcount + bool(value.co_flags & 4) + bool(value.co_flags & 8)
     label = (
         value.co_code.hex(), value.co_names, value.co_varnames[:arguments], value.co_argcount, value.co_kwonlyargcount,
         value.co_posonlyargcount, value.co_flags & 0xFFFF,  # without those of __future__
         getattr(value, "co_exceptiontable", b"").hex(),
     )  # fmt: skip
-    return Part(f"code {label!r}", value.co_consts)
+    return Content(f"code {label!r}", value.co_consts)
 
 
 # --- what a function reads -------------------------------------------------------------------------------------

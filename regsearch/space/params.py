@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from regsearch.space.config import to_data
-from regsearch.space.tree import Choice, Leaf, Node, Path, public
+from regsearch.space.tree import Choice, Leaf, Node, Path, public_name
 
 Keys: TypeAlias = tuple[str, ...]  # of a value in a config, from its root; options of a choice have no key of their own
 
@@ -66,11 +66,11 @@ def _parameters(value: Any, keys: Keys, off: Any) -> Iterator[tuple[Keys, Any]]:
         return
     if keys and not isinstance(value, Mapping):
         yield keys, off
-    offs = {public(name): found for name, found in value.offs().items()} if _has_fields(value) else {}
+    offs = {public_name(name): found for name, found in value.offs().items()} if _has_fields(value) else {}
     for key, child in _children(value, keys).items():
         yield from _parameters(child, (*keys, key), offs.get(key))
     for name in value.derived if _has_fields(value) else ():
-        yield (*keys, public(name)), None
+        yield (*keys, public_name(name)), None
 
 
 def _values(value: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]:
@@ -81,7 +81,7 @@ def _values(value: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]:
     for key, child in _children(value, keys).items():
         yield from _values(child, (*keys, key))
     for name in value.derived if _has_fields(value) else ():
-        yield (*keys, public(name)), getattr(value, name)
+        yield (*keys, public_name(name)), getattr(value, name)
 
 
 def _has_fields(value: Any) -> bool:
@@ -93,4 +93,4 @@ def _children(value: Any, keys: Keys) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return {str(key): child for key, child in value.items()}
     shown = value.shown_fields() if _has_fields(value) else {}
-    return {public(key): child for key, child in shown.items() if not keys or key != value.main}
+    return {public_name(key): child for key, child in shown.items() if not keys or key != value.main}

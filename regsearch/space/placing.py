@@ -7,10 +7,10 @@ from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.space.config import to_data
-from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path, public
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path, public_name
 
 
-def start_params(space: Node, data: Any, value: float | None, source: str) -> dict[str, Any]:
+def params_for(space: Node, data: Any, value: float | None, source: str) -> dict[str, Any]:
     """Optuna parameters under which a space gives a config.
 
     Parameters
@@ -55,7 +55,7 @@ class _Placing:
         elif isinstance(space, Leaf):
             self._number(space, data, name)
         elif isinstance(space, Node):
-            own = {public(key): child for key, child in space.fields().items()}
+            own = {public_name(key): child for key, child in space.fields().items()}
             self._inside(own, data, name, {"type": space.tag()})
         elif isinstance(space, Mapping):
             self._inside(space, data, name, {})

@@ -4,15 +4,16 @@ A *space* is a tree of frozen dataclasses (`Node`). Wherever a plain value may s
 instead: `Float`, `Int`, `Choice`, or `Path` (the axis that one trial walks as a whole). Filling every
 distribution gives the *config*: the same tree, the same classes.
 
-=============  ==================================================================
-`sample`       distributions drawn by an Optuna trial
-`fill`         distributions replaced by stored parameters
-`default`      distributions at their defaults
-`scatter`      parameters of a config drawn at random
-`starts`       the configs worth trying before any sampling
-`size`         the number of distinct configs, `None` when not finite
-`flat`         the config as one flat table row, with short names
-=============  ==================================================================
+================  ===============================================================
+`sample`          distributions drawn by an Optuna trial
+`fill`            distributions replaced by stored parameters
+`default`         distributions at their defaults
+`random_params`   parameters of a config drawn at random
+`initial_params`  parameters of the configs worth trying before any sampling
+`size`            the number of distinct configs, `None` when not finite
+================  ===============================================================
+
+`regsearch.space.params` has the config as one flat row of a table, under short names.
 
 A parameter is named by the dotted way to its leaf; below a `Choice` the label of the option is part of it,
 so that two options may have leaves of one name (``penalty.elastic_net.l1_ratio``).
@@ -25,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from regsearch.errors import NotFound
-from regsearch.space.tree import Choice, Leaf, Node, Path, Suggests, label, public
+from regsearch.space.tree import Choice, Leaf, Node, Path, Suggests, label, public_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,7 @@ def _walk(value: Any, name: str, draw: Draw) -> Any:
 
 
 def _join(name: str, key: str) -> str:
-    return f"{name}.{public(key)}" if name else public(key)
+    return f"{name}.{public_name(key)}" if name else public_name(key)
 
 
 def sample(space: NodeT, trial: Suggests) -> NodeT:
@@ -85,7 +86,7 @@ def default(space: NodeT) -> NodeT:
     return config
 
 
-def scatter(space: Node, random: np.random.Generator) -> dict[str, Any]:
+def random_params(space: Node, random: np.random.Generator) -> dict[str, Any]:
     """Optuna parameters of a config drawn at random, each leaf by its own distribution."""
     params: dict[str, Any] = {}
 
@@ -99,7 +100,7 @@ def scatter(space: Node, random: np.random.Generator) -> dict[str, Any]:
     return params
 
 
-def starts(space: Node) -> list[dict[str, Any]]:
+def initial_params(space: Node) -> list[dict[str, Any]]:
     """Optuna parameters of the configs to try first: all defaults, then each option of each choice in turn."""
     forced: list[dict[str, Any]] = [{}]
     found: list[dict[str, Any]] = []

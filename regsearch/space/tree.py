@@ -33,7 +33,7 @@ class Suggests(Protocol):
     def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any: ...
 
 
-def public(name: str) -> str:
+def public_name(name: str) -> str:
     """The name that users, files and logs see: ``lambda_`` is ``lambda``."""
     return name.rstrip("_")
 
@@ -63,7 +63,7 @@ class Node(ABC):
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             domain = field.metadata.get("domain")
             if domain is not None:
-                where = f"{type(self).__name__}({public(field.name)}=...)"
+                where = f"{type(self).__name__}({public_name(field.name)}=...)"
                 admitted = admit(domain, getattr(self, field.name), where, field.metadata["off"])
                 object.__setattr__(self, field.name, admitted)
 
@@ -79,7 +79,7 @@ class Node(ABC):
     @classmethod
     def arguments(cls) -> dict[str, str]:
         """The constructor's argument for each public field name."""
-        return {public(field.name): field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        return {public_name(field.name): field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
     def fields(self) -> dict[str, Any]:
         """Field values by field name."""
@@ -328,10 +328,10 @@ def admit(domain: Domain, value: Any, where: str, off: Any = None) -> Any:
     return domain.admit(value, where)
 
 
-def ends(value: Any) -> list[Any]:
+def bounds_of(value: Any) -> list[Any]:
     """The least and the greatest number that a field may hold, of each option; a plain value is both."""
     if isinstance(value, Choice):
-        return [end for option in value.options for end in ends(option)]
+        return [end for option in value.options for end in bounds_of(option)]
     return [value.low, value.high] if isinstance(value, Float | Int) else [value]
 
 

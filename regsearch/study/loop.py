@@ -22,7 +22,7 @@ from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Trajectory
 from regsearch.space.config import digest
 from regsearch.space.params import ParameterNames
-from regsearch.space.sampling import fill, sample, size, starts
+from regsearch.space.sampling import fill, initial_params, sample, size
 from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
@@ -126,7 +126,7 @@ class Loop:
         for trial in stored:
             if trial.config is not None:
                 self.history.add(trial)
-        first = [("reference", {}), *(("start", params) for params in starts(self.space))]
+        first = [("reference", {}), *(("start", params) for params in initial_params(self.space))]
         for role, params in first[sum(bool(trial.role) for trial in stored) :]:
             self.study.enqueue(role, params)
 

@@ -34,7 +34,7 @@ from regsearch.space.config import from_toml, to_toml
 from regsearch.space.domains import Between
 from regsearch.space.params import flat
 from regsearch.space.sampling import default
-from regsearch.space.tree import Choice, Float, Path, public
+from regsearch.space.tree import Choice, Float, Path, public_name
 from regsearch.testing.suite import Suite, require
 
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
@@ -113,7 +113,7 @@ def domain_is_kept(cls: type[Penalty]) -> None:
         ranges = [Float(low - 1, high), Float(low, high + 1), Choice(low, high + 1)]
         for value in (low - 1, high + 1, *ranges, "some", None, float("nan"), Path()):
             said = _refusal(cls, name, value)
-            where = f"{cls.__name__}({public(name)}="
+            where = f"{cls.__name__}({public_name(name)}="
             require(where in said, f"{where}{value!r}) was {'refused: ' + said if said else 'not refused'}.")
         require(getattr(cls(**{name: Float(low, high)}), name) == Float(low, high), f"{name} loses its whole range.")
 

@@ -20,7 +20,7 @@ from regsearch.models.neural.training.block import Segment
 from regsearch.space.config import digest, from_toml, to_toml
 from regsearch.space.domains import Between, OneOf, Whole
 from regsearch.space.params import columns, flat
-from regsearch.space.tree import Choice, Float, Leaf, public
+from regsearch.space.tree import Choice, Float, Leaf, public_name
 from regsearch.testing.nets import EPOCHS, IMAGE, TASKS, block, net, setup, train
 from regsearch.testing.suite import Suite, require
 
@@ -113,11 +113,11 @@ def domain_is_kept(cls: type[Technique]) -> None:
             wrong += (domain.low - 1e-3, np.nextafter(domain.high, np.inf), float("nan"), -np.inf)
         if isinstance(domain, Whole):
             wrong += (domain.low - 1, 1.5)
-        where = f"{cls.__name__}({public(name)}=...) must "
+        where = f"{cls.__name__}({public_name(name)}=...) must "
         for value in wrong:
             said = _refusal(lambda name=name, value=value: cls(**{name: value}))
             found = f"refused with: {said}" if said else "not refused"
-            require(where in said, f"{cls.__name__}({public(name)}={value!r}) was {found}, not with: {where}")
+            require(where in said, f"{cls.__name__}({public_name(name)}={value!r}) was {found}, not with: {where}")
 
 
 @SUITE.check("let check raise InvalidInput('NAME needs ..., got a ...; leave it out.') where it has no meaning.")
@@ -140,7 +140,7 @@ def off_is_what_tables_show(cls: type[Technique]) -> None:
         off = columns(net(**{slot: Choice(None, cls())}))
         row = flat(net(**{slot: cls.neutral()}))
         for name, value in cls.neutral_fields().items():
-            shown = slot if name == cls.main else public(name)
+            shown = slot if name == cls.main else public_name(name)
             if value is not None and f"{slot}.{shown}" not in row:
                 found = f"Without {slot}, tables show {shown}={off.get(shown)!r}; with it off, {row.get(shown)!r}."
                 require(off.get(shown) == row.get(shown) == value, found)

@@ -47,7 +47,7 @@ from regsearch.models.linear.convert import to_C
 from regsearch.results.rules import Pick
 from regsearch.space.config import to_data
 from regsearch.space.params import flat
-from regsearch.space.placing import start_params
+from regsearch.space.placing import params_for
 from regsearch.space.sampling import fill, sample
 
 BARE = """
@@ -444,7 +444,7 @@ def test_a_config_is_found_in_its_space(data: st.DataObject) -> None:
 
     trial = Drawn({})
     config = sample(SPACE, trial)
-    params = start_params(SPACE, to_data(config), None, "it")
+    params = params_for(SPACE, to_data(config), None, "it")
     assert params == trial._params
     assert fill(SPACE, params) == config
 

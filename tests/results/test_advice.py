@@ -44,7 +44,7 @@ from regsearch.results.advice.leaves import SpaceLeaf, space_leaves, wider
 from regsearch.results.advice.ranges import _longer
 from regsearch.results.results import Results
 from regsearch.space.config import to_data
-from regsearch.space.sampling import scatter
+from regsearch.space.sampling import random_params
 from regsearch.study.script import run_with
 
 LASSO = Linear("l1", Axis(30))
@@ -405,7 +405,7 @@ def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
     found = {place.name: place for place in space_leaves(stored)}
     stored.space = space  # the script is at hand
     assert [place.name for place in space_leaves(stored)] == list(found)
-    for name, value in scatter(space, np.random.default_rng(seed)).items():
+    for name, value in random_params(space, np.random.default_rng(seed)).items():
         assert name in found
         leaf = found[name].leaf
         if isinstance(leaf, Float | Int):

@@ -15,8 +15,8 @@ from strategies import configs, spaces
 from regsearch import L1, Choice, ElasticNet, Estimator, Linear, Net
 from regsearch import nn_techniques as t
 from regsearch.space.params import ParameterNames, flat
-from regsearch.space.sampling import fill, scatter
-from regsearch.space.tree import Leaf, Node, label, public
+from regsearch.space.sampling import fill, random_params
+from regsearch.space.tree import Leaf, Node, label, public_name
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def test_flat_keeps_every_value(config: Any) -> None:
             continue
         if isinstance(value, Node) and not isinstance(value, Leaf):
             value = getattr(value, value.main) if value.main else value.kind  # noqa: PLW2901
-        assert row[public(name)] == value
+        assert row[public_name(name)] == value
 
 
 def test_neutral_values() -> None:
@@ -88,7 +88,7 @@ def test_a_name_means_one_thing(space: Any, seeds: list[int]) -> None:
     trees = [space, *([space.reference()] if hasattr(space, "reference") else [])]
     names = ParameterNames.of(*trees)
     assert len(set(names.names.values())) == len(names.names)
-    for config in [*(fill(space, scatter(space, np.random.default_rng(seed))) for seed in seeds), *trees[1:]]:
+    for config in [*(fill(space, random_params(space, np.random.default_rng(seed))) for seed in seeds), *trees[1:]]:
         alone = flat(config)
         row = names.flat(config)
         assert list(map(repr, row.values())) == list(map(repr, alone.values()))

@@ -16,10 +16,10 @@ from sklearn.svm import SVC
 from strategies import LEAVES, configs, ranges, spaces
 
 from regsearch import L1, L2, AdaptiveLasso, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
-from regsearch.space.domains import Axis, Between, Family
+from regsearch.space.domains import Between, Family, PathField
 from regsearch.space.registry import kind, registered
-from regsearch.space.sampling import default, fill, leaves, sample, size, starts
-from regsearch.space.tree import Leaf, Node, Path, label, number, public, tunable
+from regsearch.space.sampling import default, fill, initial_params, leaves, sample, size
+from regsearch.space.tree import Leaf, Node, Path, label, number, public_name, tunable
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def test_names_stand_for_nodes() -> None:
     assert Linear(penalty=Choice("l1", "elastic_net")) == Linear(penalty=Choice(L1(), ElasticNet()))
     assert label(ElasticNet(0.3)) == "elastic_net"
     assert label(SVC) == "sklearn.svm._classes.SVC"
-    assert public("lambda_") == "lambda"
+    assert public_name("lambda_") == "lambda"
 
 
 @given(leaf=st.one_of(*LEAVES.values()), seed=st.integers(0, 2**31 - 1))
@@ -173,7 +173,7 @@ def test_config_is_a_space_of_one(config: Any, seed: int) -> None:
     assert random_config(config, seed) == (config, {})
     assert default(config) == config
     assert fill(config, {}) == config
-    assert starts(config) == [{}]
+    assert initial_params(config) == [{}]
     assert size(config) == 1
 
 
@@ -181,7 +181,7 @@ def test_config_is_a_space_of_one(config: Any, seed: int) -> None:
 @settings(deadline=None, max_examples=80)
 def test_starts_show_every_option(space: Any) -> None:
     """The first start is the default; starts are distinct and valid, and every option of every choice is in one."""
-    found = starts(space)
+    found = initial_params(space)
     assert fill(space, found[0]) == default(space)
     assert len({tuple(params.items()) for params in found}) == len(found)
     shown = set()
@@ -202,14 +202,14 @@ def test_starts_show_every_option(space: Any) -> None:
 def test_starts_go_into_options() -> None:
     """A choice below an option that is not the first has its turn too."""
     space = Linear(penalty=Choice("l1", AdaptiveLasso(gamma=Choice(0.5, 1.0, 2.0))))
-    tried = [(params["penalty"], params.get("penalty.adaptive_lasso.gamma")) for params in starts(space)]
+    tried = [(params["penalty"], params.get("penalty.adaptive_lasso.gamma")) for params in initial_params(space)]
     assert tried == [("l1", None), ("adaptive_lasso", 0.5), ("adaptive_lasso", 1.0), ("adaptive_lasso", 2.0)]
 
 
 def test_conditional_names() -> None:
     """A leaf below an option has the option in its name, so options may share field names."""
     space = Linear(penalty=Choice(ElasticNet(), "adaptive_elastic_net"), lambda_=Float(0.1, 1.0, log=True))
-    first, second = starts(space)
+    first, second = initial_params(space)
     assert first == {"penalty": "elastic_net", "penalty.elastic_net.l1_ratio": 0.5, "lambda": pytest.approx(0.1**0.5)}
     assert set(second) == {
         "penalty",
@@ -272,7 +272,7 @@ def test_kinds_are_snake_case() -> None:
 def test_domains() -> None:
     """Integers are numbers wherever a number is admitted, and an Int is a range."""
     assert Between(0, 10).admit(Int(1, 3), "here") == Int(1, 3)
-    assert Axis(0.0).admit(1, "here") == 1
+    assert PathField(0.0).admit(1, "here") == 1
     assert Family(L2).admit("l2", "here") == L2()
     assert tunable(Between(0, 1), 0.5, off=0.0).metadata["off"] == 0.0
 

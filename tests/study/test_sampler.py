@@ -5,14 +5,14 @@ import pytest
 
 from regsearch import AdaptiveLasso, Choice, ElasticNet, Float, Linear, spaces
 from regsearch.space.config import digest
-from regsearch.space.sampling import sample, size, starts
+from regsearch.space.sampling import initial_params, sample, size
 from regsearch.study.sampler import make_sampler
 
 
 def proposals(space: Linear, trials: int, seed: int = 0) -> list[str]:
     """Digests of the configs that a search of `space` proposes; the score favours the lasso."""
     study = optuna.create_study(direction="maximize")
-    for params in starts(space):
+    for params in initial_params(space):
         study.enqueue_trial(params)
     known: list[str] = []
     for count in range(trials):
@@ -28,14 +28,14 @@ def proposals(space: Linear, trials: int, seed: int = 0) -> list[str]:
 def test_proposes_no_config_twice(seed: int) -> None:
     """Once every start is tried, no config comes up again, however much better than the rest it was."""
     space = spaces.linear()
-    known = proposals(space, 60, seed)[len(starts(space)) :]
+    known = proposals(space, 60, seed)[len(initial_params(space)) :]
     assert len(set(known)) == len(known)
 
 
 def test_exhausts_a_finite_space() -> None:
     """A finite space is proposed whole in as many trials as it has configs beyond the repeats among its starts."""
     space = Linear(penalty=Choice("l1", "l2"), scale=Choice("standard", "minmax", "none"))
-    known = proposals(space, 6 + len(starts(space)))
+    known = proposals(space, 6 + len(initial_params(space)))
     assert len(set(known)) == size(space) == 6
 
 

@@ -17,7 +17,7 @@ from regsearch.models.base import Model
 from regsearch.models.neural.files import PREPARE
 from regsearch.models.persist import read_object
 from regsearch.space.config import to_data
-from regsearch.space.placing import start_params
+from regsearch.space.placing import params_for
 
 
 def load(folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
@@ -97,11 +97,11 @@ def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any
 
 
 def start_of(folder: str | os.PathLike[str], space: Model) -> dict[str, Any] | None:
-    """Optuna parameters under which a space gives the config of a bundle; see `start_params`.
+    """Optuna parameters under which a space gives the config of a bundle; see `params_for`.
 
     `None` for the space's own reference: it is in no option of the space, and every study begins with it.
     """
     path = open_bundle(folder).provenance["path"]
     if path["config"] == to_data(space.reference()):
         return None
-    return start_params(space, path["config"], path["value"], os.fspath(folder))
+    return params_for(space, path["config"], path["value"], os.fspath(folder))

@@ -13,8 +13,8 @@ from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.linear.design import SCALES
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
-from regsearch.space.domains import Axis, Family, OneOf
-from regsearch.space.tree import Choice, Path, public, tunable
+from regsearch.space.domains import Family, OneOf, PathField
+from regsearch.space.tree import Choice, Path, public_name, tunable
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Linear(Model):
     """
 
     penalty: Any = tunable(Family(Penalty), "l1")
-    lambda_: Any = tunable(Axis(), Path(100), off=0.0)
+    lambda_: Any = tunable(PathField(), Path(100), off=0.0)
     scale: Any = tunable(OneOf(SCALES), "standard")
 
     axis: ClassVar[str] = "lambda"
@@ -73,7 +73,7 @@ class Linear(Model):
                 found[part] = replace(self, penalty=self.penalty.replace(l1_ratio=rest), lambda_=self.lambda_ * share)
         for name, off in self.penalty.offs().items():
             if off is not None and getattr(self.penalty, name) != off:
-                found[public(name)] = replace(self, penalty=self.penalty.replace(**{name: off}))
+                found[public_name(name)] = replace(self, penalty=self.penalty.replace(**{name: off}))
         return found
 
     def at(self, value: float | None) -> Linear:

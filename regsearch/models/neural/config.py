@@ -19,7 +19,7 @@ from regsearch.models.neural.techniques.early_stopping import EarlyStopping
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
 from regsearch.space.domains import Between, Family, OneOf, Whole
 from regsearch.space.sampling import default
-from regsearch.space.tree import Choice, Leaf, Path, ends, tunable
+from regsearch.space.tree import Choice, Leaf, Path, bounds_of, tunable
 
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
 _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
@@ -203,7 +203,7 @@ class _Slot:
 
 def _longest(stopping: Any) -> tuple[int, int]:
     """The last epoch and the horizon of the longest training that a technique, leaves and all, allows."""
-    last, horizon = max(ends(stopping.epochs)), max(ends(stopping.max_epochs))
+    last, horizon = max(bounds_of(stopping.epochs)), max(bounds_of(stopping.max_epochs))
     return last or horizon, horizon or last
 
 

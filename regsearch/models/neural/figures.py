@@ -15,7 +15,7 @@ from regsearch.models.neural.network.data import Data, scaling
 from regsearch.models.neural.network.streams import RandomStream, seed_of
 from regsearch.models.neural.technique import Columns
 from regsearch.models.neural.techniques.augment import Augment
-from regsearch.space.tree import ends
+from regsearch.space.tree import bounds_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ def figures(space: NetConfig, problem: Problem, seed: int) -> Mapping[str, Figur
     if not found or problem.image is None:
         return {}
     largest = {
-        field.name: max(end for one in found for end in ends(getattr(one, field.name)))
+        field.name: max(end for one in found for end in bounds_of(getattr(one, field.name)))
         for field in dataclasses.fields(Augment)
     }
     used = {name: value for name, value in largest.items() if value > 0}

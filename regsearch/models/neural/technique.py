@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from regsearch._types import Task
 from regsearch.errors import InvalidInput
 from regsearch.models.neural.layout import Part
-from regsearch.space.tree import Node, public
+from regsearch.space.tree import Node, public_name
 
 if TYPE_CHECKING:
     import torch
@@ -143,7 +143,7 @@ class Technique(Node, abstract=True):
         """A filled technique without one of the several things that it does, by what goes."""
         acting, offs = self.acting, self.neutral_fields()
         several = acting if len(acting) > 1 else ()
-        return {public(name): self.replace(**{name: offs[name]}) for name in several}
+        return {public_name(name): self.replace(**{name: offs[name]}) for name in several}
 
     def numbers(self, info: ProblemInfo) -> Numbers:
         """The numbers of a filled technique: a number or a few for each name."""

@@ -12,7 +12,8 @@ from regsearch.errors import RegsearchError
 from regsearch.models.base import Model
 from regsearch.results.stored_study import StoredStudy
 from regsearch.space.config import from_data
-from regsearch.space.tree import Choice, Float, Int, Leaf, Node, label, public
+from regsearch.space.registry import find
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node, label, public_name
 
 DECADE = 10.0  # how far an end moves on a log scale; on another, by the width of the range
 ModelT = TypeVar("ModelT", bound=Model)
@@ -63,8 +64,8 @@ def fields_of(study: StoredStudy) -> Mapping[str, Any]:
 
 def space_leaves(study: StoredStudy) -> list[SpaceLeaf]:
     """Every leaf of the space of a study, those below the options of a choice included."""
-    declared = _declared(Node.registry.get(study.identity["space_data"]["type"]))
-    fields = {public(key): child for key, child in fields_of(study).items()}
+    declared = _declared(find(study.identity["space_data"]["type"]))
+    fields = {public_name(key): child for key, child in fields_of(study).items()}
     return [place for name, child in fields.items() for place in _places(child, name, declared.get(name, {}))]
 
 
@@ -79,14 +80,14 @@ def _places(value: Any, name: str, declared: Mapping[str, Any]) -> Iterator[Spac
         return
     inside = _declared(type(value))
     for key, child in _children(value).items():
-        yield from _places(child, f"{name}.{public(key)}", inside.get(public(key), {}))
+        yield from _places(child, f"{name}.{public_name(key)}", inside.get(public_name(key), {}))
 
 
 def _declared(cls: Any) -> dict[str, Mapping[str, Any]]:
     """What the fields of a class declare, by public name; one that does not regularize is never off."""
     fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     never = {} if getattr(cls, "regularizes", True) else {"off": None}
-    return {public(field.name): {**field.metadata, **never} for field in fields}
+    return {public_name(field.name): {**field.metadata, **never} for field in fields}
 
 
 def values_taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
@@ -97,7 +98,7 @@ def values_taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterat
             yield from values_taken(option, draws, f"{name}.{label(option)}")
     elif not isinstance(value, Leaf):
         for key, child in _children(value).items():
-            yield from values_taken(child, draws, f"{name}.{public(key)}" if name else public(key))
+            yield from values_taken(child, draws, f"{name}.{public_name(key)}" if name else public_name(key))
 
 
 def _children(value: Any) -> Mapping[str, Any]:
@@ -139,7 +140,7 @@ def trim_digits(value: float) -> float:
 
 def replaced(space: ModelT, new: Mapping[str, Any]) -> ModelT:
     """A space with other leaves or values, by their dotted names, in the places of the old ones."""
-    return space.replace(**{key: _replaced(child, public(key), new) for key, child in space.fields().items()})
+    return space.replace(**{key: _replaced(child, public_name(key), new) for key, child in space.fields().items()})
 
 
 def _replaced(value: Any, name: str, new: Mapping[str, Any]) -> Any:
@@ -149,5 +150,5 @@ def _replaced(value: Any, name: str, new: Mapping[str, Any]) -> Any:
         return Choice(*(_replaced(option, f"{name}.{label(option)}", new) for option in value.options))
     if isinstance(value, Leaf):
         return value
-    children = {key: _replaced(child, f"{name}.{public(key)}", new) for key, child in _children(value).items()}
+    children = {key: _replaced(child, f"{name}.{public_name(key)}", new) for key, child in _children(value).items()}
     return value.replace(**children) if isinstance(value, Node) else children or value

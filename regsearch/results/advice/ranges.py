@@ -35,7 +35,7 @@ from regsearch.results.advice.leaves import (
     wider,
 )
 from regsearch.results.stored_study import StoredStudy
-from regsearch.space.tree import Choice, Float, Int, Path, ends
+from regsearch.space.tree import Choice, Float, Int, Path, bounds_of
 from regsearch.storage.trial import Trial
 
 EDGE = 0.05  # share of a range, on its scale, that counts as its edge
@@ -203,7 +203,7 @@ def _allowed(name: str, value: Any, trial: Trial) -> Any:
 
 
 def _largest(value: Any) -> float:
-    return max((end for end in ends(value) if isinstance(end, int | float)), default=0)
+    return max((end for end in bounds_of(value) if isinstance(end, int | float)), default=0)
 
 
 def _longer(value: Any, reached: int) -> list[Any]:

@@ -24,11 +24,11 @@ from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.penalties import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet
 from regsearch.models.linear.penalty import Terms, adaptive_weights
 from regsearch.space.domains import Between, Whole
+from regsearch.space.registry import registered
 from regsearch.space.tree import Int, Node, Path, tunable
 from regsearch.testing import check_penalty
 from regsearch.testing.penalties import SUITE, numbers
 from regsearch.testing.suite import Check
-from regsearch.space.registry import registered
 
 SHIPPED = sorted(
     (cls for cls in registered().values() if issubclass(cls, Penalty) and cls.__module__.startswith("regsearch.")),

@@ -36,7 +36,7 @@ from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import wait_for_exit
 from regsearch.models.neural.training.stack import Stack
 from regsearch.space.config import from_data
-from regsearch.space.sampling import fill, scatter
+from regsearch.space.sampling import fill, random_params
 from regsearch.storage.store import Store
 from regsearch.testing.nets import block, net, problem, setup, setup_for, shared_parts
 
@@ -318,7 +318,7 @@ def test_the_reference_trains_as_long_as_any(stopping: Any) -> None:
     """No net of the space trains longer than the reference, which counts on the same schedule as the longest."""
     space = net(schedule="cosine", early_stopping=stopping)
     generator = np.random.default_rng(0)
-    drawn = [fill(space, scatter(space, generator)) for _ in range(60)]
+    drawn = [fill(space, random_params(space, generator)) for _ in range(60)]
     reference = space.reference()
     assert (reference.last, reference.horizon) == max((config.last, config.horizon) for config in drawn)
     assert all(config.reference().last == config.last for config in drawn)

@@ -17,8 +17,8 @@ from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.technique import ProblemInfo, Technique
 from regsearch.models.neural.training.shared import SharedParts, Structure, device_of, structure_of
-from regsearch.space.sampling import default, fill, starts
-from regsearch.space.tree import Choice, ends
+from regsearch.space.sampling import default, fill, initial_params
+from regsearch.space.tree import Choice, bounds_of
 
 
 def check(space: NetConfig, setup: Setup) -> None:
@@ -31,7 +31,7 @@ def check(space: NetConfig, setup: Setup) -> None:
     """
     _check_device(space)
     _check_batch(space, setup)
-    if setup.problem.classes is None and "balanced" in ends(space.class_weight):
+    if setup.problem.classes is None and "balanced" in bounds_of(space.class_weight):
         raise InvalidInput("class_weight='balanced' needs classes, got a regression; leave it out.")
     _check_inner(space, setup)
     shared = SharedParts(setup, space.device)
@@ -67,7 +67,7 @@ def _norms(space: NetConfig) -> Iterator[str]:
 def _modules(value: Any) -> Iterator[Architecture]:
     """Every option of the architecture, filled in each way that shows a further one."""
     for module in value.options if isinstance(value, Choice) else (value,):
-        yield from (fill(module, params) for params in starts(module))
+        yield from (fill(module, params) for params in initial_params(module))
 
 
 def _check_device(space: NetConfig) -> None:
@@ -83,7 +83,7 @@ def _check_device(space: NetConfig) -> None:
 
 
 def _check_batch(space: NetConfig, setup: Setup) -> None:
-    largest = max(0 if size == "auto" else size for size in ends(space.batch_size))
+    largest = max(0 if size == "auto" else size for size in bounds_of(space.batch_size))
     rows, fold = min((len(train), k) for k, train in enumerate(setup.folds.train))
     if largest > rows:
         raise InvalidInput(
@@ -95,7 +95,7 @@ def _check_batch(space: NetConfig, setup: Setup) -> None:
 def _check_inner(space: NetConfig, setup: Setup) -> None:
     """Every fold can be split as asked for, at both ends of what is searched."""
     for stopping in options(space.techniques["early_stopping"]):
-        for share in ends(stopping.fields().get("inner", 0.0)):
+        for share in bounds_of(stopping.fields().get("inner", 0.0)):
             for k, train in enumerate(setup.folds.train) if share else ():
                 inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
 
