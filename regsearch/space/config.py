@@ -21,7 +21,7 @@ def to_data(value: Any) -> Any:
     What is neither (an estimator in `Estimator`) becomes its identity: enough to compare and to read, not to rebuild.
     The data of a node are made once and are not to be changed.
     """
-    return _written(value).data if isinstance(value, Node) else _data(value, [])
+    return written(value).data if isinstance(value, Node) else _data(value, [])
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Written:
         return _digest(self.data)
 
 
-def _written(node: Node) -> Written:
+def written(node: Node) -> Written:
     """A node as plain data, made once: nodes do not change; a user's object that one holds may."""
     found = vars(node).get(WRITTEN)
     if found is None:
@@ -125,7 +125,7 @@ def read_toml(text: str, what: str = "The text") -> dict[str, Any]:
 
 def digest(value: Any) -> str:
     """16 hex digits that change with anything in a tree."""
-    return _written(value).digest if isinstance(value, Node) else _digest(_data(value, []))
+    return written(value).digest if isinstance(value, Node) else _digest(_data(value, []))
 
 
 def _digest(data: Any) -> str:

@@ -28,7 +28,7 @@ WRITTEN = {"builtins", "sklearn"}  # packages whose objects write all that they 
 NO_CONTENT = {
     "__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations__", "__annotations_cache__",
     "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__firstlineno__", "__module__",
-    "__static_attributes__", "__weakref__", "_abc_impl",
+    "__slotnames__", "__static_attributes__", "__weakref__", "_abc_impl",
 }  # fmt: skip  # attributes of a class that change nothing that it computes, or repeat what its methods hold
 STANDARD = Path(sysconfig.get_paths()["stdlib"])
 

@@ -7,17 +7,21 @@ import uuid
 from typing import Any
 
 from regsearch.models.base import Model, Setup
-from regsearch.space.config import digest, to_data
+from regsearch.space.config import Written
 from regsearch.version import __version__
 
 
-def identity_of(name: str, experiment: str, setup: Setup, space: Model, script: str) -> dict[str, Any]:
+def identity_of(
+    name: str, experiment: str, setup: Setup, space: Model, written: Written, script: str
+) -> dict[str, Any]:
     """The identity of a study that is made now, as JSON has it.
 
     Parameters
     ----------
     experiment
         The MLflow experiment.
+    written
+        The space as it was when the study was made.
     script
         The file that makes the study; empty where none does.
     """
@@ -28,6 +32,6 @@ def identity_of(name: str, experiment: str, setup: Setup, space: Model, script: 
         "columns": problem.columns, "target": problem.name, "fingerprint": problem.fingerprint,
         "folds": len(folds), "cv": folds.name, "folds_hash": folds.digest, "seed": setup.seed,
         "metric": metrics[0], "metrics": metrics, "scoring": [metric.identity for metric in setup.metrics],
-        "reference": space.unregularized, "space": space.kind, "space_hash": digest(space),
-        "space_data": to_data(space), "script": script,
+        "reference": space.unregularized, "space": space.kind, "space_hash": written.digest,
+        "space_data": written.data, "script": script,
     }  # fmt: skip

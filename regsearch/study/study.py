@@ -26,6 +26,7 @@ from regsearch.results.nested_cv import NestedCV, NestedResult, outer_folds
 from regsearch.results.results import Results, load_results
 from regsearch.results.rules import Rule
 from regsearch.results.stored_study import Scoring
+from regsearch.space.config import written
 from regsearch.space.sampling import leaves
 from regsearch.storage.optuna_study import OptunaStudy, check_same
 from regsearch.storage.store import Store
@@ -145,6 +146,7 @@ class Study:
                 "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
             )
         self.space.check(self.setup)
+        self._written = written(self.space)  # now: a fit may change what a user's object holds
         self._start = None if options.start_from is None else start_of(options.start_from, self.space)
 
     def _made_setup(self) -> Setup:
@@ -277,7 +279,7 @@ class Study:
         return tracking_uri(self.store.root) if tracking in (None, True) else str(tracking)
 
     def _identity(self) -> dict[str, Any]:
-        return identity_of(self.name, self.experiment, self.setup, self.space, self.script)
+        return identity_of(self.name, self.experiment, self.setup, self.space, self._written, self.script)
 
     # --- afterwards --------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import operator
 import subprocess
@@ -236,6 +237,18 @@ def test_a_counter_is_state() -> None:
     before = identity(scope["count"])
     scope["count"](1)
     assert identity(scope["count"]) == before
+
+
+def test_use_changes_nothing() -> None:
+    """An object that was copied, cloned, fitted and called is what it was."""
+    scope: dict[str, Any] = {"__name__": "users"}
+    exec(SOURCE.format(**USUAL), scope)
+    clip = scope["Clip"](0.5)
+    before = identity(clip), identity(scope["plain"])
+    copy.deepcopy(clip)
+    scope["plain"](clone(clip).fit([[1.0]]) and Ridge().fit([[1.0], [2.0]], [1.0, 2.0]), [[1.0]], [1.0])
+    clip.fit_transform([[1.0]])
+    assert (identity(clip), identity(scope["plain"])) == before
 
 
 class Doubled(TransformerMixin, BaseEstimator):  # type: ignore[misc]

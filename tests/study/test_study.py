@@ -15,6 +15,8 @@ from mlflow.entities import Run
 from nets import PRUNED_AT, Dial
 from samples import finished, mlflow_client, outcomes, regression, study
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from regsearch import Choice, Estimator, Linear, NotFound, Study, StudyMismatch, spaces
 from regsearch import Path as Axis
@@ -322,3 +324,18 @@ def test_options_are_one_record() -> None:
         f.name: missing if f.default is dataclasses.MISSING else f.default for f in dataclasses.fields(StudyOptions)
     }
     assert taken == held
+
+
+def test_a_space_stays_what_it_was_made_as(tmp_path: Path) -> None:
+    """A transformer's function that takes notes while it is fitted does not make its study another one."""
+    seen: list[Any] = []
+
+    def noted(X: Any) -> Any:
+        seen.append(len(X))
+        return X
+
+    space = Estimator(make_pipeline(FunctionTransformer(noted), Ridge()), {"ridge__alpha": Choice(0.1, 1.0)})
+    one = study(tmp_path, space=space)
+    assert len(one.run(2, quiet=True).complete) == 2
+    assert seen
+    assert len(one.results().complete) == 2
