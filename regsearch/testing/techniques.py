@@ -19,7 +19,7 @@ from regsearch.models.neural.technique import ProblemInfo, Stopping, Technique
 from regsearch.models.neural.training.block import Segment
 from regsearch.space.config import digest, from_toml, to_toml
 from regsearch.space.domains import Between, OneOf, Whole
-from regsearch.space.params import columns, flat
+from regsearch.space.params import ParameterNames
 from regsearch.space.tree import Choice, Float, Leaf, public_name
 from regsearch.testing.nets import EPOCHS, IMAGE, TASKS, block, net, setup, train
 from regsearch.testing.suite import Suite, require
@@ -137,13 +137,13 @@ def says_what_it_does_not_fit(cls: type[Technique]) -> None:
 def off_is_what_tables_show(cls: type[Technique]) -> None:
     """A config without the technique shows in a table what the technique shows at its neutral value."""
     for slot in cls.slots if is_stacked(cls) else ():
-        off = columns(net(**{slot: Choice(None, cls())}))
-        row = flat(net(**{slot: cls.neutral()}))
+        names = ParameterNames.of(net(**{slot: Choice(None, cls())}))
+        without, off = names.row(net(**{slot: None})), names.flat(net(**{slot: cls.neutral()}))
         for name, value in cls.neutral_fields().items():
             shown = slot if name == cls.main else public_name(name)
-            if value is not None and f"{slot}.{shown}" not in row:
-                found = f"Without {slot}, tables show {shown}={off.get(shown)!r}; with it off, {row.get(shown)!r}."
-                require(off.get(shown) == row.get(shown) == value, found)
+            shown = f"{slot}.{shown}" if f"{slot}.{shown}" in off else shown
+            found = f"Without {slot}, tables show {shown}={without.get(shown)!r}; with it off, {off.get(shown)!r}."
+            require(value is None or without.get(shown) == off.get(shown) == value, found)
 
 
 # --- what a technique does -------------------------------------------------------------------------------------

@@ -72,9 +72,13 @@ def test_neutral_values() -> None:
 
 def test_an_ambiguous_name_is_whole_in_every_trial() -> None:
     """Two techniques with fields of one name keep them apart also in a trial that has one of them."""
-    space = Net(penalty=Choice(None, t.L1()), activity_penalty=Choice(None, t.L2()), augment=Choice(None, t.Augment()))
+    space = Net(
+        penalty=Choice(None, t.L1Penalty()),
+        activity_penalty=Choice(None, t.L2Penalty()),
+        augment=Choice(None, t.Augment()),
+    )
     names = ParameterNames.of(space, space.reference())
-    one = names.row(Net(penalty=t.L1(0.1), activity_penalty=None, augment=None))
+    one = names.row(Net(penalty=t.L1Penalty(0.1), activity_penalty=None, augment=None))
     assert {key: value for key, value in one.items() if "lambda" in key or "scale" in key} == {
         "scale": "standard", "penalty.lambda": 0.1, "activity_penalty.lambda": 0.0, "augment.scale": 0.0,
     }  # fmt: skip

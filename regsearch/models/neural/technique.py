@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from regsearch._types import Task
 from regsearch.errors import InvalidInput
 from regsearch.models.neural.layout import Part
+from regsearch.space.registry import kind
 from regsearch.space.tree import Node, public_name
 
 if TYPE_CHECKING:
@@ -230,4 +231,4 @@ def classification_only(technique: Technique, info: ProblemInfo) -> None:
 
 
 def _made(cls: str | type[Technique], fields: dict[str, Any]) -> Any:
-    return (Node.registry[cls] if isinstance(cls, str) else cls)(**fields)
+    return (kind(cls) if isinstance(cls, str) else cls)(**fields)

@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Any
 
 from regsearch.models.neural.technique import Technique
-from regsearch.space.tree import Node, kinds
+from regsearch.space.tree import Node
 
 
 def _in_folder() -> tuple[type[Technique], ...]:
     """What the files of this folder define, by file."""
     modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    return tuple(cls for module in modules for cls in kinds(Technique).values() if cls.__module__ == module.__name__)
+    known = [cls for cls in Node.registry.values() if issubclass(cls, Technique)]
+    return tuple(cls for module in modules for cls in known if cls.__module__ == module.__name__)
 
 
 SHIPPED = _in_folder()
