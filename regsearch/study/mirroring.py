@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from regsearch.mirror import Artifact, Mirror, Status
@@ -30,10 +30,12 @@ class MirrorFeed:
         MLflow tracking URI.
     metric
         The one that decides.
+    earlier
+        Numbers of the trials that earlier runs finished: only MLflow can say which of them it has.
     """
 
-    def __init__(self, tracking: str, store: Store, metric: str) -> None:
-        self.tracking, self.store, self.metric = tracking, store, metric
+    def __init__(self, tracking: str, store: Store, metric: str, earlier: Collection[int] = ()) -> None:
+        self.tracking, self.store, self.metric, self.earlier = tracking, store, metric, frozenset(earlier)
         self._mirror = Mirror(tracking, store.root / "artifacts", store.folder / LOG)
         self._sent: set[int] = set()
 
@@ -77,12 +79,13 @@ class MirrorFeed:
             How many earlier trials could not be sent, MLflow having not said what it has.
         """
         mirrored = self._keep_page(READY_S if results.stopped != "interrupted" else 1.0)
-        known = self._sent | (mirrored or frozenset())
-        earlier = [trial for trial in results.all if trial.config is not None and trial.number not in known]
-        for trial in earlier if mirrored is not None else ():
-            self._mirror.send(trial_record(trial, self.store.trajectory(trial.number), self.metric))
+        unsure = self.earlier if mirrored is None else frozenset()
+        known = self._sent | unsure | (mirrored or frozenset())
+        for trial in results.all:  # one of this run was cut off between Optuna and here: MLflow cannot have it
+            if trial.config is not None and trial.number not in known:
+                self._mirror.send(trial_record(trial, self.store.trajectory(trial.number), self.metric))
         self._finish_study(results, self._artifacts(results, progress))
-        return 0 if mirrored is not None else len(earlier)
+        return len(unsure)
 
     def _keep_page(self, timeout_s: float) -> frozenset[int] | None:
         """Remember where MLflow shows the study, once it has said so.

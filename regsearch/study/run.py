@@ -81,7 +81,8 @@ class Run:
     def _feed(self, study: OptunaStudy) -> MirrorFeed | None:
         if self.tracking is None:
             return None
-        feed = MirrorFeed(self.tracking, self.store, self.setup.metrics[0].name)
+        earlier = [trial.number for trial in study.trials() if trial.config is not None]
+        feed = MirrorFeed(self.tracking, self.store, self.setup.metrics[0].name, earlier)
         feed.start(study.identity, self.space)
         return feed
 
