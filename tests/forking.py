@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
@@ -20,6 +21,7 @@ import pkgutil
 import random
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -134,7 +136,6 @@ def _umask() -> int:
 # --- the side of the test --------------------------------------------------------------------------------------
 
 REAL = subprocess.Popen
-_lock = threading.Lock()
 
 
 class Forked(subprocess.Popen):  # type: ignore[type-arg]  # it stands for Popen of bytes and of text
@@ -208,7 +209,7 @@ def _line(link: int) -> bytes:
     while not said.endswith(b"\n"):
         more = os.read(link, 1)  # of two lines that may have come already, only the first
         if not more:
-            raise ConnectionError(f"The fork server in {_folder()} must answer, and is gone: see its log there.")
+            raise ConnectionError(f"The fork server in {folder()} must answer, and is gone: see its log there.")
         said += more
     return said
 
@@ -222,16 +223,15 @@ def _send(link: int, request: dict[str, Any], files: Sequence[int] = ()) -> None
 
 def _connect(name: str) -> int:
     """A connection to the server with a layer, which is started if there is none yet."""
-    with _lock:
-        _up(name)
+    _up(name)
     with socket.socket(socket.AF_UNIX) as channel:
-        channel.connect(str(_folder() / name))
+        channel.connect(str(folder() / name))
         return channel.detach()
 
 
 def _up(name: str) -> None:
     """Have a server with a layer."""
-    if (_folder() / name).exists():
+    if (folder() / name).exists():
         return
     below = LAYERS[name].below
     if below is None:
@@ -239,79 +239,115 @@ def _up(name: str) -> None:
         return
     _up(below)
     with socket.socket(socket.AF_UNIX) as channel:
-        channel.connect(str(_folder() / below))
+        channel.connect(str(folder() / below))
         _send(channel.fileno(), {"grow": name})
         _line(channel.fileno())
 
 
-_places: list[Path] = []  # where the servers are: set in the process that starts them, and in all that they fork
-
-
-def _folder() -> Path:
-    if not _places:
-        _places.append(Path(tempfile.mkdtemp(prefix="fork-")))
-    return _places[0]
-
-
 def _start(name: str) -> None:
-    """Start the lowest server; it ends when this process does, whose end of a pipe it holds."""
+    """Start the lowest server, unless another process does at this moment.
+
+    Raises
+    ------
+    RuntimeError
+        It does not start.
+    """
     code = "import sys, forking; forking.main(*sys.argv[1:])"
     paths = [str(ROOT), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    with (_folder() / "log").open("a") as log:
+    with alone("starting"), (folder() / "log").open("a") as log, open(folder() / ALIVE, "rb", opener=_at_once) as alive:
+        if (folder() / name).exists():
+            return
         server = REAL(
-            [sys.executable, "-P", "-c", code, str(_folder()), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=log, cwd=_folder(), env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, start_new_session=True,
+            [sys.executable, "-P", "-c", code, str(folder()), name], stdin=alive, stdout=log, stderr=log,
+            cwd=folder(), env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, start_new_session=True,
         )  # fmt: skip
-    _servers.append(server)
-    assert server.stdout is not None
-    if not server.stdout.readline():
-        raise ConnectionError(f"The fork server must start: {(_folder() / 'log').read_text()}")
+        if server.wait():
+            raise RuntimeError(f"The fork server must start, and does not: {(folder() / 'log').read_text()}")
 
 
-_servers: list[subprocess.Popen[Any]] = []
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # the other end of the pipe is there already
 
 
-def close() -> None:
-    """End the servers; a forked program that is still running goes on."""
-    import shutil
+# --- the session -----------------------------------------------------------------------------------------------
 
-    for server in _servers:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.close()
-        server.wait()
-        server.stdout.close()
-        shutil.rmtree(_folder())
-    _servers.clear()
-    _places.clear()
+FOLDER = "REGSEARCH_TESTS"  # the variable that tells all processes of a test session where they share things
+ALIVE = "alive"  # a named pipe there, which the session's first process holds open for as long as it lives
+_folders: list[Path] = []  # in a server and its forks, whose environments may lack the variable
+
+
+def folder() -> Path:
+    """Where the processes of a test session share what they make once."""
+    return _folders[0] if _folders else Path(os.environ[FOLDER])
+
+
+@contextlib.contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Let one process of the session at a time do a thing."""
+    with (folder() / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def session() -> Iterator[None]:
+    """Be the process that a test session ends with; workers of it find the variable set, and have nothing to do."""
+    if FOLDER in os.environ:
+        yield
+        return
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="regsearch-tests-")
+    os.mkfifo(folder() / ALIVE)
+    alive = os.open(folder() / ALIVE, os.O_RDWR)
+    try:
+        yield
+    finally:
+        os.close(alive)
+        shutil.rmtree(folder())
+        del os.environ[FOLDER]
+
+
+@contextlib.contextmanager
+def forked() -> Iterator[None]:
+    """Fork the Python programs that are started, for as long as the block lasts."""
+    subprocess.Popen = Forked  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        subprocess.Popen = REAL  # type: ignore[misc]
 
 
 # --- the side of the server ------------------------------------------------------------------------------------
 
 
-def main(folder: str, name: str) -> None:
-    """Serve a layer; in each fork, become the program that is asked for."""
-    _places.append(Path(folder))
+def main(place: str, name: str) -> None:
+    """Serve a layer, in the background; in each fork, become the program that is asked for."""
+    _folders.append(Path(place))
     _site.extend(sys.path[len(os.environ["PYTHONPATH"].split(os.pathsep)) :])
     subprocess.Popen = Forked  # type: ignore[misc]
-    become = Server(name, lambda: os.write(1, b"ready\n")).serve()
-    become()
+    ours, theirs = os.pipe()
+    if os.fork():
+        os.close(theirs)
+        os._exit(not os.read(ours, 1))
+    os.close(ours)
+    Server(name, theirs).serve()()
 
 
 class Server:
     """Forks a program for each request, and reports how it ended."""
 
-    def __init__(self, name: str, ready: Callable[[], object]) -> None:
+    def __init__(self, name: str, ready: int) -> None:
+        """Load a layer and listen; then say so at the end of a pipe."""
         LAYERS[name].load()
         self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(_folder() / f".{name}"))
+        self.listener.bind(str(folder() / f".{name}"))
         self.listener.listen(64)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.listener, selectors.EVENT_READ)
         self.selector.register(0, selectors.EVENT_READ)
         self.running: dict[int, tuple[int, socket.socket]] = {}  # by pidfd
-        os.rename(_folder() / f".{name}", _folder() / name)
-        ready()
+        os.rename(folder() / f".{name}", folder() / name)
+        os.write(ready, b"1")
+        os.close(ready)
 
     def serve(self) -> Callable[[], None]:
         """Answer until the process that started the servers is gone; in a fork, what it must do."""
@@ -334,13 +370,13 @@ class Server:
     def grow(self, channel: socket.socket, name: str) -> Callable[[], None] | None:
         """Fork a server with a further layer, unless there is one, and say when it is there."""
         ours, theirs = os.pipe()
-        if not (_folder() / name).exists() and not os.fork():
+        if not (folder() / name).exists() and not os.fork():
             self.leave()
             channel.close()
             os.close(ours)
-            return Server(name, lambda: os.close(theirs)).serve()
+            return Server(name, theirs).serve()
         os.close(theirs)
-        os.read(ours, 1)  # ends when the other end is closed
+        os.read(ours, 1)
         os.close(ours)
         channel.sendall(b"ready\n")
         channel.close()
@@ -469,13 +505,3 @@ def _run(program: Program, main: types.ModuleType) -> None:
         main.__dict__.update(__file__=name, __cached__=None)
         source = Path(name).read_text(encoding="utf-8")
     exec(compile(source, name, "exec", dont_inherit=True), main.__dict__)
-
-
-@contextlib.contextmanager
-def forked() -> Iterator[None]:
-    """Fork the Python programs that are started, for as long as the block lasts."""
-    subprocess.Popen = Forked  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        subprocess.Popen = REAL  # type: ignore[misc]
