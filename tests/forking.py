@@ -36,9 +36,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import threadpoolctl
+
 ROOT = Path(__file__).resolve().parents[1]
 CHUNK = 1 << 16
-OWN_VARIABLES = {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONWARNINGS"}  # what a fork does with them is what Python does
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+OWN_VARIABLES = {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONWARNINGS", *THREADS}  # a fork does what they say
 AT_START = ("PYTHON", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_", "MPL")  # read by interpreters and libraries as they start
 
 OTHERS = ("regsearch.models.neural", "regsearch.mirror", "regsearch.export.serving")  # of them only what the rest needs
@@ -73,7 +76,7 @@ LAYERS = {
     "study": Layer("bundle", ("optuna", "plotly.graph_objects", "matplotlib.pyplot"), rest=True),
     "mlflow": Layer("study", ("mlflow", "mlflow.store.tracking.sqlalchemy_store", "regsearch.mirror.writer")),
 }  # fmt: skip
-LAYER_OF = {"regsearch": "study", "mlflow": "mlflow", "regsearch.mirror.writer": "mlflow"}  # of ``python -m``
+LAYER_OF = {"regsearch": "study", "regsearch.mirror.writer": "mlflow", "mlflow": "mlflow", "uvicorn": "mlflow"}
 
 
 @dataclass(frozen=True)
@@ -429,6 +432,7 @@ def become(program: Program) -> None:
         os.setsid()
     os.umask(program.umask)
     os.chdir(program.cwd)
+    _limit_threads(program.env)
     os.environ.clear()
     os.environ.update(program.env)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -477,6 +481,12 @@ def _end(status: int, main: types.ModuleType) -> None:
         signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status & 0xFF)
+
+
+def _limit_threads(env: Mapping[str, str]) -> None:
+    limits = {env[name] for name in THREADS if name in env and env[name] != os.environ.get(name)}
+    if limits:
+        threadpoolctl.threadpool_limits(int(min(limits)))
 
 
 def _seed() -> None:

@@ -112,6 +112,7 @@ def test_optunas_private_names_are_known_in_one_file() -> None:
     assert users == {"storage.optuna_study"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", [["-c", "import regsearch, sys; dir(regsearch)"], ["-m", "regsearch", "--help"]])
 def test_light_import(command: list[str]) -> None:
     """``import regsearch`` and ``regsearch --help`` load none of the heavy packages."""
@@ -123,6 +124,7 @@ def test_light_import(command: list[str]) -> None:
     assert not loaded & set(HEAVY)
 
 
+@pytest.mark.process
 def test_nets_are_described_without_torch() -> None:
     """A space of nets, with every technique in it, is written, read and walked without torch."""
     modules = sorted(name for name in MODULES if name.startswith("models.neural.techniques."))
