@@ -25,9 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Share what is made once, and write to memory: half of the tests' time would go into waiting for a disk."""
+    """Share what is made once, and write to memory: most of the tests' time would go into waiting for a disk."""
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    os.environ.update(dict.fromkeys(forking.THREADS, "1"))  # there is a worker for each core
     shared = ExitStack()
     shared.enter_context(forking.session())
     config.add_cleanup(shared.close)

@@ -35,7 +35,8 @@ def study(root: Path, name: str = "small", **options: Any) -> Study:
     if options.get("tracking", False) is None:
         database(root)
     X, y = options.pop("data", None) or regression()
-    return Study(name, X, y, **({"space": spaces.linear(), "root": root, "tracking": False, "cv": 3} | options))
+    given: dict[str, Any] = {"space": spaces.linear(), "root": root, "tracking": False, "cv": 3}
+    return Study(name, X, y, **(given | options))
 
 
 def finished(results: Results) -> list[Trial]:
