@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import forking
 import pytest
@@ -44,8 +45,8 @@ def both(*words: str, cwd: Path, **options: object) -> list[subprocess.Completed
     for opened in (forking.Forked, forking.REAL):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(subprocess, "Popen", opened)
-            given = {"cwd": cwd, "capture_output": True, "text": True, "timeout": 60, "check": False} | options
-            found.append(subprocess.run([sys.executable, *words], **given))  # type: ignore[call-overload]
+            given: Any = {"cwd": cwd, "capture_output": True, "text": True, "timeout": 60} | options
+            found.append(subprocess.run([sys.executable, *words], check=False, **given))
     return found
 
 
@@ -78,7 +79,7 @@ def test_signals_reach_a_fork(tmp_path: Path) -> None:
     """A fork is known by its own process id: it is interrupted, waited for and killed by it."""
     code = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with forking.Forked([sys.executable, "-c", code], cwd=tmp_path, **pipes) as process:
             assert process.stdout is not None
             assert int(process.stdout.readline()) == process.pid
@@ -116,7 +117,7 @@ def test_what_a_fork_could_not_be_is_started(words: list[str], env: dict[str, st
 
 
 def test_layers_hold_what_they_say(tmp_path: Path) -> None:
-    """What must not import Optuna or MLflow is forked from a server without them, and a command from one with Optuna."""
+    """Code is forked from a server without Optuna and MLflow, which it may have to leave out, scripts from one with."""
     code = "import sys; print(sorted({'mlflow', 'optuna'} & set(sys.modules)))"
     (tmp_path / "script.py").write_text(code)
     for words, loaded in ((["-c", code], "[]"), (["script.py"], "['optuna']")):

@@ -26,7 +26,7 @@ from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, 
 from regsearch import nn_techniques as t
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
-from regsearch.models.base import Candidate
+from regsearch.models.base import Candidate, FixedHistory
 from regsearch.results.learning_curve import SIZES, LearningCurve, as_long, parts
 from regsearch.results.results import Results
 from regsearch.results.rules import Pick
@@ -85,7 +85,7 @@ def test_a_net_trains_as_long_on_few_rows(kind: Any, tmp_path: Path) -> None:
     assert (config.last, config.horizon) == (round(chosen.value / share), round(chosen.config.horizon / share))
     assert config.last > 1.8 * chosen.value
     (part,) = parts(one.problem, one.folds, (0.5,), one.seed)
-    (outcome,) = config.backend(replace(one.setup, folds=part, past=())).stream([Candidate(0, config)])
+    (outcome,) = config.backend(replace(one.setup, folds=part, history=FixedHistory())).stream([Candidate(0, config)])
     np.testing.assert_allclose(found.val[:, 0], outcome.trajectory.curves[found.metric].val[:, outcome.step], rtol=1e-6)
     linear = Linear("l2", 0.1)
     assert as_long(linear, share) is linear
