@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import threadpoolctl
 from forking import THREADS, Forked, Program, folder, folders
 
@@ -41,12 +42,14 @@ class Layer:
     """What a server loads, beyond what the server has that it is forked from."""
 
     modules: tuple[str, ...]
-    rest: bool = False  # all of regsearch too, without what imports torch or MLflow
+    rest: bool = False  # all of regsearch too, without what imports torch or MLflow; the solvers are compiled
 
     def load(self) -> None:
         """Import it all; starts no thread."""
         for module in (*self.modules, *(_rest() if self.rest else ())):
             importlib.import_module(module)
+        if self.rest:
+            _compile()
         assert threading.active_count() == 1, threading.enumerate()
         gc.collect()
         gc.freeze()  # a collection in a fork must not touch, and so copy, what all forks share
@@ -56,6 +59,16 @@ def _rest() -> Iterator[str]:
     for found in pkgutil.walk_packages([str(ROOT / "regsearch")], "regsearch."):
         if not found.name.endswith("__main__") and not found.name.startswith(OTHERS):
             yield found.name
+
+
+def _compile() -> None:
+    """Have the solvers' machine code, which is otherwise read from the disk, or compiled, by each fork."""
+    from regsearch import Linear
+    from regsearch.data.problem import make_problem
+
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    for y in (X[:, 0], X[:, 0] > 0):
+        Linear("l1", lambda_=0.1).refit(make_problem(X, y), 0)
 
 
 LAYERS = {
