@@ -27,11 +27,7 @@ study: $(VENV)/ready  ## search the diabetes data, show the choice, say where to
 	$(BIN)/regsearch show diabetes-linear --rule one_se --top 5
 
 test: $(VENV)/ready-test  ## every test, and the static checks
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	MYPYPATH=benchmarks:tests $(BIN)/mypy benchmarks
-	$(BIN)/pytest -n 2
+	@tools/check $(BIN)
 
 bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
 	$(BIN)/python benchmarks/linear.py

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -23,7 +23,7 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # a page that needs the network must not pass here
 ]  # fmt: skip
-WIDE = {"width": 1600, "height": 1000}
+WIDE = ViewportSize(width=1600, height=1000)
 PATIENCE_MS = 30_000.0
 
 

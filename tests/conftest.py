@@ -1,17 +1,43 @@
-"""Fixtures of all tests, and which of the slow ones run."""
+"""Fixtures of all tests, how their programs are started, and which of the slow ones run."""
 
+import os
+import shutil
+import signal
+import subprocess
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
+import forking
 import pytest
 from browser import browser, page
 
 __all__ = ["browser", "page"]
 
+MEMORY = Path("/dev/shm")
+ENOUGH = 4 << 30  # bytes
 SAMPLE = 3  # of the cases of a slow test every third runs, the first among them
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run every case of the slow tests, not a third of them")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share what is made once, and write to memory: most of the tests' time would go into waiting for a disk."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    os.environ.update(dict.fromkeys(forking.THREADS, "1"))  # there is a worker for each core
+    shared = ExitStack()
+    shared.enter_context(forking.session())
+    config.add_cleanup(shared.close)
+
+
+def pytest_sessionstart() -> None:
+    """Ctrl-C is handled, here and in what is started from here, also where this came to run in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -29,3 +55,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     out = set(left_out)
     items[:] = [item for item in items if item not in out]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked() -> Iterator[None]:
+    """Python programs are forked from a server that has the libraries loaded."""
+    with forking.forked():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _started(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that is marked so starts its programs as a user does."""
+    if request.node.get_closest_marker("process"):
+        monkeypatch.setattr(subprocess, "Popen", forking.REAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forking
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +32,11 @@ def regression(rows: int = 60, columns: int = 6, seed: int = 0) -> tuple[NDArray
 
 def study(root: Path, name: str = "small", **options: Any) -> Study:
     """A linear study without MLflow, unless told otherwise."""
+    if options.get("tracking", False) is None:
+        database(root)
     X, y = options.pop("data", None) or regression()
-    return Study(name, X, y, **({"space": spaces.linear(), "root": root, "tracking": False, "cv": 3} | options))
+    given: dict[str, Any] = {"space": spaces.linear(), "root": root, "tracking": False, "cv": 3}
+    return Study(name, X, y, **(given | options))
 
 
 def finished(results: Results) -> list[Trial]:
@@ -52,6 +57,18 @@ def python(*arguments: str, cwd: Path = ROOT, timeout: float = TIMEOUT_S) -> sub
     return subprocess.run(
         [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def database(root: Path) -> str:
+    """The URI of an MLflow database in a folder: made there in no time, as a copy of one that is migrated."""
+    file, template = Path(root) / "mlflow.db", forking.folder() / "mlflow.db"
+    if not file.exists():
+        with forking.alone("migrating"):
+            if not template.exists():
+                mlflow_client(forking.folder())
+        Path(root).mkdir(parents=True, exist_ok=True)
+        shutil.copy(template, file)
+    return f"sqlite:///{file}"
 
 
 def mlflow_client(root: Path) -> Any:

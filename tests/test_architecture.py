@@ -146,6 +146,7 @@ def test_families_are_named_where_they_are() -> None:
         assert not own or f"{cls.__module__}.".startswith(f"{family}."), tag
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", [["-c", "import regsearch, sys; dir(regsearch)"], ["-m", "regsearch", "--help"]])
 def test_light_import(command: list[str]) -> None:
     """``import regsearch`` and ``regsearch --help`` load none of the heavy packages."""
@@ -157,6 +158,7 @@ def test_light_import(command: list[str]) -> None:
     assert not loaded & set(HEAVY)
 
 
+@pytest.mark.process
 def test_nets_are_described_without_torch() -> None:
     """A space of nets, with every technique in it, is written, read and walked without torch."""
     modules = sorted(name for name in MODULES if name.startswith("models.neural.techniques."))

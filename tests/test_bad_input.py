@@ -227,8 +227,8 @@ def test_the_stored_study_has_other_data(root: Path) -> None:
         lambda: Estimator(Ridge, {"alpha": Float(0, 1)}),
         lambda: Estimator("ridge", {"alpha": Float(0, 1)}),
         lambda: Estimator(Ridge(), {"alfa": Float(0, 1)}),
-        lambda: Estimator(Ridge(), None),
-        lambda: Estimator(Ridge(), ["alpha"]),
+        lambda: Estimator(Ridge(), None),  # type: ignore[arg-type]
+        lambda: Estimator(Ridge(), ["alpha"]),  # type: ignore[arg-type]
     ],
 )
 def test_spaces(make: Any) -> None:

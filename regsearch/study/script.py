@@ -63,5 +63,8 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
 
 def calling_script() -> str:
     """The file whose module level is being run, if any: `regsearch export` reads the data from it again."""
-    frame = next((frame for frame in inspect.stack(context=0) if frame.function == "<module>"), None)
-    return os.fspath(Path(frame.filename).resolve()) if frame and Path(frame.filename).is_file() else ""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_name != "<module>":  # `inspect.stack` looks for the source of each
+        frame = frame.f_back
+    file = Path(frame.f_code.co_filename) if frame is not None else Path()
+    return os.fspath(file.resolve()) if file.is_file() else ""

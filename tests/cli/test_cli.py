@@ -516,6 +516,7 @@ def test_two_studies_and_a_storage_url(tmp_path: Path) -> None:
     refused(regsearch("show", "two", cwd=tmp_path), "no study 'two'")
 
 
+@pytest.mark.process
 def test_a_closed_pipe(root: Path) -> None:
     """A reader that has seen enough ends the command without a word."""
     command = f"{sys.executable} -m regsearch show {NAME} --top 500 --root {root} | head -1"
@@ -523,6 +524,7 @@ def test_a_closed_pipe(root: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.process
 def test_ui(root: Path) -> None:
     """``ui`` starts MLflow on the root's database, which answers with the study's experiment."""
     import socket
@@ -536,6 +538,7 @@ def test_ui(root: Path) -> None:
         server = subprocess.Popen(
             [sys.executable, "-m", "regsearch", "ui", "--root", str(root), "--port", str(port)],
             stdout=log, stderr=log, start_new_session=True,
+            env=os.environ | {"MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )  # fmt: skip
 
     def healthy() -> bool:

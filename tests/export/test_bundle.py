@@ -367,6 +367,7 @@ def test_a_linear_config_is_a_pipeline(tmp_path: Path) -> None:
     last = built.steps[-1][1]
     assert isinstance(last, LogisticRegression)
     assert not hasattr(last, "coef_")
+    assert isinstance(config.config, Linear)
     assert np.isclose(last.C, to_C(config.config.lambda_, 40), rtol=1e-12)
     assert built.fit(X, labels).predict(X).dtype == bool
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from samples import ROOT, poll, python, regression, study
+from samples import ROOT, database, poll, python, regression, study
 from scipy import sparse
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_wine
@@ -129,7 +129,7 @@ PROBABILITIES = {"predict_method": "predict_proba"}
 
 def test_a_frame_over_http(wine: Path, tmp_path: Path) -> None:
     """A registered classifier serves labels and named probabilities of a DataFrame, holes and unseen categories too."""
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    store = database(tmp_path)
     made = register(wine, "wine", tracking_uri=store)
     assert (made.uri, made.version) == ("models:/wine@champion", 1)
     X, _ = frame()
@@ -188,7 +188,7 @@ def test_training_rows_from_the_registry(tmp_path: Path) -> None:
     size = pd.Categorical(np.arange(len(X)) % 3 * 10)
     X = X.assign(count=np.arange(len(X)), size=size, flag=X["hue"] > 1)
     bundle = exported(tmp_path, Linear("l2"), (X, y))
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    store = database(tmp_path)
     model = from_registry(register(bundle, "wine", tracking_uri=store).uri, store)
     with pytest.raises(MlflowException, match="Can not safely convert category"):
         model.predict(X)  # when this goes through, the card need not say how to convert them
@@ -312,7 +312,7 @@ def test_code_of_ones_own_is_served(kind: str, own_script: Path, monkeypatch: py
     folder = own_script.parent
     one = ran(own_script, kind, monkeypatch)
     bundle = one.export(folder / "bundle")
-    store = f"sqlite:///{folder / 'mlflow.db'}"
+    store = database(folder)
     module = own_module(one)
     made = register(bundle, kind, tracking_uri=store, trusted=to_trust(bundle), module=module)
     elsewhere = folder / "elsewhere"
@@ -392,7 +392,7 @@ def test_a_name_that_is_refused_leaves_nothing(wine: Path, tmp_path: Path) -> No
     """When the registry refuses, the error says why, and neither experiment, model nor version is left."""
     from mlflow import MlflowClient
 
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    store = database(tmp_path)
     register(wine, "good", tracking_uri=store, experiment="kept")
     client = MlflowClient(store, store)
     for name, alias in (("new", "v1"), ("good", "v1"), ("a/b", "champion")):  # an alias like a version, a name with /
@@ -419,7 +419,7 @@ def test_an_interrupted_registration_leaves_nothing(
     """Ctrl-C at any step leaves the store as it was: models, versions, aliases, logged models and runs."""
     from mlflow import MlflowClient
 
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    store = database(tmp_path)
     register(wine, "good", tracking_uri=store, experiment="kept")
     client = MlflowClient(store, store)
     before = contents(client)
@@ -688,6 +688,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     pytest.importorskip("skl2onnx")
     script, out, root = tmp_path / "script.py", tmp_path / "bundle", tmp_path / "root"
     script.write_text(SCRIPT.replace("ROOT", repr(str(root))))
+    database(root)
     given = ["small", "--root", str(root), "--script", str(script)]
     assert main(["run", str(script), "--trials", "2"]) == 0
     capsys.readouterr()
@@ -724,6 +725,7 @@ def test_a_part_that_fails_stops_no_other(
     pytest.importorskip("skl2onnx")
     script, out, root = tmp_path / "script.py", tmp_path / "bundle", tmp_path / "root"
     script.write_text(FLAGGED.replace("ROOT", repr(str(root))))
+    database(root)
     given = ["flagged", "--root", str(root), "--script", str(script), "--out", str(out)]
     assert main(["run", str(script), "--trials", "2"]) == 0
     capsys.readouterr()

@@ -200,6 +200,7 @@ def test_types_that_are_not_trusted(tmp_path: Path) -> None:
     assert verify(folder, trusted=open_bundle(folder).trusted).holds
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("folder", [".", "bundle"])
 def test_code_beside_a_bundle_is_not_run(bundle: Path, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module that someone put into a bundle is not imported when the bundle is verified, not even from inside it."""

@@ -426,7 +426,8 @@ def test_what_the_card_says_runs(
     one = study(tmp_path / "root", space=Estimator(DecisionTreeRegressor(), {"min_samples_leaf": Choice(5, 9)}))
     one.run(2, quiet=True)
     folder = one.export(tmp_path / "bundle")
-    card, values = (folder / CARD).read_text(), {"X": X}
+    card = (folder / CARD).read_text()
+    values: dict[str, Any] = {"X": X}
     monkeypatch.chdir(folder)
     exec(card.partition("```python\n")[2].partition("```")[0], values)
     np.testing.assert_array_equal(values["model"].predict(X), load(folder, to_trust(folder)).predict(X))

@@ -6,9 +6,9 @@ import warnings
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.store.tracking.dbmodels.models import SqlRun
 from mlflow_stores import Store
+from samples import database
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,9 +22,9 @@ def configured_mappers() -> None:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated database without runs, as migrating takes longer than most tests."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
-    return path
+    folder = tmp_path_factory.mktemp("empty")
+    database(folder)
+    return folder / "mlflow.db"
 
 
 @pytest.fixture

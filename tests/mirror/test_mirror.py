@@ -171,7 +171,7 @@ with Mirror(sys.argv[1]) as mirror:
 """
     process = subprocess.Popen(
         [sys.executable, "-c", script, store.uri],
-        cwd=ROOT,
+        cwd=ROOT / "tests",
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,

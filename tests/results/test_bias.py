@@ -211,7 +211,7 @@ def test_groups_are_drawn_whole(tmp_path: Path) -> None:
     assert (counts == counts[:, :1]).all()
     assert (counts.sum(axis=(0, 1)) == 200).all()
     alone = stored(tmp_path / "alone", replace(problem, groups=None), "neg_mean_squared_error", decisions)
-    widths = [np.ptp(one.corrected.interval) for one in (grouped, alone)]
+    widths: list[float] = [np.ptp(one.corrected.interval) for one in (grouped, alone)]
     assert widths[0] > 1.5 * widths[1]
 
 

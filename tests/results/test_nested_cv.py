@@ -122,13 +122,13 @@ def test_no_outer_row_is_searched(tmp_path: Path) -> None:
 def test_every_task(kind: str, tmp_path: Path) -> None:
     """Labels of any kind, several targets, and a study with a held-out set, which stays untouched."""
     X, y = regression(80)
-    options: dict[str, Any] = {
+    cases: dict[str, dict[str, Any]] = {
         "binary": {"data": (X, y > 0)},
         "strings": {"data": (X, np.array(["a", "b", "c"])[np.digitize(y, [-1, 1])])},
         "several targets": {"data": (X, np.column_stack([y, X[:, 3] - y])), "space": RIDGE},
         "held out": {"data": (X, y), "test": 0.25},
-    }[kind]
-    one = study(tmp_path, **options)
+    }
+    one = study(tmp_path, **cases[kind])
     found = one.nested(3, 3, quiet=True)
     assert found.complete
     assert np.isfinite(found.scores).all()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from browser import opened, shoot
 from nets import Dial
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Dialog, Page
 from samples import regression, study
 from sklearn.linear_model import Ridge
 
@@ -209,7 +209,12 @@ def test_the_pages_text_is_escaped(tmp_path: Path, page: Page) -> None:
 
     one = study(tmp_path, data=(X, y), scoring={"</script><script>alert(1)</script>": scorer}).run(3, quiet=True)
     alerts: list[str] = []
-    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+
+    def shown(dialog: Dialog) -> None:
+        alerts.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", shown)
     text = write_report(one, tmp_path / "report.html").read_text()
     assert "<script>alert" not in text
     page.goto((tmp_path / "report.html").as_uri())

@@ -138,6 +138,7 @@ def test_leaf_draws_inside(leaf: Leaf, seed: int) -> None:
             assert value == leaf
         else:
             assert isinstance(value, int if isinstance(leaf, Int) else float)
+            assert isinstance(leaf, Float | Int)
             assert leaf.low <= value <= leaf.high
 
 

@@ -166,6 +166,7 @@ def test_a_journal_that_is_only_a_partial_line(tmp_path: Path) -> None:
     assert len(study(tmp_path).run(3, quiet=True).complete) == 3
 
 
+@pytest.mark.process
 def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
     """A process that is killed while it writes leaves no lock behind: the next run starts at once."""
     script = tmp_path / "script.py"

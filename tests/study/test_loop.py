@@ -241,6 +241,7 @@ def test_killed_at_each_stage(tmp_path: Path, role: str) -> None:
     assert outcomes(study(tmp_path, "cut", space=space).run(20, quiet=True)) == whole
 
 
+@pytest.mark.process
 def test_ctrl_c(tmp_path: Path) -> None:
     """Ctrl-C keeps what is finished, says how to go on, and going on comes to the uninterrupted trials."""
     root = tmp_path / "interrupted"

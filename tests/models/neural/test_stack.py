@@ -344,7 +344,7 @@ def test_inner_split_never_sees_scoring_rows() -> None:
     y = data.y.copy()
     y[val] = 100 - 7 * y[val][::-1]
     config = net(lr=0.2, early_stopping=t.EarlyStopping(12, patience=3, inner=0.3), norm="batch_norm")
-    found = []
+    found: list[Any] = []
     for target in (data.y, y):
         made = make_problem(data.X, target)
         of = Setup(made, make_folds([(train, val)], made, 0), resolve(None, made))
