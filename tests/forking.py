@@ -67,6 +67,9 @@ class Program:
         if not what or (not kind and (what.startswith("-") or not os.path.isfile(os.path.join(cwd, what)))):
             return None
         safe = safe or bool(env.get("PYTHONSAFEPATH"))
+        first = cwd if kind else os.path.dirname(os.path.join(cwd, what))
+        if _is_of_another_package([*([] if safe else [first]), *env.get("PYTHONPATH", "").split(os.pathsep)]):
+            return None
         return cls(given, kind, what, arguments, safe, cwd, dict(env), _umask(), session)
 
 
@@ -81,6 +84,12 @@ def _like_here(env: Mapping[str, str]) -> bool:
         os.path.exists(os.path.join(place, f"{name}.py"))
         for place in places for name in ("sitecustomize", "usercustomize")
     )  # fmt: skip
+
+
+def _is_of_another_package(places: Sequence[str]) -> bool:
+    """Whether `import regsearch` finds another one than the servers have."""
+    found = (place for place in places if os.path.exists(os.path.join(place, "regsearch", "__init__.py")))
+    return os.path.realpath(next(found, ROOT)) != os.path.realpath(ROOT)
 
 
 @cache

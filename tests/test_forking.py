@@ -116,6 +116,17 @@ def test_what_a_fork_could_not_be_is_started(words: list[str], env: dict[str, st
     assert forking.Program.read([sys.executable, "-c", "pass"], str(tmp_path), os.environ, False) is not None
 
 
+def test_another_package_is_not_forked(tmp_path: Path) -> None:
+    """A program that finds another regsearch on its path has that one."""
+    (tmp_path / "regsearch").mkdir()
+    (tmp_path / "regsearch" / "__init__.py").write_text("other = True")
+    code = "import regsearch; print(getattr(regsearch, 'other', False))"
+    for words, cwd, places in ((["-c"], tmp_path, ROOT), (["-P", "-c"], ROOT, tmp_path)):
+        env = os.environ | {"PYTHONPATH": str(places)}
+        done = subprocess.run([sys.executable, *words, code], cwd=cwd, env=env, capture_output=True, check=True)
+        assert done.stdout.split() == [b"True"]
+
+
 def test_layers_hold_what_they_say(tmp_path: Path) -> None:
     """Code is forked from a server without Optuna and MLflow, which it may have to leave out, scripts from one with."""
     code = "import sys; print(sorted({'mlflow', 'optuna'} & set(sys.modules)))"

@@ -231,7 +231,9 @@ class Mirror:
                 self._count(failed=int(trial))
                 return
             self._open += 1
-            self._outbox.put(record)  # at once: Ctrl-C between the two would leave an answer to wait for that never comes
+            self._outbox.put(
+                record
+            )  # at once: Ctrl-C between the two would leave an answer to wait for that never comes
 
     def _end_input(self) -> None:
         """Send what is queued and close the writer's input; it reads ahead, so this takes no writing time."""

@@ -68,7 +68,7 @@ def test_nested_is_the_loop_written_out(tmp_path: Path) -> None:
 
 def test_what_is_kept(tmp_path: Path) -> None:
     """The finished record is the finding ``nested``, its figures follow from its scores, and no MLflow is written."""
-    one = ridge(tmp_path, tracking=None)
+    one = ridge(tmp_path, tracking=True)
     found = one.nested(3, 4, rule="one_se", quiet=True)
     stored = one.store.finding(FINDING)
     assert stored is not None
