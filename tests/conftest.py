@@ -12,8 +12,12 @@ from pathlib import Path
 import forking
 import pytest
 from browser import browser, page
+from hypothesis import settings
 
 __all__ = ["browser", "page"]
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is no property of the code
+settings.load_profile("untimed")
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes

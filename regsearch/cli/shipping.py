@@ -48,10 +48,9 @@ def usage(folder: Path, out: str) -> str:
     """How a bundle just written is loaded: a command, where its code can be imported."""
     from regsearch.export.bundle import open_bundle
     from regsearch.export.bundle.card import importable, loading
-    from regsearch.export.bundle.settings import own_factory
 
     opened = open_bundle(folder)
-    factory = own_factory(opened.head["config"])
+    factory = opened.factory
     imports, call = loading(out, opened.trusted, factory)
     if factory is not None and not importable(factory):
         return f"model = {call}, where make is the function that makes the net"

@@ -20,7 +20,7 @@ from regsearch.export.bundle.example import difference, predictions
 from regsearch.export.bundle.files import CONFIG, Bundle, open_bundle
 from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of, load, stored_example
-from regsearch.export.bundle.settings import evaluate, own_factory, rebuilt, settings_of
+from regsearch.export.bundle.settings import evaluate, rebuilt, settings_of
 from regsearch.metrics.scorer import Metric, resolve
 from regsearch.models.base import Model
 from regsearch.models.estimator import Estimator
@@ -115,7 +115,7 @@ def verify(
 
 def _lacking(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> str:
     """What a sound bundle cannot be loaded without, and who must bring it; empty where nothing is missing."""
-    factory = own_factory(bundle.head["config"])
+    factory = bundle.factory
     if factory is not None and module is None:
         hint = "pass --script FILE that has it, or module= in Python"
         return f"this net is your own module, made by {factory}; {hint}"

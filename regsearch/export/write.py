@@ -29,6 +29,7 @@ from regsearch.export.bundle.files import (
     FIGURES,
     FILES,
     FORM,
+    LOAD,
     MODEL,
     PROVENANCE,
     SCHEMA,
@@ -36,6 +37,7 @@ from regsearch.export.bundle.files import (
     to_json,
 )
 from regsearch.export.bundle.schema import form_of
+from regsearch.export.bundle.settings import own_factory
 from regsearch.models.base import Model
 from regsearch.models.path import Point
 from regsearch.models.persist import Shipped, write_object
@@ -186,14 +188,16 @@ def _fill(parcel: Parcel, folder: Path) -> None:
     for name, figure in parcel.figures.items():
         figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})  # no version in the picture
     provenance = {"schema": SCHEMA, "exported": _now(), **parcel.provenance, "versions": _versions(config)}
+    factory = own_factory(config)
+    load = ({"trusted": trusted} if trusted else {}) | ({"factory": factory} if factory else {})
     head = {
         "schema": SCHEMA, "task": parcel.problem.task, "seed": provenance["seed"],
         "scoring": provenance["score"]["metric"], "cv": provenance["folds"]["cv"], "config": to_data(config),
-    } | ({"load": {"trusted": trusted}} if trusted else {})  # fmt: skip
+    } | ({LOAD: load} if load else {})  # fmt: skip
     _write(folder / CONFIG, to_toml(head))
     names = sorted(file.name for file in folder.iterdir())
     row = {name: to_data(value) for name, value in flat(config).items()}
-    _write(folder / CARD, card({**provenance, "trusted": trusted}, row, form, names))
+    _write(folder / CARD, card({**provenance, "trusted": trusted, "factory": factory}, row, form, names))
     hashes = {name: sha256(folder / name) for name in sorted([*names, CARD])}
     _write(folder / PROVENANCE, to_json({**provenance, "files": hashes}))
 

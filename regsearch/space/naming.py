@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,12 @@ def identity(value: Any) -> str:
     """
     digits, written = content_hash(value)
     return readable(value) if written else f"{readable(value)} #{digits}"
+
+
+def import_name(value: Any) -> str:
+    """The dotted name by which others import a function or a class: of the script that is run, by its file's name."""
+    file = getattr(sys.modules["__main__"], "__file__", None) if value.__module__ == "__main__" else None
+    return f"{value.__module__ if file is None else Path(file).stem}.{value.__qualname__}"
 
 
 def readable(value: Any) -> str:

@@ -68,14 +68,14 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @given(frames())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_frame_equals_transformer(X: pd.DataFrame) -> None:
     """Column by column, with imputation, `encode` is what `transformer` makes of a frame."""
     agrees(X)
 
 
 @given(frames())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_names_do_not_matter(X: pd.DataFrame) -> None:
     """Names that are no strings, in an order that could be taken for positions, give the same matrix."""
     renamed = X.set_axis(range(X.shape[1])[::-1], axis=1)

@@ -426,7 +426,7 @@ def test_parts_of_images() -> None:
 
 
 @given(row=st.integers(0, N - 1), pixel=st.integers(0, 59), value=st.integers(0, 255))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_fingerprint_of_any_pixel(row: int, pixel: int, value: int) -> None:
     """Every pixel counts."""
     changed = IMAGES.copy()
@@ -446,7 +446,7 @@ def test_fingerprint_of_shapes() -> None:
 
 
 @given(row=st.integers(0, 999), column=st.integers(0, 2), kind=st.sampled_from([np.uint8, np.float64]))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_one_entry_is_enough_to_vary(row: int, column: int, kind: Any) -> None:
     """Wherever X has its only other entry, it varies; missing entries are equal to each other."""
     data = np.full((1000, 3), np.nan if kind is np.float64 else 7).astype(kind)
@@ -510,7 +510,7 @@ def test_held_out_targets() -> None:
 
 
 @given(row=st.integers(0, N - 1), target=st.integers(0, 2), value=st.floats(-1e6, 1e6))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_fingerprint_of_any_target(row: int, target: int, value: float) -> None:
     """Every value of every target counts."""
     changed = WIDE.copy()
@@ -574,7 +574,7 @@ def test_fingerprint_of_names_with_bars() -> None:
 
 
 @given(row=st.integers(0, N - 1), column=st.integers(0, 2), value=st.floats(-1e6, 1e6), form=st.integers(0, 2))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_fingerprint_of_any_entry(row: int, column: int, value: float, form: int) -> None:
     """Whatever the form of X, every entry counts, and equal data has an equal fingerprint."""
     make = [np.asarray, sparse.csr_array, pd.DataFrame][form]

@@ -156,7 +156,7 @@ def test_reading_imports_no_optuna(bundle: Path, tmp_path: Path) -> None:
 
 
 @given(order=st.permutations(["a", "b", "count", "kind", "code", "flag"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_columns_in_any_order(framed: Path, order: list[str]) -> None:
     """The order of a frame's columns changes no prediction."""
     X, _ = frame()
@@ -428,7 +428,7 @@ SPACE = Linear(
 
 
 @given(data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_config_is_found_in_its_space(data: st.DataObject) -> None:
     """Placing a config that was drawn from a space gives the parameters that it was drawn with."""
     import optuna

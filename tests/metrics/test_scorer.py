@@ -82,7 +82,7 @@ class Fixed:
 
 @pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in SCORERS.items() for name in names])
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans(), size=st.floats(0.01, 3), text=st.booleans())
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 def test_along_is_the_scorer(task: str, name: str, seed: int, weights: bool, size: float, text: bool) -> None:
     """Along a path, on any rows, a metric is the scikit-learn scorer of a model that decides so, weights included."""
     weights = weights and name not in UNWEIGHTED
@@ -103,7 +103,7 @@ def test_along_is_the_scorer(task: str, name: str, seed: int, weights: bool, siz
 
 @pytest.mark.parametrize("name", [name for name in SCORERS["regression"] if name != "neg_max_error"])
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans(), t=st.integers(2, 4), steps=st.integers(1, 5))
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: int, steps: int) -> None:
     """Of several targets, of any scales, a metric along a path is the scikit-learn scorer at every step."""
     p = problem("regression", weights=weights, seed=seed, targets=t)
@@ -154,7 +154,6 @@ def test_from_mse(name: str, weights: bool) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), m=st.integers(1, 4), size=st.floats(0, 300))
-@settings(deadline=None)
 def test_probabilities(seed: int, m: int, size: float) -> None:
     """Probabilities are the logistic or softmax of a decision, sum to one at any size, and agree with the winners."""
     decision = size * np.random.default_rng(seed).normal(size=(5, 3, m))
@@ -175,7 +174,7 @@ COUNTED = {
 
 @pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in COUNTED.items() for name in names])
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_nothing_is_better_than_perfect(task: str, name: str, seed: int, weights: bool) -> None:
     """Whatever the weights, what is right everywhere scores 1 by every score that counts: no more and no less."""
     weights = weights and name != "roc_auc_ovo"
@@ -190,7 +189,7 @@ def test_nothing_is_better_than_perfect(task: str, name: str, seed: int, weights
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_equal_areas_are_equal(seed: int) -> None:
     """The area under the ROC curve depends on the order alone, to the last digit, weights included."""
     p = problem("binary", weights=True, seed=seed, n=60)

@@ -108,7 +108,7 @@ def problem(groups: Any = None) -> Problem:
 
 
 @given(sizes=shares, seed=st.integers(0, 9), grouped=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_parts_are_nested(sizes: list[float], seed: int, grouped: bool) -> None:
     """Each part lies in the next and in the training rows, holds its share of them, and validation never changes."""
     wine = problem(TWELFTHS if grouped else None)
@@ -127,7 +127,7 @@ def test_parts_are_nested(sizes: list[float], seed: int, grouped: bool) -> None:
 
 
 @given(size=st.floats(0.01, 1.0), seed=st.integers(0, 9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_parts_are_stratified(size: float, seed: int) -> None:
     """Every class keeps its share to within half a row, and at least one row however small the part."""
     wine = problem()
@@ -140,7 +140,7 @@ def test_parts_are_stratified(size: float, seed: int) -> None:
 
 
 @given(size=st.floats(0.05, 1.0), seed=st.integers(0, 9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_groups_stay_whole(size: float, seed: int) -> None:
     """A group's training rows are all in a part or none is."""
     wine = problem(TWELFTHS)

@@ -271,7 +271,7 @@ def scores(draw: st.DrawFn) -> tuple[Any, Any, Any, Any]:
 
 @pytest.mark.parametrize("rule", NAMES)
 @given(given=scores())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_rule_goes_by_rounding(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
     """In any unit, a rule chooses the same point whether or not scores are off by rounding."""
     val, train, complexity, off = given
@@ -290,7 +290,7 @@ def order(results: Results, rule: str, number: int, step: int) -> tuple[float, .
 
 @pytest.mark.parametrize("rule", NAMES)
 @given(given=scores())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_equal_points_go_to_the_most_regularized(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
     """Of points that are equal in all folds the first of a path is chosen, the simpler one, and no reference."""
     val, train, complexity, _ = given

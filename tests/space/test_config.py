@@ -35,7 +35,7 @@ def test_every_kind_can_be_generated(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(set(shipped()) - OPAQUE))
 @given(data=st.data())
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_every_kind_round_trips(kind: str, data: st.DataObject) -> None:
     """A node of any kind, with leaves anywhere, comes back equal from TOML and from JSON."""
     node = data.draw(LEAVES[kind] if kind in LEAVES else nodes(registered()[kind]))
@@ -45,7 +45,7 @@ def test_every_kind_round_trips(kind: str, data: st.DataObject) -> None:
 
 
 @given(first=spaces() | configs(), second=spaces() | configs())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_digest_is_identity(first: Any, second: Any) -> None:
     """Two trees have one digest exactly when they are equal."""
     assert (digest(first) == digest(second)) == (to_data(first) == to_data(second))
@@ -54,7 +54,7 @@ def test_digest_is_identity(first: Any, second: Any) -> None:
 
 @pytest.mark.parametrize("cls", declared(), ids=lambda cls: cls.tag())
 @given(data=st.data())
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_digest_changes_with_any_field(cls: type[Node], data: st.DataObject) -> None:
     """No field is left out of the digest."""
     node = data.draw(nodes(cls))

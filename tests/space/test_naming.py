@@ -162,7 +162,6 @@ values = st.recursive(
     values,
     st.sampled_from([make, lambda v: functools.partial(make, v), lambda v: FunctionTransformer(make(v))]),
 )
-@settings(deadline=None)
 def test_held_values_decide(first: Any, second: Any, holder: Callable[[Any], Any]) -> None:
     """What a closure, a partial or a transformer's function holds is in its identity, and its text is one line."""
     own = identity(holder(first))
@@ -174,7 +173,7 @@ def test_held_values_decide(first: Any, second: Any, holder: Callable[[Any], Any
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=300), st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_numbers_of_an_array_decide(numbers: list[float], data: st.DataObject) -> None:
     """One number, the shape or the type of an array that differs is another array; a copy of it is the same."""
     array = np.array(numbers)

@@ -47,7 +47,6 @@ def test_flat_names() -> None:
 
 
 @given(configs())
-@settings(deadline=None)
 def test_flat_keeps_every_value(config: Any) -> None:
     """A row shows the numbers of every field, and no value hides another."""
     row = flat(config)
@@ -86,7 +85,7 @@ def test_an_ambiguous_name_is_whole_in_every_trial() -> None:
 
 
 @given(space=spaces(), seeds=st.lists(st.integers(0, 2**31 - 1), min_size=2, max_size=5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_name_means_one_thing(space: Any, seeds: list[int]) -> None:
     """In all configs of a study, a name is of one parameter, each parameter has one name, and no value is lost."""
     trees = [space, *([space.reference()] if hasattr(space, "reference") else [])]

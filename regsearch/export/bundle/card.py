@@ -8,7 +8,6 @@ from typing import Any
 
 from regsearch.export.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
 from regsearch.export.bundle.schema import Column, Form
-from regsearch.export.bundle.settings import own_factory
 from regsearch.results.formatting import format_items
 from regsearch.results.table import Table
 
@@ -31,14 +30,15 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
     Parameters
     ----------
     provenance
-        As in ``provenance.json``, and ``trusted``: the types that its reader must trust.
+        As in ``provenance.json``, ``trusted``: the types that its reader must trust, and ``factory``: by what name
+        others import the function that makes the module of a net of one's own, or `None`.
     params
         The config as a flat row.
     files
         Names of the bundle's files.
     """
     made, score = provenance, provenance["score"]
-    factory = own_factory(made["path"]["config"])
+    factory = made["factory"]
     pictures = [f"![{text}]({name})" for name, text in PICTURES.items() if name in files]
     parts = [
         f"# {made['study']}",
@@ -72,7 +72,7 @@ def loading(folder: str, trusted: Sequence[str], factory: str | None) -> tuple[s
     trusted
         The types that its reader must trust.
     factory
-        What the function is called that makes the module of a net of one's own.
+        By what name others import the function that makes the module of a net of one's own.
     """
     options = [repr(folder), *([f"trusted={list(trusted)!r}"] if trusted else [])]
     if factory is None:

@@ -72,6 +72,12 @@ class Bundle:
         return list(self.head.get(LOAD, {}).get("trusted", []))
 
     @property
+    def factory(self) -> str | None:
+        """By what name others import the function that makes the module of a net; `None` for all that is made here."""
+        found: str | None = self.head.get(LOAD, {}).get("factory")
+        return found
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Names of its files but for the provenance, which lists them."""
         return (*self.provenance["files"],)
@@ -161,7 +167,7 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
             raise InvalidInput(f"{file} must have {name!r}, {what}, got {head.get(name)!r}; export it again.")
     load = head.get(LOAD, {})
     trusted = load.get("trusted", []) if isinstance(load, dict) else None
-    if not isinstance(trusted, list) or not all(isinstance(name, str) for name in trusted):
+    if not isinstance(trusted, list) or not all(isinstance(name, str) for name in (*trusted, load.get("factory", ""))):
         raise InvalidInput(f"{file} may have {LOAD!r}, a table with a list of names, got {load!r}; export it again.")
     return head
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.estimator import Estimator
 from regsearch.models.linear import Linear
+from regsearch.models.neural.architectures.custom import Custom
 from regsearch.space.config import from_data, to_data
+from regsearch.space.naming import import_name
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) 
     InvalidInput
         When it is none.
     """
-    factory = own_factory(data)
-    custom = factory is not None
-    if custom and module is None:
+    own = data.get("module")
+    custom = isinstance(own, dict) and own.get("type") == Custom.tag()
+    if isinstance(own, dict) and custom and module is None:
+        factory = str(own.get("factory")).partition(" ")[0]
         raise InvalidInput(
             f"This net is your own module, made by {factory}; pass module= that function, or --script FILE that has "
             "it: reading a bundle imports nothing by name."
@@ -101,10 +104,10 @@ def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) 
     return config.replace(module=module) if custom else config
 
 
-def own_factory(data: Mapping[str, Any]) -> str | None:
-    """What the function is called that makes the module of a net; `None` for all that is made here."""
-    own = data.get("module")
-    return str(own.get("factory")) if isinstance(own, dict) and own.get("type") == "net.custom" else None
+def own_factory(config: Model) -> str | None:
+    """By what name others import the function that makes the module of a net; `None` for all that is made here."""
+    own = config.fields().get("module")
+    return import_name(own.factory) if isinstance(own, Custom) else None
 
 
 def evaluate(config: Model, problem: Problem, folds: Folds, metrics: tuple[Metric, ...], seed: int) -> Outcome:

@@ -16,7 +16,6 @@ from regsearch.export.bundle.example import rows_of
 from regsearch.export.bundle.files import EXAMPLE, Bundle, open_bundle
 from regsearch.export.bundle.loading import form_of
 from regsearch.export.bundle.schema import Column, Form
-from regsearch.export.bundle.settings import own_factory
 from regsearch.export.serving.code import Code, code_of, name_of
 from regsearch.export.serving.pyfunc import MODULE, PREDICT_METHOD, TRUSTED, _load_pyfunc
 from regsearch.mirror.uris import hide_credentials
@@ -89,7 +88,7 @@ def save_model(
 
 def _needed(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> tuple[dict[str, Any], Code]:
     """What a server is given, and the code of the user's own that it takes."""
-    if own_factory(bundle.head["config"]) is None or module is None:
+    if bundle.factory is None or module is None:
         return {TRUSTED: list(trusted)}, code_of(trusted)
     name = name_of(module)
     return {TRUSTED: list(trusted), MODULE: name}, code_of([*trusted, name.replace(":", ".")])

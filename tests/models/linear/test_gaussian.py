@@ -256,7 +256,7 @@ def test_one_lambda_equals_its_path(method: str) -> None:
         np.testing.assert_allclose(mine[:, 0], theirs[:, -1], atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(9, 40),

@@ -140,7 +140,7 @@ def test_gap_bounds_the_suboptimality(classes: int, l1_ratio: float) -> None:
     assert np.all(excess <= gap * s.null[:, None] + 1e-11)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(12, 40), p=st.integers(1, 20), classes=st.integers(2, 4),
     l1_ratio=st.just(0.0) | st.floats(0.01, 1.0), ratio=st.floats(0.01, 0.9), seed=st.integers(0, 99),
