@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from regsearch.cli.stored import find_own_rule, results_of, study_again
+from regsearch.cli.stored import find_own_rule, results_with_files, study_again
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -16,7 +16,7 @@ def report(arguments: argparse.Namespace) -> int:
     from regsearch.mirror.pages import log_report
     from regsearch.results.report import write_report
 
-    results = results_of(arguments, arguments.study)
+    results = results_with_files(arguments, arguments.study)
     file = write_report(results, arguments.out or f"{arguments.study}.html")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is gone is not waited for
     failed = log_report(results.store, file) if file.is_file() else None
@@ -34,7 +34,7 @@ def compare(arguments: argparse.Namespace) -> int:
     """Compare studies with the first."""
     from regsearch.results import comparison
 
-    studies = [results_of(arguments, name) for name in arguments.studies]
+    studies = [results_with_files(arguments, name) for name in arguments.studies]
     find_own_rule(arguments.rule, str(studies[0].identity["script"]))
     return _print(comparison.compare(*studies, rule=arguments.rule), arguments)
 

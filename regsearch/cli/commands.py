@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regsearch.cli import shipping
-from regsearch.cli.stored import find_own_rule, results_of, study_again, study_of
+from regsearch.cli.stored import find_own_rule, results_of, results_with_files, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def show(arguments: argparse.Namespace) -> int:
 
     if arguments.library:
         return shipping.show_code(arguments)
-    results = results_of(arguments, arguments.study)
+    results = results_with_files(arguments, arguments.study)
     find_own_rule(arguments.rule, arguments.script or str(results.identity["script"]))
     chosen = results.choose(arguments.rule)
     top = results.top(arguments.top)

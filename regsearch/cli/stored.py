@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,26 @@ def results_of(arguments: argparse.Namespace, name: str) -> Results:
     from regsearch.storage.store import Store
 
     return load_results(Store(arguments.root, name, arguments.storage))
+
+
+def results_with_files(arguments: argparse.Namespace, name: str) -> Results:
+    """The results of a study that curves are read of: they may lie where the `artifacts` of its script says.
+
+    Raises
+    ------
+    NotFound
+        When there is no study of that name.
+    """
+    from regsearch.results.results import load_results
+    from regsearch.storage.store import FOLDS
+
+    results = results_of(arguments, name)
+    script = str(getattr(arguments, "script", None) or results.identity["script"])
+    if results.store.artifacts.has(FOLDS) or not Path(script).is_file():
+        return results
+    with contextlib.redirect_stdout(sys.stderr):
+        options = study_of(script, name).options
+    return load_results(dataclasses.replace(options, root=arguments.root, storage=arguments.storage).store_of(name))
 
 
 def study_again(arguments: argparse.Namespace, doing: str) -> Study:

@@ -63,6 +63,9 @@ class Results:
     live: Scoring | None = None
     stopped: str = ""
 
+    def __repr__(self) -> str:
+        return f"Results({self.name!r}, {len(self.complete)} complete of {len(self.all)} trials)"
+
     @property
     def name(self) -> str:
         return str(self.identity["study"])

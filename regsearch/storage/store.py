@@ -234,7 +234,10 @@ class Store:
         try:
             return unpacked(self.artifacts.open(trial_file(number)))
         except NotFound as error:
-            raise NotFound(f"Trial {number} of {self.name!r} has no arrays: it did not finish. {error}") from error
+            raise NotFound(
+                f"Trial {number} of {self.name!r} has no arrays: it did not finish, or they lie elsewhere, where the "
+                f"artifacts= of its script says. {error}"
+            ) from error
 
     # --- folds, and what predictions are scored against --------------------------------------------------------
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Model
+from regsearch.storage.artifacts import Artifacts
+from regsearch.storage.store import Store
 
 if TYPE_CHECKING:
     import optuna
@@ -41,6 +43,7 @@ class StudyOptions:
     prune: bool = True
     n_jobs: int | None = None
     start_from: str | os.PathLike[str] | None = None
+    artifacts: Callable[[str], Artifacts] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.cv, Iterator):  # the folds are looked at more than once
@@ -50,6 +53,10 @@ class StudyOptions:
         self._check_space()
         self._check_numbers()
         self._check_services()
+
+    def store_of(self, name: str) -> Store:
+        """Where a study of that name is kept."""
+        return Store(self.root, name, self.storage, None if self.artifacts is None else self.artifacts(name))
 
     def _check_space(self) -> None:
         if not isinstance(self.space, Model):
@@ -63,9 +70,14 @@ class StudyOptions:
             raise InvalidInput(f"n_jobs must be a whole number but 0, got {n_jobs!r}; -1 takes every core.")
 
     def _check_services(self) -> None:
-        sampler, tracking = self.sampler, self.tracking
+        sampler, tracking, artifacts = self.sampler, self.tracking, self.artifacts
         usable = sampler is None or callable(sampler) or hasattr(sampler, "sample_relative")
         if not usable or isinstance(sampler, type):
             raise InvalidInput(f"sampler must be an Optuna sampler, got {sampler!r}; leave it out for TPE.")
+        if artifacts is not None and not callable(artifacts):
+            raise InvalidInput(
+                f"artifacts must be a function from a study's name to an `Artifacts`, got {artifacts!r}; "
+                "leave it out for the study's folder."
+            )
         if tracking is not None and not isinstance(tracking, (bool, str)):
             raise InvalidInput(f"tracking must be an MLflow tracking URI or False, got {tracking!r}; leave it out.")

@@ -28,8 +28,8 @@ from regsearch.results.rules import Rule
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import written
 from regsearch.space.sampling import leaves
+from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.optuna_study import OptunaStudy, check_same
-from regsearch.storage.store import Store
 from regsearch.study import script
 from regsearch.study.identity import identity_of
 from regsearch.study.loop import Limits
@@ -39,7 +39,6 @@ from regsearch.study.script import calling_script
 
 if TYPE_CHECKING:
     import optuna
-
 
 WIDE = "-wide"  # what the name of a widened study ends with
 DEFAULT_TRIALS = 100  # of a run without any limit
@@ -84,6 +83,8 @@ class Study:
         all cores by default; a result does not depend on it.
     start_from
         A bundle: its config is tried first after the reference, in place of the defaults of the space.
+    artifacts
+        A function from a study's name to what its arrays lie in; default: its folder.
 
     Raises
     ------
@@ -114,11 +115,12 @@ class Study:
         prune: bool = True,
         n_jobs: int | None = None,
         start_from: str | os.PathLike[str] | None = None,
+        artifacts: Callable[[str], Artifacts] | None = None,
     ) -> None:
         options = StudyOptions(
             space=space, cv=cv, scoring=scoring, groups=groups, sample_weight=sample_weight, test=test, task=task,
             seed=seed, root=root, storage=storage, sampler=sampler, tracking=tracking, experiment=experiment,
-            prune=prune, n_jobs=n_jobs, start_from=start_from,
+            prune=prune, n_jobs=n_jobs, start_from=start_from, artifacts=artifacts,
         )  # fmt: skip
         self._set_up(name, X, y, options, calling_script())
 
@@ -132,7 +134,7 @@ class Study:
     def _set_up(self, name: str, X: Any, y: Any, options: StudyOptions, script: str) -> None:
         self.name, self.options, self.script = name, options, script
         self._data = X, y
-        self.store = Store(options.root, name, options.storage)
+        self.store = options.store_of(name)
         share = options.test if isinstance(options.test, float) else None
         ordered = share is not None and runs_forward(options.cv, len(y))
         self._drawn = None if share is None else {"share": share, "ordered": ordered}

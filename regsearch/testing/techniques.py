@@ -178,7 +178,7 @@ def does_something(cls: type[Technique]) -> None:
         require(not same, f"{_where(of, slot)}: {strong(cls)} learns what a net without it learns.")
 
 
-@SUITE.check("let each row read its own entry of v alone, and draw the same random numbers whatever v holds.")
+@SUITE.check("let each row read its own entry of v alone, and draw from rng alone, the same whatever v holds.")
 def stacked_equals_separate(cls: type[Technique]) -> None:
     """Rows of one block learn what each learns in a block of its own, whatever the others do."""
     for of, slot in _places(cls) if is_trained(cls) else ():
@@ -236,7 +236,9 @@ def rows_may_come_and_go(cls: type[Technique]) -> None:
         _close(end.weights[-1], expected, 1e-11, f"{_where(of, slot)}: weights")
 
 
-@SUITE.check("keep all state in columns that init_state adds to v, and change it in place: v.count += 1.")
+@SUITE.check(
+    "keep all state in columns that init_state adds to v, change it in place: v.count += 1, and draw from rng alone."
+)
 def training_may_go_back(cls: type[Technique]) -> None:
     """Going back to a snapshot and training again gives the same, to the bit."""
     if not is_trained(cls):

@@ -219,6 +219,7 @@ def test_paired_without_folds_to_judge(tmp_path: Path) -> None:
 
 # --- equal scores ----------------------------------------------------------------------------------------------
 
+KNOWN = {"best", "one_se", "paired", "pareto"}
 NAMES = [*RULES, "gap_budget=0", "gap_budget=2"]
 
 
@@ -296,6 +297,7 @@ def test_equal_points_go_to_the_most_regularized(rule: str, given: tuple[Any, An
     val, train, complexity, _ = given
     results = written(val, train, complexity)
     chosen = results.choose(rule)
+    ways = [rule] if rule in KNOWN or "=" in rule else ["best", "paired"]  # a new rule may have either aim
     for number, own in enumerate(results.all):
         steps = [own.step] if rule in ("best", "paired", "pareto") else range(own.steps)
         equal = [
@@ -306,7 +308,9 @@ def test_equal_points_go_to_the_most_regularized(rule: str, given: tuple[Any, An
         if equal and number == chosen.number:
             assert chosen.step == equal[0]
         elif equal and len(steps) == 1:  # else an earlier point may stand for the path, by its mean
-            assert order(results, rule, chosen.number, chosen.step) <= order(results, rule, number, equal[0])
+            assert any(
+                order(results, way, chosen.number, chosen.step) <= order(results, way, number, equal[0]) for way in ways
+            )
 
 
 @pytest.mark.parametrize("scoring", ["roc_auc", "accuracy"])
@@ -360,7 +364,7 @@ def test_a_pick_that_is_not_there(results: Results, number: Any, step: Any) -> N
 
 def test_unknown_rule(results: Results) -> None:
     """An unknown rule is not found, and the known ones are named."""
-    with pytest.raises(NotFound, match=r"No rule is called 'bset'; there are best, one_se"):
+    with pytest.raises(NotFound, match=r"No rule is called 'bset'; there are best, .*one_se"):
         results.choose("bset")
 
 
@@ -422,7 +426,7 @@ def test_no_rule_takes_the_name_of_another() -> None:
 def test_every_rule_says_what_it_chooses() -> None:
     """Each rule has a docstring, which the documentation shows, and the name of its function."""
     named: dict[str, Any] = {**RULES, **rules.RULES_WITH_NUMBER}
-    assert set(RULES) == {"best", "one_se", "paired", "pareto"}
+    assert set(RULES) >= KNOWN
     for name, one in named.items():
         assert one.__name__ == name
         assert one.__doc__

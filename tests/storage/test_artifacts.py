@@ -7,13 +7,16 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import regression
 
+from regsearch import InvalidInput, Linear, Study
+from regsearch import Path as Axis
 from regsearch.data.folds import Folds
 from regsearch.data.problem import make_problem
 from regsearch.errors import NotFound
@@ -119,6 +122,20 @@ def test_a_study_lives_behind_the_seam(kind: str, tmp_path: Path) -> None:
     store.save_picture("first", b"1")
     assert store.pictures == {"first": b"1", "second": b"2"}
     assert not (tmp_path / "root").exists()
+
+
+def test_studies_made_of_a_study_have_files_of_their_own(tmp_path: Path) -> None:
+    """Where `artifacts` puts the arrays of a study, it puts those of the studies of its outer folds, by their names."""
+    X, y = regression()
+    options: Any = {"space": Linear("l1", Axis(10)), "cv": 3, "root": tmp_path / "root", "tracking": False}
+    one = Study("one", X, y, artifacts=lambda name: ZipArtifacts(tmp_path / f"{name}.zip"), **options)
+    one.run(3, quiet=True)
+    nested = one.nested(2, 3, quiet=True)
+    assert one.results().finding("nested") == nested.row()
+    assert {file.name for file in tmp_path.glob("*.zip")} == {"one.zip", "one.outer0.zip", "one.outer1.zip"}
+    assert not [*(tmp_path / "root").rglob("*.npz")]
+    with pytest.raises(InvalidInput, match="artifacts must be a function from a study's name"):
+        one.replace(artifacts=ZipArtifacts(tmp_path / "one.zip"))
 
 
 def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:

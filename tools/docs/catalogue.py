@@ -73,6 +73,13 @@ def rules(_: str) -> str:
     return _table(["rule", "what it chooses"], [[f"`{name}`", _first(one)] for name, one in named.items()])
 
 
+def penalty_classes(_: str) -> str:
+    """A place in the reference for each penalty."""
+    from regsearch.models.linear import penalties
+
+    return "\n\n".join(f"::: regsearch.{name}" for name in penalties.__all__)
+
+
 def rule_functions(_: str) -> str:
     """A place in the reference for each rule."""
     from regsearch.results.rules import RULES, RULES_WITH_NUMBER

@@ -186,7 +186,7 @@ class Technique(Node, abstract=True):
         raise NotImplementedError
 
     @staticmethod
-    def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
+    def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor, rng: RandomNumbers) -> None:
         """Change the gradient."""
 
     @staticmethod

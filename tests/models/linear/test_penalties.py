@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,7 +26,7 @@ from regsearch.space.domains import Between, Whole
 from regsearch.space.registry import registered
 from regsearch.space.tree import Int, Node, Path, tunable
 from regsearch.testing import check_penalty
-from regsearch.testing.penalties import SUITE, numbers
+from regsearch.testing.penalties import SUITE
 from regsearch.testing.suite import Check
 
 SHIPPED = sorted(
@@ -53,11 +52,10 @@ def test_conforms(cls: type[Penalty], check: Check) -> None:
 
 @pytest.mark.parametrize("cls", SHIPPED)
 def test_is_exported(cls: type[Penalty]) -> None:
-    """A penalty is public in both places, and every field of it holds a number between two others."""
+    """A penalty is public in both places."""
     for module in (regsearch, regsearch.models.linear):
         assert cls.__name__ in module.__all__
         assert getattr(module, cls.__name__) is cls
-    assert set(numbers(cls)) == {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
 
 
 def test_registry_is_the_export() -> None:

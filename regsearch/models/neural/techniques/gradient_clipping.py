@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.models.neural.technique import Columns, Technique
+from regsearch.models.neural.technique import Columns, RandomNumbers, Technique
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 
@@ -26,6 +26,6 @@ class GradientClipping(Technique):
     norm: Any = tunable(Between(1e-6, 1e6), Float(0.1, 10.0, log=True), off=math.inf)
 
     @staticmethod
-    def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor) -> None:
+    def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor, rng: RandomNumbers) -> None:
         length = gradient.norm(dim=1, keepdim=True).add_(EPS)
         gradient.mul_((v.norm[:, None] / length).clamp_(max=1))

@@ -242,7 +242,7 @@ class Block:
         gradient = self._gradient(batch, streams)
         theta = self._trainable
         for active in self.techniques.with_hook("on_gradient"):
-            active.technique.on_gradient(active.v, gradient, theta)
+            active.technique.on_gradient(active.v, gradient, theta, streams[active.key])
         lr, epoch = self.lr, self._by_epoch(lambda epoch: epoch + number / count)
         for active in self.techniques.with_hook("on_rate"):
             factor = active.technique.on_rate(active.v, epoch, self.horizon)
