@@ -131,6 +131,9 @@ def take_apart(value: Any) -> Content:
         names = [list(getattr(value, name, ())) for name in ("columns", "index")]
         kinds = [getattr(value, name, None) for name in ("dtypes", "dtype", "name")]
         return Content("table", (cls, value.to_numpy(), *names, *kinds))
+    if hasattr(value, "untyped_storage"):  # a tensor: what torch would copy it by names its place in memory
+        held = () if value.is_meta else (_bytes_of_tensor(value),)
+        return Content(f"tensor {value.dtype} {tuple(value.shape)} {value.requires_grad}", (cls, *held))
     return _copied(value)
 
 
@@ -146,6 +149,14 @@ def _copied(value: Any) -> Content:
         return Content(found, (cls,), written=_top(cls) in WRITTEN)
     state = [list(each) if isinstance(each, Iterator) else each for each in found[1:]]
     return Content("object", (cls, found[0], *state), written=_top(cls) in WRITTEN, computes=True)
+
+
+def _bytes_of_tensor(value: Any) -> Any:
+    """The numbers of a tensor on any device, of types too that numpy does not have, as an array of bytes."""
+    import torch
+
+    dense = value.detach() if value.layout == torch.strided else value.detach().to_dense()
+    return dense.cpu().resolve_conj().resolve_neg().flatten().view(torch.uint8).numpy()
 
 
 def _is_estimator(value: Any) -> bool:

@@ -256,6 +256,24 @@ def test_a_class_of_ones_own_counts_whole(kind: str, base: str) -> None:
     assert len({made(), made(body="x + 2"), made(held="2")}) == 3
 
 
+def test_tensors() -> None:
+    """Tensors and modules go by their numbers, type and shape, wherever in memory they are."""
+    import torch
+
+    def layer(seed: int) -> Any:
+        torch.manual_seed(seed)
+        return torch.nn.Linear(2, 2)
+
+    kinds = [
+        torch.ones(2, 3), torch.ones(2, 3).T, torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bfloat16),
+        torch.ones(2, 3, requires_grad=True), torch.tensor(1.0), torch.eye(2).to_sparse(), 2 * torch.eye(2).to_sparse(),
+        torch.empty(2, device="meta"), torch.Size([2]), torch.Size([3]), layer(0), layer(1),
+    ]  # fmt: skip
+    names = [identity(make(kind)) for kind in kinds]
+    assert names == [identity(make(copy.deepcopy(kind))) for kind in kinds]
+    assert len(set(names)) == len(kinds)
+
+
 def test_a_recursive_value_ends() -> None:
     """Objects that hold themselves have an identity, which does not depend on where the circle is entered."""
     first: list[Any] = [1]
