@@ -342,7 +342,7 @@ def test_a_space_stays_what_it_was_made_as(tmp_path: Path) -> None:
 
 
 def test_a_config_stays_what_it_was_tried_as(tmp_path: Path) -> None:
-    """A config whose function takes notes while it is fitted is tried once, and every other one too, in several runs."""
+    """A config whose function takes notes while it is fitted is tried once, and so is every other, in several runs."""
     seen: list[Any] = []
 
     def noted(X: Any) -> Any:
