@@ -53,9 +53,10 @@ class Missing:
         """Write each column's fill, in place, unless this very array was written last."""
         if self._written and self._written[0] is fills:
             return
-        self._written[:] = [fills]
+        self._written.clear()  # of what Ctrl-C cuts off here nothing is known
         for (j, rows), value in zip(self.holes.items(), fills, strict=True):
             matrix[rows, j] = value
+        self._written.append(fills)
 
 
 @dataclass(frozen=True)

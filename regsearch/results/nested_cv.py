@@ -109,7 +109,11 @@ class NestedResult:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the mean, with the variance of Nadeau & Bengio (2003) for folds that share rows."""
+        """The 95 % interval of the mean, with the variance of Nadeau & Bengio (2003) for folds that share rows; NaN
+        before the second fold.
+        """
+        if not self.folds:
+            return math.nan, math.nan
         low, high = mean_over_folds(np.array(self.scores), self.ratio).interval
         return low, min(high, self.perfect)
 

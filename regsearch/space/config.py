@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from regsearch.errors import InvalidInput
 from regsearch.space.naming import identity
 from regsearch.space.registry import kind
 from regsearch.space.tree import WRITTEN, Choice, Node, from_numpy, public_name
+
+# by the id of a user's object: the object, which keeps the id its own, and its identity when it was first asked for
+Identities: TypeAlias = dict[int, tuple[Any, str]]
+_kept: ContextVar[Identities | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def identities_kept(kept: Identities) -> Iterator[None]:
+    """While it lasts, a user's object counts as what it was when `kept` first had it, whatever a fit changes in it."""
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
+def _identity(value: Any) -> str:
+    kept = _kept.get()
+    if kept is None:
+        return identity(value)
+    if id(value) not in kept:
+        kept[id(value)] = value, identity(value)
+    return kept[id(value)][1]
 
 
 def to_data(value: Any) -> Any:
@@ -61,7 +86,7 @@ def _data(value: Any, opaque: list[Any]) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     opaque.append(value)
-    return identity(value)
+    return _identity(value)
 
 
 def from_data(data: Any) -> Any:

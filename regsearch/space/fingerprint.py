@@ -30,6 +30,7 @@ NO_CONTENT = {
     "__dataclass_fields__", "__dataclass_params__", "__dict__", "__doc__", "__firstlineno__", "__module__",
     "__slotnames__", "__static_attributes__", "__weakref__", "_abc_impl",
 }  # fmt: skip  # attributes of a class that change nothing that it computes, or repeat what its methods hold
+DATA = (bool, int, float, complex, str, bytes, tuple, list, set, frozenset, dict, np.memmap, np.ndarray)
 STANDARD = Path(sysconfig.get_paths()["stdlib"])
 
 
@@ -67,7 +68,7 @@ def content_hash(value: Any) -> tuple[str, bool]:
 
 def _graph(root: Any) -> tuple[list[Content], list[list[int]]]:
     """Every part that can be reached from an object, itself first, and the numbers of those inside each."""
-    parts, links, used = [take_apart(root)], [], [False]
+    parts, links, used = [_content(root)], [], [False]
     number = {(id(root), False): 0}
     for k, part in enumerate(parts):  # grows while it is walked; parts keep what they hold alive, so ids stay their own
         found = used[k] or part.computes
@@ -75,7 +76,7 @@ def _graph(root: Any) -> tuple[list[Content], list[list[int]]]:
             if (id(inside), found) not in number:
                 number[id(inside), found] = len(parts)
                 used.append(found)
-                parts.append(_copied(inside) if found and _is_estimator(inside) else take_apart(inside))
+                parts.append(_copied(inside) if found and _is_estimator(inside) else _content(inside))
         links.append([number[id(inside), found] for inside in part.inside])
     return parts, links
 
@@ -109,6 +110,12 @@ def _hash(*texts: str) -> str:
 # --- what an object is made of ---------------------------------------------------------------------------------
 
 
+def _content(value: Any) -> Content:
+    """What an object is made of; of data of a class of its own, such as a dictionary that can be called, that too."""
+    own = isinstance(value, DATA) and type(value) not in DATA and not isinstance(value, np.generic)
+    return _copied(value) if own else take_apart(value)
+
+
 @functools.singledispatch
 def take_apart(value: Any) -> Content:
     """What an object is made of; of one that nothing else is known of, what `copy` knows."""
@@ -118,11 +125,15 @@ def take_apart(value: Any) -> Content:
     if _is_estimator(value):
         frozen = cls.__name__ == "FrozenEstimator"  # the one that a clone leaves as it is
         return Content("estimator", (cls, value.get_params(deep=False)), written=not frozen, computes=frozen)
-    if hasattr(value, "__wrapped__"):  # a cache or a compiler around a function
+    if hasattr(value, "__wrapped__") and installed(cls.__module__):  # a cache or a compiler around a function
         return Content("wrapped", (cls, value.__wrapped__))
     if hasattr(value, "to_numpy"):  # a table or a column of one
         names = [list(getattr(value, name, ())) for name in ("columns", "index")]
-        return Content("table", (cls, value.to_numpy(), *names))
+        kinds = [getattr(value, name, None) for name in ("dtypes", "dtype", "name")]
+        return Content("table", (cls, value.to_numpy(), *names, *kinds))
+    if hasattr(value, "untyped_storage"):  # a tensor: what torch would copy it by names its place in memory
+        held = () if value.is_meta else (_bytes_of_tensor(value),)
+        return Content(f"tensor {value.dtype} {tuple(value.shape)} {value.requires_grad}", (cls, *held))
     return _copied(value)
 
 
@@ -138,6 +149,14 @@ def _copied(value: Any) -> Content:
         return Content(found, (cls,), written=_top(cls) in WRITTEN)
     state = [list(each) if isinstance(each, Iterator) else each for each in found[1:]]
     return Content("object", (cls, found[0], *state), written=_top(cls) in WRITTEN, computes=True)
+
+
+def _bytes_of_tensor(value: Any) -> Any:
+    """The numbers of a tensor on any device, of types too that numpy does not have, as an array of bytes."""
+    import torch
+
+    dense = value.detach() if value.layout == torch.strided else value.detach().to_dense()
+    return dense.cpu().resolve_conj().resolve_neg().flatten().view(torch.uint8).numpy()
 
 
 def _is_estimator(value: Any) -> bool:
@@ -203,7 +222,7 @@ def _class(value: Any) -> Content:
     if is_known(value):
         return Content(full_name(value), written=_top(value) in NAMED)
     own = {name: part for name, part in vars(value).items() if name not in NO_CONTENT}
-    return Content(f"class {value.__qualname__}", (value.__bases__, own))
+    return Content(f"class {value.__qualname__}", (type(value), value.__bases__, own))
 
 
 @take_apart.register(property)

@@ -26,7 +26,7 @@ from regsearch.results.nested_cv import NestedCV, NestedResult, outer_folds
 from regsearch.results.results import Results, load_results
 from regsearch.results.rules import Rule
 from regsearch.results.stored_study import Scoring
-from regsearch.space.config import written
+from regsearch.space.config import Identities, identities_kept, written
 from regsearch.space.sampling import leaves
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.optuna_study import OptunaStudy, check_same
@@ -148,7 +148,9 @@ class Study:
                 "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
             )
         self.space.check(self.setup)
-        self._written = written(self.space)  # now: a fit may change what a user's object holds
+        self._identities: Identities = {}  # of now: a fit may change what a user's object holds
+        with identities_kept(self._identities):
+            self._written = written(self.space)
         self._start = None if options.start_from is None else start_of(options.start_from, self.space)
 
     def _made_setup(self) -> Setup:
@@ -261,7 +263,7 @@ class Study:
         limits = Limits(n_trials, timeout, patience) if limited else Limits(DEFAULT_TRIALS)
         self.store.prepare()
         run = Run(self.setup, self.space, self.store, self._identity(), self._tracking(), self.options.sampler)
-        with self.store.running():
+        with self.store.running(), identities_kept(self._identities):
             self._enqueue_start()
             return run.run(limits, Progress(quiet=quiet))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.impute import SimpleImputer
 
-from regsearch.data.encoding import Encoded, encode, transformer
+from regsearch.data.encoding import Encoded, Missing, encode, transformer
 from regsearch.data.problem import make_problem
 
 
@@ -151,3 +151,25 @@ def test_missing_is_a_category() -> None:
     """Where a category is missing in the data, that is a category of its own, the last."""
     X = pd.DataFrame({"c": pd.Categorical(["u", None, "v", "u"]), "z": range(4)})
     np.testing.assert_array_equal(agrees(X)[:, 1:], [[1, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]])
+
+
+class Interrupted(np.ndarray):
+    """A matrix that Ctrl-C hits when it is written to for the second time."""
+
+    writes = 0
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        self.writes += 1
+        if self.writes == 2:
+            raise KeyboardInterrupt
+        super().__setitem__(at, value)
+
+
+def test_fills_cut_off_are_written_again() -> None:
+    """A matrix whose filling Ctrl-C cut off is filled whole the next time, with the same fills too."""
+    matrix = np.zeros((3, 2), order="F").view(Interrupted)
+    missing, fills = Missing(np.array([0, 1]), np.array([0, 1])), np.array([5.0, 7.0])
+    with pytest.raises(KeyboardInterrupt):
+        missing.fill(matrix, fills)
+    missing.fill(matrix, fills)
+    assert np.asarray(matrix).tolist() == [[5, 0], [0, 7], [0, 0]]

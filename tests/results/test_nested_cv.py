@@ -241,6 +241,12 @@ def test_optimism_shows(tmp_path: Path) -> None:
     assert "promised 0.09 less" in NestedResult("r2", 2, "best", 1.0, 1.0, folds).summary
 
 
+def test_before_the_first_fold() -> None:
+    """A result of no outer fold yet, as after Ctrl-C, has figures that are NaN, and no warning."""
+    found = NestedResult("r2", 2, "best", 1.0, 1.0, ())
+    assert np.isnan([found.mean, found.se, found.optimism, *found.interval]).all()
+
+
 def test_progress_names_the_fold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is said while it runs names the outer fold, the study inside it, and the result."""
     found = ridge(tmp_path).nested(2, 2)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import types
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -213,11 +214,63 @@ class Table:
         (FrozenEstimator(Ridge().fit([[1], [2]], [1, 2])), FrozenEstimator(Ridge().fit([[1], [2]], [1, 2])),
          FrozenEstimator(Ridge().fit([[1], [2]], [1, 3]))),
         ([make(1), make(1)], [make(1)] * 2, [make(1), make(2)]),
+        (Table(pd.Series(["a", "b"], dtype="category")), Table(pd.Series(["a", "b"], dtype="category")),
+         Table(pd.Series(pd.Categorical(["a", "b"], ["b", "a"])))),
+        (Table(pd.DataFrame({"a": [1, 2]})), Table(pd.DataFrame({"a": [1, 2]})), Table(pd.DataFrame({"a": [1.0, 2]}))),
+        (OrderedDict(a=1, b=2), OrderedDict(a=1, b=2), OrderedDict(b=2, a=1)),
+        (defaultdict(int, a=1), defaultdict(int, a=1), defaultdict(list, a=1)),
     ],
 )  # fmt: skip
 def test_objects(one: Any, same: Any, other: Any) -> None:
     """Objects go by content; what an estimator has learned counts where it is used as it is."""
     assert identity(one) == identity(same) != identity(other)
+
+
+OWN = {
+    "data": "class Own({base}):\n    def __call__(self, x):\n        return {body}\nfound = Own()\nfound.held = {held}",
+    "decorator": (
+        "import functools\nclass Own:\n    def __init__(self, of, held):\n        functools.update_wrapper(self, of)\n"
+        "        self.held = held\n    def __call__(self, x):\n        return {body}\nfound = Own(len, {held})"
+    ),
+    "metaclass": (
+        "class Meta(type):\n    def __call__(cls, x):\n        return {body}, {held}\n"
+        "class found(metaclass=Meta): pass"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "base"),
+    [*(("data", base) for base in ("int", "str", "list", "dict", "set")), ("decorator", ""), ("metaclass", "")],
+)
+def test_a_class_of_ones_own_counts_whole(kind: str, base: str) -> None:
+    """A class that is data, decorates a function or makes classes is known by its methods and by what it holds."""
+
+    def made(**parts: str) -> str:
+        scope: dict[str, Any] = {"__name__": "__main__"}
+        exec(OWN[kind].format(**{"base": base, "body": "x + 1", "held": "1", **parts}), scope)
+        return identity(scope["found"])
+
+    assert made() == made()
+    assert len({made(), made(body="x + 2"), made(held="2")}) == 3
+
+
+def test_tensors() -> None:
+    """Tensors and modules go by their numbers, type and shape, wherever in memory they are."""
+    import torch
+
+    def layer(seed: int) -> Any:
+        torch.manual_seed(seed)
+        return torch.nn.Linear(2, 2)
+
+    kinds = [
+        torch.ones(2, 3), torch.ones(2, 3).T, torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bfloat16),
+        torch.ones(2, 3, requires_grad=True), torch.tensor(1.0), torch.eye(2).to_sparse(), 2 * torch.eye(2).to_sparse(),
+        torch.empty(2, device="meta"), torch.Size([2]), torch.Size([3]), layer(0), layer(1),
+    ]  # fmt: skip
+    names = [identity(make(kind)) for kind in kinds]
+    assert names == [identity(make(copy.deepcopy(kind))) for kind in kinds]
+    assert len(set(names)) == len(kinds)
 
 
 def test_a_recursive_value_ends() -> None:

@@ -339,3 +339,20 @@ def test_a_space_stays_what_it_was_made_as(tmp_path: Path) -> None:
     assert len(one.run(2, quiet=True).complete) == 2
     assert seen
     assert len(one.results().complete) == 2
+
+
+def test_a_config_stays_what_it_was_tried_as(tmp_path: Path) -> None:
+    """A config whose function takes notes while it is fitted is tried once, and so is every other, in several runs."""
+    seen: list[Any] = []
+
+    def noted(X: Any) -> Any:
+        seen.append(len(X))
+        return X
+
+    space = Estimator(make_pipeline(FunctionTransformer(noted), Ridge()), {"ridge__alpha": Choice(0.1, 1.0, 10.0)})
+    one = study(tmp_path, space=space, prune=False)
+    one.run(2, quiet=True)
+    results = one.run(patience=100, quiet=True)
+    assert results.stopped == "all 3 configs of the space are evaluated"
+    assert len({trial.key for trial in results.complete}) == 3
+    assert {trial.params["ridge__alpha"] for trial in results.complete} == {0.1, 1.0, 10.0}
