@@ -232,7 +232,7 @@ def overhead() -> Iterator[Row]:
     fits = sum(trial.seconds for trial in done)
     own = 1000 * (loop - fits - spent[0]) / len(done)
     yield Row(
-        "search loop beside fits and sampler, ms a trial", own, 5.0, f"fits {fits:.3g} s, sampler {spent[0]:.3g} s"
+        "search loop beside fits and sampler, ms a trial", own, 4.0, f"fits {fits:.3g} s, sampler {spent[0]:.3g} s"
     )
     yield Row("mirror complete, ms a trial from the start", 1000 * whole / len(done), 45.0, f"{len(done)} trials")
 
