@@ -174,9 +174,9 @@ def test_folds_have_no_common_rank(scoring: str, tmp_path: Path) -> None:
     """Configs that rank the rows of every fold alike are equal, however far the levels of their folds are apart."""
     rng = np.random.default_rng(0)
     problem, (decision, *_) = classes(100)
-    levels = np.zeros((8, problem.rows, 1))
+    levels = np.zeros((4, problem.rows, 1))
     for val in make_folds(K, problem, 0).val:
-        levels[:, val] = rng.normal(size=(8, 1, 1)) * 5
+        levels[:, val] = rng.normal(size=(4, 1, 1)) * 5
     one = stored(tmp_path / "ranked", problem, scoring, decision + levels)
     flat = stored(tmp_path / "constant", problem, scoring, levels)
     for found in (one.corrected, flat.corrected):

@@ -38,7 +38,7 @@ def code_of(names: Sequence[str]) -> Code:
     InvalidInput
         When a server could not import one: what a script or a notebook defines itself has no module.
     """
-    installed = importlib.metadata.packages_distributions()
+    installed = importlib.metadata.packages_distributions() if names else {}  # it reads what every package has
     homes = {name.partition(".")[0]: name for name in names}
     own = [top for top in homes if top not in installed and top not in sys.stdlib_module_names and top != "regsearch"]
     packages = sorted({home for top in homes for home in installed.get(top, ())})
