@@ -16,6 +16,7 @@ import logging
 import sys
 import sysconfig
 import types
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ NO_CONTENT = {
     "__slotnames__", "__static_attributes__", "__weakref__", "_abc_impl",
 }  # fmt: skip  # attributes of a class that change nothing that it computes, or repeat what its methods hold
 DATA = (bool, int, float, complex, str, bytes, tuple, list, set, frozenset, dict, np.memmap, np.ndarray)
+CHANGING = {"add", "append", "clear", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update"}  # methods
 STANDARD = Path(sysconfig.get_paths()["stdlib"])
 
 
@@ -282,9 +284,9 @@ def _cell(cell: types.CellType) -> Any:
 def _globals(code: types.CodeType, scope: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Names and values of what a function reads of its module, and of the user's own modules that are in there.
 
-    A name that the function also writes is its state, not what it is.
+    A name that the function also writes, or writes into, is its state, not what it is.
     """
-    written = {step.argval for step in dis.get_instructions(code) if step.opname == "STORE_GLOBAL"}
+    written = set(_state(list(dis.get_instructions(code)), scope))
     name, value = "", None
     for step in dis.get_instructions(code):
         if step.opname == "EXTENDED_ARG":
@@ -300,6 +302,29 @@ def _globals(code: types.CodeType, scope: Mapping[str, Any]) -> Iterator[tuple[s
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             yield from _globals(inner, scope)
+
+
+def _state(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[str]:
+    """The globals that a function writes, such as a counter, or writes into, such as a cache by key or a log."""
+    for i, step in enumerate(steps):
+        before = steps[i - 1]
+        if step.opname == "STORE_GLOBAL":
+            yield step.argval
+        elif step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR"):
+            yield _global_below(steps[:i])
+        elif before.opname == "LOAD_GLOBAL" and step.opname in ("LOAD_METHOD", "LOAD_ATTR"):
+            changes = step.argval in CHANGING and isinstance(scope.get(before.argval), dict | list | set | deque)
+            yield before.argval if changes else ""
+
+
+def _global_below(steps: list[dis.Instruction]) -> str:
+    """The global that lies below the top of the stack after some steps; empty where it is none."""
+    depth = 1
+    for step in reversed(steps):
+        if not depth:
+            return str(step.argval) if step.opname == "LOAD_GLOBAL" else ""
+        depth -= dis.stack_effect(step.opcode, step.arg, jump=False)
+    return ""
 
 
 def _is_own_module(value: Any) -> bool:

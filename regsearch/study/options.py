@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import InvalidInput
+from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.store import Store
@@ -57,6 +59,12 @@ class StudyOptions:
     def store_of(self, name: str) -> Store:
         """Where a study of that name is kept."""
         return Store(self.root, name, self.storage, None if self.artifacts is None else self.artifacts(name))
+
+    def tracking_of(self, root: Path) -> str | None:
+        """The MLflow tracking URI of a study below a root; `None` where MLflow is kept out."""
+        if self.tracking is False:
+            return None
+        return tracking_uri(root) if self.tracking in (None, True) else str(self.tracking)
 
     def _check_space(self) -> None:
         if not isinstance(self.space, Model):

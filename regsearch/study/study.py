@@ -15,7 +15,6 @@ from regsearch.errors import InvalidInput
 from regsearch.export.bundle.loading import start_of
 from regsearch.export.write import export
 from regsearch.metrics.scorer import check_test, resolve
-from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
 from regsearch.progress import Progress
 from regsearch.results.ablation import Ablation, ablate
@@ -262,7 +261,8 @@ class Study:
         limited = any(limit is not None for limit in (n_trials, timeout, patience))
         limits = Limits(n_trials, timeout, patience) if limited else Limits(DEFAULT_TRIALS)
         self.store.prepare()
-        run = Run(self.setup, self.space, self.store, self._identity(), self._tracking(), self.options.sampler)
+        tracking = self.options.tracking_of(self.store.root)
+        run = Run(self.setup, self.space, self.store, self._identity(), tracking, self.options.sampler)
         with self.store.running(), identities_kept(self._identities):
             self._enqueue_start()
             return run.run(limits, Progress(quiet=quiet))
@@ -275,12 +275,6 @@ class Study:
         if not study.trials():
             study.enqueue("reference", {})
             study.enqueue("start", self._start)
-
-    def _tracking(self) -> str | None:
-        tracking = self.options.tracking
-        if tracking is False:
-            return None
-        return tracking_uri(self.store.root) if tracking in (None, True) else str(tracking)
 
     def _identity(self) -> dict[str, Any]:
         return identity_of(self.name, self.experiment, self.setup, self.space, self._written, self.script)

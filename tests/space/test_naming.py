@@ -282,13 +282,24 @@ def test_a_recursive_value_ends() -> None:
     assert identity(make(first)) != identity(make([1, [1, []]]))
 
 
-def test_a_counter_is_state() -> None:
-    """A global that a function writes is no part of it: it stays itself while it counts."""
-    scope: dict[str, Any] = {"n": 0}
-    exec("def count(x):\n    global n\n    n += 1\n    return x", scope)
-    before = identity(scope["count"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "global n\n    n += 1", "cache[x] = x + fixed['a']", "log.append(x)", "cache.setdefault(x, x)",
+        "cache[str(x), len(log)] = [x]\n    del cache[str(x), len(log)]\n    cache[x] = x",
+    ],
+)  # fmt: skip
+def test_a_counter_is_state(body: str) -> None:
+    """A global that a function writes or writes into is no part of it: it stays itself while it counts or caches."""
+    scope: dict[str, Any] = {"n": 0, "cache": {}, "log": [], "fixed": {"a": 1}}
+    exec(f"def count(x):\n    {body}\n    return x", scope)
+    before, held = identity(scope["count"]), repr((scope["n"], scope["cache"], scope["log"]))
     scope["count"](1)
+    assert repr((scope["n"], scope["cache"], scope["log"])) != held
     assert identity(scope["count"]) == before
+    if "fixed" in body:
+        scope["fixed"] = {"a": 2}
+        assert identity(scope["count"]) != before
 
 
 def test_use_changes_nothing() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
 from regsearch.metrics.scorer import unmeasured
 from regsearch.models.base import Outcome
 from regsearch.models.neural.training.run import TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
+from regsearch.models.out_of_fold import out_of_fold_mean
 from regsearch.models.path import Curves, Trajectory
 
 
@@ -55,17 +58,18 @@ def _late_curves(
 
 def _predictions(shared: SharedParts, structure: Structure, run: TrainingRun) -> Array:
     """``[n, m]``: what the folds' nets say of their validation rows, the mean where several do."""
+    shape = shared.setup.problem.rows, shared.data(structure).outputs
+    return out_of_fold_mean(_validated(shared, structure, run), shape)
+
+
+def _validated(shared: SharedParts, structure: Structure, run: TrainingRun) -> Iterator[tuple[Rows, Array]]:
+    """Rows ``[r]`` and decisions ``[r, m]`` of each fold's validation rows, a batch at a time."""
     import torch
 
-    n = shared.setup.problem.rows
-    total, times = np.zeros((n, shared.data(structure).outputs)), np.zeros((n, 1))
     for k, weights in enumerate(run.weights):
         evaluator = shared.evaluator(structure, k)
         for out, rows in evaluator.outputs(torch.from_numpy(weights[None]), "val"):
-            total[rows.cpu()] += evaluator.fold.decisions(out)[0].T.double().cpu().numpy()
-            times[rows.cpu()] += 1
-    with np.errstate(invalid="ignore"):
-        return np.asarray(total / times)
+            yield rows.cpu().numpy(), evaluator.fold.decisions(out)[0].T.double().cpu().numpy()
 
 
 def _weight_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:
