@@ -1,4 +1,4 @@
-"""The backend for any scikit-learn estimator: one fit per fold, folds in parallel, hopeless configs given up."""
+"""The backend for any scikit-learn estimator: one fit per fold, folds in parallel, poor configs pruned."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Estimator(Model):
 
 
 class EstimatorBackend:
-    """Fits a candidate's folds, `n_jobs` at a time, and gives it up between two batches when it is hopeless."""
+    """Fits a candidate's folds, `n_jobs` at a time, and prunes it between two batches of folds."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -150,10 +150,10 @@ class EstimatorBackend:
             failed = next((fit.error for fit in fits if fit.error), "")
             if failed:
                 return Outcome(candidate, "failed", reason=failed, seconds=time.perf_counter() - started)
-            hopeless = self._hopeless_after(fits[: len(folds) - 1])
-            if hopeless is not None:
-                fits = fits[:hopeless]
-                reason = f"mean of {hopeless} folds worse than the incumbent's worst fold"
+            enough = self._enough_to_prune(fits[: len(folds) - 1])
+            if enough is not None:
+                fits = fits[:enough]
+                reason = f"mean of {enough} folds worse than the incumbent's worst fold"
                 break
         unknown = np.full((len(folds), 1), np.nan)
         return Outcome(
@@ -162,7 +162,7 @@ class EstimatorBackend:
             seconds=time.perf_counter() - started, reason=reason,
         )  # fmt: skip
 
-    def _hopeless_after(self, fits: list[FoldFit]) -> int | None:
+    def _enough_to_prune(self, fits: list[FoldFit]) -> int | None:
         """How many folds are enough to give up: their mean is worse than the best trial's worst fold.
 
         The same however many were fitted at a time.

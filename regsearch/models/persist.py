@@ -51,7 +51,7 @@ def write_object(fitted: Any, file: Path) -> list[str]:
     from skops import io
 
     try:
-        file.write_bytes(_settled(io.dumps(fitted)))
+        file.write_bytes(_normalized(io.dumps(fitted)))
     except Exception as error:  # skops names no error type of its own for what it cannot write
         raise InvalidInput(f"The model cannot be written without pickle: {error}") from error
     try:
@@ -103,28 +103,28 @@ def read_object(file: Path, trusted: Sequence[str] = ()) -> Any:
         raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
 
 
-def _settled(archive: bytes) -> bytes:
+def _normalized(archive: bytes) -> bytes:
     """An archive of skops without the memory addresses, random names and times that it has: equal for equal objects."""
     with ZipFile(streams.BytesIO(archive)) as given:
         parts = {name: given.read(name) for name in given.namelist()}
     ids: dict[int, int] = {}
     names: dict[str, str] = {}
 
-    def settle(node: Any) -> Any:
+    def normalized(node: Any) -> Any:
         if isinstance(node, list):
-            return [settle(child) for child in node]
+            return [normalized(child) for child in node]
         if not isinstance(node, dict):
             return node
-        found = {key: settle(child) for key, child in node.items()}
+        found = {key: normalized(child) for key, child in node.items()}
         if "__id__" in node:
             found["__id__"] = ids.setdefault(node["__id__"], len(ids) + 1)
         if node.get("file") in parts:
             found["file"] = names.setdefault(node["file"], f"{len(names) + 1}{Path(node['file']).suffix}")
         return found
 
-    tree = json.dumps(settle(json.loads(parts.pop(TREE))), indent=1).encode()
-    settled = streams.BytesIO()
-    with ZipFile(settled, "w") as made:
+    tree = json.dumps(normalized(json.loads(parts.pop(TREE))), indent=1).encode()
+    rewritten = streams.BytesIO()
+    with ZipFile(rewritten, "w") as made:
         for name, content in [(TREE, tree), *((new, parts[old]) for old, new in names.items())]:
             made.writestr(ZipInfo(name), content, ZIP_DEFLATED)  # of 1980, as every ZipInfo that is told nothing
-    return settled.getvalue()
+    return rewritten.getvalue()

@@ -53,7 +53,7 @@ def objective(w: Array, gradient: Array, moment: Array, threshold: Array, ridge:
 
 
 @compiled
-def settle(
+def descend_until(
     gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float, max_sweeps: int
 ) -> None:
     """Sweep in place, extrapolating where the sweeps are heading, until one meets nothing worse than the tolerance."""
@@ -83,7 +83,7 @@ def descend(
     """Coefficients ``[e]`` from `start`, their gradient, and whether a sweep over all found nothing worse than allowed.
 
     A violation v costs a gap of about ``v |w|_1``; that is what the tolerance bounds. After each sweep over all, those
-    that are not zero settle on a matrix of their own, `max_sweeps` at most.
+    that are not zero descend on a matrix of their own, `max_sweeps` at most.
     """
     w, slope = start.copy(), gradient.copy()
     for _ in range(ROUNDS):
@@ -92,7 +92,7 @@ def descend(
         some = np.flatnonzero(w)
         rows = gram[some]
         new, inner = w[some], slope[some]
-        settle(rows.T[some], new, inner, threshold[some], ridge, tolerance, max_sweeps)
+        descend_until(rows.T[some], new, inner, threshold[some], ridge, tolerance, max_sweeps)
         slope += (w[some] - new) @ rows
         w[some] = new
     return w, slope, False

@@ -78,7 +78,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     n_jobs
         Folds fitted in parallel; for nets how many train at a time, by default all cores.
     prune
-        Give hopeless configs up early.
+        Give poor configs up early.
     sampler
         Optuna sampler instead of TPE.
     tracking
