@@ -144,7 +144,7 @@ class Writer:
             try:
                 write()
                 return
-            except Exception as error:
+            except Exception as error:  # each store raises its own kind; what will not pass by itself goes on up
                 if not is_transient(error):
                     raise
                 _log.warning("the store did not answer: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,15 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import regression, study
 from scipy import sparse
 from sklearn.impute import SimpleImputer
 
+from regsearch import spaces
+from regsearch.data import problem as problems
 from regsearch.data.encoding import Encoded, Missing, encode, transformer
 from regsearch.data.problem import make_problem
+from regsearch.models.base import Model
 
 
 def imputed(encoded: Encoded) -> Any:
@@ -124,6 +129,21 @@ def test_a_problem_is_encoded_once() -> None:
     assert "encoded" not in vars(there)
     np.testing.assert_array_equal(there.encoded.matrix, problem.encoded.matrix)
     assert there.fingerprint == problem.fingerprint
+
+
+@pytest.mark.parametrize("frame", [False, True])
+@pytest.mark.parametrize("space", [spaces.linear(), spaces.mlp((4,), max_epochs=2)], ids=["linear", "net"])
+def test_a_study_encodes_once(space: Model, frame: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its check to the refit of its winner, a study encodes its matrix once, whatever it searches."""
+    X, y = regression()
+    X[3, 1] = np.nan
+    made: list[Any] = []
+    monkeypatch.setattr(problems, "encode", lambda table: made.append(table) or encode(table))
+    one = study(tmp_path, data=(pd.DataFrame(X) if frame else X, y), space=space)
+    best = one.run(4, quiet=True).best
+    assert len(made) == 1
+    best.config.refit(one.problem, 0)
+    assert len(made) == 1
 
 
 def test_sparse_stays_sparse() -> None:

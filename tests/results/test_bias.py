@@ -1,4 +1,4 @@
-"""Honest figures: against simulations with a known truth, other formulas, and the definitions."""
+"""Bias and its correction: against simulations with a known truth, other formulas, and the definitions."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.data.encoding import encode
 from regsearch.data.features import is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
@@ -180,7 +179,7 @@ def _matrix(problem: Problem) -> Any:
     """Numbers ``[n, ...]``: images as they are, tables encoded, NaN where an entry is missing."""
     if problem.image is not None:
         return problem.X
-    encoded = encode(problem.X)
+    encoded = problem.encoded
     if is_sparse(problem.X):
         return encoded.matrix.tocsr()
     if encoded.missing is None:
