@@ -13,10 +13,9 @@ from typing import Any, TypeAlias
 
 from regsearch.cli import analysis, bundles, commands
 from regsearch.errors import RegsearchError
-from regsearch.study.arguments import add_run_options
+from regsearch.study.arguments import INTERRUPTED, add_run_options
 from regsearch.version import __version__
 
-INTERRUPTED = 130  # as shells have it
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 
 

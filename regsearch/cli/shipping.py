@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from regsearch.cli.stored import own_module, study_again
 from regsearch.errors import InvalidInput, RegsearchError
+from regsearch.study.arguments import INTERRUPTED
 
 if TYPE_CHECKING:
     from regsearch.study.study import Study
@@ -65,8 +66,6 @@ def ship(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
     int
         The exit status: 2 when a part failed, which is one line of its own; 130 when Ctrl-C ended one.
     """
-    from regsearch.study.script import INTERRUPTED
-
     parts: dict[str, tuple[str | bool | None, Callable[[], None]]] = {
         "model.onnx was not written": (arguments.onnx, lambda: write_onnx(folder, study)),
         f"{arguments.register!r} was not registered": (

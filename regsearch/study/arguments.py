@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended, as shells have it
+
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the limits of a run, its seed, its root, and whether it gives configs up."""

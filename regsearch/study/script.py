@@ -12,12 +12,11 @@ from typing import Any, Protocol, Self
 from regsearch.errors import RegsearchError
 from regsearch.results.advice import range_extensions
 from regsearch.results.results import Results
-from regsearch.study.arguments import add_run_options
+from regsearch.study.arguments import INTERRUPTED, add_run_options
 from regsearch.study.options import StudyOptions
 from regsearch.study.summary import summary
 
 CHANGEABLE = ("seed", "root", "prune")  # the options of a study that a command line may change
-INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
 
 
 class Runnable(Protocol):

@@ -137,8 +137,13 @@ def test_a_study_encodes_once(space: Model, frame: bool, tmp_path: Path, monkeyp
     """From its check to the refit of its winner, a study encodes its matrix once, whatever it searches."""
     X, y = regression()
     X[3, 1] = np.nan
-    made: list[Any] = []
-    monkeypatch.setattr(problems, "encode", lambda table: made.append(table) or encode(table))
+    made: list[Encoded] = []
+
+    def counted(table: Any) -> Encoded:
+        made.append(encode(table))
+        return made[-1]
+
+    monkeypatch.setattr(problems, "encode", counted)
     one = study(tmp_path, data=(pd.DataFrame(X) if frame else X, y), space=space)
     best = one.run(4, quiet=True).best
     assert len(made) == 1
