@@ -556,10 +556,12 @@ def test_a_forked_process_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -
     config = net(early_stopping=t.FixedEpochs(2))
     shared = shared_parts(setup_for(problem()))
     structure = shared.structure(config)
+    # A process of the tests may hold children of other tests, as the reusable pool of joblib is.
+    before = set(multiprocessing.active_children())
     with WorkerPool(shared, 2) as one:
         one.make((0, 0), structure, [shared.row_config(config, structure)])
         (done,) = one.advance([(0, 0)], 2)
-        assert multiprocessing.active_children() == []
+        assert set(multiprocessing.active_children()) <= before
     assert isinstance(done, worker.Trained)
 
 
