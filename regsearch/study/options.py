@@ -9,9 +9,12 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regsearch.data.folds import make_folds, runs_forward
+from regsearch.data.problem import Problem, make_problem
 from regsearch.errors import InvalidInput
+from regsearch.metrics.scorer import check_test, resolve
 from regsearch.mirror.pages import tracking_uri
-from regsearch.models.base import Model
+from regsearch.models.base import Model, Setup
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.store import Store
 
@@ -59,6 +62,36 @@ class StudyOptions:
     def store_of(self, name: str) -> Store:
         """Where a study of that name is kept."""
         return Store(self.root, name, self.storage, None if self.artifacts is None else self.artifacts(name))
+
+    def problem_of(self, X: Any, y: Any) -> tuple[Problem, dict[str, Any] | None]:
+        """The checked data of a study, and how its held-out rows were drawn, if they were.
+
+        Raises
+        ------
+        InvalidInput
+            When the data cannot be searched.
+        """
+        share = self.test if isinstance(self.test, float) else None
+        ordered = share is not None and runs_forward(self.cv, len(y))
+        problem = make_problem(
+            X, y, groups=self.groups, sample_weight=self.sample_weight, test=self.test, task=self.task,
+            ordered=ordered, seed=self.seed,
+        )  # fmt: skip
+        return problem, None if share is None else {"share": share, "ordered": ordered}
+
+    def setup_of(self, problem: Problem) -> Setup:
+        """Folds and metrics for a problem.
+
+        Raises
+        ------
+        InvalidInput
+            When its rows cannot be folded or scored so.
+        """
+        folds = make_folds(self.cv, problem, self.seed)
+        metrics = resolve(self.space.scoring(problem) if self.scoring is None else self.scoring, problem)
+        if problem.test is not None:
+            check_test(metrics, problem.test)
+        return Setup(problem, folds, metrics, self.seed, self.n_jobs, self.prune)
 
     def tracking_of(self, root: Path) -> str | None:
         """The MLflow tracking URI of a study below a root; `None` where MLflow is kept out."""

@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from regsearch.data.folds import Folds, make_folds, runs_forward
-from regsearch.data.problem import Problem, make_problem
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.loading import start_of
 from regsearch.export.write import export
-from regsearch.metrics.scorer import check_test, resolve
-from regsearch.models.base import Model, Setup
+from regsearch.models.base import Model
 from regsearch.progress import Progress
 from regsearch.results.ablation import Ablation, ablate
 from regsearch.results.advice import range_extensions, widened
@@ -134,14 +133,8 @@ class Study:
         self.name, self.options, self.script = name, options, script
         self._data = X, y
         self.store = options.store_of(name)
-        share = options.test if isinstance(options.test, float) else None
-        ordered = share is not None and runs_forward(options.cv, len(y))
-        self._drawn = None if share is None else {"share": share, "ordered": ordered}
-        self.problem = make_problem(
-            X, y, groups=options.groups, sample_weight=options.sample_weight, test=options.test, task=options.task,
-            ordered=ordered, seed=options.seed,
-        )  # fmt: skip
-        self.setup = self._made_setup()
+        self.problem, self._drawn = options.problem_of(X, y)
+        self.setup = options.setup_of(self.problem)
         if not leaves(self.space):
             raise InvalidInput(
                 "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
@@ -151,15 +144,6 @@ class Study:
         with identities_kept(self._identities):
             self._written = written(self.space)
         self._start = None if options.start_from is None else start_of(options.start_from, self.space)
-
-    def _made_setup(self) -> Setup:
-        options, problem = self.options, self.problem
-        folds = make_folds(options.cv, problem, options.seed)
-        scoring = self.space.scoring(problem) if options.scoring is None else options.scoring
-        metrics = resolve(scoring, problem)
-        if problem.test is not None:
-            check_test(metrics, problem.test)
-        return Setup(problem, folds, metrics, options.seed, options.n_jobs, options.prune)
 
     def __repr__(self) -> str:
         return (
