@@ -83,7 +83,8 @@ class Gaussian:
 
     def initial(self, scale: str) -> Array:
         spectra = (self._spectrum(k, scale) for k in range(self.design.folds))
-        return np.stack([spectrum.ridge(np.array([spectrum.gcv()]))[0, :, None] for spectrum in spectra])
+        estimate = np.stack([spectrum.ridge(np.array([spectrum.gcv()]))[0] for spectrum in spectra])
+        return (estimate * (self.design.scales(scale) > 0))[:, :, None]  # a constant column has some rounding
 
     def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)

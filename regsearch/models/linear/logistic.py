@@ -77,7 +77,9 @@ class LogLoss:
     def initial(self, scale: str) -> Array:
         """Ridge at the strength with the least GCV error of the null model's quadratic, fold by fold."""
         if scale not in self._initial:
-            self._initial[scale] = np.stack([self._estimate(k, scale) for k in range(self.design.folds)])
+            estimate = np.stack([self._estimate(k, scale) for k in range(self.design.folds)])
+            varies = self.design.scales(scale) > 0
+            self._initial[scale] = estimate * varies[:, :, None]  # a constant column has some rounding
         return self._initial[scale]
 
     def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:

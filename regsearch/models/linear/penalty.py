@@ -77,11 +77,13 @@ class Penalty(Node, abstract=True):
 
 
 def adaptive_weights(initial: Array, gamma: float) -> Array:
-    """``(|w| / mean |w|)^-gamma`` of an initial estimate ``[K, p, m]``, the mean taken in each fold.
+    """``(|w| / mean |w|)^-gamma`` of an initial estimate ``[K, p, m]``, the mean of each fold's that are not zero.
 
-    A column whose initial estimate is zero (a constant one) gets an infinite weight; with ``gamma = 0`` all are one.
+    A column whose initial estimate is zero (a constant one) gets an infinite weight, and changes no other; with
+    ``gamma = 0`` all are one.
     """
     size = np.abs(initial)
-    mean = size.mean(axis=(1, 2), keepdims=True)
+    total, count = (of.sum(axis=(1, 2), keepdims=True) for of in (size, size > 0))
+    mean = np.divide(total, count, out=np.ones_like(total), where=count > 0)
     with np.errstate(divide="ignore"):
-        return np.asarray((size / np.where(mean > 0, mean, 1.0)) ** -gamma)
+        return np.asarray((size / mean) ** -gamma)
