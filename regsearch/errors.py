@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from regsearch.cleaning import clean
+
 
 class RegsearchError(Exception):
-    """Base of every error that regsearch raises on purpose."""
+    """Base of every error that regsearch raises on purpose; what it says has no password and no control character."""
+
+    def __init__(self, said: object = "") -> None:
+        super().__init__(clean(said))
 
 
 class InvalidInput(RegsearchError, ValueError):

@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TextIO
 
+from regsearch.cleaning import printable, without_secrets
+
 EVERY = {True: 0.1, False: 10.0}  # seconds between two updates, by whether the stream is a terminal
 
 
@@ -31,14 +33,15 @@ class Progress:
 
     def show(self, text: str) -> None:
         """Replace the line, unless it was replaced just now; on a terminal it is cut to what fits."""
-        self._text = text
+        self._text = text = printable(without_secrets(text))
         if not self.quiet and time.monotonic() >= self._next:
             self._write(text[: shutil.get_terminal_size().columns - 1] if self.live else text)
 
     def end(self, text: str = "") -> None:
         """Leave the last state, or `text`, standing."""
-        if not self.quiet and (text or self._text):
-            self._write(text or self._text)
+        text = printable(without_secrets(text)) or self._text
+        if not self.quiet and text:
+            self._write(text)
             if self.live:
                 self.stream.write("\n")
         self._next, self._text = 0.0, ""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from regsearch.cleaning import say
 from regsearch.cli import analysis, bundles, commands
 from regsearch.errors import RegsearchError
-from regsearch.study.arguments import INTERRUPTED, add_run_options
+from regsearch.study.arguments import INTERRUPTED, STORAGE, Parser, add_run_options
 from regsearch.version import __version__
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -25,17 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except RegsearchError as error:
-        print(f"regsearch: {error}", file=sys.stderr)
+        say(f"regsearch: {error}", error=True)
         return 2
     except KeyboardInterrupt:  # what a command writes, it writes whole or not at all
-        print("regsearch: interrupted, nothing was written", file=sys.stderr)
+        say("regsearch: interrupted, nothing was written", error=True)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:  # noqa: BLE001 - what no one foresaw is shown in full, but for secrets
+        say(traceback.format_exc(), error=True)
+        return 1
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     """A parser whose help ends with what only a heavy import knows: it is made when it is asked for."""
 
     late: Callable[[], str] | None = None
@@ -46,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="regsearch", description="Search the regularization that a model needs.")
+    parser = _Parser(prog="regsearch", description="Search the regularization that a model needs.")
     parser.add_argument("--version", action="version", version=__version__)
     found = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     _add_study_commands(found)
@@ -133,7 +138,10 @@ def _stored(parser: Any, command: Command) -> Any:
     parser.add_argument(
         "--root", default="mlruns", metavar="DIR", help="the folder that studies write (default mlruns)"
     )
-    parser.add_argument("--storage", metavar="URL", help="Optuna storage, when the study was given one")
+    parser.add_argument(
+        "--storage", default=os.environ.get(STORAGE), metavar="URL",
+        help=f"Optuna storage, when the study was given one (default: the environment's {STORAGE})",
+    )  # fmt: skip
     return parser
 
 

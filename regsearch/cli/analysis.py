@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from typing import Any
 
+from regsearch.cleaning import say
 from regsearch.cli.stored import find_own_rule, results_with_files, study_again
 
 
@@ -20,9 +20,9 @@ def report(arguments: argparse.Namespace) -> int:
     file = write_report(results, arguments.out or f"{arguments.study}.html")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is gone is not waited for
     failed = log_report(results.store, file) if file.is_file() else None
-    print(f"Written to {file}{' and to the run of the study in MLflow' if failed == '' else ''}")
+    say(f"Written to {file}{' and to the run of the study in MLflow' if failed == '' else ''}")
     if failed:
-        print(f"regsearch: the report in MLflow is as it was: {failed}", file=sys.stderr)
+        say(f"regsearch: the report in MLflow is as it was: {failed}", error=True)
     if arguments.open:
         import webbrowser
 

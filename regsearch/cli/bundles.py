@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from regsearch.cleaning import say
 from regsearch.cli.stored import own_module, own_scorer, study_of
 from regsearch.errors import InvalidInput
 
@@ -22,7 +23,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
     evidence, module = _evidence(arguments)
     verdict = verify.verify(arguments.bundle, evidence, trusted=arguments.trust, module=module)
-    print(verdict)
+    say(verdict)
     return 0 if verdict.holds else 1
 
 
@@ -38,7 +39,7 @@ def retrain(arguments: argparse.Namespace) -> int:
     found = retrain.retrain(
         arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=scoring, trusted=arguments.trust, module=module
     )
-    print(f"{found}\n\nWritten to {found.folder}")
+    say(f"{found}\n\nWritten to {found.folder}")
     return 0
 
 

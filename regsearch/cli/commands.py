@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regsearch.cleaning import say
 from regsearch.cli import shipping
 from regsearch.cli.stored import find_own_rule, results_of, results_with_files, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
@@ -41,9 +42,9 @@ def list_(arguments: argparse.Namespace) -> int:
 
     names = study_names(arguments.root, arguments.storage)
     if not names:
-        print(f"No study under {Path(arguments.root).absolute()}; `regsearch run SCRIPT` starts one.")
+        say(f"No study under {Path(arguments.root).absolute()}; `regsearch run SCRIPT` starts one.")
         return 0
-    print(Table(("study", *FINISHED, "score", "gap", "metric"), [*map(row, names)], words={"study", "metric"}).text())
+    say(Table(("study", *FINISHED, "score", "gap", "metric"), [*map(row, names)], words={"study", "metric"}).text())
     return 0
 
 
@@ -71,13 +72,13 @@ def show(arguments: argparse.Namespace) -> int:
         }  # fmt: skip
         print(json.dumps(document, allow_nan=False))
         return 0
-    print(f"{results.name}: " + ", ".join(f"{count} {state}" for state, count in results.counts.items() if count))
-    print(f"\n{arguments.rule}: {chosen}\n")
+    say(f"{results.name}: " + ", ".join(f"{count} {state}" for state, count in results.counts.items() if count))
+    say(f"\n{arguments.rule}: {chosen}\n")
     if results.corrected.score is not None:
-        print(f"{results.corrected}\n")
+        say(f"{results.corrected}\n")
     if results.advice:
-        print("\n".join(f"- {one}" for one in results.advice), end="\n\n")
-    print(_top_table(top).text())
+        say("\n".join(f"- {one}" for one in results.advice) + "\n")
+    say(_top_table(top).text())
     return 0
 
 
@@ -101,8 +102,8 @@ def export(arguments: argparse.Namespace) -> int:
     shipping.check(arguments)
     study = study_again(arguments, "An export")
     folder = study.export(arguments.out, arguments.rule)
-    print(f"{study.results().choose(arguments.rule)}\n\nWritten to {folder}")
-    print(f"Use it:  {shipping.usage(folder, arguments.out)}")
+    say(f"{study.results().choose(arguments.rule)}\n\nWritten to {folder}")
+    say(f"Use it:  {shipping.usage(folder, arguments.out)}")
     return shipping.ship(folder, study, arguments)
 
 
@@ -115,11 +116,11 @@ def ui(arguments: argparse.Namespace) -> int:
     if not (root / "mlflow.db").exists():
         raise NotFound(f"There is no MLflow database in {root}; run a study first, or pass its --root.")
     address = f"http://127.0.0.1:{arguments.port}"
-    print(f"MLflow at {address} (Ctrl-C ends it)")
+    say(f"MLflow at {address} (Ctrl-C ends it)")
     for name in study_names(root, arguments.storage):
         links = page_links(Store(root, name, arguments.storage), address)
         if links:
-            print(f"{name}\n  trials  {links[0]}\n  charts  {links[1]}")
+            say(f"{name}\n  trials  {links[0]}\n  charts  {links[1]}")
     sys.stdout.flush()  # the server takes this process over
     server = ["-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(root), "--port", str(arguments.port)]
     os.execv(sys.executable, [sys.executable, *server])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from regsearch.cleaning import public_address, say
 from regsearch.cli.stored import own_module, study_again
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
@@ -78,13 +78,13 @@ def ship(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
             if wanted:
                 do()
         except RegsearchError as error:
-            print(f"regsearch: {failure}: {error}", file=sys.stderr)
+            say(f"regsearch: {failure}: {error}", error=True)
             status = 2
         except KeyboardInterrupt:
-            print(f"regsearch: {failure}: interrupted; the bundle in {folder} is whole", file=sys.stderr)
+            say(f"regsearch: {failure}: interrupted; the bundle in {folder} is whole", error=True)
             return INTERRUPTED
         except Exception:  # noqa: BLE001 - what no one foresaw is shown in full, and stops no other part either
-            print(f"regsearch: {failure}:\n{traceback.format_exc()}", file=sys.stderr)
+            say(f"regsearch: {failure}:\n{traceback.format_exc()}", error=True)
             status = 2
     return status
 
@@ -94,7 +94,7 @@ def write_onnx(folder: Path, study: Study) -> None:
     from regsearch.export.bundle import to_trust
     from regsearch.export.serving import to_onnx
 
-    print(f"ONNX:    {to_onnx(folder, trusted=to_trust(folder), module=own_module(study))}")
+    say(f"ONNX:    {to_onnx(folder, trusted=to_trust(folder), module=own_module(study))}")
 
 
 def register_bundle(folder: Path, study: Study, name: str, alias: str | None) -> None:
@@ -108,5 +108,5 @@ def register_bundle(folder: Path, study: Study, name: str, alias: str | None) ->
         folder, name, tracking_uri=store, alias=ALIAS if alias is None else alias, experiment=study.experiment,
         trusted=to_trust(folder), module=own_module(study),
     )  # fmt: skip
-    print(f"Version {made.version} of {name!r} is registered.")
-    print(f"Serve:   MLFLOW_TRACKING_URI={store} mlflow models serve -m {made.uri} --env-manager local")
+    say(f"Version {made.version} of {name!r} is registered.")
+    say(f"Serve:   MLFLOW_TRACKING_URI={public_address(store)} mlflow models serve -m {made.uri} --env-manager local")

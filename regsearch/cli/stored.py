@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regsearch.cleaning import say
 from regsearch.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def study_again(arguments: argparse.Namespace, doing: str) -> Study:
             f"{doing} needs the data of {results.name!r}, and {missing}; "
             "pass --script FILE, or call the study's method where the data are."
         )
-    print(f"Reading the data from {script}", file=sys.stderr)
+    say(f"Reading the data from {script}", error=True)
     with contextlib.redirect_stdout(sys.stderr):
         study = study_of(script, arguments.study)
     study = study.replace(root=arguments.root, storage=arguments.storage, seed=int(results.identity["seed"]))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from regsearch.cleaning import public_address
 from regsearch.mirror import Ready
-from regsearch.mirror.uris import hide_credentials
 from regsearch.mirror.view import links
 from regsearch.storage.store import Store
 
@@ -59,10 +59,10 @@ def _lasting(store: Store, tracking: str) -> str:
 
     file = database_path(tracking)
     if file is None:
-        return hide_credentials(tracking)
+        return public_address(tracking)
     return "" if tracking == tracking_uri(store.root) else f"sqlite:///{file.absolute()}"
 
 
 def _server(tracking: str) -> str:
     """The address of a tracking server, without user and password; empty for a store that is no server."""
-    return hide_credentials(tracking).rstrip("/") if tracking.startswith(("http://", "https://")) else ""
+    return public_address(tracking).rstrip("/") if tracking.startswith(("http://", "https://")) else ""

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from regsearch.cleaning import first_line, remember_secrets
 from regsearch.errors import InvalidInput
 from regsearch.mirror.records import (
     Ack,
@@ -110,6 +111,7 @@ class Mirror:
     ) -> None:
         if series_points < 2:
             raise InvalidInput(f"series_points must keep at least a series' two ends, but got {series_points}")
+        remember_secrets(tracking_uri)
         self._store = StoreRecord(tracking_uri, str(artifact_root) if artifact_root else None)
         self._log_path = Path(log_path) if log_path else None
         self._series_points = series_points
@@ -159,7 +161,7 @@ class Mirror:
         try:
             self._process = self._spawn()
         except OSError as error:
-            self._give_up(f"the mirror's writer process could not start: {error}")
+            self._give_up(f"the mirror's writer process could not start: {first_line(error)}")
             return
         self._outbox.put(self._store)
         self._outbox.put(study)
@@ -288,7 +290,7 @@ class Mirror:
                     self._take(decode(line))
             reason = self._ended(self._process.wait())
         except ValueError as error:  # InvalidInput of `decode`, or UnicodeDecodeError
-            reason = f"the mirror's writer process did not answer with a record: {error}"
+            reason = f"the mirror's writer process did not answer with a record: {first_line(error)}"
         finally:
             self._give_up(reason)
         self._process.wait()  # a writer that is still busy is reaped when it is done

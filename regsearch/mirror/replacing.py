@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regsearch.cleaning import first_line, remember_secrets
 from regsearch.mirror.sqlite import database_path
 
 
@@ -16,11 +17,12 @@ def replace_text(tracking_uri: str, run_id: str, name: str, text: str) -> str:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    remember_secrets(tracking_uri)
     database = database_path(tracking_uri)
     if database is not None and not database.exists():
         return f"there is no {database}"  # MLflow would make an empty one
     try:
         MlflowClient(tracking_uri).log_text(run_id, text, name)
     except (MlflowException, OSError) as error:
-        return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        return first_line(error)
     return ""

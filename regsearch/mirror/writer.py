@@ -23,6 +23,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from regsearch.cleaning import CleanStream, first_line, public_address, remember_secrets
 from regsearch.mirror.inbox import Inbox
 from regsearch.mirror.records import (
     Ack,
@@ -34,7 +35,6 @@ from regsearch.mirror.records import (
     TrialRecord,
     decode,
 )
-from regsearch.mirror.uris import hide_credentials
 from regsearch.storage.lock import locked
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Writer:
                     raise
                 _log.warning("the store did not answer: %s", error)
                 if pause is None:
-                    raise StoreUnavailable(one_line(error)) from error
+                    raise StoreUnavailable(first_line(error)) from error
             wait(pause)
 
     def _write(self, record: TrialRecord | SummaryRecord) -> None:
@@ -167,7 +167,7 @@ class Writer:
             if is_transient(error):
                 raise
             _log.exception("record %s was refused", _number(record))
-            reason = one_line(error)
+            reason = first_line(error)
         self._ended = isinstance(record, SummaryRecord)
         self._reply(Ack(_number(record), reason))
 
@@ -198,7 +198,7 @@ def open_study(store: StudyStore, study: StudyRecord) -> Record:
     except MlflowException as error:
         if is_transient(error):
             raise
-        raise StoreRefused(f"the MLflow store refused study {study.study!r}: {one_line(error)}") from error
+        raise StoreRefused(f"the MLflow store refused study {study.study!r}: {first_line(error)}") from error
 
 
 @contextmanager
@@ -241,14 +241,8 @@ def connect(where: StoreRecord) -> StudyStore:
             return StudyStore(where.tracking_uri, Path(root).absolute().as_uri() if root else None)
     except Exception as error:  # each store raises its own kind, and all of them mean the same here
         raise StoreRefused(
-            f"the MLflow store {hide_credentials(where.tracking_uri)} cannot be used: {one_line(error)}"
+            f"the MLflow store {public_address(where.tracking_uri)} cannot be used: {first_line(error)}"
         ) from error
-
-
-def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message, at most 300 characters."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
 
 
 def _number(record: TrialRecord | SummaryRecord) -> int | None:
@@ -263,20 +257,22 @@ def study_lock(where: StoreRecord, study: StudyRecord) -> Path:
 
 
 def private_stdout() -> IO[str]:
-    """Return the pipe to the study, and send whatever else prints to standard error, which is the log."""
+    """Return the pipe to the study, and send whatever else prints to standard error, which is the log, cleaned."""
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
+    sys.stdout = sys.stderr = CleanStream(sys.stderr)
     return pipe
 
 
 def main() -> int:
     """Serve one study until its input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the study, which then says what to do
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     pipe = private_stdout()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     where, study = decode(sys.stdin.readline()), decode(sys.stdin.readline())
     assert isinstance(where, StoreRecord)
     assert isinstance(study, StudyRecord)
+    remember_secrets(where.tracking_uri)
     inbox = Inbox(sys.stdin)
 
     def reply(record: Record) -> None:

@@ -30,6 +30,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Task
+from regsearch.cleaning import clean, cleaned, first_line, remember_secrets
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
@@ -84,6 +85,7 @@ class Store:
                 "A study's name must be letters, digits, '.', '_' or '-' and start with a letter or digit, "
                 f"got {name!r}; rename it."
             )
+        remember_secrets(url)
         self.root = Path(root).expanduser().absolute()
         self.name = name
         self.url = url
@@ -127,21 +129,13 @@ class Store:
         import optuna
 
         if self.url is not None:
-            try:
-                return optuna.storages.get_storage(self.url)
-            except Exception as error:  # SQLAlchemy's, the driver's, or that there is no driver
-                kind, reason = self.url.partition("://")[0], str(error).partition("\n")[0]
-                raise InvalidInput(
-                    f"storage must be a URL that Optuna can open, got one of {kind!r} ({reason}); "
-                    "leave it out for a file in the root."
-                ) from error
+            return open_storage(self.url)
         try:
             return optuna.storages.JournalStorage(journal_backend(self.journal))
         except Exception as error:  # whatever a line that Optuna did not write leads to
-            reason = str(error).partition("\n")[0]
             raise InvalidInput(
                 f"A study's journal must be one that Optuna wrote, {self.journal} is none ({type(error).__name__}: "
-                f"{reason}); move it away."
+                f"{first_line(error)}); move it away."
             ) from error
 
     @contextmanager
@@ -297,6 +291,26 @@ def trial_file(number: int) -> str:
     return f"trials/{number:06d}.npz"
 
 
+def open_storage(url: str) -> Any:
+    """The Optuna storage of a URL.
+
+    Raises
+    ------
+    InvalidInput
+        When it opens none.
+    """
+    import optuna
+
+    remember_secrets(url)
+    try:
+        return optuna.storages.get_storage(url)
+    except Exception as error:  # noqa: BLE001 - SQLAlchemy has its own, each driver too, or there is no driver
+        raise InvalidInput(
+            f"storage must be a URL that Optuna can open, got {clean(url)!r} ({first_line(error)}); "
+            "leave it out for a file in the root."
+        ) from cleaned(error)
+
+
 def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[str]:
     """Names of the studies under a root: those with a journal of their own, or those in an Optuna storage."""
     folders = Path(root).expanduser().glob("studies/*/")
@@ -304,7 +318,7 @@ def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[st
         return sorted(folder.name for folder in folders if (folder / "journal.log").exists())
     import optuna
 
-    stored = set(optuna.get_all_study_names(url))
+    stored = set(optuna.get_all_study_names(open_storage(url)))
     return sorted(folder.name for folder in folders if folder.name in stored and FolderArtifacts(folder).has(FOLDS))
 
 

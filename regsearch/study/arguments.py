@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import NoReturn
+
+from regsearch.cleaning import clean
 
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended, as shells have it
+STORAGE = "REGSEARCH_STORAGE"  # the environment's variable for a storage URL, which lists of processes do not show
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors show no control character and no password of what they repeat."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(clean(message))
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

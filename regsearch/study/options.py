@@ -9,6 +9,7 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from regsearch.cleaning import remember_secrets
 from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import Problem, make_problem
 from regsearch.errors import InvalidInput
@@ -55,6 +56,8 @@ class StudyOptions:
             object.__setattr__(self, "cv", list(self.cv))
         if isinstance(self.seed, Integral):
             object.__setattr__(self, "seed", int(self.seed))
+        for address in (self.storage, self.tracking):
+            remember_secrets(address)
         self._check_space()
         self._check_numbers()
         self._check_services()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import os
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from regsearch.cleaning import clean, say
 from regsearch.errors import RegsearchError
 from regsearch.results.advice import range_extensions
 from regsearch.results.results import Results
-from regsearch.study.arguments import INTERRUPTED, add_run_options
+from regsearch.study.arguments import INTERRUPTED, Parser, add_run_options
 from regsearch.study.options import StudyOptions
 from regsearch.study.summary import summary
 
@@ -38,13 +39,15 @@ class Runnable(Protocol):
 
 def main(study: Runnable, argv: Sequence[str] | None = None) -> int:
     """Run a study from its script's command line; the exit status."""
-    parser = argparse.ArgumentParser(description=f"Run the study {study.name}.")
+    parser = Parser(description=f"Run the study {study.name}.")
     add_run_options(parser)
     arguments = vars(parser.parse_args(argv))
     try:
         return run_with(study, arguments)
     except RegsearchError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
+    except Exception:  # noqa: BLE001 - what no one foresaw is shown in full, but for secrets
+        parser.exit(1, clean(traceback.format_exc()))
 
 
 def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
@@ -54,9 +57,9 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
     if arguments.get("widen"):
         before = study.results()
         study = study.widened(before)
-        print("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in range_extensions(before))]))
+        say("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in range_extensions(before))]))
     results = study.run(arguments["trials"], arguments["timeout"], arguments["patience"])
-    print(summary(results, study.options.tracking))
+    say(summary(results, study.options.tracking))
     return INTERRUPTED if results.stopped == "interrupted" else 0
 
 

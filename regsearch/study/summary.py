@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from regsearch.cleaning import HIDDEN, public_address, without_secrets
 from regsearch.mirror.pages import page_links
-from regsearch.mirror.uris import hide_credentials
 from regsearch.results.results import Results
+from regsearch.study.arguments import STORAGE
 
 
 def summary(results: Results, tracking: str | bool | None) -> str:
@@ -38,19 +40,32 @@ def _found(results: Results) -> Iterator[str]:
 def _next(results: Results, tracking: str | bool | None) -> Iterator[str]:
     store, command = results.store, _command()
     where = f" --root {store.root}" if store.root != Path("mlruns").absolute() else ""
-    where += f" --storage {store.url}" if store.url else ""
+    where += _storage(store.url)
     if tracking is not False:
         yield f"Browse:  {_browsed(tracking) or f'{command} ui{where}'}"
         if links := page_links(store):
             yield f"         trials {links[0]}\n         charts {links[1]}"
     yield f"Export:  {command} export {results.name} --out DIR{where}"
+    if HIDDEN in where:
+        yield f"         with the secrets of the storage in place of {HIDDEN}, or its whole URL in {STORAGE}"
+
+
+def _storage(url: str | None) -> str:
+    """The option of a command that names a storage: by the environment's variable that has it, else without secrets."""
+    if url is None or os.environ.get(STORAGE) == url:
+        return ""
+    shown = without_secrets(url)
+    if shown == url:
+        return f" --storage {shlex.quote(url)}"
+    named = [name for name, value in os.environ.items() if value == url]
+    return f' --storage "${named[0]}"' if named else f" --storage {shlex.quote(shown)}"
 
 
 def _browsed(tracking: str | bool | None) -> str:
     """How a store of the user's own is browsed; empty for the root's."""
     if not isinstance(tracking, str):
         return ""
-    shown = hide_credentials(tracking)
+    shown = public_address(tracking)
     return shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
 
 

@@ -8,7 +8,7 @@ import pytest
 from samples import regression, study
 
 from regsearch import spaces
-from regsearch.mirror.uris import hide_credentials
+from regsearch.cleaning import public_address
 from regsearch.results.results import Results
 from regsearch.study.summary import summary
 
@@ -56,7 +56,7 @@ def test_what_was_found(results: Results) -> None:
 )
 def test_addresses_without_their_user(uri: str, shown: str) -> None:
     """User and password go, whatever signs they have; paths stay."""
-    assert hide_credentials(uri) == shown
+    assert public_address(uri) == shown
 
 
 def test_nothing_found(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 
+from regsearch.cleaning import say
 from regsearch.errors import RegsearchError
 from regsearch.export.bundle.example import predictions
 from regsearch.export.bundle.files import open_bundle
@@ -22,7 +23,7 @@ def main(folder: str, *trusted: str) -> int:
         rows, _ = stored_example(open_bundle(folder), model.form)
         said = predictions(model, rows)
     except RegsearchError as error:
-        print(error, file=sys.stderr)
+        say(error, error=True)
         return 2
     print(json.dumps({"said": said, "loaded": sorted({"optuna", "mlflow"} & set(sys.modules))}))
     return 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from regsearch.cleaning import first_line
 from regsearch.data.features import is_sparse
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle import load
@@ -138,7 +139,7 @@ def _converted(model: Any, form: Form, options: dict[int, Any] | None = None) ->
     except Exception as error:  # skl2onnx has an error of its own for each way in which a step may have no form
         name = type(_steps(model)[-1][1]).__name__
         raise InvalidInput(
-            f"skl2onnx cannot convert this {name}: {_first_line(error)}; serve it with MLflow."
+            f"skl2onnx cannot convert this {name}: {first_line(error)}; serve it with MLflow."
         ) from error
 
 
@@ -178,7 +179,7 @@ def _exported(model: Any, rows: Any, taken: set[str]) -> Any:
     except ImportError:
         raise
     except Exception as error:  # of a module of the user's own, torch's exporter has many
-        raise InvalidInput(f"torch cannot convert this net: {_first_line(error)}; serve it with MLflow.") from error
+        raise InvalidInput(f"torch cannot convert this net: {first_line(error)}; serve it with MLflow.") from error
     assert program is not None
     return program.model_proto
 
@@ -224,7 +225,7 @@ def _compare(written: bytes, model: Any, rows: Any, form: Form) -> None:
         said = session.run(None, _fed(rows, form, [one.name for one in session.get_inputs()]))[-1]
     except Exception as error:  # ONNX Runtime has an error of its own for each thing that it cannot do
         raise InvalidInput(
-            f"ONNX Runtime cannot run the converted model: {_first_line(error)}; serve the bundle with MLflow."
+            f"ONNX Runtime cannot run the converted model: {first_line(error)}; serve the bundle with MLflow."
         ) from error
     if form.classes is not None and not hasattr(model, "predict_proba"):
         others = int((said != np.asarray(model.predict(rows))).sum())
@@ -248,7 +249,3 @@ def _fed(rows: Any, form: Form, names: list[str]) -> dict[str, Any]:
     if form.rows != "frame":
         return {INPUT: rows}
     return {name: rows[[one.name]].to_numpy().astype(_type(one)) for name, one in zip(names, form.columns, strict=True)}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from regsearch.cleaning import cleaned, first_line, public_address, remember_secrets
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.example import rows_of
 from regsearch.export.bundle.files import EXAMPLE, Bundle, open_bundle
@@ -18,7 +19,6 @@ from regsearch.export.bundle.loading import form_of
 from regsearch.export.bundle.schema import Column, Form
 from regsearch.export.serving.code import Code, code_of, name_of
 from regsearch.export.serving.pyfunc import MODULE, PREDICT_METHOD, TRUSTED, _load_pyfunc
-from regsearch.mirror.uris import hide_credentials
 from regsearch.models.neural.files import TENSORS
 
 LOADER = "regsearch.export.serving.pyfunc"
@@ -126,6 +126,7 @@ def register(
         could not be deleted is named.
     """
     place = experiment or name
+    remember_secrets(tracking_uri)
     with _whole(tracking_uri, name):
         _ask(tracking_uri, place)
     with tempfile.TemporaryDirectory() as folder:
@@ -158,14 +159,14 @@ def _whole(tracking_uri: str, name: str) -> Iterator[_Steps]:
     except (MlflowException, OSError) as error:
         left = steps.undo()
         rest = f"left behind: {', '.join(left)}; delete it there." if left else "nothing is left behind there."
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise InvalidInput(
-            f"The MLflow store {hide_credentials(tracking_uri)} did not take the model {name!r}: {said}; {rest}"
-        ) from error
+            f"The MLflow store {public_address(tracking_uri)} did not take the model {name!r}: {first_line(error)}; "
+            f"{rest}"
+        ) from cleaned(error)
     except BaseException as error:
         left = steps.undo()
         if left:
-            error.add_note(f"In the MLflow store {hide_credentials(tracking_uri)} is left: {', '.join(left)}.")
+            error.add_note(f"In the MLflow store {public_address(tracking_uri)} is left: {', '.join(left)}.")
         raise
 
 
