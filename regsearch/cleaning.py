@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN = "***"
 REASON = 300  # characters of the first line of what another library says
@@ -111,7 +111,7 @@ def _known() -> list[str]:
 
 def _in_environment(variables: Mapping[str, str]) -> Iterator[str]:
     for name, value in variables.items():
-        if "://" in value:
+        if re.match(r"[\w+.-]+://", value):
             yield from _in_address(value)
         elif name not in FOLDERS and len(value) >= SHORTEST and _IN_ENVIRONMENT.search(name):
             yield from () if value.lower() in SWITCHES else (value,)
@@ -134,10 +134,10 @@ def _misread(rest: str) -> bool:
     return "@" in rest.partition(f"@{host}")[2] and re.match(_HOST, f"{host}/") is None
 
 
-def _spellings(secret: str) -> set[str]:
-    """A secret as addresses, JSON and Python write it."""
-    plain = unquote_plus(secret)
-    return {secret, plain, quote(plain, safe=""), quote(plain), quote_plus(plain), repr(plain)[1:-1]}
+def _spellings(secret: str) -> Iterator[str]:
+    """A secret as addresses and Python write it."""
+    for plain in {secret, unquote(secret), unquote_plus(secret)}:
+        yield from (plain, quote(plain, safe=""), quote(plain), quote_plus(plain), repr(plain)[1:-1])
 
 
 def _replaced(text: str, secret: str) -> str:

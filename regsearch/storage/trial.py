@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from regsearch.cleaning import clean
 from regsearch.models.axes import path_axis
 from regsearch.models.base import Outcome
 from regsearch.models.path import Point, Trajectory
@@ -82,6 +83,10 @@ class Trial:
     end_ms: int = 0
 
     # --- made, written, read -----------------------------------------------------------------------------------
+
+    def __post_init__(self) -> None:
+        if self.reason:  # anyone's code: it may hold a password, and colours
+            object.__setattr__(self, "reason", clean(self.reason))
 
     @classmethod
     def from_outcome(
