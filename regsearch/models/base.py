@@ -174,14 +174,26 @@ class Model(Node, abstract=True):
         """What the parameters of every trial of a study of this space are called, its reference included."""
         return ParameterNames.of(self, self.reference())
 
-    def without(self) -> dict[str, Model]:
-        """This filled config with each technique of regularization in turn as the reference has it, by its name."""
-        plain = self.reference().fields()
+    def without(self, plain: Model | None = None) -> dict[str, Model]:
+        """This config with each technique of regularization in turn as the reference has it, by its name.
+
+        Its path may be filled in or open: it stays as it is.
+
+        Parameters
+        ----------
+        plain
+            The reference of the study, for what this config alone does not tell, such as a scale that was searched.
+        """
+        off = self.reference().fields()
         return {
-            public_name(name): self.replace(**{name: plain.get(name)})
+            public_name(name): self.replace(**{name: off.get(name)})
             for name, value in self.fields().items()
-            if to_data(value) != to_data(plain.get(name))
+            if to_data(value) != to_data(off.get(name))
         }
+
+    def walking(self) -> Model:
+        """This config with a path to walk along, where its family has one and a single point of it was asked for."""
+        return self
 
     def at(self, value: float | None) -> Model:
         """This config with one point of its path filled in; itself when it has no path."""

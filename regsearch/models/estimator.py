@@ -101,12 +101,12 @@ class Estimator(Model):
         own = self.estimator.get_params()
         return replace(self, params={name: own[name] for name in self.params})
 
-    def without(self) -> dict[str, Model]:
-        plain = self.reference().params
+    def without(self, plain: Model | None = None) -> dict[str, Model]:
+        off = self.reference().params
         return {
-            name: replace(self, params={**self.params, name: plain[name]})
+            name: replace(self, params={**self.params, name: off[name]})
             for name, value in self.params.items()
-            if to_data(value) != to_data(plain[name])
+            if to_data(value) != to_data(off[name])
         }
 
     def build(self) -> Any:

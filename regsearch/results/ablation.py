@@ -1,8 +1,11 @@
 """What each technique of a chosen config does for it: the config again without each of them, on the same folds.
 
-A removal is one technique taken back to what the unregularized reference has; everything else, the strength of the
-others included, stays as it was chosen. So an ablation says what a technique adds to *this* config: not what the best
-config without it would reach, which takes a search of its own.
+A removal is one technique taken back to what the unregularized reference has. It is fitted twice. *Held* is everything
+else, the point of the path included, as it was chosen. But a lambda of weights or columns that are scaled otherwise is
+another amount of regularization, and an epoch of a net without dropout another amount of training, so that figure mixes
+what a technique does with being at a wrong point. *On its own path* each config walks lambda, or its epochs, and counts
+at its own best point, the full config as well: that is what the verdict goes by. Parameters that are no path are held
+in both; what the best config without a technique would reach takes a search of its own.
 """
 
 from __future__ import annotations
@@ -15,19 +18,51 @@ from typing import Any
 from regsearch._types import Array
 from regsearch.errors import SearchFailed
 from regsearch.metrics.statistics import Estimate, overlap, paired_difference
-from regsearch.models.base import Candidate, Outcome, Setup
+from regsearch.models.axes import path_axis
+from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Point
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate, format_items, format_value, json_safe
 from regsearch.results.results import Results
 from regsearch.results.table import Table
-from regsearch.space.config import to_data
+from regsearch.space.config import digest, to_data
 from regsearch.space.tree import Node, public_name
 
 FINDING = "ablation"
 CLEAR = 2.0  # standard errors that a change must come to before a sentence calls it one
-KEPT = "at the same values of all else"  # such as lambda, which a search without the technique would choose anew
+KEPT = "at the same values of all else"
+OWN_PATH = "each at the best point of its own path"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A config without a technique, beside the config with it at a point chosen likewise.
+
+    Attributes
+    ----------
+    point
+        Its scores.
+    value
+        Where on its path that is; `None` without a path.
+    score, gap
+        Without the technique minus with it, paired by fold: a negative change of the score means that removing hurts.
+    """
+
+    point: Point
+    value: float | None
+    score: Estimate
+    gap: Estimate
+
+    def row(self, prefix: str = "") -> dict[str, Any]:
+        """As one JSON object; what is not finite is null."""
+        figures = {
+            "score_change": self.score.mean, "score_change_se": self.score.se,
+            "gap_change": self.gap.mean, "gap_change_se": self.gap.se,
+            "score": self.point.val, "gap": self.point.gap, "value": self.value,
+        }  # fmt: skip
+        row: dict[str, Any] = json_safe({f"{prefix}{name}": value for name, value in figures.items()})
+        return row
 
 
 @dataclass(frozen=True)
@@ -38,27 +73,20 @@ class Removal:
     ----------
     was
         The values that went with it.
-    point
-        Its scores.
-    score_change, gap_change
-        Without the technique minus with it, paired by fold: a negative score change means that removing hurts.
+    own
+        Both configs at the best points of their own paths.
+    held
+        Both configs at the chosen point; equal to `own` where there is no path.
     """
 
     technique: str
     was: str
-    point: Point
-    score_change: Estimate
-    gap_change: Estimate
+    own: Change
+    held: Change
 
     def row(self) -> dict[str, Any]:
-        """As one JSON object; what is not finite is null."""
-        row: dict[str, Any] = json_safe({
-            "technique": self.technique, "was": self.was,
-            "score_change": self.score_change.mean, "score_change_se": self.score_change.se,
-            "gap_change": self.gap_change.mean, "gap_change_se": self.gap_change.se,
-            "score": self.point.val, "gap": self.point.gap,
-        })  # fmt: skip
-        return row
+        """As one JSON object: the figures on its own path by their names, those held at the chosen point ``held_``."""
+        return {"technique": self.technique, "was": self.was} | self.own.row() | self.held.row("held_")
 
 
 @dataclass(frozen=True)
@@ -67,12 +95,15 @@ class Ablation:
 
     Attributes
     ----------
-    number, step, rule, metric
-        The chosen trial, where on its path, by which rule, and the deciding metric.
+    number, step, rule, metric, axis
+        The chosen trial, where on its path, by which rule, the deciding metric, and what the path walks along; empty
+        where there is no path.
     chosen
         The chosen config's scores, fitted again beside the others.
+    best, value
+        Its scores at the best point of its path, which is another one where the rule chose so, and where that lies.
     rows
-        Most important first: the one whose removal costs most.
+        Most important first: the one whose removal costs most, each on its own path.
     failed
         Why a config could not be fitted, by the technique that it was without.
     """
@@ -81,36 +112,49 @@ class Ablation:
     step: int
     rule: str
     metric: str
+    axis: str
     chosen: Point
+    best: Point
+    value: float | None
     rows: tuple[Removal, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``ablation``."""
-        point = self.chosen
-        with_all = {"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap}
         rows = [removal.row() for removal in self.rows]
-        origin = {"number": self.number, "step": self.step, "rule": self.rule}
-        return origin | {"metric": self.metric, "chosen": json_safe(with_all), "rows": rows}
+        origin = {"number": self.number, "step": self.step, "rule": self.rule, "metric": self.metric, "axis": self.axis}
+        best = _figures(self.best) | {"value": self.value}
+        return origin | {"chosen": _figures(self.chosen), "best": best, "rows": rows}
 
     @property
     def summary(self) -> str:
-        """One sentence: what matters most, or that nothing clearly does; all with the other settings as chosen."""
+        """One sentence: what matters most, or that nothing clearly does; each config at its own best point."""
         return summarize(self.row())
 
     def __str__(self) -> str:
-        head = ("without", "was", self.metric, "score change", "gap", "gap change")
-        whole = ("nothing", "", f"{self.chosen.val:.5g}", "", f"{self.chosen.gap:.3g}", "")
+        head = ["without", "was", self.metric, "score change", "gap", "gap change"]
+        nothing = ["nothing", "", f"{self.best.val:.5g}", "", f"{self.best.gap:.3g}", ""]
         rows = [
-            (
-                one.technique, one.was, f"{one.point.val:.5g}", format_estimate(one.score_change, "+"),
-                f"{one.point.gap:.3g}", format_estimate(one.gap_change, "+"),
-            )
+            [
+                one.technique, one.was, f"{one.own.point.val:.5g}", format_estimate(one.own.score, "+"),
+                f"{one.own.point.gap:.3g}", format_estimate(one.own.gap, "+"),
+            ]
             for one in self.rows
         ]  # fmt: skip
-        table = Table(head, [whole, *rows], words={"without", "was"})
+        if self.axis:
+            text = path_axis(self.axis).text
+            head += [self.axis, "held as chosen", "held change"]
+            nothing += [text(self.value), f"{self.chosen.val:.5g}", ""]
+            for row, one in zip(rows, self.rows, strict=True):
+                row += [text(one.own.value), f"{one.held.point.val:.5g}", format_estimate(one.held.score, "+")]
+        table = Table(tuple(head), [tuple(row) for row in (nothing, *rows)], words={"without", "was"})
         failures = [f"without {technique}: failed: {reason}" for technique, reason in self.failed.items()]
         return "\n".join([table.text(), *failures, self.summary])
+
+
+def _figures(point: Point) -> dict[str, Any]:
+    row: dict[str, Any] = json_safe({"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap})
+    return row
 
 
 def summarize(found: Mapping[str, Any]) -> str:
@@ -122,20 +166,21 @@ def summarize(found: Mapping[str, Any]) -> str:
         for row in found["rows"]
     ]
     change, se, technique = min(changes)
-    said = format_value(abs(change), se)
+    said, how = format_value(abs(change), se), OWN_PATH if found.get("axis") else KEPT
     if change < -CLEAR * se:
-        return f"{technique} matters most: without it {found['metric']} falls by {said}, {KEPT}."
+        return f"{technique} matters most: without it {found['metric']} falls by {said}, {how}."
     if change < 0:
-        return f"No technique clearly matters: the largest loss, without {technique}, is {said}, {KEPT}."
+        return f"No technique clearly matters: the largest loss, without {technique}, is {said}, {how}."
     change, se, technique = max(changes)
     rise = f"without {technique} {found['metric']} rises by {format_value(change, se)}"
-    return f"Nothing is lost without any one of them: {rise}, {KEPT}."
+    return f"Nothing is lost without any one of them: {rise}, {how}."
 
 
 def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -> Ablation:
     """Take each technique of a chosen config away in turn, and keep what comes of it as the finding ``ablation``.
 
-    The chosen config and all that is left of it are fitted in one stream, so that what they share is computed once.
+    The chosen config and all that is left of it, held at the chosen point and on their own paths, are fitted in one
+    stream, so that what they share is computed once.
 
     Parameters
     ----------
@@ -149,50 +194,62 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
     SearchFailed
         When the chosen config itself cannot be fitted again.
     """
-    configs = {"": chosen.config} | chosen.config.without()
-    outcomes = _fitted(list(configs.values()), setup, progress)
-    scored = {name: outcome for name, outcome in zip(configs, outcomes, strict=True) if outcome.state == "complete"}
-    failed = {name: one.reason for name, one in zip(configs, outcomes, strict=True) if one.state != "complete"}
+    plain = None if results.space is None else results.space.reference()
+    held: dict[str, Model] = {"": chosen.config, **chosen.config.without(plain)}
+    walking = results.unfilled(chosen.trial).walking()
+    own = held | {"": walking} | {name: one for name, one in walking.without(plain).items() if name in held}
+    outcomes = _fitted([*held.values(), *own.values()], setup, progress)
+    failed = _failures(held, outcomes) | _failures(own, outcomes)
     if "" in failed:
         raise SearchFailed(f"The chosen config of trial {chosen.number} could not be fitted again: {failed['']}")
-    whole = scored.pop("")
+    whole, best = outcomes[digest(chosen.config)], outcomes[digest(walking)]
     ratio = overlap(setup.folds)
     rows = [
-        _removal(name, removed_values(chosen.config, configs[name]), outcome, whole, ratio)
-        for name, outcome in scored.items()
-    ]
+        Removal(
+            name, removed_values(chosen.config, rest),
+            _change(outcomes[digest(own[name])], best, ratio), _change(outcomes[digest(rest)], whole, ratio),
+        )
+        for name, rest in held.items() if name and name not in failed
+    ]  # fmt: skip
     found = Ablation(
-        chosen.number, chosen.step, chosen.rule, results.metric, whole.point,
-        tuple(sorted(rows, key=lambda row: row.score_change.mean)), failed,
+        chosen.number, chosen.step, chosen.rule, results.metric, walking.axis if walking != chosen.config else "",
+        whole.point, best.point, best.value, tuple(sorted(rows, key=lambda row: row.own.score.mean)), failed,
     )  # fmt: skip
     results.store.save_finding(FINDING, found.row())
     return found
 
 
-def _fitted(configs: list[Any], setup: Setup, progress: Progress) -> list[Outcome]:
-    """The outcomes of configs on the study's folds, in their order."""
-    found: dict[int, Outcome] = {}
+def _fitted(configs: list[Model], setup: Setup, progress: Progress) -> dict[str, Outcome]:
+    """The outcomes of configs on the study's folds, by their digests; equal ones are fitted once."""
+    unique = list({digest(config): config for config in configs}.values())
+    found: dict[str, Outcome] = {}
 
     def show(doing: str = "") -> None:
-        count = f"ablation: {len(found)} of {len(configs)} configs fitted"
+        count = f"ablation: {len(found)} of {len(unique)} configs fitted"
         progress.show(f"{count} | {doing}" if doing else count)
 
     alone = replace(setup.alone(), notice=show)
     show()
     try:
-        for outcome in configs[0].backend(alone).stream(Candidate(i, config) for i, config in enumerate(configs)):
-            found[outcome.number] = outcome
+        for outcome in unique[0].backend(alone).stream(Candidate(i, config) for i, config in enumerate(unique)):
+            found[digest(outcome.candidate.config)] = outcome
             show()
     finally:
         progress.end()
-    return [found[i] for i in range(len(configs))]
+    return found
 
 
-def _removal(technique: str, was: str, outcome: Outcome, whole: Outcome, ratio: float | None) -> Removal:
+def _failures(configs: Mapping[str, Model], outcomes: Mapping[str, Outcome]) -> dict[str, str]:
+    """Why a config could not be fitted, by its name."""
+    found = {name: outcomes[digest(config)] for name, config in configs.items()}
+    return {name: one.reason for name, one in found.items() if one.state != "complete"}
+
+
+def _change(outcome: Outcome, whole: Outcome, ratio: float | None) -> Change:
     (score, gap), (score_before, gap_before) = _folds(outcome), _folds(whole)
-    return Removal(
-        technique, was, outcome.point, paired_difference(score, score_before, ratio),
-        paired_difference(gap, gap_before, ratio),
+    return Change(
+        outcome.point, path_axis(outcome.candidate.config.axis).number(outcome.value),
+        paired_difference(score, score_before, ratio), paired_difference(gap, gap_before, ratio),
     )  # fmt: skip
 
 

@@ -254,15 +254,20 @@ class Results:
 
     def _config(self, trial: Trial) -> Any:
         """The filled config; as plain data where only the user's script could rebuild it."""
+        config = self.unfilled(trial)
+        at_chosen = trial.role != "reference" or self.space is None  # the reference has its point already
+        return config.at(trial.value) if isinstance(config, Model) and at_chosen else config
+
+    def unfilled(self, trial: Trial) -> Any:
+        """The config of a trial with its path still open; as plain data where only the script could rebuild it."""
         if self.space is not None and trial.role == "reference":
             return self.space.reference()
         if self.space is not None:
-            return fill(self.space, trial.draws).at(trial.value)
+            return fill(self.space, trial.draws)
         try:
-            config = from_data(trial.config)
+            return from_data(trial.config)
         except RegsearchError:
             return trial.config
-        return config.at(trial.value) if isinstance(config, Model) else config
 
 
 def load_results(store: Store, space: Model | None = None, live: Scoring | None = None) -> Results:

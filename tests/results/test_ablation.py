@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from regsearch import (
     L1,
     MLP,
     AdaptiveElasticNet,
+    AdaptiveLasso,
     Choice,
     ElasticNet,
     Estimator,
@@ -34,11 +36,13 @@ from regsearch import (
 from regsearch import Path as LambdaPath
 from regsearch import nn_techniques as t
 from regsearch.metrics.statistics import Estimate
+from regsearch.models.linear.penalty import Penalty, Terms
 from regsearch.models.path import Point
-from regsearch.results.ablation import KEPT, Ablation, Removal, removed_values
+from regsearch.results.ablation import KEPT, OWN_PATH, Ablation, Change, Removal, removed_values
 from regsearch.results.results import Results
 from regsearch.results.rules import Pick
-from regsearch.space.tree import Node
+from regsearch.space.domains import Between
+from regsearch.space.tree import Node, tunable
 
 DIABETES = load_diabetes(return_X_y=True)
 
@@ -76,15 +80,16 @@ def test_ridge_without_its_penalty_is_least_squares(tmp_path: Path) -> None:
     (row,) = found.rows
     assert (row.technique, found.number) == ("penalty", chosen.number)
     assert found.chosen.val == pytest.approx(val.mean(), rel=1e-6)
-    assert row.point.val == pytest.approx(plain_val.mean(), rel=1e-6)
-    assert row.point.gap == pytest.approx((plain_train - plain_val).mean(), rel=1e-5)
-    assert (row.score_change.mean, row.score_change.se) == pytest.approx(by_hand(plain_val - val), rel=1e-4)
-    gaps = (plain_train - plain_val) - (train - val)
-    assert (row.gap_change.mean, row.gap_change.se) == pytest.approx(by_hand(gaps), rel=1e-4)
+    for change in (row.held, row.own):  # the chosen point is the best of its path, and least squares has none
+        assert change.point.val == pytest.approx(plain_val.mean(), rel=1e-6)
+        assert change.point.gap == pytest.approx((plain_train - plain_val).mean(), rel=1e-5)
+        assert (change.score.mean, change.score.se) == pytest.approx(by_hand(plain_val - val), rel=1e-4)
+        gaps = (plain_train - plain_val) - (train - val)
+        assert (change.gap.mean, change.gap.se) == pytest.approx(by_hand(gaps), rel=1e-4)
 
 
 def test_elastic_net_without_either_part(tmp_path: Path) -> None:
-    """Without its L1 part an elastic net is the ridge of the remaining strength, without its L2 part the lasso."""
+    """Held, an elastic net without its L1 part is the ridge of the remaining strength, without its L2 part the lasso."""
     space = Linear(Choice(ElasticNet(0.4)), Float(1.0, 20.0))
     one = study(tmp_path, data=DIABETES, space=space)
     lambda_ = one.run(2, quiet=True).choose(sampled).lambda_
@@ -92,8 +97,8 @@ def test_elastic_net_without_either_part(tmp_path: Path) -> None:
     assert set(rows) == {"penalty", "L1 part", "L2 part"}
     _, ridge = errors(one, lambda n: Ridge(alpha=0.6 * lambda_ * n))
     _, lasso = errors(one, lambda n: SklearnElasticNet(0.4 * lambda_, l1_ratio=1.0, tol=1e-10, max_iter=100_000))
-    assert rows["L1 part"].point.val == pytest.approx(ridge.mean(), rel=1e-6)
-    assert rows["L2 part"].point.val == pytest.approx(lasso.mean(), rel=1e-5)
+    assert rows["L1 part"].held.point.val == pytest.approx(ridge.mean(), rel=1e-6)
+    assert rows["L2 part"].held.point.val == pytest.approx(lasso.mean(), rel=1e-5)
 
 
 def test_estimators_go_back_to_their_defaults(tmp_path: Path) -> None:
@@ -108,7 +113,8 @@ def test_estimators_go_back_to_their_defaults(tmp_path: Path) -> None:
     for name, default in defaults.items():
         model = SVC(**{**chosen.config.params, name: default})
         val = [model.fit(X[a], y[a]).score(X[b], y[b]) for a, b in zip(one.folds.train, one.folds.val, strict=True)]
-        assert rows[name].point.val == pytest.approx(np.mean(val))
+        assert rows[name].own == rows[name].held  # there is no path
+        assert rows[name].own.point.val == pytest.approx(np.mean(val))
         assert float(rows[name].was) == pytest.approx(chosen.config.params[name], rel=1e-3)
 
 
@@ -140,6 +146,109 @@ def test_nets_lose_one_slot_at_a_time(tmp_path: Path) -> None:
     assert found.chosen.val == pytest.approx(chosen.score, rel=1e-5)
     assert found.chosen.gap == pytest.approx(chosen.gap, rel=1e-3, abs=1e-6)
     assert results.finding("ablation") == found.row()
+
+
+# --- on paths of their own -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FewerTerms(Penalty):
+    """A user's penalty: an elastic net whose L1 part is as many times stronger as a number says."""
+
+    times: Any = tunable(Between(0.0, 100.0), 5.0, off=0.0)
+
+    @property
+    def l1_ratio(self) -> float:
+        return float(self.times / (1 + self.times))
+
+    def terms(self, initial: Any) -> Terms:
+        return Terms(np.asarray(float(self.times)), 1.0)
+
+
+ON_OWN_PATHS = [  # (space, technique, what is left of it)
+    (Linear(AdaptiveLasso(Float(1.0, 2.0))), "gamma", Linear("l1")),
+    (Linear(ElasticNet(Float(0.2, 0.4))), "L1 part", Linear("l2")),
+    (Linear(ElasticNet(Float(0.2, 0.4))), "L2 part", Linear("l1")),
+    (Linear("l1", scale=Choice("standard", "none")), "scale", Linear("l1")),
+    (Linear(FewerTerms(Float(20.0, 50.0))), "times", Linear("l2")),
+    (Linear(AdaptiveLasso(Float(1.0, 2.0)), Float(1.0, 5.0)), "gamma", Linear("l1")),
+]
+
+
+def unscaled(results: Results) -> Pick:
+    """A trial that is no reference, of what was not scaled if there is one."""
+    trials = [trial for trial in results.complete if trial.role != "reference"]
+    trial = min(trials, key=lambda trial: trial.params["scale"] != "none")
+    return Pick(trial.number, trial.step, "It has something to take away.")
+
+
+@pytest.mark.parametrize(("space", "technique", "rest"), ON_OWN_PATHS)
+def test_each_config_walks_its_own_path(space: Linear, technique: str, rest: Linear, tmp_path: Path) -> None:
+    """Without a technique a config scores what a study of what is left of it finds as its best, lambda and all; the
+    change is from the best point of the full config's path, and the figure at the chosen lambda stands beside it.
+    """
+    one = study(tmp_path, "whole", data=DIABETES, space=space)
+    chosen = one.run(6, quiet=True).choose(unscaled)
+    found = one.ablate(unscaled, quiet=True)
+    row = next(row for row in found.rows if row.technique == technique)
+    left = study(tmp_path, "rest", data=DIABETES, space=rest).run(2, quiet=True)
+    best = next(trial for trial in left.complete if trial.role != "reference")
+    assert row.own.point.val == pytest.approx(left.point(best).val, rel=1e-4)
+    assert row.own.point.gap == pytest.approx(left.point(best).gap, rel=1e-3)
+    assert row.own.value == pytest.approx(best.value)
+    assert row.own.score.mean == pytest.approx(row.own.point.val - found.best.val)
+    assert found.chosen.val == pytest.approx(chosen.score, rel=1e-4)  # by a fit at one lambda
+    assert found.best.val >= found.chosen.val - 1e-4 * abs(found.chosen.val)
+    assert row.held.score.mean == pytest.approx(row.held.point.val - found.chosen.val)
+    assert row.held.value != row.own.value
+    assert found.axis == "lambda"
+
+
+def test_a_rule_that_leaves_the_best_point(tmp_path: Path) -> None:
+    """Held figures stand at the rule's point; those on own paths compare best points, whatever the rule chose."""
+    one = study(tmp_path, data=DIABETES, space=Linear(AdaptiveLasso(1.0)))
+    results = one.run(2, quiet=True)
+    best = next(trial for trial in results.complete if trial.role != "reference")
+
+    def earlier(results: Results) -> Pick:
+        return Pick(best.number, best.step // 2, "It comes before the best point.")
+
+    found = one.ablate(earlier, quiet=True)
+    assert found.chosen.val == pytest.approx(results.choose(earlier).score, rel=1e-4)
+    assert found.best.val == pytest.approx(results.point(best).val, rel=1e-4)
+    assert found.value == pytest.approx(best.value)
+    assert found.chosen.val < found.best.val
+
+
+def test_gamma_is_worth_what_it_is_worth(tmp_path: Path) -> None:
+    """At a lambda that means something else without them, adaptive weights seem worth several times what they are."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 30))
+    y = X[:, :3] @ [50, 40, 30] + rng.normal(0, 80, 400)
+    space = Linear(AdaptiveLasso(gamma=2.0))
+    one = study(tmp_path, data=(X, y), space=space, cv=5)
+    one.run(2, quiet=True)
+    row = next(row for row in one.ablate(quiet=True).rows if row.technique == "gamma")
+    assert row.held.score.mean < 4 * row.own.score.mean < 0
+
+
+def test_nets_train_as_long_as_is_best_for_each(tmp_path: Path) -> None:
+    """A net without a technique stops where a search of nets without it would have stopped."""
+    X, y = load_breast_cancer(return_X_y=True)
+    data = X[:120], y[:120]
+    options: dict[str, Any] = {"lr": 0.02, "early_stopping": t.EarlyStopping(max_epochs=12, patience=4)}
+    one = study(
+        tmp_path, "whole", data=data, space=Net(MLP((4,)), dropout=Float(0.4, 0.6), **options), cv=2, prune=False
+    )
+    one.run(2, quiet=True)
+    found = one.ablate(sampled, quiet=True)
+    row = next(row for row in found.rows if row.technique == "dropout")
+    rest = Net(MLP((4,)), dropout=Choice(0.0, 0.1), **options)
+    left = study(tmp_path, "rest", data=data, space=rest, cv=2, prune=False).run(3, quiet=True)
+    best = next(trial for trial in left.complete if trial.role != "reference" and trial.params["dropout"] == 0)
+    assert row.own.point.val == pytest.approx(left.point(best).val, rel=1e-5)
+    assert (row.own.value, found.axis) == (best.value, "epochs")
+    assert row.held.value == found.value
 
 
 LINEAR = [
@@ -205,7 +314,13 @@ def test_what_went(config: Node, technique: str, was: str) -> None:
 
 def removal(technique: str, change: float, se: float) -> Removal:
     point = Point(0.5 + change, 0.1, 0.6, 0.1, 0.1)
-    return Removal(technique, "1", point, Estimate(change, se, 3), Estimate(0.02, 0.01, 3))
+    own = Change(point, 2.0, Estimate(change, se, 3), Estimate(0.02, 0.01, 3))
+    return Removal(technique, "1", own, replace(own, value=1.0, score=Estimate(-9.0, 0.1, 3)))
+
+
+def ablation(rows: tuple[Removal, ...], axis: str = "", failed: dict[str, str] | None = None) -> Ablation:
+    point = Point(0.5, math.nan, 0.6, 0.1, math.nan)
+    return Ablation(3, 0, "best", "r2", axis, point, point, 0.25, rows, failed or {})
 
 
 @pytest.mark.parametrize(
@@ -221,20 +336,23 @@ def removal(technique: str, change: float, se: float) -> Removal:
 )  # fmt: skip
 def test_summary(rows: list[Removal], said: str) -> None:
     """The last line says what matters most, and does not call a difference within its error one."""
-    found = Ablation(3, 0, "best", "r2", Point(0.5, 0.1, 0.6, 0.1, 0.1), tuple(rows), {"c": "singular"})
-    *lines, failure, summary = str(found).splitlines()
-    assert summary == (f"{said}, {KEPT}." if rows else said)
-    assert failure == "without c: failed: singular"
-    assert [line.split()[0] for line in lines] == ["without", "nothing", *(row.technique for row in rows)]
+    for axis, how in (("", KEPT), ("lambda", OWN_PATH)):
+        found = ablation(tuple(rows), axis, {"c": "singular"})
+        *lines, failure, summary = str(found).splitlines()
+        assert summary == (f"{said}, {how}." if rows else said)
+        assert failure == "without c: failed: singular"
+        assert [line.split()[0] for line in lines] == ["without", "nothing", *(row.technique for row in rows)]
+        assert ("held change" in lines[0]) == bool(axis)
+        assert all(("-9" in line) == bool(axis) for line in lines[2:])
 
 
 def test_row_is_json() -> None:
     """The finding has the documented keys and is valid JSON, whatever is not finite in it."""
-    found = Ablation(3, 0, "best", "r2", Point(0.5, math.nan, 0.6, 0.1, math.nan), (removal("a", -0.1, math.nan),))
-    row = json.loads(json.dumps(found.row(), allow_nan=False))
-    assert set(row) == {"number", "step", "rule", "metric", "chosen", "rows"}
+    row = json.loads(json.dumps(ablation((removal("a", -0.1, math.nan),), "lambda").row(), allow_nan=False))
+    assert set(row) == {"number", "step", "rule", "metric", "axis", "chosen", "best", "rows"}
     assert row["chosen"] == {"score": 0.5, "se": None, "train": 0.6, "gap": 0.1}
-    assert set(row["rows"][0]) == {
-        "technique", "was", "score", "gap", "score_change", "score_change_se", "gap_change", "gap_change_se",
-    }  # fmt: skip
+    assert row["best"] == row["chosen"] | {"value": 0.25}
+    own = {"value", "score", "gap", "score_change", "score_change_se", "gap_change", "gap_change_se"}
+    assert set(row["rows"][0]) == {"technique", "was"} | own | {f"held_{name}" for name in own}
     assert row["rows"][0]["score_change_se"] is None
+    assert (row["rows"][0]["score_change"], row["rows"][0]["held_score_change"]) == (-0.1, -9.0)

@@ -430,12 +430,13 @@ def test_findings(epochs: Results) -> None:
     """What an ablation, a learning curve and coefficients found is drawn, the largest effects first."""
     rows = [
         {"technique": name, "was": "on", "score": -1.0, "gap": 0.1, "score_change": change, "score_change_se": 0.1,
-         "gap_change": -change, "gap_change_se": None}
+         "gap_change": -change, "gap_change_se": None, "held_score_change": 2 * change, "held_gap_change": -change}
         for name, change in (("dropout", -0.1), ("penalty", -0.4), ("ema", 0.2))
     ]  # fmt: skip
     best = {"number": epochs.best.number, "step": epochs.best.step, "rule": "best"}
     kept = {
-        "ablation": {"number": 0, "step": 3, "rule": "one_se", "metric": epochs.metric, "chosen": {}, "rows": rows},
+        "ablation": {"number": 0, "step": 3, "rule": "one_se", "metric": epochs.metric, "axis": "epochs", "chosen": {},
+                     "rows": rows},
         "learning_curve": best | {"metric": "r2", "sizes": [10, 20], "train": [[1, 0.9], [1, 0.8]],
                            "val": [[0, 0.5], [0, 0.7]]},
         "coefficients": best | {"axis": "lambda", "values": [1.0, 0.1, 0.01], "names": ["a", "b"], "note": "scaled",
@@ -450,6 +451,8 @@ def test_findings(epochs: Results) -> None:
     assert ablation is not None
     assert ablation.techniques == ("penalty", "dropout", "ema")
     assert ablation.score.tolist() == [-0.4, -0.1, 0.2]
+    assert ablation.held_score.tolist() == [-0.8, -0.2, 0.4]
+    assert epochs.plots.ablation().data[1].x.tolist() == [-0.8, -0.2, 0.4]
     assert ablation.subject == "trial 0, chosen by one_se"
     assert learning is not None
     assert learning.subject == "the winner"

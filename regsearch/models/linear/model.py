@@ -62,19 +62,28 @@ class Linear(Model):
         scale = self.scale.initial() if isinstance(self.scale, Choice) else self.scale
         return replace(self, penalty=NoPenalty(), lambda_=0.0, scale=scale)
 
-    def without(self) -> dict[str, Model]:
-        """Without the penalty, without one of its L1 and L2 parts (the other stays as strong), without its weights."""
+    def without(self, plain: Model | None = None) -> dict[str, Model]:
+        """Without the penalty, without one of its L1 and L2 parts, without its weights, and scaled as the reference is.
+
+        At a lambda the part that stays is as strong as it was.
+        """
         if not self.penalty.path or not self.lambda_:
             return {}
         found: dict[str, Model] = {"penalty": self.reference()}
         ratio = self.penalty.fields().get("l1_ratio", 0.0)
         if 0 < ratio < 1:
             for part, rest, share in (("L1 part", 0.0, 1 - ratio), ("L2 part", 1.0, ratio)):
-                found[part] = replace(self, penalty=self.penalty.replace(l1_ratio=rest), lambda_=self.lambda_ * share)
+                lambda_ = self.lambda_ if isinstance(self.lambda_, Path) else self.lambda_ * share
+                found[part] = replace(self, penalty=self.penalty.replace(l1_ratio=rest), lambda_=lambda_)
         for name, off in self.penalty.offs().items():
             if off is not None and getattr(self.penalty, name) != off:
                 found[public_name(name)] = replace(self, penalty=self.penalty.replace(**{name: off}))
+        if isinstance(plain, Linear) and plain.scale != self.scale:
+            found["scale"] = replace(self, scale=plain.scale)
         return found
+
+    def walking(self) -> Linear:
+        return self if not self.lambda_ or isinstance(self.lambda_, Path) else replace(self, lambda_=Path(100))
 
     def at(self, value: float | None) -> Linear:
         return replace(self, lambda_=value) if value is not None and isinstance(self.lambda_, Path) else self

@@ -89,15 +89,22 @@ class NetConfig(Model, abstract=True):
         last, horizon = max(_longest(stopping) for stopping in options(self.stopping))
         return config.replace(**off | {"early_stopping": FixedEpochs(last, horizon), "dropout": None})
 
-    def without(self) -> dict[str, Model]:
-        """Without each slot and each part of one; training goes on to its last epoch where it ended before."""
+    def without(self, plain: Model | None = None) -> dict[str, Model]:
+        """Without each slot and each part of one, and scaled as the reference is; training goes on to its last epoch
+        where it ended before.
+        """
         slots = {slot: config for slot, config in super().without().items() if _acts(self.techniques[slot])}
         slots.pop("early_stopping", None)
         parts = {
             f"{slot} {part}": self.replace(**{slot: rest})
             for slot in slots for part, rest in _parts(self.techniques[slot]).items()
         }  # fmt: skip
-        return slots | parts | ({"early_stopping": self.at(self.horizon)} if self.last < self.horizon else {})
+        others: dict[str, Model] = {}
+        if isinstance(plain, NetConfig) and plain.scale != self.scale:
+            others["scale"] = self.replace(scale=plain.scale)
+        if self.last < self.horizon:
+            others["early_stopping"] = self.at(self.horizon)
+        return slots | parts | others
 
     def at(self, value: float | None) -> NetConfig:
         if value is None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from regsearch._types import Array
+from regsearch.results.plots.findings import subject, to_numbers
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import (
     BLUE,
@@ -19,18 +22,23 @@ from regsearch.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-from regsearch.results.plots.findings import subject, to_numbers
 
 
 @dataclass(frozen=True)
 class AblationRecord:
-    """What changes when one technique is taken off, each ``[t]``, the one whose loss costs most first."""
+    """What changes when one technique is taken off, each ``[t]``, the one whose loss costs most first.
+
+    `score` and `gap` are those of configs on their own paths, `held_score` and `held_gap` at the chosen point of it; NaN
+    where there is no path.
+    """
 
     techniques: tuple[str, ...]
     score: Array
     score_se: Array
     gap: Array
     gap_se: Array
+    held_score: Array
+    held_gap: Array
     metric: str
     subject: str
 
@@ -45,13 +53,18 @@ def ablation_record(study: StoredStudy) -> AblationRecord | None:
         to_numbers([row[part] for row in rows])
         for part in ("score_change", "score_change_se", "gap_change", "gap_change_se")
     )
+    held = [row if found.get("axis") else {} for row in rows]
+    held_score, held_gap = (to_numbers([row.get(f"held_{part}_change") for row in held]) for part in ("score", "gap"))
     techniques = tuple(str(row["technique"]) for row in rows)
-    return AblationRecord(techniques, score, score_se, gap, gap_se, str(found["metric"]), subject(study, found))
+    return AblationRecord(
+        techniques, score, score_se, gap, gap_se, held_score, held_gap, str(found["metric"]), subject(study, found)
+    )
 
 
 @plot(
     "A bar to the left on the left side means that the score falls without the technique; a bar to the right on "
-    "the right side, that the gap grows; whiskers are one standard error. Everything else stays as it was chosen.",
+    "the right side, that the gap grows; whiskers are one standard error. Every config stands at the best point of its "
+    "own path; a diamond is the change where that is held as it was chosen. Everything else stays as it was chosen.",
     needs="an ablation", record=ablation_record, order=3, wide=True,
 )  # fmt: skip
 def ablation(record: AblationRecord) -> Figure:
@@ -63,14 +76,22 @@ def ablation(record: AblationRecord) -> Figure:
     title, height = "What each technique does", 170 + 34 * len(record.techniques)
     apply_style(figure, title, height, note=f"Taken off {record.subject}, one at a time")
     figure.update_layout(showlegend=False)
-    sides = ((record.score, record.score_se, VERMILION), (record.gap, record.gap_se, BLUE))
-    for at, (values, errors, colour) in enumerate(sides):
+    names = [escape(short_name(name, record.techniques)) for name in record.techniques]
+    sides = (
+        (record.score, record.score_se, record.held_score, VERMILION),
+        (record.gap, record.gap_se, record.held_gap, BLUE),
+    )
+    for at, (values, errors, held, colour) in enumerate(sides):
         figure.add_bar(
-            x=values, y=[escape(short_name(name, record.techniques)) for name in record.techniques], orientation="h",
-            width=0.6,
+            x=values, y=names, orientation="h", width=0.6,
             marker={"color": colour}, error_x={"array": errors, "color": MUTED, "thickness": 1.2, "width": 3},
             hovertemplate="without %{y}: %{x:.3g}<extra></extra>", row=1, col=at + 1,
         )  # fmt: skip
+        if np.isfinite(held).any():
+            figure.add_scatter(
+                x=held, y=names, mode="markers", marker={"symbol": "diamond-open", "color": MUTED, "size": 9},
+                hovertemplate="without %{y}, held as chosen: %{x:.3g}<extra></extra>", row=1, col=at + 1,
+            )  # fmt: skip
         figure.update_xaxes(title_text=titles[at], zeroline=True, zerolinecolor=MUTED, nticks=4, row=1, col=at + 1)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
