@@ -89,7 +89,7 @@ def test_ridge_without_its_penalty_is_least_squares(tmp_path: Path) -> None:
 
 
 def test_elastic_net_without_either_part(tmp_path: Path) -> None:
-    """Held, an elastic net without its L1 part is the ridge of the remaining strength, without its L2 part the lasso."""
+    """Held, an elastic net without its L1 part is the ridge of the remaining strength, without L2 part the lasso."""
     space = Linear(Choice(ElasticNet(0.4)), Float(1.0, 20.0))
     one = study(tmp_path, data=DIABETES, space=space)
     lambda_ = one.run(2, quiet=True).choose(sampled).lambda_

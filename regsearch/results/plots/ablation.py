@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class AblationRecord:
     """What changes when one technique is taken off, each ``[t]``, the one whose loss costs most first.
 
-    `score` and `gap` are those of configs on their own paths, `held_score` and `held_gap` at the chosen point of it; NaN
-    where there is no path.
+    `score` and `gap` are those of configs on their own paths, `held_score` and `held_gap` at the chosen point; NaN
+    where there is none.
     """
 
     techniques: tuple[str, ...]
