@@ -24,5 +24,13 @@ class NotFound(RegsearchError, LookupError):
     """A study, trial, file or optional package that is not there."""
 
 
+class Damaged(RegsearchError):
+    """A stored file that is not, or no longer, what was written."""
+
+
+class StorageFailed(RegsearchError):
+    """A disk that is full, a database that is gone: what must be kept of a study could not be written or read."""
+
+
 class SearchFailed(RegsearchError):
     """Every trial so far failed, so going on would only repeat the failure."""

@@ -29,7 +29,14 @@ def results_of(arguments: argparse.Namespace, name: str) -> Results:
     from regsearch.results.results import load_results
     from regsearch.storage.store import Store
 
-    return load_results(Store(arguments.root, name, arguments.storage))
+    return _said(load_results(Store(arguments.root, name, arguments.storage)))
+
+
+def _said(results: Results) -> Results:
+    """Results, with a line for each part of the study that cannot be read."""
+    for one in results.damage:
+        print(f"regsearch: {results.name} is damaged: {one}", file=sys.stderr)
+    return results
 
 
 def results_with_files(arguments: argparse.Namespace, name: str) -> Results:
@@ -41,15 +48,15 @@ def results_with_files(arguments: argparse.Namespace, name: str) -> Results:
         When there is no study of that name.
     """
     from regsearch.results.results import load_results
-    from regsearch.storage.store import FOLDS
 
     results = results_of(arguments, name)
     script = str(getattr(arguments, "script", None) or results.identity["script"])
-    if results.store.artifacts.has(FOLDS) or not Path(script).is_file():
+    if results.store.has_files or not Path(script).is_file():
         return results
     with contextlib.redirect_stdout(sys.stderr):
         options = study_of(script, name).options
-    return load_results(dataclasses.replace(options, root=arguments.root, storage=arguments.storage).store_of(name))
+    own = dataclasses.replace(options, root=arguments.root, storage=arguments.storage)
+    return _said(load_results(own.store_of(name)))
 
 
 def study_again(arguments: argparse.Namespace, doing: str) -> Study:

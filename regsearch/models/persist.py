@@ -5,7 +5,7 @@ from __future__ import annotations
 import io as streams
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -13,6 +13,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from regsearch.errors import InvalidInput, NotFound
 
 TRUSTED = ("numpy.dtype",)  # which skops leaves to its caller: a description of numbers, nothing that runs
+PART = ".part"  # how the name of a file ends that is not whole yet
 TREE = "schema.json"  # in an archive of skops: what the object is made of
 
 
@@ -25,19 +26,50 @@ class Shipped(Protocol):
         ...
 
 
+TRIES = 3  # to write a file whose beginning someone tidies away meanwhile
+
+
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file whole or not at all: beside its place, then moved there; what links to it goes on doing so."""
     place = file.resolve()
     if place.exists() and not place.is_file():  # a pipe or a device: there is nothing to replace
         place.write_bytes(content)
         return
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    for left in reversed(range(TRIES)):
+        try:
+            _replace(place, content)
+            return
+        except FileNotFoundError:  # `remove_parts` of a run that begins just now
+            if not left or not place.parent.is_dir():
+                raise
+
+
+def _replace(place: Path, content: bytes) -> None:
+    part = place.with_name(f".{place.name}.{os.getpid()}{PART}")
     try:
         part.write_bytes(content)
         os.replace(part, place)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove, from a folder and those below it, what killed processes left of files that they were writing."""
+    for part in folder.rglob(f".*{PART}"):
+        part.unlink(missing_ok=True)
+
+
+def sync(files: Iterable[Path]) -> None:
+    """Have the disk keep files, and that they lie in their folders: both outlive a power failure then."""
+    present = [file for file in files if file.exists()]
+    folders = {file.parent for file in present} if os.name == "posix" else set()  # Windows opens no folder
+    for place in (*present, *sorted(folders)):
+        number = os.open(place, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def write_object(fitted: Any, file: Path) -> list[str]:

@@ -25,7 +25,7 @@ from regsearch.space.config import from_data
 from regsearch.space.sampling import fill
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
-from regsearch.storage.trial import Trial
+from regsearch.storage.trial import STATES, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +54,8 @@ class Results:
         What predictions are scored with, where the script that made it is available.
     stopped
         Why the run that made these results ended.
+    damage
+        What of the study could not be read, a sentence each; a run evaluates the trials among it again.
     """
 
     store: Store
@@ -62,6 +64,7 @@ class Results:
     space: Model | None = None
     live: Scoring | None = None
     stopped: str = ""
+    damage: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Results({self.name!r}, {len(self.complete)} complete of {len(self.all)} trials)"
@@ -89,7 +92,7 @@ class Results:
     def counts(self) -> dict[str, int]:
         """Number of trials in each state."""
         states = [trial.state for trial in self.all]
-        return {state: states.count(state) for state in ("complete", "pruned", "failed", "running", "waiting")}
+        return {state: states.count(state) for state in STATES}
 
     @property
     def last_failure(self) -> str:
@@ -153,7 +156,7 @@ class Results:
     @cached_property
     def folds(self) -> Folds | None:
         """The folds as stored; `None` where they were not kept."""
-        return self.store.load_folds(self.identity["cv"])
+        return self.store.load_folds(self.identity["cv"], self.identity["folds_hash"])
 
     @cached_property
     def scoring(self) -> Scoring | None:
@@ -163,7 +166,7 @@ class Results:
         """
         if self.live is not None:
             return self.live
-        problem, folds = self.store.load_targets(self.identity["task"]), self.folds
+        problem, folds = self.store.load_targets(self.identity["task"], self.identity["fingerprint"]), self.folds
         metric = problem and known(self.metric, self.identity["scoring"][0], problem)
         return Scoring(problem, folds, metric) if problem and folds and metric else None
 
@@ -262,8 +265,11 @@ class Results:
         """The config of a trial with its path still open; as plain data where only the script could rebuild it."""
         if self.space is not None and trial.role == "reference":
             return self.space.reference()
-        if self.space is not None:
-            return fill(self.space, trial.draws)
+        try:
+            if self.space is not None:
+                return fill(self.space, trial.draws)
+        except NotFound:  # a draw was lost with its line of the journal
+            pass
         try:
             return from_data(trial.config)
         except RegsearchError:
@@ -284,8 +290,12 @@ def load_results(store: Store, space: Model | None = None, live: Scoring | None 
 
 
 def read_results(store: Store, study: OptunaStudy, space: Model | None = None, live: Scoring | None = None) -> Results:
-    """The results of an open study."""
-    return Results(store, study.identity, study.trials(), space, live)
+    """The results of an open study; what of it cannot be read is said in their `damage`."""
+    trials, damaged = study.trials(), study.damage(store)
+    files = store.damaged_files(study.identity) if store.has_files and any(one.config for one in trials) else ()
+    damage = (*store.lost_lines, *files, *(f"trial {number}: {why}" for number, why in damaged.items()))
+    shown = tuple(trial.damaged(damaged[trial.number]) if trial.number in damaged else trial for trial in trials)
+    return Results(store, study.identity, shown, space, live, damage=damage)
 
 
 def _scores(point: Point) -> dict[str, float]:

@@ -12,9 +12,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,11 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.errors import Damaged
 from regsearch.models.path import Curves, Trajectory
 
+DATA = "fingerprint"  # of the data that targets belong to
+Read = TypeVar("Read")
 TRAIN, VAL, PREDICTIONS = "train/", "val/", "predictions"
 
 
@@ -38,7 +40,11 @@ def to_arrays(trajectory: Trajectory, predictions: Array | None = None) -> dict[
 def to_trajectory(arrays: Mapping[str, NDArray[Any]]) -> Trajectory:
     """The trajectory that arrays hold."""
     curves = {name: to_curves(arrays, name) for name in metrics(arrays)}
-    return Trajectory(arrays["axis"], curves, arrays["complexity"])
+    found = Trajectory(arrays["axis"], curves, arrays["complexity"])
+    steps = {found.axis.shape, *(array.shape[1:] for one in curves.values() for array in (one.train, one.val))}
+    if len(steps) > 1 or found.axis.ndim != 1:
+        raise ValueError(f"a path's arrays must have a column for each of its {len(found.axis)} steps")
+    return found
 
 
 def to_curves(arrays: Mapping[str, NDArray[Any]], metric: str) -> Curves:
@@ -65,10 +71,19 @@ def from_folds(folds: Folds) -> dict[str, NDArray[Any]]:
     return {f"{part}{k}": rows for part, found in parts.items() for k, rows in enumerate(found)}
 
 
-def to_folds(arrays: Mapping[str, NDArray[Any]], name: str) -> Folds:
-    """The folds that arrays hold, called `name`."""
+def to_folds(arrays: Mapping[str, NDArray[Any]], name: str, digest: str | None = None) -> Folds:
+    """The folds that arrays hold, called `name`.
+
+    Raises
+    ------
+    ValueError
+        When they are others than those of a digest.
+    """
     train, val = (tuple(arrays[f"{part}{k}"] for k in range(len(arrays) // 2)) for part in ("train", "val"))
-    return Folds(train, val, name)
+    folds = Folds(train, val, name)
+    if digest not in (None, folds.digest):
+        raise ValueError("they are not the study's folds")
+    return folds
 
 
 def from_targets(problem: Problem) -> dict[str, NDArray[Any]]:
@@ -76,14 +91,24 @@ def from_targets(problem: Problem) -> dict[str, NDArray[Any]]:
     groups = None if problem.groups is None else np.unique(problem.groups, return_inverse=True)[1]
     arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight, "groups": groups}
     found = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+    found[DATA] = np.asarray(problem.fingerprint)
     if found.get("classes", problem.y).dtype.kind == "O":
         found["classes"] = found["classes"].astype(str)
     return found
 
 
-def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task) -> Problem:
-    """A problem with the targets that arrays hold and a column of zeros for its data."""
+def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task, fingerprint: str | None = None) -> Problem:
+    """A problem with the targets that arrays hold and a column of zeros for its data.
+
+    Raises
+    ------
+    ValueError
+        When they are those of other data than a fingerprint is of.
+    """
     kept: dict[str, Any] = dict(arrays)
+    data = kept.pop(DATA, fingerprint)
+    if fingerprint is not None and str(data) != fingerprint:
+        raise ValueError("they are those of other data")
     return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
 
 
@@ -97,8 +122,17 @@ def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return out.getvalue()
 
 
-@contextmanager
-def unpacked(file: BinaryIO) -> Iterator[Mapping[str, NDArray[Any]]]:
-    """The arrays in a file of numpy's, each read when it is asked for; the file is closed afterwards."""
-    with file, np.load(file, allow_pickle=False) as arrays:
-        yield arrays
+def unpacked(file: BinaryIO, read: Callable[[Mapping[str, NDArray[Any]]], Read]) -> Read:
+    """What is read of the arrays in a file of numpy's, each of which is loaded when it is asked for.
+
+    Raises
+    ------
+    Damaged
+        When the file is none of numpy's, is cut, or has not the arrays that it must have.
+    """
+    try:
+        with file, np.load(file, allow_pickle=False) as arrays:
+            return read(arrays)
+    except Exception as error:  # a damaged file fails in many ways inside numpy; all of them mean the same
+        said = str(error).partition("\n")[0]
+        raise Damaged(f"{type(error).__name__}: {said}") from error

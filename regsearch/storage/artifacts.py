@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from regsearch.errors import NotFound
-from regsearch.models.persist import write_whole
+from regsearch.models.persist import sync, write_whole
 
 
 class Artifacts(Protocol):
@@ -34,15 +35,34 @@ class Artifacts(Protocol):
 
 
 class FolderArtifacts:
-    """Artifacts that are files below a folder."""
+    """Artifacts that are files below a folder.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Parameters
+    ----------
+    sync_s
+        Seconds between two times that the disk is told to keep what was written; by default it is told of each file.
+    """
+
+    def __init__(self, folder: Path, sync_s: float = 0.0) -> None:
+        self.folder, self.sync_s = folder, sync_s
+        self._written: set[Path] = set()  # since the disk was told
+        self._synced = 0.0
 
     def write(self, name: str, content: bytes) -> None:
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            file.rmdir()  # no one's: it has a file's name, and is empty
         write_whole(file, content)
+        self._written.add(file)
+        if time.monotonic() - self._synced >= self.sync_s:
+            self.sync()
+
+    def sync(self) -> None:
+        """Have the disk keep what was written."""
+        sync(self._written)
+        self._written.clear()
+        self._synced = time.monotonic()
 
     def open(self, name: str) -> BinaryIO:
         try:

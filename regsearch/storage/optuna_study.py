@@ -1,12 +1,15 @@
-"""A study of Optuna's as regsearch keeps one: the only file that knows Optuna's private names."""
+"""A study of Optuna's as regsearch keeps one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regsearch.errors import NotFound, StudyMismatch
+from regsearch.errors import Damaged, NotFound, StudyMismatch
+from regsearch.storage.failures import storage_failures
+from regsearch.storage.ownership import claim
 from regsearch.storage.store import Store
 from regsearch.storage.trial import ATTRIBUTE, Trial
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     import optuna
 
 IDENTITY = "regsearch"  # user attribute of the Optuna study
+COPY = "regsearch_copy"  # the same again: a line of the journal that is lost must not cost the study
+AGAIN = "regsearch_again_"  # with a number: what became of a trial that was evaluated again
 ROLE = "role"  # user attribute of a trial that was not sampled
 # what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
 MUST_MATCH = {
@@ -39,9 +44,10 @@ class OptunaStudy:
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
         self._in_flight: dict[int, optuna.trial.Trial] = {}
-        if IDENTITY not in study.user_attrs:
+        known = study.user_attrs
+        if IDENTITY not in known and COPY not in known:
             raise StudyMismatch(f"The Optuna study {study.study_name!r} was not made by regsearch; use another name.")
-        self.identity: Mapping[str, Any] = study.user_attrs[IDENTITY]
+        self.identity: Mapping[str, Any] = known[IDENTITY if IDENTITY in known else COPY]
 
     @classmethod
     def open(cls, store: Store, identity: Mapping[str, Any]) -> OptunaStudy:
@@ -55,15 +61,18 @@ class OptunaStudy:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(
-            study_name=store.name, storage=store.optuna(), direction="maximize", load_if_exists=True
-        )
-        store.claim(study)
-        if IDENTITY in study.user_attrs:
-            check_same(study.user_attrs[IDENTITY], identity, store.folder)
-        elif not study.get_trials(deepcopy=False):
-            study.set_user_attr(IDENTITY, dict(identity))
-        return cls(study)
+        with storage_failures(f"The storage of study {store.name!r} could not be opened"):
+            storage = store.optuna()
+            study = optuna.create_study(
+                study_name=store.name, storage=storage, direction="maximize", load_if_exists=True
+            )
+            claim(store, study, storage)
+            if not study.get_trials(deepcopy=False) and not {IDENTITY, COPY} & study.user_attrs.keys():
+                study.set_user_attr(IDENTITY, dict(identity))
+                study.set_user_attr(COPY, dict(identity))
+            found = cls(study)
+        check_same(found.identity, identity, store.folder)
+        return found
 
     @classmethod
     def load(cls, store: Store) -> OptunaStudy:
@@ -83,15 +92,37 @@ class OptunaStudy:
                 f"There is no study {store.name!r} under {store.root}; `regsearch list` shows those that are."
             )
         try:
-            return cls(optuna.load_study(study_name=store.name, storage=store.optuna()))
+            with storage_failures(f"The storage of study {store.name!r} could not be read"):
+                return cls(optuna.load_study(study_name=store.name, storage=store.optuna()))
         except KeyError as error:
             raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
 
     # --- read --------------------------------------------------------------------------------------------------
 
     def trials(self) -> tuple[Trial, ...]:
-        """Every trial, by number."""
-        return tuple(Trial.from_frozen(frozen) for frozen in self._study.get_trials(deepcopy=False))
+        """Every trial, by number, as it is recorded: whether its file can be read is `damage`'s to say."""
+        with self.failures("read"):
+            again = self._study.user_attrs
+            frozen = self._study.get_trials(deepcopy=False)
+        return tuple(Trial.from_frozen(one, again.get(f"{AGAIN}{one.number}")) for one in frozen)
+
+    def damage(self, store: Store) -> dict[int, str]:
+        """The trials of which what was kept cannot be read: why, by number.
+
+        Where a store holds nothing of the study at all, its files lie elsewhere, and no trial is known to be damaged.
+        """
+        found = {}
+        everything = self.trials()
+        for trial in everything if store.has_files else ():
+            try:
+                if trial.config is not None:
+                    store.check(trial.number, trial.sha256)
+            except Damaged as error:
+                found[trial.number] = f"{error}: it is run again with the study"
+        return found | {trial.number: trial.reason for trial in everything if trial.state == "damaged"}
+
+    def failures(self, did: str) -> AbstractContextManager[None]:
+        return storage_failures(f"The storage of study {self._study.study_name!r} could not be {did}")
 
     @property
     def in_flight(self) -> int:
@@ -102,12 +133,14 @@ class OptunaStudy:
 
     def enqueue(self, role: str, params: Mapping[str, Any]) -> None:
         """Let a config that is not sampled be the next one after those that wait."""
-        self._study.enqueue_trial(dict(params), user_attrs={ROLE: role})
+        with self.failures("written"):
+            self._study.enqueue_trial(dict(params), user_attrs={ROLE: role})
 
     def ask(self, sampler: optuna.samplers.BaseSampler) -> optuna.trial.Trial:
         """The next trial: one that waits, or one that the sampler proposes."""
         self._study.sampler = sampler
-        asked = self._study.ask()
+        with self.failures("written"):
+            asked = self._study.ask()
         self._in_flight[asked.number] = asked
         return asked
 
@@ -123,9 +156,12 @@ class OptunaStudy:
         reached
             Of a pruned trial, how many scores it had: samplers think the better of one that got further.
         """
+        with self.failures("written"):
+            self._tell(self._in_flight.pop(trial.number), trial, reached)
+
+    def _tell(self, asked: optuna.trial.Trial, trial: Trial, reached: int) -> None:
         from optuna.trial import TrialState
 
-        asked = self._in_flight.pop(trial.number)
         asked.set_user_attr(ATTRIBUTE, trial.to_attribute())
         if trial.state == "failed":
             self._study.tell(asked, state=TrialState.FAIL)
@@ -136,6 +172,12 @@ class OptunaStudy:
             self._study.tell(asked, state=TrialState.PRUNED)
         else:
             self._study.tell(asked, trial.point.val)
+
+    def tell_again(self, trial: Trial) -> None:
+        """Store what became of a finished trial that was evaluated again: Optuna itself changes none."""
+        record = {"state": trial.state, "attribute": trial.to_attribute()}
+        with self.failures("written"):
+            self._study.set_user_attr(f"{AGAIN}{trial.number}", record)
 
     def give_back(self, can_fill: Callable[[Mapping[str, Any]], bool]) -> None:
         """Put what was asked for and not told back into the queue, under its own number.
@@ -148,10 +190,11 @@ class OptunaStudy:
         """
         from optuna.trial import TrialState
 
-        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            whole = ROLE in frozen.user_attrs or can_fill(frozen.params)
-            state = TrialState.WAITING if whole else TrialState.FAIL
-            self._study._storage.set_trial_state_values(frozen._trial_id, state)
+        with self.failures("written"):
+            for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                whole = ROLE in frozen.user_attrs or can_fill(frozen.params)
+                state = TrialState.WAITING if whole else TrialState.FAIL
+                self._study._storage.set_trial_state_values(frozen._trial_id, state)
         self._in_flight.clear()
 
     def on_stop(self, stop: Callable[[], None]) -> None:

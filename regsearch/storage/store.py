@@ -20,12 +20,12 @@ import hashlib
 import json
 import os
 import re
-import socket
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from numpy.typing import NDArray
 
@@ -33,8 +33,9 @@ from regsearch._types import Array, Task
 from regsearch.cleaning import clean, cleaned, first_line, remember_secrets
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
-from regsearch.errors import InvalidInput, NotFound, RegsearchError
+from regsearch.errors import Damaged, InvalidInput, NotFound, RegsearchError
 from regsearch.models.path import Curves, Trajectory
+from regsearch.models.persist import remove_parts
 from regsearch.storage.arrays import (
     from_folds,
     from_targets,
@@ -48,12 +49,14 @@ from regsearch.storage.arrays import (
     unpacked,
 )
 from regsearch.storage.artifacts import Artifacts, FolderArtifacts
-from regsearch.storage.journal import drop_partial_line, journal_backend
-from regsearch.storage.lock import locked, try_lock
+from regsearch.storage.failures import reason_of, storage_failures
+from regsearch.storage.journal import KEEP_S, JournalFile, drop_partial_line
+from regsearch.storage.lock import try_lock
 
-OWNER = "regsearch_owner"  # user attribute of the Optuna study
-CLAIM_S = 60.0
+Kept = TypeVar("Kept")
 FOLDS, TARGETS, FINDINGS, PICTURES = "folds.npz", "targets.npz", "findings", "pictures"
+KIND = "finding"  # the key of a finding under which its own name stands
+PNG, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -90,7 +93,10 @@ class Store:
         self.name = name
         self.url = url
         self.folder = self.root / "studies" / name
-        self.artifacts: Artifacts = FolderArtifacts(self.folder) if artifacts is None else artifacts
+        self._files = FolderArtifacts(self.folder, 0.0 if url is not None else KEEP_S)
+        self.artifacts: Artifacts = self._files if artifacts is None else artifacts
+        self.lost_lines: tuple[str, ...] = ()  # of the journal, a sentence each
+        self._held = False
 
     def prepare(self) -> None:
         """Make the folders.
@@ -131,12 +137,29 @@ class Store:
         if self.url is not None:
             return open_storage(self.url)
         try:
-            return optuna.storages.JournalStorage(journal_backend(self.journal))
+            return self._journal_storage()
+        except OSError:
+            raise
         except Exception as error:  # whatever a line that Optuna did not write leads to
             raise InvalidInput(
                 f"A study's journal must be one that Optuna wrote, {self.journal} is none ({type(error).__name__}: "
                 f"{first_line(error)}); move it away."
             ) from error
+
+    def _journal_storage(self) -> Any:
+        """Optuna's storage of the journal, whose lost lines are mended where a run holds the study."""
+        from optuna.storages import JournalStorage
+
+        backend: Any = JournalFile(self.journal, self.name, self._files.sync)
+        try:
+            storage = JournalStorage(backend)
+        except (KeyError, TypeError, ValueError, AttributeError, AssertionError):  # of an operation that Optuna refuses
+            backend = JournalFile(self.journal, self.name, self._files.sync, careful=True)
+            storage = JournalStorage(backend)
+        self.lost_lines = backend.lost if not self._held else self.lost_lines + backend.lost
+        if self._held:
+            backend.mend()
+        return storage
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -153,55 +176,54 @@ class Store:
                     f"A study can be run by one process at a time, {self.name!r} is being run by another; "
                     "wait for it, or give this one another name."
                 )
+            remove_parts(self.folder)
             if self.url is None and self.journal.exists():
                 drop_partial_line(self.journal)
-            yield
-
-    def claim(self, study: Any) -> None:
-        """Make this root the one that an Optuna study of a storage URL lives in; `running` must hold it.
-
-        The lock of `running` lies in the root: it says nothing of processes that run the same Optuna study from
-        another root, and the arrays of the trials lie in one root only. So the first root keeps the study. Within
-        that root, the lock has said already that the owner's process is gone.
-
-        Parameters
-        ----------
-        study
-            The Optuna study, just opened.
-
-        Raises
-        ------
-        RegsearchError
-            When another root owns it.
-        """
-        if self.url is None:
-            return  # the journal lies in the root itself
-        with locked(_claim_lock(self.url, self.name), CLAIM_S):  # two first runs must not both find no owner
-            owner = study.user_attrs.get(OWNER)
-            if owner is None and study.get_trials(deepcopy=False):
-                return  # not made by regsearch: the caller's to refuse, not ours to mark
-            if owner is not None and not self._owned_by(owner):
-                raise RegsearchError(
-                    f"A study of a storage URL can be run from one root, which holds its arrays: {self.name!r} belongs "
-                    f"to {owner['root']} (process {owner['pid']} on {owner['host']}), not to {self.root}; pass that "
-                    "root, or give this study another name."
-                )
-            mine = {"host": socket.gethostname(), "pid": os.getpid(), "root": str(self.root.resolve())}
-            if owner != mine:
-                study.set_user_attr(OWNER, mine)
-
-    def _owned_by(self, owner: Mapping[str, Any]) -> bool:
-        """Whether an owner is this root: by its path here, by its files on another host or where it was moved to."""
-        here = owner["host"] == socket.gethostname()
-        if owner["root"] == str(self.root.resolve()):
-            return here or self.artifacts.has(FOLDS)  # a container that starts again has a new host name
-        return here and self.artifacts.has(FOLDS) and not Path(owner["root"], "studies", self.name).exists()
+            self._held, self.lost_lines = True, ()
+            try:
+                yield
+            finally:
+                self._held = False
 
     # --- trials ------------------------------------------------------------------------------------------------
 
-    def save(self, number: int, trajectory: Trajectory, predictions: Array | None = None) -> None:
-        """Write what a trial measured, whole or not at all."""
-        self.artifacts.write(trial_file(number), packed(to_arrays(trajectory, predictions)))
+    def save(self, number: int, trajectory: Trajectory, predictions: Array | None = None) -> str:
+        """Write what a trial measured, whole or not at all.
+
+        Returns
+        -------
+        str
+            The SHA-256 of its file.
+        """
+        content = packed(to_arrays(trajectory, predictions))
+        self._write(trial_file(number), content)
+        return hashlib.sha256(content).hexdigest()
+
+    def _write(self, name: str, content: bytes) -> None:
+        with storage_failures(f"{name} of study {self.name!r} could not be written"):
+            self.artifacts.write(name, content)
+
+    def check(self, number: int, sha256: str) -> None:
+        """Read the file of a trial, to see that it is what was written.
+
+        Parameters
+        ----------
+        sha256
+            Of its file; empty where it was not kept, as by earlier versions: then its arrays must be those of a trial.
+
+        Raises
+        ------
+        Damaged
+            When it is not, or there is none.
+        """
+        name = trial_file(number)
+        content = self._read(name, lambda file: file.read())
+        if content is None:
+            raise Damaged(f"{name} is missing")
+        if not sha256:
+            self._read(name, lambda file: unpacked(file, to_trajectory))
+        elif hashlib.sha256(content).hexdigest() != sha256:
+            raise Damaged(f"{name} is {'empty' if not content else 'not what was written'}")
 
     def trajectory(self, number: int) -> Trajectory:
         """What a trial measured along its path.
@@ -211,79 +233,132 @@ class Store:
         NotFound
             When nothing was kept of it.
         """
-        with self._trial(number) as arrays:
-            return to_trajectory(arrays)
+        return self._trial(number, to_trajectory)
 
     def curves(self, number: int, metric: str) -> Curves:
         """One metric of a trial along its path."""
-        with self._trial(number) as arrays:
-            return to_curves(arrays, metric)
+        return self._trial(number, lambda arrays: to_curves(arrays, metric))
 
     def predictions(self, number: int) -> Array | None:
         """The predictions of a trial ``[n, m]``; `None` where it has none."""
-        with self._trial(number) as arrays:
-            return to_predictions(arrays)
+        return self._trial(number, to_predictions)
 
-    def _trial(self, number: int) -> AbstractContextManager[Mapping[str, NDArray[Any]]]:
-        try:
-            return unpacked(self.artifacts.open(trial_file(number)))
-        except NotFound as error:
+    def _trial(self, number: int, read: Callable[[Mapping[str, NDArray[Any]]], Kept]) -> Kept:
+        found = self._read(trial_file(number), lambda file: (unpacked(file, read),))
+        if found is None:
             raise NotFound(
-                f"Trial {number} of {self.name!r} has no arrays: it did not finish, or they lie elsewhere, where the "
-                f"artifacts= of its script says. {error}"
-            ) from error
+                f"Trial {number} of {self.name!r} has no arrays: it did not finish, or they were removed, or lie "
+                "elsewhere, where the artifacts= of its script says; run the study again."
+            )
+        return found[0]
+
+    def _read(self, name: str, read: Callable[[BinaryIO], Kept]) -> Kept | None:
+        """What is read of a file; `None` where there is none.
+
+        Raises
+        ------
+        Damaged
+            When it cannot be read so.
+        """
+        try:
+            with self.artifacts.open(name) as file:
+                return read(file)
+        except NotFound:
+            return None
+        except Exception as error:  # whatever a store of the user's own raises
+            said = error if isinstance(error, Damaged) else reason_of(error)
+            raise Damaged(f"{name} cannot be read ({said})") from error
 
     # --- folds, and what predictions are scored against --------------------------------------------------------
 
     def save_folds(self, folds: Folds) -> None:
-        self.artifacts.write(FOLDS, packed(from_folds(folds)))
+        self._write(FOLDS, packed(from_folds(folds)))
 
-    def load_folds(self, name: str) -> Folds | None:
-        """The folds as stored, called `name`; `None` where there are none."""
-        if not self.artifacts.has(FOLDS):
-            return None
-        with unpacked(self.artifacts.open(FOLDS)) as arrays:
-            return to_folds(arrays, name)
+    def load_folds(self, name: str, digest: str | None = None) -> Folds | None:
+        """The folds as stored, called `name`; `None` where there are none that can be read, or others than `digest`."""
+        return self._kept(FOLDS, lambda file: unpacked(file, lambda arrays: to_folds(arrays, name, digest)))
 
     def save_targets(self, problem: Problem) -> None:
         """Keep what a study predicts: values, class labels, sample weights, and which rows are of one group."""
-        self.artifacts.write(TARGETS, packed(from_targets(problem)))
+        self._write(TARGETS, packed(from_targets(problem)))
 
-    def load_targets(self, task: Task) -> Problem | None:
-        """A problem with the study's targets and a column of zeros for its data; `None` where none were kept."""
-        if not self.artifacts.has(TARGETS):
-            return None
-        with unpacked(self.artifacts.open(TARGETS)) as arrays:
-            return to_targets(arrays, task)
+    def load_targets(self, task: Task, fingerprint: str | None = None) -> Problem | None:
+        """A problem with the study's targets and a column of zeros for its data.
+
+        `None` where none can be read, or those of other data than `fingerprint` is of.
+        """
+        return self._kept(TARGETS, lambda file: unpacked(file, lambda arrays: to_targets(arrays, task, fingerprint)))
 
     # --- findings and pictures ---------------------------------------------------------------------------------
 
     def save_finding(self, name: str, found: Mapping[str, Any]) -> None:
         """Keep what was found out about the study after its search, as JSON."""
-        text = json.dumps(found, indent=1, allow_nan=False)
-        self.artifacts.write(f"{FINDINGS}/{name}.json", text.encode())
+        text = json.dumps({KIND: name, **found}, indent=1, allow_nan=False)
+        self._write(f"{FINDINGS}/{name}.json", text.encode())
 
     def finding(self, name: str) -> dict[str, Any] | None:
-        """What was kept under a name; `None` where there is nothing."""
-        file = f"{FINDINGS}/{name}.json"
-        if not self.artifacts.has(file):
-            return None
-        with self.artifacts.open(file) as stored:
-            found: dict[str, Any] = json.load(stored)
-        return found
+        """What was kept under a name; `None` where there is nothing that can be read."""
+        return self._kept(f"{FINDINGS}/{name}.json", lambda file: _finding(file, name))
 
     def save_picture(self, name: str, png: bytes) -> None:
         """Keep a picture of what the space does on the data, which a report shows without them."""
-        self.artifacts.write(f"{PICTURES}/{name}.png", png)
+        self._write(f"{PICTURES}/{name}.png", png)
 
     @property
     def pictures(self) -> dict[str, bytes]:
-        """The pictures that were kept, as PNG files, by name."""
-        found = {}
-        for file in self.artifacts.names(PICTURES):
-            with self.artifacts.open(file) as stored:
-                found[PurePosixPath(file).stem] = stored.read()
-        return found
+        """The pictures that were kept and can be read, as PNG files, by name."""
+        found = {PurePosixPath(file).stem: self._kept(file, _picture) for file in self.artifacts.names(PICTURES)}
+        return {name: png for name, png in found.items() if png is not None}
+
+    def _kept(self, name: str, read: Callable[[BinaryIO], Kept]) -> Kept | None:
+        """What is read of a file; `None` where there is none that can be read: `damaged_files` says which."""
+        try:
+            return self._read(name, read)
+        except Damaged:
+            return None
+
+    # --- what cannot be read -----------------------------------------------------------------------------------
+
+    @property
+    def has_files(self) -> bool:
+        """Whether anything of the study lies here: its arrays may lie where the `artifacts` of its script says."""
+        return self.artifacts.has(FOLDS) or self.artifacts.has(TARGETS) or bool(self.artifacts.names("trials"))
+
+    def damaged_files(self, identity: Mapping[str, Any]) -> Iterator[str]:
+        """What is wrong with the files that are not those of trials, a sentence each."""
+        readers: dict[str, Callable[[BinaryIO], Any]] = {
+            FOLDS: lambda file: unpacked(file, lambda arrays: to_folds(arrays, identity["cv"], identity["folds_hash"])),
+            TARGETS: lambda file: unpacked(
+                file, lambda arrays: to_targets(arrays, identity["task"], identity["fingerprint"])
+            ),
+            **dict.fromkeys(self.artifacts.names(PICTURES), _picture),
+        }
+        for file in self.artifacts.names(FINDINGS):
+            readers[file] = partial(_finding, name=PurePosixPath(file).stem)
+        for name, read in readers.items():
+            try:
+                if self._read(name, read) is None:
+                    yield f"{name} is missing"
+            except Damaged as error:
+                yield str(error)
+
+
+def _finding(file: BinaryIO, name: str) -> dict[str, Any]:
+    try:
+        found = json.load(file)
+        kind = found.pop(KIND)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Damaged("it is no JSON of a finding") from error
+    if kind != name:
+        raise Damaged(f"it is the finding {str(kind)[:40]!r}")
+    return dict(found)
+
+
+def _picture(file: BinaryIO) -> bytes:
+    png = file.read()
+    if not (png.startswith(PNG) and png.endswith(PNG_END)):
+        raise Damaged("it is no whole PNG")
+    return png
 
 
 def trial_file(number: int) -> str:
@@ -320,10 +395,3 @@ def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[st
 
     stored = set(optuna.get_all_study_names(open_storage(url)))
     return sorted(folder.name for folder in folders if folder.name in stored and FolderArtifacts(folder).has(FOLDS))
-
-
-def _claim_lock(url: str, name: str) -> Path:
-    """A lock file that this user's processes share, whatever their roots."""
-    key = hashlib.sha256(f"{url}\n{name}".encode()).hexdigest()[:24]
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    return Path(tempfile.gettempdir()) / f"regsearch-claim-{user}-{key}.lock"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from regsearch.cleaning import clean
 from regsearch.models.axes import path_axis
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ATTRIBUTE = "regsearch"
-State: TypeAlias = Literal["complete", "pruned", "failed", "running", "waiting"]
+State: TypeAlias = Literal["complete", "pruned", "failed", "interrupted", "damaged", "running", "waiting"]
+STATES: tuple[State, ...] = get_args(State)
+ENDED: tuple[State, ...] = STATES[:5]  # of trials that no process has in hand and no queue holds
 _STATES: dict[str, State] = {
     "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting",
 }  # fmt: skip
 INTERRUPTED = "interrupted before it finished"
+NO_RECORD = "its record is lost: it is run again with the study"
+REASON_LENGTH = 2000  # characters of a reason that are kept: a foreign error may print all its data
 BY_OPTUNA = {"optuna": True}  # a field that Optuna stores by itself
 
 
@@ -32,6 +36,9 @@ class Trial:
 
     Attributes
     ----------
+    state
+        ``interrupted``: its process ended while it was proposed, and another was proposed in its place. ``damaged``: it
+        had finished, what was kept of it cannot be read, and the next run evaluates it again.
     role
         ``reference`` (no regularization), ``start`` (a default), or empty when it was sampled.
     config
@@ -59,6 +66,10 @@ class Trial:
         The deciding one without each tenth of the held-out rows, from which errors come; empty where it has none.
     start_ms, end_ms
         Milliseconds since the epoch; 0 where it has not come to that.
+    reason
+        Why it ended so, at most 2,000 characters of it.
+    sha256
+        Of the file of its arrays; empty where it was not kept.
     """
 
     number: int = field(metadata=BY_OPTUNA)
@@ -81,6 +92,11 @@ class Trial:
     test_parts: Sequence[float] = ()
     start_ms: int = 0
     end_ms: int = 0
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.reason) > REASON_LENGTH:
+            object.__setattr__(self, "reason", self.reason[: REASON_LENGTH - 1] + "…")
 
     # --- made, written, read -----------------------------------------------------------------------------------
 
@@ -116,17 +132,40 @@ class Trial:
         return own | {"points": {name: asdict(point) for name, point in self.points.items()}}
 
     @classmethod
-    def from_frozen(cls, frozen: FrozenTrial) -> Trial:
-        """The trial that Optuna stored; one that never finished has a state and little else."""
+    def from_frozen(cls, frozen: FrozenTrial, again: Mapping[str, Any] | None = None) -> Trial:
+        """The trial that Optuna stored; one that never finished has a state and little else.
+
+        Parameters
+        ----------
+        again
+            What became of it when it was evaluated again, with its state.
+        """
+        if again is not None:
+            return cls.from_attribute(frozen, **again)
         attribute, state = frozen.user_attrs.get(ATTRIBUTE), _STATES[frozen.state.name]
         if attribute is not None and frozen.state.is_finished():
-            points = {name: Point(**point) for name, point in attribute["points"].items()}
-            read = attribute | {"points": points, "test_parts": tuple(attribute["test_parts"])}
-            return cls(frozen.number, state, draws=dict(frozen.params), **read)
+            return cls.from_attribute(frozen, state, attribute)
+        without_record: dict[State, tuple[State, str]] = {
+            "complete": ("damaged", NO_RECORD), "pruned": ("damaged", NO_RECORD),
+            "failed": ("interrupted", INTERRUPTED), "running": ("running", INTERRUPTED),
+        }  # fmt: skip
+        state, reason = without_record.get(state, (state, ""))
         return cls(
-            frozen.number, state, draws=dict(frozen.params), role=frozen.user_attrs.get("role", ""),
-            reason=INTERRUPTED if state in ("running", "failed") else "",
+            frozen.number, state, draws=dict(frozen.params), role=frozen.user_attrs.get("role", ""), reason=reason,
             start_ms=_milliseconds(frozen.datetime_start), end_ms=_milliseconds(frozen.datetime_complete),
+        )  # fmt: skip
+
+    @classmethod
+    def from_attribute(cls, frozen: FrozenTrial, state: State, attribute: Mapping[str, Any]) -> Trial:
+        """The trial of a record that `to_attribute` made."""
+        points = {name: Point(**point) for name, point in attribute["points"].items()}
+        read = {**attribute, "points": points, "test_parts": tuple(attribute["test_parts"])}
+        return cls(frozen.number, state, draws=dict(frozen.params), **read)
+
+    def damaged(self, reason: str) -> Trial:
+        """This trial when what was kept of it cannot be read: what it was, and none of its figures."""
+        return replace(
+            self, state="damaged", reason=reason, points={}, complexity=math.nan, measures={}, test={}, test_parts=(),
         )  # fmt: skip
 
     # --- read --------------------------------------------------------------------------------------------------

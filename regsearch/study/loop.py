@@ -8,7 +8,7 @@ the process at any point loses the trials in flight, nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral, Real
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regsearch.errors import InvalidInput, NotFound, SearchFailed
+from regsearch.errors import InvalidInput, NotFound, SearchFailed, StorageFailed
 from regsearch.metrics.statistics import scores_without
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Trajectory
@@ -56,6 +56,10 @@ class Limits:
         _check_limit("patience", self.patience, Integral)
 
 
+def _passed(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
+
+
 def _check_limit(what: str, limit: Any, kind: Any) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
         number = "whole number" if kind is Integral else "number"
@@ -80,6 +84,8 @@ class Loop:
         The user's sampler, a function from the number of trials so far to one, or `None` for the default.
     on_trial
         Called with each finished trial and its trajectory.
+    damaged
+        Numbers of finished trials of which what was kept cannot be read: they are evaluated again first.
     stopped
         Why the run ended; empty before that.
     """
@@ -91,8 +97,10 @@ class Loop:
     history: History
     sampler: optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler] | None = None
     on_trial: Callable[[Trial, Trajectory], None] = lambda trial, trajectory: None
+    damaged: Collection[int] = ()
     stopped: str = ""
     _repeats: list[Outcome] = field(default_factory=list)  # outcomes of configs that need no fit
+    _again: dict[int, Trial] = field(default_factory=dict)  # finished ones of which what was kept cannot be read
 
     def __post_init__(self) -> None:
         self.study.on_stop(self._stop)
@@ -110,21 +118,34 @@ class Loop:
         """
         try:
             self._restore()
-            for outcome in self.space.backend(self.setup).stream(self._candidates(limits)):
-                self._finish(outcome)
-                self._finish_repeats()
-            self._finish_repeats()
+            deadline = None if limits.timeout is None else time.monotonic() + limits.timeout
+            for pruned in {trial.state == "pruned" for trial in self._again.values()}:
+                setup = replace(self.setup, prune=self.setup.prune and pruned)  # what was complete will be
+                self._stream(setup, self._damaged(deadline, pruned))
+            self._stream(self.setup, self._candidates(limits, deadline))
         except KeyboardInterrupt:
             self.stopped = "interrupted"
-        finally:
+        except StorageFailed:  # so nothing can be given back: the next run does it
+            raise
+        except BaseException:
             self.study.give_back(self._can_fill)
+            raise
+        self.study.give_back(self._can_fill)
+
+    def _stream(self, setup: Setup, candidates: Iterator[Candidate]) -> None:
+        for outcome in self.space.backend(setup).stream(candidates):
+            self._finish(outcome)
+            self._finish_repeats()
+        self._finish_repeats()
 
     def _restore(self) -> None:
         """Take up where the stored study was: what was in flight when it was killed goes back into the queue."""
         self.study.give_back(self._can_fill)
         stored = self.study.trials()
         for trial in stored:
-            if trial.config is not None:
+            if trial.number in self.damaged:
+                self._again[trial.number] = trial
+            elif trial.config is not None:
                 self.history.add(trial)
         first = [("reference", {}), *(("start", params) for params in initial_params(self.space))]
         for role, params in first[sum(bool(trial.role) for trial in stored) :]:
@@ -139,9 +160,19 @@ class Loop:
 
     # --- ask ---------------------------------------------------------------------------------------------------
 
-    def _candidates(self, limits: Limits) -> Iterator[Candidate]:
+    def _damaged(self, deadline: float | None, pruned: bool) -> Iterator[Candidate]:
+        """Finished trials of which what was kept cannot be read, under their numbers: they were pruned, or not."""
+        again = [trial for trial in self._again.values() if (trial.state == "pruned") == pruned]
+        for trial in again:
+            reference = trial.role == "reference"
+            if _passed(deadline):
+                return
+            if reference or self._can_fill(trial.draws):  # else a draw is lost, too: it stays as it is
+                config = self.space.reference() if reference else fill(self.space, trial.draws)
+                yield Candidate(trial.number, config, trial.role)
+
+    def _candidates(self, limits: Limits, deadline: float | None) -> Iterator[Candidate]:
         """What the backend pulls: new configs until a limit is reached; a config seen before costs no fit."""
-        deadline = None if limits.timeout is None else time.monotonic() + limits.timeout
         while not self._limit(limits, deadline):
             candidate = self._ask()
             key = digest(candidate.config)
@@ -162,7 +193,7 @@ class Loop:
     def _limit(self, limits: Limits, deadline: float | None) -> bool:
         if limits.n_trials is not None and self._count >= limits.n_trials:
             self.stopped = f"{limits.n_trials} trials"
-        elif deadline is not None and time.monotonic() >= deadline:
+        elif _passed(deadline):
             self.stopped = "time is up"
         elif limits.patience is not None and self.history.since_best >= limits.patience:
             self.stopped = f"no improvement in {limits.patience} trials"
@@ -177,7 +208,8 @@ class Loop:
     def _ask(self) -> Candidate:
         asked = self.study.ask(self._sampler())
         role = asked.user_attrs.get("role", "")
-        config = self.space.reference() if role == "reference" else sample(self.space, asked)
+        with self.study.failures("written"):
+            config = self.space.reference() if role == "reference" else sample(self.space, asked)
         return Candidate(asked.number, config, role)
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
@@ -202,21 +234,25 @@ class Loop:
 
     def _finish(self, outcome: Outcome) -> None:
         trial = self._scored_on_test(self._trial(outcome), outcome.chosen_config)
-        self.store.save(trial.number, outcome.trajectory, outcome.predictions)
-        self.study.tell(trial, self._reached(outcome))
+        trial = replace(trial, sha256=self.store.save(trial.number, outcome.trajectory, outcome.predictions))
+        if self._again.pop(trial.number, None) is None:
+            self.study.tell(trial, self._reached(outcome))
+        else:
+            self.study.tell_again(trial)
         self.history.add(trial)
         self.on_trial(trial, outcome.trajectory)
         if len(self.history.trials) >= FAILURES and self.history.only_failures:
-            raise SearchFailed(
-                f"The first {len(self.history.trials)} trials all failed, the last with: {outcome.reason}"
-            )
+            raise SearchFailed(f"The first {len(self.history.trials)} trials all failed, the last with: {trial.reason}")
 
     def _trial(self, outcome: Outcome) -> Trial:
-        asked = self.study.asked(outcome.number)
-        begun = 0.0 if asked.datetime_start is None else asked.datetime_start.timestamp()
-        return Trial.from_outcome(
-            outcome, asked.params, self._names, start_ms=round(begun * 1000), end_ms=round(time.time() * 1000)
-        )
+        now_ms, earlier = round(time.time() * 1000), self._again.get(outcome.number)
+        if earlier is not None:
+            draws, start_ms = earlier.draws, now_ms - round(1000 * outcome.seconds)
+        else:
+            asked = self.study.asked(outcome.number)
+            begun = 0.0 if asked.datetime_start is None else asked.datetime_start.timestamp()
+            draws, start_ms = asked.params, round(begun * 1000)
+        return Trial.from_outcome(outcome, draws, self._names, start_ms=start_ms, end_ms=now_ms)
 
     @cached_property
     def _names(self) -> ParameterNames:

@@ -49,6 +49,10 @@ class MirrorFeed:
         self._sent.add(trial.number)
         self._keep_page(0.0)  # with the first trials already: a long search is looked at while it runs
 
+    def close(self) -> None:
+        """Let the writer write what was sent, and nothing more."""
+        self._mirror.close(READY_S)
+
     def finish(self, results: Results, progress: Progress) -> None:
         """Send what is not in MLflow yet, then the summary, and wait. Ctrl-C leaves the writer to itself."""
         try:
@@ -82,7 +86,7 @@ class MirrorFeed:
         unsure = self.earlier if mirrored is None else frozenset()
         known = self._sent | unsure | (mirrored or frozenset())
         for trial in results.all:  # one of this run was cut off between Optuna and here: MLflow cannot have it
-            if trial.config is not None and trial.number not in known:
+            if trial.config is not None and trial.state != "damaged" and trial.number not in known:
                 self._mirror.send(trial_record(trial, self.store.trajectory(trial.number), self.metric))
         self._finish_study(results, self._artifacts(results, progress))
         return len(unsure)

@@ -6,13 +6,13 @@ import time
 
 from regsearch.progress import Progress
 from regsearch.results.results import Results
+from regsearch.storage.trial import ENDED
 from regsearch.study.history import History
 
 
 def farewell(results: Results) -> str:
     """What a run leaves: how many trials came to what end, and why it ended."""
-    finished = ("complete", "pruned", "failed")
-    counts = ", ".join(f"{results.counts[state]} {state}" for state in finished if results.counts[state])
+    counts = ", ".join(f"{results.counts[state]} {state}" for state in ENDED if results.counts[state])
     said = f"{results.name}: {counts or 'nothing finished'} ({results.stopped})"
     if results.counts["failed"]:
         said += f"; the last failure: {results.last_failure}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from regsearch.data.profile import profile
-from regsearch.errors import SearchFailed
+from regsearch.errors import SearchFailed, StorageFailed
 from regsearch.models.base import Model, Setup
 from regsearch.models.path import Trajectory
 from regsearch.progress import Progress
@@ -48,6 +49,8 @@ class Run:
     def run(self, limits: Limits, progress: Progress) -> Results:
         """Search until a limit is reached; the results also after Ctrl-C."""
         study = OptunaStudy.open(self.store, self.identity)
+        before = self._results(study)
+        self._say(before.damage, progress)
         self._keep_data(progress)
         progress.end(self._about())
         feed = self._feed(study)
@@ -60,20 +63,41 @@ class Run:
             line.show()
 
         setup = replace(self.setup, history=history, notice=line.notice)
-        loop = Loop(setup, self.space, study, self.store, history, self.sampler, on_trial)
+        damaged = [trial.number for trial in before.all if trial.state == "damaged"]
+        loop = Loop(setup, self.space, study, self.store, history, self.sampler, on_trial, damaged)
         try:
             loop.run(limits)
-        finally:
+        except StorageFailed:  # so nothing more can be read or kept
             progress.end()
-            results = replace(self._results(study), stopped=loop.stopped)
-            if results.complete:
-                self._keep_findings(results, feed is not None, progress)
             if feed is not None:
-                feed.finish(results, progress)
+                feed.close()
+            raise
+        except BaseException:
+            self._end(study, loop, feed, progress)
+            raise
+        results = self._end(study, loop, feed, progress)
         progress.end(farewell(results))
         if not results.complete and results.counts["failed"] and loop.stopped != "interrupted":
             raise SearchFailed(f"Every trial failed, the last with: {results.last_failure}")
         return results
+
+    def _end(self, study: OptunaStudy, loop: Loop, feed: MirrorFeed | None, progress: Progress) -> Results:
+        """What a search that has ended found, kept and in MLflow."""
+        progress.end()
+        results = replace(self._results(study), stopped=loop.stopped)
+        if results.complete:
+            self._keep_findings(results, feed is not None, progress)
+        if feed is not None:
+            feed.finish(results, progress)
+        return results
+
+    @staticmethod
+    def _say(damage: Sequence[str], progress: Progress) -> None:
+        """Say what of a stored study cannot be read, a line each."""
+        for one in damage:
+            progress.end(f"Damaged: {one}")
+            if progress.quiet:
+                warnings.warn(one, RuntimeWarning, stacklevel=4)
 
     def _results(self, study: OptunaStudy) -> Results:
         return read_results(self.store, study, self.space, Scoring.of(self.setup))

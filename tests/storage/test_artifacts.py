@@ -22,7 +22,7 @@ from regsearch.data.problem import make_problem
 from regsearch.errors import NotFound
 from regsearch.models.path import Curves, Trajectory
 from regsearch.storage.artifacts import Artifacts, FolderArtifacts
-from regsearch.storage.store import Store
+from regsearch.storage.store import PNG, PNG_END, Store
 
 
 class ZipArtifacts:
@@ -118,9 +118,10 @@ def test_a_study_lives_behind_the_seam(kind: str, tmp_path: Path) -> None:
     assert store.finding("absent") is None
     store.save_finding("found", {"é": [1, None, 0.1]})
     assert store.finding("found") == {"é": [1, None, 0.1]}
-    store.save_picture("second", b"2")
-    store.save_picture("first", b"1")
-    assert store.pictures == {"first": b"1", "second": b"2"}
+    first, second = (PNG + content + PNG_END for content in (b"1", b"2"))
+    store.save_picture("second", second)
+    store.save_picture("first", first)
+    assert store.pictures == {"first": first, "second": second}
     assert not (tmp_path / "root").exists()
 
 

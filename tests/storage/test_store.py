@@ -18,7 +18,8 @@ from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.models.path import Curves, Trajectory
-from regsearch.storage.store import OWNER, Store, study_names
+from regsearch.storage.ownership import OWNER, claim
+from regsearch.storage.store import Store, study_names
 
 HOLD = """
 import sys
@@ -198,11 +199,13 @@ def test_a_study_reads_while_another_process_runs(tmp_path: Path) -> None:
 CLAIM = """
 import os, sys
 import optuna
+from regsearch.storage.ownership import claim
 from regsearch.storage.store import Store
 store = Store(sys.argv[1], "small", sys.argv[2])
 store.prepare()
 with store.running():
-    store.claim(optuna.create_study(study_name="small", storage=store.optuna(), load_if_exists=True))
+    storage = store.optuna()
+    claim(store, optuna.create_study(study_name="small", storage=storage, load_if_exists=True), storage)
     print(os.getpid(), flush=True)
     sys.stdin.read()
 """
@@ -216,8 +219,9 @@ def claimed(root: Path, url: str) -> tuple[Store, Any]:
     """A store and its Optuna study, claimed for this process."""
     store = Store(root, "small", url)
     store.prepare()
-    opened = optuna.create_study(study_name="small", storage=store.optuna(), load_if_exists=True)
-    store.claim(opened)
+    storage = store.optuna()
+    opened = optuna.create_study(study_name="small", storage=storage, load_if_exists=True)
+    claim(store, opened, storage)
     return store, opened
 
 

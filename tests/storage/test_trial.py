@@ -91,7 +91,7 @@ def test_what_never_finished_says_so(tmp_path: Path) -> None:
     )  # fmt: skip
     assert kept.in_flight == 2
     kept.give_back(lambda params: False)
-    assert [trial.state for trial in kept.trials()] == ["waiting", "failed"]
+    assert [trial.state for trial in kept.trials()] == ["waiting", "interrupted"]
     assert kept.in_flight == 0
     assert second.number == 1
 

@@ -14,12 +14,13 @@ from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
 from regsearch.results.results import Results
 from regsearch.results.stored_study import is_winner
+from regsearch.storage.trial import ENDED
 
 
 def about(results: Results) -> str:
     """What was searched, and what came of the trials."""
     identity, counts = results.identity, results.counts
-    ended = ", ".join(f"{counts[state]} {state}" for state in ("complete", "pruned", "failed") if counts[state])
+    ended = ", ".join(f"{counts[state]} {state}" for state in ENDED if counts[state])
     return (
         f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}, {identity['cv']}, scored by "
         f"{results.metric} (larger is better); trials: {ended or 'none finished'}."

@@ -1,0 +1,39 @@
+"""What a disk that is full or a database that is gone leads to: one sentence, and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from regsearch.errors import StorageFailed
+
+
+@contextmanager
+def storage_failures(what: str) -> Iterator[None]:
+    """Say in one sentence what could not be done, where the storage itself fails.
+
+    Parameters
+    ----------
+    what
+        The beginning of the sentence.
+
+    Raises
+    ------
+    StorageFailed
+        In the place of an error of the system, of a database, or of Optuna's storage.
+    """
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (OSError, SQLAlchemyError, StorageInternalError) as error:
+        raise StorageFailed(f"{what}: {reason_of(error)}; everything finished is kept: mend that and go on.") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a storage failed, on one line: the innermost cause knows."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+    return said or type(error).__name__

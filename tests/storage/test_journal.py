@@ -1,0 +1,122 @@
+"""A journal whose lines were damaged costs those lines: the others mean what they meant."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from samples import outcomes, study
+
+from regsearch.storage.journal import BLOCK, DAMAGED, drop_partial_line
+from regsearch.storage.journal_lines import BLANK, DOUBLED, GARBAGE, parsed, readable
+from regsearch.storage.store import Store
+
+TRIALS = 5
+
+
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """The journal of a small study."""
+    root = tmp_path_factory.mktemp("journal")
+    study(root).run(TRIALS, quiet=True)
+    return Store(root, "small").journal.read_bytes().splitlines(keepends=True)
+
+
+def blank(lines: list[bytes], at: int) -> list[bytes]:
+    return [*lines[:at], b" \n", *lines[at:]]
+
+
+def doubled(lines: list[bytes], at: int) -> list[bytes]:
+    return [*lines[: at + 1], *lines[at:]]
+
+
+def repeated_later(lines: list[bytes], at: int) -> list[bytes]:
+    return [*lines, lines[at]]
+
+
+def overwritten(lines: list[bytes], at: int) -> list[bytes]:
+    return [*lines[:at], b'{"op_code": 4, "worker\n', *lines[at + 1 :]]
+
+
+def replayed(lines: list[bytes], folder: Path) -> list[tuple[int, str, object, object]]:
+    """What Optuna reads of a journal through ours: of each trial its number, state, parameters and value."""
+    store = Store(folder, "small")
+    store.prepare()
+    store.journal.write_bytes(b"".join(lines))
+    found = optuna.load_study(study_name="small", storage=store.optuna())
+    return [(one.number, one.state.name, one.params, one.values) for one in found.get_trials(deepcopy=False)]
+
+
+@pytest.mark.parametrize("change", [blank, doubled, repeated_later])
+def test_a_line_too_many_changes_nothing(
+    lines: list[bytes], change: Callable[[list[bytes], int], list[bytes]], tmp_path: Path
+) -> None:
+    """A blank line or a copy of any line, wherever it stands, leaves every trial what it was."""
+    whole = replayed(lines, tmp_path)
+    for at in range(len(lines)):
+        assert replayed(change(lines, at), tmp_path) == whole, lines[at]
+
+
+def test_a_lost_line_costs_no_other_trial(lines: list[bytes], tmp_path: Path) -> None:
+    """Whichever line is lost, only what that line said of its own trial is; no other trial gets another number."""
+    whole = replayed(lines, tmp_path)
+    of_trial: list[int] = []  # by line, the trial it is about, or -1
+    made = 0
+    for line in lines:
+        log = json.loads(line)
+        of_trial.append(made if log["op_code"] == 4 else log.get("trial_id", -1))
+        made += log["op_code"] == 4
+    for at, about in enumerate(of_trial):
+        found = replayed(overwritten(lines, at), tmp_path)
+        kept = [trial for trial in found if trial[0] != about]
+        assert kept == [trial for trial in whole if trial[0] != about], lines[at]
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, -1, -2, -6])
+def test_a_study_goes_on_without_a_line(lines: list[bytes], at: int, tmp_path: Path) -> None:
+    """A study with a lost line says which, and ends with the trials that it would have had."""
+    whole = outcomes(study(tmp_path / "whole").run(TRIALS + 2, quiet=True))
+    one = study(tmp_path / "lost")
+    one.run(TRIALS, quiet=True)
+    own = one.store.journal.read_bytes().splitlines(keepends=True)
+    number = at % len(own)
+    one.store.journal.write_bytes(b"".join(overwritten(own, number)))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert sorted(outcomes(one.run(TRIALS + 2, quiet=True)), key=repr) == sorted(whole, key=repr)
+    assert str(said[0].message).startswith(f"line {number + 1} of {one.store.journal} {GARBAGE}")
+    assert (one.store.folder / DAMAGED).exists()
+    assert sorted(outcomes(one.run(TRIALS + 2, quiet=True)), key=repr) == sorted(whole, key=repr)
+
+
+def test_what_is_wrong_with_a_line(lines: list[bytes]) -> None:
+    """A line that holds nothing, no operation, or an operation that was there is told by its number."""
+    wrong = {
+        b"\n": BLANK, b"\0\0\0\n": BLANK, b"\xff\xfe\n": GARBAGE, b"[]\n": GARBAGE, b"null\n": GARBAGE,
+        b'{"op_code":99,"worker_id":""}\n': GARBAGE, b'{"op_code":5,"worker_id":"","trial_id":"0"}\n': GARBAGE,
+        b"[" * 100_000 + b"\n": GARBAGE, lines[3]: DOUBLED,
+    }  # fmt: skip
+    for text, problem in wrong.items():
+        found = readable(parsed([*lines[:4], text, *lines[4:]]), "small")
+        assert [(line.number, line.problem) for line in found if line.problem] == [(5, problem)], text
+
+
+def test_a_journal_without_its_trials(lines: list[bytes]) -> None:
+    """Lines that speak of trials which no line made nor can have made are refused: their numbers are not known."""
+    without = [line for line in lines if json.loads(line)["op_code"] != 4]
+    with pytest.raises(ValueError, match="speaks of trial 0, which no line made"):
+        readable(parsed(without), "small")
+
+
+@pytest.mark.parametrize("length", [1, 4096, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])
+def test_a_cut_record_is_found_however_long(length: int, tmp_path: Path) -> None:
+    """What a kill left of a last line is cut, also where it is longer than what is read at a time."""
+    journal = tmp_path / "journal.log"
+    for whole in (b"", b"{}\n", b"{}\n" * 3):
+        journal.write_bytes(whole + b"x" * length)
+        drop_partial_line(journal)
+        assert journal.read_bytes() == whole
