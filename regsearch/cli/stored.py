@@ -35,7 +35,7 @@ def results_of(arguments: argparse.Namespace, name: str) -> Results:
 def _said(results: Results) -> Results:
     """Results, with a line for each part of the study that cannot be read."""
     for one in results.damage:
-        print(f"regsearch: {results.name} is damaged: {one}", file=sys.stderr)
+        say(f"regsearch: {results.name} is damaged: {one}", error=True)
     return results
 
 

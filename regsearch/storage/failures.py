@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from regsearch.cleaning import cleaned, first_line
 from regsearch.errors import StorageFailed
 
 
@@ -28,12 +29,13 @@ def storage_failures(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, SQLAlchemyError, StorageInternalError) as error:
-        raise StorageFailed(f"{what}: {reason_of(error)}; everything finished is kept: mend that and go on.") from error
+        raise StorageFailed(
+            f"{what}: {reason_of(error)}; everything finished is kept: mend that and go on."
+        ) from cleaned(error)
 
 
 def reason_of(error: BaseException) -> str:
     """Why a storage failed, on one line: the innermost cause knows."""
     while error.__cause__ is not None:
         error = error.__cause__
-    said = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
-    return said or type(error).__name__
+    return (error.strerror if isinstance(error, OSError) else "") or first_line(error)

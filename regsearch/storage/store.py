@@ -132,7 +132,6 @@ class Store:
         InvalidInput
             When the URL opens none.
         """
-        import optuna
 
         if self.url is not None:
             return open_storage(self.url)

@@ -94,15 +94,13 @@ class Trial:
     end_ms: int = 0
     sha256: str = ""
 
-    def __post_init__(self) -> None:
-        if len(self.reason) > REASON_LENGTH:
-            object.__setattr__(self, "reason", self.reason[: REASON_LENGTH - 1] + "…")
-
     # --- made, written, read -----------------------------------------------------------------------------------
 
     def __post_init__(self) -> None:
-        if self.reason:  # anyone's code: it may hold a password, and colours
-            object.__setattr__(self, "reason", clean(self.reason))
+        if self.reason:  # anyone's code: it may hold a password, and colours, and print all its data
+            reason = clean(self.reason)
+            short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
+            object.__setattr__(self, "reason", short)
 
     @classmethod
     def from_outcome(
