@@ -84,7 +84,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _top_table(top: list[Chosen]) -> Table:
     """A row for each trial; only those that were the best when they finished have a test score."""
-    from regsearch.results.formatting import format_items
+    from regsearch.results.choice import describe
     from regsearch.results.table import Table
 
     held_out = ["test"] if any(one.test for one in top) else []
@@ -93,7 +93,7 @@ def _top_table(top: list[Chosen]) -> Table:
         point, score = one.point, one.test.get(one.metric)
         figures = [f"{point.val:.5g}", f"{point.val_se:.2g}", f"{point.train:.5g}", f"{point.gap:.3g}"]
         tests = ["-" if score is None else f"{score:.5g}" for _ in held_out]
-        rows.append([one.number, *figures, *tests, format_items({**one.settings, **one.measures}, " ")])
+        rows.append([one.number, *figures, *tests, describe(one.trial, {**one.settings, **one.measures}, " ")])
     return Table(("trial", "score", "se", "train", "gap", *held_out, "config"), rows, words={"config"})
 
 

@@ -71,6 +71,8 @@ def _view(metrics: Sequence[str], space: Model) -> View:
 def trial_record(trial: Trial, trajectory: Trajectory, metric: str) -> TrialRecord:
     """The child run of a trial; `metric` is the one that decides, the others get their names in front."""
     tags = {"regsearch.role": trial.role or "sampled"}
+    if trial.at_edge:
+        tags["regsearch.at_edge"] = path_axis(trial.axis).edge
     if trial.reason:
         tags["regsearch.reason"] = trial.reason
     return TrialRecord(

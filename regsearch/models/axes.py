@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from regsearch._types import Array
+
 
 @dataclass(frozen=True)
 class PathAxis:
@@ -24,6 +28,8 @@ class PathAxis:
         Whether its values are whole numbers.
     last
         What to say when the best point is the last one.
+    edge
+        The same in the words of a table.
     limits
         Names of the fields of a config that say where a path ends; a `Path` says so by itself.
     """
@@ -34,6 +40,7 @@ class PathAxis:
     descending: bool = False
     whole: bool = False
     last: str = ""
+    edge: str = "last of its path"
     limits: tuple[str, ...] = ()
 
     def number(self, value: float | None) -> float | None:
@@ -45,6 +52,14 @@ class PathAxis:
         if value is None:
             return "-"
         return f"{value:.0f}" if self.whole else f"{value:.3g}"
+
+    def positions(self, values: Array) -> Array:
+        """Where values are drawn: on a log scale, zero lies a twentieth of the scale beyond the least of the others."""
+        seen = values[values > 0]
+        if not self.log or len(seen) == len(values) or not len(seen):
+            return values
+        beyond = seen.min() * (seen.min() / seen.max()) ** 0.05
+        return np.where(values > 0, values, beyond)
 
     def metrics(self, value: float | None) -> dict[str, float]:
         """A value as it is logged: nothing where there is none, or where it has no logarithm."""
@@ -58,7 +73,11 @@ LAMBDA = PathAxis(
     last="The best lambda is the last of its path",
 )  # fmt: skip
 EPOCHS = PathAxis(
-    "epochs", whole=True, last="The best epoch is the last that was trained", limits=("max_epochs", "epochs")
+    "epochs",
+    whole=True,
+    last="The best epoch is the last that was trained",
+    edge="last that was trained",
+    limits=("max_epochs", "epochs"),
 )
 _KNOWN = {axis.name: axis for axis in (LAMBDA, EPOCHS)}
 

@@ -99,6 +99,14 @@ class Trajectory:
         """The curves of the metric that decides."""
         return self.curves[self.metric]
 
+    @property
+    def rising(self) -> bool:
+        """Whether the deciding score is the best where the path ends, and the path could go on: beyond 0 is nothing."""
+        if self.steps < 2 or not self.curves or self.axis[-1] == 0:
+            return False
+        mean = self.deciding.mean()
+        return bool(np.isfinite(mean).any()) and choose_step(mean) == self.steps - 1
+
     def value(self, step: int) -> float | None:
         """Where on its axis a step lies, if the config has an axis."""
         value = float(self.axis[step])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
 from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.storage.trial import Trial
@@ -58,6 +59,11 @@ class Chosen:
         return self.trial.value
 
     @property
+    def at_edge(self) -> bool:
+        """Whether the path ends at this point while the score still rises."""
+        return self.trial.at_edge
+
+    @property
     def test(self) -> Mapping[str, float]:
         """Held-out scores by metric, where there are some."""
         return self.trial.test
@@ -100,8 +106,8 @@ class Chosen:
         """The choice as one JSON object; what is not finite is null."""
         row = {
             "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "axis": self.axis,
-            "value": self.value, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
-            "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
+            "value": self.value, "at_edge": self.at_edge, "score": self.point.val, "se": self.point.val_se,
+            "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
         }  # fmt: skip
         return {key: json_safe(value) for key, value in row.items()}
 
@@ -111,7 +117,14 @@ class Chosen:
             f"trial {self.number}: {format_items(self.settings)}",
             f"{self.metric} {format_value(self.point.val, self.point.val_se, digits=5)} (train {self.point.train:.5g}, "
             f"gap {self.point.gap:.3g})",
+            *([f"The point is the {path_axis(self.axis).edge}, and the score still rises there."] if self.at_edge else ()),
             *(f"{what}: {format_items(figures)}" for what, figures in others.items() if figures),
             self.why,
         ]
         return "\n".join(lines)
+
+
+def describe(trial: Trial, settings: Mapping[str, Any], between: str = ", ") -> str:
+    """Settings of a trial on one line, marked where its path ends while its score still rises."""
+    mark = f" ({path_axis(trial.axis).edge})" if trial.at_edge else ""
+    return format_items(settings, between) + mark

@@ -101,15 +101,15 @@ class Results:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row per trial: state, score and its standard error, train score, gap, the config's parameters, held-out
-        scores where there are some, and other measures.
+        """One row per trial: state, score and its standard error, train score, gap, whether the score still rises where
+        its path ends, the config's parameters, held-out scores where there are some, and other measures.
         """
         import pandas as pd
 
         rows = [
             {"number": t.number, "state": t.state, "role": t.role or "sampled"}
             | (_scores(self.point(t)) if t.points else {})
-            | {"complexity": t.complexity, "fit_s": t.seconds}
+            | {"complexity": t.complexity, "fit_s": t.seconds, "at_edge": t.at_edge}
             | dict(t.params)
             | {f"{name}_{part}": value for name, part, value in self._others(t)}
             | {f"test_{name}": value for name, value in t.test.items()}

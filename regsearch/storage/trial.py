@@ -54,6 +54,8 @@ class Trial:
         there is no path.
     step, steps
         The chosen step, and how many there are.
+    at_edge
+        Whether that is the last, and the scores still rise there: what lies beyond may be better.
     points
         By metric, the first deciding; empty where there is no score.
     complexity
@@ -83,6 +85,7 @@ class Trial:
     value: float | None = None
     step: int = 0
     steps: int = 1
+    at_edge: bool = False
     points: Mapping[str, Point] = field(default_factory=dict)
     complexity: float = math.nan
     measures: Mapping[str, float] = field(default_factory=dict)
@@ -120,7 +123,8 @@ class Trial:
         return cls(
             candidate.number, outcome.state, candidate.role, to_data(config), digest(config), dict(draws),
             names.row(outcome.chosen_config), config.axis, value, outcome.step, outcome.trajectory.steps,
-            outcome.points if outcome.state != "failed" else {}, outcome.trajectory.complexity_at(outcome.step),
+            _at_edge(outcome.step, outcome.trajectory), outcome.points if outcome.state != "failed" else {},
+            outcome.trajectory.complexity_at(outcome.step),
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
         )  # fmt: skip
 
@@ -191,8 +195,13 @@ class Trial:
         value = path_axis(self.axis).number(trajectory.value(step))
         return replace(
             self, step=step, value=value, params={**self.params, self.axis: value}, points=trajectory.points(step),
-            complexity=trajectory.complexity_at(step), measures={}, test={}, test_parts=(),
+            at_edge=_at_edge(step, trajectory), complexity=trajectory.complexity_at(step), measures={}, test={},
+            test_parts=(),
         )  # fmt: skip
+
+
+def _at_edge(step: int, trajectory: Trajectory) -> bool:
+    return step == trajectory.steps - 1 and trajectory.rising
 
 
 def _milliseconds(time: Any) -> int:

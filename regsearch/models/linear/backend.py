@@ -12,11 +12,11 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
-from regsearch.metrics.scorer import Metric, unmeasured
+from regsearch.metrics.scorer import Metric, resolve, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.design import LinearConfig, Piece
-from regsearch.models.linear.fitted_path import FittedPath
-from regsearch.models.linear.lambdas import lambda_grid
+from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece
+from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.solvers import make_design, make_solver
 from regsearch.models.linear.threads import all_threads, one_thread
@@ -36,6 +36,7 @@ class LinearBackend:
         n, p = self.design.shape
         with one_thread(), all_threads(n * p**2):
             self.solver = make_solver(setup.problem, self.design)
+        self._unpenalized: dict[str, FittedPiece] = {}
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         for candidate in candidates:
@@ -60,7 +61,7 @@ class LinearBackend:
         step = choose_step(path.scores()[0].mean())
         coef, intercept = path.at(step)
         return Outcome(
-            candidate, "complete", Trajectory(lambdas[: path.steps], self._curves(path, step), path.complexity()), step,
+            candidate, "complete", Trajectory(path.axis, self._curves(path, step), path.complexity()), step,
             predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
             reason="; ".join(filter(None, (self._not_converged(path, step), unmeasured(self.failures)))),
         )  # fmt: skip
@@ -86,12 +87,56 @@ class LinearBackend:
         return (first, *(metric for metric in others if metric.kernel is not None))
 
     def _fit_path(self, config: LinearConfig, terms: Terms, lambdas: Array) -> FittedPath:
-        path = FittedPath()
-        for piece in self.solver.path(terms, config.scale, lambdas):
-            path.add(piece, self._scores(piece, self._path_metrics))
-            if path.past_best(self.setup.metrics[0], len(lambdas)):
+        """The path of a config; for where it ends see `fitted_path`."""
+        if not lambdas.any():
+            return FittedPath(lambdas, fitted=[self._without_penalty(config.scale)])
+        further = further_lambdas(config, lambdas)
+        limit = self._limit(terms, config.scale) if len(further) else None
+        path = FittedPath(np.concatenate([lambdas, further]), limit)
+        for piece in self.solver.path(terms, config.scale, lambdas, further):
+            path.add(FittedPiece(piece, self._scores(piece, self._path_metrics)))
+            over = path.steps >= len(lambdas) and not self._goes_on(path)
+            if over or path.past_best(self.setup.metrics[0], len(lambdas)):
                 break
+        if limit is not None and path.below_limit:
+            path.add(limit)
         return path
+
+    def _limit(self, terms: Terms, scale: str) -> FittedPiece | None:
+        """What a path tends to as lambda goes to zero, where that is the fit without a penalty.
+
+        With an L1 part and no fewer columns than rows it is another of the fits that explain all of y, and so is not
+        known before the path gets there.
+        """
+        rows = (self.design.fold_weights > 0).sum(axis=1)
+        own = not np.any(terms.l1) or bool(((self.design.scales(scale) > 0).sum(axis=1) < rows - 1).all())
+        return self._without_penalty(scale) if own else None
+
+    def _without_penalty(self, scale: str) -> FittedPiece:
+        """The fit at lambda 0, which all trials of a scale share: the limit of their paths."""
+        if scale not in self._unpenalized:
+            (piece,) = self.solver.path(Terms(np.zeros(1), 0.0), scale, np.zeros(1))
+            self._unpenalized[scale] = FittedPiece(piece, self._scores(piece, self._path_metrics))
+        return self._unpenalized[scale]
+
+    def _goes_on(self, path: FittedPath) -> bool:
+        """Whether a path is worth more points than its config has."""
+        end = path.end
+        if not (path.below_limit or path.rising) or (end.gap > SLACK * self.solver.tol).any():
+            return False
+        if path.limit is None or self._explained(path.limit.piece) > SATURATED:
+            return path.rising and self._explained(end) <= SATURATED
+        return not (path.below_limit and path.tends_to_limit)
+
+    def _explained(self, point: Piece) -> float:
+        """The share of its null model's loss that a point explains, of the fold where that is least."""
+        loss = -self._scores(point, (self._fitted_loss,))[0].train[:, 0]
+        return float((1 - np.divide(loss, self.solver.null, out=np.ones_like(loss), where=self.solver.null > 0)).min())
+
+    @cached_property
+    def _fitted_loss(self) -> Metric:
+        """The negative loss that is fitted."""
+        return resolve(None, self.setup.problem)[0]
 
     def _curves(self, path: FittedPath, step: int) -> dict[str, Curves]:
         """Every metric: the others, which only a scorer knows, at the chosen step alone; NaN elsewhere."""

@@ -41,6 +41,7 @@ from regsearch.data.encoding import Missing
 from regsearch.models.linear.penalty import Terms
 
 SCALES = ("standard", "minmax", "robust", "none")
+NOTHING = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ class Solver(Protocol):
     """
 
     tol: float  # duality gap to reach, relative to the loss of each fold's null model
+    null: Array  # [K] mean squared error or log loss of each fold's null model
 
     def gradient(self, scale: str) -> Array:
         """``[K, p, m]``: the loss gradient in the scaled coefficients at w = 0, intercept fitted; 0 at constants."""
@@ -167,8 +169,11 @@ class Solver(Protocol):
         """``[K, p, m]``: each fold's ridge estimate, the start of adaptive penalties."""
         ...
 
-    def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
-        """Fit every lambda (descending), warm-started; yields consecutive pieces, so that the caller can stop early."""
+    def path(self, terms: Terms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
+        """Fit every lambda (descending), warm-started; yields consecutive pieces, so that the caller can stop early.
+
+        Those `further` on are fitted a few at a time, for as long as the caller asks; a piece ends where they begin.
+        """
         ...
 
 

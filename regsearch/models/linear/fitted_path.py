@@ -1,7 +1,14 @@
-"""A path while it is fitted: its points, their scores, and whether the rest of it is worth fitting."""
+"""A path while it is fitted: its points, their scores, and whether the rest of it is worth fitting.
+
+A path goes down its lambdas until its mean curve has left its best point for good. Where they end, it goes on for as
+long as the curve rises, or as the fit without a penalty, its limit, lies well above all that it has passed. It ends
+early where the fit saturates (glmnet's rule) or the solver runs out of steps. The limit is its last point where that
+is the best.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,48 +16,84 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
 from regsearch.models.linear.design import Piece
-from regsearch.models.path import Curves
+from regsearch.models.path import ROUNDING, Curves, choose_step
 
 RISE = 0.03  # a path ends once its mean loss has been this much above its minimum ...
 PATIENCE = 0.1  # ... for this share of the path's points (at least 10)
+CLOSE = 1e-4  # of the range of a mean curve: how far below its limit a path may end, to be followed by the limit itself
+FINE = 1e-7  # of that range: a rise that is no longer worth a fit
+SATURATED = 0.999  # share of the null model's loss that a fit explains when it interpolates (glmnet's `devmax`)
+
+
+@dataclass(frozen=True)
+class FittedPiece:
+    """Consecutive points with their scores, by metric: the first decides."""
+
+    piece: Piece
+    curves: list[Curves]
+
+    @property
+    def steps(self) -> int:
+        return int(self.piece.coef.shape[1])
 
 
 @dataclass
 class FittedPath:
-    """The pieces of a path that have been fitted so far, with the scores of each."""
+    """The pieces of a path that have been fitted so far, with the scores of each.
 
-    pieces: list[Piece] = field(default_factory=list)
-    curves: list[list[Curves]] = field(default_factory=list)
+    Parameters
+    ----------
+    lambdas
+        Those that may be fitted, in their order.
+    limit
+        The fit at lambda 0, where the path tends to that; `None` where it does not, as with more columns than rows.
+    """
 
-    def add(self, piece: Piece, curves: list[Curves]) -> None:
-        self.pieces.append(piece)
-        self.curves.append(curves)
+    lambdas: Array
+    limit: FittedPiece | None = None
+    fitted: list[FittedPiece] = field(default_factory=list)
+
+    def add(self, one: FittedPiece) -> None:
+        self.fitted.append(one)
+
+    @property
+    def axis(self) -> Array:
+        """``[S]`` lambdas of the points so far, 0 being that of the limit."""
+        ended = [0.0] if self.limit is not None and self.limit is self.fitted[-1] else []
+        return np.append(self.lambdas[: self.steps - len(ended)], ended)
 
     @property
     def steps(self) -> int:
-        return sum(piece.coef.shape[1] for piece in self.pieces)
+        return sum(one.steps for one in self.fitted)
 
     def scores(self) -> list[Curves]:
         """One `Curves` for each metric, over all steps so far."""
         return [
             Curves(np.hstack([one.train for one in along]), np.hstack([one.val for one in along]))
-            for along in zip(*self.curves, strict=True)
+            for along in zip(*(one.curves for one in self.fitted), strict=True)
         ]
 
     def gap(self) -> Array:
         """``[K, S]`` relative duality gaps."""
-        return np.hstack([piece.gap for piece in self.pieces])
+        return np.hstack([one.piece.gap for one in self.fitted])
 
     def complexity(self) -> Array:
-        return np.hstack([piece.complexity for piece in self.pieces])
+        return np.hstack([one.piece.complexity for one in self.fitted])
 
     def at(self, step: int) -> tuple[Array, Array]:
         """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` at a step."""
-        for piece in self.pieces:
-            if step < piece.coef.shape[1]:
-                return piece.coef[:, step], piece.intercept[:, step]
-            step -= piece.coef.shape[1]
+        for one in self.fitted:
+            if step < one.steps:
+                return one.piece.coef[:, step], one.piece.intercept[:, step]
+            step -= one.steps
         raise IndexError(step)
+
+    @property
+    def end(self) -> Piece:
+        """The last point."""
+        last = self.fitted[-1].piece
+        losses = None if last.losses is None else (last.losses[0][:, -1:], last.losses[1][:, -1:])
+        return Piece(last.coef[:, -1:], last.intercept[:, -1:], last.gap[:, -1:], last.complexity[:, -1:], losses)
 
     def past_best(self, metric: Metric, points: int) -> bool:
         """Whether the mean validation curve has left its best point for good."""
@@ -58,4 +101,40 @@ class FittedPath:
             return False
         loss = metric.perfect - self.scores()[0].mean()
         tail = loss[-max(10, round(PATIENCE * points)) - 1 :]
-        return len(loss) > len(tail) and bool((tail > (1 + RISE) * loss.min()).all())
+        least = np.min(loss, initial=np.inf, where=np.isfinite(loss))
+        return len(loss) > len(tail) and bool((tail > (1 + RISE) * least).all())
+
+    @property
+    def rising(self) -> bool:
+        """Whether the last point is the best so far."""
+        mean = self.scores()[0].mean()
+        return len(mean) > 1 and choose_step(mean) == len(mean) - 1
+
+    @property
+    def below_limit(self) -> bool:
+        """Whether all points score worse than the limit, by more than rounding."""
+        return self.left > ROUNDING * max(1.0, abs(self.limit_score))
+
+    @property
+    def limit_score(self) -> float:
+        """The mean score of the limit; NaN where there is none."""
+        return math.nan if self.limit is None else float(self.limit.curves[0].mean()[0])
+
+    @property
+    def left(self) -> float:
+        """How much better the limit is than the best point; NaN where there is none."""
+        mean = self.scores()[0].mean()
+        return self.limit_score - float(np.max(mean, initial=-np.inf, where=np.isfinite(mean)))
+
+    @property
+    def tends_to_limit(self) -> bool:
+        """Whether a curve that is below its limit is so near to it that it will hardly rise above it in between.
+
+        Near the limit a curve is linear in lambda: it has as far to go as its last step foretells.
+        """
+        mean = self.scores()[0].mean()
+        known = mean[np.isfinite(mean)]
+        span = max(float(known.max()), self.limit_score) - float(known.min())
+        ratio = float(self.lambdas[1] / self.lambdas[0])
+        foretold = (float(mean[-1] - mean[-2]) if self.rising else 0.0) * ratio / (1 - ratio)
+        return self.left <= CLOSE * span and foretold <= max(2 * self.left, FINE * span)

@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.design import Design, Piece
+from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.kernels import descend, descend_rows, duality_gaps
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.penalty import Terms
@@ -74,6 +74,7 @@ class Gaussian:
         self.tol = tol or TOL[method]
         target = np.ascontiguousarray(y[:, 0])
         self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)
+        self.null = self.source.power
         self.whole = p <= WHOLE
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}
@@ -86,9 +87,10 @@ class Gaussian:
         estimate = np.stack([spectrum.ridge(np.array([spectrum.gcv()]))[0] for spectrum in spectra])
         return (estimate * (self.design.scales(scale) > 0))[:, :, None]  # a constant column has some rounding
 
-    def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def path(self, terms: Terms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
-        return fit_path(lambdas, terms, partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale))
+        descent, ridge = partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale)
+        return fit_path(lambdas, further, terms, descent, ridge)
 
     def _spectrum(self, k: int, scale: str) -> Spectrum:
         if (k, scale) not in self._spectra:
@@ -105,9 +107,9 @@ class Gaussian:
         columns = (self.design.scales(scale) > 0).sum(axis=1)
         return np.array([spectrum.least(count) for spectrum, count in zip(spectra, columns, strict=True)])
 
-    def _ridge(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def _ridge(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
-        for strengths in chunks(lambdas * l2, self.chunk and 4 * self.chunk):
+        for strengths in chunks(lambdas * l2, self.chunk and 4 * self.chunk, further * l2):
             w = np.stack([spectrum.ridge(strengths) for spectrum in spectra])
             state = self.source.evaluate(range(len(spectra)), w, scale)
             slack = ((state.gradient - strengths[:, None] * w) ** 2).sum(axis=-1)
@@ -116,14 +118,13 @@ class Gaussian:
             freedom = np.stack([spectrum.freedom(strengths) for spectrum in spectra])
             yield self._piece(scale, w, gap, freedom, state)
 
-    def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = _ActiveSets(self, terms, scale)
         towards = warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0])
-        steps = np.concatenate([towards, lambdas])
-        tolerances = np.where(np.arange(len(steps)) < len(towards), max(WARM_UP_TOL, self.tol), self.tol)
         asked = -len(towards)
-        for chunk, tolerance in zip(chunks(steps, self.chunk), chunks(tolerances, self.chunk), strict=True):
-            w, gap, state = fits.advance(chunk, tolerance)
+        for chunk in chunks(np.concatenate([towards, lambdas]), self.chunk, further):
+            leading = np.arange(asked, asked + len(chunk)) < 0
+            w, gap, state = fits.advance(chunk, np.where(leading, max(WARM_UP_TOL, self.tol), self.tol))
             skip = max(0, -asked)
             asked += len(chunk)
             if asked > 0:

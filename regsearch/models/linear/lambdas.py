@@ -18,7 +18,8 @@ WARM_UP = 0.6  # ratio of the lambdas that lead to the first one asked for
 WARM_UP_TOL = 1e-3
 RIDGE_RATIO = 1e-6  # smallest lambda over largest on a path without an L1 part
 ADAPTIVE_SHARE = 1e-2  # how much further a path goes down whose weights span orders of magnitude
-FitLambdas: TypeAlias = Callable[[Array], Iterator[Piece]]
+LOWEST = 1e-20  # smallest lambda over largest of a path that goes on for as long as it rises
+FitLambdas: TypeAlias = Callable[[Array, Array], Iterator[Piece]]
 
 
 def lambda_grid(config: LinearConfig, solver: Solver, terms: Terms, design: Design, spread: float) -> Array:
@@ -52,13 +53,22 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: Terms, design: Desi
     return np.geomspace(highest, highest * ratio, config.lambda_.points)
 
 
-def fit_path(lambdas: Array, terms: Terms, descent: FitLambdas, ridge: FitLambdas) -> Iterator[Piece]:
+def further_lambdas(config: LinearConfig, lambdas: Array) -> Array:
+    """Where a path goes on below its lambdas, as closely spaced: nowhere where the config's ratio says where it ends."""
+    if len(lambdas) < 2 or not isinstance(config.lambda_, Path) or config.lambda_.ratio is not None:
+        return np.empty(0)
+    step = float(np.log(lambdas[0] / lambdas[-1]) / (len(lambdas) - 1))
+    left = float(np.log(lambdas[-1] / lambdas[0]) - np.log(LOWEST))
+    return np.asarray(lambdas[-1] * np.exp(-step * np.arange(1, int(left / step) + 1)))
+
+
+def fit_path(lambdas: Array, further: Array, terms: Terms, descent: FitLambdas, ridge: FitLambdas) -> Iterator[Piece]:
     """Fit by `descent` where a penalty has an L1 part, and by `ridge` where it has none: always so at lambda 0."""
     count = int((lambdas > 0).sum()) if np.any(terms.l1) else 0
     if count:
-        yield from descent(lambdas[:count])
+        yield from descent(lambdas[:count], further)
     if count < len(lambdas):
-        yield from ridge(lambdas[count:])
+        yield from ridge(lambdas[count:], further if not count else further[:0])
 
 
 def warm_up_lambdas(top: float, first: float) -> Array:
@@ -69,7 +79,8 @@ def warm_up_lambdas(top: float, first: float) -> Array:
     return np.geomspace(top, first, count + 1)[1:-1]
 
 
-def chunks(values: Array, size: int | None) -> list[Array]:
-    """Consecutive values, at most so many at a time."""
-    size = size or len(values)
-    return [values[start : start + size] for start in range(0, len(values), size)]
+def chunks(values: Array, size: int | None, further: Array | None = None) -> list[Array]:
+    """Consecutive values, at most so many at a time; those further on in chunks of their own, as few may be wanted."""
+    size = size or max(len(values), 1)
+    first = [values[start : start + size] for start in range(0, len(values), size)]
+    return first if further is None else [*first, *chunks(further, CHUNK)]

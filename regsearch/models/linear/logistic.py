@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
-from regsearch.models.linear.design import Design, Piece
+from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.glm_ridge import Ridge, dual_basis, primal_basis
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import duality_gaps, null_intercept, probabilities_and_losses
@@ -82,12 +82,12 @@ class LogLoss:
             self._initial[scale] = estimate * varies[:, :, None]  # a constant column has some rounding
         return self._initial[scale]
 
-    def path(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def path(self, terms: Terms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
         if not lambdas.any():
             scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
         descent, ridge = partial(self._descent, terms, scale), partial(self._ridge_path, terms.l2, scale)
-        return fit_path(lambdas, terms, descent, ridge)
+        return fit_path(lambdas, further, terms, descent, ridge)
 
     def null_slope(self, scale: str) -> Array:
         """``[K, m, p]`` negative gradient of the null model."""
@@ -108,17 +108,17 @@ class LogLoss:
         slopes -= spread.sum(axis=3, keepdims=True) * self.design.means[folds, None, None]
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
-    def _descent(self, terms: Terms, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = _WorkingSets(self, terms, scale)
         for chunk in chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
             fits.advance(chunk, max(WARM_UP_TOL, self.tol))
-        for chunk in chunks(lambdas, CHUNK):
+        for chunk in chunks(lambdas, CHUNK, further):
             w, b, gap = fits.advance(chunk, self.tol)
             yield self._piece(scale, w, b, gap, (w != 0).sum(axis=(1, 3)).astype(np.float64))
 
-    def _ridge_path(self, l2: float, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
-        for strengths in chunks(lambdas * l2, RIDGE_CHUNK):
+        for strengths in chunks(lambdas * l2, RIDGE_CHUNK, further * l2):
             fits = [self._ridge_fold(k, scale, start, strengths) for k, start in enumerate(starts)]
             starts = [fit.theta[:, -1:] for fit in fits]
             w, b, gap, freedom = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])

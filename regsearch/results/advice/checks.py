@@ -28,7 +28,13 @@ from regsearch.results.advice.evidence import (
     scale_of,
 )
 from regsearch.results.advice.leaves import fields_of, space_leaves
-from regsearch.results.advice.ranges import RangeExtension, limits, range_extensions, still_rising_at_end
+from regsearch.results.advice.ranges import (
+    RangeExtension,
+    limits,
+    range_extensions,
+    says_of_kinds,
+    still_rising_at_end,
+)
 from regsearch.results.stored_study import StoredStudy, is_winner
 from regsearch.space.sampling import size
 from regsearch.space.tree import Path
@@ -141,11 +147,22 @@ def weak(case: Case) -> Advice | None:
 def edge(case: Case) -> Advice | None:
     """An optimum at the edge of what was searched."""
     found = [move for move in case.extensions if not move.weak]
-    early = still_rising_at_end(case.study)
-    if found or early is None or limits(case.study, early) or not (axis := path_axis(early.axis)).last:
+    early = [one for one in still_rising_at_end(case.study) if path_axis(one.axis).last]
+    if found or not early:
         return _range_advice("edge", found)
-    text = f"{axis.last}: let it go further."  # only the user's script knows what it ends by
-    return Advice("edge", text, f"best at {axis.name} {axis.text(early.value)}, the last of {early.steps} steps")
+    axis, says = path_axis(early[0].axis), says_of_kinds(case.study, early)
+    evidence = "; ".join(
+        f"trial {one.number} is best at {axis.name} {axis.text(one.value)}, the last of {one.steps} steps"
+        for one in early
+    )
+    if not limits(case.study, early[0]):
+        return Advice("edge", f"{says}: let it go further.", evidence)  # only the user's script knows what it ends by
+    if axis.descending and any(isinstance(value, Path) for _, value in limits(case.study, early[0])):
+        text = (
+            f"{says}, where it explains all of y in training or the solver gives up: its score is the least it can do."
+        )
+        return Advice("edge", f"{text} Get more rows, or search an L2 part.", evidence)
+    return None
 
 
 def _range_advice(topic: str, found: list[RangeExtension]) -> Advice | None:

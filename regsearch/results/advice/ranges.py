@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from regsearch.models.axes import path_axis
-from regsearch.models.path import Point, choose_step
+from regsearch.models.path import Point
 from regsearch.results.advice.evidence import (
     Scale,
     difference,
@@ -149,17 +149,32 @@ def _drawn(study: StoredStudy, place: SpaceLeaf) -> list[tuple[Trial, Any]]:
 # --- paths that end too early ----------------------------------------------------------------------------------
 
 
-def still_rising_at_end(study: StoredStudy) -> Trial | None:
-    """The trial whose scores still rise where its path ends: the best that was sampled, else the winner."""
+def still_rising_at_end(study: StoredStudy) -> list[Trial]:
+    """The trials whose scores still rise where their paths end, of the best of each kind: the kinds are not compared.
+
+    The first kind is that of the best trial that was sampled, else of the winner.
+    """
     best = best_sampled(study) or study.complete[0]  # a reference trains for too short a time too
-    return best if _ends_early(study, best) else None
+    of_kind = {best.kind: best}
+    for trial in study.complete:
+        if trial.role != "reference":
+            of_kind.setdefault(trial.kind, trial)
+    return [trial for trial in of_kind.values() if _ends_early(study, trial)]
 
 
 def _ends_early(study: StoredStudy, best: Trial) -> bool:
     """Whether the scores of a trial still rise where its path ends, unless that is where the reference lies."""
-    if best.steps == 1 or choose_step(study.curves(best.number).mean()) < best.steps - 1:
+    if best.steps == 1 or not study.trajectory(best.number).rising:
         return False
     return not (path_axis(best.axis).descending and equals_reference(study, best))
+
+
+def says_of_kinds(study: StoredStudy, rising: list[Trial]) -> str:
+    """That the best points of some kinds are the last of their paths, the kinds named where a study has several."""
+    said = path_axis(rising[0].axis).last
+    several = len({trial.kind for trial in study.complete if trial.role != "reference"}) > 1
+    kinds = " and ".join(dict.fromkeys(trial.kind for trial in rising))
+    return f"{said} for {kinds}" if several and kinds else said
 
 
 def limits(study: StoredStudy, trial: Trial) -> list[tuple[str, Any]]:
@@ -173,17 +188,17 @@ def limits(study: StoredStudy, trial: Trial) -> list[tuple[str, Any]]:
 
 
 def _at_ends(study: StoredStudy) -> Iterator[RangeExtension]:
-    best = still_rising_at_end(study)
-    if best is None:
-        return
-    axis = path_axis(best.axis)
-    for name, value in limits(study, best):
-        if isinstance(value, Path):
-            why = f"the best step is the last of {best.steps}, {_ratio(best, study):.1e} of the first"
-            yield RangeExtension(name, value, _longer_path(value, best, study), why, axis.last)
-        elif _allowed(name, value, best) == best.steps:  # else patience ended it
-            why = f"best at {axis.name} {axis.text(best.value)}, the last"
-            yield from (RangeExtension(name, value, new, why, axis.last) for new in _longer(value, best.steps))
+    rising = still_rising_at_end(study)
+    says = says_of_kinds(study, rising) if rising else ""
+    for best in rising:
+        axis = path_axis(best.axis)
+        for name, value in limits(study, best):
+            if isinstance(value, Path) and value.ratio is not None:  # without one it goes on for as long as it can
+                why = f"the best step is the last of {best.steps}, {_ratio(best, study):.1e} of the first"
+                yield RangeExtension(name, value, _longer_path(value, best, study), why, says)
+            elif not isinstance(value, Path) and _allowed(name, value, best) == best.steps:  # else patience ended it
+                why = f"best at {axis.name} {axis.text(best.value)}, the last"
+                yield from (RangeExtension(name, value, new, why, says) for new in _longer(value, best.steps))
 
 
 def _longer_path(leaf: Path, best: Trial, study: StoredStudy) -> Path:
@@ -194,7 +209,7 @@ def _longer_path(leaf: Path, best: Trial, study: StoredStudy) -> Path:
 
 def _ratio(trial: Trial, study: StoredStudy) -> float:
     axis = study.trajectory(trial.number).axis
-    return float(axis[-1] / axis[0])
+    return float(axis[axis > 0][-1] / axis[0])
 
 
 def _allowed(name: str, value: Any, trial: Trial) -> Any:

@@ -34,15 +34,17 @@ if TYPE_CHECKING:
 class PathRecord:
     """Mean train and validation score along the path of the best trial; `axis`, `train`, `val` and `se` are ``[S]``.
 
-    `marks` says where the best point lies, and the most regularized one within a standard error of it.
+    `marks` says where the best point lies, and the most regularized one within a standard error of it; `drawn` says
+    where values are drawn, which is elsewhere for a lambda of 0.
     """
 
     along: PathAxis
     axis: Array
+    drawn: Array
     train: Array
     val: Array
     se: Array
-    marks: dict[str, float]
+    marks: dict[str, int]
     y: Window
     metric: str
     title: str
@@ -61,10 +63,11 @@ def path_record(study: StoredStudy) -> PathRecord | None:
     return PathRecord(
         along=path_axis(best.axis),
         axis=axis,
+        drawn=path_axis(best.axis).positions(axis),
         train=train,
         val=val,
         se=se,
-        marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
+        marks={"best": best.step, "one standard error": int(within[0])},
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
         metric=study.metric,
         title=f"{study.name}, trial {best.number}: {model_label(best.params)}",
@@ -82,11 +85,12 @@ def _along_window(train: Array, val: Array, step: int, se: float) -> Window:
 def path_image(record: PathRecord) -> Image:
     """Train and validation curves along the path."""
     along, (figure, axes) = record.along, new_image()
-    axes.fill_between(record.axis, record.val - record.se, record.val + record.se, color=VERMILION, alpha=0.15, lw=0)
-    axes.plot(record.axis, record.train, color=BLUE, lw=2, label="train")
-    axes.plot(record.axis, record.val, color=VERMILION, lw=2, label="validation ± 1 standard error")
-    for (name, value), style in zip(record.marks.items(), ("-", "--"), strict=True):
-        axes.axvline(value, color="0.35", lw=1, ls=style, label=f"{name}: {along.text(value)}")
+    axes.fill_between(record.drawn, record.val - record.se, record.val + record.se, color=VERMILION, alpha=0.15, lw=0)
+    axes.plot(record.drawn, record.train, color=BLUE, lw=2, label="train")
+    axes.plot(record.drawn, record.val, color=VERMILION, lw=2, label="validation ± 1 standard error")
+    for (name, step), style in zip(record.marks.items(), ("-", "--"), strict=True):
+        label = f"{name}: {along.text(record.axis[step])}"
+        axes.axvline(record.drawn[step], color="0.35", lw=1, ls=style, label=label)
     _show_along(along, axes.xaxis)
     axes.set(xlabel=along.label or along.name, ylabel=record.metric, title=record.title, ylim=record.y.range)
     axes.legend(edgecolor="none", framealpha=0.9, fontsize=9)
@@ -113,14 +117,14 @@ def path(record: PathRecord) -> Figure:
     """Train and validation scores along the best trial's path."""
     note = f"{record.y.outside} early or late points lie below the frame" if record.y.outside else ""
     figure = new_figure(record.title, y=record.metric, note=note)
-    format_path_axis(figure, record.along, record.axis)
+    format_path_axis(figure, record.along, record.drawn)
     name = "validation ± 1 standard error"
-    figure.add_scatter(x=record.axis, y=record.train, mode="lines", name="train", line={"color": BLUE, "width": 2.5})
-    band(figure, record.axis, record.val, record.se, VERMILION, name)
-    for (label, value), dash in zip(record.marks.items(), ("solid", "dash"), strict=True):
+    figure.add_scatter(x=record.drawn, y=record.train, mode="lines", name="train", line={"color": BLUE, "width": 2.5})
+    band(figure, record.drawn, record.val, record.se, VERMILION, name)
+    for (label, step), dash in zip(record.marks.items(), ("solid", "dash"), strict=True):
         figure.add_scatter(
-            x=[value, value], y=record.y.range, mode="lines", line={"color": INK, "width": 1.2, "dash": dash},
-            name=f"{label}: {record.along.text(value)}", hoverinfo="name",
+            x=[record.drawn[step]] * 2, y=record.y.range, mode="lines", line={"color": INK, "width": 1.2, "dash": dash},
+            name=f"{label}: {record.along.text(record.axis[step])}", hoverinfo="name",
         )  # fmt: skip
     figure.update_yaxes(range=record.y.range)
     figure.update_layout(hovermode="x")

@@ -32,5 +32,6 @@ def note(results: Results) -> str:
 
 def _cells(trial: Chosen | Trial, point: Point) -> list[str]:
     """Number, figures, and the place on the path where there is one."""
-    where = [path_axis(trial.axis).text(trial.value)] if trial.axis else []
+    along = path_axis(trial.axis)
+    where = [along.text(trial.value) + (f" ({along.edge})" if trial.at_edge else "")] if trial.axis else []
     return [str(trial.number), f"{point.val:.5g}", f"{point.train:.5g}", f"{point.gap:.3g}", *where]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regsearch.models.path import Point
-from regsearch.results.formatting import format_items
+from regsearch.results.choice import describe
 from regsearch.results.plots.accessor import DrawnPlot
 from regsearch.results.plots.style import DARK
 from regsearch.results.report.sentences import about, interpretation, verdict
@@ -72,7 +72,7 @@ def _advice(results: Results) -> str:
 def _choices(results: Results) -> str:
     chosen = [results.choose(rule) for rule in RULES]
     rows: list[list[Any]] = [
-        [one.rule, one.number, *_numbers(one.point), format_items(one.settings), one.why] for one in chosen
+        [one.rule, one.number, *_numbers(one.point), describe(one.trial, one.settings), one.why] for one in chosen
     ]
     if results.reference is not None:
         one, name = results.reference, str(results.identity["reference"])
@@ -84,7 +84,7 @@ def _choices(results: Results) -> str:
 def _trials(results: Results) -> str:
     rows = [
         [trial.number, trial.role, *_numbers(results.point(trial)),
-         format_items({name: value for name, value in trial.params.items() if name in results.varied})]
+         describe(trial, {name: value for name, value in trial.params.items() if name in results.varied})]
         for trial in results.complete[:TOP]
     ]  # fmt: skip
     head = ["trial", "role", "score", "se", "train", "gap", "config"]
