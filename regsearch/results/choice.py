@@ -107,7 +107,8 @@ class Chosen:
         row = {
             "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "axis": self.axis,
             "value": self.value, "at_edge": self.at_edge, "score": self.point.val, "se": self.point.val_se,
-            "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
+            "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test,
+            "measures": self.measures,
         }  # fmt: skip
         return {key: json_safe(value) for key, value in row.items()}
 
@@ -117,7 +118,7 @@ class Chosen:
             f"trial {self.number}: {format_items(self.settings)}",
             f"{self.metric} {format_value(self.point.val, self.point.val_se, digits=5)} (train {self.point.train:.5g}, "
             f"gap {self.point.gap:.3g})",
-            *([f"The point is the {path_axis(self.axis).edge}, and the score still rises there."] if self.at_edge else ()),
+            *([f"The score still rises there: it is the {path_axis(self.axis).edge}."] if self.at_edge else ()),
             *(f"{what}: {format_items(figures)}" for what, figures in others.items() if figures),
             self.why,
         ]

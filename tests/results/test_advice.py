@@ -37,11 +37,13 @@ from regsearch import (
 )
 from regsearch import Path as Axis
 from regsearch.metrics.statistics import Estimate
+from regsearch.mirror.content import trial_record
 from regsearch.results.advice import Advice, RangeExtension, range_extensions, widened
 from regsearch.results.advice.checks import CHECKS, MOST, OVERRULED, Case
 from regsearch.results.advice.evidence import difference, no_better_than_constant, overfits, scale_of
 from regsearch.results.advice.leaves import SpaceLeaf, space_leaves, wider
 from regsearch.results.advice.ranges import _longer
+from regsearch.results.report.note import note
 from regsearch.results.results import Results
 from regsearch.space.config import to_data
 from regsearch.space.sampling import random_params
@@ -460,15 +462,42 @@ def test_a_widened_study_looks_where_the_old_one_ended(tmp_path: Path, capsys: p
     assert outcomes(one.results()) == before
 
 
-def test_a_default_path_is_not_cut_short(tmp_path: Path) -> None:
-    """Families that share a path keep what they reached: the new ratio is no larger than any family's."""
-    one = study(tmp_path, data=sparse_truth(60, 5, 1e-6), space=Linear(Choice("l2", "l1"), Axis(30)), cv=5)
+@pytest.mark.parametrize("penalties", [("l2", "l1"), ("elastic_net", "l1"), ("adaptive_lasso", "l2")])
+def test_a_default_path_is_not_cut_short(tmp_path: Path, penalties: tuple[str, str]) -> None:
+    """A path that ends by itself needs no more room, of whatever kind: it reaches the fit without a penalty."""
+    one = study(tmp_path, data=sparse_truth(60, 5, 1e-6), space=Linear(Choice(*penalties), Axis(30)), cv=5)
     results = one.run(4, quiet=True)
+    assert not range_extensions(results)
+    assert "edge" not in about(results)
+    assert not results.trials["at_edge"].any()
+    assert all(trial.point.val >= results.reference.point.val for trial in results.complete)  # type: ignore[union-attr]
+
+
+def test_every_kind_whose_paths_end_too_early_is_named(tmp_path: Path) -> None:
+    """A kind that is not the best is widened too: how good it is, is not known before."""
+    one = study(tmp_path, data=sparse_truth(), space=Linear(Choice("l1", "l2"), Axis(20, 0.5)), cv=5)
+    results = one.run(5, quiet=True)
+    edge = about(results)["edge"]
+    assert "The best lambda is the last of its path for l1 and l2" in edge.text or "for l2 and l1" in edge.text
+    assert set(results.trials.query("at_edge")["penalty"]) == {"l1", "l2"}
     (move,) = range_extensions(results)
-    ratios = [axis[-1] / axis[0] for t in results.complete if len(axis := results.trajectory(t.number).axis) > 1]
     assert isinstance(move.new, Axis)
-    assert move.new.ratio is not None
-    assert move.new.ratio <= min(ratios) < 1e-5
+    assert move.new.ratio == 0.005
+
+
+def test_a_path_that_saturates_is_marked_and_not_widened(tmp_path: Path) -> None:
+    """More columns than rows and little noise: the lasso rises until it explains all of y, which every place says."""
+    X, y = sparse_truth(30, 80, 0.1)
+    one = study(tmp_path, data=(X, y), space=Linear("l1", Axis(30)), cv=5)
+    results = one.run(2, quiet=True)
+    assert results.best.at_edge
+    assert "explains all of y" in about(results)["edge"].text
+    assert "last of its path" in str(results.best) + note(results)
+    assert results.best.row()["at_edge"] is True
+    record = trial_record(results.best.trial, results.trajectory(results.best.number), results.metric)
+    assert record.tags["regsearch.at_edge"] == "last of its path"
+    with pytest.raises(InvalidInput, match="has neither"):
+        one.widened(results)
 
 
 def test_nothing_at_an_edge_is_not_widened(tmp_path: Path) -> None:

@@ -89,6 +89,8 @@ class Gaussian:
 
     def path(self, terms: Terms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
+        if not lambdas.any() and all(len(rows) > self.design.shape[1] for rows in self.design.train):
+            scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
         descent, ridge = partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale)
         return fit_path(lambdas, further, terms, descent, ridge)
 

@@ -54,7 +54,7 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: Terms, design: Desi
 
 
 def further_lambdas(config: LinearConfig, lambdas: Array) -> Array:
-    """Where a path goes on below its lambdas, as closely spaced: nowhere where the config's ratio says where it ends."""
+    """Where a path goes on below its lambdas, as closely spaced: nowhere where its ratio says where it ends."""
     if len(lambdas) < 2 or not isinstance(config.lambda_, Path) or config.lambda_.ratio is not None:
         return np.empty(0)
     step = float(np.log(lambdas[0] / lambdas[-1]) / (len(lambdas) - 1))
