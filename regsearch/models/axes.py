@@ -58,7 +58,7 @@ class PathAxis:
         seen = values[values > 0]
         if not self.log or len(seen) == len(values) or not len(seen):
             return values
-        beyond = seen.min() * (seen.min() / seen.max()) ** 0.05
+        beyond = seen.min() * min((seen.min() / seen.max()) ** 0.05, 0.8)
         return np.where(values > 0, values, beyond)
 
     def metrics(self, value: float | None) -> dict[str, float]:

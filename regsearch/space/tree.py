@@ -249,8 +249,11 @@ class Path(Leaf):
     points
         Number of lambdas, spaced evenly in their logarithm.
     ratio
-        Smallest lambda over largest; `None` takes 1e-4, or 1e-2 when there are fewer rows than columns, 1e-6 for ridge,
-        and a hundredth of these for adaptive penalties.
+        Smallest lambda over largest. `None` begins with 1e-4, or 1e-2 when there are fewer rows than columns, 1e-6 for
+        ridge, and a hundredth of these for adaptive penalties; where the mean validation curve still rises there, the
+        path goes on with the same spacing until it has turned, or down to lambda 0, the fit without a penalty, where
+        that is the best. With an L1 part and more columns than rows it ends at the latest where it explains .999 of
+        the loss in training, as glmnet's. A number is the end in any case.
     """
 
     points: int = 100

@@ -248,7 +248,21 @@ def test_show_json(root: Path) -> None:
     assert said["why"] == results.choose("one_se").why
     assert said["chosen"] == results.choose("one_se").row()
     assert said["top"] == [one.row() for one in results.top(4)]
-    keys = {"number", "config", "lambda", "axis", "value", "score", "se", "train", "gap", "gap_se", "test", "measures"}
+    keys = {
+        "number",
+        "config",
+        "lambda",
+        "axis",
+        "value",
+        "at_edge",
+        "score",
+        "se",
+        "train",
+        "gap",
+        "gap_se",
+        "test",
+        "measures",
+    }
     assert all(set(row) == keys for row in (said["chosen"], *said["top"]))
     assert math.isclose(said["chosen"]["gap"], said["chosen"]["train"] - said["chosen"]["score"], rel_tol=1e-9)
 

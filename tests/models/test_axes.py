@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from regsearch.models.axes import EPOCHS, LAMBDA, PathAxis, path_axis
@@ -35,3 +36,14 @@ def test_a_value(axis: PathAxis, value: float | None, text: str, metrics: dict[s
     assert axis.metrics(value) == metrics
     assert axis.number(value) == number
     assert type(axis.number(value)) is type(number)
+
+
+@pytest.mark.parametrize("values", [[10.0, 1.0, 0.1, 0.0], [5.0, 0.0], [1.0, 0.5], [0.0]])
+def test_zero_has_a_place_on_a_log_axis(values: list[float]) -> None:
+    """A lambda of 0 is drawn beyond all others, which stay where they are."""
+    axis, drawn = np.array(values), LAMBDA.positions(np.array(values))
+    some = axis > 0
+    np.testing.assert_array_equal(drawn[some], axis[some])
+    assert np.all(np.diff(drawn) <= 0)
+    assert np.all(drawn > 0) or not some.any()
+    np.testing.assert_array_equal(EPOCHS.positions(axis), axis)

@@ -44,10 +44,14 @@ class PathRecord:
     train: Array
     val: Array
     se: Array
-    marks: dict[str, int]
+    marks: dict[str, float]
     y: Window
     metric: str
     title: str
+
+    def place(self, value: float) -> float:
+        """Where a value of the axis is drawn."""
+        return float(self.drawn[self.axis == value][0])
 
 
 def path_record(study: StoredStudy) -> PathRecord | None:
@@ -67,7 +71,7 @@ def path_record(study: StoredStudy) -> PathRecord | None:
         train=train,
         val=val,
         se=se,
-        marks={"best": best.step, "one standard error": int(within[0])},
+        marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
         metric=study.metric,
         title=f"{study.name}, trial {best.number}: {model_label(best.params)}",
@@ -88,9 +92,8 @@ def path_image(record: PathRecord) -> Image:
     axes.fill_between(record.drawn, record.val - record.se, record.val + record.se, color=VERMILION, alpha=0.15, lw=0)
     axes.plot(record.drawn, record.train, color=BLUE, lw=2, label="train")
     axes.plot(record.drawn, record.val, color=VERMILION, lw=2, label="validation ± 1 standard error")
-    for (name, step), style in zip(record.marks.items(), ("-", "--"), strict=True):
-        label = f"{name}: {along.text(record.axis[step])}"
-        axes.axvline(record.drawn[step], color="0.35", lw=1, ls=style, label=label)
+    for (name, value), style in zip(record.marks.items(), ("-", "--"), strict=True):
+        axes.axvline(record.place(value), color="0.35", lw=1, ls=style, label=f"{name}: {along.text(value)}")
     _show_along(along, axes.xaxis)
     axes.set(xlabel=along.label or along.name, ylabel=record.metric, title=record.title, ylim=record.y.range)
     axes.legend(edgecolor="none", framealpha=0.9, fontsize=9)
@@ -121,10 +124,11 @@ def path(record: PathRecord) -> Figure:
     name = "validation ± 1 standard error"
     figure.add_scatter(x=record.drawn, y=record.train, mode="lines", name="train", line={"color": BLUE, "width": 2.5})
     band(figure, record.drawn, record.val, record.se, VERMILION, name)
-    for (label, step), dash in zip(record.marks.items(), ("solid", "dash"), strict=True):
+    for (label, value), dash in zip(record.marks.items(), ("solid", "dash"), strict=True):
         figure.add_scatter(
-            x=[record.drawn[step]] * 2, y=record.y.range, mode="lines", line={"color": INK, "width": 1.2, "dash": dash},
-            name=f"{label}: {record.along.text(record.axis[step])}", hoverinfo="name",
+            x=[record.place(value)] * 2, y=record.y.range, mode="lines",
+            line={"color": INK, "width": 1.2, "dash": dash}, name=f"{label}: {record.along.text(value)}",
+            hoverinfo="name",
         )  # fmt: skip
     figure.update_yaxes(range=record.y.range)
     figure.update_layout(hovermode="x")
