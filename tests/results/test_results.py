@@ -39,8 +39,9 @@ def test_table(results: Results) -> None:
     table = results.trials
     assert table.index.name == "number"
     assert table.index.tolist() == [trial.number for trial in finished(results)] == list(range(15))
-    assert {"state", "role", "score", "se", "train", "gap", "gap_se", "complexity", "fit_s", "at_edge", "penalty", "l1_ratio",
-            "gamma", "lambda", "scale", "test_neg_mean_squared_error", "reason"} == set(table.columns)  # fmt: skip
+    assert {"state", "role", "score", "se", "train", "gap", "gap_se", "complexity", "fit_s", "at_edge", "penalty",
+            "l1_ratio", "gamma", "lambda", "scale", "test_neg_mean_squared_error", "reason",
+    } == set(table.columns)  # fmt: skip
     assert set(table["role"]) == {"reference", "start", "sampled"}
     for trial in finished(results):
         curves, row = results.curves(trial.number), table.loc[trial.number]
