@@ -1,16 +1,14 @@
-"""Statistics over folds: standard errors of means and of differences, corrected where training sets overlap."""
+"""Means with their errors and tests, and errors of scores on held-out rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
-from regsearch._types import Array
-from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.metrics.scorer import Metric
 
@@ -27,6 +25,8 @@ class Estimate:
         In the units of the values; the error is NaN for a single fold.
     folds
         How many values the mean is of.
+    freedom
+        Degrees of freedom of the error: one less than the folds with rows of their own that those are worth.
     rounding
         Means up to this, either way, are zero but for rounding.
     """
@@ -34,6 +34,7 @@ class Estimate:
     mean: float
     se: float
     folds: int
+    freedom: float
     rounding: float = 0.0
 
     @property
@@ -56,14 +57,14 @@ class Estimate:
     def _beyond_t(self, t: float) -> float:
         from scipy import stats
 
-        return float(stats.t.sf(t, self.folds - 1)) if math.isfinite(self.se) else math.nan
+        return float(stats.t.sf(t, self.freedom)) if math.isfinite(self.se) else math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
         """Low and high of the 95 % interval; NaN for a single fold."""
         from scipy import stats
 
-        half = float(stats.t.isf(0.025, max(self.folds - 1, 1)) * self.se)
+        half = float(stats.t.isf(0.025, self.freedom or 1) * self.se)
         return self.mean - half, self.mean + half
 
     @property
@@ -78,46 +79,6 @@ class Estimate:
     def __str__(self) -> str:
         mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))
         return f"{mean:.3g} ± {se:.2g}"
-
-
-def mean_over_folds(values: Array, ratio: float = 0.0, rounding: float = 0.0) -> Estimate:
-    """The mean of values ``[K]`` of folds; see `standard_error` for the ratio."""
-    return Estimate(float(values.mean()), float(standard_error(values, ratio)), len(values), rounding)
-
-
-def paired_difference(first: Array, second: Array, ratio: float | None, rounding: float = 0.0) -> Estimate:
-    """The mean of ``first - second``, scores ``[K]`` on the same folds, with its corrected error.
-
-    Parameters
-    ----------
-    ratio
-        As `overlap` gives it: `None` stands for that of K-fold cross-validation.
-    """
-    ratio = 1 / max(len(first) - 1, 1) if ratio is None else ratio
-    return mean_over_folds(first - second, ratio, rounding)
-
-
-def standard_error(values: Array, ratio: float = 0.0) -> Array:
-    """Standard errors of means over K folds ``[K, ...]``; NaN for a single fold.
-
-    ``sqrt((1/K + ratio) variance)``: with the ratio of validation to training rows it is corrected for training sets
-    that overlap (Nadeau & Bengio 2003, "Inference for the generalization error").
-    """
-    count = len(values)
-    if count < 2:
-        return np.full(values.shape[1:], np.nan)
-    return np.asarray(np.sqrt((1 / count + ratio) * values.var(axis=0, ddof=1)))
-
-
-@overload
-def overlap(folds: Folds) -> float: ...
-@overload
-def overlap(folds: Folds | None) -> float | None: ...
-def overlap(folds: Folds | None) -> float | None:
-    """Rows that validate per row that trains, mean over folds; `None` where the folds are not known."""
-    if folds is None:
-        return None
-    return float(np.mean([len(val) / len(train) for train, val in zip(folds.train, folds.val, strict=True)]))
 
 
 PARTS = 10  # of the held-out rows, each left out once

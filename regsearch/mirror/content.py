@@ -135,5 +135,5 @@ def _series(curves: Curves | None, step: int) -> dict[str, Series]:
     series = {name: Series.folds(_rounded(read(curves)[:, step])) for name, read in BY_FOLD.items()}
     if curves.val.shape[1] > 1 and curves.fitted.any():
         for name, read in ALONG_PATH.items():
-            series[name] = Series.path(_rounded(read(curves)[curves.fitted].mean(axis=0)))
+            series[name] = Series.path(_rounded(curves.average(read(curves))))
     return series

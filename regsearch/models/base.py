@@ -8,11 +8,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
@@ -126,6 +128,8 @@ class Setup:
         Of the search so far, which keeps it: what is given up must not depend on when a search was resumed.
     notice
         Told, in a few words, what is being done between two outcomes.
+    fold_weights
+        Whether folds count alike in means, or by the weight of the rows that validate.
     """
 
     problem: Problem
@@ -136,6 +140,12 @@ class Setup:
     prune: bool = False
     history: SearchHistory = field(default_factory=FixedHistory)
     notice: Callable[[str], None] = lambda text: None
+    fold_weights: FoldWeights = "equal"
+
+    @cached_property
+    def averaging(self) -> Averaging:
+        """How scores of the folds are averaged."""
+        return Averaging.of(self.folds, self.problem.sample_weight, self.fold_weights)
 
     def alone(self) -> Setup:
         """The same for configs that are evaluated beside no search: to their end, by the deciding metric alone."""

@@ -171,7 +171,9 @@ class EstimatorBackend:
         if best is None:
             return None
         scores, worst = np.array([fit.val[0] for fit in fits]), best.min()
-        return next((n for n in range(1, len(fits) + 1) if scores[:n].mean() < worst), None)
+        known = np.arange(len(self.setup.folds))
+        means = (self.setup.averaging.some(known < n).mean(scores[:n]) for n in range(1, len(fits) + 1))
+        return next((n for n, mean in enumerate(means, start=1) if mean < worst), None)
 
     def _curves(self, fits: list[FoldFit]) -> dict[str, Curves]:
         def column(part: str, j: int) -> Array:
@@ -179,7 +181,10 @@ class EstimatorBackend:
             values[: len(fits), 0] = [getattr(fit, part)[j] for fit in fits]
             return values
 
-        return {m.name: Curves(column("train", j), column("val", j)) for j, m in enumerate(self.setup.metrics)}
+        return {
+            metric.name: Curves(column("train", j), column("val", j), self.setup.averaging)
+            for j, metric in enumerate(self.setup.metrics)
+        }
 
     def _predictions(self, fits: list[FoldFit]) -> Array:
         """``[n, m]``."""

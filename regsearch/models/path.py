@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.metrics.statistics import standard_error
+from regsearch.metrics.averaging import Averaging
 
 ROUNDING = 1e-12  # relative difference of two scores that counts as none
 
@@ -37,29 +37,47 @@ class Point:
 
 @dataclass(frozen=True)
 class Curves:
-    """One metric along a path: scores ``[K, S]``, larger is better; NaN in folds that were not fitted."""
+    """One metric along a path: scores ``[K, S]``, larger is better; NaN in folds that were not fitted.
+
+    Attributes
+    ----------
+    averaging
+        How folds are averaged; `None` stands for folds that count alike and share no rows.
+    """
 
     train: Array
     val: Array
+    averaging: Averaging | None = None
 
     @property
     def fitted(self) -> NDArray[np.bool_]:
         """``[K]``: whether a fold was fitted."""
         return np.asarray(np.isfinite(self.val).any(axis=1))
 
+    def over(self, folds: NDArray[np.bool_]) -> Averaging:
+        """How some of the folds ``[K]`` are averaged."""
+        return (self.averaging or Averaging.equal(len(self.val))).some(folds)
+
+    def average(self, values: Array) -> Array:
+        """``[S]`` means over the fitted folds of values ``[K, S]``."""
+        return self.over(self.fitted).mean(values[self.fitted])
+
+    def errors(self, values: Array) -> Array:
+        """``[S]`` standard errors of those means."""
+        return self.over(self.fitted).error(values[self.fitted])
+
     def mean(self) -> Array:
         """``[S]`` mean validation score over the fitted folds."""
-        fitted = self.val[self.fitted]
-        return np.asarray(fitted.mean(axis=0) if len(fitted) else np.full(self.val.shape[1], np.nan))
+        return self.average(self.val)
 
     def point(self, step: int, fitted: NDArray[np.bool_] | None = None) -> Point:
         """The metric at a step, over the given folds (by default those with a score of this metric)."""
         fitted = self.fitted if fitted is None else fitted
-        val, train = self.val[fitted, step], self.train[fitted, step]
+        over, val, train = self.over(fitted), self.val[fitted, step], self.train[fitted, step]
         gap = train - val
         return Point(
-            float(val.mean()), float(standard_error(val)), float(train.mean()), float(gap.mean()),
-            float(standard_error(gap)),
+            float(over.mean(val)), float(over.error(val)), float(over.mean(train)), float(over.mean(gap)),
+            float(over.error(gap)),
         )  # fmt: skip
 
     def reaching(self, floor: float) -> NDArray[np.intp]:

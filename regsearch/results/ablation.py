@@ -17,7 +17,8 @@ from typing import Any
 
 from regsearch._types import Array
 from regsearch.errors import SearchFailed
-from regsearch.metrics.statistics import Estimate, overlap, paired_difference
+from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.statistics import Estimate
 from regsearch.models.axes import path_axis
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Point
@@ -203,11 +204,11 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
     if "" in failed:
         raise SearchFailed(f"The chosen config of trial {chosen.number} could not be fitted again: {failed['']}")
     whole, best = outcomes[digest(chosen.config)], outcomes[digest(walking)]
-    ratio = overlap(setup.folds)
+    over = setup.averaging
     rows = [
         Removal(
             name, removed_values(chosen.config, rest),
-            _change(outcomes[digest(own[name])], best, ratio), _change(outcomes[digest(rest)], whole, ratio),
+            _change(outcomes[digest(own[name])], best, over), _change(outcomes[digest(rest)], whole, over),
         )
         for name, rest in held.items() if name and name not in failed
     ]  # fmt: skip
@@ -245,11 +246,11 @@ def _failures(configs: Mapping[str, Model], outcomes: Mapping[str, Outcome]) -> 
     return {name: one.reason for name, one in found.items() if one.state != "complete"}
 
 
-def _change(outcome: Outcome, whole: Outcome, ratio: float | None) -> Change:
+def _change(outcome: Outcome, whole: Outcome, averaging: Averaging) -> Change:
     (score, gap), (score_before, gap_before) = _folds(outcome), _folds(whole)
     return Change(
         outcome.point, path_axis(outcome.candidate.config.axis).number(outcome.value),
-        paired_difference(score, score_before, ratio), paired_difference(gap, gap_before, ratio),
+        averaging.difference(score, score_before), averaging.difference(gap, gap_before),
     )  # fmt: skip
 
 

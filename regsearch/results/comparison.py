@@ -14,7 +14,7 @@ from typing import Any
 
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
-from regsearch.metrics.statistics import ALPHA, Estimate, overlap, paired_difference
+from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.path import ROUNDING
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate, format_value, json_safe
@@ -151,11 +151,9 @@ def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comp
     (val, gap), *rest = (
         _folds(results, study.chosen) for results, study in zip((first, *others), studies, strict=True)
     )
-    ratio = overlap(first.folds)
+    over = first.averaging
     differences = tuple(
-        StudyDifference(
-            study.name, paired_difference(own_val, val, ratio, ROUNDING), paired_difference(own_gap, gap, ratio)
-        )
+        StudyDifference(study.name, over.difference(own_val, val, ROUNDING), over.difference(own_gap, gap))
         for study, (own_val, own_gap) in zip(studies[1:], rest, strict=True)
     )
     return Comparison(first.metric, studies, differences)

@@ -19,7 +19,7 @@ from regsearch._types import Array, Rows
 from regsearch.data.folds import Folds, make_folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, SearchFailed
-from regsearch.metrics.statistics import mean_over_folds, overlap, paired_difference
+from regsearch.metrics.averaging import Averaging
 from regsearch.models.base import Candidate, Setup
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
@@ -44,8 +44,8 @@ class LearningCurve:
         ``[S]`` training rows, ascending; where folds differ, their mean.
     train, val
         ``[K, S]`` scores; of training, on the rows that were trained on.
-    ratio
-        Rows that validate per row that trains, of the whole folds: what their overlap adds to the error of a rise.
+    averaging
+        How the whole folds are averaged.
     """
 
     number: int
@@ -55,7 +55,7 @@ class LearningCurve:
     sizes: tuple[int, ...]
     train: Array
     val: Array
-    ratio: float | None
+    averaging: Averaging
 
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``learning_curve``."""
@@ -70,7 +70,7 @@ class LearningCurve:
         if len(self.sizes) < 2:
             return "One size says nothing of what more rows would do; pass several."
         before, now = self.sizes[-2:]
-        rise = paired_difference(self.val[:, -1], self.val[:, -2], self.ratio)
+        rise = self.averaging.difference(self.val[:, -1], self.val[:, -2])
         step = f"from {before} to {now} rows {self.metric} changes by {format_estimate(rise, '+')}"
         if rise.beyond(CLEAR) and now > before:  # rows are rounded means: close sizes may have the same
             doubled = rise.mean / math.log2(now / before)
@@ -80,11 +80,11 @@ class LearningCurve:
         return f"More data of this kind would hardly help: {step}."
 
     def __str__(self) -> str:
-        gap = self.train - self.val
+        train, gap = self.averaging.mean(self.train), self.averaging.mean(self.train - self.val)
         rows = [
             (
-                size, format_estimate(mean_over_folds(self.val[:, s]), digits=5), f"{self.train[:, s].mean():.5g}",
-                f"{gap[:, s].mean():.3g}",
+                size, format_estimate(self.averaging.estimate(self.val[:, s]), digits=5), f"{train[s]:.5g}",
+                f"{gap[s]:.3g}",
             )
             for s, size in enumerate(self.sizes)
         ]  # fmt: skip
@@ -127,7 +127,7 @@ def learning_curve(
     rows = tuple(round(_rows(part)) for part in folds)
     found = LearningCurve(
         chosen.number, chosen.step, chosen.rule, results.metric, rows, train, val,
-        overlap(setup.folds),
+        setup.averaging,
     )  # fmt: skip
     results.store.save_finding(FINDING, found.row())
     return found

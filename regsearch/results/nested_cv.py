@@ -18,7 +18,7 @@ from regsearch.data.folds import Folds, make_folds, runs_forward
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.scorer import Metric, check_test
-from regsearch.metrics.statistics import mean_over_folds, overlap, standard_error
+from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.progress import Progress
 from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.results.results import Results
@@ -56,8 +56,8 @@ class NestedResult:
     ----------
     outer
         The number of outer folds; `folds` has fewer after Ctrl-C.
-    ratio
-        Test rows per training row of the outer folds.
+    averaging
+        How the outer folds are averaged.
     perfect
         The best possible score, which no interval goes beyond; infinite when unknown.
     """
@@ -65,7 +65,7 @@ class NestedResult:
     metric: str
     outer: int
     rule: str
-    ratio: float
+    averaging: Averaging
     perfect: float
     folds: tuple[OuterFold, ...]
 
@@ -89,23 +89,28 @@ class NestedResult:
         return tuple(fold.params for fold in self.folds)
 
     @property
+    def _over(self) -> Averaging:
+        """How the finished ones are averaged."""
+        return self.averaging.some(np.arange(self.outer) < len(self.folds))
+
+    @property
     def complete(self) -> bool:
         return len(self.folds) == self.outer
 
     @property
     def mean(self) -> float:
         """The mean outer score; NaN before the first fold."""
-        return float(np.mean(self.scores)) if self.folds else math.nan
+        return float(self._over.mean(np.array(self.scores)))
 
     @property
     def se(self) -> float:
         """Its standard error over outer folds."""
-        return float(standard_error(np.array(self.scores)))
+        return float(self._over.error(np.array(self.scores)))
 
     @property
     def optimism(self) -> float:
         """What the inner scores promised beyond the outer ones, mean over folds."""
-        return float(np.mean(self.inner)) - self.mean if self.folds else math.nan
+        return float(self._over.mean(np.array(self.inner))) - self.mean
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -114,7 +119,7 @@ class NestedResult:
         """
         if not self.folds:
             return math.nan, math.nan
-        low, high = mean_over_folds(np.array(self.scores), self.ratio).interval
+        low, high = self._over.corrected(np.array(self.scores)).interval
         return low, min(high, self.perfect)
 
     def row(self) -> dict[str, Any]:
@@ -163,6 +168,7 @@ class NestedCV:
     metrics: tuple[Metric, ...]
     seed: int
     outer: Folds
+    fold_weights: FoldWeights
     search: Callable[[int, Problem], Results]
     rule: str | Rule
 
@@ -187,9 +193,9 @@ class NestedCV:
         except KeyboardInterrupt:  # amid a refit: the inner study keeps its trials, so little is lost
             progress.end()
         name = self.rule if isinstance(self.rule, str) else getattr(self.rule, "__name__", "custom")
-        ratio = overlap(self.outer)
+        averaging = Averaging.of(self.outer, self.problem.sample_weight, self.fold_weights)
         perfect = math.inf if self.metrics[0].perfect is None else self.metrics[0].perfect
-        nested = NestedResult(self.metrics[0].name, len(self.outer), name, ratio, perfect, tuple(found))
+        nested = NestedResult(self.metrics[0].name, len(self.outer), name, averaging, perfect, tuple(found))
         if nested.complete:
             self.store.save_finding(FINDING, nested.row())
         progress.end(nested.summary)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch._types import Array
 from regsearch.data.folds import Folds
+from regsearch.metrics.averaging import Averaging
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.scorer import known
 from regsearch.models.base import Model
@@ -157,6 +158,11 @@ class Results:
     def folds(self) -> Folds | None:
         """The folds as stored; `None` where they were not kept."""
         return self.store.load_folds(self.identity["cv"], self.identity["folds_hash"])
+
+    @property
+    def averaging(self) -> Averaging:
+        """How scores of the folds are averaged."""
+        return self.store.averaging or Averaging.equal(int(self.identity["folds"]))
 
     @cached_property
     def scoring(self) -> Scoring | None:

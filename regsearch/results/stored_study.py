@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Model, Setup
 from regsearch.models.path import Curves, Point, Trajectory
@@ -78,6 +79,11 @@ class StoredStudy(Protocol):
     @property
     def folds(self) -> Folds | None:
         """The folds as stored; `None` where they were not kept."""
+        ...
+
+    @property
+    def averaging(self) -> Averaging:
+        """How scores of the folds are averaged."""
         ...
 
     @property

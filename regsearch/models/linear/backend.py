@@ -147,7 +147,7 @@ class LinearBackend:
             here = Piece(coef[:, None], intercept[:, None], np.empty(0), np.empty(0))
             for metric, point in zip(late, self._scores(here, late), strict=True):
                 parts = (_at_one_step(part, step, path.steps) for part in (point.train, point.val))
-                found[metric.name] = Curves(*parts)
+                found[metric.name] = Curves(*parts, self.setup.averaging)
         return {metric.name: found[metric.name] for metric in self.setup.metrics}
 
     def _scores(self, piece: Piece, metrics: tuple[Metric, ...]) -> list[Curves]:
@@ -155,12 +155,13 @@ class LinearBackend:
         if piece.losses is not None and all(metric.from_mse is not None for metric in metrics):
             return [self._from_losses(metric, piece.losses) for metric in metrics]
         scores = np.stack([self._fold_scores(metrics, piece, k) for k in range(self.design.folds)], axis=2)
-        return [Curves(train, val) for train, val in scores]
+        return [Curves(train, val, self.setup.averaging) for train, val in scores]
 
     def _from_losses(self, metric: Metric, losses: tuple[Array, Array]) -> Curves:
         assert metric.from_mse is not None
         pairs = zip(losses, self._variance, strict=True)
-        return Curves(*(metric.from_mse(mse, variance) for mse, variance in pairs))
+        train, val = (metric.from_mse(mse, variance) for mse, variance in pairs)
+        return Curves(train, val, self.setup.averaging)
 
     def _fold_scores(self, metrics: tuple[Metric, ...], piece: Piece, k: int) -> Array:
         """``[metrics, 2, steps]`` scores on both parts of a fold.

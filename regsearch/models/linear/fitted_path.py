@@ -69,7 +69,7 @@ class FittedPath:
     def scores(self) -> list[Curves]:
         """One `Curves` for each metric, over all steps so far."""
         return [
-            Curves(np.hstack([one.train for one in along]), np.hstack([one.val for one in along]))
+            Curves(np.hstack([one.train for one in along]), np.hstack([one.val for one in along]), along[0].averaging)
             for along in zip(*(one.curves for one in self.fitted), strict=True)
         ]
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.data.problem import Problem
-from regsearch.metrics.statistics import Estimate, mean_over_folds
+from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Point
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
@@ -28,6 +29,8 @@ class Scale:
 
     Attributes
     ----------
+    averaging
+        How folds are averaged.
     constants
         ``[K]`` scores of a constant prediction.
     perfect
@@ -36,6 +39,7 @@ class Scale:
         The power of the errors that the loss goes by: 1 where it has the units of y. It stays 2 for classes.
     """
 
+    averaging: Averaging
     constants: Array
     perfect: float
     degree: float = 2.0
@@ -43,7 +47,7 @@ class Scale:
     @property
     def constant(self) -> float:
         """The score of a constant prediction."""
-        return float(self.constants.mean())
+        return float(self.averaging.mean(self.constants))
 
     def learned(self, score: float) -> float:
         """Share of the way from the constant to the perfect score."""
@@ -63,11 +67,11 @@ def scale_of(study: StoredStudy) -> Scale | None:
         return None
     folds = zip(scoring.folds.train, scoring.folds.val, strict=True)
     scores = np.array([scoring.scores(val, _probes(scoring.problem, train, val)) for train, val in folds])
-    losses = scoring.metric.perfect - scores.mean(axis=0)
+    losses = scoring.metric.perfect - study.averaging.mean(scores)
     if not np.isfinite(losses).all() or not losses.min() > 0:
         return None
     degree = float(np.log2(losses[0] / losses[1])) if len(losses) > 1 else 2.0
-    return Scale(scores[:, 0], scoring.metric.perfect, degree)
+    return Scale(study.averaging, scores[:, 0], scoring.metric.perfect, degree)
 
 
 def _probes(problem: Problem, train: Rows, val: Rows) -> Array:
@@ -91,12 +95,12 @@ def _constant(problem: Problem, train: Rows) -> Array:
 def difference(study: StoredStudy, first: Trial, second: Trial) -> Estimate:
     """How much better the first trial is, each at its own chosen step, on the same folds."""
     rounding = max(rounding_error(study.point(first)), rounding_error(study.point(second)))
-    return _difference(_scores(study, first) - _scores(study, second), rounding)
+    return _difference(study, _scores(study, first) - _scores(study, second), rounding)
 
 
 def lead_on_constant(study: StoredStudy, trial: Trial, scale: Scale) -> Estimate:
     """How much better than a constant prediction a trial is, on the same folds."""
-    return _difference(_scores(study, trial) - scale.constants, rounding_error(study.point(trial)))
+    return _difference(study, _scores(study, trial) - scale.constants, rounding_error(study.point(trial)))
 
 
 def no_better_than_constant(study: StoredStudy, scale: Scale | None) -> bool:
@@ -104,9 +108,9 @@ def no_better_than_constant(study: StoredStudy, scale: Scale | None) -> bool:
     return scale is not None and not lead_on_constant(study, study.complete[0], scale).certain
 
 
-def _difference(values: Array, rounding: float) -> Estimate:
+def _difference(study: StoredStudy, values: Array, rounding: float) -> Estimate:
     """The mean of values ``[K]`` by fold, whose error counts as 0 for a single fold."""
-    found = mean_over_folds(values, rounding=rounding)
+    found = study.averaging.estimate(values, rounding)
     return found if np.isfinite(found.se) else replace(found, se=0.0)
 
 

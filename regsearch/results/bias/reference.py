@@ -8,7 +8,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.errors import NotFound
-from regsearch.metrics.statistics import Estimate, overlap, paired_difference, standard_error
+from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Curves
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate
@@ -23,7 +23,7 @@ PARTS = ("train", "val", "gap")
 def against_reference(study: StoredStudy, chosen: Chosen) -> str:
     """What a choice changes, in one sentence: gaps, and the mean difference of scores with its paired error.
 
-    The error is corrected for training sets that overlap (`regsearch.metrics.statistics.standard_error`).
+    The error is corrected for training sets that overlap (`regsearch.metrics.averaging.Averaging.corrected`).
     """
     if study.reference is None:
         return "There is no reference to compare with: it is not complete."
@@ -48,7 +48,7 @@ def lead_on_reference(study: StoredStudy, chosen: Chosen) -> Estimate:
         raise NotFound(f"{study.name!r} has no complete reference to compare with; run it on.")
     own = study.curves(chosen.number).val[:, chosen.step]
     theirs = study.curves(study.reference.number).val[:, study.reference.step]
-    return paired_difference(own, theirs, overlap(study.folds))
+    return study.averaging.difference(own, theirs)
 
 
 def gaps(study: StoredStudy, number: int) -> pd.DataFrame:
@@ -84,6 +84,5 @@ def _figures(curves: Curves, step: int) -> Array:
     """``[K + 2, 3]``: train, val and gap of each fold, their means, and the standard errors of those."""
     point = curves.point(step)
     rows = np.column_stack([curves.train[:, step], curves.val[:, step], (curves.train - curves.val)[:, step]])
-    fitted = rows[curves.fitted]
-    errors = [float(standard_error(fitted[:, 0])), point.val_se, point.gap_se]
+    errors = [float(curves.errors(curves.train)[step]), point.val_se, point.gap_se]
     return np.vstack([rows, [point.train, point.val, point.gap], errors])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.metrics.statistics import standard_error
+from regsearch.metrics.averaging import Averaging
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import (
     BLUE,
@@ -31,6 +31,7 @@ class LearningRecord:
     sizes: Array
     train: Array
     val: Array
+    averaging: Averaging
     metric: str
     subject: str
 
@@ -41,8 +42,8 @@ def learning_record(study: StoredStudy) -> LearningRecord | None:
     if found is None:
         return None
     return LearningRecord(
-        to_numbers(found["sizes"]), to_numbers(found["train"]), to_numbers(found["val"]), str(found["metric"]),
-        subject(study, found),
+        to_numbers(found["sizes"]), to_numbers(found["train"]), to_numbers(found["val"]), study.averaging,
+        str(found["metric"]), subject(study, found),
     )  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def learning_curve(record: LearningRecord) -> Figure:
     """The winner's scores by number of training rows."""
     figure = new_figure("Would more rows help?", "training rows", record.metric, note=f"Of {record.subject}")
     for name, scores, colour in (("train", record.train, BLUE), ("validation", record.val, VERMILION)):
-        middle, se = np.nanmean(scores, axis=0), standard_error(scores)
+        middle, se = record.averaging.mean(scores), record.averaging.error(scores)
         band(figure, record.sizes, middle, se, colour, f"{name} ± 1 standard error")
         figure.data[-1].update(mode="lines+markers")
     if record.sizes.max() > 10 * record.sizes.min():

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.metrics.statistics import standard_error
 from regsearch.models.axes import PathAxis, path_axis
 from regsearch.results.plots.images import new_image
 from regsearch.results.plots.registry import plot
@@ -62,8 +61,7 @@ def path_record(study: StoredStudy) -> PathRecord | None:
     curves = study.curves(best.number)
     axis = study.trajectory(best.number).axis
     within = curves.reaching(study.point(best).floor)
-    train, val = curves.train[curves.fitted].mean(axis=0), curves.mean()
-    se = standard_error(curves.val[curves.fitted])
+    train, val, se = curves.average(curves.train), curves.mean(), curves.errors(curves.val)
     return PathRecord(
         along=path_axis(best.axis),
         axis=axis,

@@ -55,5 +55,5 @@ def _losses_and_gaps(results: StoredStudy, trial: Trial) -> Array:
     """``[steps, 4]``: number, step, lost score and gap of every point of a trial."""
     curves = results.curves(trial.number)
     val = curves.mean()
-    gap = curves.train[curves.fitted].mean(axis=0) - val
+    gap = curves.average(curves.train) - val
     return path_points(trial, np.arange(len(val)), -val, gap)

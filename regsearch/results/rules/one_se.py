@@ -27,7 +27,7 @@ def one_se(results: StoredStudy) -> Pick:
             break  # complete trials come best first: no point of the rest reaches the floor
         curves = results.curves(trial.number)
         steps = curves.reaching(top.floor)
-        near.append(path_points(trial, steps, curves.train.mean(axis=0)[steps]))
+        near.append(path_points(trial, steps, curves.average(curves.train)[steps]))
     rows = np.concatenate(near)
     number, step = least_cost(results, rows)
     within = f"within one standard error ({top.val_se:.2g}) of"

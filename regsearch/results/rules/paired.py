@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.metrics.statistics import ALPHA, Estimate, overlap, paired_difference
+from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.path import ROUNDING
 from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.points import least_cost, path_points
@@ -50,4 +50,4 @@ def paired(results: StoredStudy) -> Pick:
 def _lost(results: StoredStudy, trial: Trial, score: Array) -> Estimate:
     """How much worse a trial is, at its own best point, than the scores ``[K]`` of the best."""
     own = results.curves(trial.number).val[:, trial.step]
-    return paired_difference(score, own, overlap(results.folds), score_tolerance(results.point(results.complete[0])))
+    return results.averaging.difference(score, own, score_tolerance(results.point(results.complete[0])))

@@ -42,7 +42,7 @@ def _late_curves(
     import torch
 
     late = tuple(metric for metric in shared.setup.metrics if metric.kernel is None and metric is not run.metrics[0])
-    found = {metric.name: Curves(*np.full((2, *run.nonzero.shape), np.nan)) for metric in late}
+    found = {metric.name: Curves(*np.full((2, *run.nonzero.shape), np.nan), run.averaging) for metric in late}
     for k, weights in enumerate(run.weights if late else []):
         evaluator = shared.evaluator(structure, k)
         for part in ("train", "val"):

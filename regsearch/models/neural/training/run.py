@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Candidate
 from regsearch.models.neural.config import NetConfig
@@ -26,6 +27,8 @@ class TrainingRun:
 
     Attributes
     ----------
+    averaging
+        How folds are averaged.
     train, val
         ``[metrics, K, E]`` scores after each epoch so far.
     nonzero
@@ -41,6 +44,7 @@ class TrainingRun:
     candidate: Candidate
     config: NetConfig
     metrics: tuple[Metric, ...]
+    averaging: Averaging
     train: Array
     val: Array
     nonzero: Array
@@ -52,14 +56,15 @@ class TrainingRun:
     failure: str = ""
 
     @classmethod
-    def start(cls, candidate: Candidate, metrics: tuple[Metric, ...], folds: int) -> TrainingRun:
+    def start(cls, candidate: Candidate, metrics: tuple[Metric, ...], averaging: Averaging) -> TrainingRun:
         """A run of no epochs yet."""
         config = candidate.config
         assert isinstance(config, NetConfig)
-        empty = np.empty((len(metrics), folds, 0))
+        empty = np.empty((len(metrics), averaging.folds, 0))
         return cls(
-            candidate, config, metrics, empty, empty, empty[0], empty[0], selection_of(config), Patience.of(config)
-        )
+            candidate, config, metrics, averaging, empty, empty, empty[0], empty[0], selection_of(config, averaging),
+            Patience.of(config),
+        )  # fmt: skip
 
     @property
     def epoch(self) -> int:
@@ -79,7 +84,7 @@ class TrainingRun:
 
     @property
     def curves(self) -> dict[str, Curves]:
-        return {m.name: Curves(self.train[i], self.val[i]) for i, m in enumerate(self.metrics)}
+        return {m.name: Curves(self.train[i], self.val[i], self.averaging) for i, m in enumerate(self.metrics)}
 
     @property
     def step(self) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
 from regsearch.models.neural.config import NetConfig
 
 
@@ -74,16 +75,19 @@ class BestMean(EpochSelection):
 
     Parameters
     ----------
+    averaging
+        How folds are averaged.
     min_delta
         How much better a mean must be to be an improvement.
     """
 
+    averaging: Averaging
     min_delta: float
     weights: list[Array] = field(default_factory=list)
     best: float = -np.inf
 
     def update(self, result: EpochResult) -> tuple[EpochResult, bool]:
-        mean = float(np.mean(result.scores["val"][0]))
+        mean = float(self.averaging.mean(result.scores["val"][0]))
         improved = mean > self.best + (self.min_delta if np.isfinite(self.best) else 0.0)
         if mean > self.best:
             self.weights = [one.copy() for one in result.weights]
@@ -91,7 +95,7 @@ class BestMean(EpochSelection):
         return result, improved
 
     def step(self, val: Array) -> int:
-        return int(np.argmax(val.mean(axis=0)))
+        return int(np.argmax(self.averaging.mean(val)))
 
 
 @dataclass
@@ -135,12 +139,12 @@ def _merged(new: EpochResult, old: EpochResult | None, improved: np.ndarray) -> 
     )
 
 
-def selection_of(config: NetConfig) -> EpochSelection:
-    """How a filled config selects its epoch."""
+def selection_of(config: NetConfig, averaging: Averaging) -> EpochSelection:
+    """How a filled config selects its epoch, where folds are averaged so."""
     if config.stopping.epochs:
         return LastEpoch()
     min_delta = float(config.stopping.min_delta)
-    return BestPerFold(min_delta) if config.inner else BestMean(min_delta)
+    return BestPerFold(min_delta) if config.inner else BestMean(averaging, min_delta)
 
 
 @dataclass

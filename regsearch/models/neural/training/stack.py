@@ -78,7 +78,7 @@ class Stack:
             return
         for candidate in source:
             try:
-                run = TrainingRun.start(candidate, self.shared.epoch_metrics, len(self.setup.folds))
+                run = TrainingRun.start(candidate, self.shared.epoch_metrics, self.setup.averaging)
                 arrived.setdefault(self.shared.structure(run.config), []).append(run)
             except (InvalidInput, RuntimeError) as error:
                 yield Outcome(candidate, "failed", reason=str(error))
@@ -193,7 +193,7 @@ class Stack:
         """
         runs = [run for cohort in self.cohorts for run in cohort.runs]
         at = [(run, run.rung) for run in runs if run.rung is not None]
-        scores = {id(run): float(run.val[0].mean(axis=0).max()) for run, _ in at}
+        scores = {id(run): float(run.averaging.mean(run.val[0]).max()) for run, _ in at}
         for run, rung in at:
             self.halving.add(rung, scores[id(run)])
         found = {}
