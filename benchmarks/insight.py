@@ -48,7 +48,7 @@ def made(root: Path) -> Store:
     study.store.prepare()
     OptunaStudy.open(study.store, study._identity())
     stored = optuna.load_study(study_name=study.name, storage=study.store.optuna())
-    study.store.save_folds(study.folds)
+    study.store.save_folds(study.folds, study.setup.averaging)
     study.store.save_targets(study.problem)
     for number in range(TRIALS):
         outcome = one(number, rng, study)

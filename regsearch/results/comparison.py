@@ -161,6 +161,7 @@ def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comp
 
 def _check_comparable(first: Results, other: Results) -> None:
     kept = [(what, first.identity[key], other.identity[key]) for key, what in MUST_MATCH.items()]
+    kept.append(("weighting of folds", *(one.identity.get("fold_weights", "equal") for one in (first, other))))
     kept.append(("deciding metric", first.identity["scoring"][0], other.identity["scoring"][0]))
     for what, mine, other_s in kept:
         if mine != other_s:

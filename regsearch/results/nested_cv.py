@@ -17,8 +17,8 @@ import numpy as np
 from regsearch.data.folds import Folds, make_folds, runs_forward
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
-from regsearch.metrics.scorer import Metric, check_test
 from regsearch.metrics.averaging import Averaging, FoldWeights
+from regsearch.metrics.scorer import Metric, check_test
 from regsearch.progress import Progress
 from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.results.results import Results

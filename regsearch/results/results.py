@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch._types import Array
 from regsearch.data.folds import Folds
-from regsearch.metrics.averaging import Averaging
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
+from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import known
 from regsearch.models.base import Model
 from regsearch.models.path import Curves, Point, Trajectory

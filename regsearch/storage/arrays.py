@@ -22,11 +22,13 @@ from regsearch._types import Array, Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import Damaged
+from regsearch.metrics.averaging import Averaging
 from regsearch.models.path import Curves, Trajectory
 
 DATA = "fingerprint"  # of the data that targets belong to
 Read = TypeVar("Read")
 TRAIN, VAL, PREDICTIONS = "train/", "val/", "predictions"
+EFFECTIVE, OVERLAP, SHARES = "effective", "overlap", "shares"  # of `Averaging`
 
 
 def to_arrays(trajectory: Trajectory, predictions: Array | None = None) -> dict[str, NDArray[Any]]:
@@ -37,9 +39,9 @@ def to_arrays(trajectory: Trajectory, predictions: Array | None = None) -> dict[
     return arrays if predictions is None else arrays | {PREDICTIONS: predictions.astype(np.float32)}
 
 
-def to_trajectory(arrays: Mapping[str, NDArray[Any]]) -> Trajectory:
-    """The trajectory that arrays hold."""
-    curves = {name: to_curves(arrays, name) for name in metrics(arrays)}
+def to_trajectory(arrays: Mapping[str, NDArray[Any]], averaging: Averaging | None) -> Trajectory:
+    """The trajectory that arrays hold, of folds that are averaged so."""
+    curves = {name: to_curves(arrays, name, averaging) for name in metrics(arrays)}
     found = Trajectory(arrays["axis"], curves, arrays["complexity"])
     steps = {found.axis.shape, *(array.shape[1:] for one in curves.values() for array in (one.train, one.val))}
     if len(steps) > 1 or found.axis.ndim != 1:
@@ -47,9 +49,9 @@ def to_trajectory(arrays: Mapping[str, NDArray[Any]]) -> Trajectory:
     return found
 
 
-def to_curves(arrays: Mapping[str, NDArray[Any]], metric: str) -> Curves:
+def to_curves(arrays: Mapping[str, NDArray[Any]], metric: str, averaging: Averaging | None) -> Curves:
     """One metric along the path."""
-    return Curves(arrays[TRAIN + metric], arrays[VAL + metric])
+    return Curves(arrays[TRAIN + metric], arrays[VAL + metric], averaging)
 
 
 def to_predictions(arrays: Mapping[str, NDArray[Any]]) -> Array | None:
@@ -65,10 +67,12 @@ def metrics(names: Iterable[str]) -> list[str]:
 # --- folds and targets -----------------------------------------------------------------------------------------
 
 
-def from_folds(folds: Folds) -> dict[str, NDArray[Any]]:
-    """Rows of each fold: ``train0``, ``val0`` and so on."""
+def from_folds(folds: Folds, averaging: Averaging) -> dict[str, NDArray[Any]]:
+    """Rows of each fold, ``train0``, ``val0`` and so on, and how they are averaged."""
     parts = {"train": folds.train, "val": folds.val}
-    return {f"{part}{k}": rows for part, found in parts.items() for k, rows in enumerate(found)}
+    rows = {f"{part}{k}": rows for part, found in parts.items() for k, rows in enumerate(found)}
+    figures = {EFFECTIVE: np.array(averaging.effective), OVERLAP: np.array(averaging.overlap)}
+    return rows | figures | ({} if averaging.shares is None else {SHARES: averaging.shares})
 
 
 def to_folds(arrays: Mapping[str, NDArray[Any]], name: str, digest: str | None = None) -> Folds:
@@ -79,11 +83,21 @@ def to_folds(arrays: Mapping[str, NDArray[Any]], name: str, digest: str | None =
     ValueError
         When they are others than those of a digest.
     """
-    train, val = (tuple(arrays[f"{part}{k}"] for k in range(len(arrays) // 2)) for part in ("train", "val"))
+    count = sum(array.startswith("train") for array in arrays)
+    train, val = (tuple(arrays[f"{part}{k}"] for k in range(count)) for part in ("train", "val"))
     folds = Folds(train, val, name)
     if digest not in (None, folds.digest):
         raise ValueError("they are not the study's folds")
     return folds
+
+
+def to_averaging(arrays: Mapping[str, NDArray[Any]]) -> Averaging:
+    """How the folds that arrays hold are averaged."""
+    folds = to_folds(arrays, "")
+    if EFFECTIVE not in arrays:  # stored by an earlier version
+        return Averaging.of(folds)
+    effective, overlap = float(arrays[EFFECTIVE]), float(arrays[OVERLAP])
+    return Averaging(len(folds), effective, overlap, arrays.get(SHARES))
 
 
 def from_targets(problem: Problem) -> dict[str, NDArray[Any]]:

@@ -23,8 +23,11 @@ ROLE = "role"  # user attribute of a trial that was not sampled
 # what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
 MUST_MATCH = {
     "seed": "seed", "fingerprint": "data", "folds_hash": "folds", "space_hash": "space",
-    "scoring": "scoring",
+    "scoring": "scoring", "fold_weights": "weighting of folds",
 }  # fmt: skip
+
+
+UNSAID = {"fold_weights": "equal"}  # what an identity leaves out
 
 
 class OptunaStudy:
@@ -211,8 +214,9 @@ def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: P
         Naming what differs.
     """
     for key, what in MUST_MATCH.items():
-        if stored[key] != identity[key]:
+        old, new = (one.get(key, UNSAID.get(key)) for one in (stored, identity))
+        if old != new:
             raise StudyMismatch(
-                f"A stored study goes on with the same {what} only: {stored['study']!r} has {stored[key]}, got "
-                f"{identity[key]}; give the new study another name, or remove {folder}."
+                f"A stored study goes on with the same {what} only: {stored['study']!r} has {old}, got {new}; "
+                f"give the new study another name, or remove {folder}."
             )

@@ -6,7 +6,7 @@
       mlflow.db, artifacts/   the mirror
       studies/NAME/
         journal.log           Optuna's journal (unless a storage URL is given)
-        folds.npz             the folds
+        folds.npz             the folds, and how they are averaged
         targets.npz           what was to be predicted, weights and groups: predictions can be scored without the data
         findings/NAME.json    what an ablation or the like found
         pictures/NAME.png     what the space shows on the data, such as augmented samples
@@ -34,6 +34,7 @@ from regsearch.cleaning import clean, cleaned, first_line, remember_secrets
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import Damaged, InvalidInput, NotFound, RegsearchError
+from regsearch.metrics.averaging import Averaging
 from regsearch.models.path import Curves, Trajectory
 from regsearch.models.persist import remove_parts
 from regsearch.storage.arrays import (
@@ -41,6 +42,7 @@ from regsearch.storage.arrays import (
     from_targets,
     packed,
     to_arrays,
+    to_averaging,
     to_curves,
     to_folds,
     to_predictions,
@@ -97,6 +99,7 @@ class Store:
         self.artifacts: Artifacts = self._files if artifacts is None else artifacts
         self.lost_lines: tuple[str, ...] = ()  # of the journal, a sentence each
         self._held = False
+        self._averaging: Averaging | None = None
 
     def prepare(self) -> None:
         """Make the folders.
@@ -232,11 +235,13 @@ class Store:
         NotFound
             When nothing was kept of it.
         """
-        return self._trial(number, to_trajectory)
+        averaging = self.averaging
+        return self._trial(number, lambda arrays: to_trajectory(arrays, averaging))
 
     def curves(self, number: int, metric: str) -> Curves:
         """One metric of a trial along its path."""
-        return self._trial(number, lambda arrays: to_curves(arrays, metric))
+        averaging = self.averaging
+        return self._trial(number, lambda arrays: to_curves(arrays, metric, averaging))
 
     def predictions(self, number: int) -> Array | None:
         """The predictions of a trial ``[n, m]``; `None` where it has none."""
@@ -270,8 +275,16 @@ class Store:
 
     # --- folds, and what predictions are scored against --------------------------------------------------------
 
-    def save_folds(self, folds: Folds) -> None:
-        self._write(FOLDS, packed(from_folds(folds)))
+    def save_folds(self, folds: Folds, averaging: Averaging) -> None:
+        self._write(FOLDS, packed(from_folds(folds, averaging)))
+        self._averaging = averaging
+
+    @property
+    def averaging(self) -> Averaging | None:
+        """How the folds that are stored are averaged; `None` where there are none that can be read."""
+        if self._averaging is None:
+            self._averaging = self._kept(FOLDS, lambda file: unpacked(file, to_averaging))
+        return self._averaging
 
     def load_folds(self, name: str, digest: str | None = None) -> Folds | None:
         """The folds as stored, called `name`; `None` where there are none that can be read, or others than `digest`."""

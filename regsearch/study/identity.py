@@ -26,7 +26,7 @@ def identity_of(
         The file that makes the study; empty where none does.
     """
     problem, folds, metrics = setup.problem, setup.folds, [metric.name for metric in setup.metrics]
-    return {
+    identity = {
         "study": name, "id": uuid.uuid4().hex, "experiment": experiment, "version": __version__,
         "created_ms": round(time.time() * 1000), "task": problem.task, "rows": problem.rows,
         "columns": problem.columns, "target": problem.name, "fingerprint": problem.fingerprint,
@@ -35,3 +35,4 @@ def identity_of(
         "reference": space.unregularized, "space": space.kind, "space_hash": written.digest,
         "space_data": written.data, "script": script,
     }  # fmt: skip
+    return identity if setup.fold_weights == "equal" else identity | {"fold_weights": setup.fold_weights}

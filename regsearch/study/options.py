@@ -13,6 +13,7 @@ from regsearch.cleaning import remember_secrets
 from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import Problem, make_problem
 from regsearch.errors import InvalidInput
+from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
 from regsearch.metrics.scorer import check_test, resolve
 from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
@@ -35,6 +36,7 @@ class StudyOptions:
 
     space: Model
     cv: Any = 5
+    fold_weights: FoldWeights = "equal"
     scoring: Any = None
     groups: Any = None
     sample_weight: Any = None
@@ -94,7 +96,7 @@ class StudyOptions:
         metrics = resolve(self.space.scoring(problem) if self.scoring is None else self.scoring, problem)
         if problem.test is not None:
             check_test(metrics, problem.test)
-        return Setup(problem, folds, metrics, self.seed, self.n_jobs, self.prune)
+        return Setup(problem, folds, metrics, self.seed, self.n_jobs, self.prune, fold_weights=self.fold_weights)
 
     def tracking_of(self, root: Path) -> str | None:
         """The MLflow tracking URI of a study below a root; `None` where MLflow is kept out."""
@@ -107,6 +109,11 @@ class StudyOptions:
             raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {self.space!r}.")
 
     def _check_numbers(self) -> None:
+        if self.fold_weights not in FOLD_WEIGHTS:
+            raise InvalidInput(
+                f"fold_weights must be 'equal' or 'size', got {self.fold_weights!r}; leave it out for folds that count "
+                "alike."
+            )
         seed, n_jobs = self.seed, self.n_jobs
         if type(seed) is not int or not 0 <= seed < 2**32:
             raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}; 0 is the default.")

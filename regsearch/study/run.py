@@ -122,7 +122,7 @@ class Run:
 
     def _keep_data(self, progress: Progress) -> None:
         """Keep folds, targets and a few numbers about the data; a study that goes on has the numbers."""
-        self.store.save_folds(self.setup.folds)
+        self.store.save_folds(self.setup.folds, self.setup.averaging)
         self.store.save_targets(self.setup.problem)
         if self.store.finding("profile") is None:
             self._keep("The profile of the data could not be made", self._describe, progress)

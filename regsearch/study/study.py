@@ -14,6 +14,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.loading import start_of
 from regsearch.export.write import export
+from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model
 from regsearch.progress import Progress
 from regsearch.results.ablation import Ablation, ablate
@@ -55,6 +56,9 @@ class Study:
         What to search: `Linear`, `Net`, `Estimator`, or a ready-made space of `regsearch.spaces`.
     cv
         Folds: an int, a scikit-learn splitter, or a list of index pairs. Made once.
+    fold_weights
+        How folds count in means and standard errors: ``equal`` (all alike, as in scikit-learn) or ``size`` (by the
+        weight of the rows that validate, as in R's glmnet). They differ where folds are uneven.
     scoring
         scikit-learn scorer, or several; the first decides. Default: mean squared error or log loss; accuracy for an
         estimator without probabilities.
@@ -99,6 +103,7 @@ class Study:
         *,
         space: Model,
         cv: Any = 5,
+        fold_weights: FoldWeights = "equal",
         scoring: Any = None,
         groups: Any = None,
         sample_weight: Any = None,
@@ -116,7 +121,8 @@ class Study:
         artifacts: Callable[[str], Artifacts] | None = None,
     ) -> None:
         options = StudyOptions(
-            space=space, cv=cv, scoring=scoring, groups=groups, sample_weight=sample_weight, test=test, task=task,
+            space=space, cv=cv, fold_weights=fold_weights, scoring=scoring, groups=groups, sample_weight=sample_weight,
+            test=test, task=task,
             seed=seed, root=root, storage=storage, sampler=sampler, tracking=tracking, experiment=experiment,
             prune=prune, n_jobs=n_jobs, start_from=start_from, artifacts=artifacts,
         )  # fmt: skip
@@ -365,7 +371,9 @@ class Study:
         def search(number: int, part: Problem) -> Results:
             return self._inner(number, part).run(n_trials, timeout, patience, quiet=quiet)
 
-        nesting = NestedCV(self.store, self.problem, self.setup.metrics, self.seed, folds, search, rule)
+        nesting = NestedCV(
+            self.store, self.problem, self.setup.metrics, self.seed, folds, self.setup.fold_weights, search, rule
+        )
         return nesting.run(Progress(quiet=quiet))
 
     def _inner(self, number: int, part: Problem) -> Self:

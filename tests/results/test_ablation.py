@@ -314,8 +314,8 @@ def test_what_went(config: Node, technique: str, was: str) -> None:
 
 def removal(technique: str, change: float, se: float) -> Removal:
     point = Point(0.5 + change, 0.1, 0.6, 0.1, 0.1)
-    own = Change(point, 2.0, Estimate(change, se, 3), Estimate(0.02, 0.01, 3))
-    return Removal(technique, "1", own, replace(own, value=1.0, score=Estimate(-9.0, 0.1, 3)))
+    own = Change(point, 2.0, Estimate(change, se, 3, 2), Estimate(0.02, 0.01, 3, 2))
+    return Removal(technique, "1", own, replace(own, value=1.0, score=Estimate(-9.0, 0.1, 3, 2)))
 
 
 def ablation(rows: tuple[Removal, ...], axis: str = "", failed: dict[str, str] | None = None) -> Ablation:

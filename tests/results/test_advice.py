@@ -232,8 +232,8 @@ def test_rounding_is_no_evidence(tmp_path: Path) -> None:
     assert not re.search(r"e-1\d", " ".join(map(str, results.advice)))
     rest = replace(results, all=tuple(trial for trial in results.all if trial.role != "reference"))
     assert not {"overfit", "noise"} & set(about(rest))
-    assert not Estimate(1e-15, 1e-17, 3, 5e-10).certain
-    assert Estimate(1e-8, 1e-9, 3, 5e-10).certain
+    assert not Estimate(1e-15, 1e-17, 3, 2, 5e-10).certain
+    assert Estimate(1e-8, 1e-9, 3, 2, 5e-10).certain
 
 
 def test_few_trials_name_a_total_that_is_more(tmp_path: Path) -> None:

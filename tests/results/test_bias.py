@@ -16,6 +16,7 @@ from sklearn.datasets import load_iris
 from regsearch import Study, spaces
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
+from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import Metric, resolve
 from regsearch.metrics.statistics import difference_se, scores_without
 from regsearch.models.path import Curves, Trajectory
@@ -36,7 +37,7 @@ def stored(root: Path, problem: Problem, scoring: str, decisions: NDArray[Any]) 
     metric, folds = resolve(scoring, problem)[0], make_folds(K, problem, 0)
     store = Store(root, "made")
     store.prepare()
-    store.save_folds(folds)
+    store.save_folds(folds, Averaging.of(folds))
     store.save_targets(problem)
     trials = []
     for number, decision in enumerate(decisions.astype(np.float32)):

@@ -110,9 +110,9 @@ def test_a_single_fold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("score", "said"),
     [
-        (Estimate(0.2, 0.05, 6), "b is better than a by 0.2 ± 0.05 in r2 (p = 0.01)."),
-        (Estimate(-0.2, 0.05, 6), "b is worse than a by 0.2 ± 0.05 in r2 (p = 0.01)."),
-        (Estimate(-0.2, 0.2, 3), "b and a cannot be told apart: they differ by 0.2 ± 0.2 in r2 "
+        (Estimate(0.2, 0.05, 6, 5), "b is better than a by 0.2 ± 0.05 in r2 (p = 0.01)."),
+        (Estimate(-0.2, 0.05, 6, 5), "b is worse than a by 0.2 ± 0.05 in r2 (p = 0.01)."),
+        (Estimate(-0.2, 0.2, 3, 2), "b and a cannot be told apart: they differ by 0.2 ± 0.2 in r2 "
          "(p = 0.42)."),
     ],
 )  # fmt: skip
@@ -120,7 +120,7 @@ def test_sentence(two: tuple[Results, Results], score: Estimate, said: str) -> N
     """A difference is called one at the level .05 only, and in which direction."""
     first = compare(*two).studies[0]
     studies = tuple(replace(first, name=name) for name in ("a", "b"))
-    one = StudyDifference("b", score, Estimate(0.0, 0.1, score.folds))
+    one = StudyDifference("b", score, Estimate(0.0, 0.1, score.folds, score.freedom))
     assert Comparison("r2", studies, (one,)).summary == said
 
 

@@ -26,6 +26,7 @@ from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, 
 from regsearch import nn_techniques as t
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
+from regsearch.metrics.averaging import Averaging
 from regsearch.models.base import Candidate
 from regsearch.results.learning_curve import SIZES, LearningCurve, scale_epochs, training_subsets
 from regsearch.results.results import Results
@@ -202,7 +203,7 @@ def test_summary(rises: tuple[float, ...], said: str) -> None:
     """The sentence goes by the rise over the last step and the standard error of its paired differences, corrected for
     overlapping training sets."""
     val = np.stack([np.full(len(rises), 0.1), np.full(len(rises), 0.2), 0.2 + np.array(rises)], axis=1)
-    found = LearningCurve(4, 0, "best", "r2", (25, 50, 100), val + 0.1, val, ratio=0.5)
+    found = LearningCurve(4, 0, "best", "r2", (25, 50, 100), val + 0.1, val, Averaging(len(rises), len(rises), 0.5))
     head, *lines, summary = str(found).splitlines()
     assert summary.startswith(said)
     assert head.split() == ["rows", "r2", "train", "gap"]

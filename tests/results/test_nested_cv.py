@@ -91,7 +91,7 @@ def test_what_is_kept(tmp_path: Path) -> None:
 
 def nesting(one: Study, search: Any) -> NestedCV:
     folds = outer_folds(3, one.options.cv, one.problem, 0)
-    return NestedCV(one.store, one.problem, one.setup.metrics, 0, folds, search, "best")
+    return NestedCV(one.store, one.problem, one.setup.metrics, 0, folds, "equal", search, "best")
 
 
 def test_no_outer_row_is_searched(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from regsearch import Path as Axis
 from regsearch.data.folds import Folds
 from regsearch.data.problem import make_problem
 from regsearch.errors import NotFound
+from regsearch.metrics.averaging import Averaging
 from regsearch.models.path import Curves, Trajectory
 from regsearch.storage.artifacts import Artifacts, FolderArtifacts
 from regsearch.storage.store import PNG, PNG_END, Store
@@ -107,7 +108,7 @@ def test_a_study_lives_behind_the_seam(kind: str, tmp_path: Path) -> None:
         store.predictions(8)
     assert store.load_folds("two") is None
     folds = Folds((np.array([0, 1]), np.array([2, 3])), (np.array([2]), np.array([0])), "two")
-    store.save_folds(folds)
+    store.save_folds(folds, Averaging.of(folds))
     assert (read := store.load_folds("two")) is not None
     assert read.digest == folds.digest
     assert store.load_targets("binary") is None

@@ -17,6 +17,7 @@ from samples import ROOT, TIMEOUT_S, outcomes, poll, python, study
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
+from regsearch.metrics.averaging import Averaging
 from regsearch.models.path import Curves, Trajectory
 from regsearch.storage.ownership import OWNER, claim
 from regsearch.storage.store import Store, study_names
@@ -28,6 +29,7 @@ with Store(sys.argv[1], sys.argv[2]).running():
     print("held", flush=True)
     sys.stdin.read()
 """
+ONE = Folds((np.array([0]),), (np.array([1]),), "one")
 
 
 def prepared(root: Path, name: str = "one") -> Store:
@@ -86,10 +88,11 @@ def test_missing_arrays(tmp_path: Path) -> None:
 def test_folds_are_kept(tmp_path: Path) -> None:
     """The folds lie beside the study, row for row."""
     store = prepared(tmp_path)
-    store.save_folds(Folds((np.array([0, 1]), np.array([2, 3])), (np.array([2]), np.array([0])), "two"))
+    folds = Folds((np.array([0, 1]), np.array([2, 3])), (np.array([2]), np.array([0])), "two")
+    store.save_folds(folds, Averaging.of(folds))
     with np.load(store.folder / "folds.npz") as found:
         assert {name: rows.tolist() for name, rows in found.items()} == {
-            "train0": [0, 1], "train1": [2, 3], "val0": [2], "val1": [0],
+            "train0": [0, 1], "train1": [2, 3], "val0": [2], "val1": [0], "effective": 2.0, "overlap": 0.5,
         }  # fmt: skip
 
 
@@ -278,14 +281,14 @@ def test_owner_on_another_host(tmp_path: Path) -> None:
     opened.set_user_attr(OWNER, elsewhere)
     with pytest.raises(RegsearchError, match="process 1 on elsewhere"):
         claimed(tmp_path / "a", url)
-    store.save_folds(Folds((np.array([0]),), (np.array([1]),), "one"))
+    store.save_folds(ONE, Averaging.of(ONE))
     assert claimed(tmp_path / "a", url)[1].user_attrs[OWNER]["host"] == socket.gethostname()
 
 
 def test_a_moved_root_takes_its_study_along(tmp_path: Path) -> None:
     """A root that was moved, files and all, still owns its study."""
     url = url_of(tmp_path)
-    claimed(tmp_path / "a", url)[0].save_folds(Folds((np.array([0]),), (np.array([1]),), "one"))
+    claimed(tmp_path / "a", url)[0].save_folds(ONE, Averaging.of(ONE))
     (tmp_path / "a").rename(tmp_path / "b")
     assert claimed(tmp_path / "b", url)[1].user_attrs[OWNER]["root"] == str(tmp_path / "b")
 

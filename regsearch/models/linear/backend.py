@@ -146,8 +146,8 @@ class LinearBackend:
             coef, intercept = path.at(step)
             here = Piece(coef[:, None], intercept[:, None], np.empty(0), np.empty(0))
             for metric, point in zip(late, self._scores(here, late), strict=True):
-                parts = (_at_one_step(part, step, path.steps) for part in (point.train, point.val))
-                found[metric.name] = Curves(*parts, self.setup.averaging)
+                train, val = (_at_one_step(part, step, path.steps) for part in (point.train, point.val))
+                found[metric.name] = Curves(train, val, self.setup.averaging)
         return {metric.name: found[metric.name] for metric in self.setup.metrics}
 
     def _scores(self, piece: Piece, metrics: tuple[Metric, ...]) -> list[Curves]:

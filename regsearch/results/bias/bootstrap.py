@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.per_row import OF_A_MEAN, OF_ROWS, mean_itself
 from regsearch.metrics.scorer import formula
 from regsearch.models.path import ROUNDING
@@ -137,6 +138,7 @@ class _Resampling:
     ) -> None:
         self.study, self.scoring, self.rows = study, scoring, rows
         self.parts = _parts(scoring, rows)
+        self.averaging = study.averaging if len(self.parts) > 1 else Averaging.equal(1)
         self.units, self.seed = np.unique(units, return_inverse=True)[1], seed
         self.resamples = max(1, min(resamples, max(50, CELLS // len(rows))))
         weight = scoring.problem.sample_weight
@@ -231,7 +233,8 @@ def _by_ranks(resampling: _Resampling, numbers: list[int]) -> tuple[Array, Array
     share = np.column_stack([inside, resampling.weight.astype(np.float32)])
 
     def areas(decision: Array, shares: Single) -> Array:
-        return _mean_of(np.array([_auc(decision[part, 0], positive[part], shares[part]) for part in resampling.parts]))
+        found = np.array([_auc(decision[part, 0], positive[part], shares[part]) for part in resampling.parts])
+        return _mean_of(found, resampling.averaging)
 
     found = np.array([areas(decision, share) for batch in resampling.decisions(numbers) for decision in batch])
     first = found[:, :-1].argmax(axis=0)
@@ -248,12 +251,12 @@ def _by_ranks(resampling: _Resampling, numbers: list[int]) -> tuple[Array, Array
     return usual, winner, len(found)
 
 
-def _mean_of(found: Array) -> Array:
+def _mean_of(found: Array, averaging: Averaging) -> Array:
     """``[...]`` means of the scores ``[K, ...]`` of folds that have one; minus infinity where none has."""
     known = np.isfinite(found)
-    count = known.sum(axis=0)
-    total = np.where(known, found, 0.0).sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), -np.inf)
+    share = averaging.mean(known.astype(float))
+    total = averaging.mean(np.where(known, found, 0.0))
+    return np.where(share > 0, total / np.where(share > 0, share, 1.0), -np.inf)
 
 
 def _auc(scores: Array, positive: NDArray[np.bool_], shares: Single) -> Array:
@@ -279,12 +282,10 @@ def _by_scorer(resampling: _Resampling, numbers: list[int]) -> tuple[Array, Arra
         """``[t]`` scores of some configs on rows that are there so many times."""
         drawn = (np.repeat(part, times[part]) for part in resampling.parts)
         found = np.array([_scores_of_rows(resampling, rows, decisions[rows][:, configs]) for rows in drawn])
-        known = found[np.isfinite(found).any(axis=1)]  # the others are no fold's to compare configs by
-        return (
-            np.where(np.isfinite(known), known, -np.inf).mean(axis=0)
-            if len(known)
-            else np.full(found.shape[1], -np.inf)
-        )
+        known = np.isfinite(found).any(axis=1)  # the others are no fold's to compare configs by
+        if not known.any():
+            return np.full(found.shape[1], -np.inf)
+        return resampling.averaging.some(known).mean(np.where(np.isfinite(found), found, -np.inf)[known])
 
     best, outside = int(np.argmax(scores(np.ones(len(resampling.rows), dtype=np.int64)))), []
     for counts in resampling.counts().T:

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 from regsearch.results.plots.registry import plot

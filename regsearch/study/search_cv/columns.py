@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
 from regsearch.models.estimator import Estimator
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results
@@ -53,12 +54,12 @@ def _params(results: Results, trial: Trial, at: Chosen | None) -> dict[str, Any]
     return dict(config.params)
 
 
-def columns(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], folds: int) -> dict[str, Any]:
-    """GridSearchCV's table of rows."""
+def columns(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], averaging: Averaging) -> dict[str, Any]:
+    """GridSearchCV's table of rows, of folds that are averaged so."""
     table: dict[str, Any] = {
         "trial": np.array([row["trial"] for row in rows]),
         "state": np.array([row["state"] for row in rows]),
-        "mean_fit_time": np.array([row["seconds"] / folds for row in rows]),
+        "mean_fit_time": np.array([row["seconds"] / averaging.folds for row in rows]),
     }
     for name in dict.fromkeys(name for row in rows for name in row["params"]):
         column = np.ma.MaskedArray(np.empty(len(rows), dtype=object), mask=True)
@@ -67,22 +68,24 @@ def columns(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], folds: in
                 column[i] = row["params"][name]
         table[f"param_{name}"] = column
     table["params"] = [row["params"] for row in rows]
-    absent = np.full(folds, np.nan)
+    absent = np.full(averaging.folds, np.nan)
     for metric in metrics:
         train, test = (np.array([row[part].get(metric, absent) for row in rows]) for part in ("train", "test"))
-        table |= _score_columns(train, test, f"_{metric}" if len(metrics) > 1 else "_score")
+        table |= _score_columns(train, test, averaging, f"_{metric}" if len(metrics) > 1 else "_score")
     return table
 
 
-def _score_columns(train: Array, test: Array, suffix: str) -> dict[str, Any]:
+def _score_columns(train: Array, test: Array, averaging: Averaging, suffix: str) -> dict[str, Any]:
     """The columns of scores ``[rows, folds]`` of one metric."""
     from scipy.stats import rankdata
 
-    mean = test.mean(axis=1)
     columns: dict[str, Any] = {}
+    means = {part: averaging.mean(scores.T) for part, scores in (("test", test), ("train", train))}
     for part, scores in (("test", test), ("train", train)):
         columns |= {f"split{k}_{part}{suffix}": scores[:, k] for k in range(scores.shape[1])}
-        columns |= {f"mean_{part}{suffix}": scores.mean(axis=1), f"std_{part}{suffix}": scores.std(axis=1)}
+        spread = np.sqrt(averaging.mean((scores.T - means[part]) ** 2))
+        columns |= {f"mean_{part}{suffix}": means[part], f"std_{part}{suffix}": spread}
+    mean = means["test"]
     columns[f"rank_test{suffix}"] = rankdata(np.where(np.isnan(mean), np.inf, -mean), method="min").astype(np.int32)
-    columns["generalization_gap" + suffix.removesuffix("_score")] = train.mean(axis=1) - mean
+    columns["generalization_gap" + suffix.removesuffix("_score")] = means["train"] - mean
     return columns

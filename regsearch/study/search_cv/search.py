@@ -24,6 +24,7 @@ from regsearch._types import Array
 from regsearch.data import validation
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model
 from regsearch.models.estimator import Estimator
 from regsearch.results.choice import Chosen
@@ -59,6 +60,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     cv
         Folds, as a `Study` takes them: an int (shuffled by `seed`; stratified for classes; whole groups where `fit`
         gets some), a scikit-learn splitter, or a list of index pairs.
+    fold_weights
+        Whether folds count alike in means and errors (``equal``) or by the weight of the rows that validate (``size``).
     n_trials, timeout, patience
         When the search ends: trials in all, seconds, trials without a better score. With a timeout, results depend on
         the machine; else on the data and `seed` alone.
@@ -126,6 +129,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         space: Model | str = "linear",
         *,
         cv: Any = 5,
+        fold_weights: FoldWeights = "equal",
         n_trials: int | None = 50,
         timeout: float | None = None,
         patience: int | None = None,
@@ -142,6 +146,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         self.space = space
         self.cv = cv
+        self.fold_weights = fold_weights
         self.n_trials = n_trials
         self.timeout = timeout
         self.patience = patience
@@ -177,7 +182,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         SearchFailed
             When every trial fails.
         StudyMismatch
-            When a kept study of that name has other folds or another scoring.
+            When a kept study of that name has other folds, another weighting of them or another scoring.
         """
         space, rule = _space(self.space), find_rule(self.rule) if isinstance(self.rule, str) else self.rule
         X, y = validation.validate_fit_data(self, X, y)
@@ -212,7 +217,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         rows, self.best_index_ = rows_of(results, chosen)
         self.best_params_ = dict(rows[self.best_index_]["params"])
         self.best_score_, self.generalization_gap_ = chosen.score, chosen.gap
-        self.cv_results_ = columns(rows, list(results.identity["metrics"]), self.n_splits_)
+        self.cv_results_ = columns(rows, list(results.identity["metrics"]), results.averaging)
 
     def _refit(self, chosen: Chosen, problem: Problem) -> None:
         started = time.perf_counter()

@@ -42,7 +42,8 @@ def _late_curves(
     import torch
 
     late = tuple(metric for metric in shared.setup.metrics if metric.kernel is None and metric is not run.metrics[0])
-    found = {metric.name: Curves(*np.full((2, *run.nonzero.shape), np.nan), run.averaging) for metric in late}
+    unknown = np.full_like(run.nonzero, np.nan)
+    found = {metric.name: Curves(unknown.copy(), unknown.copy(), run.averaging) for metric in late}
     for k, weights in enumerate(run.weights if late else []):
         evaluator = shared.evaluator(structure, k)
         for part in ("train", "val"):
