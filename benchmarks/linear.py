@@ -2,6 +2,8 @@
 
     python benchmarks/linear.py [WORD ...] [--json]
 
+Folds count alike on both sides, as in python-glmnet; R's glmnet weighs them by size: `fold_weights="size"` here.
+
 Convergence: python-glmnet at its default tolerance; ours to a relative duality gap of 1e-6. Each path row's note gives
 the worst relative suboptimality of both along the path of the full data, against a solution at a gap of 1e-10.
 """

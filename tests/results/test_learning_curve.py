@@ -213,21 +213,29 @@ def test_summary(rises: tuple[float, ...], said: str) -> None:
 def test_close_sizes_of_as_many_rows() -> None:
     """Sizes so close that their mean numbers of rows round to one make no claim about a doubling."""
     found = LearningCurve(
-        4, 0, "best", "r2", (24, 24), np.ones((3, 2)), np.array([[0.1, 0.2], [0.1, 0.2], [0.1, 0.21]]), 0.5
+        4,
+        0,
+        "best",
+        "r2",
+        (24, 24),
+        np.ones((3, 2)),
+        np.array([[0.1, 0.2], [0.1, 0.2], [0.1, 0.21]]),
+        Averaging(3, 3, 0.5),
     )
     assert found.summary == "More data might help: from 24 to 24 rows r2 changes by +0.103 ± 0.0053."
 
 
 def test_one_size() -> None:
     """One size alone makes no claim."""
-    found = LearningCurve(4, 0, "best", "r2", (25,), np.full((3, 1), 0.4), np.full((3, 1), 0.2), 0.5)
+    found = LearningCurve(4, 0, "best", "r2", (25,), np.full((3, 1), 0.4), np.full((3, 1), 0.2), Averaging(3, 3, 0.5))
     assert found.summary.startswith("One size says nothing")
 
 
 def test_row_is_json() -> None:
     """The finding has rows by size and scores by fold, and null where a metric was not defined."""
     train, val = np.array([[0.5, 0.6], [math.nan, 0.7]]), np.array([[0.1, 0.2], [0.3, 0.4]])
-    row = json.loads(json.dumps(LearningCurve(4, 0, "best", "r2", (25, 50), train, val, 1.0).row(), allow_nan=False))
+    found = LearningCurve(4, 0, "best", "r2", (25, 50), train, val, Averaging.equal(2))
+    row = json.loads(json.dumps(found.row(), allow_nan=False))
     assert row == {
         "number": 4, "step": 0, "rule": "best", "metric": "r2", "sizes": [25, 50],
         "train": [[0.5, 0.6], [None, 0.7]], "val": [[0.1, 0.2], [0.3, 0.4]],

@@ -20,6 +20,7 @@ from regsearch import Choice, Estimator, InvalidInput, Study
 from regsearch.data.folds import Folds, make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.errors import StudyMismatch
+from regsearch.metrics.averaging import Averaging
 from regsearch.progress import Progress
 from regsearch.results.nested_cv import FINDING, NestedCV, NestedResult, OuterFold, outer_folds
 from regsearch.results.results import Results, load_results
@@ -233,17 +234,18 @@ def test_other_data_under_the_same_name_is_refused(tmp_path: Path) -> None:
 def test_optimism_shows(tmp_path: Path) -> None:
     """Of settings that are all worth nothing, the inner scores of the best promise more than the outer ones keep."""
     folds = tuple(OuterFold({"r2": score}, inner, {}) for score, inner in ((0.1, 0.5), (-0.1, 0.7)))
-    found = NestedResult("r2", 2, "best", 1.0, 1.0, folds)
+    found = NestedResult("r2", 2, "best", Averaging(2, 2, 1.0), 1.0, folds)
     assert found.optimism == pytest.approx(0.6)
     assert "promised 0.6 more" in found.summary
     folds = tuple(OuterFold({"r2": score}, 0.9, {}) for score in (0.98, 1.0))
-    assert NestedResult("r2", 2, "best", 1.0, 1.0, folds).interval[1] == 1.0, "no score is better than perfect"
-    assert "promised 0.09 less" in NestedResult("r2", 2, "best", 1.0, 1.0, folds).summary
+    found = NestedResult("r2", 2, "best", Averaging(2, 2, 1.0), 1.0, folds)
+    assert found.interval[1] == 1.0, "no score is better than perfect"
+    assert "promised 0.09 less" in found.summary
 
 
 def test_before_the_first_fold() -> None:
     """A result of no outer fold yet, as after Ctrl-C, has figures that are NaN, and no warning."""
-    found = NestedResult("r2", 2, "best", 1.0, 1.0, ())
+    found = NestedResult("r2", 2, "best", Averaging(2, 2, 1.0), 1.0, ())
     assert np.isnan([found.mean, found.se, found.optimism, *found.interval]).all()
 
 

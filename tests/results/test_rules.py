@@ -229,6 +229,7 @@ class Written:
 
     curves_of: Mapping[int, Curves]
     complexity: Mapping[int, Any]
+    averaging: None = None
 
     def curves(self, number: int, metric: str) -> Curves:
         return self.curves_of[number]
@@ -255,7 +256,7 @@ def written(val: Any, train: Any, complexity: Any) -> Results:
             points={"score": own.point(step)}, complexity=float(complexity[number][:, step].mean()),
         )  # fmt: skip
 
-    identity = {"study": "written", "metric": "score", "cv": "3-fold", "reference": "none"}
+    identity = {"study": "written", "metric": "score", "cv": "3-fold", "folds": len(val[0]), "reference": "none"}
     return Results(cast(Any, store), identity, tuple(trial(*own) for own in curves.items()))
 
 
