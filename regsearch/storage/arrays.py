@@ -39,7 +39,7 @@ def to_arrays(trajectory: Trajectory, predictions: Array | None = None) -> dict[
     return arrays if predictions is None else arrays | {PREDICTIONS: predictions.astype(np.float32)}
 
 
-def to_trajectory(arrays: Mapping[str, NDArray[Any]], averaging: Averaging | None) -> Trajectory:
+def to_trajectory(arrays: Mapping[str, NDArray[Any]], averaging: Averaging | None = None) -> Trajectory:
     """The trajectory that arrays hold, of folds that are averaged so."""
     curves = {name: to_curves(arrays, name, averaging) for name in metrics(arrays)}
     found = Trajectory(arrays["axis"], curves, arrays["complexity"])
@@ -50,8 +50,9 @@ def to_trajectory(arrays: Mapping[str, NDArray[Any]], averaging: Averaging | Non
 
 
 def to_curves(arrays: Mapping[str, NDArray[Any]], metric: str, averaging: Averaging | None) -> Curves:
-    """One metric along the path."""
-    return Curves(arrays[TRAIN + metric], arrays[VAL + metric], averaging)
+    """One metric along the path; what averages another number of folds is another study's."""
+    train, val = arrays[TRAIN + metric], arrays[VAL + metric]
+    return Curves(train, val, averaging if averaging is not None and averaging.folds == len(val) else None)
 
 
 def to_predictions(arrays: Mapping[str, NDArray[Any]]) -> Array | None:
