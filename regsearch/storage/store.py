@@ -30,7 +30,7 @@ from typing import Any, BinaryIO, TypeVar
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Task
-from regsearch.cleaning import clean, cleaned, first_line, remember_secrets
+from regsearch.cleaning import first_line, remember_secrets
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import Damaged, InvalidInput, NotFound, RegsearchError
@@ -51,6 +51,7 @@ from regsearch.storage.arrays import (
     unpacked,
 )
 from regsearch.storage.artifacts import Artifacts, FolderArtifacts
+from regsearch.storage.database import open_storage
 from regsearch.storage.failures import reason_of, storage_failures
 from regsearch.storage.journal import KEEP_S, JournalFile, drop_partial_line
 from regsearch.storage.lock import try_lock
@@ -376,26 +377,6 @@ def _picture(file: BinaryIO) -> bytes:
 def trial_file(number: int) -> str:
     """The name of the arrays of a trial."""
     return f"trials/{number:06d}.npz"
-
-
-def open_storage(url: str) -> Any:
-    """The Optuna storage of a URL.
-
-    Raises
-    ------
-    InvalidInput
-        When it opens none.
-    """
-    import optuna
-
-    remember_secrets(url)
-    try:
-        return optuna.storages.get_storage(url)
-    except Exception as error:  # noqa: BLE001 - SQLAlchemy has its own, each driver too, or there is no driver
-        raise InvalidInput(
-            f"storage must be a URL that Optuna can open, got {clean(url)!r} ({first_line(error)}); "
-            "leave it out for a file in the root."
-        ) from cleaned(error)
 
 
 def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[str]:
