@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix
-from regsearch.data.features import column_kinds, is_frame, is_sparse
+from regsearch.data.columns import column_kinds, is_plain
+from regsearch.data.features import is_frame, is_sparse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +108,7 @@ def transformer(X: Any) -> Any | None:
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+    from sklearn.preprocessing import OrdinalEncoder
 
     if is_sparse(X):
         return None
@@ -120,13 +121,28 @@ def transformer(X: Any) -> Any | None:
         categories=[[False, True]] * len(boolean), handle_unknown="use_encoded_value", unknown_value=np.nan,
         encoded_missing_value=np.nan,
     )  # fmt: skip
-    levels = [_levels(X[column]) for column in kinds[2]]
     parts = [
         (impute, numeric),
         (make_pipeline(zero_one, SimpleImputer(keep_empty_features=True)), boolean),
-        (OneHotEncoder(categories=levels, handle_unknown="ignore", sparse_output=False), category),
+        (_one_hot([X[column] for column in kinds[2]]), category),
     ]
     return make_column_transformer(*[part for part in parts if part[1]], verbose_feature_names_out=False)
+
+
+def _one_hot(columns: list[pd.Series[Any]]) -> Any:
+    """The unfitted step for columns of categories; what is neither text, number nor boolean it sees as text."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    from regsearch.data.category_text import CategoriesToText
+
+    plain = [is_plain(column) for column in columns]
+    levels = [
+        known if is_plain(column) else [str(level) if level == level else level for level in known]  # noqa: PLR0124 - NaN
+        for column, known in zip(columns, map(_levels, columns), strict=True)
+    ]
+    encoder = OneHotEncoder(categories=levels, handle_unknown="ignore", sparse_output=False)
+    return encoder if all(plain) else make_pipeline(CategoriesToText(), encoder)
 
 
 def _observed_mean(column: Array, mask: NDArray[np.bool_], holes: NDArray[np.integer[Any]]) -> float:

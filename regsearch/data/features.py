@@ -5,16 +5,14 @@ What cannot be searched is refused in one sentence that says what must hold, wha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
+from regsearch.data.columns import kinds_of
 from regsearch.errors import InvalidInput
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ROWS_AT_ONCE = 256  # rows compared together: rows nearly always differ early, and a mask of all of X may not fit
 
@@ -32,35 +30,6 @@ def is_sparse(X: Any) -> bool:
 def take_rows(X: Any, rows: Rows) -> Any:
     """Rows of an array, DataFrame or sparse matrix."""
     return X.iloc[rows] if is_frame(X) else X[rows]
-
-
-def column_kinds(X: pd.DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
-    """The (numeric, boolean, categorical) columns of a DataFrame.
-
-    Raises
-    ------
-    InvalidInput
-        When a column is none of them.
-    """
-    import pandas as pd
-
-    kinds: dict[str, list[Any]] = {"numeric": [], "boolean": [], "category": [], "other": []}
-    for column, dtype in X.dtypes.items():
-        if isinstance(dtype, pd.CategoricalDtype):
-            kinds["category"].append(column)
-        elif pd.api.types.is_bool_dtype(dtype):
-            kinds["boolean"].append(column)
-        elif pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
-            kinds["numeric"].append(column)
-        else:
-            kinds["other"].append(column)
-    if kinds["other"]:
-        first = kinds["other"][0]
-        raise InvalidInput(
-            f"Columns of X must be numeric, boolean or categorical, got {len(kinds['other'])} of another type, "
-            f"the first being {first!r} ({X.dtypes[first]}); convert it, for example X[{first!r}].astype('category')."
-        )
-    return kinds["numeric"], kinds["boolean"], kinds["category"]
 
 
 def checked_X(X: Any) -> Any:
@@ -147,11 +116,11 @@ def _checked_frame(X: Any) -> Any:
     repeated = X.columns[X.columns.duplicated()]
     if len(repeated):
         raise InvalidInput(f"Column names of X must be unique, got {repeated[0]!r} twice; rename one.")
-    numeric, _, categorical = column_kinds(X)
-    for column in numeric:
-        values = X[column].to_numpy(dtype=float, na_value=np.nan)
-        check_finite(values, f"column {column!r} of X")
-    for column in categorical:
+    for column, kind in kinds_of(X).items():
+        if kind == "numeric":
+            check_finite(X[column].to_numpy(dtype=float, na_value=np.nan), f"column {column!r} of X")
+        if kind != "category":
+            continue
         kinds = sorted({type(level).__name__ for level in X[column].cat.categories})
         if len(kinds) > 1:
             raise InvalidInput(

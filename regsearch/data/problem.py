@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows, Task
+from regsearch.data.columns import column_kinds
 from regsearch.data.encoding import Encoded, encode, encoded_names
 from regsearch.data.features import (
     check_varies,
@@ -26,6 +27,7 @@ from regsearch.data.features import (
     is_sparse,
     take_rows,
 )
+from regsearch.data.frames import paired
 from regsearch.data.targets import checked_test_y, checked_y
 from regsearch.errors import InvalidInput
 
@@ -37,7 +39,7 @@ class Problem:
     Attributes
     ----------
     X
-        ``[n, p]``: array, DataFrame or CSR matrix, as given (lists become arrays); or images ``[n, c, h, w]``, an
+        ``[n, p]``: array, pandas DataFrame or CSR matrix, as given (lists become arrays); or images ``[n, c, h, w]``, an
         array of the numbers that were given (``uint8`` stays that).
     y
         ``[n]``: float64 for regression, else class codes ``0 .. C-1`` (see `classes`); float64 ``[n, t]`` for a
@@ -159,6 +161,18 @@ def check_table(problem: Problem, who: str) -> None:
         )
 
 
+def check_columns(problem: Problem) -> None:
+    """Refuse columns that are not encoded, such as text and dates, for a model that sees them as numbers.
+
+    Raises
+    ------
+    InvalidInput
+        Saying what to make of the first.
+    """
+    if is_frame(problem.X):
+        column_kinds(problem.X)
+
+
 def make_problem(
     X: Any,
     y: Any,
@@ -175,8 +189,9 @@ def make_problem(
     Parameters
     ----------
     X
-        ``[n, p]`` array, DataFrame (numeric, boolean, categorical, missing values) or scipy sparse matrix; or images,
-        a numeric array ``[n, channels, height, width]`` or ``[n, height, width]``, which is not copied.
+        ``[n, p]`` array, dataframe of any library (numeric, boolean, categorical, missing values; text and dates for
+        the own pipeline of an `Estimator`) or scipy sparse matrix; or images, a numeric array ``[n, channels, height,
+        width]`` or ``[n, height, width]``, which is not copied. What belongs to its rows is paired as `paired` says.
     y
         ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
         classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets.
@@ -193,6 +208,7 @@ def make_problem(
     InvalidInput
         When the data cannot be searched; the message names the invariant, the value and the fix.
     """
+    X, y, groups, sample_weight = paired(X, y, groups=groups, sample_weight=sample_weight)
     X = checked_X(X)
     check_varies(X)
     n = X.shape[0]
@@ -248,7 +264,7 @@ def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, R
 def _given_test(problem: Problem, test: Any) -> Problem:
     if not isinstance(test, (tuple, list)) or len(test) != 2:
         raise InvalidInput(f"test must be a fraction or a pair (X, y), got {type(test).__name__}.")
-    X, y = test
+    X, y, _, _ = paired(*test, of=" of the test set")
     X = checked_X(X)
     if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
         raise InvalidInput(
@@ -295,4 +311,8 @@ def _column_bytes(column: Any) -> list[bytes | memoryview]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         names = str(column.cat.categories.tolist())
         return [names.encode(), column.cat.codes.to_numpy().tobytes()]
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return [b"date", pd.to_datetime(column, utc=True).to_numpy("datetime64[us]").tobytes()]
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        return [str(column.astype(object).where(column.notna(), None).tolist()).encode(errors="surrogatepass")]
     return [column.to_numpy(dtype=float, na_value=np.nan).tobytes()]

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix
-from regsearch.data.features import column_kinds, is_frame, is_sparse
+from regsearch.data.columns import kinds_of
+from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
 
 WIDEST = 2000  # columns up to which eigenvalues are computed
@@ -73,8 +74,9 @@ def _numbers(X: Any) -> Matrix:
     """The numeric columns: an array ``[n, p]`` with NaN where entries are missing, or a sparse matrix."""
     if not is_frame(X):
         return X
-    numeric, boolean, _ = column_kinds(X)
-    return X[[*numeric, *boolean]].to_numpy(dtype=float, na_value=np.nan)
+    kinds = kinds_of(X)
+    numbers = [name for one in ("numeric", "boolean") for name, kind in kinds.items() if kind == one]
+    return X[numbers].to_numpy(dtype=float, na_value=np.nan)
 
 
 @dataclass(frozen=True)

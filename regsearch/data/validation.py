@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from regsearch._types import Task
+from regsearch.data.frames import to_pandas
 from regsearch.data.features import checked_weights, is_frame, is_sparse
 from regsearch.errors import InvalidInput
 
@@ -26,15 +27,15 @@ UNCHECKED = "no_validation"  # scikit-learn's word for a y that is checked elsew
 
 def validate_fit_data(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, Any]:
     """X and y to fit to; what the estimator then expects of columns is noted in it. Frames stay frames."""
-    X = _checked(estimator, X, reset=True, y=None if y is None else UNCHECKED)
-    y = _targets(y)
+    X = _checked(estimator, to_pandas(X), reset=True, y=None if y is None else UNCHECKED)
+    y = _targets(to_pandas(y))
     check_consistent_length(X, y)
     return X, y
 
 
 def validate_predict_data(estimator: BaseEstimator, X: Any) -> Any:
     """X with the columns of fit; a frame where fit had named ones, for what picks columns by name."""
-    X = _checked(estimator, X, reset=False)
+    X = _checked(estimator, to_pandas(X), reset=False)
     names = getattr(estimator, "feature_names_in_", None)
     if names is None or is_frame(X) or is_sparse(X):
         return X
@@ -81,7 +82,8 @@ def _targets(y: Any) -> Any:
         return y
     checked = check_array(y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name="y")
     if checked.ndim == 2 and checked.shape[1] == 1:
-        return column_or_1d(y, warn=True)
+        column = column_or_1d(y, warn=True)
+        return y.iloc[:, 0] if is_frame(y) else column
     if checked.dtype.kind == "f":
         assert_all_finite(checked, input_name="y")
     return y if hasattr(y, "name") else checked  # a Series has a name to log

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from regsearch import InvalidInput
-from regsearch.data.features import column_kinds
+from regsearch.data.columns import column_kinds
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.data.targets import infer_task

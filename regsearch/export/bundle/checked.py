@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from regsearch.data.frames import to_pandas
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.schema import Form
 
@@ -55,7 +56,7 @@ def _checking(method: Callable[..., Any], form: Form, warned: set[str | int]) ->
                 warned.add(name)
                 warnings.warn(_strange(name, values), UserWarning, stacklevel=2)
         try:
-            return method(X, *arguments, **options)
+            return method(X, *map(to_pandas, arguments), **{name: to_pandas(one) for name, one in options.items()})
         except ValueError as error:  # looked into only now: most rows are in order, and one is to be quick
             fault = form.fault(X)
             if fault:

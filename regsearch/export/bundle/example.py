@@ -91,8 +91,5 @@ def _said(value: Any, among: set[Any] | None) -> Any:
 
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
-    return plain(value) if among is None or _in(value, among) else None
-
-
-def _in(value: Any, among: set[Any]) -> bool:
-    return isinstance(value, (bool, int, float, str)) and value in among
+    found = plain(value)
+    return found if among is None or found in among else None

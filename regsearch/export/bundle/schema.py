@@ -10,18 +10,14 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch.data.features import column_kinds, is_frame, is_sparse
+from regsearch.data.columns import PLAIN, Kind, family, kinds_of, objects_of
+from regsearch.data.features import is_frame, is_sparse
+from regsearch.data.frames import to_pandas
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 
-Kind: TypeAlias = Literal["numeric", "boolean", "category"]
 KindOfRows: TypeAlias = Literal["frame", "array", "sparse", "images"]
 SHOWN = 6  # columns that an error names
-# what pandas infers of values, and what kind of values that is; anything else is a kind of its own
-FAMILIES = {
-    "floating": "numbers", "integer": "numbers", "mixed-integer-float": "numbers", "decimal": "numbers",
-    "integer-na": "numbers", "string": "text", "boolean": "booleans", "empty": "nothing",
-}  # fmt: skip
 ADMITTED = {"numeric": {"numbers", "booleans"}, "boolean": {"booleans"}}
 
 
@@ -36,7 +32,8 @@ class Column:
     categories
         Of a category, in their order; those that JSON cannot say as text.
     values
-        What its categories are: ``text``, ``numbers``, ``booleans`` or what pandas calls them; empty for other kinds.
+        What its categories are, or it holds itself: ``text``, ``numbers``, ``booleans``, ``dates`` or what pandas calls
+        them; empty for numbers and booleans.
     """
 
     name: str | int
@@ -44,6 +41,11 @@ class Column:
     dtype: str
     categories: tuple[Any, ...] = ()
     values: str = ""
+
+    @property
+    def said(self) -> str:
+        """What its values are in JSON: categories that it lacks, such as intervals, are their text."""
+        return "text" if self.kind == "category" and self.values not in PLAIN else self.values
 
     def admitted(self, given: Any) -> Any:
         """A Series as the model takes it.
@@ -54,22 +56,31 @@ class Column:
             When it holds values of another type.
         """
         found = family(given)
-        if found != "nothing" and found not in ADMITTED.get(self.kind, {self.values}):
+        if found != "nothing" and found not in ADMITTED.get(self.kind, {self.values, self.said}):
             wanted = f"a category of {self.values}" if self.kind == "category" else self.kind
             raise InvalidInput(
                 f"The column {self.name!r} must be {wanted} as in training, got {found} ({given.dtype}); convert it."
             )
         if self.kind == "numeric":
             return given.astype(float) if given.dtype.kind == "O" else given
-        if self.kind == "category" and not hasattr(given, "cat"):
-            return given.astype(object).astype("category")
-        return given
+        if self.kind != "category":
+            return given
+        if found == "text" and self.objects:
+            given = given.astype(object).map(lambda text: self.objects.get(text, text), na_action="ignore")
+        return given if hasattr(given, "cat") else given.astype(object).astype("category")
 
     def strangers(self, given: Any) -> list[Any]:
         """What an admitted Series of a category has that training did not have."""
         values = given.array  # its parts are at hand, where a Series makes new ones: one row is to be quick
         found = np.unique(values.codes)
         return [value for value in values.categories[found[found >= 0]].tolist() if plain(value) not in self._known]
+
+    @cached_property
+    def objects(self) -> dict[str, Any]:
+        """Of a category of dates or intervals, what its texts stand for."""
+        if self.said == self.values:
+            return {}
+        return dict(zip(self.categories, objects_of(self.categories, self.values), strict=True))
 
     @cached_property
     def _known(self) -> frozenset[Any]:
@@ -80,7 +91,10 @@ class Column:
         import pandas as pd
 
         if self.kind == "category":
-            return pd.Series(pd.Categorical(list(values), categories=pd.Index(self.categories)))
+            known = list(self.objects.values()) or self.categories
+            return pd.Series(pd.Categorical([self.objects.get(one, one) for one in values], categories=pd.Index(known)))
+        if self.kind == "date":
+            return pd.Series(pd.to_datetime(pd.Series(list(values), dtype=object))).astype(self.dtype)
         if self.kind == "boolean" and any(value is None for value in values):
             return pd.Series(list(values), dtype="boolean" if self.dtype == "bool" else self.dtype)
         missing = any(value is None for value in values) and self.dtype[0] in "iu"
@@ -121,13 +135,14 @@ class Form:
         return [column.name for column in self.columns]
 
     def checked(self, X: Any) -> Any:
-        """Rows as the model takes them; the columns of a frame may be in any order.
+        """Rows as the model takes them; the columns of a dataframe of any library may be in any order.
 
         Raises
         ------
         InvalidInput
             When a column is missing, renamed, too many or of another type, or rows have another shape.
         """
+        X = to_pandas(X)
         return self._frame(X) if self.rows == "frame" else self._array(X)
 
     def strangers(self, X: Any) -> dict[str | int, list[Any]]:
@@ -173,6 +188,7 @@ class Form:
             columns = tuple(
                 Column(**{**one, "categories": tuple(one.get("categories", ()))}) for one in data["columns"]
             )
+            _ = [column.objects for column in columns]
             shape, targets = tuple(data["shape"]), tuple(data["targets"])
             classes = None if data["classes"] is None else tuple(data["classes"])
             if data["rows"] not in get_args(KindOfRows):
@@ -253,25 +269,15 @@ def form_of(problem: Problem) -> Form:
 
 
 def _columns(X: Any) -> tuple[Column, ...]:
-    numeric, boolean, _ = column_kinds(X)
-    found = []
-    for name, dtype in X.dtypes.items():
-        if name in numeric or name in boolean:
-            found.append(Column(plain_name(name), "numeric" if name in numeric else "boolean", str(dtype)))
-            continue
-        levels = tuple(map(plain, dtype.categories.tolist()))
-        found.append(Column(plain_name(name), "category", "category", levels, family(X[name])))
-    return tuple(found)
+    return tuple(_column(name, kind, X[name]) for name, kind in kinds_of(X).items())
 
 
-def family(values: Any) -> str:
-    """What kind of values a Series holds, or those of its categories: text, numbers, booleans, nothing but missing."""
-    import pandas as pd
-
-    if values.isna().all():
-        return "nothing"
-    found = pd.api.types.infer_dtype(values.cat.categories if hasattr(values, "cat") else values, skipna=True)
-    return FAMILIES.get(found, found)
+def _column(name: Any, kind: Kind, values: Any) -> Column:
+    if kind == "category":
+        levels = tuple(map(plain, values.cat.categories.tolist()))
+        return Column(plain_name(name), kind, "category", levels, family(values))
+    said = {"text": "text", "date": "dates"}.get(kind, "")
+    return Column(plain_name(name), kind, str(values.dtype), (), said)
 
 
 def plain(value: Any) -> Any:
@@ -310,10 +316,11 @@ def _infinite(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     if not is_frame(X):
         rows, places = np.nonzero(np.isinf(X.reshape(len(X), -1)))
         return rows, places
-    kinds = column_kinds(X)[0]
     found = [
-        np.flatnonzero(np.isinf(X[name].to_numpy(dtype=float, na_value=np.nan))) if name in kinds else np.array([], int)
-        for name in X.columns
+        np.flatnonzero(np.isinf(X[name].to_numpy(dtype=float, na_value=np.nan)))
+        if kind == "numeric"
+        else np.array([], int)
+        for name, kind in kinds_of(X).items()
     ]
     return np.concatenate(found), np.repeat(np.arange(len(found)), [len(rows) for rows in found])
 

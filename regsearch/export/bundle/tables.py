@@ -33,17 +33,29 @@ def read_table(file: str | os.PathLike[str], target: str, form: Form) -> tuple[A
 
     if not Path(file).is_file():
         raise NotFound(f"There is no data file {os.fspath(file)!r}; give the path of a CSV file.")
-    text = {str(column.name): str for column in form.columns if column.values == "text"}
+    text = {str(column.name): str for column in form.columns if column.said == "text"}
     try:
         table = pd.read_csv(file, dtype=text)
     except (ValueError, UnicodeDecodeError) as error:  # every error of pandas' parser is one
         raise InvalidInput(f"{file} must be a CSV file with a header: {error}") from error
+    for column in form.columns:
+        if column.kind == "date" and column.name in table.columns:
+            table[column.name] = _dates(table[column.name], file)
     targets = [target] if target in table.columns else target.split(",")
     absent = [name for name in targets if name not in table.columns]
     if absent:
         raise InvalidInput(f"{file} has no column {absent[0]!r}; it has {', '.join(map(str, table.columns))}.")
     y, X = table[targets], table.drop(columns=targets)
     return _rows(X, form), y.iloc[:, 0] if len(targets) == 1 else y
+
+
+def _dates(values: Any, file: str | os.PathLike[str]) -> Any:
+    import pandas as pd
+
+    try:
+        return pd.to_datetime(values)
+    except ValueError as error:
+        raise InvalidInput(f"The column {values.name!r} of {file} must hold dates: {error}") from error
 
 
 def _rows(X: Any, form: Form) -> Any:
@@ -75,6 +87,8 @@ def _typed(column: Column, values: Any) -> Any:
             if whole
             else values.astype("boolean" if values.isna().any() and column.dtype == "bool" else column.dtype)
         )
+    if column.said != column.values:
+        return values  # of objects that texts stand for
     found = set(values.dropna().unique())
     return pd.Categorical(
         values.astype(object), categories=[*column.categories, *sorted(found - set(column.categories))]

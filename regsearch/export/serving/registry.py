@@ -254,7 +254,7 @@ def _quoted(name: str) -> str:
 
 # --- what requests look like -----------------------------------------------------------------------------------
 
-TYPES = {"text": "string", "numbers": "double", "booleans": "boolean"}  # of the values of a category
+TYPES = {"text": "string", "numbers": "double", "booleans": "boolean", "dates": "datetime"}  # of other columns
 
 
 def _signature(form: Form) -> Any:
@@ -272,11 +272,7 @@ def _signature(form: Form) -> Any:
 
 def _type(column: Column) -> str:
     """MLflow's name of a column's type: numbers are doubles, so that a whole number and a hole are numbers too."""
-    if column.kind == "category" and column.values not in TYPES:
-        raise InvalidInput(
-            f"Requests are JSON, which has no {column.values} as the categories of {column.name!r} are; use their text."
-        )
-    return {"numeric": "double", "boolean": "boolean"}.get(column.kind) or TYPES[column.values]
+    return {"numeric": "double", "boolean": "boolean"}.get(column.kind) or TYPES[column.said]
 
 
 def _text(name: str | int) -> str:
@@ -290,5 +286,11 @@ def _rows(bundle: Bundle, form: Form) -> Any:
     rows = rows_of(bundle.json(EXAMPLE)["rows"], form)
     if form.rows != "frame":
         return (rows.toarray() if form.rows == "sparse" else rows).astype(float)
-    kinds = {column.name: {"double": float, "boolean": "boolean"}.get(_type(column), object) for column in form.columns}
-    return rows.astype(kinds)
+    numbers = {"double": float, "boolean": "boolean", "datetime": "datetime64[ns]"}
+    kinds = {column.name: numbers.get(_type(column), object) for column in form.columns}
+    texts = {
+        column.name: rows[column.name].astype(object).map(str, na_action="ignore")
+        for column in form.columns
+        if column.said != column.values
+    }
+    return rows.assign(**texts).astype(kinds)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from regsearch.data.folds import Folds
-from regsearch.data.problem import Problem, check_table
+from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.linear.design import SCALES
@@ -47,6 +47,7 @@ class Linear(Model):
 
     def check(self, setup: Setup) -> None:
         check_table(setup.problem, "Linear")
+        check_columns(setup.problem)
         if setup.problem.targets > 1:
             raise InvalidInput(
                 f"Linear fits one target, y has {setup.problem.targets} columns; "

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from regsearch._types import Array
 from regsearch.data.features import is_sparse
+from regsearch.data.frames import to_pandas
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.metrics.predictions import probabilities, winners
 from regsearch.models.neural.files import PREPARE, TENSORS
@@ -143,6 +144,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             yield x
 
     def _checked(self, X: Any) -> Any:
+        X = to_pandas(X)
         if self.prepare is not None:
             return np.asarray(self.prepare.transform(X))
         X = X.tocsr() if is_sparse(X) else np.asarray(X)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from regsearch.data.problem import check_columns
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.neural.config import NetConfig, options
@@ -29,6 +30,7 @@ def check(space: NetConfig, setup: Setup) -> None:
     InvalidInput
         Naming what does not fit, and what to do.
     """
+    check_columns(setup.problem)
     _check_device(space)
     _check_batch(space, setup)
     if setup.problem.classes is None and "balanced" in bounds_of(space.class_weight):

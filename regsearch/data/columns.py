@@ -1,0 +1,159 @@
+"""What the columns of a DataFrame are: numbers, booleans, categories, text or dates, and which of them are encoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from regsearch.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind: TypeAlias = Literal["numeric", "boolean", "category", "text", "date"]
+ENCODED: tuple[Kind, ...] = ("numeric", "boolean", "category")  # what linear models and nets take
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:.*)?")  # as files have dates
+LOOKED_AT = 20  # entries of a column of text that are compared with that
+NUMBER = re.compile(r"[-+.0-9einf]+")  # as Python writes one
+CLOSED: dict[str, Literal["left", "right", "both", "neither"]] = {
+    "[)": "left", "(]": "right", "[]": "both", "()": "neither",
+}  # fmt: skip
+PARTS = (
+    "a date is taken in parts, X[{0!r}].dt.month or .dt.dayofweek, or as days since the first, "
+    "(X[{0!r}] - X[{0!r}].min()).dt.days"
+)
+READ = "read its dates with pd.to_datetime(X[{0!r}]); " + PARTS
+
+
+# what pandas infers of values, and what kind of values that is; anything else is a kind of its own
+FAMILIES = {
+    "floating": "numbers", "integer": "numbers", "mixed-integer-float": "numbers", "decimal": "numbers",
+    "integer-na": "numbers", "string": "text", "boolean": "booleans", "empty": "nothing",
+    "datetime64": "dates", "datetime": "dates",
+}  # fmt: skip
+PLAIN = ("numbers", "text", "booleans", "nothing")
+
+
+def family(values: pd.Series[Any]) -> str:
+    """What kind of values a Series holds, or those of its categories: text, numbers, dates, nothing but missing."""
+    import pandas as pd
+
+    if values.isna().all():
+        return "nothing"
+    found = pd.api.types.infer_dtype(values.cat.categories if hasattr(values, "cat") else values, skipna=True)
+    return FAMILIES.get(found, found)
+
+
+def is_plain(values: pd.Series[Any]) -> bool:
+    """Whether a Series holds what any file and any language has, and no objects such as intervals."""
+    return family(values) in PLAIN
+
+
+def objects_of(texts: Sequence[str], what: str) -> list[Any]:
+    """Dates and intervals of their texts; what is of another kind stays text.
+
+    Parameters
+    ----------
+    what
+        The kind of values, as `family` calls it.
+
+    Raises
+    ------
+    ValueError
+        When a text is none of them.
+    """
+    import pandas as pd
+
+    if what == "dates":
+        return [pd.Timestamp(text) for text in texts]
+    if what == "interval":
+        return [_interval(text) for text in texts]
+    return list(texts)
+
+
+def _interval(text: str) -> Any:
+    import pandas as pd
+
+    left, right = text[1:-1].split(", ")
+    if text[0] + text[-1] not in CLOSED:
+        raise ValueError(f"an interval is written as (0, 1], not {text!r}")
+    ends = (float(left), float(right)) if NUMBER.fullmatch(left) else (pd.Timestamp(left), pd.Timestamp(right))
+    return pd.Interval(*ends, closed=CLOSED[text[0] + text[-1]])
+
+
+def kinds_of(X: pd.DataFrame) -> dict[Any, Kind]:
+    """The kind of each column.
+
+    Raises
+    ------
+    InvalidInput
+        When a column is of none.
+    """
+    found = {name: _kind(dtype, X, name) for name, dtype in X.dtypes.items()}
+    other = [name for name, kind in found.items() if kind is None]
+    if other:
+        raise InvalidInput(
+            f"Columns of X must be numbers, booleans, categories, text or dates, got {_among(X, other)}; "
+            f"{_hint(X[other[0]])}."
+        )
+    return {name: kind for name, kind in found.items() if kind is not None}
+
+
+def column_kinds(X: pd.DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
+    """The (numeric, boolean, categorical) columns of a DataFrame to encode.
+
+    Raises
+    ------
+    InvalidInput
+        When a column is none of them.
+    """
+    kinds = kinds_of(X)
+    other = [name for name, kind in kinds.items() if kind not in ENCODED]
+    if other:
+        also = "" if kinds[other[0]] == "date" else "; an Estimator takes it as it is, for its own pipeline to encode"
+        raise InvalidInput(
+            f"Columns of X must be numeric, boolean or categorical for linear models and nets, got {_among(X, other)}; "
+            f"{_hint(X[other[0]])}{also}."
+        )
+    numeric, boolean, category = ([name for name, kind in kinds.items() if kind == one] for one in ENCODED)
+    return numeric, boolean, category
+
+
+def _kind(dtype: Any, X: pd.DataFrame, name: Any) -> Kind | None:
+    import pandas as pd
+
+    types = pd.api.types
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "category"
+    if dtype == object:
+        return "text" if types.infer_dtype(X[name], skipna=True) in ("string", "empty") else None
+    if types.is_bool_dtype(dtype):
+        return "boolean"
+    if types.is_numeric_dtype(dtype):
+        return None if types.is_complex_dtype(dtype) else "numeric"
+    if types.is_datetime64_any_dtype(dtype):
+        return "date"
+    return "text" if types.is_string_dtype(dtype) else None
+
+
+def _among(X: pd.DataFrame, names: list[Any]) -> str:
+    return f"{len(names)} of another type, the first being {names[0]!r} ({X[names[0]].dtype})"
+
+
+def _hint(column: pd.Series[Any]) -> str:
+    """What to do about a column that cannot be encoded."""
+    import pandas as pd
+
+    what = pd.api.types.infer_dtype(column, skipna=True)
+    hints = {
+        "datetime64": PARTS, "datetime": READ, "date": READ, "period": "convert it: X[{0!r}].dt.to_timestamp()",
+        "timedelta64": "convert it: X[{0!r}].dt.total_seconds()", "complex": "split it into X[{0!r}].real and .imag",
+        "boolean": "convert it: X[{0!r}].astype('boolean')",
+        **dict.fromkeys(("string", "empty"), "convert it, for example X[{0!r}].astype('category')"),
+        **dict.fromkeys(("mixed", "mixed-integer"), "convert it, for example X[{0!r}].astype(str).astype('category')"),
+        **dict.fromkeys(("integer", "floating", "mixed-integer-float", "decimal"), "convert it: X[{0!r}].astype(float)"),
+    }  # fmt: skip
+    if what == "string" and all(map(DATE.fullmatch, column.dropna().astype(str).head(LOOKED_AT))):
+        what = "date"
+    return hints.get(what, "convert it, or drop it").format(column.name)

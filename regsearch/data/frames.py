@@ -1,0 +1,192 @@
+"""Dataframes and series of any library as pandas': polars, pyarrow, modin, whatever narwhals knows or speaks Arrow.
+
+Names, categories in their order, missing values, text and dates stay what they are. Columns of numbers are not copied
+where their library lends them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
+ARROW = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")  # how else a library hands over its columns
+
+
+def to_pandas(data: Any) -> Any:
+    """A dataframe or a series of any library as pandas has it; what is neither, as it is.
+
+    Whole numbers with missing values become floats, as pandas reads them from files; booleans with missing values
+    become pandas' ``boolean``; a column of missing values alone is one of numbers. A categorical column of polars has
+    the categories that occur in it, sorted; an Enum and a dictionary of Arrow keep theirs.
+
+    Raises
+    ------
+    InvalidInput
+        When a frame is lazy, has a name twice, or needs pyarrow, which is missing.
+    """
+    if data is None or isinstance(data, (np.ndarray, Sequence)) or hasattr(data, "tocsr") or _is_pandas(data):
+        return data
+    import narwhals.stable.v2 as nw
+
+    try:
+        found = nw.from_native(data, pass_through=True, allow_series=True)
+        if found is data and any(hasattr(data, name) for name in ARROW):
+            found = nw.from_native(_arrow(data), allow_series=True)
+        if isinstance(found, nw.DataFrame):
+            return _frame(found)
+    except nw.exceptions.DuplicateError as error:
+        raise InvalidInput(f"Column names must be unique, {' '.join(str(error).split())}; rename one.") from error
+    if isinstance(found, nw.LazyFrame):
+        raise InvalidInput(
+            f"A dataframe must be in memory, got a lazy {type(data).__name__} of {found.implementation}; collect it "
+            "first, for example X.collect() of polars."
+        )
+    return _series(found) if isinstance(found, nw.Series) else found
+
+
+def index_of(data: Any) -> Any:
+    """The labels of the rows of data as pandas has them; `None` where rows have none."""
+    found = getattr(data, "index", None)
+    return None if found is None or callable(found) else found
+
+
+def paired(
+    X: Any, y: Any = None, *, groups: Any = None, sample_weight: Any = None, of: str = ""
+) -> tuple[Any, Any, Any, Any]:
+    """X and what belongs to its rows, as pandas has them, each in the order of the rows of X.
+
+    Rows are paired by their place. Where both X and another have an index of pandas, the two must be equal; labels that
+    are the same in another order, and no mere row numbers, pair the rows, and a warning says so.
+
+    Parameters
+    ----------
+    of
+        Said behind the names in messages, such as `` of the test set``.
+
+    Raises
+    ------
+    InvalidInput
+        When two indexes differ, naming both.
+    """
+    X = to_pandas(X)
+    others = {"y": y, "groups": groups, "sample_weight": sample_weight}
+    y, groups, sample_weight = (_in_order(X, to_pandas(other), name, of) for name, other in others.items())
+    return X, y, groups, sample_weight
+
+
+def _in_order(X: Any, other: Any, name: str, of: str) -> Any:
+    index, labels = index_of(X), index_of(other)
+    if index is None or labels is None or len(index) != len(labels) or index.equals(labels):
+        return other  # other lengths are refused with the shapes
+    permuted = index.is_unique and labels.is_unique and bool(index.isin(labels).all())
+    if not permuted or _numbers_rows(index) or _numbers_rows(labels):
+        where, there = (_shown(one) for one in (index, labels))
+        raise InvalidInput(
+            f"X and {name}{of} must have the same index, got {where} and {there}; if their rows are in the same order, "
+            f"pass {name}.to_numpy(), if the labels say which belong together, {name}.loc[X.index]."
+        )
+    warnings.warn(
+        f"The indexes of X and {name}{of} have the same labels in another order: rows are paired by label. Pass "
+        f"{name}.to_numpy() to pair them by place.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return other.loc[index]
+
+
+def _numbers_rows(index: pd.Index) -> bool:
+    """Whether an index is that of a frame which was given none: it says nothing of where rows come from."""
+    return bool(index.nlevels == 1 and index.dtype.kind in "iu" and (index == np.arange(len(index))).all())
+
+
+def _shown(index: pd.Index) -> str:
+    first = ", ".join(repr(label) for label in index[:3].tolist())
+    return f"[{first}, ...]" if len(index) > 3 else f"[{first}]"
+
+
+def _is_pandas(data: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(data, (pd.DataFrame, pd.Series, pd.Index, pd.api.extensions.ExtensionArray))
+
+
+def _arrow(data: Any) -> Any:
+    """A table or a column of pyarrow's, of an object that speaks one of Arrow's interchange protocols."""
+    try:
+        import pyarrow as pa
+        from pyarrow.interchange import from_dataframe
+    except ImportError as error:
+        raise InvalidInput(
+            f"A {type(data).__name__} is read by pyarrow, which is missing; pip install pyarrow, or pass a DataFrame of "
+            "pandas or polars."
+        ) from error
+    stream, array, _ = (hasattr(data, name) for name in ARROW)
+    if not stream and not array:
+        return from_dataframe(data)
+    if not stream:
+        return pa.chunked_array([pa.array(data)])
+    try:
+        return pa.table(data)
+    except (pa.ArrowInvalid, TypeError):  # a stream of one column, not of rows
+        return pa.chunked_array(data)
+
+
+def _frame(frame: nw.DataFrame[Any]) -> Any:
+    if frame.implementation.is_pandas_like():
+        return frame.to_pandas()
+    import pandas as pd
+
+    columns = {name: _values(frame[name]) for name in frame.columns}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)), columns=pd.Index(frame.columns), copy=False)
+
+
+def _series(series: nw.Series[Any]) -> Any:
+    if series.implementation.is_pandas_like():
+        return series.to_pandas()
+    import pandas as pd
+
+    return pd.Series(_values(series), name=series.name or None, copy=False)
+
+
+def _values(series: nw.Series[Any]) -> Any:
+    """What pandas makes a column of."""
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
+    dtype = series.dtype
+    if isinstance(dtype, (nw.Categorical, nw.Enum)):
+        return _category(series)
+    if dtype.is_numeric():
+        exotic = isinstance(dtype, (nw.Decimal, nw.Int128, nw.UInt128))  # of which numpy has no numbers
+        return (series.cast(nw.Float64) if exotic else series).to_numpy()
+    if isinstance(dtype, nw.Boolean):
+        whole = series.null_count() == 0
+        return series.to_numpy() if whole else pd.array(series.to_list(), dtype="boolean")
+    if isinstance(dtype, nw.Datetime) and dtype.time_zone:
+        return pd.DatetimeIndex(series.to_numpy()).tz_localize("UTC").tz_convert(dtype.time_zone)
+    if isinstance(dtype, (nw.Date, nw.Datetime, nw.Duration)):
+        return pd.Series(series.to_numpy(), copy=False)
+    if series.null_count() == len(series):
+        return np.full(len(series), np.nan)
+    return pd.Series(series.to_list())
+
+
+def _category(series: nw.Series[Any]) -> Any:
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+
+    if series.implementation.is_pyarrow():
+        return series.to_native().to_pandas()
+    values, dtype = series.to_list(), series.dtype
+    enum = isinstance(dtype, nw.Enum)
+    levels = dtype.categories if enum else sorted({value for value in values if value is not None})
+    return pd.Categorical(values, categories=pd.Index(levels, dtype=None if levels else object))
