@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from regsearch.errors import InvalidInput
@@ -41,7 +41,7 @@ def family(values: pd.Series[Any]) -> str:
 
     if values.isna().all():
         return "nothing"
-    found = pd.api.types.infer_dtype(values.cat.categories if hasattr(values, "cat") else values, skipna=True)
+    found = pd.api.types.infer_dtype(values.cat.categories if hasattr(values, "cat") else values.dropna())
     return FAMILIES.get(found, found)
 
 
@@ -78,8 +78,8 @@ def _interval(text: str) -> Any:
     left, right = text[1:-1].split(", ")
     if text[0] + text[-1] not in CLOSED:
         raise ValueError(f"an interval is written as (0, 1], not {text!r}")
-    ends = (float(left), float(right)) if NUMBER.fullmatch(left) else (pd.Timestamp(left), pd.Timestamp(right))
-    return pd.Interval(*ends, closed=CLOSED[text[0] + text[-1]])
+    end: Callable[[str], Any] = float if NUMBER.fullmatch(left) else pd.Timestamp
+    return pd.Interval(end(left), end(right), closed=CLOSED[text[0] + text[-1]])
 
 
 def kinds_of(X: pd.DataFrame) -> dict[Any, Kind]:
@@ -100,8 +100,13 @@ def kinds_of(X: pd.DataFrame) -> dict[Any, Kind]:
     return {name: kind for name, kind in found.items() if kind is not None}
 
 
-def column_kinds(X: pd.DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
+def column_kinds(X: pd.DataFrame, who: str = "linear models and nets") -> tuple[list[Any], list[Any], list[Any]]:
     """The (numeric, boolean, categorical) columns of a DataFrame to encode.
+
+    Parameters
+    ----------
+    who
+        Takes these kinds alone, for the error.
 
     Raises
     ------
@@ -111,9 +116,9 @@ def column_kinds(X: pd.DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
     kinds = kinds_of(X)
     other = [name for name, kind in kinds.items() if kind not in ENCODED]
     if other:
-        also = "" if kinds[other[0]] == "date" else "; an Estimator takes it as it is, for its own pipeline to encode"
+        also = "; or search an Estimator whose own pipeline encodes it, which gets it as it is"
         raise InvalidInput(
-            f"Columns of X must be numeric, boolean or categorical for linear models and nets, got {_among(X, other)}; "
+            f"Columns of X must be numeric, boolean or categorical for {who}, got {_among(X, other)}; "
             f"{_hint(X[other[0]])}{also}."
         )
     numeric, boolean, category = ([name for name, kind in kinds.items() if kind == one] for one in ENCODED)
@@ -126,7 +131,7 @@ def _kind(dtype: Any, X: pd.DataFrame, name: Any) -> Kind | None:
     types = pd.api.types
     if isinstance(dtype, pd.CategoricalDtype):
         return "category"
-    if dtype == object:
+    if types.is_object_dtype(dtype):
         return "text" if types.infer_dtype(X[name], skipna=True) in ("string", "empty") else None
     if types.is_bool_dtype(dtype):
         return "boolean"
@@ -148,11 +153,11 @@ def _hint(column: pd.Series[Any]) -> str:
     what = pd.api.types.infer_dtype(column, skipna=True)
     hints = {
         "datetime64": PARTS, "datetime": READ, "date": READ, "period": "convert it: X[{0!r}].dt.to_timestamp()",
-        "timedelta64": "convert it: X[{0!r}].dt.total_seconds()", "complex": "split it into X[{0!r}].real and .imag",
+        "timedelta64": "convert it: X[{0!r}].dt.total_seconds()", "complex": "convert it to X[{0!r}].real and .imag",
         "boolean": "convert it: X[{0!r}].astype('boolean')",
         **dict.fromkeys(("string", "empty"), "convert it, for example X[{0!r}].astype('category')"),
         **dict.fromkeys(("mixed", "mixed-integer"), "convert it, for example X[{0!r}].astype(str).astype('category')"),
-        **dict.fromkeys(("integer", "floating", "mixed-integer-float", "decimal"), "convert it: X[{0!r}].astype(float)"),
+        **{one: "convert it: X[{0!r}].astype(float)" for one, kind in FAMILIES.items() if kind == "numbers"},
     }  # fmt: skip
     if what == "string" and all(map(DATE.fullmatch, column.dropna().astype(str).head(LOOKED_AT))):
         what = "date"

@@ -77,14 +77,15 @@ def paired(
     InvalidInput
         When two indexes differ, naming both.
     """
-    X = to_pandas(X)
+    index = index_of(X)
     others = {"y": y, "groups": groups, "sample_weight": sample_weight}
-    y, groups, sample_weight = (_in_order(X, to_pandas(other), name, of) for name, other in others.items())
-    return X, y, groups, sample_weight
+    y, groups, sample_weight = (_in_order(index, other, name, of) for name, other in others.items())
+    return to_pandas(X), y, groups, sample_weight
 
 
-def _in_order(X: Any, other: Any, name: str, of: str) -> Any:
-    index, labels = index_of(X), index_of(other)
+def _in_order(index: Any, other: Any, name: str, of: str) -> Any:
+    """What belongs to rows with an index, as pandas has it."""
+    labels, other = index_of(other), to_pandas(other)
     if index is None or labels is None or len(index) != len(labels) or index.equals(labels):
         return other  # other lengths are refused with the shapes
     permuted = index.is_unique and labels.is_unique and bool(index.isin(labels).all())
@@ -126,8 +127,8 @@ def _arrow(data: Any) -> Any:
         from pyarrow.interchange import from_dataframe
     except ImportError as error:
         raise InvalidInput(
-            f"A {type(data).__name__} is read by pyarrow, which is missing; pip install pyarrow, or pass a DataFrame of "
-            "pandas or polars."
+            f"A {type(data).__name__} is read by pyarrow, which is missing; pip install pyarrow, or pass a DataFrame "
+            "of pandas or polars."
         ) from error
     stream, array, _ = (hasattr(data, name) for name in ARROW)
     if not stream and not array:
@@ -168,16 +169,14 @@ def _values(series: nw.Series[Any]) -> Any:
     if dtype.is_numeric():
         exotic = isinstance(dtype, (nw.Decimal, nw.Int128, nw.UInt128))  # of which numpy has no numbers
         return (series.cast(nw.Float64) if exotic else series).to_numpy()
+    if dtype.is_temporal() and not isinstance(dtype, nw.Time):
+        zone = dtype.time_zone if isinstance(dtype, nw.Datetime) else None
+        found: Any = pd.Series(series.to_numpy(), copy=False)
+        return found.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else found
+    holes = series.null_count()
     if isinstance(dtype, nw.Boolean):
-        whole = series.null_count() == 0
-        return series.to_numpy() if whole else pd.array(series.to_list(), dtype="boolean")
-    if isinstance(dtype, nw.Datetime) and dtype.time_zone:
-        return pd.DatetimeIndex(series.to_numpy()).tz_localize("UTC").tz_convert(dtype.time_zone)
-    if isinstance(dtype, (nw.Date, nw.Datetime, nw.Duration)):
-        return pd.Series(series.to_numpy(), copy=False)
-    if series.null_count() == len(series):
-        return np.full(len(series), np.nan)
-    return pd.Series(series.to_list())
+        return pd.array(series.to_list(), dtype="boolean") if holes else series.to_numpy()
+    return pd.Series(series.to_list()) if holes < len(series) else np.full(holes, np.nan)
 
 
 def _category(series: nw.Series[Any]) -> Any:
@@ -187,6 +186,6 @@ def _category(series: nw.Series[Any]) -> Any:
     if series.implementation.is_pyarrow():
         return series.to_native().to_pandas()
     values, dtype = series.to_list(), series.dtype
-    enum = isinstance(dtype, nw.Enum)
-    levels = dtype.categories if enum else sorted({value for value in values if value is not None})
+    known = dtype.categories if isinstance(dtype, nw.Enum) else None
+    levels = sorted({value for value in values if value is not None}) if known is None else known
     return pd.Categorical(values, categories=pd.Index(levels, dtype=None if levels else object))

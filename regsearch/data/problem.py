@@ -39,8 +39,8 @@ class Problem:
     Attributes
     ----------
     X
-        ``[n, p]``: array, pandas DataFrame or CSR matrix, as given (lists become arrays); or images ``[n, c, h, w]``, an
-        array of the numbers that were given (``uint8`` stays that).
+        ``[n, p]``: array, DataFrame of pandas or CSR matrix, as given (lists become arrays); or images ``[n, c, h,
+        w]``, an array of the numbers that were given (``uint8`` stays that).
     y
         ``[n]``: float64 for regression, else class codes ``0 .. C-1`` (see `classes`); float64 ``[n, t]`` for a
         regression of several targets.
@@ -161,7 +161,7 @@ def check_table(problem: Problem, who: str) -> None:
         )
 
 
-def check_columns(problem: Problem) -> None:
+def check_columns(problem: Problem, who: str) -> None:
     """Refuse columns that are not encoded, such as text and dates, for a model that sees them as numbers.
 
     Raises
@@ -170,7 +170,7 @@ def check_columns(problem: Problem) -> None:
         Saying what to make of the first.
     """
     if is_frame(problem.X):
-        column_kinds(problem.X)
+        column_kinds(problem.X, who)
 
 
 def make_problem(

@@ -17,8 +17,8 @@ from sklearn.utils.validation import (
 )
 
 from regsearch._types import Task
-from regsearch.data.frames import to_pandas
 from regsearch.data.features import checked_weights, is_frame, is_sparse
+from regsearch.data.frames import to_pandas
 from regsearch.errors import InvalidInput
 
 TASKS = {"regression": "regressor", "classification": "classifier", "binary": "classifier", "multiclass": "classifier"}

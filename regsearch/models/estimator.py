@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
-from regsearch.data.problem import Problem, check_table
+from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.out_of_fold import out_of_fold_mean
@@ -76,6 +76,8 @@ class Estimator(Model):
 
         name = type(self.estimator).__name__
         check_table(setup.problem, "Estimator")
+        if not any(hasattr(part, "fit") for part in self.estimator.get_params().values()):
+            check_columns(setup.problem, f"{name} without steps that encode it")
         if any(isinstance(leaf, Path) for leaf in leaves(self.params)):
             raise InvalidInput(
                 "A Path is the axis of a linear model's lambda, got one for an estimator; use Float or Choice."

@@ -17,7 +17,7 @@ from scipy import sparse
 from regsearch import InvalidInput
 from regsearch.data.columns import column_kinds
 from regsearch.data.folds import make_folds
-from regsearch.data.problem import Problem, make_problem
+from regsearch.data.problem import Problem, check_columns, make_problem
 from regsearch.data.targets import infer_task
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
@@ -140,8 +140,14 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: make_problem(frame(c=[{}] * N), Y),
         r"got 1 of another type, the first being 'c' \(object\); convert it",
     ),
-    "string column": (lambda: make_problem(frame(c=["u", "v"] * (N // 2)), Y), "'c' .*astype"),
-    "date column": (lambda: make_problem(frame(c=pd.date_range("2024", periods=N)), Y), r"'c' \(datetime64"),
+    "string column": (
+        lambda: check_columns(make_problem(frame(c=["u", "v"] * (N // 2)), Y), "Linear"),
+        "for Linear, got 1 .* 'c' .*astype",
+    ),
+    "date column": (
+        lambda: check_columns(make_problem(frame(c=pd.date_range("2024", periods=N)), Y), "Net"),
+        r"for Net, got 1 .* 'c' \(datetime64",
+    ),
     "complex column": (lambda: make_problem(frame(c=X[:, 0] + 1j), Y), r"'c' \(complex128\); convert"),
     "bytes": (lambda: make_problem(X, np.where(Y > 0, b"yes", b"no")), r"got \|S3; decode it: y.astype\(str\)"),
     "object array": (lambda: make_problem(X.astype(object), Y), "X must hold numbers, got an array of object; use"),

@@ -174,7 +174,7 @@ def test_columns_in_any_order(framed: Path, order: list[str]) -> None:
         (lambda X: X.assign(kind=1), "'kind' must be a category of text as in training, got numbers"),
         (lambda X: X.assign(code="one"), "'code' must be a category of numbers as in training, got text"),
         (lambda X: X.assign(flag="yes"), "'flag' must be boolean as in training, got text"),
-        (lambda X: X.assign(a=pd.Timestamp("2020-01-01")), "'a' must be numeric as in training, got datetime64"),
+        (lambda X: X.assign(a=pd.Timestamp("2020-01-01")), "'a' must be numeric as in training, got dates"),
         (lambda X: X.to_numpy(), "a DataFrame with the columns 'a', 'b'"),
         (lambda X: X[["a", "a", "b", "count", "kind", "code", "flag"]], "must be unique"),
     ],

@@ -189,12 +189,10 @@ def test_folds_of_an_unknown_splitter(bundle: Path) -> None:
 
 def test_types_that_are_not_trusted(tmp_path: Path) -> None:
     """A model of types that nobody was told to trust is not loaded, and they are named; trusted, it holds."""
-    X, y = frame()
-    X["kind"] = pd.Categorical(pd.cut(X["b"], 3))
-    one = study(tmp_path, data=(X, y))
+    one = study(tmp_path, space=Estimator(DecisionTreeRegressor(), {"max_depth": Choice(1, 2)}))
     one.run(3, quiet=True)
     folder = one.export(tmp_path / "bundle")
-    assert "pass --trust pandas.Interval" in str(verify(folder))
+    assert "pass --trust sklearn.tree._tree.Tree" in str(verify(folder))
     assert of(verify(folder))["example"] is None
     assert of(verify(folder, trusted=open_bundle(folder).trusted))["example"] is True
     assert verify(folder, trusted=open_bundle(folder).trusted).holds

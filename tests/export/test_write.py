@@ -17,9 +17,10 @@ import pytest
 import skops.io
 from samples import ROOT, python, regression, study
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Net, NotFound, Study, StudyMismatch, load, spaces
@@ -400,16 +401,16 @@ def frame_with(categories: Any) -> tuple[pd.DataFrame, Any]:
 
 def test_types_to_trust_are_listed(tmp_path: Path) -> None:
     """A model that holds other types than scikit-learn's is exported with their names, and these load it."""
-    frame, y = frame_with(pd.cut(regression()[0][:, 3], 3))
-    one = study(tmp_path, data=(frame, y))
+    X, y = regression()
+    one = study(tmp_path, data=(X, y), space=Estimator(DecisionTreeRegressor(), {"max_depth": Choice(1, 2)}))
     one.run(4, quiet=True)
     folder = one.export(tmp_path / "bundle")
-    assert read_config(folder)["load"] == {"trusted": ["pandas.Interval"]}
-    assert to_trust(folder) == ["pandas.Interval"]
-    with pytest.raises(InvalidInput, match=r"trusted=\['pandas.Interval'\]"):
+    assert read_config(folder)["load"] == {"trusted": ["sklearn.tree._tree.Tree"]}
+    assert to_trust(folder) == ["sklearn.tree._tree.Tree"]
+    with pytest.raises(InvalidInput, match=r"trusted=\['sklearn.tree._tree.Tree'\]"):
         load(folder)
-    expected = one.results().best.config.refit(one.problem, 0).predict(frame)
-    np.testing.assert_array_equal(load(folder, trusted=to_trust(folder)).predict(frame), expected)
+    expected = one.results().best.config.refit(one.problem, 0).predict(X)
+    np.testing.assert_array_equal(load(folder, trusted=to_trust(folder)).predict(X), expected)
 
 
 def test_nothing_to_trust(bundle: Path) -> None:
@@ -441,7 +442,10 @@ def test_what_the_card_says_runs(
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
     """A model that skops writes but cannot rebuild is refused at export, and leaves nothing."""
     days = pd.Categorical(pd.to_datetime(["2020-01-01", "2021-01-01", "2022-01-01"] * 20))
-    one = study(tmp_path / "root", data=frame_with(days))
+    encoder = OneHotEncoder(categories=[sorted(set(days))])
+    encoded = make_column_transformer((encoder, ["kind"]), remainder="passthrough")
+    space = Estimator(make_pipeline(encoded, Ridge()), {"ridge__alpha": Choice(0.1, 1.0)})
+    one = study(tmp_path / "root", data=frame_with(days), space=space)
     one.run(4, quiet=True)
     with pytest.raises(InvalidInput, match="must load again from what is written of it"):
         one.export(tmp_path / "bundle")

@@ -94,7 +94,7 @@ class Column:
             known = list(self.objects.values()) or self.categories
             return pd.Series(pd.Categorical([self.objects.get(one, one) for one in values], categories=pd.Index(known)))
         if self.kind == "date":
-            return pd.Series(pd.to_datetime(pd.Series(list(values), dtype=object))).astype(self.dtype)
+            return pd.Series(list(values), dtype=object).astype(pd.api.types.pandas_dtype(self.dtype))
         if self.kind == "boolean" and any(value is None for value in values):
             return pd.Series(list(values), dtype="boolean" if self.dtype == "bool" else self.dtype)
         missing = any(value is None for value in values) and self.dtype[0] in "iu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from regsearch.cleaning import first_line
+from regsearch.data.category_text import CategoriesToText
 from regsearch.data.features import is_sparse
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle import load
@@ -37,11 +39,11 @@ def to_onnx(
     """Write a bundle's model as ONNX, checked on the bundle's example.
 
     Its input is ``X`` ``[n, ...]`` of float32; of a DataFrame, an input ``[n, 1]`` for each column in the bundle's
-    order: numbers as float32, categories as text, or as int64 where they are whole numbers. An input has the name of
-    its column, with ``_`` for what ONNX has in no name and a number where two would be one; ``columns`` in the model's
-    metadata is the JSON object of which input is which column. The last output is the probabilities ``[n, C]`` in the
-    order of the model's classes; of a classifier without ``predict_proba`` the labels ``[n]``, of a regression the
-    numbers ``[n, t]``.
+    order: numbers as float32, booleans as float32 0 and 1 (NaN where one is missing), categories as text, or as int64
+    where they are whole numbers. An input has the name of its column, with ``_`` for what ONNX has in no name and a
+    number where two would be one; ``columns`` in the model's metadata is the JSON object of which input is which
+    column. The last output is the probabilities ``[n, C]`` in the order of the model's classes; of a classifier without
+    ``predict_proba`` the labels ``[n]``, of a regression the numbers ``[n, t]``.
 
     Parameters
     ----------
@@ -83,15 +85,15 @@ def _rows(rows: Any, form: Form) -> Any:
 
 def _type(column: Column) -> Any:
     """numpy's type of the input that a column is."""
-    if column.kind == "numeric":
+    if column.kind in ("numeric", "boolean"):
         return np.float32
-    if column.values == "text":
+    if column.said == "text":
         return str
     if column.values == "numbers" and all(isinstance(one, int) for one in column.categories):
         return np.int64
     raise InvalidInput(
-        f"An ONNX model takes numbers, and categories of text or of whole numbers, the column {column.name!r} has "
-        "neither; convert it before the search, or serve the bundle with MLflow."
+        f"An ONNX model takes numbers, booleans, text, and categories of text or of whole numbers, the column "
+        f"{column.name!r} has none of them; convert it before the search, or serve the bundle with MLflow."
     )
 
 
@@ -100,6 +102,7 @@ def _type(column: Column) -> Any:
 
 def _pipeline(model: Any, rows: Any, form: Form) -> Any:
     """A scikit-learn pipeline by skl2onnx."""
+    model = _of_text(model)
     last, proba = _steps(model)[-1][1], hasattr(model, "predict_proba")
     made = _converted(_joined(model, rows, form), form, {id(last): {"zipmap": False} if proba else {}})
     if not proba:
@@ -113,10 +116,25 @@ def _joined(model: Any, rows: Any, form: Form) -> Any:
     from sklearn.pipeline import Pipeline
 
     picks = any(isinstance(part, ColumnTransformer) for part in (model, *model.get_params().values()))
-    if picks or any(one.kind != "numeric" for one in form.columns) or not form.columns:
+    numbers = all(one.kind in ("numeric", "boolean") for one in form.columns)
+    if picks or not numbers or not form.columns:
         return model
     columns = ColumnTransformer([("all", "passthrough", list(range(len(form.columns))))])
     return Pipeline([("columns", columns.fit(rows)), *_steps(model)])
+
+
+def _of_text(model: Any) -> Any:
+    """A fitted model that is given text where it makes it itself of intervals and dates."""
+    from sklearn.compose import ColumnTransformer
+
+    model = copy.deepcopy(model)
+    for part in (model, *model.get_params().values()):
+        if isinstance(part, ColumnTransformer):
+            part.transformers_ = [
+                (name, step[-1] if isinstance(_steps(step)[0][1], CategoriesToText) else step, columns)
+                for name, step, columns in part.transformers_
+            ]
+    return model
 
 
 def _steps(model: Any) -> list[tuple[str, Any]]:
@@ -152,7 +170,7 @@ def _net(model: Any, rows: Any, form: Form) -> Any:
         return _exported(model, rows, {INPUT})
     from onnx.compose import add_prefix, merge_models
 
-    first = _converted(model.prepare, form)
+    first = _converted(_of_text(model.prepare), form)
     prepared = np.asarray(model.prepare.transform(rows), dtype=np.float32)
     taken = {given.name for given in first.graph.input}
     net = add_prefix(_exported(model, prepared, taken), "net_", rename_outputs=False)
@@ -248,4 +266,10 @@ def _fed(rows: Any, form: Form, names: list[str]) -> dict[str, Any]:
     """Inputs by name; those of a DataFrame are in the order of its columns, whatever they are called."""
     if form.rows != "frame":
         return {INPUT: rows}
-    return {name: rows[[one.name]].to_numpy().astype(_type(one)) for name, one in zip(names, form.columns, strict=True)}
+    return {name: _input(rows[one.name], _type(one)) for name, one in zip(names, form.columns, strict=True)}
+
+
+def _input(values: Any, kind: Any) -> Any:
+    """``[n, 1]`` of a column, of numpy's type of its input."""
+    found = values.to_numpy(dtype=kind, na_value=np.nan) if kind is np.float32 else values.to_numpy().astype(kind)
+    return found.reshape(-1, 1)

@@ -288,9 +288,7 @@ def _rows(bundle: Bundle, form: Form) -> Any:
         return (rows.toarray() if form.rows == "sparse" else rows).astype(float)
     numbers = {"double": float, "boolean": "boolean", "datetime": "datetime64[ns]"}
     kinds = {column.name: numbers.get(_type(column), object) for column in form.columns}
-    texts = {
-        column.name: rows[column.name].astype(object).map(str, na_action="ignore")
-        for column in form.columns
-        if column.said != column.values
-    }
-    return rows.assign(**texts).astype(kinds)
+    for column in form.columns:
+        if column.said != column.values:
+            rows[column.name] = rows[column.name].astype(object).map(str, na_action="ignore")
+    return rows.astype(kinds)

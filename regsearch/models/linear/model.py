@@ -47,7 +47,7 @@ class Linear(Model):
 
     def check(self, setup: Setup) -> None:
         check_table(setup.problem, "Linear")
-        check_columns(setup.problem)
+        check_columns(setup.problem, "Linear")
         if setup.problem.targets > 1:
             raise InvalidInput(
                 f"Linear fits one target, y has {setup.problem.targets} columns; "

@@ -30,7 +30,7 @@ def check(space: NetConfig, setup: Setup) -> None:
     InvalidInput
         Naming what does not fit, and what to do.
     """
-    check_columns(setup.problem)
+    check_columns(setup.problem, "Net")
     _check_device(space)
     _check_batch(space, setup)
     if setup.problem.classes is None and "balanced" in bounds_of(space.class_weight):

@@ -1,0 +1,180 @@
+"""Columns of every kind in a bundle: text and dates of an Estimator, categories of objects, booleans as ONNX."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from samples import study
+from sklearn.compose import make_column_transformer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, load
+from regsearch import nn_techniques as t
+from regsearch.data.problem import make_problem
+from regsearch.export.bundle import to_trust
+from regsearch.export.bundle.tables import read_table
+from regsearch.export.verify import Evidence, verify
+
+N = 60
+RNG = np.random.default_rng(0)
+NUMBERS = RNG.normal(size=N)
+DAYS = pd.to_datetime(["2020-01-01", "2021-01-01", "2022-06-01"] * 20)
+OBJECTS: dict[str, Callable[[], Any]] = {
+    "intervals": lambda: pd.cut(NUMBERS, 3),
+    "intervals closed on the left": lambda: pd.cut(NUMBERS, [-9, -1 / 3, 0.1, 9], right=False),
+    "intervals of dates": lambda: pd.cut(pd.Series(pd.date_range("2020", periods=N, freq="h")), 3),
+    "dates": lambda: pd.Categorical(DAYS),
+    "dates of a zone": lambda: pd.Categorical(DAYS.tz_localize("Europe/Berlin")),
+    "months": lambda: pd.Categorical(pd.period_range("2020-01", periods=3, freq="M").tolist() * 20),
+    "days without time": lambda: pd.Categorical([day.date() for day in DAYS]),
+}
+SPACES: dict[str, Callable[[], Any]] = {
+    "linear": lambda: Linear(lambda_=Float(0.01, 1, log=True)),
+    "net": lambda: Net(MLP(hidden=(4,)), dropout=Float(0, 0.5), early_stopping=t.FixedEpochs(epochs=3)),
+}
+
+
+def with_categories(kind: str) -> tuple[pd.DataFrame, Any]:
+    """A table with a column of categories, of which one is missing."""
+    X = pd.DataFrame({"a": NUMBERS, "kind": OBJECTS[kind]()})
+    X.loc[3, "kind"] = None
+    return X, X["a"] + 3 * X["kind"].cat.codes + RNG.normal(size=N)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("kind", OBJECTS)
+@pytest.mark.slow
+def test_categories_of_objects_need_no_trust(kind: str, space: str, tmp_path: Path) -> None:
+    """A bundle with categories of intervals or dates loads without `trusted`, and takes them or their text."""
+    X, y = with_categories(kind)
+    one = study(tmp_path, data=(X, y), space=SPACES[space]())
+    one.run(2, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert to_trust(folder) == []
+    model = load(folder)
+    expected = one.results().best.config.refit(one.problem, 0).predict(X)
+    np.testing.assert_array_equal(model.predict(X), expected)
+    texts = X.assign(kind=X["kind"].astype(object).map(str, na_action="ignore"))
+    texts.assign(y=y).to_csv(tmp_path / "rows.csv", index=False)
+    read, _ = read_table(tmp_path / "rows.csv", "y", model.form)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a category that is unknown warns
+        np.testing.assert_array_equal(model.predict(texts), expected)
+        np.testing.assert_allclose(model.predict(read), expected)
+    assert verify(folder, Evidence(make_problem(X, y))).holds
+
+
+def words() -> tuple[pd.DataFrame, Any]:
+    """Text that y hangs on, a date, and a number."""
+    text = [" ".join(RNG.choice(["red", "green", "blue", "dark"], 3)) for _ in range(N)]
+    X = pd.DataFrame({"text": text, "day": pd.date_range("2020", periods=N), "a": NUMBERS})
+    X.loc[5, "day"] = pd.NaT
+    return X, X["a"] + X["text"].str.count("red") + RNG.normal(size=N) / 10
+
+
+def as_polars(X: pd.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame({name: X[name].astype(object).where(X[name].notna(), None).tolist() for name in X.columns})
+
+
+def of_words(alpha: float = 1.0) -> Any:
+    return make_pipeline(make_column_transformer((TfidfVectorizer(), "text"), ("passthrough", ["a"])), Ridge(alpha))
+
+
+@pytest.mark.parametrize("dtype", [None, object, "string"])
+def test_text_reaches_a_pipeline_as_it_is(dtype: Any, tmp_path: Path) -> None:
+    """An Estimator's own pipeline gets text and dates as they are: its scores are those of scikit-learn."""
+    X, y = words()
+    X = X if dtype is None else X.astype({"text": dtype})
+    space = Estimator(of_words(), {"ridge__alpha": Choice(0.1, 1.0)})
+    one = study(tmp_path, data=(X, y), space=space, cv=KFold(3))
+    best = one.run(3, quiet=True).best
+    alpha = dict(best.config.params)["ridge__alpha"]
+    scores = cross_val_score(of_words(alpha), X, y, cv=KFold(3), scoring="neg_mean_squared_error")
+    assert best.score == pytest.approx(scores.mean(), rel=1e-12)
+    model = load(one.export(tmp_path / "bundle"))
+    expected = of_words(alpha).fit(X, y).predict(X)
+    for rows in (X, X[["a", "day", "text"]], as_polars(X)):
+        np.testing.assert_allclose(model.predict(rows), expected)
+    X.assign(y=y).to_csv(tmp_path / "rows.csv", index=False)
+    np.testing.assert_allclose(model.predict(read_table(tmp_path / "rows.csv", "y", model.form)[0]), expected)
+    assert verify(tmp_path / "bundle", Evidence(make_problem(X, y))).holds
+    with pytest.raises(InvalidInput, match="'text' must be text as in training, got numbers"):
+        model.predict(X.assign(text=1.0))
+    with pytest.raises(InvalidInput, match="'day' must be date as in training, got text"):
+        model.predict(X.assign(day="monday"))
+
+
+def months(X: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"month": X["day"].dt.month.fillna(0)})
+
+
+def test_dates_reach_a_pipeline_as_they_are(tmp_path: Path) -> None:
+    """A step that takes parts of a date finds a date."""
+    X, y = words()
+    steps = make_column_transformer((FunctionTransformer(months), ["day"]), ("passthrough", ["a"]))
+    space = Estimator(make_pipeline(steps, Ridge()), {"ridge__alpha": Choice(1.0, 2.0)})
+    one = study(tmp_path, data=(X, y), space=space)
+    assert not one.run(2, quiet=True).counts["failed"]
+
+
+@pytest.mark.parametrize("space", [*SPACES, "bare"])
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("text", r"X\['text'\].astype\('category'\); or search an Estimator"),
+        ("day", r"in parts, X\['day'\].dt.month or .dt.dayofweek, or as days since the first, \(X\['day'\] - "),
+        ("written", r"read its dates with pd.to_datetime\(X\['written'\]\); a date is taken in parts"),
+    ],
+)
+def test_what_is_encoded_is_told_apart(space: str, column: str, said: str, tmp_path: Path) -> None:
+    """Models that see numbers refuse text and dates before a fit; a date is offered as parts, not as categories."""
+    X, y = words()
+    X["written"] = X["day"].dt.strftime("%d/%m/%Y")
+    model = Estimator(Ridge(), {"alpha": Choice(1.0, 2.0)}) if space == "bare" else SPACES[space]()
+    with pytest.raises(InvalidInput, match=said) as error:
+        study(tmp_path, data=(X[["a", column]], y), space=model)
+    assert ("category" in str(error.value).replace("categorical", "")) == (column == "text")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs the extra onnx")
+@pytest.mark.parametrize("kind", ["linear", "classes", "net", "pipeline", "booleans alone"])
+def test_booleans_become_onnx(kind: str, tmp_path: Path) -> None:
+    """A model with boolean columns, holes in them or not, says as ONNX what it says as a bundle."""
+    import onnxruntime
+
+    from regsearch.export.serving import to_onnx
+
+    X = pd.DataFrame({
+        "a": NUMBERS, "flag": RNG.random(N) < 0.5, "kind": OBJECTS["intervals"](),
+        "holes": pd.array(RNG.choice([True, False, None], N), dtype="boolean"),
+    })  # fmt: skip
+    y: Any = X["a"] + 2 * X["flag"] + RNG.normal(size=N) / 2
+    columns = {"pipeline": ["a", "flag"], "booleans alone": ["flag", "holes"]}.get(kind, list(X.columns))
+    steps = make_pipeline(StandardScaler(), LogisticRegression())
+    scaled = Estimator(steps, {"logisticregression__C": Choice(0.1, 1.0)})
+    space = {"net": SPACES["net"](), "pipeline": scaled}.get(kind, SPACES["linear"]())
+    y = y > 1 if kind in ("classes", "pipeline") else y
+    one = study(tmp_path, data=(X[columns], y), space=space)
+    one.run(2, quiet=True)
+    model = load(one.export(tmp_path / "bundle"))
+    session = onnxruntime.InferenceSession(to_onnx(tmp_path / "bundle"), providers=["CPUExecutionProvider"])
+    fed = {
+        name: X[[name]].astype(object).map(str).to_numpy()
+        if name == "kind"
+        else X[[name]].to_numpy(dtype=np.float32, na_value=np.nan)
+        for name in columns
+    }
+    expected = model.predict_proba(X[columns]) if y.dtype == bool else model.predict(X[columns])
+    np.testing.assert_allclose(session.run(None, fed)[-1].reshape(expected.shape), expected, rtol=1e-4, atol=1e-4)
