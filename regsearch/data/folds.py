@@ -13,7 +13,7 @@ import numpy as np
 
 from regsearch._types import Rows
 from regsearch.data.problem import Problem
-from regsearch.data.targets import called
+from regsearch.data.targets import called, count_hint
 from regsearch.errors import InvalidInput
 
 
@@ -106,7 +106,7 @@ def _default_splitter(k: int, problem: Problem, seed: int) -> Any:
             rare = problem.classes.tolist()[counts.argmin()]
             raise InvalidInput(
                 f"Every class needs at least as many rows as there are folds ({k}), class {rare!r} has {counts.min()}; "
-                "use fewer folds, or merge or drop the class."
+                f"use fewer folds, or merge or drop the class.{count_hint(problem.classes)}"
             )
     if problem.groups is None:
         kind = KFold if problem.task == "regression" else StratifiedKFold
@@ -182,7 +182,7 @@ def _check_targets(train: Rows, number: int, problem: Problem) -> None:
             label = problem.classes.tolist()[absent[0]]
             raise InvalidInput(
                 f"Every class must be in every fold's training rows, {label!r} is absent in fold {number}; "
-                "use a stratified splitter, fewer folds, or drop the class."
+                f"use a stratified splitter, fewer folds, or drop the class.{count_hint(problem.classes)}"
             )
         return
     constant = np.flatnonzero(np.ptp(problem.y[train].reshape(len(train), -1), axis=0) == 0)

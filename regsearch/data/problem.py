@@ -28,7 +28,7 @@ from regsearch.data.features import (
     take_rows,
 )
 from regsearch.data.frames import paired
-from regsearch.data.targets import checked_test_y, checked_y
+from regsearch.data.targets import checked_test_y, checked_y, count_hint
 from regsearch.errors import InvalidInput
 
 
@@ -257,7 +257,8 @@ def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, R
     try:
         train, test = next(splitter.split(np.empty(problem.rows), problem.y, problem.groups))
     except ValueError as error:
-        raise InvalidInput(f"test={fraction} cannot be split off: {error} Choose another fraction.") from error
+        hint = "" if problem.classes is None else count_hint(problem.classes)
+        raise InvalidInput(f"test={fraction} cannot be split off: {error} Choose another fraction.{hint}") from error
     return np.sort(train), np.sort(test)
 
 

@@ -53,6 +53,13 @@ def infer_task(values: NDArray[Any]) -> Task:
     return "binary" if distinct == 2 else "multiclass"
 
 
+def count_hint(classes: NDArray[Any]) -> str:
+    """Said where a class is refused, if the classes are whole numbers and may have been meant as numbers."""
+    if classes.dtype.kind not in "iu" or len(classes) < 3:
+        return ""
+    return f" The {len(classes)} whole numbers of y count as classes; pass task='regression' if they are quantities."
+
+
 def called(names: Sequence[str], j: int) -> str:
     """What an error calls a target."""
     return "y" if len(names) == 1 else f"target {names[j]!r}"
@@ -160,7 +167,9 @@ def _test_column(values: NDArray[Any], n: int, what: str, classes: NDArray[Any] 
     if classes is not None:
         unknown = values[~np.isin(values, classes)].tolist()
         if unknown:
-            raise InvalidInput(f"The test set must have the classes of y, got {unknown[0]!r}; drop those rows.")
+            raise InvalidInput(
+                f"The test set must have the classes of y, got {unknown[0]!r}; drop those rows.{count_hint(classes)}"
+            )
         return np.asarray(np.searchsorted(classes, values))
     if values.dtype.kind not in "fiub":
         raise InvalidInput(f"{what} of the test set must be numbers as in y, got {values.dtype}; convert it.")

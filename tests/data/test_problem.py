@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.model_selection import TimeSeriesSplit
 
 from regsearch import InvalidInput
 from regsearch.data.columns import column_kinds
@@ -129,6 +130,22 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "rare class": (
         lambda: make_folds(5, make_problem(X, ["rare"] * 3 + ["often"] * (N - 3)), 0),
         r"at least as many rows as there are folds \(5\), class 'rare' has 3; use fewer folds",
+    ),
+    "rare count": (
+        lambda: make_folds(5, make_problem(X, [0, 1, 2] * 7 + [0, 1, 5]), 0),
+        r"class 5 has 1; use fewer folds, .*\. The 4 whole numbers of y count as classes; pass task='regression' if",
+    ),
+    "count that a fold lacks": (
+        lambda: make_folds(TimeSeriesSplit(3), make_problem(X, [0, 1] * 10 + [0, 1, 2, 3]), 0),
+        "2 is absent in fold 0; use .*; pass task='regression'",
+    ),
+    "count that only a test set has": (
+        lambda: make_problem(X, [0, 1, 2] * 8, test=(X, [0, 1, 3] * 8)),
+        "got 3; drop those rows.* pass task='regression'",
+    ),
+    "count too rare to hold out": (
+        lambda: make_problem(X, [0, 1, 2] * 7 + [0, 1, 5], test=0.2),
+        "cannot be split off: .* pass task='regression'",
     ),
     "distinct labels": (lambda: make_problem(X, [f"id{i}" for i in range(N)]), "Classes must repeat, got 24 distinct"),
     "constant X": (lambda: make_problem(np.ones((N, 2)), Y), "X must vary, got the same row throughout; there is"),

@@ -646,16 +646,17 @@ def test_onnx_of_columns_by_any_name(tmp_path: Path) -> None:
 
 
 def test_what_has_no_onnx(tmp_path: Path) -> None:
-    """A step without an ONNX form, a flag and categories of broken numbers are refused, and no file is written."""
+    """A step without an ONNX form, a date and categories of broken numbers are refused, and no file is written."""
     pytest.importorskip("skl2onnx")
     X, y = regression()
-    flagged = pd.DataFrame(X[:, :3], columns=list("abc")).assign(flag=X[:, 4] > 0)
-    tenths = flagged.drop(columns="flag").assign(share=pd.Categorical(np.arange(60) % 3 / 10))
+    dated = pd.DataFrame(X[:, :3], columns=list("abc")).assign(day=pd.date_range("2024", periods=60))
+    tenths = dated.drop(columns="day").assign(share=pd.Categorical(np.arange(60) % 3 / 10))
+    numbers = make_pipeline(make_column_transformer(("passthrough", ["a", "b"])), Ridge())
     own = make_pipeline(FunctionTransformer(np.tanh), Ridge())
     refused = {
         "skl2onnx cannot convert this Ridge": (Estimator(own, {"ridge__alpha": Float(0.1, 1.0)}), (X, y)),
-        "the column 'flag' has neither": (Linear("l2"), (flagged, y)),
-        "the column 'share' has neither": (net(), (tenths, y)),
+        "the column 'day' has none of them": (Estimator(numbers, {"ridge__alpha": Float(0.1, 1.0)}), (dated, y)),
+        "the column 'share' has none of them": (net(), (tenths, y)),
     }  # fmt: skip
     for number, (message, (space, data)) in enumerate(refused.items()):
         bundle = exported(tmp_path / str(number), space, data)
