@@ -26,6 +26,7 @@ from regsearch.models.path import Curves, Trajectory  # noqa: E402
 from regsearch.results.report import write_report  # noqa: E402
 from regsearch.results.results import Results, load_results  # noqa: E402
 from regsearch.results.rules import RULES  # noqa: E402
+from regsearch.space.params import parameter_names  # noqa: E402
 from regsearch.storage.optuna_study import OptunaStudy  # noqa: E402
 from regsearch.storage.store import Store  # noqa: E402
 from regsearch.storage.trial import ATTRIBUTE, Trial  # noqa: E402
@@ -53,7 +54,7 @@ def made(root: Path) -> Store:
     for number in range(TRIALS):
         outcome = one(number, rng, study)
         study.store.save(number, outcome.trajectory, outcome.predictions)
-        attribute = Trial.from_outcome(outcome, {}, study.space.parameter_names(), 0, 0).to_attribute()
+        attribute = Trial.from_outcome(outcome, {}, parameter_names(study.space), 0, 0).to_attribute()
         stored.add_trial(optuna.trial.create_trial(value=outcome.point.val, user_attrs={ATTRIBUTE: attribute}))
     return study.store
 

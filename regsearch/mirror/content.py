@@ -16,6 +16,7 @@ from regsearch.mirror.columns import ALONG_PATH, BY_FOLD, best_metrics, prefixes
 from regsearch.models.axes import path_axis
 from regsearch.models.base import Model
 from regsearch.models.path import Curves, Trajectory
+from regsearch.space.params import parameter_names
 from regsearch.space.sampling import fill, initial_params, random_params
 from regsearch.storage.trial import Trial
 
@@ -48,7 +49,7 @@ def _view(metrics: Sequence[str], space: Model) -> View:
     """Scores first, then what the space varies; lambda goes by its logarithm where it is drawn."""
     random = np.random.default_rng(0)
     draws = [*initial_params(space), *(random_params(space, random) for _ in range(_DRAWS))]
-    parameters = space.parameter_names()
+    parameters = parameter_names(space)
     rows = [parameters.flat(fill(space, draw)) for draw in draws]
     names = dict.fromkeys(name for row in rows for name in row)  # a set that keeps its order
     differ = [name for name in names if name == space.axis or len({repr(row.get(name)) for row in rows}) > 1]

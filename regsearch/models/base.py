@@ -18,7 +18,6 @@ from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
-from regsearch.space.params import ParameterNames
 from regsearch.space.tree import Node, public_name
 
 if TYPE_CHECKING:
@@ -180,9 +179,8 @@ class Model(Node, abstract=True):
     def reference(self) -> Model:
         """The config without regularization that every study reports."""
 
-    def parameter_names(self) -> ParameterNames:
-        """What the parameters of every trial of a study of this space are called, its reference included."""
-        return ParameterNames.of(self, self.reference())
+    def beside(self) -> tuple[Node, ...]:
+        return (self.reference(),)
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
         """This config with each technique of regularization in turn as the reference has it, by its name.

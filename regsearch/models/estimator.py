@@ -47,6 +47,7 @@ class Estimator(Model):
     >>> space = Estimator(SVC(), {"C": Float(1e-3, 1e3, log=True)})
     """
 
+    merged: ClassVar[tuple[str, ...]] = ("params",)
     estimator: Any
     params: Mapping[str, Any]
 

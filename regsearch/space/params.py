@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from regsearch.space.config import to_data
-from regsearch.space.tree import Choice, Leaf, Node, Path, public_name
+from regsearch.space.tree import NAMES, Choice, Leaf, Node, Path, label, public_name
 
 Keys: TypeAlias = tuple[str, ...]  # of a value in a config, from its root; options of a choice have no key of their own
 
@@ -18,7 +18,9 @@ class ParameterNames:
     """The column of each parameter that a config of a study may have: made once, the same in every trial.
 
     A parameter is called by its last key where no other of the study ends in it, else by all of its keys:
-    ``l1_ratio``, but ``penalty.lambda`` and ``activity_penalty.lambda``.
+    ``l1_ratio``, but ``penalty.lambda`` and ``activity_penalty.lambda``. Optuna knows a leaf under the same name, and only
+    where several leaves stand in one column, such as those of two options, by the whole way to each:
+    ``penalty.elastic_net.l1_ratio``.
 
     Attributes
     ----------
@@ -27,10 +29,13 @@ class ParameterNames:
     offs
         By name, the value at which a parameter of the space has no effect, where there is one: what a row shows of a
         config that does not have the parameter.
+    leaves
+        By the dotted way to a leaf, in which the label of an option follows its choice, the name that Optuna knows it by.
     """
 
     names: Mapping[Keys, str]
     offs: Mapping[str, Any]
+    leaves: Mapping[str, str]
 
     @classmethod
     def of(cls, space: Node, *others: Node) -> ParameterNames:
@@ -41,7 +46,8 @@ class ParameterNames:
         found = dict.fromkeys([*offs, *(keys for other in others for keys, _ in _parameters(other, (), None))])
         count = Counter(keys[-1] for keys in found)
         names = {keys: keys[-1] if count[keys[-1]] == 1 else ".".join(keys) for keys in found}
-        return cls(names, {names[keys]: off for keys, off in offs.items() if off is not None})
+        leaves = _leaf_names({way: names[keys] for way, keys in _leaves(space, "", ())})
+        return cls(names, {names[keys]: off for keys, off in offs.items() if off is not None}, leaves)
 
     def flat(self, config: Node) -> dict[str, Any]:
         """The values of a config by name; a node counts as its kind, or as its `main` field."""
@@ -53,9 +59,50 @@ class ParameterNames:
         return row | {name: off for name, off in self.offs.items() if row.get(name) is None}
 
 
+def parameter_names(space: Node) -> ParameterNames:
+    """What the parameters of every trial of a study of a space are called, its reference included; made once."""
+    found: ParameterNames | None = vars(space).get(NAMES)
+    if found is None:
+        found = ParameterNames.of(space, *space.beside())
+        object.__setattr__(space, NAMES, found)
+    return found
+
+
 def flat(config: Node) -> dict[str, Any]:
     """A config that stands for itself as one flat row: names are short where they are alone in it."""
     return ParameterNames.of(config).flat(config)
+
+
+def way_to(way: str, key: str) -> str:
+    """The dotted way to what a field, a key or an option holds."""
+    return f"{way}.{public_name(key)}" if way else public_name(key)
+
+
+def _leaves(value: Any, way: str, keys: Keys) -> Iterator[tuple[str, Keys]]:
+    """The way to every leaf that a trial draws, and the keys of the column that it is shown in."""
+    if isinstance(value, Leaf):
+        if not isinstance(value, Path):
+            yield way, keys
+        for option in value.options if isinstance(value, Choice) else ():
+            yield from _leaves(option, f"{way}.{label(option)}", keys)
+        return
+    for name, child in _inside(value).items():
+        main = bool(keys) and _has_fields(value) and name == value.main
+        merged = main or (_has_fields(value) and name in value.merged)
+        yield from _leaves(child, way_to(way, name), keys if merged else (*keys, public_name(name)))
+
+
+def _inside(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Node):
+        return value.fields()
+    return {str(key): child for key, child in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _leaf_names(columns: Mapping[str, str]) -> dict[str, str]:
+    """By the way to each leaf: its column where that is its alone, else the way."""
+    count = Counter(columns.values())
+    found = {way: column if count[column] == 1 else way for way, column in columns.items()}
+    return found if len(set(found.values())) == len(found) else {way: way for way in columns}
 
 
 def _parameters(value: Any, keys: Keys, off: Any) -> Iterator[tuple[Keys, Any]]:
@@ -91,6 +138,6 @@ def _has_fields(value: Any) -> bool:
 def _children(value: Any, keys: Keys) -> Mapping[str, Any]:
     """What a row shows inside of a value; the field that stands for a whole node below the root is shown already."""
     if isinstance(value, Mapping):
-        return {str(key): child for key, child in value.items()}
+        return {public_name(str(key)): child for key, child in value.items()}
     shown = value.shown_fields() if _has_fields(value) else {}
     return {public_name(key): child for key, child in shown.items() if not keys or key != value.main}

@@ -7,6 +7,7 @@ from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.space.config import to_data
+from regsearch.space.params import parameter_names, way_to
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path, public_name
 
 
@@ -36,7 +37,8 @@ def params_for(space: Node, data: Any, value: float | None, source: str) -> dict
             f"The config to start from must lie in the space, that of {source} does not: {'; '.join(placing.misfits)}. "
             "Widen the space, or leave start_from out."
         )
-    return placing.params
+    names = parameter_names(space).leaves
+    return {names[way]: found for way, found in placing.params.items()}
 
 
 class _Placing:
@@ -91,7 +93,7 @@ class _Placing:
             self._misfit(name or "kind", data, tag.get("type"))
             return
         for key, child in space.items():
-            self.walk(child, given.pop(key, None), f"{name}.{key}" if name else key)
+            self.walk(child, given.pop(key, None), way_to(name, key))
         for key, other in given.items():
             self._misfit(f"{name}.{key}" if name else key, other, None)
 

@@ -15,8 +15,8 @@ distribution gives the *config*: the same tree, the same classes.
 
 `regsearch.space.params` has the config as one flat row of a table, under short names.
 
-A parameter is named by the dotted way to its leaf; below a `Choice` the label of the option is part of it,
-so that two options may have leaves of one name (``penalty.elastic_net.l1_ratio``).
+A parameter has the name of its column in a table of trials; where two options of a `Choice` have leaves of one name, it
+is the dotted way to the leaf, of which the label of the option is part (``penalty.elastic_net.l1_ratio``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from regsearch.errors import NotFound
-from regsearch.space.tree import Choice, Leaf, Node, Path, Suggests, label, public_name
+from regsearch.space.params import parameter_names, way_to
+from regsearch.space.tree import Choice, Leaf, Node, Path, Suggests, label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,29 +36,31 @@ NodeT = TypeVar("NodeT", bound=Node)
 Draw: TypeAlias = Callable[[Leaf, str], Any]
 
 
-def _walk(value: Any, name: str, draw: Draw) -> Any:
-    """`value` with every leaf below it drawn."""
+def _walk(value: Any, way: str, draw: Draw) -> Any:
+    """`value` with every leaf below it drawn; `draw` is given a leaf and the way to it."""
     if isinstance(value, Choice):
-        option = draw(value, name)
-        return _walk(option, f"{name}.{label(option)}", draw)
+        option = draw(value, way)
+        return _walk(option, f"{way}.{label(option)}", draw)
     if isinstance(value, Leaf):
-        return draw(value, name)
+        return draw(value, way)
     if isinstance(value, Node):
-        children = {key: _walk(child, _join(name, key), draw) for key, child in value.fields().items()}
+        children = {key: _walk(child, way_to(way, key), draw) for key, child in value.fields().items()}
         return value.replace(**children)
     if isinstance(value, Mapping):
-        return {key: _walk(child, _join(name, key), draw) for key, child in value.items()}
+        return {key: _walk(child, way_to(way, key), draw) for key, child in value.items()}
     return value
 
 
-def _join(name: str, key: str) -> str:
-    return f"{name}.{public_name(key)}" if name else public_name(key)
+def _drawn(space: NodeT, draw: Draw) -> NodeT:
+    """A space with every leaf but paths drawn, by the names of their parameters."""
+    names = parameter_names(space).leaves
+    found: NodeT = _walk(space, "", lambda leaf, way: leaf if isinstance(leaf, Path) else draw(leaf, names[way]))
+    return found
 
 
 def sample(space: NodeT, trial: Suggests) -> NodeT:
     """The config that an Optuna trial suggests."""
-    config: NodeT = _walk(space, "", lambda leaf, name: leaf.draw(trial, name))
-    return config
+    return _drawn(space, lambda leaf, name: leaf.draw(trial, name))
 
 
 def fill(space: NodeT, params: Mapping[str, Any]) -> NodeT:
@@ -70,19 +73,16 @@ def fill(space: NodeT, params: Mapping[str, Any]) -> NodeT:
     """
 
     def stored(leaf: Leaf, name: str) -> Any:
-        if isinstance(leaf, Path):
-            return leaf
         if name not in params:
             raise NotFound(f"The parameter {name!r} is not stored; known: {', '.join(sorted(params))}.")
         return leaf.named(params[name]) if isinstance(leaf, Choice) else params[name]
 
-    config: NodeT = _walk(space, "", stored)
-    return config
+    return _drawn(space, stored)
 
 
 def default(space: NodeT) -> NodeT:
     """The config with every leaf at its default."""
-    config: NodeT = _walk(space, "", lambda leaf, name: leaf.initial())
+    config: NodeT = _walk(space, "", lambda leaf, way: leaf.initial())
     return config
 
 
@@ -91,12 +91,10 @@ def random_params(space: Node, random: np.random.Generator) -> dict[str, Any]:
     params: dict[str, Any] = {}
 
     def draw(leaf: Leaf, name: str) -> Any:
-        if isinstance(leaf, Path):
-            return leaf
         params[name] = leaf.random(random)
         return leaf.named(params[name]) if isinstance(leaf, Choice) else params[name]
 
-    _walk(space, "", draw)
+    _drawn(space, draw)
     return params
 
 
@@ -110,8 +108,6 @@ def initial_params(space: Node) -> list[dict[str, Any]]:
         params: dict[str, Any] = {}
 
         def start(leaf: Leaf, name: str, fixed: dict[str, Any] = fixed, params: dict[str, Any] = params) -> Any:
-            if isinstance(leaf, Path):
-                return leaf
             if isinstance(leaf, Choice):
                 params[name] = fixed.get(name, leaf.labels[0])
                 if name not in met:  # below an option that is not the first, its own way stays fixed
@@ -121,7 +117,7 @@ def initial_params(space: Node) -> list[dict[str, Any]]:
             params[name] = leaf.initial()
             return params[name]
 
-        _walk(space, "", start)
+        _drawn(space, start)
         found.append(params)
     return found
 

@@ -20,7 +20,8 @@ from regsearch.errors import InvalidInput
 from regsearch.space.naming import readable
 
 NodeT = TypeVar("NodeT", bound="Node")
-WRITTEN = "_written"  # where a node keeps what it is as plain data, made when it is asked for
+WRITTEN = "_written"  # where a node keeps what it is as plain data, made when it is asked for ...
+NAMES = "_names"  # ... and what its parameters are called
 
 
 class Suggests(Protocol):
@@ -43,13 +44,15 @@ class Node(ABC):
 
     `kind` is the snake-case class name unless the class sets it: what people call the class. `scope` keeps the kinds of
     two families apart in files, where a net's ``l1`` is ``net.l1``. `derived` names properties that belong in the flat
-    row beside the fields, `main` the field whose value stands for the whole node there (``dropout=0.3``).
+    row beside the fields, `main` the field whose value stands for the whole node there (``dropout=0.3``), `merged` fields
+    that are mappings and whose entries stand there as if they were fields.
     """
 
     kind: ClassVar[str]
     scope: ClassVar[str] = ""
     main: ClassVar[str] = ""
     derived: ClassVar[tuple[str, ...]] = ()
+    merged: ClassVar[tuple[str, ...]] = ()
     registry: ClassVar[dict[str, type[Node]]] = {}
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
@@ -69,7 +72,7 @@ class Node(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or another process gets: the fields, and not what was made of them."""
-        return {name: value for name, value in vars(self).items() if name != WRITTEN}
+        return {name: value for name, value in vars(self).items() if name not in (WRITTEN, NAMES)}
 
     @classmethod
     def tag(cls) -> str:
@@ -92,6 +95,10 @@ class Node(ABC):
     def offs(self) -> dict[str, Any]:
         """By field name, the value at which it has no effect; `None` where there is none."""
         return {field.name: field.metadata.get("off") for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def beside(self) -> tuple[Node, ...]:
+        """The configs whose parameters stand in one table with those of this space, such as its reference."""
+        return ()
 
     def shown_fields(self) -> dict[str, Any]:
         """The fields that a flat row shows of this node, beside those that are `derived`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,11 +16,12 @@ from regsearch.storage.trial import ATTRIBUTE, Trial
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 IDENTITY = "regsearch"  # user attribute of the Optuna study
 COPY = "regsearch_copy"  # the same again: a line of the journal that is lost must not cost the study
 AGAIN = "regsearch_again_"  # with a number: what became of a trial that was evaluated again
-ROLE = "role"  # user attribute of a trial that was not sampled
+ROLE, REFERENCE = "role", "reference"  # user attribute of a trial that was not sampled, and one that it may have
 # what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
 MUST_MATCH = {
     "seed": "seed", "fingerprint": "data", "folds_hash": "folds", "space_hash": "space",
@@ -46,6 +48,7 @@ class OptunaStudy:
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
+        self._searched = _without_the_unsearched(study)
         self._in_flight: dict[int, optuna.trial.Trial] = {}
         known = study.user_attrs
         if IDENTITY not in known and COPY not in known:
@@ -139,11 +142,19 @@ class OptunaStudy:
         with self.failures("written"):
             self._study.enqueue_trial(dict(params), user_attrs={ROLE: role})
 
-    def ask(self, sampler: optuna.samplers.BaseSampler) -> optuna.trial.Trial:
-        """The next trial: one that waits, or one that the sampler proposes."""
-        self._study.sampler = sampler
+    def ask(self, sampler: optuna.samplers.BaseSampler, *, all_trials: bool = False) -> optuna.trial.Trial:
+        """The next trial: one that waits, or one that the sampler proposes.
+
+        Parameters
+        ----------
+        all_trials
+            Whether the sampler sees every trial; else those alone that tell something of the space. One that samples
+            jointly does so for the parameters that all complete trials have: a reference has none.
+        """
+        study = self._study if all_trials else self._searched
+        study.sampler = sampler
         with self.failures("written"):
-            asked = self._study.ask()
+            asked = study.ask()
         self._in_flight[asked.number] = asked
         return asked
 
@@ -163,18 +174,22 @@ class OptunaStudy:
             self._tell(self._in_flight.pop(trial.number), trial, reached)
 
     def _tell(self, asked: optuna.trial.Trial, trial: Trial, reached: int) -> None:
+        from optuna.samplers import RandomSampler
         from optuna.trial import TrialState
 
         asked.set_user_attr(ATTRIBUTE, trial.to_attribute())
+        study = asked.study
+        if trial.role:  # no sampler proposed it: one that walks a grid would ask for its place there
+            study.sampler = RandomSampler()
         if trial.state == "failed":
-            self._study.tell(asked, state=TrialState.FAIL)
+            study.tell(asked, state=TrialState.FAIL)
         elif trial.state == "pruned":
             frozen = self._study._storage.get_trial(asked._trial_id)
             if reached not in frozen.intermediate_values:  # a trial that was cut off just here is told a second time
                 asked.report(trial.point.val, step=reached)
-            self._study.tell(asked, state=TrialState.PRUNED)
+            study.tell(asked, state=TrialState.PRUNED)
         else:
-            self._study.tell(asked, trial.point.val)
+            study.tell(asked, trial.point.val)
 
     def tell_again(self, trial: Trial) -> None:
         """Store what became of a finished trial that was evaluated again: Optuna itself changes none."""
@@ -202,7 +217,35 @@ class OptunaStudy:
 
     def on_stop(self, stop: Callable[[], None]) -> None:
         """Have a sampler that has nothing left to propose say so here; Optuna's own method serves its own loop only."""
-        setattr(self._study, "stop", stop)  # noqa: B010
+        for study in (self._study, self._searched):
+            setattr(study, "stop", stop)  # noqa: B010
+
+
+class _SearchedTrials:
+    """A storage as samplers read it, without the trials that tell nothing of the space."""
+
+    def __init__(self, storage: Any) -> None:
+        self._storage = storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
+        found = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
+        return [frozen for frozen in found if frozen.state.name == "WAITING" or _tells_of_the_space(frozen)]
+
+
+def _tells_of_the_space(frozen: FrozenTrial) -> bool:
+    """Whether a trial has the parameters of a config: not the reference, nor one that was killed while it was drawn."""
+    given_up = frozen.state.name == "FAIL" and ATTRIBUTE not in frozen.user_attrs
+    return frozen.user_attrs.get(ROLE) != REFERENCE and not given_up
+
+
+def _without_the_unsearched(study: optuna.Study) -> optuna.Study:
+    """The same study, in which samplers find the trials alone that tell of the space."""
+    searched = copy.copy(study)
+    searched._storage = _SearchedTrials(study._storage)  # type: ignore[assignment]
+    return searched
 
 
 def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from regsearch.models.base import Model, Setup
 from regsearch.space.config import Written
+from regsearch.space.params import parameter_names
 from regsearch.version import __version__
 
 
@@ -34,5 +35,6 @@ def identity_of(
         "metric": metrics[0], "metrics": metrics, "scoring": [metric.identity for metric in setup.metrics],
         "reference": space.unregularized, "space": space.kind, "space_hash": written.digest,
         "space_data": written.data, "script": script,
+        "parameters": dict(parameter_names(space).leaves),
     }  # fmt: skip
     return identity if setup.fold_weights == "equal" else identity | {"fold_weights": setup.fold_weights}

@@ -21,7 +21,7 @@ from regsearch.metrics.statistics import scores_without
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Trajectory
 from regsearch.space.config import digest
-from regsearch.space.params import ParameterNames
+from regsearch.space.params import ParameterNames, parameter_names
 from regsearch.space.sampling import fill, initial_params, sample, size
 from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import OptunaStudy
@@ -206,11 +206,22 @@ class Loop:
         return size(self.space)
 
     def _ask(self) -> Candidate:
-        asked = self.study.ask(self._sampler())
+        asked = self.study.ask(self._sampler(), all_trials=self.sampler is None)
         role = asked.user_attrs.get("role", "")
         with self.study.failures("written"):
-            config = self.space.reference() if role == "reference" else sample(self.space, asked)
+            config = self.space.reference() if role == "reference" else self._sample(asked)
         return Candidate(asked.number, config, role)
+
+    def _sample(self, asked: optuna.trial.Trial) -> Model:
+        if self.sampler is None:
+            return sample(self.space, asked)
+        try:
+            return sample(self.space, asked)
+        except ValueError as error:  # such as that of a grid without one of the parameters
+            raise InvalidInput(
+                f"A sampler must propose every parameter of the space ({', '.join(parameter_names(self.space).leaves.values())}), "
+                f"{type(asked.study.sampler).__name__} does not: {error}"
+            ) from error
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
         if self.sampler is None:
@@ -256,7 +267,7 @@ class Loop:
 
     @cached_property
     def _names(self) -> ParameterNames:
-        return self.space.parameter_names()
+        return parameter_names(self.space)
 
     @staticmethod
     def _reached(outcome: Outcome) -> int:

@@ -41,11 +41,12 @@ from regsearch.mirror.content import trial_record
 from regsearch.results.advice import Advice, RangeExtension, range_extensions, widened
 from regsearch.results.advice.checks import CHECKS, MOST, OVERRULED, Case
 from regsearch.results.advice.evidence import difference, no_better_than_constant, overfits, scale_of
-from regsearch.results.advice.leaves import SpaceLeaf, space_leaves, wider
+from regsearch.results.advice.leaves import SpaceLeaf, draws_of, space_leaves, wider
 from regsearch.results.advice.ranges import _longer
 from regsearch.results.report.note import note
 from regsearch.results.results import Results
 from regsearch.space.config import to_data
+from regsearch.space.params import parameter_names
 from regsearch.space.sampling import random_params
 from regsearch.study.script import run_with
 
@@ -403,11 +404,15 @@ def test_what_only_the_reference_says(tmp_path: Path) -> None:
 @given(strategies.spaces(), st.integers(0, 1000))
 def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
     """Whatever is drawn from a space has its place, under its name and inside its range, in the space as stored."""
-    stored: Any = SimpleNamespace(space=None, identity={"space_data": to_data(space)})
+    identity = {"space_data": to_data(space), "parameters": parameter_names(space).leaves}
+    stored: Any = SimpleNamespace(space=None, identity=identity)
     found = {place.name: place for place in space_leaves(stored)}
     stored.space = space  # the script is at hand
     assert [place.name for place in space_leaves(stored)] == list(found)
-    for name, value in random_params(space, np.random.default_rng(seed)).items():
+    params = random_params(space, np.random.default_rng(seed))
+    drawn = draws_of(stored, SimpleNamespace(draws=params))  # type: ignore[arg-type]
+    assert list(drawn.values()) == list(params.values())
+    for name, value in drawn.items():
         assert name in found
         leaf = found[name].leaf
         if isinstance(leaf, Float | Int):

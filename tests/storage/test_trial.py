@@ -15,12 +15,13 @@ from regsearch import Choice, Linear
 from regsearch import Path as Axis
 from regsearch.models.base import Candidate, Outcome
 from regsearch.models.path import Curves, Trajectory
+from regsearch.space.params import parameter_names
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.trial import INTERRUPTED, Trial
 from regsearch.study.history import History
 from regsearch.study.loop import Limits, Loop
 
-NAMES = Linear(Choice("l1", "adaptive_lasso")).parameter_names()  # gamma is neutral at 0
+NAMES = parameter_names(Linear(Choice("l1", "adaptive_lasso")))  # gamma is neutral at 0
 
 
 def outcome(state: str = "complete", number: int = 0) -> Outcome:

@@ -270,7 +270,7 @@ def test_users_sampler(tmp_path: Path) -> None:
     """The user's sampler proposes: a grid is walked, and a random sampler's draws differ from TPE's."""
     space = Estimator(Ridge(), {"alpha": Float(0.1, 100.0, log=True)})
     grid = [0.5, 1.5, 2.5]
-    sampler = optuna.samplers.GridSampler({"params.alpha": grid}, seed=0)
+    sampler = optuna.samplers.GridSampler({"alpha": grid}, seed=0)
     results = study(tmp_path, "grid", space=space, sampler=sampler).run(5, quiet=True)
     assert sorted(trial.params["alpha"] for trial in finished(results) if not trial.role) == grid
 

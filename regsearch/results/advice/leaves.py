@@ -14,6 +14,7 @@ from regsearch.results.stored_study import StoredStudy
 from regsearch.space.config import from_data
 from regsearch.space.registry import find
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, label, public_name
+from regsearch.storage.trial import Trial
 
 DECADE = 10.0  # how far an end moves on a log scale; on another, by the width of the range
 ModelT = TypeVar("ModelT", bound=Model)
@@ -28,7 +29,7 @@ class SpaceLeaf:
     Attributes
     ----------
     name
-        Dotted, as in `Trial.draws`.
+        The dotted way to it.
     least, greatest
         The ends of what its field admits.
     off
@@ -90,8 +91,14 @@ def _declared(cls: Any) -> dict[str, Mapping[str, Any]]:
     return {public_name(field.name): {**field.metadata, **never} for field in fields}
 
 
+def draws_of(study: StoredStudy, trial: Trial) -> dict[str, Any]:
+    """What a trial drew, by the dotted ways to the leaves."""
+    names: Mapping[str, str] = study.identity["parameters"]
+    return {way: trial.draws[name] for way, name in names.items() if name in trial.draws}
+
+
 def values_taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and content of all that a trial with some draws had of a space; of a choice that it did not make, of all."""
+    """Way to and content of all that a trial with some draws had of a space; of a choice that it did not make, of all."""
     yield name, value
     if isinstance(value, Choice):
         for option in value.options if name not in draws else (value.named(draws[name]),):

@@ -27,6 +27,7 @@ from regsearch.results.advice.leaves import (
     ModelT,
     SpaceLeaf,
     distance,
+    draws_of,
     fields_of,
     replaced,
     space_leaves,
@@ -143,7 +144,8 @@ def _gaps(name: str, strong: Mapping[float, Point], plain: Point) -> str:
 def _drawn(study: StoredStudy, place: SpaceLeaf) -> list[tuple[Trial, Any]]:
     """The trials that drew a leaf, best first, each with its value."""
     trials = [trial for trial in study.complete if trial.role != "reference"]
-    return [(trial, trial.draws[place.name]) for trial in trials if trial.draws and place.name in trial.draws]
+    drawn = ((trial, draws_of(study, trial)) for trial in trials)
+    return [(trial, draws[place.name]) for trial, draws in drawn if place.name in draws]
 
 
 # --- paths that end too early ----------------------------------------------------------------------------------
@@ -182,7 +184,7 @@ def limits(study: StoredStudy, trial: Trial) -> list[tuple[str, Any]]:
     axis = path_axis(trial.axis)
     return [
         (name, value)
-        for name, value in values_taken(fields_of(study), trial.draws)
+        for name, value in values_taken(fields_of(study), draws_of(study, trial))
         if name.rpartition(".")[2] in axis.limits or (isinstance(value, Path) and axis.name in name.split("."))
     ]
 
@@ -196,7 +198,7 @@ def _at_ends(study: StoredStudy) -> Iterator[RangeExtension]:
             if isinstance(value, Path) and value.ratio is not None:  # without one it goes on for as long as it can
                 why = f"the best step is the last of {best.steps}, {_ratio(best, study):.1e} of the first"
                 yield RangeExtension(name, value, _longer_path(value, best, study), why, says)
-            elif not isinstance(value, Path) and _allowed(name, value, best) == best.steps:  # else patience ended it
+            elif not isinstance(value, Path) and _allowed(study, name, value, best) == best.steps:  # else patience ended it
                 why = f"best at {axis.name} {axis.text(best.value)}, the last"
                 yield from (RangeExtension(name, value, new, why, says) for new in _longer(value, best.steps))
 
@@ -212,9 +214,9 @@ def _ratio(trial: Trial, study: StoredStudy) -> float:
     return float(axis[axis > 0][-1] / axis[0])
 
 
-def _allowed(name: str, value: Any, trial: Trial) -> Any:
+def _allowed(study: StoredStudy, name: str, value: Any, trial: Trial) -> Any:
     """The number that a limit had in a trial: of the reference, the largest."""
-    return trial.draws.get(name, _largest(value))
+    return draws_of(study, trial).get(name, _largest(value))
 
 
 def _largest(value: Any) -> float:
