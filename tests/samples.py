@@ -9,11 +9,12 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import forking
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
 
 from regsearch import Study, spaces
 from regsearch.results.results import Results
@@ -28,6 +29,17 @@ def regression(rows: int = 60, columns: int = 6, seed: int = 0) -> tuple[NDArray
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(rows, columns))
     return X, X[:, 0] * 2 + X[:, 1] - X[:, 2] / 2 + rng.normal(size=rows) * 2
+
+
+class NonNegativeRidge(Ridge):  # type: ignore[misc]
+    """A ridge that says only when it is fitted which alpha it takes."""
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {}
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if self.alpha < 0:
+            raise ValueError(f"alpha must not be negative, got {self.alpha}")
+        return super().fit(X, y, sample_weight)
 
 
 def study(root: Path, name: str = "small", **options: Any) -> Study:

@@ -18,6 +18,7 @@ from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.out_of_fold import out_of_fold_mean
+from regsearch.models.parameter_ranges import check_ranges
 from regsearch.models.path import Curves, Trajectory
 from regsearch.space.config import to_data
 from regsearch.space.sampling import leaves
@@ -83,6 +84,7 @@ class Estimator(Model):
             raise InvalidInput(
                 "A Path is the axis of a linear model's lambda, got one for an estimator; use Float or Choice."
             )
+        check_ranges(self.estimator, self.params)
         wrong = is_classifier if setup.problem.classes is None else is_regressor
         if wrong(self.estimator):
             raise InvalidInput(f"The estimator must fit the task ({setup.problem.task}), got {name}; choose another.")

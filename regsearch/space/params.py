@@ -18,8 +18,8 @@ class ParameterNames:
     """The column of each parameter that a config of a study may have: made once, the same in every trial.
 
     A parameter is called by its last key where no other of the study ends in it, else by all of its keys:
-    ``l1_ratio``, but ``penalty.lambda`` and ``activity_penalty.lambda``. Optuna knows a leaf under the same name, and only
-    where several leaves stand in one column, such as those of two options, by the whole way to each:
+    ``l1_ratio``, but ``penalty.lambda`` and ``activity_penalty.lambda``. Optuna knows a leaf under the same name, and
+    only where several leaves stand in one column, such as those of two options, by the whole way to each:
     ``penalty.elastic_net.l1_ratio``.
 
     Attributes
@@ -30,7 +30,7 @@ class ParameterNames:
         By name, the value at which a parameter of the space has no effect, where there is one: what a row shows of a
         config that does not have the parameter.
     leaves
-        By the dotted way to a leaf, in which the label of an option follows its choice, the name that Optuna knows it by.
+        By the dotted way to a leaf, in which the label of an option follows its choice: what Optuna calls it.
     """
 
     names: Mapping[Keys, str]

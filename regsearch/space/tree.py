@@ -44,8 +44,8 @@ class Node(ABC):
 
     `kind` is the snake-case class name unless the class sets it: what people call the class. `scope` keeps the kinds of
     two families apart in files, where a net's ``l1`` is ``net.l1``. `derived` names properties that belong in the flat
-    row beside the fields, `main` the field whose value stands for the whole node there (``dropout=0.3``), `merged` fields
-    that are mappings and whose entries stand there as if they were fields.
+    row beside the fields, `main` the field whose value stands for the whole node there (``dropout=0.3``), `merged`
+    mappings whose entries stand there as if they were fields.
     """
 
     kind: ClassVar[str]

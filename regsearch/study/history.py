@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -9,6 +11,8 @@ from regsearch._types import Array
 from regsearch.results.ranking import is_better
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
+
+_NUMBERS = re.compile(r"\d[\d.,e+-]*")  # reasons that differ in the values that they quote are one
 
 
 class History:
@@ -75,9 +79,19 @@ class History:
         return len(scores) - 1 - scores.index(max(scores)) if scores else 0
 
     @property
-    def only_failures(self) -> bool:
-        """Whether every trial so far has failed."""
-        return all(trial.state == "failed" for trial in self.trials)
+    def failures(self) -> list[Trial]:
+        """The trials that have failed, where that is all that came of the space's configs; none elsewhere."""
+        failed = [trial for trial in self.trials if trial.state == "failed"]
+        others = (trial for trial in self.trials if trial.state != "failed" and trial is not self.reference)
+        return [] if any(others) else failed
+
+    def why_failed(self) -> str:
+        """What `failures` have in common, as the end of a sentence: whether the reference works, and most reasons."""
+        failed, kinds = self.failures, Counter(_NUMBERS.sub("", trial.reason) for trial in self.failures)
+        kind, count = kinds.most_common(1)[0]
+        reason = next(trial.reason for trial in reversed(failed) if _NUMBERS.sub("", trial.reason) == kind)
+        works = "" if self.reference in failed else " beside the reference, which works,"
+        return f"{works} failed, {'all' if count == len(failed) else f'{count} of {len(failed)}'} with: {reason}"
 
     # --- what backends read: `regsearch.models.base.SearchHistory` ---------------------------------------------------
 

@@ -114,7 +114,7 @@ class Loop:
         Raises
         ------
         SearchFailed
-            When the first trials all fail.
+            When the first trials all fail, whatever becomes of the reference.
         """
         try:
             self._restore()
@@ -218,9 +218,9 @@ class Loop:
         try:
             return sample(self.space, asked)
         except ValueError as error:  # such as that of a grid without one of the parameters
+            named, sampler = ", ".join(self._names.leaves.values()), type(asked.study.sampler).__name__
             raise InvalidInput(
-                f"A sampler must propose every parameter of the space ({', '.join(parameter_names(self.space).leaves.values())}), "
-                f"{type(asked.study.sampler).__name__} does not: {error}"
+                f"A sampler must propose every parameter of the space ({named}), {sampler} does not: {error}"
             ) from error
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
@@ -252,8 +252,8 @@ class Loop:
             self.study.tell_again(trial)
         self.history.add(trial)
         self.on_trial(trial, outcome.trajectory)
-        if len(self.history.trials) >= FAILURES and self.history.only_failures:
-            raise SearchFailed(f"The first {len(self.history.trials)} trials all failed, the last with: {trial.reason}")
+        if len(self.history.failures) >= FAILURES:
+            raise SearchFailed(f"The first {len(self.history.failures)} trials{self.history.why_failed()}")
 
     def _trial(self, outcome: Outcome) -> Trial:
         now_ms, earlier = round(time.time() * 1000), self._again.get(outcome.number)

@@ -77,8 +77,8 @@ class Run:
             raise
         results = self._end(study, loop, feed, progress)
         progress.end(farewell(results))
-        if not results.complete and results.counts["failed"] and loop.stopped != "interrupted":
-            raise SearchFailed(f"Every trial failed, the last with: {results.last_failure}")
+        if history.failures and loop.stopped != "interrupted":
+            raise SearchFailed(f"Every trial{history.why_failed()}")
         return results
 
     def _end(self, study: OptunaStudy, loop: Loop, feed: MirrorFeed | None, progress: Progress) -> Results:

@@ -339,7 +339,7 @@ def test_export_when_the_script_is_gone(tmp_path: Path) -> None:
         (("run", "two.py", "--study", "one", "--timeout", "-1"), "timeout must be a positive number"),
         (("run", "two.py", "--study", "one", "--root", "empty.py"), "root must be a folder"),
         (("run", "wrong.py"), "scikit-learn scorer, got 'r3'"),
-        (("run", "fails.py", "--trials", "9"), "first 5 trials all failed"),
+        (("run", "fails.py", "--trials", "9"), "first 5 trials failed, all with"),
         (("show", "absent"), "no study 'absent'"),
         (("show", "../up"), "name must be letters"),
         (("export", "absent", "--out", "x"), "no study 'absent'"),

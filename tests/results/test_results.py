@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nets import PRUNED_AT, Dial
-from samples import finished, study
-from sklearn.linear_model import Ridge
+from samples import NonNegativeRidge, finished, study
 
 import regsearch
 from regsearch import Choice, Estimator, InvalidInput, NotFound, spaces
@@ -137,7 +136,7 @@ def test_merged_ties(values: list[int], seed: int) -> None:
 
 def test_counts(tmp_path: Path) -> None:
     """Every trial is in one state, and what waits is no row of the table."""
-    space = Estimator(Ridge(), {"alpha": Choice(1.0, -1.0, 1e9, 10.0)})
+    space = Estimator(NonNegativeRidge(), {"alpha": Choice(1.0, -1.0, 1e9, 10.0)})
     found = study(tmp_path, space=space).run(3, quiet=True)
     assert sum(found.counts.values()) == len(found.all)
     assert found.counts["waiting"] == 2

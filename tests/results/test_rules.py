@@ -373,7 +373,7 @@ def test_no_complete_trial(tmp_path: Path) -> None:
     """Nothing can be chosen before a trial is complete, by any rule."""
     space = Estimator(Ridge(alpha=-1.0), {"fit_intercept": Choice(True, False)})
     failing = study(tmp_path, space=space)
-    with pytest.raises(SearchFailed, match=r"Every trial failed, the last with: .*alpha"):
+    with pytest.raises(SearchFailed, match=r"Every trial failed, all with: .*alpha"):
         failing.run(2, quiet=True)
     one = failing.results()
     assert not one.complete

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from samples import ROOT, finished, mlflow_client, outcomes, poll, regression, study
+from samples import ROOT, NonNegativeRidge, finished, mlflow_client, outcomes, poll, regression, study
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
 from sklearn.tree import DecisionTreeRegressor
@@ -180,16 +180,55 @@ def test_finite_spaces_end(tmp_path: Path, space: Any, configs: int, capsys: pyt
 def test_first_trials_all_fail(tmp_path: Path) -> None:
     """When nothing but failures came, the search ends with the last failure's reason, and the trials are on record."""
     space = Estimator(DummyRegressor(strategy="no such"), {"quantile": Float(0, 1)})
-    with pytest.raises(SearchFailed, match=r"first 5 trials all failed.*strategy"):
+    with pytest.raises(SearchFailed, match=r"first 5 trials failed, all with: .*strategy"):
         study(tmp_path, space=space).run(30, quiet=True)
     failed = study(tmp_path, space=space).results().all
     assert {trial.state for trial in failed if trial.config} == {"failed"}
     assert all("strategy" in trial.reason for trial in failed if trial.config)
 
 
+class Fails(Ridge):  # type: ignore[misc]
+    """A ridge that is fitted for its own alpha alone."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if self.alpha != 1.0:
+            raise RuntimeError(f"alpha={self.alpha} is {'odd' if self.alpha > 90 else 'not one'}")
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.parametrize(
+    ("space", "limit", "trials"),
+    [
+        (Float(2.0, 90.0), {"n_trials": 30}, 6),
+        (Choice(2.0, 3.0, 4.0, 91.0, 5.0, 6.0, 7.0), {"n_trials": 30}, 6),
+        (Choice(2.0, 3.0), {"n_trials": 30}, 3),
+        (Float(2.0, 90.0), {"n_trials": 2}, 2),
+        (Float(2.0, 90.0), {"patience": 50}, 6),
+    ],
+)
+def test_a_search_whose_configs_all_fail(tmp_path: Path, space: Any, limit: dict[str, int], trials: int) -> None:
+    """Where the reference alone works, five failures end the search, or all there are, with what most of them say."""
+    given = study(tmp_path, space=Estimator(Fails(), {"alpha": space}))
+    said = "beside the reference, which works, failed, .* with: .*alpha=.* is not one"
+    with pytest.raises(SearchFailed, match=said):
+        given.run(**limit, quiet=True)
+    kept = finished(given.results())
+    assert [trial.state for trial in kept] == ["complete", *(trials - 1) * ["failed"]]
+    assert given.results().best.trial.role == "reference"
+    with pytest.raises(SearchFailed):
+        given.run(**limit, quiet=True)
+
+
+def test_a_late_success_goes_on(tmp_path: Path) -> None:
+    """One complete config among the first five is enough to go on to the end."""
+    space = Estimator(Fails(), {"alpha": Choice(2.0, 3.0, 4.0, 5.0, 1.0, *map(float, range(6, 20)))})
+    results = study(tmp_path, space=space).run(15, quiet=True)
+    assert (results.counts["complete"], results.counts["failed"]) == (2, 13)
+
+
 def test_some_trials_fail(tmp_path: Path) -> None:
     """A config that cannot be fitted fails alone, with the estimator's words, and is never chosen."""
-    space = Estimator(Ridge(), {"alpha": Choice(1.0, -1.0, 2.0)})
+    space = Estimator(NonNegativeRidge(), {"alpha": Choice(1.0, -1.0, 2.0)})
     results = study(tmp_path, space=space).run(12, quiet=True)
     failed = [trial for trial in results.all if trial.state == "failed"]
     assert {trial.params["alpha"] for trial in failed} == {-1.0}

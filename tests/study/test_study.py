@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 from nets import PRUNED_AT, Dial
-from samples import finished, mlflow_client, outcomes, regression, study
+from samples import NonNegativeRidge, finished, mlflow_client, outcomes, regression, study
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -213,7 +213,7 @@ def test_the_parent_tells_the_study(linear: tuple[Path, Results]) -> None:
 
 def test_statuses_of_an_estimator_study(tmp_path: Path) -> None:
     """Complete is FINISHED, pruned KILLED, failed FAILED with the reason; no child lacks a parameter others have."""
-    space = Estimator(Ridge(), {"alpha": Choice(1.0, -1.0, 1e9, 10.0), "fit_intercept": True})
+    space = Estimator(NonNegativeRidge(), {"alpha": Choice(1.0, -1.0, 1e9, 10.0), "fit_intercept": True})
     results = study(tmp_path, space=space, tracking=None).run(12, quiet=True)
     assert {trial.state for trial in finished(results)} == {"complete", "pruned", "failed"}
     _, children = runs(tmp_path)

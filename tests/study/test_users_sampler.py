@@ -26,6 +26,7 @@ SAMPLERS: dict[str, Callable[[], Any]] = {
     "nsga": lambda: optuna.samplers.NSGAIISampler(seed=0, population_size=4),
 }
 PLAIN = Estimator(SklearnElasticNet(), {"alpha": Float(1e-3, 10, log=True), "l1_ratio": Float(0.05, 0.95)})
+GRID: dict[str, Any] = {"alpha": (0.1, 1.0, 10.0), "l1_ratio": (0.2, 0.8)}
 CONDITIONAL = Linear(penalty=Choice("l2", ElasticNet(Float(0.1, 0.9))), lambda_=Float(1e-3, 10.0, log=True))
 
 
@@ -57,7 +58,7 @@ def test_joint_samplers_sample_jointly(tmp_path: Path, make: Callable[[], Any]) 
     study(tmp_path, space=PLAIN, sampler=sampler).run(6, quiet=True)
     again, later = spied(make())
     study(tmp_path, space=PLAIN, sampler=again).run(10, quiet=True)
-    assert seen | later == dict.fromkeys(range(2, 10), {"alpha", "l1_ratio"})
+    assert seen | later == {number: {"alpha", "l1_ratio"} for number in range(2, 10)}
 
 
 @pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
@@ -89,9 +90,6 @@ def test_a_finite_space_is_walked_to_its_end(tmp_path: Path, sampler: Callable[[
     assert configs == set(itertools.product(*GRID.values()))
     assert results.stopped == "all 6 configs of the space are evaluated"
     assert set(GRID) <= set(results.trials)
-
-
-GRID = {"alpha": (0.1, 1.0, 10.0), "l1_ratio": (0.2, 0.8)}
 
 
 def test_a_grid_off_the_starts_is_walked_whole(tmp_path: Path) -> None:

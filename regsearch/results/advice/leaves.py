@@ -98,7 +98,7 @@ def draws_of(study: StoredStudy, trial: Trial) -> dict[str, Any]:
 
 
 def values_taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
-    """Way to and content of all that a trial with some draws had of a space; of a choice that it did not make, of all."""
+    """Way and content of all that a trial with some draws had of a space; of a choice that it did not make, of all."""
     yield name, value
     if isinstance(value, Choice):
         for option in value.options if name not in draws else (value.named(draws[name]),):

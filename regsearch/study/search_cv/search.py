@@ -180,7 +180,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         InvalidInput
             When data, space, folds, scoring or an option cannot be searched.
         SearchFailed
-            When every trial fails.
+            When the first five trials fail, or all of them, whatever becomes of the reference.
         StudyMismatch
             When a kept study of that name has other folds, another weighting of them or another scoring.
         """
