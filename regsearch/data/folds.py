@@ -15,6 +15,7 @@ from regsearch._types import Rows
 from regsearch.data.problem import Problem
 from regsearch.data.targets import called, count_hint
 from regsearch.errors import InvalidInput
+from regsearch.numeric import is_whole, plain
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
     InvalidInput
         When the split is impossible or a fold could not be fitted or scored.
     """
-    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
-        splitter = _default_splitter(int(cv), problem, seed)
+    cv = plain(cv)
+    if is_whole(cv):
+        splitter = _default_splitter(cv, problem, seed)
         name = f"{cv}-fold {type(splitter).__name__}"
     else:
         splitter, name = _seeded(cv, seed), type(cv).__name__

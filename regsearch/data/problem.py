@@ -30,6 +30,7 @@ from regsearch.data.features import (
 from regsearch.data.frames import paired
 from regsearch.data.targets import checked_test_y, checked_y, count_hint
 from regsearch.errors import InvalidInput
+from regsearch.numeric import plain
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ def make_problem(
     weight = checked_weights(sample_weight, n)
     group = checked_groups(groups, n)
     problem = Problem(X, found.values, found.task, found.classes, group, weight, target_names=found.names)
+    test = plain(test)
     if test is None:
         return problem
     if isinstance(test, float):

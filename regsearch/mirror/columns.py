@@ -56,7 +56,7 @@ SCORES: tuple[ScoreColumn, ...] = (
 FIGURES: tuple[TrialColumn, ...] = (
     TrialColumn("test/", lambda trial: trial.test, best=True),
     TrialColumn("", lambda trial: path_axis(trial.axis).metrics(trial.value)),
-    TrialColumn("", lambda trial: LAMBDA.metrics(trial.params.get("lambda"))),  # a net may have one beside
+    TrialColumn("", lambda trial: LAMBDA.metrics(trial.lambda_)),  # a net may have one beside
     TrialColumn("complexity/nonzero", lambda trial: trial.complexity),
     TrialColumn("", lambda trial: trial.measures),
     TrialColumn("time/fit_s", lambda trial: trial.seconds),

@@ -80,9 +80,8 @@ class Chosen:
 
     @property
     def lambda_(self) -> float | None:
-        """The penalty's lambda, if the config has one."""
-        found: float | None = self.params.get("lambda")
-        return found
+        """The penalty's lambda, if the config has one: not that of biases or of activity."""
+        return self.trial.lambda_
 
     @property
     def metric(self) -> str:

@@ -19,10 +19,11 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import Metric, check_test
+from regsearch.numeric import is_whole, plain
 from regsearch.progress import Progress
 from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.results.results import Results
-from regsearch.results.rules import Rule
+from regsearch.results.rules import Rule, rule_name
 from regsearch.results.table import Table
 from regsearch.storage.store import Store
 
@@ -192,7 +193,7 @@ class NestedCV:
                 found.append(self._outer_fold(number, results))
         except KeyboardInterrupt:  # amid a refit: the inner study keeps its trials, so little is lost
             progress.end()
-        name = self.rule if isinstance(self.rule, str) else getattr(self.rule, "__name__", "custom")
+        name = self.rule if isinstance(self.rule, str) else rule_name(self.rule)
         averaging = Averaging.of(self.outer, self.problem.sample_weight, self.fold_weights)
         perfect = math.inf if self.metrics[0].perfect is None else self.metrics[0].perfect
         nested = NestedResult(self.metrics[0].name, len(self.outer), name, averaging, perfect, tuple(found))
@@ -219,13 +220,13 @@ def outer_folds(outer: Any, cv: Any, problem: Problem, seed: int) -> Folds:
         When the study's folds are given as indices, which say nothing of how to split a part of the rows, when they run
         forward in time and cannot be had in another number, or the outer split is impossible.
     """
-    if not isinstance(cv, (int, np.integer)) and not hasattr(cv, "split"):
+    cv, outer = plain(cv), plain(outer)
+    if not isinstance(cv, int) and not hasattr(cv, "split"):
         raise InvalidInput(
             "Nested cross-validation splits each outer fold's training rows again, cv is a list of given folds; use a "
             "number or a splitter: study.replace(cv=5).nested()."
         )
-    counted = isinstance(outer, (int, np.integer)) and not isinstance(outer, bool)
-    if not counted or not runs_forward(cv, problem.rows):
+    if not is_whole(outer) or not runs_forward(cv, problem.rows):
         return make_folds(outer, problem, seed)
     if not hasattr(cv, "n_splits"):
         raise InvalidInput(
@@ -233,5 +234,5 @@ def outer_folds(outer: Any, cv: Any, problem: Problem, seed: int) -> Folds:
             "splitter for the outer ones: study.nested(TimeSeriesSplit(5))."
         )
     cv = copy.copy(cv)
-    cv.n_splits = int(outer)
+    cv.n_splits = outer
     return make_folds(cv, problem, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from regsearch._types import Array
@@ -20,7 +21,7 @@ from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.choice import Chosen
 from regsearch.results.plots import Plots
 from regsearch.results.ranking import rank_trials
-from regsearch.results.rules import Pick, Rule, find_rule
+from regsearch.results.rules import Pick, Rule, find_rule, rule_name
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill
@@ -103,23 +104,34 @@ class Results:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial: state, score and its standard error, train score, gap, whether the score still rises where
-        its path ends, the config's parameters, held-out scores where there are some, and other measures.
+        its path ends, the config's parameters, held-out scores where there are some, and other measures. A parameter
+        called like one of these is ``param_NAME``.
         """
         import pandas as pd
 
-        rows = [
-            {"number": t.number, "state": t.state, "role": t.role or "sampled"}
-            | (_scores(self.point(t)) if t.points else {})
-            | {"complexity": t.complexity, "fit_s": t.seconds, "at_edge": t.at_edge}
-            | dict(t.params)
-            | {f"{name}_{part}": value for name, part, value in self._others(t)}
-            | {f"test_{name}": value for name, value in t.test.items()}
-            | dict(t.measures)
-            | {"reason": t.reason}
-            for t in self.all
-            if t.state != "waiting"
-        ]
+        begun = [trial for trial in self.all if trial.state != "waiting"]
+        first, last = [self._first_columns(trial) for trial in begun], [self._last_columns(trial) for trial in begun]
+        own = {name for columns in (*first, *last) for name in columns}
+        params = [{f"param_{name}" if name in own else name: value for name, value in t.params.items()} for t in begun]
+        rows = [one | between | other for one, between, other in zip(first, params, last, strict=True)]
         return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame()
+
+    def _first_columns(self, trial: Trial) -> dict[str, Any]:
+        """What a row of the table of trials has before the parameters."""
+        return (
+            {"number": trial.number, "state": trial.state, "role": trial.role or "sampled"}
+            | (_scores(self.point(trial)) if trial.points else {})
+            | {"complexity": trial.complexity, "fit_s": trial.seconds, "at_edge": trial.at_edge}
+        )
+
+    def _last_columns(self, trial: Trial) -> dict[str, Any]:
+        """What it has after them."""
+        return (
+            {f"{name}_{part}": value for name, part, value in self._others(trial)}
+            | {f"test_{name}": value for name, value in trial.test.items()}
+            | dict(trial.measures)
+            | {"reason": trial.reason}
+        )
 
     @property
     def best(self) -> Chosen:
@@ -224,12 +236,17 @@ class Results:
             raise InvalidInput(f"A rule must be a name or a function, got {function!r}; {RETURNS}.")
         if not self.complete:
             raise NotFound(f"{self.name!r} has no complete trial to choose from; run it first.")
+        if not isinstance(function, FunctionType):  # an object may choose otherwise once it was changed
+            return self._picked(function)
         if function not in self._chosen:
-            name, pick = getattr(function, "__name__", "custom"), function(self)
-            if not isinstance(pick, Pick):
-                raise InvalidInput(f"The rule {name!r} must return a Pick, got {pick!r}; {RETURNS}.")
-            self._chosen[function] = self.at(pick, name)
+            self._chosen[function] = self._picked(function)
         return self._chosen[function]
+
+    def _picked(self, function: Rule) -> Chosen:
+        name, pick = rule_name(function), function(self)
+        if not isinstance(pick, Pick):
+            raise InvalidInput(f"The rule {name!r} must return a Pick, got {pick!r}; {RETURNS}.")
+        return self.at(pick, name)
 
     @cached_property
     def _chosen(self) -> dict[Rule, Chosen]:
@@ -254,7 +271,7 @@ class Results:
         trial = next((one for one in self.complete if one.number == pick.number), None)
         if trial is None or pick.step not in range(trial.steps):
             raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
-        there = self.standing(trial, pick.step)
+        there = self.standing(trial, int(pick.step))
         return Chosen(there, rule, pick.why, self._config(there), self.varied)
 
     def standing(self, trial: Trial, step: int) -> Trial:

@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from regsearch.errors import InvalidInput
+from regsearch.numeric import plain
 from regsearch.space.naming import identity
 from regsearch.space.registry import kind
-from regsearch.space.tree import WRITTEN, Choice, Node, from_numpy, public_name
+from regsearch.space.tree import WRITTEN, Choice, Node, public_name
 
 # by the id of a user's object: the object, which keeps the id its own, and its identity when it was first asked for
 Identities: TypeAlias = dict[int, tuple[Any, str]]
@@ -73,7 +74,7 @@ def written(node: Node) -> Written:
 
 def _data(value: Any, opaque: list[Any]) -> Any:
     """A tree as plain data; what is neither node nor data is added to `opaque`."""
-    value = from_numpy(value)
+    value = plain(value)
     if isinstance(value, Choice):
         return {"type": value.tag(), "options": _data(value.options, opaque)}
     if isinstance(value, Node):

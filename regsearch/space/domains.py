@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch.errors import InvalidInput
+from regsearch.numeric import is_whole, plain
 from regsearch.space.registry import kind, kinds
-from regsearch.space.tree import Float, Int, Node, Path, from_numpy, is_number
+from regsearch.space.tree import Float, Int, Node, Path, is_number
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Between:
     high: float
 
     def admit(self, value: Any, where: str) -> Any:
-        value = from_numpy(value)
+        value = plain(value)
         bounds = (value.low, value.high) if isinstance(value, (Float, Int)) else (value, value)
         if not all(is_number(bound) for bound in bounds):
             raise InvalidInput(f"{where} must be a number or a Float, got {value!r}.")
@@ -35,9 +36,9 @@ class Whole:
     low: int = 0
 
     def admit(self, value: Any, where: str) -> Any:
-        value = from_numpy(value)
+        value = plain(value)
         lowest = value.low if isinstance(value, Int) else value
-        if isinstance(lowest, bool) or not isinstance(lowest, int):
+        if not is_whole(lowest):
             raise InvalidInput(f"{where} must be a whole number or an Int, got {value!r}.")
         if lowest < self.low:
             raise InvalidInput(f"{where} must be at least {self.low}, got {value!r}; raise it.")
@@ -49,8 +50,8 @@ class Sizes:
     """A field that holds a few whole numbers of at least 1, such as the widths of layers."""
 
     def admit(self, value: Any, where: str) -> Any:
-        sizes = tuple(map(from_numpy, value)) if isinstance(value, (tuple, list)) else (from_numpy(value),)
-        if not sizes or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+        sizes = tuple(map(plain, value)) if isinstance(value, (tuple, list)) else (plain(value),)
+        if not sizes or any(not is_whole(size) or size < 1 for size in sizes):
             raise InvalidInput(f"{where} must be whole numbers of at least 1, got {value!r}; (64, 64) is usual.")
         return sizes
 

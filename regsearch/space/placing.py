@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.space.config import to_data
 from regsearch.space.params import parameter_names, way_to
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path, public_name
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 def params_for(space: Node, data: Any, value: float | None, source: str) -> dict[str, Any]:
@@ -49,33 +52,58 @@ class _Placing:
         self.params: dict[str, Any] = {}
         self.misfits: list[str] = []
 
-    def walk(self, space: Any, data: Any, name: str) -> None:
+    def walk(self, space: Any, data: Any, name: str, empty: Any = None) -> None:
+        """Go down a space and a config; `empty` is what the node above keeps of a field that is none."""
         if isinstance(space, Path):
             return
         if isinstance(space, Choice):
-            self._choose(space, data, name)
+            self._choose(space, data, name, empty)
         elif isinstance(space, Leaf):
             self._number(space, data, name)
         elif isinstance(space, Node):
-            own = {public_name(key): child for key, child in space.fields().items()}
-            self._inside(own, data, name, {"type": space.tag()})
+            self._node(space, data, name)
         elif isinstance(space, Mapping):
             self._inside(space, data, name, {})
         elif to_data(space) != data:
             self._misfit(name, data, to_data(space))
 
-    def _choose(self, space: Choice, data: Any, name: str) -> None:
-        for option, label in zip(space.options, space.labels, strict=True):
-            if self._matches(option, data):
-                self.params[name] = label
-                self.walk(option, data, f"{name}.{label}")
-                return
-        self._misfit(name, data, " or ".join(map(str, space.labels)))
+    def _node(self, space: Node, data: Any, name: str) -> None:
+        fields = space.fields()
+        searched = [
+            key
+            for key, child in fields.items()
+            if isinstance(child, Choice) and any(one is None for one in child.options)
+        ]
+        empty = {public_name(key): space.replace(**{key: None}).fields().get(key) for key in searched}
+        own = {public_name(key): child for key, child in fields.items()}
+        self._inside(own, data, name, {"type": space.tag()}, empty)
+
+    def _choose(self, space: Choice, data: Any, name: str, empty: Any) -> None:
+        tried = [
+            self._option(empty if option is None else option, data, name, label)
+            for option, label in zip(space.options, space.labels, strict=True)
+        ]
+        fits = [placing for placing in tried if not placing.misfits]
+        alike = [placing for option, placing in zip(space.options, tried, strict=True) if self._alike(option, data)]
+        if not fits and not alike:
+            self._misfit(name, data, " or ".join(map(str, space.labels)))
+            return
+        found = [*fits, *alike][0]
+        self.params |= found.params
+        self.misfits += found.misfits
+
+    def _option(self, option: Any, data: Any, name: str, label: Any) -> _Placing:
+        """What was found on the way down one option."""
+        placing = _Placing(self.value)
+        placing.params[name] = label
+        placing.walk(option, data, f"{name}.{label}")
+        return placing
 
     @staticmethod
-    def _matches(option: Any, data: Any) -> bool:
-        if isinstance(option, Leaf) or not isinstance(option, Node):
-            return isinstance(option, Leaf) or bool(to_data(option) == data)
+    def _alike(option: Any, data: Any) -> bool:
+        """Whether an option is of the kind of a config that it does not hold: what is to be said of that one."""
+        if not isinstance(option, Node) or isinstance(option, Leaf):
+            return isinstance(option, Leaf)
         return isinstance(data, Mapping) and data.get("type") == option.tag()
 
     def _number(self, space: Leaf, data: Any, name: str) -> None:
@@ -87,13 +115,15 @@ class _Placing:
             return
         self.params[name] = number
 
-    def _inside(self, space: Mapping[str, Any], data: Any, name: str, tag: Mapping[str, Any]) -> None:
+    def _inside(
+        self, space: Mapping[str, Any], data: Any, name: str, tag: Mapping[str, Any], empty: Mapping[str, Any] = EMPTY
+    ) -> None:
         given = dict(data) if isinstance(data, Mapping) else {}
         if given.pop("type", None) != tag.get("type"):
             self._misfit(name or "kind", data, tag.get("type"))
             return
         for key, child in space.items():
-            self.walk(child, given.pop(key, None), way_to(name, key))
+            self.walk(child, given.pop(key, None), way_to(name, key), empty.get(key))
         for key, other in given.items():
             self._misfit(f"{name}.{key}" if name else key, other, None)
 

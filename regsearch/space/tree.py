@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from regsearch.errors import InvalidInput
+from regsearch.numeric import is_whole, plain
 from regsearch.space.naming import readable
 
 NodeT = TypeVar("NodeT", bound="Node")
@@ -125,11 +126,6 @@ class Leaf(Node, abstract=True):
         """How many values there are, or `None` when not finite."""
 
 
-def from_numpy(value: Any) -> Any:
-    """A number that numpy computed as Python's own, which storages and files know."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -182,7 +178,7 @@ class Int(Leaf):
 
     def __post_init__(self) -> None:
         _check_range(self)
-        if not (isinstance(self.low, int) and isinstance(self.high, int)):
+        if not (is_whole(self.low) and is_whole(self.high)):
             raise InvalidInput(f"Int needs whole bounds, got {self}; use Float for real numbers.")
 
     def draw(self, trial: Suggests, name: str) -> int:
@@ -214,7 +210,7 @@ class Choice(Leaf):
     options: tuple[Any, ...]
 
     def __init__(self, *options: Any) -> None:
-        object.__setattr__(self, "options", tuple(from_numpy(option) for option in options))
+        object.__setattr__(self, "options", tuple(plain(option) for option in options))
         if not options:
             raise InvalidInput("A Choice needs at least one option, got none; list the options: Choice('l1', 'l2').")
         labels = self.labels
@@ -267,7 +263,9 @@ class Path(Leaf):
     ratio: float | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.points, int) or self.points < 2:
+        object.__setattr__(self, "points", plain(self.points))
+        object.__setattr__(self, "ratio", plain(self.ratio))
+        if not is_whole(self.points) or self.points < 2:
             raise InvalidInput(f"A Path needs at least 2 points, got {self.points!r}; Path(100) is the default.")
         if self.ratio is not None and not (is_number(self.ratio) and 0 < self.ratio < 1):
             raise InvalidInput(f"A Path's ratio must lie between 0 and 1, got {self.ratio!r}; 1e-4 is usual.")
@@ -286,7 +284,7 @@ class Path(Leaf):
 
 
 def _check_range(leaf: Float | Int) -> None:
-    low, high, name = from_numpy(leaf.low), from_numpy(leaf.high), type(leaf).__name__
+    low, high, name = plain(leaf.low), plain(leaf.high), type(leaf).__name__
     if not (is_number(low) and is_number(high)):
         raise InvalidInput(f"{name} needs two finite numbers, got ({low!r}, {high!r}); write {name}(low, high).")
     if not low < high:
@@ -295,6 +293,7 @@ def _check_range(leaf: Float | Int) -> None:
         raise InvalidInput(f"{name} with log=True needs low > 0, got {low!r}; raise low or drop log=True.")
     object.__setattr__(leaf, "low", low)
     object.__setattr__(leaf, "high", high)
+    object.__setattr__(leaf, "log", plain(leaf.log))
 
 
 def label(option: Any) -> Any:
@@ -333,6 +332,7 @@ def admit(domain: Domain, value: Any, where: str, off: Any = None) -> Any:
     """
     if isinstance(value, Choice):
         return Choice(*(admit(domain, option, where, off) for option in value.options))
+    value = plain(value)
     if off is not None and type(value) in (int, float, str) and value == off:
         return value
     return domain.admit(value, where)

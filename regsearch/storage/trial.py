@@ -13,6 +13,7 @@ from regsearch.models.base import Outcome
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import digest, to_data
 from regsearch.space.params import ParameterNames
+from regsearch.space.tree import is_number
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -187,6 +188,20 @@ class Trial:
         """What people call it: its penalty, else its estimator or module."""
         names = [self.params.get(key) for key in ("penalty", "estimator", "module")]
         return next((str(name) for name in names if name not in (None, "none")), str(names[0] or ""))
+
+    @property
+    def lambda_(self) -> float | None:
+        """The strength of the penalty, whatever the study calls it; `None` where the config has none."""
+        found = self.params.get("penalty.lambda")
+        if found is None and not self._has_another_lambda:
+            found = self.params.get("lambda")
+        return float(found) if is_number(found) else None
+
+    @property
+    def _has_another_lambda(self) -> bool:
+        """Whether what is called lambda may be that of a net's biases or of its activity."""
+        parts = (part for slot, part in (self.config or {}).items() if slot not in ("penalty", "params"))
+        return any(isinstance(part, Mapping) and "lambda" in part for part in parts)
 
     def at(self, step: int, trajectory: Trajectory) -> Trial:
         """This trial with another step of its path chosen; what is known of its own step alone is left out."""

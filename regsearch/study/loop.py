@@ -20,6 +20,7 @@ from regsearch.errors import InvalidInput, NotFound, SearchFailed, StorageFailed
 from regsearch.metrics.statistics import scores_without
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Trajectory
+from regsearch.numeric import plain
 from regsearch.space.config import digest
 from regsearch.space.params import ParameterNames, parameter_names
 from regsearch.space.sampling import fill, initial_params, sample, size
@@ -61,6 +62,7 @@ def _passed(deadline: float | None) -> bool:
 
 
 def _check_limit(what: str, limit: Any, kind: Any) -> None:
+    limit = plain(limit)
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
         number = "whole number" if kind is Integral else "number"
         raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
 from regsearch.metrics.scorer import check_test, resolve
 from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
+from regsearch.numeric import is_whole, plain
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.store import Store
 
@@ -56,8 +56,8 @@ class StudyOptions:
     def __post_init__(self) -> None:
         if isinstance(self.cv, Iterator):  # the folds are looked at more than once
             object.__setattr__(self, "cv", list(self.cv))
-        if isinstance(self.seed, Integral):
-            object.__setattr__(self, "seed", int(self.seed))
+        for name in ("cv", "seed", "n_jobs", "test"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
         for address in (self.storage, self.tracking):
             remember_secrets(address)
         self._check_space()
@@ -115,9 +115,9 @@ class StudyOptions:
                 "alike."
             )
         seed, n_jobs = self.seed, self.n_jobs
-        if type(seed) is not int or not 0 <= seed < 2**32:
+        if not is_whole(seed) or not 0 <= seed < 2**32:
             raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}; 0 is the default.")
-        if n_jobs is not None and (type(n_jobs) is not int or n_jobs == 0):
+        if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
             raise InvalidInput(f"n_jobs must be a whole number but 0, got {n_jobs!r}; -1 takes every core.")
 
     def _check_services(self) -> None:

@@ -71,9 +71,9 @@ class Study:
     storage
         Optuna storage URL instead of the journal file in the root.
     sampler
-        Optuna sampler instead of TPE, or a function that makes one from the number of trials so far. It knows parameters
-        by their columns in `Results.trials`, and does not see the reference. A sampler with a seed of its own starts
-        from that seed again when the study is resumed; a function can do better.
+        Optuna sampler instead of TPE, or a function that makes one from the number of trials so far. It knows
+        parameters by their columns in `Results.trials`, and does not see the reference. A sampler with a seed of its
+        own starts from that seed again when the study is resumed; a function can do better.
     tracking
         MLflow tracking URI; by default a SQLite file in the root. `False` keeps MLflow out.
     experiment

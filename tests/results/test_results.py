@@ -16,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nets import PRUNED_AT, Dial
 from samples import NonNegativeRidge, finished, study
+from sklearn.dummy import DummyRegressor
 
 import regsearch
-from regsearch import Choice, Estimator, InvalidInput, NotFound, spaces
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Net, NotFound, spaces
+from regsearch import nn_techniques as t
 from regsearch.models.path import ROUNDING, Point
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import merge_ties, rank_trials, score_tolerance
@@ -289,3 +291,54 @@ def test_study_of_another_name(tmp_path: Path) -> None:
         load_results(Store(tmp_path, "absent"))
     with pytest.raises(NotFound, match="never started"):
         load_results(Store(tmp_path, "absent", f"sqlite:///{tmp_path / 'o.db'}"))
+
+
+class Crowded(DummyRegressor):  # type: ignore[misc]
+    """An estimator whose parameters are called as the columns of a table of trials are."""
+
+    def __init__(self, gap: Any = 0.0, score: Any = 0.0, number: Any = 0.0, state: Any = 0.0, train: Any = 0.0,
+                 se: Any = 0.0, role: Any = 0.0, reason: Any = 0.0, fit_s: Any = 0.0, complexity: Any = 0.0,
+                 gap_se: Any = 0.0, test_r2: Any = 0.0, r2_gap: Any = 0.0, plain: Any = 0.0) -> None:  # fmt: skip
+        super().__init__()
+        for name, value in locals().items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
+
+
+def test_no_parameter_overwrites_a_column(tmp_path: Path) -> None:
+    """Parameters called as columns are keep both: the table's own under its name, theirs as `param_NAME`."""
+    names = sorted(set(Crowded().get_params()) - set(DummyRegressor().get_params()))
+    space = Estimator(Crowded(), {name: Float(1, 2) for name in names})
+    options = {"scoring": ["neg_mean_absolute_error", "r2"], "test": 0.2}
+    found = study(tmp_path, space=space, **options).run(4, quiet=True)
+    usual = study(tmp_path, "usual", space=Estimator(Crowded(), {"plain": Float(1, 2)}), **options).run(4, quiet=True)
+    table, own = found.trials, usual.trials.columns.drop("plain")
+    assert {*own, "plain", *(f"param_{name}" for name in names if name != "plain")} == set(table.columns)
+    assert list(table.index) == [trial.number for trial in found.all if trial.state != "waiting"]
+    same = [name for name in own if name != "fit_s"]
+    pd.testing.assert_frame_equal(table.iloc[:1][same], usual.trials.iloc[:1][same])
+    for name in names:
+        assert list(table[name if name == "plain" else f"param_{name}"]) == [
+            trial.params[name] for trial in found.all[:4]
+        ]
+    assert set(found.best.row()["config"]) == {"estimator", *names}
+    assert (found.best.row()["gap"], found.best.row()["score"]) == (found.best.gap, found.best.score)
+
+
+def test_the_penalty_has_its_lambda_whatever_it_is_called(tmp_path: Path) -> None:
+    """A leaf has one name in every trial of a study, and lambda is that of the penalty: not of biases or activity."""
+    pytest.importorskip("torch")
+    net = Net(MLP(hidden=(3,)), early_stopping=t.EarlyStopping(max_epochs=2))
+    weak, strong = Float(1e-4, 1e-3, log=True), Float(0.1, 1.0, log=True)
+    both = net.replace(penalty=Choice(None, t.L1Penalty(weak)), bias_penalty=Choice(None, t.L2Penalty(strong)))
+    results = study(tmp_path, "both", space=both).run(6, quiet=True)
+    strengths = {"penalty.lambda", "bias_penalty.lambda"}
+    assert all({name for name in trial.params if "lambda" in name} == strengths for trial in finished(results))
+    for chosen in results.top(6):
+        assert chosen.lambda_ == chosen.params["penalty.lambda"]
+        assert chosen.lambda_ == (0 if chosen.params["penalty"] == "none" else pytest.approx(5e-4, rel=1))
+        assert chosen.params["bias_penalty.lambda"] == 0 or chosen.params["bias_penalty.lambda"] >= 0.1
+    alone = study(tmp_path, "alone", space=net.replace(bias_penalty=t.L2Penalty(strong))).run(2, quiet=True)
+    assert {chosen.lambda_ or None for chosen in alone.top(2)} == {None}
+    only = study(tmp_path, "only", space=net.replace(penalty=t.L1Penalty(weak))).run(2, quiet=True)
+    assert only.all[1].lambda_ == only.all[1].params["lambda"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -431,3 +433,53 @@ def test_every_rule_says_what_it_chooses() -> None:
     for name, one in named.items():
         assert one.__name__ == name
         assert one.__doc__
+
+
+@dataclass
+class Worst:
+    """A rule with a setting: how many of the worst trials to leave out."""
+
+    left_out: int = 0
+
+    def __call__(self, results: Results) -> Pick:
+        trial = results.complete[-1 - self.left_out]
+        return Pick(np.int64(trial.number), np.int64(trial.step), "it is among the worst")  # type: ignore[arg-type]
+
+    def method(self, results: Results) -> Pick:
+        return self(results)
+
+
+def numbered(results: Results, place: int) -> Pick:
+    return Pick(results.complete[place].number, results.complete[place].step, "of that place")
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "name"),
+    [
+        (Worst(), -1, "Worst"), (Worst(2), -3, "Worst"), (Worst(1).method, -2, "method"),
+        (partial(numbered, place=2), 2, "numbered"), (lambda results: numbered(results, 3), 3, "<lambda>"),
+    ],
+)  # fmt: skip
+def test_a_rule_may_be_any_callable(results: Results, rule: Any, place: int, name: str) -> None:
+    """An object that can be called is a rule, with the name of its class, whether or not it has a hash."""
+    chosen = results.choose(rule)
+    assert (chosen.number, chosen.rule) == (results.complete[place].number, name)
+    assert json.dumps({"step": chosen.step, **chosen.row()})
+
+
+def test_a_changed_rule_chooses_anew(results: Results) -> None:
+    """What a rule that is an object chose is not kept: it may have been changed since."""
+    rule = Worst()
+    first = results.choose(rule).number
+    rule.left_out = 1
+    assert (first, results.choose(rule).number) == tuple(results.complete[-k].number for k in (1, 2))
+
+
+def test_an_object_is_registered_by_its_class() -> None:
+    """`@rule` names an object, too."""
+    made = Worst(1)
+    try:
+        assert rules.rule(made) is made
+        assert find_rule("Worst") is made
+    finally:
+        del RULES["Worst"]

@@ -17,6 +17,7 @@ from regsearch.models.neural.techniques import slots
 from regsearch.models.neural.techniques.dropout import Dropout
 from regsearch.models.neural.techniques.early_stopping import EarlyStopping
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
+from regsearch.numeric import plain
 from regsearch.space.domains import Between, Family, OneOf, Whole
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Leaf, Path, bounds_of, tunable
@@ -183,6 +184,7 @@ def _technique(slot: str, value: Any) -> Any:
         return Choice(*(_technique(slot, one) for one in value.options))
     if value is None:
         return None
+    value = plain(value)
     return _Slot(slot).admit(value, f"Net({slot}=...)")
 
 

@@ -15,6 +15,7 @@ from regsearch.results.rules.registry import (
     Rule,
     find_rule,
     rule,
+    rule_name,
     rule_names,
     rule_with_number,
 )
@@ -22,4 +23,6 @@ from regsearch.results.rules.registry import (
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["RULES", "RULES_WITH_NUMBER", "Pick", "Rule", "find_rule", "rule", "rule_names", "rule_with_number"]
+__all__ = [
+    "RULES", "RULES_WITH_NUMBER", "Pick", "Rule", "find_rule", "rule", "rule_name", "rule_names", "rule_with_number",
+]  # fmt: skip

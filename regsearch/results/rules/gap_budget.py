@@ -9,6 +9,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
+from regsearch.numeric import plain
 from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.points import least_cost, path_points
 from regsearch.results.rules.registry import Pick, Rule, rule_with_number
@@ -33,6 +34,7 @@ def gap_budget(budget: float) -> Rule:
     InvalidInput
         When it is not such a number.
     """
+    budget = plain(budget)
     if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 <= budget < math.inf:
         raise InvalidInput(f"A gap budget must be a number of at least 0, got {budget!r}; try 0.05.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -53,11 +54,18 @@ def rule_with_number(factory: FactoryT) -> FactoryT:
 
 def _free_name(function: Callable[..., Any]) -> str:
     """The name of a function, which may have been registered before: cells of notebooks are run again."""
-    name, package = function.__name__, __name__.rpartition(".")[0]
+    name, package = rule_name(function), __name__.rpartition(".")[0]
     known: Any = RULES.get(name) or RULES_WITH_NUMBER.get(name)
     if known is not None and known.__module__.startswith(f"{package}.") and known.__module__ != function.__module__:
         raise InvalidInput(f"A rule must have a name of its own, {name!r} is one of regsearch's; call it otherwise.")
     return name
+
+
+def rule_name(function: Callable[..., Any]) -> str:
+    """What a rule is called: a function by its name, also where it is partial; another object as its class."""
+    if isinstance(function, functools.partial):
+        return rule_name(function.func)
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def rule_names() -> list[str]:

@@ -1,0 +1,24 @@
+"""Numbers that a user gives, of numpy or any other library, as Python's own: what storages, files and Optuna know."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any) -> Any:
+    """A number or a truth value of any library as Python's own; all else as it is."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = value.item()
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number of Python's own, and no truth value."""
+    return isinstance(value, int) and not isinstance(value, bool)
