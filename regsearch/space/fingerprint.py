@@ -9,20 +9,18 @@ name; a function or class of the user's own, by what is in it.
 from __future__ import annotations
 
 import copyreg
-import dis
 import functools
 import hashlib
 import logging
-import sys
-import sysconfig
 import types
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from regsearch.space.bytecode import Usage, usage
+from regsearch.space.packages import full_name, installed, is_installed_file, is_known, is_own_module, top_package
 
 NAMED = {"builtins", "copyreg", "numpy", "sklearn"}  # packages whose functions a short name tells
 WRITTEN = {"builtins", "sklearn"}  # packages whose objects write all that they hold
@@ -32,8 +30,6 @@ NO_CONTENT = {
     "__slotnames__", "__static_attributes__", "__weakref__", "_abc_impl",
 }  # fmt: skip  # attributes of a class that change nothing that it computes, or repeat what its methods hold
 DATA = (bool, int, float, complex, str, bytes, tuple, list, set, frozenset, dict, np.memmap, np.ndarray)
-CHANGING = {"add", "append", "clear", "extend", "insert", "pop", "popitem", "remove", "setdefault", "update"}  # methods
-STANDARD = Path(sysconfig.get_paths()["stdlib"])
 
 
 @dataclass(frozen=True)
@@ -123,7 +119,7 @@ def take_apart(value: Any) -> Content:
     """What an object is made of; of one that nothing else is known of, what `copy` knows."""
     cls = type(value)
     if is_known(value):
-        return Content(full_name(value), written=_top(value) in NAMED)
+        return Content(full_name(value), written=top_package(value) in NAMED)
     if _is_estimator(value):
         frozen = cls.__name__ == "FrozenEstimator"  # the one that a clone leaves as it is
         return Content("estimator", (cls, value.get_params(deep=False)), written=not frozen, computes=frozen)
@@ -148,9 +144,20 @@ def _copied(value: Any) -> Content:
     except Exception:  # noqa: BLE001 - anyone's class; a lock or an open file is nothing that can be copied
         return Content("opaque", (cls,))
     if isinstance(found, str):
-        return Content(found, (cls,), written=_top(cls) in WRITTEN)
+        return Content(found, (cls,), written=top_package(cls) in WRITTEN)
     state = [list(each) if isinstance(each, Iterator) else each for each in found[1:]]
-    return Content("object", (cls, found[0], *state), written=_top(cls) in WRITTEN, computes=True)
+    if len(state) > 1 and isinstance(state[1], dict):
+        state[1] = _without_counters(cls, state[1])
+    return Content("object", (cls, found[0], *state), written=top_package(cls) in WRITTEN, computes=True)
+
+
+def _without_counters(cls: type, state: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of an object; of those that change when it is called, the type alone."""
+    call = vars(cls).get("__call__")
+    if not isinstance(call, types.FunctionType) or is_installed_file(call.__code__.co_filename):
+        return dict(state)
+    sets = usage(call.__code__, call.__globals__, {}).sets
+    return {name: type(each) if name in sets else each for name, each in state.items()}
 
 
 def _bytes_of_tensor(value: Any) -> Any:
@@ -216,13 +223,16 @@ def _logger(value: Any) -> Content:
 
 @take_apart.register(types.ModuleType)
 def _module(value: Any) -> Content:
-    return Content(f"module {value.__name__}" if installed(value.__name__) else "module")
+    if installed(value.__name__):
+        return Content(f"module {value.__name__}")
+    own = {name: part for name, part in vars(value).items() if not name.startswith("__")}
+    return Content("module", (own,), computes=True)
 
 
 @take_apart.register(type)
 def _class(value: Any) -> Content:
     if is_known(value):
-        return Content(full_name(value), written=_top(value) in NAMED)
+        return Content(full_name(value), written=top_package(value) in NAMED)
     own = {name: part for name, part in vars(value).items() if name not in NO_CONTENT}
     return Content(f"class {value.__qualname__}", (type(value), value.__bases__, own))
 
@@ -243,21 +253,39 @@ def _method(value: Any) -> Content:
 def _builtin(value: Any) -> Content:
     owner = value.__self__
     if isinstance(owner, types.ModuleType | None):
-        return Content(full_name(value), written=_top(value) in NAMED)
+        return Content(full_name(value), written=top_package(value) in NAMED)
     return Content(f"method {value.__name__}", (owner,), computes=True)
 
 
 @take_apart.register(types.FunctionType)
 def _function(value: Any) -> Content:
     if is_known(value):
-        return Content(full_name(value), written=_top(value) in NAMED)
-    code = value.__code__
-    held = [_cell(cell) for cell in value.__closure__ or ()]
-    inside = (value.__defaults__, value.__kwdefaults__, held, vars(value))
-    if _is_installed(code.co_filename):  # what a package made around a function
+        return Content(full_name(value), written=top_package(value) in NAMED)
+    code, cells = value.__code__, value.__closure__ or ()
+    free = {name: _cell(cell) for name, cell in zip(value.__code__.co_freevars, cells, strict=True)}
+    if is_installed_file(code.co_filename):  # what a package made around a function
+        inside = (value.__defaults__, value.__kwdefaults__, list(free.values()), vars(value))
         return Content(f"function {getattr(code, 'co_qualname', code.co_name)}", inside, computes=True)
-    read = dict(_globals(code, value.__globals__))
-    return Content(f"function {value.__qualname__}", (code, *inside, read), computes=True)
+    used = usage(code, value.__globals__, free)
+    held = ["module" if is_own_module(each) else used.state_of("free", name, each) for name, each in free.items()]
+    own = {} if ("global", value.__name__) in used.changes else vars(value)  # it may count on itself
+    inside = (code, _defaults(value, used), held, own, dict(used.reads))
+    return Content(f"function {value.__qualname__}", inside, computes=True)
+
+
+def _defaults(value: Any, used: Usage) -> list[tuple[str, Any]]:
+    """The defaults of the arguments of a function, by name."""
+    names = value.__code__.co_varnames[: value.__code__.co_argcount]
+    given = value.__defaults__ or ()
+    found = [*zip(names[len(names) - len(given) :], given, strict=True), *sorted((value.__kwdefaults__ or {}).items())]
+    return [(name, used.state_of("argument", name, each)) for name, each in found]
+
+
+def _cell(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a name that is bound later
+        return "unbound"
 
 
 @take_apart.register(types.CodeType)
@@ -269,105 +297,3 @@ def _code(value: Any) -> Content:
         getattr(value, "co_exceptiontable", b"").hex(),
     )  # fmt: skip
     return Content(f"code {label!r}", value.co_consts)
-
-
-# --- what a function reads -------------------------------------------------------------------------------------
-
-
-def _cell(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # a name that is bound later
-        return "unbound"
-
-
-def _globals(code: types.CodeType, scope: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Names and values of what a function reads of its module, and of the user's own modules that are in there.
-
-    A name that the function also writes, or writes into, is its state, not what it is.
-    """
-    written = set(_state(list(dis.get_instructions(code)), scope))
-    name, value = "", None
-    for step in dis.get_instructions(code):
-        if step.opname == "EXTENDED_ARG":
-            continue
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME") and step.argval in scope and step.argval not in written:
-            name, value = step.argval, scope[step.argval]
-        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD") and _is_own_module(value):
-            name, value = f"{name}.{step.argval}", getattr(value, str(step.argval), None)
-        else:
-            name, value = "", None
-        if name and not _is_own_module(value):
-            yield name, value
-    for inner in code.co_consts:
-        if isinstance(inner, types.CodeType):
-            yield from _globals(inner, scope)
-
-
-def _state(steps: list[dis.Instruction], scope: Mapping[str, Any]) -> Iterator[str]:
-    """The globals that a function writes, such as a counter, or writes into, such as a cache by key or a log."""
-    for i, step in enumerate(steps):
-        before = steps[i - 1]
-        if step.opname == "STORE_GLOBAL":
-            yield step.argval
-        elif step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR"):
-            yield _global_below(steps[:i])
-        elif before.opname == "LOAD_GLOBAL" and step.opname in ("LOAD_METHOD", "LOAD_ATTR"):
-            changes = step.argval in CHANGING and isinstance(scope.get(before.argval), dict | list | set | deque)
-            yield before.argval if changes else ""
-
-
-def _global_below(steps: list[dis.Instruction]) -> str:
-    """The global that lies below the top of the stack after some steps; empty where it is none."""
-    depth = 1
-    for step in reversed(steps):
-        if not depth:
-            return str(step.argval) if step.opname == "LOAD_GLOBAL" else ""
-        depth -= dis.stack_effect(step.opcode, step.arg, jump=False)
-    return ""
-
-
-def _is_own_module(value: Any) -> bool:
-    return isinstance(value, types.ModuleType) and not installed(value.__name__)
-
-
-# --- what counts by name ---------------------------------------------------------------------------------------
-
-
-def installed(module: str) -> bool:
-    """Whether a module is of an installed package, this one included, and not the user's own."""
-    package = module.partition(".")[0]
-    if package in ("__main__", "regsearch"):
-        return package == "regsearch"
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return package in sys.stdlib_module_names if file is None else _is_installed(file)
-
-
-@functools.cache
-def _is_installed(file: str) -> bool:
-    """Whether a file of code is one of Python's own or of an installed package."""
-    path = Path(file)
-    return path.is_relative_to(STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
-
-
-def is_known(value: Any) -> bool:
-    """Whether an object is the one that an installed module has under its name."""
-    name, module = _name(value), sys.modules.get(str(getattr(value, "__module__", "")))
-    if not name or module is None or not installed(module.__name__):
-        return False
-    try:
-        return functools.reduce(getattr, name.split("."), module) is value
-    except AttributeError:
-        return False
-
-
-def full_name(value: Any) -> str:
-    return f"{value.__module__}.{_name(value)}"
-
-
-def _name(value: Any) -> str:
-    return str(getattr(value, "__qualname__", getattr(value, "__name__", "")))
-
-
-def _top(value: Any) -> str:
-    return str(value.__module__).partition(".")[0]

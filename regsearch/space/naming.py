@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from regsearch.space.fingerprint import content_hash, full_name, is_known
+from regsearch.space.fingerprint import content_hash
+from regsearch.space.packages import full_name, is_known
 
 WHOLE = 100  # numbers of an array that is written out
 

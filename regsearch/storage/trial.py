@@ -192,7 +192,7 @@ class Trial:
     @property
     def lambda_(self) -> float | None:
         """The strength of the penalty, whatever the study calls it; `None` where the config has none."""
-        found = self.params.get("penalty.lambda")
+        found: Any = self.params.get("penalty.lambda")
         if found is None and not self._has_another_lambda:
             found = self.params.get("lambda")
         return float(found) if is_number(found) else None

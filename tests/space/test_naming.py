@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib
 import operator
 import subprocess
 import sys
@@ -284,24 +285,126 @@ def test_a_recursive_value_ends() -> None:
     assert identity(make(first)) != identity(make([1, [1, []]]))
 
 
+STATES = {
+    "assigned": "n = 0\ndef f(x):\n    global n\n    n += 1",
+    "key": "cache = {}\nfixed = {'a': 1}\ndef f(x):\n    cache[x] = x + fixed['a']",
+    "log": "log = []\ndef f(x):\n    log.append(x)",
+    "default of a key": "cache = {}\ndef f(x):\n    cache.setdefault(x, x)",
+    "keys": "cache, log = {}, []\ndef f(x):\n    cache[str(x), len(log)] = [x]\n"
+            "    del cache[str(x), len(log)]\n    cache[x] = x",
+    "count": "from collections import defaultdict\ncounts = defaultdict(int)\ndef f(x):\n    counts[x] += 1",
+    "counts in counts": "counts = {'a': {1: 0}}\ndef f(x):\n    counts['a'][x] += 1",
+    "array": "import numpy as np\nsums = np.zeros(3)\ndef f(x):\n    sums[x] += x",
+    "slice": "last = [0, 0]\ndef f(x):\n    last[:1] = [x]",
+    "attribute": "import types\nseen = types.SimpleNamespace(n=0)\ndef f(x):\n    seen.n += 1",
+    "alias": "log = []\ndef f(x):\n    mine = log\n    mine.append(x)",
+    "in a block": "import threading\nlock, count = threading.Lock(), [0]\ndef f(x):\n    with lock:\n        count[0] += 1",
+    "in a function inside": "log = []\ndef f(x):\n    def note():\n        log.append(x)\n    note()",
+    "in a comprehension": "log = []\ndef f(x):\n    [log.append(i) for i in range(x)]",
+    "in a function that is called": "n = 0\ndef g():\n    global n\n    n += 1\ndef f(x):\n    g()",
+    "closure": "def make():\n    cache = {}\n    def f(x):\n        if x not in cache:\n            cache[x] = 2 * x\n"
+               "        return cache[x]\n    return f\nf = make()",
+    "nonlocal": "def make():\n    n = 0\n    def f(x):\n        nonlocal n\n        n += 1\n    return f\nf = make()",
+    "deep closure": "def make():\n    log = []\n    def f(x):\n        [(lambda: log.append(x))() for _ in range(2)]\n"
+                    "    return f\nf = make()",
+    "default": "def f(x, seen=[], *, also={}):\n    seen.append(x)\n    also[x] = x",
+    "on itself": "def f(x):\n    f.n = getattr(f, 'n', 0) + 1",
+    "object": "class Own:\n    def __init__(self):\n        self.n, self.cache, self.held = 0, {}, 1\n"
+              "    def __call__(self, x):\n        self.n += 1\n        self.cache[x] = x\nf = Own()",
+}  # fmt: skip
+
+
+def users(source: str) -> dict[str, Any]:
+    """What a module of a user's defines."""
+    scope: dict[str, Any] = {"__name__": "users"}
+    exec(source, scope)
+    return scope
+
+
+@pytest.mark.parametrize("source", STATES.values(), ids=STATES)
+def test_what_changes_with_use_is_state(source: str) -> None:
+    """What a function or an object changes when it is called is no part of it: it is itself while it counts or caches."""
+    scope, other = users(source), users(source)
+    before = identity(scope["f"])
+    scope["f"](1)
+    scope["f"](2)
+    assert identity(scope["f"]) == before == identity(other["f"])
+    code = identity(users(source.replace("(x):\n", "(x):\n    x = abs(x)\n"))["f"])
+    assert code != before or "(x):" not in source
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("source", "names"),
     [
-        "global n\n    n += 1", "cache[x] = x + fixed['a']", "log.append(x)", "cache.setdefault(x, x)",
-        "cache[str(x), len(log)] = [x]\n    del cache[str(x), len(log)]\n    cache[x] = x",
+        (STATES["key"].replace("{'a': 1}", "{{'a': {0}}}"), "f"),
+        ("held = {{'a': {0}}}\ndef f(x):\n    mine = dict(held)\n    mine[x] = x", "f"),
+        ("def make(held):\n    def f(x):\n        return held['a']\n    return f\nf = make({{'a': {0}}})", "f"),
+        ("def f(x, held=[{0}]):\n    return held[0]", "f"),
+        ("def f(x, held=[{0}]):\n    held = list(held)\n    held.append(x)", "f"),
+        ("class Own:\n    def __init__(self):\n        self.n, self.held = 0, {0}\n    def __call__(self, x):\n"
+         "        self.n += self.held\nf = Own()", "f"),
+        ("class Own:\n    def __init__(self):\n        self.set({0})\n    def set(self, held):\n"
+         "        self.held = held\n    def __call__(self, x):\n        return self.held\nf = Own()", "f"),
+        ("class Log(list):\n    def note(self, x):\n        return {0}\nlog = Log()\ndef f(x):\n    log[:] = [log.note(x)]",
+         "f"),
+        ("import numpy as np\nrng = np.random.default_rng({0})\ndef f(x):\n    return rng.normal()", "f"),
+        ("import functools\ndef g(x, by):\n    return x * by\nf = functools.partial(g, by={0})", "f"),
+        ("class Own:\n    @classmethod\n    def f(cls, x):\n        return {0}\nf = Own.f", "f"),
+        ("class Own:\n    @staticmethod\n    def f(x):\n        return {0}\nf = Own.f", "f"),
+        ("class Own:\n    def __call__(self, x):\n        return self.k\nOwn.k = {0}\nf = Own()", "f"),
+        ("import functools\ndef timed(g):\n    @functools.wraps(g)\n    def f(*a):\n        return g(*a)\n    return f\n"
+         "@timed\ndef f(x):\n    return {0}", "f"),
+        ("import functools\n@functools.singledispatch\ndef f(x):\n    return {0}", "f"),
+        ("import dataclasses\n@dataclasses.dataclass\nclass Own:\n    held: int = {0}\n    def __call__(self, x):\n"
+         "        return self.held\nf = Own()", "f"),
+        ("import numpy as np\nf = np.vectorize(lambda x: x + {0})", "f"),
+        ("import operator\nf = operator.methodcaller('get', {0})", "f"),
     ],
 )  # fmt: skip
-def test_a_counter_is_state(body: str) -> None:
-    """A global that a function writes or writes into is no part of it: it stays itself while it counts or caches."""
-    scope: dict[str, Any] = {"n": 0, "cache": {}, "log": [], "fixed": {"a": 1}}
-    exec(f"def count(x):\n    {body}\n    return x", scope)
-    before, held = identity(scope["count"]), repr((scope["n"], scope["cache"], scope["log"]))
-    scope["count"](1)
-    assert repr((scope["n"], scope["cache"], scope["log"])) != held
-    assert identity(scope["count"]) == before
-    if "fixed" in body:
-        scope["fixed"] = {"a": 2}
-        assert identity(scope["count"]) != before
+def test_what_is_only_read_counts(source: str, names: str) -> None:
+    """What a function or an object computes by is in its identity, however it is held; equal sources are equal."""
+    one, same, other = (identity(users(source.format(number))[names]) for number in (1, 1, 2))
+    assert one == same != other
+
+
+IMPORTING = {
+    "import": "def f(k):\n    import {0}\n    return {0}.loss(k)",
+    "from": "def f(k):\n    from {0} import loss as own\n    return own(k)",
+    "as": "def f(k):\n    import {0} as losses\n    return [losses.loss(one) for one in k]",
+    "method": "class f:\n    def __call__(self, k):\n        from {0} import loss\n        return loss(k)",
+    "helper": "def g(k):\n    import {0}\n    return {0}.loss(k)\ndef f(k): return g(k)",
+    "by name": "import importlib\ndef f(k): return importlib.import_module('{0}').loss(k)",
+    "by attribute": "import {0}\ndef f(k): return getattr({0}, 'loss')(k)",
+    "star": "from {0} import *\ndef f(k): return loss(k)",
+    "closure": "import {0}\ndef make(held):\n    def f(k): return held.loss(k)\n    return f\nf = make({0})",
+    "alias": "import {0}\ndef f(k):\n    held = {0}\n    return held.loss(k)",
+    "default": "import {0}\ndef f(k, held={0}): return held.loss(k)",
+}
+
+
+@pytest.mark.parametrize("source", IMPORTING.values(), ids=IMPORTING)
+def test_modules_of_ones_own_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """A module of the user's own counts by what is used of it, wherever and however it is imported."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    seen = []
+    for body in ("y", "y", "y + 1"):
+        (tmp_path / "own_losses.py").write_text(
+            f"SHIFT = 1\ndef shift(y): return {body}\ndef loss(y): return shift(y)\n"
+        )
+        sys.modules.pop("own_losses", None)
+        importlib.invalidate_caches()
+        seen.append(identity(users(source.format("own_losses"))["f"]))
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_what_cannot_be_imported_is_no_error() -> None:
+    """A function that imports what is not there has an identity: it is the name of it that counts."""
+    one, same, other = (
+        identity(users(f"def f(k):\n    from {name} import loss\n    return loss(k)")["f"])
+        for name in ("not_there", "not_there", "nor_there")
+    )
+    assert one == same != other
 
 
 def test_use_changes_nothing() -> None:

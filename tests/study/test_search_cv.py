@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import sklearn
 from numpy.typing import NDArray
-from samples import regression
+from samples import NonNegativeRidge, regression
 from sklearn.base import ClassifierMixin, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
@@ -293,7 +293,7 @@ def test_the_table_is_one_of_pandas() -> None:
 def test_what_was_given_up_has_no_score() -> None:
     """A pruned or failed config is in the table, without scores, and ranks behind every other."""
     X, y = regression()
-    space = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 1e5, "none")})
+    space = Estimator(NonNegativeRidge(), {"alpha": Choice(0.1, 1.0, 1e5, -1.0)})
     table = RegSearchCV(space, cv=3, n_trials=10).fit(X, y).cv_results_
     complete = table["state"] == "complete"
     assert set(table["state"]) == {"complete", "pruned", "failed"}

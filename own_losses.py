@@ -1,0 +1,6 @@
+def loss(y):
+    return "a"
+
+
+def other(y):
+    return "b"
