@@ -264,8 +264,8 @@ def _function(value: Any) -> Content:
     code, cells = value.__code__, value.__closure__ or ()
     free = {name: _cell(cell) for name, cell in zip(value.__code__.co_freevars, cells, strict=True)}
     if is_installed_file(code.co_filename):  # what a package made around a function
-        inside = (value.__defaults__, value.__kwdefaults__, list(free.values()), vars(value))
-        return Content(f"function {getattr(code, 'co_qualname', code.co_name)}", inside, computes=True)
+        given = (value.__defaults__, value.__kwdefaults__, list(free.values()), vars(value))
+        return Content(f"function {getattr(code, 'co_qualname', code.co_name)}", given, computes=True)
     used = usage(code, value.__globals__, free)
     held = ["module" if is_own_module(each) else used.state_of("free", name, each) for name, each in free.items()]
     own = {} if ("global", value.__name__) in used.changes else vars(value)  # it may count on itself
