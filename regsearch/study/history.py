@@ -82,7 +82,7 @@ class History:
     def failures(self) -> list[Trial]:
         """The trials that have failed, where that is all that came of the space's configs; none elsewhere."""
         failed = [trial for trial in self.trials if trial.state == "failed"]
-        others = (trial for trial in self.trials if trial.state != "failed" and trial is not self.reference)
+        others = (trial for trial in self.trials if trial.state != "failed" and trial.role != "reference")
         return [] if any(others) else failed
 
     def why_failed(self) -> str:
@@ -90,8 +90,9 @@ class History:
         failed, kinds = self.failures, Counter(_NUMBERS.sub("", trial.reason) for trial in self.failures)
         kind, count = kinds.most_common(1)[0]
         reason = next(trial.reason for trial in reversed(failed) if _NUMBERS.sub("", trial.reason) == kind)
-        works = "" if self.reference in failed else " beside the reference, which works,"
-        return f"{works} failed, {'all' if count == len(failed) else f'{count} of {len(failed)}'} with: {reason}"
+        works = self.reference is not None and self.reference.state == "complete"
+        beside = " beside the reference, which works," if works else ""
+        return f"{beside} failed, {'all' if count == len(failed) else f'{count} of {len(failed)}'} with: {reason}"
 
     # --- what backends read: `regsearch.models.base.SearchHistory` ---------------------------------------------------
 
