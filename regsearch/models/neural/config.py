@@ -87,7 +87,7 @@ class NetConfig(Model, abstract=True):
         """
         config = default(self)
         off = {slot: value if _keeps(value) else None for slot, value in config.techniques.items()}
-        last, horizon = max(_longest(stopping) for stopping in options(self.stopping))
+        last, horizon = max(_longest(stopping) for stopping in _stoppings(self.stopping))
         return config.replace(**off | {"early_stopping": FixedEpochs(last, horizon), "dropout": None})
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
@@ -208,6 +208,13 @@ class _Slot:
             f"{where} must be a technique ({names}), a number or leaf for the main field of the first, if it has one, "
             f"or None; got {value!r}."
         )
+
+
+def _stoppings(value: Any) -> Iterator[Technique]:
+    """Every way in which training may end; none, as an option, is what a net without one has."""
+    yield from options(value)
+    if isinstance(value, Choice) and any(option is None for option in value.options):
+        yield _EMPTY["early_stopping"]
 
 
 def _longest(stopping: Any) -> tuple[int, int]:

@@ -198,7 +198,7 @@ def _at_ends(study: StoredStudy) -> Iterator[RangeExtension]:
             if isinstance(value, Path) and value.ratio is not None:  # without one it goes on for as long as it can
                 why = f"the best step is the last of {best.steps}, {_ratio(best, study):.1e} of the first"
                 yield RangeExtension(name, value, _longer_path(value, best, study), why, says)
-            elif not isinstance(value, Path) and _allowed(study, name, value, best) == best.steps:  # else patience ended it
+            elif not isinstance(value, Path) and _at_limit(study, name, value, best):  # else patience ended it
                 why = f"best at {axis.name} {axis.text(best.value)}, the last"
                 yield from (RangeExtension(name, value, new, why, says) for new in _longer(value, best.steps))
 
@@ -214,9 +214,9 @@ def _ratio(trial: Trial, study: StoredStudy) -> float:
     return float(axis[axis > 0][-1] / axis[0])
 
 
-def _allowed(study: StoredStudy, name: str, value: Any, trial: Trial) -> Any:
-    """The number that a limit had in a trial: of the reference, the largest."""
-    return draws_of(study, trial).get(name, _largest(value))
+def _at_limit(study: StoredStudy, name: str, value: Any, trial: Trial) -> bool:
+    """Whether a trial took as many steps as a limit allowed it: the reference, the largest."""
+    return bool(draws_of(study, trial).get(name, _largest(value)) == trial.steps)
 
 
 def _largest(value: Any) -> float:

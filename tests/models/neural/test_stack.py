@@ -311,6 +311,8 @@ def test_fixed_epochs() -> None:
         t.FixedEpochs(5, max_epochs=9),
         t.FixedEpochs(Int(2, 5)),
         Choice(t.EarlyStopping(max_epochs=Int(2, 3)), t.FixedEpochs(6, max_epochs=9)),
+        Choice(t.EarlyStopping(max_epochs=5), None),
+        Choice(None),
     ],
     ids=repr,
 )
