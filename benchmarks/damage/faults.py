@@ -8,6 +8,8 @@ from functools import partial
 
 from damage.files import FILES, LINES, SILENT, edit_journal, problem_of
 from damage.section import Attempt, section
+from damage.services import FAULTS
+from damage.services import problem_of as services_problem
 from damage.stored import copied
 
 
@@ -28,13 +30,18 @@ def every_fault() -> dict[str, Callable[[], str]]:
     files: dict[str, Callable[[], str]] = {
         f"{name}: {fault.__name__}": partial(_file, name, fault) for name, of in FILES.items() for fault in of
     }
-    return files | {f"journal: {change.__name__}": partial(_lines, change) for change in LINES}
+    services: dict[str, Callable[[], str]] = {
+        f"{kind}: {fault.__name__}": partial(services_problem, fault) for kind, of in FAULTS.items() for fault in of
+    }
+    return files | services | {f"journal: {change.__name__}": partial(_lines, change) for change in LINES}
 
 
 @section(count=40)
 def faults(count: int, seed: int) -> Iterator[Attempt]:
-    """A damaged file or line costs itself alone, in one line that names it; the study is shown, and goes on."""
+    """What is damaged or fails costs itself alone, one sentence says so, what is finished is kept, the study goes on.
+
+    The names of others than these choose faults by their beginning.
+    """
     every = every_fault()
-    names = random.Random(seed).sample(sorted(every), min(count, len(every)))
-    for name in names:
+    for name in random.Random(seed).sample(sorted(every), min(count, len(every))):
         yield Attempt(name, every[name]())

@@ -93,6 +93,8 @@ class Mirror:
         Folder for the artifacts of experiments that are created on a SQLite store; a server chooses its own.
     log_path : path, optional
         File that receives what MLflow and the writer have to say; by default it is dropped.
+    lock_path : path, optional
+        File that lets one writer at a time mirror the study: that of an earlier run may still be finishing.
     series_points : int
         Most points that a series of a trial keeps in MLflow; the study's own storage has them all.
 
@@ -107,12 +109,14 @@ class Mirror:
         tracking_uri: str,
         artifact_root: str | Path | None = None,
         log_path: str | Path | None = None,
+        lock_path: str | Path | None = None,
         series_points: int = SERIES_POINTS,
     ) -> None:
         if series_points < 2:
             raise InvalidInput(f"series_points must keep at least a series' two ends, but got {series_points}")
         remember_secrets(tracking_uri)
-        self._store = StoreRecord(tracking_uri, str(artifact_root) if artifact_root else None)
+        root, lock = (str(path) if path else None for path in (artifact_root, lock_path))
+        self._store = StoreRecord(tracking_uri, root, lock)
         self._log_path = Path(log_path) if log_path else None
         self._series_points = series_points
         self._outbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()

@@ -176,6 +176,7 @@ class StoreRecord(Record):
 
     tracking_uri: str
     artifact_root: str | None = None
+    lock: str | None = None  # the file that lets one writer at a time mirror a study: an earlier one may be finishing
 
 
 @dataclass(frozen=True)

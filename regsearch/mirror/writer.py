@@ -11,12 +11,10 @@ at the end of the input, what still cannot be written is reported as failed.
 from __future__ import annotations
 
 import gc
-import hashlib
 import logging
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -249,13 +247,6 @@ def _number(record: TrialRecord | SummaryRecord) -> int | None:
     return record.number if isinstance(record, TrialRecord) else None
 
 
-def study_lock(where: StoreRecord, study: StudyRecord) -> Path:
-    """Return the lock file that lets one writer per machine mirror a study: an earlier one may still be finishing."""
-    key = hashlib.sha256(f"{where.tracking_uri}\n{study.study_id}".encode()).hexdigest()[:24]
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    return Path(tempfile.gettempdir()) / f"regsearch-mirror-{user}-{key}.lock"
-
-
 def private_stdout() -> IO[str]:
     """Return the pipe to the study, and send whatever else prints to standard error, which is the log, cleaned."""
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
@@ -283,7 +274,8 @@ def main() -> int:
 
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(study_lock(where, study), LOCK_PATIENCE_S))
+            if where.lock is not None:
+                stack.enter_context(locked(Path(where.lock), LOCK_PATIENCE_S))
             Writer(without_gc()(lambda: connect(where)), study, reply, inbox).run()
         except StoreRefused as refusal:
             reply(Refused(str(refusal)))

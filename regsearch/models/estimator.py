@@ -17,6 +17,7 @@ from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
+from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import out_of_fold_mean
 from regsearch.models.parameter_ranges import check_ranges
 from regsearch.models.path import Curves, Trajectory
@@ -133,7 +134,7 @@ class EstimatorBackend:
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         from joblib import Parallel
 
-        with Parallel(n_jobs=self.setup.n_jobs) as parallel:
+        with ending_workers(), Parallel(n_jobs=self.setup.n_jobs) as parallel:
             for candidate in candidates:
                 yield self.evaluate(candidate, parallel)
 

@@ -12,6 +12,7 @@
         pictures/NAME.png     what the space shows on the data, such as augmented samples
         trials/000012.npz     curves and predictions of a trial, written before Optuna calls it complete
         run.lock              held while a process runs the study
+        mirror.lock           held while a process writes it to MLflow
 """
 
 from __future__ import annotations

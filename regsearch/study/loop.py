@@ -8,7 +8,7 @@ the process at any point loses the trials in flight, nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral, Real
@@ -135,9 +135,14 @@ class Loop:
         self.study.give_back(self._can_fill)
 
     def _stream(self, setup: Setup, candidates: Iterator[Candidate]) -> None:
-        for outcome in self.space.backend(setup).stream(candidates):
-            self._finish(outcome)
-            self._finish_repeats()
+        outcomes = self.space.backend(setup).stream(candidates)
+        try:
+            for outcome in outcomes:
+                self._finish(outcome)
+                self._finish_repeats()
+        finally:
+            if isinstance(outcomes, Generator):
+                outcomes.close()  # at once: it may have processes to end
         self._finish_repeats()
 
     def _restore(self) -> None:

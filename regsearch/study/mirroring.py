@@ -17,7 +17,7 @@ from regsearch.results.results import Results
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 
-LOG = "mirror.log"
+LOG, LOCK = "mirror.log", "mirror.lock"
 READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended
 
 
@@ -36,7 +36,7 @@ class MirrorFeed:
 
     def __init__(self, tracking: str, store: Store, metric: str, earlier: Collection[int] = ()) -> None:
         self.tracking, self.store, self.metric, self.earlier = tracking, store, metric, frozenset(earlier)
-        self._mirror = Mirror(tracking, store.root / "artifacts", store.folder / LOG)
+        self._mirror = Mirror(tracking, store.root / "artifacts", store.folder / LOG, store.folder / LOCK)
         self._sent: set[int] = set()
 
     def start(self, identity: Mapping[str, Any], space: Model) -> None:
