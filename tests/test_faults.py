@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from damage.section import sections
+from damage.services import FAULTS, Fault, problem_of
 
-SAMPLE = {"kills": 2}  # attempts that a test makes
+SAMPLE = {"kills": 3, "faults": 3}  # attempts that a test makes
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLE))
@@ -14,3 +15,10 @@ def test_a_sample_holds(name: str) -> None:
     attempts = [*sections()[name].attempts(SAMPLE[name], 1)]
     assert len(attempts) == SAMPLE[name]
     assert not [attempt for attempt in attempts if attempt.problem]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [*FAULTS["disk"], *FAULTS["database"]], ids=lambda fault: fault.__name__)
+def test_a_storage_that_fails(fault: Fault) -> None:
+    """A disk or database that fails ends a run with one sentence; what was finished stays, and the study goes on."""
+    assert not problem_of(fault)

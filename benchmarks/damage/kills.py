@@ -2,74 +2,92 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import Ridge
 
 from damage.section import Attempt, section
-from regsearch import Study, spaces
-from regsearch.results.results import Results, load_results
+from damage.stored import in_order
+from regsearch import Estimator, Float, Study, spaces
+from regsearch.models.base import Model
+from regsearch.results.results import load_results
 
-TRIALS = 12
-FRESH = 3  # of so many kills one hits the first two seconds of a root
-FIRST_S, LATER_S = 2.0, 0.6
-Scores = dict[int, float]
+TRIALS = 40
+ROUND = 3  # kills of one root: the first hits its first two seconds
+TRACKED = 1 / 4  # of the roots have an MLflow
+FIRST_S, LATER_S = 2.0, 1.0
+RIDGE = Estimator(Ridge(), {"alpha": Float(0.01, 100.0, log=True)})
+SPACES: dict[str, Model] = {"linear": spaces.linear(), "estimator": RIDGE}
 
 
-def study(root: Path) -> Study:
-    """A study of linear models without MLflow, whose trials depend on nothing but its seed."""
+def study(root: Path, kind: str, tracking: bool) -> Study:
+    """A small study whose trials depend on nothing but its seed."""
     generator = np.random.default_rng(0)
     X = generator.normal(size=(60, 8))
     y = X @ generator.normal(size=8) + generator.normal(size=60)
-    return Study("killed", X, y, space=spaces.linear(), root=root, tracking=False)
+    return Study("killed", X, y, space=SPACES[kind], root=root, tracking=tracking)
 
 
-def scores(results: Results) -> Scores:
-    """The scores of complete trials by number, each with its arrays read."""
-    return {trial.number: results.curves(trial.number).mean()[trial.step] for trial in results.complete}
-
-
-def killed(root: Path, after_s: float) -> None:
-    """Run the study in a process of its own, and kill that after some seconds if it still runs."""
-    process = multiprocessing.get_context("fork").Process(target=lambda: study(root).run(TRIALS, quiet=True))
+def killed(one: Study, after_s: float) -> bool:
+    """Run a study in a process of its own, and kill that after some seconds: whether it still ran."""
+    process = multiprocessing.get_context("fork").Process(target=lambda: one.run(TRIALS, quiet=True))
     process.start()
     process.join(after_s)
-    if process.is_alive():
+    running = process.is_alive()
+    if running:
         os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
+    return running
 
 
-def problem_of(root: Path, expected: Scores) -> str:
-    """What is wrong with a study after a kill: a finished trial that is not what it must be, or cannot be read."""
-    one = study(root)
-    if not one.store.exists:
-        return ""
-    found = scores(load_results(one.store, one.space))
-    wrong = sorted(number for number, score in found.items() if score != expected[number])
-    return f"trials {wrong} have other scores" if wrong else ""
+def problem_of(one: Study, expected: list[float], before: int) -> tuple[str, int]:
+    """What is wrong with a study after a kill, and how many of its trials are finished: never fewer than before."""
+    if not one.store.exists or not one.store.has_files:
+        return "", 0
+    results = load_results(one.store, one.space)
+    found = in_order(results)
+    if results.counts["failed"] or results.counts["damaged"]:
+        return f"it has {results.counts}", len(found)
+    if found != expected[: len(found)] or len(found) < before:
+        return f"{len(found)} trials are finished, after {before}, or have other scores", len(found)
+    return "", len(found)
+
+
+def ending(one: Study, expected: list[float]) -> str:
+    """What is wrong with a study that goes on to its end."""
+    with warnings.catch_warnings(record=True) as said:
+        results = one.run(TRIALS, quiet=True)
+    left = [str(part) for part in one.store.folder.rglob(".*.part")] + [str(one.message) for one in said]
+    return "" if in_order(results) == expected and not left else f"it ended otherwise, and left {left}"
 
 
 @section(count=100)
 def kills(count: int, seed: int) -> Iterator[Attempt]:
-    """A finished trial is never lost, and the study ends with the trials of one that was not killed."""
+    """What was finished is never lost, nothing counts as failed, and the study ends as one that was not killed."""
     draw = random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        expected = scores(study(Path(folder, "whole")).run(TRIALS, quiet=True))
-        root = Path(folder, "killed")
-        for number in range(count):
-            first = number % FRESH == 0
-            if first:
-                shutil.rmtree(root, ignore_errors=True)
-            after_s = draw.uniform(0.0, FIRST_S if first else LATER_S)
-            killed(root, after_s)
-            problem = problem_of(root, expected)
-            if not problem and number % FRESH == FRESH - 1:
-                problem = "" if scores(study(root).run(TRIALS, quiet=True)) == expected else "it ended otherwise"
-            yield Attempt(f"kill {number} after {after_s:.3f} s", problem)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # an orphan may still write to MLflow
+        whole = {kind: in_order(study(Path(folder, kind), kind, False).run(TRIALS, quiet=True)) for kind in SPACES}
+        number = 0
+        for root in itertools.count():
+            kind = draw.choice([*SPACES])
+            one, finished = study(Path(folder, str(root)), kind, tracking=draw.random() < TRACKED), 0
+            for first in (True, *[False] * (ROUND - 1)):
+                after_s = draw.uniform(0.0, FIRST_S if first else LATER_S)
+                if number == count or not killed(one, after_s):
+                    break  # it had ended before
+                problem, finished = problem_of(one, whole[kind], finished)
+                number += 1
+                yield Attempt(f"kill {number} of {kind} after {after_s:.3f} s, {finished} finished", problem)
+            if problem := ending(one, whole[kind]):
+                yield Attempt(f"the end of {kind} after {number} kills", problem)
+            if number == count:
+                return

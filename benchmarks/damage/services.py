@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from damage.stored import NAME, TRIALS, Copy, Ended, Scores, copied, scores, template
+from damage.stored import NAME, TRIALS, Copy, Ended, copied, in_order, scores, template
 from regsearch.results.results import load_results
 from regsearch.storage.store import Store
 
@@ -70,8 +70,8 @@ def kept_and_resumed(copy: Copy, ended: Ended, finished: int, url: str | None = 
     problem = refused(ended)
     if problem:
         return problem
-    kept = scores(load_results(Store(copy.root, NAME, url)))
-    if len(kept) < finished or any(copy.expected[number] != score for number, score in kept.items()):
+    kept = in_order(load_results(Store(copy.root, NAME, url)))
+    if len(kept) < finished or kept != expected(copy)[: len(kept)]:
         return f"{len(kept)} trials were kept, of {finished}"
     return resumed(copy, url)
 
@@ -81,8 +81,13 @@ def resumed(copy: Copy, url: str | None = None) -> str:
     ended = copy.run()
     if ended.status != 0:
         return f"going on ended with {ended.status}: {ended.said[-600:]}"
-    ends: Scores = scores(load_results(Store(copy.root, NAME, url)))
-    return "" if ends == copy.expected else "its trials are others than of a study without the fault"
+    ends = in_order(load_results(Store(copy.root, NAME, url)))
+    return "" if ends == expected(copy) else "its trials are others than of a study without the fault"
+
+
+def expected(copy: Copy) -> list[float]:
+    """The scores of a study without a fault, in the order of its trials."""
+    return [score for _, score in sorted(copy.expected.items())]
 
 
 # --- disks ------------------------------------------------------------------------------------------------------

@@ -55,6 +55,11 @@ def scores(results: Results) -> Scores:
     return {trial.number: results.curves(trial.number).mean()[trial.step] for trial in results.complete}
 
 
+def in_order(results: Results) -> list[float]:
+    """The scores of complete trials in the order of their numbers, each with its arrays read."""
+    return [score for _, score in sorted(scores(results).items())]
+
+
 @dataclass(frozen=True)
 class Copy:
     """A copy of a finished study in a folder of its own.
