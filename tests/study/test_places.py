@@ -15,7 +15,7 @@ def files_below(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("kept", ["journal", "MLflow", "database"])
 def test_a_study_writes_below_its_root(kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run leaves no file in the system's temporary folder, no lock either, nor beside a database that it was given."""
+    """A run leaves no file and no lock in the temporary folder of the system, nor beside a given database."""
     temporary, given, home = tmp_path / "temporary", tmp_path / "given", tmp_path / "home"
     for folder in (temporary, given, home):
         folder.mkdir()
