@@ -41,7 +41,7 @@ def claim(store: Store, study: Any, storage: Any) -> None:
     if owner is None and study.get_trials(deepcopy=False):
         return  # not made by regsearch: the caller's to refuse, not ours to mark
     if owner is None:
-        _claim_first(study, storage, mine)
+        set_first_owner(study, storage, mine)
         owner = study.user_attrs[OWNER]
     if owner != mine and not _owned_by(store, owner):
         raise RegsearchError(
@@ -53,11 +53,12 @@ def claim(store: Store, study: Any, storage: Any) -> None:
         study.set_user_attr(OWNER, mine)
 
 
-def _claim_first(study: Any, storage: Any, mine: Mapping[str, Any]) -> None:
+def set_first_owner(study: Any, storage: Any, mine: Mapping[str, Any]) -> None:
     """Become the owner unless another process becomes it just now: a database takes the first of two equal keys."""
     from optuna.storages import RDBStorage
 
-    if not isinstance(storage, RDBStorage):
+    database = getattr(storage, "_backend", storage)  # of a URL's, Optuna keeps a cache in front
+    if not isinstance(database, RDBStorage):
         study.set_user_attr(OWNER, mine)  # a service that no two processes can be told apart by: the last one has it
         return
     from optuna.storages._rdb.models import StudyUserAttributeModel
@@ -67,7 +68,7 @@ def _claim_first(study: Any, storage: Any, mine: Mapping[str, Any]) -> None:
     number = storage.get_study_id_from_name(study.study_name)
     row = {"study_id": number, "key": OWNER, "value_json": json.dumps(mine)}
     try:
-        with storage.engine.begin() as connection:
+        with database.engine.begin() as connection:
             connection.execute(insert(StudyUserAttributeModel).values(row))
     except IntegrityError:
         pass  # another process was first

@@ -19,7 +19,7 @@ from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.path import Curves, Trajectory
-from regsearch.storage.ownership import OWNER, claim
+from regsearch.storage.ownership import OWNER, claim, set_first_owner
 from regsearch.storage.store import Store, study_names
 
 HOLD = """
@@ -261,6 +261,15 @@ def test_two_first_runs_at_once(tmp_path: Path) -> None:
     said = [process.communicate(timeout=TIMEOUT_S)[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 1], said
     assert "belongs to" in "".join(said)
+
+
+def test_the_first_of_two_owners_stays(tmp_path: Path) -> None:
+    """Of two roots that have both seen no owner, the second one's claim changes nothing."""
+    storage = Store(tmp_path, "small", url_of(tmp_path)).optuna()
+    opened = optuna.create_study(study_name="small", storage=storage)
+    for root in ("a", "b", "c"):
+        set_first_owner(opened, storage, {"root": root})
+    assert opened.user_attrs[OWNER] == {"root": "a"}
 
 
 def test_a_dead_owner_is_taken_over(tmp_path: Path) -> None:
