@@ -55,6 +55,8 @@ class Problem:
         The held-out set, a problem of its own; no decision reads it.
     target_names
         What each target is called, for logs and errors.
+    inferred
+        Whether the task follows from y, as nobody said it.
     """
 
     X: Any
@@ -65,6 +67,7 @@ class Problem:
     sample_weight: Array | None = None
     test: Problem | None = None
     target_names: tuple[str, ...] = ("y",)
+    inferred: bool = False
 
     @property
     def rows(self) -> int:
@@ -216,7 +219,9 @@ def make_problem(
     found = checked_y(y, n, task)
     weight = checked_weights(sample_weight, n)
     group = checked_groups(groups, n)
-    problem = Problem(X, found.values, found.task, found.classes, group, weight, target_names=found.names)
+    problem = Problem(
+        X, found.values, found.task, found.classes, group, weight, target_names=found.names, inferred=task is None
+    )
     test = plain(test)
     if test is None:
         return problem

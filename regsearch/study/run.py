@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from regsearch.data.profile import profile
+from regsearch.data.suspects import suspects
 from regsearch.errors import SearchFailed, StorageFailed
 from regsearch.models.base import Model, Setup
 from regsearch.models.path import Trajectory
@@ -53,6 +54,7 @@ class Run:
         self._say(before.damage, progress)
         self._keep_data(progress)
         progress.end(self._about())
+        self._look_at_columns(progress)
         feed = self._feed(study)
         history = History(self.store, self.setup.metrics[0].name)
         line = ProgressLine(progress, limits.n_trials, history)
@@ -126,6 +128,13 @@ class Run:
         self.store.save_targets(self.setup.problem)
         if self.store.finding("profile") is None:
             self._keep("The profile of the data could not be made", self._describe, progress)
+        if self.store.finding("suspects") is None:
+            self._keep("The columns could not be looked at", self._suspect, progress)
+
+    def _look_at_columns(self, progress: Progress) -> None:
+        """Say which columns are worth a look, a line for each kind."""
+        for line in (self.store.finding("suspects") or {}).get("lines", ()):
+            progress.end(line)
 
     def _keep_findings(self, results: Results, pictures: bool, progress: Progress) -> None:
         """Keep what the winner's numbers mean on the data, and for a report what the space has to show on them."""
@@ -135,6 +144,9 @@ class Run:
 
     def _describe(self) -> None:
         self.store.save_finding("profile", profile(self.setup.problem))
+
+    def _suspect(self) -> None:
+        self.store.save_finding("suspects", suspects(self.setup.problem).data())
 
     def _explain(self, best: Chosen) -> None:
         found = best.config.explain(self.setup.problem, self.setup.folds, self.setup.seed)

@@ -28,6 +28,7 @@ from regsearch.results.advice.evidence import (
     scale_of,
 )
 from regsearch.results.advice.leaves import fields_of, space_leaves
+from regsearch.results.advice.more_folds import more_folds
 from regsearch.results.advice.ranges import (
     RangeExtension,
     limits,
@@ -118,7 +119,10 @@ def leak(case: Case) -> Advice | None:
         return None
     interpretation = case.study.finding("interpretation")
     features = interpretation.get("features", []) if interpretation and is_winner(case.study, interpretation) else []
+    suspects = (case.study.finding("suspects") or {}).get("disguised")
     first = f" Begin with {features[0]['name']!r}, which has the largest coefficient." if features else ""
+    if suspects:
+        first = f" Begin with {suspects[0]!r}, which tells y alone."
     return Advice(
         "leak", f"The scores are too good: look for y, or something made from it, among the columns.{first}",
         f"{case.study.metric} train {point.train:.4g}, validation {point.val:.4g}, perfect {scale.perfect:.4g}, "
@@ -276,9 +280,11 @@ def noisy(case: Case) -> Advice | None:
     ahead = point.val - float(np.median(scores))
     if not point.val_se > max(ahead, NOISE * abs(point.val - scale.constant), rounding_error(point)):
         return None
+    assert case.study.scoring is not None  # or there were no scale
+    more = more_folds(case.study.scoring.folds, case.study.scoring.problem)
     return Advice(
         "noise", "The folds disagree more than the trials differ, so which trial is best is chance: take the most "
-        "regularized one (--rule one_se), or repeat the folds (cv=RepeatedKFold(n_repeats=5)).",
+        f"regularized one (--rule one_se){more and f', or {more}'}.",
         f"standard error of the best score {point.val_se:.3g}, its lead on the median of {len(scores)} trials "
         f"{ahead:.2g}",
     )  # fmt: skip
