@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from samples import study
 from sklearn import model_selection
 from sklearn.model_selection import (
     GroupKFold,
@@ -100,3 +102,17 @@ def blocks(folds: Folds, problem: Problem) -> bool:
 def test_where_there_are_no_more(cv: Any, problem: Problem, said: str) -> None:
     """Folds of which there are no more, or of an unknown kind, get no splitter; those in time only what keeps time."""
     assert more_folds(make_folds(cv, problem, 0), problem) == said
+
+
+@pytest.mark.parametrize("kind", ["time", "groups"])
+def test_the_advice_of_a_noisy_study(kind: str, tmp_path: Path) -> None:
+    """A study in time is told of more windows, one of groups of other draws of its groups; neither of repeated rows."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 5))
+    y = X[:, 0] + rng.normal(0, 3, 200) * np.linspace(0.3, 3, 200)
+    options: dict[str, Any] = {"time": {"cv": TimeSeriesSplit(5)}, "groups": {"groups": np.arange(200) // 40, "cv": 5}}
+    results = study(tmp_path, data=(X, y), **options[kind]).run(12, quiet=True)
+    (said,) = (advice.text for advice in results.advice if advice.topic == "noise")
+    assert "RepeatedKFold" not in said
+    expected = {"time": "cv=TimeSeriesSplit(10)", "groups": "in GroupKFold(5, shuffle=True, random_state=seed)"}
+    assert expected[kind] in said
