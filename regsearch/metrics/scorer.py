@@ -7,8 +7,9 @@ better, as in scikit-learn; that of several targets is the mean of theirs.
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,6 +26,7 @@ from regsearch.metrics.predictions import fixed_prediction
 from regsearch.space.naming import identity
 
 DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
+POOLED = " pooled"  # what the identity of a pooled score ends with
 SURE = 30.0  # log-odds of a prediction without doubt
 DEFAULTS = {"regression": "neg_mean_squared_error", "binary": "neg_log_loss", "multiclass": "neg_log_loss"}
 
@@ -48,6 +50,11 @@ class Metric:
         The best possible score, or `None` when unknown: what a relative change of the loss is measured against.
     counts
         Whether the score counts rows, or pairs of rows: what differs by rounding alone is then stored as equal.
+    pooled
+        Whether the score of rows outside training is computed once, on all folds' decisions together.
+    needs_fit
+        Why a scorer of the user's own cannot score predictions alone, as one that reads the fitted estimator; usually
+        empty.
     """
 
     name: str
@@ -56,11 +63,13 @@ class Metric:
     from_mse: Callable[[Array, Any], Array] | None = None
     perfect: float | None = None
     counts: bool = False
+    pooled: bool = False
+    needs_fit: str = ""
 
     @cached_property
     def identity(self) -> str:
         """What must be equal for scores to be comparable: the name, and what the scorer is."""
-        return f"{self.name} {identity(self.scorer)}"
+        return f"{self.name} {identity(self.scorer)}{POOLED if self.pooled else ''}"
 
     def score(self, fitted: Any, problem: Problem) -> float:
         """The score of a fitted estimator on all rows of a problem."""
@@ -71,21 +80,46 @@ class Metric:
         """Scores without the rounding of sums: shares of rows that are all of them make 1, and not a little more."""
         return np.round(scores, DECIMALS) if self.counts else scores
 
-    def along(self, problem: Problem, rows: NDArray[np.intp], decision: Array) -> Array:
-        """``[S]`` scores of a decision ``[len(rows), S, m]`` on some rows of a problem, m being its `outputs`."""
+    def along(
+        self, problem: Problem, rows: NDArray[np.intp], decision: Array, failures: dict[str, str] | None = None
+    ) -> Array:
+        """``[S]`` scores of a decision ``[len(rows), S, m]`` on some rows of a problem, m being its `outputs`.
+
+        Parameters
+        ----------
+        failures
+            Where to put what the scorer raises at a step, by the metric's name; its score is NaN there. By default it
+            is raised.
+        """
         assert decision.shape[2] == problem.outputs, "what has another number of outputs would broadcast"
-        weights = problem.sample_weight[rows] if problem.sample_weight is not None else np.ones(len(rows))
         if self.kernel is not None:
+            weights = problem.sample_weight[rows] if problem.sample_weight is not None else np.ones(len(rows))
             return np.asarray(self.exact(self.kernel(problem.y[rows], decision, weights / weights.sum())))
         from sklearn.exceptions import UndefinedMetricWarning
 
-        X = None if hasattr(self.scorer, "_score_func") else take_rows(problem.X, rows)  # scikit-learn's read none
-        labels = problem.labels[rows]
-        options = {} if problem.sample_weight is None else {"sample_weight": weights}
-        fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
         with warnings.catch_warnings():  # the top of a path predicts one class: precision is undefined there, and 0
             warnings.simplefilter("ignore", UndefinedMetricWarning)
-            return np.asarray(self.exact(np.array([self.scorer(each, X, labels, **options) for each in fixed])))
+            return self.by_scorer(problem, rows, decision, failures)
+
+    def by_scorer(
+        self, problem: Problem, rows: NDArray[np.intp], decision: Array, failures: dict[str, str] | None = None
+    ) -> Array:
+        """`along` without a formula, and not silent: scikit-learn's warnings say of what it makes up a score."""
+        X = None if hasattr(self.scorer, "_score_func") else take_rows(problem.X, rows)  # scikit-learn's read none
+        labels = problem.labels[rows]
+        options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight[rows]}
+        fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
+        return np.asarray(self.exact(np.array([self._called(failures, each, X, labels, **options) for each in fixed])))
+
+    def _called(self, failures: dict[str, str] | None, *args: Any, **options: Any) -> Any:
+        """What the scorer says; where it fails, NaN, if there is a place for its words."""
+        try:
+            return self.scorer(*args, **options)
+        except Exception as error:  # a scorer is anyone's code
+            if failures is None:
+                raise
+            failures[self.name] = str(error)
+            return np.nan
 
 
 def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
@@ -117,9 +151,8 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
         metrics = tuple(replace(metric, from_mse=None) for metric in metrics)
     if len({metric.name for metric in metrics}) < len(metrics):
         raise InvalidInput(f"Scorers must differ by name, got {[m.name for m in metrics]}; pass a dict to name them.")
-    for metric in metrics:
-        _check_fits(metric, problem)
-    if callable(named[0][1]):
+    metrics = tuple(_fitting(metric, problem) for metric in metrics)
+    if callable(named[0][1]) and not metrics[0].needs_fit:
         _check_direction(metrics[0], problem)
     return metrics
 
@@ -132,10 +165,23 @@ def unmeasured(failures: Mapping[str, str]) -> str:
 def known(name: str, identity: str, problem: Problem) -> Metric | None:
     """The metric that a stored study calls so; `None` where it is not one of scikit-learn's."""
     try:
-        metric = resolve(name, problem)[0]
+        metric = replace(resolve(name, problem)[0], pooled=identity.endswith(POOLED))
     except InvalidInput:
         return None
     return metric if metric.identity == identity else None
+
+
+def defined_on(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> bool:
+    """Whether a score is a finite number on some rows for any of a few predictions, one of them right everywhere.
+
+    On a single row, where scikit-learn warns of any it is not defined either, as the average precision of a negative.
+    """
+
+    score = metric.by_scorer if metric.kernel is None else metric.along
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = [bool(np.isfinite(score(problem, rows, one, {})).all()) for one in _probes(problem, rows)]
+    return any(found) and not (len(rows) == 1 and any(issubclass(one.category, UserWarning) for one in said))
 
 
 def formula(metric: Metric) -> str:
@@ -153,7 +199,7 @@ def check_test(metrics: tuple[Metric, ...], test: Problem) -> None:
     """
     for metric in metrics:
         try:
-            _check_fits(metric, test)
+            _fitting(metric, test)
         except InvalidInput as error:
             raise InvalidInput(f"The held-out set cannot be scored by {metric.name!r}: {error}") from error
 
@@ -191,20 +237,50 @@ def _counts(scorer: Any) -> bool:
     return any(function is getattr(sklearn.metrics, name) for name in _COUNTING)
 
 
-def _check_fits(metric: Metric, problem: Problem) -> None:
-    """Score a constant prediction of a few rows: a scorer that cannot do that cannot score a trial."""
+def _fitting(metric: Metric, problem: Problem) -> Metric:
+    """The metric, if it can score some prediction of a few rows; with the reason, where it may need the fit itself.
+
+    A constant prediction comes first. A score may not be defined for it, such as a correlation: then others decide.
+    """
     rows = _few_rows(problem)
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
-    fits = metric.kernel is None or (metric.kernel in REGRESSION) == (problem.classes is None)
+    reason = "" if metric.kernel is None or (metric.kernel in REGRESSION) == (problem.classes is None) else _MISFIT
+    own = ""
+    for decision in _probes(problem, rows) if not reason else ():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # anyone's scorer: what it says of a constant is no news
+                value = checked.along(problem, rows, decision)[0]
+        except Exception as error:  # noqa: BLE001 - a scorer is anyone's code
+            reason = reason or str(error).rstrip(".") or type(error).__name__
+            own = own or f"{type(error).__name__}: {reason}"
+            continue
+        if np.isscalar(value) and np.isreal(value) and not np.isnan(value):
+            return metric
+    if own and not hasattr(metric.scorer, "_score_func") and _takes_rows(metric.scorer, problem):
+        return replace(metric, needs_fit=own)
+    said = f": {reason}" if reason not in ("", _MISFIT) else ""
+    raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task{said}. {_suggest(problem)}")
+
+
+def _takes_rows(scorer: Any, problem: Problem) -> bool:
+    """Whether a scorer can be called as one: else what it raised is no matter of what it reads."""
+    options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight}
     try:
-        value = checked.along(problem, rows, np.ones((len(rows), 1, problem.outputs)))[0] if fits else np.nan
-    except Exception as error:  # a scorer is anyone's code; whatever it raises means that it does not fit
-        raise InvalidInput(
-            f"The scorer {metric.name!r} does not fit a {problem.task} task: {str(error).rstrip('.')}. "
-            f"{_suggest(problem)}"
-        ) from error
-    if not np.isscalar(value) or not np.isreal(value) or np.isnan(value):
-        raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task. {_suggest(problem)}")
+        inspect.signature(scorer).bind(None, problem.X, problem.labels, **options)
+    except TypeError:
+        return False
+    except ValueError:  # it has no signature, as what is written in C
+        return True
+    return True
+
+
+def _probes(problem: Problem, rows: NDArray[np.intp]) -> Iterator[Array]:
+    """Decisions ``[len(rows), 1, m]``: one that is the same everywhere, the right one, and one that is neither."""
+    yield np.ones((len(rows), 1, problem.outputs))
+    perfect = _two_extremes(problem, rows)[:, :1]
+    yield perfect
+    yield perfect * np.random.default_rng(0).uniform(0.5, 2.0, (len(rows), 1, 1))
 
 
 def _check_direction(metric: Metric, problem: Problem) -> None:
@@ -247,6 +323,7 @@ def _suggest(problem: Problem) -> str:
     return f"Try {usual}."
 
 
+_MISFIT = "a formula of another task"
 _COUNTING = (
     "accuracy_score",
     "average_precision_score",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
 from regsearch.models.path import Point, Trajectory
@@ -149,6 +150,23 @@ class Setup:
     def alone(self) -> Setup:
         """The same for configs that are evaluated beside no search: to their end, by the deciding metric alone."""
         return replace(self, metrics=self.metrics[:1], prune=False, history=FixedHistory())
+
+
+def check_scored_by_predictions(setup: Setup, family: str) -> None:
+    """Refuse scorers that need more than predictions, for a family whose models are fitted many at a time.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the scorer, and what it said when it was given predictions alone.
+    """
+    for metric in setup.metrics:
+        if metric.needs_fit:
+            raise InvalidInput(
+                f"{family} scores by predictions, and the scorer {metric.name!r} failed on them: {metric.needs_fit}. "
+                "If it reads the fitted estimator, search an Estimator; if it does not fit a "
+                f"{setup.problem.task} task, choose another."
+            )
 
 
 class Backend(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,8 @@ from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
+from regsearch.metrics.pooled import pooled_scores
+from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import out_of_fold_mean
@@ -90,6 +93,11 @@ class Estimator(Model):
         if wrong(self.estimator):
             raise InvalidInput(f"The estimator must fit the task ({setup.problem.task}), got {name}; choose another.")
         for metric in setup.metrics:
+            if metric.pooled and metric.needs_fit:
+                raise InvalidInput(
+                    f"A pooled score is made from predictions alone, and the scorer {metric.name!r} failed on them: "
+                    f"{metric.needs_fit}; leave pooled out, or take another scorer."
+                )
             needs = getattr(metric.scorer, "_response_method", "predict")
             methods = (needs,) if isinstance(needs, str) else tuple(needs)
             if not any(method == "predict" or hasattr(self.estimator, method) for method in methods):
@@ -161,9 +169,12 @@ class EstimatorBackend:
                 fits = fits[:enough]
                 reason = f"mean of {enough} folds worse than the incumbent's worst fold"
                 break
-        unknown = np.full((len(folds), 1), np.nan)
+        unknown, curves = np.full((len(folds), 1), np.nan), self._curves(fits)
+        if not curves[self.setup.metrics[0].name].fitted.any():
+            error = f"{self.setup.metrics[0].name} was not finite on the rows outside training"
+            return Outcome(candidate, "failed", reason=error, seconds=time.perf_counter() - started)
         return Outcome(
-            candidate, "pruned" if reason else "complete", Trajectory(curves=self._curves(fits), complexity=unknown),
+            candidate, "pruned" if reason else "complete", Trajectory(curves=curves, complexity=unknown),
             predictions=None if reason else self._predictions(fits),
             seconds=time.perf_counter() - started, reason=reason,
         )  # fmt: skip
@@ -173,7 +184,8 @@ class EstimatorBackend:
 
         The same however many were fitted at a time.
         """
-        best = self.setup.history.best_folds if self.setup.prune else None
+        apart = self.setup.prune and not self.setup.metrics[0].pooled  # else folds have no scores of their own
+        best = self.setup.history.best_folds if apart else None
         if best is None:
             return None
         scores, worst = np.array([fit.val[0] for fit in fits]), best.min()
@@ -187,10 +199,16 @@ class EstimatorBackend:
             values[: len(fits), 0] = [getattr(fit, part)[j] for fit in fits]
             return values
 
+        averaging = self.setup.averaging
         return {
-            metric.name: Curves(column("train", j), column("val", j), self.setup.averaging)
-            for j, metric in enumerate(self.setup.metrics)
+            m.name: Curves(column("train", j), self._pooled(m, fits) if m.pooled else column("val", j), averaging)
+            for j, m in enumerate(self.setup.metrics)
         }
+
+    def _pooled(self, metric: Metric, fits: list[FoldFit]) -> Array:
+        """``[K, 1]`` of a score of all folds' predictions together."""
+        decisions = [fit.predictions[:, None] for fit in fits]
+        return pooled_scores(metric, self.setup.problem, self.setup.folds.val, decisions, self.setup.averaging, {})
 
     def _predictions(self, fits: list[FoldFit]) -> Array:
         """``[n, m]``."""
@@ -215,11 +233,15 @@ def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold:
         warnings.simplefilter("ignore")
         try:
             fitted = _fitted(seeded(config.build(), seed), problem, train)
-            scores = [[metric.score(fitted, problem.take(rows)) for metric in metrics] for rows in (train, val)]
+            inside, outside = problem.take(train), problem.take(val)
+            scores = [
+                [metric.score(fitted, inside) for metric in metrics],
+                [math.nan if metric.pooled else metric.score(fitted, outside) for metric in metrics],
+            ]
             predictions = _decisions(fitted, take_rows(problem.X, val), problem)
         except Exception as error:  # noqa: BLE001 - anyone's code: the trial fails with its words, the search goes on
             return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
-    if not np.isfinite([part[0] for part in scores]).all():
+    if not np.isfinite(scores[0][0] if metrics[0].pooled else [part[0] for part in scores]).all():
         return FoldFit([], [], np.empty((0, 1)), f"{metrics[0].name} was not finite in a fold")
     return FoldFit(scores[0], scores[1], predictions)
 

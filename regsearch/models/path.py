@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,11 @@ class Curves:
     train: Array
     val: Array
     averaging: Averaging | None = None
+
+    def defined(self) -> Curves:
+        """The same with NaN in both parts wherever one of them is not a finite number: such a point is not chosen."""
+        known = np.isfinite(self.train) & np.isfinite(self.val)
+        return replace(self, train=np.where(known, self.train, np.nan), val=np.where(known, self.val, np.nan))
 
     @property
     def fitted(self) -> NDArray[np.bool_]:

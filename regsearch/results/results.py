@@ -180,10 +180,11 @@ class Results:
     def scoring(self) -> Scoring | None:
         """What predictions are scored with.
 
-        `None` where the targets were not kept, or the deciding scorer is the user's own and the script not available.
+        `None` where the targets were not kept, the deciding scorer is the user's own and the script not available, or
+        it reads the fitted estimator.
         """
         if self.live is not None:
-            return self.live
+            return None if self.live.metric.needs_fit else self.live
         problem, folds = self.store.load_targets(self.identity["task"], self.identity["fingerprint"]), self.folds
         metric = problem and known(self.metric, self.identity["scoring"][0], problem)
         return Scoring(problem, folds, metric) if problem and folds and metric else None

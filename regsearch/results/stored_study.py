@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Model, Setup
 from regsearch.models.path import Curves, Point, Trajectory
@@ -39,6 +40,12 @@ class Scoring:
     def of(cls, setup: Setup) -> Scoring:
         """That of a study with its data."""
         return cls(setup.problem, setup.folds, setup.metrics[0])
+
+    def by_fold(self, decisions: Sequence[Array], averaging: Averaging) -> Array:
+        """``[K, S]`` scores of decisions ``[n_val, S, m]`` on the rows that each fold validates."""
+        if self.metric.pooled:
+            return pooled_scores(self.metric, self.problem, self.folds.val, decisions, averaging)
+        return np.array([self.scores(rows, one) for rows, one in zip(self.folds.val, decisions, strict=True)])
 
     def scores(self, rows: NDArray[np.intp], decisions: Array) -> Array:
         """``[S]`` scores of decisions ``[len(rows), S, m]`` of S trials on some rows, which may repeat."""
@@ -88,7 +95,7 @@ class StoredStudy(Protocol):
 
     @property
     def scoring(self) -> Scoring | None:
-        """`None` where the deciding scorer is the user's own and only the script knows it."""
+        """`None` where predictions alone cannot be scored: see `regsearch.results.results.Results.scoring`."""
         ...
 
     def point(self, trial: Trial, metric: str | None = None) -> Point: ...

@@ -13,6 +13,7 @@ from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import Problem, make_problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
+from regsearch.metrics.pooled import pooled_metrics
 from regsearch.metrics.scorer import check_test, resolve
 from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
@@ -38,6 +39,7 @@ class StudyOptions:
     cv: Any = 5
     fold_weights: FoldWeights = "equal"
     scoring: Any = None
+    pooled: bool | None = None
     groups: Any = None
     sample_weight: Any = None
     test: Any = None
@@ -94,6 +96,7 @@ class StudyOptions:
         """
         folds = make_folds(self.cv, problem, self.seed)
         metrics = resolve(self.space.scoring(problem) if self.scoring is None else self.scoring, problem)
+        metrics = pooled_metrics(metrics, problem, folds, self.pooled)
         if problem.test is not None:
             check_test(metrics, problem.test)
         return Setup(problem, folds, metrics, self.seed, self.n_jobs, self.prune, fold_weights=self.fold_weights)
@@ -113,6 +116,10 @@ class StudyOptions:
             raise InvalidInput(
                 f"fold_weights must be 'equal' or 'size', got {self.fold_weights!r}; leave it out for folds that count "
                 "alike."
+            )
+        if self.pooled not in (None, True, False):
+            raise InvalidInput(
+                f"pooled must be True or False, got {self.pooled!r}; leave it out to be decided by need."
             )
         seed, n_jobs = self.seed, self.n_jobs
         if not is_whole(seed) or not 0 <= seed < 2**32:

@@ -117,8 +117,14 @@ class Run:
         held = f", {self.setup.problem.test.rows} held out" if self.setup.problem.test is not None else ""
         return (
             f"{identity['study']}: {identity['task']}, {identity['rows']} rows{held}, {identity['columns']} columns, "
-            f"{identity['cv']}, {identity['metric']}"
+            f"{identity['cv']}, {identity['metric']}{self._pooled}"
         )
+
+    @property
+    def _pooled(self) -> str:
+        """Which scores are computed once on all folds together, in words; usually none."""
+        names = [metric.name for metric in self.setup.metrics if metric.pooled]
+        return f" ({', '.join(names)}: one score of all rows outside training, not one a fold)" if names else ""
 
     # --- what is kept beside the trials ------------------------------------------------------------------------
 

@@ -62,6 +62,10 @@ class Study:
     scoring
         scikit-learn scorer, or several; the first decides. Default: mean squared error or log loss; accuracy for an
         estimator without probabilities.
+    pooled
+        Whether a score of rows outside training is computed once on all folds' predictions together, as of
+        `cross_val_predict`, its error by leaving folds out, instead of fold by fold. By default only where it is not
+        defined for some fold alone: R squared of a single row, ROC AUC of one class.
     groups, sample_weight, test, task
         See `make_problem`.
     seed
@@ -106,6 +110,7 @@ class Study:
         cv: Any = 5,
         fold_weights: FoldWeights = "equal",
         scoring: Any = None,
+        pooled: bool | None = None,
         groups: Any = None,
         sample_weight: Any = None,
         test: Any = None,
@@ -122,8 +127,8 @@ class Study:
         artifacts: Callable[[str], Artifacts] | None = None,
     ) -> None:
         options = StudyOptions(
-            space=space, cv=cv, fold_weights=fold_weights, scoring=scoring, groups=groups, sample_weight=sample_weight,
-            test=test, task=task,
+            space=space, cv=cv, fold_weights=fold_weights, scoring=scoring, pooled=pooled, groups=groups,
+            sample_weight=sample_weight, test=test, task=task,
             seed=seed, root=root, storage=storage, sampler=sampler, tracking=tracking, experiment=experiment,
             prune=prune, n_jobs=n_jobs, start_from=start_from, artifacts=artifacts,
         )  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
+from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, resolve, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.design import LinearConfig, Piece
@@ -52,12 +53,12 @@ class LinearBackend:
     def evaluate(self, candidate: Candidate) -> Outcome:
         """Fit a candidate's path; see `stream`."""
         started = time.perf_counter()
-        self.failures: dict[str, str] = {}  # of scorers that do not decide
+        self.failures: dict[str, str] = {}  # what scorers raised, by metric
         config: Any = candidate.config
         terms = config.penalty.terms(lambda: self.solver.initial(config.scale))
         lambdas = lambda_grid(config, self.solver, terms, self.design, self._target_deviation)
         path = self._fit_path(config, terms, lambdas)
-        self._check_finite(path.scores()[0].val)
+        self._check_defined(path.scores()[0].val)
         step = choose_step(path.scores()[0].mean())
         coef, intercept = path.at(step)
         return Outcome(
@@ -73,12 +74,16 @@ class LinearBackend:
             return ""
         return f"not converged: the chosen point has a relative duality gap of {gap:.1e}, above {self.solver.tol:.0e}"
 
-    def _check_finite(self, val: Array) -> None:
-        """Refuse scores ``[K, S]`` of the deciding metric that cannot be compared."""
-        folds = np.flatnonzero(~np.isfinite(val).all(axis=1))
-        if len(folds):
-            where = ", ".join(str(k) for k in folds)
-            raise InvalidInput(f"{self.setup.metrics[0].name} was not finite in fold {where} (counted from 0)")
+    def _check_defined(self, val: Array) -> None:
+        """Refuse a path with no point where the deciding metric is a number in every fold, by its scores ``[K, S]``."""
+        if np.isfinite(val).all(axis=0).any():
+            return
+        name = self.setup.metrics[0].name
+        if name in self.failures:
+            raise InvalidInput(f"The scorer {name!r} failed: {self.failures[name]}")
+        folds = np.flatnonzero(~np.isfinite(val).any(axis=1))
+        where = f"fold {', '.join(map(str, folds))}" if len(folds) else "one fold or another of every point"
+        raise InvalidInput(f"{name} was not finite in {where} (counted from 0)")
 
     @cached_property
     def _path_metrics(self) -> tuple[Metric, ...]:
@@ -122,7 +127,7 @@ class LinearBackend:
     def _goes_on(self, path: FittedPath) -> bool:
         """Whether a path is worth more points than its config has."""
         end = path.end
-        if not (path.below_limit or path.rising) or (end.gap > SLACK * self.solver.tol).any():
+        if not path.defined or not (path.below_limit or path.rising) or (end.gap > SLACK * self.solver.tol).any():
             return False
         if path.limit is None or self._explained(path.limit.piece) > SATURATED:
             return path.rising and self._explained(end) <= SATURATED
@@ -152,10 +157,23 @@ class LinearBackend:
 
     def _scores(self, piece: Piece, metrics: tuple[Metric, ...]) -> list[Curves]:
         """Metrics on both parts of every fold; from the moments alone where they suffice for all."""
-        if piece.losses is not None and all(metric.from_mse is not None for metric in metrics):
-            return [self._from_losses(metric, piece.losses) for metric in metrics]
-        scores = np.stack([self._fold_scores(metrics, piece, k) for k in range(self.design.folds)], axis=2)
-        return [Curves(train, val, self.setup.averaging) for train, val in scores]
+        pooled = any(metric.pooled for metric in metrics)
+        if piece.losses is not None and not pooled and all(metric.from_mse is not None for metric in metrics):
+            curves = [self._from_losses(metric, piece.losses) for metric in metrics]
+        else:
+            held: list[Array] = []
+            scores = [self._fold_scores(metrics, piece, k, held if pooled else None) for k in range(self.design.folds)]
+            curves = [
+                Curves(train, self._pooled(metric, held) if metric.pooled else val, self.setup.averaging)
+                for metric, (train, val) in zip(metrics, np.stack(scores, axis=2), strict=True)
+            ]
+        decides = metrics[0] is self.setup.metrics[0]
+        return [curves[0].defined(), *curves[1:]] if decides else curves
+
+    def _pooled(self, metric: Metric, held: list[Array]) -> Array:
+        """``[K, S]`` of a score of all folds' decisions ``[n_val, S, m]`` together."""
+        setup = self.setup
+        return pooled_scores(metric, setup.problem, setup.folds.val, held, setup.averaging, self.failures)
 
     def _from_losses(self, metric: Metric, losses: tuple[Array, Array]) -> Curves:
         assert metric.from_mse is not None
@@ -163,33 +181,34 @@ class LinearBackend:
         train, val = (metric.from_mse(mse, variance) for mse, variance in pairs)
         return Curves(train, val, self.setup.averaging)
 
-    def _fold_scores(self, metrics: tuple[Metric, ...], piece: Piece, k: int) -> Array:
-        """``[metrics, 2, steps]`` scores on both parts of a fold.
+    def _fold_scores(self, metrics: tuple[Metric, ...], piece: Piece, k: int, held: list[Array] | None = None) -> Array:
+        """``[metrics, 2, steps]`` scores on both parts of a fold; its decisions ``[n_val, steps, m]`` go to `held`.
 
         Every row is decided on, in either part or not: that is cheaper than a copy of the rows of one.
         """
         matrix, parts = self.design.fold(k), (self.setup.folds.train[k], self.setup.folds.val[k])
         coef, intercept = piece.coef[k], self._design_intercept(piece.coef, piece.intercept)[k]
-        scores = []
+        scores, outside = [], []
         for start in range(0, len(coef), STEPS_AT_ONCE):
             part = slice(start, start + STEPS_AT_ONCE)
             along = decision(matrix, coef[part], intercept[part])
-            scores.append([[self._measure(metric, rows, along[rows]) for rows in parts] for metric in metrics])
+            scores.append([self._measure(metric, parts, along) for metric in metrics])
+            outside.append(along[parts[1]])
+        if held is not None:
+            held.append(np.concatenate(outside, axis=1))
         return np.concatenate(scores, axis=2)
 
     def _design_intercept(self, coef: Array, intercept: Array) -> Array:
         """Intercepts beside the columns of the design's matrix, of those beside the caller's."""
         return np.asarray(intercept + np.einsum("p,...pm->...m", self.design.shift, coef))
 
-    def _measure(self, metric: Metric, rows: Rows, along: Array) -> Array:
-        """``[steps]``: scores on some rows; NaN where a scorer fails that does not decide."""
-        try:
-            return metric.along(self.setup.problem, rows, along)
-        except Exception as error:  # a scorer is anyone's code
-            if metric is self.setup.metrics[0]:
-                raise InvalidInput(f"The scorer {metric.name!r} failed: {error}") from error
-            self.failures[metric.name] = str(error)
-            return np.full(along.shape[1], np.nan)
+    def _measure(self, metric: Metric, parts: tuple[Rows, Rows], along: Array) -> Array:
+        """``[2, steps]``: scores on both parts; NaN where a scorer fails, and outside training where it is pooled."""
+        train, val = parts
+        inside = metric.along(self.setup.problem, train, along[train], self.failures)
+        if metric.pooled:
+            return np.stack([inside, np.full_like(inside, np.nan)])
+        return np.stack([inside, metric.along(self.setup.problem, val, along[val], self.failures)])
 
     @cached_property
     def _variance(self) -> tuple[Array, Array]:

@@ -105,10 +105,15 @@ class FittedPath:
         return len(loss) > len(tail) and bool((tail > (1 + RISE) * least).all())
 
     @property
+    def defined(self) -> bool:
+        """Whether any point has a score."""
+        return bool(np.isfinite(self.scores()[0].mean()).any())
+
+    @property
     def rising(self) -> bool:
         """Whether the last point is the best so far."""
         mean = self.scores()[0].mean()
-        return len(mean) > 1 and choose_step(mean) == len(mean) - 1
+        return self.defined and len(mean) > 1 and choose_step(mean) == len(mean) - 1
 
     @property
     def below_limit(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
-from regsearch.models.base import Backend, Model, Setup
+from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
 from regsearch.models.linear.design import SCALES
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
@@ -48,6 +48,7 @@ class Linear(Model):
     def check(self, setup: Setup) -> None:
         check_table(setup.problem, "Linear")
         check_columns(setup.problem, "Linear")
+        check_scored_by_predictions(setup, "Linear")
         if setup.problem.targets > 1:
             raise InvalidInput(
                 f"Linear fits one target, y has {setup.problem.targets} columns; "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
-from regsearch.models.base import Backend, Setup
+from regsearch.models.base import Backend, Setup, check_scored_by_predictions
 from regsearch.models.neural.config import NetConfig
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Net(NetConfig):
             raise InvalidInput("A Net needs torch, which is not installed; pip install 'regsearch[torch]'.")
         from regsearch.models.neural.training.checks import check
 
+        check_scored_by_predictions(setup, "Net")
         check(self, setup)
 
     def backend(self, setup: Setup) -> Backend:

@@ -65,8 +65,8 @@ def scale_of(study: StoredStudy) -> Scale | None:
     scoring = study.scoring
     if scoring is None or scoring.metric.perfect is None:
         return None
-    folds = zip(scoring.folds.train, scoring.folds.val, strict=True)
-    scores = np.array([scoring.scores(val, _probes(scoring.problem, train, val)) for train, val in folds])
+    folds = list(zip(scoring.folds.train, scoring.folds.val, strict=True))
+    scores = scoring.by_fold([_probes(scoring.problem, train, val) for train, val in folds], study.averaging)
     losses = scoring.metric.perfect - study.averaging.mean(scores)
     if not np.isfinite(losses).all() or not losses.min() > 0:
         return None

@@ -66,17 +66,20 @@ class Tally:
             self._decisions.append(self.fold.decisions(out).double().cpu().numpy())
 
     def scores(self) -> Array:
-        """``[metrics, R]``."""
+        """``[metrics, R]``; infinite where a net diverged, NaN where a score is not defined for what it says."""
         finite = self._finite.cpu().numpy()
         scores = [self._score(m, name, finite) for m, name in zip(self.metrics, self._formulas, strict=True)]
-        return np.where(finite, np.stack(scores), np.nan)
+        return np.where(finite, np.stack(scores), -np.inf)
 
     def _score(self, metric: Metric, name: str, finite: NDArray[np.bool_]) -> Array:
         rows = self.fold.parts[self.part]
+        if metric.pooled and self.part == "val":  # a matter of all folds: `regsearch.models.neural.training.outcome`
+            return np.full(len(finite), np.nan)
         if name not in _SUMMED:
             decision = np.concatenate(self._decisions, axis=2).transpose(2, 0, 1)  # [n, R, m], as a path of R steps
             scores = np.full(len(finite), np.nan)
-            scores[finite] = metric.along(self.fold.data.problem, rows, decision[:, finite])  # scorers refuse NaN
+            problem, raised = self.fold.data.problem, dict[str, str]()  # of points that are then not chosen
+            scores[finite] = metric.along(problem, rows, decision[:, finite], raised)  # scorers refuse NaN
             return scores
         weight = self.fold.data.weight[self.fold.rows[self.part]].double()
         mean = (self._sums[_SUMMED[name]] / weight.sum()).cpu().numpy()  # [R, 1 or targets]
@@ -103,8 +106,8 @@ def _r2(mse: Array, fold: Fold, rows: Any) -> Array:
     y = problem.y[rows].reshape(len(rows), -1)
     weight = np.ones(len(rows)) if problem.sample_weight is None else problem.sample_weight[rows]
     variance = np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
-    with np.errstate(divide="ignore", invalid="ignore"):  # constant on a few rows: no finite score
-        return np.asarray((1 - mse / variance).mean(axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):  # constant on a few rows: no score
+        return np.asarray(np.where(variance > 0, 1 - mse / variance, np.nan).mean(axis=1))
 
 
 _PARTS: dict[str, Callable[[Fold, Any, Any], Any]] = {

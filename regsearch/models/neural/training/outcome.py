@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.metrics.scorer import unmeasured
+from regsearch.metrics.pooled import pooled_scores
+from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Outcome
 from regsearch.models.neural.training.run import TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
@@ -44,10 +45,15 @@ def _late_curves(
     late = tuple(metric for metric in shared.setup.metrics if metric.kernel is None and metric is not run.metrics[0])
     unknown = np.full_like(run.nonzero, np.nan)
     found = {metric.name: Curves(unknown.copy(), unknown.copy(), run.averaging) for metric in late}
+    pooled = [metric for metric in late if metric.pooled]
+    if pooled:
+        scores = pooled_of_nets(shared, structure, pooled, run.weights)
+        for metric, values in zip(pooled, scores, strict=True):
+            found[metric.name].val[:, run.step] = values
     for k, weights in enumerate(run.weights if late else []):
         evaluator = shared.evaluator(structure, k)
         for part in ("train", "val"):
-            for metric in late:
+            for metric in late if part == "train" else (one for one in late if not one.pooled):
                 try:
                     score = evaluator.measure(torch.from_numpy(weights[None]), part, (metric,))[0, 0]
                 except Exception as error:  # noqa: BLE001 - a scorer is anyone's code
@@ -60,17 +66,30 @@ def _late_curves(
 def _predictions(shared: SharedParts, structure: Structure, run: TrainingRun) -> Array:
     """``[n, m]``: what the folds' nets say of their validation rows, the mean where several do."""
     shape = shared.setup.problem.rows, shared.data(structure).outputs
-    return out_of_fold_mean(_validated(shared, structure, run), shape)
+    folds = (_validated(shared, structure, k, weights) for k, weights in enumerate(run.weights))
+    return out_of_fold_mean(folds, shape)
 
 
-def _validated(shared: SharedParts, structure: Structure, run: TrainingRun) -> Iterator[tuple[Rows, Array]]:
-    """Rows ``[r]`` and decisions ``[r, m]`` of each fold's validation rows, a batch at a time."""
+def _validated(shared: SharedParts, structure: Structure, k: int, weights: Array) -> tuple[Rows, Array]:
+    """Rows ``[r]`` that a fold validates, and the decisions ``[r, m]`` of its net with weights ``[Q]``."""
     import torch
 
-    for k, weights in enumerate(run.weights):
-        evaluator = shared.evaluator(structure, k)
-        for out, rows in evaluator.outputs(torch.from_numpy(weights[None]), "val"):
-            yield rows.cpu().numpy(), evaluator.fold.decisions(out)[0].T.double().cpu().numpy()
+    evaluator = shared.evaluator(structure, k)
+    parts = [
+        (rows.cpu().numpy(), evaluator.fold.decisions(out)[0].T.double().cpu().numpy())
+        for out, rows in evaluator.outputs(torch.from_numpy(weights[None]), "val")
+    ]
+    return np.concatenate([rows for rows, _ in parts]), np.concatenate([decisions for _, decisions in parts])
+
+
+def pooled_of_nets(
+    shared: SharedParts, structure: Structure, metrics: Sequence[Metric], weights: Sequence[Array]
+) -> Array:
+    """``[metrics, K]`` of scores of all folds' decisions together, by weights ``[Q]`` of each fold's net."""
+    held = [_validated(shared, structure, k, one) for k, one in enumerate(weights)]
+    val, decisions = [rows for rows, _ in held], [found[:, None] for _, found in held]
+    problem, averaging = shared.setup.problem, shared.setup.averaging
+    return np.stack([pooled_scores(metric, problem, val, decisions, averaging, {})[:, 0] for metric in metrics])
 
 
 def _weight_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from regsearch.models.path import Curves
 
 if TYPE_CHECKING:
     from regsearch.models.neural.training.block import Segment
+
+
+Pooled: TypeAlias = Callable[[Sequence[Metric], Sequence[Array]], Array]
 
 
 @dataclass
@@ -96,8 +99,14 @@ class TrainingRun:
         """``[Q]`` for each fold: the parameters at the epoch that counts so far."""
         return self.selection.weights
 
-    def update(self, segments: Sequence[Segment], row: int) -> None:
-        """Take in what some epochs gave, one segment a fold, up to where training ends."""
+    def update(self, segments: Sequence[Segment], row: int, pooled: Pooled) -> None:
+        """Take in what some epochs gave, one segment a fold, up to where training ends.
+
+        Parameters
+        ----------
+        pooled
+            From metrics and each fold's weights to scores ``[metrics, K]`` of all folds together.
+        """
         for e in range(segments[0].weights.shape[0]):
             if self.ended or self.failure:
                 return
@@ -106,15 +115,19 @@ class TrainingRun:
             }
             self.failure = self._diverged(scores)
             if not self.failure:
+                together = [i for i, metric in enumerate(self.metrics) if metric.pooled]
+                if together:
+                    weights = [s.weights[e, row] for s in segments]
+                    scores["val"][together] = pooled([self.metrics[i] for i in together], weights)
                 nonzero = np.array([s.nonzero[row, e] for s in segments])
                 epoch = np.full(len(segments), self.epoch + 1.0)
                 self._add(EpochResult(scores, nonzero, epoch, [s.weights[e, row] for s in segments]))
 
     def _diverged(self, scores: dict[str, Array]) -> str:
-        """Which score of the next epoch is not finite; empty where all are."""
+        """Which score of the next epoch is infinite; empty where none is. One that is not defined ends nothing."""
         wrong = ""
         for part, values in scores.items():
-            folds = np.flatnonzero(~np.isfinite(values[0]))
+            folds = np.flatnonzero(np.isinf(values[0]))
             if len(folds):
                 wrong = (
                     f"diverged: {self.metrics[0].name} on the {part} rows of fold {folds[0]} was not finite "
@@ -132,3 +145,11 @@ class TrainingRun:
         self.nonzero = np.concatenate([self.nonzero, point.nonzero[:, None]], axis=1)
         self.counting = np.concatenate([self.counting, point.epoch[:, None]], axis=1)
         self.ended = self.patience.exhausted(improved) or self.epoch >= self.config.last
+        if self.ended and np.isnan(self.val[0][:, self.step].mean()):
+            self.failure = f"{self.metrics[0].name} was not defined in all folds at {self._undefined}"
+
+    @property
+    def _undefined(self) -> str:
+        """The epochs of which none can be chosen, in words."""
+        known = np.isfinite(self.val[0].mean(axis=0)).any()
+        return f"epoch {self.epoch}, which counts" if known else f"any of {self.epoch} epochs"

@@ -88,14 +88,16 @@ class BestMean(EpochSelection):
 
     def update(self, result: EpochResult) -> tuple[EpochResult, bool]:
         mean = float(self.averaging.mean(result.scores["val"][0]))
-        improved = mean > self.best + (self.min_delta if np.isfinite(self.best) else 0.0)
+        waiting = not np.isfinite(self.best)  # for a first epoch whose score is defined, with no patience lost
+        improved = waiting or mean > self.best + self.min_delta
         if mean > self.best:
             self.weights = [one.copy() for one in result.weights]
-        self.best = max(self.best, mean)
+        self.best = max(self.best, mean) if np.isfinite(mean) else self.best
         return result, improved
 
     def step(self, val: Array) -> int:
-        return int(np.argmax(self.averaging.mean(val)))
+        mean = self.averaging.mean(val)
+        return int(np.argmax(np.where(np.isnan(mean), -np.inf, mean)))
 
 
 @dataclass

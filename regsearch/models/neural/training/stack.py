@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
+
+import numpy as np
 
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.neural.training.halving import SuccessiveHalving
-from regsearch.models.neural.training.outcome import make_outcome
+from regsearch.models.neural.training.outcome import make_outcome, pooled_of_nets
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import worker_count
 from regsearch.models.neural.training.run import TrainingRun
@@ -157,7 +160,8 @@ class Stack:
             run.seconds += sum(one.seconds for one in trained) / len(cohort.runs)
             run.failure = failure
             if not failure:
-                run.update([one.segment for one in trained], i)
+                pooled = partial(pooled_of_nets, self.shared, cohort.structure)
+                run.update([one.segment for one in trained], i, pooled)
 
     # --- trials end --------------------------------------------------------------------------------------------
 
@@ -193,7 +197,7 @@ class Stack:
         """
         runs = [run for cohort in self.cohorts for run in cohort.runs]
         at = [(run, run.rung) for run in runs if run.rung is not None]
-        scores = {id(run): float(run.averaging.mean(run.val[0]).max()) for run, _ in at}
+        scores = {id(run): float(np.nan_to_num(run.averaging.mean(run.val[0]), nan=-np.inf).max()) for run, _ in at}
         for run, rung in at:
             self.halving.add(rung, scores[id(run)])
         found = {}
