@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, LeaveOneOut, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from regsearch import MLP, Estimator, Float, InvalidInput, Linear, Net, Pick, Study, nn_techniques
+from regsearch import Path as Axis
 from regsearch.errors import SearchFailed, StudyMismatch
 from regsearch.mirror.content import trial_record
 from regsearch.results.report.page import page
@@ -197,7 +198,7 @@ LEAVE_ONE_OUT: dict[str, tuple[Any, Any, Any]] = {
         "roc_auc",
         roc_auc_score,
     ),
-    "a correlation": (Linear("l2"), make_scorer(pearson), pearson),
+    "a correlation": (Linear("l2", Axis(20)), make_scorer(pearson), pearson),
     "auc of a net": (NET, "roc_auc", roc_auc_score),
 }
 

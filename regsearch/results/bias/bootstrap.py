@@ -177,8 +177,8 @@ class _Resampling:
 
 
 def _parts(scoring: Scoring, rows: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """The places in `rows` of what is scored together: all of it by a mean over rows, else one fold's at a time."""
-    if formula(scoring.metric) in OF_ROWS:
+    """The places in `rows` of what is scored together: all by a mean over rows or as one score, else fold by fold."""
+    if scoring.metric.pooled or formula(scoring.metric) in OF_ROWS:
         return [np.arange(len(rows))]
     return [np.searchsorted(rows, val) for val in scoring.folds.val]
 

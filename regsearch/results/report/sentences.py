@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from regsearch.metrics.scorer import POOLED
 from regsearch.models.path import Point
 from regsearch.results.ablation import CLEAR, summarize
 from regsearch.results.bias.reference import lead_on_reference
@@ -20,10 +21,11 @@ from regsearch.storage.trial import ENDED
 def about(results: Results) -> str:
     """What was searched, and what came of the trials."""
     identity, counts = results.identity, results.counts
+    pooled = " of all rows outside training together" if identity["scoring"][0].endswith(POOLED) else ""
     ended = ", ".join(f"{counts[state]} {state}" for state in ENDED if counts[state])
     return (
         f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}, {identity['cv']}, scored by "
-        f"{results.metric} (larger is better); trials: {ended or 'none finished'}."
+        f"{results.metric}{pooled} (larger is better); trials: {ended or 'none finished'}."
     )
 
 

@@ -69,6 +69,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         scikit-learn scorer, or several as list or dict, of which the first decides and is what `score` measures. By
         default mean squared error or log loss decides (accuracy where there are no probabilities), and `score` is what
         scikit-learn's own estimators have: R squared or accuracy.
+    pooled
+        Whether a score of rows outside training is computed once on all folds' predictions together: as in `Study`, by
+        default where some fold alone has none. `cv_results_` then has its jackknife's pseudo-values for splits.
     rule
         What to choose of the finished trials: the name of a rule, such as ``best`` or ``one_se``, or a
         function from `Results` to a `Pick`.
@@ -134,6 +137,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         timeout: float | None = None,
         patience: int | None = None,
         scoring: Any = None,
+        pooled: bool | None = None,
         rule: Any = "best",
         task: str | None = None,
         seed: int = 0,
@@ -151,6 +155,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self.timeout = timeout
         self.patience = patience
         self.scoring = scoring
+        self.pooled = pooled
         self.rule = rule
         self.task = task
         self.seed = seed
