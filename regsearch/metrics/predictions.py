@@ -40,6 +40,30 @@ def fixed_prediction(problem: Problem, decision: Array) -> Any:
     return FixedRegressor() if problem.classes is None else FixedClassifier()
 
 
+def watched_prediction(problem: Problem, decision: Array, read: set[str]) -> Any:
+    """The same, which notes what is read of it beside its predictions, by the names of attributes."""
+    fixed = fixed_prediction(problem, decision)
+
+    class Watched(type(fixed)):  # type: ignore[misc]
+        def __getattribute__(self, name: str) -> Any:
+            if name not in _PREDICTIONS:
+                read.add(name)
+            return super().__getattribute__(name)
+
+        def __getitem__(self, key: Any) -> Any:
+            read.add("__getitem__")
+            raise TypeError(f"{type(fixed).__name__!r} object is not subscriptable")
+
+        def __len__(self) -> int:
+            read.add("__len__")
+            raise TypeError(f"object of type {type(fixed).__name__!r} has no len()")
+
+    return Watched()
+
+
+_PREDICTIONS = ("predict", "predict_proba", "decision_function", "classes_")
+
+
 def probabilities(decision: Array) -> Array:
     """Class probabilities ``[..., C]`` of a decision ``[..., m]``."""
     from scipy.special import expit, softmax

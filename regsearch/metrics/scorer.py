@@ -7,7 +7,7 @@ better, as in scikit-learn; that of several targets is the mean of theirs.
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, REGRESSION, Kernel
-from regsearch.metrics.predictions import fixed_prediction
+from regsearch.metrics.predictions import fixed_prediction, watched_prediction
 from regsearch.space.naming import identity
 
 DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
@@ -257,22 +257,23 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
             continue
         if np.isscalar(value) and np.isreal(value) and not np.isnan(value):
             return metric
-    if own and not hasattr(metric.scorer, "_score_func") and _takes_rows(metric.scorer, problem):
+    if own and _reads_more(metric, problem, rows):
         return replace(metric, needs_fit=own)
     said = f": {reason}" if reason not in ("", _MISFIT) else ""
     raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task{said}. {_suggest(problem)}")
 
 
-def _takes_rows(scorer: Any, problem: Problem) -> bool:
-    """Whether a scorer can be called as one: else what it raised is no matter of what it reads."""
-    options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight}
-    try:
-        inspect.signature(scorer).bind(None, problem.X, problem.labels, **options)
-    except TypeError:
+def _reads_more(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> bool:
+    """Whether a scorer of the user's own that failed had read more of the estimator than its predictions."""
+    if hasattr(metric.scorer, "_score_func"):
         return False
-    except ValueError:  # it has no signature, as what is written in C
-        return True
-    return True
+    read: set[str] = set()
+    watched = watched_prediction(problem, next(_probes(problem, rows))[:, 0], read)
+    options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight[rows]}
+    with contextlib.suppress(Exception), warnings.catch_warnings():  # it has failed before
+        warnings.simplefilter("ignore")
+        metric.scorer(watched, take_rows(problem.X, rows), problem.labels[rows], **options)
+    return bool(read)
 
 
 def _probes(problem: Problem, rows: NDArray[np.intp]) -> Iterator[Array]:

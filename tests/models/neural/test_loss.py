@@ -66,14 +66,15 @@ def test_every_summed_score_is_tested() -> None:
 @pytest.mark.parametrize("task", SCORES)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_has_no_score(task: str, bad: float) -> None:
-    """A row that says NaN or infinity of one sample has no score of any kind; the rows beside it keep theirs."""
+    """A row that says NaN or infinity of one sample has minus infinity for every score, which tells it from one whose
+    score is not defined; the rows beside it keep theirs."""
     made = problem(task)
     of = setup_for(made, SCORES[task])
     out = outputs(made)
     whole = tallied(of, out, "val")
     out[1, 0, fold(of).rows["val"][0]] = bad
     found = tallied(of, out, "val")
-    assert np.isnan(found[:, 1]).all()
+    assert np.isneginf(found[:, 1]).all()
     np.testing.assert_allclose(found[:, [0, 2]], whole[:, [0, 2]])
 
 
