@@ -37,7 +37,7 @@ from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.lambdas import lambda_grid
-from regsearch.models.linear.solvers import make_design, make_solver
+from regsearch.models.linear.solvers import Solvers, make_solver
 
 SEED = 0
 RATIOS = (0.5, 0.35, 0.65, 0.45, 0.55, 0.4, 0.6)  # an L1 ratio of its own for every round: nothing can be reused
@@ -104,10 +104,9 @@ def full_grid(backend: LinearBackend, l1_ratio: float) -> Any:
 def suboptimality(setup: Setup, fitted: Any, lambdas: Any, l1_ratio: float) -> str:
     """Worst relative suboptimality of both sides along the path on all rows, as a note."""
     problem = setup.problem
-    rows = np.arange(problem.rows)
     points = np.linspace(0, len(lambdas) - 1, 12).astype(int)[:9]  # the far end, where the search stops, left out
     terms = ElasticNet(l1_ratio).terms(lambda: np.zeros(1))
-    design = make_design(problem, (rows,), (rows[:0],))
+    design = Solvers.of_all_rows(problem).design
     exact, usual = make_solver(problem, design), make_solver(problem, design)
     exact.tol = 1e-10
     scales = design.scales("standard")[0]

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural.techniques import SHIPPED, slots
-from regsearch.space.domains import Between, Family, OneOf, PathField, Sizes, Whole
+from regsearch.space.domains import Between, ClassWeights, Family, OneOf, PathField, Sizes, Whole
 from regsearch.space.registry import registered
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path
 
 SLOTS = slots(SHIPPED)
-Domain = Between | Whole | Sizes | PathField | OneOf | Family
+Domain = Between | Whole | Sizes | PathField | OneOf | ClassWeights | Family
 
 
 @st.composite
@@ -62,6 +62,10 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
     if isinstance(domain, OneOf):
         names = st.sampled_from(domain.names)
         return names if filled else names | choices(names)
+    if isinstance(domain, ClassWeights):
+        given = st.dictionaries(st.text("ab", min_size=1) | st.integers(0, 9), st.floats(0.01, 100), min_size=1)
+        weights = st.sampled_from([None, "balanced"]) | given
+        return weights if filled else weights | choices(st.sampled_from([None, "balanced"]))
     if isinstance(domain, Sizes):
         sizes = st.lists(st.integers(1, 512), min_size=1, max_size=4).map(tuple)
         return sizes if filled else sizes | choices(sizes)

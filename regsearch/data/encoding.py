@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Missing:
-    """Missing entries of a matrix, to fill inside each fold with the mean over its observed training entries.
+    """Missing entries of a matrix, to fill inside each fold with the weighted mean of its observed training entries.
 
     Attributes
     ----------
@@ -46,9 +46,9 @@ class Missing:
         unique, starts = np.unique(columns, return_index=True)
         return dict(zip(unique.tolist(), np.split(rows, starts[1:]), strict=True))
 
-    def fills(self, matrix: Matrix, mask: NDArray[np.bool_]) -> Array:
-        """One fill per column of `holes`, of the rows in a mask; a column never observed there is filled with 0."""
-        return np.array([_observed_mean(matrix[:, j], mask, rows) for j, rows in self.holes.items()])
+    def fills(self, matrix: Matrix, weights: Array) -> Array:
+        """One fill per column of `holes`, by weights ``[n]``; a column never observed where these are positive: 0."""
+        return np.array([_observed_mean(matrix[:, j], weights, rows) for j, rows in self.holes.items()])
 
     def fill(self, matrix: Matrix, fills: Array) -> None:
         """Write each column's fill, in place, unless this very array was written last."""
@@ -145,11 +145,43 @@ def _one_hot(columns: list[pd.Series[Any]]) -> Any:
     return encoder if all(plain) else make_pipeline(CategoriesToText(), encoder)
 
 
-def _observed_mean(column: Array, mask: NDArray[np.bool_], holes: NDArray[np.integer[Any]]) -> float:
-    seen = mask.copy()
+def fit_transformer(X: Any, encoded: Encoded, weights: Array | None) -> Any | None:
+    """`transformer` fitted to all rows; `None` if X is sparse.
+
+    scikit-learn's imputers know no weights: theirs are the means that folds fill with, by the weights ``[n]``.
+    """
+    prepare = transformer(X)
+    if prepare is None or weights is None:
+        return prepare if prepare is None else prepare.fit(X)
+    prepare.fit(X)
+    start = 0
+    for imputer in _imputers(prepare):
+        stop = start + len(imputer.statistics_)
+        imputer.statistics_ = _weighted_means(encoded, weights, range(start, stop))
+        start = stop
+    return prepare
+
+
+def _imputers(prepare: Any) -> Iterator[Any]:
+    """The fitted imputers of a `transformer`, in the order of the columns that they fill."""
+    parts = [part for _, part, _ in prepare.transformers_] if hasattr(prepare, "transformers_") else [prepare]
+    for part in parts:
+        last = part[-1] if hasattr(part, "steps") else part
+        if hasattr(last, "statistics_"):
+            yield last
+
+
+def _weighted_means(encoded: Encoded, weights: Array, columns: range) -> Array:
+    """Means of the observed entries of some columns."""
+    holes = {} if encoded.missing is None else encoded.missing.holes
+    none = np.empty(0, dtype=np.intp)
+    return np.array([_observed_mean(encoded.matrix[:, j], weights, holes.get(j, none)) for j in columns])
+
+
+def _observed_mean(column: Array, weights: Array, holes: NDArray[np.integer[Any]]) -> float:
+    seen = weights > 0
     seen[holes] = False
-    values = column[seen]
-    return float(values.mean()) if len(values) else 0.0
+    return float(np.average(column[seen], weights=weights[seen])) if seen.any() else 0.0
 
 
 def _selector(X: Any, names: list[Any]) -> list[Any]:

@@ -189,17 +189,17 @@ def checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
     return array.astype(str) if array.dtype.kind == "O" else array  # labels of several types cannot be sorted
 
 
-def checked_weights(weights: Any, n: int) -> Array | None:
+def checked_weights(weights: Any, n: int, what: str = "sample_weight") -> Array | None:
     if weights is None:
         return None
-    array = _one_per_row(weights, n, "sample_weight")
+    array = _one_per_row(weights, n, what)
     try:
         array = array.astype(float)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"sample_weight must be numbers, got {array.tolist()[0]!r}; convert them.") from error
+        raise InvalidInput(f"{what} must be numbers, got {array.tolist()[0]!r}; convert them.") from error
     if not np.isfinite(array).all() or (array < 0).any():
         worst = array[~np.isfinite(array)][0] if not np.isfinite(array).all() else array.min()
-        raise InvalidInput(f"sample_weight must be finite and not negative, got {worst:g}; fix or drop those rows.")
+        raise InvalidInput(f"{what} must be finite and not negative, got {worst:g}; fix or drop those rows.")
     if not (array > 0).any():
-        raise InvalidInput("sample_weight must be positive somewhere, got only zeros; leave it out to weigh all alike.")
+        raise InvalidInput(f"{what} must be positive somewhere, got only zeros; leave it out to weigh all alike.")
     return array

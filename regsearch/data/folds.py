@@ -14,6 +14,7 @@ import numpy as np
 from regsearch._types import Rows
 from regsearch.data.problem import Problem
 from regsearch.data.targets import called, count_hint
+from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.numeric import is_whole, plain
 
@@ -47,7 +48,7 @@ class Folds:
 
 
 def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
-    """Split a problem.
+    """Split a problem; rows of weight zero train nothing.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
         name = f"{len(pairs)} given folds"
     _check(pairs, problem)
     train, val = zip(*pairs, strict=True)
-    return Folds(train, val, name)
+    return Folds(tuple(weighing(rows, problem.sample_weight) for rows in train), val, name)
 
 
 def runs_forward(cv: Any, n: int) -> bool:
@@ -172,9 +173,19 @@ def _check(pairs: list[tuple[Rows, Rows]], problem: Problem) -> None:
             raise InvalidInput(f"Fold {number} has the row {wrong}, X has rows 0 to {problem.rows - 1}; mend it.")
         if len(np.unique(both)) < len(both):
             raise InvalidInput(f"Rows of a fold must be distinct, fold {number} repeats some; training would leak.")
-        _check_targets(train, number, problem)
-        if problem.sample_weight is not None and min(problem.sample_weight[part].sum() for part in (train, val)) <= 0:
-            raise InvalidInput(f"Each part of a fold needs weight, fold {number} has none in one; use fewer folds.")
+        _check_weights(train, val, number, problem)
+        _check_targets(weighing(train, problem.sample_weight), number, problem)
+
+
+def _check_weights(train: Rows, val: Rows, number: int, problem: Problem) -> None:
+    scored = min(len(weighing(part, problem.score_weight)) for part in (train, val))
+    fitted = len(weighing(train, problem.sample_weight))
+    if not scored or not fitted:
+        raise InvalidInput(f"Each part of a fold needs weight, fold {number} has none in one; use fewer folds.")
+    if fitted < 2:
+        raise InvalidInput(
+            f"A fold needs at least two training rows of a positive weight, fold {number} has one; use fewer folds."
+        )
 
 
 def _check_targets(train: Rows, number: int, problem: Problem) -> None:

@@ -60,8 +60,8 @@ def index_of(data: Any) -> Any:
 
 
 def paired(
-    X: Any, y: Any = None, *, groups: Any = None, sample_weight: Any = None, of: str = ""
-) -> tuple[Any, Any, Any, Any]:
+    X: Any, y: Any = None, *, groups: Any = None, sample_weight: Any = None, score_weight: Any = None, of: str = ""
+) -> tuple[Any, Any, Any, Any, Any]:
     """X and what belongs to its rows, as pandas has them, each in the order of the rows of X.
 
     Rows are paired by their place. Where both X and another have an index of pandas, the two must be equal; labels that
@@ -78,9 +78,9 @@ def paired(
         When two indexes differ, naming both.
     """
     index = index_of(X)
-    others = {"y": y, "groups": groups, "sample_weight": sample_weight}
-    y, groups, sample_weight = (_in_order(index, other, name, of) for name, other in others.items())
-    return to_pandas(X), y, groups, sample_weight
+    others = {"y": y, "groups": groups, "sample_weight": sample_weight, "score_weight": score_weight}
+    y, groups, sample_weight, score_weight = (_in_order(index, other, name, of) for name, other in others.items())
+    return to_pandas(X), y, groups, sample_weight, score_weight
 
 
 def _in_order(index: Any, other: Any, name: str, of: str) -> Any:

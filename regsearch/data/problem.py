@@ -29,8 +29,11 @@ from regsearch.data.features import (
 )
 from regsearch.data.frames import paired
 from regsearch.data.targets import checked_test_y, checked_y, count_hint
+from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.numeric import plain
+
+SAME = "same"  # of score_weight: what rows weigh in fits
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Problem:
         The labels that the codes stand for; `None` for regression.
     groups, sample_weight
         ``[n]`` or `None`.
+    score_weight
+        ``[n]``: what rows weigh in scores, or `None` where all weigh the same.
     test
         The held-out set, a problem of its own; no decision reads it.
     target_names
@@ -65,6 +70,7 @@ class Problem:
     classes: NDArray[Any] | None = None
     groups: NDArray[Any] | None = None
     sample_weight: Array | None = None
+    score_weight: Array | None = None
     test: Problem | None = None
     target_names: tuple[str, ...] = ("y",)
     inferred: bool = False
@@ -135,8 +141,15 @@ class Problem:
             y=self.y[rows],
             groups=None if self.groups is None else self.groups[rows],
             sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
+            score_weight=None if self.score_weight is None else self.score_weight[rows],
             test=None,
         )
+
+    @property
+    def scored_as_fitted(self) -> bool:
+        """Whether rows weigh in scores what they weigh in fits."""
+        fit, score = self.sample_weight, self.score_weight
+        return fit is score or (fit is not None and score is not None and np.array_equal(fit, score))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -144,6 +157,9 @@ class Problem:
         digest = hashlib.sha256(f"{self.task}|{self.column_names}".encode())
         for part in (self.X, self.y, self.classes, self.groups, self.sample_weight):
             for piece in _bytes_of(part):
+                digest.update(piece)
+        if not self.scored_as_fitted:
+            for piece in (b"scored by", *_bytes_of(self.score_weight)):
                 digest.update(piece)
         if self.test is not None:
             digest.update(self.test.fingerprint.encode())
@@ -183,6 +199,7 @@ def make_problem(
     *,
     groups: Any = None,
     sample_weight: Any = None,
+    score_weight: Any = SAME,
     test: Any = None,
     task: Task | None = None,
     ordered: bool = False,
@@ -199,11 +216,17 @@ def make_problem(
     y
         ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
         classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets.
-    groups, sample_weight
+    groups
         ``[n]`` or `None`.
+    sample_weight
+        ``[n]`` or `None`: what rows weigh in fits. A row of weight zero is not there, one of weight two counts as two
+        rows do.
+    score_weight
+        ``[n]``: what rows weigh in scores; ``same`` as in fits, `None` for unweighted scores.
     test
-        ``(X, y)`` of a held-out set, or the fraction of rows to hold out: drawn at random, stratified by class, whole
-        groups together, or, when the folds are `ordered` in time, the last rows.
+        ``(X, y)`` or ``(X, y, score_weight)`` of a held-out set, or the fraction of rows to hold out: drawn at random,
+        stratified by class, whole groups together, or, when the folds are `ordered` in time, the last rows. Scores on
+        ``(X, y)`` are unweighted; a fraction of the rows keeps their weights.
     seed
         Of the draw of the test rows.
 
@@ -212,22 +235,37 @@ def make_problem(
     InvalidInput
         When the data cannot be searched; the message names the invariant, the value and the fix.
     """
-    X, y, groups, sample_weight = paired(X, y, groups=groups, sample_weight=sample_weight)
+    X, y, groups, sample_weight, score_weight = paired(
+        X, y, groups=groups, sample_weight=sample_weight, score_weight=score_weight
+    )
     X = checked_X(X)
-    check_varies(X)
     n = X.shape[0]
-    found = checked_y(y, n, task)
     weight = checked_weights(sample_weight, n)
+    score = weight if _is_same(score_weight) else checked_weights(score_weight, n, "score_weight")
+    counting = _counting(n, weight, score)
+    check_varies(take_rows(X, counting) if len(counting) < n else X)
+    found = checked_y(y, n, task, counting)
     group = checked_groups(groups, n)
     problem = Problem(
-        X, found.values, found.task, found.classes, group, weight, target_names=found.names, inferred=task is None
-    )
+        X, found.values, found.task, found.classes, group, weight, score, target_names=found.names,
+        inferred=task is None,
+    )  # fmt: skip
     test = plain(test)
     if test is None:
         return problem
     if isinstance(test, float):
         return split_off(problem, test, ordered, seed)
     return replace(problem, test=_given_test(problem, test))
+
+
+def _is_same(score_weight: Any) -> bool:
+    return isinstance(score_weight, str) and score_weight == SAME
+
+
+def _counting(n: int, weight: Array | None, score: Array | None) -> Rows:
+    """The rows that weigh anything, in fits or in scores: what is said of all rows is said of these."""
+    everything = np.arange(n)
+    return everything if weight is None or score is None else weighing(everything, weight + score)
 
 
 # --- the held-out set ------------------------------------------------------------------------------------------
@@ -270,9 +308,12 @@ def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, R
 
 
 def _given_test(problem: Problem, test: Any) -> Problem:
-    if not isinstance(test, (tuple, list)) or len(test) != 2:
-        raise InvalidInput(f"test must be a fraction or a pair (X, y), got {type(test).__name__}.")
-    X, y, _, _ = paired(*test, of=" of the test set")
+    if not isinstance(test, (tuple, list)) or len(test) not in (2, 3):
+        raise InvalidInput(
+            f"test must be a fraction or a pair (X, y), or (X, y, score_weight), got {type(test).__name__}."
+        )
+    X, y, weight = (*test, None)[:3]
+    X, y, _, _, weight = paired(X, y, score_weight=weight, of=" of the test set")
     X = checked_X(X)
     if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
         raise InvalidInput(
@@ -284,7 +325,8 @@ def _given_test(problem: Problem, test: Any) -> Problem:
             raise InvalidInput(f"The test set must have the columns of X, {absent[0]!r} is missing.")
         X = X[list(problem.X.columns)]
     y = checked_test_y(y, X.shape[0], problem.target_names, problem.classes)
-    return replace(problem, X=X, y=y, groups=None, sample_weight=None)
+    score = checked_weights(weight, X.shape[0], "The score_weight of the test set")
+    return replace(problem, X=X, y=y, groups=None, sample_weight=None, score_weight=score)
 
 
 def _width(X: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array, Task
+from regsearch._types import Array, Rows, Task
 from regsearch.data.features import check_finite, is_frame, is_missing
 from regsearch.errors import InvalidInput
 
@@ -65,7 +65,7 @@ def called(names: Sequence[str], j: int) -> str:
     return "y" if len(names) == 1 else f"target {names[j]!r}"
 
 
-def checked_y(y: Any, n: int, task: Task | None) -> Targets:
+def checked_y(y: Any, n: int, task: Task | None, counting: Rows | None = None) -> Targets:
     """Check what is to be learned, and infer the task if none is given.
 
     Parameters
@@ -74,24 +74,31 @@ def checked_y(y: Any, n: int, task: Task | None) -> Targets:
         ``[n]`` numbers, booleans or labels, or ``[n, t]`` numbers: array, Series, DataFrame or lists.
     n
         Rows of X.
+    counting
+        The rows that weigh anything, by default all: task and classes are theirs. Any other row of another class gets
+        the code 0, which no one reads.
 
     Raises
     ------
     InvalidInput
         Naming the target.
     """
+    counting = np.arange(n) if counting is None else counting
     columns, names = _columns(y)
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise InvalidInput(f"Target names must be unique, got {repeated[0]!r} twice; rename one.")
-    columns = [_checked_column(column, n, called(names, j)) for j, column in enumerate(columns)]
+    columns = [_checked_column(column, n, called(names, j), counting) for j, column in enumerate(columns)]
     if task is not None and task not in get_args(Task):
         raise InvalidInput(f"task must be {', '.join(get_args(Task))}, got {task!r}; leave it out to have it inferred.")
     if len(columns) > 1:
         return Targets(_quantities(columns, names, task), "regression", None, names)
-    task = task or infer_task(columns[0])
-    codes, classes = (_numbers(columns[0], "y"), None) if task == "regression" else _class_codes(columns[0], task)
-    return Targets(codes, task, classes, names)
+    task = task or infer_task(columns[0][counting])
+    if task == "regression":
+        return Targets(_numbers(columns[0], "y"), task, None, names)
+    classes = _classes(columns[0][counting], task)
+    place = np.minimum(np.searchsorted(classes, columns[0]), len(classes) - 1)
+    return Targets(np.where(classes[place] == columns[0], place, 0), task, classes, names)
 
 
 def checked_test_y(y: Any, n: int, names: tuple[str, ...], classes: NDArray[Any] | None) -> NDArray[Any]:
@@ -139,7 +146,7 @@ def _columns(y: Any) -> tuple[list[NDArray[Any]], tuple[str, ...]]:
     return columns, names
 
 
-def _checked_column(values: NDArray[Any], n: int, what: str) -> NDArray[Any]:
+def _checked_column(values: NDArray[Any], n: int, what: str, counting: Rows) -> NDArray[Any]:
     if len(values) != n:
         raise InvalidInput(f"X and y must have as many rows, got {n} and {len(values)}; check how they were joined.")
     check_finite(values, what)
@@ -150,9 +157,11 @@ def _checked_column(values: NDArray[Any], n: int, what: str) -> NDArray[Any]:
     if values.dtype.kind not in "fiubUT":
         hint = "decode it: y.astype(str)" if values.dtype.kind == "S" else "convert it"
         raise InvalidInput(f"{what} must hold numbers, booleans or class labels, got {values.dtype}; {hint}.")
-    if (values == values[0]).all():
+    some = values[counting]
+    if (some == some[0]).all():
+        weighing = "every row" if len(some) == n else "every row that weighs anything"
         raise InvalidInput(
-            f"{what} must vary, got {values.tolist()[0]!r} in every row; there is nothing to learn from it."
+            f"{what} must vary, got {some.tolist()[0]!r} in {weighing}; there is nothing to learn from it."
         )
     return values
 
@@ -203,8 +212,8 @@ def _numbers(values: NDArray[Any], what: str) -> Array:
     return values.astype(float)
 
 
-def _class_codes(values: NDArray[Any], task: Task) -> tuple[NDArray[Any], NDArray[Any]]:
-    classes, codes = np.unique(values, return_inverse=True)
+def _classes(values: NDArray[Any], task: Task) -> NDArray[Any]:
+    classes = np.unique(values)
     if task == "binary" and len(classes) != 2:
         raise InvalidInput(f"A binary task needs two classes, got {len(classes)}; use task='multiclass'.")
     if task == "multiclass" and len(classes) < 3:
@@ -214,4 +223,4 @@ def _class_codes(values: NDArray[Any], task: Task) -> tuple[NDArray[Any], NDArra
             f"Classes must repeat, got {len(classes)} distinct values in {len(values)} rows; "
             "for a real-valued target pass task='regression'."
         )
-    return codes, classes
+    return classes

@@ -53,10 +53,10 @@ class Averaging:
     shares: Array | None = None
 
     @classmethod
-    def of(cls, folds: Folds, sample_weight: Array | None = None, by: FoldWeights = "equal") -> Averaging:
+    def of(cls, folds: Folds, score_weight: Array | None = None, by: FoldWeights = "equal") -> Averaging:
         """That of some folds, which count alike or by the weight of the rows that validate."""
         rows = 1 + max(int(part.max()) for part in (*folds.train, *folds.val))
-        weight = np.ones(rows) if sample_weight is None else sample_weight
+        weight = np.ones(rows) if score_weight is None else score_weight
         held, trained = (np.array([weight[part].sum() for part in parts]) for parts in (folds.val, folds.train))
         shares = held / held.sum() if by == "size" else np.full(len(held), 1 / len(held))
         luck = np.zeros(len(weight))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
+from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, REGRESSION, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
@@ -73,7 +74,9 @@ class Metric:
 
     def score(self, fitted: Any, problem: Problem) -> float:
         """The score of a fitted estimator on all rows of a problem."""
-        options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight}
+        scored = weighing(np.arange(problem.rows), problem.score_weight)
+        problem = problem if len(scored) == problem.rows else problem.take(scored)
+        options = {} if problem.score_weight is None else {"sample_weight": problem.score_weight}
         return float(self.exact(self.scorer(fitted, problem.X, problem.labels, **options)))
 
     def exact(self, scores: Any) -> Any:
@@ -92,8 +95,9 @@ class Metric:
             is raised.
         """
         assert decision.shape[2] == problem.outputs, "what has another number of outputs would broadcast"
+        rows, decision = _scored(problem, rows, decision)
         if self.kernel is not None:
-            weights = problem.sample_weight[rows] if problem.sample_weight is not None else np.ones(len(rows))
+            weights = problem.score_weight[rows] if problem.score_weight is not None else np.ones(len(rows))
             return np.asarray(self.exact(self.kernel(problem.y[rows], decision, weights / weights.sum())))
         from sklearn.exceptions import UndefinedMetricWarning
 
@@ -105,9 +109,10 @@ class Metric:
         self, problem: Problem, rows: NDArray[np.intp], decision: Array, failures: dict[str, str] | None = None
     ) -> Array:
         """`along` without a formula, and not silent: scikit-learn's warnings say of what it makes up a score."""
+        rows, decision = _scored(problem, rows, decision)
         X = None if hasattr(self.scorer, "_score_func") else take_rows(problem.X, rows)  # scikit-learn's read none
         labels = problem.labels[rows]
-        options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight[rows]}
+        options = {} if problem.score_weight is None else {"sample_weight": problem.score_weight[rows]}
         fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
         return np.asarray(self.exact(np.array([self._called(failures, each, X, labels, **options) for each in fixed])))
 
@@ -120,6 +125,14 @@ class Metric:
                 raise
             failures[self.name] = str(error)
             return np.nan
+
+
+def _scored(problem: Problem, rows: NDArray[np.intp], decision: Array) -> tuple[NDArray[np.intp], Array]:
+    """Those of some rows, and of their decisions, that weigh anything in scores."""
+    if problem.score_weight is None:
+        return rows, decision
+    weighs = problem.score_weight[rows] > 0
+    return (rows, decision) if weighs.all() else (rows[weighs], decision[weighs])
 
 
 def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
@@ -269,7 +282,7 @@ def _reads_more(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> boo
         return False
     read: set[str] = set()
     watched = watched_prediction(problem, next(_probes(problem, rows))[:, 0], read)
-    options = {} if problem.sample_weight is None else {"sample_weight": problem.sample_weight[rows]}
+    options = {} if problem.score_weight is None else {"sample_weight": problem.score_weight[rows]}
     with contextlib.suppress(Exception), warnings.catch_warnings():  # it has failed before
         warnings.simplefilter("ignore")
         metric.scorer(watched, take_rows(problem.X, rows), problem.labels[rows], **options)
@@ -305,8 +318,10 @@ def _check_direction(metric: Metric, problem: Problem) -> None:
 
 def _few_rows(problem: Problem) -> NDArray[np.intp]:
     """Enough rows to try a scorer on, some of each class."""
-    rows = np.arange(min(problem.rows, 500))
-    return rows if problem.classes is None else np.union1d(rows, np.unique(problem.y, return_index=True)[1])
+    every = weighing(np.arange(problem.rows), problem.score_weight)
+    if problem.classes is None:
+        return every[:500]
+    return np.union1d(every[:500], every[np.unique(problem.y[every], return_index=True)[1]])
 
 
 def _two_extremes(problem: Problem, rows: NDArray[np.intp]) -> Array:

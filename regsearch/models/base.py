@@ -145,7 +145,7 @@ class Setup:
     @cached_property
     def averaging(self) -> Averaging:
         """How scores of the folds are averaged."""
-        return Averaging.of(self.folds, self.problem.sample_weight, self.fold_weights)
+        return Averaging.of(self.folds, self.problem.score_weight, self.fold_weights)
 
     def alone(self) -> Setup:
         """The same for configs that are evaluated beside no search: to their end, by the deciding metric alone."""

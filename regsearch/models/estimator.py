@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem, check_columns, check_table
+from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric
@@ -255,6 +256,7 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 def _fitted(estimator: Any, problem: Problem, rows: Rows) -> Any:
+    rows = weighing(rows, problem.sample_weight)
     X, y = take_rows(problem.X, rows), problem.labels[rows]
     if problem.sample_weight is None:
         return estimator.fit(X, y)

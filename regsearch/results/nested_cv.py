@@ -194,7 +194,7 @@ class NestedCV:
         except KeyboardInterrupt:  # amid a refit: the inner study keeps its trials, so little is lost
             progress.end()
         name = self.rule if isinstance(self.rule, str) else rule_name(self.rule)
-        averaging = Averaging.of(self.outer, self.problem.sample_weight, self.fold_weights)
+        averaging = Averaging.of(self.outer, self.problem.score_weight, self.fold_weights)
         perfect = math.inf if self.metrics[0].perfect is None else self.metrics[0].perfect
         nested = NestedResult(self.metrics[0].name, len(self.outer), name, averaging, perfect, tuple(found))
         if nested.complete:

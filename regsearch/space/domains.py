@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,34 @@ class OneOf:
         if value not in self.names:
             raise InvalidInput(f"{where} must be one of {', '.join(self.names)}, got {value!r}.")
         return value
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """A field that holds what classes weigh in fits: ``balanced``, weights by label, or `None`.
+
+    Weights by label are kept as pairs ``(label, weight)``, of which files keep the labels' types; `none` is what `None`
+    is kept as.
+    """
+
+    none: str | None = None
+
+    def admit(self, value: Any, where: str) -> Any:
+        if value is None or value == self.none:
+            return self.none
+        if isinstance(value, str) and value == "balanced":
+            return value
+        pairs = list(value.items()) if isinstance(value, Mapping) else value
+        if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, (list, tuple)) and len(p) == 2 for p in pairs):
+            raise InvalidInput(f"{where} must be None, 'balanced' or a dict from labels to weights, got {value!r}.")
+        kept = tuple((plain(label), plain(weight)) for label, weight in pairs)
+        wrong = [pair for pair in kept if not is_number(pair[1]) or pair[1] <= 0]
+        if wrong:
+            raise InvalidInput(
+                f"{where} needs weights above 0, got {wrong[0][1]!r} for the class {wrong[0][0]!r}; drop the rows of a "
+                "class that is not to count."
+            )
+        return kept
 
 
 @dataclass(frozen=True)

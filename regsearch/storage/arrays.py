@@ -102,9 +102,11 @@ def to_averaging(arrays: Mapping[str, NDArray[Any]]) -> Averaging:
 
 
 def from_targets(problem: Problem) -> dict[str, NDArray[Any]]:
-    """What a problem predicts: values, class labels, sample weights, and which rows are of one group."""
+    """What a problem predicts: values, class labels, weights in fits and scores, and which rows are of one group."""
     groups = None if problem.groups is None else np.unique(problem.groups, return_inverse=True)[1]
     arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight, "groups": groups}
+    if not problem.scored_as_fitted:
+        arrays["score_weight"] = np.empty(0) if problem.score_weight is None else problem.score_weight
     found = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
     found[DATA] = np.asarray(problem.fingerprint)
     if found.get("classes", problem.y).dtype.kind == "O":
@@ -120,10 +122,12 @@ def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task, fingerprint: str 
     ValueError
         When they are those of other data than a fingerprint is of.
     """
-    kept: dict[str, Any] = dict(arrays)
+    kept: dict[str, Any] = {"score_weight": arrays.get("sample_weight"), **arrays}
     data = kept.pop(DATA, fingerprint)
     if fingerprint is not None and str(data) != fingerprint:
         raise ValueError("they are those of other data")
+    if kept["score_weight"] is not None and not len(kept["score_weight"]):  # unweighted scores of weighted fits
+        kept["score_weight"] = None
     return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import remember_secrets
 from regsearch.data.folds import make_folds, runs_forward
-from regsearch.data.problem import Problem, make_problem
+from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
 from regsearch.metrics.pooled import pooled_metrics
@@ -42,6 +42,7 @@ class StudyOptions:
     pooled: bool | None = None
     groups: Any = None
     sample_weight: Any = None
+    score_weight: Any = SAME
     test: Any = None
     task: Any = None
     seed: int = 0
@@ -81,8 +82,8 @@ class StudyOptions:
         share = self.test if isinstance(self.test, float) else None
         ordered = share is not None and runs_forward(self.cv, len(y))
         problem = make_problem(
-            X, y, groups=self.groups, sample_weight=self.sample_weight, test=self.test, task=self.task,
-            ordered=ordered, seed=self.seed,
+            X, y, groups=self.groups, sample_weight=self.sample_weight, score_weight=self.score_weight,
+            test=self.test, task=self.task, ordered=ordered, seed=self.seed,
         )  # fmt: skip
         return problem, None if share is None else {"share": share, "ordered": ordered}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from regsearch.data.folds import Folds
-from regsearch.data.problem import Problem
+from regsearch.data.problem import SAME, Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.loading import start_of
 from regsearch.export.write import export
@@ -66,7 +66,7 @@ class Study:
         Whether a score of rows outside training is computed once on all folds' predictions together, as of
         `cross_val_predict`, its error by leaving folds out, instead of fold by fold. By default only where it is not
         defined for some fold alone: R squared of a single row, ROC AUC of one class.
-    groups, sample_weight, test, task
+    groups, sample_weight, score_weight, test, task
         See `make_problem`.
     seed
         Of folds, sampler and test split.
@@ -113,6 +113,7 @@ class Study:
         pooled: bool | None = None,
         groups: Any = None,
         sample_weight: Any = None,
+        score_weight: Any = SAME,
         test: Any = None,
         task: Any = None,
         seed: int = 0,
@@ -128,9 +129,9 @@ class Study:
     ) -> None:
         options = StudyOptions(
             space=space, cv=cv, fold_weights=fold_weights, scoring=scoring, pooled=pooled, groups=groups,
-            sample_weight=sample_weight, test=test, task=task,
-            seed=seed, root=root, storage=storage, sampler=sampler, tracking=tracking, experiment=experiment,
-            prune=prune, n_jobs=n_jobs, start_from=start_from, artifacts=artifacts,
+            sample_weight=sample_weight, score_weight=score_weight, test=test, task=task, seed=seed, root=root,
+            storage=storage, sampler=sampler, tracking=tracking, experiment=experiment, prune=prune, n_jobs=n_jobs,
+            start_from=start_from, artifacts=artifacts,
         )  # fmt: skip
         self._set_up(name, X, y, options, calling_script())
 
@@ -386,7 +387,8 @@ class Study:
         """The study of one outer fold's training rows."""
         return self._with(
             f"{self.name}.outer{number}", part.X, part.labels, groups=part.groups, sample_weight=part.sample_weight,
-            test=None, task=part.task, start_from=None, tracking=False, sampler=copy.deepcopy(self.options.sampler),
+            score_weight=part.score_weight, test=None, task=part.task, start_from=None, tracking=False,
+            sampler=copy.deepcopy(self.options.sampler),
         )  # fmt: skip
 
     def main(self, argv: Sequence[str] | None = None) -> int:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ from regsearch.space.params import flat
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Float, Path, public_name
 from regsearch.testing.suite import Suite, require
+from regsearch.testing.weights import repeated
 
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
 FOLDS = 3
@@ -233,6 +235,26 @@ def path_descends(cls: type[Penalty]) -> None:
     (curves,) = path.curves.values()
     require(bool(np.all(np.diff(curves.train, axis=1) >= -1e-7)), "The training score falls on the way down.")
     require(path.complexity.shape == curves.train.shape, f"Complexity has the shape {path.complexity.shape}.")
+
+
+@SUITE.check("take what terms needs from initial() alone: it counts rows by their weights already.")
+def weights_count_rows(cls: type[Penalty]) -> None:
+    """Rows that weigh whole numbers have the path of the rows repeated as often, those of weight zero left out."""
+    config = Linear(default(cls()), Path(8, 0.05))
+    for task in TASKS if cls.path else TASKS[:1]:
+        setup = _setup(task)
+        weight: Array = (np.arange(setup.problem.rows) % 4).astype(float)
+        weighted = replace(setup, problem=replace(setup.problem, sample_weight=weight, score_weight=weight))
+        outcomes = []
+        for of in (weighted, repeated(weighted)[0]):
+            backend = LinearBackend(of)
+            backend.solver.tol = 1e-11
+            outcomes.append(_complete(backend, config))
+        ours, theirs = (outcome.trajectory for outcome in outcomes)
+        np.testing.assert_allclose(ours.axis, theirs.axis, rtol=1e-8, err_msg=f"{task}: lambdas")
+        for part in ("train", "val"):
+            found, expected = (getattr(one.deciding, part) for one in (ours, theirs))
+            np.testing.assert_allclose(found, expected, rtol=1e-5, err_msg=f"{task}, {part}")
 
 
 # --- what they are checked on ----------------------------------------------------------------------------------

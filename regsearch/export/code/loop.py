@@ -46,6 +46,7 @@ def make_net():
 def fit(X, y, sample_weight=None):
     """Train on these rows; a function from X to {returns}."""
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    X, y, weight = X[weight > 0], np.asarray(y)[weight > 0], weight[weight > 0]
 {fitted}    rows_of = lambda X: np.asarray({rows}, dtype=float).reshape(len(X), *SHAPE)
     columns = rows_of(X).reshape(len(X), SHAPE[0], -1)
 {scale}

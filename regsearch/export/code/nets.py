@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from regsearch.data.encoding import transformer
 from regsearch.data.features import is_frame, is_missing, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.loop import SHRINK, write_loop, written
 from regsearch.export.code.sources import CodeWriter
+from regsearch.models.class_weight import class_factors
 from regsearch.models.neural.architectures import Custom
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.dropout_masks import rates
@@ -66,7 +69,7 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
         "module": _module(config, config.module.module(shape, outputs, config.norm)),
         "helpers": SHRINK if any("shrink" in one.get("stepped", "") for one in lines) else "",
         "scale": _SCALES[config.scale], "batches": _batches(config.batch),
-        **_TASKS[problem.task](problem, config.class_weight == "balanced"),
+        **_TASKS[problem.task](problem, config.class_weight),
         **{place: [one[place] for one in lines if place in one] for place in PLACES},
     }  # fmt: skip
     return write_loop(values)
@@ -134,15 +137,19 @@ _SCALES = {
 }
 
 
-def _classes(problem: Problem, balanced: bool) -> dict[str, Any]:
+def _classes(problem: Problem, class_weight: Any) -> dict[str, Any]:
     assert problem.classes is not None
     many = len(problem.classes) > 2
     lines = ["codes = np.array([CLASSES.index(label) for label in np.asarray(y).tolist()])"]
-    if balanced:
+    if class_weight == "balanced":
         lines += [
             "counts = np.bincount(codes, weight)",
             "weight = weight * (counts.sum() / (len(counts) * counts))[codes]",
         ]
+    elif class_weight != "none":
+        factors = class_factors(problem, np.arange(problem.rows), class_weight)
+        of_classes = [float(factors[problem.y == code][0]) for code in range(len(problem.classes))]
+        lines.append(f"weight = weight * np.array({of_classes!r})[codes]")
     lines.append("targets = torch.tensor(np.eye(len(CLASSES))[codes], dtype=DTYPE)" if many
                  else "targets = torch.tensor(codes[:, None], dtype=DTYPE)")  # fmt: skip
     return {
@@ -153,7 +160,7 @@ def _classes(problem: Problem, balanced: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _numbers(problem: Problem, balanced: bool) -> dict[str, Any]:
+def _numbers(problem: Problem, class_weight: Any) -> dict[str, Any]:
     one = problem.y.ndim == 1
     return {
         "classes": None, "returns": "numbers [n]" if one else "numbers [n, t]",
@@ -169,7 +176,7 @@ def _numbers(problem: Problem, balanced: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_TASKS: dict[str, Callable[[Problem, bool], dict[str, Any]]] = {
+_TASKS: dict[str, Callable[[Problem, Any], dict[str, Any]]] = {
     "regression": _numbers, "binary": _classes, "multiclass": _classes,
 }  # fmt: skip
 

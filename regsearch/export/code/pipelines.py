@@ -67,9 +67,8 @@ def _said(config: Linear, problem: Problem) -> str:
     if problem.classes is None and config.penalty.l1_ratio:
         return f"{what}, which is scikit-learn's alpha."
     factor = "alpha = lambda n" if problem.classes is None else "C = 1 / (lambda n)"
-    return (
-        f"{what}: {factor} for the n = {total_weight(problem):g} (rows, or sum of the weights) that it was chosen on."
-    )
+    n = total_weight(config, problem)
+    return f"{what}: {factor} for the n = {n:g} (rows, or sum of the weights) that it was chosen on."
 
 
 def _scaler(how: str, sparse: bool) -> Any | None:

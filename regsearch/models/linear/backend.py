@@ -12,14 +12,16 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
+from regsearch.metrics.kernels import KERNELS
 from regsearch.metrics.pooled import pooled_scores
-from regsearch.metrics.scorer import Metric, resolve, unmeasured
+from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
-from regsearch.models.linear.design import LinearConfig, Piece
+from regsearch.models.class_weight import ClassWeight
+from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece
 from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
 from regsearch.models.linear.penalty import Terms
-from regsearch.models.linear.solvers import make_design, make_solver
+from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import all_threads, one_thread
 from regsearch.models.out_of_fold import out_of_fold_mean
 from regsearch.models.path import Curves, Trajectory, choose_step
@@ -33,11 +35,14 @@ class LinearBackend:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.design = make_design(setup.problem, setup.folds.train, setup.folds.val)
-        n, p = self.design.shape
+        self.solvers = Solvers(setup.problem, setup.folds.train, setup.folds.val)
+        self.design, self.solver = self.solvers.design, self._solver(None)
+        self._unpenalized: dict[tuple[ClassWeight, str], FittedPiece] = {}
+
+    def _solver(self, class_weight: ClassWeight) -> Solver:
+        n, p = self.solvers.design.shape
         with one_thread(), all_threads(n * p**2):
-            self.solver = make_solver(setup.problem, self.design)
-        self._unpenalized: dict[str, FittedPiece] = {}
+            return self.solvers.of(class_weight)
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         for candidate in candidates:
@@ -55,24 +60,25 @@ class LinearBackend:
         started = time.perf_counter()
         self.failures: dict[str, str] = {}  # what scorers raised, by metric
         config: Any = candidate.config
-        terms = config.penalty.terms(lambda: self.solver.initial(config.scale))
-        lambdas = lambda_grid(config, self.solver, terms, self.design, self._target_deviation)
-        path = self._fit_path(config, terms, lambdas)
+        solver = self._solver(config.class_weight)
+        terms = config.penalty.terms(lambda: solver.initial(config.scale))
+        lambdas = lambda_grid(config, solver, terms, self.design, self._target_deviation)
+        path = self._fit_path(config, solver, terms, lambdas)
         self._check_defined(path.scores()[0].val)
         step = choose_step(path.scores()[0].mean())
         coef, intercept = path.at(step)
         return Outcome(
             candidate, "complete", Trajectory(path.axis, self._curves(path, step), path.complexity()), step,
             predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
-            reason="; ".join(filter(None, (self._not_converged(path, step), unmeasured(self.failures)))),
+            reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
         )  # fmt: skip
 
-    def _not_converged(self, path: FittedPath, step: int) -> str:
+    def _not_converged(self, path: FittedPath, step: int, tol: float) -> str:
         """What to say of a chosen point that ran out of steps before its duality gap closed; usually nothing."""
         gap = float(path.gap()[:, step].max())
-        if gap <= SLACK * self.solver.tol:
+        if gap <= SLACK * tol:
             return ""
-        return f"not converged: the chosen point has a relative duality gap of {gap:.1e}, above {self.solver.tol:.0e}"
+        return f"not converged: the chosen point has a relative duality gap of {gap:.1e}, above {tol:.0e}"
 
     def _check_defined(self, val: Array) -> None:
         """Refuse a path with no point where the deciding metric is a number in every fold, by its scores ``[K, S]``."""
@@ -91,57 +97,62 @@ class LinearBackend:
         first, *others = self.setup.metrics
         return (first, *(metric for metric in others if metric.kernel is not None))
 
-    def _fit_path(self, config: LinearConfig, terms: Terms, lambdas: Array) -> FittedPath:
+    def _fit_path(self, config: LinearConfig, solver: Solver, terms: Terms, lambdas: Array) -> FittedPath:
         """The path of a config; for where it ends see `fitted_path`."""
         if not lambdas.any():
-            return FittedPath(lambdas, fitted=[self._without_penalty(config.scale)])
+            return FittedPath(lambdas, fitted=[self._without_penalty(config, solver)])
         further = further_lambdas(config, lambdas)
-        limit = self._limit(terms, config.scale) if len(further) else None
+        limit = self._limit(config, solver, terms) if len(further) else None
         path = FittedPath(np.concatenate([lambdas, further]), limit)
-        for piece in self.solver.path(terms, config.scale, lambdas, further):
+        for piece in solver.path(terms, config.scale, lambdas, further):
             path.add(FittedPiece(piece, self._scores(piece, self._path_metrics)))
-            over = path.steps >= len(lambdas) and not self._goes_on(path)
+            over = path.steps >= len(lambdas) and not self._goes_on(path, solver)
             if over or path.past_best(self.setup.metrics[0], len(lambdas)):
                 break
         if limit is not None and path.below_limit:
             path.add(limit)
         return path
 
-    def _limit(self, terms: Terms, scale: str) -> FittedPiece | None:
+    def _limit(self, config: LinearConfig, solver: Solver, terms: Terms) -> FittedPiece | None:
         """What a path tends to as lambda goes to zero, where that is the fit without a penalty.
 
         With an L1 part and no fewer columns than rows it is another of the fits that explain all of y, and so is not
         known before the path gets there.
         """
         rows = (self.design.fold_weights > 0).sum(axis=1)
-        own = not np.any(terms.l1) or bool(((self.design.scales(scale) > 0).sum(axis=1) < rows - 1).all())
-        return self._without_penalty(scale) if own else None
+        own = not np.any(terms.l1) or bool(((self.design.scales(config.scale) > 0).sum(axis=1) < rows - 1).all())
+        return self._without_penalty(config, solver) if own else None
 
-    def _without_penalty(self, scale: str) -> FittedPiece:
-        """The fit at lambda 0, which all trials of a scale share: the limit of their paths."""
-        if scale not in self._unpenalized:
-            (piece,) = self.solver.path(Terms(np.zeros(1), 0.0), scale, np.zeros(1))
-            self._unpenalized[scale] = FittedPiece(piece, self._scores(piece, self._path_metrics))
-        return self._unpenalized[scale]
+    def _without_penalty(self, config: LinearConfig, solver: Solver) -> FittedPiece:
+        """The fit at lambda 0, which all trials of a scale and class weight share: the limit of their paths."""
+        shared = config.class_weight, str(config.scale)
+        if shared not in self._unpenalized:
+            (piece,) = solver.path(Terms(np.zeros(1), 0.0), config.scale, np.zeros(1))
+            self._unpenalized[shared] = FittedPiece(piece, self._scores(piece, self._path_metrics))
+        return self._unpenalized[shared]
 
-    def _goes_on(self, path: FittedPath) -> bool:
+    def _goes_on(self, path: FittedPath, solver: Solver) -> bool:
         """Whether a path is worth more points than its config has."""
         end = path.end
-        if not path.defined or not (path.below_limit or path.rising) or (end.gap > SLACK * self.solver.tol).any():
+        if not path.defined or not (path.below_limit or path.rising) or (end.gap > SLACK * solver.tol).any():
             return False
-        if path.limit is None or self._explained(path.limit.piece) > SATURATED:
-            return path.rising and self._explained(end) <= SATURATED
+        if path.limit is None or self._explained(path.limit.piece, solver) > SATURATED:
+            return path.rising and self._explained(end, solver) <= SATURATED
         return not (path.below_limit and path.tends_to_limit)
 
-    def _explained(self, point: Piece) -> float:
+    def _explained(self, point: Piece, solver: Solver) -> float:
         """The share of its null model's loss that a point explains, of the fold where that is least."""
-        loss = -self._scores(point, (self._fitted_loss,))[0].train[:, 0]
-        return float((1 - np.divide(loss, self.solver.null, out=np.ones_like(loss), where=self.solver.null > 0)).min())
+        loss = self._training_loss(point, solver) if point.losses is None else point.losses[0][:, 0]
+        return float((1 - np.divide(loss, solver.null, out=np.ones_like(loss), where=solver.null > 0)).min())
 
-    @cached_property
-    def _fitted_loss(self) -> Metric:
-        """The negative loss that is fitted."""
-        return resolve(None, self.setup.problem)[0]
+    def _training_loss(self, point: Piece, solver: Solver) -> Array:
+        """``[K]`` log-losses of a point, by the weights that it is fitted with, which may not be those of scores."""
+        kernel, y, design = KERNELS["neg_log_loss"], self.setup.problem.y, solver.design
+        intercept, found = self._design_intercept(point.coef, point.intercept), np.empty(design.folds)
+        for k, rows in enumerate(design.train):
+            decided = decision(design.fold(k), point.coef[k], intercept[k])[rows]
+            found[k] = -kernel(y[rows], decided, design.fold_weights[k, rows])[0]
+        return found
 
     def _curves(self, path: FittedPath, step: int) -> dict[str, Curves]:
         """Every metric: the others, which only a scorer knows, at the chosen step alone; NaN elsewhere."""
@@ -158,7 +169,8 @@ class LinearBackend:
     def _scores(self, piece: Piece, metrics: tuple[Metric, ...]) -> list[Curves]:
         """Metrics on both parts of every fold; from the moments alone where they suffice for all."""
         pooled = any(metric.pooled for metric in metrics)
-        if piece.losses is not None and not pooled and all(metric.from_mse is not None for metric in metrics):
+        known = not pooled and self.setup.problem.scored_as_fitted and all(m.from_mse is not None for m in metrics)
+        if piece.losses is not None and known:
             curves = [self._from_losses(metric, piece.losses) for metric in metrics]
         else:
             held: list[Array] = []

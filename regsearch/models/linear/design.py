@@ -9,12 +9,14 @@ K          int                 number of folds
 n, p, m    int                 rows, columns, outputs (m = 1 but for multinomial models)
 matrix     [n, p]              float64; Fortran-ordered array or CSC; shared, missing entries filled by `fold`
 shift      [p]                 what was taken off the caller's columns to get those of `matrix`
-weights    [n]                 sample weights, all one without
+weights    [n]                 sample weights, all one without; training rows of weight zero are left out
+factors    [K, n]              what each fold multiplies the weights of the loss by, such as class weights
 masks      [K, n]              True where the row trains in the fold; a row may be in neither part of a fold
 held       [K, n]              True where the row validates in the fold
-means      [K, p]              weighted mean of each column over the fold's training rows (after filling)
+means      [K, p]              mean of each column over the fold's training rows (after filling), weighted as the loss
 centers    [K, p]              the same of the caller's columns: means + shift
 scales     [K, p]              what each centred column is divided by; 0 marks a column that is constant there
+counts     [K]                 how many rows the fold's training rows stand for, by their weights
 w          [..., p, m]         coefficients of the centred and scaled columns
 coef       [..., p, m]         coefficients of the columns themselves: w / scales
 =========  ==================  ================================================================================
@@ -27,6 +29,7 @@ cannot be far from zero, measured by its spread.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,6 +41,7 @@ from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.encoding import Missing
+from regsearch.data.weights import ROUNDING, effective_rows, spread_of, weighing, weighted_quantiles
 from regsearch.models.linear.penalty import Terms
 
 SCALES = ("standard", "minmax", "robust", "none")
@@ -59,6 +63,8 @@ class Design:
         ``[n]`` sample weights.
     missing
         Entries that each fold fills for itself.
+    factors
+        ``[K, n]`` multipliers of the weights in the loss, or `None`; columns are scaled and filled by `weights` alone.
     """
 
     matrix: Matrix
@@ -66,11 +72,13 @@ class Design:
     val: tuple[Rows, ...]
     weights: Array
     missing: Missing | None = None
+    factors: Array | None = None
     shift: Array = field(init=False, repr=False, compare=False)
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         matrix, shift = _shifted(self.matrix)
+        object.__setattr__(self, "train", tuple(weighing(rows, self.weights) for rows in self.train))
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "shift", shift)
 
@@ -87,6 +95,18 @@ class Design:
     def sparse(self) -> bool:
         return bool(sparse.issparse(self.matrix))
 
+    def multiplied(self, factors: Array) -> Design:
+        """The same with other factors ``[K, n]`` of the weights in the loss; what does not depend on them is shared."""
+        made = copy.copy(self)
+        for name in ("fold_weights", "means", "centers"):
+            vars(made).pop(name, None)
+        object.__setattr__(made, "factors", factors)
+        return made
+
+    @cached_property
+    def counts(self) -> Array:
+        return np.array([effective_rows(self.weights[rows]) for rows in self.train])
+
     @cached_property
     def masks(self) -> NDArray[np.bool_]:
         return _masks(self.train, self.shape[0])
@@ -97,15 +117,16 @@ class Design:
 
     @cached_property
     def fold_weights(self) -> Array:
-        """``[K, n]``: each fold's row weights, zero outside its training part, summing to one."""
+        """``[K, n]``: each fold's row weights in the loss, zero outside its training part, summing to one."""
         weights = self.masks * self.weights
+        weights = weights if self.factors is None else weights * self.factors
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     def fold(self, k: int) -> Matrix:
         """The shared matrix with the missing entries filled for fold `k`; valid until the next call, of any design."""
         if self.missing is not None:
             if ("fills", k) not in self._cache:
-                self._cache["fills", k] = self.missing.fills(self.matrix, self.masks[k])
+                self._cache["fills", k] = self.missing.fills(self.matrix, self.masks[k] * self.weights)
             self.missing.fill(self.matrix, self._cache["fills", k])
         return self.matrix
 
@@ -129,13 +150,10 @@ class Design:
 
     def _fold_scales(self, k: int, how: str) -> Array:
         matrix, train = self.fold(k), self.train[k]
-        spread = np.empty(self.shape[1])
-        lowest, highest = np.empty(self.shape[1]), np.empty(self.shape[1])
+        scales = np.empty(self.shape[1])
         for part, rows in _column_blocks(matrix, train):
-            lowest[part], highest[part] = _extent(rows)
-            spread[part] = _spread(rows, how, self.weights[train], lowest[part], highest[part])
-        # a constant column whose mean is not exact in floating point would keep a spread of rounding error
-        return np.where(highest > lowest, spread, 0.0)
+            scales[part] = _divisors(rows, how, self.weights[train], self.shift[part])
+        return scales
 
 
 class LinearConfig(Protocol):
@@ -150,6 +168,9 @@ class LinearConfig(Protocol):
     @property
     def scale(self) -> Any: ...
 
+    @property
+    def class_weight(self) -> Any: ...
+
 
 class Solver(Protocol):
     """What a loss needs to be fitted along a path, all folds in lockstep.
@@ -158,6 +179,7 @@ class Solver(Protocol):
     between trials (moments, eigendecompositions, active sets). Its results never depend on what it kept.
     """
 
+    design: Design
     tol: float  # duality gap to reach, relative to the loss of each fold's null model
     null: Array  # [K] mean squared error or log loss of each fold's null model
 
@@ -224,17 +246,6 @@ def _shifted(matrix: Matrix) -> tuple[Matrix, Array]:
     return sparse.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape), shift
 
 
-def _sparse_deviation(block: Matrix, share: Array) -> Array:
-    """Standard deviations of sparse columns, ``share`` summing to one: squares of what is small, never a difference."""
-    block = block.tocsc()
-    mean = block.T @ share
-    columns = np.repeat(np.arange(block.shape[1]), np.diff(block.indptr))
-    stored = share[block.indices]
-    square = np.bincount(columns, stored * (block.data - mean[columns]) ** 2, block.shape[1])
-    left = np.maximum(1.0 - np.bincount(columns, stored, block.shape[1]), 0.0)
-    return np.asarray(np.sqrt(square + left * mean**2))
-
-
 def _masks(parts: tuple[Rows, ...], n: int) -> NDArray[np.bool_]:
     masks = np.zeros((len(parts), n), dtype=bool)
     for mask, rows in zip(masks, parts, strict=True):
@@ -255,18 +266,28 @@ def _extent(block: Matrix) -> tuple[Array, Array]:
     return np.asarray(block.min(axis=0)), np.asarray(block.max(axis=0))
 
 
-def _spread(block: Matrix, how: str, weights: Array, lowest: Array, highest: Array) -> Array:
-    """The divisor of each column of a block of training rows."""
-    if how == "none":
-        return np.ones(block.shape[1])
-    if how == "minmax":
-        return np.asarray(highest - lowest)
-    if how == "robust":
-        from sklearn.preprocessing import RobustScaler
+def _divisors(block: Matrix, how: str, weights: Array, shift: Array) -> Array:
+    """The divisor of each column of a block of training rows, 0 of a constant one.
 
-        scaler = RobustScaler(with_centering=False).fit(block)  # a zero range becomes 1, as there
-        return np.asarray(scaler.scale_)
-    share = weights / weights.sum()
-    if sparse.issparse(block):
-        return _sparse_deviation(block, share)
-    return np.asarray(np.sqrt(share @ (block - share @ block) ** 2))
+    A column is constant where its weighted deviation is rounding beside its weighted size: one that varies in a row of
+    next to no weight alone says nothing but that row's rounding.
+    """
+    lowest, highest = _extent(block)
+    columns = spread_of(block, weights / weights.sum(), shift)
+    varies = (highest > lowest) & columns.varies
+    if how == "none":
+        return np.where(varies, 1.0, 0.0)
+    if how == "robust":
+        quartiles = _interquartile(block, weights)
+        return np.where(varies, np.where(quartiles > ROUNDING * columns.size, quartiles, 1.0), 0.0)
+    return np.where(varies, highest - lowest if how == "minmax" else columns.deviation, 0.0)
+
+
+def _interquartile(block: Matrix, weights: Array) -> Array:
+    """The distance between the quartiles of each column."""
+    dense = block.toarray() if sparse.issparse(block) else block
+    if (weights == 1).all():
+        low, high = np.percentile(dense, [25.0, 75.0], axis=0)
+    else:
+        low, high = weighted_quantiles(dense, weights, (0.25, 0.75))
+    return np.asarray(high - low)

@@ -89,10 +89,16 @@ class Gaussian:
 
     def path(self, terms: Terms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
-        if not lambdas.any() and all(len(rows) > self.design.shape[1] for rows in self.design.train):
-            scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
+        scale = scale if lambdas.any() else self._well_posed(scale)
         descent, ridge = partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale)
         return fit_path(lambdas, further, terms, descent, ridge)
+
+    def _well_posed(self, scale: str) -> str:
+        """The scaling to find least squares in: with fewer columns than rows it is the same fit in any units.
+
+        Eigenvalues tell rank from rounding only where columns are of one size.
+        """
+        return "standard" if self.design.shape[1] < self.design.counts.min() else scale
 
     def _spectrum(self, k: int, scale: str) -> Spectrum:
         if (k, scale) not in self._spectra:

@@ -88,11 +88,14 @@ class Ridge:
         The fold's columns.
     y, weights
         ``[m, 1, n]`` and ``[n]``.
+    rows
+        How many rows they stand for.
     """
 
     basis: Basis
     y: Array
     weights: Array
+    rows: float
 
     @property
     def null(self) -> Array:
@@ -116,11 +119,11 @@ class Ridge:
         At the null model the loss is, to second order, `mean_curvature` times the squared error of y, for which the
         criterion is known in closed form; the classes are added up.
         """
-        values, rows = self.basis.values, len(self.weights)
+        values = self.basis.values
         shares = (self.null**2).sum(axis=(0, 1)) / values
         grid = values.max(initial=1e-300) * GCV_GRID
         lost = grid[:, None] / (values + grid[:, None])
-        spare = max(rows - 1 - len(values), 0)  # the intercept is one degree
+        spare = max(self.rows - 1 - len(values), 0.0)  # the intercept is one degree
         mean = (self.y @ self.weights)[:, 0]
         outside = max(float((mean * (1 - mean)).sum() - shares.sum()), 0.0) if spare else 0.0
         error = (outside + lost**2 @ shares) / np.maximum(spare + lost.sum(axis=1), 1e-300) ** 2

@@ -32,12 +32,13 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.data.weights import effective_rows
 from regsearch.models.linear.design import Design, LinearConfig
 from regsearch.models.linear.lambdas import lambda_grid
 from regsearch.models.linear.leverage import hat_trace
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.refit import total_weight
-from regsearch.models.linear.solvers import make_design, make_solver
+from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import one_thread
 from regsearch.space.tree import Path, number
 
@@ -99,8 +100,8 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
     size = _feature_sizes(fit.w)
     kept = _folds_with(config, problem, folds)
     names = problem.encoded_names
-    noise = _noise(fit, problem.rows)
-    implied = prior(config, total_weight(problem), noise)
+    noise = _noise(fit, _rows(problem))
+    implied = prior(config, total_weight(config, problem), noise)
     order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
     w = fit.w[fit.chosen]
     lines = [
@@ -122,9 +123,8 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
 
 def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     """A filled config on all rows, along a path of lambdas that its own is one of; a single step without a penalty."""
-    everything = np.arange(problem.rows)
-    design = make_design(problem, (everything,), (everything[:0],))
-    solver = make_solver(problem, design)
+    solvers = Solvers.of_all_rows(problem)
+    design, solver = solvers.design_of(config.class_weight), solvers.of(config.class_weight)
     terms = config.penalty.terms(lambda: solver.initial(config.scale))
     own = strength(config)
     lambdas = np.array([own])
@@ -199,7 +199,12 @@ def prior(config: LinearConfig, weight: float, noise: float) -> dict[str, Any]:
     }
 
 
-def _noise(fit: Fit, rows: int) -> float:
+def _rows(problem: Problem) -> float:
+    """How many rows a problem's stand for."""
+    return float(problem.rows) if problem.sample_weight is None else effective_rows(problem.sample_weight)
+
+
+def _noise(fit: Fit, rows: float) -> float:
     """s2 of the module."""
     if fit.mse is None:
         return 1.0
@@ -209,8 +214,7 @@ def _noise(fit: Fit, rows: int) -> float:
 
 def _folds_with(config: LinearConfig, problem: Problem, folds: Folds) -> NDArray[np.intp]:
     """``[p]``: in how many folds the config, fitted to the training rows, gives a column a coefficient."""
-    design = make_design(problem, folds.train, folds.val)
-    solver = make_solver(problem, design)
+    solver = Solvers(problem, folds.train, folds.val).of(config.class_weight)
     terms = config.penalty.terms(lambda: solver.initial(config.scale))
     *_, last = solver.path(terms, config.scale, np.array([strength(config)]))
     return np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))

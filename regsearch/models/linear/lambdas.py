@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.data.weights import effective_rows
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
 from regsearch.models.linear.penalty import Terms
@@ -48,7 +49,7 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: Terms, design: Desi
     highest = terms.lambda_max(gradient)
     if not 0 < highest < np.inf:
         raise InvalidInput("No column has any relation to y in training, so that no lambda is worth trying.")
-    usual = RIDGE_RATIO if ridge else 1e-4 if design.shape[0] > design.shape[1] else 1e-2
+    usual = RIDGE_RATIO if ridge else 1e-4 if effective_rows(design.weights) > design.shape[1] else 1e-2
     ratio = config.lambda_.ratio or (usual if config.penalty.plain else ADAPTIVE_SHARE * usual)
     return np.geomspace(highest, highest * ratio, config.lambda_.points)
 

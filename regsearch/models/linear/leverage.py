@@ -40,7 +40,7 @@ def hat_trace(design: Design, scale: str, eta: Array, strength: float) -> float 
     Parameters
     ----------
     eta
-        Decisions of the fit on these rows.
+        ``[n, m]`` decisions of the fit on all rows.
     strength
         lambda l2; 0 gives the rank.
 
@@ -49,6 +49,7 @@ def hat_trace(design: Design, scale: str, eta: Array, strength: float) -> float 
     float | None
         `None` where several classes would make it too dear.
     """
+    eta = eta[design.train[0]]
     n, m = eta.shape
     width = m * min(design.shape[1], n)
     work = float(width**2) * (n + width)

@@ -144,7 +144,7 @@ class LogLoss:
             matrix = self.design.fold(k)  # those may have filled it for other folds
             with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
                 made = basis(matrix, rows, *columns, sample.weights)
-            self._ridges[k, scale] = Ridge(made, sample.y, sample.weights)
+            self._ridges[k, scale] = Ridge(made, sample.y, sample.weights, float(self.design.counts[k]))
         self.design.fold(k)
         return self._ridges[k, scale]
 

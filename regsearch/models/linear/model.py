@@ -10,10 +10,11 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
+from regsearch.models.class_weight import check_class_weight
 from regsearch.models.linear.design import SCALES
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
-from regsearch.space.domains import Family, OneOf, PathField
+from regsearch.space.domains import ClassWeights, Family, OneOf, PathField
 from regsearch.space.tree import Choice, Path, public_name, tunable
 
 
@@ -32,6 +33,10 @@ class Linear(Model):
         or a `Float` that Optuna samples.
     scale
         How columns are scaled inside each fold: ``standard``, ``minmax``, ``robust`` or ``none``.
+    class_weight
+        What classes weigh in fits, times the rows' weights, and not in scores: `None`, ``balanced`` (every class the
+        same in a fold's training rows) or a dict from labels to weights, as scikit-learn has it. A `Choice` of them is
+        searched.
 
     Examples
     --------
@@ -42,13 +47,22 @@ class Linear(Model):
     penalty: Any = tunable(Family(Penalty), "l1")
     lambda_: Any = tunable(PathField(), Path(100), off=0.0)
     scale: Any = tunable(OneOf(SCALES), "standard")
+    class_weight: Any = tunable(ClassWeights(), None)
 
     axis: ClassVar[str] = "lambda"
+
+    def shown_fields(self) -> dict[str, Any]:
+        """Without class weights where there are none."""
+        return {name: value for name, value in self.fields().items() if name != "class_weight" or value is not None}
+
+    def offs(self) -> dict[str, Any]:
+        return super().offs() | {"class_weight": "none"}
 
     def check(self, setup: Setup) -> None:
         check_table(setup.problem, "Linear")
         check_columns(setup.problem, "Linear")
         check_scored_by_predictions(setup, "Linear")
+        check_class_weight(self.class_weight, setup.problem)
         if setup.problem.targets > 1:
             raise InvalidInput(
                 f"Linear fits one target, y has {setup.problem.targets} columns; "
@@ -61,8 +75,9 @@ class Linear(Model):
         return LinearBackend(setup)
 
     def reference(self) -> Linear:
-        scale = self.scale.initial() if isinstance(self.scale, Choice) else self.scale
-        return replace(self, penalty=NoPenalty(), lambda_=0.0, scale=scale)
+        first = {name: getattr(self, name) for name in ("scale", "class_weight")}
+        first = {name: value.initial() if isinstance(value, Choice) else value for name, value in first.items()}
+        return replace(self, penalty=NoPenalty(), lambda_=0.0, **first)
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
         """Without the penalty, without one of its L1 and L2 parts, without its weights, and scaled as the reference is.

@@ -13,12 +13,15 @@ import numpy as np
 from scipy import sparse
 
 from regsearch._types import Array
-from regsearch.data.encoding import transformer
+from regsearch.data.encoding import fit_transformer
+from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
+from regsearch.data.weights import weighing, weighted_quantiles
 from regsearch.errors import InvalidInput
+from regsearch.models.class_weight import class_factors
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
 from regsearch.models.linear.design import Design, LinearConfig
-from regsearch.models.linear.solvers import make_design, make_solver
+from regsearch.models.linear.solvers import Solvers
 from regsearch.space.tree import Path, number
 
 
@@ -47,34 +50,37 @@ def refit(config: LinearConfig, problem: Problem) -> Any:
 
 def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
     """The fitted steps of the pipeline."""
-    everything = np.arange(problem.rows)
-    design = make_design(problem, (everything,), (everything[:0],))
-    coef, intercept = _fit(config, problem, design)
-    prepare = transformer(problem.X)
-    seen = problem.X if prepare is None else prepare.fit_transform(problem.X)
-    scaler = _scaler(config.scale, seen, problem, design)
-    rescaled = _rescaled(coef, intercept, scaler, design, config.scale)
+    solvers = Solvers.of_all_rows(problem)
+    coef, intercept = _fit(config, solvers)
+    prepare = fit_transformer(problem.X, problem.encoded, problem.sample_weight)
+    rows = weighing(np.arange(problem.rows), problem.sample_weight)
+    seen = take_rows(problem.X, rows)
+    seen = seen if prepare is None else prepare.transform(seen)
+    weights = None if problem.sample_weight is None else problem.sample_weight[rows]
+    scaler = _scaler(config.scale, seen, weights, solvers.design)
+    rescaled = _rescaled(coef, intercept, scaler, solvers.design, config.scale)
     return [step for step in (prepare, scaler, _model(config, problem, *rescaled)) if step is not None]
 
 
-def _fit(config: LinearConfig, problem: Problem, design: Design) -> tuple[Array, Array]:
+def _fit(config: LinearConfig, solvers: Solvers) -> tuple[Array, Array]:
     """Coefficients ``[p, m]`` of the encoded columns and intercepts ``[m]``."""
-    solver = make_solver(problem, design)
+    solver = solvers.of(config.class_weight)
     terms = config.penalty.terms(lambda: solver.initial(config.scale))
     lambda_ = number(config.lambda_) if config.penalty.path else 0.0
     *_, last = solver.path(terms, config.scale, np.array([lambda_]))
     return last.coef[0, -1], last.intercept[0, -1]
 
 
-def _scaler(how: str, seen: Any, problem: Problem, design: Design) -> Any | None:
-    """The fitted scikit-learn scaler; none of them shifts a sparse matrix."""
+def _scaler(how: str, seen: Any, weights: Array | None, design: Design) -> Any | None:
+    """The scikit-learn scaler, fitted to the rows that weigh anything; none of them shifts a sparse matrix."""
     from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
     dense = not sparse.issparse(seen)
     if how == "none":
         return None
     if how == "robust":
-        return RobustScaler(with_centering=dense).fit(seen)
+        scaler = RobustScaler(with_centering=dense).fit(seen)
+        return scaler if weights is None else _weighted(scaler, seen, weights, design)
     if how == "minmax" and dense:
         return MinMaxScaler().fit(seen)
     if how == "minmax":  # scikit-learn has no sparse one, and a free intercept needs no more than the division
@@ -82,7 +88,16 @@ def _scaler(how: str, seen: Any, problem: Problem, design: Design) -> Any | None
         spread = design.scales("minmax")[0]
         scaler.scale_ = np.where(spread > 0, spread, 1.0)
         return scaler
-    return StandardScaler(with_mean=dense).fit(seen, sample_weight=problem.sample_weight)
+    return StandardScaler(with_mean=dense).fit(seen, sample_weight=weights)
+
+
+def _weighted(scaler: Any, seen: Any, weights: Array, design: Design) -> Any:
+    """A robust scaler with weighted medians and quartiles, which scikit-learn's does not know."""
+    spread = design.scales("robust")[0]
+    scaler.scale_ = np.where(spread > 0, spread, 1.0)
+    if scaler.with_centering:
+        scaler.center_ = weighted_quantiles(seen, weights, (0.5,))[0]
+    return scaler
 
 
 def _rescaled(coef: Array, intercept: Array, scaler: Any, design: Design, how: str) -> tuple[Array, Array]:
@@ -118,9 +133,12 @@ _LIBLINEAR = {"solver": "liblinear", "tol": 1e-8, "max_iter": 10_000, "intercept
 _SAGA = {"solver": "saga", "tol": 1e-6, "max_iter": 10_000, "random_state": 0}
 
 
-def total_weight(problem: Problem) -> float:
-    """The n of `regsearch.models.linear.convert`."""
-    return float(problem.rows if problem.sample_weight is None else problem.sample_weight.sum())
+def total_weight(config: LinearConfig, problem: Problem) -> float:
+    """The n of `regsearch.models.linear.convert`: what all rows weigh in the loss."""
+    weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
+    if config.class_weight is None:
+        return float(weights.sum())
+    return float(weights @ class_factors(problem, np.arange(problem.rows), config.class_weight))
 
 
 def unfitted(config: LinearConfig, problem: Problem) -> Any:
@@ -132,27 +150,31 @@ def unfitted(config: LinearConfig, problem: Problem) -> Any:
     penalty have no solution to agree on.
     """
     lambda_ = number(config.lambda_) if config.penalty.path else 0.0
-    make = _of_numbers if problem.classes is None else _of_classes
-    return make(lambda_, float(config.penalty.l1_ratio), problem)
+    ratio, n = float(config.penalty.l1_ratio), total_weight(config, problem)
+    if problem.classes is None:
+        return _of_numbers(lambda_, ratio, n)
+    made = _of_classes(lambda_, ratio, n, problem.task == "binary")
+    weight = config.class_weight
+    return made if weight is None else made.set_params(class_weight=weight if weight == "balanced" else dict(weight))
 
 
-def _of_numbers(lambda_: float, l1_ratio: float, problem: Problem) -> Any:
+def _of_numbers(lambda_: float, l1_ratio: float, n: float) -> Any:
     from sklearn.linear_model import ElasticNet, Lasso, LinearRegression, Ridge
 
     if not lambda_:
         return LinearRegression()
     if not l1_ratio:
-        return Ridge(alpha=to_ridge_alpha(lambda_, total_weight(problem)), tol=_DESCENT["tol"])
+        return Ridge(alpha=to_ridge_alpha(lambda_, n), tol=_DESCENT["tol"])
     if l1_ratio == 1:
         return Lasso(alpha=to_alpha(lambda_), **_DESCENT)
     return ElasticNet(alpha=to_alpha(lambda_), l1_ratio=l1_ratio, **_DESCENT)
 
 
-def _of_classes(lambda_: float, l1_ratio: float, problem: Problem) -> Any:
+def _of_classes(lambda_: float, l1_ratio: float, n: float, binary: bool) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    C = to_C(lambda_, total_weight(problem)) if lambda_ else np.inf
+    C = to_C(lambda_, n) if lambda_ else np.inf
     if not (lambda_ and l1_ratio):
         return LogisticRegression(C=C, **_NEWTON)
-    lone = l1_ratio == 1 and problem.task == "binary"
+    lone = l1_ratio == 1 and binary
     return LogisticRegression(C=C, l1_ratio=l1_ratio, **(_LIBLINEAR if lone else _SAGA))

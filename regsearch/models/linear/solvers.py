@@ -1,4 +1,4 @@
-"""The design and the solver of a problem: what the search, the refit and the interpretation fit with."""
+"""The designs and solvers of a problem: what the search, the refit and the interpretation fit with."""
 
 from __future__ import annotations
 
@@ -6,13 +6,43 @@ import numpy as np
 
 from regsearch._types import Rows
 from regsearch.data.problem import Problem
+from regsearch.models.class_weight import ClassWeight, class_factors
 from regsearch.models.linear.design import Design, Solver
 
 
-def make_design(problem: Problem, train: tuple[Rows, ...], val: tuple[Rows, ...]) -> Design:
-    """The matrix of a problem with the folds given."""
-    weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
-    return Design(problem.encoded.matrix, train, val, weights, problem.encoded.missing)
+class Solvers:
+    """Those of a problem, one for each class weight that is asked for; what these do not change is shared.
+
+    Attributes
+    ----------
+    design
+        That without class weights.
+    """
+
+    def __init__(self, problem: Problem, train: tuple[Rows, ...], val: tuple[Rows, ...]) -> None:
+        weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
+        self.problem = problem
+        self.design = Design(problem.encoded.matrix, train, val, weights, problem.encoded.missing)
+        self._made: dict[ClassWeight, Solver] = {}
+
+    @classmethod
+    def of_all_rows(cls, problem: Problem) -> Solvers:
+        """Of a single fold that trains on every row."""
+        everything = np.arange(problem.rows)
+        return cls(problem, (everything,), (everything[:0],))
+
+    def of(self, class_weight: ClassWeight) -> Solver:
+        """The solver of a config's class weight."""
+        if class_weight not in self._made:
+            self._made[class_weight] = make_solver(self.problem, self.design_of(class_weight))
+        return self._made[class_weight]
+
+    def design_of(self, class_weight: ClassWeight) -> Design:
+        """The design whose loss has a config's class weight."""
+        if class_weight is None:
+            return self.design
+        factors = [class_factors(self.problem, rows, class_weight) for rows in self.design.train]
+        return self.design.multiplied(np.stack(factors))
 
 
 def make_solver(problem: Problem, design: Design) -> Solver:

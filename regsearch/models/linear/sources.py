@@ -115,7 +115,7 @@ class FromMoments:
         return Evaluation(gradient, np.maximum(train, 0.0), self._val_loss(index, w, scale))
 
     def spectrum(self, k: int, scale: str) -> Spectrum:
-        return primal(self.gram(scale)[k], self.moment(scale)[k], float(self.power[k]), len(self._design.train[k]))
+        return primal(self.gram(scale)[k], self.moment(scale)[k], float(self.power[k]), float(self._design.counts[k]))
 
     def _val_loss(self, index: list[int], w: Array, scale: str) -> Array:
         """Squared bias plus variance of the validation residuals."""
@@ -190,7 +190,7 @@ class FromRows:
         if p <= len(rows):
             scatter = block_moments(design.fold(k), self._y, design.fold_weights[k], rows).scatter
             gram = scatter[:-1, :-1] * inverse[:, None] * inverse
-            return primal(gram, scatter[:-1, -1] * inverse, float(self.power[k]), len(rows))
+            return primal(gram, scatter[:-1, -1] * inverse, float(self.power[k]), float(design.counts[k]))
         root = np.sqrt(design.fold_weights[k, rows])
         shift = self.centers[k] * inverse
 
@@ -201,7 +201,7 @@ class FromRows:
             return np.asarray((lifted - np.outer(shift, weighted.sum(axis=0))).T)
 
         kernel = row_kernel(design.fold(k)[rows], self.centers[k], inverse, root)
-        return dual(kernel, (self._y[rows] - self.target[k]) * root, back)
+        return dual(kernel, (self._y[rows] - self.target[k]) * root, float(design.counts[k]), back)
 
     def _evaluate(self, folds: list[int], coef: Array) -> tuple[Array, Array, Array]:
         """Gradient of the unscaled columns and losses, for folds that share a matrix."""

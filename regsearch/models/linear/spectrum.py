@@ -36,7 +36,7 @@ class Spectrum:
     power
         Weighted variance of the target: twice the null model's loss.
     rows
-        Number of training rows.
+        How many rows the training rows stand for.
     lift
         From ``[S, r]`` in the basis of right singular vectors to ``[S, p]`` coefficients.
     """
@@ -44,7 +44,7 @@ class Spectrum:
     values: Array
     shares: Array
     power: float
-    rows: int
+    rows: float
     lift: Callable[[Array], Array]
 
     def ridge(self, strengths: Array) -> Array:
@@ -67,13 +67,13 @@ class Spectrum:
             return 1.0
         grid = self.values.max() * GCV_GRID
         lost = grid[:, None] / (self.values + grid[:, None])
-        spare = max(self.rows - 1 - len(self.values), 0)  # the intercept is one degree
+        spare = max(self.rows - 1 - len(self.values), 0.0)  # the intercept is one degree
         outside = max(self.power - float(self.shares @ self.shares), 0.0) if spare else 0.0
         error = outside + lost**2 @ self.shares**2
         return float(grid[np.argmin(error / (spare + lost.sum(axis=1)) ** 2)])
 
 
-def primal(gram: Array, moment: Array, power: float, rows: int) -> Spectrum:
+def primal(gram: Array, moment: Array, power: float, rows: float) -> Spectrum:
     """From A'A ``[p, p]`` and A'y ``[p]``."""
     values, vectors = np.linalg.eigh(gram)
     kept = values > _cutoff(values)
@@ -81,7 +81,7 @@ def primal(gram: Array, moment: Array, power: float, rows: int) -> Spectrum:
     return Spectrum(values, vectors.T @ moment / np.sqrt(values), power, rows, lambda rotated: rotated @ vectors.T)
 
 
-def dual(kernel: Array, target: Array, back: Callable[[Array], Array]) -> Spectrum:
+def dual(kernel: Array, target: Array, rows: float, back: Callable[[Array], Array]) -> Spectrum:
     """From AA' ``[n, n]``, the weighted target ``[n]`` and `back`, which maps ``[S, n]`` on rows to ``[S, p]`` by A."""
     values, vectors = np.linalg.eigh(kernel)
     kept = values > _cutoff(values)
@@ -90,7 +90,7 @@ def dual(kernel: Array, target: Array, back: Callable[[Array], Array]) -> Spectr
     def lift(rotated: Array) -> Array:
         return back(rotated / np.sqrt(values) @ vectors.T)
 
-    return Spectrum(values, vectors.T @ target, float(target @ target), len(target), lift)
+    return Spectrum(values, vectors.T @ target, float(target @ target), rows, lift)
 
 
 def row_kernel(matrix: Matrix, center: Array, inverse: Array, root: Array) -> Array:

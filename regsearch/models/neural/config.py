@@ -18,7 +18,7 @@ from regsearch.models.neural.techniques.dropout import Dropout
 from regsearch.models.neural.techniques.early_stopping import EarlyStopping
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
 from regsearch.numeric import plain
-from regsearch.space.domains import Between, Family, OneOf, Whole
+from regsearch.space.domains import Between, ClassWeights, Family, OneOf, Whole
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Leaf, Path, bounds_of, tunable
 
@@ -35,14 +35,14 @@ class NetConfig(Model, abstract=True):
     lr: Any = tunable(Between(1e-8, 100.0))
     batch_size: Any = tunable(Whole(1), off="auto")
     scale: Any = tunable(OneOf(SCALES))
-    class_weight: Any = tunable(OneOf(("none", "balanced")))
+    class_weight: Any = tunable(ClassWeights("none"))
     precision: Any = tunable(OneOf(("float32", "float64")))
     device: str = "auto"
     techniques: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __init__(
         self, module: Any = MLP(), *, lr: Any = 1e-3, batch_size: Any = "auto", scale: Any = "standard",  # noqa: B008
-        class_weight: Any = "none", precision: Any = "float32", device: str = "auto", **techniques: Any,
+        class_weight: Any = None, precision: Any = "float32", device: str = "auto", **techniques: Any,
     ) -> None:  # fmt: skip
         if callable(module) and not isinstance(module, Architecture):
             module = Custom(module)

@@ -35,7 +35,8 @@ class Net(NetConfig):
     scale
         How columns (or channels of images) are scaled inside each fold: ``standard``, ``minmax`` or ``none``.
     class_weight
-        ``balanced``: every class weighs the same in training. ``none``.
+        What classes weigh in training, times the rows' weights, and not in scores: `None`, ``balanced`` (every class
+        the same) or a dict from labels to weights, as scikit-learn has it.
     precision
         ``float32`` or ``float64``.
     device

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.data.encoding import transformer
+from regsearch.data.encoding import fit_transformer
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
@@ -55,7 +55,9 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
     import torch
 
     scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
-    prepare = None if problem.image is not None else transformer(problem.X)
+    prepare = None
+    if problem.image is None:
+        prepare = fit_transformer(problem.X, problem.encoded, problem.sample_weight)
     spec = Spec(
         to_data(config.module), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),
@@ -73,7 +75,7 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
         else:
             tensors[MODULE + name] = tensors[MODULE + kept] if isinstance(kept, str) else kept
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-    return make_predictor(spec, plain, None if prepare is None else prepare.fit(problem.X), config.module)
+    return make_predictor(spec, plain, prepare, config.module)
 
 
 def _type_name(classes: np.ndarray[Any, Any]) -> str:

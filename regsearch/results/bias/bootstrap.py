@@ -141,7 +141,7 @@ class _Resampling:
         self.averaging = study.averaging if len(self.parts) > 1 else Averaging.equal(1)
         self.units, self.seed = np.unique(units, return_inverse=True)[1], seed
         self.resamples = max(1, min(resamples, max(50, CELLS // len(rows))))
-        weight = scoring.problem.sample_weight
+        weight = scoring.problem.score_weight
         self.weight = np.ones(len(rows)) if weight is None else weight[rows]
 
     def at_most(self, resamples: int) -> None:

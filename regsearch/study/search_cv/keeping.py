@@ -9,7 +9,6 @@ import weakref
 from dataclasses import replace
 from typing import Any
 
-from regsearch.data.problem import make_problem
 from regsearch.results.results import Results
 from regsearch.space.config import digest
 from regsearch.study.loop import Limits
@@ -23,9 +22,7 @@ def kept(name: str, X: Any, y: Any, options: StudyOptions, limits: Limits) -> tu
 
     Its name gets a suffix of data, space and seed: the same search finds itself again, another one never meets it.
     """
-    problem = make_problem(
-        X, y, groups=options.groups, sample_weight=options.sample_weight, task=options.task
-    )  # fmt: skip
+    problem, _ = options.problem_of(X, y)
     suffix = digest([problem.fingerprint, digest(options.space), options.seed])[:8]
     study = Study.from_options(f"{name}-{suffix}", X, y, replace(options, experiment=name), calling_script())
     return study, _run(study, limits)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from regsearch import spaces
 from regsearch._types import Array
 from regsearch.data import validation
-from regsearch.data.problem import Problem
+from regsearch.data.problem import SAME, Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model
@@ -168,7 +168,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
     # --- fit ---------------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> RegSearchCV:
+    def fit(
+        self, X: Any, y: Any, *, sample_weight: Any = None, score_weight: Any = SAME, groups: Any = None
+    ) -> RegSearchCV:
         """Search, choose and refit.
 
         Parameters
@@ -176,7 +178,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         X, y
             Data, as `regsearch.data.problem.make_problem` takes them.
         sample_weight
-            ``[n]``: weighs rows in every fit and every score.
+            ``[n]``: weighs rows in every fit.
+        score_weight
+            ``[n]``: weighs rows in every score; ``same`` as in fits, `None` for unweighted scores.
         groups
             ``[n]``: rows of one group stay together in the folds.
 
@@ -192,7 +196,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         space, rule = _space(self.space), find_rule(self.rule) if isinstance(self.rule, str) else self.rule
         X, y = validation.validate_fit_data(self, X, y)
         task = validation.infer_task(self.task, self._kind(), y, sample_weight)
-        options = self._options(space, task, sample_weight, groups)
+        rows = {"sample_weight": sample_weight, "score_weight": score_weight, "groups": groups}
+        options = self._options(space, task, rows)
         study, results = self._search(X, y, options)
         chosen = results.choose(rule)
         self._describe_study(study)
@@ -200,11 +205,11 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self._refit(chosen, study.problem)
         return self
 
-    def _options(self, space: Model, task: Any, sample_weight: Any, groups: Any) -> StudyOptions:
-        """Those of the study: the parameters of this search that a study has too, and what `fit` was given."""
+    def _options(self, space: Model, task: Any, rows: Mapping[str, Any]) -> StudyOptions:
+        """Those of the study: the parameters of this search that a study has too, and what `fit` was given of rows."""
         shared = {field.name for field in fields(StudyOptions)} & self.get_params(deep=False).keys()
         own = {name: getattr(self, name) for name in shared - {"space", "task"}}
-        return StudyOptions(space=space, task=task, sample_weight=sample_weight, groups=groups, **own)
+        return StudyOptions(space=space, task=task, **rows, **own)
 
     def _search(self, X: Any, y: Any, options: StudyOptions) -> tuple[Study, Results]:
         run = passing if self.tracking in (None, False) else kept

@@ -14,7 +14,9 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.data.features import is_sparse
 from regsearch.data.problem import Problem
+from regsearch.data.weights import Spread, spread_of, weighing
 from regsearch.errors import InvalidInput
+from regsearch.models.class_weight import ClassWeight, class_factors
 from regsearch.models.neural.network.streams import seed_of
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Data:
         self.X: Any = _matrix(problem)
         self.offset = np.zeros(self.X.shape[1:])
         if problem.image is None and not self.sparse:
-            self.offset = _offset(self.X)
+            self.offset = _offset(self.X[weighing(np.arange(problem.rows), problem.sample_weight)])
             self.X = self.X - self.offset if self.offset.any() else self.X
         if not self.sparse:
             keep = problem.image is not None and self.X.dtype == np.uint8
@@ -58,6 +60,8 @@ class Data:
         self.y = torch.tensor(_targets(problem), dtype=torch.float64, device=device)
         weight = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.weight = torch.tensor(weight, dtype=dtype, device=device)
+        score_weight = np.ones(problem.rows) if problem.score_weight is None else problem.score_weight
+        self.score_weight = torch.tensor(score_weight, dtype=dtype, device=device)
 
     @property
     def outputs(self) -> int:
@@ -104,14 +108,16 @@ class Scaling:
 class Fold:
     """Training rows, scoring rows, and what the training rows say about scales.
 
+    A row of weight zero is not there: it is in no batch, and says nothing of scales.
+
     Parameters
     ----------
     number
         Of the fold: part of what its random numbers depend on.
     scale
         One of `SCALES`.
-    balanced
-        Whether each class weighs the same in training.
+    class_weight
+        As `regsearch.models.class_weight.class_factors` takes it; `None` where all classes weigh the same.
     inner
         Share of the training rows to hold out for picking an epoch.
     seed
@@ -119,11 +125,13 @@ class Fold:
     """
 
     def __init__(
-        self, data: Data, number: int, train: Rows, val: Rows, scale: str, balanced: bool, inner: float, seed: int
-    ) -> None:
+        self, data: Data, number: int, train: Rows, val: Rows, scale: str, class_weight: ClassWeight, inner: float,
+        seed: int,
+    ) -> None:  # fmt: skip
         import torch
 
         self.data, self.number = data, number
+        train = weighing(train, data.problem.sample_weight)
         self.parts: dict[str, Rows] = {"train": train, "val": val}
         if inner:
             self.parts["train"], self.parts["inner"] = inner_split(
@@ -133,10 +141,9 @@ class Fold:
         self.scaling = scaling(data, self.parts["train"], scale)
         self.y = ((data.y - self.scaling.target_center) / self.scaling.target_spread).to(data.dtype)
         weight = data.weight.clone()
-        if balanced and data.problem.classes is not None:
-            weight *= torch.as_tensor(
-                _class_weights(data.problem, self.parts["train"]), dtype=data.dtype, device=data.device
-            )
+        if class_weight is not None:
+            factors = class_factors(data.problem, self.parts["train"], class_weight)
+            weight *= torch.as_tensor(factors, dtype=data.dtype, device=data.device)
         self.weight = weight / weight[self.rows["train"]].mean()
 
     @property
@@ -158,14 +165,14 @@ def scaling(data: Data, rows: Rows, how: str) -> Scaling:
     elif problem.image is not None:
         fill, (center, spread) = np.empty(0), _channels(problem.X, rows, weight, how)
     else:
-        fill, center, spread = _columns(data.X[rows].double().cpu().numpy(), weight, how)
+        fill, center, spread = _columns(data.X[rows].double().cpu().numpy(), weight, how, data.offset)
         center = -data.offset if how == "none" else center
         fill = fill if data.missing else np.empty(0)
     target = np.zeros((data.outputs, 1)), np.ones((data.outputs, 1))
     if problem.task == "regression":
         y = problem.y[rows].reshape(len(rows), -1)
-        mean = np.average(y, axis=0, weights=weight)
-        target = mean[:, None], _positive(np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight)))[:, None]
+        of_y = spread_of(y, weight / weight.sum())
+        target = of_y.mean[:, None], _divisor(of_y)[:, None]
     import torch
 
     inputs = (torch.as_tensor(a, dtype=data.dtype, device=data.device) for a in (fill, center, spread))
@@ -204,18 +211,18 @@ def _offset(x: Array) -> Array:
     return np.where(abs(mean) > FAR * deviation, mean, 0.0)
 
 
-def _columns(x: Array, weight: Array, how: str) -> tuple[Array, Array, Array]:
+def _columns(x: Array, weight: Array, how: str, offset: Array) -> tuple[Array, Array, Array]:
     with np.errstate(invalid="ignore"):
         missing = np.isnan(x)
-    seen = (~missing).sum(axis=0)
-    fill = np.where(missing, 0.0, x).sum(axis=0) / np.maximum(seen, 1)
+    seen = (weight[:, None] * ~missing).sum(axis=0)
+    fill = (weight[:, None] * np.where(missing, 0.0, x)).sum(axis=0) / np.where(seen > 0, seen, 1.0)
     x = np.where(missing, fill, x)
     if how == "none":
         return fill, np.zeros(x.shape[1]), np.ones(x.shape[1])
+    spread = spread_of(x, weight / weight.sum(), offset)
     if how == "minmax":
-        return fill, x.min(axis=0), _positive(np.ptp(x, axis=0))
-    center = np.average(x, axis=0, weights=weight)
-    return fill, center, _positive(np.sqrt(np.average((x - center) ** 2, axis=0, weights=weight)))
+        return fill, x.min(axis=0), np.where(spread.varies, np.ptp(x, axis=0), 1.0)
+    return fill, spread.mean, _divisor(spread)
 
 
 def _channels(X: Any, rows: Rows, weight: Array, how: str) -> tuple[Array, Array]:
@@ -233,7 +240,8 @@ def _channels(X: Any, rows: Rows, weight: Array, how: str) -> tuple[Array, Array
     center, spread = {
         "none": (np.zeros_like(mean), np.ones_like(mean)), "minmax": (low, high - low), "standard": (mean, deviation),
     }[how]  # fmt: skip
-    return center[:, None, None], _positive(spread)[:, None, None]
+    varies = deviation > 1e-12 * np.sqrt(squares / weight.sum())  # of differences, which lose digits
+    return center[:, None, None], np.where(varies, spread, 1.0)[:, None, None]
 
 
 def _sparse_spread(x: Any, weight: Array, how: str) -> Array:
@@ -241,22 +249,14 @@ def _sparse_spread(x: Any, weight: Array, how: str) -> Array:
     if how == "none":
         return np.ones(x.shape[1])
     if how == "minmax":
-        return _positive(np.asarray(abs(x).max(axis=0).todense()).ravel())
-    share = weight / weight.sum()
-    mean, square = x.T @ share, (x.multiply(x)).T @ share
-    return _positive(np.sqrt(np.maximum(square - mean**2, 0.0)))
+        largest = np.asarray(abs(x).max(axis=0).todense()).ravel()
+        return np.where(largest > 0, largest, 1.0)
+    return _divisor(spread_of(x, weight / weight.sum()))
 
 
-def _positive(spread: Array) -> Array:
-    """1 where a column does not vary."""
-    return np.where(spread > 1e-12, spread, 1.0)
-
-
-def _class_weights(problem: Problem, rows: Rows) -> Array:
-    """``[n]``: every class weighs the same over the given rows."""
-    weight = np.ones(len(rows)) if problem.sample_weight is None else problem.sample_weight[rows]
-    counts = np.bincount(problem.y[rows], weight, minlength=int(problem.y.max()) + 1)  # inner splits may lose a class
-    return np.asarray((counts.sum() / (len(counts) * np.maximum(counts, 1e-12)))[problem.y])
+def _divisor(spread: Spread) -> Array:
+    """Deviations; 1 where a column does not vary."""
+    return np.where(spread.varies, spread.deviation, 1.0)
 
 
 def inner_split(problem: Problem, rows: Rows, share: float, seed: int) -> tuple[Rows, Rows]:

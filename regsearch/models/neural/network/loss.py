@@ -56,7 +56,7 @@ class Tally:
 
     def add(self, out: torch.Tensor, rows: torch.Tensor) -> None:
         """Take note of what a net returned ``[R, m, B]`` for some rows of the data."""
-        y, weight = self.fold.y[:, rows], self.fold.data.weight[rows]
+        y, weight = self.fold.y[:, rows], self.fold.data.score_weight[rows]
         self._finite = out.isfinite().flatten(1).all(1) & self._finite
         for name in {_SUMMED[name] for name in self._formulas if name in _SUMMED}:
             value = _PARTS[name](self.fold, out, y)
@@ -81,7 +81,7 @@ class Tally:
             problem, raised = self.fold.data.problem, dict[str, str]()  # of points that are then not chosen
             scores[finite] = metric.along(problem, rows, decision[:, finite], raised)  # scorers refuse NaN
             return scores
-        weight = self.fold.data.weight[self.fold.rows[self.part]].double()
+        weight = self.fold.data.score_weight[self.fold.rows[self.part]].double()
         mean = (self._sums[_SUMMED[name]] / weight.sum()).cpu().numpy()  # [R, 1 or targets]
         return np.asarray(metric.exact(_FINISH[name](mean, self.fold, rows)))
 
@@ -104,7 +104,7 @@ def _correct(fold: Fold, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 def _r2(mse: Array, fold: Fold, rows: Any) -> Array:
     problem = fold.data.problem
     y = problem.y[rows].reshape(len(rows), -1)
-    weight = np.ones(len(rows)) if problem.sample_weight is None else problem.sample_weight[rows]
+    weight = np.ones(len(rows)) if problem.score_weight is None else problem.score_weight[rows]
     variance = np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
     with np.errstate(divide="ignore", invalid="ignore"):  # constant on a few rows: no score
         return np.asarray(np.where(variance > 0, 1 - mse / variance, np.nan).mean(axis=1))

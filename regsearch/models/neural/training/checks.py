@@ -10,6 +10,7 @@ from typing import Any
 from regsearch.data.problem import check_columns
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
+from regsearch.models.class_weight import check_class_weight
 from regsearch.models.neural.config import NetConfig, options
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import Data, inner_split
@@ -33,8 +34,7 @@ def check(space: NetConfig, setup: Setup) -> None:
     check_columns(setup.problem, "Net")
     _check_device(space)
     _check_batch(space, setup)
-    if setup.problem.classes is None and "balanced" in bounds_of(space.class_weight):
-        raise InvalidInput("class_weight='balanced' needs classes, got a regression; leave it out.")
+    check_class_weight(space.class_weight, setup.problem)
     _check_inner(space, setup)
     shared = SharedParts(setup, space.device)
     first = structure_of(default(space))

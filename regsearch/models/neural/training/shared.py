@@ -11,6 +11,7 @@ import numpy as np
 
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Setup
+from regsearch.models.class_weight import ClassWeight
 from regsearch.models.neural.columns import RowConfig
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.network.architecture import Architecture
@@ -36,7 +37,7 @@ class Structure:
     norm: str
     batch_size: int
     scale: str
-    balanced: bool
+    class_weight: ClassWeight
     inner: float
     precision: str
 
@@ -48,8 +49,8 @@ class Structure:
 def structure_of(config: NetConfig) -> Structure:
     """The structure of a filled config."""
     return Structure(
-        config.module, config.norm, config.batch, str(config.scale), config.class_weight == "balanced",
-        config.inner, str(config.precision),
+        config.module, config.norm, config.batch, str(config.scale),
+        None if config.class_weight == "none" else config.class_weight, config.inner, str(config.precision),
     )  # fmt: skip
 
 
@@ -82,7 +83,7 @@ class SharedParts:
         return self._data[structure.precision]
 
     def fold(self, structure: Structure, k: int) -> Fold:
-        how = (structure.scale, structure.balanced, structure.inner)
+        how = (structure.scale, structure.class_weight, structure.inner)
         key = (structure.precision, *how, k)
         if key not in self._folds:
             folds, n = self.setup.folds, self.setup.problem.rows
