@@ -84,11 +84,12 @@ class _Placing:
             for option, label in zip(space.options, space.labels, strict=True)
         ]
         fits = [placing for placing in tried if not placing.misfits]
+        same = [placing for option, placing in zip(space.options, tried, strict=True) if to_data(option) == data]
         alike = [placing for option, placing in zip(space.options, tried, strict=True) if self._alike(option, data)]
         if not fits and not alike:
             self._misfit(name, data, " or ".join(map(str, space.labels)))
             return
-        found = [*fits, *alike][0]
+        found = [*same, *fits, *alike][0]  # any number lies on a path, an option that is the number says more
         self.params |= found.params
         self.misfits += found.misfits
 

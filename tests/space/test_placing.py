@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.svm import SVC
 from strategies import spaces
 
-from regsearch import L1, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, Net
+from regsearch import L1, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, Net, Path
 from regsearch.space.config import to_data
 from regsearch.space.placing import params_for
 from regsearch.space.sampling import fill, random_params
@@ -31,6 +31,8 @@ def test_what_a_space_gives_lies_in_it(space: Any, seed: int) -> None:
     ("space", "config"),
     [
         (Linear(L1(), Choice(Float(0.1, 1.0), 0.0)), Linear(L1(), 0.0)),
+        (Linear(L1(), Choice(Path(5), 0.0)), Linear(L1(), 0.0)),
+        (Linear(class_weight=Choice(None, "balanced", {"a": 2.0})), Linear(class_weight={"a": 2.0})),
         (Linear(L1(), Choice(Float(0.1, 1.0), 0.0)), Linear(L1(), 0.5)),
         (Linear(ElasticNet(Choice(Float(0.1, 0.3), 0.5, 0.9)), 0.1), Linear(ElasticNet(0.9), 0.1)),
         (Net(batch_size=Choice(Int(8, 16), "auto")), Net(batch_size="auto")),
