@@ -56,7 +56,7 @@ def test_flat_keeps_every_value(config: Any) -> None:
             continue
         if isinstance(value, Node) and not isinstance(value, Leaf):
             value = getattr(value, value.main) if value.main else value.kind  # noqa: PLW2901
-        assert row[public_name(name)] == value
+        assert row.get(public_name(name)) == value  # what a config lacks may be left out
 
 
 def test_neutral_values() -> None:
