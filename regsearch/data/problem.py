@@ -240,16 +240,12 @@ def make_problem(
     )
     X = checked_X(X)
     n = X.shape[0]
-    weight = checked_weights(sample_weight, n)
-    score = weight if _is_same(score_weight) else checked_weights(score_weight, n, "score_weight")
-    counting = _counting(n, weight, score)
+    weight, score, counting = _weights(sample_weight, score_weight, n)
     check_varies(take_rows(X, counting) if len(counting) < n else X)
     found = checked_y(y, n, task, counting)
     group = checked_groups(groups, n)
-    problem = Problem(
-        X, found.values, found.task, found.classes, group, weight, score, target_names=found.names,
-        inferred=task is None,
-    )  # fmt: skip
+    of = found.values, found.task, found.classes
+    problem = Problem(X, *of, group, weight, score, target_names=found.names, inferred=task is None)
     test = plain(test)
     if test is None:
         return problem
@@ -258,14 +254,13 @@ def make_problem(
     return replace(problem, test=_given_test(problem, test))
 
 
-def _is_same(score_weight: Any) -> bool:
-    return isinstance(score_weight, str) and score_weight == SAME
-
-
-def _counting(n: int, weight: Array | None, score: Array | None) -> Rows:
-    """The rows that weigh anything, in fits or in scores: what is said of all rows is said of these."""
+def _weights(sample_weight: Any, score_weight: Any, n: int) -> tuple[Array | None, Array | None, Rows]:
+    """Weights in fits and in scores, and the rows that weigh anything: what is said of all rows is said of these."""
+    weight = checked_weights(sample_weight, n)
+    same = isinstance(score_weight, str) and score_weight == SAME
+    score = weight if same else checked_weights(score_weight, n, "score_weight")
     everything = np.arange(n)
-    return everything if weight is None or score is None else weighing(everything, weight + score)
+    return weight, score, everything if weight is None or score is None else weighing(everything, weight + score)
 
 
 # --- the held-out set ------------------------------------------------------------------------------------------
