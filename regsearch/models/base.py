@@ -229,6 +229,10 @@ class Model(Node, abstract=True):
     def refit(self, problem: Problem, seed: int) -> Any:
         """This config fitted to all rows, as a scikit-learn estimator of the original columns and labels."""
 
+    def cannot_be_exported(self) -> str:
+        """Why a config of this space could not be exported, as far as that is known before a fit; else empty."""
+        return ""
+
     def explain(self, problem: Problem, folds: Folds, seed: int) -> Mapping[str, Mapping[str, Any]]:
         """What the numbers of this filled config mean on the data: findings as JSON has them, by name."""
         return {}

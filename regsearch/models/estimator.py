@@ -25,8 +25,9 @@ from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import out_of_fold_mean
 from regsearch.models.parameter_ranges import check_ranges
 from regsearch.models.path import Curves, Trajectory
+from regsearch.models.writable import obstacle
 from regsearch.space.config import to_data
-from regsearch.space.sampling import leaves
+from regsearch.space.sampling import fill, initial_params, leaves
 from regsearch.space.tree import Path
 
 
@@ -129,6 +130,10 @@ class Estimator(Model):
         from sklearn.base import clone
 
         return clone(self.estimator).set_params(**self.params)
+
+    def cannot_be_exported(self) -> str:
+        filled = (fill(self, params) for params in initial_params(self))
+        return obstacle(config.build() for config in (self.reference(), *filled))
 
     def refit(self, problem: Problem, seed: int) -> Any:
         return _fitted(seeded(self.build(), seed), problem, np.arange(problem.rows))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +77,7 @@ class OptunaStudy:
                 study.set_user_attr(IDENTITY, dict(identity))
                 study.set_user_attr(COPY, dict(identity))
             found = cls(study)
-        check_same(found.identity, identity, store.folder)
+        check_same(found.identity, identity, store.folder, found.trials())
         return found
 
     @classmethod
@@ -248,8 +248,8 @@ def _without_the_unsearched(study: optuna.Study) -> optuna.Study:
     return searched
 
 
-def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to go on with a stored study under another identity.
+def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, trials: Sequence[Trial]) -> None:
+    """Refuse to go on with a stored study, which has these trials, under another identity.
 
     Raises
     ------
@@ -259,7 +259,9 @@ def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: P
     for key, what in MUST_MATCH.items():
         old, new = (one.get(key, UNSAID.get(key)) for one in (stored, identity))
         if old != new:
+            finished = sum(trial.config is not None for trial in trials)
+            lost = f", with its {finished} finished {'trial' if finished == 1 else 'trials'}" if finished else ""
             raise StudyMismatch(
                 f"A stored study goes on with the same {what} only: {stored['study']!r} has {old}, got {new}; "
-                f"give the new study another name, or remove {folder}."
+                f"give the new study another name, or remove {folder}{lost}."
             )

@@ -89,7 +89,8 @@ class History:
         """What `failures` have in common, as the end of a sentence: whether the reference works, and most reasons."""
         failed, kinds = self.failures, Counter(_NUMBERS.sub("", trial.reason) for trial in self.failures)
         kind, count = kinds.most_common(1)[0]
-        reason = next(trial.reason for trial in reversed(failed) if _NUMBERS.sub("", trial.reason) == kind)
+        last = next(trial.reason for trial in reversed(failed) if _NUMBERS.sub("", trial.reason) == kind)
+        reason = " ".join(last.split())
         works = self.reference is not None and self.reference.state == "complete"
         beside = " beside the reference, which works," if works else ""
         return f"{beside} failed, {'all' if count == len(failed) else f'{count} of {len(failed)}'} with: {reason}"

@@ -55,6 +55,7 @@ class Run:
         self._keep_data(progress)
         progress.end(self._about())
         self._look_at_columns(progress)
+        self._warn_of_export(progress)
         feed = self._feed(study)
         history = History(self.store, self.setup.metrics[0].name)
         line = ProgressLine(progress, limits.n_trials, history)
@@ -125,6 +126,17 @@ class Run:
         """Which scores are computed once on all folds together, in words; usually none."""
         names = [metric.name for metric in self.setup.metrics if metric.pooled]
         return f" ({', '.join(names)}: one score of all rows outside training, not one a fold)" if names else ""
+
+    def _warn_of_export(self, progress: Progress) -> None:
+        """Say in a line that what will be found cannot be exported, where that is known before anything is fitted."""
+
+        def warn() -> None:
+            why = self.space.cannot_be_exported()
+            if why:
+                progress.end(f"What this study finds cannot be exported: {why}")
+
+        if not progress.quiet:
+            self._keep("Whether it can be exported: not found out", warn, progress)
 
     # --- what is kept beside the trials ------------------------------------------------------------------------
 

@@ -287,7 +287,7 @@ class Study:
             When it is stored with other data, folds, scoring, seed or space.
         """
         results = load_results(self.store, self.space, Scoring.of(self.setup))
-        check_same(results.identity, self._identity(), self.store.folder)
+        check_same(results.identity, self._identity(), self.store.folder, results.all)
         return results
 
     def export(self, out: str | os.PathLike[str], rule: str | Rule | Chosen = "best") -> Path:

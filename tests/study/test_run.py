@@ -56,7 +56,7 @@ def test_identity(tmp_path: Path, changed: dict[str, Any], what: str) -> None:
     study(tmp_path, **options).run(2, quiet=True)
     other = study(tmp_path, **(options | changed))
     for use in (lambda: other.run(3, quiet=True), other.results, lambda: other.export(tmp_path / "bundle")):
-        with pytest.raises(StudyMismatch, match=f"same {what} only"):
+        with pytest.raises(StudyMismatch, match=f"same {what} only.*remove {tmp_path}.*, with its 2 finished trials"):
             use()
 
 

@@ -27,7 +27,7 @@ class Net(NetConfig):
     ----------
     module
         `MLP`, `CNN`, their names, or a function without arguments that returns a `torch.nn.Module` with an output for
-        each target, each class, or one for two classes (the logit).
+        each target or each class; for two classes one (the logit) or two (their difference is the logit).
     lr
         Learning rate.
     batch_size

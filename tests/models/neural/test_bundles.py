@@ -128,6 +128,34 @@ def _mse(problem: Any) -> Any:
     return resolve("neg_mean_squared_error", problem)
 
 
+class Difference(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, 1:] - x[:, :1]
+
+
+def two_outputs() -> torch.nn.Module:
+    nn = torch.nn
+    return nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 2))
+
+
+def one_output() -> torch.nn.Module:
+    return torch.nn.Sequential(*two_outputs(), Difference())
+
+
+def test_two_outputs_for_two_classes(tmp_path: Path) -> None:
+    """Two outputs for two classes train, predict and ship as their difference written out does, bit for bit."""
+    X, y = digits()
+    data = X[y < 2], y[y < 2]
+    two, one = (
+        searched(tmp_path / name, data, Net(module, weight_decay=Float(0, 1), early_stopping=STOPPING))
+        for name, module in (("two", two_outputs), ("one", one_output))
+    )
+    assert [trial.points for trial in two.results().all] == [trial.points for trial in one.results().all]
+    bundles = [each.export(tmp_path / f"{k}-bundle") for k, each in enumerate((two, one))]
+    loaded = [load(folder, module=module) for folder, module in zip(bundles, (two_outputs, one_output), strict=True)]
+    np.testing.assert_array_equal(loaded[0].predict_proba(data[0]), loaded[1].predict_proba(data[0]))
+
+
 def test_own_modules(tmp_path: Path) -> None:
     """The bundle of a user's module loads with the function that makes it, and with no other."""
     one = searched(

@@ -32,11 +32,46 @@ class Bad(nn.Module):
         return self.what(self.linear(x))
 
 
+class ReadsRate(nn.Module):
+    """A module that reads the rate of its dropout layer, and drops by it itself, or not at all where it is 0."""
+
+    def __init__(self, decides: bool = False, rate: float = 0.0) -> None:
+        super().__init__()
+        self.linear, self.drop, self.decides = nn.Linear(5, 1), nn.Dropout(rate), decides
+
+    def forward(self, x: torch.Tensor) -> Any:
+        x = self.linear(x)
+        if self.decides:
+            return self.drop(x) if self.drop.p and not self.drop.inplace else x
+        return nn.functional.dropout(x, self.drop.p, self.training)
+
+
 CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
     "outputs": (
         "multiclass",
         lambda: net(says(nn.Linear(5, 2))),
         r"must return the shape \[rows, 3\].*change its last layer",
+    ),
+    "two outputs": (
+        "regression",
+        lambda: net(says(nn.Linear(5, 2))),
+        r"must return the shape \[rows, 1\], got \[4, 2\].*change its last layer",
+    ),
+    "three outputs": ("binary", lambda: net(says(nn.Linear(5, 3))), r"\[rows, 1\], got \[4, 3\]"),
+    "an error of its own": (
+        "binary",
+        lambda: net(lambda: Bad(lambda out: out.no_such)),
+        r"cannot be given rows of shape 5: AttributeError: .*no_such",
+    ),
+    "a rate that is read": (
+        "regression",
+        lambda: net(ReadsRate, dropout=Float(0, 0.5)),
+        r"the rate of 'drop'.*self.drop",
+    ),
+    "a rate that decides": (
+        "regression",
+        lambda: net(lambda: ReadsRate(decides=True)),
+        r"reads the rate of 'drop' without: .* write self.drop\(x\)",
     ),
     "inputs": ("regression", lambda: net(says(nn.Linear(4, 1))), r"cannot be given rows of shape 5: "),
     "flat": (
@@ -93,6 +128,11 @@ def test_refused(case: str) -> None:
     with pytest.raises(InvalidInput, match=message) as caught:
         space().check(setup(task))
     assert "\n" not in str(caught.value).partition(": ")[0]
+
+
+def test_a_rate_may_be_read_of_a_layer_that_is_called() -> None:
+    """A module that reads the rate of a dropout layer and calls it is taken, whatever the space makes of the rate."""
+    net(lambda: ReadsRate(decides=True, rate=0.3), dropout=Float(0, 0.5)).check(setup("regression"))
 
 
 def test_images_too_small() -> None:

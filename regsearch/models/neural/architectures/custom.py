@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 class Custom(Architecture):
     """What a function without arguments returns: a `torch.nn.Module` from ``[B, *inputs]`` to ``[B, outputs]``.
 
-    Rows train one by one, a thread each. Its ``nn.Dropout`` layers are the hidden layers: their rates are those of the
-    technique `Dropout`, or their own where it is not used. Other random numbers that its forward pass draws from the
-    global generator of torch are not the study's: results would not repeat.
+    Of two classes it may have one output, the logit, or two: their difference is the logit then. Rows train one by one,
+    a thread each. Its ``nn.Dropout`` layers are the hidden layers: their rates are those of the technique `Dropout`, or
+    their own where it is not used. Other random numbers that its forward pass draws from the global generator of torch
+    are not the study's: results would not repeat.
     """
 
     kind: ClassVar[str] = "custom"
@@ -44,7 +45,12 @@ class Custom(Architecture):
         made = self.factory()
         if not isinstance(made, nn.Module):
             raise InvalidInput(f"Net(module=...) needs a function that returns an nn.Module, got {made!r}.")
+        if outputs == 1 and _own_outputs(made, inputs) == 2:
+            made.register_forward_hook(_log_odds)
         return made
+
+    def gives_log_odds(self, module: nn.Module) -> bool:
+        return _log_odds in module._forward_hooks.values()
 
     def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         from torch import nn
@@ -60,15 +66,17 @@ class Custom(Architecture):
         import torch
 
         own = copy.deepcopy(module)  # a pass changes its mode, and puts its own layers into it
-        stands_in = [_hook_module(i) for i, _ in enumerate(self.hidden_layers(own))]
-        for name, one in zip(self.hidden_layers(own), stands_in, strict=True):
+        layers = self.hidden_layers(own)
+        stands_in = [_hook_module(i, own.get_submodule(name)) for i, name in enumerate(layers)]
+        for name, one in zip(layers, stands_in, strict=True):
             own.set_submodule(name, one)
 
         def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
             for one in stands_in:
-                one.hooks = hooks
+                one.begin(hooks)
             own.train(training)
             out = torch.func.functional_call(own, {name: value[0] for name, value in p.items()}, (x[0],))
+            _check_called(layers, stands_in)
             if not isinstance(out, torch.Tensor) or out.dim() != 2:
                 got = f"the shape {list(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
                 raise InvalidInput(f"Your module must return [rows, outputs], got {got}; end it with an nn.Linear.")
@@ -77,15 +85,55 @@ class Custom(Architecture):
         return run
 
 
-def _hook_module(index: int) -> Any:
+def _own_outputs(module: nn.Module, inputs: tuple[int, ...]) -> int:
+    """How many outputs a module has; 0 where it cannot be given rows, which is said where nets are checked."""
+    import torch
+
+    training = module.training
+    try:
+        with torch.no_grad():
+            out = module.eval()(torch.zeros(2, *inputs, dtype=next(module.parameters()).dtype))
+    except Exception:  # noqa: BLE001 - anyone's module
+        return 0
+    finally:
+        module.train(training)
+    return out.shape[1] if isinstance(out, torch.Tensor) and out.dim() == 2 else 0
+
+
+def _log_odds(module: nn.Module, given: Any, out: torch.Tensor) -> torch.Tensor:
+    """The log-odds ``[B, 1]`` of two classes, from an output ``[B, 2]`` for each."""
+    return out[:, 1:] - out[:, :1]
+
+
+def _hook_module(index: int, layer: Any) -> Any:
     """A module that stands for a dropout layer, and calls the hooks."""
     from torch import nn
 
     class HookModule(nn.Module):
         hooks: Any = None
+        inplace = layer.inplace
+        was_read = was_called = False
+
+        @property
+        def p(self) -> Any:
+            self.was_read = True
+            return layer.p
+
+        def begin(self, hooks: HiddenHooks) -> None:
+            self.hooks, self.was_read, self.was_called = hooks, False, False
 
         def forward(self, h: torch.Tensor) -> torch.Tensor:
+            self.was_called = True
             out: torch.Tensor = self.hooks(h[None], index)[0]
             return out
 
     return HookModule()
+
+
+def _check_called(layers: tuple[str, ...], stands_in: list[Any]) -> None:
+    for name, one in zip(layers, stands_in, strict=True):
+        if one.was_read and not one.was_called:
+            raise InvalidInput(
+                f"A dropout layer drops when it is called, your module reads the rate of {name!r} without: that is not "
+                f"the rate of the space; write self.{name}(x)."
+            )

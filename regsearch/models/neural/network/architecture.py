@@ -49,6 +49,10 @@ class Architecture(Node, abstract=True):
         """The module's own dropout rates, by hidden layer; empty where it has none."""
         return ()
 
+    def gives_log_odds(self, module: nn.Module) -> bool:
+        """Whether the one output of a module is made of two, as only two classes have it."""
+        return False
+
     @abstractmethod
     def forward(self, module: nn.Module) -> Forward:
         """The module's forward pass in training, a function of its parameters.

@@ -115,13 +115,18 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
     try:
         with torch.no_grad():
             out = network.make_forward()(network.layout.views(theta), x, HiddenHooks(), False)[0].T
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except InvalidInput:
+        raise
+    except Exception as error:  # anyone's module
         shape = "x".join(map(str, data.shape))
-        raise InvalidInput(f"The net cannot be given rows of shape {shape}: {error}") from error
-    if out.shape != (len(rows), data.outputs):
+        said = f"{type(error).__name__}: {error}"
+        raise InvalidInput(f"The net cannot be given rows of shape {shape}: {said}") from error
+    two = module.gives_log_odds(module.module(data.shape, data.outputs, structure.norm))
+    own = [len(rows), 2] if two and setup.problem.classes is None else list(out.shape)
+    if own != [len(rows), data.outputs]:
         raise InvalidInput(
             f"A net for a {setup.problem.task} task must return the shape [rows, {data.outputs}], "
-            f"got {list(out.shape)} for {len(rows)} rows; change its last layer."
+            f"got {own} for {len(rows)} rows; change its last layer."
         )
     scaled = (x - x.mean()) / x.std().clamp(min=1e-6)
     with torch.no_grad():
