@@ -60,7 +60,7 @@ CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
     "three outputs": ("binary", lambda: net(says(nn.Linear(5, 3))), r"\[rows, 1\], got \[4, 3\]"),
     "an error of its own": (
         "binary",
-        lambda: net(lambda: Bad(lambda out: out.no_such)),
+        lambda: net(lambda: Bad(lambda out: getattr(out, "no_such"))),  # noqa: B009
         r"cannot be given rows of shape 5: AttributeError: .*no_such",
     ),
     "a rate that is read": (
