@@ -53,7 +53,7 @@ def made(root: Path) -> Store:
     study.store.save_targets(study.problem)
     for number in range(TRIALS):
         outcome = one(number, rng, study)
-        study.store.save(number, outcome.trajectory, outcome.predictions)
+        study.store.save(number, outcome.trajectory, outcome.predictions, outcome.along)
         attribute = Trial.from_outcome(outcome, {}, parameter_names(study.space), 0, 0).to_attribute()
         stored.add_trial(optuna.trial.create_trial(value=outcome.point.val, user_attrs={ATTRIBUTE: attribute}))
     return study.store
@@ -70,7 +70,7 @@ def one(number: int, rng: np.random.Generator, study: Study) -> Outcome:
     decisions = study.problem.X[:, :1] * 2 + rng.normal(scale=0.3, size=(ROWS, 1))
     candidate = Candidate(number, config) if number else Candidate(0, study.space.reference(), "reference")
     trajectory = Trajectory(axis, {study.setup.metrics[0].name: Curves(train, val)}, np.full(val.shape, 8.0))
-    return Outcome(candidate, "complete", trajectory, int(np.argmax(top)), decisions, 0.1)
+    return Outcome(candidate, "complete", trajectory, int(np.argmax(top)), decisions, seconds=0.1)
 
 
 def analysed(store: Store, file: Path) -> Results:

@@ -17,6 +17,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
+from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
 from regsearch.space.tree import Node, public_name
@@ -50,6 +51,8 @@ class Outcome:
         ``[n, m]`` decisions for rows outside training at the chosen step, as `regsearch.metrics.scorer` means them: of
         a classifier log-odds or logits, or +-1 and one-hot where it has only labels. NaN in rows that no fold
         validates; the mean where several do.
+    along
+        The same at other steps of the path, where that was chosen by score.
     seconds
         Wall time of the fits.
     measures
@@ -63,6 +66,7 @@ class Outcome:
     trajectory: Trajectory = field(default_factory=Trajectory)
     step: int = 0
     predictions: Array | None = None
+    along: PathDecisions | None = None
     seconds: float = 0.0
     measures: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""

@@ -1,12 +1,77 @@
-"""What the folds say of the rows that they validate, as one array of all rows."""
+"""What the folds say of the rows that they validate, as one array of all rows, at some steps of a path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
+
+STEPS = 24  # of a path, beside the chosen one, whose decisions are kept at most: their neighbours say all but the same
+BYTES = 2**18  # that they may take of a trial: of many rows fewer steps, where there is less luck in choosing one
+
+
+@dataclass(frozen=True)
+class PathDecisions:
+    """Decisions outside training at some steps of a path beside the chosen one, for whoever chooses a step again.
+
+    Attributes
+    ----------
+    steps
+        ``[s]``, ascending.
+    decisions
+        ``[s, n, m]`` in single precision; see `regsearch.models.base.Outcome`.
+    """
+
+    steps: NDArray[np.intp]
+    decisions: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, steps: Sequence[int], decisions: Sequence[Array]) -> PathDecisions | None:
+        """Those of some steps, each ``[n, m]``; `None` for no step."""
+        if not len(steps):
+            return None
+        return cls(np.asarray(steps, dtype=np.intp), np.stack([np.asarray(one, np.float32) for one in decisions]))
+
+
+def steps_kept(rows: int, outputs: int) -> int:
+    """At how many steps beside the chosen one decisions ``[rows, outputs]`` are kept."""
+    return min(STEPS, BYTES // (rows * outputs * np.dtype(np.float32).itemsize))
+
+
+def spread_steps(steps: int, chosen: int, count: int) -> list[int]:
+    """At most so many steps of a path, evenly spread, without the chosen one."""
+    spread = np.linspace(0, steps - 1, min(count, steps - 1) + 2)[1:-1] if count < steps - 1 else np.arange(steps)
+    return sorted({round(step) for step in spread.tolist()} - {chosen})
+
+
+@dataclass
+class SpreadSteps:
+    """Some steps of a path whose length is not known yet: when there are too many, every other one goes.
+
+    Attributes
+    ----------
+    most
+        How many are kept at most.
+    kept
+        What there is of each step.
+    """
+
+    most: int
+    kept: dict[int, Any] = field(default_factory=dict)
+    stride: int = 1
+
+    def add(self, step: int, value: Any) -> None:
+        """Take in the next step."""
+        if self.most and step % self.stride == 0:
+            self.kept[step] = value
+        while len(self.kept) > self.most:
+            self.stride *= 2
+            self.kept = {step: value for step, value in self.kept.items() if step % self.stride == 0}
 
 
 def out_of_fold_mean(parts: Iterable[tuple[Rows, Array]], shape: tuple[int, int]) -> Array:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import known
 from regsearch.models.base import Model
+from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Point, Trajectory
 from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
@@ -58,6 +59,8 @@ class Results:
         Why the run that made these results ended.
     damage
         What of the study could not be read, a sentence each; a run evaluates the trials among it again.
+    measured
+        Trajectories that stand for the stored ones, by number.
     """
 
     store: Store
@@ -67,6 +70,7 @@ class Results:
     live: Scoring | None = None
     stopped: str = ""
     damage: tuple[str, ...] = ()
+    measured: Mapping[int, Trajectory] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Results({self.name!r}, {len(self.complete)} complete of {len(self.all)} trials)"
@@ -151,15 +155,25 @@ class Results:
 
     def curves(self, number: int, metric: str | None = None) -> Curves:
         """Scores ``[folds, steps]`` of a trial along its path."""
+        if number in self.measured:
+            return self.measured[number].curves[metric or self.metric]
         return self.store.curves(number, metric or self.metric)
 
     def trajectory(self, number: int) -> Trajectory:
         """What a trial measured along its path: axis, curves of every metric, complexity."""
-        return self.store.trajectory(number)
+        return self.measured[number] if number in self.measured else self.store.trajectory(number)
 
     def predictions(self, number: int) -> Array | None:
         """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept."""
         return self.store.predictions(number)
+
+    def along(self, number: int) -> PathDecisions | None:
+        """The same at other steps of the trial's path; `None` where the path has none, or they are not stored."""
+        return self.store.along(number)
+
+    def as_if(self, trials: Sequence[Trial], trajectories: Mapping[int, Trajectory]) -> Results:
+        """This study, had those been its trials, with these trajectories by their numbers."""
+        return replace(self, all=tuple(trials), measured=trajectories)
 
     @property
     def plots(self) -> Plots:
@@ -189,10 +203,22 @@ class Results:
         metric = problem and known(self.metric, self.identity["scoring"][0], problem)
         return Scoring(problem, folds, metric) if problem and folds and metric else None
 
-    @cached_property
+    @property
     def corrected(self) -> Corrected:
         """The best score without what it owes to being the best of many; see `regsearch.results.bias.corrected`."""
-        return bias.corrected(self)
+        return self.correct("best")
+
+    def correct(self, rule: str | Rule = "best") -> Corrected:
+        """The score of what a rule chooses without what it owes to having been chosen."""
+        function = find_rule(rule) if isinstance(rule, str) else rule
+        if function not in self._corrected:
+            self._corrected[function] = bias.corrected(self, function)
+        return self._corrected[function]
+
+    @cached_property
+    def _corrected(self) -> dict[Rule, Corrected]:
+        """What became of each rule's score so far."""
+        return {}
 
     @cached_property
     def overtuning(self) -> Overtuning | None:

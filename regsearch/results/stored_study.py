@@ -16,6 +16,7 @@ from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Model, Setup
+from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Point, Trajectory
 from regsearch.storage.trial import Trial
 
@@ -110,6 +111,14 @@ class StoredStudy(Protocol):
 
     def predictions(self, number: int) -> Array | None:
         """``[n, m]`` decisions for rows outside training; see `regsearch.models.base.Outcome`."""
+        ...
+
+    def along(self, number: int) -> PathDecisions | None:
+        """The same at other steps of the trial's path; `None` where the path has none, or they are not stored."""
+        ...
+
+    def as_if(self, trials: Sequence[Trial], trajectories: Mapping[int, Trajectory]) -> StoredStudy:
+        """This study, had those been its trials, with these trajectories by their numbers."""
         ...
 
     def finding(self, name: str) -> Mapping[str, Any] | None:

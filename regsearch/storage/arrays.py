@@ -6,6 +6,8 @@
 ``train/METRIC``      ``[K, S]``, the deciding metric first
 ``val/METRIC``        ``[K, S]``
 ``predictions``       ``[n, m]`` in single precision, where there are some
+``along/steps``       ``[s]`` other steps of the path at which there are some
+``along/decisions``   ``[s, n, m]`` in single precision
 ====================  ================================================================
 """
 
@@ -23,20 +25,26 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import Damaged
 from regsearch.metrics.averaging import Averaging
+from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Trajectory
 
 DATA = "fingerprint"  # of the data that targets belong to
 Read = TypeVar("Read")
 TRAIN, VAL, PREDICTIONS = "train/", "val/", "predictions"
 EFFECTIVE, OVERLAP, SHARES = "effective", "overlap", "shares"  # of `Averaging`
+ALONG_STEPS, ALONG_DECISIONS = "along/steps", "along/decisions"
 
 
-def to_arrays(trajectory: Trajectory, predictions: Array | None = None) -> dict[str, NDArray[Any]]:
+def to_arrays(
+    trajectory: Trajectory, predictions: Array | None = None, along: PathDecisions | None = None
+) -> dict[str, NDArray[Any]]:
     """What is stored of a trial."""
     arrays: dict[str, NDArray[Any]] = {"axis": trajectory.axis, "complexity": trajectory.complexity}
     for name, curves in trajectory.curves.items():
         arrays |= {TRAIN + name: curves.train, VAL + name: curves.val}
-    return arrays if predictions is None else arrays | {PREDICTIONS: predictions.astype(np.float32)}
+    if predictions is not None:
+        arrays[PREDICTIONS] = predictions.astype(np.float32)
+    return arrays if along is None else arrays | {ALONG_STEPS: along.steps, ALONG_DECISIONS: along.decisions}
 
 
 def to_trajectory(arrays: Mapping[str, NDArray[Any]], averaging: Averaging | None = None) -> Trajectory:
@@ -58,6 +66,11 @@ def to_curves(arrays: Mapping[str, NDArray[Any]], metric: str, averaging: Averag
 def to_predictions(arrays: Mapping[str, NDArray[Any]]) -> Array | None:
     """The predictions ``[n, m]``; `None` where there are none."""
     return arrays[PREDICTIONS].astype(np.float64) if PREDICTIONS in arrays else None
+
+
+def to_along(arrays: Mapping[str, NDArray[Any]]) -> PathDecisions | None:
+    """The decisions at other steps of the path; `None` where there are none."""
+    return PathDecisions(arrays[ALONG_STEPS], arrays[ALONG_DECISIONS]) if ALONG_STEPS in arrays else None
 
 
 def metrics(names: Iterable[str]) -> list[str]:

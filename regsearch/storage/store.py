@@ -36,12 +36,14 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import Damaged, InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.averaging import Averaging
+from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Trajectory
 from regsearch.models.persist import remove_parts
 from regsearch.storage.arrays import (
     from_folds,
     from_targets,
     packed,
+    to_along,
     to_arrays,
     to_averaging,
     to_curves,
@@ -191,7 +193,9 @@ class Store:
 
     # --- trials ------------------------------------------------------------------------------------------------
 
-    def save(self, number: int, trajectory: Trajectory, predictions: Array | None = None) -> str:
+    def save(
+        self, number: int, trajectory: Trajectory, predictions: Array | None = None, along: PathDecisions | None = None
+    ) -> str:
         """Write what a trial measured, whole or not at all.
 
         Returns
@@ -199,7 +203,7 @@ class Store:
         str
             The SHA-256 of its file.
         """
-        content = packed(to_arrays(trajectory, predictions))
+        content = packed(to_arrays(trajectory, predictions, along))
         self._write(trial_file(number), content)
         return hashlib.sha256(content).hexdigest()
 
@@ -248,6 +252,10 @@ class Store:
     def predictions(self, number: int) -> Array | None:
         """The predictions of a trial ``[n, m]``; `None` where it has none."""
         return self._trial(number, to_predictions)
+
+    def along(self, number: int) -> PathDecisions | None:
+        """The decisions of a trial at other steps of its path; `None` where it has none."""
+        return self._trial(number, to_along)
 
     def _trial(self, number: int, read: Callable[[Mapping[str, NDArray[Any]]], Kept]) -> Kept:
         found = self._read(trial_file(number), lambda file: (unpacked(file, read),))

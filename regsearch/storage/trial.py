@@ -205,11 +205,14 @@ class Trial:
 
     def at(self, step: int, trajectory: Trajectory) -> Trial:
         """This trial with another step of its path chosen; what is known of its own step alone is left out."""
-        if step == self.step:
-            return self
+        return self if step == self.step else self.on(trajectory, step)
+
+    def on(self, trajectory: Trajectory, step: int) -> Trial:
+        """This trial with a step of some trajectory chosen, which need not be the stored one."""
         value = path_axis(self.axis).number(trajectory.value(step))
         return replace(
-            self, step=step, value=value, params={**self.params, self.axis: value}, points=trajectory.points(step),
+            self, step=step, steps=trajectory.steps, value=value, points=trajectory.points(step),
+            params={**self.params, self.axis: value} if self.axis else self.params,
             at_edge=_at_edge(step, trajectory), complexity=trajectory.complexity_at(step), measures={}, test={},
             test_parts=(),
         )  # fmt: skip

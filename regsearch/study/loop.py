@@ -240,9 +240,11 @@ class Loop:
 
     def _repeat(self, twin: Trial, candidate: Candidate) -> Outcome:
         """The outcome of an equal config, under a new number: results depend on the config alone."""
-        trajectory, predictions = self.store.trajectory(twin.number), self.store.predictions(twin.number)
-        reason = f"same config as trial {twin.number}"
-        return Outcome(candidate, "complete", trajectory, twin.step, predictions, reason=reason)
+        number, reason = twin.number, f"same config as trial {twin.number}"
+        return Outcome(
+            candidate, "complete", self.store.trajectory(number), twin.step, self.store.predictions(number),
+            self.store.along(number), reason=reason,
+        )  # fmt: skip
 
     # --- tell --------------------------------------------------------------------------------------------------
 
@@ -252,7 +254,8 @@ class Loop:
 
     def _finish(self, outcome: Outcome) -> None:
         trial = self._scored_on_test(self._trial(outcome), outcome.chosen_config)
-        trial = replace(trial, sha256=self.store.save(trial.number, outcome.trajectory, outcome.predictions))
+        kept = self.store.save(trial.number, outcome.trajectory, outcome.predictions, outcome.along)
+        trial = replace(trial, sha256=kept)
         if self._again.pop(trial.number, None) is None:
             self.study.tell(trial, self._reached(outcome))
         else:

@@ -18,6 +18,7 @@ from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.averaging import Averaging
+from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Trajectory
 from regsearch.storage.ownership import OWNER, claim, set_first_owner
 from regsearch.storage.store import Store, study_names
@@ -50,10 +51,11 @@ def measured(predictions: bool = True) -> tuple[Trajectory, Array | None]:
 def test_arrays_round_trip(tmp_path: Path, predictions: bool) -> None:
     """What a trial measured comes back as it was, predictions in single precision, and nothing else lies there."""
     store, (one, said) = prepared(tmp_path), measured(predictions)
-    store.save(4, one, said)
+    along = PathDecisions.of([1, 5], [said + 1, said + 2]) if said is not None else None
+    store.save(4, one, said, along)
     with np.load(store.folder / "trials" / "000004.npz") as stored:
         assert set(stored) == {"axis", "complexity", "train/r2", "val/r2", "train/mae", "val/mae"} | (
-            {"predictions"} if predictions else set()
+            {"predictions", "along/steps", "along/decisions"} if predictions else set()
         )
     found = store.trajectory(4)
     assert found.metric == "r2"
@@ -68,6 +70,11 @@ def test_arrays_round_trip(tmp_path: Path, predictions: bool) -> None:
     assert (again is None) == (said is None)
     if said is not None:
         np.testing.assert_array_equal(again, said.astype(np.float32))
+    kept = store.along(4)
+    assert (kept is None) == (along is None)
+    if kept is not None and along is not None:
+        np.testing.assert_array_equal(kept.steps, [1, 5])
+        np.testing.assert_array_equal(kept.decisions, along.decisions)
     assert [file.name for file in (store.folder / "trials").iterdir()] == ["000004.npz"]
 
 

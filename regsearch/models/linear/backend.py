@@ -23,7 +23,7 @@ from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import all_threads, one_thread
-from regsearch.models.out_of_fold import out_of_fold_mean
+from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
 from regsearch.models.path import Curves, Trajectory, choose_step
 
 SLACK = 1.5  # times the tolerance that rounding may add to a gap
@@ -66,10 +66,10 @@ class LinearBackend:
         path = self._fit_path(config, solver, terms, lambdas)
         self._check_defined(path.scores()[0].val)
         step = choose_step(path.scores()[0].mean())
-        coef, intercept = path.at(step)
+        predictions, along = self._predictions(path, step)
         return Outcome(
             candidate, "complete", Trajectory(path.axis, self._curves(path, step), path.complexity()), step,
-            predictions=self._predictions(coef, intercept), seconds=time.perf_counter() - started,
+            predictions=predictions, along=along, seconds=time.perf_counter() - started,
             reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
         )  # fmt: skip
 
@@ -235,21 +235,28 @@ class LinearBackend:
         problem = self.setup.problem
         return math.sqrt(_variance(problem.y, self.design.weights)) if problem.classes is None else 1.0
 
-    def _predictions(self, coef: Array, intercept: Array) -> Array:
-        """``[n, m]`` decisions outside training, of coefficients ``[K, p, m]``."""
+    def _predictions(self, path: FittedPath, step: int) -> tuple[Array, PathDecisions | None]:
+        """``[n, m]`` decisions outside training at the chosen step, and those at others."""
+        (n, _), outputs = self.design.shape, self.setup.problem.outputs
+        others = spread_steps(path.steps, step, steps_kept(n, outputs))
+        coef, intercept = path.take([step, *others])
         intercept, val = self._design_intercept(coef, intercept), self.setup.folds.val
-        decisions = (decision + intercept[k] for k, decision in enumerate(self._products(coef)))
-        return out_of_fold_mean(zip(val, decisions, strict=True), (self.design.shape[0], coef.shape[2]))
+        found = (along + intercept[k] for k, along in enumerate(self._products(coef)))
+        flat = (along.reshape(len(along), -1) for along in found)
+        every = out_of_fold_mean(zip(val, flat, strict=True), (n, (1 + len(others)) * outputs))
+        chosen, *rest = np.split(every, 1 + len(others), axis=1)
+        return np.ascontiguousarray(chosen), PathDecisions.of(others, rest)
 
     def _products(self, coef: Array) -> Iterator[Array]:
-        """``[n_val, m]`` of each fold: its validation rows times its coefficients ``[p, m]``."""
-        folds, p, m = coef.shape
-        val = self.setup.folds.val
+        """``[n_val, s, m]`` of each fold: its validation rows times its coefficients ``[s, p, m]``."""
+        folds, steps, p, m = coef.shape
+        flat, val = coef.transpose(0, 2, 1, 3).reshape(folds, p, steps * m), self.setup.folds.val
         if self.design.missing is not None:
-            yield from (self.design.fold(k)[rows] @ coef[k] for k, rows in enumerate(val))
+            yield from ((self.design.fold(k)[rows] @ flat[k]).reshape(-1, steps, m) for k, rows in enumerate(val))
             return
-        every = self.design.matrix @ coef.transpose(1, 0, 2).reshape(p, folds * m)  # one pass over the matrix
-        yield from (every[rows, k * m : (k + 1) * m] for k, rows in enumerate(val))
+        every = self.design.matrix @ flat.transpose(1, 0, 2).reshape(p, -1)  # one pass over the matrix
+        every = every.reshape(-1, folds, steps, m)
+        yield from (every[rows, k] for k, rows in enumerate(val))
 
 
 def decision(matrix: Array, coef: Array, intercept: Array) -> Array:

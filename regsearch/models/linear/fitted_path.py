@@ -80,6 +80,11 @@ class FittedPath:
     def complexity(self) -> Array:
         return np.hstack([one.piece.complexity for one in self.fitted])
 
+    def take(self, steps: list[int]) -> tuple[Array, Array]:
+        """Coefficients ``[K, s, p, m]`` and intercepts ``[K, s, m]`` at some steps."""
+        coef, intercept = zip(*(self.at(step) for step in steps), strict=True)
+        return np.stack(coef, axis=1), np.stack(intercept, axis=1)
+
     def at(self, step: int) -> tuple[Array, Array]:
         """Coefficients ``[K, p, m]`` and intercepts ``[K, m]`` at a step."""
         for one in self.fitted:

@@ -15,6 +15,7 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.backend import LinearBackend
+from regsearch.models.out_of_fold import STEPS
 
 N = 90
 
@@ -175,3 +176,26 @@ def test_says_what_is_not_certified() -> None:
     assert backend.evaluate(candidate).reason.startswith(
         "not converged: the chosen point has a relative duality gap of"
     )
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "missing"])
+def test_decisions_along_the_path(task: str, kind: str) -> None:
+    """What is kept of other steps is what trials of their lambdas alone predict, of any kind of matrix and task."""
+    x, y = numbers()
+    if task != "regression":
+        y = np.digitize(y, np.quantile(y, [0.5] if task == "binary" else [0.3, 0.7]))
+    if kind == "missing":
+        x[np.random.default_rng(1).random(x.shape) < 0.1] = np.nan
+    one = make_problem(sparse.csr_array(x) if kind == "sparse" else x, y)
+    backend = LinearBackend(Setup(one, make_folds(3, one, 0), resolve(None, one)))
+    whole = backend.evaluate(Candidate(0, Linear("l2", Path(60, 1e-3))))
+    along = whole.along
+    assert along is not None
+    assert whole.step not in along.steps
+    assert len(along.steps) == min(STEPS, whole.trajectory.steps - 1)
+    for place in (0, len(along.steps) // 2, -1):
+        lambda_ = float(whole.trajectory.axis[along.steps[place]])
+        alone = backend.evaluate(Candidate(1, Linear("l2", lambda_)))
+        assert alone.along is None
+        np.testing.assert_allclose(along.decisions[place], alone.predictions, rtol=1e-3, atol=5e-3)

@@ -77,6 +77,11 @@ def same(a: dict[int, Outcome], b: dict[int, Outcome], exact: bool = False) -> N
         np.testing.assert_array_equal(one.trajectory.complexity, other.trajectory.complexity)
         if one.predictions is not None:
             np.testing.assert_allclose(one.predictions, other.predictions, rtol=tolerance, atol=tolerance)
+        assert (one.along is None) == (other.along is None)
+        if one.along is not None and other.along is not None:
+            np.testing.assert_array_equal(one.along.steps, other.along.steps)
+            loose = max(tolerance, 1e-6) if tolerance else 0.0  # single precision
+            np.testing.assert_allclose(one.along.decisions, other.along.decisions, rtol=loose, atol=loose)
         assert one.measures == pytest.approx(other.measures, rel=max(tolerance, 1e-15))
 
 
@@ -646,3 +651,26 @@ def test_ctrl_c(tmp_path: Path) -> None:
     assert process.returncode in (0, 130)
     assert study(root, space=SPACE).results().counts["running"] == 0
     goes_on(root, 1)
+
+
+# --- decisions along epochs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+def test_decisions_after_other_epochs(task: str) -> None:
+    """What is kept of other epochs is what a net says that was trained for so many; a path longer than there is room
+    for is thinned, and nothing is kept where the epoch is not chosen by the score.
+    """
+    of = setup(task)
+    long = net(lr=0.02, early_stopping=t.EarlyStopping(30, patience=30))
+    fixed, own = net(early_stopping=t.FixedEpochs(4)), net(early_stopping=t.EarlyStopping(6, inner=0.3))
+    found = stream(of, [long, fixed, own])
+    along = found[0].along
+    assert along is not None
+    assert found[1].along is found[2].along is None
+    assert 12 <= len(along.steps) < 30
+    assert found[0].step not in along.steps
+    epochs = along.steps[:3] + 1
+    others = [net(lr=0.02, early_stopping=t.EarlyStopping(30, epochs=int(epoch))) for epoch in epochs]
+    for decisions, one in zip(along.decisions, stream(of, others).values(), strict=False):
+        np.testing.assert_allclose(decisions, one.predictions, rtol=1e-5, atol=1e-5)

@@ -38,11 +38,21 @@ class Evaluator:
     network: Network
     forward: Forward
 
-    def measure(self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...]) -> Array:
-        """``[metrics, R]`` scores of rows ``[R, Q]`` on a part of the fold."""
+    def measure(
+        self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...], keep: list[Array] | None = None
+    ) -> Array:
+        """``[metrics, R]`` scores of rows ``[R, Q]`` on a part of the fold.
+
+        Parameters
+        ----------
+        keep
+            Takes in the decisions ``[R, samples, m]``, some samples at a time.
+        """
         tally = Tally(metrics, self.fold, part)
         for out, samples in self.outputs(theta, part):
             tally.add(out, samples)
+            if keep is not None:
+                keep.append(self.fold.decisions(out).float().transpose(1, 2).cpu().numpy())
         return tally.scores()
 
     def outputs(self, theta: torch.Tensor, part: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
@@ -25,6 +26,7 @@ from regsearch.models.neural.network.streams import RandomStream, RandomStreams,
 from regsearch.models.neural.training.adam import Adam
 from regsearch.models.neural.training.batches import Batch, batch_slices, epoch_batches
 from regsearch.models.neural.training.gradient import LossGradient
+from regsearch.models.out_of_fold import steps_kept
 
 if TYPE_CHECKING:
     import torch
@@ -55,18 +57,24 @@ class Segment:
         ``[R, E]``: kernels that are not zero.
     weights
         ``[E, R, Q]``: what was evaluated.
+    decisions
+        ``[E, R, n_val, m]`` on the validation rows, in single precision; of no rows where they are not kept.
     """
 
     scores: dict[str, Array]
     nonzero: Array
     weights: Array
+    decisions: NDArray[np.float32]
 
     @classmethod
     def join(cls, parts: Sequence[Segment]) -> Segment:
         """Rows of several segments, one after another."""
         scores = {part: np.concatenate([one.scores[part] for one in parts], axis=1) for part in parts[0].scores}
         nonzero = np.concatenate([one.nonzero for one in parts])
-        return cls(scores, nonzero, np.concatenate([one.weights for one in parts], axis=1))
+        weights, decisions = (
+            np.concatenate([getattr(one, name) for one in parts], axis=1) for name in ("weights", "decisions")
+        )
+        return cls(scores, nonzero, weights, decisions)
 
 
 class Block:
@@ -200,7 +208,8 @@ class Block:
         import torch
 
         scores: list[dict[str, Array]] = []
-        nonzero, weights = [], []
+        nonzero, weights, decisions = [], [], []
+        keeps = steps_kept(self.fold.data.problem.rows, self.fold.data.outputs) > 0
         with torch.no_grad():
             for remaining in reversed(range(epochs)):
                 self._train_epoch()
@@ -210,9 +219,14 @@ class Block:
                 weights.append(theta.cpu().numpy().copy())
                 nonzero.append(self.evaluator.nonzero(theta))
                 parts = [part for part, rows in self.fold.parts.items() if len(rows)] if measure else []
-                scores.append({part: self.evaluator.measure(theta, part, self.metrics) for part in parts})
+                kept: list[Array] = []
+                scores.append({
+                    part: self.evaluator.measure(theta, part, self.metrics, kept if keeps and part == "val" else None)
+                    for part in parts
+                })  # fmt: skip
+                decisions.append(np.concatenate(kept, axis=1) if kept else np.empty((len(theta), 0, 0), np.float32))
         along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
-        return Segment(along, np.stack(nonzero, axis=1), np.stack(weights))
+        return Segment(along, np.stack(nonzero, axis=1), np.stack(weights), np.stack(decisions))
 
     def evaluated(self) -> torch.Tensor:
         """``[R, Q]``: what counts of the rows, which a technique may average."""

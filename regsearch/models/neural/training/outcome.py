@@ -12,7 +12,7 @@ from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Outcome
 from regsearch.models.neural.training.run import TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
-from regsearch.models.out_of_fold import out_of_fold_mean
+from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean
 from regsearch.models.path import Curves, Trajectory
 
 
@@ -22,17 +22,17 @@ def make_outcome(shared: SharedParts, structure: Structure, run: TrainingRun, pr
     state = "failed" if run.failure else "pruned" if pruned else "complete"
     if not run.epoch:
         return Outcome(candidate, "failed", seconds=run.seconds, reason=run.failure)
-    curves, predictions, reason = run.curves, None, run.failure or pruned
+    curves, predictions, along, reason = run.curves, None, None, run.failure or pruned
     if state == "complete":
         failures: dict[str, str] = {}
         curves |= _late_curves(shared, structure, run, failures)
         reason = unmeasured(failures)
-        predictions = _predictions(shared, structure, run)
+        predictions, along = _predictions(shared, structure, run), _along(shared, structure, run)
     ordered = {metric.name: curves[metric.name] for metric in shared.setup.metrics if metric.name in curves}
     return Outcome(
         candidate, state,  # type: ignore[arg-type]
         Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.nonzero), run.step,
-        predictions, run.seconds, _weight_measures(shared, structure, run), reason,
+        predictions, along, run.seconds, _weight_measures(shared, structure, run), reason,
     )  # fmt: skip
 
 
@@ -68,6 +68,14 @@ def _predictions(shared: SharedParts, structure: Structure, run: TrainingRun) ->
     shape = shared.setup.problem.rows, shared.data(structure).outputs
     folds = (_validated(shared, structure, k, weights) for k, weights in enumerate(run.weights))
     return out_of_fold_mean(folds, shape)
+
+
+def _along(shared: SharedParts, structure: Structure, run: TrainingRun) -> PathDecisions | None:
+    """The same after other epochs, where the epoch was chosen by these rows."""
+    shape, val = (shared.setup.problem.rows, shared.data(structure).outputs), shared.setup.folds.val
+    others = {step: parts for step, parts in run.decisions.kept.items() if step != run.step}
+    means = [out_of_fold_mean(zip(val, parts, strict=True), shape) for parts in others.values()]
+    return PathDecisions.of(list(others), means)
 
 
 def _validated(shared: SharedParts, structure: Structure, k: int, weights: Array) -> tuple[Rows, Array]:

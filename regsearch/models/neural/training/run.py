@@ -15,6 +15,7 @@ from regsearch.models.base import Candidate
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.halving import rung_epochs
 from regsearch.models.neural.training.selection import EpochResult, EpochSelection, Patience, selection_of
+from regsearch.models.out_of_fold import SpreadSteps
 from regsearch.models.path import Curves
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class TrainingRun:
         ``[K, E]``.
     counting
         ``[K, E]``: the epoch that counts in each fold if training ends there.
+    decisions
+        Of some epochs, ``[n_val, m]`` for each fold, where the epoch that counts is chosen by them.
     ended
         Whether patience or the last epoch has ended it.
     failure
@@ -53,20 +56,21 @@ class TrainingRun:
     nonzero: Array
     counting: Array
     selection: EpochSelection
+    decisions: SpreadSteps
     patience: Patience
     seconds: float = 0.0
     ended: bool = False
     failure: str = ""
 
     @classmethod
-    def start(cls, candidate: Candidate, metrics: tuple[Metric, ...], averaging: Averaging) -> TrainingRun:
-        """A run of no epochs yet."""
+    def start(cls, candidate: Candidate, metrics: tuple[Metric, ...], averaging: Averaging, kept: int) -> TrainingRun:
+        """A run of no epochs yet, of which the decisions of so many are to be kept."""
         config = candidate.config
         assert isinstance(config, NetConfig)
-        empty = np.empty((len(metrics), averaging.folds, 0))
+        empty, selection = np.empty((len(metrics), averaging.folds, 0)), selection_of(config, averaging)
         return cls(
-            candidate, config, metrics, averaging, empty, empty, empty[0], empty[0], selection_of(config, averaging),
-            Patience.of(config),
+            candidate, config, metrics, averaging, empty, empty, empty[0], empty[0], selection,
+            SpreadSteps(kept if selection.by_score else 0), Patience.of(config),
         )  # fmt: skip
 
     @property
@@ -121,6 +125,8 @@ class TrainingRun:
                     scores["val"][together] = pooled([self.metrics[i] for i in together], weights)
                 nonzero = np.array([s.nonzero[row, e] for s in segments])
                 epoch = np.full(len(segments), self.epoch + 1.0)
+                if self.decisions.most:
+                    self.decisions.add(self.epoch, [s.decisions[e, row] for s in segments])
                 self._add(EpochResult(scores, nonzero, epoch, [s.weights[e, row] for s in segments]))
 
     def _diverged(self, scores: dict[str, Array]) -> str:

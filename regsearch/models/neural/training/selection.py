@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -48,6 +49,7 @@ class EpochSelection(ABC):
     """
 
     weights: list[Array]
+    by_score: ClassVar[bool] = False  # whether the mean validation score, which is then reported, chooses the epoch
 
     @abstractmethod
     def update(self, result: EpochResult) -> tuple[EpochResult, bool]:
@@ -81,6 +83,7 @@ class BestMean(EpochSelection):
         How much better a mean must be to be an improvement.
     """
 
+    by_score: ClassVar[bool] = True
     averaging: Averaging
     min_delta: float
     weights: list[Array] = field(default_factory=list)

@@ -24,6 +24,7 @@ from regsearch.models.neural.training.processes import worker_count
 from regsearch.models.neural.training.run import TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
 from regsearch.models.neural.training.worker import Failed, Trained
+from regsearch.models.out_of_fold import steps_kept
 
 MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sampler learns too late; ...
 MAX_UNSTACKED = 8  # ... those of nets that do not
@@ -81,7 +82,7 @@ class Stack:
             return
         for candidate in source:
             try:
-                run = TrainingRun.start(candidate, self.shared.epoch_metrics, self.setup.averaging)
+                run = TrainingRun.start(candidate, self.shared.epoch_metrics, self.setup.averaging, self._kept)
                 arrived.setdefault(self.shared.structure(run.config), []).append(run)
             except (InvalidInput, RuntimeError) as error:
                 yield Outcome(candidate, "failed", reason=str(error))
@@ -96,6 +97,11 @@ class Stack:
                     for run in part:
                         run.failure = str(error)
                         yield make_outcome(self.shared, structure, run)
+
+    @property
+    def _kept(self) -> int:
+        """Of how many epochs decisions are kept."""
+        return steps_kept(self.setup.problem.rows, self.setup.problem.outputs)
 
     def _by_block(self, structure: Structure, runs: Sequence[TrainingRun]) -> Iterator[list[TrainingRun]]:
         """Trials by the block that they will train in: what begun ones have room for, then whole new ones."""

@@ -1,0 +1,232 @@
+"""What the corrected score is worth: on studies of known truth, how often its interval does not hold that.
+
+    python benchmarks/bias.py [WORD ...] [--quick] [--json]
+
+Each row is the share of 200 simulated studies whose 95 % interval does not hold the truth, for a rule and a kind of
+problem. A study has ridge paths on a few sets of columns; the truth is the expected score on new rows of the folds'
+models at the chosen point, in closed form.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from harness import Row, main, quick
+
+from regsearch._types import Array
+from regsearch.data.folds import Folds, make_folds
+from regsearch.data.problem import make_problem
+from regsearch.errors import NotFound
+from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.scorer import resolve
+from regsearch.models.out_of_fold import PathDecisions
+from regsearch.models.path import Curves, Trajectory, choose_step
+from regsearch.results.bias import Corrected, corrected
+from regsearch.results.results import Results
+from regsearch.results.rules import find_rule
+from regsearch.results.stored_study import Scoring
+from regsearch.storage.store import Store
+from regsearch.storage.trial import Trial
+
+STUDIES = 200
+RULES = ("best", "one_se", "paired")
+STEPS = np.geomspace(100.0, 0.01, 12)  # lambdas of each path
+RULED = 24  # resamples that a rule is asked on: as many as a mean and a variance take
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of problem whose truth is known.
+
+    Attributes
+    ----------
+    rows, columns
+        Of X, standard normal.
+    signal
+        What the first columns count for.
+    noise
+        Standard deviation of what no column explains.
+    group
+        Rows of a group, which share half the variance of columns and noise; 1 for independent rows.
+    scoring
+        Accuracy is that of a sign, of labels that nothing explains: its truth is .5.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    signal: tuple[float, ...] = ()
+    noise: float = 1.0
+    group: int = 1
+    scoring: str = "neg_mean_squared_error"
+
+
+KINDS = (
+    Kind("noise labels", 60, 30, scoring="accuracy"),
+    Kind("noise regression", 60, 20),
+    Kind("signal", 100, 15, (1.0, 0.6, 0.4, 0.2), 1.5),
+    Kind("groups", 160, 10, (0.7, 0.4, 0.2), 1.0, 4),
+)
+
+
+@dataclass
+class Memory:
+    """Artifacts that lie nowhere."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    def write(self, name: str, content: bytes) -> None:
+        self.files[name] = content
+
+    def open(self, name: str) -> BinaryIO:
+        if name not in self.files:
+            raise NotFound(f"There is no {name}.")
+        return io.BytesIO(self.files[name])
+
+    def has(self, name: str) -> bool:
+        return name in self.files
+
+    def names(self, folder: str) -> list[str]:
+        return sorted(name for name in self.files if name.startswith(f"{folder}/"))
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A study as stored, and by trial the true score at each step of its path ``[S]``."""
+
+    results: Results
+    truth: dict[int, Array]
+
+
+def simulate(kind: Kind, seed: int, paths: int = 3, root: Path = Path("nowhere")) -> Simulated:
+    """A study of ridge paths, each on columns drawn at random, whose truth is known."""
+    rng = np.random.default_rng((seed, kind.rows))
+    groups = np.arange(kind.rows) // kind.group
+
+    def drawn(columns: int) -> Array:
+        own = rng.normal(size=(kind.rows, columns))
+        shared = rng.normal(size=(kind.rows, columns))[groups]
+        return own if kind.group == 1 else (own + shared) / np.sqrt(2)
+
+    X, beta = drawn(kind.columns), np.zeros(kind.columns)
+    beta[: len(kind.signal)] = kind.signal
+    y = X @ beta + kind.noise * drawn(1)[:, 0]
+    labels = rng.permutation(np.arange(kind.rows) % 2) if kind.scoring == "accuracy" else None
+    given = y if labels is None else labels
+    problem = make_problem(X, given, groups=groups if kind.group > 1 else None)
+    folds, metric = make_folds(5, problem, seed), resolve(kind.scoring, problem)[0]
+    store = Store(root, "simulated", artifacts=Memory())
+    store.save_folds(folds, Averaging.of(folds))
+    trials, truth = [], {}
+    target = y if labels is None else 2.0 * labels - 1.0
+    for number in range(paths):
+        subset = np.sort(rng.choice(kind.columns, kind.columns if number == 0 else kind.columns // 2, replace=False))
+        coef, intercept = _ridge(X[:, subset], target, folds)
+        whole = np.zeros((*coef.shape[:2], kind.columns))
+        whole[:, :, subset] = coef
+        along = np.einsum("np,ksp->ksn", X, whole) + intercept[:, :, None]  # [K, S, n]
+        parts = (folds.train, folds.val)
+        train, val = (
+            np.array([metric.along(problem, rows, along[k].T[rows][:, :, None]) for k, rows in enumerate(part)])
+            for part in parts
+        )
+        said = np.zeros((len(STEPS), kind.rows, 1), np.float32)
+        for k, rows in enumerate(folds.val):
+            said[:, rows, 0] = along[k][:, rows]
+        freedom = np.broadcast_to(len(subset) / (1 + STEPS), train.shape)
+        trajectory = Trajectory(STEPS, {kind.scoring: Curves(train, val)}, freedom)
+        step = choose_step(val.mean(axis=0))
+        others = [s for s in range(len(STEPS)) if s != step]
+        store.save(number, trajectory, said[step].astype(float), PathDecisions.of(others, list(said[others])))
+        truth[number] = np.full(len(STEPS), 0.5)
+        if labels is None:
+            excess = ((whole - beta) ** 2).sum(axis=2) + intercept**2
+            truth[number] = -(kind.noise**2 + excess).mean(axis=0)
+        trial = Trial(number, "complete", key=str(number), axis="lambda", end_ms=number)
+        trials.append(trial.on(trajectory, step))
+    identity = {
+        "study": "simulated", "task": problem.task, "cv": "made", "scoring": [metric.identity],
+        "metric": kind.scoring, "metrics": [kind.scoring], "reference": "none", "folds_hash": folds.digest,
+    }  # fmt: skip
+    return Simulated(Results(store, identity, tuple(trials), live=Scoring(problem, folds, metric)), truth)
+
+
+def _ridge(X: Array, y: Array, folds: Folds) -> tuple[Array, Array]:
+    """``[K, S, p]`` and ``[K, S]``: coefficients and intercepts of ridge regressions on each fold's training rows."""
+    found = []
+    for rows in folds.train:
+        mean, center = X[rows].mean(axis=0), y[rows].mean()
+        values, vectors = np.linalg.eigh((X[rows] - mean).T @ (X[rows] - mean) / len(rows))
+        moment = vectors.T @ ((X[rows] - mean).T @ (y[rows] - center)) / len(rows)
+        coef = (moment / (values + STEPS[:, None])) @ vectors.T
+        found.append((coef, center - coef @ mean))
+    coefs, intercepts = zip(*found, strict=True)
+    return np.stack(coefs), np.stack(intercepts)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of a kind of studies by a rule.
+
+    Attributes
+    ----------
+    coverage
+        Share of intervals that hold the truth.
+    plain, score, truth, width
+        Means: of the score that a study reports, of the corrected one, of the truth, and of half the interval.
+    """
+
+    coverage: float
+    plain: float
+    score: float
+    truth: float
+    width: float
+
+
+def judge(kind: Kind, rule: str, studies: int = STUDIES) -> Judged:
+    """Simulate studies, correct what a rule chooses in each, and compare that with the truth of it."""
+    rows = []
+    for seed in range(studies):
+        one = simulate(kind, seed)
+        pick = find_rule(rule)(one.results)
+        found = corrected(one.results, find_rule(rule), resamples=300 if rule == "best" else RULED)
+        rows.append(_row(found, float(one.truth[pick.number][pick.step])))
+    inside, plain, score, truth, width = np.mean(rows, axis=0).tolist()
+    return Judged(inside, plain, score, truth, width)
+
+
+def _row(found: Corrected, truth: float) -> tuple[float, ...]:
+    assert found.interval is not None, found.why
+    assert found.score is not None
+    low, high = found.interval
+    return float(low <= truth <= high), found.plain, found.score, truth, (high - low) / 2
+
+
+def rows_of(rule: str) -> Iterator[Row]:
+    for kind in KINDS:
+        found = judge(kind, rule, 5 if quick() else STUDIES)
+        yield Row(
+            f"{rule}, {kind.name}: intervals that miss, %", 100 * (1 - found.coverage), 8.0,
+            f"plain {found.plain:.3f}, corrected {found.score:.3f} ± {found.width:.2g}, truth {found.truth:.3f}",
+        )  # fmt: skip
+
+
+def best() -> Iterator[Row]:
+    yield from rows_of("best")
+
+
+def one_se() -> Iterator[Row]:
+    yield from rows_of("one_se")
+
+
+def paired() -> Iterator[Row]:
+    yield from rows_of("paired")
+
+
+if __name__ == "__main__":
+    main((best, one_se, paired), __doc__.partition("\n")[0])

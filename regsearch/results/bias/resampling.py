@@ -1,0 +1,165 @@
+"""Rows of a study drawn anew, and what its trials said of them outside training.
+
+Notation: T trials, P points of their paths whose decisions are stored, n rows that some fold validates, B resamples of
+them, m outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.per_row import OF_ROWS
+from regsearch.metrics.scorer import formula
+from regsearch.results.stored_study import Scoring, StoredStudy
+
+CELLS = 20_000_000  # of an array [n, B]: fewer resamples of many rows
+FEWEST = 20  # resamples, whatever the work
+BATCH = 4_000_000  # decisions that are held at a time
+Single: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A trial at the points of its path whose decisions are stored.
+
+    Attributes
+    ----------
+    steps
+        ``[k]``, ascending; the chosen one is among them.
+    whole
+        Whether the path has no point beside them that was compared with these, or too many to keep all.
+    """
+
+    number: int
+    steps: NDArray[np.intp]
+    whole: bool = True
+
+
+class Resampling:
+    """The rows, their resamples, and the trials' decisions."""
+
+    def __init__(
+        self,
+        study: StoredStudy,
+        scoring: Scoring,
+        rows: NDArray[np.intp],
+        units: NDArray[Any],
+        resamples: int,
+        seed: int,
+    ) -> None:
+        self.study, self.scoring, self.rows = study, scoring, rows
+        self.folds: list[NDArray[np.intp]] = [np.searchsorted(rows, val) for val in scoring.folds.val]
+        together = scoring.metric.pooled or formula(scoring.metric) in OF_ROWS
+        self.parts = [np.arange(len(rows))] if together else self.folds
+        self.averaging = study.averaging if len(self.parts) > 1 else Averaging.equal(1)
+        self.units, self.seed = np.unique(units, return_inverse=True)[1], seed
+        self.resamples = max(1, min(resamples, max(50, CELLS // len(rows))))
+        weight = scoring.problem.score_weight
+        self.weight = np.ones(len(rows)) if weight is None else weight[rows]
+        self.contenders = self._contenders()
+
+    # --- rows --------------------------------------------------------------------------------------------------
+
+    @property
+    def count_of_units(self) -> int:
+        """How many rows, or groups of rows, are drawn at a time."""
+        return int(self.units.max()) + 1
+
+    def at_most(self, resamples: int) -> None:
+        self.resamples = max(1, min(self.resamples, max(FEWEST, resamples)))
+
+    def counts(self) -> NDArray[np.int64]:
+        """``[n, B]``: how often each row is in each resample; those that leave no weight outside are left out."""
+        units = self.count_of_units
+        drawn = np.random.default_rng(self.seed).integers(units, size=(self.resamples, units))
+        places = (drawn + units * np.arange(self.resamples)[:, None]).ravel()
+        counts = np.bincount(places, minlength=self.resamples * units).reshape(-1, units).T[self.units]
+        return counts[:, self.weight @ (counts == 0) > 0]
+
+    def shares(self) -> tuple[Single, Single]:
+        """``[n, B]`` each: the rows' weights inside the resamples, and their shares outside, which sum to one.
+
+        What is only compared is not divided: whole numbers stay exact, and equal configs equal.
+        """
+        counts, weight = self.counts(), self.weight[:, None]
+        outside = (counts == 0) * weight
+        return (counts * weight).astype(np.float32), (outside / outside.sum(axis=0)).astype(np.float32)
+
+    # --- decisions ---------------------------------------------------------------------------------------------
+
+    @property
+    def points(self) -> int:
+        """P."""
+        return sum(len(one.steps) for one in self.contenders)
+
+    def _contenders(self) -> tuple[Contender, ...]:
+        """The trials whose decisions are stored, best first, with their points."""
+        found = []
+        for trial in self.study.complete:
+            if self._fits(self.study.predictions(trial.number)):
+                along = self.study.along(trial.number)
+                others = np.empty(0, np.intp) if along is None else along.steps
+                steps = np.sort(np.append(others, trial.step))
+                found.append(Contender(trial.number, steps, along is not None or trial.steps == 1))
+        return tuple(found)
+
+    def _fits(self, kept: Array | None) -> bool:
+        outputs = self.scoring.problem.outputs
+        return kept is not None and kept.shape[1] == outputs and bool(np.isfinite(kept[self.rows]).all())
+
+    def keep_best(self, points: int) -> None:
+        """Go on with so many points at most: of each trial its own and some others, those with the best scores."""
+        if self.points <= points:
+            return
+        each = max(3, points // len(self.contenders))
+        rated = []
+        for one in self.contenders[:points]:
+            mean, own = self.study.curves(one.number).mean(), self._trial(one.number).step
+            spread = one.steps[np.linspace(0, len(one.steps) - 1, min(each, len(one.steps))).round().astype(int)]
+            rated += [(-mean[step], one.number, step) for step in {own, *spread.tolist()} if np.isfinite(mean[step])]
+        kept = [(number, step) for _, number, step in sorted(rated)[:points]]
+        steps = {one.number: sorted(step for number, step in kept if number == one.number) for one in self.contenders}
+        self.contenders = tuple(
+            Contender(one.number, np.array(steps[one.number], np.intp), one.whole)
+            for one in self.contenders
+            if steps[one.number]
+        )
+
+    def _trial(self, number: int) -> Any:
+        return next(trial for trial in self.study.complete if trial.number == number)
+
+    def decisions(self) -> Iterator[Array]:
+        """Decisions ``[some, n, m]`` of all points in their order, a few trials at a time."""
+        for batch in self._batches():
+            yield np.concatenate([self._decisions(one) for one in batch])
+
+    def _batches(self) -> Iterator[Sequence[Contender]]:
+        batch: list[Contender] = []
+        cells = 0
+        for one in self.contenders:
+            size = len(one.steps) * len(self.rows) * self.scoring.problem.outputs
+            if batch and cells + size > BATCH:
+                yield batch
+                batch, cells = [], 0
+            batch.append(one)
+            cells += size
+        if batch:
+            yield batch
+
+    def _decisions(self, one: Contender) -> Array:
+        """``[k, n, m]`` of a trial's points."""
+        chosen, along = self.study.predictions(one.number), self.study.along(one.number)
+        assert chosen is not None, "a contender has predictions"
+        places = {} if along is None else {int(step): i for i, step in enumerate(along.steps)}
+        found = [
+            along.decisions[places[step]][self.rows] if along is not None and step in places else chosen[self.rows]
+            for step in one.steps.tolist()
+        ]
+        return np.stack(found).astype(float)
