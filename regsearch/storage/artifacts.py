@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from regsearch.errors import NotFound
 from regsearch.models.persist import sync, write_whole
+from regsearch.storage.pace import Pace
 
 
 class Artifacts(Protocol):
@@ -40,13 +40,13 @@ class FolderArtifacts:
     Parameters
     ----------
     sync_s
-        Seconds between two times that the disk is told to keep what was written; by default it is told of each file.
+        Seconds between two times that the disk is told to keep what was written, more where it is slow; by default it
+        is told of each file.
     """
 
     def __init__(self, folder: Path, sync_s: float = 0.0) -> None:
-        self.folder, self.sync_s = folder, sync_s
+        self.folder, self._pace = folder, Pace(sync_s)
         self._written: set[Path] = set()  # since the disk was told
-        self._synced = 0.0
 
     def write(self, name: str, content: bytes) -> None:
         file = self.folder / name
@@ -55,14 +55,14 @@ class FolderArtifacts:
             file.rmdir()  # no one's: it has a file's name, and is empty
         write_whole(file, content)
         self._written.add(file)
-        if time.monotonic() - self._synced >= self.sync_s:
+        if self._pace.due:
             self.sync()
 
     def sync(self) -> None:
         """Have the disk keep what was written."""
-        sync(self._written)
+        with self._pace.telling():
+            sync(self._written)
         self._written.clear()
-        self._synced = time.monotonic()
 
     def open(self, name: str) -> BinaryIO:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from regsearch.models.persist import write_whole
 from regsearch.storage.journal_lines import CREATE_TRIAL, Line, numbered, parsed, readable
 from regsearch.storage.lock import wait_lock
+from regsearch.storage.pace import Pace
 
 KEEP_S = 1.0  # seconds between two times that the disk is told to keep what was written
 
@@ -60,7 +60,7 @@ class JournalFile:
     def __init__(self, journal: Path, name: str, before_sync: Callable[[], None], careful: bool = False) -> None:
         self.journal, self.name, self.before_sync, self.careful = journal, name, before_sync, careful
         self.lost: tuple[str, ...] = ()
-        self._kept = 0.0
+        self._pace = Pace(KEEP_S)
         self._numbers = itertools.count()  # each line is unlike every other, so that a copy of one is known
         self._read = self._end = self._trials = 0  # logs that were read, where the next one begins, trials they made
         self._first: list[Line] = []  # of the first reading, where some were lost
@@ -93,10 +93,10 @@ class JournalFile:
         with self.journal.open("ab", buffering=0) as file:
             wait_lock(file, poll_s=LOCK_POLL_S)
             _append(file, lines.encode())
-            if time.monotonic() - self._kept > KEEP_S:
-                self.before_sync()
-                os.fsync(file.fileno())
-                self._kept = time.monotonic()
+            if self._pace.due:
+                with self._pace.telling():
+                    self.before_sync()
+                    os.fsync(file.fileno())
 
     def mend(self) -> None:
         """Write the journal without what was lost of it, the damaged one aside; a run must hold the study."""

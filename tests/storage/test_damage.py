@@ -17,6 +17,8 @@ from sklearn.linear_model import Ridge
 
 from regsearch import Estimator, Float, Study
 from regsearch.errors import Damaged, NotFound, SearchFailed
+from regsearch.models.persist import FEW, sync
+from regsearch.storage.pace import Pace
 from regsearch.storage.store import KIND, Store, trial_file
 from regsearch.storage.trial import REASON_LENGTH, Trial
 from regsearch.study.loop import FAILURES
@@ -185,3 +187,30 @@ def test_failures_with_long_reasons_are_stored_short(tmp_path: Path) -> None:
     assert {len(reason) for reason in results.trials["reason"]} == {REASON_LENGTH}
     assert max(len(str(raised.value)), len(results.last_failure)) < REASON_LENGTH + 100
     assert one.store.journal.stat().st_size < FAILURES * 4 * REASON_LENGTH
+
+
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 100])
+def test_files_are_kept_one_by_one_or_together(count: int, tmp_path: Path) -> None:
+    """Few files or many, whatever became of some meanwhile: the disk is told, and the files are what they were."""
+    files = [tmp_path / f"{number % 3}" / f"{number}" for number in range(count)]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"content")
+    sync([*files, tmp_path / "gone"])
+    assert all(file.read_bytes() == b"content" for file in files)
+
+
+def test_a_slow_disk_is_told_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is told after the pace's seconds, and after so many more that waiting for it stays a small share."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    for took, pause in ((0.001, 1.0), (0.02, 1.0), (0.5, 10.0)):
+        pace = Pace(1.0)
+        assert pace.due
+        with pace.telling():
+            now[0] += took
+        now[0] += pause - 0.01
+        assert not pace.due
+        now[0] += 0.02
+        assert pace.due
+    assert Pace(0.0).due
