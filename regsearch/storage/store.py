@@ -395,5 +395,6 @@ def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[st
         return sorted(folder.name for folder in folders if (folder / "journal.log").exists())
     import optuna
 
-    stored = set(optuna.get_all_study_names(open_storage(url)))
+    with storage_failures("The studies of the storage could not be listed"):
+        stored = set(optuna.get_all_study_names(open_storage(url)))
     return sorted(folder.name for folder in folders if folder.name in stored and FolderArtifacts(folder).has(FOLDS))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +14,23 @@ import pytest
 from damage.files import TRIAL, cut, empty, folder, foreign, garbage, missing, pickled, reshaped
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.exceptions import StorageInternalError
+from optuna.samplers import RandomSampler
 from samples import outcomes, study
 from sklearn.linear_model import Ridge
+from sqlalchemy.exc import OperationalError
 
 from regsearch import Estimator, Float, Study
-from regsearch.errors import Damaged, NotFound, SearchFailed
+from regsearch.errors import Damaged, NotFound, SearchFailed, StorageFailed
 from regsearch.models.persist import FEW, sync
+from regsearch.results.report.sentences import about
+from regsearch.storage.failures import storage_failures
+from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.pace import Pace
 from regsearch.storage.store import KIND, Store, trial_file
-from regsearch.storage.trial import REASON_LENGTH, Trial
+from regsearch.storage.trial import INTERRUPTED, REASON_LENGTH, Trial
 from regsearch.study.loop import FAILURES
+from regsearch.study.progress_line import farewell
 
 TRIALS = 8
 
@@ -149,7 +158,6 @@ def test_a_write_outlives_a_tidying(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_finished_trial_has_its_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When Optuna is told of a trial its file lies in its place, and the disk keeps it no later than the journal."""
     from regsearch.storage import artifacts, journal
-    from regsearch.storage.optuna_study import OptunaStudy
 
     real, order = OptunaStudy.tell, list[set[str]]()
 
@@ -214,3 +222,39 @@ def test_a_slow_disk_is_told_less_often(monkeypatch: pytest.MonkeyPatch) -> None
         now[0] += 0.02
         assert pace.due
     assert Pace(0.0).due
+
+
+def test_a_trial_that_was_cut_off_has_not_failed(tmp_path: Path) -> None:
+    """After a kill while a trial was proposed none counts as failed, and every place that counts says interrupted."""
+    one = study(tmp_path)
+    one.run(9, quiet=True)
+    asked = OptunaStudy.open(one.store, one._identity()).ask(RandomSampler(0))  # of a process that is gone now
+    assert one.results().counts["running"] == 1
+    results = one.run(12, quiet=True)
+    assert (results.counts["failed"], results.counts["interrupted"]) == (0, 1)
+    assert results.trials.loc[asked.number, ["state", "reason"]].tolist() == ["interrupted", INTERRUPTED]
+    assert results.last_failure == ""
+    for said in (farewell(results), about(results)):
+        assert "1 interrupted" in said
+        assert "failed" not in said
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/secret/place"), "No space left on device"),
+        (sqlite3.OperationalError("disk I/O error\nmore"), None),
+        (OperationalError("SELECT 1", {}, Exception("server closed the connection\nmore")), "server closed"),
+        (StorageInternalError("An exception is raised during the commit."), "An exception is raised"),
+        (KeyError("anyone's"), None),
+    ],
+)
+def test_a_storage_that_fails_is_one_sentence(error: Exception, why: str | None) -> None:
+    """What a full disk and a lost database raise becomes a sentence with its cause; what anyone else raises stays."""
+    with pytest.raises(StorageFailed if why else type(error)) as raised, storage_failures("It could not be written"):
+        raise error
+    if why:
+        assert str(raised.value).startswith("It could not be written: ")
+        assert why in str(raised.value)
+        assert "\n" not in str(raised.value)
+        assert "everything finished is kept" in str(raised.value)
