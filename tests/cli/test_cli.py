@@ -69,13 +69,12 @@ X, y = load_diabetes(return_X_y=True)
 strengths = Choice(1e-3, 1e5, 1e6, 1e7, 1e8, 1e9)
 one = Study("pruning", X, y, space=Estimator(Ridge(alpha=0.1), {"alpha": strengths}), tracking=False)
 """
-INTERVALS = """
-import pandas as pd
+TREE = """
 from sklearn.datasets import load_diabetes
-from regsearch import Study, spaces
-X, y = load_diabetes(return_X_y=True, as_frame=True)
-X = X[["bmi", "bp"]].assign(age=pd.cut(X["age"], 3))
-one = Study("intervals", X, y, space=spaces.linear(), tracking=False)
+from sklearn.tree import DecisionTreeRegressor
+from regsearch import Choice, Estimator, Study
+space = Estimator(DecisionTreeRegressor(), {"max_depth": Choice(1, 2)})
+one = Study("tree", *load_diabetes(return_X_y=True), space=space, tracking=False)
 """
 
 SHORT = """
@@ -175,13 +174,13 @@ def test_show_json_of_infinite_parameters(tmp_path: Path) -> None:
 
 def test_export_says_what_to_trust(tmp_path: Path) -> None:
     """The command that export prints names the types to trust, and loads the bundle as it stands."""
-    (tmp_path / "script.py").write_text(INTERVALS)
+    (tmp_path / "script.py").write_text(TREE)
     done = regsearch("run", "script.py", "--trials", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    done = regsearch("export", "intervals", "--out", "bundle", cwd=tmp_path)
+    done = regsearch("export", "tree", "--out", "bundle", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     hint = next(line for line in done.stdout.splitlines() if line.startswith("Use it:"))
-    assert "trusted=['pandas.Interval']" in hint
+    assert "trusted=['sklearn.tree._tree.Tree']" in hint
     code = hint.partition("-c ")[2].strip('"')
     assert python("-c", f"{code}; print(model)", cwd=tmp_path).returncode == 0
 

@@ -48,10 +48,10 @@ def save_model(
 ) -> Path:  # fmt: skip
     """Write a bundle as an MLflow model: the bundle's files, a signature, an example and pinned requirements.
 
-    Requests are a DataFrame with the columns of the study (numbers as doubles, categories as their values), or a tensor
-    ``[n, ...]`` of doubles: rows of a table, or images with their axis of channels. Both may have ``{"predict_method":
-    "predict_proba"}`` as parameters. Where the study's X was of other types, the model card has the line that converts
-    it.
+    Requests are a DataFrame with the columns of the study (numbers as doubles, text and dates as they are, categories
+    as their values, or as their text where JSON has none, as of intervals), or a tensor ``[n, ...]`` of doubles: rows
+    of a table, or images with their axis of channels. Both may have ``{"predict_method": "predict_proba"}`` as
+    parameters. Where the study's X was of other types, the model card has the line that converts it.
 
     Parameters
     ----------
