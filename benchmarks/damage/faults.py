@@ -36,12 +36,9 @@ def every_fault() -> dict[str, Callable[[], str]]:
     return files | services | {f"journal: {change.__name__}": partial(_lines, change) for change in LINES}
 
 
-@section(count=40)
+@section(count=49)
 def faults(count: int, seed: int) -> Iterator[Attempt]:
-    """What is damaged or fails costs itself alone, one sentence says so, what is finished is kept, the study goes on.
-
-    The names of others than these choose faults by their beginning.
-    """
+    """What is damaged or fails costs itself alone: a sentence says so, what is finished is kept, the study goes on."""
     every = every_fault()
     for name in random.Random(seed).sample(sorted(every), min(count, len(every))):
         yield Attempt(name, every[name]())

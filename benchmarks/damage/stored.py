@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import shutil
@@ -104,6 +105,7 @@ class Copy:
 def template() -> Copy:
     """The study that copies are made of."""
     made = Copy(Path(mkdtemp(prefix="regsearch-faults-")))
+    atexit.register(shutil.rmtree, made.folder, ignore_errors=True)
     (made.folder / "study.py").write_text(SCRIPT)
     ended = made.run()
     assert ended.status == 0, ended.said
