@@ -51,7 +51,7 @@ def list_(arguments: argparse.Namespace) -> int:
 def _list_row(results: Results) -> list[str]:
     point = results.point(results.complete[0]) if results.complete else None
     figures = [f"{point.val:.5g}", f"{point.gap:.3g}"] if point else ["-", "-"]
-    return [results.name, *(str(results.counts[state]) for state in FINISHED), *figures, results.metric]
+    return [results.name, *(str(results.counts[state]) for state in FINISHED), *figures, results.metric_label]
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -66,7 +66,8 @@ def show(arguments: argparse.Namespace) -> int:
     top = results.top(arguments.top)
     if arguments.json:
         document = {
-            "study": results.name, "metric": results.metric, "counts": results.counts, "rule": chosen.rule,
+            "study": results.name, "metric": results.metric,
+            "weighted": bool(results.identity.get("weighted")), "counts": results.counts, "rule": chosen.rule,
             "why": chosen.why, "chosen": chosen.row(), "corrected": json_safe(vars(results.corrected)),
             "advice": [str(one) for one in results.advice], "top": [one.row() for one in top],
         }  # fmt: skip

@@ -145,6 +145,11 @@ class Problem:
             test=None,
         )
 
+    def without_weights(self) -> Problem:
+        """The same with rows that all weigh alike, held-out ones too."""
+        test = None if self.test is None else self.test.without_weights()
+        return replace(self, sample_weight=None, score_weight=None, test=test)
+
     @property
     def scored_as_fitted(self) -> bool:
         """Whether rows weigh in scores what they weigh in fits."""

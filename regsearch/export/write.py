@@ -151,7 +151,8 @@ def provenance_of(
         },
         "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]},
-        "score": score(chosen.metric, chosen.point, chosen.test) | {"corrected": _corrected(results)},
+        "score": score(chosen.metric, chosen.point, chosen.test)
+        | {"corrected": _corrected(results), "weighted": chosen.weighted},
         "path": {
             "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
             "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,

@@ -170,6 +170,11 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     return metrics
 
 
+def label_of(name: str, weighted: bool) -> str:
+    """What a score is called wherever it is shown: whether rows weigh in it is part of what it says."""
+    return f"{name} (weighted)" if weighted else name
+
+
 def unmeasured(failures: Mapping[str, str]) -> str:
     """What a trial says of scorers that failed and do not decide: their error by name; usually nothing."""
     return "; ".join(f"the scorer {name!r} failed: {error}" for name, error in failures.items())

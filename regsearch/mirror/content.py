@@ -29,14 +29,14 @@ _PARALLEL = 6  # parameters that parallel coordinates have room for
 def study_record(identity: Mapping[str, Any], space: Model) -> StudyRecord:
     """The parent run of a study, and the page that shows its trials."""
     shown = ("task", "metric", "seed", "cv", "folds", "space")
-    tagged = ("study", "version", "fingerprint", "folds_hash", "space_hash")
+    tagged = ("study", "version", "fingerprint", "folds_hash", "space_hash", "weighted")
     return StudyRecord(
         study=identity["study"],
         experiment=identity["experiment"],
         study_id=identity["id"],
         start_ms=identity["created_ms"],
         params={key: identity[key] for key in shown},
-        tags={f"regsearch.{key}": str(identity[key]) for key in tagged},
+        tags={f"regsearch.{key}": str(identity[key]) for key in tagged if key in identity},
         dataset=Dataset(
             name=identity["study"], digest=identity["fingerprint"], source=identity["script"] or "memory",
             rows=identity["rows"], columns=identity["columns"], task=identity["task"], target=identity["target"],

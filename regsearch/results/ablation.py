@@ -213,7 +213,7 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
         for name, rest in held.items() if name and name not in failed
     ]  # fmt: skip
     found = Ablation(
-        chosen.number, chosen.step, chosen.rule, results.metric, walking.axis if walking != chosen.config else "",
+        chosen.number, chosen.step, chosen.rule, results.metric_label, walking.axis if walking != chosen.config else "",
         whole.point, best.point, best.value, tuple(sorted(rows, key=lambda row: row.own.score.mean)), failed,
     )  # fmt: skip
     results.store.save_finding(FINDING, found.row())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
 from regsearch.results.formatting import format_items, format_value, json_safe
@@ -27,6 +28,8 @@ class Chosen:
         The filled config: what is exported.
     varied
         Names of the parameters in which trials of the study differ.
+    weighted
+        Whether rows weigh in the scores.
     """
 
     trial: Trial
@@ -34,6 +37,7 @@ class Chosen:
     why: str
     config: Any
     varied: frozenset[str] = frozenset()
+    weighted: bool = False
 
     @property
     def number(self) -> int:
@@ -115,8 +119,8 @@ class Chosen:
         others = {"held out": self.test, "measures": self.measures}
         lines = [
             f"trial {self.number}: {format_items(self.settings)}",
-            f"{self.metric} {format_value(self.point.val, self.point.val_se, digits=5)} (train {self.point.train:.5g}, "
-            f"gap {self.point.gap:.3g})",
+            f"{label_of(self.metric, self.weighted)} {format_value(self.point.val, self.point.val_se, digits=5)} "
+            f"(train {self.point.train:.5g}, gap {self.point.gap:.3g})",
             *([f"The score still rises there: it is the {path_axis(self.axis).edge}."] if self.at_edge else ()),
             *(f"{what}: {format_items(figures)}" for what, figures in others.items() if figures),
             self.why,

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
 from regsearch.metrics.statistics import ALPHA, Estimate
@@ -21,9 +23,6 @@ from regsearch.results.formatting import format_estimate, format_value, json_saf
 from regsearch.results.results import Results
 from regsearch.results.rules import Rule
 from regsearch.results.table import Table
-
-# what must be equal for scores to be compared fold by fold, and what to call it
-MUST_MATCH = {"fingerprint": "data", "folds_hash": "folds"}
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,8 @@ def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comp
     Raises
     ------
     InvalidInput
-        When there is one study only, or data, folds or deciding metric differ.
+        When there is one study only, or data, folds or deciding metric differ. Weights may: scores that weigh rows
+        otherwise than the first study's are computed anew by its weights.
     """
     if not others:
         raise InvalidInput(f"A comparison needs two studies or more, got {first.name!r} alone; name another.")
@@ -149,18 +149,19 @@ def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comp
         _check_comparable(first, other)
     studies = tuple(_compared(results, rule) for results in (first, *others))
     (val, gap), *rest = (
-        _folds(results, study.chosen) for results, study in zip((first, *others), studies, strict=True)
+        _folds(first, results, study.chosen) for results, study in zip((first, *others), studies, strict=True)
     )
     over = first.averaging
     differences = tuple(
         StudyDifference(study.name, over.difference(own_val, val, ROUNDING), over.difference(own_gap, gap))
         for study, (own_val, own_gap) in zip(studies[1:], rest, strict=True)
     )
-    return Comparison(first.metric, studies, differences)
+    return Comparison(first.metric_label, studies, differences)
 
 
 def _check_comparable(first: Results, other: Results) -> None:
-    kept = [(what, first.identity[key], other.identity[key]) for key, what in MUST_MATCH.items()]
+    kept = [("data", *(_identity(one, "unweighted_fingerprint") for one in (first, other)))]
+    kept.append(("folds", first.identity["folds_hash"], other.identity["folds_hash"]))
     kept.append(("weighting of folds", *(one.identity.get("fold_weights", "equal") for one in (first, other))))
     kept.append(("deciding metric", first.identity["scoring"][0], other.identity["scoring"][0]))
     for what, mine, other_s in kept:
@@ -179,11 +180,32 @@ def _compared(results: Results, rule: str | Rule) -> ComparedStudy:
     )  # fmt: skip
 
 
-def _folds(results: Results, chosen: Chosen) -> tuple[Array, Array]:
-    """``[K]`` validation scores and gaps of a choice."""
+def _identity(results: Results, key: str) -> str:
+    """What a study's data are without weights, or with those of scores; a study without weights has one fingerprint."""
+    return str(results.identity.get(key, results.identity["fingerprint"]))
+
+
+def _folds(first: Results, results: Results, chosen: Chosen) -> tuple[Array, Array]:
+    """``[K]`` validation scores of a choice, by the weights that the first study's scores have, and its own gaps."""
     curves = results.curves(chosen.number)
     val = curves.val[:, chosen.step]
-    return val, curves.train[:, chosen.step] - val
+    same = len({_identity(one, "scores_fingerprint") for one in (first, results)}) == 1
+    return val if same else _rescored(first, results, chosen), curves.train[:, chosen.step] - val
+
+
+def _rescored(first: Results, results: Results, chosen: Chosen) -> Array:
+    """``[K]`` validation scores of a choice's stored predictions as the first study scores."""
+    scoring, decisions = first.scoring, results.predictions(chosen.number)
+    own = next(trial for trial in results.all if trial.number == chosen.number)
+    once = scoring is not None and len(np.unique(rows := np.concatenate(scoring.folds.val))) == len(rows)
+    if scoring is None or decisions is None or own.step != chosen.step or not once:
+        raise InvalidInput(
+            f"The scores of {results.name!r} weigh rows otherwise than those of {first.name!r}, and can be had "
+            "alike of stored predictions alone, one for each row, at each trial's best point; run it with the other's "
+            "score_weight."
+        )
+    held = [decisions[val][:, None] for val in scoring.folds.val]
+    return np.asarray(scoring.by_fold(held, first.averaging)[:, 0])
 
 
 def _sentence(one: StudyDifference, first: str, metric: str) -> str:

@@ -126,7 +126,7 @@ def learning_curve(
     train, val = (np.stack(part, axis=1) for part in zip(*scores, strict=True))
     rows = tuple(round(_rows(part)) for part in folds)
     found = LearningCurve(
-        chosen.number, chosen.step, chosen.rule, results.metric, rows, train, val,
+        chosen.number, chosen.step, chosen.rule, results.metric_label, rows, train, val,
         setup.averaging,
     )  # fmt: skip
     results.store.save_finding(FINDING, found.row())

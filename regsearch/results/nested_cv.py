@@ -18,7 +18,7 @@ from regsearch.data.folds import Folds, make_folds, runs_forward
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
-from regsearch.metrics.scorer import Metric, check_test
+from regsearch.metrics.scorer import Metric, check_test, label_of
 from regsearch.numeric import is_whole, plain
 from regsearch.progress import Progress
 from regsearch.results.formatting import format_items, format_value, json_safe
@@ -61,6 +61,8 @@ class NestedResult:
         How the outer folds are averaged.
     perfect
         The best possible score, which no interval goes beyond; infinite when unknown.
+    weighted
+        Whether rows weigh in the scores.
     """
 
     metric: str
@@ -69,6 +71,12 @@ class NestedResult:
     averaging: Averaging
     perfect: float
     folds: tuple[OuterFold, ...]
+    weighted: bool = False
+
+    @property
+    def label(self) -> str:
+        """The deciding metric as it is shown."""
+        return label_of(self.metric, self.weighted)
 
     @property
     def scores(self) -> tuple[float, ...]:
@@ -126,8 +134,9 @@ class NestedResult:
     def row(self) -> dict[str, Any]:
         """As one JSON object: what is stored as the finding ``nested``; what is not finite is null."""
         row: dict[str, Any] = json_safe({
-            "metric": self.metric, "outer": self.outer, "scores": self.scores, "inner": self.inner,
-            "mean": self.mean, "se": self.se, "params": [dict(one) for one in self.params], "rule": self.rule,
+            "metric": self.metric, "weighted": self.weighted, "outer": self.outer, "scores": self.scores,
+            "inner": self.inner, "mean": self.mean, "se": self.se, "params": [dict(one) for one in self.params],
+            "rule": self.rule,
         })  # fmt: skip
         return row
 
@@ -139,12 +148,12 @@ class NestedResult:
         low, high = self.interval
         between = f" (95 %: {low:.5g} to {high:.5g})" if math.isfinite(low) else ""
         return (
-            f"Nested {self.metric} {format_value(self.mean, self.se, digits=5)}{between}; the searches inside promised "
+            f"Nested {self.label} {format_value(self.mean, self.se, digits=5)}{between}; the searches inside promised "
             f"{abs(self.optimism):.2g} {'more' if self.optimism >= 0 else 'less'}."
         )
 
     def __str__(self) -> str:
-        head = ("outer fold", self.metric, "inner", "config")
+        head = ("outer fold", self.label, "inner", "config")
         rows = [
             (k, f"{fold.scores[self.metric]:.5g}", f"{fold.inner:.5g}", format_items(fold.params))
             for k, fold in enumerate(self.folds)
@@ -196,7 +205,15 @@ class NestedCV:
         name = self.rule if isinstance(self.rule, str) else rule_name(self.rule)
         averaging = Averaging.of(self.outer, self.problem.score_weight, self.fold_weights)
         perfect = math.inf if self.metrics[0].perfect is None else self.metrics[0].perfect
-        nested = NestedResult(self.metrics[0].name, len(self.outer), name, averaging, perfect, tuple(found))
+        nested = NestedResult(
+            self.metrics[0].name,
+            len(self.outer),
+            name,
+            averaging,
+            perfect,
+            tuple(found),
+            self.problem.score_weight is not None,
+        )
         if nested.complete:
             self.store.save_finding(FINDING, nested.row())
         progress.end(nested.summary)

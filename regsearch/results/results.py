@@ -12,7 +12,7 @@ from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.averaging import Averaging
-from regsearch.metrics.scorer import known
+from regsearch.metrics.scorer import known, label_of
 from regsearch.models.base import Model
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Point, Trajectory
@@ -83,6 +83,11 @@ class Results:
     def metric(self) -> str:
         """The deciding metric; larger is better."""
         return str(self.identity["metric"])
+
+    @property
+    def metric_label(self) -> str:
+        """The deciding metric as it is shown: with what its rows weigh, if they do."""
+        return label_of(self.metric, bool(self.identity.get("weighted")))
 
     @cached_property
     def complete(self) -> tuple[Trial, ...]:
@@ -299,7 +304,7 @@ class Results:
         if trial is None or pick.step not in range(trial.steps):
             raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
         there = self.standing(trial, int(pick.step))
-        return Chosen(there, rule, pick.why, self._config(there), self.varied)
+        return Chosen(there, rule, pick.why, self._config(there), self.varied, bool(self.identity.get("weighted")))
 
     def standing(self, trial: Trial, step: int) -> Trial:
         """A trial as it stands at another step of its path."""

@@ -71,6 +71,11 @@ class StoredStudy(Protocol):
     def metric(self) -> str: ...
 
     @property
+    def metric_label(self) -> str:
+        """The metric as it is shown: with what its rows weigh, if they do."""
+        ...
+
+    @property
     def all(self) -> tuple[Trial, ...]: ...
 
     @property

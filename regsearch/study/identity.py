@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 
+from regsearch.data.problem import Problem
 from regsearch.models.base import Model, Setup
 from regsearch.space.config import Written
 from regsearch.space.params import parameter_names
@@ -37,4 +39,16 @@ def identity_of(
         "space_data": written.data, "script": script,
         "parameters": dict(parameter_names(space).leaves),
     }  # fmt: skip
+    identity |= _weights(problem)
     return identity if setup.fold_weights == "equal" else identity | {"fold_weights": setup.fold_weights}
+
+
+def _weights(problem: Problem) -> dict[str, Any]:
+    """What is known of weights, where there are any: what scores weigh by, and what the data are without."""
+    if problem.sample_weight is None and problem.score_weight is None:
+        return {}
+    bare = problem.without_weights()
+    return {
+        "weighted": problem.score_weight is not None, "unweighted_fingerprint": bare.fingerprint,
+        "scores_fingerprint": replace(bare, sample_weight=problem.score_weight).fingerprint,
+    }  # fmt: skip

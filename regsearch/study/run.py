@@ -11,6 +11,7 @@ from typing import Any
 from regsearch.data.profile import profile
 from regsearch.data.suspects import suspects
 from regsearch.errors import SearchFailed, StorageFailed
+from regsearch.metrics.scorer import label_of
 from regsearch.models.base import Model, Setup
 from regsearch.models.path import Trajectory
 from regsearch.progress import Progress
@@ -118,7 +119,7 @@ class Run:
         held = f", {self.setup.problem.test.rows} held out" if self.setup.problem.test is not None else ""
         return (
             f"{identity['study']}: {identity['task']}, {identity['rows']} rows{held}, {identity['columns']} columns, "
-            f"{identity['cv']}, {identity['metric']}{self._pooled}"
+            f"{identity['cv']}, {label_of(identity['metric'], bool(identity.get('weighted')))}{self._pooled}"
         )
 
     @property

@@ -32,7 +32,7 @@ def _found(results: Results) -> Iterator[str]:
     yield str(results.best)
     if results.reference is not None:
         point, name = results.point(results.reference), str(results.identity["reference"])
-        yield f"{name[0].upper()}{name[1:]}: {results.metric} {point.val:.5g}, gap {point.gap:.3g}."
+        yield f"{name[0].upper()}{name[1:]}: {results.metric_label} {point.val:.5g}, gap {point.gap:.3g}."
     for advice in results.advice:
         yield f"- {advice}"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from regsearch.export.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
 from regsearch.export.bundle.schema import Column, Form
+from regsearch.metrics.scorer import label_of
 from regsearch.results.formatting import format_items
 from regsearch.results.table import Table
 
@@ -116,7 +117,8 @@ def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
         *((f"held out ({name})", _number(value), "") for name, value in score["test"].items()),
     ]
     table = Table(("", "mean over folds", "standard error"), rows)
-    return f"`{score['metric']}`, larger is better, {folds['cv']}, {folds['count']} folds:\n\n{table.markdown()}"
+    name = label_of(score["metric"], bool(score.get("weighted")))
+    return f"`{name}`, larger is better, {folds['cv']}, {folds['count']} folds:\n\n{table.markdown()}"
 
 
 def _cautions(made: Mapping[str, Any]) -> list[str]:

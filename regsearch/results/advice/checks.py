@@ -125,7 +125,7 @@ def leak(case: Case) -> Advice | None:
         first = f" Begin with {suspects[0]!r}, which tells y alone."
     return Advice(
         "leak", f"The scores are too good: look for y, or something made from it, among the columns.{first}",
-        f"{case.study.metric} train {point.train:.4g}, validation {point.val:.4g}, perfect {scale.perfect:.4g}, "
+        f"{case.study.metric_label} train {point.train:.4g}, validation {point.val:.4g}, perfect {scale.perfect:.4g}, "
         f"constant {scale.constant:.4g}",
     )  # fmt: skip
 
@@ -225,7 +225,7 @@ def _best_sampled(case: Case) -> Trial | None:
 
 def _of_reference(case: Case, reference: Trial) -> str:
     point, name = case.study.point(reference), case.study.identity["reference"]
-    return f"{case.study.metric} of the reference ({name}) {point.val:.4g}, gap {point.gap:.3g}"
+    return f"{case.study.metric_label} of the reference ({name}) {point.val:.4g}, gap {point.gap:.3g}"
 
 
 def underfit(case: Case) -> Advice | None:
@@ -267,7 +267,7 @@ def _figures(case: Case, scale: Scale) -> str:
     point = case.point
     train = point.train if abs(point.train) > rounding_error(point) else 0.0
     return (
-        f"train {case.study.metric} {train:.4g}, validation {point.val:.4g}, better than a constant prediction "
+        f"train {case.study.metric_label} {train:.4g}, validation {point.val:.4g}, better than a constant prediction "
         f"({scale.constant:.4g}) by {lead_on_constant(case.study, case.best, scale)}"
     )
 

@@ -126,7 +126,7 @@ def gap_record(study: StoredStudy) -> GapRecord | None:
         places["reference"] = study.point(study.reference).gap, study.point(study.reference).val
     return GapRecord(
         {name: np.array(of) for name, of in families.items()}, labels, pareto(np.concatenate([dots, chosen])),
-        _marks(places, x, y), x, y, study.metric,
+        _marks(places, x, y), x, y, study.metric_label,
     )  # fmt: skip
 
 

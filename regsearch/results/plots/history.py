@@ -58,7 +58,7 @@ def history_record(study: StoredStudy) -> HistoryRecord | None:
     held_out = np.column_stack([[place[k] for k in found.numbers], found.test]) if found else np.empty((0, 2))
     best = np.maximum.accumulate(scores)
     y = window(scores, [scores.max()], held_out[-1:, 1])
-    return HistoryRecord(np.array([float(t.number) for t in trials]), scores, best, held_out, y, study.metric)
+    return HistoryRecord(np.array([float(t.number) for t in trials]), scores, best, held_out, y, study.metric_label)
 
 
 @plot(

@@ -76,7 +76,7 @@ def importance_record(study: StoredStudy) -> ImportanceRecord | None:
     order = np.argsort(-found_out.importances_mean, kind="stable")
     return ImportanceRecord(
         tuple(found[k].label for k in order), found_out.importances_mean[order], found_out.importances_std[order],
-        float(forest.score(X[test], target[test])), study.metric,
+        float(forest.score(X[test], target[test])), study.metric_label,
     )  # fmt: skip
 
 

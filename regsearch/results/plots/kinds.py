@@ -47,7 +47,7 @@ def kinds_record(study: StoredStudy) -> KindsRecord | None:
         return None
     scores = {name: np.array(of) for name, of in found.items()}
     every = np.concatenate(list(scores.values()))
-    return KindsRecord(scores, window(every, [every.max()]), study.metric)
+    return KindsRecord(scores, window(every, [every.max()]), study.metric_label)
 
 
 @plot(

@@ -49,4 +49,4 @@ def space_record(study: StoredStudy) -> SpaceRecord | None:
     scores = np.array([study.point(trial).val for trial in study.complete])
     numbers = tuple(trial.number for trial in study.complete)
     y = window(scores, [scores.max()])
-    return SpaceRecord(tuple(found[:MOST_AXES]), scores, numbers, y, study.metric, max(0, len(found) - MOST_AXES))
+    return SpaceRecord(tuple(found[:MOST_AXES]), scores, numbers, y, study.metric_label, max(0, len(found) - MOST_AXES))

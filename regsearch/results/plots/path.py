@@ -71,7 +71,7 @@ def path_record(study: StoredStudy) -> PathRecord | None:
         se=se,
         marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
-        metric=study.metric,
+        metric=study.metric_label,
         title=f"{study.name}, trial {best.number}: {model_label(best.params)}",
     )
 

@@ -25,7 +25,7 @@ def about(results: Results) -> str:
     ended = ", ".join(f"{counts[state]} {state}" for state in ENDED if counts[state])
     return (
         f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}, {identity['cv']}, scored by "
-        f"{results.metric}{pooled} (larger is better); trials: {ended or 'none finished'}."
+        f"{results.metric_label}{pooled} (larger is better); trials: {ended or 'none finished'}."
     )
 
 

@@ -44,7 +44,7 @@ def gap_budget(budget: float) -> Rule:
         number, step = least_cost(results, rows[within, :3] if within.any() else rows[:, [0, 1, 3, 2]])
         (gap,) = rows[(rows[:, 0] == number) & (rows[:, 1] == step), 3]
         if within.any():
-            why = f"It has the best {results.metric} of all points with a gap of at most {budget:g}: {gap:.3g}."
+            why = f"It has the best {results.metric_label} of all points with a gap of at most {budget:g}: {gap:.3g}."
         else:
             why = f"No point has a gap of at most {budget:g}; this one has the smallest: {gap:.3g}."
         return Pick(number, step, why)

@@ -33,6 +33,6 @@ def one_se(results: StoredStudy) -> Pick:
     within = f"within one standard error ({top.val_se:.2g}) of"
     return Pick(
         number, step, f"It fits the training folds least of all {len(rows)} points "
-        f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric} "
+        f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric_label} "
         f"({top.val:.5g}).",
     )  # fmt: skip

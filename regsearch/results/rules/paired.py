@@ -43,7 +43,7 @@ def paired(results: StoredStudy) -> Pick:
     said = f"p = {value:.2g}" if math.isfinite(value) else "with a single fold only an equal score counts"
     return Pick(
         number, step, f"It is the simplest of {len(rivals)} trials that are not significantly worse than the best "
-        f"{results.metric} ({results.point(top).val:.5g}) in a paired test over folds ({said}).",
+        f"{results.metric_label} ({results.point(top).val:.5g}) in a paired test over folds ({said}).",
     )  # fmt: skip
 
 

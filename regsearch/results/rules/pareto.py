@@ -22,8 +22,8 @@ def front(results: StoredStudy) -> list[Pick]:
     """
     trials, costs = _costs(results)
     return [
-        Pick(trial.number, trial.step, f"No trial is better in one of {results.metric}, gap and complexity and as good "
-             f"in the others: {_figures(results, trial)}.")
+        Pick(trial.number, trial.step, f"No trial is better in one of {results.metric_label}, gap and complexity and "
+             f"as good in the others: {_figures(results, trial)}.")
         for trial in _undominated(trials, costs)[0]
     ]  # fmt: skip
 
@@ -39,7 +39,7 @@ def pareto(results: StoredStudy) -> Pick:
     scaled = (costs - low) / np.where(high > low, high - low, 1.0)
     trial = members[int(np.linalg.norm(scaled, axis=1).argmin())]
     return Pick(
-        trial.number, trial.step, f"It is the best compromise of {results.metric}, gap and complexity "
+        trial.number, trial.step, f"It is the best compromise of {results.metric_label}, gap and complexity "
         f"({_figures(results, trial)}) among the {len(members)} trials that no other beats in all of them.",
     )  # fmt: skip
 
