@@ -73,7 +73,7 @@ def test_what_is_kept(tmp_path: Path) -> None:
     found = one.nested(3, 4, rule="one_se", quiet=True)
     stored = one.store.finding(FINDING)
     assert stored is not None
-    assert set(stored) == {"metric", "outer", "scores", "inner", "mean", "se", "params", "rule"}
+    assert set(stored) == {"metric", "weighted", "outer", "scores", "inner", "mean", "se", "params", "rule"}
     assert (stored["metric"], stored["outer"], stored["rule"]) == ("r2", 3, "one_se")
     assert stored["scores"] == list(found.scores)
     assert stored["inner"] == list(found.inner)
