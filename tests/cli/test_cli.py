@@ -239,10 +239,11 @@ def test_show_json(root: Path) -> None:
         raise AssertionError(f"{name} is no JSON")
 
     said: dict[str, Any] = json.loads(done.stdout, parse_constant=no_constant)
-    assert set(said) == {"study", "metric", "counts", "rule", "why", "chosen", "corrected", "advice", "top"}
+    assert set(said) == {"study", "metric", "weighted", "counts", "rule", "why", "chosen", "corrected", "advice", "top"}
     assert said["corrected"]["score"] == results.corrected.score
     assert said["advice"] == [str(one) for one in results.advice]
     assert (said["study"], said["metric"], said["rule"]) == (NAME, results.metric, "one_se")
+    assert said["weighted"] is False
     assert said["counts"] == results.counts
     assert said["why"] == results.choose("one_se").why
     assert said["chosen"] == results.choose("one_se").row()
