@@ -5,6 +5,7 @@ Whatever another library says, and whatever repeats an address or a name that a 
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import sys
@@ -56,10 +57,37 @@ def printable(text: Any) -> str:
     return _STEERING.sub(_escaped, str(text))
 
 
+def one_line(text: Any) -> str:
+    """A text without secrets as one line: a message of another library may have several."""
+    return printable(re.sub(r"\s*[\r\n]+\s*", " ", without_secrets(str(text)).strip()))
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many letters; an ellipsis shows a cut."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def as_html(text: Any) -> str:
+    """A name or a sentence in a page."""
+    return html.escape(printable(text))
+
+
+def as_words(text: Any) -> str:
+    """A name or a sentence in Markdown: it makes no element, no link and no code."""
+    return printable(text).replace("<", "&lt;").replace("`", r"\`").replace("](", r"]\(")
+
+
+def as_code(text: Any) -> str:
+    """A name in Markdown as code, whatever signs it has."""
+    said = printable(text)
+    ticks = "`" * (max(map(len, re.findall("`+", said)), default=0) + 1)
+    return f"{ticks} {said} {ticks}" if "`" in said else f"`{said}`"
+
+
 def first_line(error: BaseException) -> str:
     """What an error says in its first line, cleaned; its type where it says nothing."""
     said = clean(error).strip()
-    return printable(said.splitlines()[0])[:REASON] if said else type(error).__name__
+    return shortened(printable(said.splitlines()[0]), REASON) if said else type(error).__name__
 
 
 def cleaned(error: BaseException) -> BaseException:

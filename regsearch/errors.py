@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from regsearch.cleaning import clean
+from regsearch.cleaning import one_line, shortened
+
+LONGEST = 4000  # letters of what an error says: some quote what they were given
 
 
 class RegsearchError(Exception):
     """Base of every error that regsearch raises on purpose; what it says has no password and no control character."""
 
     def __init__(self, said: object = "") -> None:
-        super().__init__(clean(said))
+        super().__init__(shortened(one_line(str(said)[: 2 * LONGEST]), LONGEST))
 
 
 class InvalidInput(RegsearchError, ValueError):

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TextIO
 
-from regsearch.cleaning import printable, without_secrets
+from regsearch.cleaning import one_line
 
 EVERY = {True: 0.1, False: 10.0}  # seconds between two updates, by whether the stream is a terminal
 
@@ -33,13 +33,13 @@ class Progress:
 
     def show(self, text: str) -> None:
         """Replace the line, unless it was replaced just now; on a terminal it is cut to what fits."""
-        self._text = text = printable(without_secrets(text))
+        self._text = text = one_line(text)
         if not self.quiet and time.monotonic() >= self._next:
             self._write(text[: shutil.get_terminal_size().columns - 1] if self.live else text)
 
     def end(self, text: str = "") -> None:
         """Leave the last state, or `text`, standing."""
-        text = printable(without_secrets(text)) or self._text
+        text = one_line(text) or self._text
         if not self.quiet and text:
             self._write(text)
             if self.live:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from regsearch.cleaning import say
 from regsearch.cli import analysis, bundles, commands
 from regsearch.errors import RegsearchError
-from regsearch.study.arguments import INTERRUPTED, STORAGE, Parser, add_run_options
+from regsearch.study.arguments import INTERRUPTED, STORAGE, Parser, add_run_options, port, positive
 from regsearch.version import __version__
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_analysis_commands(found)
     _add_bundle_commands(found)
     ui = _stored(found.add_parser("ui", help="browse the trials in MLflow"), commands.ui)
-    ui.add_argument("--port", type=int, default=5000)
+    ui.add_argument("--port", type=port, default=5000, metavar="N", help="where to serve them (default 5000)")
     return parser
 
 
@@ -76,7 +76,7 @@ def _add_study_commands(found: Any) -> None:
     show.add_argument(
         "--as", dest="library", metavar="LIBRARY", help="print the choice as code of sklearn or torch alone"
     )
-    show.add_argument("--top", type=int, default=10, metavar="N", help="how many trials to list")
+    show.add_argument("--top", type=positive, default=10, metavar="N", help="how many trials to list")
     _add_json(show)
 
     export = _stored(

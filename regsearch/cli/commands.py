@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regsearch.cleaning import say
+from regsearch.cleaning import printable, say
 from regsearch.cli import shipping
 from regsearch.cli.stored import find_own_rule, results_of, results_with_files, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
@@ -78,7 +78,7 @@ def show(arguments: argparse.Namespace) -> int:
     if results.corrected.score is not None:
         say(f"{results.corrected}\n")
     if results.advice:
-        say("\n".join(f"- {one}" for one in results.advice) + "\n")
+        say("\n".join(f"- {printable(one)}" for one in results.advice) + "\n")
     say(_top_table(top).text())
     return 0
 

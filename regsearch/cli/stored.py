@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regsearch.cleaning import say
+from regsearch.cleaning import first_line, say
 from regsearch.errors import InvalidInput, NotFound
+from regsearch.inputs import place
 
 if TYPE_CHECKING:
     from regsearch.results.results import Results
@@ -147,9 +148,13 @@ def run_script(script: str) -> dict[str, Any]:
     """
     import runpy
 
-    path = Path(script)
+    path = place(script, "The script")
     if not path.is_file():
         raise NotFound(f"There is no script {script!r}; give the path of a Python file that makes a Study.")
+    try:
+        compile(path.read_bytes(), str(path), "exec")
+    except (SyntaxError, ValueError, RecursionError, OSError) as error:
+        raise InvalidInput(f"A script must be Python, {script!r} is not ({first_line(error)}); mend it.") from error
     sys.path.insert(0, str(path.parent.absolute()))  # as `python SCRIPT` would
     name_of_module = path.stem if path.stem != "__main__" else "regsearch_script"  # it is read, not started
     return runpy.run_path(str(path), run_name=name_of_module)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regsearch.cleaning import first_line
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, RegsearchError
@@ -150,7 +151,7 @@ def _version(name: str) -> str:
     own = {"python": platform.python_version(), "regsearch": __version__}
     try:
         return own.get(name) or importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+    except (importlib.metadata.PackageNotFoundError, ValueError):  # the latter of what names no package
         return "none"
 
 
@@ -182,9 +183,11 @@ def _example(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
             said, where = _said_elsewhere(bundle, trusted), "a clean process"
         else:
             said, where = predictions(load(bundle.folder, trusted, module), given), "this process"
+        off = difference(expected, said)
     except RegsearchError as error:
         return BundleCheck("example", False, str(error))
-    off = difference(expected, said)
+    except (TypeError, ValueError) as error:  # stored lists that are no array
+        return BundleCheck("example", False, f"what is stored of it is no prediction ({first_line(error)})")
     rows = f"{given.shape[0]} stored rows"
     if off == 0:
         return BundleCheck("example", True, f"{where} predicts the {rows} to the bit")

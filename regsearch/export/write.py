@@ -38,6 +38,7 @@ from regsearch.export.bundle.files import (
 )
 from regsearch.export.bundle.schema import form_of
 from regsearch.export.bundle.settings import own_factory
+from regsearch.inputs import place
 from regsearch.models.base import Model
 from regsearch.models.path import Point
 from regsearch.models.persist import Shipped, write_object
@@ -231,7 +232,7 @@ def check_target(out: str | os.PathLike[str]) -> Path:
     InvalidInput
         When it holds other files.
     """
-    target = Path(out).expanduser().absolute()
+    target = place(out, "A bundle's folder").absolute()
     if target.is_symlink():
         target = target.resolve()  # the link stays, what it points to is replaced
     if target.exists() and not (target.is_dir() and _may_go(target)):

@@ -22,6 +22,7 @@ from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
+from regsearch.inputs import one_name
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, REGRESSION, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
 from regsearch.space.naming import identity
@@ -157,6 +158,8 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
         named = [(_name(one), one) for one in scoring]
     else:
         named = [(_name(scoring), scoring)]
+    for name, _ in named:
+        one_name(name, "A scorer's name", "rename it.")
     if not named:
         raise InvalidInput("scoring needs at least one scorer, got none; leave it out for the default.")
     metrics = tuple(_metric(str(name), scorer) for name, scorer in named)

@@ -17,6 +17,7 @@ from mlflow.entities import Dataset as MlflowDataset
 from mlflow.entities import DatasetInput, Experiment, InputTag, LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from regsearch.cleaning import clean, shortened
 from regsearch.mirror import view
 from regsearch.mirror.records import Dataset, Ready, Scalar, Series, StudyRecord, SummaryRecord, TrialRecord
 
@@ -238,8 +239,7 @@ def _key(key: str) -> str:
 
 def _cut(value: object, limit: int) -> str:
     """Return the value as text of at most `limit` characters; an ellipsis shows a cut."""
-    text = str(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return shortened(clean(value), limit)
 
 
 def _params(params: Mapping[str, Scalar]) -> list[Param]:

@@ -13,12 +13,12 @@ from typing import Any, Protocol, runtime_checkable
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from regsearch.errors import InvalidInput, NotFound
+from regsearch.models.archives import TREE, check_archive
 
 # what skops leaves to its caller: a description of numbers, and a step of this package's own that holds nothing
 TRUSTED = ("numpy.dtype", "regsearch.data.category_text.CategoriesToText")
 PART = ".part"  # how the name of a file ends that is not whole yet
 FEW = 8  # files that are kept one by one
-TREE = "schema.json"  # in an archive of skops: what the object is made of
 
 
 @runtime_checkable
@@ -108,6 +108,7 @@ def write_object(fitted: Any, file: Path) -> list[str]:
     except Exception as error:  # skops names no error type of its own for what it cannot write
         raise InvalidInput(f"The model cannot be written without pickle: {error}") from error
     try:
+        check_archive(file)
         unknown = sorted(set(io.get_untrusted_types(file=file)) - set(TRUSTED))
         io.load(file, trusted=[*TRUSTED, *unknown])
     except Exception as error:  # what skops writes but cannot rebuild fails in the constructor of its type
@@ -138,6 +139,7 @@ def read_object(file: Path, trusted: Sequence[str] = ()) -> Any:
     if not file.exists():
         raise NotFound(f"A bundle has a {file.name}, {file.parent} has none; export it again.")
     try:
+        check_archive(file)
         unknown = sorted(set(io.get_untrusted_types(file=file)) - {*TRUSTED, *trusted})
     except Exception as error:  # a damaged archive fails in many ways inside skops; all of them mean the same
         raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from regsearch.cleaning import printable
 from regsearch.metrics.statistics import Estimate
 
 
@@ -22,11 +23,11 @@ def json_safe(value: Any) -> Any:
 
 def format_items(figures: Mapping[str, Any], between: str = ", ") -> str:
     """Names and values on one line."""
-    return between.join(f"{name}={_short(value)}" for name, value in figures.items())
+    return between.join(f"{printable(name)}={_short(value)}" for name, value in figures.items())
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else printable(value)
 
 
 def format_value(value: float, se: float, sign: str = "", digits: int = 3) -> str:

@@ -295,7 +295,15 @@ class Results:
         return frozenset(name for name, values in seen.items() if len(values) > 1)
 
     def top(self, count: int) -> list[Chosen]:
-        """The best trials, each at its own best point."""
+        """The best trials, each at its own best point.
+
+        Raises
+        ------
+        InvalidInput
+            When `count` is no positive whole number.
+        """
+        if type(count) is not int or count < 1:
+            raise InvalidInput(f"How many trials to list must be a positive whole number, got {count!r}; 10 is usual.")
         return [self.at(Pick(t.number, t.step, ""), "best") for t in self.complete[:count]]
 
     def at(self, pick: Pick, rule: str) -> Chosen:

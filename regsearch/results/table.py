@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from regsearch.cleaning import as_html, as_words, printable
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Table:
 
     def text(self) -> str:
         """Lines for a terminal."""
-        lines = [self.head, *([str(cell) for cell in row] for row in self.rows)]
+        lines = [[printable(cell) for cell in row] for row in (self.head, *self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(self._padded, self.head, line, widths)).rstrip() for line in lines)
 
@@ -38,18 +39,18 @@ class Table:
 
     def markdown(self) -> str:
         """A table of GitHub's Markdown."""
-        cells = [[str(cell).replace("|", r"\|") for cell in row] for row in self.rows]
-        return "\n".join(f"| {' | '.join(row)} |" for row in (self.head, ["---"] * len(self.head), *cells))
+        head, *cells = [[as_words(cell).replace("|", r"\|") for cell in row] for row in (self.head, *self.rows)]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells))
 
     def html(self) -> str:
         """A table that is scrolled where it is wider than the page."""
-        head = "".join(f'<th scope="col"{self._class(name)}>{html.escape(name)}</th>' for name in self.head)
+        head = "".join(f'<th scope="col"{self._class(name)}>{as_html(name)}</th>' for name in self.head)
         body = "".join(f"<tr>{''.join(map(self._html_cell, self.head, row))}</tr>" for row in self.rows)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f'<div class="scroll" tabindex="0">{table}</div>'
 
     def _html_cell(self, name: str, cell: Any) -> str:
-        return f"<td{self._class(name)}>{html.escape(str(cell))}</td>"
+        return f"<td{self._class(name)}>{as_html(cell)}</td>"
 
     def _class(self, name: str) -> str:
         if name in self.sentences:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from regsearch.errors import InvalidInput
+from regsearch.documents import parse_toml
+from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.numeric import plain
 from regsearch.space.naming import identity
 from regsearch.space.registry import kind
@@ -117,7 +118,9 @@ def from_data(data: Any) -> Any:
         raise InvalidInput(f"{cls.__name__} has the fields {', '.join(names)}, got {unknown[0]!r}; remove it.")
     try:
         return cls(**{names[key]: child for key, child in fields.items()})
-    except TypeError as error:
+    except RegsearchError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
         raise InvalidInput(f"{cls.__name__} cannot be made from {dict(data)!r}: {error}.") from error
 
 
@@ -136,17 +139,7 @@ def from_toml(text: str) -> Any:
     InvalidInput
         When the text is not TOML.
     """
-    return from_data(read_toml(text))
-
-
-def read_toml(text: str, what: str = "The text") -> dict[str, Any]:
-    """A TOML text as plain data; `what` it is called in an error, such as the name of its file."""
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{what} must be TOML: {error}.") from error
+    return from_data(parse_toml(text, "The text"))
 
 
 def digest(value: Any) -> str:

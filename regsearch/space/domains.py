@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch.errors import InvalidInput
+from regsearch.inputs import said
 from regsearch.numeric import is_whole, plain
 from regsearch.space.registry import kind, kinds
 from regsearch.space.tree import Float, Int, Node, Path, is_number
+
+WIDEST, DEEPEST = 1_000_000, 1_000  # units of a layer, and layers
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,11 @@ class Sizes:
 
     def admit(self, value: Any, where: str) -> Any:
         sizes = tuple(map(plain, value)) if isinstance(value, (tuple, list)) else (plain(value),)
-        if not sizes or any(not is_whole(size) or size < 1 for size in sizes):
-            raise InvalidInput(f"{where} must be whole numbers of at least 1, got {value!r}; (64, 64) is usual.")
+        if not 0 < len(sizes) <= DEEPEST or any(not is_whole(size) or not 1 <= size <= WIDEST for size in sizes):
+            raise InvalidInput(
+                f"{where} must be whole numbers of at least 1 and at most {WIDEST:,}, {DEEPEST:,} of them at most, got "
+                f"{said(value)}; (64, 64) is usual."
+            )
         return sizes
 
 

@@ -21,6 +21,7 @@ from regsearch.numeric import is_whole, plain
 from regsearch.space.naming import readable
 
 NodeT = TypeVar("NodeT", bound="Node")
+POINTS = 10_000  # that a path may have
 WRITTEN = "_written"  # where a node keeps what it is as plain data, made when it is asked for ...
 NAMES = "_names"  # ... and what its parameters are called
 
@@ -265,8 +266,8 @@ class Path(Leaf):
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", plain(self.points))
         object.__setattr__(self, "ratio", plain(self.ratio))
-        if not is_whole(self.points) or self.points < 2:
-            raise InvalidInput(f"A Path needs at least 2 points, got {self.points!r}; Path(100) is the default.")
+        if not is_whole(self.points) or not 2 <= self.points <= POINTS:
+            raise InvalidInput(f"A Path has 2 to {POINTS:,} points, got {self.points!r}; Path(100) is the default.")
         if self.ratio is not None and not (is_number(self.ratio) and 0 < self.ratio < 1):
             raise InvalidInput(f"A Path's ratio must lie between 0 and 1, got {self.ratio!r}; 1e-4 is usual.")
 

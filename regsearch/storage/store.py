@@ -35,6 +35,7 @@ from regsearch.cleaning import first_line, remember_secrets
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import Damaged, InvalidInput, NotFound, RegsearchError
+from regsearch.inputs import place
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Trajectory
@@ -95,7 +96,7 @@ class Store:
                 f"got {name!r}; rename it."
             )
         remember_secrets(url)
-        self.root = Path(root).expanduser().absolute()
+        self.root = place(root, "root").absolute()
         self.name = name
         self.url = url
         self.folder = self.root / "studies" / name

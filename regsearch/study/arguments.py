@@ -11,6 +11,22 @@ INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended, as shells h
 STORAGE = "REGSEARCH_STORAGE"  # the environment's variable for a storage URL, which lists of processes do not show
 
 
+def positive(text: str) -> int:
+    """A number of things on a command line: at least one."""
+    return _whole(text, 1, 2**31 - 1)
+
+
+def port(text: str) -> int:
+    """A port on a command line."""
+    return _whole(text, 1, 65_535)
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    if not text.strip().isascii() or not text.strip().isdigit() or not low <= int(text[:20]) <= high:
+        raise argparse.ArgumentTypeError(f"it must be a whole number from {low} to {high}, got {text[:80]!r}")
+    return int(text)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors show no control character and no password of what they repeat."""
 

@@ -12,6 +12,7 @@ from regsearch.cleaning import remember_secrets
 from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
+from regsearch.inputs import one_name, place, switch
 from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
 from regsearch.metrics.pooled import pooled_metrics
 from regsearch.metrics.scorer import check_test, resolve
@@ -65,6 +66,7 @@ class StudyOptions:
             remember_secrets(address)
         self._check_space()
         self._check_numbers()
+        self._check_places()
         self._check_services()
 
     def store_of(self, name: str) -> Store:
@@ -138,5 +140,17 @@ class StudyOptions:
                 f"artifacts must be a function from a study's name to an `Artifacts`, got {artifacts!r}; "
                 "leave it out for the study's folder."
             )
-        if tracking is not None and not isinstance(tracking, (bool, str)):
-            raise InvalidInput(f"tracking must be an MLflow tracking URI or False, got {tracking!r}; leave it out.")
+        if tracking is not None and not isinstance(tracking, bool):
+            one_name(tracking, "tracking", "give an MLflow tracking URI or False, or leave it out.")
+
+    def _check_places(self) -> None:
+        place(self.root, "root")
+        if self.start_from is not None:
+            place(self.start_from, "start_from")
+        if self.storage is not None:
+            one_name(
+                self.storage, "storage", "give a URL that Optuna can open, or leave it out for a file in the root."
+            )
+        if self.experiment is not None:
+            one_name(self.experiment, "experiment", "leave it out for the study's name.")
+        switch(self.prune, "prune")

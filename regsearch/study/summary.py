@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from regsearch.cleaning import HIDDEN, public_address, without_secrets
+from regsearch.cleaning import HIDDEN, printable, public_address, without_secrets
 from regsearch.mirror.pages import page_links
 from regsearch.results.results import Results
 from regsearch.study.arguments import STORAGE
@@ -34,7 +34,7 @@ def _found(results: Results) -> Iterator[str]:
         point, name = results.point(results.reference), str(results.identity["reference"])
         yield f"{name[0].upper()}{name[1:]}: {results.metric_label} {point.val:.5g}, gap {point.gap:.3g}."
     for advice in results.advice:
-        yield f"- {advice}"
+        yield f"- {printable(advice)}"
 
 
 def _next(results: Results, tracking: str | bool | None) -> Iterator[str]:

@@ -16,7 +16,8 @@ from sklearn.preprocessing import FunctionTransformer
 from strategies import LEAVES, concrete, configs, declared, nodes, spaces
 
 from regsearch import Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
-from regsearch.space.config import digest, from_data, from_toml, read_toml, to_data, to_toml
+from regsearch.documents import parse_toml
+from regsearch.space.config import digest, from_data, from_toml, to_data, to_toml
 from regsearch.space.registry import registered
 from regsearch.space.tree import Leaf, Node, Path
 
@@ -66,7 +67,7 @@ def test_digest_changes_with_any_field(cls: type[Node], data: st.DataObject) -> 
 
 def test_toml_reads_like_the_space() -> None:
     """A config's file has the names that users write."""
-    assert read_toml(to_toml(Linear(penalty=ElasticNet(0.25), lambda_=0.1, scale="none"))) == {
+    assert parse_toml(to_toml(Linear(penalty=ElasticNet(0.25), lambda_=0.1, scale="none")), "it") == {
         "type": "linear",
         "lambda": 0.1,
         "scale": "none",

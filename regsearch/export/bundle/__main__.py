@@ -16,8 +16,12 @@ from regsearch.export.bundle.files import open_bundle
 from regsearch.export.bundle.loading import load, stored_example
 
 
-def main(folder: str, *trusted: str) -> int:
+def main(*arguments: str) -> int:
     """Load, predict, print; an error of regsearch's is one line and exit status 2."""
+    if not arguments:
+        say("usage: python -m regsearch.export.bundle DIR [TRUSTED ...]", error=True)
+        return 2
+    folder, *trusted = arguments
     try:
         model = load(folder, trusted)
         rows, _ = stored_example(open_bundle(folder), model.form)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from regsearch.cleaning import as_code, as_words
 from regsearch.export.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
 from regsearch.export.bundle.schema import Column, Form
 from regsearch.metrics.scorer import label_of
@@ -42,15 +43,15 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
     factory = made["factory"]
     pictures = [f"![{text}]({name})" for name, text in PICTURES.items() if name in files]
     parts = [
-        f"# {made['study']}",
-        f"Predicts {', '.join(form.targets)} ({form.task}) from {_inputs(form)}. Trial {made['trial']} of the study "
-        f"`{made['study']}`, chosen by the rule `{made['rule']}`: {made['why']}",
+        f"# {as_words(made['study'])}",
+        f"Predicts {as_words(', '.join(form.targets))} ({form.task}) from {_inputs(form)}. Trial {made['trial']} of "
+        f"the study {as_code(made['study'])}, chosen by the rule {as_code(made['rule'])}: {as_words(made['why'])}",
         "## How good it is",
         _scores(score, made["folds"]),
         *_cautions(made),
         *pictures,
         "## What it is",
-        "\n".join(f"- {name}: {format_items({name: value}).partition('=')[2]}" for name, value in params.items()),
+        "\n".join(f"- {as_words(name)}: {as_words(format_items({'': value})[1:])}" for name, value in params.items()),
         made["path"]["translated"],
         "## How to use it",
         "```python\n{}\n\nmodel = {}  # this folder\nmodel.predict(X)\n```".format(
@@ -103,10 +104,11 @@ def _commands(made: Mapping[str, Any], factory: str | None) -> str:
         given += " --script FILE"
         checks = (
             "checks that this folder is whole, predicts what it did and scores what it did; FILE is the study's "
-            f"script, which has `{factory}`."
+            f"script, which has {as_code(factory)}."
         )
-    again = f"`regsearch retrain .{given} --data NEW.csv --target COLUMN --out DIR` fits the same config to new data."
-    return " ".join(part for part in (f"`regsearch verify .{given}`", checks, again, own) if part)
+    fit = as_code(f"regsearch retrain .{given} --data NEW.csv --target COLUMN --out DIR")
+    again = f"{fit} fits the same config to new data."
+    return " ".join(part for part in (as_code(f"regsearch verify .{given}"), checks, again, own) if part)
 
 
 def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
@@ -118,7 +120,8 @@ def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
     ]
     table = Table(("", "mean over folds", "standard error"), rows)
     name = label_of(score["metric"], bool(score.get("weighted")))
-    return f"`{name}`, larger is better, {folds['cv']}, {folds['count']} folds:\n\n{table.markdown()}"
+    how = f"{as_code(name)}, larger is better, {as_words(folds['cv'])}, {folds['count']} folds"
+    return f"{how}:\n\n{table.markdown()}"
 
 
 def _cautions(made: Mapping[str, Any]) -> list[str]:
@@ -144,7 +147,7 @@ def _inputs(form: Form) -> str:
 def _columns(form: Form) -> str:
     if form.rows != "frame":
         return f"rows of the shape {form.shape}, {'a sparse matrix' if form.rows == 'sparse' else 'an array'}"
-    names = ", ".join(f"`{name}`" for name in form.names[:COLUMNS])
+    names = ", ".join(as_code(name) for name in form.names[:COLUMNS])
     more = f" and {len(form.names) - COLUMNS} more" if len(form.names) > COLUMNS else ""
     return f"the columns {names}{more}, in any order"
 

@@ -8,33 +8,40 @@
     schema.json         the columns that the model takes and what it predicts
     example.json        a few rows and what the model says of them
     README.md, *.png    the model card
+    model.sig           its signature, where someone signed it
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from regsearch._types import Task
+from regsearch.documents import JSON_BYTES, TOML_BYTES, parse_json, parse_toml, read_bounded
 from regsearch.errors import InvalidInput, NotFound
+from regsearch.inputs import place
 from regsearch.models.neural.files import PREPARE, TENSORS
-from regsearch.space.config import read_toml
 
 SCHEMA = 1
 CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD = (
     "config.toml", "provenance.json", "model.skops", "schema.json", "example.json", "README.md",
 )  # fmt: skip
 ONNX = "model.onnx"  # written beside the others when asked for, so not among the hashes
+SIGNATURE = "model.sig"  # of OpenSSF's model signing, put there by whoever signs the folder
 FIGURES = ("path.png", "gap.png")
-FILES = {CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD, TENSORS, PREPARE, ONNX, *FIGURES}
-HEAD = {"config": "a table", "task": "text", "seed": "a whole number", "scoring": "text"}  # what config.toml must have
+FILES = {CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD, TENSORS, PREPARE, ONNX, SIGNATURE, *FIGURES}
+HEAD = {"config": "a table", "task": "a task", "seed": "a seed", "scoring": "text"}  # what config.toml must have
 LOAD = "load"  # and what it may have: a table
+SAID = {"study": "text", "trial": "a whole number", "rule": "text", "why": "text", "exported": "text", "seed": "a seed"}
+_DATA = {"fingerprint": "text", "rows": "a whole number", "columns": "a whole number"}
 PARTS: Mapping[str, Mapping[str, str]] = {  # what provenance.json must have, and what each part of it
-    "data": {"fingerprint": "text", "rows": "a whole number", "columns": "a whole number"},
+    "data": _DATA,
     "folds": {"cv": "text", "count": "a whole number", "hash": "text"},
     "score": {
         "metric": "text", "val": "a number", "val_se": "a number or null", "train": "a number or null",
@@ -44,10 +51,19 @@ PARTS: Mapping[str, Mapping[str, str]] = {  # what provenance.json must have, an
     "versions": {},
     "files": {CONFIG: "text", FORM: "text"},
 }  # fmt: skip
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "a table": (dict,), "text": (str,), "a whole number": (int,), "a number": (int, float),
-    "a number or null": (int, float, type(None)),
+_MAY: Mapping[str, Mapping[str, str]] = {  # what provenance.json may have, or null
+    "held_out": {"rows": "a whole number"},
+    "retrained": {"data": "a table", "searched": "a table"},
 }  # fmt: skip
+_KINDS: Mapping[str, Callable[[Any], bool]] = {
+    "a table": lambda value: isinstance(value, dict),
+    "text": lambda value: isinstance(value, str),
+    "a whole number": lambda value: type(value) is int and 0 <= value < 2**53,
+    "a seed": lambda value: type(value) is int and 0 <= value < 2**32,
+    "a number": lambda value: type(value) in (int, float) and abs(value) < math.inf,
+    "a number or null": lambda value: value is None or (type(value) in (int, float) and abs(value) < math.inf),
+    "a task": lambda value: value in get_args(Task),
+}
 
 
 @dataclass(frozen=True)
@@ -122,22 +138,14 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
     InvalidInput
         When it is of a newer schema, or was edited into something that is none.
     """
-    folder = Path(folder).expanduser()
+    folder = place(folder, "A bundle")
     head = read_config(folder)
     if not (folder / PROVENANCE).is_file():
         raise NotFound(f"A bundle has a {PROVENANCE}, {folder} has none; export it again.")
     provenance = read_json(folder / PROVENANCE)
     check_schema(provenance, folder / PROVENANCE)
     bundle = Bundle(folder, head, provenance)
-    for part, kinds in PARTS.items():
-        found = provenance.get(part)
-        if not isinstance(found, dict) or not all(
-            name in found and _is(found[name], kind) for name, kind in kinds.items()
-        ):
-            what = f" with {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}" if kinds else ""
-            raise InvalidInput(f"{folder / PROVENANCE} must have {part!r}, an object{what}; export it again.")
-    if not _is(provenance.get("seed"), "a whole number"):
-        raise InvalidInput(f"{folder / PROVENANCE} must have 'seed', a whole number; export it again.")
+    _check_provenance(provenance, folder / PROVENANCE)
     outside = [name for name in bundle.files if name in (".", "..") or Path(name).name != name]
     if outside:
         raise InvalidInput(
@@ -145,6 +153,29 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
         )
     bundle.file(CONFIG)
     return bundle
+
+
+def _check_provenance(said: Mapping[str, Any], file: Path) -> None:
+    """Refuse a provenance without what verifying, retraining or starting from it reads, or with other kinds of it."""
+    for name, kind in SAID.items():
+        if not _is(said.get(name), kind):
+            raise InvalidInput(f"{file} must have {name!r}, {kind}; export it again.")
+    for part, kinds in PARTS.items():
+        _check_part(said.get(part), part, kinds, file)
+    for part, kinds in _MAY.items():
+        if said.get(part) is not None:
+            _check_part(said[part], part, kinds, file)
+    for name in ("data", "searched") if said.get("retrained") else ():
+        _check_part(said["retrained"][name], name, _DATA, file)
+    for part in ("versions", "files"):
+        if not all(isinstance(value, str) for value in said[part].values()):
+            raise InvalidInput(f"{file} must have {part!r}, an object of texts; export it again.")
+
+
+def _check_part(found: Any, part: str, kinds: Mapping[str, str], file: Path) -> None:
+    if not isinstance(found, dict) or not all(name in found and _is(found[name], kind) for name, kind in kinds.items()):
+        what = f" with {', '.join(f'{name} ({kind})' for name, kind in kinds.items())}" if kinds else ""
+        raise InvalidInput(f"{file} must have {part!r}, an object{what}; export it again.")
 
 
 def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -157,10 +188,10 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     InvalidInput
         When it is not one, or of a newer schema.
     """
-    file = Path(folder).expanduser() / CONFIG
+    file = place(folder, "A bundle") / CONFIG
     if not file.is_file():
         raise NotFound(f"A bundle has a {CONFIG}, {folder} has none; is it what `regsearch export` wrote?")
-    head = read_toml(file.read_text(encoding="utf-8", errors="replace"), str(file))
+    head = parse_toml(read_bounded(file, TOML_BYTES).decode(errors="replace"), str(file))
     check_schema(head, file)
     for name, what in HEAD.items():
         if not _is(head.get(name), what):
@@ -173,7 +204,7 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _is(value: Any, kind: str) -> bool:
-    return isinstance(value, _KINDS[kind]) and not isinstance(value, bool)
+    return _KINDS[kind](value)
 
 
 def check_schema(document: Mapping[str, Any], file: Path) -> None:
@@ -193,10 +224,7 @@ def read_json(file: Path) -> dict[str, Any]:
     InvalidInput
         When the file holds none.
     """
-    try:
-        found = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise InvalidInput(f"{file} is damaged, it must be JSON ({error}); export it again.") from error
+    found = parse_json(read_bounded(file, JSON_BYTES), str(file))
     if not isinstance(found, dict):
         raise InvalidInput(f"{file} is damaged, it must be a JSON object, got a {type(found).__name__}.")
     return found

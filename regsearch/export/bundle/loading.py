@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from regsearch.cleaning import first_line
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.checked import Checked
-from regsearch.export.bundle.example import rows_of
+from regsearch.export.bundle.example import predictions, rows_of
 from regsearch.export.bundle.files import EXAMPLE, FORM, MODEL, Bundle, open_bundle, read_config
-from regsearch.export.bundle.schema import Form
+from regsearch.export.bundle.schema import Form, plain
 from regsearch.export.bundle.settings import BundleSettings, settings_of
+from regsearch.inputs import names, said
 from regsearch.models.base import Model
 from regsearch.models.neural.files import PREPARE
 from regsearch.models.persist import read_object
@@ -43,7 +48,9 @@ def load(folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Ca
         When the bundle is of a newer schema, damaged, edited, or holds types that are not trusted.
     """
     bundle = open_bundle(folder)
-    return Checked(fitted(bundle, trusted, module), form_of(bundle))
+    model, form = fitted(bundle, trusted, module), form_of(bundle)
+    _try_out(bundle, model, form)
+    return Checked(model, form)
 
 
 def load_config(
@@ -75,7 +82,7 @@ def stored_example(bundle: Bundle, form: Form) -> tuple[Any, dict[str, Any]]:
     stored = bundle.json(EXAMPLE)
     try:
         rows = rows_of(stored["rows"], form)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise InvalidInput(
             f"{EXAMPLE} must have rows as {FORM} describes them ({error!r}); export it again."
         ) from error
@@ -84,9 +91,12 @@ def stored_example(bundle: Bundle, form: Form) -> tuple[Any, dict[str, Any]]:
 
 def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
     """The fitted model of a bundle as it is."""
+    trusted = names(trusted, "trusted")
+    if module is not None and not callable(module):
+        raise InvalidInput(f"module must be the function that makes the net's module, got {said(module)}.")
     bundle.file(bundle.model)
     if bundle.model == MODEL:
-        return read_object(bundle.folder / MODEL, trusted)
+        return _estimator(read_object(bundle.folder / MODEL, trusted), bundle)
     if PREPARE in bundle.files:
         bundle.file(PREPARE)
     if importlib.util.find_spec("torch") is None:
@@ -94,6 +104,49 @@ def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any
     from regsearch.models.neural.predictor import load_net
 
     return load_net(bundle.folder, trusted, module)
+
+
+def _estimator(found: Any, bundle: Bundle) -> Any:
+    """What a model's file held, if that is an estimator."""
+    if isinstance(found, type) or not (hasattr(found, "predict") and hasattr(found, "get_params")):
+        raise InvalidInput(
+            f"A bundle has an estimator, that of {bundle.folder} is a {type(found).__name__}; export it again."
+        )
+    return found
+
+
+def _try_out(bundle: Bundle, model: Any, form: Form) -> None:
+    """Have a model predict its stored example: one whose parts do not go together is refused when it is loaded.
+
+    Raises
+    ------
+    InvalidInput
+        When it cannot, or says what the schema has not.
+    """
+    rows, stored = stored_example(bundle, form)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            said = predictions(model, form.checked(rows))
+            classes = [plain(label) for label in np.asarray(getattr(model, "classes_", form.classes or ())).tolist()]
+    except Exception as error:  # whatever parts of a model that do not go together lead to
+        raise InvalidInput(
+            f"The model of {bundle.folder} cannot predict the rows of its own example ({type(error).__name__}: "
+            f"{first_line(error)}); export it again."
+        ) from error
+    if {name: np.shape(one) for name, one in said.items()} != {name: _shape(one) for name, one in stored.items()}:
+        raise InvalidInput(f"The model of {bundle.folder} must say of its example what {EXAMPLE} has; export it again.")
+    if form.classes is not None and classes != list(form.classes):
+        raise InvalidInput(f"The model of {bundle.folder} must tell the classes of {FORM} apart; export it again.")
+
+
+def _shape(stored: Any) -> tuple[int, ...] | None:
+    """Of nested lists; `None` where they are none of one length."""
+    try:
+        shape: tuple[int, ...] = np.shape(stored)
+    except ValueError:
+        return None
+    return shape
 
 
 def start_of(folder: str | os.PathLike[str], space: Model) -> dict[str, Any] | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch._types import Task
 from regsearch.data.columns import PLAIN, Kind, family, kinds_of, objects_of
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.frames import to_pandas
@@ -18,6 +21,10 @@ from regsearch.errors import InvalidInput
 
 KindOfRows: TypeAlias = Literal["frame", "array", "sparse", "images"]
 SHOWN = 6  # columns that an error names
+DTYPES = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64|96|128)")  # of the numbers of an array
+# numpy's kinds of pandas' types
+KINDS_OF_DTYPES = {"numeric": "fiub", "boolean": "b", "category": "O", "text": "OTU", "date": "Mm"}
+SIZE = 2**31  # that no side of a row reaches
 ADMITTED = {"numeric": {"numbers", "booleans"}, "boolean": {"booleans"}}
 
 
@@ -191,11 +198,12 @@ class Form:
             _ = [column.objects for column in columns]
             shape, targets = tuple(data["shape"]), tuple(data["targets"])
             classes = None if data["classes"] is None else tuple(data["classes"])
-            if data["rows"] not in get_args(KindOfRows):
-                raise ValueError(f"rows are {' or '.join(get_args(KindOfRows))}, not {data['rows']!r}")
-            return cls(data["rows"], shape, data["dtype"], columns, data["task"], targets, classes)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            form = cls(data["rows"], shape, data["dtype"], columns, data["task"], targets, classes)
+            for fault in chain(_kinds(data), _faults(form), *map(_column_faults, columns)):
+                raise ValueError(fault)
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"The schema of a bundle must describe rows ({error!r}); export it again.") from error
+        return form
 
     # --- tables ------------------------------------------------------------------------------------------------
 
@@ -254,6 +262,56 @@ class Form:
             hint = "; pass one row as X.reshape(1, -1)" if X.shape == self.shape else ""
             raise InvalidInput(f"Rows must have the shape {self.shape} as in training, got {tuple(shape)}{hint}.")
         return X[:, None] if grey else X
+
+
+def _kinds(data: Mapping[str, Any]) -> Iterator[str]:
+    """What of plain data is no list or no text where a form has one."""
+    lists = {name: data[name] for name in ("shape", "columns", "targets")} | {"classes": data["classes"] or []}
+    yield from (f"{name} is a list, not {value!r}" for name, value in lists.items() if not isinstance(value, list))
+    if not isinstance(data["dtype"], str):
+        yield f"dtype is text, not {data['dtype']!r}"
+
+
+def _faults(form: Form) -> Iterator[str]:
+    """What of a form that was read cannot be, the columns of a frame apart."""
+    if form.rows not in get_args(KindOfRows):
+        yield f"rows are {' or '.join(get_args(KindOfRows))}, not {form.rows!r}"
+    sides = 3 if form.rows == "images" else 1
+    if len(form.shape) != sides or not all(type(side) is int and 0 < side < SIZE for side in form.shape):
+        yield f"a row of {form.rows} has {sides} sides, not {form.shape!r}"
+    if form.rows == "frame" and (form.dtype or len(form.columns) != form.shape[0]):
+        yield f"a frame of {form.shape[0]} columns cannot have {len(form.columns)} and the type {form.dtype!r}"
+    if form.rows != "frame" and (form.columns or DTYPES.fullmatch(form.dtype) is None):
+        yield f"an array cannot have {len(form.columns)} named columns and the type {form.dtype!r}"
+    if form.task not in get_args(Task) or (form.task == "regression") != (form.classes is None):
+        yield f"{form.task!r} cannot have the classes {form.classes!r}"
+    if form.classes is not None and not _distinct(form.classes, 2):
+        yield f"classes are two or more, not {form.classes!r}"
+    if not _distinct(form.targets, 1) or not all(isinstance(name, str) for name in form.targets):
+        yield f"targets are one or more names, not {form.targets!r}"
+    if len({*form.names}) < len(form.names):
+        yield "columns have names of their own"
+
+
+def _distinct(values: Sequence[Any], least: int) -> bool:
+    """Whether there are so many plain values at least, none twice."""
+    plainly = all(isinstance(value, (bool, int, float, str)) for value in values)
+    return plainly and len(values) >= least and len({(type(one), one) for one in values}) == len(values)
+
+
+def _column_faults(column: Column) -> Iterator[str]:
+    from pandas.api.types import pandas_dtype
+
+    if not isinstance(column.name, (str, int)) or isinstance(column.name, bool):
+        yield f"a column is named by text or a number, not {column.name!r}"
+    if column.kind not in get_args(Kind) or not isinstance(column.values, str):
+        yield f"a column is {' or '.join(get_args(Kind))}, not {column.kind!r} of {column.values!r}"
+    if pandas_dtype(column.dtype).kind not in (KINDS_OF_DTYPES[column.kind]):
+        yield f"the column {column.name!r} cannot be {column.kind} and of the type {column.dtype!r}"
+    if column.kind != "category" and (column.categories or (column.values and column.kind in ADMITTED)):
+        yield f"the {column.kind} column {column.name!r} cannot have categories"
+    if not _distinct(column.categories, 0):
+        yield f"the column {column.name!r} cannot have the categories {column.categories!r}"
 
 
 def form_of(problem: Problem) -> Form:

@@ -17,6 +17,7 @@ from regsearch.models.linear import Linear
 from regsearch.models.neural.architectures.custom import Custom
 from regsearch.space.config import from_data, to_data
 from regsearch.space.naming import import_name
+from regsearch.space.sampling import leaves
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], 
         config: Model = Estimator(clone(fitted()), {})
     else:
         config = rebuilt(head["config"], module, CONFIG)
+        if open_leaves := leaves(config):
+            raise InvalidInput(f"The config in {CONFIG} must be filled, it leaves {next(iter(open_leaves))} open.")
     return BundleSettings(config, head["task"], head["seed"], head["scoring"])
 
 

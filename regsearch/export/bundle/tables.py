@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.export.bundle.schema import Column, Form
+from regsearch.inputs import place
 
 
 def read_table(file: str | os.PathLike[str], target: str, form: Form) -> tuple[Any, Any]:
@@ -31,7 +31,7 @@ def read_table(file: str | os.PathLike[str], target: str, form: Form) -> tuple[A
     """
     import pandas as pd
 
-    if not Path(file).is_file():
+    if not place(file, "A data file").is_file():
         raise NotFound(f"There is no data file {os.fspath(file)!r}; give the path of a CSV file.")
     text = {str(column.name): str for column in form.columns if column.said == "text"}
     try:

@@ -1,3 +1,160 @@
-"""The files that a net is written to."""
+"""The files that a net is written to, and what may be read from them: checked before anything is built."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from regsearch._types import Task
+from regsearch.documents import parse_json
+from regsearch.errors import InvalidInput, NotFound, RegsearchError
+
+if TYPE_CHECKING:
+    import torch
 
 TENSORS, PREPARE = "net.safetensors", "prepare.skops"
+MODULE = "module."  # in front of the names of the module's own tensors
+METADATA = "regsearch"
+LABELS = re.compile(r"|str|bool|object|u?int(8|16|32|64)|float(16|32|64|128)")
+SIZE = 2**31  # that no side of a row and no number of outputs reaches
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What tensors alone do not say.
+
+    Attributes
+    ----------
+    module
+        The architecture as plain data.
+    inputs
+        Shape of a row that the module sees.
+    outputs
+        Numbers that it returns for a row.
+    norm
+        Kind of its norm layers, or empty.
+    task, precision
+        As in the study.
+    classes
+        Labels, or `None`; `label_type` is numpy's name of their type.
+    image
+        Whether rows are images.
+    prepared
+        Whether raw columns go through a preparing step first.
+    """
+
+    module: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    outputs: int
+    norm: str
+    task: str
+    precision: str
+    classes: tuple[Any, ...] | None
+    label_type: str
+    image: bool
+    prepared: bool
+
+    def text(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def read(cls, data: Any) -> Spec:
+        """From plain data.
+
+        Raises
+        ------
+        ValueError
+            When they are none.
+        """
+        names = [field.name for field in fields(cls)]
+        if not isinstance(data, dict) or sorted(data) != sorted(names):
+            raise ValueError(f"what it says of the net must have {', '.join(names)}")
+        for name, fits in _FITS.items():
+            if not fits(data[name]):
+                raise ValueError(f"{name} of the net cannot be {str(data[name])[:80]!r}")
+        classes = data["classes"]
+        spec = cls(**{**data, "inputs": tuple(data["inputs"]), "classes": None if classes is None else tuple(classes)})
+        if (spec.task == "regression") != (spec.classes is None):
+            raise ValueError(f"a net for {spec.task} cannot have the classes {str(spec.classes)[:80]}")
+        if spec.classes is not None and spec.outputs not in {len(spec.classes), 2 // len(spec.classes)}:
+            raise ValueError(f"a net for {len(spec.classes)} classes cannot have {spec.outputs} outputs")
+        return spec
+
+    def check(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Refuse tensors that do not go with it, but for the module's own.
+
+        Raises
+        ------
+        ValueError
+            When one is missing, or of another shape.
+        """
+        import numpy as np
+
+        np.array(self.classes or (), dtype=self.label_type or None)
+        for name in ("offset", "center", "spread"):
+            if np.broadcast_shapes(tuple(tensors[name].shape), self.inputs) != self.inputs:
+                raise ValueError(f"{name} has the shape {tuple(tensors[name].shape)}, rows have {self.inputs}")
+        for name in ("target_center", "target_spread"):
+            shape = tuple(tensors[name].shape)
+            if len(shape) != 2 or shape[0] not in (1, self.outputs) or not shape[1]:
+                raise ValueError(f"{name} has the shape {shape}, there are {self.outputs} outputs")
+        if not all(tensors[name].is_floating_point() for name in tensors if not name.startswith(MODULE)):
+            raise ValueError("what scales rows and targets must be real numbers")
+
+
+def _size(value: Any) -> bool:
+    return type(value) is int and 0 < value < SIZE
+
+
+def _labels(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, list) and len(value) > 1 and all(isinstance(one, (bool, int, float, str)) for one in value)
+    )
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "module": lambda value: isinstance(value, dict),
+    "inputs": lambda value: isinstance(value, list) and 0 < len(value) <= 3 and all(map(_size, value))
+    and math.prod(value) < SIZE,
+    "outputs": _size,
+    "norm": lambda value: value in ("", "batch_norm", "layer_norm"),
+    "task": lambda value: value in get_args(Task),
+    "precision": lambda value: value in ("float32", "float64"),
+    "classes": _labels,
+    "label_type": lambda value: isinstance(value, str) and LABELS.fullmatch(value) is not None,
+    "image": lambda value: isinstance(value, bool),
+    "prepared": lambda value: isinstance(value, bool),
+}  # fmt: skip
+
+
+def read_tensors(folder: Path) -> tuple[Spec, dict[str, torch.Tensor]]:
+    """What a net was written as.
+
+    Raises
+    ------
+    NotFound
+        When the folder holds no net.
+    InvalidInput
+        When it is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / TENSORS
+    if not file.exists():
+        raise NotFound(f"A bundle of a net has a {TENSORS}, {folder} has none; export it again.")
+    try:
+        with safe_open(file, framework="pt") as opened:
+            spec = Spec.read(parse_json((opened.metadata() or {})[METADATA], str(file)))
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+        spec.check(tensors)
+    except RegsearchError:
+        raise
+    except (SafetensorError, KeyError, TypeError, ValueError, ArithmeticError, RuntimeError, OSError) as error:
+        raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
+    return spec, tensors

@@ -5,9 +5,7 @@ Nothing of the training is needed here: the architecture's plain module, and how
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +16,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from regsearch._types import Array
 from regsearch.data.features import is_sparse
 from regsearch.data.frames import to_pandas
-from regsearch.errors import InvalidInput, NotFound
+from regsearch.errors import InvalidInput
 from regsearch.metrics.predictions import probabilities, winners
-from regsearch.models.neural.files import PREPARE, TENSORS
+from regsearch.models.neural.files import METADATA, MODULE, PREPARE, TENSORS, Spec, read_tensors
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.persist import read_object, write_object
 from regsearch.space.config import from_data
@@ -28,44 +26,7 @@ from regsearch.space.config import from_data
 if TYPE_CHECKING:
     import torch
 
-MODULE = "module."  # in front of the names of the module's own tensors
 ROWS = 1024  # predicted together
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What tensors alone do not say.
-
-    Attributes
-    ----------
-    module
-        The architecture as plain data.
-    inputs
-        Shape of a row that the module sees.
-    outputs
-        Numbers that it returns for a row.
-    norm
-        Kind of its norm layers, or empty.
-    task, precision
-        As in the study.
-    classes
-        Labels, or `None`; `label_type` is numpy's name of their type.
-    image
-        Whether rows are images.
-    prepared
-        Whether raw columns go through a preparing step first.
-    """
-
-    module: Mapping[str, Any]
-    inputs: tuple[int, ...]
-    outputs: int
-    norm: str
-    task: str
-    precision: str
-    classes: tuple[Any, ...] | None
-    label_type: str
-    image: bool
-    prepared: bool
 
 
 class Predictor(BaseEstimator):  # type: ignore[misc]
@@ -159,7 +120,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         from safetensors.torch import save
 
         plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.tensors.items()}
-        written = save(plain, metadata={"regsearch": json.dumps(asdict(self.spec), sort_keys=True)})
+        written = save(plain, metadata={METADATA: self.spec.text()})
         (folder / TENSORS).write_bytes(written)  # what safetensors writes itself, its owner alone may read
         return [] if self.prepare is None else write_object(self.prepare, folder / PREPARE)
 
@@ -218,18 +179,7 @@ def load_net(folder: Path, trusted: Sequence[str] = (), module: Callable[[], Any
     InvalidInput
         When it is damaged, or its module is not the one that was trained.
     """
-    from safetensors import SafetensorError, safe_open
-
-    file = folder / TENSORS
-    if not file.exists():
-        raise NotFound(f"A bundle of a net has a {TENSORS}, {folder} has none; export it again.")
-    try:
-        with safe_open(file, framework="pt") as opened:
-            spec = Spec(**json.loads(opened.metadata()["regsearch"]))
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"{file} is damaged ({type(error).__name__}: {error}); export it again.") from error
-    spec = Spec(**(asdict(spec) | {"inputs": tuple(spec.inputs)}))
+    spec, tensors = read_tensors(folder)
     prepare = read_object(folder / PREPARE, trusted) if spec.prepared else None
     predictor = make_predictor(spec, tensors, prepare, _architecture(spec, module))
     _ = predictor.module_
@@ -240,7 +190,9 @@ def _architecture(spec: Spec, module: Callable[[], Any] | None) -> Architecture:
     from regsearch.models.neural.architectures import Custom
 
     if spec.module.get("type") != Custom.tag():
-        made: Architecture = from_data(spec.module)
+        made = from_data(spec.module)
+        if not isinstance(made, Architecture):
+            raise InvalidInput(f"The module of a net must be an architecture, got {made!r}; export it again.")
         return made
     if module is None:
         raise InvalidInput(
@@ -253,11 +205,42 @@ def _architecture(spec: Spec, module: Callable[[], Any] | None) -> Architecture:
 def _module(spec: Spec, tensors: Mapping[str, torch.Tensor], architecture: Architecture) -> torch.nn.Module:
     import torch
 
+    from regsearch.models.neural.architectures import Custom
+
+    own = {name.removeprefix(MODULE): tensor for name, tensor in tensors.items() if name.startswith(MODULE)}
+    if not isinstance(architecture, Custom):
+        _check_sizes(spec, own, architecture)
     with torch.random.fork_rng(devices=[]):  # the start is overwritten: nobody's random numbers move
         module = architecture.module(spec.inputs, spec.outputs, spec.norm).to(getattr(torch, spec.precision))
-    own = {name.removeprefix(MODULE): tensor for name, tensor in tensors.items() if name.startswith(MODULE)}
     try:
         module.load_state_dict(own)
     except RuntimeError as error:
         raise InvalidInput(f"The module is not the one that was trained: {error}") from error
     return module.eval()
+
+
+def _check_sizes(spec: Spec, own: Mapping[str, torch.Tensor], architecture: Architecture) -> None:
+    """Refuse an architecture whose parameters have not the shapes of the tensors, before any room is made for them.
+
+    Raises
+    ------
+    InvalidInput
+        When it is another one.
+    """
+    import torch
+
+    layers = max((len(value) for value in architecture.fields().values() if isinstance(value, tuple)), default=0)
+    if layers > len(own):
+        raise InvalidInput(f"The module is not the one that was trained: {layers} layers for {len(own)} tensors.")
+    try:
+        with torch.device("meta"):  # shapes without numbers
+            made = architecture.module(spec.inputs, spec.outputs, spec.norm).state_dict()
+    except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
+        raise InvalidInput(f"The module is not the one that was trained: {error}") from error
+    wanted, found = ({name: tuple(one.shape) for name, one in state.items()} for state in (made, own))
+    other = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+    if other:
+        raise InvalidInput(
+            f"The module is not the one that was trained: {other[0]} must have the shape {wanted.get(other[0])}, got "
+            f"{found.get(other[0])}."
+        )

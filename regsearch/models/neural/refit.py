@@ -13,8 +13,9 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.neural.config import NetConfig
+from regsearch.models.neural.files import MODULE, Spec
 from regsearch.models.neural.network.evaluator import Evaluator
-from regsearch.models.neural.predictor import MODULE, Spec, make_predictor
+from regsearch.models.neural.predictor import make_predictor
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.shared import ALL_ROWS, SharedParts, Structure
 from regsearch.models.neural.training.worker import Failed

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.results.formatting import format_items
-from regsearch.results.plots.images import new_image
+from regsearch.results.plots.images import literal, new_image
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import (
     COLOURS,
@@ -192,13 +192,13 @@ def gap_image(record: GapRecord) -> Image:
     figure, axes = new_image()
     for colour, (name, dots) in zip(COLOURS * 9, record.families.items(), strict=False):
         x, y = record.x.clip(dots[:, 0]), record.y.clip(dots[:, 1])
-        axes.scatter(x, y, s=26, color=colour, alpha=0.75, lw=0, label=name)
+        axes.scatter(x, y, s=26, color=colour, alpha=0.75, lw=0, label=literal(name))
     for mark in record.marks:
         x, y = record.x.clip(np.array([mark.gap])), record.y.clip(np.array([mark.score]))
-        axes.scatter(x, y, s=110, marker=MARKERS[mark.symbol], color="0.15", edgecolors="w", label=mark.label)
+        axes.scatter(x, y, s=110, marker=MARKERS[mark.symbol], color="0.15", edgecolors="w", label=literal(mark.label))
     axes.set(
-        xlabel="generalization gap (train - validation)", ylabel=f"validation {record.metric}", xlim=record.x.range,
-        ylim=record.y.range, title=outside_note(record.outside) or "Score and gap",
+        xlabel="generalization gap (train - validation)", ylabel=literal(f"validation {record.metric}"),
+        xlim=record.x.range, ylim=record.y.range, title=outside_note(record.outside) or "Score and gap",
     )  # fmt: skip
     axes.legend(edgecolor="none", framealpha=0.9, fontsize=9)
     return figure

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from regsearch.cleaning import printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def literal(text: Any) -> str:
+    """Text as matplotlib draws it literally: dollars begin no formula, and nothing steers."""
+    return printable(text).replace("$", r"\$")
 
 
 def new_image() -> tuple[Figure, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.axes import PathAxis, path_axis
-from regsearch.results.plots.images import new_image
+from regsearch.results.plots.images import literal, new_image
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import (
     BLUE,
@@ -17,6 +17,7 @@ from regsearch.results.plots.style import (
     VERMILION,
     Window,
     band,
+    escape,
     format_path_axis,
     model_label,
     new_figure,
@@ -91,9 +92,14 @@ def path_image(record: PathRecord) -> Image:
     axes.plot(record.drawn, record.train, color=BLUE, lw=2, label="train")
     axes.plot(record.drawn, record.val, color=VERMILION, lw=2, label="validation ± 1 standard error")
     for (name, value), style in zip(record.marks.items(), ("-", "--"), strict=True):
-        axes.axvline(record.place(value), color="0.35", lw=1, ls=style, label=f"{name}: {along.text(value)}")
+        axes.axvline(record.place(value), color="0.35", lw=1, ls=style, label=literal(f"{name}: {along.text(value)}"))
     _show_along(along, axes.xaxis)
-    axes.set(xlabel=along.label or along.name, ylabel=record.metric, title=record.title, ylim=record.y.range)
+    axes.set(
+        xlabel=along.label or along.name,
+        ylabel=literal(record.metric),
+        title=literal(record.title),
+        ylim=record.y.range,
+    )
     axes.legend(edgecolor="none", framealpha=0.9, fontsize=9)
     return figure
 
@@ -125,7 +131,7 @@ def path(record: PathRecord) -> Figure:
     for (label, value), dash in zip(record.marks.items(), ("solid", "dash"), strict=True):
         figure.add_scatter(
             x=[record.place(value)] * 2, y=record.y.range, mode="lines",
-            line={"color": INK, "width": 1.2, "dash": dash}, name=f"{label}: {record.along.text(value)}",
+            line={"color": INK, "width": 1.2, "dash": dash}, name=escape(f"{label}: {record.along.text(value)}"),
             hoverinfo="name",
         )  # fmt: skip
     figure.update_yaxes(range=record.y.range)

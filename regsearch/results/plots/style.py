@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.cleaning import printable
 from regsearch.models.axes import PathAxis
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def thin_out(ranked: Sequence[Item], count: int) -> list[Item]:
 
 def escape(text: Any) -> str:
     """Text as plotly shows it literally, whatever the user put into it."""
-    return html.escape(str(text), quote=False).replace("%{", "% {")
+    return html.escape(printable(text), quote=False).replace("%{", "% {")
 
 
 def short_name(name: str, others: Iterable[str] = (), most: int = 24) -> str:

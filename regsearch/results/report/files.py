@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from regsearch.errors import NotFound
+from regsearch.errors import InvalidInput, NotFound
+from regsearch.inputs import place
 from regsearch.mirror import Artifact
 from regsearch.models.persist import write_whole
 from regsearch.results.plots import static_images
@@ -27,12 +28,19 @@ def write_report(results: Results, file: str | os.PathLike[str]) -> Path:
     ------
     NotFound
         When no trial is complete.
+    InvalidInput
+        When the file cannot be written.
     """
     if not results.complete:
         raise NotFound(f"{results.name!r} has no complete trial to report on; run it first.")
-    written = Path(file).expanduser().absolute()
-    written.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(written, page(results).encode())
+    written = place(file, "The report").absolute()
+    if written.is_dir():
+        raise InvalidInput(f"The report is one HTML file, got the folder {written}; name a file in it.")
+    try:
+        written.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(written, page(results).encode())
+    except OSError as error:
+        raise InvalidInput(f"The report cannot be written to {written} ({error.strerror}); choose another.") from error
     return written
 
 

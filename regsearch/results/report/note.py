@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regsearch.cleaning import as_code, as_words
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
 from regsearch.results.choice import Chosen
@@ -15,7 +16,7 @@ from regsearch.storage.trial import Trial
 def note(results: Results) -> str:
     """The summary as Markdown: what was searched, what each rule chooses, and how to get at it."""
     identity = results.identity
-    lines = [f"**{results.name}**: {about(results)}", ""]
+    lines = [f"**{results.name}**: {as_words(about(results))}", ""]
     if results.complete:
         best = results.best
         head = ["", "trial", "score", "train", "gap", *filter(None, [best.axis])]
@@ -23,7 +24,7 @@ def note(results: Results) -> str:
         rows = [[rule, *_cells(one, one.point)] for rule, one in chosen]
         if results.reference is not None:
             rows.append([identity["reference"], *_cells(results.reference, results.point(results.reference))])
-        settings = ", ".join(f"`{key}={value}`" for key, value in best.settings.items())
+        settings = ", ".join(as_code(f"{key}={value}") for key, value in best.settings.items())
         lines += [Table(head, rows).markdown(), "", f"Best config: {settings}", ""]
         if identity["script"]:
             lines.append(f"Export it: `regsearch export {results.name} --out DIR`")

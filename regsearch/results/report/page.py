@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from regsearch.cleaning import as_html
 from regsearch.models.path import Point
 from regsearch.results.choice import describe
 from regsearch.results.plots.accessor import DrawnPlot
@@ -131,4 +131,4 @@ def _picture(name: str, png: bytes) -> str:
 
 
 def _text(text: Any) -> str:
-    return html.escape(str(text))
+    return as_html(text)

@@ -1,0 +1,86 @@
+"""What users pass as folders, files, names and switches: checked in one place each, refused in a sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from regsearch.cleaning import printable
+from regsearch.errors import InvalidInput
+
+PART = 255  # bytes that one name in a path may have
+SHOWN = 80  # letters of a value that an error repeats
+
+
+def said(value: Any) -> str:
+    """A value as an error repeats it."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def place(value: Any, what: str) -> Path:
+    """A path to a file or a folder, which need not be there.
+
+    Raises
+    ------
+    InvalidInput
+        When no file can be called so.
+    """
+    try:
+        text = os.fspath(value)
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidInput(f"{what} must be a path, got {said(value)}; give the name of a file or a folder.")
+    if printable(text) != text or any(len(part.encode()) > PART for part in re.split(r"[/\\\\]", text)):
+        raise InvalidInput(
+            f"{what} must be a path of names of at most {PART} bytes without control characters, got {said(value)}; "
+            "choose another."
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InvalidInput(f"{what} must be a path, got {said(value)} ({error}); write it out.") from error
+
+
+def one_name(value: Any, what: str, fix: str) -> str:
+    """A name of one line.
+
+    Raises
+    ------
+    InvalidInput
+        When it is none.
+    """
+    if not isinstance(value, str) or not value.strip() or printable(value) != value:
+        raise InvalidInput(f"{what} must be a name of one line, got {said(value)}; {fix}")
+    return value
+
+
+def switch(value: Any, what: str) -> None:
+    """Refuse what is neither true nor false.
+
+    Raises
+    ------
+    InvalidInput
+        Naming it.
+    """
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{what} must be True or False, got {said(value)}.")
+
+
+def names(value: Any, what: str) -> Sequence[str]:
+    """A list of names; text alone would be a list of its letters.
+
+    Raises
+    ------
+    InvalidInput
+        When it is none.
+    """
+    if isinstance(value, str) or not isinstance(value, (list, tuple, set, frozenset)):
+        raise InvalidInput(f"{what} must be a list of names, got {said(value)}; write [{said(value)}].")
+    if not all(isinstance(one, str) for one in value):
+        raise InvalidInput(f"{what} must be a list of names, got {said(value)}; leave out what is none.")
+    return [*value]
