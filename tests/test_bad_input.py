@@ -15,7 +15,23 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, KFold
 
-from regsearch import L1, Choice, Estimator, Float, InvalidInput, Linear, RegsearchError, Study, StudyMismatch, spaces
+from regsearch import (
+    L1,
+    MLP,
+    Choice,
+    Estimator,
+    Float,
+    InvalidInput,
+    Linear,
+    RegsearchError,
+    Study,
+    StudyMismatch,
+    load,
+    spaces,
+)  # fmt: skip
+from regsearch import Path as LambdaPath
+from regsearch.cli import main
+from regsearch.data.problem import make_problem
 
 X, Y = regression()
 LABELS = np.where(Y > 0, "up", "down")
@@ -116,7 +132,22 @@ BAD_OPTIONS: dict[str, dict[str, Any]] = {
     "n_jobs of nothing": {"n_jobs": 0},
     "n_jobs of text": {"n_jobs": "two"},
     "tracking of a number": {"tracking": 3},
+    "tracking of nothing": {"tracking": ""},
+    "tracking of two lines": {"tracking": "http://a\nb"},
+    "prune of a word": {"prune": "maybe"},
+    "prune of a number": {"prune": 1},
+    "experiment of a number": {"experiment": 5},
+    "experiment of nothing": {"experiment": " "},
+    "experiment of two lines": {"experiment": "a\nb"},
+    "scorer's name of two lines": {"scoring": {"a\nb": "r2"}},
+    "scorer's name with a colour": {"scoring": {"\x1b[31mr2": "r2"}},
+    "scorer's name of a number": {"scoring": {3: "r2"}},
+    "storage of a number": {"storage": 3},
+    "start_from of a number": {"start_from": 3},
+    "start_from with a NUL": {"start_from": "a\0b"},
+    "fold_weights of an array": {"fold_weights": np.ones(3)},
 }
+BAD_ROOTS: list[Any] = [None, 5, b"x", "", " ", "a\0b", "a\nb", "\ud800", "x" * 300, [], True]
 BAD_NAMES = ["a/b", "../up", "", ".", "two words", "-x", "x" * 101, None, 7]
 BAD_LIMITS: list[dict[str, Any]] = [
     {"n_trials": 0}, {"n_trials": -3}, {"n_trials": 2.5}, {"n_trials": "10"}, {"n_trials": True}, {"timeout": 0},
@@ -180,6 +211,13 @@ def test_names(root: Path, name: Any) -> None:
     refused(root, error)
 
 
+@pytest.mark.parametrize("given", BAD_ROOTS, ids=ascii)
+def test_roots(given: Any) -> None:
+    """A root that names no folder is refused."""
+    with pytest.raises(InvalidInput, match="root must be a path"):
+        Study("bad", X, Y, space=SPACE, root=given)
+
+
 @pytest.mark.parametrize("limits", BAD_LIMITS, ids=str)
 def test_limits(root: Path, limits: dict[str, Any]) -> None:
     """A limit that is not a positive number, whole where trials are counted, is refused."""
@@ -220,6 +258,11 @@ def test_the_stored_study_has_other_data(root: Path) -> None:
         lambda: Linear(lambda_=-1.0),
         lambda: Linear(lambda_="big"),
         lambda: Linear(scale="huge"),
+        lambda: Linear(scale=np.ones(3)),
+        lambda: Linear(lambda_=LambdaPath(10**9)),
+        lambda: LambdaPath(True),
+        lambda: MLP(hidden=(10**9,)),
+        lambda: MLP(hidden=[4] * 5_000),
         lambda: Linear(penalty=Choice()),
         lambda: Linear(penalty=Choice("l1", "l1")),
         lambda: Linear(lambda_=Float(1, 0)),
@@ -236,3 +279,92 @@ def test_spaces(make: Any) -> None:
     with pytest.raises(RegsearchError) as error:
         make()
     assert "\n" not in str(error.value)
+
+
+# --- numbers that have no squares ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1e300, 1e200, 1e150, 1e-150, 1e-200, 1e-310])
+def test_columns_without_squares(size: float) -> None:
+    """A column whose squares overflow or vanish is refused by its name, in a table of any kind."""
+    scaled = X * np.array([1, size, 1, 1, 1, 1])
+    for given, name in (
+        (scaled, "1"),
+        (sparse.csr_array(scaled), "1"),
+        (pd.DataFrame(scaled, columns=list("abcdef")), "'b'"),
+    ):
+        with pytest.raises(InvalidInput, match=f"The column {name} of X must have numbers whose squares are numbers"):
+            make_problem(given, Y)
+    assert make_problem(changed(X * size**0.4, (0, 0), np.nan), Y).rows == 60
+
+
+@pytest.mark.parametrize("size", [1e300, 1e100, 1e-100, 1e-310])
+def test_targets_and_weights_without_squares(size: float) -> None:
+    """So are numbers to predict, and weights, of which those that are zero are none."""
+    with pytest.raises(InvalidInput, match="y must have numbers whose squares"):
+        make_problem(X, Y * size)
+    with pytest.raises(InvalidInput, match="sample_weight must have numbers whose squares"):
+        make_problem(X, Y, sample_weight=np.where(np.arange(60) < 9, 0.0, 1e300 if size > 1 else 1e-300))
+    near = 1e60 if size > 1 else 1e-60
+    assert make_problem(X, Y * near, sample_weight=np.where(np.arange(60) < 9, 0.0, near)).rows == 60
+
+
+# --- the command line ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run picture.png", "A script must be Python"), ("run broken.py", "A script must be Python"),
+        ("run folder", "no script"),
+        ("report small --root runs --out folder", "one HTML file, got the folder"),
+        ("report small --root runs --out picture.png/x", "cannot be written"),
+        ("list --storage foo", "storage must be a URL"), ("list --root=", "root must be a path"),
+        ("ui --port 99999999", "1 to 65535"), ("ui --port 0", "1 to 65535"), ("ui --port x", "1 to 65535"),
+        ("show small --root runs --top -3", "from 1 to"), ("show small --root runs --top 0", "from 1 to"),
+        ("verify picture.png", "has a config.toml"),
+    ],
+)  # fmt: skip
+def test_command_lines(
+    tmp_path: Path, line: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever a command is given that it cannot have is one sentence and exit status 2."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\0" + bytes(range(256)))
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    Study("small", X, Y, space=Linear("l2"), root=tmp_path / "runs", tracking=False, cv=2).run(2, quiet=True)
+    try:
+        status = main(line.split(" "))
+    except SystemExit as end:
+        status = int(end.code or 0)
+    error = capsys.readouterr().err
+    assert status == 2
+    assert sum(said in one for one in error.splitlines()) == 1, error
+    assert "Traceback" not in error
+
+
+# --- names that steer ------------------------------------------------------------------------------------------
+
+EVIL = "\x1b[31mred\x07\u202e<script>alert(1)</script>`$x$|](http://x)\nregsearch: fine"
+
+
+def test_names_that_steer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Names of columns, labels and targets with control characters and markup are shown and kept as text."""
+    frame = pd.DataFrame(X, columns=[EVIL, *"bcdef"])
+    labels = pd.Series(np.where(Y > 0, EVIL, "other"), name=EVIL)
+    study = Study("steer", frame, labels, space=spaces.linear(), root=tmp_path, tracking=False, cv=3)
+    study.run(6)
+    study.ablate()
+    bundle = study.export(tmp_path / "bundle")
+    for command in ("show", "list", "report", "compare"):
+        names = {"list": [], "compare": ["steer", "steer"], "report": ["steer", "--out", str(tmp_path / "r.html")]}
+        main([command, *names.get(command, ["steer"]), "--root", str(tmp_path)])
+    printed = "".join(capfd.readouterr())
+    page, card = (tmp_path / "r.html").read_text(), (bundle / "README.md").read_text()
+    for text in (printed, page, page.replace("\\u001b", "\x1b").replace("\\u202e", "\u202e"), card):
+        assert not [letter for letter in "\x1b\x07\u202e" if letter in text]
+    assert "\nregsearch: fine" not in printed + card
+    assert "<script>alert" not in page + card
+    assert "](http://x)" not in card
+    assert set(load(bundle).predict(frame[:9])) <= {EVIL, "other"}

@@ -28,6 +28,7 @@ from regsearch.data.features import (
     take_rows,
 )
 from regsearch.data.frames import paired
+from regsearch.data.magnitudes import check_magnitudes
 from regsearch.data.targets import checked_test_y, checked_y, count_hint
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
@@ -250,6 +251,8 @@ def make_problem(
     found = checked_y(y, n, task, counting)
     group = checked_groups(groups, n)
     of = found.values, found.task, found.classes
+    used = X if len(counting) == n else take_rows(X, counting)
+    check_magnitudes(used, found.values[counting] if found.classes is None else None, weight)
     problem = Problem(X, *of, group, weight, score, target_names=found.names, inferred=task is None)
     test = plain(test)
     if test is None:
@@ -326,6 +329,7 @@ def _given_test(problem: Problem, test: Any) -> Problem:
         X = X[list(problem.X.columns)]
     y = checked_test_y(y, X.shape[0], problem.target_names, problem.classes)
     score = checked_weights(weight, X.shape[0], "The score_weight of the test set")
+    check_magnitudes(X, None, None)
     return replace(problem, X=X, y=y, groups=None, sample_weight=None, score_weight=score)
 
 

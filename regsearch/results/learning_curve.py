@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ def training_subsets(problem: Problem, folds: Folds, sizes: Sequence[float], see
     InvalidInput
         When the sizes are not ascending shares, or one leaves a fold that cannot be fitted.
     """
-    numbers = [float(size) for size in sizes]
+    numbers = [float(size) for size in sizes] if _numbers(sizes) else []
     if not numbers or numbers != sorted(set(numbers)) or not 0 < numbers[0] <= numbers[-1] <= 1:
         raise InvalidInput(f"sizes must be ascending shares of the training rows in (0, 1], got {sizes!r}; see SIZES.")
     forward = all(train.max() < val.min() for train, val in zip(folds.train, folds.val, strict=True))
@@ -184,6 +185,10 @@ def training_subsets(problem: Problem, folds: Folds, sizes: Sequence[float], see
         except InvalidInput as error:
             raise InvalidInput(f"The size {size:g} leaves too little to train on; start with more. {error}") from error
     return found
+
+
+def _numbers(sizes: Any) -> bool:
+    return np.iterable(sizes) and not isinstance(sizes, str) and all(isinstance(size, Real) for size in sizes)
 
 
 def _latest_first(rows: Rows) -> Array:

@@ -80,8 +80,8 @@ class OneOf:
     names: tuple[str, ...]
 
     def admit(self, value: Any, where: str) -> Any:
-        if value not in self.names:
-            raise InvalidInput(f"{where} must be one of {', '.join(self.names)}, got {value!r}.")
+        if not isinstance(value, str) or value not in self.names:
+            raise InvalidInput(f"{where} must be one of {', '.join(self.names)}, got {said(value)}.")
         return value
 
 

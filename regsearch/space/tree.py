@@ -267,7 +267,9 @@ class Path(Leaf):
         object.__setattr__(self, "points", plain(self.points))
         object.__setattr__(self, "ratio", plain(self.ratio))
         if not is_whole(self.points) or not 2 <= self.points <= POINTS:
-            raise InvalidInput(f"A Path has 2 to {POINTS:,} points, got {self.points!r}; Path(100) is the default.")
+            raise InvalidInput(
+                f"A Path needs at least 2 points and at most {POINTS}, got {self.points!r}; 100 is usual."
+            )
         if self.ratio is not None and not (is_number(self.ratio) and 0 < self.ratio < 1):
             raise InvalidInput(f"A Path's ratio must lie between 0 and 1, got {self.ratio!r}; 1e-4 is usual.")
 

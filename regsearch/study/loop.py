@@ -233,7 +233,12 @@ class Loop:
     def _sampler(self) -> optuna.samplers.BaseSampler:
         if self.sampler is None:
             return make_sampler(self.space, self.setup.seed, self._count, self._was_tried)
-        return self.sampler(self._count) if callable(self.sampler) else self.sampler
+        made = self.sampler(self._count) if callable(self.sampler) else self.sampler
+        if not hasattr(made, "sample_relative"):
+            raise InvalidInput(
+                f"sampler must make an Optuna sampler, got {made!r} for {self._count} trials; return one."
+            )
+        return made
 
     def _was_tried(self, config: Node) -> bool:
         return self.history.was_tried(digest(config))

@@ -115,7 +115,7 @@ class StudyOptions:
             raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {self.space!r}.")
 
     def _check_numbers(self) -> None:
-        if self.fold_weights not in FOLD_WEIGHTS:
+        if not isinstance(self.fold_weights, str) or self.fold_weights not in FOLD_WEIGHTS:
             raise InvalidInput(
                 f"fold_weights must be 'equal' or 'size', got {self.fold_weights!r}; leave it out for folds that count "
                 "alike."

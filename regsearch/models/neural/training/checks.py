@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from regsearch.data.magnitudes import check_single_precision
 from regsearch.data.problem import check_columns
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
@@ -106,6 +107,8 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
     """What the space may need to know of a net; its output is looked at for a few rows."""
     import torch
 
+    if data.dtype == torch.float32:
+        check_single_precision(setup.problem.X)
     network = make_network(module, data.shape, data.outputs, structure.norm, setup.seed, 0)
     if not network.layout.trainable:
         raise InvalidInput("A net needs parameters to train, got a module without any; give it a layer that has some.")

@@ -1,0 +1,88 @@
+"""Numbers so large or so small that their squares are none: refused before a fit, which would say something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch.data.features import is_frame, is_sparse
+from regsearch.errors import InvalidInput
+
+SINGLE = 1e38
+SQUARED = 1e140  # what has squares that are numbers ...
+FOURTH = 1e70  # ... and fourth powers, which the variance of a squared error has
+
+
+def check_magnitudes(X: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+    """Refuse real numbers of which a fit could not compute squares.
+
+    Parameters
+    ----------
+    X
+        Checked rows: an array, a DataFrame, a sparse matrix or images.
+    y
+        Numbers to predict ``[n]`` or ``[n, t]``; `None` for classes.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the column, its largest number and the fix.
+    """
+    for name, largest in _columns(X):
+        _check(largest, f"The column {name!r} of X", SQUARED)
+    if y is not None:
+        _check(float(np.abs(y).max(initial=0.0)), "y", FOURTH)
+        spread = float(np.max(y.max(axis=0) - y.min(axis=0), initial=0.0))
+        _check(spread, "y less its smallest", FOURTH)
+    if weight is not None:
+        used = weight[weight > 0]
+        for largest in (float(used.max(initial=0.0)), float(used.min(initial=1.0))):
+            _check(largest, "sample_weight", SQUARED)
+
+
+def check_single_precision(X: Any) -> None:
+    """Refuse numbers that single precision does not have.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the column.
+    """
+    for name, largest in _columns(X):
+        if largest > SINGLE:
+            raise InvalidInput(
+                f"The column {name!r} of X must have numbers of single precision, at most {SINGLE:g}, got {largest:g}; "
+                "divide it by a power of ten, or let the net have precision='float64'."
+            )
+
+
+def _check(largest: float, what: str, most: float) -> None:
+    if largest and not 1 / most <= largest <= most:
+        bound, word = (most, "most") if largest > most else (1 / most, "least")
+        raise InvalidInput(
+            f"{what} must have numbers whose squares are numbers, their largest {bound:g} in magnitude at {word}, got "
+            f"{largest:g}; divide by a power of ten."
+        )
+
+
+def _columns(X: Any) -> Iterator[tuple[Any, float]]:
+    """Columns of real numbers with the largest magnitude in each; missing values are none."""
+    if is_frame(X):
+        for place, (name, dtype) in enumerate(X.dtypes.items()):
+            if dtype.kind == "f":
+                values = X.iloc[:, place].to_numpy(dtype=float, na_value=np.nan)
+                yield name, float(_largest(values[:, None])[0])
+    elif is_sparse(X):
+        if X.dtype.kind == "f":
+            yield from enumerate(map(float, abs(X).max(axis=0).toarray().ravel()))
+    elif X.dtype.kind == "f":
+        yield from enumerate(map(float, _largest(X.reshape(len(X), -1))))
+
+
+def _largest(values: NDArray[Any]) -> NDArray[Any]:
+    """``[p]``: the largest magnitude in each column."""
+    high, low = np.fmax.reduce(values, axis=0), np.fmin.reduce(values, axis=0)
+    return np.nan_to_num(np.maximum(np.abs(high), np.abs(low)))
