@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def places(made: Made) -> Iterator[Place]:
 
 def _options(made: Made) -> Iterator[Place]:
     space = Estimator(Ridge(), {"alpha": Float(0.1, 1)})
-    base = {"space": space, "cv": 2, "root": made.folder / "other", "tracking": False}
+    base: dict[str, Any] = {"space": space, "cv": 2, "root": made.folder / "other", "tracking": False}
 
     def study(name: str) -> Callable[[Any], Any]:
         return lambda value: Study("other", made.X, made.y, **(base | {name: value}))
@@ -135,17 +136,22 @@ def _fields() -> Iterator[Place]:
         return inspect.signature(cls).parameters
 
     own = [cls for cls in {*Node.registry.values()} if cls.__module__.startswith("regsearch.")]
-    for cls in sorted({*own, Linear, MLP}, key=lambda one: one.__name__):
+    every: set[Any] = {*own, Linear, MLP}
+    for cls in sorted(every, key=lambda one: one.__name__):
         for one in signature(cls).values():
             if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY):
                 yield Place(f"{cls.__name__}({one.name}=)", node(cls, one.name))
     for name in ("module", "lr", "batch_size", "scale", "penalty", "dropout", "early_stopping", "device", "precision"):
-        yield Place(f"Net({name}=)", lambda value, name=name: Net(**{name: value}))
+        yield Place(f"Net({name}=)", partial(_net, name))
     yield Place("Float(low)", lambda value: Float(value, 1))
     yield Place("Int(high)", lambda value: Int(1, value))
     yield Place("Choice()", lambda value: Choice(value, value))
     yield Place("Path()", LambdaPath)
     yield Place("Path(ratio=)", lambda value: LambdaPath(10, ratio=value))
+
+
+def _net(name: str, value: Any) -> Net:
+    return Net(**{name: value})
 
 
 def _functions(made: Made) -> Iterator[Place]:
@@ -216,7 +222,11 @@ def command_lines(folder: Path) -> Iterator[tuple[str, Callable[[str], list[str]
             if action.option_strings:
                 yield f"{command} {action.option_strings[0]}", _with_option(command, base[command], action)
             else:
-                yield f"{command} {action.dest}", lambda text, command=command: [command, text, *base[command][1:]]
+                yield f"{command} {action.dest}", partial(_with_argument, command, base[command][1:])
+
+
+def _with_argument(command: str, rest: list[str], text: str) -> list[str]:
+    return [command, text, *rest]
 
 
 def _with_option(command: str, base: list[str], action: argparse.Action) -> Callable[[str], list[str]]:
@@ -269,11 +279,11 @@ def inputs(count: int, seed: int) -> Iterator[Attempt]:
         made = make(Path(folder))
         stack.enter_context(contextlib.chdir(folder))
         tries: list[tuple[str, Callable[[], str]]] = [
-            (f"{place.name} {str(value)[:40]!r}", lambda place=place, value=value: problem_of(place, value))
+            (f"{place.name} {str(value)[:40]!r}", partial(problem_of, place, value))
             for place in places(made) for value in VALUES
         ]  # fmt: skip
         tries += [
-            (f"{name} {text[:40]!r}", lambda line=line, text=text: run_line(line(text), made.folder))
+            (f"{name} {text[:40]!r}", partial(run_line, line(text), made.folder))
             for name, line in command_lines(made.folder) for text in TEXTS
         ]  # fmt: skip
         for name, attempt in random.Random(seed).sample(tries, min(count, len(tries))):

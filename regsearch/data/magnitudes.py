@@ -85,4 +85,4 @@ def _columns(X: Any) -> Iterator[tuple[Any, float]]:
 def _largest(values: NDArray[Any]) -> NDArray[Any]:
     """``[p]``: the largest magnitude in each column."""
     high, low = np.fmax.reduce(values, axis=0), np.fmin.reduce(values, axis=0)
-    return np.nan_to_num(np.maximum(np.abs(high), np.abs(low)))
+    return np.asarray(np.nan_to_num(np.maximum(np.abs(high), np.abs(low))))

@@ -386,13 +386,7 @@ def _picture(file: BinaryIO) -> bytes:
 
 
 def trial_file(number: int) -> str:
-    """The name of the arrays of a trial.
-
-    Raises
-    ------
-    InvalidInput
-        When no trial has that number.
-    """
+    """The name of the arrays of a trial, whose number is checked."""
     if not is_whole(number) or number < 0:
         raise InvalidInput(f"A trial has a whole number from 0, got {said(number)}; results.all has those there are.")
     return f"trials/{number:06d}.npz"
