@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch.data.features import is_frame, is_sparse
+from regsearch._types import Rows
+from regsearch.data.features import is_frame, is_sparse, take_rows
 from regsearch.errors import InvalidInput
 
 SINGLE = 1e38
@@ -16,7 +17,7 @@ SQUARED = 1e140  # what has squares that are numbers ...
 FOURTH = 1e70  # ... and fourth powers, which the variance of a squared error has
 
 
-def check_magnitudes(X: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None) -> None:
+def check_magnitudes(X: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None, rows: Rows | None = None) -> None:
     """Refuse real numbers of which a fit could not compute squares.
 
     Parameters
@@ -25,12 +26,16 @@ def check_magnitudes(X: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None
         Checked rows: an array, a DataFrame, a sparse matrix or images.
     y
         Numbers to predict ``[n]`` or ``[n, t]``; `None` for classes.
+    rows
+        Those that count; by default all.
 
     Raises
     ------
     InvalidInput
         Naming the column, its largest number and the fix.
     """
+    if rows is not None and len(rows) < X.shape[0]:
+        X, y = take_rows(X, rows), y if y is None else y[rows]
     for name, largest in _columns(X):
         _check(largest, f"The column {name!r} of X", SQUARED)
     if y is not None:

@@ -251,8 +251,7 @@ def make_problem(
     found = checked_y(y, n, task, counting)
     group = checked_groups(groups, n)
     of = found.values, found.task, found.classes
-    used = X if len(counting) == n else take_rows(X, counting)
-    check_magnitudes(used, found.values[counting] if found.classes is None else None, weight)
+    check_magnitudes(X, found.values if found.classes is None else None, weight, counting)
     problem = Problem(X, *of, group, weight, score, target_names=found.names, inferred=task is None)
     test = plain(test)
     if test is None:
