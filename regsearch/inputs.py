@@ -59,6 +59,21 @@ def one_name(value: Any, what: str, fix: str) -> str:
     return value
 
 
+def counted(value: Any, what: str) -> int:
+    """A whole number from 0.
+
+    Raises
+    ------
+    InvalidInput
+        When it is none.
+    """
+    from regsearch.numeric import is_whole
+
+    if not is_whole(value) or value < 0:
+        raise InvalidInput(f"{what} must be a whole number from 0, got {said(value)}.")
+    return int(value)
+
+
 def switch(value: Any, what: str) -> None:
     """Refuse what is neither true nor false.
 

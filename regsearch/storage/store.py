@@ -35,12 +35,11 @@ from regsearch.cleaning import first_line, remember_secrets
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import Damaged, InvalidInput, NotFound, RegsearchError
-from regsearch.inputs import place, said
+from regsearch.inputs import counted, place
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Trajectory
 from regsearch.models.persist import remove_parts
-from regsearch.numeric import is_whole
 from regsearch.storage.arrays import (
     from_folds,
     from_targets,
@@ -386,19 +385,17 @@ def _picture(file: BinaryIO) -> bytes:
 
 
 def trial_file(number: int) -> str:
-    """The name of the arrays of a trial, whose number is checked."""
-    if not is_whole(number) or number < 0:
-        raise InvalidInput(f"A trial has a whole number from 0, got {said(number)}; results.all has those there are.")
-    return f"trials/{number:06d}.npz"
+    """The name of the arrays of a trial."""
+    return f"trials/{counted(number, 'The number of a trial'):06d}.npz"
 
 
 def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[str]:
     """Names of the studies under a root: those with a journal of their own, or those in an Optuna storage."""
+    import optuna
+
     folders = place(root, "root").glob("studies/*/")
     if url is None:
         return sorted(folder.name for folder in folders if (folder / "journal.log").exists())
-    import optuna
-
     with storage_failures("The studies of the storage could not be listed"):
         stored = set(optuna.get_all_study_names(open_storage(url)))
     return sorted(folder.name for folder in folders if folder.name in stored and FolderArtifacts(folder).has(FOLDS))
