@@ -378,8 +378,7 @@ def _finding(file: BinaryIO, name: str) -> dict[str, Any]:
 
 
 def _picture(file: BinaryIO) -> bytes:
-    png = file.read()
-    if not (png.startswith(PNG) and png.endswith(PNG_END)):
+    if not ((png := file.read()).startswith(PNG) and png.endswith(PNG_END)):
         raise Damaged("it is no whole PNG")
     return png
 
@@ -391,11 +390,11 @@ def trial_file(number: int) -> str:
 
 def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[str]:
     """Names of the studies under a root: those with a journal of their own, or those in an Optuna storage."""
-    import optuna
-
     folders = place(root, "root").glob("studies/*/")
     if url is None:
         return sorted(folder.name for folder in folders if (folder / "journal.log").exists())
+    from optuna import get_all_study_names
+
     with storage_failures("The studies of the storage could not be listed"):
-        stored = set(optuna.get_all_study_names(open_storage(url)))
+        stored = set(get_all_study_names(open_storage(url)))
     return sorted(folder.name for folder in folders if folder.name in stored and FolderArtifacts(folder).has(FOLDS))
