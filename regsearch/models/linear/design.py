@@ -212,7 +212,7 @@ class Piece:
     gap
         ``[K, steps]`` duality gap relative to the loss of the fold's null model: a bound on the suboptimality.
     complexity
-        ``[K, steps]`` effective degrees of freedom where known in closed form, else non-zero columns.
+        ``[K, steps]`` effective degrees of freedom; see `regsearch.models.linear.freedom`.
     losses
         ``(train, val)``, each ``[K, steps]``, mean squared errors where the solver knows them without reading the
         rows; else `None`.

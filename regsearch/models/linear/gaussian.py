@@ -27,6 +27,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.design import NOTHING, Design, Piece
+from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.kernels import descend, descend_rows, duality_gaps
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.penalty import Terms
@@ -138,7 +139,21 @@ class Gaussian:
             if asked > 0:
                 w, gap = w[:, skip:], gap[:, skip:]
                 state = Evaluation(state.gradient[:, skip:], state.train[:, skip:], state.val[:, skip:])
-                yield self._piece(scale, w, gap, (w != 0).sum(axis=-1).astype(np.float64), state)
+                yield self._piece(scale, w, gap, self._freedom(w, chunk[skip:] * terms.l2, scale), state)
+
+    def _freedom(self, w: Array, strengths: Array, scale: str) -> Array:
+        """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""
+        used = (w != 0).astype(np.float64)
+        count = used.sum(axis=-1)
+        if not strengths.any():
+            return np.asarray(count)
+        power = np.einsum("ksp,kp->ks", used, column_powers(self.design, scale))
+        rank = np.array([[len(rows) - 1.0] for rows in self.design.train])
+        most = most_freedom(np.minimum(count, rank), power, strengths)
+        if isinstance(self.source, FromRows):
+            return most  # where a spectrum is not cheap
+        whole = [self._spectrum(k, scale).freedom(strengths) for k in range(self.design.folds)]
+        return np.minimum(most, np.stack(whole))
 
     def _piece(self, scale: str, w: Array, gap: Array, complexity: Array, state: Evaluation) -> Piece:
         coef = w * inverse_scales(self.design, scale)[:, None]

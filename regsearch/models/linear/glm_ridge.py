@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
+from regsearch.models.linear.freedom import curved_freedom, mean_curvatures
 from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
 from regsearch.models.linear.spectrum import GCV_GRID, row_kernel
@@ -232,18 +233,13 @@ class _State:
     def freedom(self) -> Array:
         """``[S]``: nearly the effective degrees of freedom, with the mean curvature in place of each row's own.
 
-        A measure of complexity that costs nothing along a path; it may lie a fifth above the trace of the hat matrix,
-        for which see `regsearch.models.linear.leverage`.
+        It costs nothing along a path, and may lie a fifth above the trace of the hat matrix, for which see
+        `regsearch.models.linear.leverage`.
         """
-        m, spread = len(self.p), self._mean_curvatures()[..., None] * self.values[:-1]
-        classes = (m - 1) / m if m > 1 else 1.0  # one of the m vectors is free to be anything
-        return np.asarray(classes * (spread / (spread + self.strength[:, None])).sum(axis=(0, 2)))
+        return curved_freedom(self._mean_curvatures(), self.values[:-1], self.strength)
 
     def _mean_curvatures(self) -> Array:
-        """``[m, S]`` mean curvature of each output; for m > 1 on the subspace where the outputs sum to zero."""
-        m = len(self.p)
-        spread = (self.p * (1 - self.p)) @ self.ridge.weights * (m / (m - 1) if m > 1 else 1.0)
-        return np.asarray(np.maximum(spread, 1e-12))
+        return mean_curvatures(self.p, self.ridge.weights)
 
     def _cost(self, theta: Array) -> Array:
         return np.asarray((self.penalty * theta**2).sum(axis=(0, 2)) / 2)

@@ -29,6 +29,7 @@ import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.design import NOTHING, Design, Piece
+from regsearch.models.linear.freedom import column_powers, curved_freedom, mean_curvatures, most_freedom
 from regsearch.models.linear.glm_ridge import Ridge, dual_basis, primal_basis
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import duality_gaps, null_intercept, probabilities_and_losses
@@ -114,7 +115,7 @@ class LogLoss:
             fits.advance(chunk, max(WARM_UP_TOL, self.tol))
         for chunk in chunks(lambdas, CHUNK, further):
             w, b, gap = fits.advance(chunk, self.tol)
-            yield self._piece(scale, w, b, gap, (w != 0).sum(axis=(1, 3)).astype(np.float64))
+            yield self._piece(scale, w, b, gap, self._freedom(w, fits.curvature, chunk * terms.l2, scale))
 
     def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
@@ -126,9 +127,11 @@ class LogLoss:
 
     def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
         ridge = self._ridge(k, scale)
-        strengths = np.where(strengths > 0, strengths, FLAT * ridge.largest_curvature())
+        held = strengths > 0
+        strengths = np.where(held, strengths, FLAT * ridge.largest_curvature())
         start = ridge.start(self.samples[k].offset) if start is None else start
         theta, gap, freedom = ridge.solve(start, strengths, self.tol * self.null[k], self.max_steps)
+        freedom = np.where(held, freedom, len(ridge.basis.values) * max(len(theta) - 1, 1))  # the rank, by classes
         return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom)
 
     def _estimate(self, k: int, scale: str) -> Array:
@@ -147,6 +150,21 @@ class LogLoss:
             self._ridges[k, scale] = Ridge(made, sample.y, sample.weights, float(self.design.counts[k]))
         self.design.fold(k)
         return self._ridges[k, scale]
+
+    def _freedom(self, w: Array, curvature: Array, strengths: Array, scale: str) -> Array:
+        """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""
+        used = (w != 0).astype(np.float64)
+        count = used.sum(axis=-1)
+        if not strengths.any():
+            return np.asarray(count.sum(axis=1))
+        power = np.einsum("kmsp,kp->kms", used, column_powers(self.design, scale)) * curvature
+        rank = np.array([len(rows) - 1.0 for rows in self.design.train])[:, None, None]
+        most = most_freedom(np.minimum(count, rank), power, strengths).sum(axis=1)
+        if any(len(rows) < w.shape[3] for rows in self.design.train):
+            return np.asarray(most)  # where a spectrum is not cheap
+        values = [self._ridge(k, scale).basis.values for k in range(self.design.folds)]
+        whole = [curved_freedom(*pair, strengths) for pair in zip(curvature, values, strict=True)]
+        return np.minimum(most, np.stack(whole))
 
     def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
         coef = w * inverse_scales(self.design, scale)[:, None, None]
@@ -197,11 +215,12 @@ class _WorkingSets:
         self.null = self.slope = solver.null_slope(scale)
         self.w, self.b = np.zeros((folds, m, p)), np.stack([sample.offset for sample in solver.samples])
         self.working = np.zeros((folds, m, p), dtype=bool)
+        self.curvature = np.zeros((folds, m, 0))  # of the outputs at the last lambdas, where an L2 part asks for it
 
     def advance(self, lambdas: Array, tol: float) -> tuple[Array, Array, Array]:
         """Solve the next lambdas: w ``[K, m, S, p]``, b ``[K, m, S]`` and duality gaps ``[K, S]``."""
         w, b = np.repeat(self.w[:, :, None], len(lambdas), axis=2), np.repeat(self.b[:, :, None], len(lambdas), axis=2)
-        slope, gap = np.empty_like(w), np.empty((len(w), len(lambdas)))
+        slope, gap, self.curvature = np.empty_like(w), np.empty((len(w), len(lambdas))), np.zeros(b.shape)
         self.working |= np.abs(self.slope) > lambdas[-1] * self.l1
         target, pending, again = tol * self.solver.null, list(range(len(w))), False
         while pending:
@@ -210,6 +229,8 @@ class _WorkingSets:
             slope[pending] = self.solver.correlate(pending, residuals, self.scale)
             for k, (p, loss) in zip(pending, fits, strict=True):
                 gap[k] = self._gaps(k, w[k], slope[k], p, loss, lambdas)
+                if self.l2:
+                    self.curvature[k] = mean_curvatures(p, self.solver.samples[k].weights)
             pending = [k for k in pending if np.any(gap[k] > target[k]) and self._extend(k, slope[k], lambdas)]
             again = True
         self.w, self.b, self.slope = w[:, :, -1], b[:, :, -1], slope[:, :, -1]
