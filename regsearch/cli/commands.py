@@ -49,7 +49,7 @@ def list_(arguments: argparse.Namespace) -> int:
 
 
 def _list_row(results: Results) -> list[str]:
-    point = results.point(results.complete[0]) if results.complete else None
+    point = results.point(results.candidates[0]) if results.complete else None
     figures = [f"{point.val:.5g}", f"{point.gap:.3g}"] if point else ["-", "-"]
     return [results.name, *(str(results.counts[state]) for state in FINISHED), *figures, results.metric_label]
 

@@ -1,4 +1,4 @@
-"""Which trial is better, and which of equal ones is the most regularized."""
+"""Which trial is better, which of equal ones is the most regularized, and which may be chosen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.axes import path_axis
+from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.path import ROUNDING, Point
 from regsearch.storage.trial import Trial
 
@@ -27,14 +27,38 @@ def rank_trials(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
 
 def is_better(trial: Trial, leader: Trial | None, reference: Trial | None, metric: str) -> bool:
     """Whether a trial that comes after its leader and the reference is the best of them."""
-    return rank_trials([one for one in (reference, leader, trial) if one is not None], metric)[:1] == (trial,)
+    ranked = rank_trials([one for one in (reference, leader, trial) if one is not None], metric)
+    return candidates(ranked, reference)[:1] == (trial,)
+
+
+def candidates(ranked: tuple[Trial, ...], reference: Trial | None) -> tuple[Trial, ...]:
+    """Those of ranked trials that a rule may choose: all but the reference and its like, unless there are no others.
+
+    A search is for the regularization that helps; that none does is said, and not chosen.
+    """
+    return tuple(trial for trial in ranked if not _is_reference(trial, reference)) or ranked
+
+
+def _is_reference(trial: Trial, reference: Trial | None) -> bool:
+    """Whether a trial is the reference, has its config, or is as unpenalized.
+
+    A reference that walks no path is an estimator as given, which may lie in the space: what was sampled as it is stays.
+    """
+    if reference is None or trial.number == reference.number:
+        return reference is not None
+    if not reference.axis:
+        return False
+    unpenalized = trial.axis == reference.axis == LAMBDA.name and trial.value == reference.value
+    one_point = trial.steps == reference.steps == 1  # a path that ends at lambda 0 has other points
+    same = trial.key == reference.key or dict(trial.params) == dict(reference.params)
+    return same or (unpenalized and one_point)
 
 
 def simplicity_key(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
     """What decides between trials that are as good: the smallest is the most regularized.
 
-    The reference comes last, and with it what came out as the same config. Then counts the complexity, where it is
-    known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its number.
+    The reference comes last, and with it what came out as the same config. Then count the degrees of freedom, where they
+    are known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its number.
     """
     plain = reference is not None and trial.key == reference.key
     complexity = trial.complexity if math.isfinite(trial.complexity) else math.inf

@@ -21,7 +21,7 @@ from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.choice import Chosen
 from regsearch.results.plots import Plots
-from regsearch.results.ranking import rank_trials
+from regsearch.results.ranking import candidates, rank_trials
 from regsearch.results.rules import Pick, Rule, find_rule, rule_name
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import from_data
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RETURNS = (
-    "a function takes the results and ends as in `trial = results.complete[0]; return regsearch.Pick(trial.number, "
+    "a function takes the results and ends as in `trial = results.candidates[0]; return regsearch.Pick(trial.number, "
     "trial.step, 'why')`"
 )
 
@@ -93,6 +93,19 @@ class Results:
     def complete(self) -> tuple[Trial, ...]:
         """The trials that have a score, best first; of equal scores the most regularized first."""
         return rank_trials((trial for trial in self.all if trial.state == "complete"), self.metric)
+
+    @cached_property
+    def candidates(self) -> tuple[Trial, ...]:
+        """The complete trials that a rule may choose, best first: all but the reference and what has its config.
+
+        The reference itself where nothing else is complete.
+        """
+        return candidates(self.complete, self.reference)
+
+    @property
+    def reference_leads(self) -> bool:
+        """Whether the reference, which no rule chooses, scores better than all that one may choose."""
+        return self.complete[:1] != self.candidates[:1]
 
     @property
     def reference(self) -> Trial | None:

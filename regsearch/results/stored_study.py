@@ -84,6 +84,16 @@ class StoredStudy(Protocol):
         ...
 
     @property
+    def candidates(self) -> tuple[Trial, ...]:
+        """The complete trials that a rule may choose, best first: not the reference, unless there is no other."""
+        ...
+
+    @property
+    def reference_leads(self) -> bool:
+        """Whether the reference scores better than all that a rule may choose."""
+        ...
+
+    @property
     def reference(self) -> Trial | None: ...
 
     @property
@@ -133,5 +143,5 @@ class StoredStudy(Protocol):
 
 def is_winner(study: StoredStudy, found: Mapping[str, Any]) -> bool:
     """Whether a finding is about what is the best now: trials may have come since, or a rule chose another."""
-    best = study.complete[0]
+    best = study.candidates[0]
     return (found["number"], found["step"]) == (best.number, best.step)

@@ -116,7 +116,7 @@ class MirrorFeed:
         stopped = results.stopped
         status = "COMPLETE" if stopped and stopped != "interrupted" else "INTERRUPTED" if stopped else "FAIL"
         end_ms = max((trial.end_ms for trial in results.all), default=0)
-        best = results.complete[0] if results.complete else None
+        best = results.candidates[0] if results.complete else None
         self._mirror.finish(summary_record(status, end_ms, results.all, self.metric, best, note(results), artifacts))
 
 

@@ -32,7 +32,8 @@ def _found(results: Results) -> Iterator[str]:
     yield str(results.best)
     if results.reference is not None:
         point, name = results.point(results.reference), str(results.identity["reference"])
-        yield f"{name[0].upper()}{name[1:]}: {results.metric_label} {point.val:.5g}, gap {point.gap:.3g}."
+        leads = " It scores best of all; no rule chooses it." if results.reference_leads else ""
+        yield f"{name[0].upper()}{name[1:]}: {results.metric_label} {point.val:.5g}, gap {point.gap:.3g}.{leads}"
     for advice in results.advice:
         yield f"- {printable(advice)}"
 

@@ -34,7 +34,7 @@ def test_figures_by_hand(two: tuple[Results, Results]) -> None:
     found = compare(a, b)
     val, gap = [], []
     for results in two:
-        best = results.complete[0]
+        best = results.candidates[0]
         curves = results.curves(best.number)
         val.append(curves.val[:, best.step])
         gap.append((curves.train - curves.val)[:, best.step])
@@ -53,7 +53,7 @@ def test_studies(two: tuple[Results, Results]) -> None:
         assert side.counts == results.counts
         assert side.seconds == pytest.approx(sum(trial.seconds for trial in results.all))
         assert side.seconds_per_trial == pytest.approx(side.seconds / len(results.all))
-        np.testing.assert_equal(side.complexity, results.complete[0].complexity)
+        np.testing.assert_equal(side.complexity, results.candidates[0].complexity)
     assert [side.space for side in compare(*two).studies] == ["linear", "estimator"]
 
 

@@ -1,4 +1,4 @@
-"""Effective degrees of freedom along a path: what a fit spends, in one unit for every penalty; the intercept is left out.
+"""Effective degrees of freedom along a path: what a fit spends beside the intercept, in one unit for every penalty.
 
 ============  ========================================================================================================
 no penalty    the rank of the columns, of K classes K - 1 times: the limit of ridge as lambda goes to zero. A trace

@@ -164,7 +164,7 @@ class LogLoss:
             return np.asarray(most)  # where a spectrum is not cheap
         values = [self._ridge(k, scale).basis.values for k in range(self.design.folds)]
         whole = [curved_freedom(*pair, strengths) for pair in zip(curvature, values, strict=True)]
-        return np.minimum(most, np.stack(whole))
+        return np.asarray(np.minimum(most, np.stack(whole)))
 
     def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
         coef = w * inverse_scales(self.design, scale)[:, None, None]

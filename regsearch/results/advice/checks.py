@@ -83,7 +83,7 @@ class Case:
 
     @property
     def best(self) -> Trial:
-        return self.study.complete[0]
+        return self.study.candidates[0]
 
     @property
     def point(self) -> Point:

@@ -105,7 +105,7 @@ def lead_on_constant(study: StoredStudy, trial: Trial, scale: Scale) -> Estimate
 
 def no_better_than_constant(study: StoredStudy, scale: Scale | None) -> bool:
     """Whether the winner's score is a constant prediction's, as far as the folds can tell."""
-    return scale is not None and not lead_on_constant(study, study.complete[0], scale).certain
+    return scale is not None and not lead_on_constant(study, study.candidates[0], scale).certain
 
 
 def _difference(study: StoredStudy, values: Array, rounding: float) -> Estimate:
@@ -136,7 +136,7 @@ def underfits(study: StoredStudy, trial: Trial) -> bool:
 
 def overfits(study: StoredStudy, scale: Scale | None) -> bool:
     """Whether the winner loses most of what it learns on training rows, by more than the noise of the folds."""
-    point = study.point(study.complete[0])
+    point = study.point(study.candidates[0])
     return scale is not None and scale.lost(point) >= LOST and has_gap(point)
 
 

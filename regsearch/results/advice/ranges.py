@@ -156,7 +156,7 @@ def still_rising_at_end(study: StoredStudy) -> list[Trial]:
 
     The first kind is that of the best trial that was sampled, else of the winner.
     """
-    best = best_sampled(study) or study.complete[0]  # a reference trains for too short a time too
+    best = best_sampled(study) or study.candidates[0]  # a reference trains for too short a time too
     of_kind = {best.kind: best}
     for trial in study.complete:
         if trial.role != "reference":

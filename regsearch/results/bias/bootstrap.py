@@ -124,7 +124,11 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
     resampling = Resampling(study, scoring, rows, units, resamples, seed)
     if chosen.number not in {one.number for one in resampling.contenders}:
         return replace(plain, why="The chosen trial's predictions outside training are not stored.")
-    choose = method_of(scoring) if rule is find_rule("best") else partial(by_rule, rule)
+    choose = partial(by_rule, rule)
+    if rule is find_rule("best"):
+        may = {one.number for one in study.candidates}
+        resampling.contenders = tuple(one for one in resampling.contenders if one.number in may)
+        choose = method_of(scoring)
     usual, outside = choose(resampling)
     known = np.isfinite(usual) & np.isfinite(outside)
     usual, outside = usual[known], outside[known]

@@ -96,8 +96,8 @@ def calibration_record(study: StoredStudy) -> CalibrationRecord | None:
     scoring = study.scoring
     if scoring is None or scoring.problem.classes is None or not study.complete or not _of_probabilities(study):
         return None
-    named = {"best": study.complete[0]}
-    if study.reference is not None and study.reference.number != study.complete[0].number:
+    named = {"best": study.candidates[0]}
+    if study.reference is not None and study.reference.number != study.candidates[0].number:
         named[str(study.identity["reference"])] = study.reference
     found = {name: _of(study, scoring, trial) for name, trial in named.items()}
     kept = {name: one for name, one in found.items() if one is not None}

@@ -56,9 +56,9 @@ class PathRecord:
 
 def path_record(study: StoredStudy) -> PathRecord | None:
     """The path of the best trial; `None` when it has a single point."""
-    if not study.complete or study.complete[0].steps < 2:
+    if not study.complete or study.candidates[0].steps < 2:
         return None
-    best = study.complete[0]
+    best = study.candidates[0]
     curves = study.curves(best.number)
     axis = study.trajectory(best.number).axis
     within = curves.reaching(study.point(best).floor)

@@ -63,8 +63,11 @@ def _without(results: Results) -> str:
     point, name = results.point(results.reference), str(results.identity["reference"])
     if len(results.complete) == 1:
         return f"That is the reference itself ({name}): nothing else was tried yet."
-    if results.reference.number == results.best.number:
-        return f"That is the reference itself ({name}): no regularization that was tried scores better."
+    if results.reference_leads:
+        return (
+            f"The reference ({name}) scores better, {point.val:.5g} with a gap of {_gap(point)}: no regularization that "
+            "was tried helps, and no rule chooses the reference."
+        )
     less = 1 - results.best.gap / point.gap if point.gap > 0 else 0.0
     shrunk = f": the winner has {less:.0%} less" if less > 0 else ""
     return f"The reference ({name}) has a gap of {_gap(point)}{shrunk}."
@@ -72,7 +75,7 @@ def _without(results: Results) -> str:
 
 def _remedy(results: Results) -> str:
     best = results.best
-    if results.reference is not None and results.reference.number == best.number:
+    if results.reference_leads or (results.reference is not None and results.reference.number == best.number):
         closest = ": look at the figure of scores by kind for what came closest"
         return f"Nothing did{closest if kinds_record(results) else ''}."
     changed = _changed(best.settings, results.reference.params if results.reference else {})

@@ -9,7 +9,9 @@ from regsearch.results.stored_study import StoredStudy
 @rule
 def best(results: StoredStudy) -> Pick:
     """The trial with the best mean validation score, at the best point of its path; of equal ones the simplest."""
-    trial = results.complete[0]
-    return Pick(
-        trial.number, trial.step, f"It has the best {results.metric_label} of {len(results.complete)} complete trials."
-    )
+    trial = results.candidates[0]
+    why = f"It has the best {results.metric_label} of {len(results.candidates)} trials."
+    if results.reference_leads and results.reference is not None:
+        score = results.point(results.reference).val
+        why += f" The reference ({results.identity['reference']}), which no rule chooses, scores better: {score:.5g}."
+    return Pick(trial.number, trial.step, why)

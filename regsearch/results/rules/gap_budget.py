@@ -39,8 +39,8 @@ def gap_budget(budget: float) -> Rule:
         raise InvalidInput(f"A gap budget must be a number of at least 0, got {budget!r}; try 0.05.")
 
     def within_budget(results: StoredStudy) -> Pick:
-        rows = np.concatenate([_losses_and_gaps(results, trial) for trial in results.complete])
-        within = rows[:, 3] <= budget + score_tolerance(results.point(results.complete[0]))
+        rows = np.concatenate([_losses_and_gaps(results, trial) for trial in results.candidates])
+        within = rows[:, 3] <= budget + score_tolerance(results.point(results.candidates[0]))
         number, step = least_cost(results, rows[within, :3] if within.any() else rows[:, [0, 1, 3, 2]])
         (gap,) = rows[(rows[:, 0] == number) & (rows[:, 1] == step), 3]
         if within.any():

@@ -20,11 +20,11 @@ def one_se(results: StoredStudy) -> Pick:
     for every penalty and model. On a single path it is the larger lambda, as in glmnet. Of points that fit alike the
     simplest is chosen.
     """
-    top = results.point(results.complete[0])
+    top = results.point(results.candidates[0])
     near: list[Array] = []
-    for trial in results.complete:
+    for trial in results.candidates:
         if results.point(trial).val < top.floor:
-            break  # complete trials come best first: no point of the rest reaches the floor
+            break  # they come best first: no point of the rest reaches the floor
         curves = results.curves(trial.number)
         steps = curves.reaching(top.floor)
         near.append(path_points(trial, steps, curves.average(curves.train)[steps]))

@@ -1,4 +1,4 @@
-"""Points of paths as rows, and which of them costs least."""
+"""Points of paths as rows, which of them costs least, and which trials are as good as the best."""
 
 from __future__ import annotations
 
@@ -6,9 +6,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.models.path import Point
 from regsearch.results.ranking import score_tolerance, simplicity_key
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
+
+FOLDS = 3  # from which on it says something to be worse in all of them
+
+
+def near_best(results: StoredStudy) -> list[Trial]:
+    """The candidates, best first, that are at their own best points as good as the best.
+
+    As good means a mean score within one standard error of the best, and from three folds on at least its score in one
+    of them: a fit that is unstable has scores that vary too much for any test to tell.
+    """
+    top = results.candidates[0]
+    point, best = results.point(top), _fold_scores(results, top)
+    return [
+        trial for trial in results.candidates
+        if results.point(trial).val >= point.floor and not _worse_everywhere(_fold_scores(results, trial), best, point)
+    ]  # fmt: skip
+
+
+def _fold_scores(results: StoredStudy, trial: Trial) -> Array:
+    """``[K]`` at the trial's own best point."""
+    return results.curves(trial.number).val[:, trial.step]
+
+
+def _worse_everywhere(own: Array, best: Array, point: Point) -> bool:
+    return len(best) >= FOLDS and bool((own < best - score_tolerance(point)).all())
 
 
 def path_points(trial: Trial, steps: NDArray[np.intp], *costs: Array) -> Array:
@@ -22,11 +48,11 @@ def least_cost(results: StoredStudy, rows: Array) -> tuple[int, int]:
     Costs are in units of the score, and what differs by rounding alone is equal. Of equal points of a path the first is
     the most regularized; of those of several trials the one that `regsearch.results.ranking.simplicity_key` says.
     """
-    tolerance = score_tolerance(results.point(results.complete[0]))
+    tolerance = score_tolerance(results.point(results.candidates[0]))
     for column in range(2, rows.shape[1]):
         cost = rows[:, column]
         rows = rows[cost <= cost.min() + tolerance]
     steps = {int(number): int(step) for number, step in rows[::-1, :2]}
-    found = [results.standing(trial, steps[trial.number]) for trial in results.complete if trial.number in steps]
+    found = [results.standing(trial, steps[trial.number]) for trial in results.candidates if trial.number in steps]
     chosen = min(found, key=lambda trial: simplicity_key(trial, results.reference))
     return chosen.number, chosen.step
