@@ -42,7 +42,7 @@ def candidates(ranked: tuple[Trial, ...], reference: Trial | None) -> tuple[Tria
 def _is_reference(trial: Trial, reference: Trial | None) -> bool:
     """Whether a trial is the reference, has its config, or is as unpenalized.
 
-    A reference that walks no path is an estimator as given, which may lie in the space: what was sampled as it is stays.
+    A reference that walks no path is an estimator as given, which may lie in the space: what is sampled so stays.
     """
     if reference is None or trial.number == reference.number:
         return reference is not None
@@ -57,8 +57,8 @@ def _is_reference(trial: Trial, reference: Trial | None) -> bool:
 def simplicity_key(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
     """What decides between trials that are as good: the smallest is the most regularized.
 
-    The reference comes last, and with it what came out as the same config. Then count the degrees of freedom, where they
-    are known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its number.
+    The reference comes last, and with it what came out as the same config. Then count the degrees of freedom, where
+    they are known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its number.
     """
     plain = reference is not None and trial.key == reference.key
     complexity = trial.complexity if math.isfinite(trial.complexity) else math.inf

@@ -187,7 +187,7 @@ def test_front_without_complexity(tmp_path: Path) -> None:
 
 
 def test_paired_is_the_simplest_that_is_not_worse(results: Results) -> None:
-    """Of the trials within an error of the best that the corrected paired t-test lets pass, it has the least freedom."""
+    """Of the trials within an error of the best that the paired t-test lets pass, it has the least freedom."""
     best = results.best
     k = 5
     top = results.curves(best.number).val[:, best.step]

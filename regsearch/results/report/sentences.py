@@ -65,8 +65,8 @@ def _without(results: Results) -> str:
         return f"That is the reference itself ({name}): nothing else was tried yet."
     if results.reference_leads:
         return (
-            f"The reference ({name}) scores better, {point.val:.5g} with a gap of {_gap(point)}: no regularization that "
-            "was tried helps, and no rule chooses the reference."
+            f"The reference ({name}) scores better, {point.val:.5g} with a gap of {_gap(point)}: no regularization "
+            "that was tried helps, and no rule chooses the reference."
         )
     less = 1 - results.best.gap / point.gap if point.gap > 0 else 0.0
     shrunk = f": the winner has {less:.0%} less" if less > 0 else ""
