@@ -50,15 +50,16 @@ def _is_reference(trial: Trial, reference: Trial | None) -> bool:
         return False
     unpenalized = trial.axis == reference.axis == LAMBDA.name and trial.value == reference.value
     one_point = trial.steps == reference.steps == 1  # a path that ends at lambda 0 has other points
-    same = trial.key == reference.key or dict(trial.params) == dict(reference.params)
-    return same or (unpenalized and one_point)
+    same = bool(trial.params) and all(reference.params.get(name) == value for name, value in trial.params.items())
+    return trial.key == reference.key or same or (unpenalized and one_point)
 
 
 def simplicity_key(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
     """What decides between trials that are as good: the smallest is the most regularized.
 
     The reference comes last, and with it what came out as the same config. Then count the degrees of freedom, where
-    they are known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its number.
+    they are known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its
+    number.
     """
     plain = reference is not None and trial.key == reference.key
     complexity = trial.complexity if math.isfinite(trial.complexity) else math.inf

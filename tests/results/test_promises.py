@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from regsearch import MLP, Choice, Estimator, Linear, Net, spaces
 from regsearch import Path as Axis
 from regsearch import nn_techniques as t
-from regsearch.results.report import verdict
+from regsearch.results.report.sentences import verdict
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
 from regsearch.study.summary import summary
@@ -111,7 +111,7 @@ def test_nets_without_techniques_are_no_candidates(tmp_path: Path) -> None:
 
 
 def test_an_estimator_as_given_may_lie_in_the_space(tmp_path: Path) -> None:
-    """What is sampled as the estimator was given is one of the configs that were asked for, and is chosen where best."""
+    """What is sampled as the estimator was given is one of the configs asked for, and is chosen where best."""
     space = Estimator(Ridge(alpha=1.0), {"alpha": Choice(1.0, 1e4, 1e5)})
     results = study(tmp_path, space=space).run(4, quiet=True)
     assert results.best.params["alpha"] == 1.0
@@ -120,11 +120,8 @@ def test_an_estimator_as_given_may_lie_in_the_space(tmp_path: Path) -> None:
 
 def test_one_unit_of_complexity(tmp_path: Path) -> None:
     """The unpenalized spend the most degrees of freedom of all, classes counted, and no path point exceeds them."""
-    for name, data, most in (
-        ("separable", separable(0), 15),
-        ("three", three_classes(0), 26),
-        ("line", regression(), 6),
-    ):
+    cases = {"separable": (separable(0), 15), "three": (three_classes(0), 26), "line": (regression(), 6)}
+    for name, (data, most) in cases.items():
         results = study(tmp_path, name, data=data, space=spaces.linear(), cv=4).run(7, quiet=True)
         assert results.reference is not None
         assert results.reference.complexity == pytest.approx(most)
