@@ -57,7 +57,7 @@ FIGURES: tuple[TrialColumn, ...] = (
     TrialColumn("test/", lambda trial: trial.test, best=True),
     TrialColumn("", lambda trial: path_axis(trial.axis).metrics(trial.value)),
     TrialColumn("", lambda trial: LAMBDA.metrics(trial.lambda_)),  # a net may have one beside
-    TrialColumn("complexity/nonzero", lambda trial: trial.complexity),
+    TrialColumn("complexity/", lambda trial: {path_axis(trial.axis).complexity: trial.complexity}),
     TrialColumn("", lambda trial: trial.measures),
     TrialColumn("time/fit_s", lambda trial: trial.seconds),
 )

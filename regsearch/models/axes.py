@@ -30,6 +30,8 @@ class PathAxis:
         What to say when the best point is the last one.
     edge
         The same in the words of a table.
+    complexity
+        What the complexity of a point on it counts: ``df`` (degrees of freedom) or ``nonzero`` (weights).
     limits
         Names of the fields of a config that say where a path ends; a `Path` says so by itself.
     """
@@ -41,6 +43,7 @@ class PathAxis:
     whole: bool = False
     last: str = ""
     edge: str = "last of its path"
+    complexity: str = "nonzero"
     limits: tuple[str, ...] = ()
 
     def number(self, value: float | None) -> float | None:
@@ -70,7 +73,7 @@ class PathAxis:
 
 LAMBDA = PathAxis(
     "lambda", "lambda (more regularization on the left)", log=True, descending=True,
-    last="The best lambda is the last of its path",
+    last="The best lambda is the last of its path", complexity="df",
 )  # fmt: skip
 EPOCHS = PathAxis(
     "epochs",

@@ -101,7 +101,7 @@ class Trajectory:
     curves
         By metric name; the first decides. Empty when nothing was measured.
     complexity
-        ``[K, S]``: effective degrees of freedom or non-zero coefficients; NaN when unknown.
+        ``[K, S]``: effective degrees of freedom of a linear model, non-zero weights of a net; NaN when unknown.
     """
 
     axis: Array = field(default_factory=lambda: np.full(1, np.nan))

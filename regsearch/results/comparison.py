@@ -17,6 +17,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
 from regsearch.metrics.statistics import ALPHA, Estimate
+from regsearch.models.axes import path_axis
 from regsearch.models.path import ROUNDING
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate, format_value, json_safe
@@ -36,7 +37,7 @@ class ComparedStudy:
     chosen
         Its choice.
     complexity
-        Mean over folds: coefficients or weights that are not zero; NaN where unknown.
+        Mean over folds: degrees of freedom of a linear model, non-zero weights of a net; NaN where unknown.
     counts
         Number of trials by state.
     seconds
@@ -221,7 +222,9 @@ def _row(study: ComparedStudy, one: StudyDifference | None) -> Sequence[str]:
     point = study.chosen.point
     against = ("", "") if one is None else (format_estimate(one.score, "+"), f"{one.score.p:.2g}")
     gap = "" if one is None else format_estimate(one.gap, "+")
-    complexity = f"{study.complexity:.4g}" if math.isfinite(study.complexity) else "-"
+    complexity = (
+        f"{study.complexity:.4g} {path_axis(study.chosen.axis).complexity}" if math.isfinite(study.complexity) else "-"
+    )
     return (
         study.name, study.space, format_value(point.val, point.val_se, digits=5), *against, f"{point.gap:.3g}", gap,
         complexity, f"{study.counts['complete']} of {study.finished}", f"{study.seconds_per_trial:.2g}",

@@ -60,7 +60,7 @@ class Trial:
     points
         By metric, the first deciding; empty where there is no score.
     complexity
-        Mean over folds at the chosen step; NaN when unknown.
+        Mean over folds at the chosen step, of a linear model degrees of freedom; NaN when unknown.
     measures
         Other figures of the chosen point, by name.
     test

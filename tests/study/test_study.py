@@ -27,7 +27,7 @@ from regsearch.study.script import run_with
 
 DIGITS = 5e-6  # MLflow gets six digits of each number
 MOST = {
-    "val/mean", "val/se", "train/mean", "gap/mean", "gap/se", "complexity/nonzero", "time/fit_s", "fold/val",
+    "val/mean", "val/se", "train/mean", "gap/mean", "gap/se", "complexity/df", "time/fit_s", "fold/val",
     "fold/train", "path/val", "path/train", "path/gap", "log10_lambda",
 }  # fmt: skip
 
@@ -226,7 +226,7 @@ def test_statuses_of_an_estimator_study(tmp_path: Path) -> None:
         assert set(run.data.params) == {"estimator", "alpha", "fit_intercept"}
         if trial.state == "complete":
             assert set(run.data.metrics) == MOST - {
-                "complexity/nonzero", "path/val", "path/train", "path/gap", "log10_lambda",
+                "complexity/df", "path/val", "path/train", "path/gap", "log10_lambda",
             }  # fmt: skip
 
 
@@ -239,7 +239,7 @@ def test_a_study_of_epochs(tmp_path: Path) -> None:
     for trial in finished(results):
         run, pruned = children[trial.number], trial.state == "pruned"
         shown = run.data.metrics
-        assert set(shown) == MOST - {"complexity/nonzero", "log10_lambda"} | {
+        assert set(shown) == MOST - {"complexity/df", "log10_lambda"} | {
             "epochs", "weights/norm", "weights/nonzero",
         }  # fmt: skip
         assert (shown["epochs"], shown["weights/norm"]) == (trial.value, 3.25)

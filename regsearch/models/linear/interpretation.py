@@ -15,8 +15,8 @@ y times the variance s2 of Gaussian noise. So the fit is the mode of the posteri
 densities. Only for squared error does s2 have to be estimated: residual sum of squares over what is left of the rows
 after the intercept and the degrees of freedom (Reid, Tibshirani & Friedman 2016).
 
-**Degrees of freedom.** Without an L1 part the trace of the hat matrix (see `leverage.py`), with one the number of
-coefficients that are not zero (Zou, Hastie & Tibshirani 2007; of an elastic net an upper bound).
+**Degrees of freedom.** See `freedom.py`; without an L1 part the trace of the hat matrix, with each row's own curvature
+(see `leverage.py`).
 """
 
 from __future__ import annotations
@@ -156,7 +156,10 @@ def _freedom(
 ) -> Freedom:
     """What a fit to all rows spends, of its decisions ``[n, m]`` on them and what the solver knows."""
     if strength(config) and np.any(terms.l1):
-        return Freedom(known, "coefficients that are not zero")
+        held = ", held back by the L2 part: at most" if terms.l2 else ""
+        return Freedom(known, f"coefficients that are not zero{held}")
+    if not strength(config):
+        return Freedom(known, "the rank of the columns")
     if problem.classes is None:
         return Freedom(known, "trace of the hat matrix")
     exact = hat_trace(design, config.scale, decided, strength(config) * terms.l2)
