@@ -29,7 +29,7 @@ from regsearch.metrics.scorer import resolve  # noqa: E402
 from regsearch.models.base import Candidate, Outcome, Setup  # noqa: E402
 from regsearch.models.linear.backend import LinearBackend  # noqa: E402
 from regsearch.models.linear.penalties import ElasticNet  # noqa: E402
-from regsearch.models.linear.solvers import make_design, make_solver  # noqa: E402
+from regsearch.models.linear.solvers import Solvers  # noqa: E402
 from regsearch.models.path import Curves, Trajectory  # noqa: E402
 from regsearch.results.results import Results  # noqa: E402
 from regsearch.space.params import parameter_names  # noqa: E402
@@ -130,9 +130,7 @@ def searched(truth: Truth, seed: int) -> tuple[Results, Problem, list[Outcome]]:
 
 def risks(truth: Truth, problem: Problem, outcome: Outcome) -> Array:
     """``[S]`` true risks of a config at the lambdas of its path, fitted to all rows."""
-    rows = np.arange(problem.rows)
-    design = make_design(problem, (rows,), (rows[:0],))
-    solver, config = make_solver(problem, design), cast(Linear, outcome.candidate.config)
+    solver, config = Solvers.of_all_rows(problem).of(None), cast(Linear, outcome.candidate.config)
     terms = config.penalty.terms(lambda: solver.initial(config.scale))
     pieces = list(solver.path(terms, config.scale, outcome.trajectory.axis))
     coef = np.concatenate([piece.coef[0, :, :, 0] for piece in pieces])
