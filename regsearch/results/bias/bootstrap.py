@@ -39,6 +39,7 @@ estimate and how well does it do it?", JASA.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -124,7 +125,7 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
     resampling = Resampling(study, scoring, rows, units, resamples, seed)
     if chosen.number not in {one.number for one in resampling.contenders}:
         return replace(plain, why="The chosen trial's predictions outside training are not stored.")
-    choose = partial(by_rule, rule)
+    choose: Callable[[Resampling], tuple[Array, Array]] = partial(by_rule, rule)
     if rule is find_rule("best"):
         may = {one.number for one in study.candidates}
         resampling.contenders = tuple(one for one in resampling.contenders if one.number in may)
