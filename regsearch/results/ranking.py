@@ -48,10 +48,9 @@ def _is_reference(trial: Trial, reference: Trial | None) -> bool:
         return reference is not None
     if not reference.axis:
         return False
-    unpenalized = trial.axis == reference.axis == LAMBDA.name and trial.value == reference.value
-    one_point = trial.steps == reference.steps == 1  # a path that ends at lambda 0 has other points
+    one_point = trial.axis == LAMBDA.name and trial.steps == 1  # a path that ends at lambda 0 has others
     same = bool(trial.params) and all(reference.params.get(name) == value for name, value in trial.params.items())
-    return trial.key == reference.key or same or (unpenalized and one_point)
+    return trial.key == reference.key or same or (one_point and trial.value == 0)
 
 
 def simplicity_key(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
