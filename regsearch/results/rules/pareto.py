@@ -24,8 +24,8 @@ def front(results: StoredStudy) -> list[Pick]:
     """
     trials = results.candidates
     return [
-        Pick(trial.number, trial.step, f"No trial is better in one of {results.metric_label}, gap and degrees of freedom and "
-             f"as good in the others: {_figures(results, trial)}.")
+        Pick(trial.number, trial.step, f"No trial is better in one of {results.metric_label}, gap and degrees of "
+             f"freedom and as good in the others: {_figures(results, trial)}.")
         for trial in _undominated(trials, _costs(results, trials))[0]
     ]  # fmt: skip
 
