@@ -127,9 +127,8 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
         return replace(plain, why="The chosen trial's predictions outside training are not stored.")
     choose: Callable[[Resampling], tuple[Array, Array]] = partial(by_rule, rule)
     if rule is find_rule("best"):
-        may = {one.number for one in study.candidates}
-        resampling.contenders = tuple(one for one in resampling.contenders if one.number in may)
-        choose = method_of(scoring)
+        numbers, choose = [trial.number for trial in study.candidates], method_of(scoring)
+        resampling.contenders = tuple(one for one in resampling.contenders if one.number in numbers)
     usual, outside = choose(resampling)
     known = np.isfinite(usual) & np.isfinite(outside)
     usual, outside = usual[known], outside[known]
