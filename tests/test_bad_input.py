@@ -324,6 +324,7 @@ def test_targets_and_weights_without_squares(size: float) -> None:
         ("ui --port 99999999", "1 to 65535"), ("ui --port 0", "1 to 65535"), ("ui --port x", "1 to 65535"),
         ("show small --root runs --top -3", "from 1 to"), ("show small --root runs --top 0", "from 1 to"),
         ("verify picture.png", "has a config.toml"),
+        (f"learn small --root runs --script {'x' * 300}", "The script must be a path"),
     ],
 )  # fmt: skip
 def test_command_lines(

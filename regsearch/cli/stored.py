@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import first_line, say
@@ -52,7 +51,7 @@ def results_with_files(arguments: argparse.Namespace, name: str) -> Results:
 
     results = results_of(arguments, name)
     script = str(getattr(arguments, "script", None) or results.identity["script"])
-    if results.store.has_files or not Path(script).is_file():
+    if results.store.has_files or not _is_file(script):
         return results
     with contextlib.redirect_stdout(sys.stderr):
         options = study_of(script, name).options
@@ -75,7 +74,7 @@ def study_again(arguments: argparse.Namespace, doing: str) -> Study:
     """
     results = results_of(arguments, arguments.study)
     script = arguments.script or results.identity["script"]
-    if not script or not Path(script).exists():
+    if not _is_file(script):
         missing = f"its script {script} is gone" if script else "it was not started from a script"
         raise NotFound(
             f"{doing} needs the data of {results.name!r}, and {missing}; "
@@ -92,9 +91,14 @@ def find_own_rule(name: str, script: str) -> None:
     """Read the script of a study where the rule is none of regsearch's, so that those which it defines are known."""
     from regsearch.results.rules import RULES, RULES_WITH_NUMBER
 
-    if name not in RULES and name.partition("=")[0] not in RULES_WITH_NUMBER and Path(script).is_file():
+    if name not in RULES and name.partition("=")[0] not in RULES_WITH_NUMBER and _is_file(script):
         with contextlib.redirect_stdout(sys.stderr):
             run_script(script)
+
+
+def _is_file(script: str) -> bool:
+    """Whether there is a script of that name; none has an empty one."""
+    return bool(script) and place(script, "The script").is_file()
 
 
 def own_module(study: Study) -> Callable[[], Any] | None:
