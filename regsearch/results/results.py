@@ -277,7 +277,7 @@ class Results:
             When a rule's number is none, or the function is none or returns no `Pick`.
         """
         function = find_rule(rule) if isinstance(rule, str) else rule
-        if not callable(function):
+        if not callable(function) or isinstance(function, type):
             raise InvalidInput(f"A rule must be a name or a function, got {function!r}; {RETURNS}.")
         if not self.complete:
             raise NotFound(f"{self.name!r} has no complete trial to choose from; run it first.")

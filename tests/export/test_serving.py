@@ -714,7 +714,7 @@ import numpy as np
 import pandas as pd
 from regsearch import Linear, Study
 values = np.random.default_rng(0).normal(size=(40, 3))
-X = pd.DataFrame(values, columns=list("abc")).assign(flag=values[:, 0] > 0)
+X = pd.DataFrame(values, columns=list("abc")).assign(flag=pd.Categorical(values[:, 0].round() + 0.5))
 study = Study("flagged", X, values.sum(axis=1), space=Linear("l2"), cv=3, tracking=False, root=ROOT)
 """
 
