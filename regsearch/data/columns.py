@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from regsearch.errors import InvalidInput
@@ -15,7 +15,8 @@ Kind: TypeAlias = Literal["numeric", "boolean", "category", "text", "date"]
 ENCODED: tuple[Kind, ...] = ("numeric", "boolean", "category")  # what linear models and nets take
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T]\d{1,2}:.*)?")  # as files have dates
 LOOKED_AT = 20  # entries of a column of text that are compared with that
-NUMBER = re.compile(r"[-+.0-9einf]+")  # as Python writes one
+NUMBER = re.compile(r"[-+.0-9einf]+")  # as Python writes one ...
+WHOLE = re.compile(r"-?[0-9]+")  # ... that is whole, and has another text than the same of floats
 CLOSED: dict[str, Literal["left", "right", "both", "neither"]] = {
     "[)": "left", "(]": "right", "[]": "both", "()": "neither",
 }  # fmt: skip
@@ -33,6 +34,7 @@ FAMILIES = {
     "datetime64": "dates", "datetime": "dates",
 }  # fmt: skip
 PLAIN = ("numbers", "text", "booleans", "nothing")
+OBJECTS = ("dates", "interval")  # of which a text tells what it was
 
 
 def family(values: pd.Series[Any]) -> str:
@@ -78,8 +80,18 @@ def _interval(text: str) -> Any:
     left, right = text[1:-1].split(", ")
     if text[0] + text[-1] not in CLOSED:
         raise ValueError(f"an interval is written as (0, 1], not {text!r}")
-    end: Callable[[str], Any] = float if NUMBER.fullmatch(left) else pd.Timestamp
-    return pd.Interval(end(left), end(right), closed=CLOSED[text[0] + text[-1]])
+    return pd.Interval(_end(left), _end(right), closed=CLOSED[text[0] + text[-1]])
+
+
+def _end(text: str) -> Any:
+    """An end of an interval, of which the text is the same again."""
+    import pandas as pd
+
+    if WHOLE.fullmatch(text):
+        return int(text)
+    if NUMBER.fullmatch(text):
+        return float(text)
+    return pd.Timedelta(text) if "days" in text else pd.Timestamp(text)
 
 
 def kinds_of(X: pd.DataFrame) -> dict[Any, Kind]:

@@ -192,6 +192,11 @@ def checked_groups(groups: Any, n: int) -> NDArray[Any] | None:
 def checked_weights(weights: Any, n: int, what: str = "sample_weight") -> Array | None:
     if weights is None:
         return None
+    if isinstance(weights, str):
+        raise InvalidInput(
+            f"{what} must be one number per row of X, got {weights!r}; classes are weighed by the model: "
+            "Linear(class_weight='balanced'), or a Net's."
+        )
     array = _one_per_row(weights, n, what)
     try:
         array = array.astype(float)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from regsearch.data.features import is_frame, is_sparse
-from regsearch.data.folds import Folds, make_folds
-from regsearch.data.problem import Problem, make_problem
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.card import FLATTERS
 from regsearch.export.bundle.files import Bundle, open_bundle
@@ -22,8 +22,9 @@ from regsearch.export.bundle.loading import fitted, form_of
 from regsearch.export.bundle.schema import Form, plain
 from regsearch.export.bundle.settings import evaluate, settings_of
 from regsearch.export.write import Parcel, check_target, score, translated, write
-from regsearch.metrics.scorer import resolve
-from regsearch.models.base import Outcome
+from regsearch.metrics.pooled import pooled_metrics
+from regsearch.metrics.scorer import label_of, resolve
+from regsearch.models.base import Outcome, Setup
 from regsearch.results.formatting import format_value
 from regsearch.results.table import Table
 from regsearch.space.config import to_data
@@ -67,7 +68,8 @@ class Retrained:
     def __str__(self) -> str:
         rows = [self._row(name) for name in ("val", "train", "gap")]
         table = Table(("", "old data", "new data", "change"), rows, words={""})
-        return "\n".join([f"{self.metric}, cross-validated with the same config", table.text(), *self.notes])
+        name = label_of(self.metric, bool(self.new.get("weighted")))
+        return "\n".join([f"{name}, cross-validated with the same config", table.text(), *self.notes])
 
     def _row(self, name: str) -> tuple[str, str, str, str]:
         before, after = (
@@ -86,6 +88,7 @@ def retrain(
     cv: Any = None,
     groups: Any = None,
     sample_weight: Any = None,
+    score_weight: Any = SAME,
     scoring: Any = None,
     trusted: Sequence[str] = (),
     module: Callable[[], Any] | None = None,
@@ -98,7 +101,7 @@ def retrain(
     ----------
     folder
         The old bundle.
-    X, y, groups, sample_weight
+    X, y, groups, sample_weight, score_weight
         The new data, as `regsearch.Study` takes them.
     out
         Where the new bundle goes; see `regsearch.export.write.export`.
@@ -119,18 +122,28 @@ def retrain(
     bundle = open_bundle(folder)
     check_target(out)
     settings = settings_of(bundle, lambda: fitted(bundle, trusted, module), module)
-    problem = make_problem(X, y, groups=groups, sample_weight=sample_weight, task=settings.task, seed=settings.seed)
+    problem = make_problem(
+        X, y, groups=groups, sample_weight=sample_weight, score_weight=score_weight, task=settings.task,
+        seed=settings.seed,
+    )  # fmt: skip
     _check_classes(form_of(bundle), problem)
-    said = bundle.provenance["folds"]
-    folds = folds_like(said, problem, settings.seed) if cv is None else make_folds(cv, problem, settings.seed)
-    metrics = resolve(settings.scoring if scoring is None else scoring, problem)
-    outcome = evaluate(settings.config, problem, folds, metrics, settings.seed)
-    provenance = _provenance(bundle, problem, folds, outcome)
+    setup = _setup(bundle.provenance, problem, cv, settings.seed, settings.scoring if scoring is None else scoring)
+    outcome = evaluate(settings.config, setup)
+    provenance = _provenance(bundle, setup, outcome)
     model = settings.config.refit(problem, settings.seed)
     written = write(Parcel(settings.config, model, problem, provenance), out)
     old, notes = bundle.provenance, tuple(provenance["retrained"]["notes"])
     same, metric = _is(problem, old["data"]), outcome.trajectory.metric
     return Retrained(written, metric, old["score"], provenance["score"], same, notes)
+
+
+def _setup(old: Mapping[str, Any], problem: Problem, cv: Any, seed: int, scoring: Any) -> Setup:
+    """Folds and a score as those of a provenance, on new data."""
+    said = old["folds"]
+    folds = folds_like(said, problem, seed) if cv is None else make_folds(cv, problem, seed)
+    pooled = old["score"].get("pooled") or None  # else as far as the new folds need it
+    metrics = pooled_metrics(resolve(scoring, problem)[:1], problem, folds, pooled)
+    return Setup(problem, folds, metrics, seed, fold_weights=said.get("weights", "equal"))
 
 
 def _check_classes(form: Form, problem: Problem) -> None:
@@ -162,6 +175,7 @@ def _notes(problem: Problem, old: Mapping[str, Any]) -> list[str]:
     empty = ", ".join(_empty(problem))
     return [
         _origin(problem, old),
+        *_weighing(problem, bool(old["score"].get("weighted"))),
         *([f"Warning: without any value, so nothing was learned from: {empty}."] if empty else []),
     ]
 
@@ -179,6 +193,15 @@ def _origin(problem: Problem, old: Mapping[str, Any]) -> str:
     )
 
 
+def _weighing(problem: Problem, before: bool) -> list[str]:
+    """That rows weigh in one of the scores alone, where they do."""
+    now = problem.score_weight is not None
+    if before == now:
+        return []
+    said = "the old score, and not in the new one" if before else "the new score, and not in the old one"
+    return [f"Warning: rows weigh in {said}; score_weight= says what they weigh."]
+
+
 def _empty(problem: Problem) -> list[str]:
     """Columns in which every value is missing."""
     X = problem.X
@@ -188,9 +211,9 @@ def _empty(problem: Problem) -> list[str]:
     return [name for name, all_missing in zip(problem.column_names, missing.all(axis=0), strict=True) if all_missing]
 
 
-def _provenance(bundle: Bundle, problem: Problem, folds: Folds, outcome: Outcome) -> dict[str, Any]:
+def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any]:
     """As that of the old bundle, with the new data, folds and score; the old ones are kept beside them."""
-    old = bundle.provenance
+    old, problem, folds = bundle.provenance, setup.problem, setup.folds
     path = old["path"]
     return {
         **{name: old[name] for name in ("study", "trial", "rule", "seed")},
@@ -200,8 +223,9 @@ def _provenance(bundle: Bundle, problem: Problem, folds: Folds, outcome: Outcome
             "target": problem.name, "task": problem.task, "searched": problem.fingerprint,
         },
         "held_out": None,
-        "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest},
-        "score": score(outcome.trajectory.metric, outcome.point, {}),
+        "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest, "weights": setup.fold_weights},
+        "score": score(outcome.trajectory.metric, outcome.point, {})
+        | {"weighted": problem.score_weight is not None, "pooled": setup.metrics[0].pooled},
         "path": {
             "axis": path["axis"], "value": path["value"], "step": outcome.step, "steps": outcome.trajectory.steps,
             "translated": translated(path["axis"], path["value"], problem.rows),

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.export.bundle.settings import evaluate, rebuilt, settings_of
 from regsearch.metrics.scorer import Metric, resolve
-from regsearch.models.base import Model
+from regsearch.models.base import Model, Setup
 from regsearch.models.estimator import Estimator
 from regsearch.space.config import to_data, without_none
 from regsearch.version import __version__
@@ -244,12 +244,15 @@ def _score(
         return [data, BundleCheck("folds", None, str(error)), BundleCheck("score", None, "it takes the same folds")]
     same_folds = _same("folds", made["folds"]["hash"], folds.digest, f"{len(folds)} x {folds.name}; pass --script FILE")
     try:
-        metric = evidence.metric or resolve(made["score"]["metric"], problem)[0]
+        metric = evidence.metric or replace(
+            resolve(made["score"]["metric"], problem)[0], pooled=bool(made["score"].get("pooled"))
+        )
     except RegsearchError:
         own = f"{made['score']['metric']} is no scorer of scikit-learn's; pass --script FILE, which has it"
         return [data, same_folds, BundleCheck("score", None, own)]
     try:
-        outcome = evaluate(_searched(bundle, trusted, module), problem, folds, (metric,), made["seed"])
+        setup = Setup(problem, folds, (metric,), made["seed"], fold_weights=made["folds"].get("weights", "equal"))
+        outcome = evaluate(_searched(bundle, trusted, module), setup)
     except RegsearchError as error:
         return [data, same_folds, BundleCheck("score", False, str(error))]
     step = min(made["path"]["step"], outcome.trajectory.steps - 1)

@@ -39,6 +39,7 @@ from regsearch.export.bundle.files import (
 from regsearch.export.bundle.schema import form_of
 from regsearch.export.bundle.settings import own_factory
 from regsearch.inputs import place
+from regsearch.metrics.scorer import POOLED
 from regsearch.models.base import Model
 from regsearch.models.path import Point
 from regsearch.models.persist import Shipped, write_object
@@ -151,9 +152,11 @@ def provenance_of(
             "searched": replace(problem, test=None).fingerprint,  # without the held-out rows
         },
         "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
-        "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]},
+        "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]}
+        | {"weights": identity.get("fold_weights", "equal")},
         "score": score(chosen.metric, chosen.point, chosen.test)
-        | {"corrected": _corrected(results), "weighted": chosen.weighted},
+        | {"corrected": _corrected(results), "weighted": chosen.weighted}
+        | {"pooled": identity["scoring"][0].endswith(POOLED)},
         "path": {
             "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
             "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,

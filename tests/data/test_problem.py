@@ -222,6 +222,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "got only zeros; leave",
     ),
     "short weights": (lambda: make_problem(X, Y, sample_weight=[1.0]), r"one value per row of X \(24\), got the shape"),
+    "a word for weights": (
+        lambda: make_problem(X, Y, sample_weight="balanced"),
+        r"sample_weight must be one number per row .*class_weight='balanced'.*",
+    ),
     "text weights": (lambda: make_problem(X, Y, sample_weight=["heavy"] * N), "sample_weight must be numbers, got"),
     "short groups": (lambda: make_problem(X, Y, groups=[1, 2]), r"groups must have one value per row of X \(24\)"),
     "missing groups": (

@@ -24,6 +24,7 @@ from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, 
 from regsearch import nn_techniques as t
 from regsearch.data.problem import make_problem
 from regsearch.export.bundle import to_trust
+from regsearch.export.bundle.schema import column_of
 from regsearch.export.bundle.tables import read_table
 from regsearch.export.verify import Evidence, verify
 
@@ -35,6 +36,8 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "intervals": lambda: pd.cut(NUMBERS, 3),
     "intervals closed on the left": lambda: pd.cut(NUMBERS, [-9, -1 / 3, 0.1, 9], right=False),
     "intervals of dates": lambda: pd.cut(pd.Series(pd.date_range("2020", periods=N, freq="h")), 3),
+    "intervals of whole numbers": lambda: pd.cut(np.arange(N) - 9, [-10, 0, 18, 65]),
+    "intervals of times": lambda: pd.cut(pd.Series(pd.to_timedelta(np.arange(N) - 9, unit="h")), 3),
     "dates": lambda: pd.Categorical(DAYS),
     "dates of a zone": lambda: pd.Categorical(DAYS.tz_localize("Europe/Berlin")),
     "months": lambda: pd.Categorical(pd.period_range("2020-01", periods=3, freq="M").tolist() * 20),
@@ -74,6 +77,32 @@ def test_categories_of_objects_need_no_trust(kind: str, space: str, tmp_path: Pa
         np.testing.assert_array_equal(model.predict(texts), expected)
         np.testing.assert_allclose(model.predict(read), expected)
     assert verify(folder, Evidence(make_problem(X, y))).holds
+
+
+GIVEN: dict[str, Callable[[pd.Series[Any]], Any]] = {
+    "text": lambda values: values.astype(object).map(str, na_action="ignore"),
+    "categories of text": lambda values: values.astype(object).map(str, na_action="ignore").astype("category"),
+    "objects": lambda values: pd.Series([*values], dtype=object),
+    "other categories": lambda values: pd.Series([*values], dtype=object).astype("category"),  # of floats
+    "some of them": lambda values: values[:5].cat.remove_unused_categories(),
+}
+
+
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("kind", ["intervals", "intervals of whole numbers", "dates", "months", "days without time"])
+def test_categories_of_objects_are_recognized(kind: str, given: str) -> None:
+    """Intervals and dates are the categories of training however pandas holds them, with holes and a stranger too."""
+    X, _ = with_categories(kind)
+    column = column_of("kind", "category", X["kind"])
+    values = GIVEN[given](X["kind"])
+    admitted = column.admitted(values)
+    assert column.strangers(admitted) == []
+    levels = [str(level) for level in admitted.cat.categories]
+    texts = X["kind"][: len(values)].astype(object).map(str, na_action="ignore")
+    np.testing.assert_array_equal(admitted.cat.rename_categories(levels).isna(), texts.isna())
+    assert admitted.cat.rename_categories(levels).dropna().tolist() == texts.dropna().tolist()
+    odd = column.admitted(pd.concat([texts, pd.Series(["odd"])]))
+    assert column.strangers(odd) == ["odd"]
 
 
 def words() -> tuple[pd.DataFrame, Any]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from samples import ROOT, regression, study
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold, TimeSeriesSplit
+from sklearn.model_selection import KFold, LeaveOneOut, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
@@ -26,6 +26,7 @@ from regsearch.export import verify as verify_module
 from regsearch.export.bundle import open_bundle
 from regsearch.export.bundle.files import CONFIG, EXAMPLE, MODEL, PROVENANCE, sha256
 from regsearch.export.bundle.tables import read_table
+from regsearch.export.retrain import retrain
 from regsearch.export.verify import Evidence, Verdict, verify
 from regsearch.results.rules import Pick
 
@@ -340,3 +341,45 @@ def test_a_setting_that_is_none(tmp_path: Path) -> None:
     assert chosen.config.fields()["params"]["max_depth"] is None
     folder = one.export(tmp_path / "bundle", rule=chosen)
     assert of(verify(folder, trusted=open_bundle(folder).trusted))["config"] is True
+
+
+UNEVEN = [(np.setdiff1d(np.arange(60), part), part) for part in np.split(np.arange(60), [6, 20])]
+HOW: dict[str, dict[str, Any]] = {
+    "folds by size": {"cv": UNEVEN, "fold_weights": "size"},
+    "pooled": {"scoring": "r2", "pooled": True},
+    "pooled by itself": {"scoring": "r2", "cv": LeaveOneOut()},
+    "scores unweighted": {"sample_weight": 1.0 + np.arange(60) % 3, "score_weight": None},
+    "scores weighted apart": {"score_weight": np.arange(60) % 2},
+}
+
+
+@pytest.mark.parametrize("kind", HOW)
+def test_the_score_is_made_as_it_was(kind: str, tmp_path: Path) -> None:
+    """However folds, rows and predictions count in the score of a study, its bundle and a retraining keep it."""
+    X, y = regression(60)
+    options: dict[str, Any] = {"cv": 3} | HOW[kind]
+    one = study(tmp_path, data=(X, y), **options)
+    one.run(2, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    assert verify(folder, Evidence(one.problem, one.folds, one.setup.metrics[0])).holds
+    assert verify(folder, Evidence(one.problem, one.folds)).holds
+    weights = {name: options[name] for name in ("sample_weight", "score_weight") if name in options}
+    found = retrain(folder, X, y, tmp_path / "new", cv=options["cv"], **weights)
+    assert np.isclose(found.new["val"], found.old["val"], rtol=1e-3)
+    assert all(found.new[name] == found.old[name] for name in ("weighted", "pooled"))
+    assert verify(found.folder, Evidence(one.problem, one.folds)).holds
+
+
+def test_rows_that_weigh_in_one_score_alone(tmp_path: Path) -> None:
+    """A retraining whose score has other weights says so, and calls its score weighted where it is."""
+    X, y = regression(60)
+    weight = 1.0 + np.arange(60) % 3
+    one = study(tmp_path, data=(X, y), sample_weight=weight)
+    one.run(2, quiet=True)
+    folder = one.export(tmp_path / "bundle")
+    plain = retrain(folder, X, y, tmp_path / "plain")
+    again = retrain(folder, X, y, tmp_path / "again", sample_weight=weight)
+    assert "weigh in the old score, and not in the new one" in str(plain)
+    assert "(weighted)" not in str(plain).splitlines()[0]
+    assert "weigh in" not in str(again)
+    assert "(weighted)" in str(again).splitlines()[0]

@@ -26,6 +26,7 @@ from regsearch._types import Task
 from regsearch.documents import JSON_BYTES, TOML_BYTES, parse_json, parse_toml, read_bounded
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import place
+from regsearch.metrics.averaging import FOLD_WEIGHTS
 from regsearch.models.neural.files import PREPARE, TENSORS
 
 SCHEMA = 1
@@ -55,6 +56,10 @@ _MAY: Mapping[str, Mapping[str, str]] = {  # what provenance.json may have, or n
     "held_out": {"rows": "a whole number"},
     "retrained": {"data": "a table", "searched": "a table"},
 }  # fmt: skip
+_HOW: Mapping[str, Mapping[str, str]] = {  # what parts of it may say of how was scored
+    "folds": {"weights": "a weighting of folds"},
+    "score": {"weighted": "true or false", "pooled": "true or false"},
+}
 _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "a table": lambda value: isinstance(value, dict),
     "text": lambda value: isinstance(value, str),
@@ -63,6 +68,8 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "a number": lambda value: type(value) in (int, float) and abs(value) < math.inf,
     "a number or null": lambda value: value is None or (type(value) in (int, float) and abs(value) < math.inf),
     "a task": lambda value: value in get_args(Task),
+    "a weighting of folds": lambda value: value in FOLD_WEIGHTS,
+    "true or false": lambda value: isinstance(value, bool),
 }
 
 
@@ -162,6 +169,8 @@ def _check_provenance(said: Mapping[str, Any], file: Path) -> None:
             raise InvalidInput(f"{file} must have {name!r}, {kind}; export it again.")
     for part, kinds in PARTS.items():
         _check_part(said.get(part), part, kinds, file)
+    for part, kinds in _HOW.items():
+        _check_part(said[part], part, {name: kind for name, kind in kinds.items() if name in said[part]}, file)
     for part, kinds in _MAY.items():
         if said.get(part) is not None:
             _check_part(said[part], part, kinds, file)

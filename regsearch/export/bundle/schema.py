@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Task
-from regsearch.data.columns import PLAIN, Kind, family, kinds_of, objects_of
+from regsearch.data.columns import OBJECTS, PLAIN, Kind, family, kinds_of, objects_of
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.frames import to_pandas
 from regsearch.data.problem import Problem
@@ -72,9 +72,23 @@ class Column:
             return given.astype(float) if given.dtype.kind == "O" else given
         if self.kind != "category":
             return given
-        if found == "text" and self.objects:
-            given = given.astype(object).map(lambda text: self.objects.get(text, text), na_action="ignore")
+        if self.objects and (found == "text" or self.values in OBJECTS):
+            return self._of_training(given)
         return given if hasattr(given, "cat") else given.astype(object).astype("category")
+
+    def _of_training(self, given: Any) -> Any:
+        """The categories of training that values or their texts stand for, and those that it did not have behind them.
+
+        pandas, left to guess, makes intervals of floats of those of whole numbers: equal ones, with another text.
+        """
+        import pandas as pd
+
+        codes, values = pd.factorize(given.astype(object))
+        place = {key: j for j, pair in enumerate(self.objects.items()) for key in pair}
+        levels = [*self.objects.values(), *(value for value in values if value not in place)]
+        place |= {value: j for j, value in enumerate(levels)}
+        found = np.array([*(place[value] for value in values), -1])[codes]
+        return pd.Series(pd.Categorical.from_codes(found, pd.Index(levels)), index=given.index, name=given.name)
 
     def strangers(self, given: Any) -> list[Any]:
         """What an admitted Series of a category has that training did not have."""
@@ -176,11 +190,11 @@ class Form:
 
     def data(self) -> dict[str, Any]:
         """As plain data."""
-        columns = [
-            {key: value for key, value in asdict(one).items() if key == "name" or value not in ("", ())}
-            for one in self.columns
+        full = asdict(self)
+        kept = [
+            {key: said for key, said in one.items() if key == "name" or said not in ("", ())} for one in full["columns"]
         ]
-        return asdict(self) | {"columns": columns}
+        return full | {"columns": kept}
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Form:
@@ -321,16 +335,13 @@ def form_of(problem: Problem) -> Form:
         "frame" if is_frame(X) else "sparse" if is_sparse(X) else "array" if problem.image is None else "images"
     )
     classes = None if problem.classes is None else tuple(problem.classes.tolist())
-    columns = _columns(X) if rows == "frame" else ()
+    columns = tuple(column_of(name, kind, X[name]) for name, kind in kinds_of(X).items()) if rows == "frame" else ()
     dtype = "" if rows == "frame" else str(X.dtype)
     return Form(rows, tuple(X.shape[1:]), dtype, columns, problem.task, problem.target_names, classes)
 
 
-def _columns(X: Any) -> tuple[Column, ...]:
-    return tuple(_column(name, kind, X[name]) for name, kind in kinds_of(X).items())
-
-
-def _column(name: Any, kind: Kind, values: Any) -> Column:
+def column_of(name: Any, kind: Kind, values: Any) -> Column:
+    """The form of a column of training."""
     if kind == "category":
         levels = tuple(map(plain, values.cat.categories.tolist()))
         return Column(plain_name(name), kind, "category", levels, family(values))

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export.bundle.files import CONFIG, Bundle
-from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.estimator import Estimator
 from regsearch.models.linear import Linear
@@ -113,7 +111,7 @@ def own_factory(config: Model) -> str | None:
     return import_name(own.factory) if isinstance(own, Custom) else None
 
 
-def evaluate(config: Model, problem: Problem, folds: Folds, metrics: tuple[Metric, ...], seed: int) -> Outcome:
+def evaluate(config: Model, setup: Setup) -> Outcome:
     """Cross-validate a config as a search does.
 
     Raises
@@ -121,7 +119,6 @@ def evaluate(config: Model, problem: Problem, folds: Folds, metrics: tuple[Metri
     InvalidInput
         When it cannot be fitted.
     """
-    setup = Setup(problem, folds, metrics, seed)
     config.check(setup)
     (outcome,) = config.backend(setup).stream([Candidate(0, config)])
     if outcome.state != "complete":
