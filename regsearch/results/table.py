@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +37,9 @@ class Table:
     def _padded(self, name: str, cell: str, width: int) -> str:
         return cell.ljust(width) if name in self.words or name in self.sentences else cell.rjust(width)
 
-    def markdown(self) -> str:
-        """A table of GitHub's Markdown."""
-        head, *cells = [[as_words(cell).replace("|", r"\|") for cell in row] for row in (self.head, *self.rows)]
+    def markdown(self, write: Callable[[Any], str] = as_words) -> str:
+        """A table of GitHub's Markdown; `write` gives the text of a cell, `str` that of cells that are Markdown."""
+        head, *cells = [[write(cell).replace("|", r"\|") for cell in row] for row in (self.head, *self.rows)]
         return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells))
 
     def html(self) -> str:

@@ -191,4 +191,4 @@ def _filled(head: list[str], rows: list[list[str]]) -> tuple[list[str], list[lis
 def _table(head: list[str], rows: list[list[str]]) -> str:
     from regsearch.results.table import Table
 
-    return Table(head, rows).markdown()
+    return Table(head, rows).markdown(str)
