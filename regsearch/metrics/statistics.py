@@ -78,7 +78,7 @@ class Estimate:
 
     def __str__(self) -> str:
         mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))
-        return f"{mean:.3g} ± {se:.2g}"
+        return f"{mean:.3g} ± {se:.2g}" if self.freedom > 0 else f"{mean:.3g}"  # a single fold tells of no error
 
 
 PARTS = 10  # of the held-out rows, each left out once

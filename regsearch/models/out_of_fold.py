@@ -14,6 +14,8 @@ from regsearch._types import Array, Rows
 STEPS = 24  # of a path, beside the chosen one, whose decisions are kept at most: their neighbours say all but the same
 BYTES = 2**18  # that they may take of a trial: of many rows fewer steps, where there is less luck in choosing one
 
+ROUNDED = 1e-4  # of the deviation of decisions: how far single precision may round them
+
 
 @dataclass(frozen=True)
 class PathDecisions:
@@ -24,18 +26,26 @@ class PathDecisions:
     steps
         ``[s]``, ascending.
     decisions
-        ``[s, n, m]`` in single precision; see `regsearch.models.base.Outcome`.
+        ``[s, n, m]``, `compact`; see `regsearch.models.base.Outcome`.
     """
 
     steps: NDArray[np.intp]
-    decisions: NDArray[np.float32]
+    decisions: NDArray[np.floating[Any]]
 
     @classmethod
     def of(cls, steps: Sequence[int], decisions: Sequence[Array]) -> PathDecisions | None:
         """Those of some steps, each ``[n, m]``; `None` for no step."""
         if not len(steps):
             return None
-        return cls(np.asarray(steps, dtype=np.intp), np.stack([np.asarray(one, np.float32) for one in decisions]))
+        return cls(np.asarray(steps, dtype=np.intp), compact(np.stack(decisions)))
+
+
+def compact(decisions: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Decisions in single precision; as they are where that would round their differences, far from 0."""
+    single = decisions.astype(np.float32)
+    known = decisions[np.isfinite(decisions)]
+    rounding = float(np.abs(known - single[np.isfinite(decisions)]).max(initial=0.0))
+    return single if rounding <= ROUNDED * float(known.std() if len(known) else 0.0) else decisions
 
 
 def steps_kept(rows: int, outputs: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch.metrics.scorer import label_of
-from regsearch.models.axes import path_axis
+from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.path import Point
 from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.storage.trial import Trial
@@ -68,6 +68,11 @@ class Chosen:
         return self.trial.at_edge
 
     @property
+    def unpenalized(self) -> bool:
+        """Whether a penalty was searched, and the path ends at this point, where lambda is 0."""
+        return self.trial.unpenalized and self.trial.role != "reference"
+
+    @property
     def test(self) -> Mapping[str, float]:
         """Held-out scores by metric, where there are some."""
         return self.trial.test
@@ -79,8 +84,9 @@ class Chosen:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The parameters that tell this trial from others; all of them where none differ."""
-        return {name: value for name, value in self.params.items() if name in self.varied} or dict(self.params)
+        """The parameters that tell this trial from others, and where a path of lambda is; all where none differ."""
+        told = self.varied | ({LAMBDA.name} if self.varied and self.axis == LAMBDA.name else set())
+        return {name: value for name, value in self.params.items() if name in told} or dict(self.params)
 
     @property
     def lambda_(self) -> float | None:
@@ -122,6 +128,7 @@ class Chosen:
             f"{label_of(self.metric, self.weighted)} {format_value(self.point.val, self.point.val_se, digits=5)} "
             f"(train {self.point.train:.5g}, gap {self.point.gap:.3g})",
             *([f"The score still rises there: it is the {path_axis(self.axis).edge}."] if self.at_edge else ()),
+            *(["Its lambda is 0: that is the fit without a penalty."] if self.unpenalized else ()),
             *(f"{what}: {format_items(figures)}" for what, figures in others.items() if figures),
             self.why,
         ]

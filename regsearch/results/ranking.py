@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.axes import LAMBDA, path_axis
+from regsearch.models.axes import path_axis
 from regsearch.models.path import ROUNDING, Point
 from regsearch.storage.trial import Trial
 
@@ -48,9 +48,9 @@ def _is_reference(trial: Trial, reference: Trial | None) -> bool:
         return reference is not None
     if not reference.axis:
         return False
-    one_point = trial.axis == LAMBDA.name and trial.steps == 1  # a path that ends at lambda 0 has others
+    one_point = trial.steps == 1  # a path that ends at lambda 0 has others
     same = bool(trial.params) and all(reference.params.get(name) == value for name, value in trial.params.items())
-    return trial.key == reference.key or same or (one_point and trial.value == 0)
+    return trial.key == reference.key or same or (one_point and trial.unpenalized)
 
 
 def simplicity_key(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:

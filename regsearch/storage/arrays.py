@@ -5,9 +5,9 @@
 ``complexity``        ``[K, S]``
 ``train/METRIC``      ``[K, S]``, the deciding metric first
 ``val/METRIC``        ``[K, S]``
-``predictions``       ``[n, m]`` in single precision, where there are some
+``predictions``       ``[n, m]`` where there are some, in single precision where it has them
 ``along/steps``       ``[s]`` other steps of the path at which there are some
-``along/decisions``   ``[s, n, m]`` in single precision
+``along/decisions``   ``[s, n, m]`` likewise
 ====================  ================================================================
 """
 
@@ -25,7 +25,7 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import Damaged
 from regsearch.metrics.averaging import Averaging
-from regsearch.models.out_of_fold import PathDecisions
+from regsearch.models.out_of_fold import PathDecisions, compact
 from regsearch.models.path import Curves, Trajectory
 
 DATA = "fingerprint"  # of the data that targets belong to
@@ -43,7 +43,7 @@ def to_arrays(
     for name, curves in trajectory.curves.items():
         arrays |= {TRAIN + name: curves.train, VAL + name: curves.val}
     if predictions is not None:
-        arrays[PREDICTIONS] = predictions.astype(np.float32)
+        arrays[PREDICTIONS] = compact(predictions)
     return arrays if along is None else arrays | {ALONG_STEPS: along.steps, ALONG_DECISIONS: along.decisions}
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from regsearch.cleaning import clean
-from regsearch.models.axes import path_axis
+from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.base import Outcome
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import digest, to_data
@@ -182,6 +182,11 @@ class Trial:
     def point(self) -> Point:
         """The deciding metric at the chosen step."""
         return self.points[self.metric]
+
+    @property
+    def unpenalized(self) -> bool:
+        """Whether its point is where the path of a penalty ends at lambda 0, which is the fit without any."""
+        return self.axis == LAMBDA.name and self.value == 0
 
     @property
     def kind(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,3 +63,4 @@ def test_beyond() -> None:
     assert not Estimate(0.3, 0.1, 3, 2, rounding=0.4).certain
     assert not Estimate(0.3, math.nan, 1, 0).certain
     assert str(Averaging.equal(3).estimate(np.array([0.1, 0.2, 0.3]))) == "0.2 ± 0.058"
+    assert str(replace(Averaging.equal(1).estimate(np.array([0.1])), se=0.0)) == "0.1"

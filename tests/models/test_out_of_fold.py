@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regsearch.models.out_of_fold import BYTES, STEPS, PathDecisions, SpreadSteps, spread_steps, steps_kept
+from regsearch.models.out_of_fold import BYTES, STEPS, PathDecisions, SpreadSteps, compact, spread_steps, steps_kept
 
 
 @given(steps=st.integers(1, 300), count=st.integers(0, 40), data=st.data())
@@ -46,3 +46,16 @@ def test_what_is_kept_is_bounded(rows: int, outputs: int) -> None:
     assert kept == STEPS or (kept + 1) * rows * outputs * 4 > BYTES
     assert decisions is None or decisions.decisions.nbytes <= BYTES
     assert (decisions is None) == (kept == 0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1.7e9, -1e12])
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 1e5])
+def test_differences_survive_storage(offset: float, spread: float) -> None:
+    """However far from 0 decisions lie, they are rounded by far less than they differ; near 0 they take half."""
+    decisions = np.random.default_rng(0).normal(offset, spread, (3, 50, 1))
+    kept = PathDecisions.of([1, 2, 3], list(decisions))
+    assert kept is not None
+    np.testing.assert_allclose(kept.decisions, decisions, rtol=0, atol=1e-3 * spread)
+    assert kept.decisions.dtype == (np.float32 if abs(offset) <= 100 * spread else kept.decisions.dtype)
+    unknown = np.array([[np.nan], [1.0], [2.0]])  # rows that no fold validates
+    assert compact(unknown).dtype == np.float32

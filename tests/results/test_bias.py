@@ -540,3 +540,18 @@ def test_against_the_reference(results: Results) -> None:
     assert f"score {more.mean():+.3g} ± {se:.2g} (neg_mean_squared_error, paired over 3 folds)" in said
     own = next(one for one in results.top(99) if one.number == reference.number)
     assert results.against_reference(own) == "It is the reference itself, without regularization."
+
+
+@pytest.mark.parametrize(("offset", "unit"), [(1e8, 1.0), (-1.7e9, 1.0), (0.0, 1e20), (0.0, 1e-24)])
+def test_the_correction_knows_any_unit(tmp_path: Path, offset: float, unit: float) -> None:
+    """The unit of y, and how far from 0 it lies, change no more of a corrected score than its unit."""
+    X, y = regression(60, 12)
+    space = Linear(Choice("l1", "l2", "adaptive_lasso"))  # L1 against L2 in an elastic net goes by the unit of y
+    usual, other = (
+        study(tmp_path, name, data=(X, target), cv=5, space=space).run(5, quiet=True).corrected
+        for name, target in (("usual", y), ("other", offset + y * unit))
+    )
+    assert usual.optimism is not None
+    assert usual.optimism > 0
+    assert other.optimism == pytest.approx(usual.optimism * unit**2, rel=0.02)
+    assert other.score == pytest.approx(usual.score and usual.score * unit**2, rel=1e-3)

@@ -115,6 +115,17 @@ def test_what_the_folds_cannot_tell_is_not_claimed(tmp_path: Path) -> None:
     assert "nothing else was tried yet" in page_of(study(tmp_path, "alone").run(1, quiet=True))
 
 
+def test_a_winner_without_a_penalty_is_no_remedy(tmp_path: Path) -> None:
+    """Where the best point of all paths is at lambda 0, that is said of it, and nothing is said to have helped."""
+    X, _ = regression(200, 4)
+    exact = X @ np.array([1.0, 2.0, -3.0, 0.5]) + np.random.default_rng(1).normal(size=200) * 1e-3
+    best = (one := study(tmp_path, data=(X, exact), space=Linear(Choice("l1", "l2"))).run(3, quiet=True)).best
+    assert best.lambda_ == 0 == best.settings["lambda"]
+    assert "Its lambda is 0: that is the fit without a penalty." in str(best)
+    assert "Nothing did" in page_of(one)
+    assert "What it has and the reference has not" not in page_of(one)
+
+
 def test_only_figures_that_are_there_are_named(tmp_path: Path) -> None:
     """Where nothing beats the reference, the figure of scores by kind is pointed at in studies that have it."""
     poor = {"alpha": Choice(1e5, 1e6)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from samples import regression, study
 from scipy import stats
 from sklearn.linear_model import Ridge
+from sklearn.metrics import make_scorer
 
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, Pick, SearchFailed, spaces
 from regsearch import Path as Axis
@@ -129,6 +131,24 @@ def test_gap_budget_that_nothing_keeps(tmp_path: Path) -> None:
     assert chosen.gap == pytest.approx(min(gap for *_, gap in points(one)))
     assert chosen.gap > 0
     assert chosen.why.startswith("No point has a gap of at most 0; this one has the smallest")
+
+
+@pytest.mark.parametrize("budget", [0.0, 0.03, 2.0])
+def test_gap_budget_passes_over_undefined_points(tmp_path: Path, budget: float) -> None:
+    """Points whose score is not defined in some fold are not chosen, whether or not a point keeps the budget."""
+
+    def correlation(y: Any, predicted: Any) -> float:
+        return float(np.corrcoef(y, predicted)[0, 1]) if np.ptp(predicted) else math.nan
+
+    options: dict[str, Any] = {"scoring": make_scorer(correlation), "cv": 5, "space": Linear("l1", lambda_=Axis(20))}
+    one = study(tmp_path, data=regression(40, 20), **options).run(2, quiet=True)
+    (trial,) = one.candidates
+    curves = one.curves(trial.number)
+    assert np.isnan(curves.mean()).any()
+    gaps = curves.average(curves.train) - curves.mean()
+    kept = np.flatnonzero(gaps <= budget)
+    expected = kept[curves.mean()[kept].argmax()] if len(kept) else np.nanargmin(gaps)
+    assert one.choose(gap_budget(budget)).step == expected
 
 
 def test_rules_that_take_a_number_go_by_name(results: Results) -> None:

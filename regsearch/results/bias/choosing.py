@@ -51,9 +51,11 @@ def by_means(resampling: Resampling) -> tuple[Array, Array]:
     inside, outside = resampling.shares()
     top, pooled = np.full(inside.shape[1], -np.inf), -math.inf
     winner, usual = np.full((2, inside.shape[1]), np.nan)
+    unit = 0.0  # a power of two, which rounds nothing: single precision has no squares of large numbers
     for decisions in resampling.decisions():
         scores = OF_ROWS[name](y, decisions)
-        single, whole = scores.astype(np.float32), scores @ share
+        unit = unit or math.ldexp(1.0, math.frexp(float(np.abs(scores).max()))[1])
+        single, whole = (scores / unit).astype(np.float32), scores @ share
         mine, theirs = single @ inside, single @ outside
         if whole.max() > pooled:
             pooled, usual = float(whole.max()), theirs[whole.argmax()].astype(float)
@@ -62,7 +64,7 @@ def by_means(resampling: Resampling) -> tuple[Array, Array]:
         top[better] = mine[first][better]
         winner[better] = theirs[first][better]
     of_mean = OF_A_MEAN.get(name, mean_itself)
-    return of_mean(usual, y, outside), of_mean(winner, y, outside)
+    return of_mean(usual * unit, y, outside), of_mean(winner * unit, y, outside)
 
 
 def by_ranks(resampling: Resampling) -> tuple[Array, Array]:

@@ -75,7 +75,7 @@ def _without(results: Results) -> str:
 
 def _remedy(results: Results) -> str:
     best = results.best
-    if results.reference_leads or (results.reference is not None and results.reference.number == best.number):
+    if results.reference_leads or best.unpenalized or best.trial.role == "reference":
         closest = ": look at the figure of scores by kind for what came closest"
         return f"Nothing did{closest if kinds_record(results) else ''}."
     changed = _changed(best.settings, results.reference.params if results.reference else {})

@@ -40,6 +40,7 @@ def gap_budget(budget: float) -> Rule:
 
     def within_budget(results: StoredStudy) -> Pick:
         rows = np.concatenate([_losses_and_gaps(results, trial) for trial in results.candidates])
+        rows = rows[np.isfinite(rows[:, 3])]  # the score of a point may be undefined in a fold
         within = rows[:, 3] <= budget + score_tolerance(results.point(results.candidates[0]))
         number, step = least_cost(results, rows[within, :3] if within.any() else rows[:, [0, 1, 3, 2]])
         (gap,) = rows[(rows[:, 0] == number) & (rows[:, 1] == step), 3]
