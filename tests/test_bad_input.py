@@ -322,6 +322,7 @@ def test_targets_and_weights_without_squares(size: float) -> None:
         ("report small --root runs --out picture.png/x", "cannot be written"),
         ("list --storage foo", "storage must be a URL"), ("list --root=", "root must be a path"),
         ("ui --port 99999999", "1 to 65535"), ("ui --port 0", "1 to 65535"), ("ui --port x", "1 to 65535"),
+        ("show small --root runs --rule=--", "expected one argument"),
         ("show small --root runs --top -3", "from 1 to"), ("show small --root runs --top 0", "from 1 to"),
         ("verify picture.png", "has a config.toml"),
         (f"learn small --root runs --script {'x' * 300}", "The script must be a path"),

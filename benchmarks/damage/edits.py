@@ -9,7 +9,6 @@ import random
 import resource
 import shutil
 import tempfile
-import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from damage.section import Attempt, section
+from damage.section import Attempt, processor_seconds, section
 from regsearch import MLP, Choice, Estimator, Float, Net, RegsearchError, Study, load, load_config, spaces
 from regsearch.export.bundle.files import PROVENANCE, open_bundle, sha256
 from regsearch.export.bundle.loading import stored_example
@@ -221,7 +220,7 @@ def problem_of(bundle: Path, more: Sequence[Callable[[Path], None]] = ()) -> str
     more
         What else is done with it.
     """
-    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began, before = processor_seconds(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     uses: tuple[Callable[[Path], object], ...] = (_use, load_config, open_bundle, *more)
     for use in uses:
         try:
@@ -233,7 +232,7 @@ def problem_of(bundle: Path, more: Sequence[Callable[[Path], None]] = ()) -> str
                 return f"{use.__name__}: an error of several lines: {str(error)[:200]!r}"
         except BaseException as error:  # noqa: BLE001 - a panic of Rust is none of Exception
             return f"{use.__name__}: {type(error).__name__}: {str(error)[:200]}"
-    taken, grown = time.monotonic() - began, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    taken, grown = processor_seconds() - began, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     if taken > SLOW_S or grown > LARGE:
         return f"it took {taken:.0f} s and {grown >> 20} MiB"
     return ""

@@ -10,7 +10,6 @@ import io
 import math
 import random
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from damage.section import Attempt, section
+from damage.section import Attempt, processor_seconds, section
 from regsearch import (
     MLP,
     Choice,
@@ -287,7 +286,7 @@ def inputs(count: int, seed: int) -> Iterator[Attempt]:
             for name, line in command_lines(made.folder) for text in TEXTS
         ]  # fmt: skip
         for name, attempt in random.Random(seed).sample(tries, min(count, len(tries))):
-            began = time.monotonic()
+            began = processor_seconds()
             problem = attempt()
-            taken = time.monotonic() - began
+            taken = processor_seconds() - began
             yield Attempt(name, problem or (f"it took {taken:.0f} s" if taken > SLOW_S else ""))

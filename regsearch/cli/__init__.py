@@ -150,7 +150,7 @@ def _add_bundle(parser: Any, command: Command) -> None:
     parser.set_defaults(command=command)
     parser.add_argument("bundle", metavar="DIR")
     parser.add_argument("--target", metavar="COLUMN", help="what the data are to predict")
-    parser.add_argument("--trust", action="append", default=[], metavar="TYPE", help="a type to trust; may be repeated")
+    parser.add_argument("--trust", action="append", metavar="TYPE", help="a type to trust; may be repeated")
 
 
 def _add_script(parser: Any, what: str) -> None:

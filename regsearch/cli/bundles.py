@@ -22,7 +22,7 @@ def verify(arguments: argparse.Namespace) -> int:
     from regsearch.export import verify
 
     evidence, module = _evidence(arguments)
-    verdict = verify.verify(arguments.bundle, evidence, trusted=arguments.trust, module=module)
+    verdict = verify.verify(arguments.bundle, evidence, trusted=arguments.trust or (), module=module)
     say(verdict)
     return 0 if verdict.holds else 1
 
@@ -37,7 +37,7 @@ def retrain(arguments: argparse.Namespace) -> int:
         study = _scripted(arguments)
         scoring, module = scoring or own_scorer(study), own_module(study)
     found = retrain.retrain(
-        arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=scoring, trusted=arguments.trust, module=module
+        arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=scoring, trusted=arguments.trust or (), module=module
     )
     say(f"{found}\n\nWritten to {found.folder}")
     return 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
+from regsearch.inputs import counted
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import known, label_of
 from regsearch.models.base import Model
@@ -172,14 +173,23 @@ class Results:
         return [(name, part, value) for name, point in others.items() for part, value in _scores(point).items()]
 
     def curves(self, number: int, metric: str | None = None) -> Curves:
-        """Scores ``[folds, steps]`` of a trial along its path."""
-        if number in self.measured:
-            return self.measured[number].curves[metric or self.metric]
-        return self.store.curves(number, metric or self.metric)
+        """Scores ``[folds, steps]`` of a trial along its path.
+
+        Raises
+        ------
+        InvalidInput
+            When the number or the metric is none of the study's.
+        """
+        name, place = self.metric if metric is None else metric, counted(number, "The number of a trial")
+        known = next((tuple(trial.points) for trial in self.complete), (self.metric,))
+        if name not in known:
+            raise InvalidInput(f"A metric must be one of the study's ({', '.join(known)}), got {name!r}.")
+        return self.measured[place].curves[name] if place in self.measured else self.store.curves(place, name)
 
     def trajectory(self, number: int) -> Trajectory:
         """What a trial measured along its path: axis, curves of every metric, complexity."""
-        return self.measured[number] if number in self.measured else self.store.trajectory(number)
+        place = counted(number, "The number of a trial")
+        return self.measured[place] if place in self.measured else self.store.trajectory(place)
 
     def predictions(self, number: int) -> Array | None:
         """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept."""

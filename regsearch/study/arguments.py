@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from regsearch.cleaning import clean
 
@@ -29,6 +29,14 @@ def _whole(text: str, low: int, high: int) -> int:
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors show no control character and no password of what they repeat."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As its base has it, but that an option whose value is ``--`` is refused: there it has no value."""
+        found, others = super().parse_known_args(args, namespace)
+        for name, value in vars(found).items():
+            if value == []:
+                self.error(f"argument {name}: expected one argument, got '--'")
+        return found, others
 
     def error(self, message: str) -> NoReturn:
         super().error(clean(message))

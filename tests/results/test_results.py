@@ -342,3 +342,18 @@ def test_the_penalty_has_its_lambda_whatever_it_is_called(tmp_path: Path) -> Non
     assert {chosen.lambda_ or None for chosen in alone.top(2)} == {None}
     only = study(tmp_path, "only", space=net.replace(penalty=t.L1Penalty(weak))).run(2, quiet=True)
     assert only.all[1].lambda_ == only.all[1].params["lambda"]
+
+
+@pytest.mark.parametrize("number", [None, [1], -1, "1", 0.5])
+def test_numbers_of_no_trial(results: Results, number: Any) -> None:
+    """What cannot be the number of a trial is refused, whatever is asked for."""
+    for read in (results.curves, results.trajectory, results.predictions):
+        with pytest.raises(InvalidInput, match="must be a whole number from 0"):
+            read(number)
+
+
+@pytest.mark.parametrize("metric", ["r2", [None], 3, ""])
+def test_metrics_of_no_study(results: Results, metric: Any) -> None:
+    """A metric that the study does not have is refused with those that it has."""
+    with pytest.raises(InvalidInput, match=f"one of the study's .*{results.metric}"):
+        results.curves(results.best.number, metric)
