@@ -242,10 +242,38 @@ def _tells_of_the_space(frozen: FrozenTrial) -> bool:
 
 
 def _without_the_unsearched(study: optuna.Study) -> optuna.Study:
-    """The same study, in which samplers find the trials alone that tell of the space."""
+    """The same study, in which samplers find the trials alone that tell of the space.
+
+    One that asks for complete trials and not for pruned ones gets these as complete, with their last score: it learned
+    nothing of them else, and proposed their like for ever.
+    """
+    from optuna.trial import TrialState
+
     searched = copy.copy(study)
     searched._storage = _SearchedTrials(study._storage)  # type: ignore[assignment]
+    get = searched._get_trials
+
+    def get_trials(deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[FrozenTrial]:
+        if states is None or TrialState.COMPLETE not in states or TrialState.PRUNED in states:
+            return get(deepcopy, states, use_cache)
+        found = get(deepcopy, (*states, TrialState.PRUNED), use_cache)
+        return [_as_complete(one) if one.state == TrialState.PRUNED else one for one in found if _has_told(one)]
+
+    setattr(searched, "_get_trials", get_trials)  # noqa: B010
     return searched
+
+
+def _has_told(frozen: FrozenTrial) -> bool:
+    """Whether a trial is not a pruned one whose score was no number."""
+    return frozen.state.name != "PRUNED" or bool(frozen.values)
+
+
+def _as_complete(frozen: FrozenTrial) -> FrozenTrial:
+    from optuna.trial import TrialState
+
+    complete = copy.copy(frozen)
+    complete.state = TrialState.COMPLETE
+    return complete
 
 
 def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, trials: Sequence[Trial]) -> None:

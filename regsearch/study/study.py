@@ -77,7 +77,8 @@ class Study:
     sampler
         Optuna sampler instead of TPE, or a function that makes one from the number of trials so far. It knows
         parameters by their columns in `Results.trials`, and does not see the reference. A sampler with a seed of its
-        own starts from that seed again when the study is resumed; a function can do better.
+        own starts from that seed again when the study is resumed; a function can do better. One that learns from
+        complete trials alone, such as `GPSampler`, sees pruned ones as complete, with the score that they had.
     tracking
         MLflow tracking URI; by default a SQLite file in the root. `False` keeps MLflow out.
     experiment

@@ -110,6 +110,19 @@ def test_brute_force_goes_into_options(tmp_path: Path) -> None:
     assert results.stopped == "all 8 configs of the space are evaluated"
 
 
+def test_samplers_of_complete_trials_learn_from_pruned_ones(tmp_path: Path) -> None:
+    """GPSampler, which never asks for pruned trials, leaves the region where all are pruned."""
+    space = Estimator(SklearnElasticNet(), {"alpha": Float(1e-3, 1e6, log=True), "l1_ratio": Float(0.05, 0.95)})
+    sampler = optuna.samplers.GPSampler(seed=0, n_startup_trials=3)
+    results = study(tmp_path, space=space, sampler=sampler, prune=True).run(14, quiet=True)
+    sampled = [trial for trial in finished(results) if not trial.role]
+    assert "pruned" in {trial.state for trial in sampled}
+    assert len({trial.key for trial in sampled}) == len(sampled)
+    assert [trial.state for trial in sampled[-6:]].count("complete") >= 3
+    stored = optuna.load_study(study_name="small", storage=study(tmp_path, space=space).store.optuna())
+    assert len(stored.get_trials(states=[optuna.trial.TrialState.PRUNED])) == results.counts["pruned"]
+
+
 def test_a_sampler_under_other_names(tmp_path: Path) -> None:
     """A grid that lacks a parameter is told the names of all."""
     sampler = optuna.samplers.GridSampler({"params.alpha": [0.5, 1.5], "l1_ratio": [0.5]}, seed=0)

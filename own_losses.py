@@ -1,6 +1,0 @@
-def loss(y):
-    return "a"
-
-
-def other(y):
-    return "b"
