@@ -121,6 +121,7 @@ def _checked_frame(X: Any) -> Any:
             check_finite(X[column].to_numpy(dtype=float, na_value=np.nan), f"column {column!r} of X")
         if kind != "category":
             continue
+        _check_missing(X[column])
         kinds = sorted({type(level).__name__ for level in X[column].cat.categories})
         if len(kinds) > 1:
             raise InvalidInput(
@@ -128,6 +129,18 @@ def _checked_frame(X: Any) -> Any:
                 f"convert it, for example X[{column!r}].astype(str).astype('category')."
             )
     return X
+
+
+def _check_missing(column: Any) -> None:
+    """Refuse missing values of categories whose type has a missing value of its own, which no encoder knows."""
+    import pandas as pd
+
+    dtype = column.cat.categories.dtype
+    if getattr(dtype, "na_value", None) is pd.NA and column.isna().any():
+        raise InvalidInput(
+            f"Categories with missing values must be of numpy's types or str, {column.name!r} has {dtype}; convert it: "
+            f"X[{column.name!r}].astype(object).where(X[{column.name!r}].notna(), None).astype('category')."
+        )
 
 
 def _check_shape(X: Any) -> None:

@@ -226,6 +226,10 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: make_problem(X, Y, sample_weight="balanced"),
         r"sample_weight must be one number per row .*class_weight='balanced'.*",
     ),
+    "categories with a missing value of their own": (
+        lambda: make_problem(pd.DataFrame({"odd": pd.Series([1, 2, None] * 8, dtype="Int64").astype("category")}), Y),
+        r"must be of numpy's types or str, 'odd' has Int64; convert it",
+    ),
     "text weights": (lambda: make_problem(X, Y, sample_weight=["heavy"] * N), "sample_weight must be numbers, got"),
     "short groups": (lambda: make_problem(X, Y, groups=[1, 2]), r"groups must have one value per row of X \(24\)"),
     "missing groups": (
