@@ -156,3 +156,11 @@ def test_a_held_out_set_brings_its_weights(tmp_path: Folder) -> None:
         assert best.test["neg_log_loss"] == pytest.approx(-log_loss(y, likely, sample_weight=weight), rel=1e-9)
         found.append(best.test["neg_log_loss"])
     assert found[0] != found[1]
+
+
+def test_sentences_about_the_best_say_that_rows_weigh(tmp_path: Folder) -> None:
+    """The corrected score and the comparison with the reference are called weighted where rows weigh, only there."""
+    for name, weight in (("a", np.linspace(0.5, 2, len(data()[1]))), ("b", None)):
+        results = study(tmp_path, name, sample_weight=weight).run(3, quiet=True)
+        said = (str(results.corrected), results.against_reference(results.best))
+        assert [f"{results.metric} (weighted)" in one for one in said] == [weight is not None] * 2

@@ -109,11 +109,11 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
         here only the best 25 points are scored, fewer where folds are many, and `Corrected.why` says so.
     """
     if not study.complete:
-        return Corrected(study.metric, math.nan, why="There is no complete trial yet.")
+        return Corrected(study.metric_label, math.nan, why="There is no complete trial yet.")
     rule = rule or find_rule("best")
     chosen, numbers = rule(study), [trial.number for trial in study.complete]
     trial = study.complete[numbers.index(chosen.number)]
-    plain = Corrected(study.metric, study.point(study.standing(trial, chosen.step)).val)
+    plain = Corrected(study.metric_label, study.point(study.standing(trial, chosen.step)).val)
     scoring = study.scoring
     if scoring is None:
         return replace(plain, why="The predictions cannot be scored here: their targets or the scorer are not stored.")

@@ -32,7 +32,7 @@ def against_reference(study: StoredStudy, chosen: Chosen) -> str:
         return f"It is the reference itself, {name}."
     reference, lead = study.point(study.reference), lead_on_reference(study, chosen)
     paired = f", paired over {lead.folds} folds" if lead.folds > 1 else ""
-    change = f"score {format_estimate(lead, '+')} ({study.metric}{paired})"
+    change = f"score {format_estimate(lead, '+')} ({study.metric_label}{paired})"
     return f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, {change}."
 
 
