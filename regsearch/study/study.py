@@ -66,10 +66,9 @@ class Study:
         Whether a score of rows outside training is computed once on all folds' predictions together, as of
         `cross_val_predict`, its error by leaving folds out, instead of fold by fold. By default only where it is not
         defined for some fold alone: R squared of a single row, ROC AUC of one class.
-    sample_weight
-        ``[n]``: what rows weigh in fits; one of weight zero is not there. A model's `class_weight` weighs classes.
-    score_weight
-        ``[n]``: what rows weigh in scores; ``same`` as in fits, `None` for unweighted scores.
+    sample_weight, score_weight
+        ``[n]``: what rows weigh in fits, where one of weight zero is not there, and in scores: ``same`` as in fits,
+        `None` for unweighted scores. A model's `class_weight` weighs classes.
     groups, test, task
         See `make_problem`.
     seed
