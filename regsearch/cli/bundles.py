@@ -37,8 +37,9 @@ def retrain(arguments: argparse.Namespace) -> int:
         study = _scripted(arguments)
         scoring, module = scoring or own_scorer(study), own_module(study)
     found = retrain.retrain(
-        arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=scoring, trusted=arguments.trust or (), module=module
-    )
+        arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=scoring, trusted=arguments.trust or (),
+        module=module,
+    )  # fmt: skip
     say(f"{found}\n\nWritten to {found.folder}")
     return 0
 
