@@ -190,6 +190,7 @@ def test_a_dead_server(tmp_path: Path) -> None:
     assert told(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("front", ["postgresql://", "postgresql//", "postgresql:", "mysql+nodriver://", "nonsense:/"])
 @pytest.mark.parametrize("password", [PASSWORD, quote(PASSWORD, safe=""), "simple-one", "a@b@c", "q?u#e/ry"])
 def test_errors_and_tracebacks_of_the_library(tmp_path: Path, front: str, password: str) -> None:

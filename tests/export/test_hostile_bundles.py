@@ -66,7 +66,7 @@ def cheap() -> Iterator[None]:
 
 
 @given(draw=st.randoms(use_true_random=False), name=st.sampled_from(["array", "table", "estimator", "net"]))
-@settings(max_examples=40)
+@settings(max_examples=15)
 def test_edits(made: dict[str, Path], draw: random.Random, name: str) -> None:
     """However the files of a bundle are edited, it predicts or is refused by an error of regsearch's."""
     place = made[name].parent / "edited"
@@ -104,6 +104,7 @@ def test_a_net_that_is_far_too_large(copied: Callable[[str], Path], hidden: Any)
         load(bundle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["module", "inputs", "outputs", "norm", "task", "precision", "classes", "label_type"])
 @pytest.mark.parametrize("value", [None, 7, -1, [], [0], "x", {}, {"type": "l1"}, [1] * 9, True, "float16", 2**40])
 def test_what_a_net_says_of_itself(copied: Callable[[str], Path], name: str, value: Any) -> None:
@@ -229,6 +230,7 @@ def test_files_that_are_too_large(tmp_path: Path) -> None:
 # --- the schema ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["array", "table"])
 @pytest.mark.parametrize("field", ["rows", "shape", "dtype", "columns", "task", "targets", "classes"])
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_provenance(searched: Study, bundle: Path) -> None:
     assert made["score"]["gap"] == best.gap
     assert (made["study"], made["trial"], made["rule"], made["why"]) == ("small", best.number, "best", best.why)
     assert made["data"]["fingerprint"] == searched.problem.fingerprint
-    assert made["folds"] == {"cv": "3-fold KFold", "count": 3, "hash": searched.folds.digest}
+    assert made["folds"] == {"cv": "3-fold KFold", "count": 3, "hash": searched.folds.digest, "weights": "equal"}
     assert {"python", "regsearch", "scikit-learn", "numpy", "skops"} <= set(made["versions"])
     names = {file.name for file in bundle.iterdir()}
     assert names == {CONFIG, MODEL, PROVENANCE, FORM, EXAMPLE, CARD, *FIGURES}

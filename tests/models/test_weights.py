@@ -147,6 +147,7 @@ def decided(model: Any, X: Any) -> Array:
     return np.asarray(model.decision_function(X) if hasattr(model, "decision_function") else model.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("scale", SCALES)
 def test_least_squares_of_masked_rows_is_lstsq(scale: str, seed: int) -> None:
@@ -180,6 +181,7 @@ def test_no_likelihood_exceeds_the_maximum_of_the_rows_that_count(task: Task) ->
     np.testing.assert_allclose(ours.predict_proba(X[seen]), oracle.predict_proba(X[seen]), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_factor_of_all_weights_changes_nothing(task: Task, scale: str) -> None:
@@ -305,6 +307,7 @@ def small_net(module: Any = None, **options: Any) -> Net:
     return Net(module or MLP((4,)), **(given | stopping | options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", NET_SCALES)
 @pytest.mark.parametrize("task", TASKS)
 def test_a_net_does_not_see_rows_of_weight_zero(task: Task, scale: str) -> None:
@@ -316,6 +319,7 @@ def test_a_net_does_not_see_rows_of_weight_zero(task: Task, scale: str) -> None:
         same(evaluated(model, setup), evaluated(model, left), rows, 1e-12 if scale != "none" else 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", NET_SCALES)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("task", TASKS)
