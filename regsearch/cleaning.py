@@ -9,7 +9,8 @@ import html
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -133,12 +134,17 @@ def remember_secrets(address: Any) -> None:
 
 def _known() -> list[str]:
     """Every secret of this process in every spelling, the longest first: none is left in half."""
-    found = {spelt for secret in (*_remembered, *_in_environment(os.environ)) for spelt in _spellings(secret)}
+    return _spelt(frozenset(_remembered), tuple(os.environ.items()))
+
+
+@lru_cache(maxsize=8)
+def _spelt(remembered: frozenset[str], variables: tuple[tuple[str, str], ...]) -> list[str]:
+    found = {spelt for secret in (*remembered, *_in_environment(variables)) for spelt in _spellings(secret)}
     return sorted(found, key=len, reverse=True)
 
 
-def _in_environment(variables: Mapping[str, str]) -> Iterator[str]:
-    for name, value in variables.items():
+def _in_environment(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, value in variables:
         if re.match(r"[\w+.-]+://", value):
             yield from _in_address(value)
         elif name not in FOLDERS and len(value) >= SHORTEST and _IN_ENVIRONMENT.search(name):

@@ -226,13 +226,21 @@ class _SearchedTrials:
 
     def __init__(self, storage: Any) -> None:
         self._storage = storage
+        self._telling: set[int] = set()  # numbers of finished trials: samplers read each of them at every proposal
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
         found = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
-        return [frozen for frozen in found if frozen.state.name == "WAITING" or _tells_of_the_space(frozen)]
+        telling = self._telling
+        return [frozen for frozen in found if frozen.number in telling or self._tells(frozen)]
+
+    def _tells(self, frozen: FrozenTrial) -> bool:
+        tells = frozen.state.name == "WAITING" or _tells_of_the_space(frozen)
+        if tells and frozen.state.is_finished():
+            self._telling.add(frozen.number)
+        return tells
 
 
 def _tells_of_the_space(frozen: FrozenTrial) -> bool:
