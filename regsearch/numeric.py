@@ -9,7 +9,9 @@ import numpy as np
 
 
 def plain(value: Any) -> Any:
-    """A number or a truth value of any library as Python's own; all else as it is."""
+    """A number, a truth value or a text of any library as Python's own; all else as it is."""
+    if isinstance(value, str):
+        return str.__str__(value)  # of numpy's own, `item` would lose zeros at the end
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         value = value.item()
     if isinstance(value, bool):

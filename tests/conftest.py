@@ -16,8 +16,10 @@ from hypothesis import settings
 
 __all__ = ["browser", "page"]
 
-settings.register_profile("untimed", deadline=None)  # how long an example takes is no property of the code
-settings.load_profile("untimed")
+# How long an example takes is no property of the code. The examples are the same in every run, but with --all.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("all", deadline=None)
+settings.load_profile("same")
 
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes
@@ -25,11 +27,13 @@ SAMPLE = 3  # of the cases of a slow test every third runs, the first among them
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all", action="store_true", help="run every case of the slow tests, not a third of them")
+    parser.addoption("--all", action="store_true", help="every case of the slow tests, and examples at random")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Share what is made once, and write to memory: most of the tests' time would go into waiting for a disk."""
+    if config.getoption("--all"):
+        settings.load_profile("all")
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     os.environ.update(dict.fromkeys(forking.THREADS, "1"))  # there is a worker for each core

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from samples import outcomes, regression, study
 
@@ -70,6 +70,7 @@ def equal(found: Any, wanted: Any) -> bool:
 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.floats(allow_nan=False), st.booleans(), st.text())
+@example(0, 0.0, False, "a\0")
 def test_plain(whole: int, real: float, truth: bool, text: str) -> None:
     """Numbers become Python's own by value, truth values stay truth values, and all else stays."""
     for value in (whole, np.int64(whole), np.array(whole)):
