@@ -67,11 +67,12 @@ def counted(value: Any, what: str) -> int:
     InvalidInput
         When it is none.
     """
-    from regsearch.numeric import is_whole
+    from regsearch.numeric import is_whole, plain
 
-    if not is_whole(value) or value < 0:
+    count = plain(value)
+    if not is_whole(count) or count < 0:
         raise InvalidInput(f"{what} must be a whole number from 0, got {said(value)}.")
-    return int(value)
+    return int(count)
 
 
 def switch(value: Any, what: str) -> None:

@@ -17,6 +17,7 @@ from regsearch.metrics.scorer import known, label_of
 from regsearch.models.base import Model
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Point, Trajectory
+from regsearch.numeric import is_whole, plain
 from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
@@ -325,9 +326,10 @@ class Results:
         InvalidInput
             When `count` is no positive whole number.
         """
-        if type(count) is not int or count < 1:
+        wanted = plain(count)
+        if not is_whole(wanted) or wanted < 1:
             raise InvalidInput(f"How many trials to list must be a positive whole number, got {count!r}; 10 is usual.")
-        return [self.at(Pick(t.number, t.step, ""), "best") for t in self.complete[:count]]
+        return [self.at(Pick(t.number, t.step, ""), "best") for t in self.complete[:wanted]]
 
     def at(self, pick: Pick, rule: str) -> Chosen:
         """The choice that a pick stands for, with its figures at that point of the path."""

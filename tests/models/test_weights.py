@@ -105,12 +105,14 @@ def same(found: Outcome, expected: Outcome, copies: Any, tolerance: float) -> No
 
 # --- linear models ---------------------------------------------------------------------------------------------
 
+EVERY_CASE = [
+    pytest.param(task, form, penalty, scale, id=f"{task}-{form}-{penalty}-{scale}")
+    for task in TASKS for form in FORMS for penalty in PENALTIES for scale in SCALES
+]  # fmt: skip
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "form", "penalty", "scale"), EVERY_CASE)
 def test_rows_of_weight_two_are_two(task: Task, form: str, penalty: str, scale: str) -> None:
     """A weighted search is the search of rows that are repeated as often as they weigh, a row of weight zero never."""
     config = Linear(default(kinds(Penalty)[penalty]()), Path(6, 0.02), scale)
@@ -120,10 +122,7 @@ def test_rows_of_weight_two_are_two(task: Task, form: str, penalty: str, scale: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(("task", "form", "penalty", "scale"), EVERY_CASE)
 def test_a_refit_is_that_of_the_rows_that_weights_stand_for(task: Task, form: str, penalty: str, scale: str) -> None:
     """A refit predicts what that of repeated rows does, and nothing else of a column that is constant where it counts:
     its coefficient is exactly zero."""

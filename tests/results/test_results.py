@@ -357,3 +357,12 @@ def test_metrics_of_no_study(results: Results, metric: Any) -> None:
     """A metric that the study does not have is refused with those that it has."""
     with pytest.raises(InvalidInput, match=f"one of the study's .*{results.metric}"):
         results.curves(results.best.number, metric)
+
+
+def test_numbers_of_numpy_are_numbers(results: Results) -> None:
+    """A trial is found by a number as tables of pandas have it, and so many as that are listed."""
+    number = results.trials.reset_index()["number"].iloc[1]
+    assert isinstance(number, np.integer)
+    for read in (results.curves, results.trajectory, results.predictions):
+        assert type(read(number)) is type(read(int(number)))
+    assert len(results.top(np.int64(2))) == 2

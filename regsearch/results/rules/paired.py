@@ -45,8 +45,9 @@ def paired(results: StoredStudy) -> Pick:
     number, step = least_cost(results, np.concatenate(fits))
     value = lost[number].p_greater
     said = f"p = {value:.2g}" if math.isfinite(value) else "with a single fold only an equal score counts"
+    alike = "within one standard error of" if freedom > 0 else "as good as"
     return Pick(
-        number, step, f"It is the simplest of {len(rivals)} trials that are within one standard error of the best "
+        number, step, f"It is the simplest of {len(rivals)} trials that are {alike} the best "
         f"{results.metric_label} ({results.point(top).val:.5g}) and not worse in a paired test over folds ({said}).",
     )  # fmt: skip
 
