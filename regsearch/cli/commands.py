@@ -62,21 +62,21 @@ def show(arguments: argparse.Namespace) -> int:
         return shipping.show_code(arguments)
     results = results_with_files(arguments, arguments.study)
     find_own_rule(arguments.rule, arguments.script or str(results.identity["script"]))
-    chosen = results.choose(arguments.rule)
+    chosen, corrected = results.choose(arguments.rule), results.correct(arguments.rule)
     top = results.top(arguments.top)
     if arguments.json:
         document = {
             "study": results.name, "metric": results.metric,
             "weighted": bool(results.identity.get("weighted")), "counts": results.counts, "rule": chosen.rule,
-            "why": chosen.why, "chosen": chosen.row(), "corrected": json_safe(vars(results.corrected)),
+            "why": chosen.why, "chosen": chosen.row(), "corrected": json_safe(vars(corrected)),
             "advice": [str(one) for one in results.advice], "top": [one.row() for one in top],
         }  # fmt: skip
         print(json.dumps(document, allow_nan=False))
         return 0
     say(f"{results.name}: " + ", ".join(f"{count} {state}" for state, count in results.counts.items() if count))
     say(f"\n{arguments.rule}: {chosen}\n")
-    if results.corrected.score is not None:
-        say(f"{results.corrected}\n")
+    if corrected.score is not None:
+        say(f"{corrected}\n")
     if results.advice:
         say("\n".join(f"- {printable(one)}" for one in results.advice) + "\n")
     say(_top_table(top).text())

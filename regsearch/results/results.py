@@ -240,6 +240,8 @@ class Results:
     def correct(self, rule: str | Rule = "best") -> Corrected:
         """The score of what a rule chooses without what it owes to having been chosen."""
         function = find_rule(rule) if isinstance(rule, str) else rule
+        if not isinstance(function, FunctionType):  # an object may choose otherwise once it was changed
+            return bias.corrected(self, function)
         if function not in self._corrected:
             self._corrected[function] = bias.corrected(self, function)
         return self._corrected[function]

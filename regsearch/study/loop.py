@@ -220,11 +220,11 @@ class Loop:
         return Candidate(asked.number, config, role)
 
     def _sample(self, asked: optuna.trial.Trial) -> Model:
-        if self.sampler is None:
-            return sample(self.space, asked)
         try:
             return sample(self.space, asked)
         except ValueError as error:  # such as that of a grid without one of the parameters
+            if self.sampler is None:
+                raise
             named, sampler = ", ".join(self._names.leaves.values()), type(asked.study.sampler).__name__
             raise InvalidInput(
                 f"A sampler must propose every parameter of the space ({named}), {sampler} does not: {error}"

@@ -207,7 +207,7 @@ def test_show(root: Path) -> None:
         assert done.returncode == 0, done.stderr
         chosen = results.choose(rule)
         assert f"{rule}: {chosen}" in done.stdout
-        assert str(results.corrected) in done.stdout
+        assert str(results.correct(rule)) in done.stdout
         assert all(f"- {one}" in done.stdout for one in results.advice)
         rows = [line.split() for line in done.stdout.splitlines() if line[:6].strip().isdigit()]
         assert [int(row[0]) for row in rows] == [one.number for one in results.top(3)]
@@ -240,7 +240,7 @@ def test_show_json(root: Path) -> None:
 
     said: dict[str, Any] = json.loads(done.stdout, parse_constant=no_constant)
     assert set(said) == {"study", "metric", "weighted", "counts", "rule", "why", "chosen", "corrected", "advice", "top"}
-    assert said["corrected"]["score"] == results.corrected.score
+    assert said["corrected"]["score"] == results.correct("one_se").score != results.corrected.score
     assert said["advice"] == [str(one) for one in results.advice]
     assert (said["study"], said["metric"], said["rule"]) == (NAME, results.metric, "one_se")
     assert said["weighted"] is False

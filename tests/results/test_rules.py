@@ -482,6 +482,7 @@ def test_a_rule_may_be_any_callable(results: Results, rule: Any, place: int, nam
     chosen = results.choose(rule)
     assert (chosen.number, chosen.rule) == (results.complete[place].number, name)
     assert json.dumps({"step": chosen.step, **chosen.row()})
+    assert results.correct(rule).plain == pytest.approx(chosen.score)
 
 
 def test_a_changed_rule_chooses_anew(results: Results) -> None:
