@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def switch(value: Any, what: str) -> None:
     """
     if not isinstance(value, bool):
         raise InvalidInput(f"{what} must be True or False, got {said(value)}.")
+
+
+def takes_one(function: Callable[..., Any], what: str, fix: str) -> None:
+    """Refuse a function of the user's that cannot be called with one argument.
+
+    Raises
+    ------
+    InvalidInput
+        Saying why it cannot.
+    """
+    try:
+        inspect.signature(function).bind(None)
+    except ValueError:  # one that is not written in Python may have no signature
+        return
+    except TypeError as error:
+        raise InvalidInput(
+            f"{what} must be a function of one argument, got {said(function)} ({error}); {fix}"
+        ) from error
 
 
 def names(value: Any, what: str) -> Sequence[str]:

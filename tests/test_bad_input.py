@@ -22,8 +22,11 @@ from regsearch import (
     Choice,
     Estimator,
     Float,
+    Int,
     InvalidInput,
     Linear,
+    Net,
+    RegSearchCV,
     RegsearchError,
     Study,
     StudyMismatch,
@@ -47,6 +50,13 @@ class Forbidden(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Any:
         pytest.fail("something was fitted")
+
+
+class Failing:
+    """A splitter that raises what no splitter of scikit-learn's does."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
+        raise LookupError("no row is mine")
 
 
 SPACE = Estimator(Forbidden(), {"strength": Float(0, 1)})
@@ -204,6 +214,42 @@ def test_options(root: Path, options: dict[str, Any]) -> None:
     refused(root, error)
 
 
+@pytest.mark.parametrize(
+    "option", ["cv", "scoring", "pooled", "task", "sampler", "artifacts", "prune", "n_jobs", "seed"]
+)
+@pytest.mark.parametrize(
+    "value", [np.ones(3), np.ones((60, 2)), b"bytes", lambda: None], ids=lambda value: str(value)[:9]
+)
+def test_options_of_other_kinds(root: Path, option: str, value: Any) -> None:
+    """An option that is an array, bytes or a function without arguments is refused as any other that it cannot be."""
+    with pytest.raises(InvalidInput) as error:
+        Study("bad", X, Y, **({"space": SPACE, "root": root} | {option: value}))
+    refused(root, error)
+
+
+@pytest.mark.parametrize("value", [np.ones(3), b"x", [None], {}, lambda: None, Ridge], ids=lambda value: str(value)[:9])
+@pytest.mark.parametrize("option", ["task", "rule", "scoring"])
+def test_options_of_a_search_as_an_estimator(option: str, value: Any) -> None:
+    """So are those of RegSearchCV, before any fit."""
+    with pytest.raises(InvalidInput):
+        RegSearchCV(SPACE, n_trials=2, **{option: value}).fit(X, Y)
+
+
+@pytest.mark.parametrize("rule", [lambda: None, lambda results, more: None, 3, Ridge])
+def test_a_rule_that_is_none_ends_nested_cross_validation_before_it_begins(root: Path, rule: Any) -> None:
+    """A rule that cannot be called with results is refused before any fit."""
+    with pytest.raises(InvalidInput, match="A rule must be a"):
+        Study("bad", X, Y, space=SPACE, root=root).nested(2, rule=rule, quiet=True)
+
+
+def test_a_splitter_that_fails(root: Path) -> None:
+    """What a splitter of the user's raises, and what `artifacts` makes that holds no files, is refused."""
+    with pytest.raises(InvalidInput, match="Failing cannot split these 60 rows: no row is mine"):
+        Study("bad", X, Y, space=SPACE, root=root, cv=Failing())
+    with pytest.raises(InvalidInput, match="artifacts must make an `Artifacts`, got 3 for 'bad'"):
+        Study("bad", X, Y, space=SPACE, root=root, artifacts=lambda name: 3)  # type: ignore[arg-type, return-value]
+
+
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_names(root: Path, name: Any) -> None:
     """A name that cannot name a folder is refused."""
@@ -268,6 +314,10 @@ def test_the_stored_study_has_other_data(root: Path) -> None:
         lambda: Linear(penalty=Choice("l1", "l1")),
         lambda: Linear(lambda_=Float(1, 0)),
         lambda: Linear(lambda_=Float(0, 1, log=True)),
+        lambda: Float(1, 2, log=np.ones(3)),  # type: ignore[arg-type]
+        lambda: Int(1, 2, log="yes"),  # type: ignore[arg-type]
+        lambda: Linear(class_weight=np.ones(3)),
+        lambda: Net(class_weight=np.ones((3, 2))),
         lambda: Estimator(Ridge, {"alpha": Float(0, 1)}),
         lambda: Estimator("ridge", {"alpha": Float(0, 1)}),
         lambda: Estimator(Ridge(), {"alfa": Float(0, 1)}),

@@ -16,6 +16,7 @@ from regsearch.data.problem import Problem
 from regsearch.data.targets import called, count_hint
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
+from regsearch.inputs import said
 from regsearch.numeric import is_whole, plain
 
 
@@ -83,9 +84,9 @@ def runs_forward(cv: Any, n: int) -> bool:
         return False
     try:
         pairs = list(cv.split(np.empty((n, 1))))
-    except (TypeError, ValueError):  # it needs y or groups, so it does not go by the order of rows
+        return all(np.max(train) < np.min(val) for train, val in pairs)
+    except Exception:  # noqa: BLE001 - whatever one says that needs y or groups, so does not go by the order of rows
         return False
-    return all(train.max() < val.min() for train, val in pairs)
 
 
 def _seeded(cv: Any, seed: int) -> Any:
@@ -125,18 +126,18 @@ def _default_splitter(k: int, problem: Problem, seed: int) -> Any:
 def _pairs(cv: Any, problem: Problem) -> list[tuple[Rows, Rows]]:
     if isinstance(cv, type):
         raise InvalidInput(f"cv must be a splitter, got the class {cv.__name__}; make one: {cv.__name__}().")
-    if hasattr(cv, "split") and not isinstance(cv, str):
+    if hasattr(cv, "split") and not isinstance(cv, (str, bytes)):
         if problem.groups is None and _needs_groups(cv):
             raise InvalidInput(f"{type(cv).__name__} splits by groups, got none; pass groups=, one label per row.")
         try:
             found = list(cv.split(np.empty((problem.rows, 1)), problem.y, problem.groups))
-        except ValueError as error:
+        except Exception as error:  # whatever one of the user's own raises
             raise InvalidInput(f"{type(cv).__name__} cannot split these {problem.rows} rows: {error}") from error
-    elif isinstance(cv, Iterable) and not isinstance(cv, str):
+    elif isinstance(cv, Iterable) and not isinstance(cv, (str, bytes)):
         found = list(cv)
     else:
         raise InvalidInput(
-            f"cv must be an int, a scikit-learn splitter or a list of index pairs, got {cv!r}; cv=5 is usual."
+            f"cv must be an int, a scikit-learn splitter or a list of index pairs, got {said(cv)}; cv=5 is usual."
         )
     if not found:
         raise InvalidInput("cv must give at least one fold, got none; cv=5 is usual.")

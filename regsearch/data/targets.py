@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows, Task
 from regsearch.data.features import check_finite, is_frame, is_missing
 from regsearch.errors import InvalidInput
+from regsearch.inputs import said
 
 FEW_CLASSES = 20  # whole-number targets with more distinct values than this are taken for quantities
 
@@ -89,8 +90,10 @@ def checked_y(y: Any, n: int, task: Task | None, counting: Rows | None = None) -
     if repeated:
         raise InvalidInput(f"Target names must be unique, got {repeated[0]!r} twice; rename one.")
     columns = [_checked_column(column, n, called(names, j), counting) for j, column in enumerate(columns)]
-    if task is not None and task not in get_args(Task):
-        raise InvalidInput(f"task must be {', '.join(get_args(Task))}, got {task!r}; leave it out to have it inferred.")
+    if task is not None and not (isinstance(task, str) and task in get_args(Task)):
+        raise InvalidInput(
+            f"task must be {', '.join(get_args(Task))}, got {said(task)}; leave it out to have it inferred."
+        )
     if len(columns) > 1:
         return Targets(_quantities(columns, names, task), "regression", None, names)
     task = task or infer_task(columns[0][counting])

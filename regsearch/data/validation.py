@@ -20,6 +20,7 @@ from regsearch._types import Task
 from regsearch.data.features import checked_weights, is_frame, is_sparse
 from regsearch.data.frames import to_pandas
 from regsearch.errors import InvalidInput
+from regsearch.inputs import said
 
 TASKS = {"regression": "regressor", "classification": "classifier", "binary": "classifier", "multiclass": "classifier"}
 UNCHECKED = "no_validation"  # scikit-learn's word for a y that is checked elsewhere
@@ -54,8 +55,8 @@ def infer_task(given: str | None, kind: str | None, y: Any, sample_weight: Any) 
     kind
         ``classifier`` or ``regressor``, as far as that is known.
     """
-    if given is not None and given not in TASKS:
-        raise InvalidInput(f"task must be {', '.join(TASKS)} or None, got {given!r}; None infers it.")
+    if given is not None and not (isinstance(given, str) and given in TASKS):
+        raise InvalidInput(f"task must be {', '.join(TASKS)} or None, got {said(given)}; None infers it.")
     if kind != "classifier":
         return "regression" if kind == "regressor" else None
     check_classification_targets(y)

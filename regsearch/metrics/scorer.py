@@ -22,7 +22,7 @@ from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
-from regsearch.inputs import one_name
+from regsearch.inputs import one_name, said
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, REGRESSION, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
 from regsearch.space.naming import identity
@@ -239,12 +239,12 @@ def _metric(name: str, scorer: Any) -> Metric:
 
     if callable(scorer):
         return Metric(name, scorer, counts=_counts(scorer))
-    if scorer not in get_scorer_names():
+    if not isinstance(scorer, str) or scorer not in get_scorer_names():
         import difflib
 
-        close = difflib.get_close_matches(str(scorer), get_scorer_names(), n=3)
+        close = difflib.get_close_matches(str(scorer)[:80], get_scorer_names(), n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "see sklearn.metrics.get_scorer_names()."
-        raise InvalidInput(f"scoring must be a scikit-learn scorer, got {scorer!r}; {hint}")
+        raise InvalidInput(f"scoring must be a scikit-learn scorer, got {said(scorer)}; {hint}")
     perfect = 0.0 if scorer.startswith("neg_") else None if scorer in _UNBOUNDED else 1.0
     found = get_scorer(scorer)
     return Metric(name, found, KERNELS.get(scorer), FROM_MSE.get(scorer), perfect, _counts(found))

@@ -23,7 +23,7 @@ from regsearch.numeric import is_whole, plain
 from regsearch.progress import Progress
 from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.results.results import Results
-from regsearch.results.rules import Rule, rule_name
+from regsearch.results.rules import Rule, find_rule, rule_name
 from regsearch.results.table import Table
 from regsearch.storage.store import Store
 
@@ -188,8 +188,9 @@ class NestedCV:
         Raises
         ------
         InvalidInput
-            When an outer fold's test rows cannot be scored; nothing has been fitted then.
+            When the rule is none, or an outer fold's test rows cannot be scored; nothing has been fitted then.
         """
+        find_rule(self.rule)
         for test in self.outer.val:
             check_test(self.metrics, self.problem.take(test))
         found: list[OuterFold] = []

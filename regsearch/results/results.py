@@ -24,7 +24,7 @@ from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.choice import Chosen
 from regsearch.results.plots import Plots
 from regsearch.results.ranking import candidates, rank_trials
-from regsearch.results.rules import Pick, Rule, find_rule, rule_name
+from regsearch.results.rules import RETURNS, Pick, Rule, find_rule, rule_name
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill
@@ -34,11 +34,6 @@ from regsearch.storage.trial import STATES, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
-
-RETURNS = (
-    "a function takes the results and ends as in `trial = results.candidates[0]; return regsearch.Pick(trial.number, "
-    "trial.step, 'why')`"
-)
 
 
 @dataclass(frozen=True)
@@ -239,7 +234,7 @@ class Results:
 
     def correct(self, rule: str | Rule = "best") -> Corrected:
         """The score of what a rule chooses without what it owes to having been chosen."""
-        function = find_rule(rule) if isinstance(rule, str) else rule
+        function = find_rule(rule)
         if not isinstance(function, FunctionType):  # an object may choose otherwise once it was changed
             return bias.corrected(self, function)
         if function not in self._corrected:
@@ -289,9 +284,7 @@ class Results:
         InvalidInput
             When a rule's number is none, or the function is none or returns no `Pick`.
         """
-        function = find_rule(rule) if isinstance(rule, str) else rule
-        if not callable(function) or isinstance(function, type):
-            raise InvalidInput(f"A rule must be a name or a function, got {function!r}; {RETURNS}.")
+        function = find_rule(rule)
         if not self.complete:
             raise NotFound(f"{self.name!r} has no complete trial to choose from; run it first.")
         if not isinstance(function, FunctionType):  # an object may choose otherwise once it was changed

@@ -96,13 +96,11 @@ class ClassWeights:
     none: str | None = None
 
     def admit(self, value: Any, where: str) -> Any:
-        if value is None or value == self.none:
-            return self.none
-        if isinstance(value, str) and value == "balanced":
-            return value
+        if value is None or (isinstance(value, str) and value in ("balanced", self.none)):
+            return value or self.none
         pairs = list(value.items()) if isinstance(value, Mapping) else value
         if not isinstance(pairs, (list, tuple)) or not all(isinstance(p, (list, tuple)) and len(p) == 2 for p in pairs):
-            raise InvalidInput(f"{where} must be None, 'balanced' or a dict from labels to weights, got {value!r}.")
+            raise InvalidInput(f"{where} must be None, 'balanced' or a dict from labels to weights, got {said(value)}.")
         kept = tuple((plain(label), plain(weight)) for label, weight in pairs)
         wrong = [pair for pair in kept if not is_number(pair[1]) or pair[1] <= 0]
         if wrong:

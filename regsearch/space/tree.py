@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from regsearch.errors import InvalidInput
+from regsearch.inputs import switch
 from regsearch.numeric import is_whole, plain
 from regsearch.space.naming import readable
 
@@ -292,11 +293,13 @@ def _check_range(leaf: Float | Int) -> None:
         raise InvalidInput(f"{name} needs two finite numbers, got ({low!r}, {high!r}); write {name}(low, high).")
     if not low < high:
         raise InvalidInput(f"{name} needs low < high, got ({low!r}, {high!r}); swap or widen the bounds.")
-    if leaf.log and low <= 0:
+    log = plain(leaf.log)
+    switch(log, f"log of {name}")
+    if log and low <= 0:
         raise InvalidInput(f"{name} with log=True needs low > 0, got {low!r}; raise low or drop log=True.")
     object.__setattr__(leaf, "low", low)
     object.__setattr__(leaf, "high", high)
-    object.__setattr__(leaf, "log", plain(leaf.log))
+    object.__setattr__(leaf, "log", log)
 
 
 def label(option: Any) -> Any:

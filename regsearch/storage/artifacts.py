@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from regsearch.errors import NotFound
 from regsearch.models.persist import sync, write_whole
 from regsearch.storage.pace import Pace
 
 
+@runtime_checkable
 class Artifacts(Protocol):
     """Named files: arrays, JSON and pictures. A name has slashes as a path has: ``trials/000012.npz``."""
 

@@ -12,7 +12,7 @@ from regsearch.cleaning import remember_secrets
 from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
-from regsearch.inputs import one_name, place, switch
+from regsearch.inputs import one_name, place, said, switch, takes_one
 from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
 from regsearch.metrics.pooled import pooled_metrics
 from regsearch.metrics.scorer import check_test, resolve
@@ -60,7 +60,7 @@ class StudyOptions:
     def __post_init__(self) -> None:
         if isinstance(self.cv, Iterator):  # the folds are looked at more than once
             object.__setattr__(self, "cv", list(self.cv))
-        for name in ("cv", "seed", "n_jobs", "test"):
+        for name in ("cv", "seed", "n_jobs", "test", "pooled"):
             object.__setattr__(self, name, plain(getattr(self, name)))
         for address in (self.storage, self.tracking):
             remember_secrets(address)
@@ -71,7 +71,14 @@ class StudyOptions:
 
     def store_of(self, name: str) -> Store:
         """Where a study of that name is kept."""
-        return Store(self.root, name, self.storage, None if self.artifacts is None else self.artifacts(name))
+        return Store(self.root, name, self.storage, None if self.artifacts is None else self._artifacts_of(name))
+
+    def _artifacts_of(self, name: str) -> Artifacts:
+        assert self.artifacts is not None
+        made = self.artifacts(name)
+        if not isinstance(made, Artifacts):
+            raise InvalidInput(f"artifacts must make an `Artifacts`, got {said(made)} for {name!r}; return one.")
+        return made
 
     def problem_of(self, X: Any, y: Any) -> tuple[Problem, dict[str, Any] | None]:
         """The checked data of a study, and how its held-out rows were drawn, if they were.
@@ -112,34 +119,38 @@ class StudyOptions:
 
     def _check_space(self) -> None:
         if not isinstance(self.space, Model):
-            raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {self.space!r}.")
+            raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {said(self.space)}.")
 
     def _check_numbers(self) -> None:
         if not isinstance(self.fold_weights, str) or self.fold_weights not in FOLD_WEIGHTS:
             raise InvalidInput(
-                f"fold_weights must be 'equal' or 'size', got {self.fold_weights!r}; leave it out for folds that count "
-                "alike."
+                f"fold_weights must be 'equal' or 'size', got {said(self.fold_weights)}; leave it out for folds that "
+                "count alike."
             )
-        if self.pooled not in (None, True, False):
+        if self.pooled is not None and not isinstance(self.pooled, bool):
             raise InvalidInput(
-                f"pooled must be True or False, got {self.pooled!r}; leave it out to be decided by need."
+                f"pooled must be True or False, got {said(self.pooled)}; leave it out to be decided by need."
             )
         seed, n_jobs = self.seed, self.n_jobs
         if not is_whole(seed) or not 0 <= seed < 2**32:
-            raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1, got {seed!r}; 0 is the default.")
+            raise InvalidInput(f"seed must be a whole number from 0 to 2**32 - 1, got {said(seed)}; 0 is the default.")
         if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
-            raise InvalidInput(f"n_jobs must be a whole number but 0, got {n_jobs!r}; -1 takes every core.")
+            raise InvalidInput(f"n_jobs must be a whole number but 0, got {said(n_jobs)}; -1 takes every core.")
 
     def _check_services(self) -> None:
         sampler, tracking, artifacts = self.sampler, self.tracking, self.artifacts
         usable = sampler is None or callable(sampler) or hasattr(sampler, "sample_relative")
         if not usable or isinstance(sampler, type):
-            raise InvalidInput(f"sampler must be an Optuna sampler, got {sampler!r}; leave it out for TPE.")
+            raise InvalidInput(f"sampler must be an Optuna sampler, got {said(sampler)}; leave it out for TPE.")
+        if callable(sampler):
+            takes_one(sampler, "A sampler's maker", "it gets the number of trials so far.")
         if artifacts is not None and not callable(artifacts):
             raise InvalidInput(
-                f"artifacts must be a function from a study's name to an `Artifacts`, got {artifacts!r}; "
+                f"artifacts must be a function from a study's name to an `Artifacts`, got {said(artifacts)}; "
                 "leave it out for the study's folder."
             )
+        if artifacts is not None:
+            takes_one(artifacts, "artifacts", "it gets the study's name.")
         if tracking is not None and not isinstance(tracking, bool):
             one_name(tracking, "tracking", "give an MLflow tracking URI or False, or leave it out.")
 

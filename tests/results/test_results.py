@@ -24,8 +24,8 @@ from regsearch import nn_techniques as t
 from regsearch.models.path import ROUNDING, Point
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import merge_ties, rank_trials, score_tolerance
-from regsearch.results.results import RETURNS, Results, load_results
-from regsearch.results.rules import Pick
+from regsearch.results.results import Results, load_results
+from regsearch.results.rules import RETURNS, Pick
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 

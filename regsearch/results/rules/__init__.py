@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 
 from regsearch.results.rules.registry import (
+    RETURNS,
     RULES,
     RULES_WITH_NUMBER,
     Pick,
@@ -24,5 +25,6 @@ for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
-    "RULES", "RULES_WITH_NUMBER", "Pick", "Rule", "find_rule", "rule", "rule_name", "rule_names", "rule_with_number",
+    "RETURNS", "RULES", "RULES_WITH_NUMBER", "Pick", "Rule", "find_rule", "rule", "rule_name", "rule_names",
+    "rule_with_number",
 ]  # fmt: skip

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from regsearch.errors import InvalidInput, NotFound
+from regsearch.inputs import said, takes_one
+
+RETURNS = (
+    "a function takes the results and ends as in `trial = results.candidates[0]; return regsearch.Pick(trial.number, "
+    "trial.step, 'why')`"
+)
 
 
 @dataclass(frozen=True)
@@ -73,16 +79,25 @@ def rule_names() -> list[str]:
     return [*RULES, *(f"{name}=NUMBER" for name in RULES_WITH_NUMBER)]
 
 
-def find_rule(name: str) -> Rule:
-    """The rule of that name, such as ``one_se``, or ``gap_budget=0.05`` for one that takes a number.
+def find_rule(wanted: str | Rule) -> Rule:
+    """The rule of a name, such as ``one_se``, or ``gap_budget=0.05`` for one that takes a number; a function itself.
 
     Raises
     ------
     NotFound
-        When there is none.
+        When there is none of that name.
     InvalidInput
-        When its number is missing or is none.
+        When its number is missing or is none, or what is given is neither a name nor a function of the results.
     """
+    if isinstance(wanted, str):
+        return _named(wanted)
+    if not callable(wanted) or isinstance(wanted, type):
+        raise InvalidInput(f"A rule must be a name or a function, got {said(wanted)}; {RETURNS}.")
+    takes_one(wanted, "A rule", f"{RETURNS}.")
+    return wanted
+
+
+def _named(name: str) -> Rule:
     if name in RULES:
         return RULES[name]
     kind, _, number = name.partition("=")

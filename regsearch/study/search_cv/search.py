@@ -193,7 +193,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         StudyMismatch
             When a kept study of that name has other folds, another weighting of them or another scoring.
         """
-        space, rule = _space(self.space), find_rule(self.rule) if isinstance(self.rule, str) else self.rule
+        space, rule = _space(self.space), find_rule(self.rule)
         X, y = validation.validate_fit_data(self, X, y)
         task = validation.infer_task(self.task, self._kind(), y, sample_weight)
         rows = {"sample_weight": sample_weight, "score_weight": score_weight, "groups": groups}
@@ -278,7 +278,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     def _kind(self) -> str | None:
         """``classifier`` or ``regressor``, where that does not depend on y."""
         if self.task is not None:
-            return validation.TASKS.get(self.task)
+            return validation.TASKS.get(self.task) if isinstance(self.task, str) else None
         given = self._given()
         return None if given is None else get_tags(given).estimator_type
 
