@@ -369,7 +369,8 @@ def load_results(store: Store, space: Model | None = None, live: Scoring | None 
     StudyMismatch
         When the Optuna study of that name is not one of regsearch's.
     """
-    return read_results(store, OptunaStudy.load(store), space, live)
+    with OptunaStudy.load(store) as study:
+        return read_results(store, study, space, live)
 
 
 def read_results(store: Store, study: OptunaStudy, space: Model | None = None, live: Scoring | None = None) -> Results:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import Damaged, NotFound, StudyMismatch
+from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.ownership import claim
 from regsearch.storage.store import Store
@@ -67,8 +68,7 @@ class OptunaStudy:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        with storage_failures(f"The storage of study {store.name!r} could not be opened"):
-            storage = store.optuna()
+        with storage_failures(f"The storage of study {store.name!r} could not be opened"), _open(store) as storage:
             study = optuna.create_study(
                 study_name=store.name, storage=storage, direction="maximize", load_if_exists=True
             )
@@ -77,7 +77,7 @@ class OptunaStudy:
                 study.set_user_attr(IDENTITY, dict(identity))
                 study.set_user_attr(COPY, dict(identity))
             found = cls(study)
-        check_same(found.identity, identity, store.folder, found.trials())
+            check_same(found.identity, identity, store.folder, found.trials())
         return found
 
     @classmethod
@@ -94,14 +94,19 @@ class OptunaStudy:
         import optuna
 
         if not store.exists:
-            raise NotFound(
-                f"There is no study {store.name!r} under {store.root}; `regsearch list` shows those that are."
-            )
+            raise NotFound(f"There is no study {store.name!r} under {store.root}; {_elsewhere(store)}.")
         try:
-            with storage_failures(f"The storage of study {store.name!r} could not be read"):
-                return cls(optuna.load_study(study_name=store.name, storage=store.optuna()))
+            with storage_failures(f"The storage of study {store.name!r} could not be read"), _open(store) as storage:
+                return cls(optuna.load_study(study_name=store.name, storage=storage))
         except KeyError as error:
-            raise NotFound(f"There is no study {store.name!r} in its storage; it was never started.") from error
+            raise NotFound(f"There is no study {store.name!r} in its storage; {_elsewhere(store)}.") from error
+
+    def __enter__(self) -> OptunaStudy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the storage's connections; what is asked for afterwards connects again."""
+        close_storage(self._study._storage)
 
     # --- read --------------------------------------------------------------------------------------------------
 
@@ -219,6 +224,28 @@ class OptunaStudy:
         """Have a sampler that has nothing left to propose say so here; Optuna's own method serves its own loop only."""
         for study in (self._study, self._searched):
             setattr(study, "stop", stop)  # noqa: B010
+
+
+@contextmanager
+def _open(store: Store) -> Iterator[Any]:
+    """The Optuna storage of a store, let go of where something fails."""
+    storage = store.optuna()
+    try:
+        yield storage
+    except BaseException:
+        close_storage(storage)
+        raise
+
+
+def _elsewhere(store: Store) -> str:
+    """What to do where a study is not in the storage that it was looked for in."""
+    if store.url is not None:
+        return (
+            "its trials are in its root, so leave the storage out" if store.journal.exists() else "it was never started"
+        )
+    if store.has_files:
+        return "its files are, so name the storage that has its trials (--storage, storage=)"
+    return "`regsearch list` shows those that are"
 
 
 class _SearchedTrials:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regsearch.errors import RegsearchError
+from regsearch.storage.database import database_of
 from regsearch.storage.store import FOLDS, Store
 
 OWNER = "regsearch_owner"  # user attribute of the Optuna study
@@ -55,10 +56,8 @@ def claim(store: Store, study: Any, storage: Any) -> None:
 
 def set_first_owner(study: Any, storage: Any, mine: Mapping[str, Any]) -> None:
     """Become the owner unless another process becomes it just now: a database takes the first of two equal keys."""
-    from optuna.storages import RDBStorage
-
-    database = getattr(storage, "_backend", storage)  # of a URL's, Optuna keeps a cache in front
-    if not isinstance(database, RDBStorage):
+    database = database_of(storage)
+    if database is None:
         study.set_user_attr(OWNER, mine)  # a service that no two processes can be told apart by: the last one has it
         return
     from optuna.storages._rdb.models import StudyUserAttributeModel

@@ -55,7 +55,7 @@ from regsearch.storage.arrays import (
     unpacked,
 )
 from regsearch.storage.artifacts import Artifacts, FolderArtifacts
-from regsearch.storage.database import open_storage
+from regsearch.storage.database import open_storage, opened_storage
 from regsearch.storage.failures import reason_of, storage_failures
 from regsearch.storage.journal import KEEP_S, JournalFile, drop_partial_line
 from regsearch.storage.lock import try_lock
@@ -395,6 +395,6 @@ def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[st
         return sorted(folder.name for folder in folders if (folder / "journal.log").exists())
     from optuna import get_all_study_names
 
-    with storage_failures("The studies of the storage could not be listed"):
-        stored = set(get_all_study_names(open_storage(url)))
+    with storage_failures("The studies of the storage could not be listed"), opened_storage(url) as storage:
+        stored = set(get_all_study_names(storage))
     return sorted(folder.name for folder in folders if folder.name in stored and FolderArtifacts(folder).has(FOLDS))

@@ -50,7 +50,10 @@ class Run:
 
     def run(self, limits: Limits, progress: Progress) -> Results:
         """Search until a limit is reached; the results also after Ctrl-C."""
-        study = OptunaStudy.open(self.store, self.identity)
+        with OptunaStudy.open(self.store, self.identity) as study:
+            return self._search(study, limits, progress)
+
+    def _search(self, study: OptunaStudy, limits: Limits, progress: Progress) -> Results:
         before = self._results(study)
         self._say(before.damage, progress)
         self._keep_data(progress)

@@ -272,10 +272,10 @@ class Study:
         """Let a new study begin with its reference and the config of `start_from`."""
         if self._start is None:
             return
-        study = OptunaStudy.open(self.store, self._identity())
-        if not study.trials():
-            study.enqueue("reference", {})
-            study.enqueue("start", self._start)
+        with OptunaStudy.open(self.store, self._identity()) as study:
+            if not study.trials():
+                study.enqueue("reference", {})
+                study.enqueue("start", self._start)
 
     def _identity(self) -> dict[str, Any]:
         return identity_of(self.name, self.experiment, self.setup, self.space, self._written, self.script)

@@ -88,11 +88,18 @@ def evaluated(model: Model, setup: Setup) -> Outcome:
     return outcome
 
 
-def same(found: Outcome, expected: Outcome, copies: Any, tolerance: float) -> None:
-    """Everything that a search says is the same; `copies` are the rows of `found` that those of `expected` are."""
+def same(found: Outcome, expected: Outcome, copies: Any, tolerance: float, *, counted: bool = True) -> None:
+    """Everything that a search says is the same; `copies` are the rows of `found` that those of `expected` are.
+
+    Parameters
+    ----------
+    counted
+        Whether one set of coefficients alone is the best, so that those which are not zero can be counted.
+    """
     assert found.step == expected.step
     np.testing.assert_allclose(found.trajectory.axis, expected.trajectory.axis, rtol=1e-9)
-    np.testing.assert_allclose(found.trajectory.complexity, expected.trajectory.complexity, atol=1e-5)
+    if counted:
+        np.testing.assert_allclose(found.trajectory.complexity, expected.trajectory.complexity, atol=1e-5)
     assert found.trajectory.curves.keys() == expected.trajectory.curves.keys()
     for name, curves in found.trajectory.curves.items():
         for part in ("train", "val"):
@@ -118,7 +125,9 @@ def test_rows_of_weight_two_are_two(task: Task, form: str, penalty: str, scale: 
     config = Linear(default(kinds(Penalty)[penalty]()), Path(6, 0.02), scale)
     setup = weighted(task, form)
     again, copies = repeated(setup)
-    same(evaluated(config, setup), evaluated(config, again), copies, 1e-6)
+    # columns of a category and classes both add up to one: with L1, weight moves between them at no cost
+    counted = (task, form, penalty) != ("multiclass", "frame", "l1")
+    same(evaluated(config, setup), evaluated(config, again), copies, 1e-6, counted=counted)
 
 
 @pytest.mark.slow
