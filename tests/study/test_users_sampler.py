@@ -23,6 +23,7 @@ SAMPLERS: dict[str, Callable[[], Any]] = {
     "qmc": lambda: optuna.samplers.QMCSampler(seed=0),
     "tpe": lambda: optuna.samplers.TPESampler(seed=0, multivariate=True, n_startup_trials=6),
     "grouped": lambda: optuna.samplers.TPESampler(seed=0, multivariate=True, group=True, n_startup_trials=6),
+    "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=0, n_startup_trials=1),
     "nsga": lambda: optuna.samplers.NSGAIISampler(seed=0, population_size=4),
 }
 PLAIN = Estimator(SklearnElasticNet(), {"alpha": Float(1e-3, 10, log=True), "l1_ratio": Float(0.05, 0.95)})
