@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,31 +14,40 @@ from regsearch.data.problem import Problem
 
 def fixed_prediction(problem: Problem, decision: Array) -> Any:
     """A fitted scikit-learn estimator whose prediction, for any X, is the given decision ``[n, m]``."""
+    fixed = _fixed_classes()[problem.classes is not None]()
+    vars(fixed).update(_decision=decision, _targets=problem.targets)
+    if problem.classes is not None:
+        fixed.classes_ = problem.classes
+    return fixed
+
+
+@cache
+def _fixed_classes() -> tuple[type[Any], type[Any]]:
+    """The classes of `fixed_prediction`, made once: scikit-learn looks through each new class for what it routes."""
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-    class FixedRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    class Fixed(BaseEstimator):  # type: ignore[misc]
         def __sklearn_is_fitted__(self) -> bool:
             return True
 
+        def __sklearn_clone__(self) -> Any:
+            return self
+
+    class FixedRegressor(RegressorMixin, Fixed):  # type: ignore[misc]
         def predict(self, X: Any) -> Array:
-            return decision[:, 0] if problem.targets == 1 else decision
+            return np.asarray(self._decision[:, 0] if self._targets == 1 else self._decision)
 
-    class FixedClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-        classes_ = problem.classes
-
-        def __sklearn_is_fitted__(self) -> bool:
-            return True
-
+    class FixedClassifier(ClassifierMixin, Fixed):  # type: ignore[misc]
         def decision_function(self, X: Any) -> Array:
-            return decision[:, 0] if decision.shape[1] == 1 else decision
+            return np.asarray(self._decision[:, 0] if self._decision.shape[1] == 1 else self._decision)
 
         def predict_proba(self, X: Any) -> Array:
-            return probabilities(decision)
+            return probabilities(self._decision)
 
         def predict(self, X: Any) -> NDArray[Any]:
-            return np.asarray(np.asarray(self.classes_)[winners(decision)])
+            return np.asarray(np.asarray(self.classes_)[winners(self._decision)])
 
-    return FixedRegressor() if problem.classes is None else FixedClassifier()
+    return FixedRegressor, FixedClassifier
 
 
 def watched_prediction(problem: Problem, decision: Array, read: set[str]) -> Any:
@@ -58,10 +68,13 @@ def watched_prediction(problem: Problem, decision: Array, read: set[str]) -> Any
             read.add("__len__")
             raise TypeError(f"object of type {type(fixed).__name__!r} has no len()")
 
-    return Watched()
+    watched = Watched()
+    watched.__dict__.update(vars(fixed))
+    read.clear()
+    return watched
 
 
-_PREDICTIONS = ("predict", "predict_proba", "decision_function", "classes_")
+_PREDICTIONS = ("predict", "predict_proba", "decision_function", "classes_", "_decision", "_targets")
 
 
 def probabilities(decision: Array) -> Array:

@@ -91,11 +91,6 @@ def framed(tabular: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tabular.export(tmp_path_factory.mktemp("framed") / "bundle")
 
 
-@pytest.fixture
-def bundle(searched: Study, tmp_path: Path) -> Path:
-    return searched.export(tmp_path / "bundle")
-
-
 def edit(bundle: Path, name: str, change: Callable[[dict[str, Any]], None]) -> None:
     """Change a JSON file of a bundle by hand, with a hash that fits."""
     document = json.loads((bundle / name).read_text())

@@ -29,11 +29,6 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return one
 
 
-@pytest.fixture
-def bundle(searched: Study, tmp_path: Path) -> Path:
-    return searched.export(tmp_path / "bundle")
-
-
 def test_the_same_data(searched: Study, bundle: Path, tmp_path: Path) -> None:
     """On the old data, a retraining gives the old model and the old score."""
     X, y = regression()

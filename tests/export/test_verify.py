@@ -52,9 +52,9 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return one
 
 
-@pytest.fixture
-def bundle(searched: Study, tmp_path: Path) -> Path:
-    return searched.export(tmp_path / "bundle", "one_se")
+@pytest.fixture(scope="module")
+def exported(searched: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return searched.export(tmp_path_factory.mktemp("exported") / "bundle", "one_se")
 
 
 EVERYTHING = dict.fromkeys(["files", "versions", "example", "config", "data", "folds", "score"], True)
@@ -199,6 +199,7 @@ def test_types_that_are_not_trusted(tmp_path: Path) -> None:
     assert verify(folder, trusted=open_bundle(folder).trusted).holds
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("folder", [".", "bundle"])
 def test_code_beside_a_bundle_is_not_run(bundle: Path, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:

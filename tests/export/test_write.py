@@ -79,11 +79,6 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return one
 
 
-@pytest.fixture
-def bundle(searched: Study, tmp_path: Path) -> Path:
-    return searched.export(tmp_path / "bundle")
-
-
 @pytest.mark.parametrize("rule", ["best", "one_se"])
 def test_a_fresh_process_predicts_the_same(searched: Study, tmp_path: Path, rule: str) -> None:
     """A fresh process, which imports neither optuna nor mlflow, predicts to the bit what was refitted here."""

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.datasets import load_iris
 
 from regsearch import MLP, Choice, Float, Linear, Net, Study, spaces
+from regsearch import Path as Axis
 from regsearch import nn_techniques as t
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
@@ -113,8 +114,9 @@ def test_few_rows_are_no_optimism(scoring: str, tmp_path: Path) -> None:
     y = rng.normal(size=20)
     decisions = y + np.array([[0.5], [50.0]]) * rng.normal(size=(2, 20))
     one = stored(tmp_path, make_problem(rng.normal(size=(20, 1)), y), scoring, decisions[..., None])
-    assert one.corrected.optimism == 0
-    assert one.corrected.score == one.corrected.plain
+    found = corrected(one, resamples=300)
+    assert found.optimism == 0
+    assert found.score == found.plain
 
 
 def test_resamples_that_cannot_be_scored_have_no_winner(tmp_path: Path) -> None:
@@ -183,17 +185,18 @@ def test_folds_have_no_common_rank(scoring: str, tmp_path: Path) -> None:
         levels[:, val] = rng.normal(size=(4, 1, 1)) * 5
     one = stored(tmp_path / "ranked", problem, scoring, decision + levels)
     flat = stored(tmp_path / "constant", problem, scoring, levels)
-    for found in (one.corrected, flat.corrected):
+    ranked, constant = (corrected(study, resamples=30) for study in (one, flat))
+    for found in (ranked, constant):
         assert (found.optimism, found.score) == (0, found.plain)
-    assert flat.corrected.interval is not None
+    assert constant.interval is not None
     if scoring == "roc_auc":
-        assert flat.corrected.interval == pytest.approx((0.5, 0.5))
+        assert constant.interval == pytest.approx((0.5, 0.5))
 
 
 def test_a_scorer_without_a_formula(tmp_path: Path) -> None:
     """Any scorer of scikit-learn's is corrected too, and the reason says when only the best configs were scored."""
     problem, decisions = classes(60, 30)
-    found = stored(tmp_path, problem, "f1", decisions).corrected
+    found = corrected(stored(tmp_path, problem, "f1", decisions), resamples=8)
     assert found.score is not None
     assert found.score < found.plain
     assert "the best 25 of 30 configs" in found.why
@@ -482,7 +485,10 @@ def test_overtuning_of_a_search(tmp_path: Path) -> None:
 def test_the_best_of_equals_has_a_held_out_score(seed: int, tmp_path: Path) -> None:
     """Where scores tie, the best trial has a held-out score all the same, and is the last of the incumbents."""
     X, y = load_iris(return_X_y=True)
-    one = study(tmp_path, data=(X, y), scoring="accuracy", test=0.3, seed=seed).run(25, quiet=True)
+    space = spaces.linear().replace(lambda_=Axis(12))
+    one = study(tmp_path, data=(X[::2], y[::2]), space=space, scoring="accuracy", test=0.3, seed=seed).run(
+        25, quiet=True
+    )
     assert set(one.best.test) == {"accuracy"}
     assert one.overtuning is not None
     assert one.overtuning.numbers[-1] == one.best.number
