@@ -21,6 +21,7 @@ settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("all", deadline=None)
 settings.load_profile("same")
 
+HERE = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes
 SAMPLE = 3  # of the cases of a slow test every third runs, the first among them
@@ -49,7 +50,12 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out two thirds of the cases of each slow test, always the same, unless all are asked for."""
+    """Leave out two thirds of the cases of each slow test, always the same, unless all are asked for.
+
+    Those of the whole, which lie beside this file, come first: they are long, and one of them that is the last would
+    leave the other workers with nothing to do.
+    """
+    items.sort(key=lambda item: item.path.parent != HERE)
     if config.getoption("--all"):
         return
     seen: Counter[str] = Counter()

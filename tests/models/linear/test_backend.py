@@ -145,6 +145,7 @@ def test_threads_are_given_back() -> None:
     assert set(seen[-1]) == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize("task", ["regression", "binary"])
 def test_memory(task: str, missing: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,13 @@ def test_labels_come_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
 
 
+@pytest.fixture(scope="module")
+def framed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that no test writes to."""
+    folder = tmp_path_factory.mktemp("framed")
+    return searched(folder, *CASES["frame"]).export(folder / "bundle")
+
+
 @pytest.mark.parametrize(
     ("file", "damage", "error", "match"),
     [
@@ -226,9 +234,9 @@ def test_labels_come_back(tmp_path: Path) -> None:
         (PREPARE, None, NotFound, "prepare.skops"),
     ],
 )
-def test_damage(tmp_path: Path, file: str, damage: Any, error: type[Exception], match: str) -> None:
+def test_damage(framed: Path, tmp_path: Path, file: str, damage: Any, error: type[Exception], match: str) -> None:
     """A bundle that is cut, zeroed, newer or incomplete is refused in one sentence."""
-    folder = searched(tmp_path, *CASES["frame"]).export(tmp_path / "bundle")
+    folder = Path(shutil.copytree(framed, tmp_path / "bundle"))
     if damage is None:
         (folder / file).unlink()
     else:

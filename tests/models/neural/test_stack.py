@@ -384,6 +384,7 @@ def test_inner_split_keeps_each_folds_best() -> None:
 # --- what goes wrong -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["neg_log_loss", "accuracy", "roc_auc", "average_precision", "balanced_accuracy"])
 def test_a_diverging_row_fails_alone(scoring: str) -> None:
     """A row whose numbers overflow fails with its reason, whatever the score; its neighbours stay as they are."""
