@@ -20,7 +20,7 @@ from regsearch.space.params import parameter_names
 from regsearch.space.sampling import fill, initial_params, random_params
 from regsearch.storage.trial import Trial
 
-_STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL"}
+_STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "stopped": "STOPPED"}
 _DRAWS = 20  # configs drawn to see which parameters of a space differ
 _FAMILY = ("penalty", "estimator", "module")  # what a trial is called by
 _PARALLEL = 6  # parameters that parallel coordinates have room for

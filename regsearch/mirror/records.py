@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 from regsearch.errors import InvalidInput
 
 Scalar = str | int | float | bool | None
-TrialState = Literal["COMPLETE", "PRUNED", "FAIL"]
+TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "STOPPED"]
 StudyEnd = Literal["COMPLETE", "INTERRUPTED", "FAIL"]
 
 

@@ -27,7 +27,11 @@ NON_FINITE = "regsearch.non_finite"
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
-RUN_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED"}
+STOPPED = "regsearch.stopped"  # tag of a trial that is to be evaluated again
+
+RUN_STATUS = {
+    "COMPLETE": "FINISHED", "PRUNED": "KILLED", "INTERRUPTED": "KILLED", "FAIL": "FAILED", "STOPPED": "KILLED",
+}  # fmt: skip
 ENDED = frozenset(RUN_STATUS.values())
 
 MAX_PARAM, MAX_TAG, MAX_KEY = 6000, 8000, 250
@@ -66,6 +70,7 @@ class StudyStore:
         self._view = ""
         self._done: dict[int, str] = {}
         self._begun: dict[int, str] = {}
+        self._stopped: dict[int, str] = {}
         self._doubtful: set[int] = set()
 
     def open(self, study: StudyRecord) -> Ready:
@@ -79,13 +84,21 @@ class StudyStore:
         self._describe(parent, study)
         for run in self._search({PARENT: self._parent}):
             known = self._done if run.info.status in ENDED else self._begun
+            known = self._stopped if STOPPED in run.data.tags else known
             known[int(run.data.tags[TRIAL])] = run.info.run_id
         return Ready(self._parent, self._experiment, frozenset(self._done), self._view)
 
     def write_trial(self, trial: TrialRecord) -> None:
-        """Write one child run, or complete one that a kill left running; a finished one is left as it is."""
+        """Write one child run, or complete one that a kill left running; a finished one is left as it is.
+
+        One that was stopped with its study's run makes room for what came of the trial since: MLflow changes no
+        parameter.
+        """
         if trial.number in self._done:
             return
+        if trial.number in self._stopped:
+            self._client.delete_run(self._stopped[trial.number])
+            del self._stopped[trial.number]
         run_id = self._begun.get(trial.number) or self._find_doubtful(trial.number) or self._begin(trial)
         self._begun[trial.number] = run_id
         self._client.log_batch(
@@ -94,7 +107,8 @@ class StudyStore:
             params=_params(trial.params),
         )
         self._client.set_terminated(run_id, RUN_STATUS[trial.state], trial.end_ms)
-        self._done[trial.number] = self._begun.pop(trial.number)
+        ended = self._stopped if trial.state == "STOPPED" else self._done
+        ended[trial.number] = self._begun.pop(trial.number)
 
     def finish(self, summary: SummaryRecord) -> None:
         """Write the summary on the parent run and end it.
@@ -214,6 +228,8 @@ class StudyStore:
     def _child_tags(self, trial: TrialRecord) -> dict[str, str]:
         """Return the tags of a child run, among them the names of what is not a finite number."""
         tags = {**trial.tags, PARENT: self._parent, STUDY_ID: self._study_id, TRIAL: str(trial.number)}
+        if trial.state == "STOPPED":
+            tags[STOPPED] = "evaluated again by the next run"
         absent = [key for key, value in trial.metrics.items() if not math.isfinite(value)]
         absent += [key for key, one in trial.series.items() if not all(map(math.isfinite, one.values))]
         if absent:

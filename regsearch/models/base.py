@@ -17,6 +17,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
+from regsearch.models.deadline import Deadline, Stop
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
@@ -25,7 +26,7 @@ from regsearch.space.tree import Node, public_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-State: TypeAlias = Literal["complete", "pruned", "failed"]
+State: TypeAlias = Literal["complete", "pruned", "failed", "stopped"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,10 @@ class Outcome:
 
     Attributes
     ----------
+    state
+        ``stopped`` with its run, which had no more time: it is to be evaluated again.
     trajectory
-        What was measured along its path; of a failed candidate as far as it got.
+        What was measured along its path; of one that did not get to its end, as far as it got.
     step
         The chosen step, common to all folds.
     predictions
@@ -58,7 +61,7 @@ class Outcome:
     measures
         Other figures of the chosen point, by name, for logs.
     reason
-        Why it was pruned or failed.
+        Why it was pruned or stopped, or failed.
     """
 
     candidate: Candidate
@@ -70,6 +73,14 @@ class Outcome:
     seconds: float = 0.0
     measures: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+
+    @classmethod
+    def left(cls, candidate: Candidate, stop: Stop, trajectory: Trajectory, seconds: float, step: int = 0) -> Outcome:
+        """The outcome of a candidate that was left before its end: without any score it is nothing, or has failed."""
+        if trajectory.scored:
+            return cls(candidate, stop.state, trajectory, step, seconds=seconds, reason=stop.why)
+        state: State = "failed" if stop.state == "pruned" else stop.state
+        return cls(candidate, state, seconds=seconds, reason=stop.why)
 
     @property
     def number(self) -> int:
@@ -134,6 +145,8 @@ class Setup:
         Told, in a few words, what is being done between two outcomes.
     fold_weights
         Whether folds count alike in means, or by the weight of the rows that validate.
+    deadline
+        When candidates are to end, whatever they have come to: asked between two epochs, chunks of lambdas or folds.
     """
 
     problem: Problem
@@ -145,6 +158,7 @@ class Setup:
     history: SearchHistory = field(default_factory=FixedHistory)
     notice: Callable[[str], None] = lambda text: None
     fold_weights: FoldWeights = "equal"
+    deadline: Deadline = field(default_factory=Deadline)
 
     @cached_property
     def averaging(self) -> Averaging:
@@ -153,7 +167,7 @@ class Setup:
 
     def alone(self) -> Setup:
         """The same for configs that are evaluated beside no search: to their end, by the deciding metric alone."""
-        return replace(self, metrics=self.metrics[:1], prune=False, history=FixedHistory())
+        return replace(self, metrics=self.metrics[:1], prune=False, history=FixedHistory(), deadline=Deadline())
 
 
 def check_scored_by_predictions(setup: Setup, family: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
+from regsearch.models.deadline import Stop
 from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import out_of_fold_mean
 from regsearch.models.parameter_ranges import check_ranges
@@ -153,37 +153,48 @@ class EstimatorBackend:
                 yield self.evaluate(candidate, parallel)
 
     def evaluate(self, candidate: Candidate, parallel: Any) -> Outcome:
+        clock = self.setup.deadline.clock
+        started = clock()
+        fits, end = self._fit_folds(candidate.config, parallel, started)
+        failed = next((fit.error for fit in fits if fit.error), "")
+        if failed:
+            return Outcome(candidate, "failed", reason=failed, seconds=clock() - started)
+        unknown = np.full((len(self.setup.folds), 1), np.nan)
+        trajectory = Trajectory(curves=self._curves(fits), complexity=unknown)
+        if end is not None:
+            return Outcome.left(candidate, end, trajectory, clock() - started)
+        if not trajectory.deciding.fitted.any():
+            error = f"{self.setup.metrics[0].name} was not finite on the rows outside training"
+            return Outcome(candidate, "failed", reason=error, seconds=clock() - started)
+        predictions = self._predictions(fits)
+        return Outcome(candidate, "complete", trajectory, predictions=predictions, seconds=clock() - started)
+
+    def _fit_folds(self, config: Model, parallel: Any, started: float) -> tuple[list[FoldFit], Stop | None]:
+        """The folds of a config as far as they are fitted, and why it was left before the last, if it was.
+
+        Some at a time, in their order; none after one that fails.
+        """
         from joblib import delayed, effective_n_jobs
 
-        started = time.perf_counter()
-        config = candidate.config
-        assert isinstance(config, Estimator)
-        folds = list(zip(self.setup.folds.train, self.setup.folds.val, strict=True))
-        batch = max(1, effective_n_jobs(self.setup.n_jobs))
+        setup, deadline = self.setup, self.setup.deadline
+        folds = list(zip(setup.folds.train, setup.folds.val, strict=True))
+        batch = max(1, effective_n_jobs(setup.n_jobs))
         fits: list[FoldFit] = []
-        reason = ""
         for start in range(0, len(folds), batch):
-            fits += parallel(
-                delayed(fit_fold)(config, self.setup.problem, self.setup.metrics, self.setup.seed, fold)
-                for fold in folds[start : start + batch]
-            )
-            failed = next((fit.error for fit in fits if fit.error), "")
-            if failed:
-                return Outcome(candidate, "failed", reason=failed, seconds=time.perf_counter() - started)
+            with deadline.interruptible():
+                fits += parallel(
+                    delayed(fit_fold)(config, setup.problem, setup.metrics, setup.seed, fold)
+                    for fold in folds[start : start + batch]
+                )
+            if any(fit.error for fit in fits):
+                return fits, None
             enough = self._enough_to_prune(fits[: len(folds) - 1])
             if enough is not None:
-                fits = fits[:enough]
-                reason = f"mean of {enough} folds worse than the incumbent's worst fold"
-                break
-        unknown, curves = np.full((len(folds), 1), np.nan), self._curves(fits)
-        if not curves[self.setup.metrics[0].name].fitted.any():
-            error = f"{self.setup.metrics[0].name} was not finite on the rows outside training"
-            return Outcome(candidate, "failed", reason=error, seconds=time.perf_counter() - started)
-        return Outcome(
-            candidate, "pruned" if reason else "complete", Trajectory(curves=curves, complexity=unknown),
-            predictions=None if reason else self._predictions(fits),
-            seconds=time.perf_counter() - started, reason=reason,
-        )  # fmt: skip
+                return fits[:enough], Stop("pruned", f"mean of {enough} folds worse than the incumbent's worst fold")
+            stop = deadline.stop(deadline.clock() - started)
+            if stop is not None and len(fits) < len(folds):
+                return fits, stop.at(f"after {len(fits)} of {len(folds)} folds")
+        return fits, None
 
     def _enough_to_prune(self, fits: list[FoldFit]) -> int | None:
         """How many folds are enough to give up: their mean is worse than the best trial's worst fold.
@@ -212,9 +223,12 @@ class EstimatorBackend:
         }
 
     def _pooled(self, metric: Metric, fits: list[FoldFit]) -> Array:
-        """``[K, 1]`` of a score of all folds' predictions together."""
+        """``[K, 1]`` of a score of all folds' predictions together; NaN where they are not all there."""
+        setup = self.setup
+        if len(fits) < len(setup.folds):
+            return np.full((len(setup.folds), 1), np.nan)
         decisions = [fit.predictions[:, None] for fit in fits]
-        return pooled_scores(metric, self.setup.problem, self.setup.folds.val, decisions, self.setup.averaging, {})
+        return pooled_scores(metric, setup.problem, setup.folds.val, decisions, setup.averaging, {})
 
     def _predictions(self, fits: list[FoldFit]) -> Array:
         """``[n, m]``."""

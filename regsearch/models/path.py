@@ -123,6 +123,11 @@ class Trajectory:
         return self.curves[self.metric]
 
     @property
+    def scored(self) -> bool:
+        """Whether some step has a score."""
+        return bool(self.curves) and bool(self.deciding.fitted.any() and np.isfinite(self.deciding.mean()).any())
+
+    @property
     def rising(self) -> bool:
         """Whether the deciding score is the best where the path ends, and the path could go on: beyond 0 is nothing."""
         if self.steps < 2 or not self.curves or self.axis[-1] == 0:

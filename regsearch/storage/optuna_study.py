@@ -13,7 +13,7 @@ from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.ownership import claim
 from regsearch.storage.store import Store
-from regsearch.storage.trial import ATTRIBUTE, Trial
+from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
 
 if TYPE_CHECKING:
     import optuna
@@ -195,6 +195,11 @@ class OptunaStudy:
             study.tell(asked, state=TrialState.PRUNED)
         else:
             study.tell(asked, trial.point.val)
+
+    def tell_stopped(self, trial: Trial) -> None:
+        """Store what a trial in flight has come to when there is no more time for it: it stays in flight."""
+        with self.failures("written"):
+            self._in_flight[trial.number].set_user_attr(STOPPED, trial.to_attribute())
 
     def tell_again(self, trial: Trial) -> None:
         """Store what became of a finished trial that was evaluated again: Optuna itself changes none."""

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ATTRIBUTE = "regsearch"
-State: TypeAlias = Literal["complete", "pruned", "failed", "interrupted", "damaged", "running", "waiting"]
+STOPPED = "regsearch_stopped"  # user attribute of a trial that waits: what it had come to when its run ended
+State: TypeAlias = Literal["complete", "pruned", "failed", "interrupted", "damaged", "stopped", "running", "waiting"]
 STATES: tuple[State, ...] = get_args(State)
-ENDED: tuple[State, ...] = STATES[:5]  # of trials that no process has in hand and no queue holds
+ENDED: tuple[State, ...] = STATES[:6]  # of trials that no process has in hand, and that have come to something
 _STATES: dict[str, State] = {
     "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting",
 }  # fmt: skip
@@ -39,7 +40,8 @@ class Trial:
     ----------
     state
         ``interrupted``: its process ended while it was proposed, and another was proposed in its place. ``damaged``: it
-        had finished, what was kept of it cannot be read, and the next run evaluates it again.
+        had finished, what was kept of it cannot be read, and the next run evaluates it again. ``stopped``: its run had
+        no more time; what it had come to is kept, and the next run evaluates it again, to its end.
     role
         ``reference`` (no regularization), ``start`` (a default), or empty when it was sampled.
     config
@@ -146,6 +148,8 @@ class Trial:
         if again is not None:
             return cls.from_attribute(frozen, **again)
         attribute, state = frozen.user_attrs.get(ATTRIBUTE), _STATES[frozen.state.name]
+        if state == "waiting" and STOPPED in frozen.user_attrs:
+            return cls.from_attribute(frozen, "stopped", frozen.user_attrs[STOPPED])
         if attribute is not None and frozen.state.is_finished():
             return cls.from_attribute(frozen, state, attribute)
         without_record: dict[State, tuple[State, str]] = {

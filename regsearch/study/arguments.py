@@ -46,9 +46,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the limits of a run, its seed, its root, and whether it gives configs up."""
     parser.add_argument("--trials", type=int, metavar="N", help="trials that the study shall have in all (default 100)")
     parser.add_argument(
-        "--timeout", type=float, metavar="S", help="seconds that this run may take; trials in flight are finished"
-    )
+        "--timeout", type=float, metavar="S",
+        help="seconds that this run may take; trials in flight are kept as far as they got, and gone on with next time",
+    )  # fmt: skip
     parser.add_argument("--patience", type=int, metavar="N", help="stop after N trials without a better score")
+    parser.add_argument(
+        "--trial-timeout", type=float, metavar="S", help="seconds that a trial may take; one that takes longer is given up"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of folds, sampler and test split")
     parser.add_argument(
         "--widen", action="store_true",

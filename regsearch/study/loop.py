@@ -19,6 +19,7 @@ import numpy as np
 from regsearch.errors import InvalidInput, NotFound, SearchFailed, StorageFailed
 from regsearch.metrics.statistics import scores_without
 from regsearch.models.base import Candidate, Model, Outcome, Setup
+from regsearch.models.deadline import Deadline
 from regsearch.models.path import Trajectory
 from regsearch.numeric import plain
 from regsearch.space.config import digest
@@ -50,15 +51,17 @@ class Limits:
     n_trials: int | None = None
     timeout: float | None = None
     patience: int | None = None
+    trial_timeout: float | None = None
 
     def __post_init__(self) -> None:
         _check_limit("n_trials", self.n_trials, Integral)
         _check_limit("timeout", self.timeout, Real)
         _check_limit("patience", self.patience, Integral)
+        _check_limit("trial_timeout", self.trial_timeout, Real)
 
-
-def _passed(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
+    def begin(self) -> Deadline:
+        """The deadline of a run that begins now."""
+        return Deadline.of_run(self.timeout, self.trial_timeout)
 
 
 def _check_limit(what: str, limit: Any, kind: Any) -> None:
@@ -75,7 +78,7 @@ class Loop:
     Attributes
     ----------
     setup, space
-        What is evaluated, and what is searched.
+        What is evaluated, and what is searched. The setup's deadline ends the run.
     study
         The truth.
     store
@@ -120,11 +123,13 @@ class Loop:
         """
         try:
             self._restore()
-            deadline = None if limits.timeout is None else time.monotonic() + limits.timeout
+            self._score_best_on_test()
             for pruned in {trial.state == "pruned" for trial in self._again.values()}:
                 setup = replace(self.setup, prune=self.setup.prune and pruned)  # what was complete will be
-                self._stream(setup, self._damaged(deadline, pruned))
-            self._stream(self.setup, self._candidates(limits, deadline))
+                self._stream(setup, self._damaged(pruned))
+            self._stream(self.setup, self._candidates(limits))
+            if self.study.in_flight or self.setup.deadline.was_interrupted:
+                self.stopped = self.setup.deadline.reason
         except KeyboardInterrupt:
             self.stopped = "interrupted"
         except StorageFailed:  # so nothing can be given back: the next run does it
@@ -138,8 +143,9 @@ class Loop:
         outcomes = self.space.backend(setup).stream(candidates)
         try:
             for outcome in outcomes:
-                self._finish(outcome)
-                self._finish_repeats()
+                with self.setup.deadline.interruptible():
+                    self._finish(outcome)
+                    self._finish_repeats()
         finally:
             if isinstance(outcomes, Generator):
                 outcomes.close()  # at once: it may have processes to end
@@ -150,6 +156,8 @@ class Loop:
         self.study.give_back(self._can_fill)
         stored = self.study.trials()
         for trial in stored:
+            if trial.state == "stopped":
+                continue  # the queue has it
             if trial.number in self.damaged:
                 self._again[trial.number] = trial
             elif trial.config is not None:
@@ -167,20 +175,20 @@ class Loop:
 
     # --- ask ---------------------------------------------------------------------------------------------------
 
-    def _damaged(self, deadline: float | None, pruned: bool) -> Iterator[Candidate]:
+    def _damaged(self, pruned: bool) -> Iterator[Candidate]:
         """Finished trials of which what was kept cannot be read, under their numbers: they were pruned, or not."""
         again = [trial for trial in self._again.values() if (trial.state == "pruned") == pruned]
         for trial in again:
             reference = trial.role == "reference"
-            if _passed(deadline):
+            if self.setup.deadline.passed():
                 return
             if reference or self._can_fill(trial.draws):  # else a draw is lost, too: it stays as it is
                 config = self.space.reference() if reference else fill(self.space, trial.draws)
                 yield Candidate(trial.number, config, trial.role)
 
-    def _candidates(self, limits: Limits, deadline: float | None) -> Iterator[Candidate]:
+    def _candidates(self, limits: Limits) -> Iterator[Candidate]:
         """What the backend pulls: new configs until a limit is reached; a config seen before costs no fit."""
-        while not self._limit(limits, deadline):
+        while not self._limit(limits):
             candidate = self._ask()
             key = digest(candidate.config)
             if candidate.role != "reference":
@@ -197,11 +205,11 @@ class Loop:
         """Trials that are finished or in flight."""
         return len(self.history.trials) + self.study.in_flight
 
-    def _limit(self, limits: Limits, deadline: float | None) -> bool:
+    def _limit(self, limits: Limits) -> bool:
         if limits.n_trials is not None and self._count >= limits.n_trials:
             self.stopped = f"{limits.n_trials} trials"
-        elif _passed(deadline):
-            self.stopped = "time is up"
+        elif self.setup.deadline.passed():
+            self.stopped = self.setup.deadline.reason
         elif limits.patience is not None and self.history.since_best >= limits.patience:
             self.stopped = f"no improvement in {limits.patience} trials"
         elif self._size is not None and self.history.tried >= self._size:
@@ -258,14 +266,20 @@ class Loop:
             self._finish(self._repeats.pop(0))
 
     def _finish(self, outcome: Outcome) -> None:
+        stopped = outcome.state == "stopped"
+        if stopped and (outcome.number in self._again or not outcome.trajectory.scored):
+            return  # what is damaged stays so; what is in flight goes back into the queue
         trial = self._scored_on_test(self._trial(outcome), outcome.chosen_config)
         kept = self.store.save(trial.number, outcome.trajectory, outcome.predictions, outcome.along)
         trial = replace(trial, sha256=kept)
-        if self._again.pop(trial.number, None) is None:
+        if stopped:
+            self.study.tell_stopped(trial)
+        elif self._again.pop(trial.number, None) is None:
             self.study.tell(trial, self._reached(outcome))
         else:
             self.study.tell_again(trial)
-        self.history.add(trial)
+        if not stopped:
+            self.history.add(trial)
         self.on_trial(trial, outcome.trajectory)
         if len(self.history.failures) >= FAILURES:
             raise SearchFailed(f"The first {len(self.history.failures)} trials{self.history.why_failed()}")
@@ -291,13 +305,28 @@ class Loop:
 
     def _scored_on_test(self, trial: Trial, config: Model) -> Trial:
         """A new best one with its scores on the held-out set, the deciding one also of its parts: for no decision."""
-        test = self.setup.problem.test
-        if test is None or not self.history.is_best(trial):
+        return self._with_test(trial, config) if self.history.is_best(trial) else trial
+
+    def _with_test(self, trial: Trial, config: Model) -> Trial:
+        """A trial with its scores on the held-out set, where there is one and time for it."""
+        test, deadline = self.setup.problem.test, self.setup.deadline
+        if test is None or deadline.passed():
             return trial
-        try:
-            fitted = config.refit(self.setup.problem, self.setup.seed)
-            scores = {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
-            parts = tuple(scores_without(self.setup.metrics[0], fitted, test))
-        except Exception as error:  # noqa: BLE001 - anyone's estimator and scorer: the trial itself is sound
-            return replace(trial, reason=f"held-out set not scored: {type(error).__name__}: {error}")
-        return replace(trial, test=scores, test_parts=parts)
+        with deadline.interruptible():
+            try:
+                fitted = config.refit(self.setup.problem, self.setup.seed)
+                scores = {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
+                parts = tuple(scores_without(self.setup.metrics[0], fitted, test))
+            except Exception as error:  # noqa: BLE001 - anyone's estimator and scorer: the trial itself is sound
+                return replace(trial, reason=f"held-out set not scored: {type(error).__name__}: {error}")
+            return replace(trial, test=scores, test_parts=parts)
+        return trial
+
+    def _score_best_on_test(self) -> None:
+        """Score the best trial of earlier runs on the held-out set, if there was no time for it."""
+        best = self.history.best
+        if best is not None and not best.test and self._can_fill(best.draws):
+            config = self.space.reference() if best.role == "reference" else fill(self.space, best.draws)
+            scored = self._with_test(best, config.at(best.value))
+            if scored.test:
+                self.study.tell_again(scored)

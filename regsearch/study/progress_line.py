@@ -12,7 +12,10 @@ from regsearch.study.history import History
 
 def farewell(results: Results) -> str:
     """What a run leaves: how many trials came to what end, and why it ended."""
-    counts = ", ".join(f"{results.counts[state]} {state}" for state in ENDED if results.counts[state])
+    by = "Ctrl-C" if results.stopped == "interrupted" else "time"
+    words = {"stopped": f"stopped by {by}, to be gone on with"}
+    found = ((results.counts[state], words.get(state, state)) for state in ENDED)
+    counts = ", ".join(f"{count} {what}" for count, what in found if count)
     said = f"{results.name}: {counts or 'nothing finished'} ({results.stopped})"
     if results.counts["failed"]:
         said += f"; the last failure: {results.last_failure}"

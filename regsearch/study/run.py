@@ -13,6 +13,7 @@ from regsearch.data.suspects import suspects
 from regsearch.errors import SearchFailed, StorageFailed
 from regsearch.metrics.scorer import label_of
 from regsearch.models.base import Model, Setup
+from regsearch.models.deadline import Deadline
 from regsearch.models.path import Trajectory
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
@@ -50,10 +51,11 @@ class Run:
 
     def run(self, limits: Limits, progress: Progress) -> Results:
         """Search until a limit is reached; the results also after Ctrl-C."""
+        deadline = limits.begin()
         with OptunaStudy.open(self.store, self.identity) as study:
-            return self._search(study, limits, progress)
+            return self._search(study, limits, deadline, progress)
 
-    def _search(self, study: OptunaStudy, limits: Limits, progress: Progress) -> Results:
+    def _search(self, study: OptunaStudy, limits: Limits, deadline: Deadline, progress: Progress) -> Results:
         before = self._results(study)
         self._say(before.damage, progress)
         self._keep_data(progress)
@@ -69,7 +71,7 @@ class Run:
                 feed.send(trial, trajectory)
             line.show()
 
-        setup = replace(self.setup, history=history, notice=line.notice)
+        setup = replace(self.setup, history=history, notice=line.notice, deadline=deadline)
         damaged = [trial.number for trial in before.all if trial.state == "damaged"]
         loop = Loop(setup, self.space, study, self.store, history, self.sampler, on_trial, damaged)
         try:
@@ -84,7 +86,7 @@ class Run:
             raise
         results = self._end(study, loop, feed, progress)
         progress.end(farewell(results))
-        if history.failures and loop.stopped != "interrupted":
+        if history.failures and loop.stopped != "interrupted" and not results.counts["stopped"]:
             raise SearchFailed(f"Every trial{history.why_failed()}")
         return results
 

@@ -33,7 +33,12 @@ class Runnable(Protocol):
     def widened(self, results: Results | None = None) -> Self: ...
 
     def run(
-        self, n_trials: int | None = None, timeout: float | None = None, patience: int | None = None
+        self,
+        n_trials: int | None = None,
+        timeout: float | None = None,
+        patience: int | None = None,
+        *,
+        trial_timeout: float | None = None,
     ) -> Results: ...
 
 
@@ -58,7 +63,8 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
         before = study.results()
         study = study.widened(before)
         say("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in range_extensions(before))]))
-    results = study.run(arguments["trials"], arguments["timeout"], arguments["patience"])
+    limits = (arguments[name] for name in ("trials", "timeout", "patience"))
+    results = study.run(*limits, trial_timeout=arguments["trial_timeout"])
     say(summary(results, study.options.tracking))
     return INTERRUPTED if results.stopped == "interrupted" else 0
 

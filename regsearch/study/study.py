@@ -230,6 +230,7 @@ class Study:
         timeout: float | None = None,
         patience: int | None = None,
         *,
+        trial_timeout: float | None = None,
         quiet: bool = False,
     ) -> Results:
         """Search until a limit is reached; a study that was stopped or killed goes on where it was.
@@ -239,16 +240,22 @@ class Study:
         n_trials
             Trials that the study shall have in all; 100 when no limit is given.
         timeout
-            Seconds that this run may take; trials in flight are finished.
+            Seconds that this run may take, to the end of the epoch, lambda chunk or fold that is being fitted then.
+            Trials in flight are kept as far as they got, and evaluated first when the study goes on.
         patience
             Stop after so many trials without a better score.
+        trial_timeout
+            Seconds that a trial may take, of a net its share of those that train together. One that takes longer is
+            given up at its next epoch, lambda chunk or fold, for good: what it got to is kept, and no later run
+            evaluates it again.
         quiet
             No progress line.
 
         Returns
         -------
         Results
-            Whatever is finished, also after Ctrl-C.
+            Whatever is finished, also after Ctrl-C, which keeps what is in flight as far as it got; a second one ends
+            at once.
 
         Raises
         ------
@@ -260,7 +267,7 @@ class Study:
             When the first five trials fail, or all of them, whatever becomes of the reference; what is finished stays.
         """
         limited = any(limit is not None for limit in (n_trials, timeout, patience))
-        limits = Limits(n_trials, timeout, patience) if limited else Limits(DEFAULT_TRIALS)
+        limits = Limits(n_trials if limited else DEFAULT_TRIALS, timeout, patience, trial_timeout)
         self.store.prepare()
         tracking = self.options.tracking_of(self.store.root)
         run = Run(self.setup, self.space, self.store, self._identity(), tracking, self.options.sampler)
@@ -345,6 +352,7 @@ class Study:
         rule: str | Rule = "best",
         timeout: float | None = None,
         patience: int | None = None,
+        trial_timeout: float | None = None,
         quiet: bool = False,
     ) -> NestedResult:
         """Nested cross-validation: what this search and its choice are worth on rows that neither saw.
@@ -358,7 +366,7 @@ class Study:
         ----------
         outer
             Outer folds, as `cv`; an int goes by groups, classes and time as the study's folds do.
-        n_trials, timeout, patience
+        n_trials, timeout, patience, trial_timeout
             Of each inner search, as in `run`.
         rule
             Chooses in each inner study.
@@ -380,7 +388,8 @@ class Study:
             self._inner(number, self.problem.take(train))  # what cannot be searched says so before the first fit
 
         def search(number: int, part: Problem) -> Results:
-            return self._inner(number, part).run(n_trials, timeout, patience, quiet=quiet)
+            inner = self._inner(number, part)
+            return inner.run(n_trials, timeout, patience, trial_timeout=trial_timeout, quiet=quiet)
 
         nesting = NestedCV(
             self.store, self.problem, self.setup.metrics, self.seed, folds, self.setup.fold_weights, search, rule

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
@@ -17,6 +16,7 @@ from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.class_weight import ClassWeight
+from regsearch.models.deadline import Stop
 from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece
 from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
@@ -57,21 +57,33 @@ class LinearBackend:
     @one_thread()
     def evaluate(self, candidate: Candidate) -> Outcome:
         """Fit a candidate's path; see `stream`."""
-        started = time.perf_counter()
+        clock = self.setup.deadline.clock
+        started = clock()
         self.failures: dict[str, str] = {}  # what scorers raised, by metric
         config: Any = candidate.config
         solver = self._solver(config.class_weight)
         terms = config.penalty.terms(lambda: solver.initial(config.scale))
         lambdas = lambda_grid(config, solver, terms, self.design, self._target_deviation)
-        path = self._fit_path(config, solver, terms, lambdas)
+        path, stop = self._fit_path(config, solver, terms, lambdas, started)
+        if stop is not None:
+            points = len(lambdas) if path.steps <= len(lambdas) else len(path.lambdas)
+            return self._left(candidate, path, stop.at(f"at lambda {path.steps} of {points}"), clock() - started)
         self._check_defined(path.scores()[0].val)
         step = choose_step(path.scores()[0].mean())
         predictions, along = self._predictions(path, step)
         return Outcome(
             candidate, "complete", Trajectory(path.axis, self._curves(path, step), path.complexity()), step,
-            predictions=predictions, along=along, seconds=time.perf_counter() - started,
+            predictions=predictions, along=along, seconds=clock() - started,
             reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
         )  # fmt: skip
+
+    def _left(self, candidate: Candidate, path: FittedPath, stop: Stop, seconds: float) -> Outcome:
+        """The outcome of a path that was left before its end."""
+        if not path.fitted:
+            return Outcome.left(candidate, stop, Trajectory(), seconds)
+        curves = dict(zip((metric.name for metric in self._path_metrics), path.scores(), strict=True))
+        step = choose_step(path.scores()[0].mean()) if path.defined else 0
+        return Outcome.left(candidate, stop, Trajectory(path.axis, curves, path.complexity()), seconds, step)
 
     def _not_converged(self, path: FittedPath, step: int, tol: float) -> str:
         """What to say of a chosen point that ran out of steps before its duality gap closed; usually nothing."""
@@ -97,21 +109,32 @@ class LinearBackend:
         first, *others = self.setup.metrics
         return (first, *(metric for metric in others if metric.kernel is not None))
 
-    def _fit_path(self, config: LinearConfig, solver: Solver, terms: Terms, lambdas: Array) -> FittedPath:
-        """The path of a config; for where it ends see `fitted_path`."""
+    def _fit_path(
+        self, config: LinearConfig, solver: Solver, terms: Terms, lambdas: Array, started: float
+    ) -> tuple[FittedPath, Stop | None]:
+        """The path of a config, and why it was left before its end, if it was; for where that is see `fitted_path`."""
         if not lambdas.any():
-            return FittedPath(lambdas, fitted=[self._without_penalty(config, solver)])
+            return FittedPath(lambdas, fitted=[self._without_penalty(config, solver)]), None
         further = further_lambdas(config, lambdas)
         limit = self._limit(config, solver, terms) if len(further) else None
         path = FittedPath(np.concatenate([lambdas, further]), limit)
-        for piece in solver.path(terms, config.scale, lambdas, further):
-            path.add(FittedPiece(piece, self._scores(piece, self._path_metrics)))
-            over = path.steps >= len(lambdas) and not self._goes_on(path, solver)
-            if over or path.past_best(self.setup.metrics[0], len(lambdas)):
-                break
+        deadline, ended = self.setup.deadline, False
+        with deadline.interruptible():
+            for piece in solver.path(terms, config.scale, lambdas, further):
+                path.add(FittedPiece(piece, self._scores(piece, self._path_metrics)))
+                ended = self._ends(path, solver, len(lambdas))
+                if ended or deadline.stop(deadline.clock() - started):
+                    break
+        if not ended:
+            return path, deadline.stop(deadline.clock() - started)
         if limit is not None and path.below_limit:
             path.add(limit)
-        return path
+        return path, None
+
+    def _ends(self, path: FittedPath, solver: Solver, points: int) -> bool:
+        """Whether a path that was asked for so many points ends where it is."""
+        over = path.steps >= points and not self._goes_on(path, solver)
+        return over or path.past_best(self.setup.metrics[0], points) or path.steps == len(path.lambdas)
 
     def _limit(self, config: LinearConfig, solver: Solver, terms: Terms) -> FittedPiece | None:
         """What a path tends to as lambda goes to zero, where that is the fit without a penalty.

@@ -42,7 +42,8 @@ def passing(name: str, X: Any, y: Any, options: StudyOptions, limits: Limits) ->
 
 
 def _run(study: Study, limits: Limits) -> Results:
-    results = study.run(limits.n_trials, limits.timeout, limits.patience, quiet=True)
+    limited = limits.n_trials, limits.timeout, limits.patience
+    results = study.run(*limited, trial_timeout=limits.trial_timeout, quiet=True)
     if results.stopped == "interrupted":
         raise KeyboardInterrupt  # a study would return what it has; what called fit must not go on with that
     return results

@@ -65,6 +65,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     n_trials, timeout, patience
         When the search ends: trials in all, seconds, trials without a better score. With a timeout, results depend on
         the machine; else on the data and `seed` alone.
+    trial_timeout
+        Seconds that a trial may take: one that takes longer is given up.
     scoring
         scikit-learn scorer, or several as list or dict, of which the first decides and is what `score` measures. By
         default mean squared error or log loss decides (accuracy where there are no probabilities), and `score` is what
@@ -136,6 +138,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         n_trials: int | None = 50,
         timeout: float | None = None,
         patience: int | None = None,
+        trial_timeout: float | None = None,
         scoring: Any = None,
         pooled: bool | None = None,
         rule: Any = "best",
@@ -154,6 +157,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self.n_trials = n_trials
         self.timeout = timeout
         self.patience = patience
+        self.trial_timeout = trial_timeout
         self.scoring = scoring
         self.pooled = pooled
         self.rule = rule
@@ -213,7 +217,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
     def _search(self, X: Any, y: Any, options: StudyOptions) -> tuple[Study, Results]:
         run = passing if self.tracking in (None, False) else kept
-        return run(self.name, X, y, options, Limits(self.n_trials, self.timeout, self.patience))
+        limits = Limits(self.n_trials, self.timeout, self.patience, self.trial_timeout)
+        return run(self.name, X, y, options, limits)
 
     def _describe_study(self, study: Study) -> None:
         self.task_, self.n_splits_ = study.problem.task, len(study.folds)
