@@ -51,7 +51,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--patience", type=int, metavar="N", help="stop after N trials without a better score")
     parser.add_argument(
-        "--trial-timeout", type=float, metavar="S", help="seconds that a trial may take; one that takes longer is given up"
+        "--trial-timeout", type=float, metavar="S", help="seconds that a trial may take, which is given up if it does"
     )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of folds, sampler and test split")
     parser.add_argument(

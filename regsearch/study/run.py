@@ -40,6 +40,8 @@ class Run:
         MLflow tracking URI, or `None` to keep MLflow out.
     sampler
         See `regsearch.study.loop.Loop`.
+    start
+        Parameters that a new study begins with after its reference, in place of the defaults of the space.
     """
 
     setup: Setup
@@ -48,11 +50,13 @@ class Run:
     identity: Mapping[str, Any]
     tracking: str | None
     sampler: Any
+    start: Mapping[str, Any] | None = None
 
     def run(self, limits: Limits, progress: Progress) -> Results:
         """Search until a limit is reached; the results also after Ctrl-C."""
         deadline = limits.begin()
         with OptunaStudy.open(self.store, self.identity) as study:
+            self._begin(study)
             return self._search(study, limits, deadline, progress)
 
     def _search(self, study: OptunaStudy, limits: Limits, deadline: Deadline, progress: Progress) -> Results:
@@ -89,6 +93,12 @@ class Run:
         if history.failures and loop.stopped != "interrupted" and not results.counts["stopped"]:
             raise SearchFailed(f"Every trial{history.why_failed()}")
         return results
+
+    def _begin(self, study: OptunaStudy) -> None:
+        """Let a new study begin with its reference and the start that it was given, if it was."""
+        if self.start is not None and not study.trials():
+            study.enqueue("reference", {})
+            study.enqueue("start", self.start)
 
     def _end(self, study: OptunaStudy, loop: Loop, feed: MirrorFeed | None, progress: Progress) -> Results:
         """What a search that has ended found, kept and in MLflow."""

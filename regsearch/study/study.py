@@ -28,7 +28,7 @@ from regsearch.results.stored_study import Scoring
 from regsearch.space.config import Identities, identities_kept, written
 from regsearch.space.sampling import leaves
 from regsearch.storage.artifacts import Artifacts
-from regsearch.storage.optuna_study import OptunaStudy, check_same
+from regsearch.storage.optuna_study import check_same
 from regsearch.study import script
 from regsearch.study.identity import identity_of
 from regsearch.study.loop import Limits
@@ -270,19 +270,9 @@ class Study:
         limits = Limits(n_trials if limited else DEFAULT_TRIALS, timeout, patience, trial_timeout)
         self.store.prepare()
         tracking = self.options.tracking_of(self.store.root)
-        run = Run(self.setup, self.space, self.store, self._identity(), tracking, self.options.sampler)
+        run = Run(self.setup, self.space, self.store, self._identity(), tracking, self.options.sampler, self._start)
         with self.store.running(), identities_kept(self._identities):
-            self._enqueue_start()
             return run.run(limits, Progress(quiet=quiet))
-
-    def _enqueue_start(self) -> None:
-        """Let a new study begin with its reference and the config of `start_from`."""
-        if self._start is None:
-            return
-        with OptunaStudy.open(self.store, self._identity()) as study:
-            if not study.trials():
-                study.enqueue("reference", {})
-                study.enqueue("start", self._start)
 
     def _identity(self) -> dict[str, Any]:
         return identity_of(self.name, self.experiment, self.setup, self.space, self._written, self.script)
