@@ -17,6 +17,7 @@ from mlflow_stores import ROOT, START_MS, Store, poll, study, trial
 from regsearch.errors import InvalidInput
 from regsearch.mirror import Artifact, Dataset, Mirror, Series, Status, SummaryRecord
 from regsearch.mirror.records import StoreRecord
+from regsearch.mirror.runs import StudyStore
 
 PATIENCE_S = 30.0
 
@@ -105,6 +106,27 @@ def test_sending_again_changes_nothing(store: Store) -> None:
     assert store.trials()[0].info.run_id == before.info.run_id
     assert history(store, 0) == rows
     assert store.parent().info.status == "KILLED"
+
+
+def test_a_stopped_trial_is_replaced(store: Store) -> None:
+    """A trial that was stopped is shown as killed, is not counted among what MLflow has, and makes room for what came
+    of it since, also where its run was left half written.
+    """
+    before = StudyStore(store.uri)
+    before.open(study())
+    for number in range(2):
+        before.write_trial(trial(number, state="STOPPED", params={"lambda": 7.0}, tags={"reason": "time was up"}))
+    before.write_trial(trial(2))
+    assert [store.trials()[n].info.status for n in range(3)] == ["KILLED", "KILLED", "FINISHED"]
+    store.client.update_run(store.trials()[1].info.run_id, status="RUNNING")
+    after = StudyStore(store.uri)
+    assert after.open(study()).mirrored == {2}
+    for number in range(2):
+        after.write_trial(trial(number))
+        found = store.trials()[number]
+        assert (found.info.status, found.data.params["penalty"]) == ("FINISHED", "l1")
+        assert not {"reason", "regsearch.stopped"} & found.data.tags.keys()
+        assert history(store, number)["path/val"] == [(1, 3.0), (2, 2.0), (3, 2.5)]
 
 
 def test_a_run_left_half_written_is_completed(store: Store) -> None:

@@ -1,0 +1,269 @@
+"""A study whose time is up, or that Ctrl-C ends: what is in flight is kept, and gone on with to the same numbers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from samples import finished, outcomes, regression, study
+from sklearn.linear_model import Ridge
+
+from regsearch import Choice, Estimator, Float, Linear, RegSearchCV, Results
+from regsearch import Path as Axis
+from regsearch.models.deadline import Deadline
+from regsearch.storage.store import Store
+from regsearch.study.loop import Limits
+
+WIDE = regression(60, 90)  # so many columns that lambdas are fitted in chunks
+LINEAR: dict[str, Any] = {"space": Linear(Choice("l1", "elastic_net"), Axis(20)), "data": WIDE}
+RIDGE: dict[str, Any] = {"space": Estimator(Ridge(), {"alpha": Float(0.1, 100.0, log=True)}), "cv": 5, "prune": False}
+Ticking = Callable[..., None]
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> Ticking:
+    """A function that lets the time of runs be up after so many looks at the clock."""
+
+    def give(at: float = np.inf, trial_s: float = np.inf) -> None:
+        def begin(limits: Limits) -> Deadline:
+            ticks = count()
+            return Deadline(at, trial_s, lambda: float(next(ticks)), threading.Event())
+
+        monkeypatch.setattr(Limits, "begin", begin)
+
+    return give
+
+
+# --- time ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [LINEAR, RIDGE], ids=["linear", "estimator"])
+def test_stopped_again_and_again(tmp_path: Path, ticking: Ticking, options: dict[str, Any]) -> None:
+    """A study that is cut off in every run, wherever it is, comes to the trials of one that never was, to the bit."""
+    whole = study(tmp_path, "whole", **options).run(7, quiet=True)
+    cut, seen = study(tmp_path, "cut", **options), set()
+    for at in count(10):
+        ticking(at)
+        results = cut.run(7, quiet=True)
+        stopped = [trial for trial in results.all if trial.state == "stopped"]
+        assert results.stopped == ("time is up" if len(results.complete) < 7 else "7 trials")
+        for trial in stopped:
+            partial, full = results.curves(trial.number).val, whole.curves(trial.number).val[:, : trial.steps]
+            np.testing.assert_array_equal(partial[np.isfinite(partial)], full[np.isfinite(partial)])
+            assert trial.reason.startswith("time was up")
+            seen.add(trial.number)
+        assert [trial.number for trial in finished(results)] == list(range(len(finished(results))))
+        assert len(stopped) <= 1
+        if len(results.complete) == 7:
+            break
+    assert len(seen) >= 2
+    assert outcomes(results) == outcomes(whole)
+
+
+def test_what_is_said_of_stopped_trials(tmp_path: Path, ticking: Ticking, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that had no more time says how many trials are to be gone on with, and what it kept of them is in the table
+    of trials, chosen by no rule, and of no account for the number of trials.
+    """
+    one = study(tmp_path, **RIDGE)
+    ticking(6)
+    results = one.run(8)
+    assert "1 stopped by time, to be gone on with (time is up)" in capsys.readouterr().err
+    assert (results.counts["stopped"], results.counts["pruned"], len(finished(results))) == (1, 0, 1)
+    (row,) = results.trials[results.trials.state == "stopped"].itertuples()
+    assert row.reason == "time was up after 3 of 5 folds"
+    assert row.score == pytest.approx(np.nanmean(results.curves(row.Index).val))
+    assert results.complete == ()
+    ticking()
+    results = one.run(1, quiet=True)
+    assert [trial.state for trial in finished(results)] == ["complete"]
+    assert results.trials.reason.tolist() == [""]
+
+
+def test_without_a_score_a_trial_waits(tmp_path: Path, ticking: Ticking) -> None:
+    """A trial of which nothing was measured by then is in the queue again, as if it had not begun."""
+    options = RIDGE | {"pooled": True}  # of all folds or of none
+    one = study(tmp_path, **options)
+    ticking(2)
+    results = one.run(5, quiet=True)
+    assert {trial.state for trial in results.all} == {"waiting"}
+    assert results.stopped == "time is up"
+    ticking()
+    assert outcomes(one.run(5, quiet=True)) == outcomes(study(tmp_path, "whole", **options).run(5, quiet=True))
+
+
+def test_what_was_kept_may_be_damaged(tmp_path: Path, ticking: Ticking) -> None:
+    """Where the file of a stopped trial cannot be read, a reader is told, and the trial is evaluated once all the
+    same.
+    """
+    one = study(tmp_path, **RIDGE)
+    ticking(6)
+    (stopped,) = [trial for trial in one.run(8, quiet=True).all if trial.state == "stopped"]
+    (one.store.folder / "trials" / f"{stopped.number:06d}.npz").write_bytes(b"")
+    assert one.results().counts["damaged"] == 1
+    ticking()
+    with pytest.warns(RuntimeWarning, match="run again"):
+        results = one.run(4, quiet=True)
+    assert outcomes(results) == outcomes(study(tmp_path, "whole", **RIDGE).run(4, quiet=True))
+    assert not results.damage
+
+
+def test_damaged_trials_stay_so_where_time_is_short(tmp_path: Path, ticking: Ticking) -> None:
+    """A finished trial that is evaluated again for its lost file is not replaced by a part of itself."""
+    one = study(tmp_path, **RIDGE)
+    whole = outcomes(one.run(6, quiet=True))
+    (one.store.folder / "trials" / "000003.npz").write_bytes(b"")
+    ticking(6)
+    with pytest.warns(RuntimeWarning, match="run again"):
+        results = one.run(6, quiet=True)
+    assert (results.counts["damaged"], results.counts["stopped"]) == (1, 0)
+    ticking()
+    with pytest.warns(RuntimeWarning, match="run again"):
+        assert outcomes(one.run(6, quiet=True)) == whole
+
+
+def test_the_held_out_set_is_scored_when_there_is_time(tmp_path: Path, ticking: Ticking) -> None:
+    """A best trial that finishes as the time is up is scored on the held-out set by the next run."""
+    options = RIDGE | {"test": 0.2, "cv": 2}
+    whole = study(tmp_path, "whole", **options).run(2, quiet=True)
+    one = study(tmp_path, **options)
+    one.run(1, quiet=True)
+    for at in count(3):
+        ticking(at)
+        results = one.run(2, quiet=True)
+        if len(results.complete) == 2:
+            break
+    assert whole.all[1].test
+    assert not results.all[1].test
+    ticking(0)
+    assert not one.run(2, quiet=True).all[1].test
+    ticking()
+    assert one.run(2, quiet=True).all[1].test == whole.all[1].test
+
+
+# --- the time of a trial ---------------------------------------------------------------------------------------
+
+
+def test_a_trial_that_took_too_long_is_given_up_for_good(tmp_path: Path, ticking: Ticking) -> None:
+    """What took longer than a trial may is pruned, with what was measured, and not evaluated again, also without a
+    limit.
+    """
+    one = study(tmp_path, **(LINEAR | {"space": Linear(Choice("l1", "l2"), Axis(20))}))
+    ticking(trial_s=2.0)
+    results = one.run(4, quiet=True)
+    pruned = [trial for trial in results.all if trial.state == "pruned"]
+    assert pruned
+    assert all(trial.reason.startswith("the 2 s of a trial were up at lambda") for trial in pruned)
+    assert all(1 < trial.steps < 20 for trial in pruned)
+    ticking()
+    assert outcomes(one.run(4, quiet=True)) == outcomes(results)
+
+
+def test_the_time_of_a_trial_in_scikit_learns_words() -> None:
+    """`RegSearchCV` has the limit of a trial, too: what took too long has no scores there."""
+    X, y = WIDE
+    search = RegSearchCV(LINEAR["space"], cv=3, n_trials=3, trial_timeout=1e-9).fit(X, y)
+    assert search.cv_results_["state"].tolist() == ["complete", "pruned", "pruned"]
+    assert np.isnan(search.cv_results_["mean_test_score"][1:]).all()
+
+
+# --- Ctrl-C ----------------------------------------------------------------------------------------------------
+
+
+class Signals:
+    """Sends its process the signal of Ctrl-C at one of its calls."""
+
+    def begin(self, at: int) -> None:
+        """From now on, count calls."""
+        self.calls, self.at = count(1), at
+
+    def __call__(self) -> None:
+        if next(self.calls) == self.at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+SIGNALS = Signals()
+
+
+class Interrupted(Ridge):  # type: ignore[misc]
+    """A ridge whose fits may be interrupted."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        SIGNALS()
+        return super().fit(X, y, sample_weight)
+
+
+def unkeyed(results: Results) -> list[Any]:
+    """What a search decides, less the keys of its configs: they go by the signals, too, that a fit waits for."""
+    return [(state, role, *rest) for state, role, _, *rest in outcomes(results)]
+
+
+INTERRUPTED = RIDGE | {"space": Estimator(Interrupted(), {"alpha": Float(0.1, 100.0, log=True)})}
+
+
+def test_ctrl_c_keeps_what_is_in_flight(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After Ctrl-C in the third fold of a trial, two folds are kept; gone on with, the study is as if nothing was."""
+    SIGNALS.begin(0)
+    whole = unkeyed(study(tmp_path, "whole", **INTERRUPTED).run(5, quiet=True))
+    SIGNALS.begin(8)
+    one = study(tmp_path, **INTERRUPTED)
+    results = one.run(5)
+    assert [trial.state for trial in finished(results)] == ["complete", "stopped"]
+    assert results.all[1].reason == "interrupted after 2 of 5 folds"
+    assert "1 complete, 1 stopped by Ctrl-C, to be gone on with (interrupted)" in capsys.readouterr().err
+    assert unkeyed(one.run(5, quiet=True)) == whole
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while what is in flight is being kept costs that, and nothing else."""
+    SIGNALS.begin(0)
+    whole = unkeyed(study(tmp_path, "whole", **INTERRUPTED).run(5, quiet=True))
+    save = Store.save
+
+    def again(self: Store, number: int, *parts: Any) -> str:
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return save(self, number, *parts)
+
+    SIGNALS.begin(8)
+    one = study(tmp_path, **INTERRUPTED)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "save", again)
+        results: Results = one.run(5, quiet=True)
+    assert results.stopped == "interrupted"
+    assert [trial.state for trial in finished(results)] == ["complete"]
+    assert unkeyed(one.run(5, quiet=True)) == whole
+
+
+def test_ctrl_c_in_the_last_trial_is_no_success(tmp_path: Path) -> None:
+    """Ctrl-C as the last trial is being stored leaves a study that says so, so that what called it does not go on."""
+    SIGNALS.begin(6)  # the refit of the first trial, for the held-out set
+    results = study(tmp_path, **(INTERRUPTED | {"test": 0.2})).run(1, quiet=True)
+    assert (results.stopped, len(results.complete)) == ("interrupted", 1)
+    assert not results.all[0].test
+
+
+class FailsFirst(Ridge):  # type: ignore[misc]
+    """A ridge that cannot be fitted with a small alpha."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if self.alpha < 1.0:
+            raise RuntimeError("too small")
+        return super().fit(X, y, sample_weight)
+
+
+def test_stopped_trials_may_yet_work(tmp_path: Path, ticking: Ticking) -> None:
+    """Where all that finished has failed, and more is in flight, the search has not failed yet."""
+    space = Estimator(FailsFirst(alpha=0.5), {"alpha": Choice(2.0, 0.2)})
+    one = study(tmp_path, **(RIDGE | {"space": space}))
+    ticking(6)
+    results = one.run(2, quiet=True)
+    assert (results.counts["failed"], results.counts["stopped"]) == (1, 1)
+    ticking()
+    assert one.run(2, quiet=True).counts["complete"] == 1
