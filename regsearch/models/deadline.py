@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+OUT_OF_TIME = "time is up"  # why a run ends whose time is
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -65,11 +67,15 @@ class Deadline:
     @property
     def reason(self) -> str:
         """Why the run ends where it has passed."""
-        return "interrupted" if self.was_interrupted else "time is up"
+        return "interrupted" if self.was_interrupted else OUT_OF_TIME
 
     def passed(self) -> bool:
         """Whether the run is to end."""
         return self.was_interrupted or self.clock() >= self.at
+
+    def left(self) -> float:
+        """Seconds until then, at least 0."""
+        return 0.0 if self.was_interrupted else max(0.0, self.at - self.clock())
 
     def stop(self, seconds: float) -> Stop | None:
         """Why a trial that has taken so long ends here; `None` where it goes on."""

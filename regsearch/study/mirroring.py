@@ -10,6 +10,7 @@ from regsearch.mirror import Artifact, Mirror, Status
 from regsearch.mirror.content import study_record, summary_record, trial_record
 from regsearch.mirror.pages import keep_page
 from regsearch.models.base import Model
+from regsearch.models.deadline import OUT_OF_TIME
 from regsearch.models.path import Trajectory
 from regsearch.progress import Progress
 from regsearch.results.report import note, write_artifacts
@@ -18,7 +19,8 @@ from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 
 LOG, LOCK = "mirror.log", "mirror.lock"
-READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended
+READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended ...
+HURRIED_S = 0.5  # ... when it shall end soon
 
 
 class MirrorFeed:
@@ -54,12 +56,23 @@ class MirrorFeed:
         self._mirror.close(READY_S)
 
     def finish(self, results: Results, progress: Progress) -> None:
-        """Send what is not in MLflow yet, then the summary, and wait. Ctrl-C leaves the writer to itself."""
+        """Send what is not in MLflow yet, then the summary, and wait.
+
+        Ctrl-C leaves the writer to itself, and so does a run whose time is up.
+        """
+        wait_s = HURRIED_S if results.stopped == OUT_OF_TIME else None
         try:
-            with self._mirror:
-                unsent = self._complete(results, progress)
-                status = self._mirror.drain(progress=lambda status: progress.show(_written(status)))
+            unsent = self._complete(results, progress)
+            status = self._mirror.drain(wait_s, lambda status: progress.show(_written(status)))
+            left = not (status.finished or status.reason)
+            self._mirror.close(0.0 if left else wait_s)
         except KeyboardInterrupt:
+            self._mirror.close(0.0)
+            left = True
+        except BaseException:
+            self._mirror.close()
+            raise
+        if left:
             progress.end(f"{_written(self._mirror.status)}, the rest follows in the background")
             return
         if status.sent:
@@ -82,7 +95,7 @@ class MirrorFeed:
         int
             How many earlier trials could not be sent, MLflow having not said what it has.
         """
-        mirrored = self._keep_page(READY_S if results.stopped != "interrupted" else 1.0)
+        mirrored = self._keep_page(HURRIED_S if results.stopped in (OUT_OF_TIME, "interrupted") else READY_S)
         unsure = self.earlier if mirrored is None else frozenset()
         known = self._sent | unsure | (mirrored or frozenset())
         for trial in results.all:  # one of this run was cut off between Optuna and here: MLflow cannot have it

@@ -27,6 +27,8 @@ from regsearch.study.loop import Limits, Loop
 from regsearch.study.mirroring import MirrorFeed
 from regsearch.study.progress_line import ProgressLine, farewell
 
+GRACE_S = 0.5  # after its time is up, for what a run may still do
+
 
 @dataclass(frozen=True)
 class Run:
@@ -105,7 +107,7 @@ class Run:
         progress.end()
         results = replace(self._results(study), stopped=loop.stopped)
         if results.complete:
-            self._keep_findings(results, feed is not None, progress)
+            self._keep_findings(results, feed is not None, loop.setup.deadline.left() + GRACE_S, progress)
         if feed is not None:
             feed.finish(results, progress)
         return results
@@ -170,9 +172,16 @@ class Run:
         for line in (self.store.finding("suspects") or {}).get("lines", ()):
             progress.end(line)
 
-    def _keep_findings(self, results: Results, pictures: bool, progress: Progress) -> None:
-        """Keep what the winner's numbers mean on the data, and for a report what the space has to show on them."""
-        self._keep("What the winner means: not found out", lambda: self._explain(results.best), progress)
+    def _keep_findings(self, results: Results, pictures: bool, left_s: float, progress: Progress) -> None:
+        """Keep what the winner's numbers mean on the data, and for a report what the space has to show on them.
+
+        To find out takes about as long as the winner did, and is left to a run that has so many seconds.
+        """
+        failure = "What the winner means: not found out"
+        if results.best.trial.seconds <= left_s:
+            self._keep(failure, lambda: self._explain(results.best), progress)
+        else:
+            progress.end(f"{failure} in so little time; a run with more finds it out")
         if pictures:
             self._keep("The pictures of the space could not be drawn", self._draw, progress)
 
