@@ -460,7 +460,15 @@ def test_a_widened_study_looks_where_the_old_one_ended(tmp_path: Path, capsys: p
     one = study(tmp_path, data=sparse_truth(), space=Linear("l1", Axis(20, 0.5)))
     old = one.run(2, quiet=True)
     before = outcomes(old)
-    options = {"seed": None, "root": None, "trials": 2, "timeout": None, "patience": None, "widen": True}
+    options = {
+        "seed": None,
+        "root": None,
+        "trials": 2,
+        "timeout": None,
+        "patience": None,
+        "trial_timeout": None,
+        "widen": True,
+    }
     assert run_with(one, options) == 0
     assert (
         "small-wide:\n  lambda: Path(points=20, ratio=0.5) becomes Path(points=20, ratio=0.005)"

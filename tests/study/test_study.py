@@ -266,7 +266,7 @@ def test_a_study_of_epochs(tmp_path: Path) -> None:
 )
 def test_says_where_to_look_further(tmp_path: Path, capsys: pytest.CaptureFixture[str], space: Any, said: str) -> None:
     """Scores that still rise where the best path ends are said to, with what to try instead; no others are."""
-    options = {"seed": None, "root": None, "trials": 3, "timeout": None, "patience": None}
+    options = {"seed": None, "root": None, "trials": 3, "timeout": None, "patience": None, "trial_timeout": None}
     assert run_with(study(tmp_path, data=regression(30, 20), space=space), options) == 0
     out = capsys.readouterr().out
     assert said in out
