@@ -162,7 +162,8 @@ BAD_ROOTS: list[Any] = [None, 5, b"x", "", " ", "a\0b", "a\nb", "\ud800", "x" * 
 BAD_NAMES = ["a/b", "../up", "", ".", "two words", "-x", "x" * 101, None, 7]
 BAD_LIMITS: list[dict[str, Any]] = [
     {"n_trials": 0}, {"n_trials": -3}, {"n_trials": 2.5}, {"n_trials": "10"}, {"n_trials": True}, {"timeout": 0},
-    {"timeout": -1.0}, {"timeout": float("nan")}, {"timeout": "1h"}, {"trial_timeout": 0}, {"trial_timeout": "1h"}, {"patience": 0}, {"patience": -1},
+    {"timeout": -1.0}, {"timeout": float("nan")}, {"timeout": "1h"}, {"patience": 0}, {"patience": -1},
+    {"trial_timeout": 0}, {"trial_timeout": "1h"},
     {"n_trials": 10, "patience": 0},
 ]  # fmt: skip
 

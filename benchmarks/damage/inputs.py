@@ -159,7 +159,6 @@ def _functions(made: Made) -> Iterator[Place]:
     calls: Mapping[str, Callable[[Any], Any]] = {
         "run(n_trials=)": lambda value: study.run(value, timeout=5, quiet=True) if _small(value) else None,
         "run(timeout=)": lambda value: study.run(**limits, timeout=value, quiet=True),
-        "run(trial_timeout=)": lambda value: study.run(**limits, trial_timeout=value, quiet=True),
         "run(patience=)": lambda value: study.run(**limits, patience=value, quiet=True),
         "export(out)": lambda value: _inside(made, lambda: study.export(value)),
         "export(rule=)": lambda value: study.export(made.folder / "again", value),
