@@ -17,7 +17,8 @@ from regsearch.models.axes import path_axis
 from regsearch.models.base import Model
 from regsearch.models.path import Curves, Trajectory
 from regsearch.space.params import parameter_names
-from regsearch.space.sampling import fill, initial_params, random_params
+from regsearch.space.sampling import fill, random_params
+from regsearch.space.starts import initial_params
 from regsearch.storage.trial import Trial
 
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "stopped": "STOPPED"}

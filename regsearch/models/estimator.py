@@ -27,7 +27,8 @@ from regsearch.models.parameter_ranges import check_ranges
 from regsearch.models.path import Curves, Trajectory
 from regsearch.models.writable import obstacle
 from regsearch.space.config import to_data
-from regsearch.space.sampling import fill, initial_params, leaves
+from regsearch.space.sampling import fill, leaves
+from regsearch.space.starts import initial_params
 from regsearch.space.tree import Path
 
 

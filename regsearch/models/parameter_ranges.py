@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from regsearch.errors import InvalidInput
-from regsearch.space.tree import Choice, Float, bounds_of
+from regsearch.space.domains import bounds_of
+from regsearch.space.tree import Choice, Float
 
 
 def check_ranges(estimator: Any, params: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from regsearch.documents import parse_toml
 from regsearch.errors import InvalidInput, RegsearchError
-from regsearch.numeric import plain
+from regsearch.numeric import is_whole, plain
 from regsearch.space.naming import identity
 from regsearch.space.registry import kind
 from regsearch.space.tree import WRITTEN, Choice, Node, public_name
@@ -77,7 +77,8 @@ def _data(value: Any, opaque: list[Any]) -> Any:
     """A tree as plain data; what is neither node nor data is added to `opaque`."""
     value = plain(value)
     if isinstance(value, Choice):
-        return {"type": value.tag(), "options": _data(value.options, opaque)}
+        start = {"start": value.start} if value.start else {}
+        return {"type": value.tag(), "options": _data(value.options, opaque), **start}
     if isinstance(value, Node):
         fields = {public_name(name): child for name, child in value.fields().items() if child is not None}
         return {"type": value.tag(), **_data(fields, opaque)}
@@ -111,7 +112,8 @@ def from_data(data: Any) -> Any:
         options = fields.get("options", [])
         if not isinstance(options, list):
             raise InvalidInput(f"The options of a Choice must be a list, got {options!r}; write [{options!r}].")
-        return Choice(*(None if option == {} else from_data(option) for option in options))
+        made = [None if option == {} else from_data(option) for option in options]
+        return Choice(*made, start=_start(made, fields.get("start", 0)))
     names = cls.arguments()
     unknown = sorted(set(fields) - set(names))
     if unknown:
@@ -122,6 +124,13 @@ def from_data(data: Any) -> Any:
         raise
     except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
         raise InvalidInput(f"{cls.__name__} cannot be made from {dict(data)!r}: {error}.") from error
+
+
+def _start(options: list[Any], place: Any) -> Any:
+    """The option that a choice starts from, by its place in a file; without options, that is refused elsewhere."""
+    if options and not (is_whole(place) and 0 <= place < len(options)):
+        raise InvalidInput(f"A Choice of {len(options)} options must start from one, counted from 0, got {place!r}.")
+    return options[place] if options else ...
 
 
 def to_toml(value: Any) -> str:

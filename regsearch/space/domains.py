@@ -9,9 +9,9 @@ from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
-from regsearch.numeric import is_whole, plain
+from regsearch.numeric import is_number, is_whole, plain
 from regsearch.space.registry import kind, kinds
-from regsearch.space.tree import Float, Int, Node, Path, is_number
+from regsearch.space.tree import Choice, Float, Int, Node, Path
 
 WIDEST, DEEPEST = 1_000_000, 1_000  # units of a layer, and layers
 
@@ -124,3 +124,10 @@ class Family:
             known = ", ".join(kinds(self.base))
             raise InvalidInput(f"{where} must be a {self.base.__name__}, got {value!r}; known names: {known}.")
         return value
+
+
+def bounds_of(value: Any) -> list[Any]:
+    """The least and the greatest number that a field may hold, of each option; a plain value is both."""
+    if isinstance(value, Choice):
+        return [end for option in value.options for end in bounds_of(option)]
+    return [value.low, value.high] if isinstance(value, Float | Int) else [value]

@@ -7,13 +7,13 @@ distribution gives the *config*: the same tree, the same classes.
 ================  ===============================================================
 `sample`          distributions drawn by an Optuna trial
 `fill`            distributions replaced by stored parameters
-`default`         distributions at their defaults
+`default`         distributions at their usual values
 `random_params`   parameters of a config drawn at random
-`initial_params`  parameters of the configs worth trying before any sampling
 `size`            the number of distinct configs, `None` when not finite
 ================  ===============================================================
 
-`regsearch.space.params` has the config as one flat row of a table, under short names.
+`regsearch.space.starts` has the configs that a search begins with, `regsearch.space.params` the config as one flat row
+of a table, under short names.
 
 A parameter has the name of its column in a table of trials; where two options of a `Choice` have leaves of one name, it
 is the dotted way to the leaf, of which the label of the option is part (``penalty.elastic_net.l1_ratio``).
@@ -26,36 +26,47 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from regsearch.errors import NotFound
+from regsearch.space.levels import Levels
 from regsearch.space.params import parameter_names, way_to
-from regsearch.space.tree import Choice, Leaf, Node, Path, Suggests, label
+from regsearch.space.suggests import Suggests
+from regsearch.space.tree import Choice, Leaf, Node, Path, label
 
 if TYPE_CHECKING:
     import numpy as np
 
 NodeT = TypeVar("NodeT", bound=Node)
-Draw: TypeAlias = Callable[[Leaf, str], Any]
+Draw: TypeAlias = Callable[[Leaf, str, Levels | None], Any]
 
 
-def _walk(value: Any, way: str, draw: Draw) -> Any:
-    """`value` with every leaf below it drawn; `draw` is given a leaf and the way to it."""
+def _walk(value: Any, way: str, draw: Draw, said: Levels | None = None) -> Any:
+    """`value` with every leaf below it drawn.
+
+    `draw` is given a leaf, the way to it, and what the field that holds it says of its values.
+    """
     if isinstance(value, Choice):
-        option = draw(value, way)
-        return _walk(option, f"{way}.{label(option)}", draw)
+        option = draw(value, way, said)
+        return _walk(option, f"{way}.{label(option)}", draw, said)
     if isinstance(value, Leaf):
-        return draw(value, way)
+        return draw(value, way, said)
     if isinstance(value, Node):
-        children = {key: _walk(child, way_to(way, key), draw) for key, child in value.fields().items()}
-        return value.replace(**children)
+        levels = value.field_levels()
+        fields = value.fields().items()
+        return value.replace(**{key: _walk(child, way_to(way, key), draw, levels.get(key)) for key, child in fields})
     if isinstance(value, Mapping):
         return {key: _walk(child, way_to(way, key), draw) for key, child in value.items()}
     return value
 
 
-def _drawn(space: NodeT, draw: Draw) -> NodeT:
+def drawn(space: NodeT, draw: Draw) -> NodeT:
+    """A space with every leaf but paths drawn, by the ways to them."""
+    found: NodeT = _walk(space, "", lambda leaf, way, said: leaf if isinstance(leaf, Path) else draw(leaf, way, said))
+    return found
+
+
+def _drawn(space: NodeT, draw: Callable[[Leaf, str], Any]) -> NodeT:
     """A space with every leaf but paths drawn, by the names of their parameters."""
     names = parameter_names(space).leaves
-    found: NodeT = _walk(space, "", lambda leaf, way: leaf if isinstance(leaf, Path) else draw(leaf, names[way]))
-    return found
+    return drawn(space, lambda leaf, way, _: draw(leaf, names[way]))
 
 
 def sample(space: NodeT, trial: Suggests) -> NodeT:
@@ -75,15 +86,14 @@ def fill(space: NodeT, params: Mapping[str, Any]) -> NodeT:
     def stored(leaf: Leaf, name: str) -> Any:
         if name not in params:
             raise NotFound(f"The parameter {name!r} is not stored; known: {', '.join(sorted(params))}.")
-        return leaf.named(params[name]) if isinstance(leaf, Choice) else params[name]
+        return leaf.stored(params[name])
 
     return _drawn(space, stored)
 
 
 def default(space: NodeT) -> NodeT:
-    """The config with every leaf at its default."""
-    config: NodeT = _walk(space, "", lambda leaf, way: leaf.initial())
-    return config
+    """The config with every leaf at its usual value."""
+    return drawn(space, lambda leaf, way, said: leaf.stored(leaf.levels(said).usual))
 
 
 def random_params(space: Node, random: np.random.Generator) -> dict[str, Any]:
@@ -92,34 +102,10 @@ def random_params(space: Node, random: np.random.Generator) -> dict[str, Any]:
 
     def draw(leaf: Leaf, name: str) -> Any:
         params[name] = leaf.random(random)
-        return leaf.named(params[name]) if isinstance(leaf, Choice) else params[name]
+        return leaf.stored(params[name])
 
     _drawn(space, draw)
     return params
-
-
-def initial_params(space: Node) -> list[dict[str, Any]]:
-    """Optuna parameters of the configs to try first: all defaults, then each option of each choice in turn."""
-    forced: list[dict[str, Any]] = [{}]
-    found: list[dict[str, Any]] = []
-    met: set[str] = set()
-    while forced:
-        fixed = forced.pop(0)
-        params: dict[str, Any] = {}
-
-        def start(leaf: Leaf, name: str, fixed: dict[str, Any] = fixed, params: dict[str, Any] = params) -> Any:
-            if isinstance(leaf, Choice):
-                params[name] = fixed.get(name, leaf.labels[0])
-                if name not in met:  # below an option that is not the first, its own way stays fixed
-                    forced.extend(fixed | {name: other} for other in leaf.labels[1:])
-                    met.add(name)
-                return leaf.named(params[name])
-            params[name] = leaf.initial()
-            return params[name]
-
-        _drawn(space, start)
-        found.append(params)
-    return found
 
 
 def size(value: Any) -> int | None:

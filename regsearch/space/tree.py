@@ -10,31 +10,21 @@ import dataclasses
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from regsearch.errors import InvalidInput
-from regsearch.inputs import switch
-from regsearch.numeric import is_whole, plain
+from regsearch.numeric import is_number, is_whole, plain
+from regsearch.space.levels import Levels, check_range, nearest, whole, within
 from regsearch.space.naming import readable
+from regsearch.space.suggests import Suggests
 
 NodeT = TypeVar("NodeT", bound="Node")
 POINTS = 10_000  # that a path may have
 WRITTEN = "_written"  # where a node keeps what it is as plain data, made when it is asked for ...
 NAMES = "_names"  # ... and what its parameters are called
-
-
-class Suggests(Protocol):
-    """What a config is drawn from: an Optuna trial, or whatever gives values to parameters as one does."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...
-
-    def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any: ...
 
 
 def public_name(name: str) -> str:
@@ -48,7 +38,9 @@ class Node(ABC):
     `kind` is the snake-case class name unless the class sets it: what people call the class. `scope` keeps the kinds of
     two families apart in files, where a net's ``l1`` is ``net.l1``. `derived` names properties that belong in the flat
     row beside the fields, `main` the field whose value stands for the whole node there (``dropout=0.3``), `merged`
-    mappings whose entries stand there as if they were fields.
+    mappings whose entries stand there as if they were fields. What does not regularize (`regularizes`) is as usual in
+    every start of a search; `started_alone` is what has a start of its own, with all else weak, and `started_early` an
+    option that has its turn before others.
     """
 
     kind: ClassVar[str]
@@ -56,6 +48,9 @@ class Node(ABC):
     main: ClassVar[str] = ""
     derived: ClassVar[tuple[str, ...]] = ()
     merged: ClassVar[tuple[str, ...]] = ()
+    regularizes: ClassVar[bool] = True  # False for what makes training work: the unregularized reference keeps it
+    started_alone: ClassVar[bool] = False
+    started_early: ClassVar[bool] = False
     registry: ClassVar[dict[str, type[Node]]] = {}
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
@@ -99,6 +94,12 @@ class Node(ABC):
         """By field name, the value at which it has no effect; `None` where there is none."""
         return {field.name: field.metadata.get("off") for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
+    def field_levels(self) -> dict[str, Levels]:
+        """By field name, what the fields say of weak, usual and strong values; without those that say nothing."""
+        found = {field.name: field.metadata.get("levels") for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        said = {name: levels for name, levels in found.items() if levels is not None}
+        return said if self.regularizes else {name: Levels(usual=levels.usual) for name, levels in said.items()}
+
     def beside(self) -> tuple[Node, ...]:
         """The configs whose parameters stand in one table with those of this space, such as its reference."""
         return ()
@@ -116,44 +117,50 @@ class Leaf(Node, abstract=True):
         """The value that `trial` suggests under `name`."""
 
     @abstractmethod
-    def initial(self) -> Any:
-        """The value to start from."""
+    def levels(self, said: Levels | None = None) -> Levels:
+        """The values to start from, as Optuna stores them, in a field that says `said` of its values."""
 
     @abstractmethod
     def random(self, generator: np.random.Generator) -> Any:
         """A value at random, as Optuna stores it."""
+
+    def stored(self, value: Any) -> Any:
+        """What stands in a config for a value that Optuna stores."""
+        return value
 
     @abstractmethod
     def count(self) -> int | None:
         """How many values there are, or `None` when not finite."""
 
 
-def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 @dataclass(frozen=True)
 class Float(Leaf):
     """A real number in ``[low, high]``, sampled uniformly or, with `log`, uniformly in its logarithm.
 
+    Parameters
+    ----------
+    start
+        The value that a search takes for the usual one; by default what the field says, else the middle.
+
     Raises
     ------
     InvalidInput
-        Unless ``low < high``, both finite, and ``low > 0`` when `log`.
+        Unless ``low < high``, both finite, ``low > 0`` when `log`, and `start` between them.
     """
 
     low: float
     high: float
     log: bool = False
+    start: float | None = None
 
     def __post_init__(self) -> None:
-        _check_range(self)
+        check_range(self)
 
     def draw(self, trial: Suggests, name: str) -> float:
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
-    def initial(self) -> float:
-        return math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2
+    def levels(self, said: Levels | None = None) -> Levels:
+        return within(self, said)
 
     def random(self, generator: np.random.Generator) -> float:
         if self.log:
@@ -168,26 +175,32 @@ class Float(Leaf):
 class Int(Leaf):
     """A whole number in ``[low, high]``, both included.
 
+    Parameters
+    ----------
+    start
+        The value that a search takes for the usual one; by default what the field says, else the middle.
+
     Raises
     ------
     InvalidInput
-        Unless both bounds are whole, ``low < high``, and ``low > 0`` when `log`.
+        Unless both bounds are whole, ``low < high``, ``low > 0`` when `log`, and `start` a whole number between them.
     """
 
     low: int
     high: int
     log: bool = False
+    start: int | None = None
 
     def __post_init__(self) -> None:
-        _check_range(self)
-        if not (is_whole(self.low) and is_whole(self.high)):
-            raise InvalidInput(f"Int needs whole bounds, got {self}; use Float for real numbers.")
+        check_range(self)
+        if not (is_whole(self.low) and is_whole(self.high) and (self.start is None or is_whole(self.start))):
+            raise InvalidInput(f"Int needs whole bounds, and a whole start, got {self}; use Float for real numbers.")
 
     def draw(self, trial: Suggests, name: str) -> int:
         return trial.suggest_int(name, self.low, self.high, log=self.log)
 
-    def initial(self) -> int:
-        return round(math.sqrt(self.low * self.high)) if self.log else (self.low + self.high) // 2
+    def levels(self, said: Levels | None = None) -> Levels:
+        return within(self, said).mapped(whole)
 
     def random(self, generator: np.random.Generator) -> int:
         if self.log:
@@ -203,15 +216,23 @@ class Int(Leaf):
 class Choice(Leaf):
     """One of several options: plain values, or nodes that may carry leaves of their own.
 
+    Parameters
+    ----------
+    options
+        Where one stands for a technique that is off, it is `None`.
+    start
+        The option that a search takes for the usual one, or its name; by default the first.
+
     Raises
     ------
     InvalidInput
-        When there is no option, or two options have one label.
+        When there is no option, two options have one label, or `start` is none of them.
     """
 
     options: tuple[Any, ...]
+    start: int = 0  # its place among the options
 
-    def __init__(self, *options: Any) -> None:
+    def __init__(self, *options: Any, start: Any = ...) -> None:
         object.__setattr__(self, "options", tuple(plain(option) for option in options))
         if not options:
             raise InvalidInput("A Choice needs at least one option, got none; list the options: Choice('l1', 'l2').")
@@ -222,21 +243,42 @@ class Choice(Leaf):
                 f"The options of a Choice must differ by name, got {', '.join(repeated)} more than once; "
                 "merge them into one option with a wider range."
             )
+        first = 0 if start is ... else next((i for i, one in enumerate(labels) if one == label(plain(start))), None)
+        if first is None:
+            raise InvalidInput(
+                f"A Choice must start from one of its options ({', '.join(map(str, labels))}), got {start!r}; name one."
+            )
+        object.__setattr__(self, "start", first)
+
+    def with_options(self, *options: Any) -> Choice:
+        """A choice of other options, that starts from the one in the same place."""
+        return Choice(*options, start=options[self.start])
 
     @property
     def labels(self) -> tuple[Any, ...]:
         """What Optuna stores for each option."""
         return tuple(label(option) for option in self.options)
 
+    @property
+    def first(self) -> Any:
+        """The option to start from."""
+        return self.options[self.start]
+
     def draw(self, trial: Suggests, name: str) -> Any:
-        return self.named(trial.suggest_categorical(name, self.labels))
+        return self.stored(trial.suggest_categorical(name, self.labels))
 
-    def named(self, wanted: Any) -> Any:
-        """The option with the label `wanted`."""
-        return self.options[self.labels.index(wanted)]
+    def stored(self, value: Any) -> Any:
+        return self.options[self.labels.index(value)]
 
-    def initial(self) -> Any:
-        return self.options[0]
+    def levels(self, said: Levels | None = None) -> Levels:
+        """Labels; numbers go by what the field says, and beside techniques that regularize none is the weak one."""
+        labels, first = self.labels, self.labels[self.start]
+        if said is not None and len(labels) > 1 and all(is_number(one) for one in labels):
+            ends = within(Float(min(labels), max(labels)), said).mapped(lambda value: nearest(value, labels))
+            return Levels(ends.weak, first, ends.strong)
+        if None in labels and any(isinstance(one, Node) and one.regularizes for one in self.options):
+            return Levels(None, first, next(one for one in (first, *labels) if one is not None))
+        return Levels.same(first)
 
     def random(self, generator: np.random.Generator) -> Any:
         return self.labels[generator.integers(len(self.options))]
@@ -277,29 +319,14 @@ class Path(Leaf):
     def draw(self, trial: Suggests, name: str) -> Path:
         return self
 
-    def initial(self) -> Path:
-        return self
+    def levels(self, said: Levels | None = None) -> Levels:
+        return Levels.same(self)
 
     def random(self, generator: np.random.Generator) -> Path:
         return self
 
     def count(self) -> int | None:
         return 1
-
-
-def _check_range(leaf: Float | Int) -> None:
-    low, high, name = plain(leaf.low), plain(leaf.high), type(leaf).__name__
-    if not (is_number(low) and is_number(high)):
-        raise InvalidInput(f"{name} needs two finite numbers, got ({low!r}, {high!r}); write {name}(low, high).")
-    if not low < high:
-        raise InvalidInput(f"{name} needs low < high, got ({low!r}, {high!r}); swap or widen the bounds.")
-    log = plain(leaf.log)
-    switch(log, f"log of {name}")
-    if log and low <= 0:
-        raise InvalidInput(f"{name} with log=True needs low > 0, got {low!r}; raise low or drop log=True.")
-    object.__setattr__(leaf, "low", low)
-    object.__setattr__(leaf, "high", high)
-    object.__setattr__(leaf, "log", log)
 
 
 def label(option: Any) -> Any:
@@ -319,13 +346,25 @@ class Domain(Protocol):
         """The value as it is kept; `where` names the field for an error."""
 
 
-def tunable(domain: Domain, default: Any = dataclasses.MISSING, *, off: Any = None) -> Any:
+def tunable(
+    domain: Domain, default: Any = dataclasses.MISSING, *,
+    off: Any = None, weak: Any = None, usual: Any = None, strong: Any = None,
+) -> Any:  # fmt: skip
     """A dataclass field that takes a value or a leaf, checked against `domain`.
 
-    `off` is the value at which the field has no effect: always admitted, and what a table shows for a config that does
-    not have the field.
+    Parameters
+    ----------
+    off
+        The value at which the field has no effect: always admitted, and what a table shows for a config that does not
+        have the field.
+    weak, usual, strong
+        Values that searches start from, wherever the range that is searched has them. What is not said follows from
+        that range: its end that is nearer to `off`, the middle, and the other end, each a tenth from it on its own
+        scale. A field without `off` of which only `usual` is said, or nothing, is as usual in every start.
     """
-    return dataclasses.field(default=default, metadata={"domain": domain, "off": off})
+    said = Levels(weak, usual, strong, off if is_number(off) or off in (math.inf, -math.inf) else None)
+    levels = None if said == Levels() else said
+    return dataclasses.field(default=default, metadata={"domain": domain, "off": off, "levels": levels})
 
 
 def admit(domain: Domain, value: Any, where: str, off: Any = None) -> Any:
@@ -337,18 +376,11 @@ def admit(domain: Domain, value: Any, where: str, off: Any = None) -> Any:
         When it does not admit the value; the message starts with `where`.
     """
     if isinstance(value, Choice):
-        return Choice(*(admit(domain, option, where, off) for option in value.options))
+        return value.with_options(*(admit(domain, option, where, off) for option in value.options))
     value = plain(value)
     if off is not None and type(value) in (int, float, str) and value == off:
         return value
     return domain.admit(value, where)
-
-
-def bounds_of(value: Any) -> list[Any]:
-    """The least and the greatest number that a field may hold, of each option; a plain value is both."""
-    if isinstance(value, Choice):
-        return [end for option in value.options for end in bounds_of(option)]
-    return [value.low, value.high] if isinstance(value, Float | Int) else [value]
 
 
 def number(value: Any) -> float:

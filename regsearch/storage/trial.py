@@ -11,9 +11,9 @@ from regsearch.cleaning import clean
 from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.base import Outcome
 from regsearch.models.path import Point, Trajectory
+from regsearch.numeric import is_number
 from regsearch.space.config import digest, to_data
 from regsearch.space.params import ParameterNames
-from regsearch.space.tree import is_number
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -24,7 +24,8 @@ from regsearch.models.path import Trajectory
 from regsearch.numeric import plain
 from regsearch.space.config import digest
 from regsearch.space.params import ParameterNames, parameter_names
-from regsearch.space.sampling import fill, initial_params, sample, size
+from regsearch.space.sampling import fill, sample, size
+from regsearch.space.starts import initial_params
 from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store

@@ -317,7 +317,7 @@ def strong(cls: type[Technique]) -> Any:
             low, high = _usual_range(field)
             values[name] = low if off > high else high
         elif isinstance(field.default, Leaf):
-            values[name] = field.default.initial()
+            values[name] = field.default.levels().usual
     return cls(**values)
 
 

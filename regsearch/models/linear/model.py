@@ -76,7 +76,7 @@ class Linear(Model):
 
     def reference(self) -> Linear:
         first = {name: getattr(self, name) for name in ("scale", "class_weight")}
-        first = {name: value.initial() if isinstance(value, Choice) else value for name, value in first.items()}
+        first = {name: value.first if isinstance(value, Choice) else value for name, value in first.items()}
         return replace(self, penalty=NoPenalty(), lambda_=0.0, **first)
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:

@@ -18,9 +18,9 @@ from regsearch.models.neural.techniques.dropout import Dropout
 from regsearch.models.neural.techniques.early_stopping import EarlyStopping
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
 from regsearch.numeric import plain
-from regsearch.space.domains import Between, ClassWeights, Family, OneOf, Whole
+from regsearch.space.domains import Between, ClassWeights, Family, OneOf, Whole, bounds_of
 from regsearch.space.sampling import default
-from regsearch.space.tree import Choice, Leaf, Path, bounds_of, tunable
+from regsearch.space.tree import Choice, Leaf, Path, tunable
 
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
 _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
@@ -181,7 +181,7 @@ def _technique(slot: str, value: Any) -> Any:
     if isinstance(value, Mapping) and slot in PENALTIES:
         return {str(pattern): _technique(slot, one) for pattern, one in value.items()}
     if isinstance(value, Choice) and any(isinstance(one, Technique | str) or one is None for one in value.options):
-        return Choice(*(_technique(slot, one) for one in value.options))
+        return value.with_options(*(_technique(slot, one) for one in value.options))
     if value is None:
         return None
     value = plain(value)

@@ -15,7 +15,7 @@ from regsearch.models.neural.network.data import Data, scaling
 from regsearch.models.neural.network.streams import RandomStream, seed_of
 from regsearch.models.neural.technique import Columns
 from regsearch.models.neural.techniques.augment import Augment
-from regsearch.space.tree import bounds_of
+from regsearch.space.domains import bounds_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -100,7 +100,6 @@ class Technique(Node, abstract=True):
     scope: ClassVar[str] = "net"
     slots: ClassVar[tuple[str, ...]] = ()
     structural: ClassVar[bool] = False
-    regularizes: ClassVar[bool] = True  # False for what makes training work: the unregularized reference keeps it
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         """Register the class; a script's own must not stand for one of the package's in spaces and files."""

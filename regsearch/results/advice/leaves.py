@@ -101,7 +101,7 @@ def values_taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterat
     """Way and content of all that a trial with some draws had of a space; of a choice that it did not make, of all."""
     yield name, value
     if isinstance(value, Choice):
-        for option in value.options if name not in draws else (value.named(draws[name]),):
+        for option in value.options if name not in draws else (value.stored(draws[name]),):
             yield from values_taken(option, draws, f"{name}.{label(option)}")
     elif not isinstance(value, Leaf):
         for key, child in _children(value).items():
@@ -154,7 +154,7 @@ def _replaced(value: Any, name: str, new: Mapping[str, Any]) -> Any:
     if name in new:
         return new[name]
     if isinstance(value, Choice):
-        return Choice(*(_replaced(option, f"{name}.{label(option)}", new) for option in value.options))
+        return value.with_options(*(_replaced(option, f"{name}.{label(option)}", new) for option in value.options))
     if isinstance(value, Leaf):
         return value
     children = {key: _replaced(child, f"{name}.{public_name(key)}", new) for key, child in _children(value).items()}

@@ -36,7 +36,8 @@ from regsearch.results.advice.leaves import (
     wider,
 )
 from regsearch.results.stored_study import StoredStudy
-from regsearch.space.tree import Choice, Float, Int, Path, bounds_of
+from regsearch.space.domains import bounds_of
+from regsearch.space.tree import Choice, Float, Int, Path
 from regsearch.storage.trial import Trial
 
 EDGE = 0.05  # share of a range, on its scale, that counts as its edge
@@ -228,7 +229,11 @@ def _longer(value: Any, reached: int) -> list[Any]:
     if isinstance(value, Float | Int):
         return [value.replace(high=LONGER * value.high)] if distance(value, reached, "high") <= UPPER else []
     if isinstance(value, Choice):
-        return [Choice(*value.options, LONGER * reached)] if reached == _largest(value) else []
+        return (
+            [Choice(*value.options, LONGER * reached, start=value.options[value.start])]
+            if reached == _largest(value)
+            else []
+        )
     return [LONGER * value]
 
 

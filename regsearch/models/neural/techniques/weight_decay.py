@@ -19,6 +19,7 @@ class WeightDecay(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("weight_decay",)
     main: ClassVar[str] = "rate"
+    started_alone: ClassVar[bool] = True
     rate: Any = tunable(Between(0.0, 10.0), Float(1e-5, 1e-1, log=True), off=0.0)
 
     @staticmethod

@@ -20,8 +20,10 @@ from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.technique import ProblemInfo, Technique
 from regsearch.models.neural.training.shared import SharedParts, Structure, device_of, structure_of
-from regsearch.space.sampling import default, fill, initial_params
-from regsearch.space.tree import Choice, bounds_of
+from regsearch.space.domains import bounds_of
+from regsearch.space.sampling import default, fill
+from regsearch.space.starts import initial_params
+from regsearch.space.tree import Choice
 
 
 def check(space: NetConfig, setup: Setup) -> None:

@@ -1,0 +1,122 @@
+"""The configs that a search begins with, composed from what fields say is weak, usual and strong.
+
+First everything weak; then the same with one technique as usual, for each that is worth it; everything usual, and
+everything strong. Then each option of each choice that none of these had, all else weak. What the fields say, and how
+many of these there are, is measured by `tools/starts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from regsearch.space.config import digest
+from regsearch.space.levels import Levels
+from regsearch.space.params import parameter_names, way_to
+from regsearch.space.sampling import drawn
+from regsearch.space.tree import Choice, Leaf, Node, label
+
+WEAK, USUAL, STRONG = "weak", "usual", "strong"
+
+
+@dataclass(frozen=True)
+class Corner:
+    """A config of a space, by how strong everything in it is.
+
+    Attributes
+    ----------
+    level
+        Of every leaf: weak, usual or strong ...
+    usual
+        ... but below this way, where all is as usual.
+    held
+        By the way to a choice, the option that is taken.
+    """
+
+    level: str
+    usual: str = ""
+    held: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, leaf: Leaf, way: str, said: Levels | None) -> Any:
+        """The value of a leaf, as Optuna stores it."""
+        raised = self.usual and f"{way}.".startswith(f"{self.usual}.")
+        return self.held.get(way, getattr(leaf.levels(said), USUAL if raised else self.level))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A node, or an option of a choice, with the way to it and what choices must be held to for it to be there."""
+
+    value: Any
+    way: str
+    held: Mapping[str, Any]
+    option: bool = False
+
+
+def initial_params(space: Node) -> list[dict[str, Any]]:
+    """Optuna parameters of the configs to try first, no two of which give the same config."""
+    starts = _Starts(space)
+    for corner in _corners(starts.places):
+        starts.add(corner)
+    options = sorted((place for place in starts.places if place.option), key=_turn)
+    for place in options:
+        if not starts.shown.issuperset(place.held.items()):
+            starts.add(Corner(WEAK, place.way, place.held))
+    return list(starts.found.values())
+
+
+class _Starts:
+    """The starts of a space so far: their parameters by the digest of the config, and the options that they show."""
+
+    def __init__(self, space: Node) -> None:
+        self.space = space
+        self.names = parameter_names(space).leaves
+        self.places = list(_places(space, "", {}))
+        self.found: dict[str, dict[str, Any]] = {}
+        self.shown: set[tuple[str, Any]] = set()
+
+    def add(self, corner: Corner) -> None:
+        params: dict[str, Any] = {}
+
+        def draw(leaf: Leaf, way: str, said: Levels | None) -> Any:
+            found = params[self.names[way]] = corner.of(leaf, way, said)
+            if isinstance(leaf, Choice):
+                self.shown.add((way, found))
+            return leaf.stored(found)
+
+        self.found.setdefault(digest(drawn(self.space, draw)), params)
+
+
+def _corners(places: list[_Place]) -> Iterator[Corner]:
+    yield Corner(WEAK)
+    for place in places:
+        if isinstance(place.value, Node) and place.value.started_alone:
+            yield Corner(WEAK, place.way, place.held)
+    yield Corner(USUAL)
+    yield Corner(STRONG)
+
+
+def _turn(place: _Place) -> tuple[int, bool]:
+    """What options are sorted by: those below others come later, those to start with earlier."""
+    return len(place.held), not (isinstance(place.value, Node) and place.value.started_early)
+
+
+def _places(value: Any, way: str, held: Mapping[str, Any]) -> Iterator[_Place]:
+    """Every node and every option of a space, from the root down."""
+    if isinstance(value, Choice):
+        for option in value.options:
+            below, taken = f"{way}.{label(option)}", {**held, way: label(option)}
+            yield _Place(option, below, taken, option=True)
+            yield from _inside(option, below, taken)
+    elif isinstance(value, Node):
+        yield _Place(value, way, held)
+        yield from _inside(value, way, held)
+    elif isinstance(value, Mapping):
+        yield from _inside(value, way, held)
+
+
+def _inside(value: Any, way: str, held: Mapping[str, Any]) -> Iterator[_Place]:
+    children = value.fields() if isinstance(value, Node) and not isinstance(value, Leaf) else value
+    for key, child in children.items() if isinstance(children, Mapping) else ():
+        yield from _places(child, way_to(way, str(key)), held)
