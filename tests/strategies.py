@@ -21,16 +21,16 @@ Domain = Between | Whole | Sizes | PathField | OneOf | ClassWeights | Family
 
 @st.composite
 def ranges(draw: st.DrawFn, low: float, high: float) -> Float:
-    """A `Float` inside ``[low, high]``."""
+    """A `Float` inside ``[low, high]``; some say where to start."""
     low, high = max(low, -1e6), min(high, 1e6)
     a, b = sorted(draw(st.lists(st.floats(low, high), min_size=2, max_size=2, unique=True)))
-    return Float(a, b, log=a > 0 and draw(st.booleans()))
+    return Float(a, b, a > 0 and draw(st.booleans()), draw(st.none() | st.floats(a, b)))
 
 
 @st.composite
 def ints(draw: st.DrawFn, low: int = -1000) -> Int:
     a, b = sorted(draw(st.lists(st.integers(low, 1000), min_size=2, max_size=2, unique=True)))
-    return Int(a, b, log=a > 0 and draw(st.booleans()))
+    return Int(a, b, a > 0 and draw(st.booleans()), draw(st.none() | st.integers(a, b)))
 
 
 def paths() -> st.SearchStrategy[Path]:
@@ -45,9 +45,9 @@ def scalars() -> st.SearchStrategy[Any]:
 
 
 def choices(options: st.SearchStrategy[Any]) -> st.SearchStrategy[Choice]:
-    """Choices of options that differ by name."""
+    """Choices of options that differ by name; some start from another than the first."""
     distinct = st.lists(options, min_size=1, max_size=4, unique_by=_label)
-    return distinct.map(lambda found: Choice(*found))
+    return st.builds(lambda found, i: Choice(*found, start=found[i % len(found)]), distinct, st.integers(0, 3))
 
 
 def _label(option: Any) -> Any:

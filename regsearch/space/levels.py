@@ -58,7 +58,7 @@ class Levels:
 
     def rises(self, low: float, high: float) -> bool | None:
         """Whether strength rises with the value in a range; `None` where nothing is said of it."""
-        if is_number(self.weak) and is_number(self.strong):
+        if is_number(self.weak) and is_number(self.strong) and self.weak != self.strong:
             return bool(self.weak < self.strong)
         if self.off is None or low < self.off < high:
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from regsearch.space.config import digest
@@ -29,7 +30,7 @@ class Corner:
     level
         Of every leaf: weak, usual or strong ...
     usual
-        ... but below this way, where all is as usual.
+        ... but at this way and below the options that are held, where all is as usual.
     held
         By the way to a choice, the option that is taken.
     """
@@ -38,10 +39,15 @@ class Corner:
     usual: str = ""
     held: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def _raised(self) -> tuple[str, ...]:
+        """How the ways begin to what is as usual."""
+        return tuple(f"{way}." for way in (self.usual, *(f"{way}.{taken}" for way, taken in self.held.items())) if way)
+
     def of(self, leaf: Leaf, way: str, said: Levels | None) -> Any:
         """The value of a leaf, as Optuna stores it."""
-        raised = self.usual and f"{way}.".startswith(f"{self.usual}.")
-        return self.held.get(way, getattr(leaf.levels(said), USUAL if raised else self.level))
+        level = USUAL if f"{way}.".startswith(self._raised) else self.level
+        return self.held.get(way, getattr(leaf.levels(said), level))
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,12 @@ class OptunaStudy:
         with self.failures("written"):
             self._study.enqueue_trial(dict(params), user_attrs={ROLE: role})
 
+    def enqueued(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Role and parameters of every config that was enqueued, whatever has become of it."""
+        with self.failures("read"):
+            frozen = self._study.get_trials(deepcopy=False)
+        return [(one.user_attrs[ROLE], one.system_attrs["fixed_params"]) for one in frozen if ROLE in one.user_attrs]
+
     def ask(self, sampler: optuna.samplers.BaseSampler, *, all_trials: bool = False) -> optuna.trial.Trial:
         """The next trial: one that waits, or one that the sampler proposes.
 

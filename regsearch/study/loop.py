@@ -163,9 +163,10 @@ class Loop:
                 self._again[trial.number] = trial
             elif trial.config is not None:
                 self.history.add(trial)
-        first = [("reference", {}), *(("start", params) for params in initial_params(self.space))]
-        for role, params in first[sum(bool(trial.role) for trial in stored) :]:
-            self.study.enqueue(role, params)
+        begun = self.study.enqueued()
+        for role, params in (("reference", {}), *(("start", params) for params in initial_params(self.space))):
+            if (role, params) not in begun:
+                self.study.enqueue(role, params)
 
     def _can_fill(self, params: Mapping[str, Any]) -> bool:
         try:

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.svm import SVC
-from strategies import LEAVES, configs, ranges, spaces
+from strategies import LEAVES, configs, spaces
 
 from regsearch import L1, L2, AdaptiveLasso, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
 from regsearch.space.domains import Between, Family, PathField
 from regsearch.space.registry import kind, registered
-from regsearch.space.sampling import default, fill, initial_params, leaves, sample, size
+from regsearch.space.sampling import default, fill, leaves, sample, size
+from regsearch.space.starts import initial_params
 from regsearch.space.tree import Leaf, Node, Path, label, number, public_name, tunable
 
 
@@ -63,6 +64,11 @@ def random_config(space: Any, seed: int) -> tuple[Any, dict[str, Any]]:
         (lambda: Int(0.5, 2), "whole bounds.*Float"),
         (lambda: Int(1.0, 2), "whole bounds.*Float"),
         (lambda: Int(0, 2, log=True), "low > 0"),
+        (lambda: Float(0, 1, start=2), "must start between 0 and 1, got 2"),
+        (lambda: Float(0, 1, start="a"), "must start between"),
+        (lambda: Float(0, 1, start=math.nan), "must start between"),
+        (lambda: Int(0, 5, start=1.5), "whole start"),
+        (lambda: Choice("a", None, start="b"), "one of its options .a, None., got 'b'"),
         (Choice, "at least one option"),
         (lambda: Choice("a", "b", "a"), "differ by name, got a"),
         (lambda: Choice(1, True), "differ by name"),
@@ -129,9 +135,9 @@ def test_names_stand_for_nodes() -> None:
 @given(leaf=st.one_of(*LEAVES.values()), seed=st.integers(0, 2**31 - 1))
 @settings(max_examples=60)
 def test_leaf_draws_inside(leaf: Leaf, seed: int) -> None:
-    """What a leaf draws, and its default, lie inside it."""
+    """What a leaf draws, and its usual value, lie inside it."""
     config, _ = random_config(Bag(leaf), seed)
-    for value in (config.left, leaf.initial()):
+    for value in (config.left, default(Bag(leaf)).left):
         if isinstance(leaf, Choice):
             assert any(value is option or value == option for option in leaf.options)
         elif isinstance(leaf, Path):
@@ -140,18 +146,6 @@ def test_leaf_draws_inside(leaf: Leaf, seed: int) -> None:
             assert isinstance(value, int if isinstance(leaf, Int) else float)
             assert isinstance(leaf, Float | Int)
             assert leaf.low <= value <= leaf.high
-
-
-@given(
-    ranges(0, 1e6)
-    | st.sampled_from([Float(1e-300, 1e-290, log=True), Float(1e300, 1.7e308), Float(1e200, 1e300, True)])
-)
-def test_default_is_the_middle(leaf: Float) -> None:
-    """A Float starts in the middle, of the logarithms where it is sampled in them, at any magnitude."""
-    low, high, middle = leaf.low, leaf.high, leaf.initial()
-    assert low <= middle <= high
-    if leaf.log:
-        assert math.isclose(math.log(middle), (math.log(low) + math.log(high)) / 2, rel_tol=1e-9, abs_tol=1e-9)
 
 
 # --- walking ---------------------------------------------------------------------------------------------------
@@ -176,48 +170,6 @@ def test_config_is_a_space_of_one(config: Any, seed: int) -> None:
     assert fill(config, {}) == config
     assert initial_params(config) == [{}]
     assert size(config) == 1
-
-
-@given(space=spaces())
-@settings(max_examples=80)
-def test_starts_show_every_option(space: Any) -> None:
-    """The first start is the default; starts are distinct and valid, and every option of every choice is in one."""
-    found = initial_params(space)
-    assert fill(space, found[0]) == default(space)
-    assert len({tuple(params.items()) for params in found}) == len(found)
-    shown = set()
-    for params in found:
-        fill(space, params)
-        shown |= {(name, value) for name, value in params.items() if not isinstance(value, float)}
-    for params in found:
-        for name in params:
-            study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-            study.enqueue_trial(params)
-            trial = study.ask()
-            sample(space, trial)
-            distribution = trial.distributions[name]
-            if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-                assert all((name, option) in shown for option in distribution.choices if not isinstance(option, float))
-
-
-def test_starts_go_into_options() -> None:
-    """A choice below an option that is not the first has its turn too."""
-    space = Linear(penalty=Choice("l1", AdaptiveLasso(gamma=Choice(0.5, 1.0, 2.0))))
-    tried = [(params["penalty"], params.get("gamma")) for params in initial_params(space)]
-    assert tried == [("l1", None), ("adaptive_lasso", 0.5), ("adaptive_lasso", 1.0), ("adaptive_lasso", 2.0)]
-
-
-def test_conditional_names() -> None:
-    """A leaf has the name of its column, and the option in its name where two options share a field name."""
-    space = Linear(penalty=Choice(ElasticNet(), "adaptive_elastic_net"), lambda_=Float(0.1, 1.0, log=True))
-    first, second = initial_params(space)
-    assert first == {"penalty": "elastic_net", "penalty.elastic_net.l1_ratio": 0.5, "lambda": pytest.approx(0.1**0.5)}
-    assert set(second) == {
-        "penalty",
-        "penalty.adaptive_elastic_net.l1_ratio",
-        "gamma",
-        "lambda",
-    }
 
 
 def test_fill_names_what_is_missing() -> None:
