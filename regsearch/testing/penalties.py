@@ -36,6 +36,7 @@ from regsearch.space.domains import Between
 from regsearch.space.params import flat
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Float, Path, public_name
+from regsearch.testing.levels import IN_ORDER, check_levels
 from regsearch.testing.suite import Suite, require
 from regsearch.testing.weights import repeated
 
@@ -72,9 +73,7 @@ def check_penalty(cls: type[Penalty]) -> None:
 # --- what a penalty is -----------------------------------------------------------------------------------------
 
 
-@SUITE.check(
-    "decorate it with @dataclass(frozen=True), document it, and declare its fields by tunable(domain, default)."
-)
+@SUITE.check("decorate it with @dataclass(frozen=True), document it, declare its fields by tunable(domain, default).")
 def is_declared(cls: type[Penalty]) -> None:
     """A penalty is a documented frozen dataclass, every field of which declares its domain, and its kind names it."""
     require("__dataclass_params__" in vars(cls), "It is no dataclass.")
@@ -118,6 +117,12 @@ def domain_is_kept(cls: type[Penalty]) -> None:
             where = f"{cls.__name__}({public_name(name)}="
             require(where in said, f"{where}{value!r}) was {'refused: ' + said if said else 'not refused'}.")
         require(getattr(cls(**{name: Float(low, high)}), name) == Float(low, high), f"{name} loses its whole range.")
+
+
+@SUITE.check(IN_ORDER)
+def starts_are_in_order(cls: type[Penalty]) -> None:
+    """What a penalty says is weak, usual and strong lies in its range, in this order on the way from where it is off."""
+    check_levels(cls)
 
 
 # --- its terms -------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from regsearch.space.config import digest, from_toml, to_toml
 from regsearch.space.domains import Between, OneOf, Whole
 from regsearch.space.params import ParameterNames
 from regsearch.space.tree import Choice, Float, Leaf, public_name
+from regsearch.testing.levels import IN_ORDER, check_levels
 from regsearch.testing.nets import EPOCHS, IMAGE, TASKS, block, net, setup, train
 from regsearch.testing.suite import Suite, require
 
@@ -118,6 +119,12 @@ def domain_is_kept(cls: type[Technique]) -> None:
             said = _refusal(lambda name=name, value=value: cls(**{name: value}))
             found = f"refused with: {said}" if said else "not refused"
             require(where in said, f"{cls.__name__}({public_name(name)}={value!r}) was {found}, not with: {where}")
+
+
+@SUITE.check(IN_ORDER)
+def starts_are_in_order(cls: type[Technique]) -> None:
+    """What a technique says is weak, usual and strong lies in its range, in this order on the way from where it is off."""
+    check_levels(cls)
 
 
 @SUITE.check("let check raise InvalidInput('NAME needs ..., got a ...; leave it out.') where it has no meaning.")

@@ -167,6 +167,8 @@ def test_a_study_starts_from_a_bundle(searched: Study, bundle: Path, tmp_path: P
     results = one.run(6, quiet=True)
     roles = [trial.role for trial in results.all]
     assert roles[:2] == ["reference", "start"]
+    begun = [trial.draws for trial in results.all if trial.role == "start"][1:]
+    assert begun == [params for params in initial_params(SPACE) if params != results.all[1].draws][: len(begun)]
     trials = {trial.number: trial for trial in searched.results().all}
     assert results.all[1].config == trials[best.number].config
     assert results.all[1].value == best.value

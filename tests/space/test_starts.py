@@ -190,9 +190,7 @@ def test_none_is_weak() -> None:
 def test_options_of_options() -> None:
     """Choices below an option have their turn after those above, which is as usual there while all else is weak."""
     found = starts(Car(Choice(None, Brake(colour=Choice(0.1, 0.2, 0.3)), start="brake"), Limit()))
-    shown = [
-        (config.brake and (config.brake.force, config.brake.colour), round(config.limit.height)) for config in found
-    ]
+    shown = [(one.brake and (one.brake.force, one.brake.colour), round(one.limit.height)) for one in found]
     assert shown == [(None, 8), (None, 3), ((2.0, 0.1), 3), ((8.0, 0.1), 1), ((2.0, 0.2), 8), ((2.0, 0.3), 8)]
 
 

@@ -23,6 +23,7 @@ from regsearch import AdaptiveLasso, Choice, Estimator, Float, Int, Linear, Sear
 from regsearch import Path as Axis
 from regsearch.space.config import digest
 from regsearch.space.sampling import sample
+from regsearch.space.starts import initial_params
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store, trial_file
 from regsearch.study.sampler import make_sampler
@@ -127,6 +128,16 @@ def test_reference_and_starts_come_first(tmp_path: Path) -> None:
     assert results.reference.params == {"penalty": "none", "lambda": 0.0, "l1_ratio": 0.0, "gamma": 0.0,
                                         "scale": "standard"}  # fmt: skip
     assert [trial.params["penalty"] for trial in results.all[1:4]] == ["l1", "l2", "adaptive_lasso"]
+
+
+def test_resumed_starts(tmp_path: Path) -> None:
+    """A study that was stopped among its starts goes on with the others, each once, in their order."""
+    space = Linear(penalty=Choice("elastic_net", "l1", "l2", AdaptiveLasso()), lambda_=Float(1e-3, 1.0, log=True))
+    params = initial_params(space)
+    for total in (1, 2, 4, len(params) + 2):
+        results = study(tmp_path, space=space).run(total, quiet=True)
+    assert [trial.draws for trial in results.all if trial.role == "start"] == params
+    assert [trial.role for trial in results.all] == ["reference", *["start"] * len(params), ""]
 
 
 # --- limits ----------------------------------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def _entry(cls: type[Any], anchor: str, stands: Iterable[str], remarks: str = ""
         [f"`{field.name}`", meanings.get(field.name, ""), *_field(field)]
         for field in dataclasses.fields(cls) if "domain" in field.metadata
     ]  # fmt: skip
-    table = _table(*_filled(["field", "meaning", "takes", "by default", "no effect at"], rows))
+    table = _table(*_filled(["field", "meaning", "takes", "by default", "no effect at", "weak, usual, strong"], rows))
     table = table if rows else "It has no fields."
     file = cls.__module__.replace(".", "/") + ".py"
     where = f"Stands in {', '.join(stands)}. {remarks}Written in `{file}`."
@@ -119,10 +119,21 @@ def _remarks(cls: Any) -> str:
 
 
 def _field(field: dataclasses.Field[Any]) -> list[str]:
-    """What a field takes, what it is by default, and where it has no effect."""
+    """What a field takes, what it is by default, where it has no effect, and what searches start with."""
     default = "must be given" if field.default is dataclasses.MISSING else f"`{_value(field.default)}`"
     off = field.metadata["off"]
-    return [_domain(field.metadata["domain"]), default, "" if off is None else f"`{_value(off)}`"]
+    return [_domain(field.metadata["domain"]), default, "" if off is None else f"`{_value(off)}`", _levels(field)]
+
+
+def _levels(field: dataclasses.Field[Any]) -> str:
+    """What is weak, usual and strong of the leaf that is searched by default, where these differ."""
+    from regsearch.space.tree import Leaf
+
+    if field.metadata["levels"] is None or not isinstance(field.default, Leaf):
+        return ""
+    found = field.default.levels(field.metadata["levels"])
+    values = (found.weak, found.usual, found.strong)
+    return "" if len(set(values)) == 1 else ", ".join(f"`{value:.3g}`" for value in values)
 
 
 def _domain(domain: Any) -> str:
@@ -145,7 +156,7 @@ def _value(value: Any) -> str:
     if not dataclasses.is_dataclass(value):
         return repr(value)
     given = [
-        f"{value_of:g}" if isinstance(value_of, float) else f"{field.name}={value_of!r}"
+        f"{value_of:g}" if field.name in ("low", "high") else f"{field.name}={value_of!r}"
         for field in dataclasses.fields(value) if (value_of := getattr(value, field.name)) != field.default
     ]  # fmt: skip
     return f"{type(value).__name__}({', '.join(given)})"

@@ -219,6 +219,26 @@ def hook_nobody_calls() -> type[Technique]:
     return Faulty
 
 
+def out_of_order() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """What it says is weak is stronger than what it says is usual."""
+
+        level: Any = tunable(Between(0.0, 1.0), Float(0.1, 0.5), off=0.0, weak=0.3, usual=0.2, strong=0.4)
+
+    return Faulty
+
+
+def out_of_range() -> type[Technique]:
+    @dataclass(frozen=True)
+    class Faulty(Wrong):
+        """What it says is strong is not in the range that is searched."""
+
+        level: Any = tunable(Between(0.0, 1.0), Float(0.1, 0.5), off=0.0, strong=0.9)
+
+    return Faulty
+
+
 def does_nothing() -> type[Technique]:
     @dataclass(frozen=True)
     class Faulty(Wrong):
@@ -280,6 +300,8 @@ FAULTS: dict[str, tuple[Callable[[], type[Technique]], str]] = {
     "stands_in_a_net": (without_a_slot, "It has no slots"),
     "stands_in_a_net, lr": (slot_of_the_net, "A Net has a field of its own called lr"),
     "stands_in_a_net, hook": (hook_nobody_calls, "Nobody calls on_steps"),
+    "starts_are_in_order": (out_of_order, "what is weak, usual, strong is|says .*'weak': 0.3"),
+    "starts_are_in_order, range": (out_of_range, "'strong': 0.9.*has .*0.46"),
     "does_something": (does_nothing, "learns what a net without it learns"),
     "off_is_off": (not_off, "beside a row with it"),
     "stacked_equals_separate": (rows_meet, "row 2 of 5"),
