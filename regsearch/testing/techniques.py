@@ -123,7 +123,7 @@ def domain_is_kept(cls: type[Technique]) -> None:
 
 @SUITE.check(IN_ORDER)
 def starts_are_in_order(cls: type[Technique]) -> None:
-    """What a technique says is weak, usual and strong lies in its range, in this order on the way from where it is off."""
+    """What a technique says is weak, usual and strong lies in its range, in this order from where it is off."""
     check_levels(cls)
 
 

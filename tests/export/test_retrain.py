@@ -18,6 +18,7 @@ from regsearch.export.bundle import load_config, open_bundle
 from regsearch.export.retrain import retrain
 from regsearch.export.verify import Evidence, verify
 from regsearch.results.rules import Pick
+from regsearch.space.starts import initial_params
 
 SPACE = Linear(penalty=Choice("l1", ElasticNet(Float(0.1, 0.9))), scale=Choice("standard", "none"))
 

@@ -169,7 +169,7 @@ def _alone(value: Any) -> int:
 
 
 def test_corners() -> None:
-    """All weak, all weak but what is worth a start of its own, all usual, all strong; what does not regularize stays."""
+    """All weak, the same with what is worth it as usual, all usual, all strong; what does not regularize stays."""
     found = starts(Car(Brake(), Limit(), Helper(), Float(0, 1)))
     assert [(config.brake.force, round(config.limit.height, 2)) for config in found] == [
         (0.5, 7.94), (0.5, 3.16), (2.0, 3.16), (8.0, 1.26),
