@@ -112,6 +112,13 @@ class Node(ABC):
 class Leaf(Node, abstract=True):
     """What stands in a tree where the config has one value."""
 
+    def __repr__(self) -> str:
+        """As it may be written; where to start from only where that is said."""
+        fields = self.fields()
+        start = "start" in fields and type(self).__dataclass_fields__["start"].default
+        shown = (f"{name}={value!r}" for name, value in fields.items() if name != "start" or value != start)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     @abstractmethod
     def draw(self, trial: Suggests, name: str) -> Any:
         """The value that `trial` suggests under `name`."""
@@ -133,7 +140,7 @@ class Leaf(Node, abstract=True):
         """How many values there are, or `None` when not finite."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Float(Leaf):
     """A real number in ``[low, high]``, sampled uniformly or, with `log`, uniformly in its logarithm.
 
@@ -171,7 +178,7 @@ class Float(Leaf):
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Int(Leaf):
     """A whole number in ``[low, high]``, both included.
 
@@ -212,7 +219,7 @@ class Int(Leaf):
         return self.high - self.low + 1
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, repr=False, init=False)
 class Choice(Leaf):
     """One of several options: plain values, or nodes that may carry leaves of their own.
 
