@@ -114,9 +114,9 @@ class Leaf(Node, abstract=True):
 
     def __repr__(self) -> str:
         """As it may be written; where to start from only where that is said."""
-        fields = self.fields()
-        start = "start" in fields and type(self).__dataclass_fields__["start"].default
-        shown = (f"{name}={value!r}" for name, value in fields.items() if name != "start" or value != start)
+        fields = {field.name: field.default for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        values = {name: getattr(self, name) for name in fields}
+        shown = (f"{name}={value!r}" for name, value in values.items() if name != "start" or value != fields[name])
         return f"{type(self).__name__}({', '.join(shown)})"
 
     @abstractmethod
