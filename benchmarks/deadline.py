@@ -20,7 +20,7 @@ import numpy as np  # noqa: E402
 from sklearn.datasets import load_digits, make_classification  # noqa: E402
 from sklearn.ensemble import GradientBoostingClassifier  # noqa: E402
 
-from regsearch import Choice, Estimator, Int, Linear, Study, spaces  # noqa: E402
+from regsearch import Choice, Estimator, Float, Int, Linear, Study, spaces  # noqa: E402
 from regsearch import Path as Along  # noqa: E402
 from regsearch.models.base import Model  # noqa: E402
 
@@ -39,7 +39,7 @@ def estimator() -> Made:
     """Boosted trees: about a second a fold."""
     X, y = make_classification(200 if quick() else 3000, 20, n_informative=8, random_state=0)
     boosted = GradientBoostingClassifier(n_estimators=20 if quick() else 60, random_state=0)
-    return Estimator(boosted, {"max_depth": Int(2, 5)}), X, y
+    return Estimator(boosted, {"max_depth": Int(2, 5), "learning_rate": Float(0.02, 0.5, log=True)}), X, y
 
 
 def net() -> Made:

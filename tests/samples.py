@@ -52,8 +52,8 @@ def study(root: Path, name: str = "small", **options: Any) -> Study:
 
 
 def finished(results: Results) -> list[Trial]:
-    """The trials that came to an end, in their order."""
-    return [trial for trial in results.all if trial.config is not None]
+    """The trials that came to their end, in their order."""
+    return [trial for trial in results.all if trial.config is not None and trial.state != "stopped"]
 
 
 def outcomes(results: Results) -> list[tuple[Any, ...]]:

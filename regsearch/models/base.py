@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from regsearch._types import Array
@@ -75,10 +76,16 @@ class Outcome:
     reason: str = ""
 
     @classmethod
-    def left(cls, candidate: Candidate, stop: Stop, trajectory: Trajectory, seconds: float, step: int = 0) -> Outcome:
-        """The outcome of a candidate that was left before its end: without any score it is nothing, or has failed."""
-        if trajectory.scored:
-            return cls(candidate, stop.state, trajectory, step, seconds=seconds, reason=stop.why)
+    def left(
+        cls, candidate: Candidate, stop: Stop, trajectory: Trajectory, seconds: float, step: int = 0,
+        measures: Mapping[str, float] = MappingProxyType({}),
+    ) -> Outcome:  # fmt: skip
+        """The outcome of a candidate that was left before its end.
+
+        One that is stopped without a score has nothing to keep, one that took too long for any has failed.
+        """
+        if trajectory.scored or (stop.state == "pruned" and trajectory.curves):
+            return cls(candidate, stop.state, trajectory, step, seconds=seconds, measures=measures, reason=stop.why)
         state: State = "failed" if stop.state == "pruned" else stop.state
         return cls(candidate, state, seconds=seconds, reason=stop.why)
 

@@ -59,11 +59,12 @@ def written(root: Path) -> int:
 
 
 def children(root: Path, name: str = "small") -> list[int]:
-    """The trials that MLflow has, by number."""
+    """The finished trials that MLflow has, by number."""
     client = mlflow_client(root)
     experiment = client.get_experiment_by_name(name)
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], "tags.`regsearch.trial` LIKE '%'", max_results=5000)
+    runs = [run for run in runs if "regsearch.stopped" not in run.data.tags]
     assert {run.info.status for run in runs} == {"FINISHED"}
     return sorted(int(run.data.tags["regsearch.trial"]) for run in runs)
 
