@@ -124,7 +124,7 @@ class SearchHistory(Protocol):
 
     @property
     def curves(self) -> Sequence[Array]:
-        """Mean validation curves ``[S]`` of the trials that were complete or pruned, the reference left out."""
+        """Validation curves ``[K, S]`` of the trials that were complete or pruned, the reference left out."""
         ...
 
 

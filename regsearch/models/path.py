@@ -148,8 +148,9 @@ class Trajectory:
         return {name: curves.point(step, fitted) for name, curves in self.curves.items()}
 
     def complexity_at(self, step: int) -> float:
-        """Mean over folds at a step; NaN when unknown."""
-        return float(self.complexity[:, step].mean())
+        """Mean over the folds that were fitted at a step; NaN when unknown."""
+        known = self.complexity[:, step]
+        return float(known[np.isfinite(known)].mean()) if np.isfinite(known).any() else math.nan
 
 
 def choose_step(mean: Array) -> int:

@@ -104,6 +104,6 @@ class History:
 
     @property
     def curves(self) -> Sequence[Array]:
-        """Mean validation curves ``[S]`` of the trials that were complete or pruned, the reference left out."""
+        """Validation curves ``[K, S]`` of the trials that were complete or pruned, the reference left out."""
         scored = [trial for trial in self.trials if trial.state != "failed" and trial.role != "reference"]
-        return [self.store.curves(trial.number, self.metric).mean() for trial in scored]
+        return [self.store.curves(trial.number, self.metric).val for trial in scored]

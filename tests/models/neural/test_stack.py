@@ -27,11 +27,11 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
+from regsearch.models.halving import REDUCTION_FACTOR, SAME_FOLD, first_fold, rung_epochs
 from regsearch.models.neural import CNN, MLP
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training import processes, stack, worker
 from regsearch.models.neural.training.block import Block
-from regsearch.models.neural.training.halving import MIN_TRIALS, REDUCTION_FACTOR, rung_epochs
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import wait_for_exit
 from regsearch.models.neural.training.stack import Stack
@@ -199,7 +199,8 @@ def test_the_same_search_on_any_number_of_threads(tmp_path: Path) -> None:
 # --- rungs -----------------------------------------------------------------------------------------------------
 
 CLIMBERS = [
-    net(lr=lr, early_stopping=t.FixedEpochs(20)) for lr in (1e-5, 0.05, 1e-4, 0.02, 3e-5, 0.01, 3e-4, 2e-5, 1e-3)
+    net(lr=lr, early_stopping=t.FixedEpochs(20))
+    for lr in (1e-5, 0.05, 1e-4, 0.02, 3e-5, 0.01, 3e-4, 2e-5, 1e-3, 0.04, 4e-5, 0.03, 2e-4, 5e-5, 6e-5, 0.06, 0.015)
 ]
 
 
@@ -219,30 +220,82 @@ def test_rungs_give_up_what_falls_behind() -> None:
         assert epochs in rung_epochs(20)
         assert outcome.reason.startswith(f"rung at epoch {epochs}: ")
         assert outcome.predictions is None
-        (curves,), (full,) = outcome.trajectory.curves.values(), without[outcome.number].trajectory.curves.values()
-        np.testing.assert_allclose(curves.val, full.val[:, :epochs], rtol=1e-10)
+        full = without[outcome.number].trajectory.deciding.val[:, :epochs]
+        val = outcome.trajectory.deciding.val
+        known = np.isfinite(val)
+        np.testing.assert_allclose(val[known], full[known], rtol=1e-10)
     kept = {number: outcome for number, outcome in found.items() if outcome.state == "complete"}
     same(kept, {number: without[number] for number in kept})
-    for rung in rung_epochs(20):
-        reached = [o for o in found.values() if o.trajectory.steps >= rung and not o.candidate.role]
-        best = {o.number: o.trajectory.deciding.val[:, :rung].mean(axis=0).max() for o in reached}
-        on = {o.number for o in reached if o.trajectory.steps > rung}
-        assert len(on) == (len(reached) if len(reached) < MIN_TRIALS else math.ceil(len(reached) / REDUCTION_FACTOR))
-        assert all(best[kept] > best[gone] for kept in on for gone in set(best) - on)
+
+
+def test_one_fold_until_the_first_rung() -> None:
+    """A trial that is given up at the first rung was trained on its first fold alone, where others did better."""
+    found, first = climb(), rung_epochs(20)[0]
+    gone = [o for o in found.values() if o.state == "pruned" and o.trajectory.steps == first]
+    assert gone
+    for outcome in gone:
+        fitted = np.flatnonzero(outcome.trajectory.deciding.fitted)
+        assert fitted.tolist() == [first_fold(outcome.number, 3)]
+        assert np.isfinite(outcome.point.val)
+        assert np.isfinite(outcome.trajectory.complexity_at(outcome.step))
+    for outcome in found.values():
+        if outcome not in gone:
+            assert outcome.trajectory.deciding.fitted.all()
+    group = [o for o in found.values() if SAME_FOLD <= o.number < 2 * SAME_FOLD]
+    scores = {o.number: o.trajectory.deciding.val[1, :first].max() for o in group}
+    on = {o.number for o in group if o not in gone}
+    assert len(on) >= math.ceil(len(group) / REDUCTION_FACTOR)
+    assert all(scores[kept] > scores[out.number] for kept in on for out in gone if out.number in scores)
+
+
+def test_first_folds_are_as_long_as_the_others() -> None:
+    """A fold that is ahead of the others of its trial trains no longer than they do: it has as many epochs."""
+    found = climb()
+    whole = [outcome for outcome in found.values() if outcome.state == "complete"]
+    assert len(whole) > 1
+    for outcome in whole:
+        assert outcome.trajectory.deciding.val.shape == (3, 20)
+        assert np.isfinite(outcome.trajectory.deciding.val).all()
+
+
+@pytest.mark.parametrize(
+    "stopping",
+    [t.EarlyStopping(12, patience=3, inner=0.3), t.EarlyStopping(30, patience=1), t.FixedEpochs(9)],
+    ids=repr,
+)
+@pytest.mark.parametrize("rows", [None, 7])
+def test_catching_up_changes_nothing(stopping: Any, rows: int | None) -> None:
+    """Trials that come to all folds late have the outcomes of trials that were there from the start."""
+    of = replace(setup("regression", n=60), n_jobs=1)
+    if rows is not None:  # of the first fold: uneven ones
+        pairs = [(np.arange(rows, 60), np.arange(rows)), (np.arange(40), np.arange(40, 60))]
+        of = replace(of, folds=make_folds(pairs, of.problem, 0))
+    configs = [net(lr=lr, early_stopping=stopping, ema=0.5, dropout=0.2) for lr in (0.1, 0.05, 0.2)]
+    same(stream(replace(of, prune=True), configs), stream(of, configs))
+
+
+def test_pooled_scores_need_all_folds() -> None:
+    """Where one score of all folds decides, every trial begins on all of them."""
+    (metric,) = setup("regression").metrics
+    found = climb(metrics=(replace(metric, pooled=True),))
+    assert {outcome.state for outcome in found.values()} == {"complete", "pruned"}
+    assert all(outcome.trajectory.deciding.fitted.all() for outcome in found.values())
 
 
 def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial that loses patience before a rung is judged there: the hopeless do not count as complete."""
     monkeypatch.setattr(stack, "STRIDE", 8)  # the first look is at the first rung
-    lasting = [net(lr=lr, early_stopping=t.FixedEpochs(40)) for lr in (0.05, 0.02, 0.03, 0.01)]
-    dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(40, patience=2)) for i in range(12)]
-    found = stream(replace(setup("regression"), n_jobs=1, prune=True), [*lasting, *dead])
-    first = rung_epochs(40)[0]
-    early = [one for one in found.values() if one.trajectory.steps < first]
-    assert early
+    lasting = [net(lr=lr, early_stopping=t.FixedEpochs(160)) for lr in (0.05, 0.02, 0.03, 0.01)]
+    dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(160, patience=2)) for i in range(12)]
+    configs = [*lasting[:2], *dead[:6], *lasting[2:], *dead[6:]]  # on one fold, and on another
+    found = stream(replace(setup("regression"), n_jobs=1, prune=True), configs)
+    first = rung_epochs(160)[0]
+    early = [one for one in found.values() if one.trajectory.steps <= first]
+    assert len(early) == len(dead)
+    assert any(one.trajectory.steps < first for one in early)
     assert {one.state for one in early} == {"pruned"}
     assert all(one.reason.startswith(f"rung at epoch {first}: ") for one in early)
-    assert "complete" in {found[number].state for number in range(len(lasting))}
+    assert all(found[number].trajectory.steps > first for number in (0, 1, SAME_FOLD, SAME_FOLD + 1))
 
 
 def test_without_pruning_nothing_is_pruned() -> None:
@@ -255,17 +308,19 @@ def test_the_reference_is_never_pruned() -> None:
     found = climb()
     assert found[0].state == "complete"
     assert found[0].candidate.role == "reference"
-    first = [outcome for outcome in found.values() if outcome.trajectory.steps == rung_epochs(20)[0]]
-    assert all(outcome.reason.endswith(f"of {len(CLIMBERS) - 1} trials did better") for outcome in first)
+    group = [found[number] for number in range(1, SAME_FOLD)]
+    first = [outcome for outcome in group if outcome.trajectory.steps == rung_epochs(20)[0]]
+    assert first
+    assert all(outcome.reason.endswith(f"of {len(group)} trials did better") for outcome in first)
 
 
 def test_rungs_know_the_past() -> None:
     """Trials of an earlier run are ranked beside those of this one."""
-    great = tuple(np.zeros(20) for _ in range(40))
+    great = tuple(np.zeros((3, 20)) for _ in range(40))
     assert {outcome.state for number, outcome in climb(history=FixedHistory(curves=great)).items() if number} == {
         "pruned"
     }
-    poor = tuple(np.full(20, -1e9) for _ in range(40))
+    poor = tuple(np.full((3, 20), -1e9) for _ in range(60))
     assert {outcome.state for outcome in climb(history=FixedHistory(curves=poor)).values()} == {"complete"}
 
 

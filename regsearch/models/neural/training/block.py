@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,34 @@ class Segment:
             np.concatenate([getattr(one, name) for one in parts], axis=1) for name in ("weights", "decisions")
         )
         return cls(scores, nonzero, weights, decisions)
+
+    def row(self, i: int) -> Iterator[FoldEpoch]:
+        """What the epochs gave of one row."""
+        for e in range(len(self.weights)):
+            scores = {part: values[:, i, e] for part, values in self.scores.items()}
+            yield FoldEpoch(scores, float(self.nonzero[i, e]), self.weights[e, i], self.decisions[e, i])
+
+
+@dataclass(frozen=True)
+class FoldEpoch:
+    """What one epoch of one trial gave in one fold.
+
+    Attributes
+    ----------
+    scores
+        By part of the fold, ``[metrics]``.
+    nonzero
+        Kernels that are not zero.
+    weights
+        ``[Q]``.
+    decisions
+        ``[n_val, m]``; of no rows where they are not kept.
+    """
+
+    scores: dict[str, Array]
+    nonzero: float
+    weights: Array
+    decisions: NDArray[np.float32]
 
 
 class Block:

@@ -16,9 +16,9 @@ from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean
 from regsearch.models.path import Curves, Trajectory
 
 
-def make_outcome(shared: SharedParts, structure: Structure, run: TrainingRun, pruned: str = "") -> Outcome:
+def make_outcome(shared: SharedParts, run: TrainingRun, pruned: str = "") -> Outcome:
     """The outcome of a run that has ended, failed, or is pruned for a reason."""
-    candidate = run.candidate
+    candidate, structure = run.candidate, run.structure
     state = "failed" if run.failure else "pruned" if pruned else "complete"
     if not run.epoch:
         return Outcome(candidate, "failed", seconds=run.seconds, reason=run.failure)
@@ -31,7 +31,7 @@ def make_outcome(shared: SharedParts, structure: Structure, run: TrainingRun, pr
     ordered = {metric.name: curves[metric.name] for metric in shared.setup.metrics if metric.name in curves}
     return Outcome(
         candidate, state,  # type: ignore[arg-type]
-        Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.nonzero), run.step,
+        Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.on_all(run.nonzero)), run.step,
         predictions, along, run.seconds, _weight_measures(shared, structure, run), reason,
     )  # fmt: skip
 
@@ -44,7 +44,7 @@ def _late_curves(
 
     late = tuple(metric for metric in shared.setup.metrics if metric.kernel is None and metric is not run.metrics[0])
     unknown = np.full_like(run.nonzero, np.nan)
-    found = {metric.name: Curves(unknown.copy(), unknown.copy(), run.averaging) for metric in late}
+    found = {metric.name: Curves(unknown.copy(), unknown.copy(), run.settings.averaging) for metric in late}
     pooled = [metric for metric in late if metric.pooled]
     if pooled:
         scores = pooled_of_nets(shared, structure, pooled, run.weights)

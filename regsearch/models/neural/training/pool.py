@@ -97,7 +97,7 @@ class WorkerPool:
         if inherited:  # a process that is forked now has it already: a user's module need not be fit for a pipe
             self.local.make(key, structure, rows)
         pipes = self._pipes(structure)
-        process = pipes[(key[0] * len(self.shared.setup.folds) + key[1]) % len(pipes)] if pipes else None
+        process = pipes[key[0] % len(pipes)] if pipes else None
         self._placements[key] = Placement(process, structure, len(rows))
         if not inherited:
             self._call(key, "make", structure, rows)

@@ -1,46 +1,77 @@
-"""The training of one trial in all folds: its curves so far, the epoch that counts, and whether it has ended."""
+"""The training of one trial: its curves so far, the epoch that counts, and whether it has ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Candidate
+from regsearch.models.halving import rung_epochs
 from regsearch.models.neural.config import NetConfig
-from regsearch.models.neural.training.halving import rung_epochs
 from regsearch.models.neural.training.selection import EpochResult, EpochSelection, Patience, selection_of
 from regsearch.models.out_of_fold import SpreadSteps
 from regsearch.models.path import Curves
 
 if TYPE_CHECKING:
-    from regsearch.models.neural.training.block import Segment
+    from regsearch.models.neural.training.block import FoldEpoch
+    from regsearch.models.neural.training.shared import Structure
 
 
-Pooled: TypeAlias = Callable[[Sequence[Metric], Sequence[Array]], Array]
+Pooled: TypeAlias = Callable[["Structure", Sequence[Metric], Sequence[Array]], Array]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the runs of a stack have in common.
+
+    Attributes
+    ----------
+    metrics
+        Followed after each epoch; the first decides.
+    averaging
+        How all K folds are averaged.
+    kept
+        Of how many epochs decisions are kept.
+    pooled
+        From a structure, metrics and each fold's weights to scores ``[metrics, K]`` of all folds together.
+    """
+
+    metrics: tuple[Metric, ...]
+    averaging: Averaging
+    kept: int
+    pooled: Pooled
 
 
 @dataclass
 class TrainingRun:
-    """A trial in training.
+    """A trial in training on k of the K folds.
+
+    Folds need not be equally far: an epoch counts once all of them have been through it.
 
     Attributes
     ----------
-    averaging
-        How folds are averaged.
+    folds
+        The numbers of the k folds, ascending.
     train, val
-        ``[metrics, K, E]`` scores after each epoch so far.
+        ``[metrics, k, E]`` scores after each epoch so far.
     nonzero
-        ``[K, E]``.
+        ``[k, E]``.
     counting
-        ``[K, E]``: the epoch that counts in each fold if training ends there.
+        ``[k, E]``: the epoch that counts in each fold if training ends there.
     decisions
         Of some epochs, ``[n_val, m]`` for each fold, where the epoch that counts is chosen by them.
+    trained
+        By fold, for how many epochs it has trained.
+    judged
+        The last rung that it has passed.
     ended
         Whether patience or the last epoch has ended it.
     failure
@@ -48,9 +79,9 @@ class TrainingRun:
     """
 
     candidate: Candidate
-    config: NetConfig
-    metrics: tuple[Metric, ...]
-    averaging: Averaging
+    structure: Structure
+    settings: RunSettings
+    folds: tuple[int, ...]
     train: Array
     val: Array
     nonzero: Array
@@ -58,24 +89,59 @@ class TrainingRun:
     selection: EpochSelection
     decisions: SpreadSteps
     patience: Patience
+    trained: dict[int, int]
     seconds: float = 0.0
+    judged: int = 0
     ended: bool = False
     failure: str = ""
+    _ahead: dict[int, deque[FoldEpoch]] = field(default_factory=dict)  # by fold, epochs that the others lack
+    _taken: list[FoldEpoch] = field(default_factory=list)  # of the only fold, for the run on all of them
 
     @classmethod
-    def start(cls, candidate: Candidate, metrics: tuple[Metric, ...], averaging: Averaging, kept: int) -> TrainingRun:
-        """A run of no epochs yet, of which the decisions of so many are to be kept."""
+    def start(
+        cls, candidate: Candidate, structure: Structure, settings: RunSettings, folds: tuple[int, ...]
+    ) -> TrainingRun:
+        """A run of no epochs yet."""
         config = candidate.config
         assert isinstance(config, NetConfig)
-        empty, selection = np.empty((len(metrics), averaging.folds, 0)), selection_of(config, averaging)
+        empty = np.empty((len(settings.metrics), len(folds), 0))
+        selection = selection_of(config, settings.averaging.some(_mask(folds, settings.averaging.folds)))
         return cls(
-            candidate, config, metrics, averaging, empty, empty, empty[0], empty[0], selection,
-            SpreadSteps(kept if selection.by_score else 0), Patience.of(config),
+            candidate, structure, settings, folds, empty, empty, empty[0], empty[0], selection,
+            SpreadSteps(settings.kept if selection.by_score else 0), Patience.of(config), dict.fromkeys(folds, 0),
+            _ahead={k: deque() for k in folds},
         )  # fmt: skip
+
+    def widened(self) -> TrainingRun:
+        """The run on all folds of a trial that was on one: it goes on there, and catches up on the others."""
+        made = TrainingRun.start(self.candidate, self.structure, self.settings, tuple(range(self._all_folds)))
+        made.seconds, made.judged = self.seconds, self.judged
+        (fold,) = self.folds
+        made.receive(fold, [*self._taken, *self._ahead[fold]])
+        return made
+
+    @property
+    def config(self) -> NetConfig:
+        config = self.candidate.config
+        assert isinstance(config, NetConfig)
+        return config
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return self.settings.metrics
+
+    @property
+    def _all_folds(self) -> int:
+        return self.settings.averaging.folds
+
+    @property
+    def partial(self) -> bool:
+        """Whether it trains on some of the folds only."""
+        return len(self.folds) < self._all_folds
 
     @property
     def epoch(self) -> int:
-        """How many epochs it has trained for."""
+        """For how many epochs all of its folds have trained."""
         return int(self.nonzero.shape[1])
 
     @property
@@ -86,12 +152,33 @@ class TrainingRun:
     @property
     def rung(self) -> int | None:
         """The rung to judge it at now: one that it has come to, or the next one if it ended before."""
-        ahead = [rung for rung in self.rungs if rung >= self.epoch]
+        ahead = [rung for rung in self.rungs if rung >= self.epoch and rung > self.judged]
         return ahead[0] if ahead and (self.ended or ahead[0] == self.epoch) and not self.failure else None
 
     @property
+    def marks(self) -> list[int]:
+        """Epochs until it is to be looked at: at a rung, and when a fold has trained to the end."""
+        rungs = [rung - self.epoch for rung in self.rungs if rung > self.judged]
+        return [*rungs, *(self.config.last - trained for trained in self.trained.values())]
+
+    @property
     def curves(self) -> dict[str, Curves]:
-        return {m.name: Curves(self.train[i], self.val[i], self.averaging) for i, m in enumerate(self.metrics)}
+        """``[K, E]`` of every metric; NaN in folds that it does not train on."""
+        train, val = self.on_all(self.train), self.on_all(self.val)
+        return {m.name: Curves(train[i], val[i], self.settings.averaging) for i, m in enumerate(self.metrics)}
+
+    @property
+    def deciding(self) -> Array:
+        """``[K, E]`` validation scores of the metric that decides: NaN in folds that it does not train on alone."""
+        return self.on_all(np.nan_to_num(self.val[0], nan=-np.inf, posinf=np.inf, neginf=-np.inf))
+
+    def on_all(self, values: Array) -> Array:
+        """Values ``[..., k, E]`` of its folds as ``[..., K, E]``, NaN in the others."""
+        if not self.partial:
+            return values
+        found = np.full((*values.shape[:-2], self._all_folds, values.shape[-1]), np.nan)
+        found[..., list(self.folds), :] = values
+        return found
 
     @property
     def step(self) -> int:
@@ -103,31 +190,36 @@ class TrainingRun:
         """``[Q]`` for each fold: the parameters at the epoch that counts so far."""
         return self.selection.weights
 
-    def update(self, segments: Sequence[Segment], row: int, pooled: Pooled) -> None:
-        """Take in what some epochs gave, one segment a fold, up to where training ends.
+    # --- epochs come in ----------------------------------------------------------------------------------------
 
-        Parameters
-        ----------
-        pooled
-            From metrics and each fold's weights to scores ``[metrics, K]`` of all folds together.
-        """
-        for e in range(segments[0].weights.shape[0]):
-            if self.ended or self.failure:
-                return
-            scores = {
-                part: np.stack([s.scores[part][:, row, e] for s in segments], axis=1) for part in segments[0].scores
-            }
-            self.failure = self._diverged(scores)
-            if not self.failure:
-                together = [i for i, metric in enumerate(self.metrics) if metric.pooled]
-                if together:
-                    weights = [s.weights[e, row] for s in segments]
-                    scores["val"][together] = pooled([self.metrics[i] for i in together], weights)
-                nonzero = np.array([s.nonzero[row, e] for s in segments])
-                epoch = np.full(len(segments), self.epoch + 1.0)
-                if self.decisions.most:
-                    self.decisions.add(self.epoch, [s.decisions[e, row] for s in segments])
-                self._add(EpochResult(scores, nonzero, epoch, [s.weights[e, row] for s in segments]))
+    def receive(self, fold: int, epochs: Iterable[FoldEpoch]) -> None:
+        """Keep what epochs of a fold gave until `take_in`."""
+        before = len(self._ahead[fold])
+        self._ahead[fold].extend(epochs)
+        self.trained[fold] += len(self._ahead[fold]) - before
+
+    def take_in(self) -> None:
+        """Take in the epochs that all folds have been through, up to where training ends."""
+        while all(self._ahead.values()) and not (self.ended or self.failure):
+            self._take([self._ahead[k].popleft() for k in self.folds])
+
+    def _take(self, found: list[FoldEpoch]) -> None:
+        """Take in one epoch, of each fold."""
+        if self.partial:
+            self._taken += found
+        scores = {part: np.stack([one.scores[part] for one in found], axis=1) for part in found[0].scores}
+        self.failure = self._diverged(scores)
+        if self.failure:
+            return
+        weights = [one.weights for one in found]
+        together = [i for i, metric in enumerate(self.metrics) if metric.pooled]
+        if together:
+            pooled = [self.metrics[i] for i in together]
+            scores["val"][together] = self.settings.pooled(self.structure, pooled, weights)
+        if self.decisions.most:
+            self.decisions.add(self.epoch, [one.decisions for one in found])
+        nonzero, epoch = np.array([one.nonzero for one in found]), np.full(len(found), self.epoch + 1.0)
+        self._add(EpochResult(scores, nonzero, epoch, weights))
 
     def _diverged(self, scores: dict[str, Array]) -> str:
         """Which score of the next epoch is infinite; empty where none is. One that is not defined ends nothing."""
@@ -136,13 +228,12 @@ class TrainingRun:
             folds = np.flatnonzero(np.isinf(values[0]))
             if len(folds):
                 wrong = (
-                    f"diverged: {self.metrics[0].name} on the {part} rows of fold {folds[0]} was not finite "
-                    f"after epoch {self.epoch + 1}; a smaller lr or gradient_clipping may help"
+                    f"diverged: {self.metrics[0].name} on the {part} rows of fold {self.folds[folds[0]]} was not "
+                    f"finite after epoch {self.epoch + 1}; a smaller lr or gradient_clipping may help"
                 )
         return wrong
 
     def _add(self, result: EpochResult) -> None:
-        """Take in one epoch."""
         point, improved = self.selection.update(result)
         self.train, self.val = (
             np.concatenate([curve, point.scores[part][:, :, None]], axis=2)
@@ -159,3 +250,8 @@ class TrainingRun:
         """The epochs of which none can be chosen, in words."""
         known = np.isfinite(self.val[0].mean(axis=0)).any()
         return f"epoch {self.epoch}, which counts" if known else f"any of {self.epoch} epochs"
+
+
+def _mask(folds: Sequence[int], count: int) -> NDArray[np.bool_]:
+    """``[count]``: whether a fold is one of them."""
+    return np.isin(np.arange(count), folds)

@@ -1,45 +1,49 @@
 """The neural backend: many trials and folds as a few tensor programs, refilled as trials end.
 
-Trials that start together form a *cohort*: one block of rows for each fold, in lockstep. All cohorts advance by some
-epochs, each block where it is; then, in the order of their numbers, trials end, are given up at a rung, or go on,
-cohorts of one structure join while they fit a block, and new trials take the free places. So what a search does depends
-neither on how many work on it nor on their luck.
+A trial has a row for each fold that it trains on: one until its first rung, then all. Rows of one fold and structure
+share a block, wherever they are in their training. All blocks advance by some epochs, each where it is; then, in the
+order of their numbers, trials end, are given up at a rung, or go on, blocks join while they fit into one, and new
+trials take the free places. So what a search does depends neither on how many work on it nor on their luck.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-import numpy as np
-
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Candidate, Outcome, Setup
-from regsearch.models.neural.training.halving import SuccessiveHalving
+from regsearch.models.halving import SuccessiveHalving, first_fold
 from regsearch.models.neural.training.outcome import make_outcome, pooled_of_nets
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import worker_count
-from regsearch.models.neural.training.run import TrainingRun
+from regsearch.models.neural.training.run import RunSettings, TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
-from regsearch.models.neural.training.worker import Failed, Trained
+from regsearch.models.neural.training.worker import BlockKey, Failed, Trained
 from regsearch.models.out_of_fold import steps_kept
 
 MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sampler learns too late; ...
 MAX_UNSTACKED = 8  # ... those of nets that do not
-REFILL_PART = 4  # free places are worth a new cohort once they are one in so many
+REFILL_PART = 4  # free places are worth new blocks once they are one in so many
 STRIDE = 5  # epochs between two looks at a trial
 CACHE_BYTES = 20 * 2**19  # parameters, moments and gradients of a block: more, and each pass waits for memory
 
 
 @dataclass
-class Cohort:
-    """Trials of one structure that train together; `number` and a fold name the block of their rows."""
+class BlockRuns:
+    """The trials whose rows of one fold train in one block."""
 
     number: int
+    fold: int
     structure: Structure
     runs: list[TrainingRun]
+
+    @property
+    def key(self) -> BlockKey:
+        """What the pool calls the block."""
+        return self.number, self.fold
 
 
 class Stack:
@@ -49,10 +53,15 @@ class Stack:
         self.setup = setup
         self.shared = SharedParts(setup, device)
         self.stop = self.shared.stop
-        self.halving = SuccessiveHalving(setup.history.curves)
-        self.cohorts: list[Cohort] = []
+        self.halving = SuccessiveHalving(setup.history.curves, setup.averaging)
+        self.runs: list[TrainingRun] = []
+        self.blocks: list[BlockRuns] = []
         self.pool = WorkerPool(self.shared, worker_count(setup.n_jobs, self.shared.device))
         self._numbers = count()
+        self._settings = RunSettings(
+            self.shared.epoch_metrics, setup.averaging, steps_kept(setup.problem.rows, setup.problem.outputs),
+            partial(pooled_of_nets, self.shared),
+        )  # fmt: skip
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         source = iter(candidates)
@@ -61,7 +70,7 @@ class Stack:
                 while True:
                     yield from self._refill(source)
                     self._join()
-                    if not self.cohorts:
+                    if not self.runs:
                         break
                     self._advance()
                     yield from self._end_runs()
@@ -70,56 +79,67 @@ class Stack:
 
     # --- candidates come ---------------------------------------------------------------------------------------
 
-    @property
-    def live(self) -> int:
-        """How many trials are in training."""
-        return sum(len(cohort.runs) for cohort in self.cohorts)
-
     def _refill(self, source: Iterator[Candidate]) -> Iterator[Outcome]:
         """Fill the free places once they are worth it; yields what cannot even start."""
-        arrived: dict[Structure, list[TrainingRun]] = {}
-        if self.live and self._free(arrived) < max(1, self._capacity(arrived) // REFILL_PART):
+        arrived: list[TrainingRun] = []
+        if self.runs and self._free(arrived) < max(1, self._capacity(arrived) // REFILL_PART):
             return
         for candidate in source:
             try:
-                run = TrainingRun.start(candidate, self.shared.epoch_metrics, self.setup.averaging, self._kept)
-                arrived.setdefault(self.shared.structure(run.config), []).append(run)
+                arrived.append(self._start(candidate))
             except (InvalidInput, RuntimeError) as error:
                 yield Outcome(candidate, "failed", reason=str(error))
                 continue
             if self._free(arrived) <= 0:
                 break
-        for structure, runs in arrived.items():
-            for part in self._by_block(structure, runs):
+        self.runs += arrived
+        self._place([(run, k) for run in arrived for k in run.folds])
+
+    def _start(self, candidate: Candidate) -> TrainingRun:
+        structure = self.shared.structure(candidate.config)  # type: ignore[arg-type]
+        run = TrainingRun.start(candidate, structure, self._settings, tuple(self._folds))
+        if not (self._lazy and run.rungs):
+            return run
+        fold = first_fold(candidate.number, len(self._folds))
+        return TrainingRun.start(candidate, structure, self._settings, (fold,))
+
+    @property
+    def _lazy(self) -> bool:
+        """Whether trials begin on one fold: not where folds have no scores of their own."""
+        return self.setup.prune and not any(metric.pooled for metric in self.shared.epoch_metrics)
+
+    def _place(self, rows: Iterable[tuple[TrainingRun, int]]) -> None:
+        """Make blocks for rows, a run and a fold each; where a block cannot be made, its trials fail."""
+        waiting: dict[tuple[Structure, int], list[TrainingRun]] = {}
+        for run, k in rows:
+            waiting.setdefault((run.structure, k), []).append(run)
+        for (structure, k), runs in waiting.items():
+            for part in self._by_block(structure, k, runs):
+                block = BlockRuns(next(self._numbers), k, structure, part)
                 try:
-                    self.cohorts.append(self._cohort(structure, part))
+                    configs = [self.shared.row_config(run.config, structure) for run in part]
+                    self.pool.make(block.key, structure, configs)
+                    self.blocks.append(block)
                 except (InvalidInput, RuntimeError, MemoryError) as error:
                     for run in part:
                         run.failure = str(error)
-                        yield make_outcome(self.shared, structure, run)
 
-    @property
-    def _kept(self) -> int:
-        """Of how many epochs decisions are kept."""
-        return steps_kept(self.setup.problem.rows, self.setup.problem.outputs)
-
-    def _by_block(self, structure: Structure, runs: Sequence[TrainingRun]) -> Iterator[list[TrainingRun]]:
-        """Trials by the block that they will train in: what begun ones have room for, then whole new ones."""
+    def _by_block(self, structure: Structure, k: int, runs: Sequence[TrainingRun]) -> Iterator[list[TrainingRun]]:
+        """Runs by the block that they will train in: what begun ones have room for, then whole new ones."""
         waiting, size = list(runs), self._max_rows(structure)
-        rooms = [size - len(cohort.runs) for cohort in self.cohorts if cohort.structure == structure]
+        rooms = [size - len(block.runs) for block in self.blocks if (block.structure, block.fold) == (structure, k)]
         while waiting:
             room = rooms.pop(0) if rooms else size
             part, waiting = waiting[:room], waiting[room:]
             if part:
                 yield part
 
-    def _capacity(self, arrived: Mapping[Structure, list[TrainingRun]]) -> int:
+    def _capacity(self, arrived: Sequence[TrainingRun]) -> int:
         """How many trials may be in training."""
-        structures = {*arrived, *(cohort.structure for cohort in self.cohorts)}
-        return MAX_STACKED if all(structure.stacks for structure in structures) else MAX_UNSTACKED
+        return MAX_STACKED if all(run.structure.stacks for run in (*self.runs, *arrived)) else MAX_UNSTACKED
 
-    def _free(self, arrived: Mapping[Structure, list[TrainingRun]]) -> int:
-        return self._capacity(arrived) - self.live - sum(map(len, arrived.values()))
+    def _free(self, arrived: Sequence[TrainingRun]) -> int:
+        return self._capacity(arrived) - len(self.runs) - len(arrived)
 
     def _max_rows(self, structure: Structure) -> int:
         """Rows of a block: as many as stay in the cache. They are as many for one worker as for many: sums round so."""
@@ -129,13 +149,6 @@ class Stack:
         fits = CACHE_BYTES // (16 * length) if self.shared.device.type == "cpu" else self.pool.max_rows
         return max(1, min(self.pool.max_rows, fits))
 
-    def _cohort(self, structure: Structure, runs: list[TrainingRun]) -> Cohort:
-        rows = [self.shared.row_config(run.config, structure) for run in runs]
-        cohort = Cohort(next(self._numbers), structure, runs)
-        for k in self._folds:
-            self.pool.make((cohort.number, k), structure, rows)
-        return cohort
-
     @property
     def _folds(self) -> range:
         return range(len(self.setup.folds))
@@ -144,92 +157,98 @@ class Stack:
 
     def _advance(self) -> None:
         """Train all up to where a trial is looked at next; the largest blocks first."""
-        self.cohorts.sort(key=lambda cohort: -len(cohort.runs))
-        epochs = self._stride()
-        alone = "" if all(cohort.structure.stacks for cohort in self.cohorts) else ", net by net"
-        self.setup.notice(f"{self.live} trials in training{alone}")
-        done = iter(self.pool.advance([(cohort.number, k) for cohort in self.cohorts for k in self._folds], epochs))
-        for cohort in self.cohorts:
-            self._update(cohort, [next(done) for _ in self._folds])
+        self.blocks.sort(key=lambda block: -len(block.runs))
+        epochs = min([STRIDE, *(ahead for run in self.runs for ahead in run.marks if ahead > 0)])
+        alone = "" if all(run.structure.stacks for run in self.runs) else ", net by net"
+        self.setup.notice(f"{len(self.runs)} trials in training{alone}")
+        done = self.pool.advance([block.key for block in self.blocks], epochs)
+        for block, found in zip(self.blocks, done, strict=True):
+            self._receive(block, found)
+        for run in self.runs:
+            run.take_in()
 
-    def _stride(self) -> int:
-        """Epochs until some trial is to be looked at: one number for all, that no size of a block has a say in."""
-        runs = [run for cohort in self.cohorts for run in cohort.runs]
-        marks = [mark - run.epoch for run in runs for mark in (*run.rungs, run.config.last)]
-        return min([STRIDE, *(ahead for ahead in marks if ahead > 0)])
-
-    def _update(self, cohort: Cohort, found: list[Trained | Failed]) -> None:
-        """Let the trials of a cohort take in what its blocks gave; where one could not go on, they fail."""
-        trained = [one for one in found if isinstance(one, Trained)]
-        failure = next((one.message for one in found if isinstance(one, Failed)), "")
-        for i, run in enumerate(cohort.runs):
-            run.seconds += sum(one.seconds for one in trained) / len(cohort.runs)
-            run.failure = failure
-            if not failure:
-                pooled = partial(pooled_of_nets, self.shared, cohort.structure)
-                run.update([one.segment for one in trained], i, pooled)
+    @staticmethod
+    def _receive(block: BlockRuns, found: Trained | Failed) -> None:
+        """Hand its trials what a block gave; where it could not go on, they fail."""
+        for i, run in enumerate(block.runs):
+            if isinstance(found, Failed):
+                run.failure = run.failure or found.message
+            else:
+                run.seconds += found.seconds / len(block.runs)
+                run.receive(block.fold, found.segment.row(i))
 
     # --- trials end --------------------------------------------------------------------------------------------
 
     def _end_runs(self) -> Iterator[Outcome]:
-        """Let trials end, give up those that fall behind, and join what is left."""
+        """Let trials end, give up those that fall behind, and let others have their remaining folds."""
         pruned = self._pruned() if self.setup.prune else {}
-        outcomes = []
-        for cohort in self.cohorts:
-            on = []
-            for i, run in enumerate(cohort.runs):
-                if run.failure or run.ended or id(run) in pruned:
-                    outcomes.append((run, cohort.structure))
-                else:
-                    on.append(i)
-            self._keep(cohort, on)
-        for run, structure in sorted(outcomes, key=lambda pair: pair[0].candidate.number):
-            yield make_outcome(self.shared, structure, run, pruned.get(id(run), ""))
+        ended = [run for run in self.runs if run.failure or (run.ended and not run.partial) or id(run) in pruned]
+        gone = set(map(id, ended))
+        self.runs = [run for run in self.runs if id(run) not in gone]
+        self._keep(gone)
+        self._widen()
+        for run in sorted(ended, key=lambda run: run.candidate.number):
+            yield make_outcome(self.shared, run, pruned.get(id(run), ""))
 
-    def _keep(self, cohort: Cohort, on: list[int]) -> None:
-        """Go on with some trials of a cohort only."""
-        if len(on) == len(cohort.runs):
-            return
-        cohort.runs = [cohort.runs[i] for i in on]
-        for k in self._folds:
-            key = (cohort.number, k)
-            self.pool.keep(key, on) if on else self.pool.drop(key)
+    def _keep(self, gone: set[int]) -> None:
+        """Go on without some runs, and without rows that have trained to the end."""
+        for block in self.blocks:
+            on = [
+                i for i, run in enumerate(block.runs)
+                if id(run) not in gone and run.trained[block.fold] < run.config.last
+            ]  # fmt: skip
+            if len(on) < len(block.runs):
+                block.runs = [block.runs[i] for i in on]
+                if on:
+                    self.pool.keep(block.key, on)
+                else:
+                    self.pool.drop(block.key)
+        self.blocks = [block for block in self.blocks if block.runs]
+
+    def _widen(self) -> None:
+        """Let those that have passed their first rung train on all folds."""
+        wider = {id(run): run.widened() for run in self.runs if run.partial and run.judged}
+        self.runs = [wider.get(id(run), run) for run in self.runs]
+        for block in self.blocks:
+            block.runs = [wider.get(id(run), run) for run in block.runs]
+        self._place([(run, k) for run in wider.values() for k in self._folds if not run.trained[k]])
 
     def _pruned(self) -> dict[int, str]:
-        """Trials that are not among the best half of those that came as far, with the reason.
+        """Trials that are not among the best of those that came as far, with the reason.
 
         One that lost patience before a rung is judged there too: else the hopeless, which end early, would count as
         complete, and what was given up late and had come far would count for less.
         """
-        runs = [run for cohort in self.cohorts for run in cohort.runs]
-        at = [(run, run.rung) for run in runs if run.rung is not None]
-        scores = {id(run): float(np.nan_to_num(run.averaging.mean(run.val[0]), nan=-np.inf).max()) for run, _ in at}
-        for run, rung in at:
-            self.halving.add(rung, scores[id(run)])
-        found = {}
-        for run, rung in at:
-            score = scores[id(run)]
-            if not self.halving.promotes(rung, score):
-                better, reached = self.halving.rank(rung, score)
-                found[id(run)] = f"rung at epoch {rung}: {better} of {reached} trials did better"
+        found: dict[int, str] = {}
+        arriving: dict[int, list[TrainingRun]] = {}
+        for run in self.runs:
+            if run.rung is not None:
+                arriving.setdefault(run.rung, []).append(run)
+        for rung, runs in sorted(arriving.items()):
+            verdicts = self.halving.judge(rung, {run.candidate.number: run.deciding for run in runs})
+            for run in runs:
+                verdict = verdicts[run.candidate.number]
+                run.judged = rung
+                if not verdict.goes_on:
+                    found[id(run)] = f"rung at epoch {rung}: {verdict.better} of {verdict.compared} trials did better"
+        for run in self.runs:
+            if not run.partial and run.rungs and run.epoch >= run.rungs[0]:
+                self.halving.complete(run.rungs[0], run.candidate.number, run.deciding)
         return found
 
     def _join(self) -> None:
-        """Join cohorts of one structure as long as they fit a block, wherever their trials are."""
-        joined: list[Cohort] = []
-        for cohort in self.cohorts:
-            if not cohort.runs:
-                continue
+        """Join blocks of one structure and fold as long as they fit into one, wherever their trials are."""
+        joined: list[BlockRuns] = []
+        for block in self.blocks:
             fit = (
                 one for one in joined
-                if one.structure == cohort.structure
-                and len(one.runs) + len(cohort.runs) <= self._max_rows(one.structure)
+                if (one.structure, one.fold) == (block.structure, block.fold)
+                and len(one.runs) + len(block.runs) <= self._max_rows(one.structure)
             )  # fmt: skip
             host = next(fit, None)
             if host is None:
-                joined.append(cohort)
+                joined.append(block)
             else:
-                host.runs += cohort.runs
-                for k in self._folds:
-                    self.pool.join((host.number, k), (cohort.number, k))
-        self.cohorts = joined
+                host.runs += block.runs
+                self.pool.join(host.key, block.key)
+        self.blocks = joined

@@ -11,7 +11,7 @@ from regsearch.models.neural.columns import RowConfig
 from regsearch.models.neural.training.block import Block, BlockState, Segment, Stopped
 from regsearch.models.neural.training.shared import SharedParts, Structure
 
-BlockKey: TypeAlias = tuple[int, int]  # cohort and fold
+BlockKey: TypeAlias = tuple[int, int]  # number of a block, and its fold
 MAX_ROWS = 8  # more rows in a block gain little, and fewer blocks are hard to share out among cores
 
 

@@ -1,0 +1,138 @@
+"""Rungs: how far a trial gets before it must be among the best of all that got there, or is given up.
+
+Asynchronous successive halving (Li et al. 2020) on validation scores, with three differences. Until the first rung a
+trial is trained on one fold alone, for one fold ranks trials about as well as all of them do; those that pass catch up
+on the others. A trial is compared with others on the folds that it has: who was given up at the rung on another fold
+counts as worse. And trials that arrive together are compared together.
+
+K folds, E epochs (steps of a path).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
+
+REDUCTION_FACTOR = 4  # one in so many goes on
+SHARES = (0.05, 0.1, 0.2, 0.4)  # of the epochs, where a training may be given up
+MIN_TRIALS = 6  # that must have got to a rung before any is given up there
+SAME_FOLD = 8  # trials with numbers in a row begin on the same fold: they train together
+
+
+def rung_epochs(last: int) -> tuple[int, ...]:
+    """The epochs at which a training of so many epochs may be given up."""
+    return tuple(sorted({max(1, round(share * last)) for share in SHARES})) if last > 1 else ()
+
+
+def first_fold(number: int, folds: int) -> int:
+    """The fold that a trial begins on, by its number."""
+    return number // SAME_FOLD % folds
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a trial at a rung.
+
+    Attributes
+    ----------
+    val
+        ``[K, E]`` validation scores by then, larger is better; NaN in all epochs of folds that it was not trained on.
+    averaging
+        How folds are averaged.
+    """
+
+    val: Array
+    averaging: Averaging
+    _scores: dict[bytes, float] = field(default_factory=dict, compare=False, repr=False)  # by folds: asked for often
+
+    @property
+    def folds(self) -> NDArray[np.bool_]:
+        """``[K]``: those that it was trained on."""
+        return np.asarray(~np.isnan(self.val).all(axis=1))
+
+    def has(self, folds: NDArray[np.bool_]) -> bool:
+        """Whether it was trained on all of these folds ``[K]``."""
+        return bool(self.folds[folds].all())
+
+    def score(self, folds: NDArray[np.bool_]) -> float:
+        """The best mean over these folds ``[K]``; as bad as can be where none is defined."""
+        key = folds.tobytes()
+        if key not in self._scores:
+            mean = self.averaging.some(folds).mean(self.val[folds])
+            self._scores[key] = float(np.nan_to_num(mean, nan=-np.inf).max(initial=-np.inf))
+        return self._scores[key]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a trial goes on from a rung: how many did better there, of how many that it was compared with."""
+
+    goes_on: bool
+    better: int
+    compared: int
+
+
+class SuccessiveHalving:
+    """What is known at each rung, and who goes on.
+
+    Parameters
+    ----------
+    past
+        ``[K, E]`` validation curves of earlier trials, NaN in folds that they were not trained on.
+    averaging
+        How folds are averaged.
+    """
+
+    def __init__(self, past: Iterable[Array], averaging: Averaging) -> None:
+        self._past, self.averaging = list(past), averaging
+        self._known: dict[int, dict[Any, Evidence]] = {}  # by rung, then by trial
+        self._given_up: dict[int, list[Evidence]] = {}  # by rung, of trials that are in `_known`, too
+
+    def judge(self, rung: int, arriving: Mapping[int, Array]) -> dict[int, Verdict]:
+        """Let trials arrive at a rung together: who goes on.
+
+        Parameters
+        ----------
+        arriving
+            By the trial's number, its validation curves ``[K, E]``.
+        """
+        known = self._at(rung)
+        evidence = {number: self._evidence(val, rung) for number, val in arriving.items()}
+        verdicts = {
+            number: self._verdict(own, [*known.values(), *evidence.values()], self._given_up[rung])
+            for number, own in evidence.items()
+        }
+        known.update(evidence)
+        self._given_up[rung] += [evidence[number] for number, verdict in verdicts.items() if not verdict.goes_on]
+        return verdicts
+
+    def complete(self, rung: int, number: int, val: Array) -> None:
+        """Take note of a trial that went on from a rung, and has now come there on every fold ``[K, E]``."""
+        known = self._at(rung)
+        if number not in known or not known[number].folds.all():
+            known[number] = self._evidence(val, rung)
+
+    def _verdict(self, own: Evidence, known: Iterable[Evidence], given_up: Iterable[Evidence]) -> Verdict:
+        folds = own.folds
+        scores = [one.score(folds) for one in known if one.has(folds)]
+        compared = len(scores) + sum(not one.has(folds) for one in given_up)
+        better = sum(score > own.score(folds) for score in scores)
+        return Verdict(compared < MIN_TRIALS or better < math.ceil(compared / REDUCTION_FACTOR), better, compared)
+
+    def _evidence(self, val: Array, rung: int) -> Evidence:
+        return Evidence(val[:, :rung], self.averaging)
+
+    def _at(self, rung: int) -> dict[Any, Evidence]:
+        if rung not in self._known:
+            past = [self._evidence(val, rung) for val in self._past if val.shape[1] >= rung]
+            self._known[rung] = {("past", i): one for i, one in enumerate(past)}
+            self._given_up[rung] = [one for one in past if not one.folds.all()]
+        return self._known[rung]
