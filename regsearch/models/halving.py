@@ -21,15 +21,17 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 
-REDUCTION_FACTOR = 4  # one in so many goes on
-SHARES = (0.05, 0.1, 0.2, 0.4)  # of the epochs, where a training may be given up
+REDUCTION_FACTOR = 3  # one in so many goes on
+SHARES = (0.05, 0.1, 0.2, 0.4)  # of the epochs, where a training may be given up, ...
+MIN_UPDATES = 160  # ... once its weights were updated so often: before, what learns slowly looks bad
 MIN_TRIALS = 6  # that must have got to a rung before any is given up there
 SAME_FOLD = 8  # trials with numbers in a row begin on the same fold: they train together
 
 
-def rung_epochs(last: int) -> tuple[int, ...]:
-    """The epochs at which a training of so many epochs may be given up."""
-    return tuple(sorted({max(1, round(share * last)) for share in SHARES})) if last > 1 else ()
+def rung_epochs(last: int, updates: int) -> tuple[int, ...]:
+    """The epochs at which a training of so many epochs, and of so many updates in each, may be given up."""
+    found = {max(1, round(share * last)) for share in SHARES}
+    return tuple(sorted(epoch for epoch in found if epoch < last and epoch * updates >= MIN_UPDATES))
 
 
 def first_fold(number: int, folds: int) -> int:

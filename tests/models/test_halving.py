@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.halving import (
     MIN_TRIALS,
+    MIN_UPDATES,
     REDUCTION_FACTOR,
     SAME_FOLD,
     SuccessiveHalving,
@@ -35,13 +36,15 @@ def halving(*past: NDArray[np.float64]) -> SuccessiveHalving:
     return SuccessiveHalving(past, Averaging.equal(FOLDS))
 
 
-@given(st.integers(1, 2000))
-def test_rungs_lie_before_the_end(horizon: int) -> None:
-    """Rungs are epochs in the first half, each later than the one before, none for a single epoch."""
-    found = rung_epochs(horizon)
+@given(st.integers(1, 2000), st.integers(1, 300))
+def test_rungs_lie_before_the_end(horizon: int, updates: int) -> None:
+    """Rungs are epochs in the first half, each later than the one before, and none before enough updates."""
+    found = rung_epochs(horizon, updates)
     assert all(1 <= epoch <= max(1, horizon / 2) for epoch in found)
+    assert all(epoch * updates >= MIN_UPDATES for epoch in found)
     assert all(b > a for a, b in pairwise(found))
-    assert bool(found) == (horizon > 1)
+    assert horizon > 1 or not found
+    assert found or horizon == 1 or round(0.4 * horizon) * updates < MIN_UPDATES
 
 
 @given(st.integers(1, 9))
@@ -78,13 +81,13 @@ def test_given_up_elsewhere_counts_as_worse() -> None:
     made = halving()
     first = made.judge(1, {i: on(float(i), 0) for i in range(8)})
     gone = sum(not verdict.goes_on for verdict in first.values())
-    assert gone == 6
+    assert gone == 8 - math.ceil(8 / REDUCTION_FACTOR)
     (verdict,) = made.judge(1, {8: on(-5.0, 1)}).values()
     assert (verdict.goes_on, verdict.better, verdict.compared) == (True, 0, gone + 1)
     for number, own in ((7, 9.0), (6, -9.0)):
         made.complete(1, number, on(own))
     (verdict,) = made.judge(1, {9: on(-6.0, 1)}).values()
-    assert (verdict.better, verdict.compared) == (2, gone + 4)
+    assert (verdict.better, verdict.compared) == (2, gone + 4)  # this one, the one before, and those two
 
 
 def test_a_single_trial_goes_on() -> None:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from regsearch import Choice, Float, Int
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
+from regsearch.models import halving
 from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
-from regsearch.models.halving import REDUCTION_FACTOR, SAME_FOLD, first_fold, rung_epochs
+from regsearch.models.halving import MIN_UPDATES, REDUCTION_FACTOR, SAME_FOLD, first_fold, rung_epochs
 from regsearch.models.neural import CNN, MLP
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training import processes, stack, worker
@@ -185,6 +187,7 @@ def test_modules_that_do_not_stack() -> None:
     same(stream(of, configs, [3, 1, 0, 2, 4, 7, 6, 5]), found)
 
 
+@pytest.mark.usefixtures("early")
 def test_the_same_search_on_any_number_of_threads(tmp_path: Path) -> None:
     """A whole search proposes and finds the same, to the bit, whatever `n_jobs` is, with pruning."""
     space = net(
@@ -204,12 +207,22 @@ CLIMBERS = [
 ]
 
 
+early_rungs = partial(rung_epochs, updates=MIN_UPDATES)  # with as many updates as are needed in each epoch
+
+
+@pytest.fixture
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rungs come at their shares of the epochs, also where these have few updates."""
+    monkeypatch.setattr(halving, "MIN_UPDATES", 1)
+
+
 def climb(prune: bool = True, **options: Any) -> dict[int, Outcome]:
     of = replace(setup("regression"), n_jobs=1, prune=prune, **options)
     source = (Candidate(i, config, "reference" if i == 0 else "") for i, config in enumerate(CLIMBERS))
     return {outcome.number: outcome for outcome in Stack(of).stream(source)}
 
 
+@pytest.mark.usefixtures("early")
 def test_rungs_give_up_what_falls_behind() -> None:
     """A pruned trial ends at a rung, with its curves so far and who did better; the others are as without pruning."""
     found, without = climb(), climb(prune=False)
@@ -217,7 +230,7 @@ def test_rungs_give_up_what_falls_behind() -> None:
     assert pruned
     for outcome in pruned:
         epochs = outcome.trajectory.steps
-        assert epochs in rung_epochs(20)
+        assert epochs in early_rungs(20)
         assert outcome.reason.startswith(f"rung at epoch {epochs}: ")
         assert outcome.predictions is None
         full = without[outcome.number].trajectory.deciding.val[:, :epochs]
@@ -228,9 +241,10 @@ def test_rungs_give_up_what_falls_behind() -> None:
     same(kept, {number: without[number] for number in kept})
 
 
+@pytest.mark.usefixtures("early")
 def test_one_fold_until_the_first_rung() -> None:
     """A trial that is given up at the first rung was trained on its first fold alone, where others did better."""
-    found, first = climb(), rung_epochs(20)[0]
+    found, first = climb(), early_rungs(20)[0]
     gone = [o for o in found.values() if o.state == "pruned" and o.trajectory.steps == first]
     assert gone
     for outcome in gone:
@@ -248,6 +262,7 @@ def test_one_fold_until_the_first_rung() -> None:
     assert all(scores[kept] > scores[out.number] for kept in on for out in gone if out.number in scores)
 
 
+@pytest.mark.usefixtures("early")
 def test_first_folds_are_as_long_as_the_others() -> None:
     """A fold that is ahead of the others of its trial trains no longer than they do: it has as many epochs."""
     found = climb()
@@ -258,6 +273,7 @@ def test_first_folds_are_as_long_as_the_others() -> None:
         assert np.isfinite(outcome.trajectory.deciding.val).all()
 
 
+@pytest.mark.usefixtures("early")
 @pytest.mark.parametrize(
     "stopping",
     [t.EarlyStopping(12, patience=3, inner=0.3), t.EarlyStopping(30, patience=1), t.FixedEpochs(9)],
@@ -274,6 +290,7 @@ def test_catching_up_changes_nothing(stopping: Any, rows: int | None) -> None:
     same(stream(replace(of, prune=True), configs), stream(of, configs))
 
 
+@pytest.mark.usefixtures("early")
 def test_pooled_scores_need_all_folds() -> None:
     """Where one score of all folds decides, every trial begins on all of them."""
     (metric,) = setup("regression").metrics
@@ -282,20 +299,23 @@ def test_pooled_scores_need_all_folds() -> None:
     assert all(outcome.trajectory.deciding.fitted.all() for outcome in found.values())
 
 
+@pytest.mark.usefixtures("early")
 def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial that loses patience before a rung is judged there: the hopeless do not count as complete."""
     monkeypatch.setattr(stack, "STRIDE", 8)  # the first look is at the first rung
-    lasting = [net(lr=lr, early_stopping=t.FixedEpochs(160)) for lr in (0.05, 0.02, 0.03, 0.01)]
-    dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(160, patience=2)) for i in range(12)]
-    configs = [*lasting[:2], *dead[:6], *lasting[2:], *dead[6:]]  # on one fold, and on another
+    on = math.ceil(SAME_FOLD / REDUCTION_FACTOR)  # of those that begin on one fold
+    lasting = [net(lr=0.05 - 0.004 * i, early_stopping=t.FixedEpochs(160)) for i in range(2 * on)]
+    out = SAME_FOLD - on
+    dead = [net(lr=1e-8, input_noise=1.0 + i, early_stopping=t.EarlyStopping(160, patience=2)) for i in range(2 * out)]
+    configs = [*lasting[:on], *dead[:out], *lasting[on:], *dead[out:]]
     found = stream(replace(setup("regression"), n_jobs=1, prune=True), configs)
-    first = rung_epochs(160)[0]
+    first = early_rungs(160)[0]
     early = [one for one in found.values() if one.trajectory.steps <= first]
     assert len(early) == len(dead)
     assert any(one.trajectory.steps < first for one in early)
     assert {one.state for one in early} == {"pruned"}
     assert all(one.reason.startswith(f"rung at epoch {first}: ") for one in early)
-    assert all(found[number].trajectory.steps > first for number in (0, 1, SAME_FOLD, SAME_FOLD + 1))
+    assert all(found[number].trajectory.steps > first for number in (0, on - 1, SAME_FOLD, SAME_FOLD + on - 1))
 
 
 def test_without_pruning_nothing_is_pruned() -> None:
@@ -303,17 +323,19 @@ def test_without_pruning_nothing_is_pruned() -> None:
     assert {(outcome.state, outcome.trajectory.steps) for outcome in climb(prune=False).values()} == {("complete", 20)}
 
 
+@pytest.mark.usefixtures("early")
 def test_the_reference_is_never_pruned() -> None:
     """The reference is trained to its end however bad it is, and counts on no rung."""
     found = climb()
     assert found[0].state == "complete"
     assert found[0].candidate.role == "reference"
     group = [found[number] for number in range(1, SAME_FOLD)]
-    first = [outcome for outcome in group if outcome.trajectory.steps == rung_epochs(20)[0]]
+    first = [outcome for outcome in group if outcome.trajectory.steps == early_rungs(20)[0]]
     assert first
     assert all(outcome.reason.endswith(f"of {len(group)} trials did better") for outcome in first)
 
 
+@pytest.mark.usefixtures("early")
 def test_rungs_know_the_past() -> None:
     """Trials of an earlier run are ranked beside those of this one."""
     great = tuple(np.zeros((3, 20)) for _ in range(40))

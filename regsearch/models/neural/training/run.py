@@ -14,7 +14,6 @@ from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Candidate
-from regsearch.models.halving import rung_epochs
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.selection import EpochResult, EpochSelection, Patience, selection_of
 from regsearch.models.out_of_fold import SpreadSteps
@@ -70,6 +69,8 @@ class TrainingRun:
         Of some epochs, ``[n_val, m]`` for each fold, where the epoch that counts is chosen by them.
     trained
         By fold, for how many epochs it has trained.
+    rungs
+        The epochs at which it may be given up.
     judged
         The last rung that it has passed.
     ended
@@ -90,6 +91,7 @@ class TrainingRun:
     decisions: SpreadSteps
     patience: Patience
     trained: dict[int, int]
+    rungs: tuple[int, ...] = ()
     seconds: float = 0.0
     judged: int = 0
     ended: bool = False
@@ -99,8 +101,9 @@ class TrainingRun:
 
     @classmethod
     def start(
-        cls, candidate: Candidate, structure: Structure, settings: RunSettings, folds: tuple[int, ...]
-    ) -> TrainingRun:
+        cls, candidate: Candidate, structure: Structure, settings: RunSettings, folds: tuple[int, ...],
+        rungs: tuple[int, ...] = (),
+    ) -> TrainingRun:  # fmt: skip
         """A run of no epochs yet."""
         config = candidate.config
         assert isinstance(config, NetConfig)
@@ -109,12 +112,14 @@ class TrainingRun:
         return cls(
             candidate, structure, settings, folds, empty, empty, empty[0], empty[0], selection,
             SpreadSteps(settings.kept if selection.by_score else 0), Patience.of(config), dict.fromkeys(folds, 0),
-            _ahead={k: deque() for k in folds},
+            rungs, _ahead={k: deque() for k in folds},
         )  # fmt: skip
 
     def widened(self) -> TrainingRun:
         """The run on all folds of a trial that was on one: it goes on there, and catches up on the others."""
-        made = TrainingRun.start(self.candidate, self.structure, self.settings, tuple(range(self._all_folds)))
+        made = TrainingRun.start(
+            self.candidate, self.structure, self.settings, tuple(range(self._all_folds)), self.rungs
+        )
         made.seconds, made.judged = self.seconds, self.judged
         (fold,) = self.folds
         made.receive(fold, [*self._taken, *self._ahead[fold]])
@@ -143,11 +148,6 @@ class TrainingRun:
     def epoch(self) -> int:
         """For how many epochs all of its folds have trained."""
         return int(self.nonzero.shape[1])
-
-    @property
-    def rungs(self) -> tuple[int, ...]:
-        """The epochs at which it may be given up."""
-        return rung_epochs(self.config.last) if self.candidate.role != "reference" else ()
 
     @property
     def rung(self) -> int | None:

@@ -15,7 +15,9 @@ from itertools import count
 
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Candidate, Outcome, Setup
-from regsearch.models.halving import SuccessiveHalving, first_fold
+from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
+from regsearch.models.neural.config import NetConfig
+from regsearch.models.neural.training.batches import batch_slices
 from regsearch.models.neural.training.outcome import make_outcome, pooled_of_nets
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import worker_count
@@ -28,6 +30,7 @@ MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sample
 MAX_UNSTACKED = 8  # ... those of nets that do not
 REFILL_PART = 4  # free places are worth new blocks once they are one in so many
 STRIDE = 5  # epochs between two looks at a trial
+WAITING_BYTES = 2**26  # of weights that wait, of one trial, for its other folds
 CACHE_BYTES = 20 * 2**19  # parameters, moments and gradients of a block: more, and each pass waits for memory
 
 
@@ -96,17 +99,29 @@ class Stack:
         self._place([(run, k) for run in arrived for k in run.folds])
 
     def _start(self, candidate: Candidate) -> TrainingRun:
-        structure = self.shared.structure(candidate.config)  # type: ignore[arg-type]
-        run = TrainingRun.start(candidate, structure, self._settings, tuple(self._folds))
-        if not (self._lazy and run.rungs):
-            return run
-        fold = first_fold(candidate.number, len(self._folds))
-        return TrainingRun.start(candidate, structure, self._settings, (fold,))
+        config = candidate.config
+        assert isinstance(config, NetConfig)
+        structure, folds = self.shared.structure(config), tuple(self._folds)
+        rungs = self._rungs(candidate, config, structure) if self.setup.prune else ()
+        if rungs and self._begins_on_one_fold(structure, rungs[0]):
+            folds = (first_fold(candidate.number, len(folds)),)
+        return TrainingRun.start(candidate, structure, self._settings, folds, rungs)
 
-    @property
-    def _lazy(self) -> bool:
-        """Whether trials begin on one fold: not where folds have no scores of their own."""
-        return self.setup.prune and not any(metric.pooled for metric in self.shared.epoch_metrics)
+    def _rungs(self, candidate: Candidate, config: NetConfig, structure: Structure) -> tuple[int, ...]:
+        """Where a trial may be given up: the reference, nowhere."""
+        if candidate.role == "reference":
+            return ()
+        rows = min(self.shared.fold(structure, k).n for k in self._folds)
+        return rung_epochs(config.last, len(batch_slices(rows, structure.batch_size)))
+
+    def _begins_on_one_fold(self, structure: Structure, epochs: int) -> bool:
+        """Whether a trial of so many epochs to its first rung is on one fold until then.
+
+        Not where folds have no scores of their own, nor where the weights of these epochs, one of which may be the one
+        that counts, are too many to wait for the other folds.
+        """
+        apart = not any(metric.pooled for metric in self.shared.epoch_metrics)
+        return apart and 8 * self.shared.network(structure, 0).layout.length * epochs <= WAITING_BYTES
 
     def _place(self, rows: Iterable[tuple[TrainingRun, int]]) -> None:
         """Make blocks for rows, a run and a fold each; where a block cannot be made, its trials fail."""
