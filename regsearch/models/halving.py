@@ -1,9 +1,10 @@
 """Rungs: how far a trial gets before it must be among the best of all that got there, or is given up.
 
-Asynchronous successive halving (Li et al. 2020) on validation scores, with three differences. Until the first rung a
+Asynchronous successive halving (Li et al. 2020) on validation scores, with four differences. Until the first rung a
 trial is trained on one fold alone, for one fold ranks trials about as well as all of them do; those that pass catch up
 on the others. A trial is compared with others on the folds that it has: who was given up at the rung on another fold
-counts as worse. And trials that arrive together are compared together.
+counts as worse. Trials that arrive together are compared together. And a trial that falls behind goes on where it gains
+so fast that it may still come out ahead: strong regularization learns slowly. `benchmarks/replay.py` measures all this.
 
 K folds, E epochs (steps of a path).
 """
@@ -21,9 +22,10 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 
-REDUCTION_FACTOR = 3  # one in so many goes on
+REDUCTION_FACTOR = 3  # one in so many goes on, by the best score so far, ...
+OUTLOOK_FACTOR = 6  # ... and one in so many by its outlook: what learns slowly must get the chance
 SHARES = (0.05, 0.1, 0.2, 0.4)  # of the epochs, where a training may be given up, ...
-MIN_UPDATES = 160  # ... once its weights were updated so often: before, what learns slowly looks bad
+MIN_UPDATES = 40  # ... once its weights were updated so often: before, scores tell little
 MIN_TRIALS = 6  # that must have got to a rung before any is given up there
 SAME_FOLD = 8  # trials with numbers in a row begin on the same fold: they train together
 
@@ -40,6 +42,17 @@ def first_fold(number: int, folds: int) -> int:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """The best score so far, as bad as can be where none is defined; and the outlook.
+
+    That is the score with as much again as the last half of the epochs has gained: what it may come to.
+    """
+
+    score: float
+    outlook: float
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known of a trial at a rung.
 
@@ -53,7 +66,7 @@ class Evidence:
 
     val: Array
     averaging: Averaging
-    _scores: dict[bytes, float] = field(default_factory=dict, compare=False, repr=False)  # by folds: asked for often
+    _standings: dict[bytes, Standing] = field(default_factory=dict, compare=False, repr=False)  # by folds: asked often
 
     @property
     def folds(self) -> NDArray[np.bool_]:
@@ -64,13 +77,15 @@ class Evidence:
         """Whether it was trained on all of these folds ``[K]``."""
         return bool(self.folds[folds].all())
 
-    def score(self, folds: NDArray[np.bool_]) -> float:
-        """The best mean over these folds ``[K]``; as bad as can be where none is defined."""
+    def standing(self, folds: NDArray[np.bool_]) -> Standing:
+        """By the mean over these folds ``[K]``."""
         key = folds.tobytes()
-        if key not in self._scores:
-            mean = self.averaging.some(folds).mean(self.val[folds])
-            self._scores[key] = float(np.nan_to_num(mean, nan=-np.inf).max(initial=-np.inf))
-        return self._scores[key]
+        if key not in self._standings:
+            mean = np.nan_to_num(self.averaging.some(folds).mean(self.val[folds]), nan=-np.inf)
+            score, earlier = (float(part.max(initial=-np.inf)) for part in (mean, mean[: (len(mean) + 1) // 2]))
+            gain = score - earlier if np.isfinite(earlier) else 0.0
+            self._standings[key] = Standing(score, score + gain)
+        return self._standings[key]
 
 
 @dataclass(frozen=True)
@@ -124,10 +139,12 @@ class SuccessiveHalving:
 
     def _verdict(self, own: Evidence, known: Iterable[Evidence], given_up: Iterable[Evidence]) -> Verdict:
         folds = own.folds
-        scores = [one.score(folds) for one in known if one.has(folds)]
-        compared = len(scores) + sum(not one.has(folds) for one in given_up)
-        better = sum(score > own.score(folds) for score in scores)
-        return Verdict(compared < MIN_TRIALS or better < math.ceil(compared / REDUCTION_FACTOR), better, compared)
+        mine, others = own.standing(folds), [one.standing(folds) for one in known if one.has(folds)]
+        compared = len(others) + sum(not one.has(folds) for one in given_up)
+        better = sum(one.score > mine.score for one in others)
+        ahead = sum(one.outlook > mine.outlook for one in others)
+        among = better < math.ceil(compared / REDUCTION_FACTOR) or ahead < math.ceil(compared / OUTLOOK_FACTOR)
+        return Verdict(compared < MIN_TRIALS or among, better, compared)
 
     def _evidence(self, val: Array, rung: int) -> Evidence:
         return Evidence(val[:, :rung], self.averaging)

@@ -14,6 +14,7 @@ from regsearch.metrics.averaging import Averaging
 from regsearch.models.halving import (
     MIN_TRIALS,
     MIN_UPDATES,
+    OUTLOOK_FACTOR,
     REDUCTION_FACTOR,
     SAME_FOLD,
     SuccessiveHalving,
@@ -74,6 +75,19 @@ def test_compared_on_the_same_folds(past: list[tuple[float, float]], score: floa
     assert (verdict.better, verdict.compared) == (sum(a > score for a, _ in past), len(past) + 1)
     verdict = halving(*curves).judge(1, {0: on(score)})[0]
     assert verdict.better == sum(np.mean([a, b, b]) > np.mean([score] * 3) for a, b in past)
+
+
+@given(st.lists(st.tuples(st.floats(-10, 0), st.floats(0, 5)), min_size=MIN_TRIALS, max_size=20))
+def test_outlook(arriving: list[tuple[float, float]]) -> None:
+    """What gains fastest goes on although it is behind, as many by their outlook as there is room for."""
+    curves = {i: np.full((FOLDS, 1), early) + np.array([0.0, gain]) for i, (early, gain) in enumerate(arriving)}
+    verdicts = halving().judge(2, curves)
+    outlooks = {i: 2 * curve[0, 1] - curve[0, 0] for i, curve in curves.items()}
+    ahead = sorted(outlooks, key=lambda i: -outlooks[i])[: math.ceil(len(arriving) / OUTLOOK_FACTOR)]
+    assert all(verdicts[i].goes_on for i in ahead)
+    behind = [i for i in curves if verdicts[i].better >= math.ceil(len(curves) / REDUCTION_FACTOR)]
+    bar = min(outlooks[i] for i in ahead)
+    assert all(verdicts[i].goes_on == (outlooks[i] >= bar - 1e-9) for i in behind if abs(outlooks[i] - bar) > 1e-6)
 
 
 def test_given_up_elsewhere_counts_as_worse() -> None:
