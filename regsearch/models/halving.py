@@ -53,7 +53,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RungEvidence:
     """What is known of a trial at a rung.
 
     Attributes
@@ -89,7 +89,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RungVerdict:
     """Whether a trial goes on from a rung: how many did better there, of how many that it was compared with."""
 
     goes_on: bool
@@ -110,10 +110,10 @@ class SuccessiveHalving:
 
     def __init__(self, past: Iterable[Array], averaging: Averaging) -> None:
         self._past, self.averaging = list(past), averaging
-        self._known: dict[int, dict[Any, Evidence]] = {}  # by rung, then by trial
-        self._given_up: dict[int, list[Evidence]] = {}  # by rung, of trials that are in `_known`, too
+        self._known: dict[int, dict[Any, RungEvidence]] = {}  # by rung, then by trial
+        self._given_up: dict[int, list[RungEvidence]] = {}  # by rung, of trials that are in `_known`, too
 
-    def judge(self, rung: int, arriving: Mapping[int, Array]) -> dict[int, Verdict]:
+    def judge(self, rung: int, arriving: Mapping[int, Array]) -> dict[int, RungVerdict]:
         """Let trials arrive at a rung together: who goes on.
 
         Parameters
@@ -137,19 +137,19 @@ class SuccessiveHalving:
         if number not in known or not known[number].folds.all():
             known[number] = self._evidence(val, rung)
 
-    def _verdict(self, own: Evidence, known: Iterable[Evidence], given_up: Iterable[Evidence]) -> Verdict:
+    def _verdict(self, own: RungEvidence, known: Iterable[RungEvidence], given_up: Iterable[RungEvidence]) -> RungVerdict:
         folds = own.folds
         mine, others = own.standing(folds), [one.standing(folds) for one in known if one.has(folds)]
         compared = len(others) + sum(not one.has(folds) for one in given_up)
         better = sum(one.score > mine.score for one in others)
         ahead = sum(one.outlook > mine.outlook for one in others)
         among = better < math.ceil(compared / REDUCTION_FACTOR) or ahead < math.ceil(compared / OUTLOOK_FACTOR)
-        return Verdict(compared < MIN_TRIALS or among, better, compared)
+        return RungVerdict(compared < MIN_TRIALS or among, better, compared)
 
-    def _evidence(self, val: Array, rung: int) -> Evidence:
-        return Evidence(val[:, :rung], self.averaging)
+    def _evidence(self, val: Array, rung: int) -> RungEvidence:
+        return RungEvidence(val[:, :rung], self.averaging)
 
-    def _at(self, rung: int) -> dict[Any, Evidence]:
+    def _at(self, rung: int) -> dict[Any, RungEvidence]:
         if rung not in self._known:
             past = [self._evidence(val, rung) for val in self._past if val.shape[1] >= rung]
             self._known[rung] = {("past", i): one for i, one in enumerate(past)}
