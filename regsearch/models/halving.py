@@ -137,7 +137,9 @@ class SuccessiveHalving:
         if number not in known or not known[number].folds.all():
             known[number] = self._evidence(val, rung)
 
-    def _verdict(self, own: RungEvidence, known: Iterable[RungEvidence], given_up: Iterable[RungEvidence]) -> RungVerdict:
+    def _verdict(
+        self, own: RungEvidence, known: Iterable[RungEvidence], given_up: Iterable[RungEvidence]
+    ) -> RungVerdict:
         folds = own.folds
         mine, others = own.standing(folds), [one.standing(folds) for one in known if one.has(folds)]
         compared = len(others) + sum(not one.has(folds) for one in given_up)
