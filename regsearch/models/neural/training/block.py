@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
+from regsearch.models.deadline import Deadline
 from regsearch.models.neural.columns import ActiveTechniques, RowConfig
 from regsearch.models.neural.network.data import Fold
 from regsearch.models.neural.network.evaluator import Evaluator
@@ -47,7 +48,7 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Segment:
-    """What some epochs of a block gave; E epochs.
+    """What some epochs of a block gave; E epochs, of which there may be none.
 
     Attributes
     ----------
@@ -66,13 +67,27 @@ class Segment:
     weights: Array
     decisions: NDArray[np.float32]
 
+    @property
+    def epochs(self) -> int:
+        return len(self.weights)
+
+    @classmethod
+    def none(cls, rows: int, parameters: int) -> Segment:
+        """Of no epochs."""
+        return cls({}, np.empty((rows, 0)), np.empty((0, rows, parameters)), np.empty((0, rows, 0, 0), np.float32))
+
     @classmethod
     def join(cls, parts: Sequence[Segment]) -> Segment:
-        """Rows of several segments, one after another."""
-        scores = {part: np.concatenate([one.scores[part] for one in parts], axis=1) for part in parts[0].scores}
-        nonzero = np.concatenate([one.nonzero for one in parts])
+        """Rows of several segments, one after another, for as many epochs as all have."""
+        epochs = min(one.epochs for one in parts)
+        if not epochs:
+            return cls.none(sum(len(one.nonzero) for one in parts), parts[0].weights.shape[2])
+        scores = {
+            part: np.concatenate([one.scores[part][:, :, :epochs] for one in parts], axis=1) for part in parts[0].scores
+        }
+        nonzero = np.concatenate([one.nonzero[:, :epochs] for one in parts])
         weights, decisions = (
-            np.concatenate([getattr(one, name) for one in parts], axis=1) for name in ("weights", "decisions")
+            np.concatenate([getattr(one, name)[:epochs] for one in parts], axis=1) for name in ("weights", "decisions")
         )
         return cls(scores, nonzero, weights, decisions)
 
@@ -118,6 +133,8 @@ class Block:
         The study's.
     stop
         Set to end training at the next batch.
+    deadline
+        Ends it at the next epoch.
 
     Attributes
     ----------
@@ -129,10 +146,10 @@ class Block:
 
     def __init__(
         self, fold: Fold, network: Network, rows: Sequence[RowConfig], metrics: tuple[Metric, ...], seed: int,
-        stop: threading.Event | None = None,
+        stop: threading.Event | None = None, deadline: Deadline | None = None,
     ) -> None:  # fmt: skip
         self.fold, self.network, self.metrics, self.seed = fold, network, metrics, seed
-        self.stop = stop or threading.Event()
+        self.stop, self.deadline = stop or threading.Event(), deadline or Deadline()
         self.forward = network.make_forward()
         self.evaluator = Evaluator(fold, network, self.forward)
         self.epochs: tuple[int, ...] = (0,) * len(rows)
@@ -226,7 +243,7 @@ class Block:
     # --- training ----------------------------------------------------------------------------------------------
 
     def advance(self, epochs: int, measure: bool = True) -> Segment:
-        """Train for some epochs; measure after each, or after the last alone.
+        """Train for some epochs, or until the deadline; measure after each, or after the last alone.
 
         Raises
         ------
@@ -240,6 +257,8 @@ class Block:
         keeps = steps_kept(self.fold.data.problem.rows, self.fold.data.outputs) > 0
         with torch.no_grad():
             for remaining in reversed(range(epochs)):
+                if self.deadline.passed():
+                    break
                 self._train_epoch()
                 if not measure and remaining:
                     continue
@@ -253,6 +272,8 @@ class Block:
                     for part in parts
                 })  # fmt: skip
                 decisions.append(np.concatenate(kept, axis=1) if kept else np.empty((len(theta), 0, 0), np.float32))
+        if not weights:
+            return Segment.none(*self.theta.shape)
         along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
         return Segment(along, np.stack(nonzero, axis=1), np.stack(weights), np.stack(decisions))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,30 +10,36 @@ from regsearch._types import Array, Rows
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Outcome
+from regsearch.models.deadline import Stop
 from regsearch.models.neural.training.run import TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean
 from regsearch.models.path import Curves, Trajectory
 
 
-def make_outcome(shared: SharedParts, run: TrainingRun, pruned: str = "") -> Outcome:
-    """The outcome of a run that has ended, failed, or is pruned for a reason."""
-    candidate, structure = run.candidate, run.structure
-    state = "failed" if run.failure else "pruned" if pruned else "complete"
-    if not run.epoch:
-        return Outcome(candidate, "failed", seconds=run.seconds, reason=run.failure)
-    curves, predictions, along, reason = run.curves, None, None, run.failure or pruned
-    if state == "complete":
-        failures: dict[str, str] = {}
-        curves |= _late_curves(shared, structure, run, failures)
-        reason = unmeasured(failures)
-        predictions, along = _predictions(shared, structure, run), _along(shared, structure, run)
-    ordered = {metric.name: curves[metric.name] for metric in shared.setup.metrics if metric.name in curves}
+def make_outcome(shared: SharedParts, run: TrainingRun, stop: Stop | None = None) -> Outcome:
+    """The outcome of a run that has ended or failed, or is left before its end."""
+    candidate, structure, seconds = run.candidate, run.structure, run.seconds
+    step, trajectory = (run.step, _trajectory(shared, run, run.curves)) if run.epoch else (0, Trajectory())
+    measures = _weight_measures(shared, structure, run)
+    if run.failure:
+        return Outcome(
+            candidate, "failed", trajectory, step, seconds=seconds, measures=measures, reason=run.failure
+        )  # fmt: skip
+    if stop is not None:
+        return Outcome.left(candidate, stop, trajectory, seconds, step, measures)
+    failures: dict[str, str] = {}
+    trajectory = _trajectory(shared, run, run.curves | _late_curves(shared, structure, run, failures))
     return Outcome(
-        candidate, state,  # type: ignore[arg-type]
-        Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.on_all(run.nonzero)), run.step,
-        predictions, along, run.seconds, _weight_measures(shared, structure, run), reason,
+        candidate, "complete", trajectory, step, _predictions(shared, structure, run), _along(shared, structure, run),
+        seconds, measures, unmeasured(failures),
     )  # fmt: skip
+
+
+def _trajectory(shared: SharedParts, run: TrainingRun, curves: Mapping[str, Curves]) -> Trajectory:
+    """The path of a run so far, with its metrics in the study's order."""
+    ordered = {metric.name: curves[metric.name] for metric in shared.setup.metrics if metric.name in curves}
+    return Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.on_all(run.nonzero))
 
 
 def _late_curves(

@@ -125,6 +125,18 @@ class TrainingRun:
         made.receive(fold, [*self._taken, *self._ahead[fold]])
         return made
 
+    def narrowed(self) -> TrainingRun:
+        """The run on those of its folds that have trained, where it has no epoch yet because the others have not."""
+        folds = tuple(k for k in self.folds if self._ahead[k])
+        if self.epoch or not folds or any(metric.pooled for metric in self.metrics):
+            return self
+        made = TrainingRun.start(self.candidate, self.structure, self.settings, folds)
+        made.seconds = self.seconds
+        for k in folds:
+            made.receive(k, self._ahead[k])
+        made.take_in()
+        return made
+
     @property
     def config(self) -> NetConfig:
         config = self.candidate.config
@@ -148,6 +160,11 @@ class TrainingRun:
     def epoch(self) -> int:
         """For how many epochs all of its folds have trained."""
         return int(self.nonzero.shape[1])
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to train."""
+        return bool(self.failure) or (self.ended and not self.partial)
 
     @property
     def rung(self) -> int | None:

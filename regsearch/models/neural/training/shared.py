@@ -119,8 +119,10 @@ class SharedParts:
 
     def block(self, structure: Structure, k: int, rows: Sequence[RowConfig]) -> Block:
         """A block of rows on fold `k`, which may be `ALL_ROWS`."""
-        network = self.network(structure, k)
-        return Block(self.fold(structure, k), network, rows, self.epoch_metrics, self.setup.seed, self.stop)
+        network, setup = self.network(structure, k), self.setup
+        return Block(
+            self.fold(structure, k), network, rows, self.epoch_metrics, setup.seed, self.stop, setup.deadline
+        )  # fmt: skip
 
 
 def device_of(name: str) -> torch.device:

@@ -15,6 +15,7 @@ from itertools import count
 
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Candidate, Outcome, Setup
+from regsearch.models.deadline import Stop
 from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.batches import batch_slices
@@ -70,15 +71,23 @@ class Stack:
         source = iter(candidates)
         with self.pool:
             try:
-                while True:
-                    yield from self._refill(source)
-                    self._join()
-                    if not self.runs:
-                        break
-                    self._advance()
-                    yield from self._end_runs()
+                with self.setup.deadline.interruptible():
+                    yield from self._train(source)
+                yield from self._leave()
             finally:
                 self.stop.set()
+
+    def _train(self, source: Iterator[Candidate]) -> Iterator[Outcome]:
+        """Train candidates until there are no more, or no more time."""
+        while not self.setup.deadline.passed():
+            yield from self._refill(source)
+            self._join()
+            if not self.runs:
+                return
+            self._advance()
+            if self.setup.deadline.passed():  # some rows are not where the others are: no time to judge them
+                return
+            yield from self._end_runs()
 
     # --- candidates come ---------------------------------------------------------------------------------------
 
@@ -196,14 +205,34 @@ class Stack:
 
     def _end_runs(self) -> Iterator[Outcome]:
         """Let trials end, give up those that fall behind, and let others have their remaining folds."""
-        pruned = self._pruned() if self.setup.prune else {}
-        ended = [run for run in self.runs if run.failure or (run.ended and not run.partial) or id(run) in pruned]
+        stops = self._pruned() if self.setup.prune else {}
+        for run in self.runs:
+            stop = self._out_of_time(run)
+            if stop is not None and not run.done:
+                stops.setdefault(id(run), stop)
+        ended = [run for run in self.runs if run.done or id(run) in stops]
         gone = set(map(id, ended))
         self.runs = [run for run in self.runs if id(run) not in gone]
         self._keep(gone)
         self._widen()
         for run in sorted(ended, key=lambda run: run.candidate.number):
-            yield make_outcome(self.shared, run, pruned.get(id(run), ""))
+            yield make_outcome(self.shared, run, stops.get(id(run)))
+
+    def _leave(self) -> Iterator[Outcome]:
+        """Let go of what is in training when there is no more time: workers may still be busy with it."""
+        self.stop.set()
+        runs, self.runs = self.runs, []
+        for run in sorted(runs, key=lambda run: run.candidate.number):
+            if run.done and run.rung is None:
+                yield make_outcome(self.shared, run)
+            else:
+                left = run.narrowed()
+                yield make_outcome(self.shared, left, self._out_of_time(left))
+
+    def _out_of_time(self, run: TrainingRun) -> Stop | None:
+        """Why there is no more time for a run; `None` where there is."""
+        stop = self.setup.deadline.stop(run.seconds)
+        return None if stop is None else stop.at(f"at epoch {run.epoch} of {run.config.last}")
 
     def _keep(self, gone: set[int]) -> None:
         """Go on without some runs, and without rows that have trained to the end."""
@@ -228,13 +257,13 @@ class Stack:
             block.runs = [wider.get(id(run), run) for run in block.runs]
         self._place([(run, k) for run in wider.values() for k in self._folds if not run.trained[k]])
 
-    def _pruned(self) -> dict[int, str]:
+    def _pruned(self) -> dict[int, Stop]:
         """Trials that are not among the best of those that came as far, with the reason.
 
         One that lost patience before a rung is judged there too: else the hopeless, which end early, would count as
         complete, and what was given up late and had come far would count for less.
         """
-        found: dict[int, str] = {}
+        found: dict[int, Stop] = {}
         arriving: dict[int, list[TrainingRun]] = {}
         for run in self.runs:
             if run.rung is not None:
@@ -245,7 +274,8 @@ class Stack:
                 verdict = verdicts[run.candidate.number]
                 run.judged = rung
                 if not verdict.goes_on:
-                    found[id(run)] = f"rung at epoch {rung}: {verdict.better} of {verdict.compared} trials did better"
+                    why = f"rung at epoch {rung}: {verdict.better} of {verdict.compared} trials did better"
+                    found[id(run)] = Stop("pruned", why)
         for run in self.runs:
             if not run.partial and run.rungs and run.epoch >= run.rungs[0]:
                 self.halving.complete(run.rungs[0], run.candidate.number, run.deciding)
