@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from samples import finished, outcomes, regression, study
+from samples import finished, mlflow_client, outcomes, poll, regression, study
 from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Float, Linear, RegSearchCV, Results
 from regsearch import Path as Axis
+from regsearch.mirror.content import trial_record
 from regsearch.models.deadline import Deadline
 from regsearch.storage.store import Store
 from regsearch.study.loop import Limits
@@ -81,10 +82,39 @@ def test_what_is_said_of_stopped_trials(tmp_path: Path, ticking: Ticking, capsys
     assert row.reason == "time was up after 3 of 5 folds"
     assert row.score == pytest.approx(np.nanmean(results.curves(row.Index).val))
     assert results.complete == ()
+    assert trial_record(results.all[0], results.trajectory(0), results.metric).state == "STOPPED"
     ticking()
     results = one.run(1, quiet=True)
     assert [trial.state for trial in finished(results)] == ["complete"]
     assert results.trials.reason.tolist() == [""]
+
+
+def test_a_winner_that_took_long_is_explained_when_there_is_time(
+    tmp_path: Path, ticking: Ticking, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run whose time is up does not find out what a winner means that took longer than it may still take."""
+    one = study(tmp_path, **LINEAR)
+    ticking(12)
+    assert one.run(3).complete
+    assert "not found out in so little time" in capsys.readouterr().err
+    assert one.results().finding("interpretation") is None
+    ticking()
+    assert one.run(3, quiet=True).finding("interpretation")
+
+
+@pytest.mark.process
+def test_mlflow_follows_in_the_background(tmp_path: Path, ticking: Ticking, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run whose time is up does not wait until MLflow has all of it, which it gets all the same."""
+    one = study(tmp_path, tracking=None, **RIDGE)
+    ticking(30)
+    results = one.run(100)
+    assert "the rest follows in the background" in capsys.readouterr().err
+    client, mine = mlflow_client(tmp_path), f"tags.`regsearch.study_id` = '{results.identity['id']}'"
+    experiment = poll(lambda: client.get_experiment_by_name("small"))
+    runs = 1 + sum(trial.config is not None for trial in results.all)  # the study's own
+    assert poll(lambda: len(client.search_runs([experiment.experiment_id], mine)) == runs)
+    ended = f"{mine} and attributes.status != 'RUNNING'"
+    assert poll(lambda: len(client.search_runs([experiment.experiment_id], ended)) == runs)
 
 
 def test_without_a_score_a_trial_waits(tmp_path: Path, ticking: Ticking) -> None:
