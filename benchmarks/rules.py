@@ -40,7 +40,7 @@ TEST = 2000
 POINTS = 30  # of each path
 RULES = ("best", "one_se", "paired", "pareto")
 # the most by which 95 % of the choices are truly worse than the best rule's, in standard errors of the best score
-PROMISE = {"one_se": 3.0, "paired": 1.0, "pareto": 1.0}
+PROMISE = {"one_se": 3.0, "paired": 1.25, "pareto": 1.0}  # paired: most where columns repeat each other
 
 
 @dataclass(frozen=True)

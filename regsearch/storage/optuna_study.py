@@ -256,7 +256,7 @@ def _elsewhere(store: Store) -> str:
         )
     if store.has_files:
         return "its files are, so name the storage that has its trials (--storage, storage=)"
-    return "`regsearch list` shows those that are"
+    return "it was never started" if store.exists else "`regsearch list` shows those that are"
 
 
 class _SearchedTrials:
