@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.deadline import Stop
+from regsearch.models.fold_rungs import FoldRungs
 from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import out_of_fold_mean
 from regsearch.models.parameter_ranges import check_ranges
@@ -141,10 +142,11 @@ class Estimator(Model):
 
 
 class EstimatorBackend:
-    """Fits a candidate's folds, `n_jobs` at a time, and prunes it between two batches of folds."""
+    """Fits a candidate's folds: one first, then `n_jobs` at a time, as long as it keeps up."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
+        self.rungs = FoldRungs(setup.history.curves, setup.averaging)
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         from joblib import Parallel
@@ -156,8 +158,8 @@ class EstimatorBackend:
     def evaluate(self, candidate: Candidate, parallel: Any) -> Outcome:
         clock = self.setup.deadline.clock
         started = clock()
-        fits, end = self._fit_folds(candidate.config, parallel, started)
-        failed = next((fit.error for fit in fits if fit.error), "")
+        fits, end = self._fit_folds(candidate, parallel, started)
+        failed = next((fit.error for fit in fits.values() if fit.error), "")
         if failed:
             return Outcome(candidate, "failed", reason=failed, seconds=clock() - started)
         unknown = np.full((len(self.setup.folds), 1), np.nan)
@@ -167,54 +169,66 @@ class EstimatorBackend:
         if not trajectory.deciding.fitted.any():
             error = f"{self.setup.metrics[0].name} was not finite on the rows outside training"
             return Outcome(candidate, "failed", reason=error, seconds=clock() - started)
+        if candidate.role != "reference":
+            self.rungs.add(candidate.number, trajectory.deciding.val[:, 0])
         predictions = self._predictions(fits)
         return Outcome(candidate, "complete", trajectory, predictions=predictions, seconds=clock() - started)
 
-    def _fit_folds(self, config: Model, parallel: Any, started: float) -> tuple[list[FoldFit], Stop | None]:
-        """The folds of a config as far as they are fitted, and why it was left before the last, if it was.
+    def _fit_folds(self, candidate: Candidate, parallel: Any, started: float) -> tuple[dict[int, FoldFit], Stop | None]:
+        """The folds of a candidate as far as they are fitted, and why it was left before the last, if it was.
 
-        Some at a time, in their order; none after one that fails.
+        Some at a time, as `FoldRungs` orders them; none after one that fails.
         """
         from joblib import delayed, effective_n_jobs
 
         setup, deadline = self.setup, self.setup.deadline
         folds = list(zip(setup.folds.train, setup.folds.val, strict=True))
-        batch = max(1, effective_n_jobs(setup.n_jobs))
-        fits: list[FoldFit] = []
-        for start in range(0, len(folds), batch):
+        prunes = self._prunes(candidate)
+        order = self.rungs.order(candidate.number) if prunes else list(range(len(folds)))
+        fits: dict[int, FoldFit] = {}
+        while len(fits) < len(folds):
+            at_once = 1 if prunes and not fits else max(1, effective_n_jobs(setup.n_jobs))
+            new = order[len(fits) : len(fits) + at_once]
             with deadline.interruptible():
-                fits += parallel(
-                    delayed(fit_fold)(config, setup.problem, setup.metrics, setup.seed, fold)
-                    for fold in folds[start : start + batch]
+                done = parallel(
+                    delayed(fit_fold)(candidate.config, setup.problem, setup.metrics, setup.seed, folds[k]) for k in new
                 )
-            if any(fit.error for fit in fits):
+                fits |= dict(zip(new, done, strict=True))
+            if any(fit.error for fit in fits.values()):
                 return fits, None
-            enough = self._enough_to_prune(fits[: len(folds) - 1])
-            if enough is not None:
-                return fits[:enough], Stop("pruned", f"mean of {enough} folds worse than the incumbent's worst fold")
+            enough, why = self._enough_to_prune(candidate, fits, new) if prunes else (0, "")
+            if why:
+                return {k: fits[k] for k in order[:enough]}, Stop("pruned", why)
             stop = deadline.stop(deadline.clock() - started)
             if stop is not None and len(fits) < len(folds):
                 return fits, stop.at(f"after {len(fits)} of {len(folds)} folds")
         return fits, None
 
-    def _enough_to_prune(self, fits: list[FoldFit]) -> int | None:
-        """How many folds are enough to give up: their mean is worse than the best trial's worst fold.
+    def _prunes(self, candidate: Candidate) -> bool:
+        """Whether a candidate may be given up: not the reference, nor where folds have no scores of their own."""
+        pooled = self.setup.metrics[0].pooled
+        return self.setup.prune and not pooled and candidate.role != "reference" and len(self.setup.folds) > 1
 
-        The same however many were fitted at a time.
+    def _enough_to_prune(
+        self, candidate: Candidate, fits: Mapping[int, FoldFit], new: Sequence[int]
+    ) -> tuple[int, str]:
+        """How many folds, the new ones among them, are enough to give up, and why; the same however many came at once.
+
+        After the last fold there is nothing to save.
         """
-        apart = self.setup.prune and not self.setup.metrics[0].pooled  # else folds have no scores of their own
-        best = self.setup.history.best_folds if apart else None
-        if best is None:
-            return None
-        scores, worst = np.array([fit.val[0] for fit in fits]), best.min()
-        known = np.arange(len(self.setup.folds))
-        means = (self.setup.averaging.some(known < n).mean(scores[:n]) for n in range(1, len(fits) + 1))
-        return next((n for n, mean in enumerate(means, start=1) if mean < worst), None)
+        folds, best = list(fits), self.setup.history.best_folds
+        for count in range(len(folds) - len(new) + 1, min(len(folds), len(self.setup.folds) - 1) + 1):
+            scores = np.array([fits[k].val[0] for k in folds[:count]])
+            why = self.rungs.why_given_up(candidate.number, scores, folds[:count], best)
+            if why:
+                return count, why
+        return 0, ""
 
-    def _curves(self, fits: list[FoldFit]) -> dict[str, Curves]:
+    def _curves(self, fits: Mapping[int, FoldFit]) -> dict[str, Curves]:
         def column(part: str, j: int) -> Array:
             values = np.full((len(self.setup.folds), 1), np.nan)
-            values[: len(fits), 0] = [getattr(fit, part)[j] for fit in fits]
+            for k, fit in fits.items():
+                values[k] = getattr(fit, part)[j]
             return values
 
         averaging = self.setup.averaging
@@ -223,18 +237,19 @@ class EstimatorBackend:
             for j, m in enumerate(self.setup.metrics)
         }
 
-    def _pooled(self, metric: Metric, fits: list[FoldFit]) -> Array:
+    def _pooled(self, metric: Metric, fits: Mapping[int, FoldFit]) -> Array:
         """``[K, 1]`` of a score of all folds' predictions together; NaN where they are not all there."""
         setup = self.setup
         if len(fits) < len(setup.folds):
             return np.full((len(setup.folds), 1), np.nan)
-        decisions = [fit.predictions[:, None] for fit in fits]
+        decisions = [fits[k].predictions[:, None] for k in range(len(fits))]
         return pooled_scores(metric, setup.problem, setup.folds.val, decisions, setup.averaging, {})
 
-    def _predictions(self, fits: list[FoldFit]) -> Array:
+    def _predictions(self, fits: Mapping[int, FoldFit]) -> Array:
         """``[n, m]``."""
-        shape = (self.setup.problem.rows, fits[0].predictions.shape[1])
-        return out_of_fold_mean(zip(self.setup.folds.val, (fit.predictions for fit in fits), strict=True), shape)
+        found = [fits[k].predictions for k in range(len(fits))]
+        shape = (self.setup.problem.rows, found[0].shape[1])
+        return out_of_fold_mean(zip(self.setup.folds.val, found, strict=True), shape)
 
 
 @dataclass(frozen=True)

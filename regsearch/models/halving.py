@@ -12,7 +12,7 @@ K folds, E epochs (steps of a path).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,20 +106,24 @@ class SuccessiveHalving:
         ``[K, E]`` validation curves of earlier trials, NaN in folds that they were not trained on.
     averaging
         How folds are averaged.
+    min_trials
+        How many must have got to a rung before any is given up there.
     """
 
-    def __init__(self, past: Iterable[Array], averaging: Averaging) -> None:
-        self._past, self.averaging = list(past), averaging
+    def __init__(self, past: Iterable[Array], averaging: Averaging, min_trials: int = MIN_TRIALS) -> None:
+        self._past, self.averaging, self.min_trials = list(past), averaging, min_trials
         self._known: dict[int, dict[Any, RungEvidence]] = {}  # by rung, then by trial
         self._given_up: dict[int, list[RungEvidence]] = {}  # by rung, of trials that are in `_known`, too
 
-    def judge(self, rung: int, arriving: Mapping[int, Array]) -> dict[int, RungVerdict]:
+    def judge(self, rung: int, arriving: Mapping[int, Array], spared: Container[int] = ()) -> dict[int, RungVerdict]:
         """Let trials arrive at a rung together: who goes on.
 
         Parameters
         ----------
         arriving
             By the trial's number, its validation curves ``[K, E]``.
+        spared
+            Numbers of those that go on whatever the verdict is.
         """
         known = self._at(rung)
         evidence = {number: self._evidence(val, rung) for number, val in arriving.items()}
@@ -128,7 +132,9 @@ class SuccessiveHalving:
             for number, own in evidence.items()
         }
         known.update(evidence)
-        self._given_up[rung] += [evidence[number] for number, verdict in verdicts.items() if not verdict.goes_on]
+        self._given_up[rung] += [
+            evidence[number] for number, verdict in verdicts.items() if not verdict.goes_on and number not in spared
+        ]
         return verdicts
 
     def complete(self, rung: int, number: int, val: Array) -> None:
@@ -146,7 +152,7 @@ class SuccessiveHalving:
         better = sum(one.score > mine.score for one in others)
         ahead = sum(one.outlook > mine.outlook for one in others)
         among = better < math.ceil(compared / REDUCTION_FACTOR) or ahead < math.ceil(compared / OUTLOOK_FACTOR)
-        return RungVerdict(compared < MIN_TRIALS or among, better, compared)
+        return RungVerdict(compared < self.min_trials or among, better, compared)
 
     def _evidence(self, val: Array, rung: int) -> RungEvidence:
         return RungEvidence(val[:, :rung], self.averaging)

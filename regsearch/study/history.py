@@ -105,5 +105,10 @@ class History:
     @property
     def curves(self) -> Sequence[Array]:
         """Validation curves ``[K, S]`` of the trials that were complete or pruned, the reference left out."""
-        scored = [trial for trial in self.trials if trial.state != "failed" and trial.role != "reference"]
+        scored = [trial for trial in self.trials if trial.state in ("complete", "pruned") and self._was_searched(trial)]
         return [self.store.curves(trial.number, self.metric).val for trial in scored]
+
+    def _was_searched(self, trial: Trial) -> bool:
+        """Whether a trial was evaluated for the search: not the reference, nor one that has the results of another."""
+        first = self._evaluated.get(trial.key)
+        return trial.role != "reference" and (first is None or first is trial or trial.state != "complete")

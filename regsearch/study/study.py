@@ -87,8 +87,8 @@ class Study:
     experiment
         The MLflow experiment; default: the study's name.
     prune
-        Give a config up: when the mean of its first folds is worse than the best config's worst fold; a net, when its
-        curve is not among the best half at an early epoch.
+        Give a config up: between two folds, when it is behind the best by more than the luck of folds; a net, at an
+        early epoch, when it is neither among the best third there nor gains fast. Each begins on one fold.
     n_jobs
         Folds fitted in parallel (as joblib's), for spaces that fit them one by one. For nets: how many train at a time,
         all cores by default; a result does not depend on it.

@@ -242,7 +242,7 @@ def test_hopeless_configs_are_given_up(n_jobs: int) -> None:
     assert good.state == "complete"
     curves = bad.trajectory.deciding
     assert bad.state == "pruned"
-    assert bad.reason == "mean of 1 folds worse than the incumbent's worst fold"
+    assert bad.reason == "worse after 1 of 4 folds than the best trial's worst fold; 1 of 2 trials did better there"
     assert np.isfinite(curves.val[0]).all()
     assert np.isnan(curves.val[1:]).all()
     assert bad.predictions is None
@@ -263,7 +263,8 @@ def test_best_is_never_given_up() -> None:
 
 def after(best: Outcome) -> FixedHistory:
     """What is known once an outcome is the best."""
-    return FixedHistory(best.trajectory.deciding.val[:, best.step])
+    val = best.trajectory.deciding.val
+    return FixedHistory(val[:, best.step], curves=(val,))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""Giving an estimator up between two folds: its folds are its rungs.
+
+A config is fitted on one fold first; which one goes by its number. It is given up there when it is not among the best
+of those that were fitted on this fold (`regsearch.models.halving`) and is behind the best trial by more than the luck
+of a fold, and after any further fold when it is behind by more than the luck of so many.
+
+The luck of a fold is the deviation of the difference of two trials over folds: those that are hard are so for both. It
+is estimated from the better half of the complete trials: those at the other end differ from the best by far more.
+Before there are enough of them, a config is given up when its mean is worse than the best trial's worst fold.
+
+K folds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
+from regsearch.models.halving import SuccessiveHalving, first_fold
+
+DEVIATIONS = 2.0  # of the luck of its folds that a config may be behind
+MIN_COMPLETE = 4  # trials beside the best, to know the luck of a fold
+
+
+class FoldRungs:
+    """What complete trials say of one that is fitted on some folds.
+
+    Parameters
+    ----------
+    past
+        ``[K, 1]`` validation scores of earlier trials, NaN in folds that they were not fitted on.
+    averaging
+        How folds are averaged.
+    """
+
+    def __init__(self, past: Iterable[Array], averaging: Averaging) -> None:
+        known = list(past)
+        self.averaging, self.halving = averaging, SuccessiveHalving(known, averaging, min_trials=1)
+        self._complete = [val[:, 0] for val in known if np.isfinite(val).all()]
+
+    def order(self, number: int) -> list[int]:
+        """The folds in the order in which a trial is fitted on them."""
+        first = first_fold(number, self.averaging.folds)
+        return [first, *(k for k in range(self.averaging.folds) if k != first)]
+
+    def add(self, number: int, val: Array) -> None:
+        """Take note of a complete trial's scores ``[K]``."""
+        self._complete.append(val)
+        self.halving.complete(1, number, val[:, None])
+
+    def why_given_up(self, number: int, scores: Array, folds: Sequence[int], best: Array | None) -> str:
+        """Why a trial with scores on some folds is given up; empty where it goes on. To be asked after each fold.
+
+        Parameters
+        ----------
+        scores
+            ``[n]``, of the n `folds` in the order in which they were fitted.
+        best
+            ``[K]`` scores of the best trial; `None` before there is one.
+        """
+        val = np.full(self.averaging.folds, np.nan)
+        val[list(folds)] = scores
+        behind = "" if best is None else self._behind(val, best)
+        if len(folds) > 1:
+            return behind
+        verdict = self.halving.judge(1, {number: val[:, None]}, () if behind else (number,))[number]
+        found = f"{behind}; {verdict.better} of {verdict.compared} trials did better there"
+        return found if behind and not verdict.goes_on else ""
+
+    def _behind(self, val: Array, best: Array) -> str:
+        """How a trial with scores on some folds ``[K]`` falls behind, in words; empty where it need not."""
+        fitted = np.isfinite(val)
+        over, count = self.averaging.some(fitted), int(fitted.sum())
+        where = f"after {count} of {len(val)} folds"
+        luck = self._luck_of_a_fold(best)
+        if luck is None:
+            worse = float(over.mean(val[fitted])) < best.min()
+            return f"worse {where} than the best trial's worst fold" if worse else ""
+        lost = float(over.mean(best[fitted] - val[fitted]))
+        bar = DEVIATIONS * luck * _root_of_squares(over)
+        return f"{lost:.3g} behind the best {where}, by luck at most {bar:.3g}" if lost > bar else ""
+
+    def _luck_of_a_fold(self, best: Array) -> float | None:
+        """The deviation over folds of what the better half of the complete trials loses to the best ``[K]``."""
+        others = [one for one in self._complete if not np.array_equal(one, best)]
+        if len(others) < MIN_COMPLETE:
+            return None
+        others.sort(key=lambda one: -float(self.averaging.mean(one)))
+        lost = best - np.stack(others[: max(MIN_COMPLETE, len(others) // 2)])
+        return float(np.sqrt(lost.var(axis=1, ddof=1).mean()))
+
+
+def _root_of_squares(over: Averaging) -> float:
+    """By how much the mean of some folds varies less than one of them."""
+    return math.sqrt(1 / over.folds if over.shares is None else float(over.shares @ over.shares))

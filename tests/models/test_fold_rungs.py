@@ -1,0 +1,76 @@
+"""Giving an estimator up between two folds: who is, and what that costs a search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from regsearch.metrics.averaging import Averaging
+from regsearch.models.fold_rungs import MIN_COMPLETE, FoldRungs
+
+FOLDS = 5
+
+
+def search(scores: NDArray[np.float64]) -> tuple[float, int]:
+    """The share of fits that a search over scores ``[trials, K]`` takes, and the trial that it finds."""
+    rungs, fits, best = FoldRungs([], Averaging.equal(FOLDS)), 0, -1
+    for number, own in enumerate(scores):
+        order, why = rungs.order(number), ""
+        for count in range(1, FOLDS + 1):
+            fits += 1
+            incumbent = None if best < 0 else scores[best]
+            if count < FOLDS:
+                why = rungs.why_given_up(number, own[order[:count]], order[:count], incumbent)
+            if why:
+                break
+        if not why:
+            rungs.add(number, own)
+            best = number if best < 0 or own.mean() > scores[best].mean() else best
+    return fits / scores.size, best
+
+
+def simulated(seed: int, spread: float, luck: float, trials: int = 60) -> NDArray[np.float64]:
+    """Scores of configs that differ by a spread, in folds that are hard or easy for all, each with luck of its own."""
+    random = np.random.default_rng(seed)
+    true = -spread * random.exponential(size=(trials, 1))
+    return np.asarray(true + random.normal(size=FOLDS) + luck * random.normal(size=(trials, FOLDS)))
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("luck", [0.05, 0.3])
+def test_what_a_search_loses(spread: float, luck: float) -> None:
+    """Folds that are hard for all configs hide none: few fits are needed, and the winner is lost in few searches."""
+    found = [(scores, *search(scores)) for scores in (simulated(seed, spread, luck) for seed in range(40))]
+    lost = [scores.mean(axis=1).max() - scores[best].mean() for scores, _, best in found]
+    assert np.mean([share for _, share, _ in found]) < (0.75 if spread < luck * 4 else 0.5)
+    assert np.mean(np.array(lost) > 0) <= 0.1
+    assert max(lost) < luck
+
+
+@given(st.integers(0, 10**6))
+def test_the_best_so_far_is_never_given_up(seed: int) -> None:
+    """A trial that is as good as the best on every fold, or better, is fitted on all of them."""
+    random = np.random.default_rng(seed)
+    past = [random.normal(size=(FOLDS, 1)) for _ in range(random.integers(0, 12))]
+    rungs = FoldRungs(past, Averaging.equal(FOLDS))
+    best = max(past, key=np.mean)[:, 0] if past else None
+    own = random.normal(size=FOLDS) if best is None else best + np.abs(random.normal(size=FOLDS)) * (seed % 2)
+    order = rungs.order(99)
+    for count in range(1, FOLDS):
+        assert rungs.why_given_up(99, own[order[:count]], order[:count], best) == ""
+
+
+@pytest.mark.parametrize("number", [0, 8, 17, 39])
+def test_the_hopeless_take_one_fit(number: int) -> None:
+    """A trial that is far behind on its first fold is given up there, whichever it is, and is told so."""
+    past: list[Any] = [np.arange(FOLDS)[:, None] + 0.01 * i for i in range(MIN_COMPLETE + 1)]
+    rungs = FoldRungs(past, Averaging.equal(FOLDS))
+    (first, *_) = rungs.order(number)
+    why = rungs.why_given_up(number, np.array([first - 1.0]), [first], past[-1][:, 0])
+    assert "behind the best after 1 of 5 folds" in why
+    assert f"{len(past)} of {len(past) + 1} trials did better there" in why
