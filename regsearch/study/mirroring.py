@@ -20,7 +20,8 @@ from regsearch.storage.trial import Trial
 
 LOG, LOCK = "mirror.log", "mirror.lock"
 READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended ...
-HURRIED_S = 0.5  # ... when it shall end soon
+HURRIED_S = 0.5  # ... and for what is still to be written, where it ended for one of these reasons:
+HURRIED = (OUT_OF_TIME, "interrupted")
 
 
 class MirrorFeed:
@@ -58,9 +59,9 @@ class MirrorFeed:
     def finish(self, results: Results, progress: Progress) -> None:
         """Send what is not in MLflow yet, then the summary, and wait.
 
-        Ctrl-C leaves the writer to itself, and so does a run whose time is up.
+        A run that had to end, and Ctrl-C while it waits, leave the writer to itself.
         """
-        wait_s = HURRIED_S if results.stopped == OUT_OF_TIME else None
+        wait_s = HURRIED_S if results.stopped in HURRIED else None
         try:
             unsent = self._complete(results, progress)
             status = self._mirror.drain(wait_s, lambda status: progress.show(_written(status)))
@@ -95,7 +96,7 @@ class MirrorFeed:
         int
             How many earlier trials could not be sent, MLflow having not said what it has.
         """
-        mirrored = self._keep_page(HURRIED_S if results.stopped in (OUT_OF_TIME, "interrupted") else READY_S)
+        mirrored = self._keep_page(HURRIED_S if results.stopped in HURRIED else READY_S)
         unsure = self.earlier if mirrored is None else frozenset()
         known = self._sent | unsure | (mirrored or frozenset())
         for trial in results.all:  # one of this run was cut off between Optuna and here: MLflow cannot have it

@@ -69,6 +69,14 @@ def children(root: Path, name: str = "small") -> list[int]:
     return sorted(int(run.data.tags["regsearch.trial"]) for run in runs)
 
 
+def mirrored(root: Path) -> bool:
+    """Whether MLflow has all of a study that has ended."""
+    client = mlflow_client(root)
+    experiment = client.get_experiment_by_name("small")
+    own = "attributes.run_name = 'small' and attributes.status != 'RUNNING'"
+    return experiment is not None and bool(client.search_runs([experiment.experiment_id], own))
+
+
 # --- determinism -----------------------------------------------------------------------------------------------
 
 
@@ -308,6 +316,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
     assert results.counts["running"] == 0
     done = len(finished(results))
     assert done > 0
+    assert poll(lambda: mirrored(root))
     assert children(root) == [trial.number for trial in finished(results)]
     whole = study(tmp_path, "small").run(done + 5, quiet=True)
     assert outcomes(results) == outcomes(whole)[:done]
