@@ -196,7 +196,8 @@ class EstimatorBackend:
                 fits |= dict(zip(new, done, strict=True))
             if any(fit.error for fit in fits.values()):
                 return fits, None
-            enough, why = self._enough_to_prune(candidate, fits, new) if prunes else (0, "")
+            judged = prunes and not deadline.was_interrupted  # else some of the new ones are not there
+            enough, why = self._enough_to_prune(candidate, fits, new) if judged else (0, "")
             if why:
                 return {k: fits[k] for k in order[:enough]}, Stop("pruned", why)
             stop = deadline.stop(deadline.clock() - started)

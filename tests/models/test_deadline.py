@@ -21,7 +21,7 @@ from regsearch import ElasticNet, Estimator, Linear, Path
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
-from regsearch.models.base import Candidate, Model, Outcome, Setup
+from regsearch.models.base import Candidate, FixedHistory, Model, Outcome, Setup
 from regsearch.models.deadline import Deadline
 
 N, FOLDS = 60, 5
@@ -175,14 +175,20 @@ class Interrupting:
         self.calls, self.at = count(1), at
 
 
-def test_ctrl_c_keeps_the_folds_before(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("prune", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_ctrl_c_keeps_the_folds_before(at: int, prune: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in a fit ends it at once; the folds before are what they are in a trial of its own."""
     monkeypatch.setattr(Interrupted, "fits", count(1))
-    found = evaluate(Estimator(Interrupted(), {"alpha": 2.0}), setup(deadline=Deadline.of_run(None, None)))
-    assert (found.state, found.reason) == ("stopped", f"interrupted after 2 of {FOLDS} folds")
     whole = evaluate(Estimator(Ridge(), {"alpha": 2.0}), setup())
-    np.testing.assert_array_equal(found.trajectory.deciding.val[:2], whole.trajectory.deciding.val[:2])
-    assert not found.trajectory.deciding.fitted[2:].any()
+    options: Any = {"prune": prune, "history": FixedHistory(best_folds=whole.trajectory.deciding.val[:, 0])}
+    config = Estimator(Interrupted(at=at), {"alpha": 2.0})
+    found = evaluate(config, setup(deadline=Deadline.of_run(None, None), **options))
+    assert (found.state, found.reason) == ("stopped", f"interrupted after {at - 1} of {FOLDS} folds")
+    if at > 1:
+        folds = found.trajectory.deciding.fitted
+        assert folds.sum() == at - 1
+        np.testing.assert_array_equal(found.trajectory.deciding.val[folds], whole.trajectory.deciding.val[folds])
 
 
 @pytest.mark.parametrize(("at", "kept"), [(1, False), (60, True)])
