@@ -45,7 +45,9 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> Ticking:
 # --- time ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [LINEAR, RIDGE], ids=["linear", "estimator"])
+@pytest.mark.parametrize(
+    "options", [LINEAR, RIDGE, RIDGE | {"prune": True}], ids=["linear", "estimator", "pruned estimator"]
+)
 def test_stopped_again_and_again(tmp_path: Path, ticking: Ticking, options: dict[str, Any]) -> None:
     """A study that is cut off in every run, wherever it is, comes to the trials of one that never was, to the bit."""
     whole = study(tmp_path, "whole", **options).run(7, quiet=True)
@@ -54,7 +56,8 @@ def test_stopped_again_and_again(tmp_path: Path, ticking: Ticking, options: dict
         ticking(at)
         results = cut.run(7, quiet=True)
         stopped = [trial for trial in results.all if trial.state == "stopped"]
-        assert results.stopped == ("time is up" if len(results.complete) < 7 else "7 trials")
+        done = len(finished(results)) == 7
+        assert results.stopped == ("7 trials" if done else "time is up")
         for trial in stopped:
             partial, full = results.curves(trial.number).val, whole.curves(trial.number).val[:, : trial.steps]
             np.testing.assert_array_equal(partial[np.isfinite(partial)], full[np.isfinite(partial)])
@@ -63,7 +66,7 @@ def test_stopped_again_and_again(tmp_path: Path, ticking: Ticking, options: dict
         numbers = [trial.number for trial in (*finished(results), *stopped)]
         assert numbers == list(range(len(numbers)))
         assert len(stopped) <= 1
-        if len(results.complete) == 7:
+        if done:
             break
     assert len(seen) >= 2
     assert outcomes(results) == outcomes(whole)
