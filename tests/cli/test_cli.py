@@ -311,7 +311,7 @@ def test_a_script_is_itself_however_it_is_started(tmp_path: Path) -> None:
     started = python("own.py", "--trials", "1", cwd=tmp_path)
     assert started.returncode == 0, started.stderr
     assert regsearch("run", "own.py", "--trials", "2", cwd=tmp_path).returncode == 0
-    imported = python("-c", "import own; print(len(own.study.run(3, quiet=True).all))", cwd=tmp_path)
+    imported = python("-c", "import own; print(len(own.study.run(3, quiet=True).trials))", cwd=tmp_path)
     assert imported.stdout == "3\n", imported.stderr
     done = regsearch("export", "own", "--out", "b", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
