@@ -30,11 +30,14 @@ class Folds:
         One array of row indices per fold.
     name
         How they were made, for people.
+    weightless
+        How many more the splitter made, which validate rows of weight zero alone: these are not there.
     """
 
     train: tuple[Rows, ...]
     val: tuple[Rows, ...]
     name: str
+    weightless: int = 0
 
     def __len__(self) -> int:
         return len(self.train)
@@ -49,7 +52,7 @@ class Folds:
 
 
 def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
-    """Split a problem; rows of weight zero train nothing.
+    """Split a problem; rows of weight zero train nothing, and a splitter's fold that validates no others is left out.
 
     Parameters
     ----------
@@ -70,12 +73,15 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
         name = f"{cv}-fold {type(splitter).__name__}"
     else:
         splitter, name = _seeded(cv, seed), type(cv).__name__
-    pairs = _pairs(splitter, problem)
+    every = pairs = _pairs(splitter, problem)
     if isinstance(cv, Iterable) and not hasattr(cv, "split"):
         name = f"{len(pairs)} given folds"
+    else:
+        pairs = _weighing_pairs(every, problem)
     _check(pairs, problem)
     train, val = zip(*pairs, strict=True)
-    return Folds(tuple(weighing(rows, problem.sample_weight) for rows in train), val, name)
+    fitted = tuple(weighing(rows, problem.sample_weight) for rows in train)
+    return Folds(fitted, val, name, len(every) - len(pairs))
 
 
 def runs_forward(cv: Any, n: int) -> bool:
@@ -142,6 +148,17 @@ def _pairs(cv: Any, problem: Problem) -> list[tuple[Rows, Rows]]:
     if not found:
         raise InvalidInput("cv must give at least one fold, got none; cv=5 is usual.")
     return [_indices(pair) for pair in found]
+
+
+def _weighing_pairs(pairs: list[tuple[Rows, Rows]], problem: Problem) -> list[tuple[Rows, Rows]]:
+    """The folds of a splitter that validate a row which weighs anything in scores."""
+    found = [(train, val) for train, val in pairs if not len(val) or len(weighing(val, problem.score_weight))]
+    if len(found) < min(2, len(pairs)):
+        raise InvalidInput(
+            f"At least two folds must validate rows of a positive weight, {len(found)} of {len(pairs)} "
+            f"{'does' if len(found) == 1 else 'do'}; shuffle the rows, or drop those of weight zero."
+        )
+    return found
 
 
 def _needs_groups(cv: Any) -> bool:

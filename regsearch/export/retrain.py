@@ -223,7 +223,8 @@ def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any
             "target": problem.name, "task": problem.task, "searched": problem.fingerprint,
         },
         "held_out": None,
-        "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest, "weights": setup.fold_weights},
+        "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest}
+        | {"weights": setup.fold_weights, "weightless": folds.weightless},
         "score": score(outcome.trajectory.metric, outcome.point, {})
         | {"weighted": problem.score_weight is not None, "pooled": setup.metrics[0].pooled},
         "path": {

@@ -153,7 +153,7 @@ def provenance_of(
         },
         "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]}
-        | {"weights": identity.get("fold_weights", "equal")},
+        | {"weights": identity.get("fold_weights", "equal"), "weightless": identity.get("weightless_folds", 0)},
         "score": score(chosen.metric, chosen.point, chosen.test)
         | {"corrected": _corrected(results), "weighted": chosen.weighted}
         | {"pooled": identity["scoring"][0].endswith(POOLED)},

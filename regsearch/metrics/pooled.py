@@ -25,6 +25,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.data.weights import weighing
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import Metric, defined_on
 
@@ -72,7 +73,7 @@ def pooled_scores(
         As of `regsearch.metrics.scorer.Metric.along`.
     """
     found = np.empty((len(val), decisions[0].shape[1]))
-    for some in _repetitions(val):
+    for some in _repetitions([weighing(rows, problem.score_weight) for rows in val]):
         rows = np.concatenate([val[k] for k in some])
         group = np.repeat(_groups(len(some)), [len(val[k]) for k in some])
         together = np.concatenate([decisions[k] for k in some])
@@ -100,7 +101,7 @@ def _groups(folds: int) -> Rows:
 
 
 def _repetitions(val: Sequence[Rows]) -> list[list[int]]:
-    """The folds of each repetition, which validates every row once; all together where they are no repetitions."""
+    """The folds of each repetition, which validates every row that weighs once; all together where there are none."""
     found, seen = [list[int]()], [set[int]()]
     for k, rows in enumerate(val):
         own = set(rows.tolist())

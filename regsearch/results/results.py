@@ -207,7 +207,9 @@ class Results:
     @cached_property
     def folds(self) -> Folds | None:
         """The folds as stored; `None` where they were not kept."""
-        return self.store.load_folds(self.identity["cv"], self.identity["folds_hash"])
+        identity = self.identity
+        folds = self.store.load_folds(identity["cv"], identity["folds_hash"])
+        return None if folds is None else replace(folds, weightless=identity.get("weightless_folds", 0))
 
     @property
     def averaging(self) -> Averaging:

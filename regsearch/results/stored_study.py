@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.data.weights import weighing
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric
@@ -41,6 +42,11 @@ class Scoring:
     def of(cls, setup: Setup) -> Scoring:
         """That of a study with its data."""
         return cls(setup.problem, setup.folds, setup.metrics[0])
+
+    def of_rows_that_weigh(self) -> Scoring:
+        """The same without rows of weight zero, which are nothing to draw from."""
+        val = tuple(weighing(rows, self.problem.score_weight) for rows in self.folds.val)
+        return replace(self, folds=replace(self.folds, val=val))
 
     def by_fold(self, decisions: Sequence[Array], averaging: Averaging) -> Array:
         """``[K, S]`` scores of decisions ``[n_val, S, m]`` on the rows that each fold validates."""

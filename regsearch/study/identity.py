@@ -39,7 +39,7 @@ def identity_of(
         "space_data": written.data, "script": script,
         "parameters": dict(parameter_names(space).leaves),
     }  # fmt: skip
-    identity |= _weights(problem)
+    identity |= _weights(problem) | ({"weightless_folds": folds.weightless} if folds.weightless else {})
     return identity if setup.fold_weights == "equal" else identity | {"fold_weights": setup.fold_weights}
 
 

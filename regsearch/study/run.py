@@ -66,6 +66,7 @@ class Run:
         self._say(before.damage, progress)
         self._keep_data(progress)
         progress.end(self._about())
+        self._say_what_folds_lack(progress)
         self._look_at_columns(progress)
         self._warn_of_export(progress)
         feed = self._feed(study)
@@ -138,6 +139,15 @@ class Run:
             f"{identity['study']}: {identity['task']}, {identity['rows']} rows{held}, {identity['columns']} columns, "
             f"{identity['cv']}, {label_of(identity['metric'], bool(identity.get('weighted')))}{self._pooled}"
         )
+
+    def _say_what_folds_lack(self, progress: Progress) -> None:
+        folds = self.setup.folds
+        if folds.weightless:
+            which = f"{folds.weightless} of the {len(folds) + folds.weightless} folds"
+            progress.end(
+                f"{which} validate{'s' * (folds.weightless == 1)} rows of weight zero alone and "
+                f"{'is' if folds.weightless == 1 else 'are'} left out."
+            )
 
     @property
     def _pooled(self) -> str:

@@ -149,6 +149,18 @@ def late() -> Any:
     return np.array(["a", "b"] * 12 + ["c"] * 6)
 
 
+@pytest.mark.parametrize("cv", [KFold(3), RepeatedKFold(n_splits=6, n_repeats=2, random_state=0), LeaveOneOut()])
+def test_folds_that_validate_rows_of_weight_zero_alone_are_left_out(cv: Any) -> None:
+    """The folds of a splitter that are left are those that validate a row of a positive weight, and train on such."""
+    weight = np.r_[np.zeros(10), np.ones(20)]
+    folds, every = make_folds(cv, problem(sample_weight=weight), 0), make_folds(cv, problem(), 0)
+    kept = [k for k, val in enumerate(every.val) if weight[val].any()]
+    assert folds.weightless == len(every) - len(kept)
+    for train, val, k in zip(folds.train, folds.val, kept, strict=True):
+        assert train.tolist() == [row for row in every.train[k].tolist() if weight[row]]
+        assert val.tolist() == every.val[k].tolist()
+
+
 BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "one fold": (lambda: make_folds(1, problem(), 0), "at least 2 folds, got 1; 5 or 10"),
     "negative": (lambda: make_folds(-3, problem(), 0), "at least 2 folds, got -3"),
@@ -206,9 +218,21 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: make_folds(StratifiedKFold(3), problem(np.column_stack([Y, -Y])), 0),
         "StratifiedKFold cannot split these 30 rows: .*continuous-multioutput",
     ),
-    "weightless part": (
-        lambda: make_folds(KFold(3), problem(sample_weight=np.r_[np.zeros(10), np.ones(20)]), 0),
+    "weightless training": (
+        lambda: make_folds(TimeSeriesSplit(3), problem(sample_weight=np.r_[np.zeros(9), np.ones(21)]), 0),
         "needs weight, fold 0 has none in one; use",
+    ),
+    "weightless validation of given folds": (
+        lambda: make_folds(list(KFold(3).split(X)), problem(sample_weight=np.r_[np.zeros(10), np.ones(20)]), 0),
+        "needs weight, fold 0 has none in one; use",
+    ),
+    "one fold of weight": (
+        lambda: make_folds(KFold(3), problem(sample_weight=np.r_[np.zeros(20), np.ones(10)]), 0),
+        "At least two folds must validate rows of a positive weight, 1 of 3 does; shuffle the rows, or drop those",
+    ),
+    "no fold whose scores weigh": (
+        lambda: make_folds(KFold(3), problem(score_weight=np.r_[np.zeros(29), 1.0]), 0),
+        "positive weight, 1 of 3 does; shuffle",
     ),
 }
 

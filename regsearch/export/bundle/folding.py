@@ -41,7 +41,7 @@ def folds_like(said: Mapping[str, Any], problem: Problem, seed: int) -> Folds:
     InvalidInput
         When the name does not say how they were made, or they kept groups together and the rows have none.
     """
-    name, count = str(said["cv"]), int(said["count"])
+    name, count = str(said["cv"]), int(said["count"]) + int(said.get("weightless", 0))
     if "Group" in name and problem.groups is None:
         raise InvalidInput(
             f"The folds of the bundle kept groups together ({name}), these rows have none, and split at random they "

@@ -25,7 +25,7 @@ LEAST = 5  # rows of a part of an order of rows
 
 def more_folds(folds: Folds, problem: Problem) -> str:
     """Proposes folds of the same kind, in half a sentence; empty where there are no more of it."""
-    kind, k = folds.name.rpartition("-fold ")[2], len(folds)
+    kind, k = folds.name.rpartition("-fold ")[2], len(folds) + folds.weightless
     forward = all(train.max() < val.min() for train, val in zip(folds.train, folds.val, strict=True))
     ordered = forward or _in_blocks(folds, kind, problem)
     option = IN_ORDER if ordered else DRAWN.get(kind, "")
@@ -43,5 +43,5 @@ def _in_blocks(folds: Folds, kind: str, problem: Problem) -> bool:
         return False
     from sklearn import model_selection
 
-    plain = make_folds(getattr(model_selection, kind)(len(folds)), problem, 0)
+    plain = make_folds(getattr(model_selection, kind)(len(folds) + folds.weightless), problem, 0)
     return plain.digest == folds.digest

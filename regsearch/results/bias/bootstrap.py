@@ -117,6 +117,7 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
     scoring = study.scoring
     if scoring is None:
         return replace(plain, why="The predictions cannot be scored here: their targets or the scorer are not stored.")
+    scoring = scoring.of_rows_that_weigh()
     rows = np.unique(np.concatenate(scoring.folds.val))
     units = rows if scoring.problem.groups is None else scoring.problem.groups[rows]
     if (found := len(np.unique(units))) < LEAST:
