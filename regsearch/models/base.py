@@ -233,13 +233,23 @@ class Model(Node, abstract=True):
         Parameters
         ----------
         plain
-            The reference of the study, for what this config alone does not tell, such as a scale that was searched.
+            The reference of the study, for what this config alone does not tell: a scale or class weights that were
+            searched.
         """
         off = self.reference().fields()
         return {
             public_name(name): self.replace(**{name: off.get(name)})
             for name, value in self.fields().items()
             if to_data(value) != to_data(off.get(name))
+        }
+
+    def _as_in(self, plain: Model | None, *names: str) -> dict[str, Model]:
+        """This config with each of some fields as a config of the same family has it, where it has another value."""
+        if not isinstance(plain, type(self)):
+            return {}
+        values = {name: getattr(plain, name) for name in names}
+        return {
+            name: self.replace(**{name: value}) for name, value in values.items() if value != getattr(self, name)
         }
 
     def walking(self) -> Model:

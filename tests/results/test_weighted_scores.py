@@ -18,6 +18,7 @@ from regsearch import Choice, Float, InvalidInput, Linear, Net, Study
 from regsearch.data.problem import make_problem
 from regsearch.metrics.predictions import probabilities
 from regsearch.results.comparison import compare
+from regsearch.results.rules import Pick
 
 ROWS = 150
 WEIGHT = np.where(np.arange(ROWS) % 3 == 0, 4.0, 1.0)
@@ -33,6 +34,34 @@ def data(classes: int = 2) -> tuple[Any, Any]:
 def study(root: Folder, name: str = "a", space: Any = None, **options: Any) -> Study:
     X, y = data()
     return Study(name, X, y, space=space or Linear("l2"), cv=3, root=root, tracking=False, **options)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {"no": 1.0, "rare": 5.0}])
+def test_class_weights_are_taken_away(class_weight: Any, tmp_path: Folder) -> None:
+    """An ablation takes class weights that were searched back to those of the reference: a study of these alone."""
+    both = study(tmp_path, "both", Linear("l2", class_weight=Choice(None, class_weight)), scoring="balanced_accuracy")
+    both.run(3, quiet=True)
+
+    def weighs(results: Any) -> Pick:
+        trial = next(one for one in results.complete if one.params.get("class_weight") != "none")
+        return Pick(trial.number, trial.step, "It has class weights.")
+
+    rows = {row.technique: row for row in both.ablate(weighs, quiet=True).rows}
+    assert set(rows) == {"penalty", "class_weight"}
+    left = study(tmp_path, "left", Linear("l2"), scoring="balanced_accuracy").run(2, quiet=True)
+    plain = next(trial for trial in left.complete if trial.role != "reference")
+    assert rows["class_weight"].own.point.val == pytest.approx(left.point(plain).val, rel=1e-9)
+    assert rows["class_weight"].was == ("balanced" if class_weight == "balanced" else "(('no', 1.0), ('rare', 5.0))")
+
+
+@pytest.mark.parametrize("config", [Linear("l2", 0.1, class_weight="balanced"), Net(class_weight={"a": 2})])
+def test_class_weights_of_the_reference_stay(config: Any) -> None:
+    """Linear models and nets lose class weights in an ablation only where the reference has others, or none."""
+    plain = config.replace(class_weight=None)
+    assert config.without(plain)["class_weight"] == plain
+    assert plain.without(config)["class_weight"] == config
+    for reference in (None, config.reference()):
+        assert "class_weight" not in config.without(reference)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

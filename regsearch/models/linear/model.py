@@ -80,7 +80,7 @@ class Linear(Model):
         return replace(self, penalty=NoPenalty(), lambda_=0.0, **first)
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
-        """Without the penalty, without one of its L1 and L2 parts, without its weights, and scaled as the reference is.
+        """Without the penalty, one of its L1 and L2 parts, its weights; with the reference's scale, and its class weights.
 
         At a lambda the part that stays is as strong as it was.
         """
@@ -95,9 +95,7 @@ class Linear(Model):
         for name, off in self.penalty.offs().items():
             if off is not None and getattr(self.penalty, name) != off:
                 found[public_name(name)] = replace(self, penalty=self.penalty.replace(**{name: off}))
-        if isinstance(plain, Linear) and plain.scale != self.scale:
-            found["scale"] = replace(self, scale=plain.scale)
-        return found
+        return found | self._as_in(plain, "scale", "class_weight")
 
     def walking(self) -> Linear:
         return self if not self.lambda_ or isinstance(self.lambda_, Path) else replace(self, lambda_=Path(100))

@@ -91,8 +91,8 @@ class NetConfig(Model, abstract=True):
         return config.replace(**off | {"early_stopping": FixedEpochs(last, horizon), "dropout": None})
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
-        """Without each slot and each part of one, and scaled as the reference is; training goes on to its last epoch
-        where it ended before.
+        """Without each slot and each part of one, and with the reference's scale, and its class weights; training goes
+        on to its last epoch where it ended before.
         """
         slots = {slot: config for slot, config in super().without().items() if _acts(self.techniques[slot])}
         slots.pop("early_stopping", None)
@@ -100,9 +100,7 @@ class NetConfig(Model, abstract=True):
             f"{slot} {part}": self.replace(**{slot: rest})
             for slot in slots for part, rest in _parts(self.techniques[slot]).items()
         }  # fmt: skip
-        others: dict[str, Model] = {}
-        if isinstance(plain, NetConfig) and plain.scale != self.scale:
-            others["scale"] = self.replace(scale=plain.scale)
+        others = self._as_in(plain, "scale", "class_weight")
         if self.last < self.horizon:
             others["early_stopping"] = self.at(self.horizon)
         return slots | parts | others
