@@ -66,8 +66,8 @@ def show(arguments: argparse.Namespace) -> int:
     top = results.top(arguments.top)
     if arguments.json:
         document = {
-            "study": results.name, "metric": results.metric,
-            "weighted": bool(results.identity.get("weighted")), "counts": results.counts, "rule": chosen.rule,
+            "study": results.name, "metric": results.metric, "weighted": results.weighted,
+            "test_weighted": results.test_weighted, "counts": results.counts, "rule": chosen.rule,
             "why": chosen.why, "chosen": chosen.row(), "corrected": json_safe(vars(corrected)),
             "advice": [str(one) for one in results.advice], "top": [one.row() for one in top],
         }  # fmt: skip
@@ -85,17 +85,19 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _top_table(top: list[Chosen]) -> Table:
     """A row for each trial; only those that were the best when they finished have a test score."""
+    from regsearch.metrics.scorer import label_of
     from regsearch.results.choice import describe
     from regsearch.results.table import Table
 
-    held_out = ["test"] if any(one.test for one in top) else []
+    held_out = [label_of("test", top[0].test_weighted)] if any(one.test for one in top) else []
     rows = []
     for one in top:
         point, score = one.point, one.test.get(one.metric)
         figures = [f"{point.val:.5g}", f"{point.val_se:.2g}", f"{point.train:.5g}", f"{point.gap:.3g}"]
         tests = ["-" if score is None else f"{score:.5g}" for _ in held_out]
         rows.append([one.number, *figures, *tests, describe(one.trial, {**one.settings, **one.measures}, " ")])
-    return Table(("trial", "score", "se", "train", "gap", *held_out, "config"), rows, words={"config"})
+    head = ("trial", label_of("score", top[0].weighted), "se", "train", "gap", *held_out, "config")
+    return Table(head, rows, words={"config"})
 
 
 def export(arguments: argparse.Namespace) -> int:

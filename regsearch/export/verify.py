@@ -22,7 +22,7 @@ from regsearch.export.bundle.files import CONFIG, Bundle, open_bundle
 from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.export.bundle.settings import evaluate, rebuilt, settings_of
-from regsearch.metrics.scorer import Metric, resolve
+from regsearch.metrics.scorer import Metric, label_of, resolve
 from regsearch.models.base import Model, Setup
 from regsearch.models.estimator import Estimator
 from regsearch.space.config import to_data, without_none
@@ -258,7 +258,7 @@ def _score(
     step = min(made["path"]["step"], outcome.trajectory.steps - 1)
     found, stored = outcome.trajectory.deciding.point(step).val, made["score"]["val"]
     holds = abs(found - stored) <= TOLERANCE * max(abs(stored), made["score"]["val_se"] or 0.0)
-    said = f"{metric.name} {found:.6g}, exported with {stored:.6g}"
+    said = f"{label_of(metric.name, problem.score_weight is not None)} {found:.6g}, exported with {stored:.6g}"
     if not holds:
         same = data.holds and same_folds.holds
         said += "; data and folds are the same: see versions" if same else "; data or folds are not the same"

@@ -155,7 +155,7 @@ def provenance_of(
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]}
         | {"weights": identity.get("fold_weights", "equal"), "weightless": identity.get("weightless_folds", 0)},
         "score": score(chosen.metric, chosen.point, chosen.test)
-        | {"corrected": _corrected(results), "weighted": chosen.weighted}
+        | {"corrected": _corrected(results), "weighted": chosen.weighted, "test_weighted": chosen.test_weighted}
         | {"pooled": identity["scoring"][0].endswith(POOLED)},
         "path": {
             "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,

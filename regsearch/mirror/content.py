@@ -30,7 +30,7 @@ _PARALLEL = 6  # parameters that parallel coordinates have room for
 def study_record(identity: Mapping[str, Any], space: Model) -> StudyRecord:
     """The parent run of a study, and the page that shows its trials."""
     shown = ("task", "metric", "seed", "cv", "folds", "space")
-    tagged = ("study", "version", "fingerprint", "folds_hash", "space_hash", "weighted")
+    tagged = ("study", "version", "fingerprint", "folds_hash", "space_hash", "weighted", "test_weighted")
     return StudyRecord(
         study=identity["study"],
         experiment=identity["experiment"],

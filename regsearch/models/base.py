@@ -248,9 +248,7 @@ class Model(Node, abstract=True):
         if not isinstance(plain, type(self)):
             return {}
         values = {name: getattr(plain, name) for name in names}
-        return {
-            name: self.replace(**{name: value}) for name, value in values.items() if value != getattr(self, name)
-        }
+        return {name: self.replace(**{name: value}) for name, value in values.items() if value != getattr(self, name)}
 
     def walking(self) -> Model:
         """This config with a path to walk along, where its family has one and a single point of it was asked for."""

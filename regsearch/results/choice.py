@@ -28,8 +28,8 @@ class Chosen:
         The filled config: what is exported.
     varied
         Names of the parameters in which trials of the study differ.
-    weighted
-        Whether rows weigh in the scores.
+    weighted, test_weighted
+        Whether rows weigh in the scores, and in the held-out ones.
     """
 
     trial: Trial
@@ -38,6 +38,7 @@ class Chosen:
     config: Any
     varied: frozenset[str] = frozenset()
     weighted: bool = False
+    test_weighted: bool = False
 
     @property
     def number(self) -> int:
@@ -122,7 +123,7 @@ class Chosen:
         return {key: json_safe(value) for key, value in row.items()}
 
     def __str__(self) -> str:
-        others = {"held out": self.test, "measures": self.measures}
+        others = {label_of("held out", self.test_weighted): self.test, "measures": self.measures}
         lines = [
             f"trial {self.number}: {format_items(self.settings)}",
             f"{label_of(self.metric, self.weighted)} {format_value(self.point.val, self.point.val_se, digits=5)} "

@@ -84,7 +84,17 @@ class Results:
     @property
     def metric_label(self) -> str:
         """The deciding metric as it is shown: with what its rows weigh, if they do."""
-        return label_of(self.metric, bool(self.identity.get("weighted")))
+        return label_of(self.metric, self.weighted)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows weigh in the scores."""
+        return bool(self.identity.get("weighted"))
+
+    @property
+    def test_weighted(self) -> bool:
+        """Whether rows weigh in the held-out scores."""
+        return bool(self.identity.get("test_weighted"))
 
     @cached_property
     def complete(self) -> tuple[Trial, ...]:
@@ -334,7 +344,7 @@ class Results:
         if trial is None or pick.step not in range(trial.steps):
             raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
         there = self.standing(trial, int(pick.step))
-        return Chosen(there, rule, pick.why, self._config(there), self.varied, bool(self.identity.get("weighted")))
+        return Chosen(there, rule, pick.why, self._config(there), self.varied, self.weighted, self.test_weighted)
 
     def standing(self, trial: Trial, step: int) -> Trial:
         """A trial as it stands at another step of its path."""

@@ -82,6 +82,11 @@ class StoredStudy(Protocol):
         ...
 
     @property
+    def test_weighted(self) -> bool:
+        """Whether rows weigh in the held-out scores."""
+        ...
+
+    @property
     def all(self) -> tuple[Trial, ...]: ...
 
     @property

@@ -45,10 +45,11 @@ def identity_of(
 
 def _weights(problem: Problem) -> dict[str, Any]:
     """What is known of weights, where there are any: what scores weigh by, and what the data are without."""
+    held_out = {"test_weighted": True} if problem.test is not None and problem.test.score_weight is not None else {}
     if problem.sample_weight is None and problem.score_weight is None:
-        return {}
+        return held_out
     bare = problem.without_weights()
     return {
         "weighted": problem.score_weight is not None, "unweighted_fingerprint": bare.fingerprint,
         "scores_fingerprint": replace(bare, sample_weight=problem.score_weight).fingerprint,
-    }  # fmt: skip
+    } | held_out  # fmt: skip

@@ -33,10 +33,12 @@ class ProgressLine:
         Trials that the study shall have in all, if that is what ends it.
     history
         Of the run, which keeps it up to date.
+    metric
+        What the deciding score is called.
     """
 
-    def __init__(self, progress: Progress, total: int | None, history: History) -> None:
-        self.progress, self.history = progress, history
+    def __init__(self, progress: Progress, total: int | None, history: History, metric: str) -> None:
+        self.progress, self.history, self.metric = progress, history, metric
         self.total = f"/{total}" if total else ""
         self.started, self.shown = time.monotonic(), 0
         self.doing = ""
@@ -63,4 +65,4 @@ class ProgressLine:
         best = self.history.best
         if best is None:
             return ""
-        return f"best {best.metric} {best.point.val:.5g} (trial {best.number} {best.kind}) gap {best.point.gap:.3g}"
+        return f"best {self.metric} {best.point.val:.5g} (trial {best.number} {best.kind}) gap {best.point.gap:.3g}"

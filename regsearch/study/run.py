@@ -71,7 +71,7 @@ class Run:
         self._warn_of_export(progress)
         feed = self._feed(study)
         history = History(self.store, self.setup.metrics[0].name)
-        line = ProgressLine(progress, limits.n_trials, history)
+        line = ProgressLine(progress, limits.n_trials, history, before.metric_label)
 
         def on_trial(trial: Trial, trajectory: Trajectory) -> None:
             if feed is not None:
@@ -134,10 +134,11 @@ class Run:
 
     def _about(self) -> str:
         identity = self.identity
+        weighted = bool(identity.get("weighted"))
         held = f", {self.setup.problem.test.rows} held out" if self.setup.problem.test is not None else ""
         return (
             f"{identity['study']}: {identity['task']}, {identity['rows']} rows{held}, {identity['columns']} columns, "
-            f"{identity['cv']}, {label_of(identity['metric'], bool(identity.get('weighted')))}{self._pooled}"
+            f"{identity['cv']}, {label_of(identity['metric'], weighted)}{self._pooled}"
         )
 
     def _say_what_folds_lack(self, progress: Progress) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path as Folder
 from typing import Any
 
@@ -15,9 +17,12 @@ from sklearn.preprocessing import StandardScaler
 
 import regsearch
 from regsearch import Choice, Float, InvalidInput, Linear, Net, Study
+from regsearch.cli import main
 from regsearch.data.problem import make_problem
 from regsearch.metrics.predictions import probabilities
+from regsearch.mirror.content import study_record
 from regsearch.results.comparison import compare
+from regsearch.results.report import note, page
 from regsearch.results.rules import Pick
 
 ROWS = 150
@@ -180,7 +185,11 @@ def test_a_held_out_set_brings_its_weights(tmp_path: Folder) -> None:
         test = (X, y) if weight is None else (X, y, weight)
         made = Study(f"t{weight is None}", X, y, space=Linear("l2"), cv=3, sample_weight=WEIGHT, test=test,
                      root=tmp_path, tracking=False)  # fmt: skip
-        best = made.run(2, quiet=True).best
+        results = made.run(2, quiet=True)
+        best = results.best
+        assert ("held out (weighted)" in str(best)) == results.test_weighted == (weight is not None)
+        assert ("held-out neg_log_loss (weighted)" in str(results.overtuning)) == results.test_weighted
+        assert "neg_log_loss (weighted)" in str(best)
         likely = best.config.refit(made.problem, 0).predict_proba(X)
         assert best.test["neg_log_loss"] == pytest.approx(-log_loss(y, likely, sample_weight=weight), rel=1e-9)
         found.append(best.test["neg_log_loss"])
@@ -193,3 +202,35 @@ def test_sentences_about_the_best_say_that_rows_weigh(tmp_path: Folder) -> None:
         results = study(tmp_path, name, sample_weight=weight).run(3, quiet=True)
         said = (str(results.corrected), results.against_reference(results.best))
         assert [f"{results.metric} (weighted)" in one for one in said] == [weight is not None] * 2
+
+
+@pytest.mark.parametrize("weights", [{}, {"sample_weight": WEIGHT}, {"sample_weight": WEIGHT, "score_weight": None}])
+def test_every_place_that_shows_a_score_says_that_rows_weigh(
+    weights: dict[str, Any], tmp_path: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines and tables of a run, of commands, reports and MLflow call scores, and held-out scores, weighted where rows
+    weigh in them, and only there."""
+    X, y = data()
+    weighted = "sample_weight" in weights and "score_weight" not in weights
+    test = (X, y, WEIGHT) if weighted else (X, y)
+    space = Linear("l2")
+    made = Study("a", X, y, space=space, cv=3, test=test, root=tmp_path, tracking=False, **weights)
+    results = made.run(2)
+    progress = [line for line in re.split(r"[\r\n]", capsys.readouterr().err) if "best neg_log_loss" in line]
+    assert main(["show", "a", "--root", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert main(["show", "a", "--json", "--root", str(tmp_path)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    card = (made.export(tmp_path / "bundle") / "README.md").read_text()
+    history = results.plots.history()
+    tags = study_record(results.identity, space).tags
+    said = [
+        *progress, shown.partition("held out")[0], shown.rpartition("\n\n")[2].partition("se")[0],
+        re.findall("held out.*", shown)[0], re.findall("test.*config", shown)[0], re.findall("held out.*", card)[0],
+        re.findall(".*3-fold", card)[0], " ".join(re.findall("<th[^>]*>score[^<]*<", page(results))),
+        note(results), "".join(trace.name or "" for trace in history.data), history.layout.yaxis.title.text,
+    ]  # fmt: skip
+    assert progress
+    assert ["weighted)" in text for text in said] == [weighted] * len(said)
+    assert (document["weighted"], document["test_weighted"]) == (weighted, weighted)
+    assert ("regsearch.test_weighted" in tags) == weighted

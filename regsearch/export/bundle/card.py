@@ -112,11 +112,12 @@ def _commands(made: Mapping[str, Any], factory: str | None) -> str:
 
 
 def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
+    held_out = label_of("held out", bool(score.get("test_weighted")))
     rows = [
         ("validation", _number(score["val"]), _number(score["val_se"])),
         ("train", _number(score["train"]), ""),
         ("gap (train - validation)", _number(score["gap"]), _number(score["gap_se"])),
-        *((f"held out ({name})", _number(value), "") for name, value in score["test"].items()),
+        *((f"{held_out} ({name})", _number(value), "") for name, value in score["test"].items()),
     ]
     table = Table(("", "mean over folds", "standard error"), rows)
     name = label_of(score["metric"], bool(score.get("weighted")))

@@ -80,7 +80,7 @@ class Linear(Model):
         return replace(self, penalty=NoPenalty(), lambda_=0.0, **first)
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
-        """Without the penalty, one of its L1 and L2 parts, its weights; with the reference's scale, and its class weights.
+        """Without the penalty, one of its L1 and L2 parts, its weights; with the reference's scale or class weights.
 
         At a lambda the part that stays is as strong as it was.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from regsearch.metrics.scorer import label_of
 from regsearch.metrics.statistics import difference_se
 from regsearch.models.path import ROUNDING
 from regsearch.results.formatting import format_value
@@ -70,9 +71,8 @@ def overtuning(study: StoredStudy) -> Overtuning | None:
     lost = lost if lost > rounding else 0.0
     relative = lost / gained if gained > rounding else None
     se = difference_se(parts[test.index(max(test))], parts[-1]) if lost else 0.0
-    return Overtuning(
-        study.metric, numbers, val, test, lost, se, relative, _sentence(study.metric, test, lost, se, relative)
-    )
+    name = label_of(study.metric, study.test_weighted)
+    return Overtuning(name, numbers, val, test, lost, se, relative, _sentence(name, test, lost, se, relative))
 
 
 def _sentence(metric: str, test: tuple[float, ...], lost: float, se: float, relative: float | None) -> str:

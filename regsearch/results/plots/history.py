@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.metrics.scorer import label_of
 from regsearch.results.bias import overtuning
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import (
@@ -37,6 +38,8 @@ class HistoryRecord:
         far.
     held_out
         ``[k, 2]``: place in that order, from 1, and held-out score of those that were the best when they finished.
+    test_weighted
+        Whether rows weigh in held-out scores.
     """
 
     numbers: Array
@@ -45,6 +48,7 @@ class HistoryRecord:
     held_out: Array
     y: Window
     metric: str
+    test_weighted: bool
 
 
 def history_record(study: StoredStudy) -> HistoryRecord | None:
@@ -58,7 +62,8 @@ def history_record(study: StoredStudy) -> HistoryRecord | None:
     held_out = np.column_stack([[place[k] for k in found.numbers], found.test]) if found else np.empty((0, 2))
     best = np.maximum.accumulate(scores)
     y = window(scores, [scores.max()], held_out[-1:, 1])
-    return HistoryRecord(np.array([float(t.number) for t in trials]), scores, best, held_out, y, study.metric_label)
+    numbers = np.array([float(trial.number) for trial in trials])
+    return HistoryRecord(numbers, scores, best, held_out, y, study.metric_label, study.test_weighted)
 
 
 @plot(
@@ -85,7 +90,8 @@ def history(record: HistoryRecord) -> Figure:
     if len(record.held_out):
         figure.add_scatter(
             x=record.held_out[:, 0], y=record.y.clip(record.held_out[:, 1]), mode="lines+markers",
-            name="its held-out score", line={"color": BLUE, "width": 1.5, "dash": "dot", "shape": "hv"},
+            name=label_of("its held-out score", record.test_weighted),
+            line={"color": BLUE, "width": 1.5, "dash": "dot", "shape": "hv"},
             marker={"size": 8, "symbol": "diamond"},
             customdata=record.held_out[:, 1], hovertemplate="held out: %{customdata:.5g}<extra></extra>",
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regsearch.cleaning import as_code, as_words
+from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
 from regsearch.results.choice import Chosen
@@ -19,7 +20,7 @@ def note(results: Results) -> str:
     lines = [f"**{results.name}**: {as_words(about(results))}", ""]
     if results.complete:
         best = results.best
-        head = ["", "trial", "score", "train", "gap", *filter(None, [best.axis])]
+        head = ["", "trial", label_of("score", results.weighted), "train", "gap", *filter(None, [best.axis])]
         chosen = [(rule, results.choose(rule)) for rule in RULES]
         rows = [[rule, *_cells(one, one.point)] for rule, one in chosen]
         if results.reference is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from regsearch.cleaning import as_html
+from regsearch.metrics.scorer import label_of
 from regsearch.models.path import Point
 from regsearch.results.choice import describe
 from regsearch.results.plots.accessor import DrawnPlot
@@ -77,7 +78,7 @@ def _choices(results: Results) -> str:
     if results.reference is not None:
         one, name = results.reference, str(results.identity["reference"])
         rows.append(["reference", one.number, *_numbers(results.point(one)), "", f"For comparison: {name}."])
-    head = ["rule", "trial", "score", "se", "train", "gap", "config", "why"]
+    head = ["rule", "trial", label_of("score", results.weighted), "se", "train", "gap", "config", "why"]
     return Table(head, rows, words={"rule"}, sentences=SENTENCES).html()
 
 
@@ -87,7 +88,7 @@ def _trials(results: Results) -> str:
          describe(trial, {name: value for name, value in trial.params.items() if name in results.varied})]
         for trial in results.complete[:TOP]
     ]  # fmt: skip
-    head = ["trial", "role", "score", "se", "train", "gap", "config"]
+    head = ["trial", "role", label_of("score", results.weighted), "se", "train", "gap", "config"]
     return Table(head, rows, words={"role"}, sentences=SENTENCES).html()
 
 
