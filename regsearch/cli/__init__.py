@@ -74,7 +74,7 @@ def _add_study_commands(found: Any) -> None:
     show = _stored(found.add_parser("show", help="show a study's choice and its best trials"), commands.show)
     _add_choice(show, script=True)
     show.add_argument(
-        "--as", dest="library", metavar="LIBRARY", help="print the choice as code of sklearn or torch alone"
+        "--as", dest="flavor", metavar="LIBRARY", help="print the choice as code of sklearn or torch alone"
     )
     show.add_argument("--top", type=positive, default=10, metavar="N", help="how many trials to list")
     _add_json(show)
@@ -146,10 +146,11 @@ def _stored(parser: Any, command: Command) -> Any:
 
 
 def _add_bundle(parser: Any, command: Command) -> None:
-    """A bundle, and the column that data are to predict."""
+    """A bundle, and the columns of data that are to be predicted, and weigh rows."""
     parser.set_defaults(command=command)
     parser.add_argument("bundle", metavar="DIR")
     parser.add_argument("--target", metavar="COLUMN", help="what the data are to predict")
+    parser.add_argument("--weights", metavar="COLUMN", help="what rows weigh in fits, and in scores where they did")
     parser.add_argument("--trust", action="append", metavar="TYPE", help="a type to trust; may be repeated")
 
 

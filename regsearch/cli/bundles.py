@@ -31,14 +31,14 @@ def retrain(arguments: argparse.Namespace) -> int:
     """Fit a bundle's config to new data, and print score and gap beside the old."""
     from regsearch.export import retrain
 
-    X, y = _table(arguments)
+    X, y, weights = _table(arguments)
     scoring, module = arguments.scoring, None
     if arguments.script:
         study = _scripted(arguments)
         scoring, module = scoring or own_scorer(study), own_module(study)
     found = retrain.retrain(
-        arguments.bundle, X, y, arguments.out, cv=arguments.cv, scoring=scoring, trusted=arguments.trust or (),
-        module=module,
+        arguments.bundle, X, y, arguments.out, cv=arguments.cv, sample_weight=weights,
+        score_weight=_score_weight(arguments), scoring=scoring, trusted=arguments.trust or (), module=module,
     )  # fmt: skip
     say(f"{found}\n\nWritten to {found.folder}")
     return 0
@@ -57,8 +57,9 @@ def _evidence(arguments: argparse.Namespace) -> tuple[Evidence | None, Callable[
         return evidence, own_module(study)
     if arguments.data is None:
         return None, None
-    X, y = _table(arguments)
-    return Evidence(make_problem(X, y, task=open_bundle(arguments.bundle).head["task"])), None
+    X, y, weights = _table(arguments)
+    task, score_weight = open_bundle(arguments.bundle).head["task"], _score_weight(arguments)
+    return Evidence(make_problem(X, y, sample_weight=weights, score_weight=score_weight, task=task)), None
 
 
 def _scripted(arguments: argparse.Namespace) -> Study:
@@ -67,11 +68,19 @@ def _scripted(arguments: argparse.Namespace) -> Study:
         return study_of(arguments.script, arguments.study)
 
 
-def _table(arguments: argparse.Namespace) -> tuple[Any, Any]:
+def _score_weight(arguments: argparse.Namespace) -> Any:
+    """Scores weigh rows where those of the bundle do: else there is nothing to compare them with."""
+    from regsearch.data.problem import SAME
+    from regsearch.export.bundle import open_bundle
+
+    return SAME if open_bundle(arguments.bundle).provenance["score"].get("weighted") else None
+
+
+def _table(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
     from regsearch.export.bundle import open_bundle
     from regsearch.export.bundle.loading import form_of
     from regsearch.export.bundle.tables import read_table
 
     if arguments.target is None:
         raise InvalidInput("Data need a column to predict, got no --target; name it.")
-    return read_table(arguments.data, arguments.target, form_of(open_bundle(arguments.bundle)))
+    return read_table(arguments.data, arguments.target, form_of(open_bundle(arguments.bundle)), arguments.weights)

@@ -58,7 +58,7 @@ def show(arguments: argparse.Namespace) -> int:
     """Show what a rule chooses, what to make of it, and the best trials."""
     from regsearch.results.formatting import json_safe
 
-    if arguments.library:
+    if arguments.flavor:
         return shipping.show_code(arguments)
     results = results_with_files(arguments, arguments.study)
     find_own_rule(arguments.rule, arguments.script or str(results.identity["script"]))

@@ -22,10 +22,13 @@ ALIAS = "champion"
 def show_code(arguments: argparse.Namespace) -> int:
     """Print a choice as code of a library alone."""
     from regsearch.export.code import code
+    from regsearch.export.code.weighting import unlike
 
     study = study_again(arguments, "Plain code")
     chosen = study.results().choose(arguments.rule)
-    print(code(chosen.config, study.problem, arguments.library, study.seed), end="")
+    print(code(chosen.config, study.problem, arguments.flavor, study.seed), end="")
+    if said := unlike(chosen.config, study.problem):
+        say(f"regsearch: {said}", error=True)
     return 0
 
 

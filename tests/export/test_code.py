@@ -35,6 +35,7 @@ from regsearch import (
 from regsearch import nn_techniques as t
 from regsearch.data.problem import Problem, make_problem
 from regsearch.export.code import LIBRARIES, WRITERS, code
+from regsearch.export.code.weighting import unlike
 
 RUNNER = """
 import os, sys
@@ -67,7 +68,7 @@ class Case:
     within: float  # largest difference, in deviations of what the refit says
 
     @property
-    def library(self) -> str:
+    def flavor(self) -> str:
         return "torch" if isinstance(self.config, Net) else "sklearn"
 
     def expected(self) -> Any:
@@ -80,7 +81,7 @@ def run(cases: dict[str, Case], folder: Path) -> dict[str, Any]:
     for name, case in cases.items():
         place = folder / name
         place.mkdir()
-        (place / "code.py").write_text(code(case.config, case.problem, case.library))
+        (place / "code.py").write_text(code(case.config, case.problem, case.flavor))
         arrays = {"y": case.problem.labels}
         if isinstance(case.problem.X, pd.DataFrame):
             case.problem.X.to_parquet(place / "X.parquet")
@@ -107,18 +108,22 @@ def diabetes(**options: Any) -> Problem:
     return make_problem(*load_diabetes(return_X_y=True), **options)
 
 
-def mixed() -> Problem:
+def mixed(sample_weight: Any = None) -> Problem:
     """Numbers with holes, a flag and a category."""
     X, y = load_diabetes(return_X_y=True, as_frame=True)
     X = X[["age", "bmi", "bp"]].assign(
         flag=X["sex"] > 0, kind=pd.Categorical(np.array(["low", "mid", "high"])[np.arange(len(X)) % 3])
     )
     X.loc[::9, "bmi"] = np.nan
-    return make_problem(X, y)
+    return make_problem(X, y, sample_weight=sample_weight)
 
 
 def weights(n: int) -> Any:
     return np.random.default_rng(0).uniform(0.2, 3.0, n)
+
+
+def masking(n: int) -> Any:
+    return 2.0 * (np.arange(n) % 5 > 1)
 
 
 def linear_cases() -> dict[str, Case]:
@@ -134,6 +139,8 @@ def linear_cases() -> dict[str, Case]:
         "l1_weighted": Case(Linear("l1", lambda_=2.0), weighted, 1e-4),
         "l2_weighted": Case(Linear("l2", lambda_=0.3), weighted, 1e-4),
         "mixed": Case(Linear(half, lambda_=0.5), mixed(), 1e-4),
+        "masked": Case(Linear(half, lambda_=0.5, scale="robust"), mixed(masking(442)), 1e-4),
+        "masked_minmax": Case(Linear("l2", lambda_=0.1, scale="minmax"), mixed(masking(442)), 1e-4),
         "binary": Case(Linear("l2", lambda_=1e-5), cancer, 3e-3),
         "binary_unscaled": Case(Linear("l2", lambda_=1e-4, scale="none"), cancer, 3e-3),
         "binary_l1": Case(Linear("l1", lambda_=1e-4), cancer, 3e-3),
@@ -164,6 +171,30 @@ def test_linear_code_is_the_pipeline_of_the_refit() -> None:
         made: dict[str, Any] = {}
         exec(code(case.config, case.problem, "sklearn"), made)
         assert repr(made["model"][-1]) == repr(case.config.refit(case.problem, 0)[-1]), name
+
+
+def test_what_rows_weigh_otherwise_is_said() -> None:
+    """Code says where the library takes no weights that the exported model takes, and only there."""
+    weighted, plain, whole = mixed(weights(442)), mixed(), diabetes(sample_weight=weights(442))
+    robust, usual, some = Linear("l2", 0.1, scale="robust"), Linear("l2", 0.1), net()
+    cases = {
+        "means that fill missing values and the medians and quartiles": [(robust, weighted)],
+        "means that fill missing values of": [(usual, weighted), (some, weighted)],
+        "Rows weigh in the medians and quartiles of RobustScaler": [(robust, whole)],
+        "": [(robust, plain), (usual, whole), (robust, mixed(masking(442))), (some, whole), (some, plain)],
+    }
+    for said, found in cases.items():
+        for config, problem in found:
+            written = code(config, problem, "torch" if isinstance(config, Net) else "sklearn")
+            head = " ".join(written.split('"""')[1].split())
+            assert unlike(config, problem) in head
+            assert ("Rows weigh in" in head) == bool(said)
+            assert said in head
+    off = [
+        Linear("l2", 0.1).refit(one, 0).named_steps["columntransformer"].transformers_[0][1]
+        for one in (weighted, plain)
+    ]
+    assert np.abs(off[0].statistics_ - off[1].statistics_).max() > 1e-4  # so there is something to say
 
 
 def net(*hidden: int, **options: Any) -> Net:

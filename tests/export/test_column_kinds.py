@@ -71,7 +71,7 @@ def test_categories_of_objects_need_no_trust(kind: str, space: str, tmp_path: Pa
     np.testing.assert_array_equal(model.predict(X), expected)
     texts = X.assign(kind=X["kind"].astype(object).map(str, na_action="ignore"))
     texts.assign(y=y).to_csv(tmp_path / "rows.csv", index=False)
-    read, _ = read_table(tmp_path / "rows.csv", "y", model.form)
+    read, *_ = read_table(tmp_path / "rows.csv", "y", model.form)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a category that is unknown warns
         np.testing.assert_array_equal(model.predict(texts), expected)

@@ -64,7 +64,7 @@ def test_from_a_file(searched: Study, bundle: Path, tmp_path: Path) -> None:
     """The data come back from a CSV file, columns in any order, to the fingerprint; so do folds and score."""
     X, y = frame()
     X.assign(target=y)[["kind", "target", "c", "a", "flag", "count", "b"]].to_csv(tmp_path / "data.csv", index=False)
-    rows, target = read_table(tmp_path / "data.csv", "target", load(bundle).form)
+    rows, target, _ = read_table(tmp_path / "data.csv", "target", load(bundle).form)
     problem = make_problem(rows, target.to_numpy(), task="regression")
     assert problem.fingerprint == searched.problem.fingerprint
     verdict = verify(bundle, Evidence(problem))
@@ -258,6 +258,30 @@ def test_the_commands(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "does NOT hold" in capsys.readouterr().out
     assert main(["verify", str(bundle), "--data", str(file)]) == 2
     assert "no --target" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_the_commands_weigh_rows(scored: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A column of the file weighs rows in fits, and in scores where the study's did: then the bundle holds."""
+    X, y = frame()
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    one = study(tmp_path, data=(X, y), sample_weight=weight, **({} if scored else {"score_weight": None}))
+    one.run(3, quiet=True)
+    folder, file = one.export(tmp_path / "bundle"), tmp_path / "data.csv"
+    X.assign(target=y, w=weight).to_csv(file, index=False)
+    data = ["--data", str(file), "--target", "target"]
+    assert main(["verify", str(folder), *data, "--weights", "w"]) == 0
+    label = "(weighted)" if scored else one.setup.metrics[0].name
+    assert label in capsys.readouterr().out
+    assert main(["retrain", str(folder), *data, "--weights", "w", "--out", str(tmp_path / "new")]) == 0
+    out = capsys.readouterr().out
+    assert label in out.splitlines()[0]
+    assert "rows weigh in" not in out
+    old, new = (open_bundle(one).provenance["score"] for one in (folder, tmp_path / "new"))
+    assert new["val"] == pytest.approx(old["val"], rel=1e-6)
+    for wrong, said in (("v", "has no column 'v'"), ("target", "got 'target' for both")):
+        assert main(["verify", str(folder), *data, "--weights", wrong]) == 2
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cv", [3, TimeSeriesSplit(3)], ids=str)

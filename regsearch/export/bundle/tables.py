@@ -11,8 +11,10 @@ from regsearch.export.bundle.schema import Column, Form
 from regsearch.inputs import place
 
 
-def read_table(file: str | os.PathLike[str], target: str, form: Form) -> tuple[Any, Any]:
-    """Rows of the types that a model was trained on, and the target.
+def read_table(
+    file: str | os.PathLike[str], target: str, form: Form, weights: str | None = None
+) -> tuple[Any, Any, Any]:
+    """Rows of the types that a model was trained on, the target, and what the rows weigh; `None` without weights.
 
     Parameters
     ----------
@@ -21,6 +23,8 @@ def read_table(file: str | os.PathLike[str], target: str, form: Form) -> tuple[A
         theirs.
     target
         The column to predict; several are separated by commas.
+    weights
+        The column that says what rows weigh.
 
     Raises
     ------
@@ -42,11 +46,16 @@ def read_table(file: str | os.PathLike[str], target: str, form: Form) -> tuple[A
         if column.kind == "date" and column.name in table.columns:
             table[column.name] = _dates(table[column.name], file)
     targets = [target] if target in table.columns else target.split(",")
-    absent = [name for name in targets if name not in table.columns]
+    others = [*targets, *([] if weights is None else [weights])]
+    absent = [name for name in others if name not in table.columns]
     if absent:
         raise InvalidInput(f"{file} has no column {absent[0]!r}; it has {', '.join(map(str, table.columns))}.")
-    y, X = table[targets], table.drop(columns=targets)
-    return _rows(X, form), y.iloc[:, 0] if len(targets) == 1 else y
+    if weights in targets:
+        raise InvalidInput(
+            f"A column is to be predicted, or says what rows weigh, got {weights!r} for both; name another."
+        )
+    y, X = table[targets], table.drop(columns=others)
+    return _rows(X, form), y.iloc[:, 0] if len(targets) == 1 else y, None if weights is None else table[weights]
 
 
 def _dates(values: Any, file: str | os.PathLike[str]) -> Any:

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from regsearch.export.code.sources import WIDTH
+
 SHRINK = '''
 
 @torch.no_grad()
@@ -18,7 +20,7 @@ def shrink(optimizer, weights, lr, l1, l2):
         w /= 1 + moved * l2
 '''
 
-_TEXT = '''"""A net of torch alone: its module, and a training loop with what regularizes it."""
+_TEXT = '''"""A net of torch alone: its module, and a training loop with what regularizes it.{unlike}"""
 
 import math
 from collections import OrderedDict
@@ -122,6 +124,7 @@ def write_loop(values: Mapping[str, Any]) -> str:
         else "torch.optim.Adam(net.parameters(), lr=LR, betas=BETAS, eps=EPS)"
     )
     text = _TEXT.format(**{**values, **blocks} | {
+        "unlike": f"\n\n{textwrap.fill(values['unlike'], WIDTH)}\n" if values["unlike"] else "",
         "classes": "" if values["classes"] is None else f"CLASSES = {values['classes']!r}\n",
         "prepare": f"PREPARE = {prepared}\n" if prepared else "",
         "fitted": "    PREPARE.fit(X)\n" if prepared else "",

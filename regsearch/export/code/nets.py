@@ -17,6 +17,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.loop import SHRINK, write_loop, written
 from regsearch.export.code.sources import CodeWriter
+from regsearch.export.code.weighting import unlike
 from regsearch.models.class_weight import class_factors
 from regsearch.models.neural.architectures import Custom
 from regsearch.models.neural.config import NetConfig
@@ -63,7 +64,8 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     prepare = source.of(transformer(problem.X)) if _prepared(problem) else ""
     decay = number(config.techniques["weight_decay"].rate) if config.techniques.get("weight_decay") else 0.0
     values = {
-        "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape, "dtype": config.precision,
+        "unlike": unlike(config, problem), "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape,
+        "dtype": config.precision,
         "epochs": config.last, "lr": number(config.lr), "betas": BETAS, "eps": EPS, "decay": decay,
         "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),
         "module": _module(config, config.module.module(shape, outputs, config.norm)),

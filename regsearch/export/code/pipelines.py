@@ -10,6 +10,7 @@ from regsearch.data.features import is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.sources import WIDTH, CodeWriter
+from regsearch.export.code.weighting import unlike
 from regsearch.models.estimator import Estimator, seeded
 from regsearch.models.linear import Linear
 from regsearch.models.linear.refit import total_weight, unfitted
@@ -40,9 +41,10 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
     steps = (transformer(problem.X), _scaler(config.scale, is_sparse(problem.X)), unfitted(config, problem))
     pipeline = make_pipeline(*(step for step in steps if step is not None))
     weighted = [step for step in pipeline.named_steps if step in {"standardscaler", pipeline.steps[-1][0]}]
-    reach = REACH.get(getattr(pipeline[-1], "solver", ""), "")
-    said = "\n\n".join(filter(None, (_said(config, problem), textwrap.fill(reach, WIDTH))))
-    return _module(pipeline, problem, weighted, f"{said}\n" if reach else said)
+    notes = [REACH.get(getattr(pipeline[-1], "solver", ""), ""), unlike(config, problem)]
+    more = [textwrap.fill(note, WIDTH) for note in notes if note]
+    said = "\n\n".join([_said(config, problem), *more])
+    return _module(pipeline, problem, weighted, f"{said}\n" if more else said)
 
 
 def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
@@ -55,8 +57,10 @@ def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
 def _module(model: Any, problem: Problem, weighted: list[str], said: str) -> str:
     source = CodeWriter()
     made = source.of(model)
-    options = ", ".join(["X", "y", *(f"{step}__sample_weight=w" if step else "sample_weight=w" for step in weighted)])
-    fit = f"model.fit({options})" if problem.sample_weight is not None else "model.fit(X, y)"
+    weights = problem.sample_weight
+    seen = "" if weights is None or weights.all() else "[w > 0]"  # a row of weight zero is not there
+    given = [f"{step}__sample_weight=w{seen}" if step else f"sample_weight=w{seen}" for step in weighted]
+    fit = f"model.fit({', '.join([f'X{seen}', f'y{seen}', *([] if weights is None else given)])})"
     return "\n".join([f'"""{said}"""', "", *source.imports, "", f"model = {made}", f"# {fit}", ""])
 
 
