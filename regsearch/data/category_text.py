@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from regsearch.data.columns import is_plain
+from regsearch.data.columns import is_plain, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,5 +31,5 @@ class CategoriesToText(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 def _text(column: pd.Series[Any]) -> Any:
     if hasattr(column, "cat"):
-        return column.cat.rename_categories([str(level) for level in column.cat.categories])
-    return column.map(str, na_action="ignore")
+        return column.cat.rename_categories([text_of(level) for level in column.cat.categories])
+    return column.map(text_of, na_action="ignore")

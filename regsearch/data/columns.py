@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
 
 from regsearch.errors import InvalidInput
 
@@ -31,10 +35,11 @@ READ = "read its dates with pd.to_datetime(X[{0!r}]); " + PARTS
 FAMILIES = {
     "floating": "numbers", "integer": "numbers", "mixed-integer-float": "numbers", "decimal": "numbers",
     "integer-na": "numbers", "string": "text", "boolean": "booleans", "empty": "nothing",
-    "datetime64": "dates", "datetime": "dates",
+    "datetime64": "dates", "datetime": "dates", "timedelta64": "timedeltas", "timedelta": "timedeltas",
 }  # fmt: skip
+OF_CATEGORIES = {"decimal": "decimals"}  # which binary numbers of a language are not equal to
 PLAIN = ("numbers", "text", "booleans", "nothing")
-OBJECTS = ("dates", "interval")  # of which a text tells what it was
+OBJECTS = ("dates", "interval", "decimals", "timedeltas")  # of which a text tells what it was
 
 
 def family(values: pd.Series[Any]) -> str:
@@ -43,8 +48,12 @@ def family(values: pd.Series[Any]) -> str:
 
     if values.isna().all():
         return "nothing"
-    found = pd.api.types.infer_dtype(values.cat.categories if hasattr(values, "cat") else values.dropna())
-    return FAMILIES.get(found, found)
+    category = hasattr(values, "cat")
+    levels = values.cat.categories if category else values.dropna()
+    found = pd.api.types.infer_dtype(levels)
+    if found.startswith("mixed"):  # dates of Python and of numpy are dates
+        found = pd.api.types.infer_dtype([canonical(level) for level in levels])
+    return OF_CATEGORIES[found] if category and found in OF_CATEGORIES else FAMILIES.get(found, found)
 
 
 def is_plain(values: pd.Series[Any]) -> bool:
@@ -52,8 +61,26 @@ def is_plain(values: pd.Series[Any]) -> bool:
     return family(values) in PLAIN
 
 
+def text_of(value: Any) -> str:
+    """The text of a category, the same for equal values: a decimal without the zeros that end it."""
+    value = canonical(value)
+    if not isinstance(value, decimal.Decimal):
+        return str(value)
+    digits = max(1, len(value.as_tuple().digits))  # no digit is lost
+    return str(value.normalize(decimal.Context(digits, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)))
+
+
+def canonical(value: Any) -> Any:
+    """A date, or a length of time, of Python or numpy as pandas' own; anything else as it is."""
+    import pandas as pd
+
+    if isinstance(value, (datetime.datetime, np.datetime64)):
+        return pd.Timestamp(value)
+    return pd.Timedelta(value) if isinstance(value, (datetime.timedelta, np.timedelta64)) else value
+
+
 def objects_of(texts: Sequence[str], what: str) -> list[Any]:
-    """Dates and intervals of their texts; what is of another kind stays text.
+    """Dates, intervals, decimals and lengths of time of their texts; what is of another kind stays text.
 
     Parameters
     ----------
@@ -67,11 +94,17 @@ def objects_of(texts: Sequence[str], what: str) -> list[Any]:
     """
     import pandas as pd
 
-    if what == "dates":
-        return [pd.Timestamp(text) for text in texts]
-    if what == "interval":
-        return [_interval(text) for text in texts]
-    return list(texts)
+    made: dict[str, Callable[[str], Any]] = {
+        "dates": pd.Timestamp, "interval": _interval, "decimals": _decimal, "timedeltas": pd.Timedelta,
+    }  # fmt: skip
+    return list(map(made.get(what, str), texts))
+
+
+def _decimal(text: str) -> decimal.Decimal:
+    try:
+        return decimal.Decimal(text)
+    except decimal.InvalidOperation as error:
+        raise ValueError(f"a decimal is written as 1.50, not {text!r}") from error
 
 
 def _interval(text: str) -> Any:

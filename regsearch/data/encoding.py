@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix
-from regsearch.data.columns import column_kinds, is_plain
+from regsearch.data.columns import column_kinds, is_plain, text_of
 from regsearch.data.features import is_frame, is_sparse
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _one_hot(columns: list[pd.Series[Any]]) -> Any:
 
     plain = [is_plain(column) for column in columns]
     levels = [
-        known if is_plain(column) else [str(level) if level == level else level for level in known]  # noqa: PLR0124 - NaN
+        known if is_plain(column) else [text_of(level) if level == level else level for level in known]  # noqa: PLR0124 - NaN
         for column, known in zip(columns, map(_levels, columns), strict=True)
     ]
     encoder = OneHotEncoder(categories=levels, handle_unknown="ignore", sparse_output=False)

@@ -5,13 +5,14 @@ What cannot be searched is refused in one sentence that says what must hold, wha
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.data.columns import kinds_of
+from regsearch.data.columns import canonical, kinds_of
 from regsearch.errors import InvalidInput
 
 ROWS_AT_ONCE = 256  # rows compared together: rows nearly always differ early, and a mask of all of X may not fit
@@ -122,13 +123,26 @@ def _checked_frame(X: Any) -> Any:
         if kind != "category":
             continue
         _check_missing(X[column])
-        kinds = sorted({type(level).__name__ for level in X[column].cat.categories})
-        if len(kinds) > 1:
-            raise InvalidInput(
-                f"Categories of a column must be of one type, {column!r} has {' and '.join(kinds)}; "
-                f"convert it, for example X[{column!r}].astype(str).astype('category')."
-            )
+        _check_levels(column, X[column].cat.categories)
     return X
+
+
+def _check_levels(column: Any, levels: Any) -> None:
+    """Refuse categories that have no text by which equal ones are known."""
+    fix = f"X[{column!r}].astype(str).astype('category')"
+    whole = [level for level in levels if isinstance(level, Collection) and not isinstance(level, (str, bytes))]
+    if whole:
+        raise InvalidInput(
+            f"Categories of a column must be single values, {column!r} has the {type(whole[0]).__name__} "
+            f"{whole[0]!r:.60}; make a column of each part, or convert it: {fix}."
+        )
+    kinds = sorted({type(canonical(level)).__name__ for level in levels})
+    if len(kinds) > 1:
+        fix = f"X[{column!r}].map(pd.Timestamp).astype('category')" if kinds == ["Timestamp", "date"] else fix
+        raise InvalidInput(
+            f"Categories of a column must be of one type, {column!r} has {' and '.join(kinds)}; convert it, for "
+            f"example {fix}."
+        )
 
 
 def _check_missing(column: Any) -> None:

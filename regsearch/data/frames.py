@@ -31,10 +31,13 @@ def to_pandas(data: Any) -> Any:
     Raises
     ------
     InvalidInput
-        When a frame is lazy, has a name twice, or needs pyarrow, which is missing.
+        When a frame is lazy, has a name twice, a dictionary of Arrow whose values are no single ones, or needs pyarrow,
+        which is missing.
     """
-    if data is None or isinstance(data, (np.ndarray, Sequence)) or hasattr(data, "tocsr") or _is_pandas(data):
+    if data is None or isinstance(data, (np.ndarray, Sequence)) or hasattr(data, "tocsr"):
         return data
+    if _is_pandas(data):
+        return _without_dictionaries(data)
     import narwhals.stable.v2 as nw
 
     try:
@@ -120,6 +123,50 @@ def _is_pandas(data: Any) -> bool:
     return isinstance(data, (pd.DataFrame, pd.Series, pd.Index, pd.api.extensions.ExtensionArray))
 
 
+def _without_dictionaries(data: Any) -> Any:
+    """Data of pandas in which dictionaries of Arrow are categories."""
+    import pandas as pd
+
+    def is_dictionary(dtype: Any) -> bool:
+        return isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith("dictionary")
+
+    if not isinstance(data, pd.DataFrame):
+        return _from_dictionary(data) if is_dictionary(data.dtype) else data
+    places = [place for place, dtype in enumerate(data.dtypes) if is_dictionary(dtype)]
+    if places:
+        data = data.copy(deep=False)
+    for place in places:
+        data.isetitem(place, _from_dictionary(data.iloc[:, place]).array)
+    return data
+
+
+def _from_dictionary(values: Any) -> pd.Series[Any]:
+    """A Series, or what one is made of, whose values are a dictionary of Arrow."""
+    import pandas as pd
+    import pyarrow as pa
+
+    name = getattr(values, "name", None)
+    found = _of_dictionary(pa.chunked_array([pa.array(values)]), name)
+    return pd.Series(found.array, index=index_of(values), name=name, copy=False)
+
+
+def _of_dictionary(column: Any, name: Any) -> pd.Series[Any]:
+    """A dictionary of Arrow as categories; of values that it holds twice, one."""
+    import pyarrow as pa
+
+    values = column.type.value_type
+    if pa.types.is_nested(values):
+        raise InvalidInput(
+            f"Categories of a column must be single values, {name!r} has those of Arrow's type {values}; make a "
+            "column of each part."
+        )
+    try:
+        found: pd.Series[Any] = column.to_pandas()
+    except ValueError:  # pandas has each category once
+        found = column.cast(values).dictionary_encode().to_pandas()
+    return found
+
+
 def _arrow(data: Any) -> Any:
     """A table or a column of pyarrow's, of an object that speaks one of Arrow's interchange protocols."""
     try:
@@ -184,7 +231,7 @@ def _category(series: nw.Series[Any]) -> Any:
     import pandas as pd
 
     if series.implementation.is_pyarrow():
-        return series.to_native().to_pandas()
+        return _of_dictionary(series.to_native(), series.name)
     values, dtype = series.to_list(), series.dtype
     known = dtype.categories if isinstance(dtype, nw.Enum) else None
     levels = sorted({value for value in values if value is not None}) if known is None else known

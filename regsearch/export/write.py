@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.data.problem import Problem
-from regsearch.errors import InvalidInput
+from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export.bundle.card import card
 from regsearch.export.bundle.checked import Checked
 from regsearch.export.bundle.example import example_of, predictions, rows_of
@@ -155,7 +155,7 @@ def provenance_of(
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]}
         | {"weights": identity.get("fold_weights", "equal"), "weightless": identity.get("weightless_folds", 0)},
         "score": score(chosen.metric, chosen.point, chosen.test)
-        | {"corrected": _corrected(results), "weighted": chosen.weighted, "test_weighted": chosen.test_weighted}
+        | {"corrected": _corrected(results, chosen), "weighted": chosen.weighted, "test_weighted": chosen.test_weighted}
         | {"pooled": identity["scoring"][0].endswith(POOLED)},
         "path": {
             "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
@@ -170,11 +170,22 @@ def score(metric: str, point: Point, test: Mapping[str, float]) -> dict[str, Any
     return document
 
 
-def _corrected(results: Results) -> dict[str, Any] | None:
-    """What the best score of the study is worth without what it owes to being the best; `None` where unknown."""
-    found = results.corrected
+def _corrected(results: Results, chosen: Chosen) -> dict[str, Any] | None:
+    """What a choice's score is worth without what it owes to having been chosen, or that of the study's best where it
+    comes from no rule with a name; `None` where unknown.
+    """
+    found = results.correct(chosen.rule if _is_chosen_by_name(results, chosen) else "best")
     document: dict[str, Any] = json_safe(vars(found))
     return document if found.score is not None else None
+
+
+def _is_chosen_by_name(results: Results, chosen: Chosen) -> bool:
+    """Whether the rule that a choice names makes this choice."""
+    try:
+        again = results.choose(chosen.rule)
+    except RegsearchError:  # a function that has no name of its own
+        return False
+    return (again.number, again.trial.step) == (chosen.number, chosen.trial.step)
 
 
 def translated(axis: str, value: float | None, rows: int) -> str:

@@ -239,7 +239,8 @@ def test_show_json(root: Path) -> None:
         raise AssertionError(f"{name} is no JSON")
 
     said: dict[str, Any] = json.loads(done.stdout, parse_constant=no_constant)
-    assert set(said) == {"study", "metric", "weighted", "counts", "rule", "why", "chosen", "corrected", "advice", "top"}
+    heads = {"study", "metric", "weighted", "test_weighted", "counts", "advice", "top"}
+    assert set(said) == heads | {"rule", "why", "chosen", "corrected"}
     assert said["corrected"]["score"] == results.correct("one_se").score != results.corrected.score
     assert said["advice"] == [str(one) for one in results.advice]
     assert (said["study"], said["metric"], said["rule"]) == (NAME, results.metric, "one_se")

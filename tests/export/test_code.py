@@ -177,7 +177,7 @@ def test_what_rows_weigh_otherwise_is_said() -> None:
     """Code says where the library takes no weights that the exported model takes, and only there."""
     weighted, plain, whole = mixed(weights(442)), mixed(), diabetes(sample_weight=weights(442))
     robust, usual, some = Linear("l2", 0.1, scale="robust"), Linear("l2", 0.1), net()
-    cases = {
+    cases: dict[str, list[tuple[Any, Problem]]] = {
         "means that fill missing values and the medians and quartiles": [(robust, weighted)],
         "means that fill missing values of": [(usual, weighted), (some, weighted)],
         "Rows weigh in the medians and quartiles of RobustScaler": [(robust, whole)],

@@ -110,6 +110,9 @@ def test_estimators_go_back_to_their_defaults(tmp_path: Path) -> None:
     rows = {row.technique: row for row in one.ablate(sampled, quiet=True).rows}
     defaults = {"C": 1.0, "gamma": "scale"}
     assert set(rows) == set(defaults)
+    (drawn,) = [drawn for drawn in one.results().plots.drawn() if drawn.name == "ablation"]
+    assert "path" not in drawn.caption
+    assert "diamond" not in drawn.caption
     for name, default in defaults.items():
         model = SVC(**{**chosen.config.params, name: default})
         val = [model.fit(X[a], y[a]).score(X[b], y[b]) for a, b in zip(one.folds.train, one.folds.val, strict=True)]

@@ -294,6 +294,9 @@ def test_kinds_and_history(results: Results) -> None:
     assert history.best[-1] == results.best.score
     assert results.overtuning is not None
     assert history.held_out[:, 1].tolist() == list(results.overtuning.test)
+    inside = window(history.scores, [history.scores.max()]).holds(np.array(results.overtuning.val))
+    assert inside[-1]
+    assert history.y.holds(history.held_out[inside, 1]).all()
     assert history.numbers[history.held_out[:, 0].astype(int) - 1].tolist() == list(results.overtuning.numbers)
 
 
@@ -453,6 +456,8 @@ def test_findings(epochs: Results) -> None:
     assert ablation.score.tolist() == [-0.4, -0.1, 0.2]
     assert ablation.held_score.tolist() == [-0.8, -0.2, 0.4]
     assert epochs.plots.ablation().data[1].x.tolist() == [-0.8, -0.2, 0.4]
+    (drawn,) = [drawn for drawn in epochs.plots.drawn() if drawn.name == "ablation"]
+    assert "a diamond is the change where that is held" in drawn.caption
     assert ablation.subject == "trial 0, chosen by one_se"
     assert learning is not None
     assert learning.subject == "the winner"

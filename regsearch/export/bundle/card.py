@@ -133,8 +133,10 @@ def _cautions(made: Mapping[str, Any]) -> list[str]:
     if corrected is None:
         return [FLATTERS]
     low, high = map(_number, corrected["interval"])
+    own = made["rule"] != "best" and corrected["plain"] == made["score"]["val"]
+    which = f"what {as_code(made['rule'])} chose" if own else "the best of this study"
     return [
-        f"Being the best of {corrected['configs']} configs flatters a score: the best of this study, "
+        f"Being {'chosen from' if own else 'the best of'} {corrected['configs']} configs flatters a score: {which}, "
         f"{_number(corrected['plain'])}, is worth {_number(corrected['score'])} ({low} to {high}) without that."
     ]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Task
-from regsearch.data.columns import OBJECTS, PLAIN, Kind, family, kinds_of, objects_of
+from regsearch.data.columns import OBJECTS, PLAIN, Kind, canonical, family, kinds_of, objects_of, text_of
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.frames import to_pandas
 from regsearch.data.problem import Problem
@@ -22,10 +22,13 @@ from regsearch.errors import InvalidInput
 KindOfRows: TypeAlias = Literal["frame", "array", "sparse", "images"]
 SHOWN = 6  # columns that an error names
 DTYPES = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64|96|128)")  # of the numbers of an array
+# of what a text stands for more than one way to write: types whose texts do as well
+TEXT: Mapping[str, tuple[type, ...]] = {"dates": (str,), "timedeltas": (str,), "decimals": (str, int, float)}
 # numpy's kinds of pandas' types
 KINDS_OF_DTYPES = {"numeric": "fiub", "boolean": "b", "category": "O", "text": "OTU", "date": "Mm"}
 SIZE = 2**31  # that no side of a row reaches
 ADMITTED = {"numeric": {"numbers", "booleans"}, "boolean": {"booleans"}}
+ALSO = {"decimals": ("numbers",)}  # what stands for categories as well: 0.1 for Decimal("0.10")
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class Column:
             When it holds values of another type.
         """
         found = family(given)
-        if found != "nothing" and found not in ADMITTED.get(self.kind, {self.values, self.said}):
+        own = {self.values, self.said, *ALSO.get(self.values, ())}
+        if found != "nothing" and found not in ADMITTED.get(self.kind, own):
             wanted = f"a category of {self.values}" if self.kind == "category" else self.kind
             raise InvalidInput(
                 f"The column {self.name!r} must be {wanted} as in training, got {found} ({given.dtype}); convert it."
@@ -84,11 +88,23 @@ class Column:
         import pandas as pd
 
         codes, values = pd.factorize(given.astype(object))
+        values = [self._meant(value) for value in values]
         place = {key: j for j, pair in enumerate(self.objects.items()) for key in pair}
-        levels = [*self.objects.values(), *(value for value in values if value not in place)]
+        levels = [*self.objects.values(), *dict.fromkeys(value for value in values if value not in place)]
         place |= {value: j for j, value in enumerate(levels)}
         found = np.array([*(place[value] for value in values), -1])[codes]
         return pd.Series(pd.Categorical.from_codes(found, pd.Index(levels)), index=given.index, name=given.name)
+
+    def _meant(self, value: Any) -> Any:
+        """The date, decimal or the like that a value of a category stands for; it may have another text."""
+        if value in self.objects:
+            return value
+        if not isinstance(value, TEXT.get(self.values, ())):
+            return canonical(value)
+        try:
+            return objects_of([str(value)], self.values)[0]
+        except ValueError:  # a category that training did not have
+            return value
 
     def strangers(self, given: Any) -> list[Any]:
         """What an admitted Series of a category has that training did not have."""
@@ -357,7 +373,7 @@ def plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, (float, np.floating)):
         return float(value) if np.isfinite(value) else None
-    return bool(value) if isinstance(value, np.bool_) else str(value)
+    return bool(value) if isinstance(value, np.bool_) else text_of(value)
 
 
 def plain_name(name: Any) -> str | int:

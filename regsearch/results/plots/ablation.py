@@ -61,11 +61,25 @@ def ablation_record(study: StoredStudy) -> AblationRecord | None:
     )
 
 
-@plot(
+BARS = (
     "A bar to the left on the left side means that the score falls without the technique; a bar to the right on "
-    "the right side, that the gap grows; whiskers are one standard error. Every config stands at the best point of its "
-    "own path; a diamond is the change where that is held as it was chosen. Everything else stays as it was chosen.",
-    needs="an ablation", record=ablation_record, order=3, wide=True,
+    "the right side, that the gap grows; whiskers are one standard error. "
+)
+PATH = (
+    "Every config stands at the best point of its own path; a diamond is the change where that is held as it was "
+    "chosen. "
+)
+KEPT = "Everything else stays as it was chosen."
+
+
+def _caption(record: AblationRecord) -> str:
+    """Without the path and the diamonds where configs have none."""
+    return BARS + (PATH if np.isfinite(record.held_score).any() else "") + KEPT
+
+
+@plot(
+    BARS + PATH + KEPT,
+    caption_of=_caption, needs="an ablation", record=ablation_record, order=3, wide=True,
 )  # fmt: skip
 def ablation(record: AblationRecord) -> Figure:
     """What the winner's score and gap are without each of its techniques."""

@@ -63,7 +63,7 @@ class Plots:
     def drawn(self) -> list[DrawnPlot]:
         """Every figure that has something to show, with its caption."""
         found = _recorded(self.study, plots())
-        return [DrawnPlot(plot.name, plot.draw(record), plot.caption, plot.wide) for plot, record in found]
+        return [DrawnPlot(plot.name, plot.draw(record), _caption(plot, record), plot.wide) for plot, record in found]
 
 
 def static_images(study: StoredStudy) -> dict[str, Image]:
@@ -80,3 +80,7 @@ def _recorded(study: StoredStudy, some: Iterable[Plot]) -> Iterator[tuple[Plot, 
             records[plot.record] = plot.record(study)
         if records[plot.record] is not None:
             yield plot, records[plot.record]
+
+
+def _caption(plot: Plot, record: Any) -> str:
+    return plot.caption if plot.caption_of is None else plot.caption_of(record)

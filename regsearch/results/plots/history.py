@@ -61,7 +61,9 @@ def history_record(study: StoredStudy) -> HistoryRecord | None:
     place = {trial.number: at + 1.0 for at, trial in enumerate(trials)}
     held_out = np.column_stack([[place[k] for k in found.numbers], found.test]) if found else np.empty((0, 2))
     best = np.maximum.accumulate(scores)
-    y = window(scores, [scores.max()], held_out[-1:, 1])
+    y = window(scores, [scores.max()])
+    if found:  # what is drawn inside the frame has its held-out score there, however far that is from it
+        y = window(scores, [scores.max(), *held_out[y.holds(np.array(found.val)), 1]])
     numbers = np.array([float(trial.number) for trial in trials])
     return HistoryRecord(numbers, scores, best, held_out, y, study.metric_label, study.test_weighted)
 

@@ -39,6 +39,8 @@ class Plot:
         Whether it needs more room than a phone has: pages let it scroll.
     static
         From the record to a matplotlib figure, for a plot that MLflow shows as an image beside the report.
+    caption_of
+        From the record to the caption, where that depends on what is drawn.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Plot:
     order: int
     wide: bool
     static: Callable[[Any], Image] | None
+    caption_of: Callable[[Any], str] | None = None
 
 
 PLOTS: dict[str, Plot] = {}
@@ -72,6 +75,7 @@ def plot(
     order: int = LAST,
     wide: bool = False,
     static: Callable[[Any], Image] | None = None,
+    caption_of: Callable[[Any], str] | None = None,
 ) -> Callable[[DrawT], DrawT]:
     """Register a function that draws a record, by default the study itself, as a plot of its name.
 
@@ -79,7 +83,7 @@ def plot(
 
     Parameters
     ----------
-    caption, needs, record, order, wide, static
+    caption, needs, record, order, wide, static, caption_of
         As of `Plot`.
 
     Raises
@@ -93,7 +97,7 @@ def plot(
         known = PLOTS.get(name)
         if known is not None and known.draw.__module__.startswith(own) and known.draw is not draw:
             raise InvalidInput(f"A plot needs a name of its own, {name!r} is one of regsearch's; call it otherwise.")
-        PLOTS[name] = Plot(name, draw, caption, needs, record, order, wide, static)
+        PLOTS[name] = Plot(name, draw, caption, needs, record, order, wide, static, caption_of)
         return draw
 
     return register

@@ -22,7 +22,8 @@ from regsearch.storage.trial import Trial
 def gap_budget(budget: float) -> Rule:
     """A rule: the best score among all points of all paths whose mean gap is at most `budget`.
 
-    Of equal scores the simplest point is chosen. Where no gap is so small it falls back to the smallest, and says so.
+    Its promise is the budget alone: the score is whatever it is there. Of equal scores the simplest point is chosen.
+    Where no gap is so small it falls back to the smallest, and says so.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ def one_se(results: StoredStudy) -> Pick:
 
     Among points of different families, more regularized means fitting the training folds less: the one order that holds
     for every penalty and model. On a single path it is the larger lambda, as in glmnet. Of points that fit alike the
-    simplest is chosen.
+    simplest is chosen. Its promise is that of the mean: the point may be a little worse in every fold.
     """
     top = results.point(results.candidates[0])
     near: list[Array] = []
