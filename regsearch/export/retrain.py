@@ -16,10 +16,11 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.card import FLATTERS
+from regsearch.export.bundle.column import plain
 from regsearch.export.bundle.files import Bundle, open_bundle
 from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of
-from regsearch.export.bundle.schema import Form, plain
+from regsearch.export.bundle.schema import Form
 from regsearch.export.bundle.settings import evaluate, settings_of
 from regsearch.export.write import Parcel, check_target, score, translated, write
 from regsearch.metrics.pooled import pooled_metrics

@@ -68,6 +68,7 @@ class Results:
     stopped: str = ""
     damage: tuple[str, ...] = ()
     measured: Mapping[int, Trajectory] = field(default_factory=dict)
+    _corrected: dict[Rule, Corrected] = field(default_factory=dict, init=False, repr=False, compare=False)  # so far
 
     def __repr__(self) -> str:
         return f"Results({self.name!r}, {len(self.complete)} complete of {len(self.all)} trials)"
@@ -252,11 +253,6 @@ class Results:
         if function not in self._corrected:
             self._corrected[function] = bias.corrected(self, function)
         return self._corrected[function]
-
-    @cached_property
-    def _corrected(self) -> dict[Rule, Corrected]:
-        """What became of each rule's score so far."""
-        return {}
 
     @cached_property
     def overtuning(self) -> Overtuning | None:

@@ -24,7 +24,7 @@ from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, 
 from regsearch import nn_techniques as t
 from regsearch.data.problem import make_problem
 from regsearch.export.bundle import to_trust
-from regsearch.export.bundle.schema import column_of
+from regsearch.export.bundle.column import column_of
 from regsearch.export.bundle.tables import read_table
 from regsearch.export.verify import Evidence, verify
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regsearch.cleaning import as_code, as_words
+from regsearch.export.bundle.column import Column
 from regsearch.export.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
-from regsearch.export.bundle.schema import Column, Form
+from regsearch.export.bundle.schema import Form
 from regsearch.metrics.scorer import label_of
 from regsearch.results.formatting import format_items
 from regsearch.results.table import Table

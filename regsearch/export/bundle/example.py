@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from regsearch.data.features import is_sparse
 from regsearch.data.problem import Problem
-from regsearch.export.bundle.schema import Form, plain
+from regsearch.export.bundle.column import plain
+from regsearch.export.bundle.schema import Form
 
 ROWS = 5
 NUMBERS = 20_000  # an example of larger rows has fewer of them

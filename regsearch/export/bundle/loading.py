@@ -13,9 +13,10 @@ import numpy as np
 from regsearch.cleaning import first_line
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.checked import Checked
+from regsearch.export.bundle.column import plain
 from regsearch.export.bundle.example import predictions, rows_of
 from regsearch.export.bundle.files import EXAMPLE, FORM, MODEL, Bundle, open_bundle, read_config
-from regsearch.export.bundle.schema import Form, plain
+from regsearch.export.bundle.schema import Form
 from regsearch.export.bundle.settings import BundleSettings, settings_of
 from regsearch.inputs import names, said
 from regsearch.models.base import Model

@@ -13,129 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Task
-from regsearch.data.columns import OBJECTS, PLAIN, Kind, canonical, family, kinds_of, objects_of, text_of
+from regsearch.data.columns import kinds_of
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.frames import to_pandas
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.export.bundle.column import Column, column_faults, column_of, distinct, plain_name
 
 KindOfRows: TypeAlias = Literal["frame", "array", "sparse", "images"]
 SHOWN = 6  # columns that an error names
 DTYPES = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64|96|128)")  # of the numbers of an array
-# of what a text stands for more than one way to write: types whose texts do as well
-TEXT: Mapping[str, tuple[type, ...]] = {"dates": (str,), "timedeltas": (str,), "decimals": (str, int, float)}
-# numpy's kinds of pandas' types
-KINDS_OF_DTYPES = {"numeric": "fiub", "boolean": "b", "category": "O", "text": "OTU", "date": "Mm"}
 SIZE = 2**31  # that no side of a row reaches
-ADMITTED = {"numeric": {"numbers", "booleans"}, "boolean": {"booleans"}}
-ALSO = {"decimals": ("numbers",)}  # what stands for categories as well: 0.1 for Decimal("0.10")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table.
-
-    Attributes
-    ----------
-    dtype
-        pandas' name of its type.
-    categories
-        Of a category, in their order; those that JSON cannot say as text.
-    values
-        What its categories are, or it holds itself: ``text``, ``numbers``, ``booleans``, ``dates`` or what pandas calls
-        them; empty for numbers and booleans.
-    """
-
-    name: str | int
-    kind: Kind
-    dtype: str
-    categories: tuple[Any, ...] = ()
-    values: str = ""
-
-    @property
-    def said(self) -> str:
-        """What its values are in JSON: categories that it lacks, such as intervals, are their text."""
-        return "text" if self.kind == "category" and self.values not in PLAIN else self.values
-
-    def admitted(self, given: Any) -> Any:
-        """A Series as the model takes it.
-
-        Raises
-        ------
-        InvalidInput
-            When it holds values of another type.
-        """
-        found = family(given)
-        own = {self.values, self.said, *ALSO.get(self.values, ())}
-        if found != "nothing" and found not in ADMITTED.get(self.kind, own):
-            wanted = f"a category of {self.values}" if self.kind == "category" else self.kind
-            raise InvalidInput(
-                f"The column {self.name!r} must be {wanted} as in training, got {found} ({given.dtype}); convert it."
-            )
-        if self.kind == "numeric":
-            return given.astype(float) if given.dtype.kind == "O" else given
-        if self.kind != "category":
-            return given
-        if self.objects and (found == "text" or self.values in OBJECTS):
-            return self._of_training(given)
-        return given if hasattr(given, "cat") else given.astype(object).astype("category")
-
-    def _of_training(self, given: Any) -> Any:
-        """The categories of training that values or their texts stand for, and those that it did not have behind them.
-
-        pandas, left to guess, makes intervals of floats of those of whole numbers: equal ones, with another text.
-        """
-        import pandas as pd
-
-        codes, values = pd.factorize(given.astype(object))
-        values = [self._meant(value) for value in values]
-        place = {key: j for j, pair in enumerate(self.objects.items()) for key in pair}
-        levels = [*self.objects.values(), *dict.fromkeys(value for value in values if value not in place)]
-        place |= {value: j for j, value in enumerate(levels)}
-        found = np.array([*(place[value] for value in values), -1])[codes]
-        return pd.Series(pd.Categorical.from_codes(found, pd.Index(levels)), index=given.index, name=given.name)
-
-    def _meant(self, value: Any) -> Any:
-        """The date, decimal or the like that a value of a category stands for; it may have another text."""
-        if value in self.objects:
-            return value
-        if not isinstance(value, TEXT.get(self.values, ())):
-            return canonical(value)
-        try:
-            return objects_of([str(value)], self.values)[0]
-        except ValueError:  # a category that training did not have
-            return value
-
-    def strangers(self, given: Any) -> list[Any]:
-        """What an admitted Series of a category has that training did not have."""
-        values = given.array  # its parts are at hand, where a Series makes new ones: one row is to be quick
-        found = np.unique(values.codes)
-        return [value for value in values.categories[found[found >= 0]].tolist() if plain(value) not in self._known]
-
-    @cached_property
-    def objects(self) -> dict[str, Any]:
-        """Of a category of dates or intervals, what its texts stand for."""
-        if self.said == self.values:
-            return {}
-        return dict(zip(self.categories, objects_of(self.categories, self.values), strict=True))
-
-    @cached_property
-    def _known(self) -> frozenset[Any]:
-        return frozenset(self.categories)
-
-    def made(self, values: Sequence[Any]) -> Any:
-        """A Series of plain values, of the type that the column had in training."""
-        import pandas as pd
-
-        if self.kind == "category":
-            known = list(self.objects.values()) or self.categories
-            return pd.Series(pd.Categorical([self.objects.get(one, one) for one in values], categories=pd.Index(known)))
-        if self.kind == "date":
-            return pd.Series(list(values), dtype=object).astype(pd.api.types.pandas_dtype(self.dtype))
-        if self.kind == "boolean" and any(value is None for value in values):
-            return pd.Series(list(values), dtype="boolean" if self.dtype == "bool" else self.dtype)
-        missing = any(value is None for value in values) and self.dtype[0] in "iu"
-        return pd.Series(list(values), dtype="float64" if missing else self.dtype)
 
 
 @dataclass(frozen=True)
@@ -229,7 +117,7 @@ class Form:
             shape, targets = tuple(data["shape"]), tuple(data["targets"])
             classes = None if data["classes"] is None else tuple(data["classes"])
             form = cls(data["rows"], shape, data["dtype"], columns, data["task"], targets, classes)
-            for fault in chain(_kinds(data), _faults(form), *map(_column_faults, columns)):
+            for fault in chain(_kinds(data), _faults(form), *map(column_faults, columns)):
                 raise ValueError(fault)
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"The schema of a bundle must describe rows ({error!r}); export it again.") from error
@@ -315,33 +203,12 @@ def _faults(form: Form) -> Iterator[str]:
         yield f"an array cannot have {len(form.columns)} named columns and the type {form.dtype!r}"
     if form.task not in get_args(Task) or (form.task == "regression") != (form.classes is None):
         yield f"{form.task!r} cannot have the classes {form.classes!r}"
-    if form.classes is not None and not _distinct(form.classes, 2):
+    if form.classes is not None and not distinct(form.classes, 2):
         yield f"classes are two or more, not {form.classes!r}"
-    if not _distinct(form.targets, 1) or not all(isinstance(name, str) for name in form.targets):
+    if not distinct(form.targets, 1) or not all(isinstance(name, str) for name in form.targets):
         yield f"targets are one or more names, not {form.targets!r}"
     if len({*form.names}) < len(form.names):
         yield "columns have names of their own"
-
-
-def _distinct(values: Sequence[Any], least: int) -> bool:
-    """Whether there are so many plain values at least, none twice."""
-    plainly = all(isinstance(value, (bool, int, float, str)) for value in values)
-    return plainly and len(values) >= least and len({(type(one), one) for one in values}) == len(values)
-
-
-def _column_faults(column: Column) -> Iterator[str]:
-    from pandas.api.types import pandas_dtype
-
-    if not isinstance(column.name, (str, int)) or isinstance(column.name, bool):
-        yield f"a column is named by text or a number, not {column.name!r}"
-    if column.kind not in get_args(Kind) or not isinstance(column.values, str):
-        yield f"a column is {' or '.join(get_args(Kind))}, not {column.kind!r} of {column.values!r}"
-    if pandas_dtype(column.dtype).kind not in (KINDS_OF_DTYPES[column.kind]):
-        yield f"the column {column.name!r} cannot be {column.kind} and of the type {column.dtype!r}"
-    if column.kind != "category" and (column.categories or (column.values and column.kind in ADMITTED)):
-        yield f"the {column.kind} column {column.name!r} cannot have categories"
-    if not _distinct(column.categories, 0):
-        yield f"the column {column.name!r} cannot have the categories {column.categories!r}"
 
 
 def form_of(problem: Problem) -> Form:
@@ -354,32 +221,6 @@ def form_of(problem: Problem) -> Form:
     columns = tuple(column_of(name, kind, X[name]) for name, kind in kinds_of(X).items()) if rows == "frame" else ()
     dtype = "" if rows == "frame" else str(X.dtype)
     return Form(rows, tuple(X.shape[1:]), dtype, columns, problem.task, problem.target_names, classes)
-
-
-def column_of(name: Any, kind: Kind, values: Any) -> Column:
-    """The form of a column of training."""
-    if kind == "category":
-        levels = tuple(map(plain, values.cat.categories.tolist()))
-        return Column(plain_name(name), kind, "category", levels, family(values))
-    said = {"text": "text", "date": "dates"}.get(kind, "")
-    return Column(plain_name(name), kind, str(values.dtype), (), said)
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: missing ones as null, others that it lacks as their text."""
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    return bool(value) if isinstance(value, np.bool_) else text_of(value)
-
-
-def plain_name(name: Any) -> str | int:
-    """The name of a column as JSON has it."""
-    found = plain(name)
-    return found if isinstance(found, (str, int)) else str(name)
 
 
 def _numbers(X: Any) -> Any:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.export.bundle.schema import Column, Form
+from regsearch.export.bundle.column import Column
+from regsearch.export.bundle.schema import Form
 from regsearch.inputs import place
 
 

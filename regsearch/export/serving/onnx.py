@@ -17,9 +17,10 @@ from regsearch.data.category_text import CategoriesToText
 from regsearch.data.features import is_sparse
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle import load
+from regsearch.export.bundle.column import Column
 from regsearch.export.bundle.example import rows_of
 from regsearch.export.bundle.files import EXAMPLE, ONNX, open_bundle
-from regsearch.export.bundle.schema import Column, Form
+from regsearch.export.bundle.schema import Form
 from regsearch.models.neural.files import TENSORS
 from regsearch.models.persist import write_whole
 

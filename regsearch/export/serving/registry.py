@@ -13,10 +13,11 @@ from typing import Any
 
 from regsearch.cleaning import cleaned, first_line, public_address, remember_secrets
 from regsearch.errors import InvalidInput
+from regsearch.export.bundle.column import Column
 from regsearch.export.bundle.example import rows_of
 from regsearch.export.bundle.files import EXAMPLE, Bundle, open_bundle
 from regsearch.export.bundle.loading import form_of
-from regsearch.export.bundle.schema import Column, Form
+from regsearch.export.bundle.schema import Form
 from regsearch.export.serving.code import Code, code_of, name_of
 from regsearch.export.serving.pyfunc import MODULE, PREDICT_METHOD, TRUSTED, _load_pyfunc
 from regsearch.models.neural.files import TENSORS
