@@ -153,7 +153,7 @@ def provenance_of(
         },
         "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]}
-        | {"weights": identity.get("fold_weights", "equal"), "weightless": identity.get("weightless_folds", 0)},
+        | {"weights": identity.get("fold_weights", "equal")} | weightless(identity.get("weightless_folds", 0)),
         "score": score(chosen.metric, chosen.point, chosen.test)
         | {"corrected": _corrected(results, chosen), "weighted": chosen.weighted, "test_weighted": chosen.test_weighted}
         | {"pooled": identity["scoring"][0].endswith(POOLED)},
@@ -162,6 +162,11 @@ def provenance_of(
             "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
         },
     }  # fmt: skip
+
+
+def weightless(folds: int) -> dict[str, int]:
+    """How many folds were left out because they validate rows of weight zero alone; nothing where none was."""
+    return {"weightless": folds} if folds else {}
 
 
 def score(metric: str, point: Point, test: Mapping[str, float]) -> dict[str, Any]:

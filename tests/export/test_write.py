@@ -103,6 +103,15 @@ def test_the_config_rebuilds_the_model(searched: Study, bundle: Path) -> None:
     np.testing.assert_array_equal(config.refit(searched.problem, 0).predict(X), load(bundle).predict(X))
 
 
+def test_the_corrected_score_is_that_of_the_rule(searched: Study, tmp_path: Path) -> None:
+    """A bundle says what the score of its own rule's choice is worth, and the card whose that is."""
+    results = searched.results()
+    folder = searched.export(tmp_path / "bundle", "one_se")
+    found, expected = open_bundle(folder).provenance["score"], results.correct("one_se")
+    assert (found["corrected"]["plain"], found["corrected"]["score"]) == (found["val"], expected.score)
+    assert "what `one_se` chose" in (folder / "README.md").read_text()
+
+
 def test_provenance(searched: Study, bundle: Path) -> None:
     """A bundle says which trial of which study on which data this is, how it scored, and with what it was made."""
     document, best = read_config(bundle), searched.results().best
