@@ -1,0 +1,1 @@
+"""Recorded searches, and what is decided from them; see `benchmarks/replay.py`."""
