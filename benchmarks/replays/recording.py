@@ -39,7 +39,7 @@ class RecordedSet:
     data: Callable[[], tuple[Any, Any]]
     net: Callable[[int], Net]
     what: str
-    configs: int = 160
+    configs: int = 128
     folds: int = 5
     epochs: int = 100
 
@@ -132,14 +132,15 @@ def _regression_net(epochs: int) -> Net:
 SETS: Mapping[str, RecordedSet] = {
     one.name: one
     for one in (
-        RecordedSet("digits", digits, _every_technique, "1797 digits, 2x64, every technique on"),
+        RecordedSet("digits", digits, _every_technique, "1797 digits, 2x64, every technique on",
+                    configs=96),
         RecordedSet("cancer", lambda: load_breast_cancer(return_X_y=True), _every_technique,
-                    "breast cancer, 2x64, every technique on", configs=200),
+                    "breast cancer, 2x64, every technique on"),
         RecordedSet("noisy", _noisy_digits, _noisy_net,
                     "300 digits, a quarter of the labels random, choices of techniques", configs=200),
         RecordedSet("diabetes", lambda: load_diabetes(return_X_y=True), _regression_net,
-                    "diabetes, a regression, 2x64", configs=200),
+                    "diabetes, a regression, 2x64"),
         RecordedSet("images", _images, _image_net, "500 digits as images, a CNN, with augmentation or without",
-                    configs=128, epochs=40),
+                    configs=64, epochs=40),
     )
 }  # fmt: skip

@@ -50,6 +50,8 @@ class Schedule:
     outlook: bool = False
     slack: float = 0.0
     least: int = 6
+    reach: float = 0.0
+    need: int = 4
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,9 @@ def replay(recorded: Recorded, orders: Orders, schedule: Schedule, together: int
             lone = schedule.one_fold and i == 0
             spent += (alive * (np.minimum(mark, length) - np.minimum(at, length))).sum(axis=1) * (1 if lone else folds)
             on = alive & _promoted(rung, schedule, i, part, alive, recorded.folds if lone else 1)
+            if schedule.reach:
+                on |= alive & _could_win(rung, schedule, part, complete, recorded.final[orders], recorded.folds if lone else 1)
+                rung.given_up[:, part] = alive & ~on
             spent += (on * np.minimum(mark, length)).sum(axis=1) * (folds - 1 if lone else 0)
             alive, at = on, mark
         spent += (alive * (length - np.minimum(at, length))).sum(axis=1) * folds
@@ -171,6 +176,21 @@ def _promoted(rung: _Rung, schedule: Schedule, i: int, part: slice, alive: Mask,
         on |= (reached < schedule.least) | (better < np.ceil(reached * schedule.keep[i] - 1e-9))
     rung.given_up[:, part] = alive & ~on
     return on
+
+
+def _could_win(rung, schedule, part, complete, final, folds):
+    numbers = np.arange(rung.scores.shape[1])
+    fold = (numbers // SHARED) % folds
+    best = np.where(complete, final, -np.inf).max(axis=1)
+    out = np.zeros((len(final), part.stop - part.start), bool)
+    for f in np.unique(fold[part]):
+        mine = np.flatnonzero(fold[part] == f)
+        gains = np.where(complete, final - rung.scores[:, :, f], np.nan)
+        few = complete.sum(axis=1) < schedule.need
+        gains[few] = 0
+        most = np.nanquantile(gains, schedule.reach, axis=1)
+        out[:, mine] = (rung.scores[:, part, f][:, mine] + most[:, None] >= best[:, None]) & ~few[:, None]
+    return out
 
 
 def _spread(scores: Array, known: Mask) -> Array:

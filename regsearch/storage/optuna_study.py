@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import Damaged, NotFound, StudyMismatch
 from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.ownership import claim
+from regsearch.storage.searched import ROLE, searched
 from regsearch.storage.store import Store
 from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.trial import FrozenTrial
 
 IDENTITY = "regsearch"  # user attribute of the Optuna study
 COPY = "regsearch_copy"  # the same again: a line of the journal that is lost must not cost the study
 AGAIN = "regsearch_again_"  # with a number: what became of a trial that was evaluated again
-ROLE, REFERENCE = "role", "reference"  # user attribute of a trial that was not sampled, and one that it may have
 # what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
 MUST_MATCH = {
     "seed": "seed", "fingerprint": "data", "folds_hash": "folds", "space_hash": "space",
@@ -49,7 +48,8 @@ class OptunaStudy:
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
-        self._searched = _without_the_unsearched(study)
+        self._expected: dict[int, float] = {}
+        self._searched = searched(study, self._expected)
         self._in_flight: dict[int, optuna.trial.Trial] = {}
         known = study.user_attrs
         if IDENTITY not in known and COPY not in known:
@@ -153,16 +153,19 @@ class OptunaStudy:
             frozen = self._study.get_trials(deepcopy=False)
         return [(one.user_attrs[ROLE], one.system_attrs["fixed_params"]) for one in frozen if ROLE in one.user_attrs]
 
-    def ask(self, sampler: optuna.samplers.BaseSampler, *, all_trials: bool = False) -> optuna.trial.Trial:
+    def ask(
+        self, sampler: optuna.samplers.BaseSampler, expected: Mapping[int, float] = MappingProxyType({})
+    ) -> optuna.trial.Trial:
         """The next trial: one that waits, or one that the sampler proposes.
 
         Parameters
         ----------
-        all_trials
-            Whether the sampler sees every trial; else those alone that tell something of the space. One that samples
-            jointly does so for the parameters that all complete trials have: a reference has none.
+        expected
+            What pruned trials would have scored, by number: the sampler sees them as complete with these scores.
         """
-        study = self._study if all_trials else self._searched
+        self._expected.clear()
+        self._expected.update(expected)
+        study = self._searched
         study.sampler = sampler
         with self.failures("written"):
             asked = study.ask()
@@ -257,69 +260,6 @@ def _elsewhere(store: Store) -> str:
     if store.has_files:
         return "its files are, so name the storage that has its trials (--storage, storage=)"
     return "it was never started" if store.exists else "`regsearch list` shows those that are"
-
-
-class _SearchedTrials:
-    """A storage as samplers read it, without the trials that tell nothing of the space."""
-
-    def __init__(self, storage: Any) -> None:
-        self._storage = storage
-        self._telling: set[int] = set()  # numbers of finished trials: samplers read each of them at every proposal
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
-
-    def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
-        found = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=states)
-        telling = self._telling
-        return [frozen for frozen in found if frozen.number in telling or self._tells(frozen)]
-
-    def _tells(self, frozen: FrozenTrial) -> bool:
-        tells = frozen.state.name == "WAITING" or _tells_of_the_space(frozen)
-        if tells and frozen.state.is_finished():
-            self._telling.add(frozen.number)
-        return tells
-
-
-def _tells_of_the_space(frozen: FrozenTrial) -> bool:
-    """Whether a trial has the parameters of a config: not the reference, nor one that was killed while it was drawn."""
-    given_up = frozen.state.name == "FAIL" and ATTRIBUTE not in frozen.user_attrs
-    return frozen.user_attrs.get(ROLE) != REFERENCE and not given_up
-
-
-def _without_the_unsearched(study: optuna.Study) -> optuna.Study:
-    """The same study, in which samplers find the trials alone that tell of the space.
-
-    One that asks for complete trials and not for pruned ones gets these as complete, with their last score: it learned
-    nothing of them else, and proposed their like for ever.
-    """
-    from optuna.trial import TrialState
-
-    searched = copy.copy(study)
-    searched._storage = _SearchedTrials(study._storage)  # type: ignore[assignment]
-    get = searched._get_trials
-
-    def get_trials(deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[FrozenTrial]:
-        if states is None or TrialState.COMPLETE not in states or TrialState.PRUNED in states:
-            return get(deepcopy, states, use_cache)
-        found = get(deepcopy, (*states, TrialState.PRUNED), use_cache)
-        return [_as_complete(one) if one.state == TrialState.PRUNED else one for one in found if _has_told(one)]
-
-    setattr(searched, "_get_trials", get_trials)  # noqa: B010
-    return searched
-
-
-def _has_told(frozen: FrozenTrial) -> bool:
-    """Whether a trial is not a pruned one whose score was no number."""
-    return frozen.state.name != "PRUNED" or bool(frozen.values)
-
-
-def _as_complete(frozen: FrozenTrial) -> FrozenTrial:
-    from optuna.trial import TrialState
-
-    complete = copy.copy(frozen)
-    complete.state = TrialState.COMPLETE
-    return complete
 
 
 def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, trials: Sequence[Trial]) -> None:

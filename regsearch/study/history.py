@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from regsearch._types import Array
 from regsearch.results.ranking import is_better
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
+from regsearch.study.expected_scores import ExpectedScores
 
 _NUMBERS = re.compile(r"\d[\d.,e+-]*")  # reasons that differ in the values that they quote are one
 
@@ -32,6 +33,8 @@ class History:
         self.best: Trial | None = None
         self.reference: Trial | None = None
         self._evaluated: dict[str, Trial] = {}  # by key, the first trial that evaluated a config to its end
+        self._expected = ExpectedScores()
+        self._unread: list[Trial] = []  # complete and pruned ones whose curves `expected` has not read
         self._tried: set[str] = set()  # keys of the space's configs that have had a trial
 
     def add(self, trial: Trial) -> None:
@@ -41,6 +44,8 @@ class History:
             self.reference = trial
         else:
             self._tried.add(trial.key)
+            if trial.state in ("complete", "pruned"):
+                self._unread.append(trial)
         if trial.state == "complete":
             self._evaluated.setdefault(trial.key, trial)
             if self.is_best(trial):
@@ -71,6 +76,19 @@ class History:
         return self._evaluated.get(key)
 
     # --- how it goes -------------------------------------------------------------------------------------------
+
+    @property
+    def expected(self) -> Mapping[int, float]:
+        """What pruned trials would have scored, had they gone on, by number; none is where none was pruned."""
+        if self._expected.values or any(trial.state == "pruned" for trial in self._unread):
+            for trial in self._unread:
+                curves = self.store.curves(trial.number, self.metric)
+                if trial.state == "complete":
+                    self._expected.add_complete(curves, trial.point.val)
+                else:
+                    self._expected.add_given_up(trial.number, curves)
+            self._unread.clear()
+        return self._expected.values
 
     @property
     def since_best(self) -> int:

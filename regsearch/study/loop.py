@@ -223,7 +223,7 @@ class Loop:
         return size(self.space)
 
     def _ask(self) -> Candidate:
-        asked = self.study.ask(self._sampler(), all_trials=self.sampler is None)
+        asked = self.study.ask(self._sampler(), self.history.expected)
         role = asked.user_attrs.get("role", "")
         with self.study.failures("written"):
             config = self.space.reference() if role == "reference" else self._sample(asked)

@@ -16,7 +16,7 @@ from regsearch import Choice, ElasticNet, Estimator, Float, Int, InvalidInput, L
 from regsearch import Path as Axis
 from regsearch.space.params import parameter_names
 from regsearch.space.starts import initial_params
-from regsearch.storage.optuna_study import ROLE
+from regsearch.storage.searched import ROLE
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 SAMPLERS: dict[str, Callable[[], Any]] = {
