@@ -16,6 +16,7 @@ from regsearch import CNN, MLP, Choice, Float, Net
 from regsearch import nn_techniques as t
 from regsearch._types import Array
 from regsearch.models.base import Candidate
+from regsearch.models.neural.training.batches import batch_slices
 from regsearch.models.neural.training.stack import Stack
 from regsearch.space.sampling import fill, random_params
 
@@ -53,6 +54,12 @@ class RecordedSet:
         """Parameters of the random configs."""
         random = np.random.default_rng(SEED)
         return [random_params(self.space, random) for _ in range(self.configs)]
+
+    @property
+    def updates(self) -> int:
+        """Updates of the weights in an epoch."""
+        rows = len(self.data()[1]) * (self.folds - 1) // self.folds
+        return len(batch_slices(rows, 0))
 
     @property
     def file(self) -> Path:

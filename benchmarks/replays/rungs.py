@@ -35,23 +35,29 @@ class Schedule:
     one_fold
         Whether a trial trains on one fold until the first rung.
     outlook
-        Whether a trial also goes on if what it would score is among the best, should it gain as much again as in the
+        The part that goes on at each for its outlook: what a trial would score, should it gain as much again as in the
         second half of its epochs.
     slack
         How far below the last that goes on a score may be, in interquartile ranges of the scores at that rung.
     least
         Trials that must have got to a rung before any is given up there.
+    updates
+        Of the weights, before which there is no rung.
     """
 
     name: str
     shares: tuple[float, ...]
     keep: tuple[float, ...]
     one_fold: bool = True
-    outlook: bool = False
+    outlook: tuple[float, ...] = ()
     slack: float = 0.0
     least: int = 6
-    reach: float = 0.0
-    need: int = 4
+    updates: int = 0
+
+    def marks(self, epochs: int, updates: float) -> tuple[int, ...]:
+        """The epochs at which there are rungs, where an epoch has so many updates."""
+        found = {max(1, round(share * epochs)) for share in self.shares}
+        return tuple(mark for mark in sorted(found) if mark * updates >= self.updates)
 
 
 @dataclass(frozen=True)
@@ -66,14 +72,17 @@ class Recorded:
         ``[C, E]`` best so far of the mean of the folds; nothing changes once patience has run out.
     length
         ``[C]`` epochs until patience has run out.
+    updates
+        Of the weights, in an epoch.
     """
 
     by_fold: Array
     mean: Array
     length: NDArray[np.int64]
+    updates: float = 1.0
 
     @classmethod
-    def of(cls, curves: Array, patience: int = PATIENCE) -> Recorded:
+    def of(cls, curves: Array, updates: float = 1.0, patience: int = PATIENCE) -> Recorded:
         """What is seen of curves ``[C, K, E]``."""
         known = np.where(np.isfinite(curves), curves, -1e9)
         best = np.maximum.accumulate(known.mean(axis=1), axis=1)
@@ -82,7 +91,7 @@ class Recorded:
         out = since >= patience
         length = np.where(out.any(axis=1), out.argmax(axis=1) + 1, best.shape[1])
         kept = np.minimum(epochs, length[:, None] - 1)
-        return cls(np.maximum.accumulate(known, axis=2), np.take_along_axis(best, kept, axis=1), length)
+        return cls(np.maximum.accumulate(known, axis=2), np.take_along_axis(best, kept, axis=1), length, updates)
 
     @property
     def final(self) -> Array:
@@ -123,7 +132,7 @@ class _Rung:
 def replay(recorded: Recorded, orders: Orders, schedule: Schedule, together: int) -> Replayed:
     """Search in every order, so many trials at a time."""
     count, epochs = orders.shape[1], recorded.mean.shape[1]
-    marks = [max(1, round(share * epochs)) for share in schedule.shares]
+    marks = schedule.marks(epochs, recorded.updates)
     rungs = [_rung(recorded, orders, schedule, mark, first=i == 0) for i, mark in enumerate(marks)]
     complete = np.zeros(orders.shape, dtype=bool)
     spent = np.zeros(len(orders))
@@ -135,9 +144,6 @@ def replay(recorded: Recorded, orders: Orders, schedule: Schedule, together: int
             lone = schedule.one_fold and i == 0
             spent += (alive * (np.minimum(mark, length) - np.minimum(at, length))).sum(axis=1) * (1 if lone else folds)
             on = alive & _promoted(rung, schedule, i, part, alive, recorded.folds if lone else 1)
-            if schedule.reach:
-                on |= alive & _could_win(rung, schedule, part, complete, recorded.final[orders], recorded.folds if lone else 1)
-                rung.given_up[:, part] = alive & ~on
             spent += (on * np.minimum(mark, length)).sum(axis=1) * (folds - 1 if lone else 0)
             alive, at = on, mark
         spent += (alive * (length - np.minimum(at, length))).sum(axis=1) * folds
@@ -165,32 +171,20 @@ def _promoted(rung: _Rung, schedule: Schedule, i: int, part: slice, alive: Mask,
     known = rung.reached[:, None, :] & (same | passed)
     worse = rung.given_up[:, None, :] & ~same
     on = np.zeros_like(alive)
-    for scores, slack in ((rung.scores, schedule.slack), (rung.outlooks, 0.0)):
-        if scores is rung.outlooks and not schedule.outlook:
+    for scores, slack, keep in (
+        (rung.scores, schedule.slack, schedule.keep[i]),
+        (rung.outlooks, 0.0, schedule.outlook[i] if schedule.outlook else 0.0),
+    ):
+        if not keep:
             continue
         own = np.take_along_axis(scores[:, part], np.broadcast_to(fold[part][None, :, None], (*alive.shape, 1)), 2)
         others = np.swapaxes(scores[:, :, fold[part]], 1, 2)  # [R, B, N] on the fold of each of the part
         allowed = own + slack * _spread(others, known) if slack else own
         better = (known & (others > allowed)).sum(axis=2)
         reached = known.sum(axis=2) + worse.sum(axis=2)
-        on |= (reached < schedule.least) | (better < np.ceil(reached * schedule.keep[i] - 1e-9))
+        on |= (reached < schedule.least) | (better < np.ceil(reached * keep - 1e-9))
     rung.given_up[:, part] = alive & ~on
     return on
-
-
-def _could_win(rung, schedule, part, complete, final, folds):
-    numbers = np.arange(rung.scores.shape[1])
-    fold = (numbers // SHARED) % folds
-    best = np.where(complete, final, -np.inf).max(axis=1)
-    out = np.zeros((len(final), part.stop - part.start), bool)
-    for f in np.unique(fold[part]):
-        mine = np.flatnonzero(fold[part] == f)
-        gains = np.where(complete, final - rung.scores[:, :, f], np.nan)
-        few = complete.sum(axis=1) < schedule.need
-        gains[few] = 0
-        most = np.nanquantile(gains, schedule.reach, axis=1)
-        out[:, mine] = (rung.scores[:, part, f][:, mine] + most[:, None] >= best[:, None]) & ~few[:, None]
-    return out
 
 
 def _spread(scores: Array, known: Mask) -> Array:
@@ -219,7 +213,9 @@ class Figures:
     regret: float
 
 
-def figures(recorded: Recorded, schedule: Schedule, trials: int, together: int, searches: int, seed: int = 0) -> Figures:
+def figures(
+    recorded: Recorded, schedule: Schedule, trials: int, together: int, searches: int, seed: int = 0
+) -> Figures:
     """Replay random searches of so many trials."""
     random = np.random.default_rng(seed)
     orders = np.array([random.permutation(len(recorded.length))[:trials] for _ in range(searches)])
@@ -228,5 +224,7 @@ def figures(recorded: Recorded, schedule: Schedule, trials: int, together: int, 
     best, ours = scores.max(axis=1), np.where(found.complete, scores, -np.inf).max(axis=1)
     unpruned = (recorded.length[orders] * recorded.folds).sum(axis=1)
     return Figures(
-        float(np.mean(found.spent / unpruned)), float(np.mean(ours < best)), float(np.mean((best - ours) / np.abs(best)))
+        float(np.mean(found.spent / unpruned)),
+        float(np.mean(ours < best)),
+        float(np.mean((best - ours) / np.abs(best))),
     )

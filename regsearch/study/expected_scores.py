@@ -72,4 +72,3 @@ class ExpectedScores:
     def _update(self, part: Seen) -> None:
         gained = float(np.median(self._gains[part])) if self._gains[part] else 0.0
         self.values.update({number: best + gained for number, best in self._given_up[part].items()})
-

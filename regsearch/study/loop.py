@@ -31,7 +31,7 @@ from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 from regsearch.study.history import History
-from regsearch.study.sampler import make_sampler
+from regsearch.study.sampler import DefaultSampler
 
 if TYPE_CHECKING:
     import optuna
@@ -242,13 +242,17 @@ class Loop:
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
         if self.sampler is None:
-            return make_sampler(self.space, self.setup.seed, self._count, self._was_tried)
+            return self._default_sampler.at(self._count)
         made = self.sampler(self._count) if callable(self.sampler) else self.sampler
         if not hasattr(made, "sample_relative"):
             raise InvalidInput(
                 f"sampler must make an Optuna sampler, got {made!r} for {self._count} trials; return one."
             )
         return made
+
+    @cached_property
+    def _default_sampler(self) -> DefaultSampler:
+        return DefaultSampler(self.space, self.setup.seed, self._was_tried)
 
     def _was_tried(self, config: Node) -> bool:
         return self.history.was_tried(digest(config))

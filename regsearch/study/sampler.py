@@ -1,16 +1,17 @@
-"""The default sampler: Optuna's TPE, each parameter by itself, which does not propose a config again.
+"""The default sampler, which does not propose a config again.
+
+Where a space has some numbers to sample, and some trials are finished, it proposes what a Gaussian process expects to
+improve most; else Optuna's TPE does, each parameter by itself. `benchmarks/replay.py samplers` compares them.
 
 A trial that walks a whole path leaves little to sample: a lasso has one config for each scaling. TPE, which samples as
 if results were noisy, would spend half of a search on configs whose results are known to the last digit.
-
-Parameters are sampled one by one: a joint density of them found nothing better (`benchmarks/neural.py sampler`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,12 @@ import numpy as np
 
 from regsearch.space.sampling import sample
 from regsearch.space.tree import Node
+from regsearch.study.proposals import Proposals
 
 if TYPE_CHECKING:
     import optuna
 
-PROPOSALS = 4  # of TPE to look at for a config that is new ...
+PROPOSALS = 4  # of the process, and then of TPE, to look at for a config that is new ...
 TRIES = 50  # ... and then at random
 
 
@@ -55,39 +57,55 @@ class Draft:
         return self.params[name]
 
 
-def make_sampler(space: Node, seed: int, count: int, is_known: Callable[[Node], bool]) -> optuna.samplers.BaseSampler:
-    """A sampler for one trial, as a function of its arguments alone: a search that resumes goes on as it would have.
+@dataclass
+class DefaultSampler:
+    """Makes the sampler of each trial, as a function of the trials alone: a search that resumes goes on as it would have.
 
     Parameters
     ----------
-    seed, count
-        The study's seed, and the number of trials before this one.
+    seed
+        The study's.
     is_known
         Whether a config has had a trial.
     """
-    import optuna
 
-    seeds = np.random.SeedSequence([seed, count]).generate_state(2).tolist()
-    sampler: Any = _unrepeating()(seed=seeds[0], constant_liar=True)
-    sampler.space, sampler.is_known, sampler.random = space, is_known, optuna.samplers.RandomSampler(seeds[1])
-    made: optuna.samplers.BaseSampler = sampler
-    return made
+    space: Node
+    seed: int
+    is_known: Callable[[Node], bool]
+
+    def at(self, count: int) -> optuna.samplers.BaseSampler:
+        """The sampler of the trial that comes after so many."""
+        import optuna
+
+        seeds = np.random.SeedSequence([self.seed, count]).generate_state(3).tolist()
+        sampler: Any = _unrepeating()(seed=seeds[0], constant_liar=True)
+        sampler.space, sampler.is_known, sampler.proposals = self.space, self.is_known, self._proposals
+        sampler.random, sampler.generator = optuna.samplers.RandomSampler(seeds[1]), np.random.default_rng(seeds[2])
+        made: optuna.samplers.BaseSampler = sampler
+        return made
+
+    @cached_property
+    def _proposals(self) -> Proposals | None:
+        return Proposals.of(self.space)
 
 
 @lru_cache
 def _unrepeating() -> Any:
     """The sampler's class, made when Optuna is first needed."""
     import optuna
+    from optuna.trial import TrialState
 
     class Unrepeating(optuna.samplers.TPESampler):
-        """TPE that drafts whole configs: where what it proposes is known, it proposes again, and then at random.
+        """Drafts whole configs: where what one way to propose comes to is known, the next one is tried.
 
         What it drafted is what it calls relative: so Optuna takes it, and asks for no parameter by itself.
         """
 
         space: Node
         is_known: Callable[[Node], bool]
+        proposals: Proposals | None
         random: optuna.samplers.RandomSampler
+        generator: np.random.Generator
         draft: Draft
 
         def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
@@ -99,11 +117,25 @@ def _unrepeating() -> Any:
 
         def _new_drafts(self, study: Any, trial: Any) -> Iterator[Draft]:
             """Drafts of configs that are new; where all is known, what was proposed first."""
-            samplers = chain(repeat(self, PROPOSALS), repeat(self.random, TRIES))
-            drafts = [Draft(partial(each.sample_independent, study, trial)) for each in samplers]
-            for draft in drafts:
+            drafts = []
+            for draft in self._drafts(study, trial):
+                drafts.append(draft)
                 if not self.is_known(sample(self.space, draft)):
                     yield draft
             yield drafts[0]
+
+        def _drafts(self, study: Any, trial: Any) -> Iterator[Draft]:
+            for params in self._expected_to_improve(study, trial):
+                yield Draft(lambda name, distribution, params=params: params[name])  # type: ignore[misc]
+            for each in chain(repeat(self, PROPOSALS), repeat(self.random, TRIES)):
+                yield Draft(partial(each.sample_independent, study, trial))
+
+        def _expected_to_improve(self, study: Any, trial: Any) -> Iterator[dict[str, Any]]:
+            if self.proposals is not None:
+                states = (TrialState.COMPLETE, TrialState.RUNNING)
+                others = [one for one in study.get_trials(deepcopy=False, states=states) if one.number != trial.number]
+                finished = [one for one in others if one.state == TrialState.COMPLETE]
+                running = [one for one in others if one.state == TrialState.RUNNING]
+                yield from self.proposals.best(finished, running, self.generator, PROPOSALS)
 
     return Unrepeating

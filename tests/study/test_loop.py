@@ -26,7 +26,7 @@ from regsearch.space.sampling import sample
 from regsearch.space.starts import initial_params
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store, trial_file
-from regsearch.study.sampler import make_sampler
+from regsearch.study.sampler import DefaultSampler
 
 N = 40
 SCRIPT = f"""
@@ -292,7 +292,7 @@ def test_killed_at_each_stage(tmp_path: Path, role: str) -> None:
     if not begun:  # killed while the first trials were being queued
         kept.enqueue("reference", {})
     known = {one.key for one in cut.results().all if one.role != "reference"}
-    trial = kept.ask(make_sampler(space, 0, begun, lambda config: digest(config) in known))
+    trial = kept.ask(DefaultSampler(space, 0, lambda config: digest(config) in known).at(begun))
     if role == "sampled":
         sample(space, trial)
     if role == "half proposed":

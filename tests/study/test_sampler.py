@@ -7,7 +7,7 @@ from regsearch import AdaptiveLasso, Choice, ElasticNet, Float, Linear, spaces
 from regsearch.space.config import digest
 from regsearch.space.sampling import sample, size
 from regsearch.space.starts import initial_params
-from regsearch.study.sampler import make_sampler
+from regsearch.study.sampler import DefaultSampler
 
 
 def proposals(space: Linear, trials: int, seed: int = 0) -> list[str]:
@@ -17,7 +17,7 @@ def proposals(space: Linear, trials: int, seed: int = 0) -> list[str]:
         study.enqueue_trial(params)
     known: list[str] = []
     for count in range(trials):
-        study.sampler = make_sampler(space, seed, count, lambda config: digest(config) in known)
+        study.sampler = DefaultSampler(space, seed, lambda config: digest(config) in known).at(count)
         trial = study.ask()
         config = sample(space, trial)
         known.append(digest(config))

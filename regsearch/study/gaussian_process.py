@@ -1,0 +1,174 @@
+"""A Gaussian process over configs, which knows what is complete, what was given up, and what is running.
+
+Matern 5/2 with a scale for each column (Rasmussen & Williams 2006, chapters 2 and 5), one noise for complete trials, and
+more for those that were given up, whose scores are expected ones. Scales are fitted by maximum a posteriori to at most
+`FITTED` trials, half of them the best. n trials, D columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regsearch._types import Array
+
+FITTED = 96
+STEPS = 30  # of L-BFGS at most
+SCALE, SCALE_SD = 0.5, 0.8  # a priori: median for one column, and deviation of the logarithm
+SIGNAL_SD, NOISE_SD = 0.5, 1.0  # deviations of the logarithms of variances a priori, whose medians are 1 and ...
+NOISE, MORE_NOISE = 0.02, 0.1
+JITTER = 1e-6
+FAR = -6.0  # deviations below the best, from where an expected improvement is too small for its formula
+
+
+def standardized(scores: Array) -> Array:
+    """``[n]`` scores with mean 0 and a usual spread of 1, of which what is far below the median is moved nearer.
+
+    How bad the bad are is of no interest, and would be most of what a process explains.
+    """
+    low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
+    spread = max((high - low) / 1.349, 1e-12 * max(1.0, abs(middle)))
+    z = (scores - middle) / spread
+    z = np.where(z < 0, -np.log1p(np.maximum(-z, 0.0)), z)
+    return np.asarray(z - z.mean())
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Scales ``[D]``, and variances: of the signal, of the noise, and of what expected scores have on top of it."""
+
+    scales: Array
+    signal: float
+    noise: float
+    more_noise: float
+
+    @classmethod
+    def of(cls, logs: Array) -> Hyperparameters:
+        """From logarithms ``[D + 3]``."""
+        return cls(np.exp(logs[:-3]), *np.exp(logs[-3:]).tolist())
+
+    def noises(self, expected: Array) -> Array:
+        """``[n]`` variances of scores, of which some are expected ones (1, not 0)."""
+        return np.asarray(self.noise + JITTER + self.more_noise * expected)
+
+
+def _matern(squared: Array) -> tuple[Array, Array]:
+    """The kernel at squared distances, and what its derivatives by the logarithms of scales have in common."""
+    root = np.sqrt(5 * squared)
+    decay = np.exp(-root)
+    return (1 + root + 5 / 3 * squared) * decay, 5 / 3 * (1 + root) * decay
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Minus the logarithm of the density of hyperparameters, given trials, and its gradient.
+
+    Attributes
+    ----------
+    apart
+        ``[D, n * n]`` squared distances of trials in each column.
+    """
+
+    apart: Array
+    y: Array
+    expected: Array
+    middle: Array
+    sd: Array
+
+    @classmethod
+    def of(cls, X: Array, y: Array, expected: Array) -> Posterior:
+        """Of trials ``[n, D]`` with scores ``[n]``, of which some are expected ones (1, not 0)."""
+        n, columns = X.shape
+        apart = ((X[:, None] - X[None]) ** 2).reshape(n * n, columns).T.copy()
+        scales = np.full(columns, np.log(SCALE * np.sqrt(columns)))
+        middle = np.concatenate([scales, np.log([1.0, NOISE, MORE_NOISE])])
+        sd = np.concatenate([np.full(columns, SCALE_SD), [SIGNAL_SD, NOISE_SD, NOISE_SD]])
+        return cls(apart, y, expected, middle, sd)
+
+    def __call__(self, logs: Array) -> tuple[float, Array]:
+        hyper, n = Hyperparameters.of(logs), len(self.y)
+        weights = hyper.scales**-2
+        kernel, slope = _matern((weights @ self.apart).reshape(n, n))
+        factor = np.linalg.inv(np.linalg.cholesky(hyper.signal * kernel + np.diag(hyper.noises(self.expected))))
+        inverse = factor.T @ factor
+        alpha, away = inverse @ self.y, (logs - self.middle) / self.sd
+        change = 0.5 * (inverse - np.outer(alpha, alpha))  # by the covariance
+        by_variance = [hyper.signal * np.sum(change * kernel), hyper.noise * np.trace(change)]
+        by_variance.append(hyper.more_noise * float(np.diag(change) @ self.expected))
+        gradient = np.concatenate([hyper.signal * weights * (self.apart @ (change * slope).ravel()), by_variance])
+        loss = 0.5 * float(self.y @ alpha + away @ away) - float(np.log(np.diag(factor)).sum())
+        return loss, gradient + away / self.sd
+
+
+def fit_hyperparameters(X: Array, y: Array, expected: Array) -> Hyperparameters:
+    """Maximum a posteriori, of trials ``[n, D]`` with scores ``[n]``, of which some are expected ones (1, not 0)."""
+    from scipy.optimize import minimize
+
+    order = np.argsort(-y, kind="stable")
+    best, rest = order[: FITTED // 2], order[FITTED // 2 :]
+    spread = (
+        rest[np.unique(np.linspace(0, len(rest) - 1, FITTED - len(best)).round().astype(int))] if len(rest) else rest
+    )
+    kept = np.sort(np.concatenate([best, spread]))
+    posterior = Posterior.of(X[kept], y[kept], expected[kept])
+    bounds = [
+        (low, high)
+        for low, high in zip(posterior.middle - 4 * posterior.sd, posterior.middle + 4 * posterior.sd, strict=True)
+    ]
+    found: Any = minimize(
+        posterior, posterior.middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS}
+    )
+    return Hyperparameters.of(found.x)
+
+
+class GaussianProcess:
+    """What is believed of configs.
+
+    Parameters
+    ----------
+    X, y, expected
+        Finished trials ``[n, D]`` with their scores ``[n]``, of which some are expected ones (1, not 0).
+    running
+        ``[r, D]``: their scores are believed to be the means that are expected of them.
+    """
+
+    def __init__(self, hyper: Hyperparameters, X: Array, y: Array, expected: Array, running: Array) -> None:
+        self.hyper = hyper
+        self._take(X, y, hyper.noises(expected))
+        self.best = float(self.mean(X).max())
+        if len(running):
+            noises = np.concatenate([hyper.noises(expected), hyper.noises(np.zeros(len(running)))])
+            self._take(np.concatenate([X, running]), np.concatenate([y, self.mean(running)]), noises)
+
+    def _take(self, X: Array, y: Array, noises: Array) -> None:
+        self.X = X
+        self._factor = np.linalg.inv(np.linalg.cholesky(self._kernel(X) + np.diag(noises)))
+        self._alpha = self._factor.T @ (self._factor @ y)
+
+    def _kernel(self, rows: Array) -> Array:
+        """``[m, n]``: rows against the trials."""
+        one, other = rows / self.hyper.scales, self.X / self.hyper.scales
+        squared = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
+        return np.asarray(self.hyper.signal * _matern(np.maximum(squared, 0.0))[0])
+
+    def mean(self, rows: Array) -> Array:
+        """``[m]`` expected scores of rows ``[m, D]``."""
+        return np.asarray(self._kernel(rows) @ self._alpha)
+
+    def improvement(self, rows: Array) -> Array:
+        """``[m]`` logarithms of what rows ``[m, D]`` are expected to improve on the best mean of what is finished.
+
+        Far below it, the leading term of the logarithm's expansion stands for it (Ament et al. 2023).
+        """
+        from scipy.special import ndtr
+
+        kernel = self._kernel(rows)
+        variance = self.hyper.signal - ((self._factor @ kernel.T) ** 2).sum(axis=0)
+        deviation = np.sqrt(np.maximum(variance, JITTER**2))
+        z = (kernel @ self._alpha - self.best) / deviation
+        log_density = -0.5 * z**2 - 0.5 * np.log(2 * np.pi)
+        near = np.exp(log_density) + z * ndtr(z)
+        far = log_density - 2 * np.log(np.maximum(-z, 1.0))
+        return np.asarray(np.log(deviation) + np.where(z > FAR, np.log(np.maximum(near, 1e-300)), far))
