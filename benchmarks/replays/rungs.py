@@ -7,8 +7,6 @@ all rungs train to the end: to the last epoch, or until patience runs out.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from regsearch._types import Array
+from regsearch.models.path import Curves
+from regsearch.space.config import digest
+from regsearch.space.sampling import initial_params, sample
+from regsearch.storage.optuna_study import searched_study
+from regsearch.study.expected_scores import ExpectedScores
 from replays.recording import RecordedSet
 from replays.rungs import PATIENCE
 from replays.surrogate import Surrogate
-
-from regsearch._types import Array
-from regsearch.metrics.averaging import Averaging
-from regsearch.models.path import Curves
-from regsearch.space.config import digest
-from regsearch.space.sampling import fill, initial_params, sample
-from regsearch.storage.searched import searched
-from regsearch.study.expected_scores import ExpectedScores
 
 IN_FLIGHT, REFILL, STRIDE = 16, 4, 5  # as `regsearch.models.neural.training.stack` has them
 
@@ -64,7 +63,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.study = optuna.create_study(direction="maximize")
         self.expected = ExpectedScores()
-        self.view = searched(self.study, self.expected.values) if self.told else self.study
+        self.view = searched_study(self.study, self.expected.values) if self.told else self.study
         self.known: set[str] = set()
         self.live: list[Live] = []
         self.now = 0.0

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from replays.recording import RecordedSet
 
 from regsearch._types import Array
 from regsearch.space.sampling import sample
 from regsearch.study.sampler import Draft
+from replays.recording import RecordedSet
 
 COMPONENTS = 12
 ABSENT = 0.5  # of a parameter below an option that was not chosen

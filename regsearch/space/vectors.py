@@ -1,7 +1,7 @@
 """Configs as rows of numbers, for what reckons with many of them at once. n configs, L leaves, D columns.
 
-A row has one number a leaf: a number on its scale from 0 to 1, or the place of an option among those of its choice. What
-stands below an option that was not chosen has no effect, whatever its number.
+A row has one number a leaf: a number on its scale from 0 to 1, or the place of an option among those of its choice.
+What stands below an option that was not chosen has no effect, whatever its number.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Vectors:
         return np.where(self.options > 0, np.floor(places * np.maximum(self.options, 1)), places)
 
     def draw_near(self, rows: Array, random: np.random.Generator, count: int, sd: float) -> Array:
-        """``[count, L]`` rows, each near one of some rows ``[n, L]``: numbers move by so much, choices seldom change."""
+        """``[count, L]`` rows, each near one of rows ``[n, L]``: numbers move by about `sd`, choices seldom change."""
         new = self.draw(random, count)
         old = rows[random.integers(len(rows), size=count)]
         old = np.where(np.isnan(old), new, old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from regsearch.errors import Damaged, NotFound, StudyMismatch
 from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.ownership import claim
-from regsearch.storage.searched import ROLE, searched
+from regsearch.storage.searched import ROLE, SearchedTrials
 from regsearch.storage.store import Store
 from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
 
@@ -49,7 +50,7 @@ class OptunaStudy:
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
         self._expected: dict[int, float] = {}
-        self._searched = searched(study, self._expected)
+        self._searched = searched_study(study, self._expected)
         self._in_flight: dict[int, optuna.trial.Trial] = {}
         known = study.user_attrs
         if IDENTITY not in known and COPY not in known:
@@ -260,6 +261,13 @@ def _elsewhere(store: Store) -> str:
     if store.has_files:
         return "its files are, so name the storage that has its trials (--storage, storage=)"
     return "it was never started" if store.exists else "`regsearch list` shows those that are"
+
+
+def searched_study(study: optuna.Study, expected: Mapping[int, float]) -> optuna.Study:
+    """The same study, in which samplers find the trials that `SearchedTrials` shows."""
+    found = copy.copy(study)
+    found._storage = SearchedTrials(study._storage, expected)  # type: ignore[assignment]
+    return found
 
 
 def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, trials: Sequence[Trial]) -> None:

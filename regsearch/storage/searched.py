@@ -1,4 +1,4 @@
-"""A study of Optuna's as samplers see it: the trials that tell of the space, each with a score to learn from.
+"""The trials of a study of Optuna's as samplers see them: those that tell of the space, each with a score.
 
 What was never sampled is out of sight: a sampler that samples parameters together does so for those that all complete
 trials have, and a reference has none. What was given up is complete there, with the score that it is expected to have
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from regsearch.storage.trial import ATTRIBUTE
 
 if TYPE_CHECKING:
-    import optuna
     from optuna.trial import FrozenTrial
 
 ROLE, REFERENCE = "role", "reference"  # user attribute of a trial that was not sampled, and one that it may have
@@ -30,19 +29,19 @@ class SearchedTrials:
     """
 
     def __init__(self, storage: Any, expected: Mapping[int, float]) -> None:
-        self._storage, self._expected = storage, expected
+        self._all, self._expected = storage, expected
         self._telling: set[int] = set()  # numbers of finished trials: samplers read each of them at every proposal
         self._completed: dict[int, FrozenTrial] = {}  # pruned ones as complete
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
+        return getattr(self._all, name)
 
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
         from optuna.trial import TrialState
 
         completes = states is not None and TrialState.COMPLETE in states
         wanted = (*states, TrialState.PRUNED) if completes and TrialState.PRUNED not in states else states
-        found = self._storage.get_all_trials(study_id, deepcopy=deepcopy, states=wanted)
+        found = self._all.get_all_trials(study_id, deepcopy=deepcopy, states=wanted)
         telling = self._telling
         told = [frozen for frozen in found if frozen.number in telling or self._tells(frozen)]
         if states is not None and not completes:
@@ -76,10 +75,3 @@ def _tells_of_the_space(frozen: FrozenTrial) -> bool:
     given_up = frozen.state.name == "FAIL" and ATTRIBUTE not in frozen.user_attrs
     scored = frozen.state.name != "PRUNED" or bool(frozen.values)
     return frozen.user_attrs.get(ROLE) != REFERENCE and not given_up and scored
-
-
-def searched(study: optuna.Study, expected: Mapping[int, float]) -> optuna.Study:
-    """The same study, with the trials that `SearchedTrials` shows."""
-    found = copy.copy(study)
-    found._storage = SearchedTrials(study._storage, expected)  # type: ignore[assignment]
-    return found

@@ -1,8 +1,8 @@
 """A Gaussian process over configs, which knows what is complete, what was given up, and what is running.
 
-Matern 5/2 with a scale for each column (Rasmussen & Williams 2006, chapters 2 and 5), one noise for complete trials, and
-more for those that were given up, whose scores are expected ones. Scales are fitted by maximum a posteriori to at most
-`FITTED` trials, half of them the best. n trials, D columns.
+Matern 5/2 with a scale for each column (Rasmussen & Williams 2006, chapters 2 and 5), one noise for complete trials,
+and more for those that were given up, whose scores are expected ones. Scales are fitted by maximum a posteriori to at
+most `FITTED` trials, half of them the best. n trials, D columns.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array
 
@@ -106,21 +107,18 @@ def fit_hyperparameters(X: Array, y: Array, expected: Array) -> Hyperparameters:
     """Maximum a posteriori, of trials ``[n, D]`` with scores ``[n]``, of which some are expected ones (1, not 0)."""
     from scipy.optimize import minimize
 
-    order = np.argsort(-y, kind="stable")
-    best, rest = order[: FITTED // 2], order[FITTED // 2 :]
-    spread = (
-        rest[np.unique(np.linspace(0, len(rest) - 1, FITTED - len(best)).round().astype(int))] if len(rest) else rest
-    )
-    kept = np.sort(np.concatenate([best, spread]))
+    kept = _spread(y)
     posterior = Posterior.of(X[kept], y[kept], expected[kept])
-    bounds = [
-        (low, high)
-        for low, high in zip(posterior.middle - 4 * posterior.sd, posterior.middle + 4 * posterior.sd, strict=True)
-    ]
-    found: Any = minimize(
-        posterior, posterior.middle, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS}
-    )
+    found: Any = minimize(posterior, posterior.middle, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
     return Hyperparameters.of(found.x)
+
+
+def _spread(y: Array) -> NDArray[np.intp]:
+    """Which of scores ``[n]`` scales are fitted to: the best, and some of the rest, evenly from good to bad."""
+    order = np.argsort(-y, kind="stable")
+    best, rest = np.split(order, [FITTED // 2])
+    places = np.unique(np.linspace(0, len(rest) - 1, FITTED - len(best)).round().astype(int)) if len(rest) else []
+    return np.sort(np.concatenate([best, rest[places]]))
 
 
 class GaussianProcess:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -38,23 +39,20 @@ class Proposals:
         vectors = Vectors.of(space)
         return None if vectors is None or vectors.numbers < NUMBERS else cls(vectors)
 
-    def best(
-        self, finished: Sequence[FrozenTrial], running: Sequence[FrozenTrial], random: np.random.Generator, count: int
-    ) -> Iterator[dict[str, Any]]:
+    def best(self, trials: Sequence[FrozenTrial], random: np.random.Generator, count: int) -> Iterator[dict[str, Any]]:
         """Parameters of the so many best of the configs that were looked at; none where too little is finished.
 
         Parameters
         ----------
-        finished
-            Trials with a score, which is an expected one where they have intermediate values.
-        running
-            Trials without.
+        trials
+            Complete ones, whose scores are expected ones where they have intermediate values, and running ones.
         """
-        finished = [trial for trial in finished if self._is_whole(trial) and np.isfinite(trial.value or 0.0)]
+        whole = [trial for trial in trials if self._is_whole(trial)]
+        finished = [trial for trial in whole if trial.state.is_finished() and math.isfinite(trial.value or 0.0)]
         if len(finished) < FINISHED:
             return
         rows = np.array([self._row(trial) for trial in finished])
-        process = self._process(rows, finished, [self._row(trial) for trial in running if self._is_whole(trial)])
+        process = self._process(rows, finished, [self._row(trial) for trial in whole if not trial.state.is_finished()])
         top = rows[np.argsort(-process.mean(self.vectors.features(rows)), kind="stable")[:TOP]]
         looked = np.concatenate(
             [self.vectors.draw(random, AT_RANDOM), self.vectors.draw_near(top, random, AROUND, AROUND_SD)]

@@ -59,7 +59,7 @@ class Draft:
 
 @dataclass
 class DefaultSampler:
-    """Makes the sampler of each trial, as a function of the trials alone: a search that resumes goes on as it would have.
+    """Makes the sampler of each trial, as a function of the trials alone: a search that resumes goes on alike.
 
     Parameters
     ----------
@@ -89,11 +89,23 @@ class DefaultSampler:
         return Proposals.of(self.space)
 
 
+def _drafts(sampler: Any, study: Any, trial: Any) -> Iterator[Draft]:
+    """Drafts of one config after the other: what is expected to improve most, then of TPE, then at random."""
+    from optuna.trial import TrialState
+
+    if sampler.proposals is not None:
+        states = (TrialState.COMPLETE, TrialState.RUNNING)
+        others = [one for one in study.get_trials(deepcopy=False, states=states) if one.number != trial.number]
+        for params in sampler.proposals.best(others, sampler.generator, PROPOSALS):
+            yield Draft(lambda name, distribution, params=params: params[name])  # type: ignore[misc]
+    for each in chain(repeat(sampler, PROPOSALS), repeat(sampler.random, TRIES)):
+        yield Draft(partial(each.sample_independent, study, trial))
+
+
 @lru_cache
 def _unrepeating() -> Any:
     """The sampler's class, made when Optuna is first needed."""
     import optuna
-    from optuna.trial import TrialState
 
     class Unrepeating(optuna.samplers.TPESampler):
         """Drafts whole configs: where what one way to propose comes to is known, the next one is tried.
@@ -118,24 +130,10 @@ def _unrepeating() -> Any:
         def _new_drafts(self, study: Any, trial: Any) -> Iterator[Draft]:
             """Drafts of configs that are new; where all is known, what was proposed first."""
             drafts = []
-            for draft in self._drafts(study, trial):
+            for draft in _drafts(self, study, trial):
                 drafts.append(draft)
                 if not self.is_known(sample(self.space, draft)):
                     yield draft
             yield drafts[0]
-
-        def _drafts(self, study: Any, trial: Any) -> Iterator[Draft]:
-            for params in self._expected_to_improve(study, trial):
-                yield Draft(lambda name, distribution, params=params: params[name])  # type: ignore[misc]
-            for each in chain(repeat(self, PROPOSALS), repeat(self.random, TRIES)):
-                yield Draft(partial(each.sample_independent, study, trial))
-
-        def _expected_to_improve(self, study: Any, trial: Any) -> Iterator[dict[str, Any]]:
-            if self.proposals is not None:
-                states = (TrialState.COMPLETE, TrialState.RUNNING)
-                others = [one for one in study.get_trials(deepcopy=False, states=states) if one.number != trial.number]
-                finished = [one for one in others if one.state == TrialState.COMPLETE]
-                running = [one for one in others if one.state == TrialState.RUNNING]
-                yield from self.proposals.best(finished, running, self.generator, PROPOSALS)
 
     return Unrepeating
