@@ -11,7 +11,8 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.path import Curves
 from regsearch.space.config import digest
-from regsearch.space.sampling import initial_params, sample
+from regsearch.space.sampling import sample
+from regsearch.space.starts import initial_params
 from regsearch.storage.optuna_study import searched_study
 from regsearch.study.expected_scores import ExpectedScores
 from replays.recording import RecordedSet

@@ -1,7 +1,7 @@
 """Curves of configs that were not recorded: what was recorded, carried on between configs.
 
-Two of them, for each flatters samplers that see the space as it does: a forest, and Gaussian processes. Both predict the
-principal components of the logarithms of the losses, all folds and epochs of a config as one row.
+Two of them, for each flatters samplers that see the space as it does: a forest, and Gaussian processes. Both predict
+the principal components of the logarithms of the losses, all folds and epochs of a config as one row.
 """
 
 from __future__ import annotations
@@ -71,9 +71,8 @@ class Surrogate:
 def surrogate(recorded: RecordedSet, kind: str) -> Surrogate:
     """Fitted to a whole set."""
     curves, encoding = recorded.curves(), Encoding.of(recorded)
-    known = np.isfinite(curves).all(axis=(1, 2))
-    rows = np.log(np.maximum(-curves[known], 1e-6)).reshape(int(known.sum()), -1)
-    X = np.array([encoding(params) for params, is_known in zip(recorded.params, known, strict=True) if is_known])
+    rows = np.log(np.maximum(-curves, 1e-6)).reshape(len(curves), -1)
+    X = np.array([encoding(params) for params in recorded.params])
     mean = rows.mean(axis=0)
     left, sizes, axes = np.linalg.svd(rows - mean, full_matrices=False)
     components, axes = (left * sizes)[:, :COMPONENTS], axes[:COMPONENTS]
@@ -86,11 +85,8 @@ def _forest(X: Array, components: Array) -> Callable[[Array], Array]:
     forest = ExtraTreesRegressor(60, min_samples_leaf=2, max_features=0.5, random_state=0).fit(X, components)
     trees = [tree.tree_ for tree in forest.estimators_]
 
-    def predict(rows: Array) -> Array:
-        rows = rows.astype(np.float32)
-        return np.asarray(
-            sum(tree.predict(rows)[..., 0] if tree.predict(rows).ndim == 3 else tree.predict(rows) for tree in trees)
-        ) / len(trees)
+    def predict(rows: Array) -> Array:  # as the forest does, without what it checks
+        return np.mean([tree.predict(rows.astype(np.float32))[..., 0] for tree in trees], axis=0)
 
     return predict
 

@@ -29,7 +29,7 @@ class LeafColumn:
     """A leaf by the name of its parameter."""
 
     name: str
-    leaf: Leaf
+    leaf: Any
     needs: Needs
 
     def place(self, value: Any) -> float:

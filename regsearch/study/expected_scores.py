@@ -27,9 +27,11 @@ def seen(curves: Curves) -> Seen:
 def best_seen(curves: Curves, part: Seen) -> float:
     """The best mean score over some folds in so many steps; minus infinity where none is defined."""
     folds, steps = part
+    if not steps:
+        return -np.inf
     which = np.isin(np.arange(len(curves.val)), folds)
     mean = curves.over(which).mean(curves.val[which, :steps])
-    return float(np.nan_to_num(mean, nan=-np.inf).max(initial=-np.inf))
+    return float(np.nan_to_num(mean, nan=-np.inf).max())
 
 
 @dataclass

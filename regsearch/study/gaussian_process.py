@@ -117,8 +117,8 @@ def _spread(y: Array) -> NDArray[np.intp]:
     """Which of scores ``[n]`` scales are fitted to: the best, and some of the rest, evenly from good to bad."""
     order = np.argsort(-y, kind="stable")
     best, rest = np.split(order, [FITTED // 2])
-    places = np.unique(np.linspace(0, len(rest) - 1, FITTED - len(best)).round().astype(int)) if len(rest) else []
-    return np.sort(np.concatenate([best, rest[places]]))
+    places = np.linspace(0, len(rest) - 1, FITTED - len(best)).round().astype(int)
+    return np.sort(np.concatenate([best, rest[np.unique(places)]])) if len(rest) else np.sort(best)
 
 
 class GaussianProcess:

@@ -1,12 +1,21 @@
 """The default sampler."""
 
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
 import optuna
 import pytest
 
-from regsearch import AdaptiveLasso, Choice, ElasticNet, Float, Linear, spaces
+from regsearch import AdaptiveLasso, Choice, ElasticNet, Float, Int, Linear, Net, spaces
+from regsearch import nn_techniques as t
 from regsearch.space.config import digest
-from regsearch.space.sampling import sample, size
+from regsearch.space.sampling import fill, random_params, sample, size
 from regsearch.space.starts import initial_params
+from regsearch.storage.optuna_study import searched_study
+from regsearch.study.proposals import Proposals
 from regsearch.study.sampler import DefaultSampler
 
 
@@ -45,3 +54,75 @@ def test_same_seed_same_proposals() -> None:
     space = Linear(penalty=Choice(ElasticNet(Float(0.1, 0.9)), AdaptiveLasso(Float(0.5, 2))))
     assert proposals(space, 25, 1) == proposals(space, 25, 1)
     assert proposals(space, 25, 1) != proposals(space, 25, 2)
+
+
+# --- where there are numbers to sample: a Gaussian process ---------------------------------------------------------
+
+NUMBERS = Net(
+    lr=Float(1e-4, 1e-1, log=True), dropout=Float(0.0, 0.9), input_noise=Float(1e-3, 1.0, log=True),
+    penalty=Choice(None, t.L1Penalty(), t.ElasticNetPenalty()), batch_size=Int(8, 64),
+)  # fmt: skip
+
+
+def height(params: dict[str, Any]) -> float:
+    """A smooth score, larger without a penalty."""
+    away = [np.log10(params["lr"]) + 2.2, params["dropout"] - 0.3, 0.3 * (np.log10(params["input_noise"]) + 1)]
+    return -float(np.square(away).sum()) - 0.3 * (params["penalty"] is not None)
+
+
+@cache
+def searched(trials: int, seed: int, resumed: bool = False, in_flight: int = 3) -> list[Any]:
+    """The trials of a search that gives up every third one and has some running; a sampler made once, or each time."""
+    study, known = optuna.create_study(direction="maximize"), []
+    expected: dict[int, float] = {}
+    view = searched_study(study, expected)
+    sampler = DefaultSampler(NUMBERS, seed, lambda config: digest(config) in known)
+    running: list[Any] = []
+    for count in range(trials):
+        if resumed:
+            sampler = DefaultSampler(NUMBERS, seed, lambda config: digest(config) in known)
+        view.sampler = sampler.at(count)
+        trial = view.ask()
+        known.append(digest(sample(NUMBERS, trial)))
+        running.append(trial)
+        if len(running) > in_flight:
+            ended = running.pop(0)
+            if ended.number % 3 == 2:
+                ended.report(height(ended.params) - 1, step=1)
+                study.tell(ended, state=optuna.trial.TrialState.PRUNED)
+                expected[ended.number] = height(ended.params)
+            else:
+                study.tell(ended, height(ended.params))
+    assert len(set(known)) == len(known)
+    return study.get_trials(deepcopy=False)
+
+
+def test_a_search_that_resumes_goes_on_alike() -> None:
+    """Proposals are those of the trials alone: a sampler that is made anew for each has the same."""
+    trials = searched(22, 0)
+    assert [trial.params for trial in searched(22, 0, resumed=True)] == [trial.params for trial in trials]
+    assert [trial.params for trial in searched(22, 1)] != [trial.params for trial in trials]
+    for trial in trials:
+        assert fill(NUMBERS, trial.params)
+
+
+def test_it_finds_more_than_chance() -> None:
+    """After 40 trials of four numbers and choices it is closer to the best than the best of 400 at random."""
+    found = [max(height(trial.params) for trial in searched(40, seed)) for seed in range(2)]
+    random = np.random.default_rng(0)
+    chance = [max(height(random_params(NUMBERS, random)) for _ in range(400)) for _ in range(2)]
+    assert np.mean(found) > np.mean(chance)
+
+
+def test_it_proposes_around_what_is_good() -> None:
+    """What comes late is better than what came first, in the median, and no option is left out of sight."""
+    heights = [height(trial.params) for trial in searched(40, 0)]
+    assert np.median(heights[25:]) > np.median(heights[:8]) + 0.2
+    assert {trial.params["penalty"] for trial in searched(40, 0)} == {None, "l1", "elastic_net"}
+
+
+def test_few_numbers_are_left_to_tpe() -> None:
+    """Spaces of few numbers, or with leaves of one's own, have no process."""
+    few = Linear(penalty=Choice(ElasticNet(Float(0.1, 0.9)), AdaptiveLasso(Float(0.5, 2))))
+    assert Proposals.of(few) is None
+    assert Proposals.of(NUMBERS) is not None

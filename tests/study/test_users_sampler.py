@@ -17,6 +17,7 @@ from regsearch import Path as Axis
 from regsearch.space.params import parameter_names
 from regsearch.space.starts import initial_params
 from regsearch.storage.searched import ROLE
+from regsearch.study.history import History
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 SAMPLERS: dict[str, Callable[[], Any]] = {
@@ -123,6 +124,28 @@ def test_samplers_of_complete_trials_learn_from_pruned_ones(tmp_path: Path) -> N
     assert [trial.state for trial in sampled[-6:]].count("complete") >= 3
     stored = optuna.load_study(study_name="small", storage=study(tmp_path, space=space).store.optuna())
     assert len(stored.get_trials(states=[optuna.trial.TrialState.PRUNED])) == results.counts["pruned"]
+
+
+def test_samplers_see_what_pruned_trials_would_have_scored(tmp_path: Path) -> None:
+    """A pruned trial is complete to a sampler, with the score that complete ones make of it, also after a resume."""
+    space = Estimator(SklearnElasticNet(), {"alpha": Float(1e-3, 1e6, log=True), "l1_ratio": Float(0.05, 0.95)})
+    seen: list[dict[int, float]] = []
+
+    class Watching(optuna.samplers.RandomSampler):
+        def infer_relative_search_space(self, study: Any, trial: Any) -> Any:
+            complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+            seen.append({one.number: one.value for one in complete})
+            return {}
+
+    for trials in (12, 13):
+        results = study(tmp_path, space=space, sampler=Watching(seed=0), prune=True).run(trials, quiet=True)
+    history = History(results.store, results.metric)
+    for trial in finished(results)[:-1]:
+        history.add(trial)
+    pruned = {trial.number for trial in finished(results)[:-1] if trial.state == "pruned"}
+    assert pruned
+    assert history.expected.keys() == pruned
+    assert {number: seen[-1][number] for number in pruned} == history.expected
 
 
 def test_a_sampler_under_other_names(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""The Gaussian process of the default sampler."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.optimize import check_grad
+from scipy.stats import norm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+from regsearch.study.gaussian_process import (
+    FITTED,
+    GaussianProcess,
+    Hyperparameters,
+    Posterior,
+    fit_hyperparameters,
+    standardized,
+)
+
+HYPER = Hyperparameters(np.array([0.3, 0.8, 2.0]), 1.4, 0.05, 0.2)
+RANDOM = np.random.default_rng(0)
+X, Y = RANDOM.random((20, 3)), RANDOM.standard_normal(20)
+EXPECTED = (np.arange(20) % 3 == 0).astype(float)
+ROWS = RANDOM.random((7, 3))
+
+
+def process(running: np.ndarray = X[:0]) -> GaussianProcess:
+    return GaussianProcess(HYPER, X, Y, EXPECTED, running)
+
+
+def sklearn(X: np.ndarray, y: np.ndarray, noises: np.ndarray) -> GaussianProcessRegressor:
+    kernel = ConstantKernel(HYPER.signal) * Matern(HYPER.scales, nu=2.5)
+    return GaussianProcessRegressor(kernel, alpha=noises, optimizer=None).fit(X, y)
+
+
+def test_means_are_those_of_scikit_learn() -> None:
+    """Expected scores are those of scikit-learn's process with the same kernel and noises."""
+    oracle = sklearn(X, Y, HYPER.noises(EXPECTED))
+    assert process().mean(ROWS) == pytest.approx(oracle.predict(ROWS), rel=1e-9)
+    assert process().best == pytest.approx(oracle.predict(X).max())
+
+
+def test_improvements_are_integrals() -> None:
+    """An expected improvement is the integral of what is gained over the density; running trials are at their means."""
+    running = RANDOM.random((4, 3))
+    noises = np.concatenate([HYPER.noises(EXPECTED), HYPER.noises(np.zeros(4))])
+    oracle = sklearn(np.concatenate([X, running]), np.concatenate([Y, process().mean(running)]), noises)
+    found = np.exp(process(running).improvement(ROWS))
+    for value, mean, deviation in zip(found, *oracle.predict(ROWS, return_std=True), strict=True):
+        gained, _ = quad(lambda s, m=mean, d=deviation: (s - process().best) * norm.pdf(s, m, d), process().best, 20)
+        assert value == pytest.approx(gained, rel=1e-5)
+
+
+def test_running_trials_are_not_proposed_again() -> None:
+    """Where a trial is running, less is expected to be gained than before, and nowhere more."""
+    best = ROWS[np.argmax(process().improvement(ROWS))][None]
+    after, before = process(best).improvement(ROWS), process().improvement(ROWS)
+    assert process(best).improvement(best)[0] < process().improvement(best)[0] - 0.1
+    assert np.all(after <= before + 1e-6)
+
+
+def test_far_below_the_best_order_remains() -> None:
+    """Improvements too small for a number still rise with the mean."""
+    y = np.where(X[:, 0] > 0.5, 0.0, -60.0) + X[:, 0]
+    found = GaussianProcess(Hyperparameters(np.full(3, 0.5), 1.0, 1e-3, 0.1), X, y, np.zeros(20), X[:0])
+    low = X[X[:, 0] < 0.5]
+    values = found.improvement(low)
+    assert np.all(np.isfinite(values))
+    assert values.min() < -300
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gradient_is_that_of_the_density(seed: int) -> None:
+    """The gradient of the posterior of scales and variances is what differences of its values say."""
+    posterior = Posterior.of(X, Y, EXPECTED)
+    logs = posterior.middle + 0.5 * np.random.default_rng(seed).standard_normal(len(posterior.middle))
+    off = check_grad(lambda at: posterior(at)[0], lambda at: posterior(at)[1], logs)
+    assert off < 1e-4 * np.linalg.norm(posterior(logs)[1])
+
+
+def test_columns_without_effect_get_long_scales() -> None:
+    """Of two columns, the one that scores depend on has the shorter scale, also where only some trials are fitted."""
+    random = np.random.default_rng(1)
+    rows = random.random((2 * FITTED, 2))
+    scores = standardized(np.sin(6 * rows[:, 1]) + 0.05 * random.standard_normal(len(rows)))
+    scales = fit_hyperparameters(rows, scores, np.zeros(len(rows))).scales
+    assert scales[0] > 2 * scales[1]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40))
+def test_standardized_scores_keep_their_order(scores: list[float]) -> None:
+    """Better scores stay better, all are finite, and their mean is 0."""
+    found = standardized(np.array(scores))
+    assert np.all(np.isfinite(found))
+    assert found.mean() == pytest.approx(0, abs=1e-6 * max(1.0, np.abs(found).max()))
+    assert np.all(np.diff(found[np.argsort(scores, kind="stable")]) >= -1e-9 * max(1.0, np.abs(found).max()))
