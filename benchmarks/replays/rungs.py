@@ -7,15 +7,16 @@ all rungs train to the end: to the last epoch, or until patience runs out.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.models import halving
 
 PATIENCE = 10
-SHARED = 8  # trials with consecutive numbers whose first fold is the same: their rows stack
 Orders = NDArray[np.int64]  # [R, N] configs, in the order in which each search tries them
 Mask = NDArray[np.bool_]
 
@@ -160,7 +161,7 @@ def _rung(recorded: Recorded, orders: Orders, schedule: Schedule, mark: int, fir
 def _promoted(rung: _Rung, schedule: Schedule, i: int, part: slice, alive: Mask, folds: int) -> Mask:
     """``[R, B]``: which of a part go on; the rung takes note of them."""
     numbers = np.arange(rung.scores.shape[1])
-    fold = (numbers // SHARED) % folds
+    fold = (numbers // halving.SAME_FOLD) % folds
     rung.reached[:, part] = alive
     # [R, B, N]: another trial is known on the fold of one of the part if it passed, or if that was its fold too
     earlier = (numbers < part.start)[None, None, :]
@@ -192,9 +193,29 @@ def _spread(scores: Array, known: Mask) -> Array:
     return np.asarray(high - low)[:, :, None]
 
 
+# --- figures -------------------------------------------------------------------------------------------------------
+
+SHARES = halving.SHARES
+PARTS = len(SHARES)
+SCHEDULES = (
+    Schedule("20/40 %, half, all folds", (0.2, 0.4), (0.5,) * 2, one_fold=False),
+    Schedule("5/10/20/40 %, quarter, all folds", SHARES, (0.25,) * PARTS, one_fold=False),
+    Schedule("5/10/20/40 %, quarter", SHARES, (0.25,) * PARTS),
+    Schedule("the same, or within noise", SHARES, (0.25,) * PARTS, slack=0.1),
+    Schedule("the same, or by outlook", SHARES, (0.25,) * PARTS, outlook=(0.25,) * PARTS),
+    Schedule("half, then quarter", SHARES, (0.5, *(0.25,) * (PARTS - 1))),
+    Schedule("from 40 updates: quarter", SHARES, (0.25,) * PARTS, updates=40),
+    Schedule("from 40 updates: third", SHARES, (1 / 3,) * PARTS, updates=40),
+    Schedule(
+        "regsearch", SHARES, (1 / halving.REDUCTION_FACTOR,) * PARTS, outlook=(1 / halving.OUTLOOK_FACTOR,) * PARTS,
+        least=halving.MIN_TRIALS, updates=halving.MIN_UPDATES,
+    ),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Figures:
-    """Of one schedule on one set: cost and losses over today's kind of search without rungs.
+    """Of one schedule on one set.
 
     Attributes
     ----------
@@ -211,18 +232,24 @@ class Figures:
     regret: float
 
 
-def figures(
-    recorded: Recorded, schedule: Schedule, trials: int, together: int, searches: int, seed: int = 0
-) -> Figures:
+def figures(recorded: Recorded, schedule: Schedule, trials: int, together: int, searches: int = 200) -> Figures:
     """Replay random searches of so many trials."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     orders = np.array([random.permutation(len(recorded.length))[:trials] for _ in range(searches)])
     found = replay(recorded, orders, schedule, together)
     scores = recorded.final[orders]
     best, ours = scores.max(axis=1), np.where(found.complete, scores, -np.inf).max(axis=1)
     unpruned = (recorded.length[orders] * recorded.folds).sum(axis=1)
-    return Figures(
-        float(np.mean(found.spent / unpruned)),
-        float(np.mean(ours < best)),
-        float(np.mean((best - ours) / np.abs(best))),
-    )
+    regret = float(np.mean((best - ours) / np.abs(best)))
+    return Figures(float(np.mean(found.spent / unpruned)), float(np.mean(ours < best)), regret)
+
+
+def table(sets: Mapping[str, Recorded], trials: int, together: int) -> Iterator[str]:
+    """Lines: what schedules cost, and how often they lose the winner."""
+    yield f"{'':34}" + "".join(f"{name:>16}" for name in sets)
+    for schedule in SCHEDULES:
+        cells = []
+        for recorded in sets.values():
+            found = figures(recorded, schedule, min(trials, 2 * len(recorded.length) // 3), together)
+            cells.append(f"{found.cost:.3f} {100 * found.lost:3.0f} %")
+        yield f"{schedule.name:34}" + "".join(f"{cell:>16}" for cell in cells)

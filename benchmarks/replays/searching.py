@@ -4,41 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
+from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
 from regsearch.models.path import Curves
 from regsearch.space.config import digest
 from regsearch.space.sampling import sample
 from regsearch.space.starts import initial_params
+from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import searched_study
 from regsearch.study.expected_scores import ExpectedScores
-from replays.recording import RecordedSet
+from regsearch.study.sampler import DefaultSampler
 from replays.rungs import PATIENCE
-from replays.surrogate import Surrogate
 
 IN_FLIGHT, REFILL, STRIDE = 16, 4, 5  # as `regsearch.models.neural.training.stack` has them
-
-Sampling = Callable[["Search", int], Any]  # from a search and the number of trials to an Optuna sampler
+Curve: TypeAlias = Callable[[dict[str, Any]], Array]  # from parameters to scores [K, E]
 
 
 @dataclass
 class Live:
     """A trial in training."""
 
-    number: int
     asked: Any
     curves: Array
-    length: int
+    lone: bool  # whether it trains on its first fold only
     epoch: int = 0
-    folds: int = 1
+
+    @cached_property
+    def length(self) -> int:
+        """Epochs until patience has run out."""
+        mean, best, since = self.curves.mean(axis=0), -np.inf, 0
+        for epoch, score in enumerate(mean, 1):
+            best, since = (score, 0) if score > best else (best, since + 1)
+            if since >= PATIENCE:
+                return epoch
+        return len(mean)
+
+    @property
+    def folds(self) -> int:
+        """How many it trains on."""
+        return 1 if self.lone else len(self.curves)
+
+    def seen(self) -> Curves:
+        """What is known of it."""
+        val = self.curves[:, : self.epoch].copy()
+        if self.lone:
+            val[np.arange(len(val)) != first_fold(self.asked.number, len(val))] = np.nan
+        return Curves(val, val, Averaging.equal(len(val)))
 
 
 @dataclass
-class Search:
+class Replay:
     """One search.
+
+    Parameters
+    ----------
+    sampling
+        From the search and the number of trials to an Optuna sampler.
+    updates
+        Of the weights, in an epoch; 0 for no rungs.
 
     Attributes
     ----------
@@ -46,58 +75,63 @@ class Search:
         Of complete trials in the order in which they were: when, and what they scored.
     """
 
-    recorded: RecordedSet
-    surrogate: Surrogate
-    sampling: Sampling
-    halving: Any
-    rungs: tuple[int, ...]
+    space: Node
+    curve: Curve
+    sampling: Callable[[Replay, int], Any]
     seed: int
-    told: bool = True
+    updates: int
     in_flight: int = IN_FLIGHT
     spent: list[float] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
-    pruned: int = 0
+    live: list[Live] = field(default_factory=list)
+    now: float = 0.0
+    count: int = 0
 
     def __post_init__(self) -> None:
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study = optuna.create_study(direction="maximize")
         self.expected = ExpectedScores()
-        self.view = searched_study(self.study, self.expected.values) if self.told else self.study
+        self.view = searched_study(self.study, self.expected.values)
         self.known: set[str] = set()
-        self.live: list[Live] = []
-        self.now = 0.0
-        self.count = 0
+        self.halving: SuccessiveHalving | None = None
+        self.rungs: tuple[int, ...] = ()
 
-    def run(self, trials: int, starts: bool = True, until: float = np.inf) -> Search:
-        for params in initial_params(self.recorded.space) if starts else ():
+    @cached_property
+    def default(self) -> DefaultSampler:
+        """What makes regsearch's own sampler."""
+        return DefaultSampler(self.space, self.seed, lambda config: digest(config) in self.known)
+
+    def run(self, trials: int, until: float = np.inf, starts: bool = True) -> Replay:
+        """Search until so many trials are begun, or so much time is spent."""
+        for params in initial_params(self.space) if starts else ():
             self.study.enqueue_trial(params)
         while True:
             free = self.in_flight - len(self.live)
-            if self.count < trials and self.now < until and (not self.live or free >= max(1, self.in_flight // REFILL)):
+            if self.now < until and (not self.live or free >= max(1, self.in_flight // REFILL)):
                 for _ in range(min(free, trials - self.count)):
                     self._ask()
             if not self.live:
                 return self
             self._advance()
-            self._end()
+            gone = [*self._given_up(), *self._ended()]
+            self.live = [one for one in self.live if one not in gone]
+
+    def reach(self, score: float) -> float:
+        """When a score was reached."""
+        return next((when for when, found in zip(self.spent, self.scores, strict=True) if found >= score), np.inf)
 
     def _ask(self) -> None:
         self.view.sampler = self.sampling(self, self.count)
         asked = self.view.ask()
-        config = sample(self.recorded.space, asked)
-        self.known.add(digest(config))
-        curves = self.surrogate(asked.params)
-        self.live.append(
-            Live(asked.number, asked, curves, _length(curves), folds=1 if self.rungs and self.lazy else len(curves))
-        )
+        self.known.add(digest(sample(self.space, asked)))
+        curves = self.curve(asked.params)
+        if self.halving is None:
+            self.halving = SuccessiveHalving((), Averaging.equal(len(curves)))
+            self.rungs = rung_epochs(curves.shape[1], self.updates) if self.updates else ()
+        self.live.append(Live(asked, curves, bool(self.rungs)))
         self.count += 1
-
-    lazy = True
-
-    def is_known(self, config: Any) -> bool:
-        return digest(config) in self.known
 
     def _advance(self) -> None:
         marks = [mark - one.epoch for one in self.live for mark in (*self.rungs, one.length)]
@@ -106,60 +140,40 @@ class Search:
             one.epoch += stride
             self.now += stride * one.folds
 
-    def _seen(self, one: Live) -> Array:
-        val = np.full((len(one.curves), one.epoch), np.nan)
-        if one.folds == 1:
-            fold = one.number // 8 % len(val)
-            val[fold] = one.curves[fold, : one.epoch]
-        else:
-            val[:] = one.curves[:, : one.epoch]
-        return val
-
-    def _end(self) -> None:
-        out = []
+    def _given_up(self) -> list[Live]:
+        """Those that do not go on from a rung; the others catch up."""
+        out: list[Live] = []
+        assert self.halving is not None
         for rung in self.rungs:
-            at = [one for one in self.live if one.epoch == rung]
-            if not at:
-                continue
-            verdicts = self.halving.judge(rung, {one.number: self._seen(one) for one in at})
-            for one in at:
-                if not verdicts[one.number].goes_on:
-                    out.append(one)
-                elif one.folds == 1:
+            at = {one.asked.number: one for one in self.live if one.epoch == rung}
+            verdicts = self.halving.judge(rung, {number: one.seen().val for number, one in at.items()})
+            out += [one for number, one in at.items() if not verdicts[number].goes_on]
+            for number, one in at.items():
+                if verdicts[number].goes_on and one.lone:
                     self.now += (len(one.curves) - 1) * one.epoch
-                    one.folds = len(one.curves)
-                    self.halving.complete(rung, one.number, self._seen(one))
+                    one.lone = False
+                    self.halving.complete(rung, number, one.seen().val)
         for one in out:
             self._tell_pruned(one)
-        ended = [one for one in self.live if one.epoch >= one.length and one not in out]
-        for one in ended:
-            score = float(one.curves[:, : one.length].mean(axis=0).max())
-            self.study.tell(one.asked, score)
-            self.expected.add_complete(Curves(one.curves[:, : one.length], one.curves[:, : one.length]), score)
-            self.spent.append(self.now)
-            self.scores.append(score)
-        gone = {id(one) for one in (*out, *ended)}
-        self.live = [one for one in self.live if id(one) not in gone]
+        return out
 
     def _tell_pruned(self, one: Live) -> None:
-        import optuna
+        from optuna.trial import TrialState
 
-        val = self._seen(one)
-        one.asked.report(float(np.nanmean(val, axis=0).max()), step=one.epoch)
-        self.study.tell(one.asked, state=optuna.trial.TrialState.PRUNED)
-        self.expected.add_given_up(one.number, Curves(val, val))
-        self.pruned += 1
+        seen = one.seen()
+        one.asked.report(float(seen.mean().max()), step=one.epoch)
+        self.study.tell(one.asked, state=TrialState.PRUNED)
+        self.expected.add_given_up(one.asked.number, seen)
 
-    def reach(self, score: float) -> float:
-        """When a score was reached."""
-        return next((when for when, found in zip(self.spent, self.scores, strict=True) if found >= score), np.inf)
-
-
-def _length(curves: Array) -> int:
-    """Epochs until patience has run out."""
-    mean, best, since = curves.mean(axis=0), -np.inf, 0
-    for epoch, score in enumerate(mean, 1):
-        best, since = (score, 0) if score > best else (best, since + 1)
-        if since >= PATIENCE:
-            return epoch
-    return len(mean)
+    def _ended(self) -> list[Live]:
+        """Those whose patience or epochs ran out."""
+        ended = [one for one in self.live if one.epoch >= one.length and one.asked.number not in self.expected.values]
+        for one in ended:
+            one.epoch, one.lone = one.length, False
+            seen = one.seen()
+            score = float(seen.mean().max())
+            self.study.tell(one.asked, score)
+            self.expected.add_complete(seen, score)
+            self.spent.append(self.now)
+            self.scores.append(score)
+        return ended

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,7 @@ class Surrogate:
         return np.asarray(-np.exp(self.mean + components @ self.axes).reshape(self.shape))
 
 
+@cache
 def surrogate(recorded: RecordedSet, kind: str) -> Surrogate:
     """Fitted to a whole set."""
     curves, encoding = recorded.curves(), Encoding.of(recorded)
@@ -86,7 +88,7 @@ def _forest(X: Array, components: Array) -> Callable[[Array], Array]:
     trees = [tree.tree_ for tree in forest.estimators_]
 
     def predict(rows: Array) -> Array:  # as the forest does, without what it checks
-        return np.mean([tree.predict(rows.astype(np.float32))[..., 0] for tree in trees], axis=0)
+        return np.asarray(np.mean([tree.predict(rows.astype(np.float32))[..., 0] for tree in trees], axis=0))
 
     return predict
 
@@ -95,7 +97,7 @@ def _processes(X: Array, components: Array) -> Callable[[Array], Array]:
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-    found: list[tuple[Array, Array, float]] = []
+    found: list[tuple[Array, Any, float]] = []
     for target in components.T:
         kernel = ConstantKernel(1.0) * Matern(np.full(X.shape[1], 1.0), (0.1, 30.0), nu=2.5) + WhiteKernel(0.1)
         scale = float(target.std())

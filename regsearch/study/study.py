@@ -78,10 +78,10 @@ class Study:
     storage
         Optuna storage URL instead of the journal file in the root.
     sampler
-        Optuna sampler instead of TPE, or a function that makes one from the number of trials so far. It knows
+        Optuna sampler instead of the default one, or a function that makes one from the number of trials so far. It knows
         parameters by their columns in `Results.trials`, and does not see the reference. A sampler with a seed of its
-        own starts from that seed again when the study is resumed; a function can do better. One that learns from
-        complete trials alone, such as `GPSampler`, sees pruned ones as complete, with the score that they had.
+        own starts from that seed again when the study is resumed; a function can do better. It sees pruned trials as
+        complete, with the score that they would have come to by what complete ones gained from there.
     tracking
         MLflow tracking URI; by default a SQLite file in the root. `False` keeps MLflow out.
     experiment
