@@ -6,6 +6,7 @@ the principal components of the logarithms of the losses, all folds and epochs o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -101,7 +102,9 @@ def _processes(X: Array, components: Array) -> Callable[[Array], Array]:
     for target in components.T:
         kernel = ConstantKernel(1.0) * Matern(np.full(X.shape[1], 1.0), (0.1, 30.0), nu=2.5) + WhiteKernel(0.1)
         scale = float(target.std())
-        fitted = GaussianProcessRegressor(kernel, random_state=0).fit(X, target / scale)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scales at a bound: columns without effect
+            fitted = GaussianProcessRegressor(kernel, random_state=0).fit(X, target / scale)
         found.append((np.ravel(fitted.alpha_), fitted.kernel_.k1, scale))
 
     def predict(rows: Array) -> Array:
