@@ -78,7 +78,7 @@ class Study:
     storage
         Optuna storage URL instead of the journal file in the root.
     sampler
-        Optuna sampler instead of the default one, or a function that makes one from the number of trials so far. It knows
+        Optuna sampler instead of the default, or a function that makes one from the number of trials so far. It knows
         parameters by their columns in `Results.trials`, and does not see the reference. A sampler with a seed of its
         own starts from that seed again when the study is resumed; a function can do better. It sees pruned trials as
         complete, with the score that they would have come to by what complete ones gained from there.
