@@ -11,7 +11,7 @@ from regsearch.errors import InvalidInput
 from regsearch.inputs import switch
 from regsearch.numeric import is_number, plain
 
-EDGE = 0.1  # how far from an end of a range its weak and its strong value lie, where nothing else is said
+EDGE = 0.2  # how far from an end of a range its weak and its strong value lie, where nothing else is said
 
 
 class Range(Protocol):
@@ -68,7 +68,7 @@ class Levels:
 def within(leaf: Range, said: Levels | None) -> Levels:
     """What is weak, usual and strong in a range, of a field that says `said` of its values.
 
-    A weak or strong value outside of the range gives way to one a tenth from the end that it lies beyond. Where the
+    A weak or strong value outside of the range gives way to one a fifth from the end that it lies beyond. Where the
     usual one is outside, the field has another range in mind, and all three follow from this one.
     """
     said = said or Levels()

@@ -1,8 +1,8 @@
 """The configs that a search begins with, composed from what fields say is weak, usual and strong.
 
-First everything weak; then the same with one technique as usual, for each that is worth it; everything usual, and
-everything strong. Then each option of each choice that none of these had, all else weak. What the fields say, and how
-many of these there are, is measured by `tools/starts.py`.
+First everything usual, then options that are good on most data, each strong with all else weak; everything weak; the
+same with one technique strong, for each that is worth it, else everything strong. At the end each option of each choice
+that none of these had. What the fields say, what comes early and what stands alone is measured by `tools/starts.py`.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ class Corner:
     ----------
     level
         Of every leaf: weak, usual or strong ...
-    usual
-        ... but at this way and below the options that are held, where all is as usual.
+    strong
+        ... but at this way and below the options that are held, where all is strong.
     held
         By the way to a choice, the option that is taken.
     """
 
     level: str
-    usual: str = ""
+    strong: str = ""
     held: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def _raised(self) -> tuple[str, ...]:
-        """How the ways begin to what is as usual."""
-        return tuple(f"{way}." for way in (self.usual, *(f"{way}.{taken}" for way, taken in self.held.items())) if way)
+        """How the ways begin to what is strong."""
+        return tuple(f"{way}." for way in (self.strong, *(f"{way}.{taken}" for way, taken in self.held.items())) if way)
 
     def of(self, leaf: Leaf, way: str, said: Levels | None) -> Any:
         """The value of a leaf, as Optuna stores it."""
-        level = USUAL if f"{way}.".startswith(self._raised) else self.level
+        level = STRONG if f"{way}.".startswith(self._raised) else self.level
         return self.held.get(way, getattr(leaf.levels(said), level))
 
 
@@ -59,16 +59,31 @@ class _Place:
     held: Mapping[str, Any]
     option: bool = False
 
+    @property
+    def corner(self) -> Corner:
+        """What is here strong, and all else weak."""
+        return Corner(WEAK, self.way, self.held)
+
+    @property
+    def started_early(self) -> bool:
+        return self.option and isinstance(self.value, Node) and self.value.started_early
+
+    @property
+    def started_alone(self) -> bool:
+        return isinstance(self.value, Node) and self.value.started_alone
+
 
 def initial_params(space: Node) -> list[dict[str, Any]]:
     """Optuna parameters of the configs to try first, no two of which give the same config."""
     starts = _Starts(space)
-    for corner in _corners(starts.places):
+    options = sorted((place for place in starts.places if place.option), key=lambda place: len(place.held))
+    starts.add(Corner(USUAL))
+    starts.show([place for place in options if place.started_early])
+    starts.add(Corner(WEAK))
+    alone = [place.corner for place in starts.places if place.started_alone]
+    for corner in alone or [Corner(STRONG)]:
         starts.add(corner)
-    options = sorted((place for place in starts.places if place.option), key=_turn)
-    for place in options:
-        if not starts.shown.issuperset(place.held.items()):
-            starts.add(Corner(WEAK, place.way, place.held))
+    starts.show(options)
     return list(starts.found.values())
 
 
@@ -93,19 +108,11 @@ class _Starts:
 
         self.found.setdefault(digest(drawn(self.space, draw)), params)
 
-
-def _corners(places: list[_Place]) -> Iterator[Corner]:
-    yield Corner(WEAK)
-    for place in places:
-        if isinstance(place.value, Node) and place.value.started_alone:
-            yield Corner(WEAK, place.way, place.held)
-    yield Corner(USUAL)
-    yield Corner(STRONG)
-
-
-def _turn(place: _Place) -> tuple[int, bool]:
-    """What options are sorted by: those below others come later, those to start with earlier."""
-    return len(place.held), not (isinstance(place.value, Node) and place.value.started_early)
+    def show(self, options: list[_Place]) -> None:
+        """Add a start for each option that none has."""
+        for place in options:
+            if not self.shown.issuperset(place.held.items()):
+                self.add(place.corner)
 
 
 def _places(value: Any, way: str, held: Mapping[str, Any]) -> Iterator[_Place]:

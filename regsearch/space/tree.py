@@ -39,8 +39,8 @@ class Node(ABC):
     two families apart in files, where a net's ``l1`` is ``net.l1``. `derived` names properties that belong in the flat
     row beside the fields, `main` the field whose value stands for the whole node there (``dropout=0.3``), `merged`
     mappings whose entries stand there as if they were fields. What does not regularize (`regularizes`) is as usual in
-    every start of a search; `started_alone` is what has a start of its own, with all else weak, and `started_early` an
-    option that has its turn before others.
+    every start of a search; `started_alone` is what has a start in which it is strong and all else weak, and
+    `started_early` an option that has its turn right after the first start.
     """
 
     kind: ClassVar[str]
@@ -366,7 +366,7 @@ def tunable(
         have the field.
     weak, usual, strong
         Values that searches start from, wherever the range that is searched has them. What is not said follows from
-        that range: its end that is nearer to `off`, the middle, and the other end, each a tenth from it on its own
+        that range: its end that is nearer to `off`, the middle, and the other end, each a fifth from it on its own
         scale. A field without `off` of which only `usual` is said, or nothing, is as usual in every start.
     """
     said = Levels(weak, usual, strong, off if is_number(off) or off in (math.inf, -math.inf) else None)

@@ -105,9 +105,9 @@ def test_levels_lie_in_any_range(leaf: Float, off: float, share: list[float]) ->
     ("leaf", "expected"),
     [
         (Float(0, 10), (0.5, 2.0, 8.0)),
-        (Float(1, 5), (1.4, 2.0, 4.6)),  # two values beyond its ends
-        (Float(0, 1), (0.1, 0.5, 0.9)),  # the usual one, too: another range than the field has in mind
-        (Float(1e-4, 1e0, log=True), (1e-4**0.9, 1e-2, 1e-4**0.1)),
+        (Float(1, 5), (1.8, 2.0, 4.2)),  # two values beyond its ends
+        (Float(0, 1), (0.2, 0.5, 0.8)),  # the usual one, too: another range than the field has in mind
+        (Float(1e-4, 1e0, log=True), (1e-4**0.8, 1e-2, 1e-4**0.2)),
         (Float(0, 10, start=0.2), (0.2, 0.2, 8.0)),
         (Float(0, 10, start=9), (0.5, 9, 9)),
         (Int(0, 10), (0, 2, 8)),
@@ -169,34 +169,52 @@ def _alone(value: Any) -> int:
 
 
 def test_corners() -> None:
-    """All weak, the same with what is worth it as usual, all usual, all strong; what does not regularize stays."""
+    """All usual, all weak, and what stands alone strong with all else weak; what does not regularize stays as it is."""
     found = starts(Car(Brake(), Limit(), Helper(), Float(0, 1)))
     assert [(config.brake.force, round(config.limit.height, 2)) for config in found] == [
-        (0.5, 7.94), (0.5, 3.16), (2.0, 3.16), (8.0, 1.26),
+        (2.0, 3.16), (0.5, 6.31), (0.5, 1.58),
     ]  # fmt: skip
     assert {(config.brake.colour, config.helper.reach, config.speed) for config in found} == {(0.5, 4.0, 0.5)}
 
 
+def test_all_strong() -> None:
+    """In a space where nothing stands alone, all is strong in one start."""
+    assert [config.brake.force for config in starts(Car(Brake(), None, Helper()))] == [2.0, 0.5, 8.0]
+
+
 def test_none_is_weak() -> None:
-    """Beside techniques that regularize, none is the weak option; the strong one is the first that is not none."""
+    """Beside techniques that regularize, none is the weak option; what stands alone is taken where it is one."""
     found = starts(Car(Choice(None, Brake()), Choice(Limit(), None), Choice(Helper(), None)))
-    kinds_ = [tuple(one and one.kind for one in (config.brake, config.limit, config.helper)) for config in found]
-    assert kinds_[:4] == [
-        (None, None, "helper"), (None, "limit", "helper"), ("brake", "limit", "helper"), (None, None, None),
+    kinds = [tuple(one and one.kind for one in (config.brake, config.limit, config.helper)) for config in found]
+    assert kinds == [
+        (None, "limit", "helper"), (None, None, "helper"), (None, "limit", "helper"), ("brake", None, "helper"),
+        (None, None, None),
     ]  # fmt: skip
-    assert [config.brake and config.brake.force for config in found] == [None, None, 8.0, None]
+    assert [round(config.limit.height, 2) for config in found if config.limit] == [3.16, 1.58]
+    assert found[3].brake.force == 8.0
 
 
 def test_options_of_options() -> None:
-    """Choices below an option have their turn after those above, which is as usual there while all else is weak."""
+    """Choices below an option have their turn after those above, and what is above them is strong, too."""
     found = starts(Car(Choice(None, Brake(colour=Choice(0.1, 0.2, 0.3)), start="brake"), Limit()))
     shown = [(one.brake and (one.brake.force, one.brake.colour), round(one.limit.height)) for one in found]
-    assert shown == [(None, 8), (None, 3), ((2.0, 0.1), 3), ((8.0, 0.1), 1), ((2.0, 0.2), 8), ((2.0, 0.3), 8)]
+    assert shown == [((2.0, 0.1), 3), (None, 6), (None, 2), ((8.0, 0.2), 6), ((8.0, 0.3), 6)]
+
+
+def test_what_is_good_comes_early() -> None:
+    """Options that are good on most data come right after the usual config, strong, while all else is weak."""
+    space = Net(penalty=Choice(None, t.L1Penalty(), t.L2Penalty()), dropout=Float(0, 0.5))
+    found = [config.techniques for config in starts(space)]
+    usual = t.Dropout().field_levels()["rate"]
+    assert [(one.get("penalty") and one["penalty"].kind, one["dropout"].rate) for one in found] == [
+        (None, usual.usual), ("l2", usual.weak), (None, usual.weak), (None, usual.strong), ("l1", usual.weak),
+    ]  # fmt: skip
+    assert found[1]["penalty"].lambda_ == t.L2Penalty().field_levels()["lambda_"].strong
 
 
 def test_cheap_families_come_early() -> None:
     """A linear study of four trials has seen ridge, wherever in a choice it stands: one of them is the reference."""
-    space = Linear(penalty=Choice("elastic_net", "adaptive_elastic_net", AdaptiveLasso(), "l1", "l2"))
+    space = Linear(penalty=Choice("adaptive_elastic_net", AdaptiveLasso(), "l1", "elastic_net", "l2"))
     assert "l2" in [config.penalty.kind for config in starts(space)[:3]]
 
 
@@ -224,13 +242,13 @@ def test_a_technique_of_the_user_is_in_it() -> None:
         size: Any = tunable(Between(0, 1), Float(0.0, 1.0), off=0.0)
 
     found = starts(Car(Squeeze()))
-    assert [config.brake.size for config in found] == pytest.approx([0.1, 0.5, 0.9])
+    assert [config.brake.size for config in found] == pytest.approx([0.5, 0.2, 0.8])
 
 
 def test_conditional_names() -> None:
     """A leaf has the name of its column, and the option in its name where two options share a field name."""
     space = Linear(penalty=Choice(ElasticNet(), "adaptive_elastic_net"), lambda_=Float(0.1, 1.0, log=True))
-    weak, usual, strong, other = initial_params(space)
+    usual, weak, strong, other = initial_params(space)
     assert usual == {"penalty": "elastic_net", "penalty.elastic_net.l1_ratio": 0.5, "lambda": pytest.approx(0.1**0.5)}
     assert weak["lambda"] < usual["lambda"] < strong["lambda"]
     assert set(other) == {"penalty", "penalty.adaptive_elastic_net.l1_ratio", "gamma", "lambda"}

@@ -19,6 +19,7 @@ class ElasticNet(Penalty):
     """Elastic net, ``lambda (l1_ratio |w|_1 + (1 - l1_ratio)/2 |w|_2^2)`` (Zou & Hastie 2005)."""
 
     derived: ClassVar[tuple[str, ...]] = ()
+    started_early: ClassVar[bool] = True
     l1_ratio: Any = tunable(Between(0, 1), Float(0.05, 0.95))
 
     def terms(self, initial: Callable[[], Array]) -> Terms:

@@ -17,7 +17,7 @@ class L2(Penalty):
     """Ridge, ``lambda/2 |w|_2^2`` (Hoerl & Kennard 1970)."""
 
     l1_ratio: ClassVar[float] = 0.0
-    started_early: ClassVar[bool] = True  # closed form: next to nothing beside a path
+    started_early: ClassVar[bool] = True
 
     def terms(self, initial: Callable[[], Array]) -> Terms:
         return Terms(np.zeros(1), 1.0)

@@ -40,14 +40,15 @@ class Augment(Technique):
     """
 
     slots: ClassVar[tuple[str, ...]] = ("augment",)
-    rotation: Any = tunable(Between(0.0, 180.0), Float(0.0, 30.0), off=0.0)
+    # each strong value is the middle, as all of them are strong together
+    rotation: Any = tunable(Between(0.0, 180.0), Float(0.0, 30.0), off=0.0, strong=15.0)
     reflection: Any = tunable(Between(0.0, 1.0), 0.0, off=0.0)
     flip: Any = tunable(Between(0.0, 1.0), 0.0, off=0.0)
-    zoom: Any = tunable(Between(0.0, 4.0), Float(0.0, 0.3), off=0.0)
-    shift: Any = tunable(Between(0.0, 1.0), Float(0.0, 0.2), off=0.0)
-    scale: Any = tunable(Between(0.0, 4.0), Float(0.0, 0.3), off=0.0)
-    contrast: Any = tunable(Between(0.0, 4.0), Float(0.0, 0.5), off=0.0)
-    noise: Any = tunable(Between(0.0, 10.0), Float(0.0, 0.3), off=0.0)
+    zoom: Any = tunable(Between(0.0, 4.0), Float(0.0, 0.3), off=0.0, strong=0.15)
+    shift: Any = tunable(Between(0.0, 1.0), Float(0.0, 0.2), off=0.0, strong=0.1)
+    scale: Any = tunable(Between(0.0, 4.0), Float(0.0, 0.3), off=0.0, strong=0.15)
+    contrast: Any = tunable(Between(0.0, 4.0), Float(0.0, 0.5), off=0.0, strong=0.25)
+    noise: Any = tunable(Between(0.0, 10.0), Float(0.0, 0.3), off=0.0, strong=0.15)
 
     def check(self, info: ProblemInfo) -> None:
         if info.image is None:

@@ -29,7 +29,8 @@ class Dropout(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("dropout",)
     main: ClassVar[str] = "rate"
-    rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.5), off=0.0)
+    started_alone: ClassVar[bool] = True
+    rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.5), off=0.0, weak=0.1, usual=0.17, strong=0.4)
     dropout_shape: Any = tunable(OneOf(tuple(SHAPES)), "flat")
 
     def numbers(self, info: ProblemInfo) -> Numbers:

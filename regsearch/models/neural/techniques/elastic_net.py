@@ -16,7 +16,10 @@ class ElasticNetPenalty(WeightPenalty):
     """``lambda * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2)`` (Zou and Hastie 2005)."""
 
     kind: ClassVar[str] = "elastic_net"
-    lambda_: Any = tunable(Between(0.0, 1e3), Float(1e-6, 1e-1, log=True), off=0.0)
+    started_early: ClassVar[bool] = True
+    lambda_: Any = tunable(
+        Between(0.0, 1e3), Float(1e-6, 1e-1, log=True), off=0.0, weak=1e-5, usual=5.6e-5, strong=0.0032
+    )
     l1_ratio: Any = tunable(Between(0.0, 1.0), Float(0.05, 0.95))
 
     @classmethod

@@ -28,7 +28,9 @@ class GroupSparsity(Technique):
     """
 
     slots: ClassVar[tuple[str, ...]] = ("group_sparsity",)
-    lambda_: Any = tunable(Between(0.0, 1e3), Float(1e-5, 1e-1, log=True), off=0.0)
+    lambda_: Any = tunable(
+        Between(0.0, 1e3), Float(1e-5, 1e-1, log=True), off=0.0, weak=6.3e-5, usual=2.5e-4, strong=2.5e-3
+    )
     groups: Any = tunable(OneOf(("inputs", "neurons")), "inputs")
 
     def numbers(self, info: ProblemInfo) -> Numbers:

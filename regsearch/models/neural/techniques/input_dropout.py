@@ -20,7 +20,7 @@ class InputDropout(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("input_dropout",)
     main: ClassVar[str] = "rate"
-    rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.3), off=0.0)
+    rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.3), off=0.0, weak=0.06, usual=0.1, strong=0.27)
 
     def numbers(self, info: ProblemInfo) -> Numbers:
         return survival(number(self.rate))

@@ -19,7 +19,8 @@ class InputNoise(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("input_noise",)
     main: ClassVar[str] = "sigma"
-    sigma: Any = tunable(Between(0.0, 100.0), Float(1e-3, 1.0, log=True), off=0.0)
+    started_alone: ClassVar[bool] = True
+    sigma: Any = tunable(Between(0.0, 100.0), Float(1e-3, 1.0, log=True), off=0.0, weak=0.004, usual=0.011, strong=0.5)
 
     @staticmethod
     def on_batch(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:

@@ -23,7 +23,7 @@ class LabelNoise(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("label_noise",)
     main: ClassVar[str] = "level"
-    level: Any = tunable(Between(0.0, 1.0), Float(5e-3, 0.3, log=True), off=0.0)
+    level: Any = tunable(Between(0.0, 1.0), Float(5e-3, 0.3, log=True), off=0.0, weak=0.011, usual=0.021, strong=0.13)
 
     @staticmethod
     def on_target(v: Columns, y: torch.Tensor, rng: RandomNumbers, task: Task) -> torch.Tensor:

@@ -20,7 +20,7 @@ class LabelSmoothing(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("label_smoothing",)
     main: ClassVar[str] = "eps"
-    eps: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.2), off=0.0)
+    eps: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.2), off=0.0, weak=0.04, usual=0.07, strong=0.12)
 
     def check(self, info: ProblemInfo) -> None:
         classification_only(self, info)

@@ -20,7 +20,7 @@ class MaxNorm(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("max_norm",)
     main: ClassVar[str] = "limit"
-    limit: Any = tunable(Between(1e-6, 1e6), Float(0.5, 5.0), off=math.inf)
+    limit: Any = tunable(Between(1e-6, 1e6), Float(0.5, 5.0), off=math.inf, weak=4.1, usual=3.4, strong=0.95)
 
     @staticmethod
     def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:

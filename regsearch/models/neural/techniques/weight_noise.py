@@ -19,7 +19,9 @@ class WeightNoise(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("weight_noise",)
     main: ClassVar[str] = "sigma"
-    sigma: Any = tunable(Between(0.0, 100.0), Float(1e-3, 1.0, log=True), off=0.0)
+    sigma: Any = tunable(
+        Between(0.0, 100.0), Float(1e-3, 1.0, log=True), off=0.0, weak=0.004, usual=0.011, strong=0.063
+    )
 
     @staticmethod
     def on_weights(v: Columns, theta: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
