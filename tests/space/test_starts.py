@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import optuna
@@ -130,6 +132,17 @@ def test_what_is_shipped_says_what_its_range_has(cls: type[Node]) -> None:
         found = leaf.levels(of)
         for name in ("weak", "usual", "strong"):
             assert getattr(of, name) in (None, getattr(found, name))
+
+
+def test_what_techniques_say_is_what_was_measured() -> None:
+    """The table of the docs, which `tools/starts.py` writes, has the values of every technique that it measures."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "benchmarks" / "starts.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^(\w+) +(\S+) +(\S+) +(\S+)$", page.partition("what each says")[2].partition("\n\n")[0], re.M)
+    by_kind = {cls.kind: cls for cls in t.SHIPPED}
+    assert len(rows) >= 10
+    for kind, *values in rows:
+        (levels,) = [of for _, of in said(by_kind[kind]).values()]
+        assert [levels.weak, levels.usual, levels.strong] == [float(value) for value in values]
 
 
 # --- a space ---------------------------------------------------------------------------------------------------
