@@ -301,7 +301,7 @@ FAULTS: dict[str, tuple[Callable[[], type[Technique]], str]] = {
     "stands_in_a_net, lr": (slot_of_the_net, "A Net has a field of its own called lr"),
     "stands_in_a_net, hook": (hook_nobody_calls, "Nobody calls on_steps"),
     "starts_are_in_order": (out_of_order, "what is weak, usual, strong is|says .*'weak': 0.3"),
-    "starts_are_in_order, range": (out_of_range, "'strong': 0.9.*has .*0.46"),
+    "starts_are_in_order, range": (out_of_range, "'strong': 0.9.*has .*0.42"),
     "does_something": (does_nothing, "learns what a net without it learns"),
     "off_is_off": (not_off, "beside a row with it"),
     "stacked_equals_separate": (rows_meet, "row 2 of 5"),
