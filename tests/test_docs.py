@@ -79,7 +79,7 @@ def python_exists(words: list[str]) -> None:
         assert (ROOT / words[2]).is_file(), words
         return
     script = ROOT / words[0]
-    shared = {"benchmarks": "benchmarks/harness.py", "studies": "regsearch/study/arguments.py"}
+    shared = {"benchmarks": "benchmarks/harness.py", "studies": "regsearch/study/arguments.py", "tools": words[0]}
     said = script.read_text() + (ROOT / shared[script.parent.name]).read_text()
     assert all(f'"{option}"' in said for option in options(words)), words
 
