@@ -78,9 +78,17 @@ def in_turn(ours: Callable[[int], object], theirs: Callable[[int], object], roun
     return paired(mine, other), statistics.median(mine), statistics.median(other)
 
 
-def main(benchmarks: Iterable[Callable[[], Iterator[Row]]], description: str) -> None:
-    """Run benchmarks whose names contain the given words; print a table, or with ``--json`` a list of objects."""
-    parser = argparse.ArgumentParser(description=description)
+def main(
+    benchmarks: Iterable[Callable[[], Iterator[Row]]], description: str, more: Sequence[argparse.ArgumentParser] = ()
+) -> None:
+    """Run benchmarks whose names contain the given words; print a table, or with ``--json`` a list of objects.
+
+    Parameters
+    ----------
+    more
+        Parsers of options that a file has of its own.
+    """
+    parser = argparse.ArgumentParser(description=description, parents=more)
     parser.add_argument("only", nargs="*", help="run those whose name contains one of these words")
     parser.add_argument("--json", action="store_true", help="print [{name, ratio, bar, holds, note}]")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, where there are any: to see that it works")

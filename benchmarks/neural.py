@@ -66,14 +66,19 @@ def scale() -> Scale:
 
 
 def space(hidden: tuple[int, ...], stopping: Any) -> Net:
-    """Every technique on."""
+    """A perceptron with every technique on."""
+    return everything(MLP(hidden=hidden), stopping)
+
+
+def everything(module: Any, stopping: Any, **more: Any) -> Net:
+    """Every technique of tables on, and more."""
     return Net(
-        MLP(hidden=hidden), lr=Float(3e-4, 3e-2, log=True), penalty=t.ElasticNetPenalty(Float(1e-6, 1e-3, log=True)),
+        module, lr=Float(3e-4, 3e-2, log=True), penalty=t.ElasticNetPenalty(Float(1e-6, 1e-3, log=True)),
         weight_decay=t.WeightDecay(), dropout=t.Dropout(Float(0.01, 0.5)),
         input_dropout=t.InputDropout(Float(0.01, 0.3)), input_noise=t.InputNoise(Float(1e-3, 0.5, log=True)),
         label_smoothing=t.LabelSmoothing(Float(1e-3, 0.2)), gradient_clipping=t.GradientClipping(),
         max_norm=t.MaxNorm(), schedule=t.Cosine(), ema=t.Ema(0.99),
-        early_stopping=stopping,
+        early_stopping=stopping, **more,
     )  # fmt: skip
 
 
@@ -96,10 +101,10 @@ def setup_of(X: Any, y: Any, n_jobs: int | None = 1, folds: int = FOLDS, seed: i
     return Setup(problem, make_folds(list(pairs), problem, SEED), resolve(None, problem), seed, n_jobs)
 
 
-def splits(setup: Setup) -> list[Split]:
+def splits(setup: Setup, device: str = "cpu") -> list[Split]:
     """What the other side trains on: the same rows of the same folds."""
     pairs = zip(setup.folds.train, setup.folds.val, strict=True)
-    return [Split.of(np.asarray(setup.problem.X), setup.problem.y, *pair) for pair in pairs]
+    return [Split.of(np.asarray(setup.problem.X), setup.problem.y, *pair, device) for pair in pairs]
 
 
 def drawn(net: Net, count: int) -> list[Net]:
@@ -108,9 +113,10 @@ def drawn(net: Net, count: int) -> list[Net]:
     return [fill(net, random_params(net, random)) for _ in range(count)]
 
 
-def trained(setup: Setup, configs: list[Net]) -> list[Outcome]:
+def trained(setup: Setup, configs: list[Net], stack: Stack | None = None) -> list[Outcome]:
     """A whole stack without pruning, from making its folds to the predictions of the last trial."""
-    outcomes = list(Stack(setup).stream(Candidate(i, config) for i, config in enumerate(configs)))
+    stack = stack or Stack(setup)
+    outcomes = list(stack.stream(Candidate(i, config) for i, config in enumerate(configs)))
     if any(outcome.state != "complete" for outcome in outcomes):
         raise RuntimeError(next(outcome.reason for outcome in outcomes if outcome.state != "complete"))
     return outcomes

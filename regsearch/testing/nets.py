@@ -60,7 +60,7 @@ def block(of: Setup, configs: Sequence[Net], k: int = 1) -> Block:
     """A block of rows with these configs, which must have one structure."""
     shared = shared_parts(of)
     (structure,) = {shared.structure(config) for config in configs}
-    return shared.block(structure, k, [shared.row_config(config, structure) for config in configs])
+    return shared.block(structure, [k] * len(configs), [shared.row_config(config, structure) for config in configs])
 
 
 def fold(of: Setup, k: int = 1, **options: Any) -> Fold:

@@ -209,11 +209,12 @@ def evaluation_is_left_alone(cls: type[Technique]) -> None:
         used, plain = block(of, [net(**{slot: strong(cls)})]), block(of, [net()])
         used.advance(1)
         weights = used.evaluated()
+        evaluators = [one.evaluators[1] for one in (used, plain)]
         with torch.no_grad():
             for part in ("train", "val"):
-                mine, theirs = (one.evaluator.measure(weights, part, of.metrics) for one in (used, plain))
+                mine, theirs = (one.measure(weights, part, of.metrics) for one in evaluators)
                 require(np.array_equal(mine, theirs), f"{_where(of, slot)}: scores of the {part} rows differ.")
-                pairs = zip(used.evaluator.outputs(weights, part), plain.evaluator.outputs(weights, part), strict=True)
+                pairs = zip(*(one.outputs(weights, part) for one in evaluators), strict=True)
                 same = all(torch.equal(a, b) for (a, _), (b, _) in pairs)
                 require(same, f"{_where(of, slot)}: outputs for the {part} rows differ.")
 

@@ -42,8 +42,8 @@ def refit(config: NetConfig, problem: Problem, seed: int) -> Any:
     shared = SharedParts(Setup(problem, Folds((), (), "all rows"), (), seed), config.device)
     structure = shared.structure(config)
     with WorkerPool(shared, 1, isolated=True) as pool:
-        pool.make((0, ALL_ROWS), structure, [shared.row_config(config, structure)])
-        (done,) = pool.advance([(0, ALL_ROWS)], config.last, measure=False)
+        pool.make(0, structure, [ALL_ROWS], [shared.row_config(config, structure)])
+        (done,) = pool.advance([0], config.last, measure=False)
     if isinstance(done, Failed):
         raise InvalidInput(f"The net cannot be trained on all rows: {done.message}")
     row = done.segment.weights[-1, 0]

@@ -32,8 +32,9 @@ from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
 from regsearch.models.halving import MIN_UPDATES, REDUCTION_FACTOR, SAME_FOLD, first_fold, rung_epochs
 from regsearch.models.neural import CNN, MLP
 from regsearch.models.neural import techniques as t
-from regsearch.models.neural.training import processes, stack, worker
+from regsearch.models.neural.training import limits, processes, stack, worker
 from regsearch.models.neural.training.block import Block
+from regsearch.models.neural.training.limits import Limits, RowSize
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import wait_for_exit
 from regsearch.models.neural.training.stack import Stack
@@ -55,10 +56,12 @@ MIXED = (
 )
 
 
-def stream(of: Setup, configs: Sequence[Any], order: Iterable[int] | None = None) -> dict[int, Outcome]:
+def stream(
+    of: Setup, configs: Sequence[Any], order: Iterable[int] | None = None, limits: Limits | None = None
+) -> dict[int, Outcome]:
     """What becomes of configs that come in an order, by their place in the list."""
     source = (Candidate(i, configs[i]) for i in (range(len(configs)) if order is None else order))
-    return {outcome.number: outcome for outcome in Stack(of).stream(source)}
+    return {outcome.number: outcome for outcome in Stack(of, limits=limits).stream(source)}
 
 
 def same(a: dict[int, Outcome], b: dict[int, Outcome], exact: bool = False) -> None:
@@ -129,8 +132,8 @@ def test_sizes_do_not_matter(
 ) -> None:
     """Smaller blocks, and trials one at a time or few, with refills, give the same outcomes."""
     of, found = whole
-    monkeypatch.setattr(worker, "MAX_ROWS", rows)
-    monkeypatch.setattr(stack, "MAX_STACKED", trials)
+    monkeypatch.setattr(limits, "MAX_ROWS", rows)
+    monkeypatch.setattr(limits, "MAX_STACKED", trials)
     same(stream(of, MIXED), found)
 
 
@@ -163,11 +166,79 @@ def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> N
             np.testing.assert_allclose(segment.scores["val"][0, 0], curves.val[k], rtol=1e-10, atol=1e-10)
             np.testing.assert_allclose(segment.scores["train"][0, 0], curves.train[k], rtol=1e-10, atol=1e-10)
             with torch.no_grad():
-                ((out, rows),) = alone.evaluator.outputs(torch.from_numpy(segment.weights[outcome.step]), "val")
+                ((out, rows),) = alone.evaluators[k].outputs(torch.from_numpy(segment.weights[outcome.step]), "val")
             assert rows.tolist() == val.tolist()
             decisions = shared.fold(shared.structure(config), k).decisions(out)[0].T.numpy()
             assert outcome.predictions is not None
             np.testing.assert_allclose(outcome.predictions[val], decisions, rtol=1e-10, atol=1e-10)
+
+
+# --- blocks of several folds -----------------------------------------------------------------------------------
+
+ON_GPU = replace(Limits.of(torch.device("cpu")), rows=100, block_bytes=2**30, across_folds=True)
+
+
+@pytest.fixture
+def mixed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many folds each block is that trains."""
+    found: list[int] = []
+    advance = Block.advance
+
+    def counted(made: Block, epochs: int, measure: bool = True) -> Any:
+        found.append(len(set(made.folds)))
+        return advance(made, epochs, measure)
+
+    monkeypatch.setattr(Block, "advance", counted)
+    return found
+
+
+@pytest.mark.parametrize(("rows", "trials"), [(100, 32), (5, 3)])
+def test_rows_of_several_folds_share_blocks(
+    whole: tuple[Setup, dict[int, Outcome]], rows: int, trials: int, mixed: list[int]
+) -> None:
+    """Blocks of rows of several folds, as a GPU trains them, give the outcomes of blocks of one fold each."""
+    of, found = whole
+    same(stream(of, MIXED, limits=replace(ON_GPU, rows=rows, stacked=trials)), found)
+    assert max(mixed) == 3
+
+
+@pytest.mark.usefixtures("early")
+def test_rungs_of_rows_of_several_folds(mixed: list[int]) -> None:
+    """Trials that begin on one fold each, are given up or come to all folds, do so in blocks of several folds alike."""
+    same(climb(limits=ON_GPU), climb())
+    assert max(mixed) == 3
+
+
+def test_folds_of_other_sizes_have_blocks_of_their_own(mixed: list[int]) -> None:
+    """Rows of folds with as many samples train together, those of a fold with one more beside them."""
+    of = replace(setup("binary", n=38), n_jobs=1)
+    configs = [net(dropout=0.2), net(lr=0.1, input_noise=0.3)]
+    same(stream(of, configs, limits=ON_GPU), stream(of, configs))
+    assert max(mixed) == 2
+
+
+def test_each_row_is_scaled_as_its_fold() -> None:
+    """Missing entries, and images that are changed before they are scaled, are those of each row's own fold."""
+    rng = np.random.default_rng(0)
+    holes = rng.normal(size=(36, 4)) * [1, 10, 100, 1000]
+    holes[rng.random(holes.shape) < 0.2] = np.nan
+    table = setup_for(make_problem(holes, rng.integers(0, 2, 36)))
+    images = setup("multiclass", image=True)
+    augmented = [net(MLP((4,)), augment=t.Augment(rotation=20.0, contrast=0.3, noise=0.1)), net(MLP((4,)))]
+    for of, configs in ((table, [net(), net(dropout=0.3)]), (images, augmented)):
+        same(stream(of, configs, limits=ON_GPU), stream(of, configs))
+
+
+def test_blocks_fill_the_memory_of_a_gpu() -> None:
+    """Rows of a block are as many as memory holds, fewer the larger nets, batches and numbers are, and at least one."""
+    size = RowSize(parameters=1000, units=50, samples=100, number_bytes=4)
+    many = replace(ON_GPU, rows=10**9, row_bytes=lambda one: one.allocated_bytes)
+    held = replace(many, block_bytes=100 * size.allocated_bytes)
+    assert held.rows_of(size) == 100
+    assert replace(held, rows=7).rows_of(size) == 7
+    for name in ("parameters", "units", "samples", "number_bytes"):
+        assert held.rows_of(replace(size, **{name: 3 * getattr(size, name)})) < 100
+    assert replace(many, block_bytes=1).rows_of(size) == 1
 
 
 def own() -> nn.Module:
@@ -216,10 +287,10 @@ def early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(halving, "MIN_UPDATES", 1)
 
 
-def climb(prune: bool = True, **options: Any) -> dict[int, Outcome]:
+def climb(prune: bool = True, limits: Limits | None = None, **options: Any) -> dict[int, Outcome]:
     of = replace(setup("regression"), n_jobs=1, prune=prune, **options)
     source = (Candidate(i, config, "reference" if i == 0 else "") for i, config in enumerate(CLIMBERS))
-    return {outcome.number: outcome for outcome in Stack(of).stream(source)}
+    return {outcome.number: outcome for outcome in Stack(of, limits=limits).stream(source)}
 
 
 @pytest.mark.usefixtures("early")
@@ -509,12 +580,17 @@ class Small:
         return self.advance(made, to, measure)
 
 
-def test_memory_runs_out(whole: tuple[Setup, dict[int, Outcome]], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "sizes", [None, pytest.param(ON_GPU, marks=pytest.mark.slow)], ids=["one fold", "several folds"]
+)
+def test_memory_runs_out(
+    whole: tuple[Setup, dict[int, Outcome]], sizes: Limits | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where memory holds few rows the stack says so and shrinks, and every outcome is what it was."""
     of, found = whole
     small = Small()
     monkeypatch.setattr(Block, "advance", lambda made, to, measure=True: small(made, to, measure))
-    made = Stack(of)
+    made = Stack(of, limits=sizes)
     with pytest.warns(RuntimeWarning, match="Memory ran out: the stack shrinks to"):
         after = {o.number: o for o in made.stream(Candidate(i, config) for i, config in enumerate(MIXED))}
     same(after, found)
@@ -612,8 +688,8 @@ def test_a_pool_leaves_no_thread() -> None:
     structure = shared.structure(config)
     with WorkerPool(shared, 2) as one:
         for fold in range(3):
-            one.make((0, fold), structure, [shared.row_config(config, structure)])
-        one.advance([(0, fold) for fold in range(3)], 2)
+            one.make(fold, structure, [fold], [shared.row_config(config, structure)])
+        one.advance([0, 1, 2], 2)
         threads = list(one._thread_ids)
     assert threads
     assert not any(Path(f"/proc/self/task/{thread}").exists() for thread in threads)
@@ -644,8 +720,8 @@ def test_a_forked_process_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -
     # A process of the tests may hold children of other tests, as the reusable pool of joblib is.
     before = set(multiprocessing.active_children())
     with WorkerPool(shared, 2) as one:
-        one.make((0, 0), structure, [shared.row_config(config, structure)])
-        (done,) = one.advance([(0, 0)], 2)
+        one.make(0, structure, [0], [shared.row_config(config, structure)])
+        (done,) = one.advance([0], 2)
         assert set(multiprocessing.active_children()) <= before
     assert isinstance(done, worker.Trained)
 

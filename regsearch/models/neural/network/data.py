@@ -6,6 +6,7 @@ leading dimension of 1: every row of a stack sees the same samples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,19 @@ class Scaling:
     spread: torch.Tensor
     target_center: torch.Tensor
     target_spread: torch.Tensor
+
+    @classmethod
+    def of_rows(cls, scalings: Sequence[Scaling], counts: Sequence[int]) -> Scaling:
+        """For inputs ``[R, B, *shape]`` alone: each scaling is that of so many rows."""
+        import torch
+
+        def rows(name: str) -> torch.Tensor:
+            parts: list[torch.Tensor] = [getattr(scaling, name) for scaling in scalings]
+            if not parts[0].numel():
+                return parts[0]
+            return torch.cat([part.expand(n, 1, *part.shape) for part, n in zip(parts, counts, strict=True)])
+
+        return cls(rows("fill"), rows("center"), rows("spread"), scalings[0].target_center, scalings[0].target_spread)
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         """Scale ``[..., *shape]``."""

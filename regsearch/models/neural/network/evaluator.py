@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from regsearch.models.neural.network.architecture import Forward
 
 NO_HOOKS = HiddenHooks()  # no technique acts in evaluation
-SAMPLES = 2048  # rows times samples that are evaluated together: bounds memory, and keeps it in cache
+SAMPLES = 2**11  # rows times samples that are evaluated together: bounds memory, and keeps it in a CPU's cache ...
+MANY_SAMPLES = 2**19  # ... which other devices need not fit, and to them a call costs as much as many samples do
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,12 @@ class Evaluator:
     network: Network
     forward: Forward
 
+    def copy(self) -> Evaluator:
+        """With a forward pass of its own."""
+        return Evaluator(self.fold, self.network, self.network.make_forward())
+
     def measure(
-        self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...], keep: list[Array] | None = None
+        self, theta: torch.Tensor, part: str, metrics: tuple[Metric, ...], keep: list[NDArray[np.float32]] | None = None
     ) -> Array:
         """``[metrics, R]`` scores of rows ``[R, Q]`` on a part of the fold.
 
@@ -59,8 +65,10 @@ class Evaluator:
         """Outputs ``[R, m, B]`` and the samples they are for, some samples of a part at a time."""
         import torch
 
-        views = self.network.layout.views(theta)
-        size = max(64, min(CHUNK, SAMPLES // len(theta)))
+        device = self.fold.data.device
+        views = self.network.layout.views(theta.to(device))
+        most = SAMPLES if device.type == "cpu" else MANY_SAMPLES
+        size = max(64, min(CHUNK, most // len(theta)))
         for samples in torch.split(self.fold.rows[part], size):
             with torch.no_grad():
                 x = self.fold.scaling.apply(self.fold.data.take(samples))

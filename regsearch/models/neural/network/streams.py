@@ -4,8 +4,8 @@ All trials of a fold draw the same numbers: cheaper, and it makes trials paired.
 rows beside it, on the techniques that others use, or on when it runs.
 
 Trials come and go, and what goes on must not train in half-empty blocks: a step of a block takes about as long for four
-rows as for ten. So rows may share a block wherever they are in their training: those at one epoch are an *epoch group*,
-with batches and random numbers of its own.
+rows as for ten. So rows may share a block wherever they are in their training, on a GPU those of other folds too: those
+of one fold at one epoch are an *epoch group*, with batches and random numbers of its own.
 """
 
 from __future__ import annotations
@@ -58,15 +58,17 @@ class RandomStream:
 
 @dataclass(frozen=True)
 class EpochGroup:
-    """Neighbouring rows that have trained for as many epochs: how many, and how many rows they are."""
+    """Neighbouring rows of one fold that have trained for as many epochs: how many, and how many rows they are."""
 
+    fold: int
     epoch: int
     rows: int
 
 
-def epoch_groups(epochs: Sequence[int]) -> list[EpochGroup]:
-    """The groups of rows that have trained for so many epochs."""
-    return [EpochGroup(epoch, len(list(rows))) for epoch, rows in groupby(epochs)]
+def epoch_groups(folds: Sequence[int], epochs: Sequence[int]) -> list[EpochGroup]:
+    """The groups of rows that are of these folds and have trained for so many epochs."""
+    grouped = groupby(zip(folds, epochs, strict=True))
+    return [EpochGroup(fold, epoch, len(list(rows))) for (fold, epoch), rows in grouped]
 
 
 def expand_to_rows(parts: Sequence[torch.Tensor], groups: Sequence[EpochGroup]) -> torch.Tensor:
@@ -86,9 +88,9 @@ class RandomStreams:
     groups: Sequence[EpochGroup]
 
     @classmethod
-    def of(cls, stream: Callable[[int], RandomStream], groups: Sequence[EpochGroup]) -> RandomStreams:
-        """With the stream that each epoch has."""
-        return cls([stream(group.epoch) for group in groups], groups)
+    def of(cls, stream: Callable[[EpochGroup], RandomStream], groups: Sequence[EpochGroup]) -> RandomStreams:
+        """With the stream that each group has."""
+        return cls([stream(group) for group in groups], groups)
 
     def uniform(self, *shape: int) -> torch.Tensor:
         """Uniform in ``(0, 1]``."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from regsearch.models.neural.network.data import Fold
+from regsearch.models.neural.network.data import Fold, Scaling
 from regsearch.models.neural.network.streams import EpochGroup, RandomStream, expand_to_rows
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ MAX_GATHERED = 2**22  # numbers that are gathered for a whole epoch: more than a
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs ``[1 or R, B, ...]``, which may be scaled already, targets ``[1 or R, m, B]``, weights ``[1 or R, B]``."""
+    """Inputs ``[1 or R, B, ...]``, targets ``[1 or R, m, B]``, weights ``[1 or R, B]``; how to scale what is raw."""
 
     x: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
-    scaled: bool
+    scaling: Scaling | None
 
 
 def batch_slices(n: int, size: int) -> list[slice]:
@@ -42,21 +42,25 @@ def batch_slices(n: int, size: int) -> list[slice]:
 
 
 def epoch_batches(
-    fold: Fold, groups: Sequence[EpochGroup], slices: Sequence[slice], order: Callable[[int], RandomStream], raw: bool
-) -> Iterator[Batch]:
+    folds: Mapping[int, Fold], groups: Sequence[EpochGroup], slices: Sequence[slice],
+    order: Callable[[EpochGroup], RandomStream], raw: bool,
+) -> Iterator[Batch]:  # fmt: skip
     """The batches of an epoch, not yet changed by any technique; each group has its own.
 
     Parameters
     ----------
+    folds
+        By number; they have as many training rows.
     order
         The random numbers that shuffle the rows in an epoch.
     raw
         Whether inputs are wanted before they are scaled.
     """
-    of_groups = [_group_batches(fold, slices, order(group.epoch), raw) for group in groups]
+    of_groups = [_group_batches(folds[group.fold], slices, order(group), raw) for group in groups]
+    scaling = _scaling([folds[group.fold] for group in groups], groups)
     for batches in zip(*of_groups, strict=True):
         x, y, weight = (expand_to_rows([getattr(b, name) for b in batches], groups) for name in ("x", "y", "weight"))
-        yield Batch(x, y, weight, batches[0].scaled)
+        yield Batch(x, y, weight, batches[0].scaling and scaling)
 
 
 def _group_batches(fold: Fold, slices: Sequence[slice], stream: RandomStream, raw: bool) -> Iterator[Batch]:
@@ -70,4 +74,11 @@ def _group_batches(fold: Fold, slices: Sequence[slice], stream: RandomStream, ra
     y, weight = fold.y[:, order][None], fold.weight[order][None]
     for part in slices:
         inputs = data.take(order[part]) if x is None else x[:, part]
-        yield Batch(inputs, y[:, :, part], weight[:, part], x is not None)
+        yield Batch(inputs, y[:, :, part], weight[:, part], fold.scaling if x is None else None)
+
+
+def _scaling(folds: Sequence[Fold], groups: Sequence[EpochGroup]) -> Scaling:
+    """How the inputs of groups, each of its fold, are scaled."""
+    if len({fold.number for fold in folds}) == 1:
+        return folds[0].scaling
+    return Scaling.of_rows([fold.scaling for fold in folds], [group.rows for group in groups])

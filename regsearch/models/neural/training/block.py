@@ -1,7 +1,8 @@
-"""Rows of one fold that train in lockstep: one tensor program for many trials.
+"""Rows that train in lockstep: one tensor program for many trials.
 
-R trials share the fold's data, and at one epoch its batches and random numbers; what their configs differ in is a
-tensor with an entry per row. Parameters, moments and gradients are flat rows ``[R, P]``.
+Rows of one fold share its data, and at one epoch its batches and random numbers; what their configs differ in is a
+tensor with an entry per row. Parameters, moments and gradients are flat rows ``[R, P]``. A step computes the rows of
+all folds at once: each has the batch of its own where there are several, whose parts must have as many samples.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
 from regsearch.models.deadline import Deadline
 from regsearch.models.neural.columns import ActiveTechniques, RowConfig
-from regsearch.models.neural.network.data import Fold
+from regsearch.models.neural.network.data import Data
 from regsearch.models.neural.network.evaluator import Evaluator
 from regsearch.models.neural.network.network import Network
-from regsearch.models.neural.network.streams import RandomStream, RandomStreams, epoch_groups, seed_of
+from regsearch.models.neural.network.streams import EpochGroup, RandomStream, RandomStreams, epoch_groups, seed_of
 from regsearch.models.neural.training.adam import Adam
 from regsearch.models.neural.training.batches import Batch, batch_slices, epoch_batches
 from regsearch.models.neural.training.gradient import LossGradient
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BlockState:
-    """A block without what its fold and structure say of it: what another process needs to go on with it."""
+    """A block without what its folds and structure say of it: what another process needs to go on with it."""
 
     rows: tuple[RowConfig, ...]
+    folds: tuple[int, ...]
     epochs: tuple[int, ...]
     arrays: list[Array]
 
@@ -121,12 +123,16 @@ class FoldEpoch:
 
 
 class Block:
-    """R trials on one fold.
+    """R rows, each a trial on a fold.
 
     Parameters
     ----------
     rows
         Their configs.
+    folds
+        The number of each row's fold.
+    evaluators
+        Of these folds, by number.
     metrics
         What to follow.
     seed
@@ -145,15 +151,18 @@ class Block:
     """
 
     def __init__(
-        self, fold: Fold, network: Network, rows: Sequence[RowConfig], metrics: tuple[Metric, ...], seed: int,
-        stop: threading.Event | None = None, deadline: Deadline | None = None,
+        self, rows: Sequence[RowConfig], folds: Sequence[int], evaluators: Mapping[int, Evaluator],
+        metrics: tuple[Metric, ...], seed: int, stop: threading.Event | None = None,
+        deadline: Deadline | None = None,
     ) -> None:  # fmt: skip
-        self.fold, self.network, self.metrics, self.seed = fold, network, metrics, seed
+        import torch
+
+        self.metrics, self.seed = metrics, seed
         self.stop, self.deadline = stop or threading.Event(), deadline or Deadline()
-        self.forward = network.make_forward()
-        self.evaluator = Evaluator(fold, network, self.forward)
+        self.evaluators, self.folds = dict(evaluators), tuple(folds)
         self.epochs: tuple[int, ...] = (0,) * len(rows)
-        self.theta = network.theta.to(fold.data.device, fold.data.dtype).repeat(len(rows), 1)
+        starts = {k: one.network.theta.to(self.data.device, self.data.dtype) for k, one in self.evaluators.items()}
+        self.theta = torch.stack([starts[k] for k in self.folds])
         self.adam = Adam.zeros_like(self._trainable)
         self._bind(rows)
 
@@ -167,7 +176,22 @@ class Block:
         self.horizon = torch.tensor([float(row.horizon) for row in rows], **options)
         self.techniques = ActiveTechniques(rows, self.network.layout, options)
         self.techniques.init_state(self.theta)
-        self._gradient = LossGradient(self.fold, self.network, self.forward, self.techniques, self.theta)
+        task, forward = self.data.problem.task, self._any.forward
+        self._gradient = LossGradient(task, self.network, forward, self.techniques, self.theta)
+
+    @property
+    def _any(self) -> Evaluator:
+        """One of the folds' evaluators, for what all of them have alike."""
+        return next(iter(self.evaluators.values()))
+
+    @property
+    def data(self) -> Data:
+        return self._any.fold.data
+
+    @property
+    def network(self) -> Network:
+        """Of one of the folds: but for where they start, they are alike."""
+        return self._any.network
 
     @property
     def _trainable(self) -> torch.Tensor:
@@ -181,7 +205,7 @@ class Block:
 
         index = torch.as_tensor(list(which), device=self.theta.device)
         self.theta, self.adam = self.theta[index], self.adam.take(index)
-        self.epochs = tuple(self.epochs[i] for i in which)
+        self.epochs, self.folds = (tuple(numbers[i] for i in which) for numbers in (self.epochs, self.folds))
         before = self.techniques
         self._bind([self.rows[i] for i in which])
         self.techniques.inherit_state([(before, index)])
@@ -195,7 +219,7 @@ class Block:
         return halves
 
     def join(self, others: Sequence[Block]) -> None:
-        """Take in the rows of blocks of the same fold."""
+        """Take in the rows of blocks of the same structure, whose folds have as many samples."""
         self.become([self, *others])
 
     def become(self, blocks: Sequence[Block]) -> None:
@@ -203,6 +227,8 @@ class Block:
         import torch
 
         self.epochs = tuple(epoch for block in blocks for epoch in block.epochs)
+        self.folds = tuple(fold for block in blocks for fold in block.folds)
+        self.evaluators = {k: one for block in reversed(blocks) for k, one in block.evaluators.items()}
         self.theta = torch.cat([block.theta for block in blocks])
         self.adam = Adam.concatenate([block.adam for block in blocks])
         before = [(block.techniques, torch.arange(len(block.rows))) for block in blocks]
@@ -211,7 +237,7 @@ class Block:
 
     def pack(self) -> BlockState:
         """The rows and their state, to go on with in another process."""
-        return BlockState(self.rows, self.epochs, [tensor.cpu().numpy() for tensor in self._state()])
+        return BlockState(self.rows, self.folds, self.epochs, [tensor.cpu().numpy() for tensor in self._state()])
 
     def unpack(self, packed: BlockState) -> None:
         """Go on from where the block of these rows was when it was packed."""
@@ -236,8 +262,7 @@ class Block:
     def _copy(self) -> Block:
         """A block to keep some rows of; until then it shares its state with this one."""
         made = copy.copy(self)
-        made.forward = self.network.make_forward()
-        made.evaluator = Evaluator(self.fold, self.network, made.forward)
+        made.evaluators = {k: one.copy() for k, one in self.evaluators.items()}
         return made
 
     # --- training ----------------------------------------------------------------------------------------------
@@ -254,7 +279,7 @@ class Block:
 
         scores: list[dict[str, Array]] = []
         nonzero, weights, decisions = [], [], []
-        keeps = steps_kept(self.fold.data.problem.rows, self.fold.data.outputs) > 0
+        keeps = steps_kept(self.data.problem.rows, self.data.outputs) > 0
         with torch.no_grad():
             for remaining in reversed(range(epochs)):
                 if self.deadline.passed():
@@ -264,18 +289,39 @@ class Block:
                     continue
                 theta = self.evaluated()
                 weights.append(theta.cpu().numpy().copy())
-                nonzero.append(self.evaluator.nonzero(theta))
-                parts = [part for part, rows in self.fold.parts.items() if len(rows)] if measure else []
-                kept: list[Array] = []
-                scores.append({
-                    part: self.evaluator.measure(theta, part, self.metrics, kept if keeps and part == "val" else None)
-                    for part in parts
-                })  # fmt: skip
-                decisions.append(np.concatenate(kept, axis=1) if kept else np.empty((len(theta), 0, 0), np.float32))
+                nonzero.append(self._any.nonzero(theta))
+                measured, decided = self._measured(theta, keeps) if measure else ({}, _no_decisions(len(theta)))
+                scores.append(measured)
+                decisions.append(decided)
         if not weights:
             return Segment.none(*self.theta.shape)
         along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
         return Segment(along, np.stack(nonzero, axis=1), np.stack(weights), np.stack(decisions))
+
+    def _measured(self, theta: torch.Tensor, keeps: bool) -> tuple[dict[str, Array], NDArray[np.float32]]:
+        """Scores ``[metrics, R]`` of rows by part, and their decisions ``[R, n_val, m]`` where they are kept."""
+        found = []
+        for k, where in self._rows_by_fold().items():
+            rows = theta if len(where) == len(theta) else theta[where]
+            kept: list[NDArray[np.float32]] = []
+            measure, parts = partial(self.evaluators[k].measure, rows), self.evaluators[k].fold.parts
+            scores = {
+                part: measure(part, self.metrics, kept if keeps and part == "val" else None)
+                for part, samples in parts.items() if len(samples)
+            }  # fmt: skip
+            found.append((where, scores, np.concatenate(kept, axis=1) if kept else _no_decisions(len(rows))))
+        if len(found) == 1:
+            return found[0][1], found[0][2]
+        back = np.argsort(np.concatenate([where for where, _, _ in found]))
+        scores = {part: np.concatenate([one[part] for _, one, _ in found], axis=1)[:, back] for part in found[0][1]}
+        return scores, np.concatenate([decisions for _, _, decisions in found])[back]
+
+    def _rows_by_fold(self) -> dict[int, list[int]]:
+        """Which rows are of a fold."""
+        found: dict[int, list[int]] = {}
+        for i, k in enumerate(self.folds):
+            found.setdefault(k, []).append(i)
+        return found
 
     def evaluated(self) -> torch.Tensor:
         """``[R, Q]``: what counts of the rows, which a technique may average."""
@@ -285,19 +331,24 @@ class Block:
         return theta
 
     def _train_epoch(self) -> None:
-        groups = epoch_groups(self.epochs)
-        streams = {one.key: RandomStreams.of(partial(self._stream, one.key), groups) for one in self.techniques}
-        slices = batch_slices(self.fold.n, self.rows[0].batch_size)
-        raw = bool(self.techniques.with_hook("on_raw"))
-        batches = epoch_batches(self.fold, groups, slices, partial(self._stream, "order"), raw)
-        for number, batch in enumerate(batches):
+        for step in self.steps():
             if self.stop.is_set():
                 raise Stopped
-            self._step(batch, streams, number, len(slices))
+            step()
         self.epochs = tuple(epoch + 1 for epoch in self.epochs)
 
-    def _stream(self, purpose: Any, epoch: int) -> RandomStream:
-        seed = seed_of(self.seed, self.fold.number, epoch, purpose)
+    def steps(self) -> Iterator[partial[None]]:
+        """What trains on each batch of the next epoch, in turn."""
+        groups = epoch_groups(self.folds, self.epochs)
+        streams = {one.key: RandomStreams.of(partial(self._stream, one.key), groups) for one in self.techniques}
+        slices = batch_slices(self._any.fold.n, self.rows[0].batch_size)
+        raw, folds = bool(self.techniques.with_hook("on_raw")), {k: one.fold for k, one in self.evaluators.items()}
+        batches = epoch_batches(folds, groups, slices, partial(self._stream, "order"), raw)
+        for number, batch in enumerate(batches):
+            yield partial(self._step, batch, streams, number, len(slices))
+
+    def _stream(self, purpose: Any, group: EpochGroup) -> RandomStream:
+        seed = seed_of(self.seed, group.fold, group.epoch, purpose)
         return RandomStream(seed, self.theta.dtype, self.theta.device)
 
     def _step(self, batch: Batch, streams: Mapping[Any, RandomStreams], number: int, count: int) -> None:
@@ -320,3 +371,7 @@ class Block:
         if len(set(self.epochs)) == 1:
             return number(self.epochs[0])
         return self.lr.new_tensor([number(epoch) for epoch in self.epochs])
+
+
+def _no_decisions(rows: int) -> NDArray[np.float32]:
+    return np.empty((rows, 0, 0), np.float32)

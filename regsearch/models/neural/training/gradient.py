@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from regsearch._types import Task
 from regsearch.models.neural.columns import ActiveTechniques
-from regsearch.models.neural.network.data import Fold
 from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.loss import losses
 from regsearch.models.neural.network.network import Network
@@ -29,11 +29,11 @@ class LossGradient:
     """
 
     def __init__(
-        self, fold: Fold, network: Network, forward: Forward, techniques: ActiveTechniques, theta: torch.Tensor
+        self, task: Task, network: Network, forward: Forward, techniques: ActiveTechniques, theta: torch.Tensor
     ) -> None:
         import torch
 
-        self.fold, self.network, self.forward, self.techniques, self.theta = fold, network, forward, techniques, theta
+        self.task, self.network, self.forward, self.techniques, self.theta = task, network, forward, techniques, theta
         self._trainable = theta[:, : network.layout.trainable]
         self._gradient = torch.empty_like(self._trainable)
         self._views = [param.view(self._gradient) for param in network.layout.weights]
@@ -58,7 +58,7 @@ class LossGradient:
         )  # fmt: skip
         with torch.enable_grad():
             out = self.forward(views, x, hooks, True)
-            loss = (losses(self.fold.data.problem.task, out, y) * batch.weight).sum() / batch.weight.shape[1]
+            loss = (losses(self.task, out, y) * batch.weight).sum() / batch.weight.shape[1]
             total = sum((term.sum() for term in hooks.terms), loss)
             found = torch.autograd.grad(total, list(leaves.values()), materialize_grads=True)
         for view, one in zip(self._views, found, strict=True):
@@ -74,10 +74,10 @@ class LossGradient:
         x, y = batch.x, batch.y
         for active in self.techniques.with_hook("on_raw"):
             x = active.technique.on_raw(active.v, x, streams[active.key])
-        if not batch.scaled:
-            x = self.fold.scaling.apply(x)
+        if batch.scaling is not None:
+            x = batch.scaling.apply(x)
         for active in self.techniques.with_hook("on_batch"):
             x = active.technique.on_batch(active.v, x, streams[active.key])
         for active in self.techniques.with_hook("on_target"):
-            y = active.technique.on_target(active.v, y, streams[active.key], self.fold.data.problem.task)
+            y = active.technique.on_target(active.v, y, streams[active.key], self.task)
         return x, y

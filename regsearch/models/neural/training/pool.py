@@ -91,16 +91,16 @@ class WorkerPool:
 
     # --- blocks ------------------------------------------------------------------------------------------------
 
-    def make(self, key: BlockKey, structure: Structure, rows: Sequence[RowConfig]) -> None:
-        """Make a block."""
+    def make(self, key: BlockKey, structure: Structure, folds: Sequence[int], rows: Sequence[RowConfig]) -> None:
+        """Make a block of rows, each on a fold."""
         inherited = self.isolated and self._forked is None
         if inherited:  # a process that is forked now has it already: a user's module need not be fit for a pipe
-            self.local.make(key, structure, rows)
+            self.local.make(key, structure, folds, rows)
         pipes = self._pipes(structure)
-        process = pipes[key[0] % len(pipes)] if pipes else None
+        process = pipes[key % len(pipes)] if pipes else None
         self._placements[key] = Placement(process, structure, len(rows))
         if not inherited:
-            self._call(key, "make", structure, rows)
+            self._call(key, "make", structure, folds, rows)
 
     def keep(self, key: BlockKey, which: Sequence[int]) -> None:
         """Go on with some rows of a block."""

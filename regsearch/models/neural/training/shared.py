@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,9 @@ from regsearch.models.neural.network.evaluator import Evaluator
 from regsearch.models.neural.network.network import Network, make_network
 from regsearch.models.neural.technique import ProblemInfo
 from regsearch.models.neural.techniques.dropout import OwnDropout
+from regsearch.models.neural.training.batches import batch_slices
 from regsearch.models.neural.training.block import Block
+from regsearch.models.neural.training.limits import Limits, RowSize
 from regsearch.space.tree import number
 
 if TYPE_CHECKING:
@@ -55,11 +58,18 @@ def structure_of(config: NetConfig) -> Structure:
 
 
 class SharedParts:
-    """Data, folds and networks, each made once."""
+    """Data, folds and networks, each made once.
 
-    def __init__(self, setup: Setup, device: str = "auto") -> None:
+    Parameters
+    ----------
+    limits
+        How much trains at a time; `None` for what suits the device.
+    """
+
+    def __init__(self, setup: Setup, device: str = "auto", limits: Limits | None = None) -> None:
         self.setup, self.stop = setup, threading.Event()
         self.device = device_of(device)
+        self.limits = limits or Limits.of(self.device)
         self._data: dict[str, Data] = {}
         self._folds: dict[tuple[object, ...], Fold] = {}
         self._networks: dict[tuple[Structure, int], Network] = {}
@@ -99,6 +109,15 @@ class SharedParts:
             )
         return self._networks[structure, k]
 
+    def max_rows(self, structure: Structure) -> int:
+        """Rows of a block: as many for one worker as for many, because sums round so."""
+        if not structure.stacks:
+            return 1
+        data, layout = self.data(structure), self.network(structure, 0).layout
+        slices = batch_slices(self.fold(structure, 0).n, structure.batch_size)
+        samples = max(part.stop - part.start for part in slices)
+        return self.limits.rows_of(RowSize.of(layout, math.prod(data.shape), samples, data.dtype))
+
     def info(self, structure: Structure) -> ProblemInfo:
         """What techniques may need to know."""
         data, problem = self.data(structure), self.setup.problem
@@ -117,12 +136,16 @@ class SharedParts:
         network = self.network(structure, k)
         return Evaluator(self.fold(structure, k), network, network.make_forward())
 
-    def block(self, structure: Structure, k: int, rows: Sequence[RowConfig]) -> Block:
-        """A block of rows on fold `k`, which may be `ALL_ROWS`."""
-        network, setup = self.network(structure, k), self.setup
-        return Block(
-            self.fold(structure, k), network, rows, self.epoch_metrics, setup.seed, self.stop, setup.deadline
-        )  # fmt: skip
+    def block(self, structure: Structure, folds: Sequence[int], rows: Sequence[RowConfig]) -> Block:
+        """A block of rows, each on a fold, which may be `ALL_ROWS`."""
+        evaluators = {k: self.evaluator(structure, k) for k in dict.fromkeys(folds)}
+        setup = self.setup
+        return Block(rows, folds, evaluators, self.epoch_metrics, setup.seed, self.stop, setup.deadline)
+
+    def shape(self, structure: Structure, k: int) -> Hashable:
+        """What folds must have alike for their rows to share a block: that of several has parts of one size."""
+        parts = self.fold(structure, k).parts
+        return tuple(map(len, parts.values())) if self.limits.across_folds and structure.stacks else k
 
 
 def device_of(name: str) -> torch.device:

@@ -1,17 +1,19 @@
 """The neural backend: many trials and folds as a few tensor programs, refilled as trials end.
 
 A trial has a row for each fold that it trains on: one until its first rung, then all. Rows of one fold and structure
-share a block, wherever they are in their training. All blocks advance by some epochs, each where it is; then, in the
-order of their numbers, trials end, are given up at a rung, or go on, blocks join while they fit into one, and new
-trials take the free places. So what a search does depends neither on how many work on it nor on their luck.
+share a block, wherever they are in their training; on a GPU those of all folds of one size. All blocks advance by some
+epochs, each where it is; then, in the order of their numbers, trials end, are given up at a rung, or go on, blocks join
+while they fit into one, and new trials take the free places. So what a search does depends neither on how many work on
+it nor on their luck.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from typing import TypeAlias
 
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Candidate, Outcome, Setup
@@ -19,6 +21,7 @@ from regsearch.models.deadline import Stop
 from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.batches import batch_slices
+from regsearch.models.neural.training.limits import Limits
 from regsearch.models.neural.training.outcome import make_outcome, pooled_of_nets
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import worker_count
@@ -27,39 +30,42 @@ from regsearch.models.neural.training.shared import SharedParts, Structure
 from regsearch.models.neural.training.worker import BlockKey, Failed, Trained
 from regsearch.models.out_of_fold import steps_kept
 
-MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sampler learns too late; ...
-MAX_UNSTACKED = 8  # ... those of nets that do not
 REFILL_PART = 4  # free places are worth new blocks once they are one in so many
 STRIDE = 5  # epochs between two looks at a trial
 WAITING_BYTES = 2**26  # of weights that wait, of one trial, for its other folds
-CACHE_BYTES = 20 * 2**19  # parameters, moments and gradients of a block: more, and each pass waits for memory
+
+
+Row: TypeAlias = tuple[TrainingRun, int]
+BlockKind: TypeAlias = tuple[Structure, Hashable]
 
 
 @dataclass
-class BlockRuns:
-    """The trials whose rows of one fold train in one block."""
+class BlockRows:
+    """The rows, a trial and a fold each, that train in one block.
 
-    number: int
-    fold: int
-    structure: Structure
-    runs: list[TrainingRun]
+    Attributes
+    ----------
+    key
+        What the pool calls the block.
+    kind
+        What all rows have alike: their structure, and the shape of their folds.
+    """
 
-    @property
-    def key(self) -> BlockKey:
-        """What the pool calls the block."""
-        return self.number, self.fold
+    key: BlockKey
+    kind: BlockKind
+    rows: list[Row]
 
 
 class Stack:
     """Trains candidates; see the module."""
 
-    def __init__(self, setup: Setup, device: str = "auto") -> None:
+    def __init__(self, setup: Setup, device: str = "auto", limits: Limits | None = None) -> None:
         self.setup = setup
-        self.shared = SharedParts(setup, device)
+        self.shared = SharedParts(setup, device, limits)
         self.stop = self.shared.stop
         self.halving = SuccessiveHalving(setup.history.curves, setup.averaging)
         self.runs: list[TrainingRun] = []
-        self.blocks: list[BlockRuns] = []
+        self.blocks: list[BlockRows] = []
         self.pool = WorkerPool(self.shared, worker_count(setup.n_jobs, self.shared.device))
         self._numbers = count()
         self._settings = RunSettings(
@@ -132,26 +138,26 @@ class Stack:
         apart = not any(metric.pooled for metric in self.shared.epoch_metrics)
         return apart and 8 * self.shared.network(structure, 0).layout.length * epochs <= WAITING_BYTES
 
-    def _place(self, rows: Iterable[tuple[TrainingRun, int]]) -> None:
-        """Make blocks for rows, a run and a fold each; where a block cannot be made, its trials fail."""
-        waiting: dict[tuple[Structure, int], list[TrainingRun]] = {}
+    def _place(self, rows: Iterable[Row]) -> None:
+        """Make blocks for rows; where a block cannot be made, its trials fail."""
+        waiting: dict[BlockKind, list[Row]] = {}
         for run, k in rows:
-            waiting.setdefault((run.structure, k), []).append(run)
-        for (structure, k), runs in waiting.items():
-            for part in self._by_block(structure, k, runs):
-                block = BlockRuns(next(self._numbers), k, structure, part)
+            waiting.setdefault((run.structure, self.shared.shape(run.structure, k)), []).append((run, k))
+        for kind, of_kind in waiting.items():
+            for part in self._by_block(kind, sorted(of_kind, key=lambda row: row[1])):
+                block, structure = BlockRows(next(self._numbers), kind, part), kind[0]
                 try:
-                    configs = [self.shared.row_config(run.config, structure) for run in part]
-                    self.pool.make(block.key, structure, configs)
+                    configs = [self.shared.row_config(run.config, structure) for run, _ in part]
+                    self.pool.make(block.key, structure, [k for _, k in part], configs)
                     self.blocks.append(block)
                 except (InvalidInput, RuntimeError, MemoryError) as error:
-                    for run in part:
+                    for run, _ in part:
                         run.failure = str(error)
 
-    def _by_block(self, structure: Structure, k: int, runs: Sequence[TrainingRun]) -> Iterator[list[TrainingRun]]:
-        """Runs by the block that they will train in: what begun ones have room for, then whole new ones."""
-        waiting, size = list(runs), self._max_rows(structure)
-        rooms = [size - len(block.runs) for block in self.blocks if (block.structure, block.fold) == (structure, k)]
+    def _by_block(self, kind: BlockKind, rows: Sequence[Row]) -> Iterator[list[Row]]:
+        """Rows by the block that they will train in: what begun ones have room for, then whole new ones."""
+        waiting, size = list(rows), self._max_rows(kind[0])
+        rooms = [size - len(block.rows) for block in self.blocks if block.kind == kind]
         while waiting:
             room = rooms.pop(0) if rooms else size
             part, waiting = waiting[:room], waiting[room:]
@@ -160,18 +166,15 @@ class Stack:
 
     def _capacity(self, arrived: Sequence[TrainingRun]) -> int:
         """How many trials may be in training."""
-        return MAX_STACKED if all(run.structure.stacks for run in (*self.runs, *arrived)) else MAX_UNSTACKED
+        limits, stacked = self.shared.limits, all(run.structure.stacks for run in (*self.runs, *arrived))
+        return limits.stacked if stacked else limits.unstacked
 
     def _free(self, arrived: Sequence[TrainingRun]) -> int:
         return self._capacity(arrived) - len(self.runs) - len(arrived)
 
     def _max_rows(self, structure: Structure) -> int:
-        """Rows of a block: as many as stay in the cache. They are as many for one worker as for many: sums round so."""
-        if not structure.stacks:
-            return 1
-        length = self.shared.network(structure, 0).layout.length
-        fits = CACHE_BYTES // (16 * length) if self.shared.device.type == "cpu" else self.pool.max_rows
-        return max(1, min(self.pool.max_rows, fits))
+        """Rows of a block, fewer once memory has run out."""
+        return min(self.pool.max_rows, self.shared.max_rows(structure))
 
     @property
     def _folds(self) -> range:
@@ -181,7 +184,7 @@ class Stack:
 
     def _advance(self) -> None:
         """Train all up to where a trial is looked at next; the largest blocks first."""
-        self.blocks.sort(key=lambda block: -len(block.runs))
+        self.blocks.sort(key=lambda block: -len(block.rows))
         epochs = min([STRIDE, *(ahead for run in self.runs for ahead in run.marks if ahead > 0)])
         alone = "" if all(run.structure.stacks for run in self.runs) else ", net by net"
         self.setup.notice(f"{len(self.runs)} trials in training{alone}")
@@ -192,14 +195,14 @@ class Stack:
             run.take_in()
 
     @staticmethod
-    def _receive(block: BlockRuns, found: Trained | Failed) -> None:
+    def _receive(block: BlockRows, found: Trained | Failed) -> None:
         """Hand its trials what a block gave; where it could not go on, they fail."""
-        for i, run in enumerate(block.runs):
+        for i, (run, k) in enumerate(block.rows):
             if isinstance(found, Failed):
                 run.failure = run.failure or found.message
             else:
-                run.seconds += found.seconds / len(block.runs)
-                run.receive(block.fold, found.segment.row(i))
+                run.seconds += found.seconds / len(block.rows)
+                run.receive(k, found.segment.row(i))
 
     # --- trials end --------------------------------------------------------------------------------------------
 
@@ -238,23 +241,23 @@ class Stack:
         """Go on without some runs, and without rows that have trained to the end."""
         for block in self.blocks:
             on = [
-                i for i, run in enumerate(block.runs)
-                if id(run) not in gone and run.trained[block.fold] < run.config.last
+                i for i, (run, k) in enumerate(block.rows)
+                if id(run) not in gone and run.trained[k] < run.config.last
             ]  # fmt: skip
-            if len(on) < len(block.runs):
-                block.runs = [block.runs[i] for i in on]
+            if len(on) < len(block.rows):
+                block.rows = [block.rows[i] for i in on]
                 if on:
                     self.pool.keep(block.key, on)
                 else:
                     self.pool.drop(block.key)
-        self.blocks = [block for block in self.blocks if block.runs]
+        self.blocks = [block for block in self.blocks if block.rows]
 
     def _widen(self) -> None:
         """Let those that have passed their first rung train on all folds."""
         wider = {id(run): run.widened() for run in self.runs if run.partial and run.judged}
         self.runs = [wider.get(id(run), run) for run in self.runs]
         for block in self.blocks:
-            block.runs = [wider.get(id(run), run) for run in block.runs]
+            block.rows = [(wider.get(id(run), run), k) for run, k in block.rows]
         self._place([(run, k) for run in wider.values() for k in self._folds if not run.trained[k]])
 
     def _pruned(self) -> dict[int, Stop]:
@@ -282,18 +285,28 @@ class Stack:
         return found
 
     def _join(self) -> None:
-        """Join blocks of one structure and fold as long as they fit into one, wherever their trials are."""
-        joined: list[BlockRuns] = []
+        """Join blocks of one kind as long as they fit into one, wherever their trials are."""
+        joined: list[BlockRows] = []
         for block in self.blocks:
             fit = (
-                one for one in joined
-                if (one.structure, one.fold) == (block.structure, block.fold)
-                and len(one.runs) + len(block.runs) <= self._max_rows(one.structure)
-            )  # fmt: skip
+                one
+                for one in joined
+                if one.kind == block.kind and len(one.rows) + len(block.rows) <= self._max_rows(one.kind[0])
+            )
             host = next(fit, None)
             if host is None:
                 joined.append(block)
             else:
-                host.runs += block.runs
+                host.rows += block.rows
                 self.pool.join(host.key, block.key)
+        for block in joined if self.shared.limits.across_folds else ():
+            self._sort(block)
         self.blocks = joined
+
+    def _sort(self, block: BlockRows) -> None:
+        """Bring rows of one fold and epoch together: neighbours share their batches and random numbers."""
+        places = [(k, run.trained[k]) for run, k in block.rows]
+        order = sorted(range(len(places)), key=places.__getitem__)
+        if [places[i] for i in order] != places:
+            block.rows = [block.rows[i] for i in order]
+            self.pool.keep(block.key, order)

@@ -11,8 +11,7 @@ from regsearch.models.neural.columns import RowConfig
 from regsearch.models.neural.training.block import Block, BlockState, Segment, Stopped
 from regsearch.models.neural.training.shared import SharedParts, Structure
 
-BlockKey: TypeAlias = tuple[int, int]  # number of a block, and its fold
-MAX_ROWS = 8  # more rows in a block gain little, and fewer blocks are hard to share out among cores
+BlockKey: TypeAlias = int  # number of a block
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,10 @@ class Worker:
     def __init__(self, shared: SharedParts) -> None:
         self.shared = shared
         self.blocks: dict[BlockKey, Block] = {}
-        self.max_rows = MAX_ROWS
+        self.max_rows = shared.limits.rows
 
-    def make(self, key: BlockKey, structure: Structure, rows: Sequence[RowConfig]) -> None:
-        self.blocks[key] = self.shared.block(structure, key[1], rows)
+    def make(self, key: BlockKey, structure: Structure, folds: Sequence[int], rows: Sequence[RowConfig]) -> None:
+        self.blocks[key] = self.shared.block(structure, folds, rows)
 
     def keep(self, key: BlockKey, which: Sequence[int]) -> None:
         self.blocks[key].keep(which)
@@ -52,13 +51,13 @@ class Worker:
         return self.blocks.pop(key).pack()
 
     def unpack(self, key: BlockKey, structure: Structure, packed: BlockState) -> None:
-        self.blocks[key] = self._unpacked(key, structure, packed)
+        self.blocks[key] = self._unpacked(structure, packed)
 
     def join(self, key: BlockKey, structure: Structure, packed: BlockState) -> None:
-        self.blocks[key].join([self._unpacked(key, structure, packed)])
+        self.blocks[key].join([self._unpacked(structure, packed)])
 
-    def _unpacked(self, key: BlockKey, structure: Structure, packed: BlockState) -> Block:
-        block = self.shared.block(structure, key[1], packed.rows)
+    def _unpacked(self, structure: Structure, packed: BlockState) -> Block:
+        block = self.shared.block(structure, packed.folds, packed.rows)
         block.unpack(packed)
         return block
 
@@ -75,13 +74,15 @@ class Worker:
     def _within_memory(self, block: Block, epochs: int, measure: bool) -> Segment:
         """Advance a block; where memory does not suffice, in halves."""
         if len(block.rows) <= self.max_rows:
-            before = block.snapshot()
+            before = None
             try:
+                before = block.snapshot()
                 return block.advance(epochs, measure)
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error) or len(block.rows) == 1:
                     raise
-            block.restore(before)
+            if before is not None:
+                block.restore(before)
             self.max_rows = max(1, min(self.max_rows, len(block.rows) // 2))
         halves = block.split()
         segments = [self._within_memory(half, epochs, measure) for half in halves]

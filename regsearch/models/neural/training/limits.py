@@ -1,0 +1,103 @@
+"""How much trains at a time: trials of a stack, and rows of a block."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from regsearch.models.neural.layout import Layout
+
+if TYPE_CHECKING:
+    import torch
+
+MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sampler learns too late; ...
+MAX_UNSTACKED = 8  # ... those of nets that do not
+MAX_ROWS = 8  # on a CPU more rows in a block gain little, and fewer blocks are hard to share out among cores
+CACHE_BYTES = 20 * 2**19  # parameters, moments and gradients of a block: more, and each pass waits for memory
+MEMORY_SHARE = 0.5  # of what a GPU has free: what is measured after an epoch, and other structures, need some too
+COPIES = 12  # of a row's parameters: with moments and gradient, their snapshot, what techniques keep, a step's sums
+ACTIVATIONS = 6  # of a layer's outputs: drawn numbers, mask, outputs, their gradients, and what is freed late
+
+
+@dataclass(frozen=True)
+class RowSize:
+    """What a row of a block needs memory for.
+
+    Attributes
+    ----------
+    parameters
+        Q: the parameters and buffers of a net.
+    units
+        Of all layers, inputs included.
+    samples
+        Of a batch.
+    number_bytes
+        Of one number.
+    """
+
+    parameters: int
+    units: int
+    samples: int
+    number_bytes: int
+
+    @classmethod
+    def of(cls, layout: Layout, inputs: int, samples: int, dtype: torch.dtype) -> RowSize:
+        """That of a net whose layers are its kernels, which is so of all nets that stack."""
+        units = inputs + sum(param.shape[0] for param in layout.part("kernel").params)
+        return cls(layout.length, units, samples, dtype.itemsize)
+
+    @property
+    def cached_bytes(self) -> int:
+        """What each step passes over, in single precision."""
+        return 16 * self.parameters
+
+    @property
+    def allocated_bytes(self) -> int:
+        """What is in memory at one time, roughly: where it does not suffice after all, a block is halved."""
+        return self.number_bytes * (COPIES * self.parameters + ACTIVATIONS * self.samples * self.units)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much trains at a time.
+
+    Attributes
+    ----------
+    stacked, unstacked
+        Trials in training, of nets that stack and of nets that do not.
+    rows
+        Of a block, at most.
+    row_bytes, block_bytes
+        What of a row's size counts, and how much of it a block may have.
+    across_folds
+        Whether rows of several folds share blocks: a GPU's step takes as long for few rows as for many, while on a CPU
+        the rows of a fold share what is drawn and read.
+    """
+
+    stacked: int
+    unstacked: int
+    rows: int
+    row_bytes: Callable[[RowSize], int]
+    block_bytes: int
+    across_folds: bool
+
+    @classmethod
+    def of(cls, device: torch.device) -> Limits:
+        """Those of a device: a CPU's blocks stay in its cache, those of a GPU in its free memory."""
+        if device.type == "cpu":
+            return cls(MAX_STACKED, MAX_UNSTACKED, MAX_ROWS, lambda size: size.cached_bytes, CACHE_BYTES, False)
+        free = int(MEMORY_SHARE * free_bytes(device))
+        return cls(MAX_STACKED, MAX_UNSTACKED, sys.maxsize, lambda size: size.allocated_bytes, free, True)
+
+    def rows_of(self, size: RowSize) -> int:
+        """Rows of a block of nets of one size."""
+        return max(1, min(self.rows, self.block_bytes // self.row_bytes(size)))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory of a device that nobody uses; of a kind that does not say, a gibibyte."""
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 2**30
