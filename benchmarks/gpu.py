@@ -113,6 +113,7 @@ def plan() -> Plan:
     """
     if options().device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch finds no CUDA GPU here; run this on a machine with one, or add --device cpu to try it.")
+    torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     return Plan(len(NETS) * len(ROWS) + 1, [])
 
@@ -149,7 +150,7 @@ def fits(net: Net) -> Iterator[Row]:
     """Seconds of a fold-fit in a stack with 160 and 1,000 rows in flight, and in the loop; what a step is made of."""
     for rows in ROWS:
         budget, name = plan().share(), f"{net.name}, {rows} rows"
-        trials = rows // FOLDS // (16 if quick() else 1)
+        trials = max(1, rows // FOLDS // 40) if quick() else rows // FOLDS
         try:
             yield from in_flight(net, name, trials, budget)
         except (Stopped, TimeoutError):
