@@ -34,7 +34,7 @@ from regsearch import CNN, MLP
 from regsearch import nn_techniques as t
 from regsearch.models.base import Setup
 from regsearch.models.neural.training.block import Block, Stopped
-from regsearch.models.neural.training.limits import Limits
+from regsearch.models.neural.training.limits import StackLimits
 from regsearch.models.neural.training.shared import SharedParts
 from regsearch.models.neural.training.stack import Stack
 
@@ -191,7 +191,7 @@ def stacked(setup: Setup, configs: list[Any], ends: float) -> None:
         When that is over.
     """
     device = options().device
-    limits = replace(Limits.of(torch.device(device)), stacked=len(configs), unstacked=len(configs))
+    limits = replace(StackLimits.of(torch.device(device)), stacked=len(configs), unstacked=len(configs))
     stack = Stack(setup, device, limits)
     timer = threading.Timer(max(0.0, ends - time.monotonic()), stack.stop.set)
     timer.start()

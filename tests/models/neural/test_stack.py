@@ -34,7 +34,7 @@ from regsearch.models.neural import CNN, MLP
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training import limits, processes, stack, worker
 from regsearch.models.neural.training.block import Block
-from regsearch.models.neural.training.limits import Limits, RowSize
+from regsearch.models.neural.training.limits import RowSize, StackLimits
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import wait_for_exit
 from regsearch.models.neural.training.stack import Stack
@@ -57,7 +57,7 @@ MIXED = (
 
 
 def stream(
-    of: Setup, configs: Sequence[Any], order: Iterable[int] | None = None, limits: Limits | None = None
+    of: Setup, configs: Sequence[Any], order: Iterable[int] | None = None, limits: StackLimits | None = None
 ) -> dict[int, Outcome]:
     """What becomes of configs that come in an order, by their place in the list."""
     source = (Candidate(i, configs[i]) for i in (range(len(configs)) if order is None else order))
@@ -175,7 +175,7 @@ def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> N
 
 # --- blocks of several folds -----------------------------------------------------------------------------------
 
-ON_GPU = replace(Limits.of(torch.device("cpu")), rows=100, block_bytes=2**30, across_folds=True)
+ON_GPU = replace(StackLimits.of(torch.device("cpu")), rows=100, block_bytes=2**30, across_folds=True)
 
 
 @pytest.fixture
@@ -287,7 +287,7 @@ def early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(halving, "MIN_UPDATES", 1)
 
 
-def climb(prune: bool = True, limits: Limits | None = None, **options: Any) -> dict[int, Outcome]:
+def climb(prune: bool = True, limits: StackLimits | None = None, **options: Any) -> dict[int, Outcome]:
     of = replace(setup("regression"), n_jobs=1, prune=prune, **options)
     source = (Candidate(i, config, "reference" if i == 0 else "") for i, config in enumerate(CLIMBERS))
     return {outcome.number: outcome for outcome in Stack(of, limits=limits).stream(source)}
@@ -584,7 +584,7 @@ class Small:
     "sizes", [None, pytest.param(ON_GPU, marks=pytest.mark.slow)], ids=["one fold", "several folds"]
 )
 def test_memory_runs_out(
-    whole: tuple[Setup, dict[int, Outcome]], sizes: Limits | None, monkeypatch: pytest.MonkeyPatch
+    whole: tuple[Setup, dict[int, Outcome]], sizes: StackLimits | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where memory holds few rows the stack says so and shrinks, and every outcome is what it was."""
     of, found = whole

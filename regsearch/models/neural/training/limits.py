@@ -60,7 +60,7 @@ class RowSize:
 
 
 @dataclass(frozen=True)
-class Limits:
+class StackLimits:
     """How much trains at a time.
 
     Attributes
@@ -84,7 +84,7 @@ class Limits:
     across_folds: bool
 
     @classmethod
-    def of(cls, device: torch.device) -> Limits:
+    def of(cls, device: torch.device) -> StackLimits:
         """Those of a device: a CPU's blocks stay in its cache, those of a GPU in its free memory."""
         if device.type == "cpu":
             return cls(MAX_STACKED, MAX_UNSTACKED, MAX_ROWS, lambda size: size.cached_bytes, CACHE_BYTES, False)

@@ -23,7 +23,7 @@ from regsearch.models.neural.technique import ProblemInfo
 from regsearch.models.neural.techniques.dropout import OwnDropout
 from regsearch.models.neural.training.batches import batch_slices
 from regsearch.models.neural.training.block import Block
-from regsearch.models.neural.training.limits import Limits, RowSize
+from regsearch.models.neural.training.limits import RowSize, StackLimits
 from regsearch.space.tree import number
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class SharedParts:
         How much trains at a time; `None` for what suits the device.
     """
 
-    def __init__(self, setup: Setup, device: str = "auto", limits: Limits | None = None) -> None:
+    def __init__(self, setup: Setup, device: str = "auto", limits: StackLimits | None = None) -> None:
         self.setup, self.stop = setup, threading.Event()
         self.device = device_of(device)
-        self.limits = limits or Limits.of(self.device)
+        self.limits = limits or StackLimits.of(self.device)
         self._data: dict[str, Data] = {}
         self._folds: dict[tuple[object, ...], Fold] = {}
         self._networks: dict[tuple[Structure, int], Network] = {}

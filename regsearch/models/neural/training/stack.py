@@ -21,7 +21,7 @@ from regsearch.models.deadline import Stop
 from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.batches import batch_slices
-from regsearch.models.neural.training.limits import Limits
+from regsearch.models.neural.training.limits import StackLimits
 from regsearch.models.neural.training.outcome import make_outcome, pooled_of_nets
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.processes import worker_count
@@ -59,7 +59,7 @@ class BlockRows:
 class Stack:
     """Trains candidates; see the module."""
 
-    def __init__(self, setup: Setup, device: str = "auto", limits: Limits | None = None) -> None:
+    def __init__(self, setup: Setup, device: str = "auto", limits: StackLimits | None = None) -> None:
         self.setup = setup
         self.shared = SharedParts(setup, device, limits)
         self.stop = self.shared.stop
