@@ -7,6 +7,7 @@ most `FITTED` trials, half of them the best. n trials, D columns.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,17 +108,17 @@ def fit_hyperparameters(X: Array, y: Array, expected: Array) -> Hyperparameters:
     """Maximum a posteriori, of trials ``[n, D]`` with scores ``[n]``, of which some are expected ones (1, not 0)."""
     from scipy.optimize import minimize
 
-    kept = _spread(y)
+    kept = spread(y, FITTED)
     posterior = Posterior.of(X[kept], y[kept], expected[kept])
     found: Any = minimize(posterior, posterior.middle, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
     return Hyperparameters.of(found.x)
 
 
-def _spread(y: Array) -> NDArray[np.intp]:
-    """Which of scores ``[n]`` scales are fitted to: the best, and some of the rest, evenly from good to bad."""
-    order = np.argsort(-y, kind="stable")
-    best, rest = np.split(order, [FITTED // 2])
-    places = np.linspace(0, len(rest) - 1, FITTED - len(best)).round().astype(int)
+def spread(scores: Array, most: int) -> NDArray[np.intp]:
+    """At most so many of ``[n]`` scores, in their order: half of them the best, the rest evenly from good to bad."""
+    order = np.argsort(-scores, kind="stable")
+    best, rest = np.split(order, [most // 2])
+    places = np.linspace(0, len(rest) - 1, most - len(best)).round().astype(int)
     return np.sort(np.concatenate([best, rest[np.unique(places)]])) if len(rest) else np.sort(best)
 
 
@@ -128,20 +129,24 @@ class GaussianProcess:
     ----------
     X, y, expected
         Finished trials ``[n, D]`` with their scores ``[n]``, of which some are expected ones (1, not 0).
-    running
-        ``[r, D]``: their scores are believed to be the means that are expected of them.
     """
 
-    def __init__(self, hyper: Hyperparameters, X: Array, y: Array, expected: Array, running: Array) -> None:
-        self.hyper = hyper
+    def __init__(self, hyper: Hyperparameters, X: Array, y: Array, expected: Array) -> None:
+        self.hyper, self.y = hyper, y
         self._take(X, y, hyper.noises(expected))
         self.best = float(self.mean(X).max())
-        if len(running):
-            noises = np.concatenate([hyper.noises(expected), hyper.noises(np.zeros(len(running)))])
-            self._take(np.concatenate([X, running]), np.concatenate([y, self.mean(running)]), noises)
+
+    def beside(self, running: Array) -> GaussianProcess:
+        """The same beside trials that are running ``[r, D]``: their scores are believed to be what is expected."""
+        if not len(running):
+            return self
+        found = copy.copy(self)
+        noises = np.concatenate([self._noises, self.hyper.noises(np.zeros(len(running)))])
+        found._take(np.concatenate([self.X, running]), np.concatenate([self.y, self.mean(running)]), noises)
+        return found
 
     def _take(self, X: Array, y: Array, noises: Array) -> None:
-        self.X = X
+        self.X, self._noises = X, noises
         self._factor = np.linalg.inv(np.linalg.cholesky(self._kernel(X) + np.diag(noises)))
         self._alpha = self._factor.T @ (self._factor @ y)
 

@@ -12,13 +12,14 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.space.tree import Node
 from regsearch.space.vectors import Vectors
-from regsearch.study.gaussian_process import GaussianProcess, Hyperparameters, fit_hyperparameters, standardized
+from regsearch.study.gaussian_process import GaussianProcess, fit_hyperparameters, spread, standardized
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 NUMBERS = 4  # leaves that are numbers, below which a density of each by itself finds as much
-FINISHED = 8  # trials that it takes to learn from
+FINISHED = 8  # trials that it takes to learn from ...
+KNOWN = 160  # ... and at most so many: half of them the best
 AT_RANDOM, AROUND = 300, 200  # rows that are looked at first: anywhere, and near the `TOP` best so far
 TOP, AROUND_SD = 8, 0.1
 REFINED, REFINED_SD = 100, (0.06, 0.02)  # rows near the `FINE` best of these, in turn
@@ -27,11 +28,11 @@ FINE = 5
 
 @dataclass
 class Proposals:
-    """Of one search, as a function of its trials; scales are fitted once for each set of finished ones."""
+    """Of one search, as a function of its trials; a process is made once for each set of finished ones."""
 
     vectors: Vectors
-    _rows: dict[int, Array] = field(default_factory=dict)  # by the number of a trial
-    _fitted: tuple[Any, Hyperparameters] | None = None
+    _rows: dict[int, Array | None] = field(default_factory=dict)  # by the number of a finished trial
+    _fitted: tuple[Any, GaussianProcess] | None = None
 
     @classmethod
     def of(cls, space: Node) -> Proposals | None:
@@ -47,12 +48,15 @@ class Proposals:
         trials
             Complete ones, whose scores are expected ones where they have intermediate values, and running ones.
         """
-        whole = [trial for trial in trials if self._is_whole(trial)]
-        finished = [trial for trial in whole if trial.state.is_finished() and math.isfinite(trial.value or 0.0)]
+        finished = [one for one in trials if one.state.is_finished() and self._scored(one)]
         if len(finished) < FINISHED:
             return
-        rows = np.array([self._row(trial) for trial in finished])
-        process = self._process(rows, finished, [self._row(trial) for trial in whole if not trial.state.is_finished()])
+        finished = [finished[i] for i in spread(np.array([one.value for one in finished], dtype=float), KNOWN)]
+        running = [row for one in trials if not one.state.is_finished() and (row := self._row(one)) is not None]
+        rows = np.array([self._row(one) for one in finished])
+        process = self._process(rows, finished)
+        if running:
+            process = process.beside(self.vectors.features(np.array(running)))
         top = rows[np.argsort(-process.mean(self.vectors.features(rows)), kind="stable")[:TOP]]
         looked = np.concatenate(
             [self.vectors.draw(random, AT_RANDOM), self.vectors.draw_near(top, random, AROUND, AROUND_SD)]
@@ -65,25 +69,23 @@ class Proposals:
         for i in np.argsort(-value, kind="stable")[:count]:
             yield self.vectors.params(looked[i])
 
-    def _is_whole(self, trial: FrozenTrial) -> bool:
-        """Whether all parameters of a trial are known: not those of one that is being proposed."""
-        row = self._row(trial)
-        return not np.isnan(row[self.vectors.active(row[None])[0]]).any()
+    def _scored(self, trial: FrozenTrial) -> bool:
+        return trial.value is not None and math.isfinite(trial.value) and self._row(trial) is not None
 
-    def _row(self, trial: FrozenTrial) -> Array:
-        known = self._rows.get(trial.number)
-        if known is None:
-            known = self.vectors.row(trial.params)
-            if trial.state.is_finished():
-                self._rows[trial.number] = known
-        return known
+    def _row(self, trial: FrozenTrial) -> Array | None:
+        """A trial as a row; `None` where not all of its parameters are known, as while it is proposed."""
+        if trial.number in self._rows:
+            return self._rows[trial.number]
+        row = self.vectors.row(trial.params)
+        whole = None if np.isnan(row[self.vectors.active(row[None])[0]]).any() else row
+        if trial.state.is_finished():
+            self._rows[trial.number] = whole
+        return whole
 
-    def _process(self, rows: Array, finished: Sequence[FrozenTrial], running: Sequence[Array]) -> GaussianProcess:
-        scores = np.array([trial.value for trial in finished], dtype=float)
-        expected = np.array([bool(trial.intermediate_values) for trial in finished], dtype=float)
-        X, y = self.vectors.features(rows), standardized(scores)
-        known = ([trial.number for trial in finished], scores.tolist())
+    def _process(self, rows: Array, finished: Sequence[FrozenTrial]) -> GaussianProcess:
+        known = [(trial.number, trial.value) for trial in finished]
         if self._fitted is None or self._fitted[0] != known:
-            self._fitted = known, fit_hyperparameters(X, y, expected)
-        pending = self.vectors.features(np.array(running)) if running else X[:0]
-        return GaussianProcess(self._fitted[1], X, y, expected, pending)
+            X, y = self.vectors.features(rows), standardized(np.array([trial.value for trial in finished], dtype=float))
+            expected = np.array([bool(trial.intermediate_values) for trial in finished], dtype=float)
+            self._fitted = known, GaussianProcess(fit_hyperparameters(X, y, expected), X, y, expected)
+        return self._fitted[1]

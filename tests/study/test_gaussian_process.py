@@ -29,7 +29,7 @@ ROWS = RANDOM.random((7, 3))
 
 
 def process(running: np.ndarray = X[:0]) -> GaussianProcess:
-    return GaussianProcess(HYPER, X, Y, EXPECTED, running)
+    return GaussianProcess(HYPER, X, Y, EXPECTED).beside(running)
 
 
 def sklearn(X: np.ndarray, y: np.ndarray, noises: np.ndarray) -> GaussianProcessRegressor:
@@ -66,7 +66,7 @@ def test_running_trials_are_not_proposed_again() -> None:
 def test_far_below_the_best_order_remains() -> None:
     """Improvements too small for a number still rise with the mean."""
     y = np.where(X[:, 0] > 0.5, 0.0, -60.0) + X[:, 0]
-    found = GaussianProcess(Hyperparameters(np.full(3, 0.5), 1.0, 1e-3, 0.1), X, y, np.zeros(20), X[:0])
+    found = GaussianProcess(Hyperparameters(np.full(3, 0.5), 1.0, 1e-3, 0.1), X, y, np.zeros(20))
     low = X[X[:, 0] < 0.5]
     values = found.improvement(low)
     assert np.all(np.isfinite(values))
