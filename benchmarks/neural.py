@@ -16,36 +16,33 @@ one_thread()
 
 import multiprocessing
 import statistics
-import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 from loop import Split, fit, fit_skorch
+from searches import Problem, Sizes, rows, search
 from sklearn.datasets import load_breast_cancer, load_digits, make_classification
 from sklearn.model_selection import StratifiedKFold
 
-from regsearch import CNN, MLP, Float, Net, Study
+from regsearch import CNN, MLP, Float, Net
 from regsearch import nn_techniques as t
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.neural.training.stack import Stack
-from regsearch.space.sampling import fill, random_params, sample
+from regsearch.space.sampling import fill, random_params
 
 SEED = 0
 FOLDS = 5
 TRIALS = 32  # of a stack
 SHOWN = 50  # epochs of the fits that notes count
-SCRIPT_TRIALS = 60
-MEASURED = 3  # trials of the script that are run as the script runs them
 
 
 @dataclass(frozen=True)
@@ -54,15 +51,13 @@ class Scale:
 
     rounds: int = 3  # of a comparison
     seeds: int = 3  # of a search
-    script_seeds: int = 3  # of the whole search, which takes minutes
-    script: int = SCRIPT_TRIALS
     horizon: int = 100  # most epochs of a trial of the whole search
     cnn_trials: int = 16
     cnn_epochs: int = 27
 
 
 def scale() -> Scale:
-    return Scale(1, 1, 1, 3, 6, 6, 4) if quick() else Scale()
+    return Scale(1, 1, 6, 6, 4) if quick() else Scale()
 
 
 def space(hidden: tuple[int, ...], stopping: Any) -> Net:
@@ -85,6 +80,12 @@ def everything(module: Any, stopping: Any, **more: Any) -> Net:
 @cache
 def digits() -> tuple[Any, Any]:
     X, y = load_digits(return_X_y=True)
+    return X, y
+
+
+@cache
+def cancer() -> tuple[Any, Any]:
+    X, y = load_breast_cancer(return_X_y=True)
     return X, y
 
 
@@ -213,43 +214,6 @@ def apart(work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 # --- searches ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Run:
-    """A search: when each best loss so far was reached, in seconds from its start."""
-
-    seconds: list[float]
-    losses: list[float]
-    total: float
-
-    @property
-    def best(self) -> float:
-        return self.losses[-1] if self.losses else np.inf
-
-    def reach(self, loss: float) -> float:
-        """Seconds until a loss was reached."""
-        return next((s for s, best in zip(self.seconds, self.losses, strict=True) if best <= loss), np.inf)
-
-
-def search(
-    X: Any, y: Any, net: Net, seed: int, trials: int, loss: float = -np.inf, most: int = 1, folds: int = FOLDS,
-    **options: Any,
-) -> Run:  # fmt: skip
-    """A search with everything that belongs to it but MLflow; it goes on up to `most` times until it reaches a loss."""
-    pairs = StratifiedKFold(folds, shuffle=True, random_state=SEED).split(np.zeros(len(y)), y)
-    cv = list(pairs)
-    started = time.time()
-    with tempfile.TemporaryDirectory() as root:
-        study = Study("bench", X, y, space=net, cv=cv, seed=seed, root=root, tracking=False, **options)
-        for times in range(1, most + 1):
-            results = study.run(n_trials=trials * times, quiet=True)
-            total = time.time() - started
-            done = sorted(results.complete, key=lambda trial: trial.end_ms)
-            best = np.minimum.accumulate([-results.point(trial).val for trial in done]).tolist()
-            if best and best[-1] <= loss:
-                break
-    return Run([trial.end_ms / 1000 - started for trial in done], best, total)
-
-
 def cnn() -> Iterator[Row]:
     """A search with rungs on all cores against the same search without pruning on one, at the same validation loss.
 
@@ -284,7 +248,7 @@ def sampler() -> Iterator[Row]:
     The claim is only that sampling parameters one by one costs nothing, up to what three seeds can tell.
     """
     warm_up()
-    net, (X, y) = space((64, 64), t.EarlyStopping(max_epochs=scale().horizon)), load_breast_cancer(return_X_y=True)
+    net, (X, y) = space((64, 64), t.EarlyStopping(max_epochs=scale().horizon)), cancer()
     trials = 6 if quick() else 100
     pairs = [
         (
@@ -304,84 +268,34 @@ def multivariate(seed: int, count: int) -> Any:
     return optuna.samplers.TPESampler(seed=1000 * seed + count, multivariate=True, group=True, constant_liar=True)
 
 
-def script() -> Iterator[Row]:
-    """A whole search until the best loss of 60 trials of a sequential Optuna script, over that script's time.
+def tables(name: str, data: Callable[[], tuple[Any, Any]]) -> Problem:
+    """A perceptron with every technique, on the rows of a table."""
+    return Problem(name, data, lambda horizon: space((64, 64), t.EarlyStopping(max_epochs=horizon)))
 
-    The script: Optuna's default TPE with the same distributions, a DataLoader loop, fold after fold, one thread, up to
-    100 epochs. It would take about a quarter of an hour for each seed, so it is not run as a whole. Its sampler really
-    proposes all 60 configs, one after the other, each told the loss that this package's training gives (without
-    pruning, at the epoch with the best mean over folds, patience 10 on that mean). A random few of these configs are
-    then trained by the loop, for as many epochs as patience left them, and its seconds per epoch, times the epochs of
-    all 60, are the script's time. Its sampler and storage cost nothing. The note has the losses that the loop itself
-    found for those few.
-    """
+
+def search_rows(problem: Problem) -> Iterator[Row]:
+    """Whole searches against a script; see `searches.py`."""
     warm_up()
-    size = scale()
-    net = space((64, 64), t.EarlyStopping(max_epochs=size.horizon))
-    ratios, notes, seen = [], [], []
-    for seed in range(size.script_seeds):
-        proposed = script_trials(net, seed, size.script)
-        goal = min(outcome.loss for outcome in proposed)
-        picked = np.random.default_rng(seed).choice(len(proposed), min(MEASURED, len(proposed)), replace=False)
-        spent, losses = [], []
-        for i in picked:
-            seconds, loss = script_trial(proposed[i], seed)
-            spent.append(seconds)
-            losses.append(f"{loss:.3g} ({proposed[i].loss:.3g})")
-        per_epoch = sum(spent) / sum(proposed[i].epochs for i in picked)
-        total = per_epoch * sum(outcome.epochs for outcome in proposed)
-        ours = apart(search, *digits(), net, seed, 6 if quick() else 300)
-        reached = ours.reach(goal)
-        ratios.append(reached / total)
-        notes.append(f"{reached:.3g} s / {total:.4g} s")
-        seen += losses
-    note = f"{', '.join(notes)}; losses of the loop (and told) {', '.join(seen)}"
-    yield Row("digits: search until the loss of 60 trials", statistics.median(ratios), 1 / 20, note)
+    yield from rows(problem, Sizes(1, 3, 6, 6) if quick() else Sizes(), apart)
 
 
-@dataclass(frozen=True)
-class Proposed:
-    """A trial of the script: its config, how many epochs it takes, and the loss it is told."""
-
-    config: Net
-    epochs: int
-    loss: float
+def search_digits() -> Iterator[Row]:
+    yield from search_rows(tables("digits", digits))
 
 
-def script_trials(net: Net, seed: int, trials: int) -> list[Proposed]:
-    """What the script's sampler proposes when it is told the losses of this package's training."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    setup = replace(setup_of(*digits(), n_jobs=None, seed=seed), prune=False)
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-    proposed = []
-    for number in range(trials):
-        trial = study.ask()
-        config = sample(net, trial)
-        (outcome,) = Stack(setup).stream([Candidate(number, config)])
-        if outcome.state != "complete":
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            continue
-        curve = outcome.trajectory.deciding.mean()
-        proposed.append(Proposed(config, len(curve), float(-curve[outcome.step])))
-        study.tell(trial, proposed[-1].loss)
-    return proposed
+def search_cancer() -> Iterator[Row]:
+    yield from search_rows(tables("breast cancer", cancer))
 
 
-def script_trial(proposed: Proposed, seed: int) -> tuple[float, float]:
-    """Seconds of the script for one trial, and the loss it finds at the epoch with the best mean over folds."""
-    setup = setup_of(*digits())
-    started = time.perf_counter()
-    curves = [fit(proposed.config, split, proposed.epochs, seed)[1] for split in splits(setup)]
-    return time.perf_counter() - started, float(np.mean(curves, axis=0).min())
+def search_synthetic() -> Iterator[Row]:
+    yield from search_rows(tables("5000x20", synthetic))
 
 
 if __name__ == "__main__":
     main(
         [
             fits_digits_64, fits_synthetic_64, fits_digits_128, fits_synthetic_128, fits_synthetic_256,
-            threads, cnn, sampler, script,
+            threads, cnn, sampler, search_digits, search_cancer, search_synthetic,
         ],
         "Searches of neural nets against a PyTorch loop, skorch and a sequential Optuna script.",
     )  # fmt: skip

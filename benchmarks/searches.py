@@ -1,0 +1,231 @@
+"""Whole searches of nets against a sequential Optuna script: what `neural.py search` measures.
+
+The script: Optuna's default TPE with the same distributions, a DataLoader loop, fold after fold, one thread, up to 100
+epochs. It would take about a quarter of an hour for each seed, so it is not run as a whole. Its sampler really proposes
+all 60 configs, one after the other, each told the loss that this package's training gives (without pruning, at the
+epoch with the best mean over folds, patience 10 on that mean). A random few of these configs are then trained by the
+loop, for as many epochs as patience left them, and its seconds per epoch, times the epochs of each config, are the
+script's time. Its sampler and storage cost nothing. What the sampler proposed does not depend on the machine, and is
+kept in `build/searches`; every time is measured anew.
+
+Ours is a study with everything that belongs to it but MLflow, on all cores, of 300 trials at most. It has *arrived* at
+the script's best loss when its own is no larger, and *within an error* of it when the mean of its folds' losses less
+those of the script's best trial is at most the standard error of that mean. A search that does not arrive takes for
+ever: a median over seeds that says so is infinite.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from harness import Row
+from loop import Split, fit
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+
+from regsearch import Net, Study
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import make_problem
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate, Setup
+from regsearch.models.neural.training.stack import Stack
+from regsearch.space.sampling import fill, sample
+
+CACHE = Path(__file__).resolve().parents[1] / "build" / "searches"
+MEASURED = 3  # trials of the script that are run as the script runs them
+AT_SECONDS = (30, 60)
+WITHIN, BEST = 1 / 20, 1 / 10  # bars of both ratios
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is run."""
+
+    seeds: int = 10
+    script: int = 60
+    trials: int = 300
+    horizon: int = 100  # most epochs of a trial
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data, the net to search on them, and folds, which do not depend on the seed of the search."""
+
+    name: str
+    data: Callable[[], tuple[Any, Any]]
+    net: Callable[[int], Net]  # of the most epochs
+    folds: int = 5
+
+    def cv(self, y: Any) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        return list(StratifiedKFold(self.folds, shuffle=True, random_state=0).split(np.zeros(len(y)), y))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A search: when trials ended, in seconds from its start, and what the best loss was then, also by fold."""
+
+    seconds: list[float]
+    losses: list[float]
+    total: float
+    folds: list[NDArray[np.float64]] = field(default_factory=list)
+
+    @property
+    def best(self) -> float:
+        return self.losses[-1] if self.losses else np.inf
+
+    def reach(self, loss: float) -> float:
+        """Seconds until a loss was reached."""
+        return next((s for s, best in zip(self.seconds, self.losses, strict=True) if best <= loss), np.inf)
+
+    def reach_within_error(self, folds: NDArray[np.float64]) -> float:
+        """Seconds until the best was within an error of losses by fold."""
+        near = (s for s, own in zip(self.seconds, self.folds, strict=True) if within_error(own - folds))
+        return next(near, np.inf)
+
+    def at(self, seconds: float) -> float:
+        """The best loss after so many seconds."""
+        return min((loss for s, loss in zip(self.seconds, self.losses, strict=True) if s <= seconds), default=np.inf)
+
+
+def within_error(lost: NDArray[np.float64]) -> bool:
+    """Whether a loss by fold is within its standard error of none, or a gain."""
+    return bool(lost.mean() <= lost.std(ddof=1) / np.sqrt(len(lost)))
+
+
+def search(
+    X: Any, y: Any, net: Net, seed: int, trials: int, loss: float = -np.inf, most: int = 1, folds: int = 5,
+    **options: Any,
+) -> Run:  # fmt: skip
+    """A search with everything that belongs to it but MLflow; it goes on up to `most` times until it reaches a loss."""
+    cv = list(StratifiedKFold(folds, shuffle=True, random_state=0).split(np.zeros(len(y)), y))
+    started = time.time()
+    with tempfile.TemporaryDirectory() as root:
+        study = Study("bench", X, y, space=net, cv=cv, seed=seed, root=root, tracking=False, **options)
+        for times in range(1, most + 1):
+            results = study.run(n_trials=trials * times, quiet=True)
+            total = time.time() - started
+            done = sorted(results.complete, key=lambda trial: trial.end_ms)
+            own = [-results.curves(trial.number).val[:, trial.step] for trial in done]
+            best: list[NDArray[np.float64]] = []
+            for losses in own:
+                best.append(losses if not best or losses.mean() < best[-1].mean() else best[-1])
+            if best and best[-1].mean() <= loss:
+                break
+    ends = [trial.end_ms / 1000 - started for trial in done]
+    return Run(ends, [float(losses.mean()) for losses in best], total, best)
+
+
+# --- the script ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A trial of the script: its parameters, how many epochs it takes, and the losses by fold of which it is told."""
+
+    params: dict[str, Any]
+    epochs: int
+    folds: list[float]
+
+    @property
+    def loss(self) -> float:
+        return statistics.fmean(self.folds)
+
+
+def script_trials(problem: Problem, seed: int, sizes: Sizes) -> list[Proposed]:
+    """What the script's sampler proposes when it is told the losses of this package's training; kept."""
+    file = CACHE / f"{problem.name}-{seed}-{sizes.script}x{sizes.horizon}.json"
+    if not file.exists():
+        found = [vars(one) for one in _script_trials(problem, seed, sizes)]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(found))
+    return [Proposed(**one) for one in json.loads(file.read_text())]
+
+
+def _script_trials(problem: Problem, seed: int, sizes: Sizes) -> Iterator[Proposed]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    setup, net = _setup(problem, seed), problem.net(sizes.horizon)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    for number in range(sizes.script):
+        trial = study.ask()
+        config = sample(net, trial)
+        (outcome,) = Stack(setup).stream([Candidate(number, config)])
+        if outcome.state != "complete":
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            continue
+        curves = outcome.trajectory.deciding
+        folds = (-curves.val[:, outcome.step]).tolist()
+        study.tell(trial, statistics.fmean(folds))
+        yield Proposed(trial.params, outcome.trajectory.steps, folds)
+
+
+def _setup(problem: Problem, seed: int) -> Setup:
+    X, y = problem.data()
+    made = make_problem(X, y)
+    return replace(Setup(made, make_folds(problem.cv(y), made, 0), resolve(None, made), seed), prune=False)
+
+
+def script_seconds(problem: Problem, proposed: list[Proposed], seed: int, sizes: Sizes) -> NDArray[np.float64]:
+    """Seconds after which each trial of the script ends, by what its loop takes for a few of them."""
+    X, y = problem.data()
+    splits = [Split.of(np.asarray(X), y, *pair) for pair in problem.cv(y)]
+    picked = np.random.default_rng(seed).choice(len(proposed), min(MEASURED, len(proposed)), replace=False)
+    net, started = problem.net(sizes.horizon), time.perf_counter()
+    for i in picked:
+        for split in splits:
+            fit(fill(net, proposed[i].params), split, proposed[i].epochs, seed)
+    per_epoch = (time.perf_counter() - started) / sum(proposed[i].epochs for i in picked)
+    return np.cumsum([per_epoch * one.epochs for one in proposed])
+
+
+# --- both ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One seed: ratios of times until within an error and until the best, and of losses at the same times."""
+
+    within: float
+    best: float
+    losses: tuple[float, ...]
+
+
+def compare(problem: Problem, seed: int, sizes: Sizes, apart: Callable[..., Any]) -> Compared:
+    """Both sides, one after the other; `apart` calls a function in a fresh program."""
+    proposed = script_trials(problem, seed, sizes)
+    ends, told = script_seconds(problem, proposed, seed, sizes), np.array([one.loss for one in proposed])
+    X, y = problem.data()
+    ours: Run = apart(search, X, y, problem.net(sizes.horizon), seed, sizes.trials, folds=problem.folds)
+    goal = min(proposed, key=lambda one: one.loss)
+    by_then = [float(told[ends <= s].min(initial=np.inf)) for s in AT_SECONDS]
+    losses = tuple(
+        ours.at(s) / other if np.isfinite(other) else 0.0 for s, other in zip(AT_SECONDS, by_then, strict=True)
+    )
+    within, best = ours.reach_within_error(np.array(goal.folds)), ours.reach(goal.loss)
+    return Compared(within / ends[-1], best / ends[-1], losses)
+
+
+def rows(problem: Problem, sizes: Sizes, apart: Callable[..., Any]) -> Iterator[Row]:
+    """Medians over seeds; the notes have quartiles, and how many seeds arrive."""
+    found = [compare(problem, seed, sizes, apart) for seed in range(sizes.seeds)]
+    for what, bar, ratios in (
+        ("within an error of 60 trials' best", WITHIN, [one.within for one in found]),
+        ("the best of 60 trials", BEST, [one.best for one in found]),
+    ):
+        arrived = sum(np.isfinite(ratios))
+        low, high = np.quantile(ratios, [0.25, 0.75], method="nearest")
+        note = f"quartiles {low:.3g} to {high:.3g}; {arrived} of {len(ratios)} seeds arrive"
+        yield Row(f"{problem.name}: search until {what}", statistics.median(ratios), bar, note)
+    for i, seconds in enumerate(AT_SECONDS):
+        losses = [one.losses[i] for one in found]
+        note = f"ours is the smaller for {sum(ratio < 1 for ratio in losses)} of {len(losses)} seeds"
+        yield Row(f"{problem.name}: loss after {seconds} s", statistics.median(losses), 1.0, note)
