@@ -268,27 +268,23 @@ def multivariate(seed: int, count: int) -> Any:
     return optuna.samplers.TPESampler(seed=1000 * seed + count, multivariate=True, group=True, constant_liar=True)
 
 
-def tables(name: str, data: Callable[[], tuple[Any, Any]]) -> Problem:
-    """A perceptron with every technique, on the rows of a table."""
-    return Problem(name, data, lambda horizon: space((64, 64), t.EarlyStopping(max_epochs=horizon)))
-
-
-def search_rows(problem: Problem) -> Iterator[Row]:
-    """Whole searches against a script; see `searches.py`."""
+def search_rows(name: str, data: Callable[[], tuple[Any, Any]]) -> Iterator[Row]:
+    """Whole searches of a perceptron with every technique, against a script; see `searches.py`."""
     warm_up()
+    problem = Problem(name, data, lambda horizon: space((64, 64), t.EarlyStopping(max_epochs=horizon)))
     yield from rows(problem, Sizes(1, 3, 6, 6) if quick() else Sizes(), apart)
 
 
 def search_digits() -> Iterator[Row]:
-    yield from search_rows(tables("digits", digits))
+    yield from search_rows("digits", digits)
 
 
 def search_cancer() -> Iterator[Row]:
-    yield from search_rows(tables("breast cancer", cancer))
+    yield from search_rows("breast cancer", cancer)
 
 
 def search_synthetic() -> Iterator[Row]:
-    yield from search_rows(tables("5000x20", synthetic))
+    yield from search_rows("5000x20", synthetic)
 
 
 if __name__ == "__main__":
