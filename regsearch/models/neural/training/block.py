@@ -288,7 +288,7 @@ class Block:
                 if not measure and remaining:
                     continue
                 theta = self.evaluated()
-                weights.append(theta.cpu().numpy().copy())
+                weights.append(theta.to("cpu", copy=True).numpy())
                 nonzero.append(self._any.nonzero(theta))
                 measured, decided = self._measured(theta, keeps) if measure else ({}, _no_decisions(len(theta)))
                 scores.append(measured)

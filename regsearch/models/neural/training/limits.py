@@ -97,7 +97,10 @@ class StackLimits:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory of a device that nobody uses; of a kind that does not say, a gibibyte."""
+    """Memory of a device that nobody uses, or that torch keeps for later; of a kind that does not say, a gibibyte."""
     import torch
 
-    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 2**30
+    if device.type != "cuda":
+        return 2**30
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + kept
