@@ -26,9 +26,10 @@ from typing import Any
 
 import torch
 from harness import Row, main, quick, seconds
-from loop import fit
+from loop import BATCH, fit
 from neural import FOLDS, drawn, everything, setup_of, splits, synthetic, trained
 from sklearn.datasets import load_digits
+from torch.nn import functional
 
 from regsearch import CNN, MLP
 from regsearch import nn_techniques as t
@@ -104,18 +105,12 @@ class Plan:
 
 @cache
 def plan() -> Plan:
-    """Begin: the device must be there.
-
-    Raises
-    ------
-    SystemExit
-        Where it is not.
-    """
+    """Begin; where the device is not there, end with a sentence."""
     if options().device == "cuda" and not torch.cuda.is_available():
         raise SystemExit("torch finds no CUDA GPU here; run this on a machine with one, or add --device cpu to try it.")
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    return Plan(len(NETS) * len(ROWS) + 1, [])
+    return Plan(len(NETS) * len(ROWS) + 2, [])
 
 
 def waiting_seconds(work: Callable[[], object]) -> float:
@@ -367,7 +362,36 @@ def repeated(step: Callable[[], None]) -> None:
             step()
 
 
+def grouped() -> Iterator[Row]:
+    """The convolutions of 160 nets and their gradients as one grouped convolution, over those of one net after another.
+
+    It is what the package does not do: convolutional nets train one by one.
+    """
+    budget, nets, name = plan().share(), 8 if quick() else ROWS[0], "8x8 images: convolutions in groups, one by one"
+    if budget <= 0:
+        plan().left_out.append(name)
+        return
+    x = torch.randn(BATCH, nets, 8, 8, device=options().device)
+    shapes = ((8, 1), (16, 8))  # outputs and inputs of each
+    weights = [torch.randn(nets, *shape, 3, 3, device=x.device, requires_grad=True) for shape in shapes]
+    sides = [partial(convolved, x, weights, size) for size in (nets, 1)]
+    for side in sides:  # what is chosen the first time
+        side()
+    together, apart = (min(waiting_seconds(side) for _ in range(3)) for side in sides)
+    yield Row(name, together / apart, 1.0, f"{1e3 * together:.3g} ms / {1e3 * apart:.3g} ms")
+
+
+def convolved(x: torch.Tensor, weights: list[torch.Tensor], size: int) -> None:
+    """Gradients of layers of convolutions, of so many nets at a time; `x` ``[B, nets, 8, 8]`` has an image for each."""
+    for start in range(0, x.shape[1], size):
+        h, mine = x[:, start : start + size], [weight[start : start + size] for weight in weights]
+        for weight in mine:
+            h = functional.conv2d(h, weight.flatten(0, 1), padding=1, groups=size)
+            h = functional.max_pool2d(h, 2).relu_()
+        torch.autograd.grad(h.sum(), mine)
+
+
 if __name__ == "__main__":
-    main([small, medium, large, cnn, graph], "Nets on a GPU against a plain PyTorch loop there.", [parser()])
+    main([small, medium, large, cnn, graph, grouped], "Nets on a GPU against a plain PyTorch loop there.", [parser()])
     if plan().left_out:
         print(f"Left out: {'; '.join(plan().left_out)}.", file=sys.stderr)
