@@ -27,8 +27,7 @@ from typing import Any
 import torch
 from harness import Row, main, quick, seconds
 from loop import BATCH, fit
-from neural import FOLDS, drawn, everything, setup_of, splits, synthetic, trained
-from sklearn.datasets import load_digits
+from neural import FOLDS, drawn, everything, images, setup_of, splits, synthetic, trained
 from torch.nn import functional
 
 from regsearch import CNN, MLP
@@ -78,11 +77,6 @@ class Net:
         """Configs at random that train for so many epochs."""
         more = {} if self.augment is None else {"augment": self.augment}
         return drawn(everything(self.module, t.FixedEpochs(epochs), **more), count)
-
-
-def images() -> tuple[Any, Any]:
-    X, y = load_digits(return_X_y=True)
-    return X.reshape(-1, 8, 8), y
 
 
 # --- time ------------------------------------------------------------------------------------------------------

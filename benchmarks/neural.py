@@ -42,6 +42,7 @@ from regsearch.space.sampling import fill, random_params
 SEED = 0
 FOLDS = 5
 TRIALS = 32  # of a stack
+PERCEPTRON = MLP(hidden=(64, 64))  # of searches
 SHOWN = 50  # epochs of the fits that notes count
 
 
@@ -81,6 +82,12 @@ def everything(module: Any, stopping: Any, **more: Any) -> Net:
 def digits() -> tuple[Any, Any]:
     X, y = load_digits(return_X_y=True)
     return X, y
+
+
+@cache
+def images() -> tuple[Any, Any]:
+    X, y = digits()
+    return X.reshape(-1, 8, 8), y
 
 
 @cache
@@ -223,8 +230,7 @@ def cnn() -> Iterator[Row]:
     """
     warm_up()
     size = scale()
-    X, y = digits()
-    X = X.reshape(-1, 8, 8)
+    X, y = images()
     net = Net(
         CNN(channels=(8, 16)), lr=Float(1e-3, 3e-2, log=True), dropout=Float(0.0, 0.5), augment=t.Augment(),
         weight_decay=t.WeightDecay(), early_stopping=t.EarlyStopping(max_epochs=size.cnn_epochs),
@@ -268,10 +274,12 @@ def multivariate(seed: int, count: int) -> Any:
     return optuna.samplers.TPESampler(seed=1000 * seed + count, multivariate=True, group=True, constant_liar=True)
 
 
-def search_rows(name: str, data: Callable[[], tuple[Any, Any]]) -> Iterator[Row]:
-    """Whole searches of a perceptron with every technique, against a script; see `searches.py`."""
+def search_rows(
+    name: str, data: Callable[[], tuple[Any, Any]], folds: int = FOLDS, module: Any = PERCEPTRON, **more: Any
+) -> Iterator[Row]:
+    """Whole searches of a net with every technique against a script; see `searches.py`."""
     warm_up()
-    problem = Problem(name, data, lambda horizon: space((64, 64), t.EarlyStopping(max_epochs=horizon)))
+    problem = Problem(name, data, lambda most: everything(module, t.EarlyStopping(max_epochs=most), **more), folds)
     yield from rows(problem, Sizes(1, 3, 6, 6) if quick() else Sizes(), apart)
 
 
@@ -287,11 +295,15 @@ def search_synthetic() -> Iterator[Row]:
     yield from search_rows("5000x20", synthetic)
 
 
+def search_images() -> Iterator[Row]:
+    yield from search_rows("8x8 images, augmented CNN", images, 3, CNN(channels=(8, 16)), augment=t.Augment())
+
+
 if __name__ == "__main__":
     main(
         [
             fits_digits_64, fits_synthetic_64, fits_digits_128, fits_synthetic_128, fits_synthetic_256,
-            threads, cnn, sampler, search_digits, search_cancer, search_synthetic,
+            threads, cnn, sampler, search_digits, search_cancer, search_synthetic, search_images,
         ],
         "Searches of neural nets against a PyTorch loop, skorch and a sequential Optuna script.",
     )  # fmt: skip

@@ -176,8 +176,9 @@ def _setup(problem: Problem, seed: int) -> Setup:
 
 def script_seconds(problem: Problem, proposed: list[Proposed], seed: int, sizes: Sizes) -> NDArray[np.float64]:
     """Seconds after which each trial of the script ends, by what its loop takes for a few of them."""
-    X, y = problem.data()
-    splits = [Split.of(np.asarray(X), y, *pair) for pair in problem.cv(y)]
+    setup = _setup(problem, seed)
+    pairs = zip(setup.folds.train, setup.folds.val, strict=True)
+    splits = [Split.of(np.asarray(setup.problem.X), setup.problem.y, *pair) for pair in pairs]
     picked = np.random.default_rng(seed).choice(len(proposed), min(MEASURED, len(proposed)), replace=False)
     net, started = problem.net(sizes.horizon), time.perf_counter()
     for i in picked:
