@@ -251,8 +251,7 @@ def cnn() -> Iterator[Row]:
 def sampler() -> Iterator[Row]:
     """The best loss of a search with the default sampler over that with Optuna's multivariate TPE, as many trials.
 
-    The claim is only that a sampler of one's own costs nothing, up to what three seeds can tell: both learn from what was
-    given up alike.
+    The claim is only that a sampler of our own costs nothing, up to what three seeds can tell.
     """
     warm_up()
     net, (X, y) = space((64, 64), t.EarlyStopping(max_epochs=scale().horizon)), cancer()
