@@ -22,7 +22,7 @@ from replays.recording import FOLDER, RecordedSet
 from replays.searching import Replay
 from replays.surrogate import KINDS, surrogate
 
-SCRIPT_TRIALS, MOST_TRIALS, SEEDS = 60, 200, 5
+SCRIPT_TRIALS, MOST_TRIALS, SEEDS = 60, 200, 10
 AHEAD = (50, 150, 300)  # finished trials, at which a proposal is timed
 
 
