@@ -1,17 +1,17 @@
-"""The default sampler, which does not propose a config again.
-
-Where a space has some numbers to sample, and some trials are finished, it proposes what a Gaussian process expects to
-improve most; else Optuna's TPE does, each parameter by itself. `benchmarks/replay.py samplers` compares them.
+"""The default sampler: Optuna's TPE, each parameter by itself, which does not propose a config again.
 
 A trial that walks a whole path leaves little to sample: a lasso has one config for each scaling. TPE, which samples as
 if results were noisy, would spend half of a search on configs whose results are known to the last digit.
+
+Neither a joint density of the parameters nor a Gaussian process found better configs in real searches
+(`benchmarks/replay.py samplers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,11 @@ import numpy as np
 
 from regsearch.space.sampling import sample
 from regsearch.space.tree import Node
-from regsearch.study.proposals import Proposals
 
 if TYPE_CHECKING:
     import optuna
 
-PROPOSALS = 4  # of the process, and then of TPE, to look at for a config that is new ...
+PROPOSALS = 4  # of TPE to look at for a config that is new ...
 TRIES = 50  # ... and then at random
 
 
@@ -77,27 +76,19 @@ class DefaultSampler:
         """The sampler of the trial that comes after so many."""
         import optuna
 
-        seeds = np.random.SeedSequence([self.seed, count]).generate_state(3).tolist()
+        seeds = np.random.SeedSequence([self.seed, count]).generate_state(2).tolist()
         sampler: Any = _unrepeating()(seed=seeds[0], constant_liar=True)
-        sampler.space, sampler.is_known, sampler.proposals = self.space, self.is_known, self._proposals
-        sampler.random, sampler.generator = optuna.samplers.RandomSampler(seeds[1]), np.random.default_rng(seeds[2])
+        sampler.space, sampler.is_known, sampler.random = (
+            self.space,
+            self.is_known,
+            optuna.samplers.RandomSampler(seeds[1]),
+        )
         made: optuna.samplers.BaseSampler = sampler
         return made
 
-    @cached_property
-    def _proposals(self) -> Proposals | None:
-        return Proposals.of(self.space)
-
 
 def _drafts(sampler: Any, study: Any, trial: Any) -> Iterator[Draft]:
-    """Drafts of one config after the other: what is expected to improve most, then of TPE, then at random."""
-    from optuna.trial import TrialState
-
-    if sampler.proposals is not None:
-        states = (TrialState.COMPLETE, TrialState.RUNNING)
-        others = [one for one in study.get_trials(deepcopy=False, states=states) if one.number != trial.number]
-        for params in sampler.proposals.best(others, sampler.generator, PROPOSALS):
-            yield Draft(lambda name, distribution, params=params: params[name])  # type: ignore[misc]
+    """Drafts of one config after the other: of TPE, then at random."""
     for each in chain(repeat(sampler, PROPOSALS), repeat(sampler.random, TRIES)):
         yield Draft(partial(each.sample_independent, study, trial))
 
@@ -115,9 +106,7 @@ def _unrepeating() -> Any:
 
         space: Node
         is_known: Callable[[Node], bool]
-        proposals: Proposals | None
         random: optuna.samplers.RandomSampler
-        generator: np.random.Generator
         draft: Draft
 
         def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:

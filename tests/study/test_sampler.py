@@ -12,10 +12,9 @@ import pytest
 from regsearch import AdaptiveLasso, Choice, ElasticNet, Float, Int, Linear, Net, spaces
 from regsearch import nn_techniques as t
 from regsearch.space.config import digest
-from regsearch.space.sampling import fill, random_params, sample, size
+from regsearch.space.sampling import fill, sample, size
 from regsearch.space.starts import initial_params
 from regsearch.storage.optuna_study import searched_study
-from regsearch.study.proposals import Proposals
 from regsearch.study.sampler import DefaultSampler
 
 
@@ -56,7 +55,7 @@ def test_same_seed_same_proposals() -> None:
     assert proposals(space, 25, 1) != proposals(space, 25, 2)
 
 
-# --- where there are numbers to sample: a Gaussian process ---------------------------------------------------------
+# --- amid trials that are given up, and that run --------------------------------------------------------------------
 
 NUMBERS = Net(
     lr=Float(1e-4, 1e-1, log=True), dropout=Float(0.0, 0.9), input_noise=Float(1e-3, 1.0, log=True),
@@ -104,25 +103,3 @@ def test_a_search_that_resumes_goes_on_alike() -> None:
     assert [trial.params for trial in searched(22, 1)] != [trial.params for trial in trials]
     for trial in trials:
         assert fill(NUMBERS, trial.params)
-
-
-def test_it_finds_more_than_chance() -> None:
-    """After 40 trials of four numbers and choices it is closer to the best than the best of 400 at random."""
-    found = [max(height(trial.params) for trial in searched(40, seed)) for seed in range(2)]
-    random = np.random.default_rng(0)
-    chance = [max(height(random_params(NUMBERS, random)) for _ in range(400)) for _ in range(2)]
-    assert np.mean(found) > np.mean(chance)
-
-
-def test_it_proposes_around_what_is_good() -> None:
-    """What comes late is better than what came first, in the median, and no option is left out of sight."""
-    heights = [height(trial.params) for trial in searched(40, 0)]
-    assert np.median(heights[25:]) > np.median(heights[:8]) + 0.2
-    assert {trial.params["penalty"] for trial in searched(40, 0)} == {None, "l1", "elastic_net"}
-
-
-def test_few_numbers_are_left_to_tpe() -> None:
-    """Spaces of few numbers, or with leaves of one's own, have no process."""
-    few = Linear(penalty=Choice(ElasticNet(Float(0.1, 0.9)), AdaptiveLasso(Float(0.5, 2))))
-    assert Proposals.of(few) is None
-    assert Proposals.of(NUMBERS) is not None

@@ -11,8 +11,8 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.space.tree import Node
-from regsearch.space.vectors import Vectors
-from regsearch.study.gaussian_process import GaussianProcess, fit_hyperparameters, spread, standardized
+from replays.gaussian_process import GaussianProcess, fit_hyperparameters, spread, standardized
+from replays.vectors import Vectors
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
