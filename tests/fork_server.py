@@ -124,7 +124,13 @@ class Server:
         channel, _ = self.listener.accept()
         words, files, _, _ = socket.recv_fds(channel, CHUNK, 3)
         while not words.endswith(b"\n"):
-            words += channel.recv(CHUNK)
+            more = channel.recv(CHUNK)
+            if not more:  # who asked was killed in the middle of it
+                channel.close()
+                for given in files:
+                    os.close(given)
+                return None
+            words += more
         request = json.loads(words)
         return self.grow(channel, request["grow"]) if "grow" in request else self.fork(channel, request, files)
 
@@ -139,7 +145,7 @@ class Server:
         os.close(theirs)
         os.read(ours, 1)
         os.close(ours)
-        channel.sendall(b"ready\n")
+        say(channel, b"ready\n")
         channel.close()
         return None
 
@@ -159,7 +165,7 @@ class Server:
         ended = os.pidfd_open(pid)
         self.running[ended] = pid, channel
         self.selector.register(ended, selectors.EVENT_READ)
-        channel.sendall(f"{pid}\n".encode())
+        say(channel, f"{pid}\n".encode())
         return None
 
     def leave(self) -> None:
@@ -176,9 +182,14 @@ class Server:
         self.selector.unregister(ended)
         os.close(ended)
         _, status = os.waitpid(pid, 0)
-        with contextlib.suppress(OSError):  # nobody waits for it any more
-            channel.sendall(f"{status}\n".encode())
+        say(channel, f"{status}\n".encode())
         channel.close()
+
+
+def say(channel: socket.socket, words: bytes) -> None:
+    """Answer, if anybody still waits for it."""
+    with contextlib.suppress(OSError):
+        channel.sendall(words)
 
 
 # --- what a fork becomes ---------------------------------------------------------------------------------------

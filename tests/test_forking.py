@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,18 @@ def test_signals_reach_a_fork(tmp_path: Path) -> None:
             os.kill(process.pid, number)
             assert process.wait(60) == -number
         assert process.poll() == -number
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
+def test_who_asks_may_be_killed(part: float, tmp_path: Path) -> None:
+    """A server goes on when who asked it for a fork is gone before the answer, or amid the question."""
+    command = [sys.executable, "-c", "print('fine')"]
+    program = forking.Program.read(command, str(tmp_path), dict(os.environ), False)
+    assert program is not None
+    words = json.dumps(asdict(program)).encode() + b"\n"
+    with socket.socket(fileno=forking._connect(program.layer)) as channel:
+        channel.sendall(words[: int(part * len(words))])
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout == b"fine\n"
 
 
 def test_forks_draw_random_numbers_of_their_own(tmp_path: Path) -> None:
