@@ -4,9 +4,9 @@ The script: Optuna's default TPE with the same distributions, a DataLoader loop,
 epochs. It would take about a quarter of an hour for each seed, so it is not run as a whole. Its sampler really proposes
 all 60 configs, one after the other, each told the loss that this package's training gives (without pruning, at the
 epoch with the best mean over folds, patience 10 on that mean). A random few of these configs are then trained by the
-loop, for as many epochs as patience left them, and its seconds per epoch, times the epochs of each config, are the
-script's time. Its sampler and storage cost nothing. What the sampler proposed does not depend on the machine, and is
-kept in `build/searches`; every time is measured anew.
+loop for some epochs; its seconds per epoch, times the epochs that patience left each config, are the script's time. Its
+sampler and storage cost nothing. What the sampler proposed does not depend on the machine, and is kept in
+`build/searches`; every time is measured anew.
 
 Ours is a study with everything that belongs to it but MLflow, on all cores, of 300 trials at most. It has *arrived* at
 the script's best loss when its own is no larger, and *within an error* of it when the mean of its folds' losses less
@@ -40,7 +40,8 @@ from regsearch.models.neural.training.stack import Stack
 from regsearch.space.sampling import fill, sample
 
 CACHE = Path(__file__).resolve().parents[1] / "build" / "searches"
-MEASURED = 3  # trials of the script that are run as the script runs them
+MEASURED = 3  # trials of the script that are run as the script runs them, ...
+MEASURED_EPOCHS = 20  # ... for so many epochs at most: each takes as long as the others
 AT_SECONDS = (30, 60)
 WITHIN, BEST = 1 / 20, 1 / 10  # bars of both ratios
 
@@ -139,52 +140,56 @@ class Proposed:
         return statistics.fmean(self.folds)
 
 
-def script_trials(problem: Problem, seed: int, sizes: Sizes) -> list[Proposed]:
-    """What the script's sampler proposes when it is told the losses of this package's training; kept."""
-    file = CACHE / f"{problem.name}-{seed}-{sizes.script}x{sizes.horizon}.json"
+def script_trials(problem: Problem, sizes: Sizes) -> list[list[Proposed]]:
+    """By seed, what the script's sampler proposes when it is told the losses of this package's training; kept."""
+    file = CACHE / f"{problem.name}-{sizes.seeds}x{sizes.script}x{sizes.horizon}.json"
     if not file.exists():
-        found = [vars(one) for one in _script_trials(problem, seed, sizes)]
+        found = [[vars(one) for one in of_seed] for of_seed in _script_trials(problem, sizes)]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(found))
-    return [Proposed(**one) for one in json.loads(file.read_text())]
+    return [[Proposed(**one) for one in of_seed] for of_seed in json.loads(file.read_text())]
 
 
-def _script_trials(problem: Problem, seed: int, sizes: Sizes) -> Iterator[Proposed]:
+def _script_trials(problem: Problem, sizes: Sizes) -> list[list[Proposed]]:
+    """Searches one trial at a time, those of all seeds side by side: the first trials in one stack, then the second."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    setup, net = _setup(problem, seed), problem.net(sizes.horizon)
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    setup, net = _setup(problem), problem.net(sizes.horizon)
+    studies = [optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed)) for seed in range(sizes.seeds)]
+    found: list[list[Proposed]] = [[] for _ in studies]
     for number in range(sizes.script):
-        trial = study.ask()
-        config = sample(net, trial)
-        (outcome,) = Stack(setup).stream([Candidate(number, config)])
-        if outcome.state != "complete":
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            continue
-        curves = outcome.trajectory.deciding
-        folds = (-curves.val[:, outcome.step]).tolist()
-        study.tell(trial, statistics.fmean(folds))
-        yield Proposed(trial.params, outcome.trajectory.steps, folds)
+        asked = [study.ask() for study in studies]
+        candidates = [Candidate(number * sizes.seeds + i, sample(net, trial)) for i, trial in enumerate(asked)]
+        for outcome in Stack(setup).stream(candidates):
+            seed = outcome.number % sizes.seeds
+            if outcome.state != "complete":
+                studies[seed].tell(asked[seed], state=optuna.trial.TrialState.FAIL)
+                continue
+            folds = (-outcome.trajectory.deciding.val[:, outcome.step]).tolist()
+            studies[seed].tell(asked[seed], statistics.fmean(folds))
+            found[seed].append(Proposed(asked[seed].params, outcome.trajectory.steps, folds))
+    return found
 
 
-def _setup(problem: Problem, seed: int) -> Setup:
+def _setup(problem: Problem) -> Setup:
     X, y = problem.data()
     made = make_problem(X, y)
-    return replace(Setup(made, make_folds(problem.cv(y), made, 0), resolve(None, made), seed), prune=False)
+    return replace(Setup(made, make_folds(problem.cv(y), made, 0), resolve(None, made), 0), prune=False)
 
 
 def script_seconds(problem: Problem, proposed: list[Proposed], seed: int, sizes: Sizes) -> NDArray[np.float64]:
-    """Seconds after which each trial of the script ends, by what its loop takes for a few of them."""
-    setup = _setup(problem, seed)
+    """Seconds after which each trial of the script ends, by what its loop takes for some epochs of a few of them."""
+    setup, net = _setup(problem), problem.net(sizes.horizon)
     pairs = zip(setup.folds.train, setup.folds.val, strict=True)
     splits = [Split.of(np.asarray(setup.problem.X), setup.problem.y, *pair) for pair in pairs]
     picked = np.random.default_rng(seed).choice(len(proposed), min(MEASURED, len(proposed)), replace=False)
-    net, started = problem.net(sizes.horizon), time.perf_counter()
-    for i in picked:
+    measured = [min(MEASURED_EPOCHS, proposed[i].epochs) for i in picked]
+    started = time.perf_counter()
+    for i, epochs in zip(picked, measured, strict=True):
         for split in splits:
-            fit(fill(net, proposed[i].params), split, proposed[i].epochs, seed)
-    per_epoch = (time.perf_counter() - started) / sum(proposed[i].epochs for i in picked)
+            fit(fill(net, proposed[i].params), split, epochs, seed)
+    per_epoch = (time.perf_counter() - started) / sum(measured)
     return np.cumsum([per_epoch * one.epochs for one in proposed])
 
 
@@ -200,9 +205,8 @@ class Compared:
     losses: tuple[float, ...]
 
 
-def compare(problem: Problem, seed: int, sizes: Sizes, apart: Callable[..., Any]) -> Compared:
+def compare(problem: Problem, proposed: list[Proposed], seed: int, sizes: Sizes, apart: Callable[..., Any]) -> Compared:
     """Both sides, one after the other; `apart` calls a function in a fresh program."""
-    proposed = script_trials(problem, seed, sizes)
     ends, told = script_seconds(problem, proposed, seed, sizes), np.array([one.loss for one in proposed])
     X, y = problem.data()
     ours: Run = apart(search, X, y, problem.net(sizes.horizon), seed, sizes.trials, folds=problem.folds)
@@ -217,7 +221,8 @@ def compare(problem: Problem, seed: int, sizes: Sizes, apart: Callable[..., Any]
 
 def rows(problem: Problem, sizes: Sizes, apart: Callable[..., Any]) -> Iterator[Row]:
     """Medians over seeds; the notes have quartiles, and how many seeds arrive."""
-    found = [compare(problem, seed, sizes, apart) for seed in range(sizes.seeds)]
+    proposed = script_trials(problem, sizes)
+    found = [compare(problem, of_seed, seed, sizes, apart) for seed, of_seed in enumerate(proposed)]
     for what, bar, ratios in (
         ("within an error of 60 trials' best", WITHIN, [one.within for one in found]),
         ("the best of 60 trials", BEST, [one.best for one in found]),
