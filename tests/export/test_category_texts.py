@@ -36,7 +36,8 @@ def objects(*levels: Any) -> pd.Index:
 
 
 def arrow_type(levels: list[Any], kind: Any) -> pd.Index:
-    return pd.Index(pd.array(levels, dtype=pd.ArrowDtype(kind)))
+    made: Any = pd.array(levels, dtype=pd.ArrowDtype(kind))  # any: pandas' many overloads of it take mypy seconds
+    return pd.Index(made)
 
 
 LEVELS: dict[str, Any] = {
