@@ -170,7 +170,7 @@ def test_a_study_of_nets_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     options: Any = {"space": SPACE, "n_jobs": 1, "prune": False, "sampler": partial(RandomSampler)}
     straight = study(tmp_path, "straight", **options).run(12, quiet=True)
     cut, stopped = study(tmp_path, "cut", **options), 0
-    for at in count(20, 60):
+    for at in count(20, 30):
         monkeypatch.setattr(
             Limits, "begin", lambda _, at=at: Deadline(at, clock=shared_clock(), interrupted=threading.Event())
         )

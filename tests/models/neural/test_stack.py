@@ -175,7 +175,7 @@ def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> N
 
 # --- blocks of several folds -----------------------------------------------------------------------------------
 
-ON_GPU = replace(StackLimits.of(torch.device("cpu")), rows=100, block_bytes=2**30, across_folds=True)
+ON_GPU = replace(StackLimits.of(torch.device("cpu")), rows=100, block_bytes=2**30)
 
 
 @pytest.fixture

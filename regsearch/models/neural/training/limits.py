@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sampler learns too late; ...
 MAX_UNSTACKED = 8  # ... those of nets that do not
-MAX_ROWS = 8  # on a CPU more rows in a block gain little, and fewer blocks are hard to share out among cores
+MAX_ROWS = 24  # on a CPU more rows in a block gain little, and fewer blocks are hard to share out among cores
 CACHE_BYTES = 20 * 2**19  # parameters, moments and gradients of a block: more, and each pass waits for memory
 MEMORY_SHARE = 0.5  # of what a GPU has free: what is measured after an epoch, and other structures, need some too
 COPIES = 12  # of a row's parameters: with moments and gradient, their snapshot, what techniques keep, a step's sums
@@ -71,9 +71,6 @@ class StackLimits:
         Of a block, at most.
     row_bytes, block_bytes
         What of a row's size counts, and how much of it a block may have.
-    across_folds
-        Whether rows of several folds share blocks: a GPU's step takes as long for few rows as for many, while on a CPU
-        the rows of a fold share what is drawn and read.
     """
 
     stacked: int
@@ -81,15 +78,14 @@ class StackLimits:
     rows: int
     row_bytes: Callable[[RowSize], int]
     block_bytes: int
-    across_folds: bool
 
     @classmethod
     def of(cls, device: torch.device) -> StackLimits:
         """Those of a device: a CPU's blocks stay in its cache, those of a GPU in its free memory."""
         if device.type == "cpu":
-            return cls(MAX_STACKED, MAX_UNSTACKED, MAX_ROWS, lambda size: size.cached_bytes, CACHE_BYTES, False)
+            return cls(MAX_STACKED, MAX_UNSTACKED, MAX_ROWS, lambda size: size.cached_bytes, CACHE_BYTES)
         free = int(MEMORY_SHARE * free_bytes(device))
-        return cls(MAX_STACKED, MAX_UNSTACKED, sys.maxsize, lambda size: size.allocated_bytes, free, True)
+        return cls(MAX_STACKED, MAX_UNSTACKED, sys.maxsize, lambda size: size.allocated_bytes, free)
 
     def rows_of(self, size: RowSize) -> int:
         """Rows of a block of nets of one size."""

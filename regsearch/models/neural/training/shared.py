@@ -145,7 +145,7 @@ class SharedParts:
     def shape(self, structure: Structure, k: int) -> Hashable:
         """What folds must have alike for their rows to share a block: that of several has parts of one size."""
         parts = self.fold(structure, k).parts
-        return tuple(map(len, parts.values())) if self.limits.across_folds and structure.stacks else k
+        return tuple(map(len, parts.values())) if structure.stacks else k
 
 
 def device_of(name: str) -> torch.device:

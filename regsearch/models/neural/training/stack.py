@@ -1,10 +1,9 @@
 """The neural backend: many trials and folds as a few tensor programs, refilled as trials end.
 
-A trial has a row for each fold that it trains on: one until its first rung, then all. Rows of one fold and structure
-share a block, wherever they are in their training; on a GPU those of all folds of one size. All blocks advance by some
-epochs, each where it is; then, in the order of their numbers, trials end, are given up at a rung, or go on, blocks join
-while they fit into one, and new trials take the free places. So what a search does depends neither on how many work on
-it nor on their luck.
+A trial has a row for each fold that it trains on: one until its first rung, then all. Rows of one structure, on folds
+of one size, share a block, wherever they are in their training. All blocks advance by some epochs, each where it is;
+then, in the order of their numbers, trials end, are given up at a rung, or go on, blocks join while they fit into one,
+and new trials take the free places. So what a search does depends neither on how many work on it nor on their luck.
 """
 
 from __future__ import annotations
@@ -299,7 +298,7 @@ class Stack:
             else:
                 host.rows += block.rows
                 self.pool.join(host.key, block.key)
-        for block in joined if self.shared.limits.across_folds else ():
+        for block in joined:
             self._sort(block)
         self.blocks = joined
 
