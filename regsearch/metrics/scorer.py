@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.cleaning import first_line
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
@@ -124,7 +125,7 @@ class Metric:
         except Exception as error:  # a scorer is anyone's code
             if failures is None:
                 raise
-            failures[self.name] = str(error)
+            failures[self.name] = first_line(error)
             return np.nan
 
 

@@ -18,7 +18,7 @@ from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
-from regsearch.metrics.scorer import Metric
+from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.deadline import Stop
 from regsearch.models.fold_rungs import FoldRungs
@@ -163,16 +163,21 @@ class EstimatorBackend:
         if failed:
             return Outcome(candidate, "failed", reason=failed, seconds=clock() - started)
         unknown = np.full((len(self.setup.folds), 1), np.nan)
-        trajectory = Trajectory(curves=self._curves(fits), complexity=unknown)
+        failures: dict[str, str] = {}  # of scorers of all folds together: those of a fold alone fail their trial
+        trajectory = Trajectory(curves=self._curves(fits, failures), complexity=unknown)
         if end is not None:
             return Outcome.left(candidate, end, trajectory, clock() - started)
         if not trajectory.deciding.fitted.any():
             error = f"{self.setup.metrics[0].name} was not finite on the rows outside training"
-            return Outcome(candidate, "failed", reason=error, seconds=clock() - started)
+            reason = "; ".join(filter(None, (error, unmeasured(failures))))
+            return Outcome(candidate, "failed", reason=reason, seconds=clock() - started)
         if candidate.role != "reference":
             self.rungs.add(candidate.number, trajectory.deciding.val[:, 0])
         predictions = self._predictions(fits)
-        return Outcome(candidate, "complete", trajectory, predictions=predictions, seconds=clock() - started)
+        return Outcome(
+            candidate, "complete", trajectory, predictions=predictions, seconds=clock() - started,
+            reason=unmeasured(failures),
+        )  # fmt: skip
 
     def _fit_folds(self, candidate: Candidate, parallel: Any, started: float) -> tuple[dict[int, FoldFit], Stop | None]:
         """The folds of a candidate as far as they are fitted, and why it was left before the last, if it was.
@@ -225,7 +230,7 @@ class EstimatorBackend:
                 return count, why
         return 0, ""
 
-    def _curves(self, fits: Mapping[int, FoldFit]) -> dict[str, Curves]:
+    def _curves(self, fits: Mapping[int, FoldFit], failures: dict[str, str]) -> dict[str, Curves]:
         def column(part: str, j: int) -> Array:
             values = np.full((len(self.setup.folds), 1), np.nan)
             for k, fit in fits.items():
@@ -234,17 +239,19 @@ class EstimatorBackend:
 
         averaging = self.setup.averaging
         return {
-            m.name: Curves(column("train", j), self._pooled(m, fits) if m.pooled else column("val", j), averaging)
+            m.name: Curves(
+                column("train", j), self._pooled(m, fits, failures) if m.pooled else column("val", j), averaging
+            )
             for j, m in enumerate(self.setup.metrics)
         }
 
-    def _pooled(self, metric: Metric, fits: Mapping[int, FoldFit]) -> Array:
+    def _pooled(self, metric: Metric, fits: Mapping[int, FoldFit], failures: dict[str, str]) -> Array:
         """``[K, 1]`` of a score of all folds' predictions together; NaN where they are not all there."""
         setup = self.setup
         if len(fits) < len(setup.folds):
             return np.full((len(setup.folds), 1), np.nan)
         decisions = [fits[k].predictions[:, None] for k in range(len(fits))]
-        return pooled_scores(metric, setup.problem, setup.folds.val, decisions, setup.averaging, {})
+        return pooled_scores(metric, setup.problem, setup.folds.val, decisions, setup.averaging, failures)
 
     def _predictions(self, fits: Mapping[int, FoldFit]) -> Array:
         """``[n, m]``."""

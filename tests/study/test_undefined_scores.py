@@ -127,6 +127,22 @@ def test_no_point_at_all_fails_with_the_reason(tmp_path: Path) -> None:
         study(tmp_path / "b", (X, y), Linear("l1"), "roc_auc", cv, pooled=False).run(2, quiet=True)
 
 
+@pytest.mark.parametrize("space", [Linear("l1"), Estimator(Lasso(), {"alpha": Float(0.1, 1.0)}), NET], ids=repr)
+def test_a_pooled_scorer_that_fails_is_named(tmp_path: Path, space: Any) -> None:
+    """Where a scorer of all folds together fails and does not decide, the trial goes on and says what failed."""
+
+    def shy(truth: Any, predicted: Any) -> float:
+        if len(truth) > 60 and np.ptp(predicted) > 0:  # more rows than a fold trains on
+            raise AssertionError  # without a word
+        return 0.0
+
+    scoring = {"mse": "neg_mean_squared_error", "shy": make_scorer(shy)}
+    results = study(tmp_path, numbers(), space, scoring, pooled=True).run(2, quiet=True)
+    trial = results.complete[-1]
+    assert "the scorer 'shy' failed: AssertionError" in trial.reason
+    assert np.isnan(results.trajectory(trial.number).curves["shy"].val[:, trial.step]).all()
+
+
 def test_nets_wait_for_a_first_score(tmp_path: Path) -> None:
     """An epoch whose score is not defined ends no training and is not chosen; one that never is fails truly."""
     seen = []

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from regsearch._types import Array, Rows
+from regsearch.cleaning import first_line
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Outcome
@@ -53,7 +54,7 @@ def _late_curves(
     found = {metric.name: Curves(unknown.copy(), unknown.copy(), run.settings.averaging) for metric in late}
     pooled = [metric for metric in late if metric.pooled]
     if pooled:
-        scores = pooled_of_nets(shared, structure, pooled, run.weights)
+        scores = pooled_of_nets(shared, structure, pooled, run.weights, failures)
         for metric, values in zip(pooled, scores, strict=True):
             found[metric.name].val[:, run.step] = values
     for k, weights in enumerate(run.weights if late else []):
@@ -63,7 +64,7 @@ def _late_curves(
                 try:
                     score = evaluator.measure(torch.from_numpy(weights[None]), part, (metric,))[0, 0]
                 except Exception as error:  # noqa: BLE001 - a scorer is anyone's code
-                    failures[metric.name] = str(error)
+                    failures[metric.name] = first_line(error)
                     continue
                 getattr(found[metric.name], part)[k, run.step] = score
     return found
@@ -97,13 +98,18 @@ def _validated(shared: SharedParts, structure: Structure, k: int, weights: Array
 
 
 def pooled_of_nets(
-    shared: SharedParts, structure: Structure, metrics: Sequence[Metric], weights: Sequence[Array]
-) -> Array:
-    """``[metrics, K]`` of scores of all folds' decisions together, by weights ``[Q]`` of each fold's net."""
+    shared: SharedParts, structure: Structure, metrics: Sequence[Metric], weights: Sequence[Array],
+    failures: dict[str, str] | None = None,
+) -> Array:  # fmt: skip
+    """``[metrics, K]`` of scores of all folds' decisions together, by weights ``[Q]`` of each fold's net.
+
+    NaN where a scorer fails; what it says goes into `failures`, but for an epoch that is one of many nobody reads it.
+    """
+    said = {} if failures is None else failures
     held = [_validated(shared, structure, k, one) for k, one in enumerate(weights)]
     val, decisions = [rows for rows, _ in held], [found[:, None] for _, found in held]
     problem, averaging = shared.setup.problem, shared.setup.averaging
-    return np.stack([pooled_scores(metric, problem, val, decisions, averaging, {})[:, 0] for metric in metrics])
+    return np.stack([pooled_scores(metric, problem, val, decisions, averaging, said)[:, 0] for metric in metrics])
 
 
 def _weight_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:
