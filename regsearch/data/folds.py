@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,14 +85,19 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
     return Folds(fitted, val, name, len(every) - len(pairs))
 
 
-def runs_forward(cv: Any, n: int) -> bool:
-    """Whether a splitter always trains on earlier rows than it validates on, as for time series."""
+def runs_forward(cv: Any, n: int, y: Any = None, groups: Any = None) -> bool:
+    """Whether a splitter always trains on earlier rows than it validates on, as for time series.
+
+    One that cannot split these rows does not; `make_folds` says why it cannot.
+    """
     if not hasattr(cv, "split") or isinstance(cv, type):
         return False
     try:
-        pairs = list(cv.split(np.empty((n, 1))))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `make_folds` lets them through
+            pairs = list(cv.split(np.empty((n, 1)), y, groups))
         return all(np.max(train) < np.min(val) for train, val in pairs)
-    except Exception:  # noqa: BLE001 - whatever one says that needs y or groups, so does not go by the order of rows
+    except Exception:  # noqa: BLE001 - whatever one of the user's own raises: `make_folds` asks it again, and tells
         return False
 
 

@@ -244,7 +244,7 @@ def outer_folds(outer: Any, cv: Any, problem: Problem, seed: int) -> Folds:
             "Nested cross-validation splits each outer fold's training rows again, cv is a list of given folds; use a "
             "number or a splitter: study.replace(cv=5).nested()."
         )
-    if not is_whole(outer) or not runs_forward(cv, problem.rows):
+    if not is_whole(outer) or not runs_forward(cv, problem.rows, problem.y, problem.groups):
         return make_folds(outer, problem, seed)
     if not hasattr(cv, "n_splits"):
         raise InvalidInput(

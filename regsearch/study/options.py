@@ -89,7 +89,7 @@ class StudyOptions:
             When the data cannot be searched.
         """
         share = self.test if isinstance(self.test, float) else None
-        ordered = share is not None and runs_forward(self.cv, len(y))
+        ordered = share is not None and runs_forward(self.cv, len(y), y, self.groups)
         problem = make_problem(
             X, y, groups=self.groups, sample_weight=self.sample_weight, score_weight=self.score_weight,
             test=self.test, task=self.task, ordered=ordered, seed=self.seed,

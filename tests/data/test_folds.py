@@ -23,8 +23,8 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from regsearch import InvalidInput
-from regsearch.data.folds import Folds, make_folds
+from regsearch import InvalidInput, Linear, Study
+from regsearch.data.folds import Folds, make_folds, runs_forward
 from regsearch.data.problem import Problem, make_problem
 
 N = 30
@@ -235,6 +235,27 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "positive weight, 1 of 3 does; shuffle",
     ),
 }
+
+
+class Eras:
+    """Trains on the groups so far and validates on the next, which it must be told, like the targets."""
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Any:
+        assert len(y) == len(X)
+        for era in np.unique(groups)[1:]:
+            yield np.flatnonzero(groups < era), np.flatnonzero(groups == era)
+
+
+def test_time_runs_forward_in_splitters_that_need_y_or_groups() -> None:
+    """A splitter is asked with the rows' targets and groups, so that one that goes by them is known to run forward."""
+    eras = np.repeat(np.arange(5), 6)
+    assert runs_forward(Eras(), 30, Y, eras)
+    assert not runs_forward(Eras(), 30, Y, eras[::-1])
+    assert not runs_forward(GroupKFold(3), 30, Y, eras)
+    assert not runs_forward(Eras(), 30)
+    held = Study("eras", np.c_[Y], Y, space=Linear(), cv=Eras(), groups=eras, test=0.2, tracking=False).problem.test
+    assert held is not None
+    np.testing.assert_array_equal(held.y, Y[24:])
 
 
 @pytest.mark.parametrize("case", BAD)
