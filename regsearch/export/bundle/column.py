@@ -117,7 +117,7 @@ class Column:
         import pandas as pd
 
         if self.kind == "category":
-            known: Any = list(self.objects.values()) or self.categories
+            known = list(self.objects.values()) or self.categories
             return pd.Series(pd.Categorical([self.objects.get(one, one) for one in values], categories=pd.Index(known)))
         if self.kind == "date":
             return pd.Series(list(values), dtype=object).astype(pd.api.types.pandas_dtype(self.dtype))

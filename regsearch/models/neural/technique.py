@@ -19,7 +19,8 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 
 Every hook gets its technique's `Columns` first: a tensor with one entry per row for each number of the config. A row
 that does not use the technique has the neutral numbers, at which a hook changes no bit. Hooks that act in training are
-called in training alone.
+called in training alone. A technique is asked for a hook only if its class has one of its own: so the hooks of hidden
+layers, of which nothing neutral would be free, are not there in `Technique`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MAX_STACKED = 16  # trials in training, of nets that stack: more, and the sampler learns too late; ...
 MAX_UNSTACKED = 8  # ... those of nets that do not
-MAX_ROWS = 24  # on a CPU more rows in a block gain little, and fewer blocks are hard to share out among cores
+MAX_ROWS = 24  # on a CPU more rows in a block gain little; sixteen trials of five folds are four blocks, for four cores
 CACHE_BYTES = 20 * 2**19  # parameters, moments and gradients of a block: more, and each pass waits for memory
 MEMORY_SHARE = 0.5  # of what a GPU has free: what is measured after an epoch, and other structures, need some too
 COPIES = 12  # of a row's parameters: with moments and gradient, their snapshot, what techniques keep, a step's sums
