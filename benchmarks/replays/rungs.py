@@ -42,6 +42,8 @@ class Schedule:
         Trials that must have got to a rung before any is given up there.
     updates
         Of the weights, before which there is no rung.
+    recent
+        How many of the last that got to a rung count there, beside those that arrive together; 0 for all.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Schedule:
     slack: float = 0.0
     least: int = 6
     updates: int = 0
+    recent: int = 0
 
     def marks(self, epochs: int, updates: float) -> tuple[int, ...]:
         """The epochs at which there are rungs, where an epoch has so many updates."""
@@ -165,10 +168,11 @@ def _promoted(rung: _Rung, schedule: Schedule, i: int, part: slice, alive: Mask,
     rung.reached[:, part] = alive
     # [R, B, N]: another trial is known on the fold of one of the part if it passed, or if that was its fold too
     earlier = (numbers < part.start)[None, None, :]
+    counts = _recent(rung.reached, schedule.recent, part)
     same = (fold[part][:, None] == fold[None, :])[None]
-    passed = (rung.reached & ~rung.given_up)[:, None, :] & earlier
-    known = rung.reached[:, None, :] & (same | passed)
-    worse = rung.given_up[:, None, :] & ~same
+    passed = (counts & ~rung.given_up)[:, None, :] & earlier
+    known = counts[:, None, :] & (same | passed)
+    worse = (counts & rung.given_up)[:, None, :] & ~same
     on = np.zeros_like(alive)
     for scores, slack, keep in (
         (rung.scores, schedule.slack, schedule.keep[i]),
@@ -184,6 +188,17 @@ def _promoted(rung: _Rung, schedule: Schedule, i: int, part: slice, alive: Mask,
         on |= (reached < schedule.least) | (better < np.ceil(reached * keep - 1e-9))
     rung.given_up[:, part] = alive & ~on
     return on
+
+
+def _recent(reached: Mask, most: int, part: slice) -> Mask:
+    """``[R, N]``: those that got to a rung with a part, and the last so many before it; all for 0."""
+    if not most:
+        return reached
+    before = reached[:, : part.start]
+    left = np.flip(np.cumsum(np.flip(before, axis=1), axis=1), axis=1)  # that came with each, or after it
+    found = reached.copy()
+    found[:, : part.start] &= left <= most
+    return found
 
 
 def _spread(scores: Array, known: Mask) -> Array:
@@ -207,8 +222,12 @@ SCHEDULES = (
     Schedule("from 40 updates: quarter", SHARES, (0.25,) * PARTS, updates=40),
     Schedule("from 40 updates: third", SHARES, (1 / 3,) * PARTS, updates=40),
     Schedule(
+        "regsearch among all so far", SHARES, (1 / halving.REDUCTION_FACTOR,) * PARTS,
+        outlook=(1 / halving.OUTLOOK_FACTOR,) * PARTS, least=halving.MIN_TRIALS, updates=halving.MIN_UPDATES,
+    ),
+    Schedule(
         "regsearch", SHARES, (1 / halving.REDUCTION_FACTOR,) * PARTS, outlook=(1 / halving.OUTLOOK_FACTOR,) * PARTS,
-        least=halving.MIN_TRIALS, updates=halving.MIN_UPDATES,
+        least=halving.MIN_TRIALS, updates=halving.MIN_UPDATES, recent=halving.RECENT,
     ),
 )  # fmt: skip
 

@@ -18,9 +18,7 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.space.config import digest
 from regsearch.space.sampling import sample
-from regsearch.study.sampler import PROPOSALS, Draft
 from replays.recording import FOLDER, RecordedSet
 from replays.searching import Replay
 from replays.surrogate import KINDS, surrogate
@@ -29,28 +27,14 @@ SCRIPT_TRIALS, MOST_TRIALS, SEEDS = 60, 200, 10
 AHEAD = (50, 150, 300)  # finished trials, at which a proposal is timed
 
 
-def _tpe(replay: Replay, count: int) -> Any:
+def _default(replay: Replay, count: int) -> Any:
     return replay.default.at(count)
 
 
-def _process(replay: Replay, count: int) -> Any:
-    """TPE as above, but for configs that a Gaussian process proposes."""
-    from optuna.trial import TrialState
-
-    sampler, random = replay.default.at(count), np.random.default_rng([replay.seed, count])
-    made: Any = sampler
-
-    def infer(study: Any, trial: Any) -> Any:
-        states = (TrialState.COMPLETE, TrialState.RUNNING)
-        others = [one for one in study.get_trials(deepcopy=False, states=states) if one.number != trial.number]
-        for params in replay.proposals.best(others, random, PROPOSALS) if replay.proposals else ():
-            draft = Draft(lambda name, _, params=params: params[name])  # type: ignore[misc]
-            if digest(sample(replay.space, draft)) not in replay.known:
-                made.draft = draft
-                return draft.distributions
-        return type(made).infer_relative_search_space(made, study, trial)
-
-    made.infer_relative_search_space = infer
+def _tpe(replay: Replay, count: int) -> Any:
+    """What the default sampler is where its process does not serve."""
+    sampler: Any = replay.default.at(count)
+    sampler.process = None
     return sampler
 
 
@@ -77,7 +61,7 @@ def _random(replay: Replay, count: int) -> Any:
 
 
 SAMPLERS: Mapping[str, Callable[[Replay, int], Any]] = {
-    "TPE": _tpe, "multivariate TPE": _multivariate, "Gaussian process": _process,
+    "TPE": _tpe, "multivariate TPE": _multivariate, "regsearch": _default,
 }  # fmt: skip
 
 

@@ -19,8 +19,7 @@ from regsearch.space.starts import initial_params
 from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import searched_study
 from regsearch.study.expected_scores import ExpectedScores
-from regsearch.study.sampler import DefaultSampler
-from replays.proposals import Proposals
+from regsearch.study.proposals.sampler import DefaultSampler
 from replays.rungs import PATIENCE
 
 IN_FLIGHT, REFILL, STRIDE = 16, 4, 5  # as `regsearch.models.neural.training.stack` has them
@@ -103,11 +102,6 @@ class Replay:
     def default(self) -> DefaultSampler:
         """What makes regsearch's own sampler."""
         return DefaultSampler(self.space, self.seed, lambda config: digest(config) in self.known)
-
-    @cached_property
-    def proposals(self) -> Proposals | None:
-        """What a Gaussian process proposes."""
-        return Proposals.of(self.space)
 
     def run(self, trials: int, until: float = np.inf, starts: bool = True) -> Replay:
         """Search until so many trials are begun, or so much time is spent."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.space.sampling import sample
-from regsearch.study.sampler import Draft
+from regsearch.study.proposals.sampler import Draft
 from replays.recording import RecordedSet
 
 COMPONENTS = 12

@@ -68,7 +68,7 @@ class FoldRungs:
         if len(folds) > 1:
             return behind
         verdict = self.halving.judge(1, {number: val[:, None]}, () if behind else (number,))[number]
-        found = f"{behind}; {verdict.better} of {verdict.compared} trials did better there"
+        found = f"{behind}; {verdict.better} of the last {verdict.compared} trials did better there"
         return found if behind and not verdict.goes_on else ""
 
     def _behind(self, val: Array, best: Array) -> str:

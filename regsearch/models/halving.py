@@ -1,10 +1,12 @@
-"""Rungs: how far a trial gets before it must be among the best of all that got there, or is given up.
+"""Rungs: how far a trial gets before it must be among the best of the last that got there, or is given up.
 
-Asynchronous successive halving (Li et al. 2020) on validation scores, with four differences. Until the first rung a
+Asynchronous successive halving (Li et al. 2020) on validation scores, with five differences. Until the first rung a
 trial is trained on one fold alone, for one fold ranks trials about as well as all of them do; those that pass catch up
 on the others. A trial is compared with others on the folds that it has: who was given up at the rung on another fold
-counts as worse. Trials that arrive together are compared together. And a trial that falls behind goes on where it gains
-so fast that it may still come out ahead: strong regularization learns slowly. `benchmarks/replay.py` measures all this.
+counts as worse. Trials that arrive together are compared together, and with the last ones before them only: a sampler
+that learns proposes ever better configs, nearly all of which would be among the best of all that there were. And a
+trial that falls behind goes on where it gains so fast that it may still come out ahead: strong regularization learns
+slowly. `benchmarks/replay.py` measures all this.
 
 K folds, E epochs (steps of a path).
 """
@@ -26,6 +28,7 @@ REDUCTION_FACTOR = 3  # one in so many goes on, by the best score so far, ...
 OUTLOOK_FACTOR = 6  # ... and one in so many by its outlook: what learns slowly must get the chance
 SHARES = (0.05, 0.1, 0.2, 0.4)  # of the epochs, where a training may be given up, ...
 MIN_UPDATES = 40  # ... once its weights were updated so often: before, scores tell little
+RECENT = 16  # the last trials that got to a rung before one: it is compared with these, and those beside it
 MIN_TRIALS = 6  # that must have got to a rung before any is given up there
 SAME_FOLD = 8  # trials with numbers in a row begin on the same fold: they train together
 
@@ -112,8 +115,8 @@ class SuccessiveHalving:
 
     def __init__(self, past: Iterable[Array], averaging: Averaging, min_trials: int = MIN_TRIALS) -> None:
         self._past, self.averaging, self.min_trials = list(past), averaging, min_trials
-        self._known: dict[int, dict[Any, RungEvidence]] = {}  # by rung, then by trial
-        self._given_up: dict[int, list[RungEvidence]] = {}  # by rung, of trials that are in `_known`, too
+        self._known: dict[int, dict[Any, RungEvidence]] = {}  # by rung, then by trial as they came
+        self._given_up: dict[int, set[Any]] = {}  # by rung, the trials that were given up there
 
     def judge(self, rung: int, arriving: Mapping[int, Array], spared: Container[int] = ()) -> dict[int, RungVerdict]:
         """Let trials arrive at a rung together: who goes on.
@@ -127,14 +130,14 @@ class SuccessiveHalving:
         """
         known = self._at(rung)
         evidence = {number: self._evidence(val, rung) for number, val in arriving.items()}
-        verdicts = {
-            number: self._verdict(own, [*known.values(), *evidence.values()], self._given_up[rung])
-            for number, own in evidence.items()
-        }
+        recent = list(known)[-RECENT:]
+        others = [*(known[trial] for trial in recent), *evidence.values()]
+        given_up = [known[trial] for trial in recent if trial in self._given_up[rung]]
+        verdicts = {number: self._verdict(own, others, given_up) for number, own in evidence.items()}
         known.update(evidence)
-        self._given_up[rung] += [
-            evidence[number] for number, verdict in verdicts.items() if not verdict.goes_on and number not in spared
-        ]
+        self._given_up[rung] |= {
+            number for number, verdict in verdicts.items() if not verdict.goes_on and number not in spared
+        }
         return verdicts
 
     def complete(self, rung: int, number: int, val: Array) -> None:
@@ -161,5 +164,5 @@ class SuccessiveHalving:
         if rung not in self._known:
             past = [self._evidence(val, rung) for val in self._past if val.shape[1] >= rung]
             self._known[rung] = {("past", i): one for i, one in enumerate(past)}
-            self._given_up[rung] = [one for one in past if not one.folds.all()]
+            self._given_up[rung] = {trial for trial, one in self._known[rung].items() if not one.folds.all()}
         return self._known[rung]

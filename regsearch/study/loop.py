@@ -31,7 +31,7 @@ from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 from regsearch.study.history import History
-from regsearch.study.sampler import DefaultSampler
+from regsearch.study.proposals.sampler import DefaultSampler
 
 if TYPE_CHECKING:
     import optuna

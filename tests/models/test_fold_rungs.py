@@ -73,4 +73,4 @@ def test_the_hopeless_take_one_fit(number: int) -> None:
     (first, *_) = rungs.order(number)
     why = rungs.why_given_up(number, np.array([first - 1.0]), [first], past[-1][:, 0])
     assert "behind the best after 1 of 5 folds" in why
-    assert f"{len(past)} of {len(past) + 1} trials did better there" in why
+    assert f"{len(past)} of the last {len(past) + 1} trials did better there" in why

@@ -15,6 +15,7 @@ from regsearch.models.halving import (
     MIN_TRIALS,
     MIN_UPDATES,
     OUTLOOK_FACTOR,
+    RECENT,
     REDUCTION_FACTOR,
     SAME_FOLD,
     SuccessiveHalving,
@@ -67,7 +68,7 @@ def test_the_best_go_on(values: list[float], fold: int) -> None:
     assert {verdict.compared for verdict in verdicts.values()} == {len(values)}
 
 
-@given(st.lists(st.tuples(st.floats(-10, 10), st.floats(-10, 10)), min_size=1, max_size=20), st.floats(-10, 10))
+@given(st.lists(st.tuples(st.floats(-10, 10), st.floats(-10, 10)), min_size=1, max_size=RECENT), st.floats(-10, 10))
 def test_compared_on_the_same_folds(past: list[tuple[float, float]], score: float) -> None:
     """A trial on one fold is compared with the scores of others there, whatever they are elsewhere."""
     curves = [np.array([[a], [b], [b]]) for a, b in past]
@@ -102,6 +103,17 @@ def test_given_up_elsewhere_counts_as_worse() -> None:
         made.complete(1, number, on(own))
     (verdict,) = made.judge(1, {9: on(-6.0, 1)}).values()
     assert (verdict.better, verdict.compared) == (2, gone + 4)  # this one, the one before, and those two
+
+
+@given(st.lists(st.floats(-10, 10), max_size=3 * RECENT), st.lists(st.floats(-10, 10), min_size=1, max_size=RECENT))
+def test_compared_with_the_last(before: list[float], arriving: list[float]) -> None:
+    """What got to a rung long ago has no say there, good or bad: only the last, and those that come now."""
+    made = halving(*map(on, before[: len(before) // 2]))
+    for i, score in enumerate(before[len(before) // 2 :]):
+        made.judge(1, {i: on(score)})
+    verdicts = made.judge(1, {100 + i: on(score) for i, score in enumerate(arriving)})
+    fresh = halving(*map(on, before[-RECENT:])).judge(1, {100 + i: on(score) for i, score in enumerate(arriving)})
+    assert verdicts == fresh
 
 
 def test_a_single_trial_goes_on() -> None:

@@ -26,7 +26,7 @@ from regsearch.space.sampling import sample
 from regsearch.space.starts import initial_params
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store, trial_file
-from regsearch.study.sampler import DefaultSampler
+from regsearch.study.proposals.sampler import DefaultSampler
 
 N = 40
 SCRIPT = f"""

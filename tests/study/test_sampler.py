@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from regsearch import AdaptiveLasso, Choice, ElasticNet, Float, Int, Linear, Net, spaces
 from regsearch import nn_techniques as t
 from regsearch.space.config import digest
-from regsearch.space.sampling import fill, sample, size
+from regsearch.space.sampling import fill, random_params, sample, size
 from regsearch.space.starts import initial_params
 from regsearch.storage.optuna_study import searched_study
-from regsearch.study.sampler import DefaultSampler
+from regsearch.study.proposals.expected_improvement import FINISHED, ExpectedImprovement
+from regsearch.study.proposals.sampler import DefaultSampler
 
 
 def proposals(space: Linear, trials: int, seed: int = 0) -> list[str]:
@@ -55,7 +58,7 @@ def test_same_seed_same_proposals() -> None:
     assert proposals(space, 25, 1) != proposals(space, 25, 2)
 
 
-# --- amid trials that are given up, and that run --------------------------------------------------------------------
+# --- where there are numbers to sample: a Gaussian process ---------------------------------------------------------
 
 NUMBERS = Net(
     lr=Float(1e-4, 1e-1, log=True), dropout=Float(0.0, 0.9), input_noise=Float(1e-3, 1.0, log=True),
@@ -103,3 +106,48 @@ def test_a_search_that_resumes_goes_on_alike() -> None:
     assert [trial.params for trial in searched(22, 1)] != [trial.params for trial in trials]
     for trial in trials:
         assert fill(NUMBERS, trial.params)
+
+
+def test_it_finds_more_than_chance() -> None:
+    """After 40 trials of four numbers and choices it is closer to the best than the best of 400 at random."""
+    found = [max(height(trial.params) for trial in searched(40, seed)) for seed in range(2)]
+    random = np.random.default_rng(0)
+    chance = [max(height(random_params(NUMBERS, random)) for _ in range(400)) for _ in range(2)]
+    assert np.mean(found) > np.mean(chance)
+
+
+def test_it_proposes_around_what_is_good() -> None:
+    """What comes late is better than what came first, in the median, and no option is left out of sight."""
+    heights = [height(trial.params) for trial in searched(40, 0)]
+    assert np.median(heights[25:]) > np.median(heights[:8]) + 0.2
+    assert {trial.params["penalty"] for trial in searched(40, 0)} == {None, "l1", "elastic_net"}
+
+
+def test_few_numbers_are_left_to_tpe() -> None:
+    """Spaces of few numbers, or with leaves of one's own, have no process."""
+    few = Linear(penalty=Choice(ElasticNet(Float(0.1, 0.9)), AdaptiveLasso(Float(0.5, 2))))
+    assert ExpectedImprovement.of(few) is None
+    assert ExpectedImprovement.of(NUMBERS) is not None
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1e-300, -1e300, 1e300, float("inf"), float("-inf")]), max_size=30),
+    st.integers(0, 3), st.integers(0, 4),
+)  # fmt: skip
+def test_it_proposes_whatever_was_scored(scores: list[float], running: int, different: int) -> None:
+    """After equal, huge, undefined or few scores, of equal configs or others, what is proposed is a config."""
+    process, random = ExpectedImprovement.of(NUMBERS), np.random.default_rng(0)
+    configs = [random_params(NUMBERS, random) for _ in range(different + 1)]
+    study = optuna.create_study(direction="maximize")
+    for i, score in enumerate([*scores, *[None] * running]):
+        study.enqueue_trial(configs[i % len(configs)])
+        trial = study.ask()
+        sample(NUMBERS, trial)
+        if score is not None:
+            study.tell(trial, score)
+    assert process is not None
+    found = list(process.best(study.get_trials(), random, 3))
+    assert len(found) == (3 if np.isfinite(scores).sum() >= FINISHED else 0)
+    for params in found:
+        fill(NUMBERS, params)

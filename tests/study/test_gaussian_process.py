@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replays.gaussian_process import (
+from scipy.integrate import quad
+from scipy.optimize import check_grad
+from scipy.stats import norm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern
+
+from regsearch.study.proposals.gaussian_process import (
     FITTED,
     GaussianProcess,
     Hyperparameters,
@@ -14,11 +20,6 @@ from replays.gaussian_process import (
     fit_hyperparameters,
     standardized,
 )
-from scipy.integrate import quad
-from scipy.optimize import check_grad
-from scipy.stats import norm
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 HYPER = Hyperparameters(np.array([0.3, 0.8, 2.0]), 1.4, 0.05, 0.2)
 RANDOM = np.random.default_rng(0)

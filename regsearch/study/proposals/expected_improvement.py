@@ -11,8 +11,8 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.space.tree import Node
-from replays.gaussian_process import GaussianProcess, fit_hyperparameters, spread, standardized
-from replays.vectors import Vectors
+from regsearch.study.proposals.gaussian_process import GaussianProcess, fit_hyperparameters, spread, standardized
+from regsearch.study.proposals.vectors import Vectors
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -27,7 +27,7 @@ FINE = 5
 
 
 @dataclass
-class Proposals:
+class ExpectedImprovement:
     """Of one search, as a function of its trials; a process is made once for each set of finished ones."""
 
     vectors: Vectors
@@ -35,7 +35,7 @@ class Proposals:
     _fitted: tuple[Any, GaussianProcess] | None = None
 
     @classmethod
-    def of(cls, space: Node) -> Proposals | None:
+    def of(cls, space: Node) -> ExpectedImprovement | None:
         """For a space; `None` where it has leaves of one's own, or so few that are numbers that none is needed."""
         vectors = Vectors.of(space)
         return None if vectors is None or vectors.numbers < NUMBERS else cls(vectors)

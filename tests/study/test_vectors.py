@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replays.vectors import NEUTRAL, Vectors
 from sklearn.linear_model import Ridge
 
 from regsearch import MLP, Choice, Estimator, Float, Int, Linear, Net, spaces
@@ -17,6 +16,7 @@ from regsearch import nn_techniques as t
 from regsearch.space.levels import Levels
 from regsearch.space.sampling import fill, random_params
 from regsearch.space.tree import Leaf
+from regsearch.study.proposals.vectors import NEUTRAL, Vectors
 
 SPACES: dict[str, Any] = {
     "mlp": spaces.mlp(),

@@ -1,17 +1,18 @@
-"""The default sampler: Optuna's TPE, each parameter by itself, which does not propose a config again.
+"""The default sampler: what a Gaussian process expects most of, else Optuna's TPE; never a config that had a trial.
+
+The process is told of trials that were given up and of those that are running (`expected_improvement`). It serves
+spaces of several numbers, of which it knows every leaf, once enough is finished; elsewhere TPE proposes, each parameter
+by itself. `benchmarks/replay.py samplers` and whole searches (`benchmarks/neural.py`) chose between them.
 
 A trial that walks a whole path leaves little to sample: a lasso has one config for each scaling. TPE, which samples as
 if results were noisy, would spend half of a search on configs whose results are known to the last digit.
-
-Neither a joint density of the parameters nor a Gaussian process found better configs in real searches
-(`benchmarks/replay.py samplers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ import numpy as np
 
 from regsearch.space.sampling import sample
 from regsearch.space.tree import Node
+from regsearch.study.proposals.expected_improvement import ExpectedImprovement
 
 if TYPE_CHECKING:
     import optuna
 
-PROPOSALS = 4  # of TPE to look at for a config that is new ...
+PROPOSALS = 4  # of the process, then of TPE, to look at for a config that is new ...
 TRIES = 50  # ... and then at random
 
 
@@ -34,6 +36,11 @@ class Draft:
     draw: Callable[[str, Any], Any]
     params: dict[str, Any] = field(default_factory=dict)
     distributions: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, params: dict[str, Any]) -> Draft:
+        """One whose parameters are known."""
+        return cls(lambda name, _: params[name])
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> Any:
         import optuna
@@ -76,19 +83,31 @@ class DefaultSampler:
         """The sampler of the trial that comes after so many."""
         import optuna
 
-        seeds = np.random.SeedSequence([self.seed, count]).generate_state(2).tolist()
+        seeds = np.random.SeedSequence([self.seed, count]).generate_state(3).tolist()
         sampler: Any = _unrepeating()(seed=seeds[0], constant_liar=True)
-        sampler.space, sampler.is_known, sampler.random = (
+        sampler.space, sampler.is_known, sampler.process, sampler.generator, sampler.random = (
             self.space,
             self.is_known,
+            self._process,
+            np.random.default_rng(seeds[2]),
             optuna.samplers.RandomSampler(seeds[1]),
         )
         made: optuna.samplers.BaseSampler = sampler
         return made
 
+    @cached_property
+    def _process(self) -> ExpectedImprovement | None:
+        return ExpectedImprovement.of(self.space)
+
 
 def _drafts(sampler: Any, study: Any, trial: Any) -> Iterator[Draft]:
-    """Drafts of one config after the other: of TPE, then at random."""
+    """Drafts of one config after the other: of the process, of TPE, then at random."""
+    from optuna.trial import TrialState
+
+    if sampler.process is not None:
+        known = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
+        others = [one for one in known if one.number != trial.number]
+        yield from map(Draft.of, sampler.process.best(others, sampler.generator, PROPOSALS))
     for each in chain(repeat(sampler, PROPOSALS), repeat(sampler.random, TRIES)):
         yield Draft(partial(each.sample_independent, study, trial))
 
@@ -106,6 +125,8 @@ def _unrepeating() -> Any:
 
         space: Node
         is_known: Callable[[Node], bool]
+        process: ExpectedImprovement | None
+        generator: np.random.Generator
         random: optuna.samplers.RandomSampler
         draft: Draft
 

@@ -1,0 +1,1 @@
+"""What a search proposes next, from what is known of its trials."""
