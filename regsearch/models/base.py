@@ -18,7 +18,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
-from regsearch.models.deadline import Deadline, Stop
+from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
@@ -165,7 +165,7 @@ class Setup:
     history: SearchHistory = field(default_factory=FixedHistory)
     notice: Callable[[str], None] = lambda text: None
     fold_weights: FoldWeights = "equal"
-    deadline: Deadline = field(default_factory=Deadline)
+    deadline: Deadline = NO_DEADLINE
 
     @cached_property
     def averaging(self) -> Averaging:
@@ -174,7 +174,7 @@ class Setup:
 
     def alone(self) -> Setup:
         """The same for configs that are evaluated beside no search: to their end, by the deciding metric alone."""
-        return replace(self, metrics=self.metrics[:1], prune=False, history=FixedHistory(), deadline=Deadline())
+        return replace(self, metrics=self.metrics[:1], prune=False, history=FixedHistory(), deadline=NO_DEADLINE)
 
 
 def check_scored_by_predictions(setup: Setup, family: str) -> None:
@@ -259,8 +259,14 @@ class Model(Node, abstract=True):
         return self
 
     @abstractmethod
-    def refit(self, problem: Problem, seed: int) -> Any:
-        """This config fitted to all rows, as a scikit-learn estimator of the original columns and labels."""
+    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
+        """This config fitted to all rows, as a scikit-learn estimator of the original columns and labels.
+
+        Raises
+        ------
+        OutOfTime
+            Where it takes many steps, between two of which the deadline passes.
+        """
 
     def cannot_be_exported(self) -> str:
         """Why a config of this space could not be exported, as far as that is known before a fit; else empty."""

@@ -13,6 +13,10 @@ from typing import Literal
 OUT_OF_TIME = "time is up"  # why a run ends whose time is
 
 
+class OutOfTime(Exception):
+    """Ends what keeps nothing of what it has done so far."""
+
+
 @dataclass(frozen=True)
 class Stop:
     """Why a trial ends before its end.
@@ -94,3 +98,6 @@ class Deadline:
             if self.interrupted is None or self.interrupted.is_set():
                 raise
             self.interrupted.set()
+
+
+NO_DEADLINE = Deadline()

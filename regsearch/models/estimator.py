@@ -20,7 +20,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
-from regsearch.models.deadline import Stop
+from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
 from regsearch.models.fold_rungs import FoldRungs
 from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import out_of_fold_mean
@@ -137,7 +137,7 @@ class Estimator(Model):
         filled = (fill(self, params) for params in initial_params(self))
         return obstacle(config.build() for config in (self.reference(), *filled))
 
-    def refit(self, problem: Problem, seed: int) -> Any:
+    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
         return _fitted(seeded(self.build(), seed), problem, np.arange(problem.rows))
 
 

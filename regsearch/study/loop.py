@@ -19,7 +19,7 @@ import numpy as np
 from regsearch.errors import InvalidInput, NotFound, SearchFailed, StorageFailed
 from regsearch.metrics.statistics import scores_without
 from regsearch.models.base import Candidate, Model, Outcome, Setup
-from regsearch.models.deadline import Deadline
+from regsearch.models.deadline import Deadline, OutOfTime
 from regsearch.models.path import Trajectory
 from regsearch.numeric import plain
 from regsearch.space.config import digest
@@ -181,12 +181,17 @@ class Loop:
         """Finished trials of which what was kept cannot be read, under their numbers: they were pruned, or not."""
         again = [trial for trial in self._again.values() if (trial.state == "pruned") == pruned]
         for trial in again:
-            reference = trial.role == "reference"
             if self.setup.deadline.passed():
                 return
-            if reference or self._can_fill(trial.draws):  # else a draw is lost, too: it stays as it is
-                config = self.space.reference() if reference else fill(self.space, trial.draws)
+            config = self._config(trial)
+            if config is not None:
                 yield Candidate(trial.number, config, trial.role)
+
+    def _config(self, trial: Trial) -> Model | None:
+        """The config of a finished trial; `None` where one of its draws is lost."""
+        if trial.role == "reference":
+            return self.space.reference()
+        return fill(self.space, trial.draws) if self._can_fill(trial.draws) else None
 
     def _candidates(self, limits: Limits) -> Iterator[Candidate]:
         """What the backend pulls: new configs until a limit is reached; a config seen before costs no fit."""
@@ -320,9 +325,11 @@ class Loop:
             return trial
         with deadline.interruptible():
             try:
-                fitted = config.refit(self.setup.problem, self.setup.seed)
+                fitted = config.refit(self.setup.problem, self.setup.seed, deadline)
                 scores = {metric.name: metric.score(fitted, test) for metric in self.setup.metrics}
                 parts = tuple(scores_without(self.setup.metrics[0], fitted, test))
+            except OutOfTime:
+                return trial
             except Exception as error:  # noqa: BLE001 - anyone's estimator and scorer: the trial itself is sound
                 return replace(trial, reason=f"held-out set not scored: {type(error).__name__}: {error}")
             return replace(trial, test=scores, test_parts=parts)
@@ -331,8 +338,8 @@ class Loop:
     def _score_best_on_test(self) -> None:
         """Score the best trial of earlier runs on the held-out set, if there was no time for it."""
         best = self.history.best
-        if best is not None and not best.test and self._can_fill(best.draws):
-            config = self.space.reference() if best.role == "reference" else fill(self.space, best.draws)
+        config = self._config(best) if best is not None and not best.test else None
+        if best is not None and config is not None:
             scored = self._with_test(best, config.at(best.value))
             if scored.test:
                 self.study.tell_again(scored)

@@ -106,8 +106,11 @@ def test_a_winner_that_took_long_is_explained_when_there_is_time(
 
 
 @pytest.mark.process
-def test_mlflow_follows_in_the_background(tmp_path: Path, ticking: Ticking, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mlflow_follows_in_the_background(
+    tmp_path: Path, ticking: Ticking, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run whose time is up does not wait until MLflow has all of it, which it gets all the same."""
+    monkeypatch.setattr("regsearch.study.mirroring.HURRIED_S", 0.0)  # else a quick writer would be done in time
     one = study(tmp_path, tracking=None, **RIDGE)
     ticking(30)
     results = one.run(100)
@@ -179,6 +182,30 @@ def test_the_held_out_set_is_scored_when_there_is_time(tmp_path: Path, ticking: 
     assert not one.run(2, quiet=True).all[1].test
     ticking()
     assert one.run(2, quiet=True).all[1].test == whole.all[1].test
+
+
+def test_a_net_of_the_held_out_set_ends_with_the_run(tmp_path: Path, ticking: Ticking) -> None:
+    """A net that is trained for the held-out set when the time is up is left there, and trained by a later run."""
+    from regsearch import MLP, Net
+    from regsearch import nn_techniques as t
+
+    options: dict[str, Any] = {
+        "space": Net(MLP(hidden=(4,)), dropout=Float(0.0, 0.5), early_stopping=t.FixedEpochs(12)),
+        "cv": 2, "test": 0.2, "prune": False, "n_jobs": 1,
+    }  # fmt: skip
+    whole = study(tmp_path, "whole", **options).run(1, quiet=True).all[0]
+    one = study(tmp_path, **options)
+    for at in count(6):  # until the trial is complete, with no time left for more
+        ticking(at)
+        if one.run(1, quiet=True).complete:
+            break
+    for at in (3, 8):
+        ticking(at)
+        trial = one.run(1, quiet=True).all[0]
+        assert (trial.state, trial.test, trial.reason) == ("complete", {}, "")
+    ticking()
+    assert whole.test
+    assert one.run(1, quiet=True).all[0].test == whole.test
 
 
 # --- the time of a trial ---------------------------------------------------------------------------------------

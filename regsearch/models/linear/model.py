@@ -11,6 +11,7 @@ from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
 from regsearch.models.class_weight import check_class_weight
+from regsearch.models.deadline import NO_DEADLINE, Deadline
 from regsearch.models.linear.design import SCALES
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
@@ -103,7 +104,7 @@ class Linear(Model):
     def at(self, value: float | None) -> Linear:
         return replace(self, lambda_=value) if value is not None and isinstance(self.lambda_, Path) else self
 
-    def refit(self, problem: Problem, seed: int) -> Any:
+    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
         from regsearch.models.linear.refit import refit
 
         return refit(self, problem)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Setup, check_scored_by_predictions
+from regsearch.models.deadline import NO_DEADLINE, Deadline
 from regsearch.models.neural.config import NetConfig
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ class Net(NetConfig):
 
         return Stack(setup, self.device)
 
-    def refit(self, problem: Problem, seed: int) -> Any:
+    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
         from regsearch.models.neural.refit import refit
 
-        return refit(self, problem, seed)
+        return refit(self, problem, seed, deadline)
 
     def figures(self, problem: Problem, seed: int) -> Mapping[str, Figure]:
         from regsearch.models.neural.figures import figures

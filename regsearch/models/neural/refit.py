@@ -12,6 +12,7 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
+from regsearch.models.deadline import NO_DEADLINE, Deadline, OutOfTime
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.files import MODULE, Spec
 from regsearch.models.neural.network.evaluator import Evaluator
@@ -22,7 +23,7 @@ from regsearch.models.neural.training.worker import Failed
 from regsearch.space.config import to_data
 
 
-def refit(config: NetConfig, problem: Problem, seed: int) -> Any:
+def refit(config: NetConfig, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
     """Train a config on every row of a problem.
 
     The horizon of a schedule stays that of the search, and so does the number of epochs.
@@ -36,16 +37,20 @@ def refit(config: NetConfig, problem: Problem, seed: int) -> Any:
     ------
     InvalidInput
         When no epoch has been chosen, or training diverges.
+    OutOfTime
+        When the deadline passes between two epochs.
     """
     if not config.stopping.epochs:
         raise InvalidInput("A refit needs a number of epochs, got early stopping; take the chosen point of an outcome.")
-    shared = SharedParts(Setup(problem, Folds((), (), "all rows"), (), seed), config.device)
+    shared = SharedParts(Setup(problem, Folds((), (), "all rows"), (), seed, deadline=deadline), config.device)
     structure = shared.structure(config)
     with WorkerPool(shared, 1, isolated=True) as pool:
         pool.make(0, structure, [ALL_ROWS], [shared.row_config(config, structure)])
         (done,) = pool.advance([0], config.last, measure=False)
     if isinstance(done, Failed):
         raise InvalidInput(f"The net cannot be trained on all rows: {done.message}")
+    if not done.segment.epochs:
+        raise OutOfTime
     row = done.segment.weights[-1, 0]
     if not np.isfinite(row).all():
         raise InvalidInput("Training on all rows diverged; a smaller lr or gradient_clipping may help.")
