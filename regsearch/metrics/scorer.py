@@ -74,12 +74,12 @@ class Metric:
         """What must be equal for scores to be comparable: the name, and what the scorer is."""
         return f"{self.name} {identity(self.scorer)}{POOLED if self.pooled else ''}"
 
-    def score(self, fitted: Any, problem: Problem) -> float:
-        """The score of a fitted estimator on all rows of a problem."""
+    def score(self, fitted: Any, problem: Problem, failures: dict[str, str] | None = None) -> float:
+        """The score of a fitted estimator on all rows of a problem; `failures` are those of `along`."""
         scored = weighing(np.arange(problem.rows), problem.score_weight)
         problem = problem if len(scored) == problem.rows else problem.take(scored)
         options = {} if problem.score_weight is None else {"sample_weight": problem.score_weight}
-        return float(self.exact(self.scorer(fitted, problem.X, problem.labels, **options)))
+        return float(self.exact(self._called(failures, fitted, problem.X, problem.labels, **options)))
 
     def exact(self, scores: Any) -> Any:
         """Scores without the rounding of sums: shares of rows that are all of them make 1, and not a little more."""

@@ -6,7 +6,7 @@ import difflib
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -163,7 +163,7 @@ class EstimatorBackend:
         if failed:
             return Outcome(candidate, "failed", reason=failed, seconds=clock() - started)
         unknown = np.full((len(self.setup.folds), 1), np.nan)
-        failures: dict[str, str] = {}  # of scorers of all folds together: those of a fold alone fail their trial
+        failures = {name: error for fit in fits.values() for name, error in fit.failures.items()}
         trajectory = Trajectory(curves=self._curves(fits, failures), complexity=unknown)
         if end is not None:
             return Outcome.left(candidate, end, trajectory, clock() - started)
@@ -262,32 +262,46 @@ class EstimatorBackend:
 
 @dataclass(frozen=True)
 class FoldFit:
-    """Scores of one fold, by metric, and its predictions for the validation rows ``[n_val, m]``."""
+    """Scores of one fold, by metric, and its predictions for the validation rows ``[n_val, m]``.
+
+    Attributes
+    ----------
+    error
+        Why there are none.
+    failures
+        What scorers raised that decide nothing, by metric: their scores are NaN.
+    """
 
     train: list[float]
     val: list[float]
     predictions: Array
     error: str = ""
+    failures: dict[str, str] = field(default_factory=dict)
 
 
 def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold: tuple[Rows, Rows]) -> FoldFit:
     """Fit and score one fold; an estimator's own error is reported, not raised."""
     train, val = fold
+    failures: dict[str, str] = {}
+    kept = [None, *[failures] * (len(metrics) - 1)]  # without the one that decides there is no score: it is raised
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             fitted = _fitted(seeded(config.build(), seed), problem, train)
             inside, outside = problem.take(train), problem.take(val)
             scores = [
-                [metric.score(fitted, inside) for metric in metrics],
-                [math.nan if metric.pooled else metric.score(fitted, outside) for metric in metrics],
+                [metric.score(fitted, inside, of) for metric, of in zip(metrics, kept, strict=True)],
+                [
+                    math.nan if metric.pooled else metric.score(fitted, outside, of)
+                    for metric, of in zip(metrics, kept, strict=True)
+                ],
             ]
             predictions = _decisions(fitted, take_rows(problem.X, val), problem)
         except Exception as error:  # noqa: BLE001 - anyone's code: the trial fails with its words, the search goes on
             return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
     if not np.isfinite(scores[0][0] if metrics[0].pooled else [part[0] for part in scores]).all():
         return FoldFit([], [], np.empty((0, 1)), f"{metrics[0].name} was not finite in a fold")
-    return FoldFit(scores[0], scores[1], predictions)
+    return FoldFit(scores[0], scores[1], predictions, failures=failures)
 
 
 def seeded(estimator: Any, seed: int) -> Any:

@@ -295,6 +295,30 @@ def test_score_that_is_not_finite() -> None:
     assert (outcome.state, outcome.reason) == ("failed", "odd was not finite in a fold")
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_scorer_that_fails_in_a_fold(n_jobs: int) -> None:
+    """Where a scorer that decides nothing fails in some fold, it has no score there, and the trial says why."""
+    folds = setup().folds
+
+    def moody(estimator: Any, X: Any, y: Any) -> float:
+        if np.array_equal(y, Y[folds.val[1]]):
+            raise ValueError("not today\nat all")
+        return float(estimator.score(X, y))
+
+    scoring = ["r2", "neg_mean_squared_error"]
+    plain = evaluate(Estimator(Ridge(), {}), setup(scoring=scoring, n_jobs=n_jobs))
+    of = setup(scoring={"r2": "r2", "moody": moody, "neg_mean_squared_error": "neg_mean_squared_error"}, n_jobs=n_jobs)
+    found = evaluate(Estimator(Ridge(), {}), of)
+    assert (found.state, found.reason) == ("complete", "the scorer 'moody' failed: not today")
+    curves = found.trajectory.curves
+    assert np.isnan(curves["moody"].val[1])
+    np.testing.assert_array_equal(np.delete(curves["moody"].val, 1, 0), np.delete(curves["r2"].val, 1, 0))
+    for name in scoring:
+        np.testing.assert_array_equal(curves[name].val, plain.trajectory.curves[name].val)
+    deciding = evaluate(Estimator(Ridge(), {}), setup(scoring=moody, n_jobs=n_jobs))
+    assert (deciding.state, "not today" in deciding.reason) == ("failed", True)
+
+
 def test_reference_is_as_given() -> None:
     """The reference is the user's estimator, untouched."""
     space = Estimator(Ridge(alpha=2.0), {"alpha": Float(1, 10)})
