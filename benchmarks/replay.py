@@ -3,11 +3,13 @@
     python benchmarks/replay.py record digits
     python benchmarks/replay.py rungs --write
     python benchmarks/replay.py samplers --write
+    python benchmarks/replay.py estimators --write
 
 `record` trains random configs without pruning, all folds to the last epoch, and keeps their curves in `build/replay`;
 it can be killed and goes on where it was. The rest is computed from these curves: `rungs` gives up trials of random
 searches of recorded configs, `samplers` lets samplers propose configs to a surrogate that was fitted to them. The names
-of sets choose these, and ``--write`` puts the figures into the page of the docs.
+of sets choose these, and ``--write`` puts the figures into the page of the docs. `estimators` needs no recording: it
+fits scikit-learn's estimators of sets of its own, and gives them up between folds.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import sys  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from replays import rungs, samplers  # noqa: E402
+from replays import estimators, rungs, samplers  # noqa: E402
 from replays.recording import SETS, RecordedSet  # noqa: E402
 from replays.rungs import Recorded  # noqa: E402
 
@@ -55,7 +57,12 @@ def sampler_lines(sets: list[RecordedSet]) -> Iterator[str]:
     yield from samplers.costs(sets[0])
 
 
-WHAT = {"record": record, "rungs": rung_lines, "samplers": sampler_lines}
+def estimator_lines(sets: list[RecordedSet]) -> Iterator[str]:
+    """What is saved and lost where estimators are given up between folds."""
+    yield from estimators.table((60, 120))
+
+
+WHAT = {"record": record, "rungs": rung_lines, "samplers": sampler_lines, "estimators": estimator_lines}
 
 
 def rewritten(page: str, what: str, lines: list[str]) -> str:

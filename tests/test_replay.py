@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from replays.estimators import search
 from replays.rungs import SCHEDULES, Recorded, figures, replay
+from samples import regression
+from sklearn.linear_model import Ridge
 
+from regsearch import Estimator, Float
 from regsearch._types import Array
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import make_problem
 from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate, Setup
 from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
+from regsearch.space.sampling import fill, random_params
 
 FOLDS, EPOCHS, TOGETHER, UPDATES = 3, 40, 8, 10
 OURS = next(schedule for schedule in SCHEDULES if schedule.name == "regsearch")
@@ -54,3 +63,32 @@ def test_what_gives_up_nothing_costs_all_and_loses_nothing() -> None:
     assert found.cost == pytest.approx(1)
     assert found.lost == found.regret == 0
     assert figures(recorded, OURS, 40, TOGETHER, 20).cost < 0.6
+
+
+@dataclass
+class Leading:
+    """The history of a search, as far as who leads."""
+
+    best_folds: Array | None = None
+    curves: tuple[Array, ...] = ()
+
+
+def test_estimators_are_given_up_as_in_a_search() -> None:
+    """Configs are given up in the folds in which a backend gives them up, and what is spent are its fits."""
+    X, y = regression(80, 4)
+    problem = make_problem(X, y)
+    setup = Setup(problem, make_folds(FOLDS, problem, 0), resolve(None, problem), 0, prune=False, n_jobs=1)
+    space, random = Estimator(Ridge(), {"alpha": Float(1e-2, 1e4, log=True)}), np.random.default_rng(0)
+    configs = [fill(space, random_params(space, random)) for _ in range(40)]
+    candidates = [Candidate(number, config) for number, config in enumerate(configs)]
+    whole = [one.trajectory.deciding.val[:, 0] for one in space.backend(setup).stream(candidates)]
+    history, pruned = Leading(), []
+    for outcome in space.backend(replace(setup, prune=True, history=history)).stream(candidates):
+        pruned.append(outcome)
+        if outcome.state == "complete":
+            own = outcome.trajectory.deciding.val[:, 0]
+            history.best_folds = max(own, own if history.best_folds is None else history.best_folds, key=np.mean)
+    found = search(np.array(whole), np.arange(len(configs)))
+    assert np.isinf(found.scores).tolist() == [outcome.state == "pruned" for outcome in pruned]
+    assert found.fits == sum(np.isfinite(outcome.trajectory.deciding.val).sum() for outcome in pruned)
+    assert 0 < np.isinf(found.scores).sum() < len(configs)
