@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 
-FITTED = 96
+FITTED = 64
 STEPS = 30  # of L-BFGS at most
 SCALE, SCALE_SD = 0.5, 0.8  # a priori: median for one column, and deviation of the logarithm
 SIGNAL_SD, NOISE_SD = 0.5, 1.0  # deviations of the logarithms of variances a priori, whose medians are 1 and ...
@@ -63,6 +63,14 @@ def _matern(squared: Array) -> tuple[Array, Array]:
     return (1 + root + 5 / 3 * squared) * decay, 5 / 3 * (1 + root) * decay
 
 
+def _inverse_factor(covariance: Array) -> Array:
+    """The inverse of the lower Cholesky factor."""
+    from scipy.linalg import lapack
+
+    found, _ = lapack.dtrtri(np.linalg.cholesky(covariance), lower=1)
+    return np.asarray(found)
+
+
 @dataclass(frozen=True)
 class Posterior:
     """Minus the logarithm of the density of hyperparameters, given trials, and its gradient.
@@ -93,7 +101,7 @@ class Posterior:
         hyper, n = Hyperparameters.of(logs), len(self.y)
         weights = hyper.scales**-2
         kernel, slope = _matern((weights @ self.apart).reshape(n, n))
-        factor = np.linalg.inv(np.linalg.cholesky(hyper.signal * kernel + np.diag(hyper.noises(self.expected))))
+        factor = _inverse_factor(hyper.signal * kernel + np.diag(hyper.noises(self.expected)))
         inverse = factor.T @ factor
         alpha, away = inverse @ self.y, (logs - self.middle) / self.sd
         change = 0.5 * (inverse - np.outer(alpha, alpha))  # by the covariance
@@ -132,8 +140,9 @@ class GaussianProcess:
     """
 
     def __init__(self, hyper: Hyperparameters, X: Array, y: Array, expected: Array) -> None:
-        self.hyper, self.y = hyper, y
-        self._take(X, y, hyper.noises(expected))
+        self.hyper, self.X, self.y = hyper, X, y
+        self._factor = _inverse_factor(self._kernel(X) + np.diag(hyper.noises(expected)))
+        self._alpha = self._factor.T @ (self._factor @ y)
         self.best = float(self.mean(X).max())
 
     def beside(self, running: Array) -> GaussianProcess:
@@ -141,14 +150,15 @@ class GaussianProcess:
         if not len(running):
             return self
         found = copy.copy(self)
-        noises = np.concatenate([self._noises, self.hyper.noises(np.zeros(len(running)))])
-        found._take(np.concatenate([self.X, running]), np.concatenate([self.y, self.mean(running)]), noises)
+        across = self._kernel(running) @ self._factor.T
+        found.X, found.y = running, self.mean(running)
+        own = found._kernel(running) + np.diag(self.hyper.noises(np.zeros(len(running))))
+        corner = _inverse_factor(own - across @ across.T)
+        none = np.zeros((len(self.X), len(running)))
+        found._factor = np.block([[self._factor, none], [-corner @ across @ self._factor, corner]])
+        found.X, found.y = np.concatenate([self.X, running]), np.concatenate([self.y, found.y])
+        found._alpha = found._factor.T @ (found._factor @ found.y)
         return found
-
-    def _take(self, X: Array, y: Array, noises: Array) -> None:
-        self.X, self._noises = X, noises
-        self._factor = np.linalg.inv(np.linalg.cholesky(self._kernel(X) + np.diag(noises)))
-        self._alpha = self._factor.T @ (self._factor @ y)
 
     def _kernel(self, rows: Array) -> Array:
         """``[m, n]``: rows against the trials."""
