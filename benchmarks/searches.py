@@ -8,7 +8,7 @@ loop for some epochs; its seconds per epoch, times the epochs that patience left
 sampler and storage cost nothing. What the sampler proposed does not depend on the machine, and is kept in
 `build/searches`; every time is measured anew.
 
-Ours is a study with everything that belongs to it but MLflow, on all cores, of 600 trials at most. It has *arrived* at
+Ours is a study with everything that belongs to it but MLflow, on all cores, of 300 trials at most. It has *arrived* at
 the script's best loss when its own is no larger, and *within an error* of it when the mean of its folds' losses less
 those of the script's best trial is at most the standard error of that mean. A search that does not arrive takes for
 ever: a median over seeds that says so is infinite.
@@ -52,7 +52,7 @@ class Sizes:
 
     seeds: int = 10
     script: int = 60
-    trials: int = 600
+    trials: int = 300
     horizon: int = 100  # most epochs of a trial
 
 
