@@ -141,7 +141,7 @@ class StudyOptions:
         sampler, tracking, artifacts = self.sampler, self.tracking, self.artifacts
         usable = sampler is None or callable(sampler) or hasattr(sampler, "sample_relative")
         if not usable or isinstance(sampler, type):
-            raise InvalidInput(f"sampler must be an Optuna sampler, got {said(sampler)}; leave it out for TPE.")
+            raise InvalidInput(f"sampler must be an Optuna sampler, got {said(sampler)}; leave it out for ours.")
         if callable(sampler):
             takes_one(sampler, "A sampler's maker", "it gets the number of trials so far.")
         if artifacts is not None and not callable(artifacts):

@@ -88,7 +88,7 @@ class Study:
         The MLflow experiment; default: the study's name.
     prune
         Give a config up: between two folds, when it is behind the best by more than the luck of folds; a net, at an
-        early epoch, when it is neither among the best third there nor gains fast. Each begins on one fold.
+        early epoch, when it is neither among the best third of the last there nor gains fast. Each begins on one fold.
     n_jobs
         Folds fitted in parallel (as joblib's), for spaces that fit them one by one. For nets: how many train at a time,
         all cores by default; a result does not depend on it.

@@ -88,7 +88,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     prune
         Give poor configs up early.
     sampler
-        Optuna sampler instead of TPE.
+        Optuna sampler instead of the default.
     tracking
         By default nothing is kept. An MLflow tracking URI, or `True` for a SQLite file in the root: the study stays
         under `root`, its trials go to the MLflow experiment `name`, and fitting the same again goes on with it.
