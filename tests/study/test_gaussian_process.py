@@ -13,6 +13,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 from regsearch.study.proposals.gaussian_process import (
+    BLOCK,
     FITTED,
     GaussianProcess,
     Hyperparameters,
@@ -53,6 +54,14 @@ def test_improvements_are_integrals() -> None:
     for value, mean, deviation in zip(found, *oracle.predict(ROWS, return_std=True), strict=True):
         gained, _ = quad(lambda s, m=mean, d=deviation: (s - process().best) * norm.pdf(s, m, d), process().best, 20)
         assert value == pytest.approx(gained, rel=1e-5)
+
+
+@pytest.mark.parametrize("count", [0, 1, BLOCK, 2 * BLOCK + 7])
+def test_rows_are_looked_at_each_by_itself(count: int) -> None:
+    """What a row is expected to gain does not depend on the rows beside it, nor on their number."""
+    rows = np.random.default_rng(count).random((count, 3))
+    alone = [process().improvement(row[None])[0] for row in rows]
+    assert process().improvement(rows) == pytest.approx(np.array(alone), rel=1e-9)
 
 
 def test_running_trials_are_not_proposed_again() -> None:

@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 
 FITTED = 64
-STEPS = 30  # of L-BFGS at most
+STEPS = 30  # of L-BFGS at most ...
+ENOUGH = 1e-4  # ... which ends where the logarithm of the density gains less (relative where it is over 1)
 SCALE, SCALE_SD = 0.5, 0.8  # a priori: median for one column, and deviation of the logarithm
 SIGNAL_SD, NOISE_SD = 0.5, 1.0  # deviations of the logarithms of variances a priori, whose medians are 1 and ...
 NOISE, MORE_NOISE = 0.02, 0.1
 JITTER = 1e-6
+BLOCK = 128  # rows that are looked at together: what is reckoned of them stays in the cache
 FAR = -6.0  # deviations below the best, from where an expected improvement is too small for its formula
 
 
@@ -118,7 +120,8 @@ def fit_hyperparameters(X: Array, y: Array, expected: Array) -> Hyperparameters:
 
     kept = spread(y, FITTED)
     posterior = Posterior.of(X[kept], y[kept], expected[kept])
-    found: Any = minimize(posterior, posterior.middle, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
+    options = {"maxiter": STEPS, "ftol": ENOUGH}
+    found: Any = minimize(posterior, posterior.middle, jac=True, method="L-BFGS-B", options=options)
     return Hyperparameters.of(found.x)
 
 
@@ -175,6 +178,10 @@ class GaussianProcess:
 
         Far below it, the leading term of the logarithm's expansion stands for it (Ament et al. 2023).
         """
+        blocks = [self._improvement(rows[i : i + BLOCK]) for i in range(0, len(rows), BLOCK)]
+        return np.concatenate(blocks) if blocks else np.empty(0)
+
+    def _improvement(self, rows: Array) -> Array:
         from scipy.special import ndtr
 
         kernel = self._kernel(rows)
