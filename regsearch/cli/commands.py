@@ -112,12 +112,14 @@ def export(arguments: argparse.Namespace) -> int:
 
 def ui(arguments: argparse.Namespace) -> int:
     """Serve MLflow's pages in this process's place."""
-    from regsearch.mirror.pages import page_links, tracking_uri
+    from regsearch.mirror.pages import has_store, page_links, tracking_uri
     from regsearch.storage.store import Store, study_names
 
     root = Path(arguments.root).absolute()
-    if not (root / "mlflow.db").exists():
-        raise NotFound(f"There is no MLflow database in {root}; run a study first, or pass its --root.")
+    if not has_store(root):
+        raise NotFound(
+            f"There is no MLflow database in {root}, or none that is whole; run a study, or pass its --root."
+        )
     address = f"http://127.0.0.1:{arguments.port}"
     say(f"MLflow at {address} (Ctrl-C ends it)")
     for name in study_names(root, arguments.storage):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from regsearch.cleaning import public_address
+from regsearch.errors import Damaged
 from regsearch.mirror import Ready
 from regsearch.mirror.view import links
 from regsearch.storage.store import Store
 
+DATABASE = "mlflow.db"
 LOCAL = "http://127.0.0.1:5000"  # where `regsearch ui` serves unless asked otherwise
 
 
@@ -50,7 +53,23 @@ def log_report(store: Store, file: Path) -> str | None:
 
 def tracking_uri(root: Path) -> str:
     """The MLflow store of a root."""
-    return f"sqlite:///{root / 'mlflow.db'}"
+    return f"sqlite:///{root / DATABASE}"
+
+
+def has_store(root: Path) -> bool:
+    """Say whether a root has an MLflow store that is whole: MLflow would make its own of what is not, or fail at it.
+
+    Raises
+    ------
+    Damaged
+        There is a file under the store's name that is no database.
+    """
+    from regsearch.mirror.creation import holds_rows
+
+    try:
+        return holds_rows(root / DATABASE)
+    except sqlite3.Error as error:
+        raise Damaged(f"{root / DATABASE} must be a database that can be read, but: {error}; move it away.") from error
 
 
 def _lasting(store: Store, tracking: str) -> str:

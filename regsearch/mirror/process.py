@@ -23,6 +23,7 @@ from regsearch.errors import InvalidInput
 from regsearch.mirror.records import (
     Ack,
     Flush,
+    Notice,
     Ready,
     Record,
     Refused,
@@ -65,6 +66,8 @@ class Status:
         The summary is written and the parent run has ended.
     reason : str
         Why something failed, in one sentence; empty while all is well.
+    notice : str
+        What the user is told of the store though nothing failed; mostly empty.
     """
 
     sent: int = 0
@@ -72,6 +75,7 @@ class Status:
     failed: int = 0
     finished: bool = False
     reason: str = ""
+    notice: str = ""
 
     @property
     def complete(self) -> bool:
@@ -309,6 +313,8 @@ class Mirror:
         with self._changed:
             if isinstance(answer, Ready):
                 self._ready = answer
+            elif isinstance(answer, Notice):
+                self._count(notice=answer.text)
             elif isinstance(answer, Refused):
                 self._count(reason=answer.reason)
             elif isinstance(answer, Ack):
@@ -332,7 +338,13 @@ class Mirror:
             self._changed.notify_all()
 
     def _count(
-        self, sent: int = 0, mirrored: int = 0, failed: int = 0, finished: bool = False, reason: str = ""
+        self,
+        sent: int = 0,
+        mirrored: int = 0,
+        failed: int = 0,
+        finished: bool = False,
+        reason: str = "",
+        notice: str = "",
     ) -> None:
         """Add to the status; the first reason stays, as the later ones mostly follow from it."""
         old = self._status
@@ -342,6 +354,7 @@ class Mirror:
             old.failed + failed,
             old.finished or finished,
             old.reason or reason,
+            old.notice or notice,
         )
 
 

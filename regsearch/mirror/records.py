@@ -274,6 +274,13 @@ class Ready(Record):
 
 
 @dataclass(frozen=True)
+class Notice(Record):
+    """What the user is told of the store, in one sentence, and nothing is missing for it."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Refused(Record):
     """The store will not take this study, and asking again would not help."""
 

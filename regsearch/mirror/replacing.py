@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from regsearch.cleaning import first_line, remember_secrets
+from regsearch.mirror.creation import holds_rows
 from regsearch.mirror.sqlite import database_path
 
 
@@ -19,10 +22,10 @@ def replace_text(tracking_uri: str, run_id: str, name: str, text: str) -> str:
 
     remember_secrets(tracking_uri)
     database = database_path(tracking_uri)
-    if database is not None and not database.exists():
-        return f"there is no {database}"  # MLflow would make an empty one
     try:
+        if database is not None and not holds_rows(database):
+            return f"there is no {database}, or it is not whole"  # MLflow would make an empty one
         MlflowClient(tracking_uri).log_text(run_id, text, name)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, sqlite3.Error) as error:
         return first_line(error)
     return ""

@@ -25,6 +25,7 @@ from regsearch.cleaning import CleanStream, first_line, public_address, remember
 from regsearch.mirror.inbox import Inbox
 from regsearch.mirror.records import (
     Ack,
+    Notice,
     Record,
     Refused,
     StoreRecord,
@@ -213,8 +214,8 @@ def without_gc() -> Iterator[None]:
         gc.enable()
 
 
-def connect(where: StoreRecord) -> StudyStore:
-    """Connect to the store, and create it when it is a local file that is not there yet.
+def connect(where: StoreRecord, reply: Callable[[Record], None]) -> StudyStore:
+    """Connect to the store, and create it when it is a local file that is not there yet or was left half made.
 
     Raises
     ------
@@ -230,11 +231,10 @@ def connect(where: StoreRecord) -> StudyStore:
     try:
         if path is None:
             return StudyStore(where.tracking_uri)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Two fresh writers would both run MLflow's migrations, and one of them would fail.
-        with locked(path.with_name(path.name + ".lock"), LOCK_PATIENCE_S):
-            sqlite.check_writable(path)
-            sqlite.tune_connections()
+        sqlite.tune_connections()
+        with sqlite.opening(path) as mended:
+            if mended:
+                reply(Notice(mended))
             root = where.artifact_root
             return StudyStore(where.tracking_uri, Path(root).absolute().as_uri() if root else None)
     except Exception as error:  # each store raises its own kind, and all of them mean the same here
@@ -276,7 +276,7 @@ def main() -> int:
         try:
             if where.lock is not None:
                 stack.enter_context(locked(Path(where.lock), LOCK_PATIENCE_S))
-            Writer(without_gc()(lambda: connect(where)), study, reply, inbox).run()
+            Writer(without_gc()(lambda: connect(where, reply)), study, reply, inbox).run()
         except StoreRefused as refusal:
             reply(Refused(str(refusal)))
         except TimeoutError:

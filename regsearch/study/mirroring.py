@@ -73,6 +73,8 @@ class MirrorFeed:
         except BaseException:
             self._mirror.close()
             raise
+        if self._mirror.status.notice:
+            progress.end(f"MLflow: {self._mirror.status.notice}.")
         if left:
             progress.end(f"{_written(self._mirror.status)}, the rest follows in the background")
             return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def _whole(tracking_uri: str, name: str) -> Iterator[_Steps]:
     steps = _Steps()
     try:
         yield steps
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, sqlite3.Error) as error:
         left = steps.undo()
         rest = f"left behind: {', '.join(left)}; delete it there." if left else "nothing is left behind there."
         raise InvalidInput(
@@ -241,7 +242,11 @@ def _experiment(client: Any, steps: _Steps, name: str) -> str:
 def _client(tracking_uri: str) -> Any:
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    from regsearch.mirror.sqlite import database_path, opening
+
+    database = database_path(tracking_uri)
+    with nullcontext() if database is None else opening(database):
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 def _safe(name: str) -> str:
