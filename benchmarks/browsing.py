@@ -32,7 +32,7 @@ from playwright.sync_api import Browser, Locator, Page
 from samples import study
 
 from regsearch.mirror import Mirror, Ready
-from regsearch.mirror.content import study_record, summary_record, trial_record
+from regsearch.mirror.content import study_record, summary_record, trial_record, view_of
 from regsearch.mirror.view import links
 from regsearch.results.report import note
 from regsearch.results.results import Results
@@ -84,7 +84,7 @@ def mirrored(root: Path) -> tuple[Ready, float]:
 
     def write() -> Ready:
         with Mirror(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts") as mirror:
-            mirror.start(study_record(results.identity, one.space))
+            mirror.start(study_record(results.identity, view_of(results.identity["metrics"], one.space)))
             for trial in trials:
                 mirror.send(trial_record(trial, trajectories[trial.number % len(trajectories)], results.metric))
             best, end = results.complete[0], max(trial.end_ms for trial in trials)

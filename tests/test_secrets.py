@@ -40,7 +40,7 @@ TOKEN, PASSWORD, LIBPQ, AWS, TRACKED = (
     "aws/key+of+mine",
     "tr4cked-pw",
 )
-REFUSED = {"list --storage", "export one", "ui --storage", "report one", "retrain bundle"}
+REFUSED = {"list --storage", "export one", "ui --storage", "report one", "retrain bundle", "sync one"}
 SECRETS = (TOKEN, PASSWORD, LIBPQ, AWS, TRACKED)
 SCRIPT = """
 import os
@@ -136,6 +136,7 @@ def commands() -> dict[str, list[list[str]]]:
     url, more = ["--storage", os.environ["APP_STORAGE"]], ["--script", "telling.py"]
     return {
         "run": [["run", "telling.py", "--trials", "4"]],
+        "sync": [["sync", "one", *url]],
         "list": [["list", *url], ["list", "--storage", f"postgresql//me:{PASSWORD}@127.0.0.1:1/db"]],
         "show": [["show", "one", *url], ["show", "one", "--json", *url], ["show", "one", "--rule", "one_se", *url]],
         "export": [["export", "one", "--out", "bundle", "--register", "it", *url]],

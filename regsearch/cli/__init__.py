@@ -1,6 +1,6 @@
 """The command line.
 
-``regsearch run | list | show | export | verify | retrain | report | compare | ...``
+``regsearch run | sync | list | show | export | verify | retrain | report | compare | ...``
 """
 
 from __future__ import annotations
@@ -68,6 +68,10 @@ def _add_study_commands(found: Any) -> None:
     run.add_argument("--study", metavar="NAME", help="which one, when the script defines several")
     add_run_options(run)
     run.set_defaults(command=commands.run)
+
+    sync = _stored(found.add_parser("sync", help="write to MLflow what it lacks of a study"), commands.sync)
+    sync.add_argument("study", metavar="STUDY")
+    sync.add_argument("--tracking", metavar="URI", help="MLflow tracking URI (default: that of the study's last run)")
 
     _stored(found.add_parser("list", help="list the studies under a root"), commands.list_)
 

@@ -1,4 +1,4 @@
-"""The commands that run studies and ship what they chose: run, list, show, export, ui."""
+"""The commands that run studies and ship what they chose: run, sync, list, show, export, ui."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from regsearch.cleaning import printable, say
 from regsearch.cli import shipping
 from regsearch.cli.stored import find_own_rule, results_of, results_with_files, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
+from regsearch.study.arguments import INTERRUPTED
 
 if TYPE_CHECKING:
     from regsearch.results.choice import Chosen
@@ -27,6 +28,17 @@ def run(arguments: argparse.Namespace) -> int:
     from regsearch.study.script import run_with
 
     return run_with(study_of(arguments.script, arguments.study), vars(arguments))
+
+
+def sync(arguments: argparse.Namespace) -> int:
+    """Bring MLflow up to date from what is stored of a study."""
+    from regsearch.progress import Progress
+    from regsearch.study.sync import sync as bring_up_to_date
+
+    store = results_with_files(arguments, arguments.study).store
+    written, said = bring_up_to_date(store, arguments.tracking, Progress())
+    say(said)
+    return INTERRUPTED if written.in_background else 0
 
 
 def list_(arguments: argparse.Namespace) -> int:

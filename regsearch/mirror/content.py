@@ -27,7 +27,7 @@ _FAMILY = ("penalty", "estimator", "module")  # what a trial is called by
 _PARALLEL = 6  # parameters that parallel coordinates have room for
 
 
-def study_record(identity: Mapping[str, Any], space: Model) -> StudyRecord:
+def study_record(identity: Mapping[str, Any], view: View | None) -> StudyRecord:
     """The parent run of a study, and the page that shows its trials."""
     shown = ("task", "metric", "seed", "cv", "folds", "space")
     tagged = ("study", "version", "fingerprint", "folds_hash", "space_hash", "weighted", "test_weighted")
@@ -42,12 +42,15 @@ def study_record(identity: Mapping[str, Any], space: Model) -> StudyRecord:
             name=identity["study"], digest=identity["fingerprint"], source=identity["script"] or "memory",
             rows=identity["rows"], columns=identity["columns"], task=identity["task"], target=identity["target"],
         ),
-        view=_view(identity["metrics"], space),
+        view=view,
     )  # fmt: skip
 
 
-def _view(metrics: Sequence[str], space: Model) -> View:
-    """Scores first, then what the space varies; lambda goes by its logarithm where it is drawn."""
+def view_of(metrics: Sequence[str], space: Model) -> View:
+    """What the page of a study's trials shows; the first of `metrics` decides.
+
+    Scores first, then what the space varies; lambda goes by its logarithm where it is drawn.
+    """
     random = np.random.default_rng(0)
     draws = [*initial_params(space), *(random_params(space, random) for _ in range(_DRAWS))]
     parameters = parameter_names(space)

@@ -1,21 +1,57 @@
-"""Where MLflow shows a study: kept with it, for those who ask later without opening its store."""
+"""Where MLflow shows a study and what: kept with it, for those who ask later without opening its store."""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 from regsearch.cleaning import public_address
 from regsearch.errors import Damaged
-from regsearch.mirror import Ready
+from regsearch.mirror import Ready, View
+from regsearch.mirror.records import StudyEnd
 from regsearch.mirror.view import links
 from regsearch.storage.store import Store
 
 DATABASE = "mlflow.db"
 LOCAL = "http://127.0.0.1:5000"  # where `regsearch ui` serves unless asked otherwise
 
-
 _PAGE = "mlflow"  # the finding that says where MLflow shows the study
+_SHOWN = "mlflow_shown"  # the finding that says what it is to show there
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What MLflow is to show of a study, whether it has been reached yet or not.
+
+    Attributes
+    ----------
+    store
+        The address of its store without secrets, from any folder; empty for that of the study's root.
+    view
+        The prepared page, which only the study's space says.
+    status
+        How the last run ended; it is interrupted until it has.
+    """
+
+    store: str
+    view: View | None
+    status: StudyEnd
+
+
+def keep_shown(store: Store, tracking: str, view: View | None, status: StudyEnd) -> None:
+    """Remember what MLflow at an address is to show of a study, so that it can be shown without a run."""
+    shown = Shown(_lasting(store, tracking), view, status)
+    if shown_of(store) != shown:
+        store.save_finding(_SHOWN, vars(shown) | {"view": vars(view) if view else None})
+
+
+def shown_of(store: Store) -> Shown | None:
+    """What MLflow is to show of a study; `None` where no run was to write to MLflow."""
+    found = store.finding(_SHOWN)
+    if found is None:
+        return None
+    return Shown(found["store"], View.from_fields(found["view"]) if found["view"] else None, found["status"])
 
 
 def keep_page(store: Store, tracking: str, ready: Ready) -> None:

@@ -169,6 +169,14 @@ class View:
     lines: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Self:
+        """Rebuild the view from its JSON fields."""
+        frozen: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
+        return cls(**frozen)
+
 
 @dataclass(frozen=True)
 class StoreRecord(Record):
@@ -201,7 +209,7 @@ class StudyRecord(Record):
         return cls(
             **fields,
             dataset=Dataset(**dataset) if dataset else None,
-            view=View(**{name: _frozen(value) for name, value in view.items()}) if view else None,
+            view=View.from_fields(view) if view else None,
         )
 
 
@@ -293,11 +301,6 @@ class Ack(Record):
 
     number: int | None
     reason: str = ""
-
-
-def _frozen(value: Any) -> Any:
-    """Return a JSON list as the tuple that it was."""
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _with_series(fields: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import logging
 import math
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as MlflowDataset
@@ -50,6 +51,13 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, MlflowException) and error.error_code in _PASSING
 
 
+class StoppedRun(NamedTuple):
+    """The child run of a trial that is to be evaluated again, and when that ended; `None` while it is half written."""
+
+    run_id: str
+    ended_ms: int | None
+
+
 class StudyStore:
     """The parent run of one study and its trials.
 
@@ -70,7 +78,7 @@ class StudyStore:
         self._view = ""
         self._done: dict[int, str] = {}
         self._begun: dict[int, str] = {}
-        self._stopped: dict[int, str] = {}
+        self._stopped: dict[int, StoppedRun] = {}
         self._doubtful: set[int] = set()
 
     def open(self, study: StudyRecord) -> Ready:
@@ -83,21 +91,30 @@ class StudyStore:
         self._view = self._prepare_view(experiment, study)
         self._describe(parent, study)
         for run in self._search({PARENT: self._parent}):
-            known = self._done if run.info.status in ENDED else self._begun
-            known = self._stopped if STOPPED in run.data.tags else known
-            known[int(run.data.tags[TRIAL])] = run.info.run_id
+            self._know(int(run.data.tags[TRIAL]), run)
         return Ready(self._parent, self._experiment, frozenset(self._done), self._view)
+
+    def _know(self, number: int, run: Run) -> None:
+        """Take note of a child run that the store has already."""
+        if STOPPED in run.data.tags:
+            ended_ms = run.info.end_time if run.info.status in ENDED else None
+            self._stopped[number] = StoppedRun(run.info.run_id, ended_ms)
+        else:
+            known = self._done if run.info.status in ENDED else self._begun
+            known[number] = run.info.run_id
 
     def write_trial(self, trial: TrialRecord) -> None:
         """Write one child run, or complete one that a kill left running; a finished one is left as it is.
 
-        One that was stopped with its study's run makes room for what came of the trial since: MLflow changes no
-        parameter.
+        One that was stopped with its study's run makes room for what came of the trial since, if anything did: MLflow
+        changes no parameter.
         """
-        if trial.number in self._done:
+        stopped = self._stopped.get(trial.number)
+        same = stopped is not None and trial.state == "STOPPED" and stopped.ended_ms == trial.end_ms
+        if trial.number in self._done or same:
             return
-        if trial.number in self._stopped:
-            self._client.delete_run(self._stopped[trial.number])
+        if stopped is not None:
+            self._client.delete_run(stopped.run_id)
             del self._stopped[trial.number]
         run_id = self._begun.get(trial.number) or self._find_doubtful(trial.number) or self._begin(trial)
         self._begun[trial.number] = run_id
@@ -107,8 +124,11 @@ class StudyStore:
             params=_params(trial.params),
         )
         self._client.set_terminated(run_id, RUN_STATUS[trial.state], trial.end_ms)
-        ended = self._stopped if trial.state == "STOPPED" else self._done
-        ended[trial.number] = self._begun.pop(trial.number)
+        del self._begun[trial.number]
+        if trial.state == "STOPPED":
+            self._stopped[trial.number] = StoppedRun(run_id, trial.end_ms)
+        else:
+            self._done[trial.number] = run_id
 
     def finish(self, summary: SummaryRecord) -> None:
         """Write the summary on the parent run and end it.

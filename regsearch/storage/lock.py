@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from regsearch.errors import RegsearchError
+from regsearch.storage.failures import storage_failures
+
 POLL_S = 0.05
 
 if sys.platform == "win32":
@@ -73,4 +76,23 @@ def locked(path: Path, timeout_s: float) -> Iterator[None]:
     """
     with path.open("a", encoding="utf-8") as file:
         wait_lock(file, timeout_s)
+        yield  # closing the file frees the lock
+
+
+@contextmanager
+def held(path: Path, refusal: str) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs, without waiting for it.
+
+    Raises
+    ------
+    RegsearchError
+        `refusal`, when another process holds the lock.
+    StorageFailed
+        When the file cannot be opened.
+    """
+    with storage_failures(f"{path} could not be opened"):
+        opened = path.open("a+", encoding="utf-8")
+    with opened as file:
+        if not try_lock(file):
+            raise RegsearchError(refusal)
         yield  # closing the file frees the lock

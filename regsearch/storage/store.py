@@ -23,7 +23,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
@@ -34,7 +34,7 @@ from regsearch._types import Array, Task
 from regsearch.cleaning import first_line, remember_secrets
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
-from regsearch.errors import Damaged, InvalidInput, NotFound, RegsearchError
+from regsearch.errors import Damaged, InvalidInput, NotFound
 from regsearch.inputs import counted, place
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.out_of_fold import PathDecisions
@@ -58,7 +58,7 @@ from regsearch.storage.artifacts import Artifacts, FolderArtifacts
 from regsearch.storage.database import open_storage, opened_storage
 from regsearch.storage.failures import reason_of, storage_failures
 from regsearch.storage.journal import KEEP_S, JournalFile, drop_partial_line
-from regsearch.storage.lock import try_lock
+from regsearch.storage.lock import held
 
 Kept = TypeVar("Kept")
 FOLDS, TARGETS, FINDINGS, PICTURES = "folds.npz", "targets.npz", "findings", "pictures"
@@ -177,12 +177,8 @@ class Store:
         RegsearchError
             When another process runs it.
         """
-        with (self.folder / "run.lock").open("a+") as lock:
-            if not try_lock(lock):
-                raise RegsearchError(
-                    f"A study can be run by one process at a time, {self.name!r} is being run by another; "
-                    "wait for it, or give this one another name."
-                )
+        said = f"A study can be run by one process at a time, {self.name!r} is being run by another; wait for it, or"
+        with self.held(f"{said} give this one another name."):
             remove_parts(self.folder)
             if self.url is None and self.journal.exists():
                 drop_partial_line(self.journal)
@@ -191,6 +187,10 @@ class Store:
                 yield
             finally:
                 self._held = False
+
+    def held(self, refusal: str) -> AbstractContextManager[None]:
+        """Keep other processes from running the study; `refusal` is raised where one does."""
+        return held(self.folder / "run.lock", refusal)
 
     # --- trials ------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,16 @@
-"""What a run tells the mirror: the study, each trial, and at the end what MLflow has not got yet."""
+"""What MLflow is told of a study: by a run as it goes, or at any time from what is stored."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from regsearch.mirror import Artifact, Mirror, Status
+from regsearch.mirror import Artifact, Mirror, Status, View
 from regsearch.mirror.content import study_record, summary_record, trial_record
-from regsearch.mirror.pages import keep_page
-from regsearch.models.base import Model
+from regsearch.mirror.pages import keep_page, keep_shown
+from regsearch.mirror.records import StudyEnd
 from regsearch.models.deadline import OUT_OF_TIME
 from regsearch.models.path import Trajectory
 from regsearch.progress import Progress
@@ -17,6 +18,7 @@ from regsearch.results.report import note, write_artifacts
 from regsearch.results.results import Results
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
+from regsearch.study.commands import sync_command
 
 LOG, LOCK = "mirror.log", "mirror.lock"
 READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended ...
@@ -24,8 +26,35 @@ HURRIED_S = 0.5  # ... and for what is still to be written, where it ended for o
 HURRIED = (OUT_OF_TIME, "interrupted")
 
 
+@dataclass(frozen=True)
+class MirrorOutcome:
+    """What MLflow has got of a study.
+
+    Attributes
+    ----------
+    status
+        Of the mirror.
+    unsent
+        Trials that were not sent, MLflow having not said whether it has them.
+    in_background
+        Whether the rest is still being written.
+    """
+
+    status: Status
+    unsent: int = 0
+    in_background: bool = False
+
+    @property
+    def missing(self) -> int:
+        """Trials that MLflow may lack for good."""
+        return self.unsent + self.status.sent - self.status.mirrored
+
+    def __str__(self) -> str:
+        return _written(self.status)
+
+
 class MirrorFeed:
-    """Feeds one run of a study to its mirror.
+    """Feeds a study to its mirror.
 
     Parameters
     ----------
@@ -40,11 +69,18 @@ class MirrorFeed:
     def __init__(self, tracking: str, store: Store, metric: str, earlier: Collection[int] = ()) -> None:
         self.tracking, self.store, self.metric, self.earlier = tracking, store, metric, frozenset(earlier)
         self._mirror = Mirror(tracking, store.root / "artifacts", store.folder / LOG, store.folder / LOCK)
+        self._view: View | None = None
         self._sent: set[int] = set()
 
-    def start(self, identity: Mapping[str, Any], space: Model) -> None:
+    def begin(self, identity: Mapping[str, Any], view: View) -> None:
+        """Start with a run, which counts as interrupted until `finish` is told how it ended."""
+        self._view = view
+        keep_shown(self.store, self.tracking, view, "INTERRUPTED")
+        self.start(identity, view)
+
+    def start(self, identity: Mapping[str, Any], view: View | None) -> None:
         """Open the study's run in MLflow."""
-        self._mirror.start(study_record(identity, space))
+        self._mirror.start(study_record(identity, view))
 
     def send(self, trial: Trial, trajectory: Trajectory) -> None:
         """Send a trial; the search does not wait for it."""
@@ -57,55 +93,71 @@ class MirrorFeed:
         self._mirror.close(READY_S)
 
     def finish(self, results: Results, progress: Progress) -> None:
+        """End a run: MLflow gets what it has not got yet, and the user is told what it lacks."""
+        stopped = results.stopped
+        status: StudyEnd = "FAIL" if not stopped else "INTERRUPTED" if stopped == "interrupted" else "COMPLETE"
+        keep_shown(self.store, self.tracking, self._view, status)
+        written = self.complete(results, status, progress, hurried=stopped in HURRIED)
+        if written.in_background:
+            progress.end(f"{written}, the rest follows in the background")
+            return
+        if written.status.sent:
+            progress.end(str(written))
+        if written.status.reason:
+            self._warn(written, progress)
+
+    def complete(self, results: Results, status: StudyEnd, progress: Progress, hurried: bool = False) -> MirrorOutcome:
         """Send what is not in MLflow yet, then the summary, and wait.
 
-        A run that had to end, and Ctrl-C while it waits, leave the writer to itself.
+        Who is in a hurry, and Ctrl-C while it waits, leave the writer to itself.
         """
-        wait_s = HURRIED_S if results.stopped in HURRIED else None
+        wait_s = HURRIED_S if hurried else None
         try:
-            unsent = self._complete(results, progress)
-            status = self._mirror.drain(wait_s, lambda status: progress.show(_written(status)))
-            left = not (status.finished or status.reason)
+            unsent, reached = self._send_rest(results, status, progress, HURRIED_S if hurried else READY_S, wait_s)
+            if unsent and not hurried and self._mirror.wait_ready(0.0):  # it was slow, and has said by now what it has
+                unsent, reached = self._send_rest(results, status, progress, 0.0, wait_s)
+            left = not (reached.finished or reached.reason)
             self._mirror.close(0.0 if left else wait_s)
         except KeyboardInterrupt:
             self._mirror.close(0.0)
-            left = True
+            return MirrorOutcome(self._mirror.status, in_background=True)
         except BaseException:
             self._mirror.close()
             raise
         if self._mirror.status.notice:
             progress.end(f"MLflow: {self._mirror.status.notice}.")
-        if left:
-            progress.end(f"{_written(self._mirror.status)}, the rest follows in the background")
-            return
-        if status.sent:
-            progress.end(_written(status))
-        if status.reason:
-            self._warn(unsent + status.sent - status.mirrored, status.reason, progress)
+        return MirrorOutcome(self._mirror.status if left else reached, unsent, in_background=left)
 
-    @staticmethod
-    def _warn(missing: int, reason: str, progress: Progress) -> None:
-        said = f"MLflow is missing {missing} trials ({reason}); nothing is lost: run the study again to write them."
+    def _warn(self, written: MirrorOutcome, progress: Progress) -> None:
+        said = (
+            f"MLflow is missing {written.missing} trials ({written.status.reason}); nothing is lost: "
+            f"{sync_command(self.store, self.tracking)} writes them."
+        )
         if progress.quiet:
             warnings.warn(said, RuntimeWarning, stacklevel=5)
         progress.end(said)
 
-    def _complete(self, results: Results, progress: Progress) -> int:
-        """Send earlier trials and the summary.
+    def _send_rest(
+        self, results: Results, status: StudyEnd, progress: Progress, ready_s: float, wait_s: float | None
+    ) -> tuple[int, Status]:
+        """Send earlier trials and the summary, and wait for what is written.
 
         Returns
         -------
         int
             How many earlier trials could not be sent, MLflow having not said what it has.
+        Status
+            Of the mirror then.
         """
-        mirrored = self._keep_page(HURRIED_S if results.stopped in HURRIED else READY_S)
-        unsure = self.earlier if mirrored is None else frozenset()
+        mirrored = self._keep_page(ready_s)
+        unsure = self.earlier - self._sent if mirrored is None else frozenset()
         known = self._sent | unsure | (mirrored or frozenset())
         for trial in results.all:  # one of this run was cut off between Optuna and here: MLflow cannot have it
-            if trial.config is not None and trial.state != "damaged" and trial.number not in known:
+            if sendable(trial) and trial.number not in known:
                 self._mirror.send(trial_record(trial, self.store.trajectory(trial.number), self.metric))
-        self._finish_study(results, self._artifacts(results, progress))
-        return len(unsure)
+                self._sent.add(trial.number)
+        self._finish_study(results, status, self._artifacts(results, progress))
+        return len(unsure), self._mirror.drain(wait_s, lambda reached: progress.show(_written(reached)))
 
     def _keep_page(self, timeout_s: float) -> frozenset[int] | None:
         """Remember where MLflow shows the study, once it has said so.
@@ -128,12 +180,15 @@ class MirrorFeed:
             progress.end(f"The report could not be written: {error}.")
             return []
 
-    def _finish_study(self, results: Results, artifacts: list[Artifact]) -> None:
-        stopped = results.stopped
-        status = "COMPLETE" if stopped and stopped != "interrupted" else "INTERRUPTED" if stopped else "FAIL"
+    def _finish_study(self, results: Results, status: StudyEnd, artifacts: list[Artifact]) -> None:
         end_ms = max((trial.end_ms for trial in results.all), default=0)
         best = results.candidates[0] if results.complete else None
         self._mirror.finish(summary_record(status, end_ms, results.all, self.metric, best, note(results), artifacts))
+
+
+def sendable(trial: Trial) -> bool:
+    """Whether there is something of a trial that MLflow can show."""
+    return trial.config is not None and trial.state != "damaged"
 
 
 def _written(status: Status) -> str:

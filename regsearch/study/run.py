@@ -12,6 +12,7 @@ from regsearch.data.profile import profile
 from regsearch.data.suspects import suspects
 from regsearch.errors import SearchFailed, StorageFailed
 from regsearch.metrics.scorer import label_of
+from regsearch.mirror.content import view_of
 from regsearch.models.base import Model, Setup
 from regsearch.models.deadline import Deadline
 from regsearch.models.path import Trajectory
@@ -129,7 +130,7 @@ class Run:
             return None
         earlier = [trial.number for trial in study.trials() if trial.config is not None]
         feed = MirrorFeed(self.tracking, self.store, self.setup.metrics[0].name, earlier)
-        feed.start(study.identity, self.space)
+        feed.begin(study.identity, view_of(study.identity["metrics"], self.space))
         return feed
 
     def _about(self) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import shutil
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-from regsearch.cleaning import HIDDEN, printable, public_address, without_secrets
+from regsearch.cleaning import HIDDEN, printable, public_address
 from regsearch.mirror.pages import page_links
 from regsearch.results.results import Results
 from regsearch.study.arguments import STORAGE
+from regsearch.study.commands import command, where
 
 
 def summary(results: Results, tracking: str | bool | None) -> str:
@@ -39,27 +35,15 @@ def _found(results: Results) -> Iterator[str]:
 
 
 def _next(results: Results, tracking: str | bool | None) -> Iterator[str]:
-    store, command = results.store, _command()
-    where = f" --root {store.root}" if store.root != Path("mlruns").absolute() else ""
-    where += _storage(store.url)
+    store = results.store
+    options = where(store)
     if tracking is not False:
-        yield f"Browse:  {_browsed(tracking) or f'{command} ui{where}'}"
+        yield f"Browse:  {_browsed(tracking) or f'{command()} ui{options}'}"
         if links := page_links(store):
             yield f"         trials {links[0]}\n         charts {links[1]}"
-    yield f"Export:  {command} export {results.name} --out DIR{where}"
-    if HIDDEN in where:
+    yield f"Export:  {command()} export {results.name} --out DIR{options}"
+    if HIDDEN in options:
         yield f"         with the secrets of the storage in place of {HIDDEN}, or its whole URL in {STORAGE}"
-
-
-def _storage(url: str | None) -> str:
-    """The option of a command that names a storage: by the environment's variable that has it, else without secrets."""
-    if url is None or os.environ.get(STORAGE) == url:
-        return ""
-    shown = without_secrets(url)
-    if shown == url:
-        return f" --storage {shlex.quote(url)}"
-    named = [name for name, value in os.environ.items() if value == url]
-    return f' --storage "${named[0]}"' if named else f" --storage {shlex.quote(shown)}"
 
 
 def _browsed(tracking: str | bool | None) -> str:
@@ -68,11 +52,3 @@ def _browsed(tracking: str | bool | None) -> str:
         return ""
     shown = public_address(tracking)
     return shown if shown.startswith("http") else f"mlflow ui --backend-store-uri {shown}"
-
-
-def _command() -> str:
-    """The command line's name, with its folder when it is not on the path (a virtual environment not activated)."""
-    beside = Path(sys.executable).with_name("regsearch")
-    if shutil.which("regsearch") or not beside.exists():
-        return "regsearch"
-    return os.path.relpath(beside)

@@ -21,7 +21,7 @@ from samples import finished, mlflow_client, study
 
 from regsearch import spaces
 from regsearch.mirror import view
-from regsearch.mirror.content import study_record, summary_record, trial_record
+from regsearch.mirror.content import study_record, summary_record, trial_record, view_of
 from regsearch.mirror.pages import keep_page, page_links
 from regsearch.mirror.records import decode
 from regsearch.mirror.runs import NOTE, StudyStore
@@ -180,7 +180,7 @@ def test_every_name_of_the_view_is_logged(shown: Shown) -> None:
 def test_nets_show_what_they_vary() -> None:
     """A space of nets has its epochs and what it varies in columns, and draws only what every trial has."""
     space = spaces.mlp()
-    shown = study_record(identity(), space).view
+    shown = study_record(identity(), view_of(identity()["metrics"], space)).view
     assert shown is not None
     assert {"epochs", "dropout", "lambda", "penalty"} <= set(shown.params)
     assert "hidden" not in shown.params
@@ -198,7 +198,7 @@ def identity() -> dict[str, Any]:
 
 def test_records_keep_the_view() -> None:
     """A study's record crosses the pipe with its view as it was."""
-    record = study_record(identity(), spaces.linear())
+    record = study_record(identity(), view_of(identity()["metrics"], spaces.linear()))
     assert decode(record.encode()) == record
 
 
@@ -215,7 +215,7 @@ def test_a_store_without_such_tags_loses_only_the_view(tmp_path: Path, caplog: p
     client = mlflow_client(tmp_path)
     store = StudyStore(f"sqlite:///{tmp_path / 'mlflow.db'}", (tmp_path / "artifacts").as_uri())
     store._client = Stubborn(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    ready = store.open(study_record(results.identity, spaces.linear()))
+    ready = store.open(study_record(results.identity, view_of(results.identity["metrics"], spaces.linear())))
     done = finished(results)
     for trial in done:
         store.write_trial(trial_record(trial, results.trajectory(trial.number), results.metric))

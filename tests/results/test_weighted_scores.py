@@ -223,7 +223,7 @@ def test_every_place_that_shows_a_score_says_that_rows_weigh(
     document = json.loads(capsys.readouterr().out)
     card = (made.export(tmp_path / "bundle") / "README.md").read_text()
     history = results.plots.history()
-    tags = study_record(results.identity, space).tags
+    tags = study_record(results.identity, None).tags
     said = [
         *progress, shown.partition("held out")[0], shown.rpartition("\n\n")[2].partition("se")[0],
         re.findall("held out.*", shown)[0], re.findall("test.*config", shown)[0], re.findall("held out.*", card)[0],
