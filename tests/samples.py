@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -100,3 +102,13 @@ def poll(condition: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
     while not (answer := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return answer
+
+
+def newer_than_mlflow(path: Path) -> Path:
+    """A SQLite file whose schema no MLflow knows yet, so that every one refuses it."""
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("CREATE TABLE experiments (name TEXT)")
+        database.execute("INSERT INTO experiments VALUES ('one')")
+        database.execute("INSERT INTO alembic_version VALUES ('from_the_future')")
+    return path

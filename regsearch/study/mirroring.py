@@ -22,7 +22,8 @@ from regsearch.study.commands import sync_command
 
 LOG, LOCK = "mirror.log", "mirror.lock"
 READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended ...
-HURRIED_S = 0.5  # ... and for what is still to be written, where it ended for one of these reasons:
+WRITTEN_S = 30.0  # ... and for what is still to be written: what is not by then follows in the background
+HURRIED_S = 0.5  # for either, where the search ended for one of these reasons:
 HURRIED = (OUT_OF_TIME, "interrupted")
 
 
@@ -71,6 +72,7 @@ class MirrorFeed:
         self._mirror = Mirror(tracking, store.root / "artifacts", store.folder / LOG, store.folder / LOCK)
         self._view: View | None = None
         self._sent: set[int] = set()
+        self._said = False
 
     def begin(self, identity: Mapping[str, Any], view: View) -> None:
         """Start with a run, which counts as interrupted until `finish` is told how it ended."""
@@ -88,6 +90,13 @@ class MirrorFeed:
         self._sent.add(trial.number)
         self._keep_page(0.0)  # with the first trials already: a long search is looked at while it runs
 
+    def say_trouble(self, progress: Progress) -> None:
+        """Say once, while there is time to mend it, what MLflow would not take."""
+        reason = self._mirror.status.reason
+        if reason and not self._said:
+            self._said = True
+            progress.end(f"MLflow lacks something, the search goes on: {reason}.")
+
     def close(self) -> None:
         """Let the writer write what was sent, and nothing more."""
         self._mirror.close(READY_S)
@@ -97,21 +106,36 @@ class MirrorFeed:
         stopped = results.stopped
         status: StudyEnd = "FAIL" if not stopped else "INTERRUPTED" if stopped == "interrupted" else "COMPLETE"
         keep_shown(self.store, self.tracking, self._view, status)
-        written = self.complete(results, status, progress, hurried=stopped in HURRIED)
+        written = self.complete(results, status, progress, stopped in HURRIED, WRITTEN_S)
         if written.in_background:
-            progress.end(f"{written}, the rest follows in the background")
+            command = sync_command(self.store, self.tracking)
+            progress.end(f"{written}, the rest follows in the background; {command} writes what is missing then")
             return
         if written.status.sent:
             progress.end(str(written))
         if written.status.reason:
             self._warn(written, progress)
 
-    def complete(self, results: Results, status: StudyEnd, progress: Progress, hurried: bool = False) -> MirrorOutcome:
+    def complete(
+        self,
+        results: Results,
+        status: StudyEnd,
+        progress: Progress,
+        hurried: bool = False,
+        patience_s: float | None = None,
+    ) -> MirrorOutcome:
         """Send what is not in MLflow yet, then the summary, and wait.
 
-        Who is in a hurry, and Ctrl-C while it waits, leave the writer to itself.
+        What is not written in time, and what is left at Ctrl-C while it waits, the writer goes on with by itself.
+
+        Parameters
+        ----------
+        hurried
+            Whether to wait for next to nothing.
+        patience_s
+            Seconds to wait otherwise; `None` waits for everything.
         """
-        wait_s = HURRIED_S if hurried else None
+        wait_s = HURRIED_S if hurried else patience_s
         try:
             unsent, reached = self._send_rest(results, status, progress, HURRIED_S if hurried else READY_S, wait_s)
             if unsent and not hurried and self._mirror.wait_ready(0.0):  # it was slow, and has said by now what it has

@@ -16,6 +16,7 @@ from regsearch.inputs import one_name, place, said, switch, takes_one
 from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
 from regsearch.metrics.pooled import pooled_metrics
 from regsearch.metrics.scorer import check_test, resolve
+from regsearch.mirror.address import check_address
 from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
 from regsearch.numeric import is_whole, plain
@@ -112,10 +113,19 @@ class StudyOptions:
         return Setup(problem, folds, metrics, self.seed, self.n_jobs, self.prune, fold_weights=self.fold_weights)
 
     def tracking_of(self, root: Path) -> str | None:
-        """The MLflow tracking URI of a study below a root; `None` where MLflow is kept out."""
+        """The MLflow tracking URI of a study below a root; `None` where MLflow is kept out.
+
+        Raises
+        ------
+        InvalidInput
+            When there can be no MLflow store at the address that was given.
+        """
         if self.tracking is False:
             return None
-        return tracking_uri(root) if self.tracking in (None, True) else str(self.tracking)
+        if isinstance(self.tracking, str):
+            check_address(self.tracking)
+            return self.tracking
+        return tracking_uri(root)
 
     def _check_space(self) -> None:
         if not isinstance(self.space, Model):

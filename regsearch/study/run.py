@@ -12,6 +12,7 @@ from regsearch.data.profile import profile
 from regsearch.data.suspects import suspects
 from regsearch.errors import SearchFailed, StorageFailed
 from regsearch.metrics.scorer import label_of
+from regsearch.mirror.address import unanswered
 from regsearch.mirror.content import view_of
 from regsearch.models.base import Model, Setup
 from regsearch.models.deadline import Deadline
@@ -70,13 +71,14 @@ class Run:
         self._say_what_folds_lack(progress)
         self._look_at_columns(progress)
         self._warn_of_export(progress)
-        feed = self._feed(study)
+        feed = self._feed(study, progress)
         history = History(self.store, self.setup.metrics[0].name)
         line = ProgressLine(progress, limits.n_trials, history, before.metric_label)
 
         def on_trial(trial: Trial, trajectory: Trajectory) -> None:
             if feed is not None:
                 feed.send(trial, trajectory)
+                feed.say_trouble(progress)
             line.show()
 
         setup = replace(self.setup, history=history, notice=line.notice, deadline=deadline)
@@ -125,9 +127,11 @@ class Run:
     def _results(self, study: OptunaStudy) -> Results:
         return read_results(self.store, study, self.space, Scoring.of(self.setup))
 
-    def _feed(self, study: OptunaStudy) -> MirrorFeed | None:
+    def _feed(self, study: OptunaStudy, progress: Progress) -> MirrorFeed | None:
         if self.tracking is None:
             return None
+        if (silence := unanswered(self.tracking)) is not None:
+            progress.end(f"{silence}; the search goes on, and what is missing is written once it does.")
         earlier = [trial.number for trial in study.trials() if trial.config is not None]
         feed = MirrorFeed(self.tracking, self.store, self.setup.metrics[0].name, earlier)
         feed.begin(study.identity, view_of(study.identity["metrics"], self.space))

@@ -262,7 +262,8 @@ class Study:
         StudyMismatch
             When a study of this name exists with other data, folds, scoring, seed or space.
         InvalidInput
-            When a limit is not a positive number, or the root or the storage cannot be written.
+            When a limit is not a positive number, the root or the storage cannot be written, or `tracking` can be no
+            MLflow store.
         SearchFailed
             When the first five trials fail, or all of them, whatever becomes of the reference; what is finished stays.
         """

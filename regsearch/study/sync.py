@@ -9,6 +9,7 @@ from regsearch.cleaning import HIDDEN
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.inputs import one_name
 from regsearch.mirror import View
+from regsearch.mirror.address import check_address
 from regsearch.mirror.content import view_of
 from regsearch.mirror.pages import keep_shown, shown_of, tracking_uri
 from regsearch.mirror.records import StudyEnd
@@ -42,9 +43,10 @@ def sync(store: Store, tracking: str | None, progress: Progress) -> tuple[Mirror
     NotFound
         When nothing is stored of the study's trials.
     InvalidInput
-        When MLflow's address is none, or its secrets are missing.
+        When there can be no MLflow store at its address, or secrets of it are missing.
     """
     address = _address(store, tracking)
+    check_address(address)
     if not store.has_files:
         raise NotFound(
             f"MLflow gets curves that lie in the root, or where the artifacts= of a script says; {store.folder} has "

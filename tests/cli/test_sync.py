@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import mlflow_client, study
+from samples import mlflow_client, newer_than_mlflow, study
 
 from regsearch.cli import main
 from regsearch.storage.store import Store
@@ -86,9 +86,8 @@ def test_what_is_missing_is_added(root: Path) -> None:
 
 def test_refusals(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A store that cannot be used is one sentence and status 2; so is a study that is being run."""
-    (root / "file").write_text("")
-    files = stored(root)
-    assert main(["sync", "small", "--root", str(root), "--tracking", f"sqlite:///{root / 'file' / 'mlflow.db'}"]) == 2
+    newer, files = newer_than_mlflow(root / "newer.db"), stored(root)
+    assert main(["sync", "small", "--root", str(root), "--tracking", f"sqlite:///{newer}"]) == 2
     assert "MLflow is missing 5 of the 5 trials of 'small'" in capsys.readouterr().err
     with Store(root, "small").running():
         assert main(["sync", "small", "--root", str(root)]) == 2

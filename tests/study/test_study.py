@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 from nets import PRUNED_AT, Dial
-from samples import NonNegativeRidge, finished, mlflow_client, outcomes, regression, study
+from samples import NonNegativeRidge, finished, mlflow_client, newer_than_mlflow, outcomes, regression, study
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from regsearch import Choice, Estimator, Linear, NotFound, Study, StudyMismatch, spaces
 from regsearch import Path as Axis
+from regsearch.errors import InvalidInput
 from regsearch.progress import Progress
 from regsearch.results.results import Results
 from regsearch.study.options import StudyOptions
@@ -303,14 +304,31 @@ def test_ctrl_c_while_mlflow_is_written(
     assert sorted(runs(tmp_path)[1]) == list(range(5))
 
 
-def test_a_store_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An MLflow store that cannot be opened costs only the mirror: the study is whole and says what is missing."""
-    (tmp_path / "file").write_text("")
-    results = study(tmp_path / "root", tracking=f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}").run(4)
+def test_a_store_that_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An MLflow store that refuses costs only the mirror: the study is whole and says what is missing."""
+    newer_than_mlflow(tmp_path / "newer.db")
+    results = study(tmp_path / "root", tracking=f"sqlite:///{tmp_path / 'newer.db'}").run(4)
     assert len(results.complete) == 4
     said = capsys.readouterr().err
     assert "MLflow is missing" in said
     assert "nothing is lost" in said
+
+
+def test_a_tracking_address_that_can_never_be(tmp_path: Path) -> None:
+    """What can be no MLflow store is told before the search, which leaves nothing behind."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInput, match="can be written"):
+        study(tmp_path / "root", tracking=f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}").run(4)
+    assert not list((tmp_path / "root").rglob("*.npz"))
+
+
+def test_a_server_that_does_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That a tracking server does not answer is the first that a run says of it, before any trial."""
+    monitored = study(tmp_path, tracking="http://user:hidden@127.0.0.1:9")
+    monitored.run(2, timeout=1)
+    said = capsys.readouterr().err
+    assert said.index("does not answer") < said.index("[1/")
+    assert "hidden" not in said
 
 
 def test_options_are_one_record() -> None:
