@@ -13,8 +13,9 @@ import forking
 import pytest
 from browser import browser, page
 from hypothesis import settings
+from postgres import _cluster, postgres
 
-__all__ = ["browser", "page"]
+__all__ = ["_cluster", "browser", "page", "postgres"]
 
 # How long an example takes is no property of the code. The examples are the same in every run, but with --all.
 settings.register_profile("same", deadline=None, derandomize=True)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import base64
-import io
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 import traceback
-import zipfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
@@ -22,6 +18,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from leaks import spellings, told
 from mlflow_stores import free_port
 from mlflow_stores import study as mirrored
 from samples import poll, python, regression
@@ -101,35 +98,6 @@ def given_secrets(folder: Path, tracking: str | None) -> Iterator[None]:
         yield
 
 
-def spellings() -> Iterator[str]:
-    for secret in SECRETS:
-        yield from {secret, quote(secret), quote(secret, safe=""), base64.b64encode(f"me:{secret}".encode()).decode()}
-
-
-def contents(file: Path) -> Iterator[bytes]:
-    """What a file holds, and what lies in it: members of an archive, cells of a database."""
-    data = file.read_bytes()
-    yield data
-    if zipfile.is_zipfile(io.BytesIO(data)):
-        with zipfile.ZipFile(file) as archive:
-            yield from (archive.read(name) for name in archive.namelist())
-    if data.startswith(b"SQLite format"):
-        with closing(sqlite3.connect(file)) as database:
-            yield "\n".join(database.iterdump()).encode()
-
-
-def told(folder: Path) -> list[str]:
-    """Where a secret stands in any file below a folder."""
-    files = [
-        file for file in folder.rglob("*") if file.is_file() and file.name != "telling.py" and file.suffix != ".pyc"
-    ]
-    assert files
-    return [
-        f"{file}: {secret}"
-        for file in files for content in contents(file) for secret in spellings() if secret.encode() in content
-    ]  # fmt: skip
-
-
 def commands() -> dict[str, list[list[str]]]:
     """How each command is called, with the storage by its option or by the environment's variable."""
     trust = ["--trust", "telling.Telling"]
@@ -165,11 +133,11 @@ def test_no_command_tells_a_secret(
     sys.modules.pop("telling")
     said = "".join(capfd.readouterr())
     assert {name for name, code in status.items() if code} == REFUSED
-    printed = [line for line in said.splitlines() if any(secret in line for secret in spellings())]
+    printed = [line for line in said.splitlines() if any(secret in line for secret in spellings(SECRETS))]
     assert printed == []
     assert "the last failure: ValueError: cannot connect to" in said
     assert "403" in said  # of the server that repeats what it was sent
-    assert told(tmp_path) == []
+    assert told(tmp_path, SECRETS, but="telling.py") == []
     hint = next(line for line in said.splitlines() if line.startswith("Export:"))
     assert hint.endswith('--storage "$APP_STORAGE"')
 
@@ -188,7 +156,7 @@ def test_a_dead_server(tmp_path: Path) -> None:
     assert "regsearch.mirror.writer" in line.stdout
     assert "127.0.0.1" not in line.stdout
     assert "127.0.0.1" in log.read_text()
-    assert told(tmp_path) == []
+    assert told(tmp_path, SECRETS, but="telling.py") == []
 
 
 @pytest.mark.slow
@@ -217,7 +185,7 @@ def test_registering_at_a_server_that_repeats_everything(tmp_path: Path, gateway
         register(study.export(tmp_path / "b"), "m", tracking_uri=f"http://me:{TRACKED}@127.0.0.1:{gateway}")
     said = "".join(traceback.format_exception(error.value))
     assert f"http://127.0.0.1:{gateway} did not take the model 'm'" in said
-    assert not any(secret in said for secret in spellings())
+    assert not any(secret in said for secret in spellings(SECRETS))
 
 
 def test_a_hint_that_a_user_can_run(tmp_path: Path) -> None:

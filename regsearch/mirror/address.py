@@ -13,6 +13,7 @@ from urllib.request import getproxies
 
 from regsearch.cleaning import first_line, public_address
 from regsearch.errors import InvalidInput
+from regsearch.storage.database import missing_driver
 
 SERVERS = {"http": 80, "https": 443}  # and the port that each has unless one is named
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # those of MLflow
@@ -77,14 +78,11 @@ def _check_database(tracking: str) -> None:
     from regsearch.mirror.sqlite import database_path
 
     try:
-        sqlalchemy.make_url(tracking).get_dialect().import_dbapi()
-    except ImportError as error:
-        raise InvalidInput(
-            f"tracking must be a database whose driver is installed, and for {_shown(tracking)} it is not "
-            f"({first_line(error)}); install it with pip."
-        ) from error
+        sqlalchemy.make_url(tracking).get_dialect()
     except sqlalchemy.exc.ArgumentError as error:
         raise InvalidInput(f"tracking must be the address of a database, got {_shown(tracking)}.") from error
+    if (missing := missing_driver(tracking)) is not None:
+        raise InvalidInput(f"tracking must be a database whose driver is installed, got {_shown(tracking)}: {missing}.")
     file = database_path(tracking)
     if file is not None and file.name:
         _check_file(file)

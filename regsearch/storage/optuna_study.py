@@ -14,7 +14,7 @@ from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.ownership import claim
 from regsearch.storage.searched import ROLE, SearchedTrials
-from regsearch.storage.store import Store
+from regsearch.storage.store import TRIALS, Store
 from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class OptunaStudy:
         Raises
         ------
         StudyMismatch
-            When it is another one.
+            When it is another one, or a new one where the files of one in another storage lie.
         """
         import optuna
 
@@ -73,8 +73,11 @@ class OptunaStudy:
             study = optuna.create_study(
                 study_name=store.name, storage=storage, direction="maximize", load_if_exists=True
             )
+            new = not study.get_trials(deepcopy=False) and not {IDENTITY, COPY} & study.user_attrs.keys()
+            if new:
+                check_free(store)
             claim(store, study, storage)
-            if not study.get_trials(deepcopy=False) and not {IDENTITY, COPY} & study.user_attrs.keys():
+            if new:
                 study.set_user_attr(IDENTITY, dict(identity))
                 study.set_user_attr(COPY, dict(identity))
             found = cls(study)
@@ -268,6 +271,23 @@ def searched_study(study: optuna.Study, expected: Mapping[int, float]) -> optuna
     found = copy.copy(study)
     found._storage = SearchedTrials(study._storage, expected)  # type: ignore[assignment]
     return found
+
+
+def check_free(store: Store) -> None:
+    """Refuse to begin a study where the trials of another lie, whose files would be overwritten one by one.
+
+    Raises
+    ------
+    StudyMismatch
+        When there are such files.
+    """
+    if store.artifacts.names(TRIALS):
+        where = "this storage" if store.url is not None else "the root's journal"
+        raise StudyMismatch(
+            f"A study begins in a folder without trials: those of {store.name!r} in {store.folder} are not in {where}, "
+            "where it would begin anew; name the storage that has them (--storage, storage=; none for the journal), "
+            "give the new study another name, or remove the folder."
+        )
 
 
 def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, trials: Sequence[Trial]) -> None:

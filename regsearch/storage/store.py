@@ -61,7 +61,7 @@ from regsearch.storage.journal import KEEP_S, JournalFile, drop_partial_line
 from regsearch.storage.lock import held
 
 Kept = TypeVar("Kept")
-FOLDS, TARGETS, FINDINGS, PICTURES = "folds.npz", "targets.npz", "findings", "pictures"
+FOLDS, TARGETS, TRIALS, FINDINGS, PICTURES = "folds.npz", "targets.npz", "trials", "findings", "pictures"
 KIND = "finding"  # the key of a finding under which its own name stands
 PNG, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -115,7 +115,7 @@ class Store:
             When they cannot be written.
         """
         try:
-            (self.folder / "trials").mkdir(parents=True, exist_ok=True)
+            (self.folder / TRIALS).mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.folder):
                 pass
         except OSError as error:
@@ -345,7 +345,7 @@ class Store:
     @property
     def has_files(self) -> bool:
         """Whether anything of the study lies here: its arrays may lie where the `artifacts` of its script says."""
-        return self.artifacts.has(FOLDS) or self.artifacts.has(TARGETS) or bool(self.artifacts.names("trials"))
+        return self.artifacts.has(FOLDS) or self.artifacts.has(TARGETS) or bool(self.artifacts.names(TRIALS))
 
     def damaged_files(self, identity: Mapping[str, Any]) -> Iterator[str]:
         """What is wrong with the files that are not those of trials, a sentence each."""
@@ -385,7 +385,7 @@ def _picture(file: BinaryIO) -> bytes:
 
 def trial_file(number: int) -> str:
     """The name of the arrays of a trial."""
-    return f"trials/{counted(number, 'The number of a trial'):06d}.npz"
+    return f"{TRIALS}/{counted(number, 'The number of a trial'):06d}.npz"
 
 
 def study_names(root: str | os.PathLike[str], url: str | None = None) -> list[str]:

@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Add the limits of a run, its seed, its root, and whether it gives configs up."""
+    """Add the limits of a run, its seed, where it is stored, and whether it gives configs up."""
     parser.add_argument("--trials", type=int, metavar="N", help="trials that the study shall have in all (default 100)")
     parser.add_argument(
         "--timeout", type=float, metavar="S",
@@ -59,6 +59,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="run NAME-wide instead: the stored study again, with what its best trials ran against moved further",
     )  # fmt: skip
     parser.add_argument("--root", metavar="DIR", help="the folder that is written to (default mlruns)")
+    parser.add_argument(
+        "--storage", metavar="URL",
+        help=f"Optuna storage (default: that of the script, else the environment's {STORAGE}, else a file in the root)",
+    )  # fmt: skip
     parser.add_argument(
         "--no-prune", dest="prune", action="store_const", const=False, help="fit every config to its end"
     )

@@ -13,11 +13,11 @@ from regsearch.cleaning import clean, say
 from regsearch.errors import RegsearchError
 from regsearch.results.advice import range_extensions
 from regsearch.results.results import Results
-from regsearch.study.arguments import INTERRUPTED, Parser, add_run_options
+from regsearch.study.arguments import INTERRUPTED, STORAGE, Parser, add_run_options
 from regsearch.study.options import StudyOptions
 from regsearch.study.summary import summary
 
-CHANGEABLE = ("seed", "root", "prune")  # the options of a study that a command line may change
+CHANGEABLE = ("seed", "root", "storage", "prune")  # the options of a study that a command line may change
 
 
 class Runnable(Protocol):
@@ -58,6 +58,8 @@ def main(study: Runnable, argv: Sequence[str] | None = None) -> int:
 def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
     """Run a study as the arguments of `add_run_options` say, and print what it found; the exit status."""
     changed = {key: arguments[key] for key in CHANGEABLE if arguments.get(key) is not None}
+    if study.options.storage is None and os.environ.get(STORAGE):
+        changed.setdefault("storage", os.environ[STORAGE])
     study = study.replace(**changed) if changed else study
     if arguments.get("widen"):
         before = study.results()
