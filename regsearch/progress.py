@@ -33,13 +33,14 @@ class Progress:
 
     def show(self, text: str) -> None:
         """Replace the line, unless it was replaced just now; on a terminal it is cut to what fits."""
-        self._text = text = one_line(text)
+        self._text = text
         if not self.quiet and time.monotonic() >= self._next:
+            text = one_line(text)
             self._write(text[: shutil.get_terminal_size().columns - 1] if self.live else text)
 
     def end(self, text: str = "") -> None:
         """Leave the last state, or `text`, standing."""
-        text = one_line(text) or self._text
+        text = one_line(text) or one_line(self._text)
         if not self.quiet and text:
             self._write(text)
             if self.live:

@@ -98,7 +98,7 @@ class Outcome:
         """Where on its axis the chosen step lies, if the config has an axis."""
         return self.trajectory.value(self.step)
 
-    @property
+    @cached_property
     def chosen_config(self) -> Model:
         """The config with the chosen point of its path filled in: what is exported."""
         return self.candidate.config.at(self.value)

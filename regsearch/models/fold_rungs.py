@@ -40,7 +40,11 @@ class FoldRungs:
     def __init__(self, past: Iterable[Array], averaging: Averaging) -> None:
         known = list(past)
         self.averaging, self.halving = averaging, SuccessiveHalving(known, averaging, min_trials=1)
-        self._complete = [val[:, 0] for val in known if np.isfinite(val).all()]
+        complete = np.array([val[:, 0] for val in known if np.isfinite(val).all()]).reshape(-1, averaging.folds)
+        losses = -np.array([averaging.mean(val) for val in complete])
+        order = np.argsort(losses, kind="stable")
+        self._losses, self._complete = losses[order], complete[order]  # ``[n]`` minus means, ``[n, K]``: best first
+        self._luck: tuple[int, Array, float | None] | None = None  # of so many complete ones, beside a best one
 
     def order(self, number: int) -> list[int]:
         """The folds in the order in which a trial is fitted on them."""
@@ -49,7 +53,7 @@ class FoldRungs:
 
     def add(self, number: int, val: Array) -> None:
         """Take note of a complete trial's scores ``[K]``."""
-        self._complete.append(val)
+        self._insert(val)
         self.halving.complete(1, number, val[:, None])
 
     def why_given_up(self, number: int, scores: Array, folds: Sequence[int], best: Array | None) -> str:
@@ -86,12 +90,25 @@ class FoldRungs:
 
     def _luck_of_a_fold(self, best: Array) -> float | None:
         """The deviation over folds of what the better half of the complete trials loses to the best ``[K]``."""
-        others = [one for one in self._complete if not np.array_equal(one, best)]
-        if len(others) < MIN_COMPLETE:
+        if self._luck is None or self._luck[0] != len(self._losses) or self._luck[1] is not best:
+            self._luck = len(self._losses), best, self._reckoned_luck(best)
+        return self._luck[2]
+
+    def _reckoned_luck(self, best: Array) -> float | None:
+        loss = -float(self.averaging.mean(best))
+        first, last = (int(np.searchsorted(self._losses, loss, side)) for side in ("left", "right"))
+        same = first + np.flatnonzero((self._complete[first:last] == best).all(axis=1))
+        count = len(self._complete) - len(same)
+        if count < MIN_COMPLETE:
             return None
-        others.sort(key=lambda one: -float(self.averaging.mean(one)))
-        lost = best - np.stack(others[: max(MIN_COMPLETE, len(others) // 2)])
-        return float(np.sqrt(lost.var(axis=1, ddof=1).mean()))
+        half = max(MIN_COMPLETE, count // 2)
+        others = np.delete(self._complete[: half + len(same)], same[same < half + len(same)], axis=0)[:half]
+        return float(np.sqrt((best - others).var(axis=1, ddof=1).mean()))
+
+    def _insert(self, val: Array) -> None:
+        loss = -float(self.averaging.mean(val))
+        place = int(np.searchsorted(self._losses, loss, "right"))  # of equal ones the first stays the first
+        self._losses, self._complete = np.insert(self._losses, place, loss), np.insert(self._complete, place, val, 0)
 
 
 def _root_of_squares(over: Averaging) -> float:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ class SuccessiveHalving:
         """
         known = self._at(rung)
         evidence = {number: self._evidence(val, rung) for number, val in arriving.items()}
-        recent = list(known)[-RECENT:]
+        recent = [*islice(reversed(known), RECENT)][::-1]
         others = [*(known[trial] for trial in recent), *evidence.values()]
         given_up = [known[trial] for trial in recent if trial in self._given_up[rung]]
         verdicts = {number: self._verdict(own, others, given_up) for number, own in evidence.items()}

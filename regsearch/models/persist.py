@@ -35,7 +35,7 @@ TRIES = 3  # to write a file whose beginning someone tidies away meanwhile
 
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file whole or not at all: beside its place, then moved there; what links to it goes on doing so."""
-    place = file.resolve()
+    place = file.resolve() if file.is_symlink() else file
     if place.exists() and not place.is_file():  # a pipe or a device: there is nothing to replace
         place.write_bytes(content)
         return

@@ -27,8 +27,16 @@ def rank_trials(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
 
 def is_better(trial: Trial, leader: Trial | None, reference: Trial | None, metric: str) -> bool:
     """Whether a trial that comes after its leader and the reference is the best of them."""
+    if leader is not None and _is_far_behind(trial, leader, reference, metric) and not _is_reference(leader, reference):
+        return False  # as most are
     ranked = rank_trials([one for one in (reference, leader, trial) if one is not None], metric)
     return candidates(ranked, reference)[:1] == (trial,)
+
+
+def _is_far_behind(trial: Trial, leader: Trial, reference: Trial | None, metric: str) -> bool:
+    """Whether a trial scores less than its leader by more than rounding, and a tie of three, can make up for."""
+    points = [one.points[metric] for one in (trial, leader, reference) if one is not None and metric in one.points]
+    return trial.points[metric].val < leader.points[metric].val - 2 * max(map(score_tolerance, points))
 
 
 def candidates(ranked: tuple[Trial, ...], reference: Trial | None) -> tuple[Trial, ...]:

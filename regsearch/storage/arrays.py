@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, TypeVar
 
@@ -27,6 +26,7 @@ from regsearch.errors import Damaged
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.out_of_fold import PathDecisions, compact
 from regsearch.models.path import Curves, Trajectory
+from regsearch.storage.npz import Unpacked
 
 DATA = "fingerprint"  # of the data that targets belong to
 Read = TypeVar("Read")
@@ -147,15 +147,8 @@ def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task, fingerprint: str 
 # --- as a file -------------------------------------------------------------------------------------------------
 
 
-def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays as one file of numpy's (npz)."""
-    out = io.BytesIO()
-    np.savez(out, **arrays)  # type: ignore[arg-type]
-    return out.getvalue()
-
-
 def unpacked(file: BinaryIO, read: Callable[[Mapping[str, NDArray[Any]]], Read]) -> Read:
-    """What is read of the arrays in a file of numpy's, each of which is loaded when it is asked for.
+    """What is read of the arrays in a file, each of which is loaded when it is asked for.
 
     Raises
     ------
@@ -163,8 +156,8 @@ def unpacked(file: BinaryIO, read: Callable[[Mapping[str, NDArray[Any]]], Read])
         When the file is none of numpy's, is cut, or has not the arrays that it must have.
     """
     try:
-        with file, np.load(file, allow_pickle=False) as arrays:
-            return read(arrays)
-    except Exception as error:  # a damaged file fails in many ways inside numpy; all of them mean the same
+        with file:
+            return read(Unpacked(file))
+    except Exception as error:  # a damaged file fails in many ways inside zipfile and numpy; all of them mean the same
         said = str(error).partition("\n")[0]
         raise Damaged(f"{type(error).__name__}: {said}") from error

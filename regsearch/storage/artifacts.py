@@ -51,10 +51,13 @@ class FolderArtifacts:
 
     def write(self, name: str, content: bytes) -> None:
         file = self.folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_dir():
-            file.rmdir()  # no one's: it has a file's name, and is empty
-        write_whole(file, content)
+        try:
+            write_whole(file, content)
+        except (FileNotFoundError, IsADirectoryError, PermissionError):  # the last is what Windows says of a folder
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if file.is_dir():
+                file.rmdir()  # no one's: it has a file's name, and is empty
+            write_whole(file, content)
         self._written.add(file)
         if self._pace.due:
             self.sync()

@@ -64,6 +64,7 @@ class JournalFile:
         self._numbers = itertools.count()  # each line is unlike every other, so that a copy of one is known
         self._read = self._end = self._trials = 0  # logs that were read, where the next one begins, trials they made
         self._first: list[Line] = []  # of the first reading, where some were lost
+        self._own: list[bytes] = []  # written here right behind what was read, and not read yet
         journal.touch()
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -77,8 +78,10 @@ class JournalFile:
 
     def _lines(self, from_start: bool) -> list[Line]:
         """Whole lines: the last may still be on its way."""
+        own, self._own = self._own, []
         if not from_start:
-            return parsed(_whole_lines(self.journal, self._end))
+            alone = self.journal.stat().st_size == self._end + sum(map(len, own))
+            return parsed(own if alone else _whole_lines(self.journal, self._end))
         self._read = self._end = self._trials = 0
         lines = readable(parsed(_whole_lines(self.journal)), self.name, _replayed() if self.careful else None)
         lost = [line for line in lines if line.problem]
@@ -89,10 +92,11 @@ class JournalFile:
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write operations, each a line, whole or not at all."""
         written = numbered(logs, self._trials, self._numbers)
-        lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in written)
+        lines = [json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in written]
         with self.journal.open("ab", buffering=0) as file:
             wait_lock(file, poll_s=LOCK_POLL_S)
-            _append(file, lines.encode())
+            _append(file, b"".join(lines))
+            self._own += lines
             if self._pace.due:
                 with self._pace.telling():
                     self.before_sync()

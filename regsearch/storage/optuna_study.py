@@ -49,8 +49,7 @@ class OptunaStudy:
 
     def __init__(self, study: optuna.Study) -> None:
         self._study = study
-        self._expected: dict[int, float] = {}
-        self._searched = searched_study(study, self._expected)
+        self._searched = searched_study(study)
         self._in_flight: dict[int, optuna.trial.Trial] = {}
         known = study.user_attrs
         if IDENTITY not in known and COPY not in known:
@@ -149,7 +148,7 @@ class OptunaStudy:
     def enqueue(self, role: str, params: Mapping[str, Any]) -> None:
         """Let a config that is not sampled be the next one after those that wait."""
         with self.failures("written"):
-            self._study.enqueue_trial(dict(params), user_attrs={ROLE: role})
+            self._searched.enqueue_trial(dict(params), user_attrs={ROLE: role})
 
     def enqueued(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Role and parameters of every config that was enqueued, whatever has become of it."""
@@ -167,9 +166,8 @@ class OptunaStudy:
         expected
             What pruned trials would have scored, by number: the sampler sees them as complete with these scores.
         """
-        self._expected.clear()
-        self._expected.update(expected)
         study = self._searched
+        study._storage.expected = expected  # type: ignore[attr-defined]
         study.sampler = sampler
         with self.failures("written"):
             asked = study.ask()
@@ -193,6 +191,7 @@ class OptunaStudy:
 
     def _tell(self, asked: optuna.trial.Trial, trial: Trial, reached: int) -> None:
         from optuna.samplers import RandomSampler
+        from optuna.study._tell import _tell_with_warning  # `Study.tell` copies the trial with its record in the end
         from optuna.trial import TrialState
 
         asked.set_user_attr(ATTRIBUTE, trial.to_attribute())
@@ -200,14 +199,14 @@ class OptunaStudy:
         if trial.role:  # no sampler proposed it: one that walks a grid would ask for its place there
             study.sampler = RandomSampler()
         if trial.state == "failed":
-            study.tell(asked, state=TrialState.FAIL)
+            _tell_with_warning(study, asked, state=TrialState.FAIL)
         elif trial.state == "pruned":
             frozen = self._study._storage.get_trial(asked._trial_id)
             if reached not in frozen.intermediate_values:  # a trial that was cut off just here is told a second time
                 asked.report(trial.point.val, step=reached)
-            study.tell(asked, state=TrialState.PRUNED)
+            _tell_with_warning(study, asked, state=TrialState.PRUNED)
         else:
-            study.tell(asked, trial.point.val)
+            _tell_with_warning(study, asked, trial.point.val)
 
     def tell_stopped(self, trial: Trial) -> None:
         """Store what a trial in flight has come to when there is no more time for it: it stays in flight."""
@@ -235,7 +234,7 @@ class OptunaStudy:
             for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 whole = ROLE in frozen.user_attrs or can_fill(frozen.params)
                 state = TrialState.WAITING if whole else TrialState.FAIL
-                self._study._storage.set_trial_state_values(frozen._trial_id, state)
+                self._searched._storage.set_trial_state_values(frozen._trial_id, state)
         self._in_flight.clear()
 
     def on_stop(self, stop: Callable[[], None]) -> None:
@@ -266,7 +265,7 @@ def _elsewhere(store: Store) -> str:
     return "it was never started" if store.exists else "`regsearch list` shows those that are"
 
 
-def searched_study(study: optuna.Study, expected: Mapping[int, float]) -> optuna.Study:
+def searched_study(study: optuna.Study, expected: Mapping[int, float] = MappingProxyType({})) -> optuna.Study:
     """The same study, in which samplers find the trials that `SearchedTrials` shows."""
     found = copy.copy(study)
     found._storage = SearchedTrials(study._storage, expected)  # type: ignore[assignment]

@@ -29,9 +29,10 @@ class SearchedTrials:
     """
 
     def __init__(self, storage: Any, expected: Mapping[int, float]) -> None:
-        self._all, self._expected = storage, expected
+        self._all, self.expected = storage, expected
         self._telling: set[int] = set()  # numbers of finished trials: samplers read each of them at every proposal
         self._completed: dict[int, FrozenTrial] = {}  # pruned ones as complete
+        self._waiting: set[int] | None = None  # ids: whoever asks looks for them first, among all trials there are
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._all, name)
@@ -39,6 +40,8 @@ class SearchedTrials:
     def get_all_trials(self, study_id: int, deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
         from optuna.trial import TrialState
 
+        if states == (TrialState.WAITING,):
+            return [self._all.get_trial(trial_id) for trial_id in sorted(self._queue(study_id))]
         completes = states is not None and TrialState.COMPLETE in states
         wanted = (*states, TrialState.PRUNED) if completes and TrialState.PRUNED not in states else states
         found = self._all.get_all_trials(study_id, deepcopy=deepcopy, states=wanted)
@@ -47,6 +50,27 @@ class SearchedTrials:
         if states is not None and not completes:
             return told
         return [self._complete(one) if one.state == TrialState.PRUNED else one for one in told]
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        queue, made = self._queue(study_id), int(self._all.create_new_trial(study_id, template_trial))
+        if template_trial is not None and template_trial.state.name == "WAITING":
+            queue.add(made)
+        return made
+
+    def set_trial_state_values(self, trial_id: int, state: Any, values: Any = None) -> bool:
+        changed = bool(self._all.set_trial_state_values(trial_id, state, values))
+        if self._waiting is not None:
+            (self._waiting.add if state.name == "WAITING" else self._waiting.discard)(trial_id)
+        return changed
+
+    def _queue(self, study_id: int) -> set[int]:
+        """Ids of the trials that wait: read once, then kept, as one process at a time runs a study."""
+        from optuna.trial import TrialState
+
+        if self._waiting is None:
+            found = self._all.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,))
+            self._waiting = {one._trial_id for one in found}
+        return self._waiting
 
     def _tells(self, frozen: FrozenTrial) -> bool:
         tells = frozen.state.name == "WAITING" or _tells_of_the_space(frozen)
@@ -59,7 +83,7 @@ class SearchedTrials:
         from optuna.trial import TrialState
 
         number, known = pruned.number, self._completed.get(pruned.number)
-        score = self._expected.get(number, pruned.value)
+        score = self.expected.get(number, pruned.value)
         if known is None or known.value != score:
             known = copy.copy(pruned)
             known.state, known.value = TrialState.COMPLETE, score

@@ -43,7 +43,6 @@ from regsearch.models.persist import remove_parts
 from regsearch.storage.arrays import (
     from_folds,
     from_targets,
-    packed,
     to_along,
     to_arrays,
     to_averaging,
@@ -59,6 +58,7 @@ from regsearch.storage.database import open_storage, opened_storage
 from regsearch.storage.failures import reason_of, storage_failures
 from regsearch.storage.journal import KEEP_S, JournalFile, drop_partial_line
 from regsearch.storage.lock import held
+from regsearch.storage.npz import packed
 
 Kept = TypeVar("Kept")
 FOLDS, TARGETS, TRIALS, FINDINGS, PICTURES = "folds.npz", "targets.npz", "trials", "findings", "pictures"

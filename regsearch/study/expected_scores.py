@@ -7,7 +7,9 @@ have gained as much. K folds, S steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import bisect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -35,6 +37,39 @@ def best_seen(curves: Curves, part: Seen) -> float:
 
 
 @dataclass
+class Alike:
+    """Trials that were given up where as much was known of them, and what complete ones gained from there."""
+
+    best: dict[int, float] = field(default_factory=dict)  # by number, of the trials that were given up
+    gains: list[float] = field(default_factory=list)  # ascending, of the complete ones that were there
+
+    @property
+    def gain(self) -> float:
+        """The median of the gains; 0 of none."""
+        middle, odd = divmod(len(self.gains), 2)
+        if not self.gains:
+            return 0.0
+        return self.gains[middle] if odd else (self.gains[middle - 1] + self.gains[middle]) / 2
+
+
+class Scores(Mapping[int, float]):
+    """Expected scores by number: each is reckoned when it is asked for, as one complete trial moves them all."""
+
+    def __init__(self) -> None:
+        self.alike: dict[int, Alike] = {}  # by the number of a trial that was given up
+
+    def __getitem__(self, number: int) -> float:
+        found = self.alike[number]
+        return found.best[number] + found.gain
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.alike)
+
+    def __len__(self) -> int:
+        return len(self.alike)
+
+
+@dataclass
 class ExpectedScores:
     """Of trials that were given up, as complete ones come in.
 
@@ -44,33 +79,28 @@ class ExpectedScores:
         By number; a score so far where no trial is complete.
     """
 
-    values: dict[int, float] = field(default_factory=dict)
+    values: Scores = field(default_factory=Scores)
     _complete: list[tuple[Curves, float]] = field(default_factory=list)
-    _given_up: dict[Seen, dict[int, float]] = field(default_factory=dict)  # best scores by number
-    _gains: dict[Seen, list[float]] = field(default_factory=dict)  # of the complete trials that were there
+    _parts: dict[Seen, Alike] = field(default_factory=dict)
 
     def add_complete(self, curves: Curves, score: float) -> None:
         """Take note of a complete trial and the score that counts."""
-        self._complete.append((curves, score))
-        for part in self._given_up:
-            self._gain(part, curves, score)
-            self._update(part)
+        self._complete.append((replace(curves, train=curves.val), score))  # the other half is never asked for
+        for part, alike in self._parts.items():
+            _add_gain(alike, part, curves, score)
 
     def add_given_up(self, number: int, curves: Curves) -> None:
         """Take note of a trial that was given up."""
         part = seen(curves)
-        if part not in self._given_up:
-            self._given_up[part], self._gains[part] = {}, []
+        if part not in self._parts:
+            self._parts[part] = Alike()
             for complete, score in self._complete:
-                self._gain(part, complete, score)
-        self._given_up[part][number] = best_seen(curves, part)
-        self._update(part)
+                _add_gain(self._parts[part], part, complete, score)
+        self._parts[part].best[number] = best_seen(curves, part)
+        self.values.alike[number] = self._parts[part]
 
-    def _gain(self, part: Seen, curves: Curves, score: float) -> None:
-        gained = score - best_seen(curves, part)
-        if np.isfinite(gained):
-            self._gains[part].append(gained)
 
-    def _update(self, part: Seen) -> None:
-        gained = float(np.median(self._gains[part])) if self._gains[part] else 0.0
-        self.values.update({number: best + gained for number, best in self._given_up[part].items()})
+def _add_gain(alike: Alike, part: Seen, curves: Curves, score: float) -> None:
+    gained = score - best_seen(curves, part)
+    if np.isfinite(gained):
+        bisect.insort(alike.gains, gained)

@@ -35,17 +35,29 @@ class History:
         self._evaluated: dict[str, Trial] = {}  # by key, the first trial that evaluated a config to its end
         self._expected = ExpectedScores()
         self._unread: list[Trial] = []  # complete and pruned ones whose curves `expected` has not read
+        self._given_up = False  # whether any was pruned
         self._tried: set[str] = set()  # keys of the space's configs that have had a trial
+        self._failures: list[Trial] = []
+        self._works = False  # whether something else than a failure came of a config of the space
+        self._top = float("-inf"), 0  # the best score, and where in `trials` it was first
 
     def add(self, trial: Trial) -> None:
         """Take note of a finished trial, whose curves are stored."""
+        score = trial.point.val if trial.state == "complete" else float("-inf")
+        if score > self._top[0]:
+            self._top = score, len(self.trials)
         self.trials.append(trial)
+        if trial.state == "failed":
+            self._failures.append(trial)
+        elif trial.role != "reference":
+            self._works = True
         if trial.role == "reference":
             self.reference = trial
         else:
             self._tried.add(trial.key)
             if trial.state in ("complete", "pruned"):
                 self._unread.append(trial)
+                self._given_up = self._given_up or trial.state == "pruned"
         if trial.state == "complete":
             self._evaluated.setdefault(trial.key, trial)
             if self.is_best(trial):
@@ -80,7 +92,7 @@ class History:
     @property
     def expected(self) -> Mapping[int, float]:
         """What pruned trials would have scored, had they gone on, by number; none is where none was pruned."""
-        if self._expected.values or any(trial.state == "pruned" for trial in self._unread):
+        if self._given_up:
             for trial in self._unread:
                 curves = self.store.curves(trial.number, self.metric)
                 if trial.state == "complete":
@@ -93,15 +105,12 @@ class History:
     @property
     def since_best(self) -> int:
         """Trials since the one with the best score, whether they were complete, pruned or failed."""
-        scores = [trial.point.val if trial.state == "complete" else float("-inf") for trial in self.trials]
-        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+        return max(len(self.trials) - 1 - self._top[1], 0)
 
     @property
-    def failures(self) -> list[Trial]:
+    def failures(self) -> Sequence[Trial]:
         """The trials that have failed, where that is all that came of the space's configs; none elsewhere."""
-        failed = [trial for trial in self.trials if trial.state == "failed"]
-        others = (trial for trial in self.trials if trial.state != "failed" and trial.role != "reference")
-        return [] if any(others) else failed
+        return () if self._works else self._failures
 
     def why_failed(self) -> str:
         """What `failures` have in common, as the end of a sentence: whether the reference works, and most reasons."""

@@ -73,6 +73,7 @@ class MirrorFeed:
         self._view: View | None = None
         self._sent: set[int] = set()
         self._said = False
+        self._page_kept = False
 
     def begin(self, identity: Mapping[str, Any], view: View) -> None:
         """Start with a run, which counts as interrupted until `finish` is told how it ended."""
@@ -88,7 +89,8 @@ class MirrorFeed:
         """Send a trial; the search does not wait for it."""
         self._mirror.send(trial_record(trial, trajectory, self.metric))
         self._sent.add(trial.number)
-        self._keep_page(0.0)  # with the first trials already: a long search is looked at while it runs
+        if not self._page_kept:
+            self._keep_page(0.0)  # with the first trials already: a long search is looked at while it runs
 
     def say_trouble(self, progress: Progress) -> None:
         """Say once, while there is time to mend it, what MLflow would not take."""
@@ -195,6 +197,7 @@ class MirrorFeed:
         if ready is None:
             return None
         keep_page(self.store, self.tracking, ready)
+        self._page_kept = True
         return ready.mirrored
 
     def _artifacts(self, results: Results, progress: Progress) -> list[Artifact]:

@@ -74,3 +74,23 @@ def test_the_hopeless_take_one_fit(number: int) -> None:
     why = rungs.why_given_up(number, np.array([first - 1.0]), [first], past[-1][:, 0])
     assert "behind the best after 1 of 5 folds" in why
     assert f"{len(past)} of the last {len(past) + 1} trials did better there" in why
+
+
+@given(st.integers(0, 500), st.integers(0, 20), st.integers(0, 6))
+def test_the_luck_of_a_fold_is_that_of_the_better_half(seed: int, known: int, copies: int) -> None:
+    """As trials come in, the luck of a fold stays the deviation of what the better half of them loses to the best."""
+    random = np.random.default_rng(seed)
+    scores = random.integers(-2, 3, size=(known + 6, FOLDS)) + 0.25 * random.integers(0, 2, size=(known + 6, FOLDS))
+    best = scores[scores.mean(axis=1).argmax()]
+    scores = np.concatenate([scores, np.repeat(best[None], copies, axis=0)])[random.permutation(len(scores) + copies)]
+    rungs = FoldRungs([val[:, None] for val in scores[:known]], Averaging.equal(FOLDS))
+    for number in range(known, len(scores)):
+        rungs.add(number, scores[number])
+        others = [one for one in scores[: number + 1] if not np.array_equal(one, best)]
+        others.sort(key=lambda one: -float(Averaging.equal(FOLDS).mean(one)))
+        lost = best - np.array(others[: max(MIN_COMPLETE, len(others) // 2)]).reshape(-1, FOLDS)
+        luck = rungs._luck_of_a_fold(best)
+        if len(others) < MIN_COMPLETE:
+            assert luck is None
+        else:
+            assert luck == pytest.approx(float(np.sqrt(lost.var(axis=1, ddof=1).mean())))

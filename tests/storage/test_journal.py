@@ -120,3 +120,20 @@ def test_a_cut_record_is_found_however_long(length: int, tmp_path: Path) -> None
         journal.write_bytes(whole + b"x" * length)
         drop_partial_line(journal)
         assert journal.read_bytes() == whole
+
+
+def test_a_process_reads_what_another_writes_between_its_lines(tmp_path: Path) -> None:
+    """Two that write one journal in turn both see every operation, in its order: none takes its own for all of them."""
+    store = Store(tmp_path, "shared")
+    store.prepare()
+    one, other = (
+        optuna.create_study(study_name="shared", storage=store.optuna(), load_if_exists=True) for _ in range(2)
+    )
+    for k in range(4):
+        for study_ in (one, other, other, one)[: k + 1]:
+            asked = study_.ask()
+            asked.suggest_float("x", 0, 1)
+            study_.tell(asked, k)
+    both = [[(trial.number, trial.params, trial.values) for trial in each.get_trials()] for each in (one, other)]
+    assert both[0] == both[1]
+    assert [number for number, *_ in both[0]] == list(range(10))
