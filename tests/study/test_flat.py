@@ -84,7 +84,7 @@ class Lines:
 
     @property
     def least(self) -> tuple[Counter[CodeType], Counter[CodeType]]:
-        """Those of the cheapest early trial, and of the cheapest late one: with some the disk is told to keep things."""
+        """Those of the cheapest early trial and of the cheapest late one: with some the disk is told to keep things."""
         half = len(self.counts) // 2
         early, late = (min(part, key=Counter.total) for part in (self.counts[:half], self.counts[half:]))
         return early, late
