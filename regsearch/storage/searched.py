@@ -69,7 +69,8 @@ class SearchedTrials:
 
         if self._waiting is None:
             found = self._all.get_all_trials(study_id, deepcopy=False, states=(TrialState.WAITING,))
-            self._waiting = {one._trial_id for one in found}
+            id_of = self._all.get_trial_id_from_study_id_trial_number
+            self._waiting = {id_of(study_id, one.number) for one in found}
         return self._waiting
 
     def _tells(self, frozen: FrozenTrial) -> bool:
