@@ -5,11 +5,11 @@
 The trials are trivial: a linear space whose paths of 20 lambdas in 5 folds are recorded, not fitted, so that what is
 left is what the search itself costs the process that drives it: to ask, to sample, to keep, to tell, to remember, to
 hand to MLflow. Storage (a journal) and mirror (SQLite, written by a process of its own, which competes for the cores)
-are the default ones. The sampler is Optuna's random one, so that none is measured; `default_sampler` says what the
-default one adds. Each study runs in a fresh process.
+are the default ones. The sampler is Optuna's random one, so that none is measured. Each study runs in a fresh process.
 
 Times are of the wall clock unless a row says CPU, which is that of the driver's process, the threads that feed the
-mirror included. The first hundred trials, in which modules are loaded, count in no row.
+mirror included; a machine that does other work beside makes both larger. The first hundred trials, in which modules
+are loaded, count in no row.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import multiprocessing  # noqa: E402
 import os  # noqa: E402
 import subprocess  # noqa: E402
 import tempfile  # noqa: E402
+import threading  # noqa: E402
 import time  # noqa: E402
 from collections.abc import Callable, Iterable, Iterator  # noqa: E402
 from dataclasses import dataclass, field  # noqa: E402
@@ -118,7 +119,7 @@ class Measured:
     trials: int
     ended_s: float  # from the last trial to the end of the run, the waiting for MLflow included
     caught_up_s: float  # from the last trial until MLflow had all
-    writer_kib: float  # the most memory that the mirror's process had, beyond what it has with few trials
+    writer_kib: float  # the most memory that the mirror's process had, beyond what it has for one trial
     resumed_s: float  # from the start of a second run to its first trial
     closed_s: float  # from its last trial to its end, when there is little to wait for
     list_s: float
@@ -138,30 +139,52 @@ def memory_kib(process: int, what: str = "VmRSS") -> float:
 def writers() -> list[int]:
     """The processes that this one has write to MLflow."""
     found = [int(one) for file in Path("/proc/self/task").glob("*/children") for one in file.read_text().split()]
-    return [one for one in found if b"regsearch.mirror.writer" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return [one for one in found if b"regsearch.mirror.writer" in command_of(one)]
 
 
-def wait_for_writers() -> float:
-    """Wait until MLflow has everything; the most memory that it took."""
-    most = 0.0
-    while now := writers():
-        most = max(most, *(memory_kib(one, "VmHWM") for one in now))
-        time.sleep(0.05)
-    return most
+def command_of(process: int) -> bytes:
+    """The command line of a process; empty of one that is gone."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
-def measure(folder: str, trials: int, sampler: Callable[[], Any] | None) -> Measured:
+class Watch(threading.Thread):
+    """Watches the memory of the processes that write to MLflow: the most that one of them had."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.most, self.over = 0.0, threading.Event()
+
+    def run(self) -> None:
+        while not self.over.wait(0.5):
+            self.most = max([self.most, *(memory_kib(one, "VmHWM") for one in writers())])
+
+    def wait_for_writers(self) -> float:
+        """Wait until MLflow has everything; the most memory so far."""
+        while writers():
+            time.sleep(0.1)
+        self.over.set()
+        return self.most
+
+
+def measure(folder: str, trials: int, sampler: Callable[[], Any]) -> Measured:
     """Run the study, then once more for a trial, in this process."""
     root = Path(folder)
-    first = Marks(None if sampler is None else sampler())
+    first = Marks(sampler())
+    watch = Watch()
+    watch.start()
     study(root, first).run(trials, quiet=True)
     ended = time.perf_counter()
-    most = wait_for_writers()
+    most = watch.wait_for_writers()
     caught_up = time.perf_counter()
-    begun, again = time.perf_counter(), Marks(sampler() if sampler else None)
+    watch = Watch()
+    watch.start()
+    begun, again = time.perf_counter(), Marks(sampler())
     study(root, again).run(trials + 1, quiet=True)
     closed = time.perf_counter()
-    least = wait_for_writers()
+    least = watch.wait_for_writers()
     command = [sys.executable, "-m", "regsearch"]
     return Measured(
         first, trials, ended - first.wall[-1], caught_up - first.wall[-1], most - least, again.wall[0] - begun,
@@ -189,7 +212,7 @@ def random_sampler() -> Any:
     return optuna.samplers.RandomSampler(seed=0)
 
 
-def apart(sampler: Callable[[], Any] | None) -> Measured:
+def apart(sampler: Callable[[], Any]) -> Measured:
     """A study measured in a process of its own."""
     trials = own.parse_known_args()[0].trials
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:

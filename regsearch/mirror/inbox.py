@@ -10,6 +10,8 @@ from typing import IO
 
 from regsearch.mirror.records import Flush, Record, decode
 
+_FLUSH = Flush().encode()
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +28,7 @@ class Inbox:
 
     def __init__(self, lines: IO[str]) -> None:
         self._lines = lines
-        self._records: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._unread: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # lines: a record takes many times as much
         self._hurry = threading.Event()
         self._asked = 0  # flushes read so far, the end of the stream among them
         self._flushed = 0
@@ -34,7 +36,12 @@ class Inbox:
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the records in the order in which they were sent."""
-        while (record := self._records.get()) is not None:
+        while (line := self._unread.get()) is not None:
+            try:
+                record = decode(line)
+            except ValueError as error:  # InvalidInput
+                _log.warning("the input ends with a line that is no record: %s", error)
+                return
             yield record
 
     @property
@@ -56,17 +63,14 @@ class Inbox:
     def _read(self) -> None:
         try:
             for line in self._lines:
-                self._take(decode(line))
-        except ValueError as error:  # InvalidInput of `decode`, or UnicodeDecodeError
-            _log.warning("the input ends with a line that is no record: %s", error)
+                if line == _FLUSH:
+                    self._ask()
+                self._unread.put(line)
+        except UnicodeDecodeError as error:
+            _log.warning("the input ends with a line that is no text: %s", error)
         finally:  # whatever happens: without an end the writer would wait, and hold the study's lock, forever
             self._ask()
-            self._records.put(None)
-
-    def _take(self, record: Record) -> None:
-        if isinstance(record, Flush):
-            self._ask()
-        self._records.put(record)
+            self._unread.put(None)
 
     def _ask(self) -> None:
         self._asked += 1

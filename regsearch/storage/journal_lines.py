@@ -61,18 +61,20 @@ class Line:
 
 def parsed(texts: Sequence[bytes]) -> list[Line]:
     """The lines that hold an operation, and those that do not."""
-    return [replace(_line(text), number=number) for number, text in enumerate(texts, 1)]
+    return [_line(text, number) for number, text in enumerate(texts, 1)]
 
 
-def _line(text: bytes) -> Line:
+def _line(text: bytes, number: int) -> Line:
     if not text.strip(b"\0 \t\r\n"):
-        return Line(text, None, BLANK)
+        return Line(text, None, BLANK, number)
     try:
         log = json.loads(text)
-        good = all(isinstance(log[name], kind) for name, kind in {"worker_id": str, **FIELDS[log["op_code"]]}.items())
+        good = isinstance(log["worker_id"], str)
+        for name, kind in FIELDS[log["op_code"]].items():
+            good = good and isinstance(log[name], kind)
     except (ValueError, KeyError, TypeError, RecursionError):
         good = False
-    return Line(text, log) if good else Line(text, None, GARBAGE)
+    return Line(text, log, number=number) if good else Line(text, None, GARBAGE, number)
 
 
 def readable(lines: Sequence[Line], name: str, apply: Callable[[Log], None] | None = None) -> list[Line]:

@@ -19,6 +19,7 @@ from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 IDENTITY = "regsearch"  # user attribute of the Optuna study
 COPY = "regsearch_copy"  # the same again: a line of the journal that is lost must not cost the study
@@ -51,6 +52,7 @@ class OptunaStudy:
         self._study = study
         self._searched = searched_study(study)
         self._in_flight: dict[int, optuna.trial.Trial] = {}
+        self._finished: dict[int, tuple[Mapping[str, Any] | None, Trial]] = {}  # by number, with what came of it again
         known = study.user_attrs
         if IDENTITY not in known and COPY not in known:
             raise StudyMismatch(f"The Optuna study {study.study_name!r} was not made by regsearch; use another name.")
@@ -118,7 +120,16 @@ class OptunaStudy:
         with self.failures("read"):
             again = self._study.user_attrs
             frozen = self._study.get_trials(deepcopy=False)
-        return tuple(Trial.from_frozen(one, again.get(f"{AGAIN}{one.number}")) for one in frozen)
+        return tuple(self._read(one, again.get(f"{AGAIN}{one.number}")) for one in frozen)
+
+    def _read(self, frozen: FrozenTrial, again: Mapping[str, Any] | None) -> Trial:
+        """A trial as it is recorded; a finished one is read once, unless it was evaluated again since."""
+        if not frozen.state.is_finished():
+            return Trial.from_frozen(frozen, again)
+        known = self._finished.get(frozen.number)
+        if known is None or known[0] != again:
+            known = self._finished[frozen.number] = again, Trial.from_frozen(frozen, again)
+        return known[1]
 
     def damage(self, store: Store) -> dict[int, str]:
         """The trials of which what was kept cannot be read: why, by number.

@@ -24,6 +24,7 @@ LOG, LOCK = "mirror.log", "mirror.lock"
 READY_S = 15.0  # seconds to wait for MLflow to say what it has, once the search has ended ...
 WRITTEN_S = 30.0  # ... and for what is still to be written: what is not by then follows in the background
 HURRIED_S = 0.5  # for either, where the search ended for one of these reasons:
+LONG = 1000  # trials of a study whose report takes seconds: it is said that it is made
 HURRIED = (OUT_OF_TIME, "interrupted")
 
 
@@ -201,6 +202,8 @@ class MirrorFeed:
         return ready.mirrored
 
     def _artifacts(self, results: Results, progress: Progress) -> list[Artifact]:
+        if len(results.all) >= LONG:
+            progress.show(f"{results.name}: its {len(results.all)} trials are read for the report")
         try:
             return write_artifacts(results, self.store.folder / "report")
         except OSError as error:
