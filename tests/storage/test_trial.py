@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,17 @@ def test_a_search_reads_what_it_wrote(tmp_path: Path) -> None:
     assert {trial.state for trial in made} == {"complete", "pruned"}
     assert {trial.steps for trial in made if trial.state == "pruned"} == {PRUNED_AT}
     assert [repr(trial) for trial in one.results().all] == [repr(trial) for trial in made]
+
+
+def test_a_finished_trial_is_read_once(tmp_path: Path) -> None:
+    """What is stored of a finished trial is read once, and again when it was evaluated again."""
+    one = study(tmp_path)
+    one.run(3, quiet=True)
+    with OptunaStudy.load(one.store) as kept:
+        first = kept.trials()[:3]
+        assert all(again is trial for again, trial in zip(kept.trials(), first, strict=False))
+        kept.tell_again(replace(first[1], reason="once more"))
+        now = kept.trials()[:3]
+        assert [trial.reason for trial in now] == ["", "once more", ""]
+        assert now[0] is first[0]
+        assert kept.trials()[1] is now[1]
