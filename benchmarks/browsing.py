@@ -105,7 +105,7 @@ def site() -> Iterator[tuple[Site, float]]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         ready, spent = mirrored(root)
-        with serving(root / "mlflow.db", free_port()) as server, launched() as browser:
+        with serving(root, free_port()) as server, launched() as browser:
             yield Site(server, ready, browser), spent
 
 

@@ -111,25 +111,31 @@ def healthy(uri: str) -> bool:
 
 
 @contextmanager
-def serving(database: Path, port: int) -> Iterator[str]:
-    """Run an MLflow server over the database and yield its URI once it answers."""
+def serving(folder: Path, port: int, store: str = "") -> Iterator[str]:
+    """Run an MLflow server and yield its URI once it answers.
+
+    Parameters
+    ----------
+    folder
+        For what it writes.
+    store
+        The URI of its database, which the environment tells it; by default ``mlflow.db`` in the folder.
+    """
     uri = f"http://127.0.0.1:{port}"
-    options = [
-        "--backend-store-uri",
-        f"sqlite:///{database}",
-        "--artifacts-destination",
-        str(database.parent / "served"),
-    ]
-    with (database.parent / "server.log").open("w") as log:
+    options = ["--port", str(port), "--workers", "1", "--artifacts-destination", str(folder / "served")]
+    with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *options],
+            [sys.executable, "-m", "mlflow", "server", *options],
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
-        )
+            env={
+                **os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_BACKEND_STORE_URI": store or f"sqlite:///{folder / 'mlflow.db'}",
+            },
+        )  # fmt: skip
     try:
-        assert poll(lambda: healthy(uri), 40), (database.parent / "server.log").read_text()
+        assert poll(lambda: healthy(uri), 120), (folder / "server.log").read_text()
         yield uri
     finally:
         os.killpg(server.pid, 15)

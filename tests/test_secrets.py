@@ -37,7 +37,7 @@ TOKEN, PASSWORD, LIBPQ, AWS, TRACKED = (
     "aws/key+of+mine",
     "tr4cked-pw",
 )
-REFUSED = {"list --storage", "export one", "ui --storage", "report one", "retrain bundle", "sync one"}
+REFUSED = {"run telling.py", "list --storage", "export one", "ui --storage", "report one", "retrain bundle", "sync one"}
 SECRETS = (TOKEN, PASSWORD, LIBPQ, AWS, TRACKED)
 SCRIPT = """
 import os

@@ -14,6 +14,7 @@ from typing import Any
 from damage.stored import NAME, TRIALS, Copy, Ended, copied, in_order, scores, template
 from regsearch.results.results import load_results
 from regsearch.storage.store import Store
+from regsearch.study.arguments import UNMIRRORED
 
 HALF = TRIALS // 2
 Fault = Callable[[Copy], str]
@@ -204,7 +205,7 @@ def _searched_without_mlflow(copy: Copy, tracking: object) -> str:
     """What does not hold of a search whose MLflow is of no use: all is found, and a line says what is missing."""
     _with_tracking(copy, tracking)
     ended = fresh(copy)
-    if ended.status != 0:
+    if ended.status != UNMIRRORED:
         return f"it ended with {ended.status}: {ended.said[-600:]}"
     if "MLflow is missing" not in ended.said:
         return f"it did not say what MLflow is missing: {ended.said[-600:]}"
@@ -247,7 +248,7 @@ def writer_is_killed(copy: Copy) -> str:
         again = copy.run()
     finally:
         setattr(Mirror, "start", real)  # noqa: B010
-    if ended.status != 0 or "MLflow is missing" not in ended.said:
+    if ended.status != UNMIRRORED or "MLflow is missing" not in ended.said:
         return f"it ended with {ended.status}: {ended.said[-600:]}"
     if again.status != 0 or f"{TRIALS} of {TRIALS} trials written" not in again.said:
         return f"the next run ended with {again.status}: {again.said[-600:]}"

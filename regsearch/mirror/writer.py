@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from regsearch.cleaning import CleanStream, first_line, public_address, remember_secrets
+from regsearch.cleaning import CleanStream, first_line, public_address, remember_secrets, shortened
 from regsearch.mirror.inbox import Inbox
 from regsearch.mirror.records import (
     Ack,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 RETRY_PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 MAX_PAUSE_S = 15.0
 LOCK_PATIENCE_S = 60.0
+REASON = 160  # letters of what is quoted of a store: the log has all of it
 
 _log = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ class Writer:
                     raise
                 _log.warning("the store did not answer: %s", error)
                 if pause is None:
-                    raise StoreUnavailable(first_line(error)) from error
+                    raise StoreUnavailable(reason_of(innermost(error))) from error
             wait(pause)
 
     def _write(self, record: TrialRecord | SummaryRecord) -> None:
@@ -166,7 +167,7 @@ class Writer:
             if is_transient(error):
                 raise
             _log.exception("record %s was refused", _number(record))
-            reason = first_line(error)
+            reason = reason_of(error)
         self._ended = isinstance(record, SummaryRecord)
         self._reply(Ack(_number(record), reason))
 
@@ -197,7 +198,7 @@ def open_study(store: StudyStore, study: StudyRecord) -> Record:
     except MlflowException as error:
         if is_transient(error):
             raise
-        raise StoreRefused(f"the MLflow store refused study {study.study!r}: {first_line(error)}") from error
+        raise StoreRefused(f"the MLflow store refused study {study.study!r}: {reason_of(error)}") from error
 
 
 @contextmanager
@@ -239,8 +240,20 @@ def connect(where: StoreRecord, reply: Callable[[Record], None]) -> StudyStore:
             return StudyStore(where.tracking_uri, Path(root).absolute().as_uri() if root else None)
     except Exception as error:  # each store raises its own kind, and all of them mean the same here
         raise StoreRefused(
-            f"the MLflow store {public_address(where.tracking_uri)} cannot be used: {first_line(error)}"
+            f"the MLflow store {public_address(where.tracking_uri)} cannot be used: {reason_of(error)}"
         ) from error
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What made a store silent: libraries wrap it several times, each with the whole address in its text."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a store failed, on one short line."""
+    return (error.strerror if isinstance(error, OSError) else "") or shortened(first_line(error), REASON)
 
 
 def _number(record: TrialRecord | SummaryRecord) -> int | None:

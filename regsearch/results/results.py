@@ -54,6 +54,8 @@ class Results:
         What predictions are scored with, where the script that made it is available.
     stopped
         Why the run that made these results ended.
+    unmirrored
+        What MLflow lacks of the study though that run waited for it, in words; empty where it lacks nothing.
     damage
         What of the study could not be read, a sentence each; a run evaluates the trials among it again.
     measured
@@ -66,6 +68,7 @@ class Results:
     space: Model | None = None
     live: Scoring | None = None
     stopped: str = ""
+    unmirrored: str = ""
     damage: tuple[str, ...] = ()
     measured: Mapping[int, Trajectory] = field(default_factory=dict)
     _corrected: dict[Rule, Corrected] = field(default_factory=dict, init=False, repr=False, compare=False)  # so far

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from regsearch.cleaning import clean
 
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended, as shells have it
+UNMIRRORED = 3  # that of a run whose search succeeded, and of which MLflow lacks something
 STORAGE = "REGSEARCH_STORAGE"  # the environment's variable for a storage URL, which lists of processes do not show
 
 

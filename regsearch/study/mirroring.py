@@ -40,16 +40,26 @@ class MirrorOutcome:
         Trials that were not sent, MLflow having not said whether it has them.
     in_background
         Whether the rest is still being written.
+    waited
+        Whether it was waited for as long as it may take; not where the time of the run was up.
     """
 
     status: Status
     unsent: int = 0
     in_background: bool = False
+    waited: bool = True
 
     @property
     def missing(self) -> int:
         """Trials that MLflow may lack for good."""
         return self.unsent + self.status.sent - self.status.mirrored
+
+    @property
+    def lacking(self) -> str:
+        """What MLflow lacks though it was waited for, in words; empty where it lacks nothing."""
+        if not self.waited or not (self.in_background or self.status.reason):
+            return ""
+        return f"{self.missing} trial{'s' * (self.missing != 1)}" if self.missing else "the summary"
 
     def __str__(self) -> str:
         return _written(self.status)
@@ -104,20 +114,30 @@ class MirrorFeed:
         """Let the writer write what was sent, and nothing more."""
         self._mirror.close(READY_S)
 
-    def finish(self, results: Results, progress: Progress) -> None:
-        """End a run: MLflow gets what it has not got yet, and the user is told what it lacks."""
+    def finish(self, results: Results, progress: Progress) -> str:
+        """End a run: MLflow gets what it has not got yet, and the user is told what it lacks.
+
+        Returns
+        -------
+        str
+            What it lacks; empty where that is nothing.
+        """
         stopped = results.stopped
         status: StudyEnd = "FAIL" if not stopped else "INTERRUPTED" if stopped == "interrupted" else "COMPLETE"
         keep_shown(self.store, self.tracking, self._view, status)
         written = self.complete(results, status, progress, stopped in HURRIED, WRITTEN_S)
+        command = sync_command(self.store, self.tracking)
         if written.in_background:
-            command = sync_command(self.store, self.tracking)
-            progress.end(f"{written}, the rest follows in the background; {command} writes what is missing then")
-            return
-        if written.status.sent:
-            progress.end(str(written))
-        if written.status.reason:
-            self._warn(written, progress)
+            said = f"{written}, the rest follows in the background; {command} writes what is missing then"
+        elif written.lacking:
+            reason = written.status.reason
+            said = f"MLflow is missing {written.lacking} ({reason}); nothing is lost: {command} writes what is missing."
+        else:
+            said = str(written) if written.status.sent else ""
+        if written.status.reason and progress.quiet:
+            warnings.warn(said, RuntimeWarning, stacklevel=4)
+        progress.end(said)
+        return written.lacking
 
     def complete(
         self,
@@ -147,22 +167,13 @@ class MirrorFeed:
             self._mirror.close(0.0 if left else wait_s)
         except KeyboardInterrupt:
             self._mirror.close(0.0)
-            return MirrorOutcome(self._mirror.status, in_background=True)
+            return MirrorOutcome(self._mirror.status, in_background=True, waited=False)
         except BaseException:
             self._mirror.close()
             raise
         if self._mirror.status.notice:
             progress.end(f"MLflow: {self._mirror.status.notice}.")
-        return MirrorOutcome(self._mirror.status if left else reached, unsent, in_background=left)
-
-    def _warn(self, written: MirrorOutcome, progress: Progress) -> None:
-        said = (
-            f"MLflow is missing {written.missing} trials ({written.status.reason}); nothing is lost: "
-            f"{sync_command(self.store, self.tracking)} writes them."
-        )
-        if progress.quiet:
-            warnings.warn(said, RuntimeWarning, stacklevel=5)
-        progress.end(said)
+        return MirrorOutcome(self._mirror.status if left else reached, unsent, left, waited=not (left and hurried))
 
     def _send_rest(
         self, results: Results, status: StudyEnd, progress: Progress, ready_s: float, wait_s: float | None

@@ -113,7 +113,7 @@ class Run:
         if results.complete:
             self._keep_findings(results, feed is not None, loop.setup.deadline.left() + GRACE_S, progress)
         if feed is not None:
-            feed.finish(results, progress)
+            return replace(results, unmirrored=feed.finish(results, progress))
         return results
 
     @staticmethod

@@ -13,7 +13,7 @@ from regsearch.cleaning import clean, say
 from regsearch.errors import RegsearchError
 from regsearch.results.advice import range_extensions
 from regsearch.results.results import Results
-from regsearch.study.arguments import INTERRUPTED, STORAGE, Parser, add_run_options
+from regsearch.study.arguments import INTERRUPTED, STORAGE, UNMIRRORED, Parser, add_run_options
 from regsearch.study.options import StudyOptions
 from regsearch.study.summary import summary
 
@@ -68,7 +68,15 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
     limits = (arguments[name] for name in ("trials", "timeout", "patience"))
     results = study.run(*limits, trial_timeout=arguments["trial_timeout"])
     say(summary(results, study.options.tracking))
-    return INTERRUPTED if results.stopped == "interrupted" else 0
+    if results.stopped == "interrupted":
+        return INTERRUPTED
+    if results.unmirrored:
+        say(
+            f"regsearch: the search is done, and MLflow lacks {results.unmirrored} of it: status {UNMIRRORED}",
+            error=True,
+        )
+        return UNMIRRORED
+    return 0
 
 
 def calling_script() -> str:

@@ -79,8 +79,8 @@ def _said(results: Results, written: MirrorOutcome) -> str:
     status, trials = written.status, sum(map(sendable, results.all))
     if written.in_background:
         return f"{results.name}: {written}, the rest follows in the background."
-    if status.reason:
-        lacks = f"{written.missing} of the {trials} trials" if written.missing else "the summary"
+    if written.lacking:
+        lacks = written.lacking if not written.missing else f"{written.missing} of the {trials} trials"
         raise RegsearchError(
             f"MLflow is missing {lacks} of {results.name!r} ({status.reason}); nothing is lost: mend that and sync "
             "again."

@@ -67,7 +67,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     options = {"experiment": SHARED, "tracking": None, "space": spaces.linear()}
     first = study(root, "first", **options).run(30, quiet=True)
     second = study(root, "second", **options, seed=1).run(4, quiet=True)
-    with serving(root / "mlflow.db", free_port()) as server:
+    with serving(root, free_port()) as server:
         yield Shown(server, root, first, second)
 
 

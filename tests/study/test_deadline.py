@@ -115,6 +115,7 @@ def test_mlflow_follows_in_the_background(
     ticking(30)
     results = one.run(100)
     assert "the rest follows in the background" in capsys.readouterr().err
+    assert not results.unmirrored  # it was not waited for
     client, mine = mlflow_client(tmp_path), f"tags.`regsearch.study_id` = '{results.identity['id']}'"
     experiment = poll(lambda: client.get_experiment_by_name("small"))
     runs = 1 + sum(trial.config is not None for trial in results.all)  # the study's own

@@ -305,13 +305,15 @@ def test_ctrl_c_while_mlflow_is_written(
 
 
 def test_a_store_that_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An MLflow store that refuses costs only the mirror: the study is whole and says what is missing."""
+    """An MLflow store that refuses costs only the mirror: the study is whole, a line and a status say what lacks."""
     newer_than_mlflow(tmp_path / "newer.db")
-    results = study(tmp_path / "root", tracking=f"sqlite:///{tmp_path / 'newer.db'}").run(4)
-    assert len(results.complete) == 4
-    said = capsys.readouterr().err
-    assert "MLflow is missing" in said
-    assert "nothing is lost" in said
+    one = study(tmp_path / "root", tracking=f"sqlite:///{tmp_path / 'newer.db'}")
+    results = one.run(4)
+    assert (len(results.complete), results.unmirrored) == (4, "4 trials")
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("MLflow is missing 4 trials (")]
+    assert "nothing is lost" in line
+    assert one.main(["--trials", "4"]) == 3
+    assert capsys.readouterr().err.splitlines()[-1].endswith("MLflow lacks 4 trials of it: status 3")
 
 
 def test_a_tracking_address_that_can_never_be(tmp_path: Path) -> None:
