@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from regsearch.models.linear.penalties import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, NoPenalty
     from regsearch.models.neural import CNN, MLP, Net
     from regsearch.models.neural import techniques as nn_techniques
+    from regsearch.parallel.ray import Ray
     from regsearch.results.choice import Chosen
     from regsearch.results.results import Results
     from regsearch.results.rules import Pick
@@ -33,6 +34,7 @@ _HOMES = {
     "regsearch.export.bundle": ("load", "load_config"),
     "regsearch.models.linear": ("Linear", "Penalty"),
     "regsearch.models.neural": ("CNN", "MLP", "Net"),
+    "regsearch.parallel.ray": ("Ray",),
     "regsearch.results.choice": ("Chosen",),
     "regsearch.results.results": ("Results",),
     "regsearch.results.rules": ("Pick",),
@@ -58,7 +60,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | di
 
 __all__ = [
     "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator",
-    "Float", "Int", "InvalidInput", "Linear", "Net", "NoPenalty", "NotFound", "Path", "Penalty", "Pick",
+    "Float", "Int", "InvalidInput", "Linear", "Net", "NoPenalty", "NotFound", "Path", "Penalty", "Pick", "Ray",
     "RegSearchCV", "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch", "load", "load_config",
     "nn_techniques", "spaces",
 ]  # fmt: skip

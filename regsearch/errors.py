@@ -5,6 +5,7 @@ from __future__ import annotations
 from regsearch.cleaning import one_line, shortened
 
 LONGEST = 4000  # letters of what an error says: some quote what they were given
+FOREIGN = (Exception, SystemExit)  # what anyone's code may raise, which its trial fails of, and nothing else
 
 
 class RegsearchError(Exception):

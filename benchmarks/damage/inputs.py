@@ -154,7 +154,7 @@ def _net(name: str, value: Any) -> Net:
 
 
 def _functions(made: Made) -> Iterator[Place]:
-    limits = {"n_trials": 3}
+    limits: dict[str, Any] = {"n_trials": 3}
     bundle, study, results = made.bundle, made.study, made.results
     calls: Mapping[str, Callable[[Any], Any]] = {
         "run(n_trials=)": lambda value: study.run(value, timeout=5, quiet=True) if _small(value) else None,

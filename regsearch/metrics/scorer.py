@@ -22,7 +22,7 @@ from regsearch.cleaning import first_line
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
-from regsearch.errors import InvalidInput
+from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.inputs import one_name, said
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, REGRESSION, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
@@ -122,7 +122,7 @@ class Metric:
         """What the scorer says; where it fails, NaN, if there is a place for its words."""
         try:
             return self.scorer(*args, **options)
-        except Exception as error:  # a scorer is anyone's code
+        except FOREIGN as error:  # a scorer is anyone's code
             if failures is None:
                 raise
             failures[self.name] = first_line(error)
@@ -273,7 +273,7 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # anyone's scorer: what it says of a constant is no news
                 value = checked.along(problem, rows, decision)[0]
-        except Exception as error:  # noqa: BLE001 - a scorer is anyone's code
+        except FOREIGN as error:  # a scorer is anyone's code
             reason = reason or str(error).rstrip(".") or type(error).__name__
             own = own or f"{type(error).__name__}: {reason}"
             continue

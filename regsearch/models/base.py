@@ -9,7 +9,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from regsearch._types import Array
@@ -32,11 +31,20 @@ State: TypeAlias = Literal["complete", "pruned", "failed", "stopped"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A config to evaluate; `role` is ``reference``, ``start`` or empty when it was sampled."""
+    """A config to evaluate.
+
+    Attributes
+    ----------
+    role
+        ``reference``, ``start``, or empty where it was sampled.
+    draws
+        What the space was filled with; nothing for the reference.
+    """
 
     number: int
     config: Model
     role: str = ""
+    draws: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,14 +86,16 @@ class Outcome:
     @classmethod
     def left(
         cls, candidate: Candidate, stop: Stop, trajectory: Trajectory, seconds: float, step: int = 0,
-        measures: Mapping[str, float] = MappingProxyType({}),
+        measures: Mapping[str, float] | None = None,
     ) -> Outcome:  # fmt: skip
         """The outcome of a candidate that was left before its end.
 
         One that is stopped without a score has nothing to keep, one that took too long for any has failed.
         """
         if trajectory.scored or (stop.state == "pruned" and trajectory.curves):
-            return cls(candidate, stop.state, trajectory, step, seconds=seconds, measures=measures, reason=stop.why)
+            return cls(
+                candidate, stop.state, trajectory, step, seconds=seconds, measures=measures or {}, reason=stop.why
+            )
         state: State = "failed" if stop.state == "pruned" else stop.state
         return cls(candidate, state, seconds=seconds, reason=stop.why)
 
@@ -124,7 +134,10 @@ class SearchHistory(Protocol):
 
     @property
     def curves(self) -> Sequence[Array]:
-        """Validation curves ``[K, S]`` of the trials that were complete or pruned, the reference left out."""
+        """Validation curves ``[K, S]`` of the trials that were complete or pruned, the reference left out.
+
+        A backend reads them when it begins; others that it was not there to see may be added to the same list later.
+        """
         ...
 
 
@@ -154,6 +167,8 @@ class Setup:
         Whether folds count alike in means, or by the weight of the rows that validate.
     deadline
         When candidates are to end, whatever they have come to: asked between two epochs, chunks of lambdas or folds.
+    cores
+        How many there are for what takes all of them; `None` for those of the machine.
     """
 
     problem: Problem
@@ -166,6 +181,7 @@ class Setup:
     notice: Callable[[str], None] = lambda text: None
     fold_weights: FoldWeights = "equal"
     deadline: Deadline = NO_DEADLINE
+    cores: int | None = None
 
     @cached_property
     def averaging(self) -> Averaging:
@@ -206,6 +222,7 @@ class Model(Node, abstract=True):
     unregularized: ClassVar[str] = "without regularization"  # what the reference is called
     packages: ClassVar[tuple[str, ...]] = ()  # what a refitted model needs beside scikit-learn
     axis: ClassVar[str] = ""  # what a path of this family walks along: lambda, epochs
+    gives_up: ClassVar[bool] = True  # whether its backend gives candidates up for what others came to
 
     def check(self, setup: Setup) -> None:
         """Refuse, before any fit, a problem that this family cannot be fitted to."""

@@ -16,7 +16,7 @@ from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.data.weights import weighing
-from regsearch.errors import InvalidInput
+from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
@@ -297,7 +297,7 @@ def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold:
                 ],
             ]
             predictions = _decisions(fitted, take_rows(problem.X, val), problem)
-        except Exception as error:  # noqa: BLE001 - anyone's code: the trial fails with its words, the search goes on
+        except FOREIGN as error:  # anyone's code: the trial fails with its words, the search goes on
             return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
     if not np.isfinite(scores[0][0] if metrics[0].pooled else [part[0] for part in scores]).all():
         return FoldFit([], [], np.empty((0, 1)), f"{metrics[0].name} was not finite in a fold")

@@ -14,7 +14,7 @@ K folds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -32,18 +32,16 @@ class FoldRungs:
     Parameters
     ----------
     past
-        ``[K, 1]`` validation scores of earlier trials, NaN in folds that they were not fitted on.
+        ``[K, 1]`` validation scores of earlier trials, NaN in folds that they were not fitted on. What is added to it
+        later, of trials that were fitted elsewhere, is known from then on.
     averaging
         How folds are averaged.
     """
 
-    def __init__(self, past: Iterable[Array], averaging: Averaging) -> None:
-        known = list(past)
-        self.averaging, self.halving = averaging, SuccessiveHalving(known, averaging, min_trials=1)
-        complete = np.array([val[:, 0] for val in known if np.isfinite(val).all()]).reshape(-1, averaging.folds)
-        losses = -np.array([averaging.mean(val) for val in complete])
-        order = np.argsort(losses, kind="stable")
-        self._losses, self._complete = losses[order], complete[order]  # ``[n]`` minus means, ``[n, K]``: best first
+    def __init__(self, past: Sequence[Array], averaging: Averaging) -> None:
+        self.averaging, self.halving = averaging, SuccessiveHalving(past, averaging, min_trials=1)
+        self._read = 0  # how many of the earlier trials are among the complete ones, where they are that
+        self._losses, self._complete = np.empty(0), np.empty((0, averaging.folds))  # minus means, scores: best first
         self._luck: tuple[int, Array, float | None] | None = None  # of so many complete ones, beside a best one
 
     def order(self, number: int) -> list[int]:
@@ -53,7 +51,7 @@ class FoldRungs:
 
     def add(self, number: int, val: Array) -> None:
         """Take note of a complete trial's scores ``[K]``."""
-        self._insert(val)
+        self._insert([val])
         self.halving.complete(1, number, val[:, None])
 
     def why_given_up(self, number: int, scores: Array, folds: Sequence[int], best: Array | None) -> str:
@@ -90,6 +88,9 @@ class FoldRungs:
 
     def _luck_of_a_fold(self, best: Array) -> float | None:
         """The deviation over folds of what the better half of the complete trials loses to the best ``[K]``."""
+        past = self.halving.past
+        new, self._read = past[self._read :], len(past)
+        self._insert([val[:, 0] for val in new if np.isfinite(val).all()])
         if self._luck is None or self._luck[0] != len(self._losses) or self._luck[1] is not best:
             self._luck = len(self._losses), best, self._reckoned_luck(best)
         return self._luck[2]
@@ -105,10 +106,14 @@ class FoldRungs:
         others = np.delete(self._complete[: half + len(same)], same[same < half + len(same)], axis=0)[:half]
         return float(np.sqrt((best - others).var(axis=1, ddof=1).mean()))
 
-    def _insert(self, val: Array) -> None:
-        loss = -float(self.averaging.mean(val))
-        place = int(np.searchsorted(self._losses, loss, "right"))  # of equal ones the first stays the first
-        self._losses, self._complete = np.insert(self._losses, place, loss), np.insert(self._complete, place, val, 0)
+    def _insert(self, complete: Sequence[Array]) -> None:
+        """Take note of complete trials' scores ``[K]``; of equal ones the first stays the first."""
+        if len(complete):
+            losses = -np.array([self.averaging.mean(val) for val in complete])
+            order = np.argsort(losses, kind="stable")
+            places = np.searchsorted(self._losses, losses[order], "right")
+            self._losses = np.insert(self._losses, places, losses[order])
+            self._complete = np.insert(self._complete, places, np.array(complete)[order], axis=0)
 
 
 def _root_of_squares(over: Averaging) -> float:

@@ -14,7 +14,7 @@ K folds, E epochs (steps of a path).
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -107,15 +107,17 @@ class SuccessiveHalving:
     Parameters
     ----------
     past
-        ``[K, E]`` validation curves of earlier trials, NaN in folds that they were not trained on.
+        ``[K, E]`` validation curves of earlier trials, NaN in folds that they were not trained on. What is added to it
+        later, of trials that were evaluated elsewhere, is known from then on.
     averaging
         How folds are averaged.
     min_trials
         How many must have got to a rung before any is given up there.
     """
 
-    def __init__(self, past: Iterable[Array], averaging: Averaging, min_trials: int = MIN_TRIALS) -> None:
-        self._past, self.averaging, self.min_trials = list(past), averaging, min_trials
+    def __init__(self, past: Sequence[Array], averaging: Averaging, min_trials: int = MIN_TRIALS) -> None:
+        self.past, self.averaging, self.min_trials = past, averaging, min_trials
+        self._read: dict[int, int] = {}  # by rung, how many of `past` are known there
         self._known: dict[int, dict[Any, RungEvidence]] = {}  # by rung, then by trial as they came
         self._given_up: dict[int, set[Any]] = {}  # by rung, the trials that were given up there
 
@@ -162,8 +164,11 @@ class SuccessiveHalving:
         return RungEvidence(val[:, :rung], self.averaging)
 
     def _at(self, rung: int) -> dict[Any, RungEvidence]:
-        if rung not in self._known:
-            past = [self._evidence(val, rung) for val in self._past if val.shape[1] >= rung]
-            self._known[rung] = {("past", i): one for i, one in enumerate(past)}
-            self._given_up[rung] = {trial for trial, one in self._known[rung].items() if not one.folds.all()}
-        return self._known[rung]
+        known, given_up = self._known.setdefault(rung, {}), self._given_up.setdefault(rung, set())
+        for i in range(self._read.get(rung, 0), len(self.past)):
+            if self.past[i].shape[1] >= rung:
+                known["past", i] = evidence = self._evidence(self.past[i], rung)
+                if not evidence.folds.all():
+                    given_up.add(("past", i))
+        self._read[rung] = len(self.past)
+        return known

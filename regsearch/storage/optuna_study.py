@@ -230,7 +230,7 @@ class OptunaStudy:
         with self.failures("written"):
             self._study.set_user_attr(f"{AGAIN}{trial.number}", record)
 
-    def give_back(self, can_fill: Callable[[Mapping[str, Any]], bool]) -> None:
+    def give_back(self, can_fill: Callable[[Mapping[str, Any]], bool]) -> set[int]:
         """Put what was asked for and not told back into the queue, under its own number.
 
         Parameters
@@ -238,15 +238,23 @@ class OptunaStudy:
         can_fill
             Whether parameters are those of a whole config: a trial that was killed while it was being proposed is
             given up, and proposed anew.
+
+        Returns
+        -------
+        set of int
+            The numbers of those that wait now.
         """
         from optuna.trial import TrialState
 
+        waiting = set()
         with self.failures("written"):
             for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 whole = ROLE in frozen.user_attrs or can_fill(frozen.params)
                 state = TrialState.WAITING if whole else TrialState.FAIL
                 self._searched._storage.set_trial_state_values(frozen._trial_id, state)
+                waiting |= {frozen.number} if whole else set()
         self._in_flight.clear()
+        return waiting
 
     def on_stop(self, stop: Callable[[], None]) -> None:
         """Have a sampler that has nothing left to propose say so here; Optuna's own method serves its own loop only."""

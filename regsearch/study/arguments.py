@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from regsearch.cleaning import clean
+from regsearch.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from regsearch.parallel.crew import Workers
 
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended, as shells have it
 UNMIRRORED = 3  # that of a run whose search succeeded, and of which MLflow lacks something
@@ -54,6 +59,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trial-timeout", type=float, metavar="S", help="seconds that a trial may take, which is given up if it does"
     )
+    _add_worker_options(parser)
     parser.add_argument("--seed", type=int, metavar="N", help="seed of folds, sampler and test split")
     parser.add_argument(
         "--widen", action="store_true",
@@ -67,3 +73,36 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-prune", dest="prune", action="store_const", const=False, help="fit every config to its end"
     )
+
+
+def _add_worker_options(parser: argparse.ArgumentParser) -> None:
+    """Add who evaluates trials."""
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes that evaluate trials, here or on Ray")
+    parser.add_argument("--on", choices=("ray",), help="where workers run, if not on this machine")
+    parser.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster (default: that of this machine)")
+    parser.add_argument("--cpus", type=float, metavar="N", help="cores of each worker on Ray (default 1)")
+    parser.add_argument(
+        "--gpus", type=float, metavar="N", help="GPUs of each worker on Ray, or a part of one (default 0)"
+    )
+    parser.add_argument(
+        "--deterministic", action="store_true", help="the same trials again with as many workers, which wait for it"
+    )
+
+
+def workers_asked_for(arguments: Mapping[str, Any]) -> int | Workers | None:
+    """The workers that a command line asks for; `None` for none.
+
+    Raises
+    ------
+    InvalidInput
+        When it says of Ray what is not for processes of this machine.
+    """
+    given = {name: arguments[name] for name in ("address", "workers", "cpus", "gpus") if arguments[name] is not None}
+    if arguments["on"] == "ray":
+        from regsearch.parallel.ray import Ray
+
+        return Ray(**given)
+    elsewhere = [f"--{name}" for name in given if name != "workers"]
+    if elsewhere:
+        raise InvalidInput(f"{elsewhere[0]} is of workers on Ray, got it without --on ray; add that, or leave it out.")
+    return arguments["workers"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral, Real
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regsearch.errors import InvalidInput, NotFound, SearchFailed, StorageFailed
+from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StorageFailed
 from regsearch.metrics.statistics import scores_without
-from regsearch.models.base import Candidate, Model, Outcome, Setup
+from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.deadline import Deadline, OutOfTime
 from regsearch.models.path import Trajectory
 from regsearch.numeric import plain
+from regsearch.parallel.shipping import Unshippable
 from regsearch.space.config import digest
 from regsearch.space.params import ParameterNames, parameter_names
 from regsearch.space.sampling import fill, sample, size
@@ -90,6 +92,10 @@ class Loop:
         The user's sampler, a function from the number of trials so far to one, or `None` for the default.
     on_trial
         Called with each finished trial and its trajectory.
+    backend
+        What evaluates candidates under a setup; by default that of the family.
+    isolated
+        The same in a process of its own, for trials that a process died of, or beside; `None` where `backend` is that.
     damaged
         Numbers of finished trials of which what was kept cannot be read: they are evaluated again first.
     stopped
@@ -103,10 +109,13 @@ class Loop:
     history: History
     sampler: optuna.samplers.BaseSampler | Callable[[int], optuna.samplers.BaseSampler] | None = None
     on_trial: Callable[[Trial, Trajectory], None] = lambda trial, trajectory: None
+    backend: Callable[[Setup], Backend] | None = None
+    isolated: Callable[[Setup], Backend] | None = None
     damaged: Collection[int] = ()
     stopped: str = ""
     _repeats: list[Outcome] = field(default_factory=list)  # outcomes of configs that need no fit
     _again: dict[int, Trial] = field(default_factory=dict)  # finished ones of which what was kept cannot be read
+    _suspects: set[int] = field(default_factory=set)  # numbers of those in flight when a process died, and still queued
 
     def __post_init__(self) -> None:
         self.study.on_stop(self._stop)
@@ -128,6 +137,8 @@ class Loop:
             for pruned in {trial.state == "pruned" for trial in self._again.values()}:
                 setup = replace(self.setup, prune=self.setup.prune and pruned)  # what was complete will be
                 self._stream(setup, self._damaged(pruned))
+            if self._suspects and self.isolated is not None:
+                self._isolate(limits, self.isolated)
             self._stream(self.setup, self._candidates(limits))
             if self.study.in_flight or self.setup.deadline.was_interrupted:
                 self.stopped = self.setup.deadline.reason
@@ -135,13 +146,15 @@ class Loop:
             self.stopped = "interrupted"
         except StorageFailed:  # so nothing can be given back: the next run does it
             raise
-        except BaseException:
+        except RegsearchError:
             self.study.give_back(self._can_fill)
-            raise
+            raise  # anything else leaves trials in flight, as the death of the process does: one may be the cause
         self.study.give_back(self._can_fill)
 
-    def _stream(self, setup: Setup, candidates: Iterator[Candidate]) -> None:
-        outcomes = self.space.backend(setup).stream(candidates)
+    def _stream(
+        self, setup: Setup, candidates: Iterator[Candidate], backend: Callable[[Setup], Backend] | None = None
+    ) -> None:
+        outcomes = (backend or self.backend or self.space.backend)(setup).stream(candidates)
         try:
             for outcome in outcomes:
                 with self.setup.deadline.interruptible():
@@ -154,7 +167,7 @@ class Loop:
 
     def _restore(self) -> None:
         """Take up where the stored study was: what was in flight when it was killed goes back into the queue."""
-        self.study.give_back(self._can_fill)
+        self._suspects = self.study.give_back(self._can_fill)
         stored = self.study.trials()
         for trial in stored:
             if trial.state == "stopped":
@@ -185,7 +198,7 @@ class Loop:
                 return
             config = self._config(trial)
             if config is not None:
-                yield Candidate(trial.number, config, trial.role)
+                yield Candidate(trial.number, config, trial.role, trial.draws)
 
     def _config(self, trial: Trial) -> Model | None:
         """The config of a finished trial; `None` where one of its draws is lost."""
@@ -206,6 +219,18 @@ class Loop:
             else:
                 self._repeats.append(self._repeat(twin, candidate))
                 self._finish_repeats()
+
+    def _isolate(self, limits: Limits, backend: Callable[[Setup], Backend]) -> None:
+        """Evaluate what was in flight when a process died in one that may die; here, where that cannot be."""
+        with suppress(Unshippable):
+            self._stream(self.setup, self._suspected(limits), backend)
+
+    def _suspected(self, limits: Limits) -> Iterator[Candidate]:
+        """New configs until those in flight at the death of a process are all among them."""
+        for candidate in self._candidates(limits):
+            yield candidate
+            if not self._suspects:
+                return
 
     @property
     def _count(self) -> int:
@@ -229,10 +254,11 @@ class Loop:
 
     def _ask(self) -> Candidate:
         asked = self.study.ask(self._sampler(), self.history.expected)
+        self._suspects.discard(asked.number)
         role = asked.user_attrs.get("role", "")
         with self.study.failures("written"):
             config = self.space.reference() if role == "reference" else self._sample(asked)
-        return Candidate(asked.number, config, role)
+        return Candidate(asked.number, config, role, asked.params)
 
     def _sample(self, asked: optuna.trial.Trial) -> Model:
         try:

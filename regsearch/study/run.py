@@ -14,9 +14,12 @@ from regsearch.errors import SearchFailed, StorageFailed
 from regsearch.metrics.scorer import label_of
 from regsearch.mirror.address import unanswered
 from regsearch.mirror.content import view_of
-from regsearch.models.base import Model, Setup
+from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.deadline import Deadline
 from regsearch.models.path import Trajectory
+from regsearch.parallel.backend import WorkersBackend
+from regsearch.parallel.crew import Workers
+from regsearch.parallel.local import Local
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results, read_results
@@ -46,6 +49,10 @@ class Run:
         See `regsearch.study.loop.Loop`.
     start
         Parameters that a new study begins with after its reference, in place of the defaults of the space.
+    workers
+        Who evaluates candidates; by default this process.
+    in_turn
+        See `regsearch.parallel.backend.WorkersBackend`.
     """
 
     setup: Setup
@@ -55,6 +62,8 @@ class Run:
     tracking: str | None
     sampler: Any
     start: Mapping[str, Any] | None = None
+    workers: Workers | None = None
+    in_turn: bool = False
 
     def run(self, limits: Limits, progress: Progress) -> Results:
         """Search until a limit is reached; the results also after Ctrl-C."""
@@ -83,7 +92,10 @@ class Run:
 
         setup = replace(self.setup, history=history, notice=line.notice, deadline=deadline)
         damaged = [trial.number for trial in before.all if trial.state == "damaged"]
-        loop = Loop(setup, self.space, study, self.store, history, self.sampler, on_trial, damaged)
+        loop = Loop(
+            setup, self.space, study, self.store, history, self.sampler, on_trial, self._backend(self.workers),
+            self._backend(Local(1)) if self.workers is None else None, damaged,
+        )  # fmt: skip
         try:
             loop.run(limits)
         except StorageFailed:  # so nothing more can be read or kept
@@ -99,6 +111,14 @@ class Run:
         if history.failures and loop.stopped != "interrupted" and not results.counts["stopped"]:
             raise SearchFailed(f"Every trial{history.why_failed()}")
         return results
+
+    def _backend(self, workers: Workers | None) -> Callable[[Setup], Backend] | None:
+        """What evaluates candidates on workers; `None` without any."""
+        return (
+            None
+            if workers is None
+            else lambda setup: WorkersBackend(self.space, setup, workers, str(self.identity["script"]), self.in_turn)
+        )
 
     def _begin(self, study: OptunaStudy) -> None:
         """Let a new study begin with its reference and the start that it was given, if it was."""

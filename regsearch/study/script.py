@@ -11,9 +11,17 @@ from typing import Any, Protocol, Self
 
 from regsearch.cleaning import clean, say
 from regsearch.errors import RegsearchError
+from regsearch.parallel.crew import Workers
 from regsearch.results.advice import range_extensions
 from regsearch.results.results import Results
-from regsearch.study.arguments import INTERRUPTED, STORAGE, UNMIRRORED, Parser, add_run_options
+from regsearch.study.arguments import (
+    INTERRUPTED,
+    STORAGE,
+    UNMIRRORED,
+    Parser,
+    add_run_options,
+    workers_asked_for,
+)
 from regsearch.study.options import StudyOptions
 from regsearch.study.summary import summary
 
@@ -39,6 +47,8 @@ class Runnable(Protocol):
         patience: int | None = None,
         *,
         trial_timeout: float | None = None,
+        workers: int | Workers | None = None,
+        deterministic: bool = False,
     ) -> Results: ...
 
 
@@ -66,7 +76,10 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
         study = study.widened(before)
         say("\n".join([f"{study.name}:", *(f"  {move}  ({move.why})" for move in range_extensions(before))]))
     limits = (arguments[name] for name in ("trials", "timeout", "patience"))
-    results = study.run(*limits, trial_timeout=arguments["trial_timeout"])
+    results = study.run(
+        *limits, trial_timeout=arguments["trial_timeout"], workers=workers_asked_for(arguments),
+        deterministic=arguments["deterministic"],
+    )  # fmt: skip
     say(summary(results, study.options.tracking))
     if results.stopped == "interrupted":
         return INTERRUPTED

@@ -14,8 +14,11 @@ from regsearch.data.problem import SAME, Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.loading import start_of
 from regsearch.export.write import export
+from regsearch.inputs import switch
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model
+from regsearch.parallel.crew import Workers
+from regsearch.parallel.local import workers_of
 from regsearch.progress import Progress
 from regsearch.results.ablation import Ablation, ablate
 from regsearch.results.advice import range_extensions, widened
@@ -231,6 +234,8 @@ class Study:
         patience: int | None = None,
         *,
         trial_timeout: float | None = None,
+        workers: int | Workers | None = None,
+        deterministic: bool = False,
         quiet: bool = False,
     ) -> Results:
         """Search until a limit is reached; a study that was stopped or killed goes on where it was.
@@ -248,6 +253,12 @@ class Study:
             Seconds that a trial may take, of a net its share of those that train together. One that takes longer is
             given up at its next epoch, lambda chunk or fold, for good: what it got to is kept, and no later run
             evaluates it again.
+        workers
+            Processes of this machine that evaluate trials, or `regsearch.Ray` for a cluster; by default this process
+            does. What a trial comes to does not depend on who evaluates it. Which trials there are may, for a worker
+            that is faster asks sooner.
+        deterministic
+            Take what workers say in turns: the same trials again with as many workers, at the price of waiting.
         quiet
             No progress line.
 
@@ -271,7 +282,11 @@ class Study:
         limits = Limits(n_trials if limited else DEFAULT_TRIALS, timeout, patience, trial_timeout)
         self.store.prepare()
         tracking = self.options.tracking_of(self.store.root)
-        run = Run(self.setup, self.space, self.store, self._identity(), tracking, self.options.sampler, self._start)
+        switch(deterministic, "deterministic")
+        run = Run(
+            self.setup, self.space, self.store, self._identity(), tracking, self.options.sampler, self._start,
+            workers_of(workers), deterministic,
+        )  # fmt: skip
         with self.store.running(), identities_kept(self._identities):
             return run.run(limits, Progress(quiet=quiet))
 

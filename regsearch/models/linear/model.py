@@ -51,6 +51,7 @@ class Linear(Model):
     class_weight: Any = tunable(ClassWeights(), None)
 
     axis: ClassVar[str] = "lambda"
+    gives_up: ClassVar[bool] = False
 
     def shown_fields(self) -> dict[str, Any]:
         """Without class weights where there are none."""

@@ -106,7 +106,8 @@ class Technique(Node, abstract=True):
         """Register the class; a script's own must not stand for one of the package's in spaces and files."""
         registered = dict(Node.registry)
         super().__init_subclass__(abstract=abstract, **kwargs)
-        other = None if abstract or cls.__module__.startswith(PACKAGE) else registered.get(cls.tag())
+        unnamed = abstract or Node.arriving
+        other = None if unnamed or cls.__module__.startswith(PACKAGE) else registered.get(cls.tag())
         if other is not None and other.__module__.startswith(PACKAGE):
             Node.registry[cls.tag()] = other
             raise InvalidInput(

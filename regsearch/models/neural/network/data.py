@@ -151,7 +151,7 @@ class Fold:
             self.parts["train"], self.parts["inner"] = inner_split(
                 data.problem, train, inner, seed_of(seed, number, "inner")
             )
-        self.rows = {part: torch.as_tensor(rows, device=data.device) for part, rows in self.parts.items()}
+        self.rows = {part: torch.tensor(rows, device=data.device) for part, rows in self.parts.items()}
         self.scaling = scaling(data, self.parts["train"], scale)
         self.y = ((data.y - self.scaling.target_center) / self.scaling.target_spread).to(data.dtype)
         weight = data.weight.clone()

@@ -8,6 +8,7 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.cleaning import first_line
+from regsearch.errors import FOREIGN
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Outcome
@@ -63,7 +64,7 @@ def _late_curves(
             for metric in late if part == "train" else (one for one in late if not one.pooled):
                 try:
                     score = evaluator.measure(torch.from_numpy(weights[None]), part, (metric,))[0, 0]
-                except Exception as error:  # noqa: BLE001 - a scorer is anyone's code
+                except FOREIGN as error:  # a scorer is anyone's code
                     failures[metric.name] = first_line(error)
                     continue
                 getattr(found[metric.name], part)[k, run.step] = score

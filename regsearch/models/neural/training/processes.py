@@ -168,11 +168,15 @@ def use_one_core() -> None:
     torch.set_flush_denormal(True)  # weights that shrink for long would else slow a core down tenfold
 
 
-def worker_count(n_jobs: int | None, device: torch.device) -> int:
-    """How many train at a time: one a core unless `n_jobs` says otherwise; one for a GPU."""
+def worker_count(n_jobs: int | None, device: torch.device, cores: int | None = None) -> int:
+    """How many train at a time: one a core, of the machine's or of so many, unless `n_jobs` says otherwise.
+
+    One for a GPU.
+    """
     if device.type != "cpu":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if cores is None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if n_jobs is None:
         return cores
     return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)

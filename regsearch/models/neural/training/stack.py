@@ -65,7 +65,7 @@ class Stack:
         self.halving = SuccessiveHalving(setup.history.curves, setup.averaging)
         self.runs: list[TrainingRun] = []
         self.blocks: list[BlockRows] = []
-        self.pool = WorkerPool(self.shared, worker_count(setup.n_jobs, self.shared.device))
+        self.pool = WorkerPool(self.shared, worker_count(setup.n_jobs, self.shared.device, setup.cores))
         self._numbers = count()
         self._settings = RunSettings(
             self.shared.epoch_metrics, setup.averaging, steps_kept(setup.problem.rows, setup.problem.outputs),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from regsearch.errors import FOREIGN
 from regsearch.models.neural.columns import RowConfig
 from regsearch.models.neural.training.block import Block, BlockState, Segment, Stopped
 from regsearch.models.neural.training.shared import SharedParts, Structure
@@ -67,7 +68,7 @@ class Worker:
             segment = self._within_memory(self.blocks[key], epochs, measure)
         except Stopped:
             raise
-        except Exception as error:  # noqa: BLE001 - a module is anyone's code: its trials fail with its words
+        except FOREIGN as error:  # a module is anyone's code: its trials fail with its words
             return Failed(f"{type(error).__name__}: {error}")
         return Trained(segment, time.perf_counter() - started, self.max_rows)
 
