@@ -231,6 +231,9 @@ class Model(Node, abstract=True):
         """The scorer that decides when the user names none."""
         return DEFAULTS[problem.task]
 
+    def preload(self) -> None:
+        """Load what evaluating takes, in a process that others are then forked from: nothing that starts threads."""
+
     @abstractmethod
     def backend(self, setup: Setup) -> Backend:
         """What evaluates configs of this family."""

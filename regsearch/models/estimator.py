@@ -110,6 +110,9 @@ class Estimator(Model):
                     "choose another scorer, such as 'accuracy'."
                 )
 
+    def preload(self) -> None:
+        import joblib  # noqa: F401
+
     def backend(self, setup: Setup) -> Backend:
         return EstimatorBackend(setup)
 

@@ -21,8 +21,10 @@ from regsearch.numeric import is_whole, plain
 from regsearch.parallel.crew import WorkerId, Workers
 from regsearch.parallel.evaluation import share_of_cores, thread_limits
 from regsearch.parallel.messages import Answer, Died, Job, Message
+from regsearch.parallel.process import FORK, STATUS, Hello
 from regsearch.parallel.shipping import pack, write_pieces
 
+TEMPLATE = "import sys; from regsearch.parallel.process import main; main(sys.argv[1:])"
 ENDS_S = 5.0  # within which a process that has closed its line is gone
 
 
@@ -83,6 +85,66 @@ def uninterrupted() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Template:
+    """The process that workers are forked from; see `regsearch.parallel.process`.
+
+    Attributes
+    ----------
+    requests
+        What it is asked for, and answers.
+    handles
+        The same socket, for what goes with a request.
+    """
+
+    process: subprocess.Popen[bytes]
+    requests: Connection
+    handles: socket.socket
+
+    @classmethod
+    def start(cls, sizes: tuple[int, ...], file: IO[bytes], cores: int) -> Template:
+        """One that loads the job, meanwhile."""
+        here, there = socket.socketpair()
+        with there:
+            descriptors = there.fileno(), file.fileno()
+            process = subprocess.Popen(
+                [sys.executable, "-u", "-P", "-c", TEMPLATE, *map(str, descriptors)],
+                env={**os.environ, **thread_limits(cores), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+        made = cls(process, Connection(os.dup(here.fileno())), here)
+        made.requests.send(sizes)
+        return made
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def fork(self, line: socket.socket, alive: socket.socket) -> None:
+        """Fork a worker with a line to the driver, as soon as the job is loaded."""
+        with suppress(OSError):  # it has ended, as the worker's first message says
+            self.requests.send((FORK, 0))
+            socket.send_fds(self.handles, [b" "], [line.fileno(), alive.fileno()])
+
+    def status(self, process: int, wait_s: float) -> int | None:
+        """The exit status of a worker's process that is about to end; `None` where it cannot be known."""
+        with suppress(OSError, EOFError):
+            self.requests.send((STATUS, process))
+            if self.requests.poll(wait_s):
+                found: int | None = self.requests.recv()
+                return found
+            os.killpg(process, signal.SIGKILL)
+            self.requests.recv()
+        return None
+
+    def end(self) -> None:
+        """End it; workers go on."""
+        self.process.kill()
+        self.process.wait()
+        self.requests.close()
+        self.handles.close()
+
+
+@dataclass
 class WorkerProcess:
     """A process that a worker runs in.
 
@@ -92,48 +154,37 @@ class WorkerProcess:
         What it says and is told.
     alive
         It ends when this is closed.
+    process
+        Its number, and that of the group of processes that it starts; 0 before it has said it.
     """
 
-    process: subprocess.Popen[bytes]
     line: Connection
     alive: socket.socket
-
-    def kill(self) -> None:
-        """End it, and all processes that it has started; wait until it is gone."""
-        self.alive.close()
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        self.line.close()
+    process: int = 0
 
 
 class Processes:
-    """Processes that evaluate a job, which lies in a file in pieces of these sizes."""
+    """Processes that evaluate a job, which lies in a file in pieces of these sizes, forked from a template."""
 
     def __init__(self, sizes: tuple[int, ...], file: IO[bytes], cores: int) -> None:
         self.sizes, self.file, self.cores = sizes, file, cores
         self._running: dict[WorkerId, WorkerProcess] = {}
         self._heard: deque[tuple[WorkerId, Message]] = deque()  # and not handed on yet
+        self._template = Template.start(sizes, file, cores)
 
     def start(self, worker: WorkerId) -> None:
-        here, there = socket.socketpair()
-        alive, end = socket.socketpair()
-        with there, end:
-            descriptors = there.fileno(), end.fileno(), self.file.fileno()
-            process = subprocess.Popen(
-                [sys.executable, "-u", "-P", "-m", "regsearch.parallel.process", *map(str, descriptors)],
-                env={**os.environ, **thread_limits(self.cores), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
-        self._running[worker] = WorkerProcess(process, Connection(here.detach()), alive)
-        self._send(worker, self.sizes)
+        if self._template.has_ended:
+            self._template.end()
+            self._template = Template.start(self.sizes, self.file, self.cores)
+        line, its_line = socket.socketpair()
+        alive, its_alive = socket.socketpair()
+        with its_line, its_alive:
+            self._template.fork(its_line, its_alive)
+        self._running[worker] = WorkerProcess(Connection(line.detach()), alive)
 
     def answer(self, worker: WorkerId, answer: Answer) -> None:
-        self._send(worker, answer)
-
-    def _send(self, worker: WorkerId, what: Any) -> None:
         with suppress(OSError):  # it has died, as its next message says
-            self._running[worker].line.send(what)
+            self._running[worker].line.send(answer)
 
     def messages(self, wait_s: float, of: Collection[WorkerId]) -> Iterator[tuple[WorkerId, Message]]:
         lines = {self._running[worker].line: worker for worker in of}
@@ -141,41 +192,48 @@ class Processes:
             for line in wait(list(lines), wait_s):
                 assert isinstance(line, Connection)
                 with uninterrupted():
-                    self._heard.append((lines[line], self._receive(lines[line], line)))
+                    self._receive(lines[line], line)
         while self._heard:
             yield self._heard.popleft()
 
-    def _receive(self, worker: WorkerId, line: Connection) -> Message:
+    def _receive(self, worker: WorkerId, line: Connection) -> None:
         try:
-            message: Message = line.recv()
+            message: Message | Hello = line.recv()
         except (EOFError, OSError):
-            return Died(self._bury(worker))
+            message = Died(self._what_ended(worker))
+        if isinstance(message, Hello):
+            self._running[worker].process = message.process
+            return
         if isinstance(message, Died):
             self.kill(worker)
-        return message
+        self._heard.append((worker, message))
+
+    def _what_ended(self, worker: WorkerId) -> str:
+        """What a process that has closed its line came to, in words."""
+        process = self._running[worker].process
+        status = self._template.status(process, ENDS_S) if process else None
+        if status is None:
+            return "its process was not there any more"
+        if status >= 0:
+            return f"its process ended with status {status}"
+        hint = ", as where memory runs out" if status == -signal.SIGKILL else ""
+        return f"its process was ended by {signal.Signals(-status).name}{hint}"
 
     def interrupt(self) -> None:
         for worker in self._running.values():
-            if worker.process.poll() is None:
-                worker.process.send_signal(signal.SIGINT)
+            if worker.process:
+                os.kill(worker.process, signal.SIGINT)
 
     def kill(self, worker: WorkerId) -> None:
-        self._running.pop(worker).kill()
+        gone = self._running.pop(worker)
+        gone.alive.close()
+        gone.line.close()
+        if gone.process:
+            with suppress(ProcessLookupError):
+                os.killpg(gone.process, signal.SIGKILL)
 
     def end(self) -> None:
         """End all."""
         for worker in list(self._running):
             self.kill(worker)
-
-    def _bury(self, worker: WorkerId) -> str:
-        """What a process that has ended, or closed its line, came to, in words."""
-        gone = self._running.pop(worker)
-        try:
-            code = gone.process.wait(ENDS_S)
-        except subprocess.TimeoutExpired:
-            code = -signal.SIGKILL
-        gone.kill()
-        if code >= 0:
-            return f"its process ended with status {code}"
-        hint = ", as where memory runs out" if code == -signal.SIGKILL else ""
-        return f"its process was ended by {signal.Signals(-code).name}{hint}"
+        self._template.end()

@@ -1,21 +1,33 @@
-"""A worker in a process of this machine: ``python -m regsearch.parallel.process`` with the numbers of its descriptors.
+"""The processes of workers on this machine.
 
-It ends with the process that started it, whatever becomes of that.
+The first, the template, loads libraries and the job, and is forked for each worker, so that another in the place of one
+that has died is there at once. It evaluates nothing, and so has no threads and locks that a fork would break. A worker,
+and all that it starts, ends with the process that the search runs in, whatever becomes of that.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
+import socket
 import threading
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
 
 from regsearch.errors import FOREIGN
 from regsearch.parallel.evaluation import Worker
-from regsearch.parallel.messages import Answer, Died, Message
+from regsearch.parallel.messages import Answer, Died, Job, Message
 from regsearch.parallel.shipping import mapped_pieces, unpack
+
+FORK, STATUS = "fork", "status"  # what a template is asked for
+
+
+@dataclass(frozen=True)
+class Hello:
+    """A worker is there, and which process it is."""
+
+    process: int
 
 
 class PipeLine:
@@ -51,28 +63,78 @@ class PipeLine:
 
 
 def main(descriptors: list[str]) -> None:
-    """Evaluate what comes from the driver, through pipes and a file that this process was started with."""
-    line, alive, data = map(int, descriptors)
-    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
-    connection = Connection(line)
-    driver = PipeLine(connection)
-    sizes: tuple[int, ...] = connection.recv()
+    """Be the template: fork a worker whenever the driver asks for one, until it asks for nothing any more.
+
+    Parameters
+    ----------
+    descriptors
+        Numbers of those that this process was started with: the driver's requests, and the file with the job.
+    """
+    requests, data = map(int, descriptors)
+    driver, handles = Connection(requests), socket.socket(fileno=os.dup(requests))
+    sizes: tuple[int, ...] = driver.recv()
+    job = _loaded(sizes, data)
+    while True:
+        try:
+            what, process = driver.recv()
+        except EOFError:
+            os._exit(0)
+        if what == STATUS:
+            driver.send(_status(process))
+            continue
+        _, (line, alive), _, _ = socket.recv_fds(handles, 1, 2)
+        if isinstance(job, Died):
+            with Connection(line) as connection:
+                connection.send(job)
+            os.close(alive)
+        elif os.fork() == 0:
+            driver.close()
+            handles.close()
+            work(job, line, alive)
+        else:
+            os.close(line)
+            os.close(alive)
+
+
+def _loaded(sizes: tuple[int, ...], data: int) -> Job | Died:
+    """The job, with what evaluating it takes; or why there is none."""
     try:
-        worker = Worker(unpack(mapped_pieces(sizes, data)), driver, driver.interrupted)
-        signal.signal(signal.SIGINT, driver.on_signal)
-        worker.work()
-    except KeyboardInterrupt:
+        job = unpack(mapped_pieces(sizes, data))
+        job.space.preload()
+    except FOREIGN as error:  # the driver says it
+        return Died(_said(error))
+    return job
+
+
+def _status(process: int) -> int | None:
+    """The exit status of a worker, once it has ended; `None` where another template has forked it."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    except ChildProcessError:
+        return None
+
+
+def work(job: Job, line: int, alive: int) -> None:
+    """Be a worker, and end."""
+    os.setsid()  # with what it starts, it can be ended as one
+    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
+    driver = PipeLine(Connection(line))
+    driver.connection.send(Hello(os.getpid()))
+    signal.signal(signal.SIGINT, driver.on_signal)
+    try:
+        Worker(job, driver, driver.interrupted).work()
+    except (KeyboardInterrupt, EOFError):
         os._exit(128 + signal.SIGINT)
     except FOREIGN as error:  # the driver says it
-        driver.say(Died(f"{type(error).__name__}: {error}"))
+        driver.say(Died(_said(error)))
     os._exit(0)
 
 
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 def _end_with(alive: int) -> None:
-    """End this process, and those that it has started, when the other end of a pipe is closed."""
+    """End this process, and those that it has started, when the other end of a socket is closed."""
     os.read(alive, 1)
     os.killpg(0, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

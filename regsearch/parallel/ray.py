@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import re
 import threading
@@ -99,7 +100,7 @@ def connected(address: str | None, folder: str) -> Iterator[None]:
         return
     environment = {"working_dir": folder, "excludes": list(LEFT_OUT)} if folder else {}
     try:
-        ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="warning")
+        ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.WARNING)
     except Exception as error:
         raise NotFound(
             f"There is no Ray cluster at {address or 'this machine'} ({first_line(error)}); see that it runs, or leave "
@@ -178,8 +179,8 @@ class Actors:
         self._awaited: dict[Any, WorkerId] = {}  # by the reference to what it says next
 
     def start(self, worker: WorkerId) -> None:
-        self._actors[worker] = actor = self._class.remote(self.stored, self.cores)
-        self._awaited[actor.hear.remote()] = worker
+        self._actors[worker] = self._class.remote(self.stored, self.cores)
+        self._listen(worker)
 
     def answer(self, worker: WorkerId, answer: Answer) -> None:
         self._awaited[self._actors[worker].answer.remote(answer)] = worker
@@ -194,10 +195,13 @@ class Actors:
             worker = self._awaited.pop(reference)
             message = self._read(reference)
             if isinstance(message, Evaluated | Doing):
-                self._awaited[self._actors[worker].hear.remote()] = worker
+                self._listen(worker)
             elif isinstance(message, Died):
                 self.kill(worker)
             yield worker, message
+
+    def _listen(self, worker: WorkerId) -> None:
+        self._awaited[self._actors[worker].hear.remote()] = worker
 
     @staticmethod
     def _read(reference: Any) -> Message:

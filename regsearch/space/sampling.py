@@ -25,7 +25,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from regsearch.errors import NotFound
+from regsearch.errors import InvalidInput, NotFound
 from regsearch.space.levels import Levels
 from regsearch.space.params import parameter_names, way_to
 from regsearch.space.suggests import Suggests
@@ -131,3 +131,17 @@ def leaves(space: Any) -> Sequence[Leaf]:
         return [space]
     children = space.fields() if isinstance(space, Node) else space if isinstance(space, Mapping) else {}
     return [leaf for child in children.values() for leaf in leaves(child)]
+
+
+def check_searched(space: Node) -> None:
+    """Refuse a space without a leaf.
+
+    Raises
+    ------
+    InvalidInput
+        When there is nothing to search.
+    """
+    if not leaves(space):
+        raise InvalidInput(
+            "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
+        )

@@ -82,7 +82,7 @@ def _add_worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", metavar="ADDRESS", help="of the Ray cluster (default: that of this machine)")
     parser.add_argument("--cpus", type=float, metavar="N", help="cores of each worker on Ray (default 1)")
     parser.add_argument(
-        "--gpus", type=float, metavar="N", help="GPUs of each worker on Ray, or a part of one (default 0)"
+        "--gpus", type=float, metavar="N", help="GPUs, or a part of one, of each worker on Ray (default 0)"
     )
     parser.add_argument(
         "--deterministic", action="store_true", help="the same trials again with as many workers, which wait for it"
@@ -105,4 +105,5 @@ def workers_asked_for(arguments: Mapping[str, Any]) -> int | Workers | None:
     elsewhere = [f"--{name}" for name in given if name != "workers"]
     if elsewhere:
         raise InvalidInput(f"{elsewhere[0]} is of workers on Ray, got it without --on ray; add that, or leave it out.")
-    return arguments["workers"]
+    count: int | None = arguments["workers"]
+    return count

@@ -38,6 +38,7 @@ from regsearch.study.proposals.sampler import DefaultSampler
 if TYPE_CHECKING:
     import optuna
 
+DEFAULT_TRIALS = 100  # of a run without any limit
 FAILURES = 5  # this many failed trials and none complete: the next ones would fail alike
 
 
@@ -61,6 +62,14 @@ class Limits:
         _check_limit("timeout", self.timeout, Real)
         _check_limit("patience", self.patience, Integral)
         _check_limit("trial_timeout", self.trial_timeout, Real)
+
+    @classmethod
+    def of_run(
+        cls, n_trials: int | None, timeout: float | None, patience: int | None, trial_timeout: float | None
+    ) -> Limits:
+        """Those of a run, which ends somewhere."""
+        endless = n_trials is None and timeout is None and patience is None
+        return cls(DEFAULT_TRIALS if endless else n_trials, timeout, patience, trial_timeout)
 
     def begin(self) -> Deadline:
         """The deadline of a run that begins now."""

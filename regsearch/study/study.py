@@ -29,7 +29,7 @@ from regsearch.results.results import Results, load_results
 from regsearch.results.rules import Rule
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import Identities, identities_kept, written
-from regsearch.space.sampling import leaves
+from regsearch.space.sampling import check_searched
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.optuna_study import check_same
 from regsearch.study import script
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     import optuna
 
 WIDE = "-wide"  # what the name of a widened study ends with
-DEFAULT_TRIALS = 100  # of a run without any limit
 
 
 class Study:
@@ -60,15 +59,14 @@ class Study:
     cv
         Folds: an int, a scikit-learn splitter, or a list of index pairs. Made once.
     fold_weights
-        How folds count in means and standard errors: ``equal`` (all alike, as in scikit-learn) or ``size`` (by the
-        weight of the rows that validate, as in R's glmnet). They differ where folds are uneven.
+        How folds count in means and standard errors: ``equal`` (alike, as in scikit-learn) or ``size`` (by the weight
+        of the rows that validate, as in R's glmnet).
     scoring
         scikit-learn scorer, or several; the first decides. Default: mean squared error or log loss; accuracy for an
         estimator without probabilities.
     pooled
-        Whether a score of rows outside training is computed once on all folds' predictions together, as of
-        `cross_val_predict`, its error by leaving folds out, instead of fold by fold. By default only where it is not
-        defined for some fold alone: R squared of a single row, ROC AUC of one class.
+        Whether a score is computed once on all folds' predictions together, as of `cross_val_predict`, its error by
+        leaving folds out. By default only where it is not defined for some fold alone, as ROC AUC of one class.
     sample_weight, score_weight
         ``[n]``: what rows weigh in fits, where one of weight zero is not there, and in scores: ``same`` as in fits,
         `None` for unweighted scores. A model's `class_weight` weighs classes.
@@ -81,10 +79,9 @@ class Study:
     storage
         Optuna storage URL instead of the journal file in the root.
     sampler
-        Optuna sampler instead of the default, or a function that makes one from the number of trials so far. It knows
-        parameters by their columns in `Results.trials`, and does not see the reference. A sampler with a seed of its
-        own starts from that seed again when the study is resumed; a function can do better. It sees pruned trials as
-        complete, with the score that they would have come to by what complete ones gained from there.
+        Optuna sampler instead of the default, or a function that makes one from the number of trials so far: one with a
+        seed starts from it again when the study is resumed. It knows parameters by their columns in `Results.trials`,
+        does not see the reference, and sees pruned trials as complete with the score that they would have come to.
     tracking
         MLflow tracking URI; by default a SQLite file in the root. `False` keeps MLflow out.
     experiment
@@ -103,8 +100,7 @@ class Study:
     Raises
     ------
     InvalidInput
-        When data, space, folds or scoring cannot be searched, or the config of `start_from` does not lie in the space;
-        nothing has been fitted or written then.
+        When data, space, folds or scoring cannot be searched, or `start_from` does not lie in the space.
     """
 
     def __init__(
@@ -155,10 +151,7 @@ class Study:
         self.store = options.store_of(name)
         self.problem, self._drawn = options.problem_of(X, y)
         self.setup = options.setup_of(self.problem)
-        if not leaves(self.space):
-            raise InvalidInput(
-                "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
-            )
+        check_searched(self.space)
         self.space.check(self.setup)
         self._identities: Identities = {}  # of now: a fit may change what a user's object holds
         with identities_kept(self._identities):
@@ -166,9 +159,8 @@ class Study:
         self._start = None if options.start_from is None else start_of(options.start_from, self.space)
 
     def __repr__(self) -> str:
-        return (
-            f"Study({self.name!r}, {self.problem.rows}x{self.problem.columns} {self.problem.task}, {self.folds.name})"
-        )
+        what = f"{self.problem.rows}x{self.problem.columns} {self.problem.task}"
+        return f"Study({self.name!r}, {what}, {self.folds.name})"
 
     @property
     def space(self) -> Model:
@@ -201,9 +193,8 @@ class Study:
         """The same study named ``NAME-wide``, with more room where this one has too little.
 
         That is where its best trials sit at the edge of what was searched: a path goes a hundred times further down,
-        training takes twice as many epochs, a range on a log scale goes a decade further, another by its own width. A
-        range of strengths that are all too weak goes five decades further. All stay within what their fields admit,
-        and this study stays as it is.
+        training takes twice as many epochs, a range on a log scale goes a decade further, another by its own width, and
+        strengths that are all too weak five decades further; all within what their fields admit.
 
         Parameters
         ----------
@@ -246,19 +237,18 @@ class Study:
             Trials that the study shall have in all; 100 when no limit is given.
         timeout
             Seconds that this run may take, to the end of the epoch, lambda chunk or fold that is being fitted then.
-            Trials in flight are kept as far as they got, and evaluated first when the study goes on.
+            Trials in flight are kept as far as they got, and gone on with next time.
         patience
             Stop after so many trials without a better score.
         trial_timeout
             Seconds that a trial may take, of a net its share of those that train together. One that takes longer is
-            given up at its next epoch, lambda chunk or fold, for good: what it got to is kept, and no later run
-            evaluates it again.
+            given up at its next epoch, lambda chunk or fold, for good, with what it got to; on a worker also one that
+            gets to none of these any more.
         workers
-            Processes of this machine that evaluate trials, or `regsearch.Ray` for a cluster; by default this process
-            does. What a trial comes to does not depend on who evaluates it. Which trials there are may, for a worker
-            that is faster asks sooner.
+            How many processes of this machine evaluate trials, or a `regsearch.Ray`; by default this process does. What
+            a trial comes to does not depend on who evaluates it; which trials there are may, for the faster ask sooner.
         deterministic
-            Take what workers say in turns: the same trials again with as many workers, at the price of waiting.
+            Hear workers in turns: the same trials again with as many workers, at the price of waiting.
         quiet
             No progress line.
 
@@ -273,20 +263,16 @@ class Study:
         StudyMismatch
             When a study of this name exists with other data, folds, scoring, seed or space.
         InvalidInput
-            When a limit is not a positive number, the root or the storage cannot be written, or `tracking` can be no
-            MLflow store.
+            When a limit, `workers`, the root, the storage or `tracking` cannot be what it is.
         SearchFailed
             When the first five trials fail, or all of them, whatever becomes of the reference; what is finished stays.
         """
-        limited = any(limit is not None for limit in (n_trials, timeout, patience))
-        limits = Limits(n_trials if limited else DEFAULT_TRIALS, timeout, patience, trial_timeout)
-        self.store.prepare()
-        tracking = self.options.tracking_of(self.store.root)
+        limits, evaluators = Limits.of_run(n_trials, timeout, patience, trial_timeout), workers_of(workers)
         switch(deterministic, "deterministic")
-        run = Run(
-            self.setup, self.space, self.store, self._identity(), tracking, self.options.sampler, self._start,
-            workers_of(workers), deterministic,
-        )  # fmt: skip
+        self.store.prepare()
+        tracking, sampler = self.options.tracking_of(self.store.root), self.options.sampler
+        of_study = self.setup, self.space, self.store, self._identity(), tracking, sampler, self._start
+        run = Run(*of_study, evaluators, deterministic)
         with self.store.running(), identities_kept(self._identities):
             return run.run(limits, Progress(quiet=quiet))
 
@@ -313,7 +299,7 @@ class Study:
         Raises
         ------
         StudyMismatch
-            When the study is stored with other data, folds, scoring, seed or space.
+            As `results`.
         """
         results = self.results()
         chosen = rule if isinstance(rule, Chosen) else results.choose(rule)
@@ -325,7 +311,7 @@ class Study:
         Raises
         ------
         StudyMismatch
-            When the study is stored with other data, folds, scoring, seed or space.
+            As `results`.
         """
         results = self.results()
         return ablate(results, results.choose(rule), self.setup, Progress(quiet=quiet))
@@ -343,7 +329,7 @@ class Study:
         Raises
         ------
         StudyMismatch
-            When the study is stored with other data, folds, scoring, seed or space.
+            As `results`.
         InvalidInput
             When the sizes are not ascending shares, or the smallest leaves too little to train on.
         """
@@ -364,9 +350,8 @@ class Study:
         """Nested cross-validation: what this search and its choice are worth on rows that neither saw.
 
         Each outer fold's training rows are searched by a study of their own, ``NAME.outer0`` and so on under the same
-        root, without MLflow; what the rule chooses is refitted on them and scored on the outer test rows. Held-out rows
-        of the study are not touched. Interrupted, it goes on when it is run again. The finished record is kept as the
-        finding ``nested``.
+        root, without MLflow; what the rule chooses is refitted on them and scored on the outer test rows, and kept as
+        the finding ``nested``. Held-out rows are not touched. Interrupted, it goes on when it is run again.
 
         Parameters
         ----------

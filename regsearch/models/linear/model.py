@@ -71,6 +71,9 @@ class Linear(Model):
                 "run one study per column, or search a model of several targets, such as a net."
             )
 
+    def preload(self) -> None:
+        import regsearch.models.linear.backend  # noqa: F401
+
     def backend(self, setup: Setup) -> Backend:
         from regsearch.models.linear.backend import LinearBackend
 

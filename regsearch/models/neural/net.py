@@ -75,6 +75,11 @@ class Net(NetConfig):
         check_scored_by_predictions(setup, "Net")
         check(self, setup)
 
+    def preload(self) -> None:
+        import torch  # noqa: F401
+
+        import regsearch.models.neural.training.stack  # noqa: F401
+
     def backend(self, setup: Setup) -> Backend:
         from regsearch.models.neural.training.stack import Stack
 
