@@ -111,7 +111,7 @@ class Estimator(Model):
                 )
 
     def preload(self) -> None:
-        import joblib  # noqa: F401
+        from joblib import Parallel  # noqa: F401
 
     def backend(self, setup: Setup) -> Backend:
         return EstimatorBackend(setup)

@@ -22,7 +22,7 @@ THREADS = (
 )  # fmt: skip
 
 
-class Line(Protocol):
+class DriverLine(Protocol):
     """A worker's line to its driver."""
 
     def say(self, message: Message) -> None:
@@ -70,7 +70,7 @@ class WorkerHistory:
 
 
 @dataclass
-class Worker:
+class JobWorker:
     """Evaluates the candidates of a job.
 
     Attributes
@@ -80,7 +80,7 @@ class Worker:
     """
 
     job: Job
-    line: Line
+    line: DriverLine
     interrupted: threading.Event
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class Worker:
 
     # What a backend pulls. It may ask again after there was none: there may be one then.
 
-    def __iter__(self) -> Worker:
+    def __iter__(self) -> JobWorker:
         return self
 
     def __next__(self) -> Candidate:

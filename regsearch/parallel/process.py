@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 
 from regsearch.errors import FOREIGN
-from regsearch.parallel.evaluation import Worker
+from regsearch.parallel.evaluation import JobWorker
 from regsearch.parallel.messages import Answer, Died, Job, Message
 from regsearch.parallel.shipping import mapped_pieces, unpack
 
@@ -122,7 +122,7 @@ def work(job: Job, line: int, alive: int) -> None:
     driver.connection.send(Hello(os.getpid()))
     signal.signal(signal.SIGINT, driver.on_signal)
     try:
-        Worker(job, driver, driver.interrupted).work()
+        JobWorker(job, driver, driver.interrupted).work()
     except (KeyboardInterrupt, EOFError):
         os._exit(128 + signal.SIGINT)
     except FOREIGN as error:  # the driver says it

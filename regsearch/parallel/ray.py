@@ -18,7 +18,7 @@ from regsearch.errors import FOREIGN, InvalidInput, NotFound
 from regsearch.inputs import said
 from regsearch.numeric import is_number, is_whole, plain
 from regsearch.parallel.crew import WorkerId
-from regsearch.parallel.evaluation import Worker, limit_threads
+from regsearch.parallel.evaluation import JobWorker, limit_threads
 from regsearch.parallel.messages import Answer, Died, Doing, Evaluated, Job, Message
 from regsearch.parallel.shipping import pack, unpack
 
@@ -140,7 +140,7 @@ class WorkerActor:
 
     def _work(self, pieces: Sequence[Any]) -> None:
         try:
-            Worker(unpack(pieces), self.line, self.interrupted).work()
+            JobWorker(unpack(pieces), self.line, self.interrupted).work()
         except FOREIGN as error:  # the driver says it
             self.line.say(Died(f"{type(error).__name__}: {error}"))
 

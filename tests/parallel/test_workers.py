@@ -30,7 +30,11 @@ SPACES: dict[str, Callable[[], Any]] = {
     "estimator": lambda: Estimator(Ridge(), {"alpha": Float(1e-3, 1e3, log=True)}),
     "net": spaces.mlp,
 }
-RANDOM = {"sampler": optuna.samplers.RandomSampler(0)}  # what it proposes depends on no outcome
+
+
+def random_sampler(trials: int) -> optuna.samplers.BaseSampler:
+    """What it proposes depends on no outcome."""
+    return optuna.samplers.RandomSampler(trials)
 
 
 def by_key(results: Results) -> dict[str, float]:
@@ -72,7 +76,7 @@ TROUBLES: dict[str, Callable[[], Any]] = {
 def troubled(root: Path, trouble: str, **options: Any) -> Any:
     """A study whose configs above a half do what they should not."""
     space = Estimator(Troubled(trouble=trouble, mark=str(root / "mark")), {"level": Float(0.0, 1.0)})
-    return study(root, space=space, **(RANDOM | options))
+    return study(root, space=space, sampler=random_sampler, **options)
 
 
 # --- the same numbers --------------------------------------------------------------------------------------------
@@ -81,7 +85,7 @@ def troubled(root: Path, trouble: str, **options: Any) -> Any:
 @pytest.mark.parametrize("family", SPACES)
 def test_a_trial_is_the_same_whoever_evaluates_it(family: str, tmp_path: Path) -> None:
     """What two workers evaluate scores what this process measures, config by config."""
-    options = {"space": SPACES[family](), "prune": False, **RANDOM}
+    options = {"space": SPACES[family](), "prune": False, "sampler": random_sampler}
     here = study(tmp_path, "here", **options).run(8, quiet=True)
     there = study(tmp_path, "there", **options).run(8, workers=2, quiet=True)
     assert by_key(there) == pytest.approx(by_key(here), rel=1e-9)
