@@ -43,6 +43,7 @@ class FoldRungs:
         self._read = 0  # how many of the earlier trials are among the complete ones, where they are that
         self._losses, self._complete = np.empty(0), np.empty((0, averaging.folds))  # minus means, scores: best first
         self._luck: tuple[int, Array, float | None] | None = None  # of so many complete ones, beside a best one
+        self._take_in()
 
     def order(self, number: int) -> list[int]:
         """The folds in the order in which a trial is fitted on them."""
@@ -51,6 +52,7 @@ class FoldRungs:
 
     def add(self, number: int, val: Array) -> None:
         """Take note of a complete trial's scores ``[K]``."""
+        self._take_in()
         self._insert([val])
         self.halving.complete(1, number, val[:, None])
 
@@ -88,9 +90,7 @@ class FoldRungs:
 
     def _luck_of_a_fold(self, best: Array) -> float | None:
         """The deviation over folds of what the better half of the complete trials loses to the best ``[K]``."""
-        past = self.halving.past
-        new, self._read = past[self._read :], len(past)
-        self._insert([val[:, 0] for val in new if np.isfinite(val).all()])
+        self._take_in()
         if self._luck is None or self._luck[0] != len(self._losses) or self._luck[1] is not best:
             self._luck = len(self._losses), best, self._reckoned_luck(best)
         return self._luck[2]
@@ -105,6 +105,12 @@ class FoldRungs:
         half = max(MIN_COMPLETE, count // 2)
         others = np.delete(self._complete[: half + len(same)], same[same < half + len(same)], axis=0)[:half]
         return float(np.sqrt((best - others).var(axis=1, ddof=1).mean()))
+
+    def _take_in(self) -> None:
+        """Take note of what was added to the earlier trials."""
+        past = self.halving.past
+        new, self._read = past[self._read :], len(past)
+        self._insert([val[:, 0] for val in new if np.isfinite(val).all()])
 
     def _insert(self, complete: Sequence[Array]) -> None:
         """Take note of complete trials' scores ``[K]``; of equal ones the first stays the first."""
