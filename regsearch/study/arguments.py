@@ -16,6 +16,8 @@ INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended, as shells h
 UNMIRRORED = 3  # that of a run whose search succeeded, and of which MLflow lacks something
 STORAGE = "REGSEARCH_STORAGE"  # the environment's variable for a storage URL, which lists of processes do not show
 
+OF_RAY = ("address", "workers", "cpus", "gpus")  # the options that `regsearch.Ray` takes, too
+
 
 def positive(text: str) -> int:
     """A number of things on a command line: at least one."""
@@ -97,13 +99,13 @@ def workers_asked_for(arguments: Mapping[str, Any]) -> int | Workers | None:
     InvalidInput
         When it says of Ray what is not for processes of this machine.
     """
-    given = {name: arguments[name] for name in ("address", "workers", "cpus", "gpus") if arguments[name] is not None}
-    if arguments["on"] == "ray":
+    given = {name: arguments[name] for name in OF_RAY if arguments.get(name) is not None}
+    if arguments.get("on") == "ray":
         from regsearch.parallel.ray import Ray
 
         return Ray(**given)
     elsewhere = [f"--{name}" for name in given if name != "workers"]
     if elsewhere:
         raise InvalidInput(f"{elsewhere[0]} is of workers on Ray, got it without --on ray; add that, or leave it out.")
-    count: int | None = arguments["workers"]
+    count: int | None = arguments.get("workers")
     return count

@@ -78,7 +78,7 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
     limits = (arguments[name] for name in ("trials", "timeout", "patience"))
     results = study.run(
         *limits, trial_timeout=arguments["trial_timeout"], workers=workers_asked_for(arguments),
-        deterministic=arguments["deterministic"],
+        deterministic=bool(arguments.get("deterministic")),
     )  # fmt: skip
     say(summary(results, study.options.tracking))
     if results.stopped == "interrupted":
