@@ -6,7 +6,7 @@ their coefficients are zero, exactly as if the category were unknown; missing en
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix
 from regsearch.data.columns import column_kinds, is_plain, text_of
-from regsearch.data.features import is_frame, is_sparse
+from regsearch.data.features import is_frame, is_sparse, take_rows
+from regsearch.data.row_table import RowHoles, RowTable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FEW = 10  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +53,15 @@ class Missing:
         """One fill per column of `holes`, by weights ``[n]``; a column never observed where these are positive: 0."""
         return np.array([_observed_mean(matrix[:, j], weights, rows) for j, rows in self.holes.items()])
 
-    def fill(self, matrix: Matrix, fills: Array) -> None:
-        """Write each column's fill, in place, unless this very array was written last."""
+    def fill(self, matrix: Matrix, fills: Array) -> Matrix:
+        """Write each column's fill, in place, unless this very array was written last; returns the matrix."""
         if self._written and self._written[0] is fills:
-            return
+            return matrix
         self._written.clear()  # of what Ctrl-C cuts off here nothing is known
         for (j, rows), value in zip(self.holes.items(), fills, strict=True):
             matrix[rows, j] = value
         self._written.append(fills)
+        return matrix
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,13 @@ class Encoded:
     Attributes
     ----------
     matrix
-        ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0 until they are filled.
+        ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0 until they are filled. Or a `RowTable`.
     missing
-        Those entries, column by column, or `None`.
+        Those entries, or `None`.
     """
 
     matrix: Matrix
-    missing: Missing | None
+    missing: Any
 
 
 def encode(X: Any) -> Encoded:
@@ -145,19 +149,25 @@ def _one_hot(columns: list[pd.Series[Any]]) -> Any:
     return encoder if all(plain) else make_pipeline(CategoriesToText(), encoder)
 
 
-def fit_transformer(X: Any, encoded: Encoded, weights: Array | None) -> Any | None:
+def fit_transformer(X: Any, encoded: Callable[[], Encoded], weights: Array | None) -> Any | None:
     """`transformer` fitted to all rows; `None` if X is sparse.
 
-    scikit-learn's imputers know no weights: theirs are the means that folds fill with, by the weights ``[n]``.
+    scikit-learn's imputers know no weights: theirs are the means that folds fill with, by the weights ``[n]``. Nor do
+    they read a large table by blocks of rows: a few rows tell them what it is.
     """
-    prepare = transformer(X)
+    prepare, table = transformer(X), RowTable.of(X)
+    if prepare is not None and table is not None:
+        weights = np.ones(len(X)) if weights is None else weights
+        for imputer in _imputers(prepare.fit(take_rows(X, np.arange(FEW)))):
+            imputer.statistics_ = RowHoles().fills(table, weights)
+        return prepare
     if prepare is None or weights is None:
         return prepare if prepare is None else prepare.fit(X)
     prepare.fit(X)
     start = 0
     for imputer in _imputers(prepare):
         stop = start + len(imputer.statistics_)
-        imputer.statistics_ = _weighted_means(encoded, weights, range(start, stop))
+        imputer.statistics_ = _weighted_means(encoded(), weights, range(start, stop))
         start = stop
     return prepare
 

@@ -5,7 +5,8 @@ What cannot be searched is refused in one sentence that says what must hold, wha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from regsearch._types import Array, Rows
 from regsearch.data.columns import canonical, kinds_of
 from regsearch.errors import InvalidInput
 
+MASKED = 2**22  # numbers looked at together
 ROWS_AT_ONCE = 256  # rows compared together: rows nearly always differ early, and a mask of all of X may not fit
 
 
@@ -164,13 +166,28 @@ def _check_shape(X: Any) -> None:
 
 def check_finite(values: NDArray[Any], what: str) -> None:
     """Refuse infinite values; missing ones are no matter here."""
-    if values.dtype.kind == "f" and np.isinf(values).any():
-        raise InvalidInput(f"{what} must be finite, got {np.isinf(values).sum()} infinite values; clip or drop them.")
+    infinite = _count(np.isinf, values)
+    if infinite:
+        raise InvalidInput(f"{what} must be finite, got {infinite} infinite values; clip or drop them.")
 
 
 def _check_complete(values: NDArray[Any], what: str, fix: str) -> None:
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        raise InvalidInput(f"{what} must have no NaN, got {np.isnan(values).sum()}; {fix}")
+    missing = count_missing(values)
+    if missing:
+        raise InvalidInput(f"{what} must have no NaN, got {missing}; {fix}")
+
+
+def count_missing(values: NDArray[Any]) -> int:
+    """How many numbers are NaN."""
+    return _count(np.isnan, values)
+
+
+def _count(is_such: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]) -> int:
+    """How many numbers are such, looked at some rows at a time: a mask of all of them may not fit."""
+    if values.dtype.kind != "f":
+        return 0
+    size = max(1, MASKED // max(1, math.prod(values.shape[1:])))
+    return sum(int(np.count_nonzero(is_such(values[at : at + size]))) for at in range(0, len(values), size))
 
 
 def _varies(X: Any) -> bool:

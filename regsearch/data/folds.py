@@ -181,7 +181,7 @@ def _indices(pair: Any) -> tuple[Rows, Rows]:
     for rows in (train, val):
         if rows.ndim != 1 or rows.dtype.kind not in "iu":
             raise InvalidInput(f"Folds must be one-dimensional row indices, got {rows.dtype} of shape {rows.shape}.")
-    return train.astype(np.intp), val.astype(np.intp)
+    return train.astype(np.intp, copy=False), val.astype(np.intp, copy=False)
 
 
 def _check(pairs: list[tuple[Rows, Rows]], problem: Problem) -> None:
@@ -195,7 +195,9 @@ def _check(pairs: list[tuple[Rows, Rows]], problem: Problem) -> None:
         if both.min() < 0 or both.max() >= problem.rows:
             wrong = both.min() if both.min() < 0 else both.max()
             raise InvalidInput(f"Fold {number} has the row {wrong}, X has rows 0 to {problem.rows - 1}; mend it.")
-        if len(np.unique(both)) < len(both):
+        seen = np.zeros(problem.rows, dtype=bool)
+        seen[both] = True
+        if np.count_nonzero(seen) < len(both):
             raise InvalidInput(f"Rows of a fold must be distinct, fold {number} repeats some; training would leak.")
         _check_weights(train, val, number, problem)
         _check_targets(weighing(train, problem.sample_weight), number, problem)

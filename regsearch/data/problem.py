@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -29,11 +30,13 @@ from regsearch.data.features import (
 )
 from regsearch.data.frames import paired
 from regsearch.data.magnitudes import check_magnitudes
+from regsearch.data.row_table import RowTable
 from regsearch.data.targets import checked_test_y, checked_y, count_hint
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.numeric import plain
 
+HASHED = 2**22  # numbers whose bytes are hashed together
 SAME = "same"  # of score_weight: what rows weigh in fits
 
 
@@ -125,6 +128,18 @@ class Problem:
         """X as one numeric matrix, made once; of a table."""
         return encode(self.X)
 
+    @cached_property
+    def table(self) -> RowTable | None:
+        """X where it is a table too large to be copied as `encoded`, which is read by blocks of rows; else `None`."""
+        return RowTable.of(self.X)
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether entries are missing that folds fill."""
+        if self.image is not None:
+            return False
+        return (self.encoded if self.table is None else self.table).missing is not None
+
     @property
     def encoded_names(self) -> list[str]:
         """The names of the columns of `encoded`."""
@@ -132,7 +147,7 @@ class Problem:
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: all but `encoded`, which is as large as X and is written to by folds."""
-        return {name: value for name, value in vars(self).items() if name != "encoded"}
+        return {name: value for name, value in vars(self).items() if name not in ("encoded", "table")}
 
     def take(self, rows: Rows) -> Problem:
         """The problem restricted to some rows, without its test set."""
@@ -340,22 +355,28 @@ def _width(X: Any) -> str:
 # --- fingerprint -----------------------------------------------------------------------------------------------
 
 
-def _bytes_of(part: Any) -> list[bytes | memoryview]:
+def _bytes_of(part: Any) -> Iterator[bytes | memoryview]:
     if part is None:
-        return [b"none"]
-    if is_frame(part):
-        return [piece for column in part.columns for piece in _column_bytes(part[column])]
-    if is_sparse(part):
+        yield b"none"
+    elif is_frame(part):
+        for column in part.columns:
+            yield from _column_bytes(part[column])
+    elif is_sparse(part):
         part = part.tocsr()
-        return [_buffer(a) for a in (part.indptr, part.indices, part.data)]
-    array = np.asarray(part)
-    text = array.astype(str) if array.dtype.kind in "OUST" else array
-    return [str((text.shape, text.dtype.str)).encode(), _buffer(text)]
+        for array in (part.indptr, part.indices, part.data):
+            yield from _buffers(array)
+    else:
+        array = np.asarray(part)
+        text = array.astype(str) if array.dtype.kind in "OUST" else array
+        yield str((text.shape, text.dtype.str)).encode()
+        yield from _buffers(text)
 
 
-def _buffer(array: NDArray[Any]) -> memoryview:
-    """The bytes of an array in C order, not copied if they lie so."""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+def _buffers(array: NDArray[Any]) -> Iterator[memoryview]:
+    """The bytes of an array in C order, some rows at a time: what lies otherwise is copied, and Ctrl-C waits."""
+    size = max(1, HASHED // max(1, math.prod(array.shape[1:])))
+    for start in range(0, len(array), size):
+        yield np.ascontiguousarray(array[start : start + size]).reshape(-1).view(np.uint8).data
 
 
 def _column_bytes(column: Any) -> list[bytes | memoryview]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix
 from regsearch.data.columns import kinds_of
-from regsearch.data.features import is_frame, is_sparse
+from regsearch.data.features import count_missing, is_frame, is_sparse
 from regsearch.data.problem import Problem
 
 WIDEST = 2000  # columns up to which eigenvalues are computed
@@ -67,7 +67,7 @@ def _class_shares(problem: Problem) -> dict[str, float] | None:
 def _missing(X: Any) -> float:
     if is_sparse(X):
         return 0.0
-    return float(X.isna().to_numpy().mean() if is_frame(X) else np.isnan(X).mean() if X.dtype.kind == "f" else 0.0)
+    return float(X.isna().to_numpy().mean()) if is_frame(X) else count_missing(X) / X.size
 
 
 def _numbers(X: Any) -> Matrix:

@@ -30,7 +30,7 @@ SMALLEST = 20  # rows of each class then
 FEW = 20  # rows per category at the least, where the categories tell the class
 NAMED = re.compile(r"(?i:(.*[_\W])?(id|uuid|guid|index|row|key|no|nr|number)|unnamed: 0)|.*[a-z](Id|ID|UUID)")
 ENTRIES, WIDEST = 2e8, 5_000  # of X, and columns, up to which columns are looked at one by one
-AT_ONCE = 256  # columns of an array that are copied together
+AT_ONCE = 2**21  # numbers of an array that are copied together, some columns at a time
 PROBED = 64  # rows that tell whether all of them are worth sorting
 SHOWN = 6  # columns that a line names
 COUNTS = 10  # classes that are whole numbers up to which they are hardly a count
@@ -105,9 +105,10 @@ def _columns(X: Any, names: list[str]) -> Iterator[tuple[str, str, Any]]:
             numbers = kind in ("numeric", "boolean")
             yield name, kind, column.to_numpy(dtype=float, na_value=np.nan) if numbers else column
         return
-    for start in range(0, X.shape[1], AT_ONCE):
-        block = np.ascontiguousarray(X[:, start : start + AT_ONCE].T, dtype=float)
-        yield from zip(names[start : start + AT_ONCE], ["numeric"] * len(block), block, strict=True)
+    size = max(1, AT_ONCE // len(X))
+    for start in range(0, X.shape[1], size):
+        block = np.ascontiguousarray(X[:, start : start + size].T, dtype=float)
+        yield from zip(names[start : start + size], ["numeric"] * len(block), block, strict=True)
 
 
 def _of_numbers(x: Array, name: str, problem: Problem, alone: bool) -> str:

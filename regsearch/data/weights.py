@@ -7,7 +7,7 @@ then, which no common factor of the weights changes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +108,49 @@ def spread_of(columns: Any, share: Array, shift: Any = 0.0) -> Spread:
         mean = share @ columns
         centred = columns - mean
         square, off = share @ centred**2, share @ centred
+    return _spread(mean, square, off, shift)
+
+
+def spreads_by_blocks(
+    blocks: Callable[[], Iterable[tuple[slice, Array]]], share: Callable[[slice], Array], shape: tuple[int, int]
+) -> tuple[list[Spread], Array, Array]:
+    """The spreads of columns whose rows come in blocks, which are read twice, and the columns' ends: F of each at once.
+
+    Parameters
+    ----------
+    blocks
+        Reads parts of the rows, with their numbers ``[r, p]``.
+    share
+        ``[F, r]`` of a part of the rows; each sums to one over all of them. Rows without a share have no end either.
+    shape
+        ``(F, p)``.
+
+    Returns
+    -------
+    list of Spread
+        See `spread_of`.
+    Array, Array
+        ``[F, p]`` the least and the greatest.
+    """
+    mean, square, off = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
+    for part, rows in blocks():
+        shares = share(part)
+        mean += shares @ rows
+        for one, least, greatest in zip(shares, low, high, strict=True):
+            inside = rows[one > 0]
+            np.minimum(least, inside.min(axis=0, initial=np.inf), out=least)
+            np.maximum(greatest, inside.max(axis=0, initial=-np.inf), out=greatest)
+    for part, rows in blocks():
+        for k, one in enumerate(share(part)):
+            centred = rows - mean[k]
+            off[k] += one @ centred
+            square[k] += one @ np.square(centred, out=centred)
+    return [_spread(*of, 0.0) for of in zip(mean, square, off, strict=True)], low, high
+
+
+def _spread(mean: Array, square: Array, off: Array, shift: Any) -> Spread:
+    """Of means, mean squares about them, and how far off these are."""
     deviation, size = np.sqrt(square), np.hypot(mean + shift, np.sqrt(square))
     certain = np.sqrt(np.maximum(square - off**2, 0.0))  # without what the mean is off by
     return Spread(mean, deviation, size, certain > ROUNDING * size)

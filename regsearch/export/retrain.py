@@ -208,8 +208,8 @@ def _empty(problem: Problem) -> list[str]:
     X = problem.X
     if is_sparse(X) or problem.image is not None:
         return []
-    missing = X.isna().to_numpy() if is_frame(X) else np.isnan(X)
-    return [name for name, all_missing in zip(problem.column_names, missing.all(axis=0), strict=True) if all_missing]
+    columns = (X[name].isna() for name in X.columns) if is_frame(X) else (np.isnan(column) for column in X.T)
+    return [name for name, missing in zip(problem.column_names, columns, strict=True) if missing.all()]
 
 
 def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any]:

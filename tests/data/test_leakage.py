@@ -23,7 +23,7 @@ from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.backend import LinearBackend, decision
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
-from regsearch.models.linear.design import SCALES
+from regsearch.models.linear.scales import SCALES
 
 N = 72
 TASKS = ["regression", "binary", "multiclass"]

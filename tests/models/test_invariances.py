@@ -15,8 +15,8 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Model, Outcome, Setup
-from regsearch.models.linear.design import SCALES
 from regsearch.models.linear.penalty import Penalty
+from regsearch.models.linear.scales import SCALES
 from regsearch.models.neural import MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.space.registry import kinds

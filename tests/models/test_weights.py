@@ -28,7 +28,7 @@ from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.linear import Penalty
 from regsearch.models.linear.backend import LinearBackend
-from regsearch.models.linear.design import SCALES
+from regsearch.models.linear.scales import SCALES
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.data import SCALES as NET_SCALES

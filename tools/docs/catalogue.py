@@ -49,7 +49,7 @@ def slots(_: str) -> str:
 
 def scales(_: str) -> str:
     """How columns may be scaled."""
-    from regsearch.models.linear.design import SCALES as LINEAR
+    from regsearch.models.linear.scales import SCALES as LINEAR
     from regsearch.models.neural.network.data import SCALES as NETS
 
     return f"- `Linear(scale=...)`: {_names(LINEAR)}\n- `Net(scale=...)`: {_names(NETS)}"

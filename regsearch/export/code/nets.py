@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from regsearch.data.encoding import transformer
-from regsearch.data.features import is_frame, is_missing, is_sparse
+from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.loop import SHRINK, write_loop, written
@@ -103,7 +103,7 @@ def _shape(problem: Problem) -> tuple[int, ...]:
 
 def _prepared(problem: Problem) -> bool:
     """Whether columns need more than numpy before they are scaled."""
-    return problem.image is None and (is_frame(problem.X) or bool(is_missing(problem.X.ravel()).any()))
+    return problem.image is None and (is_frame(problem.X) or problem.has_holes)
 
 
 def _module(config: NetConfig, module: nn.Module) -> str:

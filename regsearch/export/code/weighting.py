@@ -20,7 +20,7 @@ def unlike(config: Model, problem: Problem) -> str:
     weights = problem.sample_weight[weighing(np.arange(problem.rows), problem.sample_weight)]
     if np.ptp(weights) == 0:
         return ""
-    filled = problem.image is None and problem.encoded.missing is not None
+    filled = problem.has_holes
     ranged = config.kind == "linear" and getattr(config, "scale", "") == "robust"
     parts = ["the means that fill missing values"] * filled + ["the medians and quartiles of RobustScaler"] * ranged
     if not parts:

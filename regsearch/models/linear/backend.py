@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import Array, Rows
+from regsearch.data.row_table import RowTable
 from regsearch.errors import InvalidInput
 from regsearch.metrics.kernels import KERNELS
 from regsearch.metrics.pooled import pooled_scores
@@ -27,7 +28,8 @@ from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread
 from regsearch.models.path import Curves, Trajectory, choose_step
 
 SLACK = 1.5  # times the tolerance that rounding may add to a gap
-STEPS_AT_ONCE = 10  # steps scored together: bounds the size of the decision array
+STEPS_AT_ONCE = 10  # steps scored together ...
+DECISIONS = 2**22  # ... or fewer of many rows: bounds the size of the decision array
 
 
 class LinearBackend:
@@ -142,7 +144,7 @@ class LinearBackend:
         With an L1 part and no fewer columns than rows it is another of the fits that explain all of y, and so is not
         known before the path gets there.
         """
-        rows = (self.design.fold_weights > 0).sum(axis=1)
+        rows = np.array([len(train) for train in self.design.train])
         own = not np.any(terms.l1) or bool(((self.design.scales(config.scale) > 0).sum(axis=1) < rows - 1).all())
         return self._without_penalty(config, solver) if own else None
 
@@ -224,8 +226,9 @@ class LinearBackend:
         matrix, parts = self.design.fold(k), (self.setup.folds.train[k], self.setup.folds.val[k])
         coef, intercept = piece.coef[k], self._design_intercept(piece.coef, piece.intercept)[k]
         scores, outside = [], []
-        for start in range(0, len(coef), STEPS_AT_ONCE):
-            part = slice(start, start + STEPS_AT_ONCE)
+        at_once = max(1, min(STEPS_AT_ONCE, DECISIONS // self.design.shape[0]))
+        for start in range(0, len(coef), at_once):
+            part = slice(start, start + at_once)
             along = decision(matrix, coef[part], intercept[part])
             scores.append([self._measure(metric, parts, along) for metric in metrics])
             outside.append(along[parts[1]])
@@ -263,23 +266,32 @@ class LinearBackend:
         (n, _), outputs = self.design.shape, self.setup.problem.outputs
         others = spread_steps(path.steps, step, steps_kept(n, outputs))
         coef, intercept = path.take([step, *others])
-        intercept, val = self._design_intercept(coef, intercept), self.setup.folds.val
-        found = (along + intercept[k] for k, along in enumerate(self._products(coef)))
-        flat = (along.reshape(len(along), -1) for along in found)
-        every = out_of_fold_mean(zip(val, flat, strict=True), (n, (1 + len(others)) * outputs))
+        intercept = self._design_intercept(coef, intercept)
+        found = ((rows, along + intercept[k]) for k, rows, along in self._products(coef))
+        flat = ((rows, along.reshape(len(along), -1)) for rows, along in found)
+        every = out_of_fold_mean(flat, (n, (1 + len(others)) * outputs))
         chosen, *rest = np.split(every, 1 + len(others), axis=1)
         return np.ascontiguousarray(chosen), PathDecisions.of(others, rest)
 
-    def _products(self, coef: Array) -> Iterator[Array]:
-        """``[n_val, s, m]`` of each fold: its validation rows times its coefficients ``[s, p, m]``."""
+    def _products(self, coef: Array) -> Iterator[tuple[int, Rows, Array]]:
+        """A fold, rows that it validates, and these times its coefficients ``[s, p, m]``, ``[rows, s, m]``."""
         folds, steps, p, m = coef.shape
         flat, val = coef.transpose(0, 2, 1, 3).reshape(folds, p, steps * m), self.setup.folds.val
+        if isinstance(self.design.matrix, RowTable):
+            for view in self.design.views:
+                of_view = np.concatenate(flat[view.start : view.stop], axis=1)
+                for part, block in self.design.fold(view[0]).blocks():
+                    every = (block @ of_view).reshape(-1, len(view), steps, m)
+                    held = ((k, np.flatnonzero(self.design.held[k, part])) for k in view)
+                    yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held)
+            return
         if self.design.missing is not None:
-            yield from ((self.design.fold(k)[rows] @ flat[k]).reshape(-1, steps, m) for k, rows in enumerate(val))
+            for k, rows in enumerate(val):
+                yield k, rows, (self.design.fold(k)[rows] @ flat[k]).reshape(-1, steps, m)
             return
         every = self.design.matrix @ flat.transpose(1, 0, 2).reshape(p, -1)  # one pass over the matrix
         every = every.reshape(-1, folds, steps, m)
-        yield from (every[rows, k] for k, rows in enumerate(val))
+        yield from ((k, rows, every[rows, k]) for k, rows in enumerate(val))
 
 
 def decision(matrix: Array, coef: Array, intercept: Array) -> Array:

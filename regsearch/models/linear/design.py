@@ -7,7 +7,8 @@ symbol     shape               meaning
 =========  ==================  ================================================================================
 K          int                 number of folds
 n, p, m    int                 rows, columns, outputs (m = 1 but for multinomial models)
-matrix     [n, p]              float64; Fortran-ordered array or CSC; shared, missing entries filled by `fold`
+matrix     [n, p]              float64; Fortran-ordered array, CSC, or a table that is read by blocks of rows;
+                               shared, missing entries filled by `fold`
 shift      [p]                 what was taken off the caller's columns to get those of `matrix`
 weights    [n]                 sample weights, all one without; training rows of weight zero are left out
 factors    [K, n]              what each fold multiplies the weights of the loss by, such as class weights
@@ -41,10 +42,11 @@ from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.encoding import Missing
-from regsearch.data.weights import ROUNDING, effective_rows, spread_of, weighing, weighted_quantiles
+from regsearch.data.row_table import RowHoles, RowTable
+from regsearch.data.weights import effective_rows, weighing
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.scales import column_divisors, row_divisors
 
-SCALES = ("standard", "minmax", "robust", "none")
 NOTHING = np.empty(0)
 
 
@@ -55,8 +57,9 @@ class Design:
     Parameters
     ----------
     matrix
-        ``[n, p]`` float64, Fortran-ordered or CSC. Where entries are missing it is written to; the designs of a
-        problem share it then, and `missing` knows whose fills it holds. The attribute is the matrix less `shift`.
+        ``[n, p]`` float64, Fortran-ordered or CSC, or a `RowTable`. Where entries are missing an array is written to;
+        the designs of a problem share it then, and `missing` knows whose fills it holds. The attribute is the matrix
+        less `shift`.
     train, val
         Row indices of each fold's two parts; ``val`` may be empty (a refit trains on everything).
     weights
@@ -71,7 +74,7 @@ class Design:
     train: tuple[Rows, ...]
     val: tuple[Rows, ...]
     weights: Array
-    missing: Missing | None = None
+    missing: Missing | RowHoles | None = None
     factors: Array | None = None
     shift: Array = field(init=False, repr=False, compare=False)
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -124,14 +127,21 @@ class Design:
 
     def fold(self, k: int) -> Matrix:
         """The shared matrix with the missing entries filled for fold `k`; valid until the next call, of any design."""
-        if self.missing is not None:
-            if ("fills", k) not in self._cache:
-                self._cache["fills", k] = self.missing.fills(self.matrix, self.masks[k] * self.weights)
-            self.missing.fill(self.matrix, self._cache["fills", k])
-        return self.matrix
+        if self.missing is None:
+            return self.matrix
+        if ("fills", k) not in self._cache:
+            self._cache["fills", k] = self.missing.fills(self.matrix, self.masks[k] * self.weights)
+        return self.missing.fill(self.matrix, self._cache["fills", k])
+
+    @property
+    def views(self) -> list[range]:
+        """The folds in groups that see the same matrix: all of them, or each alone where it fills missing entries."""
+        return [range(self.folds)] if self.missing is None else [range(k, k + 1) for k in range(self.folds)]
 
     @cached_property
     def means(self) -> Array:
+        if isinstance(self.matrix, RowTable):
+            return np.stack([self.fold(k).sums(self.fold_weights[k]) for k in range(self.folds)])
         return np.stack([np.asarray(self.fold(k).T @ self.fold_weights[k]) for k in range(self.folds)])
 
     @cached_property
@@ -144,16 +154,16 @@ class Design:
         ``none`` divides by 1, and constant columns are marked all the same: they carry nothing beside the intercept.
         """
         if ("scales", how) not in self._cache:
-            self._cache[("scales", how)] = np.stack([self._fold_scales(k, how) for k in range(self.folds)])
+            self._cache[("scales", how)] = np.concatenate([self._scales(view, how) for view in self.views])
         scales: Array = self._cache[("scales", how)]
         return scales
 
-    def _fold_scales(self, k: int, how: str) -> Array:
-        matrix, train = self.fold(k), self.train[k]
-        scales = np.empty(self.shape[1])
-        for part, rows in _column_blocks(matrix, train):
-            scales[part] = _divisors(rows, how, self.weights[train], self.shift[part])
-        return scales
+    def _scales(self, folds: range, how: str) -> Array:
+        """``[folds, p]`` of folds that see the same matrix."""
+        matrix = self.fold(folds[0])
+        if isinstance(matrix, RowTable):
+            return row_divisors(matrix, self.masks[folds.start : folds.stop], how, self.weights)
+        return np.stack([column_divisors(matrix, self.train[k], how, self.weights, self.shift) for k in folds])
 
 
 class LinearConfig(Protocol):
@@ -251,43 +261,3 @@ def _masks(parts: tuple[Rows, ...], n: int) -> NDArray[np.bool_]:
     for mask, rows in zip(masks, parts, strict=True):
         mask[rows] = True
     return masks
-
-
-def _column_blocks(matrix: Matrix, train: Rows, size: int = 64) -> Iterator[tuple[slice, Matrix]]:
-    """Training rows, a few columns at a time: the copies stay small."""
-    for start in range(0, matrix.shape[1], size):
-        part = slice(start, start + size)
-        yield part, matrix[:, part][train]
-
-
-def _extent(block: Matrix) -> tuple[Array, Array]:
-    if sparse.issparse(block):
-        return np.asarray(block.min(axis=0).toarray()).ravel(), np.asarray(block.max(axis=0).toarray()).ravel()
-    return np.asarray(block.min(axis=0)), np.asarray(block.max(axis=0))
-
-
-def _divisors(block: Matrix, how: str, weights: Array, shift: Array) -> Array:
-    """The divisor of each column of a block of training rows, 0 of a constant one.
-
-    A column is constant where its weighted deviation is rounding beside its weighted size: one that varies in a row of
-    next to no weight alone says nothing but that row's rounding.
-    """
-    lowest, highest = _extent(block)
-    columns = spread_of(block, weights / weights.sum(), shift)
-    varies = (highest > lowest) & columns.varies
-    if how == "none":
-        return np.where(varies, 1.0, 0.0)
-    if how == "robust":
-        quartiles = _interquartile(block, weights)
-        return np.where(varies, np.where(quartiles > ROUNDING * columns.size, quartiles, 1.0), 0.0)
-    return np.where(varies, highest - lowest if how == "minmax" else columns.deviation, 0.0)
-
-
-def _interquartile(block: Matrix, weights: Array) -> Array:
-    """The distance between the quartiles of each column."""
-    dense = block.toarray() if sparse.issparse(block) else block
-    if (weights == 1).all():
-        low, high = np.percentile(dense, [25.0, 75.0], axis=0)
-    else:
-        low, high = weighted_quantiles(dense, weights, (0.25, 0.75))
-    return np.asarray(high - low)

@@ -40,6 +40,14 @@ SMALL = 200  # columns up to which the memory for moments never matters
 TOL = {"moments": 1e-7, "rows": 1e-5}
 
 
+def by_moments(folds: int, n: int, p: int, entries: int) -> bool:
+    """Whether moments of the folds are the better choice for rows ``[n, p]`` with so many entries.
+
+    Three matrices of them per fold should not need more memory than three copies of the data.
+    """
+    return folds * p**2 <= entries or p <= SMALL < n
+
+
 class Gaussian:
     """Squared error on the folds of a design; see `regsearch.models.linear.design.Solver`.
 
@@ -70,8 +78,7 @@ class Gaussian:
         n, p = design.shape
         if method == "auto":
             entries = design.matrix.nnz if design.sparse else n * p
-            # three matrices of moments per fold should not need more memory than three copies of the data
-            method = "moments" if design.folds * p**2 <= entries or p <= SMALL < n else "rows"
+            method = "moments" if by_moments(design.folds, n, p, entries) else "rows"
         self.tol = tol or TOL[method]
         target = np.ascontiguousarray(y[:, 0])
         self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)

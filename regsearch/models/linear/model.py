@@ -12,9 +12,9 @@ from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
 from regsearch.models.class_weight import check_class_weight
 from regsearch.models.deadline import NO_DEADLINE, Deadline
-from regsearch.models.linear.design import SCALES
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
+from regsearch.models.linear.scales import SCALES
 from regsearch.space.domains import ClassWeights, Family, OneOf, PathField
 from regsearch.space.tree import Choice, Path, public_name, tunable
 

@@ -18,13 +18,14 @@ rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix, Rows
+from regsearch.data.row_table import RowTable
 from regsearch.models.linear.design import Design
 
 ROWS_AT_ONCE = 4096  # the copy of a block's rows stays small
@@ -65,16 +66,16 @@ def groups(design: Design) -> Iterator[Group]:
     A plain K-fold or time-ordered split is one group, each repetition of a repeated one another. Folds that fill
     missing entries differ in their matrices, so each is a group.
     """
-    parts = design.masks + 2 * design.held.astype(np.intp)
     start = 0
     while start < design.folds:
-        stop, labels = start + 1, _refine(np.zeros(design.shape[0], dtype=np.intp), parts[start])
+        stop, labels = start + 1, _refine(np.zeros(design.shape[0], dtype=np.int32), design, start)
         while design.missing is None and stop < design.folds:
-            finer = _refine(labels, parts[stop])
+            finer = _refine(labels, design, stop)
             if finer.max() > stop + 2 - start:  # more than two blocks beside one per fold
                 break
             stop, labels = stop + 1, finer
-        first = np.unique(labels, return_index=True)[1]
+        first = np.zeros(int(labels.max()) + 1, dtype=np.intp)  # a row of each block
+        first[labels] = np.arange(len(labels))
         yield Group(range(start, stop), labels, design.masks[start:stop, first], design.held[start:stop, first])
         start = stop
 
@@ -85,10 +86,12 @@ def fold_moments(design: Design, y: Array) -> tuple[Moments, ...]:
     val: list[Moments] = []
     for group in groups(design):
         matrix = design.fold(group.folds[0])
-        blocks = [
-            block_moments(matrix, y, design.weights, np.flatnonzero(group.labels == label))
-            for label in range(group.trains.shape[1])
-        ]
+        count = group.trains.shape[1]
+        if isinstance(matrix, RowTable):
+            blocks = _table_moments(matrix, y, design.weights, group.labels, count)
+        else:
+            of_block = (np.flatnonzero(group.labels == label) for label in range(count))
+            blocks = [block_moments(matrix, y, design.weights, rows) for rows in of_block]
         for parts, member in ((train, group.trains), (val, group.validates)):
             parts.extend(combine([blocks[b] for b in np.flatnonzero(row)], design.shape[1]) for row in member)
     return (*train, *val)
@@ -99,28 +102,68 @@ def block_moments(matrix: Matrix, y: Array, weights: Array, rows: Rows) -> Momen
     rows = rows[weights[rows] > 0]
     reads = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
     read = _dense if isinstance(matrix, np.ndarray) else _sparse
-    return combine([read(matrix[some], y[some], weights[some]) for some in reads], matrix.shape[1])
+    return combine((read(matrix[some], y[some], weights[some]) for some in reads), matrix.shape[1])
 
 
-def combine(parts: list[Moments], p: int) -> Moments:
+def _table_moments(table: RowTable, y: Array, weights: Array, labels: Rows, count: int) -> list[Moments]:
+    """Moments of every block of rows by its label, of a table that is read once."""
+    sums = [MomentSums(table.shape[1]) for _ in range(count)]
+    for part, rows in table.blocks():
+        here, target, weight = labels[part], y[part], weights[part]
+        order = np.argsort(here, kind="stable")
+        order = order[weight[order] > 0]
+        for some in np.split(order, np.flatnonzero(np.diff(here[order])) + 1):
+            if len(some):
+                sums[here[some[0]]].add(_dense(rows[some], target[some], weight[some]))
+    return [one.together() for one in sums]
+
+
+def combine(parts: Iterable[Moments], p: int) -> Moments:
     """Moments of disjoint rows taken together."""
-    if len(parts) == 1:
-        return parts[0]
-    weight = sum(part.weight for part in parts)
-    if weight == 0.0:
-        return Moments(0.0, np.full(p + 1, np.nan), np.full((p + 1, p + 1), np.nan))
-    parts = [part for part in parts if part.weight > 0]
-    mean = np.sum([part.weight * part.mean for part in parts], axis=0) / weight
-    between = np.stack([np.sqrt(part.weight) * (part.mean - mean) for part in parts])
-    scatter = between.T @ between
+    sums = MomentSums(p)
     for part in parts:
-        scatter += part.scatter
-    return Moments(weight, mean, scatter)
+        sums.add(part)
+    return sums.together()
 
 
-def _refine(labels: Rows, parts: Rows) -> Rows:
+class MomentSums:
+    """Moments of disjoint rows as they come, of which no more than one scatter is kept."""
+
+    def __init__(self, p: int) -> None:
+        self.p = p
+        self._weights: list[float] = []
+        self._means: list[Array] = []
+        self._scatter = np.zeros((0, 0))
+
+    def add(self, part: Moments) -> None:
+        """Take in those of further rows."""
+        if part.weight == 0.0:
+            return
+        if len(self._weights) > 1:
+            self._scatter += part.scatter
+        else:  # what others hold too is not written to
+            self._scatter = self._scatter + part.scatter if self._weights else part.scatter
+        self._weights.append(part.weight)
+        self._means.append(part.mean)
+
+    def together(self) -> Moments:
+        """Those of all rows; NaN of none."""
+        weight = sum(self._weights)
+        if len(self._weights) == 1:
+            return Moments(weight, self._means[0], self._scatter)
+        if weight == 0.0:
+            return Moments(0.0, np.full(self.p + 1, np.nan), np.full((self.p + 1, self.p + 1), np.nan))
+        weights, means = np.array(self._weights), np.stack(self._means)
+        mean = weights @ means / weight
+        between = np.sqrt(weights)[:, None] * (means - mean)
+        return Moments(weight, mean, self._scatter + between.T @ between)
+
+
+def _refine(labels: Rows, design: Design, k: int) -> Rows:
     """Split blocks so that each plays one part in one more fold."""
-    return np.asarray(np.unique(labels * 4 + parts, return_inverse=True)[1])
+    both = labels * 4 + design.masks[k] + 2 * design.held[k].astype(np.int8)
+    found = np.bincount(both) > 0
+    return np.asarray((np.cumsum(found, dtype=np.int32) - 1)[both])
 
 
 def _dense(block: Array, y: Array, weights: Array) -> Moments:

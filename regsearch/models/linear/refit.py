@@ -13,14 +13,16 @@ import numpy as np
 from scipy import sparse
 
 from regsearch._types import Array
-from regsearch.data.encoding import fit_transformer
+from regsearch.data.encoding import FEW, fit_transformer
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
+from regsearch.data.row_table import RowTable
 from regsearch.data.weights import weighing, weighted_quantiles
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import class_factors
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
 from regsearch.models.linear.design import Design, LinearConfig
+from regsearch.models.linear.scales import row_medians
 from regsearch.models.linear.solvers import Solvers
 from regsearch.space.tree import Path, number
 
@@ -52,12 +54,15 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
     """The fitted steps of the pipeline."""
     solvers = Solvers.of_all_rows(problem)
     coef, intercept = _fit(config, solvers)
-    prepare = fit_transformer(problem.X, problem.encoded, problem.sample_weight)
-    rows = weighing(np.arange(problem.rows), problem.sample_weight)
-    seen = take_rows(problem.X, rows)
-    seen = seen if prepare is None else prepare.transform(seen)
-    weights = None if problem.sample_weight is None else problem.sample_weight[rows]
-    scaler = _scaler(config.scale, seen, weights, solvers.design)
+    prepare = fit_transformer(problem.X, lambda: problem.encoded, problem.sample_weight)
+    if isinstance(solvers.design.matrix, RowTable):
+        scaler = scaler_by_rows(config.scale, solvers.design)
+    else:
+        rows = weighing(np.arange(problem.rows), problem.sample_weight)
+        seen = take_rows(problem.X, rows)
+        seen = seen if prepare is None else prepare.transform(seen)
+        weights = None if problem.sample_weight is None else problem.sample_weight[rows]
+        scaler = _scaler(config.scale, seen, weights, solvers.design)
     rescaled = _rescaled(coef, intercept, scaler, solvers.design, config.scale)
     return [step for step in (prepare, scaler, _model(config, problem, *rescaled)) if step is not None]
 
@@ -89,6 +94,25 @@ def _scaler(how: str, seen: Any, weights: Array | None, design: Design) -> Any |
         scaler.scale_ = np.where(spread > 0, spread, 1.0)
         return scaler
     return StandardScaler(with_mean=dense).fit(seen, sample_weight=weights)
+
+
+def scaler_by_rows(how: str, design: Design) -> Any | None:
+    """The scikit-learn scaler of a table, fitted to blocks of its rows."""
+    from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+
+    if how == "none":
+        return None
+    table, rows = design.fold(0), design.train[0]
+    if how == "robust":
+        scaler = RobustScaler().fit(table[rows[:FEW]])
+        scaler.center_, scaler.scale_ = row_medians(table, design.masks[0], design.weights), design.scales(how)[0]
+        scaler.scale_ = np.where(scaler.scale_ > 0, scaler.scale_, 1.0)
+        return scaler
+    scaler = StandardScaler() if how == "standard" else MinMaxScaler()
+    for part, block in table.blocks(rows):
+        more = {"sample_weight": design.weights[rows[part]]} if how == "standard" else {}
+        scaler.partial_fit(block, **more)
+    return scaler
 
 
 def _weighted(scaler: Any, seen: Any, weights: Array, design: Design) -> Any:

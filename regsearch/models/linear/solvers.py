@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Rows
+from regsearch.data.encoding import Encoded
 from regsearch.data.problem import Problem
+from regsearch.data.row_table import RowTable
 from regsearch.models.class_weight import ClassWeight, class_factors
 from regsearch.models.linear.design import Design, Solver
 
@@ -22,7 +24,9 @@ class Solvers:
     def __init__(self, problem: Problem, train: tuple[Rows, ...], val: tuple[Rows, ...]) -> None:
         weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.problem = problem
-        self.design = Design(problem.encoded.matrix, train, val, weights, problem.encoded.missing)
+        table = _table(problem, len(train))
+        data = problem.encoded if table is None else Encoded(table, table.missing)
+        self.design = Design(data.matrix, train, val, weights, data.missing)
         self._made: dict[ClassWeight, Solver] = {}
 
     @classmethod
@@ -43,6 +47,17 @@ class Solvers:
             return self.design
         factors = [class_factors(self.problem, rows, class_weight) for rows in self.design.train]
         return self.design.multiplied(np.stack(factors))
+
+
+def _table(problem: Problem, folds: int) -> RowTable | None:
+    """The rows of a problem whose moments are all that its solver reads, where they are too many to be copied."""
+    table = problem.table
+    if table is None or problem.task != "regression":
+        return None
+    from regsearch.models.linear.gaussian import by_moments
+
+    n, p = table.shape
+    return table if by_moments(folds, n, p, n * p) else None
 
 
 def make_solver(problem: Problem, design: Design) -> Solver:

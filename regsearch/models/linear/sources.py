@@ -139,8 +139,6 @@ class FromRows:
         held = design.held * design.weights
         with np.errstate(invalid="ignore"):
             self._held_weights = held / held.sum(axis=1, keepdims=True)
-        shared = design.missing is None
-        self._views = [range(design.folds)] if shared else [range(k, k + 1) for k in range(design.folds)]
         self._moments: dict[str, Array] = {}
 
     def moment(self, scale: str) -> Array:
@@ -176,7 +174,7 @@ class FromRows:
         coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
         gradient = np.empty_like(w)
         train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
-        for view in self._views:
+        for view in self._design.views:
             at = [i for i, k in enumerate(folds) if k in view]
             if at:
                 some = [folds[i] for i in at]

@@ -63,7 +63,7 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
     scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
     prepare = None
     if problem.image is None:
-        prepare = fit_transformer(problem.X, problem.encoded, problem.sample_weight)
+        prepare = fit_transformer(problem.X, lambda: problem.encoded, problem.sample_weight)
     spec = Spec(
         to_data(config.module), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),

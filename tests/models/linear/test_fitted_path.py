@@ -19,7 +19,7 @@ from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear import penalties
 from regsearch.models.linear.backend import LinearBackend
-from regsearch.models.linear.design import SCALES
+from regsearch.models.linear.scales import SCALES
 from regsearch.models.path import choose_step
 from regsearch.space.sampling import default
 

@@ -17,11 +17,12 @@ from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit, TimeSeri
 from regsearch._types import Array, Rows
 from regsearch.data.encoding import Missing
 from regsearch.models.linear import gaussian, kernels
-from regsearch.models.linear.design import SCALES, Design, Piece
+from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.gaussian import Gaussian
 from regsearch.models.linear.moments import groups
 from regsearch.models.linear.penalties import L1, L2, AdaptiveLasso, ElasticNet, NoPenalty
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.scales import SCALES
 
 Parts = list[tuple[Rows, Rows]]
 METHODS = ["moments", "rows"]

@@ -21,7 +21,7 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.backend import LinearBackend
-from regsearch.models.linear.design import SCALES
+from regsearch.models.linear.scales import SCALES
 
 N = 60
 TASKS = ["regression", "binary", "multiclass"]

@@ -281,14 +281,14 @@ def inner_split(problem: Problem, rows: Rows, share: float, seed: int) -> tuple[
     InvalidInput
         When there are too few of them.
     """
-    held = problem.take(rows)
     from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 
     kind = StratifiedShuffleSplit if problem.classes is not None else ShuffleSplit
     kind = GroupShuffleSplit if problem.groups is not None else kind
     splitter = kind(n_splits=1, test_size=share, random_state=seed % 2**32)
     try:
-        train, inner = next(splitter.split(np.empty(len(rows)), held.y, held.groups))
+        groups = None if problem.groups is None else problem.groups[rows]
+        train, inner = next(splitter.split(np.empty(len(rows)), problem.y[rows], groups))
     except ValueError as error:
         raise InvalidInput(
             f"EarlyStopping(inner={share:g}) cannot split the {len(rows)} training rows of a fold: {error}; "

@@ -1,0 +1,108 @@
+"""What each fold divides its columns by, from columns, or from blocks of rows where a table is too large for columns.
+
+``standard`` divides by the deviation, ``minmax`` by the range, ``robust`` by the distance between the quartiles, and
+``none`` by 1; 0 marks a column that is constant in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from regsearch._types import Array, Matrix, Rows
+from regsearch.data.row_table import RowTable
+from regsearch.data.weights import ROUNDING, Spread, spread_of, spreads_by_blocks, weighted_quantiles
+
+SCALES = ("standard", "minmax", "robust", "none")
+QUARTILES = (0.25, 0.75)
+
+
+def column_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift: Array) -> Array:
+    """``[p]`` divisors of an array or a sparse matrix ``[n, p]``, by its training rows.
+
+    Parameters
+    ----------
+    weights
+        ``[n]``.
+    shift
+        ``[p]``: what was taken off the columns.
+    """
+    scales = np.empty(matrix.shape[1])
+    for part, rows in _column_blocks(matrix, train):
+        scales[part] = _divisors(rows, how, weights[train], shift[part])
+    return scales
+
+
+def row_divisors(table: RowTable, masks: NDArray[np.bool_], how: str, weights: Array) -> Array:
+    """``[F, p]`` divisors of a table, for folds whose training rows the masks ``[F, n]`` have."""
+    totals = np.array([weights[mask].sum() for mask in masks])
+
+    def share(part: slice) -> Array:
+        return np.asarray(masks[:, part] * weights[part] / totals[:, None])
+
+    spreads, lowest, highest = spreads_by_blocks(table.blocks, share, (len(masks), table.shape[1]))
+    quartiles = lowest  # which no other way reads
+    if how == "robust":
+        quartiles = np.diff(_table_quantiles(table, masks, weights, QUARTILES), axis=1)[:, 0]
+    found = zip(spreads, lowest, highest, quartiles, strict=True)
+    return np.stack([_chosen(how, *of) for of in found])
+
+
+def row_medians(table: RowTable, mask: NDArray[np.bool_], weights: Array) -> Array:
+    """``[p]``: the medians of the columns of a table, by its rows that a mask ``[n]`` has."""
+    return np.asarray(_table_quantiles(table, mask[None], weights, (0.5,))[0, 0])
+
+
+def _table_quantiles(table: RowTable, masks: NDArray[np.bool_], weights: Array, shares: tuple[float, ...]) -> Array:
+    """``[F, shares, p]`` quantiles, a column at a time."""
+    found = np.empty((len(masks), len(shares), table.shape[1]))
+    for part, columns in table.column_blocks():
+        for quantiles, mask in zip(found, masks, strict=True):
+            of_each = (columns[mask, j : j + 1].astype(np.float64) for j in range(columns.shape[1]))
+            quantiles[:, part] = np.hstack([_quantiles(column, weights[mask], shares) for column in of_each])
+    return found
+
+
+def _column_blocks(matrix: Matrix, train: Rows, size: int = 64) -> Iterator[tuple[slice, Matrix]]:
+    """Training rows, a few columns at a time: the copies stay small."""
+    for start in range(0, matrix.shape[1], size):
+        part = slice(start, start + size)
+        yield part, matrix[:, part][train]
+
+
+def _extent(block: Matrix) -> tuple[Array, Array]:
+    if sparse.issparse(block):
+        return np.asarray(block.min(axis=0).toarray()).ravel(), np.asarray(block.max(axis=0).toarray()).ravel()
+    return np.asarray(block.min(axis=0)), np.asarray(block.max(axis=0))
+
+
+def _divisors(block: Matrix, how: str, weights: Array, shift: Array) -> Array:
+    """The divisor of each column of a block of training rows."""
+    spread, (lowest, highest) = spread_of(block, weights / weights.sum(), shift), _extent(block)
+    quartiles = np.diff(_quantiles(block, weights, QUARTILES), axis=0)[0] if how == "robust" else lowest
+    return _chosen(how, spread, lowest, highest, quartiles)
+
+
+def _chosen(how: str, spread: Spread, lowest: Array, highest: Array, quartiles: Array) -> Array:
+    """The divisor of each column, 0 of a constant one.
+
+    A column is constant where its weighted deviation is rounding beside its weighted size: one that varies in a row of
+    next to no weight alone says nothing but that row's rounding.
+    """
+    varies = (highest > lowest) & spread.varies
+    if how == "none":
+        return np.where(varies, 1.0, 0.0)
+    if how == "robust":
+        return np.where(varies, np.where(quartiles > ROUNDING * spread.size, quartiles, 1.0), 0.0)
+    return np.where(varies, highest - lowest if how == "minmax" else spread.deviation, 0.0)
+
+
+def _quantiles(block: Matrix, weights: Array, shares: tuple[float, ...]) -> Array:
+    """``[shares, p]`` quantiles of each column."""
+    dense = block.toarray() if sparse.issparse(block) else block
+    if (weights == 1).all():
+        return np.asarray(np.percentile(dense, [100 * share for share in shares], axis=0))
+    return weighted_quantiles(dense, weights, shares)
