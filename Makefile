@@ -36,6 +36,7 @@ bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
 	$(BIN)/python benchmarks/bias.py
 	$(BIN)/python benchmarks/browsing.py
 	$(BIN)/python benchmarks/shipping.py
+	$(BIN)/python benchmarks/large.py
 
 docs: $(VENV)/ready-docs  ## the documentation, every block of it run, as a folder that opens without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -30,7 +30,7 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "tocsr")
 
 
-def take_rows(X: Any, rows: Rows) -> Any:
+def take_rows(X: Any, rows: Rows | slice) -> Any:
     """Rows of an array, DataFrame or sparse matrix."""
     return X.iloc[rows] if is_frame(X) else X[rows]
 
@@ -80,9 +80,14 @@ def _checked_array(X: NDArray[Any]) -> NDArray[Any]:
     return X[:, None] if X.ndim == 3 else X
 
 
-def check_varies(X: Any) -> None:
-    """Refuse data to learn from that are the same row throughout."""
-    varied = any(X[column].nunique(dropna=False) > 1 for column in X.columns) if is_frame(X) else _varies(X)
+def check_varies(X: Any, rows: Rows) -> None:
+    """Refuse data to learn from that are the same row throughout those that count."""
+    if is_frame(X) or is_sparse(X):
+        X = take_rows(X, rows) if len(rows) < X.shape[0] else X
+        varied = any(map(_column_varies, (X[name] for name in X.columns))) if is_frame(X) else _entries_vary(X)
+    else:
+        first, starts = X[rows[:1]], range(0, len(rows), ROWS_AT_ONCE)
+        varied = not all(_same(first, X[rows[start : start + ROWS_AT_ONCE]]) for start in starts)
     if not varied:
         raise InvalidInput("X must vary, got the same row throughout; there is nothing to learn from it.")
 
@@ -190,12 +195,14 @@ def _count(is_such: Callable[[NDArray[Any]], NDArray[Any]], values: NDArray[Any]
     return sum(int(np.count_nonzero(is_such(values[at : at + size]))) for at in range(0, len(values), size))
 
 
-def _varies(X: Any) -> bool:
-    if is_sparse(X):
-        columns = X.tocsc()
-        return bool((columns.max(axis=0).toarray() > columns.min(axis=0).toarray()).any())
-    parts = (X[start : start + ROWS_AT_ONCE] for start in range(0, len(X), ROWS_AT_ONCE))
-    return not all(_same(X[:1], part) for part in parts)
+def _column_varies(column: Any) -> bool:
+    few = column.iloc[:ROWS_AT_ONCE]
+    return bool(few.nunique(dropna=False) > 1 or column.nunique(dropna=False) > 1)
+
+
+def _entries_vary(X: Any) -> bool:
+    columns = X.tocsc()
+    return bool((columns.max(axis=0).toarray() > columns.min(axis=0).toarray()).any())
 
 
 def _same(first: NDArray[Any], rows: NDArray[Any]) -> bool:

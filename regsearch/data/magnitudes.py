@@ -12,6 +12,7 @@ from regsearch._types import Rows
 from regsearch.data.features import is_frame, is_sparse, take_rows
 from regsearch.errors import InvalidInput
 
+AT_ONCE = 2**22  # numbers looked at together
 SINGLE = 1e38
 SQUARED = 1e140  # what has squares that are numbers ...
 FOURTH = 1e70  # ... and fourth powers, which the variance of a squared error has
@@ -35,8 +36,11 @@ def check_magnitudes(X: Any, y: NDArray[Any] | None, weight: NDArray[Any] | None
         Naming the column, its largest number and the fix.
     """
     if rows is not None and len(rows) < X.shape[0]:
-        X, y = take_rows(X, rows), y if y is None else y[rows]
-    for name, largest in _columns(X):
+        y = y if y is None else y[rows]
+        X = take_rows(X, rows) if is_frame(X) or is_sparse(X) else X
+    else:
+        rows = None
+    for name, largest in _columns(X, rows):
         _check(largest, f"The column {name!r} of X", SQUARED)
     if y is not None:
         _check(float(np.abs(y).max(initial=0.0)), "y", FOURTH)
@@ -71,8 +75,8 @@ def _check(largest: float, what: str, most: float) -> None:
         )
 
 
-def _columns(X: Any) -> Iterator[tuple[Any, float]]:
-    """Columns of real numbers with the largest magnitude in each; missing values are none."""
+def _columns(X: Any, rows: Rows | None = None) -> Iterator[tuple[Any, float]]:
+    """Columns of real numbers with the largest magnitude in each, of an array in some rows; missing values are none."""
     if is_frame(X):
         for place, (name, dtype) in enumerate(X.dtypes.items()):
             if dtype.kind == "f":
@@ -82,10 +86,17 @@ def _columns(X: Any) -> Iterator[tuple[Any, float]]:
         if X.dtype.kind == "f":
             yield from enumerate(map(float, abs(X).max(axis=0).toarray().ravel()))
     elif X.dtype.kind == "f":
-        yield from enumerate(map(float, _largest(X.reshape(len(X), -1))))
+        yield from enumerate(map(float, _largest(X.reshape(len(X), -1), rows)))
 
 
-def _largest(values: NDArray[Any]) -> NDArray[Any]:
-    """``[p]``: the largest magnitude in each column."""
-    high, low = np.fmax.reduce(values, axis=0), np.fmin.reduce(values, axis=0)
-    return np.asarray(np.nan_to_num(np.maximum(np.abs(high), np.abs(low))))
+def _largest(values: NDArray[Any], rows: Rows | None = None) -> NDArray[Any]:
+    """``[p]``: the largest magnitude in each column, of all rows or some."""
+    n, p = values.shape
+    count, size = n if rows is None else len(rows), max(1, AT_ONCE // max(1, p))
+    found = np.full(p, np.nan)
+    for start in range(0, count, size):
+        part = slice(start, start + size)
+        block = values[part if rows is None else rows[part]]
+        for end in (np.fmax, np.fmin):
+            found = np.fmax(found, np.abs(end.reduce(block, axis=0)))
+    return np.asarray(np.nan_to_num(found))

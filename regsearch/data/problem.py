@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows, Task
 from regsearch.data.columns import column_kinds
+from regsearch.data.dataset import read_dataset
 from regsearch.data.encoding import Encoded, encode, encoded_names
 from regsearch.data.features import (
     check_varies,
@@ -30,7 +31,8 @@ from regsearch.data.features import (
 )
 from regsearch.data.frames import paired
 from regsearch.data.magnitudes import check_magnitudes
-from regsearch.data.row_table import RowTable
+from regsearch.data.mapped import Place, PlacedFrame, frame_of, one_array, placed, written
+from regsearch.data.row_table import BLOCK, WHOLE, RowTable
 from regsearch.data.targets import checked_test_y, checked_y, count_hint
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
@@ -146,14 +148,40 @@ class Problem:
         return encoded_names(self.X) if is_frame(self.X) else self.column_names
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to another process: all but `encoded`, which is as large as X and is written to by folds."""
-        return {name: value for name, value in vars(self).items() if name not in ("encoded", "table")}
+        """What travels to another process: an X in a mapped file by its place.
 
-    def take(self, rows: Rows) -> Problem:
+        Not `encoded`, which is as large as X and is written to by folds.
+        """
+        state = {name: value for name, value in vars(self).items() if name not in ("encoded", "table")}
+        return state | {"X": placed(self.X) or self.X}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        X = state["X"]
+        vars(self).update(state | {"X": X.open() if isinstance(X, (Place, PlacedFrame)) else X})
+
+    def take(self, rows: Rows | slice) -> Problem:
         """The problem restricted to some rows, without its test set."""
+        return self._of(rows, take_rows(self.X, rows))
+
+    def part(self, rows: Rows) -> Problem:
+        """The same as `take`, for long: rows of a large mapped X are written to a file of their own, and not copied."""
+        place = placed(self.X)
+        if place is None or len(rows) * self.columns <= WHOLE:
+            return self.take(rows)
+        values = one_array(self.X) if is_frame(self.X) else self.X
+        assert values is not None
+        if (np.diff(rows) == 1).all():
+            return self.take(slice(int(rows[0]), int(rows[-1]) + 1))
+        size = max(1, BLOCK // self.columns)
+        blocks = (values[rows[start : start + size]] for start in range(0, len(rows), size))
+        kept = written(blocks, values.dtype, values.shape[1:])
+        return self._of(rows, frame_of(kept, self.X.columns, self.X.index[rows]) if is_frame(self.X) else kept)
+
+    def _of(self, rows: Rows | slice, X: Any) -> Problem:
+        """The problem of some rows, whose X is this."""
         return replace(
             self,
-            X=take_rows(self.X, rows),
+            X=X,
             y=self.y[rows],
             groups=None if self.groups is None else self.groups[rows],
             sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
@@ -233,10 +261,12 @@ def make_problem(
     X
         ``[n, p]`` array, dataframe of any library (numeric, boolean, categorical, missing values; text and dates for
         the own pipeline of an `Estimator`) or scipy sparse matrix; or images, a numeric array ``[n, channels, height,
-        width]`` or ``[n, height, width]``, which is not copied. What belongs to its rows is paired as `paired` says.
+        width]`` or ``[n, height, width]``, which is not copied. Or the path of a Parquet file or a folder of them, or a
+        dataset of pyarrow, read as `read_dataset` says. What belongs to its rows is paired as `paired` says.
     y
         ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
-        classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets.
+        classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets. Of a Parquet path or
+        a dataset also the name of a column.
     groups
         ``[n]`` or `None`.
     sample_weight
@@ -256,13 +286,14 @@ def make_problem(
     InvalidInput
         When the data cannot be searched; the message names the invariant, the value and the fix.
     """
+    X, y = read_dataset(X, y)
     X, y, groups, sample_weight, score_weight = paired(
         X, y, groups=groups, sample_weight=sample_weight, score_weight=score_weight
     )
     X = checked_X(X)
     n = X.shape[0]
     weight, score, counting = _weights(sample_weight, score_weight, n)
-    check_varies(take_rows(X, counting) if len(counting) < n else X)
+    check_varies(X, counting)
     found = checked_y(y, n, task, counting)
     group = checked_groups(groups, n)
     of = found.values, found.task, found.classes
@@ -306,7 +337,7 @@ def split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> Pr
         train, test = np.arange(cut), np.arange(cut, n)
     else:
         train, test = _random_split(problem, fraction, seed)
-    return replace(problem.take(train), test=problem.take(test))
+    return replace(problem.part(train), test=problem.part(test))
 
 
 def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, Rows]:
@@ -330,6 +361,7 @@ def _given_test(problem: Problem, test: Any) -> Problem:
             f"test must be a fraction or a pair (X, y), or (X, y, score_weight), got {type(test).__name__}."
         )
     X, y, weight = (*test, None)[:3]
+    X, y = read_dataset(X, y)
     X, y, _, _, weight = paired(X, y, score_weight=weight, of=" of the test set")
     X = checked_X(X)
     if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
@@ -340,7 +372,7 @@ def _given_test(problem: Problem, test: Any) -> Problem:
         absent = [column for column in problem.X.columns if column not in X.columns]
         if absent:
             raise InvalidInput(f"The test set must have the columns of X, {absent[0]!r} is missing.")
-        X = X[list(problem.X.columns)]
+        X = X if X.columns.equals(problem.X.columns) else X[list(problem.X.columns)]
     y = checked_test_y(y, X.shape[0], problem.target_names, problem.classes)
     score = checked_weights(weight, X.shape[0], "The score_weight of the test set")
     check_magnitudes(X, None, None)

@@ -7,6 +7,7 @@ standardised columns sees. The eigenvalues of A'A sum to the number of columns t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ def profile(problem: Problem) -> dict[str, Any]:
     }  # fmt: skip
     if problem.image is not None or problem.rows * problem.columns > ENTRIES:
         return found
-    matrix = _numbers(problem.X)
+    matrix = _numbers(problem.X) if problem.table is None else problem.table.values
     columns = _columns(matrix, problem.sample_weight)
     if columns.varies.any():
         spreads = columns.spread[columns.varies]
@@ -67,7 +68,8 @@ def _class_shares(problem: Problem) -> dict[str, float] | None:
 def _missing(X: Any) -> float:
     if is_sparse(X):
         return 0.0
-    return float(X.isna().to_numpy().mean()) if is_frame(X) else count_missing(X) / X.size
+    holes = sum(int(X[name].isna().sum()) for name in X.columns) if is_frame(X) else count_missing(X)
+    return float(holes / math.prod(X.shape))
 
 
 def _numbers(X: Any) -> Matrix:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 from regsearch.data.features import is_frame, is_sparse
+from regsearch.data.mapped import one_array
 
 WHOLE = 2**23  # numbers of a table up to which a copy in float64 is no matter
-BLOCK = 2**19  # numbers of a block
+BLOCK = 2**18  # numbers of a block
 COLUMNS = 2**25  # numbers of some whole columns that are read together, where rows do not do
 
 
@@ -43,7 +44,7 @@ class RowTable:
         """That of a large table of one type of numbers; `None` where X is small or something else."""
         if is_sparse(X) or X.ndim != 2 or X.shape[0] * X.shape[1] <= WHOLE:
             return None
-        values = _one_array(X) if is_frame(X) else X
+        values = one_array(X) if is_frame(X) else X
         return None if values is None else cls(values)
 
     @property
@@ -119,12 +120,3 @@ class RowHoles:
     def fill(self, table: RowTable, fills: Array) -> RowTable:
         """The table, read with these fills."""
         return table.filled(fills)
-
-
-def _one_array(X: Any) -> NDArray[Any] | None:
-    """The numbers of a DataFrame that lie in one array; `None` where they do not."""
-    first, *others = set(X.dtypes)
-    if others or not isinstance(first, np.dtype) or first.kind not in "fiu":
-        return None
-    values: NDArray[Any] = X.to_numpy()
-    return values if np.may_share_memory(values, X.iloc[:, 0].to_numpy()) else None

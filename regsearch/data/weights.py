@@ -112,7 +112,10 @@ def spread_of(columns: Any, share: Array, shift: Any = 0.0) -> Spread:
 
 
 def spreads_by_blocks(
-    blocks: Callable[[], Iterable[tuple[slice, Array]]], share: Callable[[slice], Array], shape: tuple[int, int]
+    blocks: Callable[[], Iterable[tuple[slice, Array]]],
+    share: Callable[[slice], Array],
+    shape: tuple[int, int],
+    shift: Any = 0.0,
 ) -> tuple[list[Spread], Array, Array]:
     """The spreads of columns whose rows come in blocks, which are read twice, and the columns' ends: F of each at once.
 
@@ -124,6 +127,8 @@ def spreads_by_blocks(
         ``[F, r]`` of a part of the rows; each sums to one over all of them. Rows without a share have no end either.
     shape
         ``(F, p)``.
+    shift
+        ``[p]`` what was taken off the columns.
 
     Returns
     -------
@@ -146,7 +151,7 @@ def spreads_by_blocks(
             centred = rows - mean[k]
             off[k] += one @ centred
             square[k] += one @ np.square(centred, out=centred)
-    return [_spread(*of, 0.0) for of in zip(mean, square, off, strict=True)], low, high
+    return [_spread(*of, shift) for of in zip(mean, square, off, strict=True)], low, high
 
 
 def _spread(mean: Array, square: Array, off: Array, shift: Any) -> Spread:

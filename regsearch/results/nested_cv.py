@@ -197,7 +197,7 @@ class NestedCV:
         try:
             for number in range(len(self.outer)):
                 progress.end(f"{self.store.name}: outer fold {number} ({number + 1} of {len(self.outer)})")
-                results = self.search(number, self.problem.take(self.outer.train[number]))
+                results = self.search(number, self.problem.part(self.outer.train[number]))
                 if results.stopped == "interrupted":
                     break
                 found.append(self._outer_fold(number, results))
@@ -223,8 +223,8 @@ class NestedCV:
     def _outer_fold(self, number: int, results: Results) -> OuterFold:
         """What the rule chooses of an outer fold's study, refitted on its training rows, on its test rows."""
         chosen = results.choose(self.rule)
-        fitted = chosen.config.refit(self.problem.take(self.outer.train[number]), self.seed)
-        test = self.problem.take(self.outer.val[number])
+        fitted = chosen.config.refit(self.problem.part(self.outer.train[number]), self.seed)
+        test = self.problem.part(self.outer.val[number])
         scores = {metric.name: metric.score(fitted, test) for metric in self.metrics}
         return OuterFold(scores, chosen.score, chosen.row()["config"])
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import remember_secrets
+from regsearch.data.dataset import read_dataset
 from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
@@ -89,6 +90,7 @@ class StudyOptions:
         InvalidInput
             When the data cannot be searched.
         """
+        X, y = read_dataset(X, y)
         share = self.test if isinstance(self.test, float) else None
         ordered = share is not None and runs_forward(self.cv, len(y), y, self.groups)
         problem = make_problem(

@@ -376,7 +376,7 @@ class Study:
         """
         folds = outer_folds(outer, self.options.cv, self.problem, self.seed)
         for number, train in enumerate(folds.train):
-            self._inner(number, self.problem.take(train))  # what cannot be searched says so before the first fit
+            self._inner(number, self.problem.part(train))  # what cannot be searched says so before the first fit
 
         def search(number: int, part: Problem) -> Results:
             inner = self._inner(number, part)

@@ -283,7 +283,7 @@ class LinearBackend:
                 for part, block in self.design.fold(view[0]).blocks():
                     every = (block @ of_view).reshape(-1, len(view), steps, m)
                     held = ((k, np.flatnonzero(self.design.held[k, part])) for k in view)
-                    yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held)
+                    yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held if len(rows))
             return
         if self.design.missing is not None:
             for k, rows in enumerate(val):

@@ -14,22 +14,23 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.data.features import is_sparse
+from regsearch.data.mapped import placed
 from regsearch.data.problem import Problem
+from regsearch.data.row_table import WHOLE
 from regsearch.data.weights import Spread, spread_of, weighing
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import ClassWeight, class_factors
 from regsearch.models.neural.network.streams import seed_of
+from regsearch.models.neural.network.table_data import CHUNK, FAR, fits, table_columns, table_offset, tensor_of
 
 if TYPE_CHECKING:
     import torch
 
 SCALES = ("standard", "minmax", "none")
-FAR = 100.0  # deviations from 0 at which a column is kept as differences from its mean
-CHUNK = 4096  # rows looked at together when a fold is measured
 
 
 class Data:
-    """A problem's rows as tensors; sparse ones stay sparse until they are in a batch.
+    """A problem's rows as tensors; until they are in a batch, sparse ones stay sparse and those of a mapped file there.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ class Data:
 
     Attributes
     ----------
+    mapped
+        Whether rows stay in a mapped file until they are in a batch.
     offset
         ``[*shape]`` taken off columns that lie far from 0, before single precision would round their differences away.
     """
@@ -47,22 +50,32 @@ class Data:
 
         self.problem, self.device, self.dtype = problem, device, dtype
         self.sparse = is_sparse(problem.X)
-        self.X: Any = _matrix(problem)
+        self.table = problem.table
+        self.X: Any = _matrix(problem) if self.table is None else self.table.values
         self.offset = np.zeros(self.X.shape[1:])
-        if problem.image is None and not self.sparse:
+        self.mapped = placed(problem.X) is not None and self.X.size > WHOLE and not fits(self.X, device, dtype)
+        if self.table is not None:
+            self.offset = table_offset(self.table, weighing(np.arange(problem.rows), problem.sample_weight))
+            self.X = self.X if self.mapped else tensor_of(self.table, self.offset, device, dtype)
+        elif problem.image is None and not self.sparse:
             self.offset = _offset(self.X[weighing(np.arange(problem.rows), problem.sample_weight)])
             self.X = self.X - self.offset if self.offset.any() else self.X
-        if not self.sparse:
+        if not self.sparse and not self.mapped and self.table is None:
             keep = problem.image is not None and self.X.dtype == np.uint8
             matrix = self.X if self.X.flags.writeable else self.X.copy()  # torch has no tensors that may not be written
             self.X = torch.as_tensor(matrix, dtype=None if keep else dtype, device=device)
         self.shape: tuple[int, ...] = tuple(self.X.shape[1:])
-        self.missing = not self.sparse and self.X.is_floating_point() and bool(self.X.isnan().any())
+        self.missing = not self.sparse and self._has_holes()
         self.y = torch.tensor(_targets(problem), dtype=torch.float64, device=device)
         weight = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.weight = torch.tensor(weight, dtype=dtype, device=device)
         score_weight = np.ones(problem.rows) if problem.score_weight is None else problem.score_weight
         self.score_weight = torch.tensor(score_weight, dtype=dtype, device=device)
+
+    def _has_holes(self) -> bool:
+        if self.table is not None or self.mapped:  # of images, nothing is
+            return self.table is not None and self.table.missing is not None
+        return bool(self.X.is_floating_point() and self.X.isnan().any())
 
     @property
     def outputs(self) -> int:
@@ -75,6 +88,10 @@ class Data:
 
         if self.sparse:
             return torch.as_tensor(self.X[rows.cpu().numpy()].toarray(), dtype=self.dtype, device=self.device)[None]
+        if self.mapped:
+            read = self.X[rows.cpu().numpy()]
+            read = read - self.offset if self.offset.any() else read
+            return torch.as_tensor(read, device=self.device).to(self.dtype)[None]
         taken: torch.Tensor = self.X.index_select(0, rows).to(self.dtype)
         return taken[None]
 
@@ -178,6 +195,8 @@ def scaling(data: Data, rows: Rows, how: str) -> Scaling:
         fill, center, spread = np.empty(0), np.zeros(data.shape), _sparse_spread(data.X[rows], weight, how)
     elif problem.image is not None:
         fill, (center, spread) = np.empty(0), _channels(problem.X, rows, weight, how)
+    elif data.table is not None:
+        fill, center, spread = table_columns(data, rows, weight, how)
     else:
         fill, center, spread = _columns(data.X[rows].double().cpu().numpy(), weight, how, data.offset)
         center = -data.offset if how == "none" else center

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
-from regsearch.models.neural.network.data import CHUNK, Fold
+from regsearch.models.neural.network.data import Fold
 from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.loss import Tally
 from regsearch.models.neural.network.network import Network
+from regsearch.models.neural.network.table_data import CHUNK
 
 if TYPE_CHECKING:
     import torch
