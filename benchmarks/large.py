@@ -58,7 +58,7 @@ def searched(folder: str, kind: str, rows: int, trials: int) -> dict[str, float]
 
     spaces: dict[str, Any] = {
         "linear": Linear(ElasticNet(Float(0.0, 1.0))),
-        "net": Net(MLP(hidden=(16,)), l2=Float(1e-6, 1e-2, log=True), batch_size=4096,
+        "net": Net(MLP(hidden=(16,)), dropout=Float(0.0, 0.5), batch_size=4096,
                    early_stopping=t.EarlyStopping(max_epochs=2)),
     }  # fmt: skip
     held, ended = [anonymous_gb()], threading.Event()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,9 +25,9 @@ from regsearch.data.features import (
     checked_weights,
     checked_X,
     is_frame,
-    is_sparse,
     take_rows,
 )
+from regsearch.data.fingerprint import bytes_of
 from regsearch.data.frames import paired
 from regsearch.data.magnitudes import check_magnitudes
 from regsearch.data.mapped import Place, PlacedFrame, frame_of, one_array, placed, written
@@ -38,7 +37,6 @@ from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.numeric import plain
 
-HASHED = 2**22  # numbers whose bytes are hashed together
 SAME = "same"  # of score_weight: what rows weigh in fits
 
 
@@ -205,10 +203,10 @@ class Problem:
         """16 hex digits that change with any value, label, weight, group or column name."""
         digest = hashlib.sha256(f"{self.task}|{self.column_names}".encode())
         for part in (self.X, self.y, self.classes, self.groups, self.sample_weight):
-            for piece in _bytes_of(part):
+            for piece in bytes_of(part):
                 digest.update(piece)
         if not self.scored_as_fitted:
-            for piece in (b"scored by", *_bytes_of(self.score_weight)):
+            for piece in (b"scored by", *bytes_of(self.score_weight)):
                 digest.update(piece)
         if self.test is not None:
             digest.update(self.test.fingerprint.encode())
@@ -382,43 +380,3 @@ def _given_test(problem: Problem, test: Any) -> Problem:
 def _width(X: Any) -> str:
     """The shape of a row."""
     return " x ".join(map(str, X.shape[1:]))
-
-
-# --- fingerprint -----------------------------------------------------------------------------------------------
-
-
-def _bytes_of(part: Any) -> Iterator[bytes | memoryview]:
-    if part is None:
-        yield b"none"
-    elif is_frame(part):
-        for column in part.columns:
-            yield from _column_bytes(part[column])
-    elif is_sparse(part):
-        part = part.tocsr()
-        for array in (part.indptr, part.indices, part.data):
-            yield from _buffers(array)
-    else:
-        array = np.asarray(part)
-        text = array.astype(str) if array.dtype.kind in "OUST" else array
-        yield str((text.shape, text.dtype.str)).encode()
-        yield from _buffers(text)
-
-
-def _buffers(array: NDArray[Any]) -> Iterator[memoryview]:
-    """The bytes of an array in C order, some rows at a time: what lies otherwise is copied, and Ctrl-C waits."""
-    size = max(1, HASHED // max(1, math.prod(array.shape[1:])))
-    for start in range(0, len(array), size):
-        yield np.ascontiguousarray(array[start : start + size]).reshape(-1).view(np.uint8).data
-
-
-def _column_bytes(column: Any) -> list[bytes | memoryview]:
-    import pandas as pd
-
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        names = str(column.cat.categories.tolist())
-        return [names.encode(), column.cat.codes.to_numpy().tobytes()]
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return [b"date", pd.to_datetime(column, utc=True).to_numpy("datetime64[us]").tobytes()]
-    if not pd.api.types.is_numeric_dtype(column.dtype):
-        return [str(column.astype(object).where(column.notna(), None).tolist()).encode(errors="surrogatepass")]
-    return [column.to_numpy(dtype=float, na_value=np.nan).tobytes()]
