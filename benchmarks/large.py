@@ -90,7 +90,7 @@ def measured(kind: str, rows: int, trials: int) -> Iterator[Row]:
         code = f"import json, large; print(json.dumps(large.searched({folder!r}, {kind!r}, {rows}, {trials})))"
         command = [sys.executable, "-c", code, *sys.argv[1:]]
         here = Path(__file__).resolve().parent
-        out = subprocess.run(command, check=True, capture_output=True, text=True, cwd=here).stdout
+        out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=here).stdout
     found = json.loads(out.splitlines()[-1])
     note = f"a file of {size:.2f} GB, {trials} trials in {found['seconds']:.0f} s; {found['before']:.2f} GB before"
     yield Row(f"{kind}, {rows}x{COLUMNS}: beside the file, GB", found["peak"], BAR_GB, note)

@@ -5,7 +5,7 @@ How a table is read depends on its shape alone, so that the same numbers say the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -32,10 +32,13 @@ class RowTable:
         ``[n, p]`` of any type of numbers.
     fills
         ``[p]``: what missing entries are read as; `None` leaves them.
+    notice
+        Told what rows are read for, and how many have been.
     """
 
     values: NDArray[Any]
     fills: Array | None = None
+    notice: Callable[[str], None] = lambda text: None
 
     __array_ufunc__ = None  # an array leaves products to this class
 
@@ -63,13 +66,17 @@ class RowTable:
             np.copyto(block, self.fills, where=np.isnan(block))
         return block
 
-    def blocks(self, rows: Rows | None = None) -> Iterator[tuple[slice, Array]]:
-        """All rows in their order, or some, with the part of them that each block is."""
+    def blocks(self, rows: Rows | None = None, what: str = "") -> Iterator[tuple[slice, Array]]:
+        """All rows in their order, or some, with the part of them that each block is; `what` they are read for."""
         n, p = self.shape
         count, size = n if rows is None else len(rows), max(1, BLOCK // p)
         for start in range(0, count, size):
+            if what:
+                self.notice(f"{what}: {start / count:.0%} of {count} rows")
             part = slice(start, min(start + size, count))
             yield part, self[part if rows is None else rows[part]]
+        if what:
+            self.notice("")
 
     def column_blocks(self) -> Iterator[tuple[slice, NDArray[Any]]]:
         """Some whole columns ``[n, c]`` at a time, of the type that they have."""

@@ -51,6 +51,8 @@ class ProgressLine:
     def notice(self, text: str) -> None:
         """Show what is being done between two trials."""
         self.doing = text
+        if not self.shown and not text:
+            self.started = time.monotonic()  # what the first trial waits for says nothing of the next ones
         self._write()
 
     def _write(self) -> None:

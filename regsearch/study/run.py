@@ -196,6 +196,8 @@ class Run:
 
     def _keep_data(self, progress: Progress) -> None:
         """Keep folds, targets and a few numbers about the data; a study that goes on has the numbers."""
+        if self.setup.problem.table is not None:
+            progress.show(f"{self.identity['study']}: looking at the data")
         self.store.save_folds(self.setup.folds, self.setup.averaging)
         self.store.save_targets(self.setup.problem)
         if self.store.finding("profile") is None:
@@ -214,6 +216,8 @@ class Run:
         To find out takes about as long as the winner did, and is left to a run that has so many seconds.
         """
         failure = "What the winner means: not found out"
+        if self.setup.problem.table is not None:
+            progress.show("finding out what the winner means")
         if results.best.trial.seconds <= left_s:
             self._keep(failure, lambda: self._explain(results.best), progress)
         else:

@@ -53,7 +53,7 @@ class Study:
     name
         Names the study's folder and its MLflow run; running a study of a stored name goes on with it.
     X, y
-        Data, as `regsearch.data.problem.make_problem` takes them.
+        Data, as `regsearch.data.problem.make_problem` takes them: also a mapped file, or the path of a Parquet one.
     space
         What to search: `Linear`, `Net`, `Estimator`, or a ready-made space of `regsearch.spaces`.
     cv

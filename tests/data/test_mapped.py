@@ -21,6 +21,9 @@ from regsearch.data import mapped, problem, row_table
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.errors import InvalidInput
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate, Setup
+from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.penalties import L1, L2
 from regsearch.models.linear.scales import SCALES
 from regsearch.models.linear.solvers import Solvers
@@ -208,3 +211,16 @@ def test_no_copy_of_a_mapped_file_is_made(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < X.nbytes / 2
+
+
+@pytest.mark.usefixtures("large")
+def test_what_rows_are_read_for_is_said(tmp_path: Path) -> None:
+    """Between two trials one hears what rows are read for, how many have been, and that it is over."""
+    X, y = rows()
+    made = make_problem(on_disk(tmp_path, X), y)
+    said: list[str] = []
+    setup = Setup(made, make_folds(3, made, 0), resolve(None, made), notice=said.append)
+    LinearBackend(setup).evaluate(Candidate(0, Linear(L1())))
+    assert {text.partition(":")[0] for text in said} == {"forming moments", "measuring columns", "predicting rows", ""}
+    assert "forming moments: 53% of 90 rows" in said
+    assert not said[-1]

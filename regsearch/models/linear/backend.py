@@ -37,7 +37,7 @@ class LinearBackend:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.solvers = Solvers(setup.problem, setup.folds.train, setup.folds.val)
+        self.solvers = Solvers(setup.problem, setup.folds.train, setup.folds.val, setup.notice)
         self.design, self.solver = self.solvers.design, self._solver(None)
         self._unpenalized: dict[tuple[ClassWeight, str], FittedPiece] = {}
 
@@ -280,7 +280,7 @@ class LinearBackend:
         if isinstance(self.design.matrix, RowTable):
             for view in self.design.views:
                 of_view = np.concatenate(flat[view.start : view.stop], axis=1)
-                for part, block in self.design.fold(view[0]).blocks():
+                for part, block in self.design.fold(view[0]).blocks(what="predicting rows"):
                     every = (block @ of_view).reshape(-1, len(view), steps, m)
                     held = ((k, np.flatnonzero(self.design.held[k, part])) for k in view)
                     yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held if len(rows))

@@ -108,7 +108,7 @@ def block_moments(matrix: Matrix, y: Array, weights: Array, rows: Rows) -> Momen
 def _table_moments(table: RowTable, y: Array, weights: Array, labels: Rows, count: int) -> list[Moments]:
     """Moments of every block of rows by its label, of a table that is read once."""
     sums = [MomentSums(table.shape[1]) for _ in range(count)]
-    for part, rows in table.blocks():
+    for part, rows in table.blocks(what="forming moments"):
         here, target, weight = labels[part], y[part], weights[part]
         order = np.argsort(here, kind="stable")
         order = order[weight[order] > 0]

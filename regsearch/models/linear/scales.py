@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,8 @@ def row_divisors(table: RowTable, masks: NDArray[np.bool_], how: str, weights: A
     def share(part: slice) -> Array:
         return np.asarray(masks[:, part] * weights[part] / totals[:, None])
 
-    spreads, lowest, highest = spreads_by_blocks(table.blocks, share, (len(masks), table.shape[1]))
+    blocks = partial(table.blocks, what="measuring columns")
+    spreads, lowest, highest = spreads_by_blocks(blocks, share, (len(masks), table.shape[1]))
     quartiles = lowest  # which no other way reads
     if how == "robust":
         quartiles = np.diff(_table_quantiles(table, masks, weights, QUARTILES), axis=1)[:, 0]

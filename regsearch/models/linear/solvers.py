@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from regsearch._types import Rows
@@ -21,10 +24,13 @@ class Solvers:
         That without class weights.
     """
 
-    def __init__(self, problem: Problem, train: tuple[Rows, ...], val: tuple[Rows, ...]) -> None:
+    def __init__(
+        self, problem: Problem, train: tuple[Rows, ...], val: tuple[Rows, ...],
+        notice: Callable[[str], None] = lambda text: None,
+    ) -> None:  # fmt: skip
         weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.problem = problem
-        table = _table(problem, len(train))
+        table = _table(problem, len(train), notice)
         data = problem.encoded if table is None else Encoded(table, table.missing)
         self.design = Design(data.matrix, train, val, weights, data.missing)
         self._made: dict[ClassWeight, Solver] = {}
@@ -49,7 +55,7 @@ class Solvers:
         return self.design.multiplied(np.stack(factors))
 
 
-def _table(problem: Problem, folds: int) -> RowTable | None:
+def _table(problem: Problem, folds: int, notice: Callable[[str], None]) -> RowTable | None:
     """The rows of a problem whose moments are all that its solver reads, where they are too many to be copied."""
     table = problem.table
     if table is None or problem.task != "regression":
@@ -57,7 +63,7 @@ def _table(problem: Problem, folds: int) -> RowTable | None:
     from regsearch.models.linear.gaussian import by_moments
 
     n, p = table.shape
-    return table if by_moments(folds, n, p, n * p) else None
+    return replace(table, notice=notice) if by_moments(folds, n, p, n * p) else None
 
 
 def make_solver(problem: Problem, design: Design) -> Solver:
