@@ -258,13 +258,12 @@ def make_problem(
     ----------
     X
         ``[n, p]`` array, dataframe of any library (numeric, boolean, categorical, missing values; text and dates for
-        the own pipeline of an `Estimator`) or scipy sparse matrix; or images, a numeric array ``[n, channels, height,
-        width]`` or ``[n, height, width]``, which is not copied. Or the path of a Parquet file or a folder of them, or a
-        dataset of pyarrow, read as `read_dataset` says. What belongs to its rows is paired as `paired` says.
+        the own pipeline of an `Estimator`) or scipy sparse matrix; images, a numeric array ``[n, channels, height,
+        width]`` or ``[n, height, width]``; or a Parquet path or dataset of pyarrow, read as `read_dataset` says. Arrays
+        are not copied, mapped or not. What belongs to rows is paired as `paired` says.
     y
         ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
-        classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets. Of a Parquet path or
-        a dataset also the name of a column.
+        classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets. Or a dataset's column.
     groups
         ``[n]`` or `None`.
     sample_weight
@@ -284,9 +283,8 @@ def make_problem(
     InvalidInput
         When the data cannot be searched; the message names the invariant, the value and the fix.
     """
-    X, y = read_dataset(X, y)
     X, y, groups, sample_weight, score_weight = paired(
-        X, y, groups=groups, sample_weight=sample_weight, score_weight=score_weight
+        *read_dataset(X, y), groups=groups, sample_weight=sample_weight, score_weight=score_weight
     )
     X = checked_X(X)
     n = X.shape[0]
