@@ -292,14 +292,12 @@ def make_problem(
     check_varies(X, counting)
     found = checked_y(y, n, task, counting)
     group = checked_groups(groups, n)
-    of = found.values, found.task, found.classes
     check_magnitudes(X, found.values if found.classes is None else None, weight, counting)
-    problem = Problem(X, *of, group, weight, score, target_names=found.names, inferred=task is None)
+    of = found.values, found.task, found.classes, group, weight, score
+    problem = Problem(X, *of, target_names=found.names, inferred=task is None)
     test = plain(test)
-    if test is None:
-        return problem
-    if isinstance(test, float):
-        return split_off(problem, test, ordered, seed)
+    if test is None or isinstance(test, float):
+        return problem if test is None else split_off(problem, test, ordered, seed)
     return replace(problem, test=_given_test(problem, test))
 
 
