@@ -16,6 +16,7 @@ from typing import IO, Any
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Model
 from regsearch.parallel.messages import Job
+from regsearch.space.registry import registered
 from regsearch.space.tree import Choice, Node
 
 PROTOCOL = 5  # that which can leave arrays out
@@ -54,7 +55,7 @@ def unpack(pieces: Iterable[Any]) -> Job:
     packed, whole, *buffers = pieces
     with _arriving():
         classes: tuple[type[Node], ...] = pickle.loads(packed)
-    Node.registry.update({cls.tag(): cls for cls in classes})  # files and spaces find them by their names
+    Node.registry.update({cls.tag(): cls for cls in classes})
     job: Job = pickle.loads(whole, buffers=buffers)
     return job
 
@@ -92,11 +93,17 @@ def own_classes(space: Model) -> tuple[type[Node], ...]:
 
 @contextmanager
 def _arriving() -> Iterator[None]:
-    Node.arriving = True
+    """Let classes come without their kinds, by the names of which none is found afterwards."""
+    registered()  # those of the package are there before
+    before, Node.arriving = dict(Node.registry), True
     try:
         yield
     finally:
         Node.arriving = False
+    for tag, cls in list(Node.registry.items()):
+        if cls.tag() != tag:
+            del Node.registry[tag]
+            Node.registry.update({tag: before[tag]} if tag in before else {})
 
 
 def _nodes(value: Any) -> Iterator[Node]:

@@ -52,13 +52,13 @@ class Node(ABC):
     started_alone: ClassVar[bool] = False
     started_early: ClassVar[bool] = False
     registry: ClassVar[dict[str, type[Node]]] = {}
-    arriving: ClassVar[bool] = False  # while classes come from another process: they have no kind before they are whole
+    arriving: ClassVar[bool] = False  # while classes come from another process: their kinds follow when they are whole
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "kind" not in cls.__dict__:
             cls.kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", cls.__name__).lower()
-        if not abstract and not Node.arriving:
+        if not abstract:
             Node.registry[cls.tag()] = cls
 
     def __post_init__(self) -> None:
