@@ -70,7 +70,7 @@ def make_exists(words: list[str]) -> None:
 def pip_exists(words: list[str]) -> None:
     assert words[0] == "install"
     extras = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)
-    assert set(re.findall(r"\w+", words[1])) <= set(extras), words
+    assert set(re.findall(r"\w+", words[1].removeprefix("regsearch"))) <= set(extras), words
 
 
 def python_exists(words: list[str]) -> None:
@@ -94,13 +94,22 @@ def mlflow_exists(words: list[str]) -> None:
     assert {word for word in words if word.startswith("-")} <= known, words
 
 
+def deployed_exists(words: list[str]) -> None:
+    """The files of ``deploy/`` that a command names, and the service that it runs."""
+    assert words[0] in ("build", "compose", "apply", "create"), words
+    named = [found for word in words for found in re.findall(r"\bdeploy/\S+", word)]
+    assert all((ROOT / file).is_file() for file in named), words
+    if "run" in words:
+        assert re.search(rf"^  {words[-1]}:$", (ROOT / named[0]).read_text(), flags=re.MULTILINE), words
+
+
 def options(words: list[str]) -> set[str]:
     return {word.partition("=")[0] for word in words if word.startswith("--")}
 
 
 CHECKS = {
     "regsearch": regsearch_exists, "make": make_exists, "pip": pip_exists, "python": python_exists,
-    "mlflow": mlflow_exists,
+    "mlflow": mlflow_exists, "docker": deployed_exists, "kubectl": deployed_exists,
 }  # fmt: skip
 
 
