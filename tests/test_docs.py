@@ -103,13 +103,17 @@ def deployed_exists(words: list[str]) -> None:
         assert re.search(rf"^  {words[-1]}:$", (ROOT / named[0]).read_text(), flags=re.MULTILINE), words
 
 
+def variable_is_set(words: list[str]) -> None:
+    assert all(re.match(r"[A-Z_]+=", word) for word in words), words
+
+
 def options(words: list[str]) -> set[str]:
     return {word.partition("=")[0] for word in words if word.startswith("--")}
 
 
 CHECKS = {
     "regsearch": regsearch_exists, "make": make_exists, "pip": pip_exists, "python": python_exists,
-    "mlflow": mlflow_exists, "docker": deployed_exists, "kubectl": deployed_exists,
+    "mlflow": mlflow_exists, "docker": deployed_exists, "kubectl": deployed_exists, "export": variable_is_set,
 }  # fmt: skip
 
 
