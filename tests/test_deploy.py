@@ -6,6 +6,7 @@ import re
 import runpy
 import shlex
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -133,6 +134,15 @@ def test_a_ray_cluster_has_what_one_must_have() -> None:
         assert {"cpu", "memory"} <= set(one["resources"]["requests"])
 
 
+def test_whoever_talks_to_ray_has_its_token() -> None:
+    """Ray asks for a token, which its nodes and drivers have, and nothing else."""
+    here = {name for name, one in SERVICES.items() if "RAY_AUTH_TOKEN" in one.get("environment", {})}
+    there = {one["name"] for one in containers() if "RAY_AUTH_TOKEN" in {each["name"] for each in one.get("env", ())}}
+    assert here == there == {"ray-head", "ray-worker", "driver"}
+    asking = [one for one in environments() if "RAY_AUTH_MODE" in one]
+    assert [one["RAY_AUTH_MODE"] for one in asking] == ["token"] * 6
+
+
 # --- the files and the package -----------------------------------------------------------------------------------
 
 
@@ -175,11 +185,11 @@ def test_no_file_has_a_password() -> None:
     for file in FILES:
         text = file.read_text()
         assert not re.findall(r"://[^/\s@:]+:[^/\s@]+@", text), file
-        given = re.findall(r"PASSWORD[\"']?[:=] *(\S.*)?$", text, flags=re.MULTILINE)
-        assert all(not one or one.startswith("${POSTGRES_PASSWORD:?") for one in given), file
+        given = re.findall(r"(?:PASSWORD|TOKEN)[\"']?[:=] *(\S.*)?$", text, flags=re.MULTILINE)
+        assert all(not one or re.match(r"\$\{(POSTGRES_PASSWORD|RAY_AUTH_TOKEN):\?", one) for one in given), file
     assert not of_kind("Secret")
     for one in containers():
-        assert not any("PASSWORD" in name for name in environment(one))
+        assert not any(re.search("PASSWORD|TOKEN", name) for name in environment(one))
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
     assert not (DEPLOY / "studies" / ".env").exists()
 
@@ -218,7 +228,7 @@ def regsearch_understands(words: list[str]) -> None:
     assert (DEPLOY / found.script.removeprefix("/")).is_file()
 
 
-UNDERSTOOD = {
+UNDERSTOOD: dict[str, Callable[[list[str]], object]] = {
     "ray": ray_understands, "mlflow": mlflow_understands, "regsearch": regsearch_understands,
     "pg_isready": lambda words: None, "wget": lambda words: None,
 }  # fmt: skip
@@ -226,7 +236,9 @@ UNDERSTOOD = {
 
 def test_mlflow_answers_to_the_names_it_is_called_by() -> None:
     """Every address of MLflow that is given to somebody has a host to which its server answers."""
-    from mlflow.server.security_utils import is_allowed_host_header
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's own tables
+        from mlflow.server.security_utils import is_allowed_host_header
 
     listed = [word for command in commands() if command[0] == "mlflow" for word in command if "mlflow:5000" in word]
     allowed = [word.removeprefix("--allowed-hosts=").split(",") for word in listed]
