@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import PATIENCE_MS, shoot
@@ -89,7 +90,8 @@ def mlflow_exists(words: list[str]) -> None:
         warnings.simplefilter("ignore")  # of MLflow's own tables
         from mlflow.cli import cli
 
-    command = cli.commands[words[0]].commands[words[1]]  # type: ignore[attr-defined]
+    command: Any = cli.commands[words[0]]
+    command = command.commands[words[1]] if hasattr(command, "commands") else command
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("-")} <= known, words
 
