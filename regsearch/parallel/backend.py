@@ -73,6 +73,7 @@ class WorkersBackend:
     def __init__(self, space: Model, setup: Setup, workers: Workers, script: str = "", in_turn: bool = False) -> None:
         self.space, self.setup, self.workers, self.script, self.in_turn = space, setup, workers, script, in_turn
         self.deadline = setup.deadline
+        self.shares = setup.prune and space.gives_up  # whether workers need to know what others have evaluated
         self._states: dict[WorkerId, WorkerState] = {}
         self._again: deque[Candidate] = deque()  # for their second try
         self._deaths: dict[int, int] = {}  # by number of a candidate
@@ -97,7 +98,7 @@ class WorkersBackend:
     def _job(self) -> Job:
         """What workers need: no held-out set, and of the search's history only what they act on."""
         setup, history = self.setup, self.setup.history
-        known = (history.best_folds, history.curves) if setup.prune and self.space.gives_up else (None, ())
+        known = (history.best_folds, history.curves) if self.shares else (None, ())
         alone = replace(
             setup, problem=replace(setup.problem, test=None), history=FixedHistory(), deadline=NO_DEADLINE,
             notice=Setup.notice,
@@ -122,6 +123,7 @@ class WorkersBackend:
             self._answer(crew, worker, None)
             return
         state.in_flight[candidate.number] = candidate
+        self.setup.notice(self._doing)
         self._answer(crew, worker, self._task(worker, state, candidate))
 
     def _next(self, state: WorkerState, source: Iterator[Candidate]) -> Candidate | None:
@@ -141,7 +143,7 @@ class WorkersBackend:
     def _task(self, worker: WorkerId, state: WorkerState, candidate: Candidate) -> Task:
         """A candidate with what this worker does not know of the search."""
         number, role, draws = candidate.number, candidate.role, candidate.draws
-        if not (self.setup.prune and self.space.gives_up):
+        if not self.shares:
             return Task(number, role, draws)
         new, state.heard = self._curves[state.heard :], len(self._curves)
         best = self.setup.history.best_folds
@@ -173,14 +175,12 @@ class WorkersBackend:
         state.since_s, state.has_spoken, self._stillborn = self.deadline.clock(), True, 0
         if isinstance(message, Evaluated):
             yield self._evaluated(worker, message)
-        elif isinstance(message, Doing):
-            self.setup.notice(self._doing)
-        else:
+        elif not isinstance(message, Doing):
             state.waits = message
 
     def _evaluated(self, worker: WorkerId, message: Evaluated) -> Outcome:
         outcome = message.outcome(self._states[worker].in_flight.pop(message.number))
-        if is_evidence(outcome):
+        if self.shares and is_evidence(outcome):
             self._curves.append((worker, outcome.trajectory.deciding.val))
         return outcome
 

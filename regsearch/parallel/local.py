@@ -84,6 +84,11 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def _path() -> str:
+    """Where this process finds modules, for another."""
+    return os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+
+
 @dataclass(frozen=True)
 class Template:
     """The process that workers are forked from; see `regsearch.parallel.process`.
@@ -108,7 +113,7 @@ class Template:
             descriptors = there.fileno(), file.fileno()
             process = subprocess.Popen(
                 [sys.executable, "-u", "-P", "-c", TEMPLATE, *map(str, descriptors)],
-                env={**os.environ, **thread_limits(cores), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env={**os.environ, **thread_limits(cores), "PYTHONPATH": _path()},
                 pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         made = cls(process, Connection(os.dup(here.fileno())), here)
