@@ -24,7 +24,7 @@ from regsearch.parallel.messages import Begin, Died, Doing, Evaluated, Idle, Job
 GRACE_S = 5.0  # after its time is up, for a worker to hand over what it has
 LOOK_S = 1.0  # between two looks at the clock
 DEATHS = 2  # in flight at so many, and alone at the last, a candidate has failed
-STILLBORN = 3  # so many workers in a row that die before they ask for anything: the next ones would, too
+STILLBORN = 2  # once all and so many more in a row have died before they asked for anything, the next ones would, too
 
 
 @dataclass
@@ -200,7 +200,7 @@ class WorkersBackend:
         """Let what a dead worker had in flight have another try, or fail; and start another in its place."""
         state = self._states.pop(worker)
         self._stillborn += not state.has_spoken
-        if self._stillborn >= STILLBORN:
+        if self._stillborn >= STILLBORN + self.workers.workers:
             raise SearchFailed(f"Workers end before they evaluate anything, the last because {why}.")
         lost = list(state.in_flight.values())
         for candidate in lost:

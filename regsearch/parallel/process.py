@@ -71,29 +71,30 @@ def main(descriptors: list[str]) -> None:
         Numbers of those that this process was started with: the driver's requests, and the file with the job.
     """
     requests, data = map(int, descriptors)
+    try:
+        _serve(requests, data)
+    except (EOFError, ConnectionError):  # the driver wants no more
+        os._exit(0)
+
+
+def _serve(requests: int, data: int) -> None:
     driver, handles = Connection(requests), socket.socket(fileno=os.dup(requests))
     sizes: tuple[int, ...] = driver.recv()
     job = _loaded(sizes, data)
     while True:
-        try:
-            what, process = driver.recv()
-        except EOFError:
-            os._exit(0)
+        what, process = driver.recv()
         if what == STATUS:
             driver.send(_status(process))
             continue
         _, (line, alive), _, _ = socket.recv_fds(handles, 1, 2)
-        if isinstance(job, Died):
-            with Connection(line) as connection:
-                connection.send(job)
-            os.close(alive)
-        elif os.fork() == 0:
+        if isinstance(job, Job) and os.fork() == 0:
             driver.close()
             handles.close()
             work(job, line, alive)
-        else:
-            os.close(line)
-            os.close(alive)
+        with Connection(line) as connection:
+            if isinstance(job, Died):
+                connection.send(job)
+        os.close(alive)
 
 
 def _loaded(sizes: tuple[int, ...], data: int) -> Job | Died:
@@ -123,7 +124,7 @@ def work(job: Job, line: int, alive: int) -> None:
     signal.signal(signal.SIGINT, driver.on_signal)
     try:
         JobWorker(job, driver, driver.interrupted).work()
-    except (KeyboardInterrupt, EOFError):
+    except (KeyboardInterrupt, EOFError, ConnectionError):  # the driver wants no more
         os._exit(128 + signal.SIGINT)
     except FOREIGN as error:  # the driver says it
         driver.say(Died(_said(error)))

@@ -103,8 +103,8 @@ def connected(address: str | None, folder: str) -> Iterator[None]:
         ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.WARNING)
     except Exception as error:
         raise NotFound(
-            f"Ray must take what is run on it, at {address or 'this machine'} it did not ({first_line(error)}); see that "
-            "the cluster runs, and that the script's folder is small."
+            f"Ray must take what is to run on it, at {address or 'this machine'} it did not ({first_line(error)}); see "
+            "that the cluster runs, and that the script's folder is small."
         ) from error
     try:
         yield
