@@ -122,7 +122,8 @@ class Template:
 
     @property
     def has_ended(self) -> bool:
-        return self.process.poll() is not None
+        """Whether it is gone, or going: its end of the socket is closed before the system says so of the process."""
+        return self.process.poll() is not None or self.requests.poll(0)  # no answer is due
 
     def fork(self, line: socket.socket, alive: socket.socket) -> None:
         """Fork a worker with a line to the driver, as soon as the job is loaded."""
