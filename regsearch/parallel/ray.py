@@ -7,14 +7,14 @@ import queue
 import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from regsearch.cleaning import first_line, shortened
-from regsearch.errors import FOREIGN, InvalidInput, NotFound
+from regsearch.errors import FOREIGN, InvalidInput, NotFound, SearchFailed
 from regsearch.inputs import said
 from regsearch.numeric import is_number, is_whole, plain
 from regsearch.parallel.crew import WorkerId
@@ -22,7 +22,7 @@ from regsearch.parallel.evaluation import JobWorker, limit_threads
 from regsearch.parallel.messages import Answer, Died, Doing, Evaluated, Job, Message
 from regsearch.parallel.shipping import pack, unpack
 
-LEFT_OUT = ("mlruns", ".git", ".venv", "__pycache__")  # of the folder that is sent to a cluster
+LEFT_OUT = ("mlruns", ".env", ".git", ".venv", "__pycache__")  # of the folder that is sent to a cluster
 REASON = 200  # letters of why an actor is gone
 
 
@@ -167,6 +167,25 @@ def _why(error: BaseException) -> str:
 # --- here ------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def lost_cluster() -> Iterator[None]:
+    """Say in one sentence that the cluster is gone.
+
+    Raises
+    ------
+    SearchFailed
+        In the place of what Ray raises.
+    """
+    import ray
+
+    try:
+        yield
+    except (ConnectionError, ray.exceptions.RayError) as error:
+        raise SearchFailed(
+            f"The Ray cluster is gone ({first_line(error)}); everything finished is kept: see that it runs and go on."
+        ) from error
+
+
 class Actors:
     """Actors that evaluate a job, which lies in the object store of the cluster."""
 
@@ -189,8 +208,9 @@ class Actors:
         import ray
 
         awaited = [reference for reference, worker in self._awaited.items() if worker in of]
-        ready, _ = ray.wait(awaited, timeout=wait_s) if awaited else ([], [])
-        ready, _ = ray.wait(awaited, num_returns=len(awaited), timeout=0) if ready else ([], [])
+        with lost_cluster():
+            ready, _ = ray.wait(awaited, timeout=wait_s) if awaited else ([], [])
+            ready, _ = ray.wait(awaited, num_returns=len(awaited), timeout=0) if ready else ([], [])
         for reference in ready:
             worker = self._awaited.pop(reference)
             message = self._read(reference)
@@ -224,6 +244,7 @@ class Actors:
         self._awaited = {reference: other for reference, other in self._awaited.items() if other != worker}
 
     def end(self) -> None:
-        """End all."""
-        for worker in list(self._actors):
-            self.kill(worker)
+        """End all; where the cluster is gone, so are they."""
+        with suppress(SearchFailed), lost_cluster():
+            for worker in list(self._actors):
+                self.kill(worker)
