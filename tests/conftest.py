@@ -53,6 +53,8 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out two thirds of the cases of each slow test, always the same, unless all are asked for.
 
+    Tests that are slow `of` one thing, such as a server, are cases together.
+
     Those of the whole, which lie beside this file, come first: they are long, and one of them that is the last would
     leave the other workers with nothing to do.
     """
@@ -62,11 +64,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     seen: Counter[str] = Counter()
     left_out = []
     for item in items:
-        if item.get_closest_marker("slow"):
-            test = item.nodeid.partition("[")[0]
-            if seen[test] % SAMPLE:
+        marker = item.get_closest_marker("slow")
+        if marker:
+            cases = marker.kwargs.get("of", item.nodeid.partition("[")[0])
+            if seen[cases] % SAMPLE:
                 left_out.append(item)
-            seen[test] += 1
+            seen[cases] += 1
     config.hook.pytest_deselected(items=left_out)
     out = set(left_out)
     items[:] = [item for item in items if item not in out]

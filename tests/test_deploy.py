@@ -18,6 +18,8 @@ from postgres import PASSWORD, Cluster
 from regsearch.cli import _parser
 from regsearch.version import __version__
 
+pytestmark = pytest.mark.slow(of="deployment")
+
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY = ROOT / "deploy"
 FILES = sorted(file for file in DEPLOY.rglob("*") if file.is_file() and "__pycache__" not in file.parts)

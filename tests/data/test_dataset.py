@@ -17,6 +17,8 @@ from regsearch.data import dataset
 from regsearch.data.problem import make_problem
 from regsearch.errors import InvalidInput
 
+pytestmark = pytest.mark.slow(of="datasets")
+
 N = 200
 
 

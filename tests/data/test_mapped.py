@@ -29,6 +29,8 @@ from regsearch.models.linear.scales import SCALES
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.neural.network import data
 
+pytestmark = pytest.mark.slow(of="mapped data")
+
 SPACES: dict[str, Any] = {
     "linear": lambda: Linear(ElasticNet(Float(0.0, 1.0))),
     "net": lambda: Net(MLP(hidden=(4,)), dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(max_epochs=3)),

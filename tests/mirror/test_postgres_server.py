@@ -21,11 +21,14 @@ from samples import ROOT, database, mlflow_client, study
 
 from regsearch.cli import main
 
+pytestmark = pytest.mark.slow(of="MLflow on PostgreSQL")
+
 N = 4
 SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from samples import study
+
 one = study({{root!r}}, {{name!r}}, tracking={{tracking!r}}, experiment={{experiment!r}})
 """
 FAULTY = {1, 6, 16, 25, 31, 36, 40, 48, 55, 62, 70, 80}  # requests: while a study is opened, and of every kind later
@@ -97,7 +100,6 @@ def test_a_run_and_a_sync_that_has_nothing_to_add(server: str, name: str, tmp_pa
     assert len(mirrored(MlflowClient(server), name, name)) == N
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["slow", "dead", "failing", "dying", "refusing"])
 def test_a_sync_through_faults(
     server: str, name: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
@@ -134,7 +136,6 @@ def test_a_server_that_stays_away(server: str, name: str, tmp_path: Path, capsys
     assert len(mirrored(MlflowClient(server), name, name)) == N
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("through", ["faults", "the server", "SQLite"])
 def test_studies_that_write_at_once(server: str, through: str, name: str, tmp_path: Path) -> None:
     """Studies of one experiment that write to one store at once are there as if each were alone."""
@@ -155,7 +156,6 @@ def test_studies_that_write_at_once(server: str, through: str, name: str, tmp_pa
     assert [len(mirrored(client, name, one)) for one in names] == [N, N, N]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gone", [Cluster.kill, Cluster.stop])
 def test_the_database_behind_the_server_comes_back(
     server: str, name: str, postgres: Cluster, gone: Callable[[Cluster], None], tmp_path: Path

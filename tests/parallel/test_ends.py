@@ -13,7 +13,7 @@ from samples import ROOT, poll
 
 from regsearch.storage.store import Store
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.slow(of="ends of workers")]
 
 HEAD = f"""
 import os, sys, threading

@@ -18,6 +18,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 from regsearch import Estimator, Float, InvalidInput, Ray
 
+pytestmark = pytest.mark.slow(of="Ray")
+
 NODES = 2  # beside the head, which has no place for a worker
 
 

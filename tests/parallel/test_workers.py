@@ -26,6 +26,8 @@ from regsearch.parallel.backend import STILLBORN
 from regsearch.parallel.messages import Job
 from regsearch.results.results import Results
 
+pytestmark = pytest.mark.slow(of="workers")
+
 SPACES: dict[str, Callable[[], Any]] = {
     "estimator": lambda: Estimator(Ridge(), {"alpha": Float(1e-3, 1e3, log=True)}),
     "linear": spaces.linear,
@@ -93,7 +95,6 @@ def test_a_trial_is_the_same_whoever_evaluates_it(family: str, tmp_path: Path) -
     assert len(there.complete) == 8
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", SPACES)
 def test_deterministic_runs_are_the_same_again(family: str, tmp_path: Path) -> None:
     """Two runs in turns propose the same trials, and give the same ones up."""
@@ -175,7 +176,6 @@ def test_threads_are_not_oversubscribed(tmp_path: Path, monkeypatch: pytest.Monk
 # --- deaths ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["_exit", "segfault", "killed"])
 def test_what_kills_its_worker_fails_after_a_second_try(trouble: str, tmp_path: Path) -> None:
     """A config at which the process dies is tried twice and fails with the reason; all others come to their end."""

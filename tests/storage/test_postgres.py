@@ -27,11 +27,14 @@ from regsearch.cli import main
 from regsearch.results.results import Results, load_results
 from regsearch.storage.store import Store
 
+pytestmark = pytest.mark.slow(of="PostgreSQL")
+
 N = 5
 SCRIPT = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from samples import study
+
 small = study("runs")
 """
 
@@ -125,7 +128,6 @@ def test_a_server_that_is_gone(
     assert outcomes(stored.results()) == expected()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [12, 55, 75, 90, 110, 130, 150, 175, 200])
 def test_a_server_that_is_killed_at_any_statement(
     stored: Stored, number: int, capsys: pytest.CaptureFixture[str]
