@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -27,6 +28,7 @@ TRIAL = "regsearch.trial"
 NON_FINITE = "regsearch.non_finite"
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"  # the environment's variable
 
 STOPPED = "regsearch.stopped"  # tag of a trial that is to be evaluated again
 
@@ -214,9 +216,17 @@ class StudyStore:
 
     def _create_parent(self, study: StudyRecord) -> Run:
         """Create the parent run."""
-        return self._client.create_run(
-            self._experiment, start_time=study.start_ms, run_name=study.study, tags={STUDY_ID: study.study_id}
-        )
+        return self._create_run(study.start_ms, study.study, {STUDY_ID: study.study_id})
+
+    def _create_run(self, start_ms: int, name: str, tags: Mapping[str, str]) -> Run:
+        """Create a run by one request: MLflow's client repeats one whose answer was lost, and there would be two."""
+        before = os.environ.get(RETRIES)
+        os.environ[RETRIES] = "0"
+        try:
+            return self._client.create_run(self._experiment, start_time=start_ms, run_name=name, tags=dict(tags))
+        finally:
+            del os.environ[RETRIES]
+            os.environ.update({} if before is None else {RETRIES: before})
 
     def _describe(self, parent: Run, study: StudyRecord) -> None:
         """Write what the study says about itself; a parameter, which MLflow writes only once, keeps its first value."""
@@ -232,9 +242,7 @@ class StudyStore:
     def _begin(self, trial: TrialRecord) -> str:
         """Create the child run of a trial."""
         self._doubtful.add(trial.number)  # until answered: a lost answer may still have created the run
-        run = self._client.create_run(
-            self._experiment, start_time=trial.start_ms, run_name=trial.name, tags=self._child_tags(trial)
-        )
+        run = self._create_run(trial.start_ms, trial.name, self._child_tags(trial))
         self._doubtful.discard(trial.number)
         return str(run.info.run_id)
 
