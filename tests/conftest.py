@@ -25,7 +25,7 @@ settings.load_profile("same")
 HERE = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes
-SAMPLE = 3  # of the cases of a slow test every third runs, the first among them
+SAMPLE = 5  # of the cases of a slow test every fifth runs, the first among them
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +51,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out two thirds of the cases of each slow test, always the same, unless all are asked for.
+    """Leave out four fifths of the cases of each slow test, always the same, unless all are asked for.
 
     Tests that are slow `of` one thing, such as a server, are cases together.
 

