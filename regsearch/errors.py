@@ -35,5 +35,9 @@ class StorageFailed(RegsearchError):
     """A disk that is full, a database that is gone: what must be kept of a study could not be written or read."""
 
 
+class WorkersFailed(RegsearchError):
+    """Workers that end before they evaluate anything, or a cluster of them that is gone; what is finished is kept."""
+
+
 class SearchFailed(RegsearchError):
     """Every trial so far failed, so going on would only repeat the failure."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import forking
 import numpy as np
+import optuna
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
@@ -51,6 +52,11 @@ def study(root: Path, name: str = "small", **options: Any) -> Study:
     X, y = options.pop("data", None) or regression()
     given: dict[str, Any] = {"space": spaces.linear(), "root": root, "tracking": False, "cv": 3}
     return Study(name, X, y, **(given | options))
+
+
+def random_sampler(trials: int) -> optuna.samplers.BaseSampler:
+    """A sampler for so many trials: what it proposes depends on no outcome."""
+    return optuna.samplers.RandomSampler(trials)
 
 
 def finished(results: Results) -> list[Trial]:

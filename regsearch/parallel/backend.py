@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from regsearch._types import Array
-from regsearch.errors import SearchFailed
+from regsearch.errors import WorkersFailed
 from regsearch.models.base import Candidate, FixedHistory, Model, Outcome, Setup
 from regsearch.models.deadline import NO_DEADLINE
 from regsearch.models.halving import RECENT
@@ -201,7 +201,7 @@ class WorkersBackend:
         state = self._states.pop(worker)
         self._stillborn += not state.has_spoken
         if self._stillborn >= STILLBORN + self.workers.workers:
-            raise SearchFailed(f"Workers end before they evaluate anything, the last because {why}.")
+            raise WorkersFailed(f"Workers end before they evaluate anything, the last because {why}.")
         lost = list(state.in_flight.values())
         for candidate in lost:
             deaths = self._deaths[candidate.number] = self._deaths.get(candidate.number, 0) + 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -16,10 +14,6 @@ from regsearch.models.deadline import Deadline
 from regsearch.parallel.messages import Answer, Begin, Doing, Evaluated, Idle, Job, Message, Task, Wanted
 
 NOTICE_S = 0.5  # between two notices to the driver
-JOBS = "LOKY_MAX_CPU_COUNT"  # how many cores joblib takes for all there are
-THREADS = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS", JOBS,
-)  # fmt: skip
 
 
 class DriverLine(Protocol):
@@ -113,24 +107,3 @@ class JobWorker:
         if time.monotonic() - self._said_s > NOTICE_S:
             self._said_s = time.monotonic()
             self.line.say(Doing(text))
-
-
-def share_of_cores(workers: int) -> int:
-    """The cores that each of some workers has on this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // workers)
-
-
-def thread_limits(cores: int) -> dict[str, str]:
-    """The environment in which libraries that are loaded take so many threads."""
-    return dict.fromkeys(THREADS, str(cores))
-
-
-def limit_threads(cores: int) -> None:
-    """Have libraries take so many threads in this process, those that are loaded already too."""
-    from threadpoolctl import threadpool_limits
-
-    os.environ.update(thread_limits(cores))
-    threadpool_limits(cores)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(cores)

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import IO, Any
 
+from regsearch.cores import share_of_cores, thread_limits
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 from regsearch.numeric import is_whole, plain
 from regsearch.parallel.crew import WorkerId, Workers
-from regsearch.parallel.evaluation import share_of_cores, thread_limits
 from regsearch.parallel.messages import Answer, Died, Job, Message
 from regsearch.parallel.process import FORK, STATUS, Hello
 from regsearch.parallel.shipping import pack, write_pieces
@@ -138,8 +138,9 @@ class Template:
             if self.requests.poll(wait_s):
                 found: int | None = self.requests.recv()
                 return found
-            os.killpg(process, signal.SIGKILL)
-            self.requests.recv()
+            with suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+            self.requests.recv()  # or the next answer would be taken for this one
         return None
 
     def end(self) -> None:

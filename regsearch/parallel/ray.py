@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from regsearch.cleaning import first_line, shortened
-from regsearch.errors import FOREIGN, InvalidInput, NotFound, SearchFailed
+from regsearch.cores import limit_threads
+from regsearch.errors import FOREIGN, InvalidInput, NotFound, WorkersFailed
 from regsearch.inputs import said
 from regsearch.numeric import is_number, is_whole, plain
 from regsearch.parallel.crew import WorkerId
-from regsearch.parallel.evaluation import JobWorker, limit_threads
+from regsearch.parallel.evaluation import JobWorker
 from regsearch.parallel.messages import Answer, Died, Doing, Evaluated, Job, Message
 from regsearch.parallel.shipping import pack, unpack
 
@@ -101,7 +102,7 @@ def connected(address: str | None, folder: str) -> Iterator[None]:
     environment = {"working_dir": folder, "excludes": list(LEFT_OUT)} if folder else {}
     try:
         ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.WARNING)
-    except Exception as error:
+    except Exception as error:  # Ray raises its own, gRPC's, the system's and plain RuntimeError, by address and cause
         raise NotFound(
             f"Ray must take what is to run on it, at {address or 'this machine'} it did not ({first_line(error)}); see "
             "that the cluster runs, and that the script's folder is small."
@@ -173,7 +174,7 @@ def lost_cluster() -> Iterator[None]:
 
     Raises
     ------
-    SearchFailed
+    WorkersFailed
         In the place of what Ray raises.
     """
     import ray
@@ -181,7 +182,7 @@ def lost_cluster() -> Iterator[None]:
     try:
         yield
     except (ConnectionError, ray.exceptions.RayError) as error:
-        raise SearchFailed(
+        raise WorkersFailed(
             f"The Ray cluster is gone ({first_line(error)}); everything finished is kept: see that it runs and go on."
         ) from error
 
@@ -245,6 +246,6 @@ class Actors:
 
     def end(self) -> None:
         """End all; where the cluster is gone, so are they."""
-        with suppress(SearchFailed), lost_cluster():
+        with suppress(WorkersFailed), lost_cluster():
             for worker in list(self._actors):
                 self.kill(worker)

@@ -42,7 +42,7 @@ def pack(job: Job) -> list[memoryview]:
     try:
         classes = cloudpickle.dumps(own_classes(job.space), protocol=PROTOCOL)
         packed = cloudpickle.dumps(job, protocol=PROTOCOL, buffer_callback=buffers.append)
-    except Exception as error:
+    except Exception as error:  # anyone's `__reduce__` may raise anything; pickle itself has three kinds
         raise Unshippable(
             f"What workers evaluate must be fit for another process, this is not ({type(error).__name__}: {error}); "
             "make what holds open files, locks or connections where it is used, or leave workers out."

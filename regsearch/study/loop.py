@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Integral, Real
@@ -231,8 +230,10 @@ class Loop:
 
     def _isolate(self, limits: Limits, backend: Callable[[Setup], Backend]) -> None:
         """Evaluate what was in flight when a process died in one that may die; here, where that cannot be."""
-        with suppress(Unshippable):
+        try:
             self._stream(self.setup, self._suspected(limits), backend)
+        except Unshippable:  # before anything was asked for
+            self.setup.notice("trying again here what was in flight when a process died")
 
     def _suspected(self, limits: Limits) -> Iterator[Candidate]:
         """New configs until those in flight at the death of a process are all among them."""

@@ -236,7 +236,7 @@ class Study:
         n_trials
             Trials that the study shall have in all; 100 when no limit is given.
         timeout
-            Seconds that this run may take, to the end of the epoch, lambda chunk or fold that is being fitted then.
+            Seconds that this run may take, to the end of the epoch, lambda chunk or fold then; at most 5 s on workers.
             Trials in flight are kept as far as they got, and gone on with next time.
         patience
             Stop after so many trials without a better score.

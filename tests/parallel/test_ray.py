@@ -13,7 +13,7 @@ import optuna
 import psutil  # type: ignore[import-untyped]
 import pytest
 from numpy.typing import NDArray
-from samples import ROOT, outcomes, study
+from samples import ROOT, outcomes, random_sampler, study
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from regsearch import Estimator, Float, InvalidInput, Ray
@@ -70,7 +70,7 @@ def at(count: int, act: Any) -> Any:
         if trials >= count and not done:
             done.append(trials)
             act()
-        return optuna.samplers.RandomSampler(trials)
+        return random_sampler(trials)
 
     return made
 
@@ -84,7 +84,7 @@ def test_a_cluster_finds_what_this_machine_does(ray: Ray, tmp_path: Path) -> Non
 
 def test_what_ends_its_actor_fails_after_a_second_try(ray: Ray, tmp_path: Path) -> None:
     """A config at which the process of an actor ends fails with Ray's reason; all others come to their end."""
-    results = study(tmp_path, space=SPACE, prune=False, sampler=at(99, None)).run(8, workers=ray, quiet=True)
+    results = study(tmp_path, space=SPACE, prune=False, sampler=random_sampler).run(8, workers=ray, quiet=True)
     assert len(results.all) == 8
     for trial in results.all:
         bad = trial.role != "reference" and trial.draws["level"] > 0.8

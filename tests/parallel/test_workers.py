@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import psutil  # type: ignore[import-untyped]
 import pytest
 from numpy.typing import NDArray
-from samples import outcomes, regression, study
+from samples import outcomes, random_sampler, regression, study
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
-from regsearch import MLP, Estimator, Float, InvalidInput, Net, SearchFailed, spaces
+from regsearch import MLP, Estimator, Float, InvalidInput, Net, cores, spaces
 from regsearch import nn_techniques as t
-from regsearch.parallel import evaluation, shipping
+from regsearch.errors import WorkersFailed
+from regsearch.parallel import shipping
 from regsearch.parallel.backend import STILLBORN
 from regsearch.parallel.messages import Job
 from regsearch.results.results import Results
@@ -33,11 +33,6 @@ SPACES: dict[str, Callable[[], Any]] = {
     "linear": spaces.linear,
     "net": lambda: Net(MLP(hidden=(4,)), dropout=Float(0.0, 0.5), early_stopping=t.FixedEpochs(8)),
 }
-
-
-def random_sampler(trials: int) -> optuna.samplers.BaseSampler:
-    """What it proposes depends on no outcome."""
-    return optuna.samplers.RandomSampler(trials)
 
 
 def by_key(results: Results) -> dict[str, float]:
@@ -136,9 +131,9 @@ def test_workers_are_a_number(workers: Any, tmp_path: Path) -> None:
 
 def test_each_has_its_share_of_the_cores() -> None:
     """All workers together take the cores of the machine, and each at least one."""
-    cores = evaluation.share_of_cores(1)
-    assert [evaluation.share_of_cores(workers) for workers in (1, cores, 10 * cores)] == [cores, 1, 1]
-    limits = evaluation.thread_limits(3)
+    every = cores.available_cores()
+    assert [cores.share_of_cores(workers) for workers in (1, every, 10 * every)] == [every, 1, 1]
+    limits = cores.thread_limits(3)
     assert set(limits.values()) == {"3"}
     assert {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"} <= limits.keys()
 
@@ -161,11 +156,11 @@ class Threads(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 def test_threads_are_not_oversubscribed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In each of as many workers as there are cores, libraries take one thread."""
-    for name in evaluation.THREADS:
+    for name in (*cores.THREADS, cores.JOBS):
         monkeypatch.delenv(name, raising=False)
     X, _ = regression()
     space = Estimator(Threads(), {"level": Float(0.0, 1.0)})
-    workers = 2 * evaluation.share_of_cores(1)
+    workers = 2 * cores.available_cores()
     found = study(tmp_path, data=(X, np.arange(len(X)) % 7 + 1.0), space=space, prune=False).run(
         3, workers=workers, quiet=True
     )
@@ -221,7 +216,7 @@ def test_workers_that_cannot_begin_end_the_run(tmp_path: Path) -> None:
     """Where every worker dies before it asks for a candidate, the run says why, and nothing is failed."""
     space = Estimator(Troubled(mark=Unmade()), {"level": Float(0.0, 0.4)})
     made = study(tmp_path, space=space)
-    with pytest.raises(SearchFailed, match=r"before they evaluate anything.*no number"):
+    with pytest.raises(WorkersFailed, match=r"before they evaluate anything.*no number"):
         made.run(STILLBORN + 4, workers=2, quiet=True)
     assert not made.results().counts["failed"]
 

@@ -22,7 +22,7 @@ TABLE = re.compile(r"(?<=<!-- rooms -->\n).*?(?=<!-- /rooms -->)", flags=re.DOTA
 # The rooms, ground up: each imports only from rooms above it in this list; space and data know nothing of each other.
 ROOMS = ("data", "space", "metrics", "models", "parallel", "storage", "mirror", "results", "export", "study", "cli")
 # What stands flat beside them: the ground, which imports no room, and what is built on some.
-GROUND = {"cleaning", "documents", "errors", "inputs", "version", "_types", "progress", "numeric"}
+GROUND = {"cleaning", "documents", "errors", "inputs", "version", "_types", "progress", "numeric", "cores"}
 ABOVE = {"spaces": "models", "testing": "models", "__init__": "cli", "__main__": "cli"}  # each imports up to this room
 
 

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from regsearch.cores import available_cores
 from regsearch.models.neural.training.worker import Failed, Worker
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def worker_count(n_jobs: int | None, device: torch.device, cores: int | None = N
     if device.type != "cpu":
         return 1
     if cores is None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = available_cores()
     if n_jobs is None:
         return cores
     return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)
