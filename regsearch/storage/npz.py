@@ -1,4 +1,4 @@
-"""Numpy's file of named arrays (npz), written and read ten times as fast as numpy does: one goes with each trial.
+"""Numpy's file of named arrays (npz), read four times as fast as numpy does: a report reads one of each trial.
 
 The format is numpy's: a zip archive of one ``.npy`` file an array, not compressed. Either side reads the other's.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, BinaryIO
@@ -18,45 +17,22 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 SUFFIX = ".npy"
-MOST = 1 << 31  # bytes that a plain zip archive is used for: beyond it is another format
-VERSION, UTF_8, DATE = 20, 1 << 11, 33  # of the zip format; how names are written; 1980-01-01, its first day
-FILE, ENTRY, END = "<4s5H3I2H", "<4s6H3I5H2I", "<4s4H2IH"  # before each file, in the directory, at the end
 
 
 def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays as one file.
+    """Arrays as one file, the same bytes for the same arrays.
 
     Raises
     ------
     ValueError
         When one holds objects, which only pickle could write.
     """
-    if sum(array.nbytes for array in arrays.values()) > MOST:
-        out = io.BytesIO()
-        np.savez(out, allow_pickle=False, **arrays)
-        return out.getvalue()
-    files, entries, place = [], [], 0
-    for name, array in arrays.items():
-        content, file = _written(np.asarray(array)), (name + SUFFIX).encode()
-        size, common = len(content), (VERSION, UTF_8, 0, 0, DATE, zlib.crc32(content))
-        files += [struct.pack(FILE, b"PK\3\4", *common, size, size, len(file), 0), file, content]
-        entries += [struct.pack(ENTRY, b"PK\1\2", VERSION, *common, size, size, len(file), *[0] * 5, place), file]
-        place += struct.calcsize(FILE) + len(file) + size
-    directory = b"".join(entries)
-    end = struct.pack(END, b"PK\5\6", 0, 0, len(arrays), len(arrays), len(directory), place, 0)
-    return b"".join([*files, directory, end])
-
-
-def _written(array: NDArray[Any]) -> bytes:
-    return _header(array.dtype, array.shape) + array.tobytes()
-
-
-@lru_cache(maxsize=256)
-def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    if dtype.hasobject:
-        raise ValueError("an array of objects cannot be written")
     out = io.BytesIO()
-    npy.write_array_header_1_0(out, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            npy.write_array(content, np.asarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(name + SUFFIX), content.getvalue())  # of no time
     return out.getvalue()
 
 
