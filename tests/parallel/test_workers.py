@@ -115,6 +115,18 @@ def test_arrays_are_shared_and_cannot_be_written(tmp_path: Path) -> None:
     assert there.setup.problem.fingerprint == made.problem.fingerprint
 
 
+def test_a_mapped_file_is_sent_as_its_place(tmp_path: Path) -> None:
+    """Data that lie in a file are mapped again from there, and no bytes of them are sent."""
+    X, y = regression(5000, 20)
+    X.tofile(tmp_path / "X")
+    mapped = np.memmap(tmp_path / "X", dtype=X.dtype, mode="r", shape=X.shape)
+    made = study(tmp_path, data=(mapped, y))
+    pieces = shipping.pack(Job(made.space, made.setup))
+    assert all(bytes(X[:1].data) not in bytes(piece) for piece in pieces)
+    there = shipping.unpack(pieces)
+    np.testing.assert_array_equal(there.setup.problem.X, X)
+
+
 def test_what_cannot_be_sent_says_so(tmp_path: Path) -> None:
     """A space that holds a lock is refused in a sentence, before anything is asked for."""
     space = Estimator(Troubled(mark=threading.Lock()), {"level": Float(0.0, 0.4)})
