@@ -63,6 +63,7 @@ LOADS = 10.0, 1000.0  # trials a second, between which the bend is looked for
 STEPS = 5  # of that search
 ENDLESS = 10**9  # trials
 SETTLING = 100  # first candidates that a driver hands out a second, at least
+MIRROR = "regsearch.mirror.writer"  # the module whose process writes to MLflow
 LOOK_S = 0.25  # between two looks at the driver
 TOP = 40  # lines of a profile
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / "scale.md"
@@ -263,8 +264,9 @@ def watched(database: Path) -> Iterator[Watch]:
         watch.ended.set()
         watch.join()
         for process in psutil.Process().children():
-            process.kill()
-            process.wait()
+            if MIRROR in process.cmdline():
+                process.kill()
+                process.wait()
 
 
 def measured(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import study
-from scale import BLOCK, Figures, Simulated, Watch, expected, main, rewritten
+from scale import BLOCK, Figures, Simulated, Watch, expected, main, rewritten, watched
 
 from regsearch import ElasticNet, Float, Linear
 from regsearch import Path as Along
@@ -34,6 +36,15 @@ def test_a_measurement_ends_as_a_run_does_by_ctrl_c(tmp_path: Path) -> None:
     assert results.complete
     begun, ended = simulated.window
     assert begun == simulated.waits[0][0] < ended <= simulated.waits[-1][0]
+
+
+@pytest.mark.process
+def test_only_what_writes_to_mlflow_is_ended(tmp_path: Path) -> None:
+    """Other children of the process, such as joblib's tracker of resources, outlive a watch."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        with watched(tmp_path / "mlflow.db"):
+            pass
+        assert other.poll() is None
 
 
 def test_figures_are_those_of_the_window() -> None:
