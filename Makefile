@@ -5,21 +5,26 @@ BIN := $(VENV)/bin
 
 .PHONY: study test check bench docs clean
 
-$(VENV)/ready: pyproject.toml constraints.txt
+# Bytecode is compiled as modules are imported: of what is installed, most never is, and it would take a minute or two.
+INSTALL := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable
+
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data]"
+
+$(VENV)/ready: $(BIN)/python pyproject.toml constraints.txt
+	$(INSTALL) ".[fast,torch,data]"
 	touch $@
 
-$(VENV)/ready-test: $(VENV)/ready
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data,docs,test]"
-	touch $@
+$(VENV)/ready-test: $(BIN)/python pyproject.toml constraints.txt
+	$(INSTALL) ".[fast,torch,data,docs,test]"
+	touch $(VENV)/ready $@
 
 $(VENV)/ready-docs: $(VENV)/ready
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data,docs]"
+	$(INSTALL) ".[fast,torch,data,docs]"
 	touch $@
 
 $(VENV)/ready-bench: $(VENV)/ready-test
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fast,torch,data,test,bench]"
+	$(INSTALL) ".[fast,torch,data,test,bench]"
 	touch $@
 
 study: $(VENV)/ready  ## search the diabetes data, show the choice, say where to browse it

@@ -18,14 +18,14 @@ from postgres import _cluster, postgres
 __all__ = ["_cluster", "browser", "page", "postgres"]
 
 # How long an example takes is no property of the code. The examples are the same in every run, but with --all.
-settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("same", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("all", deadline=None)
 settings.load_profile("same")
 
 HERE = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes
-SAMPLE = 5  # of the cases of a slow test every fifth runs, the first among them
+SAMPLE = 5  # of the slow cases in a file every fifth runs, the first among them
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,9 +51,9 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out four fifths of the cases of each slow test, always the same, unless all are asked for.
+    """Leave out four fifths of the slow cases in each file, always the same, unless all are asked for.
 
-    Tests that are slow `of` one thing, such as a server, are cases together.
+    Tests that are slow `of` one thing, such as a server, count together wherever they are.
 
     Those of the whole, which lie beside this file, come first: they are long, and one of them that is the last would
     leave the other workers with nothing to do.
@@ -61,12 +61,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path.parent != HERE)
     if config.getoption("--all"):
         return
-    seen: Counter[str] = Counter()
+    seen: Counter[object] = Counter()
     left_out = []
     for item in items:
         marker = item.get_closest_marker("slow")
         if marker:
-            cases = marker.kwargs.get("of", item.nodeid.partition("[")[0])
+            cases = marker.kwargs.get("of", item.path)
             if seen[cases] % SAMPLE:
                 left_out.append(item)
             seen[cases] += 1

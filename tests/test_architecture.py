@@ -126,6 +126,7 @@ def test_optunas_private_names_are_known_in_one_file() -> None:
     assert users == {"storage.optuna_study"}
 
 
+@pytest.mark.slow
 def test_families_are_named_where_they_are() -> None:
     """What is imported by name goes down too, but for the models' families, which a name in a file may stand for."""
     named = {
@@ -183,6 +184,7 @@ def test_nets_are_described_without_torch() -> None:
     subprocess.run([sys.executable, "-c", script], timeout=60, check=True)
 
 
+@pytest.mark.slow
 def test_mlflow_stays_in_the_writer() -> None:
     """Only the writer process's modules import mlflow, what replaces a report, and what registers a bundle."""
     assert {module for module, tree in MODULES.items() if "mlflow" in outside(tree)} <= {
@@ -192,6 +194,7 @@ def test_mlflow_stays_in_the_writer() -> None:
     assert others <= {"mirror.writer"}
 
 
+@pytest.mark.slow
 def test_nothing_is_pickled() -> None:
     """No module imports a serialiser that runs what it reads, but for what a process sends to those it has started.
 

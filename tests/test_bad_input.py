@@ -287,6 +287,7 @@ def test_a_good_study_writes_nothing_before_it_runs(root: Path) -> None:
     assert not root.exists()
 
 
+@pytest.mark.slow
 def test_the_stored_study_has_other_data(root: Path) -> None:
     """A name whose study has other data is refused before any fit, and the stored study stays as it was."""
     one = Study("one", X, Y, space=spaces.linear(), root=root, tracking=False)
@@ -403,6 +404,7 @@ def test_command_lines(
 EVIL = "\x1b[31mred\x07\u202e<script>alert(1)</script>`$x$|](http://x)\nregsearch: fine"
 
 
+@pytest.mark.slow
 def test_names_that_steer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Names of columns, labels and targets with control characters and markup are shown and kept as text."""
     frame = pd.DataFrame(X, columns=[EVIL, *"bcdef"])

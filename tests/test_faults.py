@@ -9,6 +9,7 @@ from damage.services import FAULTS, Fault, problem_of
 SAMPLE = {"edits": 4, "inputs": 30, "kills": 3, "faults": 3}  # attempts that a test makes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SAMPLE))
 def test_a_sample_holds(name: str) -> None:
     """What must hold after a kill, a fault, a bad input or an edit of a bundle holds."""

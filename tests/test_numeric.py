@@ -69,6 +69,7 @@ def equal(found: Any, wanted: Any) -> bool:
     return bool(found == wanted) and (isinstance(found, Limits) or digest(found) == digest(wanted))
 
 
+@pytest.mark.slow
 @given(st.integers(-(2**31), 2**31 - 1), st.floats(allow_nan=False), st.booleans(), st.text())
 @example(0, 0.0, False, "a\0")
 def test_plain(whole: int, real: float, truth: bool, text: str) -> None:

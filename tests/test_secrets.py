@@ -118,6 +118,7 @@ def commands() -> dict[str, list[list[str]]]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_command_tells_a_secret(
     tmp_path: Path, gateway: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +143,7 @@ def test_no_command_tells_a_secret(
     assert hint.endswith('--storage "$APP_STORAGE"')
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_dead_server(tmp_path: Path) -> None:
     """The process that writes to a server which does not answer has its address neither in its log nor on its line."""
@@ -188,6 +190,7 @@ def test_registering_at_a_server_that_repeats_everything(tmp_path: Path, gateway
     assert not any(secret in said for secret in spellings(SECRETS))
 
 
+@pytest.mark.slow
 def test_a_hint_that_a_user_can_run(tmp_path: Path) -> None:
     """The command that a run proposes names the variable that has the address, else it has stars and says for what."""
     from regsearch.study.summary import summary

@@ -111,6 +111,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_run_goes_on(root: Path) -> None:
     """Running again adds the trials that are missing, from the script itself as well, and nothing when none is."""
     done = python(str(SCRIPT), "--trials", "9", "--root", str(root))
@@ -162,6 +163,7 @@ def test_list_with_broken_studies(root: Path, tmp_path: Path) -> None:
     assert rows[NAME] == regsearch("list", "--root", root).stdout.splitlines()[1]
 
 
+@pytest.mark.slow
 def test_show_json_of_infinite_parameters(tmp_path: Path) -> None:
     """A parameter that is not finite is null in the JSON, at whatever depth it lies."""
     (tmp_path / "script.py").write_text(INFINITE)
@@ -172,6 +174,7 @@ def test_show_json_of_infinite_parameters(tmp_path: Path) -> None:
     assert None in [row["config"]["C"] for row in json.loads(done.stdout)["top"]]
 
 
+@pytest.mark.slow
 def test_export_says_what_to_trust(tmp_path: Path) -> None:
     """The command that export prints names the types to trust, and loads the bundle as it stands."""
     (tmp_path / "script.py").write_text(TREE)
@@ -185,6 +188,7 @@ def test_export_says_what_to_trust(tmp_path: Path) -> None:
     assert python("-c", f"{code}; print(model)", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_widened_study_is_exported_by_its_name(tmp_path: Path) -> None:
     """What ``--widen`` ran is exported by the same script that was widened, with its own space."""
     (tmp_path / "script.py").write_text(SHORT)
@@ -199,6 +203,7 @@ def test_a_widened_study_is_exported_by_its_name(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_show(root: Path) -> None:
     """Shown are the counts, the choice with its reason, and as many of the best trials as wanted."""
     results = load_results(Store(root, NAME))
@@ -229,6 +234,7 @@ def test_show_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert not all(tested)
 
 
+@pytest.mark.slow
 def test_show_json(root: Path) -> None:
     """``--json`` is one object with the documented keys, the numbers of the results, and no NaN."""
     results = load_results(Store(root, NAME))
@@ -268,6 +274,7 @@ def test_show_json(root: Path) -> None:
     assert math.isclose(said["chosen"]["gap"], said["chosen"]["train"] - said["chosen"]["score"], rel_tol=1e-9)
 
 
+@pytest.mark.slow
 def test_export(root: Path, tmp_path: Path) -> None:
     """The exported bundle predicts what the study's own config, refitted here, predicts."""
     out = tmp_path / "bundle"
@@ -306,6 +313,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_script_is_itself_however_it_is_started(tmp_path: Path) -> None:
     """What a script defines is the same to a study whether the script is run, read by a command, or imported."""
     (tmp_path / "own.py").write_text(OWN)
@@ -318,6 +326,7 @@ def test_a_script_is_itself_however_it_is_started(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_export_when_the_script_is_gone(tmp_path: Path) -> None:
     """A script that moved is asked for, and given, it serves."""
     script = tmp_path / "script.py"
@@ -381,6 +390,7 @@ def test_help_lists_the_rules(command: str, capsys: pytest.CaptureFixture[str]) 
     assert all(name in said for name in (*rule_names(), "gap_budget=0.05"))
 
 
+@pytest.mark.slow
 def test_a_rule_of_the_script(tmp_path: Path) -> None:
     """A rule that the study's script defines is found by its name: the script is read for it, and only for it."""
     (tmp_path / "script.py").write_text(OWN_RULE)
@@ -408,6 +418,7 @@ one = Study("own-files", X, y, space=Linear("elastic_net"), tracking=False, arti
 """
 
 
+@pytest.mark.slow
 def test_files_where_the_script_says(tmp_path: Path) -> None:
     """A study whose arrays its script puts elsewhere is run, read and gone on with by every command."""
     (tmp_path / "script.py").write_text(OWN_FILES)
@@ -444,6 +455,7 @@ def test_findings(root: Path, capsys: pytest.CaptureFixture[str], command: str, 
     assert "neg_root_mean_squared_error" in capsys.readouterr().out.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_what_needs_the_data_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A study that was started without a script is not fitted again, and what can be done is said."""
     code = (
@@ -480,6 +492,7 @@ def logged_report(root: Path) -> str:
     return str(client.download_artifacts(parent.info.run_id, "report.html"))
 
 
+@pytest.mark.slow
 def test_report(root: Path, tmp_path: Path) -> None:
     """``report`` writes the page where it is told to, and to the study's run in MLflow; of no store it is told."""
     other = tmp_path / "moved"
@@ -501,6 +514,7 @@ def winner(root: Path) -> dict[str, int]:
     return {"number": best.number, "step": best.step}
 
 
+@pytest.mark.slow
 def test_report_opens(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``report --open`` hands the page to the browser that the user names; by default it is STUDY.html here."""
     monkeypatch.chdir(tmp_path)
@@ -516,6 +530,7 @@ def test_report_opens(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (tmp_path / "opened").read_text().strip() == (tmp_path / f"{NAME}.html").as_uri()
 
 
+@pytest.mark.slow
 def test_no_prune(tmp_path: Path) -> None:
     """``--no-prune`` runs a study that gives no config up."""
     (tmp_path / "script.py").write_text(PRUNING)
@@ -546,6 +561,7 @@ def test_unknown_rule(root: Path) -> None:
     refused(regsearch("show", NAME, "--rule", "bset", "--root", root), "there are best, ")
 
 
+@pytest.mark.slow
 def test_two_studies_and_a_storage_url(tmp_path: Path) -> None:
     """A script with two studies runs each by name; one in a database is listed and shown from there."""
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
@@ -561,6 +577,7 @@ def test_two_studies_and_a_storage_url(tmp_path: Path) -> None:
     refused(regsearch("show", "two", cwd=tmp_path), "no study 'two'")
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_closed_pipe(root: Path) -> None:
     """A reader that has seen enough ends the command without a word."""
@@ -569,6 +586,7 @@ def test_a_closed_pipe(root: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_ui(root: Path) -> None:
     """``ui`` starts MLflow on the root's database, which answers with the study's experiment."""

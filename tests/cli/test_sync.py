@@ -59,6 +59,7 @@ def stored(root: Path) -> dict[str, bytes]:
             if file.is_file() and file.name not in own}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_deleted_store_comes_back_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From the stored study, which stays as it is, MLflow gets what the run had written; again, it gets nothing."""
     before, files = shown(root), stored(root)
@@ -74,6 +75,7 @@ def test_a_deleted_store_comes_back_once(root: Path, capsys: pytest.CaptureFixtu
     assert stored(root) == files
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_added(root: Path) -> None:
     """A trial that MLflow lacks is added, and no other is touched."""
     before, gone = shown(root), next(run for run in runs(root) if run.data.tags.get("regsearch.trial") == "2")
@@ -84,6 +86,7 @@ def test_what_is_missing_is_added(root: Path) -> None:
     assert {run.info.run_id for run in runs(root)} > others
 
 
+@pytest.mark.slow
 def test_refusals(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A store that cannot be used is one sentence and status 2; so is a study that is being run."""
     newer, files = newer_than_mlflow(root / "newer.db"), stored(root)

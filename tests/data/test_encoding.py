@@ -72,6 +72,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     return pd.DataFrame(data).assign(z=np.arange(n))
 
 
+@pytest.mark.slow
 @given(frames())
 @settings(max_examples=150)
 def test_frame_equals_transformer(X: pd.DataFrame) -> None:
@@ -79,8 +80,8 @@ def test_frame_equals_transformer(X: pd.DataFrame) -> None:
     agrees(X)
 
 
+@pytest.mark.slow
 @given(frames())
-@settings(max_examples=40)
 def test_names_do_not_matter(X: pd.DataFrame) -> None:
     """Names that are no strings, in an order that could be taken for positions, give the same matrix."""
     renamed = X.set_axis(range(X.shape[1])[::-1], axis=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import (
     GroupKFold,
@@ -89,7 +89,6 @@ def test_a_number_of_folds(y: Any, groups: Any, splitter: Any) -> None:
 
 
 @given(n=st.integers(6, 60), k=st.integers(2, 6), seed=st.integers(0, 10), grouped=st.booleans(), labels=st.booleans())
-@settings(max_examples=80)
 def test_partition(n: int, k: int, seed: int, grouped: bool, labels: bool) -> None:
     """Validation parts of a number of folds share out the rows; no row or group is in both parts of a fold."""
     y = np.arange(n) % 2 if labels else np.random.default_rng(seed).normal(size=n)

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import outcomes, study
 
@@ -69,7 +69,6 @@ def columns(draw: st.DrawFn, rows: int = 12) -> dict[str, tuple[str, list[Any]]]
 
 
 @given(columns())
-@settings(max_examples=40, deadline=None)
 def test_every_library_is_the_same_problem(drawn: dict[str, tuple[str, list[Any]]]) -> None:
     """Columns of any kind, holes included, have the fingerprint and the matrix that they have in pandas."""
     y = np.arange(12.0)
@@ -163,6 +162,7 @@ def test_a_bundle_takes_any_library(shipped: tuple[Any, dict[str, Any], Any], li
         model.predict(lacking(found[library]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["polars", "pyarrow"])
 def test_regsearchcv_knows_names_of_any_library(library: str) -> None:
     """A search has the names and the predictions that it has with pandas, and refuses renamed columns."""

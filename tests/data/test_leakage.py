@@ -104,6 +104,7 @@ def centred(values: Any) -> Any:
     return values - values.mean(axis=1, keepdims=True) if values.shape[1] > 1 else values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("penalty", PENALTIES, ids=lambda penalty: penalty.kind)
 @pytest.mark.parametrize("task", TASKS)

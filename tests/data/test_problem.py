@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.model_selection import TimeSeriesSplit
@@ -458,7 +458,6 @@ def test_parts_of_images() -> None:
 
 
 @given(row=st.integers(0, N - 1), pixel=st.integers(0, 59), value=st.integers(0, 255))
-@settings(max_examples=40)
 def test_fingerprint_of_any_pixel(row: int, pixel: int, value: int) -> None:
     """Every pixel counts."""
     changed = IMAGES.copy()
@@ -478,7 +477,6 @@ def test_fingerprint_of_shapes() -> None:
 
 
 @given(row=st.integers(0, 999), column=st.integers(0, 2), kind=st.sampled_from([np.uint8, np.float64]))
-@settings(max_examples=40)
 def test_one_entry_is_enough_to_vary(row: int, column: int, kind: Any) -> None:
     """Wherever X has its only other entry, it varies; missing entries are equal to each other."""
     data = np.full((1000, 3), np.nan if kind is np.float64 else 7).astype(kind)
@@ -542,7 +540,6 @@ def test_held_out_targets() -> None:
 
 
 @given(row=st.integers(0, N - 1), target=st.integers(0, 2), value=st.floats(-1e6, 1e6))
-@settings(max_examples=40)
 def test_fingerprint_of_any_target(row: int, target: int, value: float) -> None:
     """Every value of every target counts."""
     changed = WIDE.copy()
@@ -606,7 +603,6 @@ def test_fingerprint_of_names_with_bars() -> None:
 
 
 @given(row=st.integers(0, N - 1), column=st.integers(0, 2), value=st.floats(-1e6, 1e6), form=st.integers(0, 2))
-@settings(max_examples=60)
 def test_fingerprint_of_any_entry(row: int, column: int, value: float, form: int) -> None:
     """Whatever the form of X, every entry counts, and equal data has an equal fingerprint."""
     make = [np.asarray, sparse.csr_array, pd.DataFrame][form]
@@ -617,6 +613,7 @@ def test_fingerprint_of_any_entry(row: int, column: int, value: float, form: int
     assert same == (value == X[row, column])
 
 
+@pytest.mark.slow
 def test_fingerprint_is_stable_across_processes() -> None:
     """Another process, with another hash seed, gives the same data the same fingerprint."""
     script = (

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import python, regression, study
 from scipy import sparse
@@ -103,6 +103,7 @@ def edit(bundle: Path, name: str, change: Callable[[dict[str, Any]], None]) -> N
 # --- the same bytes --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_exports_differ_in_the_date_alone(searched: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two exports are equal to the bit but for one field, and with SOURCE_DATE_EPOCH in that too."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
@@ -120,6 +121,7 @@ def test_two_exports_differ_in_the_date_alone(searched: Study, tmp_path: Path, m
         searched.export(tmp_path / "fourth")
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_model(tabular: Study, framed: Path, tmp_path: Path) -> None:
     """The model file has nothing of the process that wrote it, and another one writes it as well."""
     done = python(
@@ -150,8 +152,8 @@ def test_reading_imports_no_optuna(bundle: Path, tmp_path: Path) -> None:
 # --- rows ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(order=st.permutations(["a", "b", "count", "kind", "code", "flag"]))
-@settings(max_examples=15)
 def test_columns_in_any_order(framed: Path, order: list[str]) -> None:
     """The order of a frame's columns changes no prediction."""
     X, _ = frame()
@@ -183,6 +185,7 @@ def test_other_columns_are_refused(framed: Path, change: Callable[[Any], Any], s
             method(change(X))
 
 
+@pytest.mark.slow
 def test_rows_as_services_get_them(framed: Path) -> None:
     """One row from JSON, whose columns are objects, and rows with categories as text predict what a frame does."""
     X, _ = frame()
@@ -423,7 +426,6 @@ SPACE = Linear(
 
 
 @given(data=st.data())
-@settings(max_examples=30)
 def test_a_config_is_found_in_its_space(data: st.DataObject) -> None:
     """Placing a config that was drawn from a space gives the parameters that it was drawn with."""
     import optuna

@@ -110,6 +110,7 @@ def rewritten(X: pd.DataFrame, name: str) -> dict[str, Any]:
     return ways
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LEVELS)
 def test_predictions_do_not_depend_on_how_values_are_written(name: str, shipped: tuple[Any, pd.DataFrame, Any]) -> None:
     """Objects, their texts and other types of the same values are the categories of training, in a few rows, too."""

@@ -150,6 +150,7 @@ def linear_cases() -> dict[str, Case]:
     }
 
 
+@pytest.mark.slow
 def test_linear_code_is_the_same_model(tmp_path: Path) -> None:
     """scikit-learn's pipeline with the translated lambda predicts what the certified refit does, for every task."""
     compare(linear_cases(), tmp_path)
@@ -229,12 +230,14 @@ def net_cases() -> dict[str, Case]:
     }
 
 
+@pytest.mark.slow
 def test_a_deterministic_net_is_the_same_net(tmp_path: Path) -> None:
     """Where training draws nothing but its start, the plain loop gives the refit's predictions to rounding."""
     pytest.importorskip("torch")
     compare(net_cases(), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_net_that_draws_learns_as_well(tmp_path: Path) -> None:
     """With dropout, noise and batches the draws differ, and the loss that is reached is the refit's within a fifth."""
     pytest.importorskip("torch")
@@ -256,6 +259,7 @@ def test_a_net_that_draws_learns_as_well(tmp_path: Path) -> None:
         np.testing.assert_allclose(said.sum(axis=1), 1.0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_noise_of_other_tasks_runs(tmp_path: Path) -> None:
     """Noise on the targets of a regression and of two classes trains, and what is said stays finite and in range."""
     pytest.importorskip("torch")

@@ -121,6 +121,7 @@ def of_words(alpha: float = 1.0) -> Any:
     return make_pipeline(make_column_transformer((TfidfVectorizer(), "text"), ("passthrough", ["a"])), Ridge(alpha))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [None, object, "string"])
 def test_text_reaches_a_pipeline_as_it_is(dtype: Any, tmp_path: Path) -> None:
     """An Estimator's own pipeline gets text and dates as they are: its scores are those of scikit-learn."""
@@ -177,6 +178,7 @@ def test_what_is_encoded_is_told_apart(space: str, column: str, said: str, tmp_p
     assert ("category" in str(error.value).replace("categorical", "")) == (column == "text")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="needs the extra onnx")
 @pytest.mark.parametrize("kind", ["linear", "classes", "net", "pipeline", "booleans alone"])
 def test_booleans_become_onnx(kind: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 import pytest
 from damage.edits import edited, make_bundles, problem_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import python
 
@@ -66,7 +66,6 @@ def cheap() -> Iterator[None]:
 
 
 @given(draw=st.randoms(use_true_random=False), name=st.sampled_from(["array", "table", "estimator", "net"]))
-@settings(max_examples=15)
 def test_edits(made: dict[str, Path], draw: random.Random, name: str) -> None:
     """However the files of a bundle are edited, it predicts or is refused by an error of regsearch's."""
     place = made[name].parent / "edited"

@@ -133,6 +133,7 @@ def test_groups_are_not_forgotten(cv: Any, tmp_path: Path) -> None:
     assert open_bundle(retrain(bundle, X, y, tmp_path / "new", cv=3).folder).provenance["folds"]["cv"] == "3-fold KFold"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["net", "estimator"])
 def test_other_families(kind: str, tmp_path: Path) -> None:
     """Nets and estimators are retrained as linear models are."""
@@ -176,6 +177,7 @@ def test_a_study_starts_from_a_bundle(searched: Study, bundle: Path, tmp_path: P
     assert roles.count("reference") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["linear", "net"])
 def test_a_study_starts_from_its_own_reference(family: str, tmp_path: Path) -> None:
     """Where the reference won, another search of the space begins with it as ever."""
@@ -225,6 +227,7 @@ def test_a_config_outside_the_space(bundle: Path, tmp_path: Path, space: Linear,
     assert not (tmp_path / "root").exists()
 
 
+@pytest.mark.slow
 def test_a_net_starts_from_a_bundle(tmp_path: Path) -> None:
     """Techniques of a net are placed by slot; one that the space lacks is named."""
     X, y = regression()

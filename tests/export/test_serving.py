@@ -127,6 +127,7 @@ def from_registry(uri: str, store: str) -> Any:
 PROBABILITIES = {"predict_method": "predict_proba"}
 
 
+@pytest.mark.slow
 def test_a_frame_over_http(wine: Path, tmp_path: Path) -> None:
     """A registered classifier serves labels and named probabilities of a DataFrame, holes and unseen categories too."""
     store = database(tmp_path)
@@ -150,6 +151,7 @@ def test_a_frame_over_http(wine: Path, tmp_path: Path) -> None:
         assert "alcohol" in refused.value.read().decode()
 
 
+@pytest.mark.slow
 def test_a_tensor_over_http(small_net: Path, tmp_path: Path) -> None:
     """A net saved as an MLflow model, in no registry, serves tensors and frames of numbers, probabilities included."""
     folder = save_model(small_net, tmp_path / "model")
@@ -164,6 +166,7 @@ def test_a_tensor_over_http(small_net: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose([list(row.values()) for row in found], model.predict_proba(X), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_registry(wine: Path, small_net: Path, tmp_path: Path) -> None:
     """Each registration is a new version, the alias moves to it, and what is loaded by alias predicts as the bundle."""
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
@@ -180,6 +183,7 @@ def test_the_registry(wine: Path, small_net: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("mlruns")), "artifacts lie beside the database"
 
 
+@pytest.mark.slow
 def test_training_rows_from_the_registry(tmp_path: Path) -> None:
     """Rows with categories and whole numbers, converted as the card says, are predicted as the bundle predicts them."""
     from mlflow.exceptions import MlflowException
@@ -324,6 +328,7 @@ def test_code_of_ones_own_is_served(kind: str, own_script: Path, monkeypatch: py
     np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_net_of_ones_own_on_the_command_line(
     own_script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -351,6 +356,7 @@ def test_a_net_of_ones_own_on_the_command_line(
     assert capsys.readouterr().out.startswith("mine, cross-validated")
 
 
+@pytest.mark.slow
 def test_what_card_and_command_say_of_a_net_of_ones_own_runs(
     own_script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -373,6 +379,7 @@ def test_what_card_and_command_say_of_a_net_of_ones_own_runs(
     assert "regsearch.load('.', module=make)" in (here / "README.md").read_text(), "a lambda has no name to import"
 
 
+@pytest.mark.slow
 def test_what_a_server_cannot_import(own_script: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A function without a name of its own, or of a script, is refused before anything is registered."""
     pytest.importorskip("torch")
@@ -413,6 +420,7 @@ INTERRUPTED = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_interrupted_registration_leaves_nothing(
     wine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -533,6 +541,7 @@ def kinds() -> dict[str, tuple[Any, Any]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds())
 def test_onnx_says_what_the_bundle_says(kind: str, tmp_path: Path) -> None:
     """On other rows than its example, ONNX Runtime agrees with the bundle within 1e-5."""
@@ -581,6 +590,7 @@ def tables() -> dict[str, tuple[Any, Any]]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", tables())
 def test_onnx_of_any_frame(kind: str, tmp_path: Path) -> None:
     """Each column of a DataFrame is an input, whether the model chooses, encodes or just takes the columns."""
@@ -645,6 +655,7 @@ def test_onnx_of_columns_by_any_name(tmp_path: Path) -> None:
     near(onnx(file, feed), load(bundle).predict_proba(table))
 
 
+@pytest.mark.slow
 def test_what_has_no_onnx(tmp_path: Path) -> None:
     """A step without an ONNX form, a date and categories of broken numbers are refused, and no file is written."""
     pytest.importorskip("skl2onnx")
@@ -684,6 +695,7 @@ study = Study("small", *load_diabetes(return_X_y=True), space=Linear("l1"), cv=3
 """
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`show --as` prints code alone; `export --onnx --register` writes and registers, and an export replaces it all."""
     pytest.importorskip("skl2onnx")
@@ -719,6 +731,7 @@ study = Study("flagged", X, values.sum(axis=1), space=Linear("l2"), cv=3, tracki
 """
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_stops_no_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

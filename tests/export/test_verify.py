@@ -85,6 +85,7 @@ def test_an_estimator(tmp_path: Path, rule: str) -> None:
     assert unshuffled["folds"] is False
 
 
+@pytest.mark.slow
 def test_a_net(tmp_path: Path) -> None:
     """A net's score is found again by training it as the search did."""
     X, y = regression()
@@ -218,6 +219,7 @@ def test_a_process_that_takes_too_long(bundle: Path, monkeypatch: pytest.MonkeyP
     assert of(verify(bundle))["example"] is False
 
 
+@pytest.mark.slow
 def test_what_is_imported_may_print(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Words that a package prints on import do not hide what the clean process found."""
     (tmp_path / "talkative").mkdir()
@@ -260,6 +262,7 @@ def test_the_commands(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "no --target" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scored", [True, False])
 def test_the_commands_weigh_rows(scored: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A column of the file weighs rows in fits, and in scores where the study's did: then the bundle holds."""
@@ -288,6 +291,7 @@ def test_the_commands_weigh_rows(scored: bool, tmp_path: Path, capsys: pytest.Ca
         assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cv", [3, TimeSeriesSplit(3)], ids=str)
 def test_held_out_rows_are_held_out_again(cv: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file of all rows of a study that drew its test set holds, and so do the rows that were searched, alone."""
@@ -304,6 +308,7 @@ def test_held_out_rows_are_held_out_again(cv: Any, tmp_path: Path, capsys: pytes
     assert of(verify(folder, Evidence(make_problem(X[:59], y[:59]))))["data"] is False
 
 
+@pytest.mark.slow
 def test_a_given_test_set(tmp_path: Path) -> None:
     """Beside a given test set the rows that were searched hold; all rows fail, and it is said what to pass."""
     X, y = frame()
@@ -382,6 +387,7 @@ HOW: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOW)
 def test_the_score_is_made_as_it_was(kind: str, tmp_path: Path) -> None:
     """However folds, rows and predictions count in the score of a study, its bundle and a retraining keep it."""

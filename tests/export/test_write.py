@@ -79,6 +79,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["best", "one_se"])
 def test_a_fresh_process_predicts_the_same(searched: Study, tmp_path: Path, rule: str) -> None:
     """A fresh process, which imports neither optuna nor mlflow, predicts to the bit what was refitted here."""
@@ -103,6 +104,7 @@ def test_the_config_rebuilds_the_model(searched: Study, bundle: Path) -> None:
     np.testing.assert_array_equal(config.refit(searched.problem, 0).predict(X), load(bundle).predict(X))
 
 
+@pytest.mark.slow
 def test_the_corrected_score_is_that_of_the_rule(searched: Study, tmp_path: Path) -> None:
     """A bundle says what the score of its own rule's choice is worth, and the card whose that is."""
     results = searched.results()
@@ -144,6 +146,7 @@ def test_a_frame_with_categories(tmp_path: Path) -> None:
         assert np.isfinite(model.predict(new)).all()
 
 
+@pytest.mark.slow
 def test_classes_come_back_as_labels(tmp_path: Path) -> None:
     """A classifier's bundle predicts the labels that were given, with probabilities that sum to one."""
     X, y = regression(80)
@@ -170,6 +173,7 @@ def test_an_estimator_study(tmp_path: Path) -> None:
 # --- where it goes ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_earlier_bundle_is_replaced(searched: Study, bundle: Path) -> None:
     """Exporting to an earlier bundle replaces it; to an empty folder fills it."""
     searched.export(bundle, "one_se")
@@ -213,6 +217,7 @@ def test_a_folder_that_only_looks_like_a_bundle(searched: Study, tmp_path: Path)
     assert {file.name: file.read_text() for file in folder.iterdir()} == {CONFIG: "mine", "README.md": "mine"}
 
 
+@pytest.mark.slow
 def test_a_link_to_a_bundle(searched: Study, bundle: Path) -> None:
     """Exporting to a link replaces the bundle that it points to, and the link stays."""
     link = bundle.parent / "latest"
@@ -262,6 +267,7 @@ def test_a_folder_that_cannot_be_made(searched: Study, tmp_path: Path) -> None:
         searched.export(tmp_path / "file" / "bundle")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "net"])
 def test_the_umask_says_who_may_read(kind: str, searched: Study, tmp_path: Path) -> None:
     """Every file of a bundle and its folder are open to whom the umask lets, alike."""

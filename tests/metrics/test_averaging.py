@@ -150,6 +150,7 @@ def test_some_of_the_folds() -> None:
     assert np.isnan(none.mean(np.empty((0,))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cv",
     [

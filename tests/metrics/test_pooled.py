@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, explained_variance_score, r2_score, roc_auc_score
 from sklearn.model_selection import KFold, LeaveOneOut, RepeatedKFold, ShuffleSplit, StratifiedKFold
@@ -33,8 +33,8 @@ def problem(task: str, n: int, seed: int = 0) -> Problem:
     return make_problem(rng.normal(size=(n, 2)), y)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(ORACLES)), st.integers(0, 999), st.integers(2, 12))
-@settings(max_examples=30)
 def test_the_mean_is_the_score_of_all_rows_and_the_error_is_the_jackknifes(name: str, seed: int, k: int) -> None:
     """Over folds the values average to scikit-learn's score of all decisions, with the delete-one-fold error."""
     p = problem("regression" if name in ("r2", "explained_variance") else "binary", 36, seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -82,7 +82,6 @@ class Fixed:
 
 @pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in SCORERS.items() for name in names])
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans(), size=st.floats(0.01, 3), text=st.booleans())
-@settings(max_examples=12)
 def test_along_is_the_scorer(task: str, name: str, seed: int, weights: bool, size: float, text: bool) -> None:
     """Along a path, on any rows, a metric is the scikit-learn scorer of a model that decides so, weights included."""
     weights = weights and name not in UNWEIGHTED
@@ -103,7 +102,6 @@ def test_along_is_the_scorer(task: str, name: str, seed: int, weights: bool, siz
 
 @pytest.mark.parametrize("name", [name for name in SCORERS["regression"] if name != "neg_max_error"])
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans(), t=st.integers(2, 4), steps=st.integers(1, 5))
-@settings(max_examples=12)
 def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: int, steps: int) -> None:
     """Of several targets, of any scales, a metric along a path is the scikit-learn scorer at every step."""
     p = problem("regression", weights=weights, seed=seed, targets=t)
@@ -172,9 +170,9 @@ COUNTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in COUNTED.items() for name in names])
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans())
-@settings(max_examples=20)
 def test_nothing_is_better_than_perfect(task: str, name: str, seed: int, weights: bool) -> None:
     """Whatever the weights, what is right everywhere scores 1 by every score that counts: no more and no less."""
     weights = weights and name != "roc_auc_ovo"
@@ -189,7 +187,6 @@ def test_nothing_is_better_than_perfect(task: str, name: str, seed: int, weights
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=20)
 def test_equal_areas_are_equal(seed: int) -> None:
     """The area under the ROC curve depends on the order alone, to the last digit, weights included."""
     p = problem("binary", weights=True, seed=seed, n=60)

@@ -84,6 +84,7 @@ def test_a_kill_while_the_store_is_written_leaves_nothing(tmp_path: Path, empty_
     assert [file.name for file in tmp_path.iterdir()] == ["mlflow.db"]
 
 
+@pytest.mark.slow
 def test_a_store_that_another_wrote_meanwhile_is_kept(tmp_path: Path, empty_database: Path) -> None:
     """What another process puts there while this one prepares its own store stays as it is, to the row."""
     database = tmp_path / "mlflow.db"

@@ -88,6 +88,7 @@ def test_a_whole_study(store: Store) -> None:
     }
 
 
+@pytest.mark.slow
 def test_sending_again_changes_nothing(store: Store) -> None:
     """A second mirror of the same study reports what is there, and sending it again adds no run and no row."""
     with store.mirror() as first:
@@ -129,6 +130,7 @@ def test_a_stopped_trial_is_replaced(store: Store) -> None:
         assert history(store, number)["path/val"] == [(1, 3.0), (2, 2.0), (3, 2.5)]
 
 
+@pytest.mark.slow
 def test_a_run_left_half_written_is_completed(store: Store) -> None:
     """A child run that a kill left running gets its missing rows, and no second copy of those it has."""
     with store.mirror() as mirror:
@@ -151,6 +153,7 @@ def test_a_run_left_half_written_is_completed(store: Store) -> None:
     assert store.trials()[0].data.params["dropout"] == "0"
 
 
+@pytest.mark.slow
 def test_a_killed_writer_is_noticed_and_the_next_one_completes(store: Store) -> None:
     """After kill -9 of the writer the status says so, sending stays harmless, and a new mirror fills the gaps."""
     with store.mirror() as mirror:
@@ -178,6 +181,7 @@ def test_a_killed_writer_is_noticed_and_the_next_one_completes(store: Store) -> 
     assert {run.info.status for run in store.trials().values()} == {"FINISHED"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_writer_to_finish(store: Store) -> None:
     """Ctrl-C while draining ends the study at once; what was sent still arrives."""
     script = """
@@ -248,6 +252,7 @@ def test_a_refused_trial_does_not_stop_the_others(odd: tuple[Store, Status]) -> 
     assert store.trials()[4].info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_two_writers_on_one_fresh_root(tmp_path: Path) -> None:
     """Two studies that start at the same moment on a folder that does not exist yet both succeed."""
     store = Store(f"sqlite:///{tmp_path / 'new' / 'mlflow.db'}", tmp_path / "new")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from mlflow_stores import START_MS, Store, free_port, serving, study, trial
 
 from regsearch.mirror import Artifact, Mirror, Series, SummaryRecord
 
 
+@pytest.mark.slow
 def test_a_late_server_gets_everything(tmp_path: Path, empty_database: Path) -> None:
     """Trials sent before the server answers are kept, written when it does, and found again by the next mirror."""
     database = tmp_path / "mlflow.db"
@@ -44,6 +46,7 @@ def test_a_late_server_gets_everything(tmp_path: Path, empty_database: Path) -> 
             assert sorted(store.trials()) == list(range(6))
 
 
+@pytest.mark.slow
 def test_a_dead_server_costs_the_study_nothing_but_the_mirror(tmp_path: Path) -> None:
     """With nobody listening, sending and waiting are bounded, and the status says what was not mirrored."""
     with Mirror(f"http://127.0.0.1:{free_port()}", log_path=tmp_path / "mirror.log") as mirror:

@@ -89,6 +89,7 @@ def cells(page: Page, column: str) -> list[str]:
     return [text.strip() for _, text in sorted(placed)]
 
 
+@pytest.mark.slow
 def test_the_table_shows_trials_by_score(shown: Shown, page: Page) -> None:
     """The table opens on the trials alone, best first, in the prepared order of columns, with the study's numbers."""
     page.goto(shown.links(shown.first)[0])
@@ -111,6 +112,7 @@ def column(page: Page, metric: str) -> Locator:
     return page.locator(f'.ag-header-cell[col-id="metrics.`{metric}`"]')
 
 
+@pytest.mark.slow
 def test_the_charts_are_drawn(shown: Shown, page: Page) -> None:
     """The charts show every trial's gap against its score, parallel coordinates, and the paths."""
     page.goto(shown.links(shown.first)[1])
@@ -129,6 +131,7 @@ def test_the_charts_are_drawn(shown: Shown, page: Page) -> None:
     shoot(page, "mlflow_paths")
 
 
+@pytest.mark.slow
 def test_the_parent_links_to_the_view(shown: Shown, page: Page) -> None:
     """The parent run's page has the summary, and its link opens the table."""
     parent = shown.parent(shown.first)
@@ -143,6 +146,7 @@ def test_the_parent_links_to_the_view(shown: Shown, page: Page) -> None:
     expect(opened.value.get_by_text("30 matching runs")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_studies_of_one_experiment_have_a_view_each(shown: Shown, page: Page) -> None:
     """Studies that share an experiment have a view each, which shows no trial of the other."""
     page.goto(shown.links(shown.second)[0])
@@ -209,6 +213,7 @@ class Stubborn(MlflowClient):
         raise MlflowException(f"no such thing as {key}")
 
 
+@pytest.mark.slow
 def test_a_store_without_such_tags_loses_only_the_view(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Where experiment tags are refused, trials and summary are written as ever, and no link leads nowhere."""
     results = study(tmp_path / "root", tracking=False).run(4, quiet=True)

@@ -65,6 +65,7 @@ PATHS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", PATHS)
 def test_a_path_that_stops_is_a_shorter_path(case: str) -> None:
     """Wherever between two chunks the time is up, a path has the points up to there, and at its end it is whole."""

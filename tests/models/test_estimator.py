@@ -211,6 +211,7 @@ def test_logits_keep_the_order_and_the_loss(positive: list[float], kind: Any) ->
     np.testing.assert_allclose(np.logaddexp(0, -logits), -np.log(np.clip(p.astype(float), eps, 1)), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_jobs_do_not_matter() -> None:
     """Two processes give what one gives, to the last bit."""
     config = Estimator(RandomForestRegressor(n_estimators=5), {"max_depth": 3})
@@ -295,6 +296,7 @@ def test_score_that_is_not_finite() -> None:
     assert (outcome.state, outcome.reason) == ("failed", "odd was not finite in a fold")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_scorer_that_fails_in_a_fold(n_jobs: int) -> None:
     """Where a scorer that decides nothing fails in some fold, it has no score there, and the trial says why."""

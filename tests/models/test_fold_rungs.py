@@ -41,6 +41,7 @@ def simulated(seed: int, spread: float, luck: float, trials: int = 60) -> NDArra
     return np.asarray(true + random.normal(size=FOLDS) + luck * random.normal(size=(trials, FOLDS)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.3, 1.0, 5.0])
 @pytest.mark.parametrize("luck", [0.05, 0.3])
 def test_what_a_search_loses(spread: float, luck: float) -> None:

@@ -63,6 +63,7 @@ def test_workers_end_with_their_study(kind: str, end: str, tmp_path: Path, monke
     assert workers() <= before
 
 
+@pytest.mark.slow
 def test_a_pool_of_the_user_stays(tmp_path: Path) -> None:
     """Processes that were there before the study go on with what the user has for them."""
     pids = set(Parallel(n_jobs=2)(delayed(os.getpid)() for _ in range(8)))

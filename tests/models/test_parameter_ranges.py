@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import NonNegativeRidge, regression, study
 from sklearn.ensemble import BaggingRegressor, GradientBoostingRegressor
@@ -62,7 +62,6 @@ def test_what_is_outside_is_refused_before_the_search(
 
 
 @given(st.sampled_from(OWN), st.floats(-3, 3) | st.integers(-3, 5) | st.sampled_from(["auto", None, True]))
-@settings(max_examples=60)
 def test_refused_is_what_the_estimator_refuses(own: tuple[Any, str], value: Any) -> None:
     """A value is refused exactly where the fit of the estimator would refuse it by its constraints."""
     estimator, name = own

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -215,7 +215,6 @@ weights = st.lists(st.integers(0, 4), min_size=2, max_size=12).filter(any)
 
 
 @given(weights, st.integers(0, 2**32 - 1))
-@settings(max_examples=50)
 def test_quantiles_are_those_of_repeated_rows(counts: list[int], seed: int) -> None:
     """Quantiles by whole weights are numpy's of the repeated rows."""
     values = np.random.default_rng(seed).integers(0, 5, (len(counts), 3)).astype(float)
@@ -226,7 +225,6 @@ def test_quantiles_are_those_of_repeated_rows(counts: list[int], seed: int) -> N
 
 
 @given(st.lists(st.floats(0.01, 10), min_size=2, max_size=12), st.floats(0.01, 100))
-@settings(max_examples=50)
 def test_quantiles_of_shares_have_no_unit(found: list[float], factor: float) -> None:
     """A factor of weights that are no whole numbers changes no quantile; equal ones are none."""
     shares = np.append(found, np.pi)
@@ -249,6 +247,7 @@ def test_effective_rows() -> None:
 UNWEIGHTED = "got an unexpected keyword argument 'sample_weight'"  # what scikit-learn says of a scorer without weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_every_scorer_counts_rows_by_weight(task: Task) -> None:
     """Each of scikit-learn's scorers that takes weights gives weighted rows the score of the repeated ones."""

@@ -235,6 +235,7 @@ def test_gamma_is_worth_what_it_is_worth(tmp_path: Path) -> None:
     assert row.held.score.mean < 4 * row.own.score.mean < 0
 
 
+@pytest.mark.slow
 def test_nets_train_as_long_as_is_best_for_each(tmp_path: Path) -> None:
     """A net without a technique stops where a search of nets without it would have stopped."""
     X, y = load_breast_cancer(return_X_y=True)

@@ -145,6 +145,7 @@ FAULTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_told_and_its_repair_is_not(tmp_path: Path, fault: str) -> None:
     """A study with a fault is told so, with numbers; the same study without it is not told so."""
@@ -322,6 +323,7 @@ def test_a_study_of_the_users_own_has_advice_too(tmp_path: Path) -> None:
     assert "edge" in about(study(tmp_path / "b", space=Dial(max_epochs=3)).run(6, quiet=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     ("load", "scoring"),
@@ -369,6 +371,7 @@ def test_units_make_no_difference(tmp_path: Path, sd: float) -> None:
         assert ("leak" in about(results)) == (sd < 2), scoring
 
 
+@pytest.mark.slow
 def test_a_suspected_leak_is_all_there_is_to_say(tmp_path: Path) -> None:
     """Beside a leak only the scale of the columns is told: what trains on y says nothing of regularization."""
     X, y = with_target(classes())
@@ -426,6 +429,7 @@ def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
             assert leaf.low <= value <= leaf.high
 
 
+@pytest.mark.slow
 @given(ranges(-100, 100) | ints(-100), st.sampled_from(["low", "high"]), st.floats(0, 50), st.floats(0, 50))
 def test_a_wider_range_holds_the_old_one(leaf: Any, end: str, below: float, above: float) -> None:
     """One end moves outwards, within what the field admits; the other stays, and so does the scale."""
@@ -539,6 +543,7 @@ def test_the_advice_is_what_widening_does(tmp_path: Path) -> None:
         assert wide.lambda_ == Axis(20, ratio / 100)
 
 
+@pytest.mark.slow
 def test_strengths_that_do_nothing_are_raised(tmp_path: Path) -> None:
     """Far too weak a penalty is told first, with numbers, nothing is said against it, and widening finds better."""
     one = study(tmp_path, data=tumours(), space=WEAK, cv=5)

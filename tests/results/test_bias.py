@@ -68,6 +68,7 @@ def classes(rows: int = 80, configs: int = 12, seed: int = 0) -> tuple[Problem, 
     )
 
 
+@pytest.mark.slow
 def test_the_best_of_equals_is_optimistic_and_the_corrected_is_not(tmp_path: Path) -> None:
     """Of many configs that are all right with probability .7, the best claims more; its corrected score does not."""
     truth, plain, honest, inside = 0.7, [], [], []
@@ -106,6 +107,7 @@ def test_one_clear_winner_owes_nothing_to_luck(tmp_path: Path) -> None:
     assert found.interval[0] < found.plain < found.interval[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["r2", "neg_root_mean_squared_error", "neg_median_absolute_error"])
 def test_few_rows_are_no_optimism(scoring: str, tmp_path: Path) -> None:
     """A winner on every resample owes nothing to luck, by scores too whose mean over few rows is another."""
@@ -174,6 +176,7 @@ def test_no_interval_goes_beyond_perfect(scoring: str, tmp_path: Path) -> None:
     assert found.interval[0] < found.plain <= found.interval[1] <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["roc_auc", "average_precision"])
 def test_folds_have_no_common_rank(scoring: str, tmp_path: Path) -> None:
     """Configs that rank the rows of every fold alike are equal, however far the levels of their folds are apart."""
@@ -192,6 +195,7 @@ def test_folds_have_no_common_rank(scoring: str, tmp_path: Path) -> None:
         assert constant.interval == pytest.approx((0.5, 0.5))
 
 
+@pytest.mark.slow
 def test_a_scorer_without_a_formula(tmp_path: Path) -> None:
     """Any scorer of scikit-learn's is corrected too, and the reason says when only the best configs were scored."""
     problem, decisions = classes(60, 30)
@@ -233,6 +237,7 @@ def test_rows_that_no_fold_validates_are_left_out(tmp_path: Path) -> None:
     assert found.plain == one.best.score
 
 
+@pytest.mark.slow
 def test_a_stored_study_is_corrected_without_its_data(tmp_path: Path) -> None:
     """What is stored is enough, the figure is the same each time, and the units are those of the metric."""
     X, y = load_iris(return_X_y=True)
@@ -292,6 +297,7 @@ def forgotten(results: Results) -> Results:
     return replace(results)
 
 
+@pytest.mark.slow
 def test_the_luck_of_a_step_is_corrected(tmp_path: Path) -> None:
     """Labels are guessed, and the best step of a path guesses well by luck: its corrected score does not, the interval
     holds one half, and what is stored without steps says so and corrects less.
@@ -331,6 +337,7 @@ def test_epochs_are_chosen_again_too(tmp_path: Path) -> None:
     assert found.score < (forgotten(one).corrected.score or np.inf)
 
 
+@pytest.mark.slow
 def test_any_rule_is_asked_again(tmp_path: Path) -> None:
     """Asked as any rule is, the best scores what it does by the shorter way, but for folds that a resample weighs
     otherwise; what a rule chooses has its own score, and the finding says that it is a choice.

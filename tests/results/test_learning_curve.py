@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import study
 from sklearn.datasets import load_diabetes, load_wine
@@ -74,6 +74,7 @@ def test_last_size_of_a_net_is_the_trial(tmp_path: Path) -> None:
     assert abs(found.sizes[0] - found.sizes[1] / 2) <= 1.5  # half a row for each class
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [t.FixedEpochs(6), t.EarlyStopping(max_epochs=6, patience=2)])
 def test_a_net_trains_as_long_on_few_rows(kind: Any, tmp_path: Path) -> None:
     """On half of the rows a net has twice the epochs, its schedule as long; a linear model stays as it is."""
@@ -109,7 +110,6 @@ def problem(groups: Any = None) -> Problem:
 
 
 @given(sizes=shares, seed=st.integers(0, 9), grouped=st.booleans())
-@settings(max_examples=30)
 def test_parts_are_nested(sizes: list[float], seed: int, grouped: bool) -> None:
     """Each part lies in the next and in the training rows, holds its share of them, and validation never changes."""
     wine = problem(TWELFTHS if grouped else None)
@@ -128,7 +128,6 @@ def test_parts_are_nested(sizes: list[float], seed: int, grouped: bool) -> None:
 
 
 @given(size=st.floats(0.01, 1.0), seed=st.integers(0, 9))
-@settings(max_examples=30)
 def test_parts_are_stratified(size: float, seed: int) -> None:
     """Every class keeps its share to within half a row, and at least one row however small the part."""
     wine = problem()
@@ -141,7 +140,6 @@ def test_parts_are_stratified(size: float, seed: int) -> None:
 
 
 @given(size=st.floats(0.05, 1.0), seed=st.integers(0, 9))
-@settings(max_examples=30)
 def test_groups_stay_whole(size: float, seed: int) -> None:
     """A group's training rows are all in a part or none is."""
     wine = problem(TWELFTHS)

@@ -119,6 +119,7 @@ def test_no_outer_row_is_searched(tmp_path: Path) -> None:
         assert not set(groups[train]) & set(groups[test])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["binary", "strings", "several targets", "held out"])
 def test_every_task(kind: str, tmp_path: Path) -> None:
     """Labels of any kind, several targets, and a study with a held-out set, which stays untouched."""

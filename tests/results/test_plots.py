@@ -484,6 +484,7 @@ def test_every_figure_is_a_method(results: Results) -> None:
     assert not hasattr(results.plots, "__wrapped__")
 
 
+@pytest.mark.slow
 def test_a_plot_is_one_function(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function with the decorator is a method of the results, a figure of the report and an image of MLflow."""
     monkeypatch.setattr(plots.registry, "PLOTS", dict(PLOTS))
@@ -511,6 +512,7 @@ def test_no_plot_takes_the_name_of_another() -> None:
         plot("It is another.")(gap)
 
 
+@pytest.mark.slow
 def test_all_figures_are_json(results: Results, classes: Results) -> None:
     """What has something to show is drawn, by name, with named axes and a caption of one sentence."""
     for one in (results, classes):

@@ -67,6 +67,7 @@ def kept(results: Results) -> None:
             assert not (own < best - 1e-9 * abs(best)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [separable, wide, three_classes, lambda seed: regression(60, 6, seed)])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_rule_chooses_the_reference_or_what_is_far_worse(tmp_path: Path, make: Any, seed: int) -> None:
@@ -118,6 +119,7 @@ def test_an_estimator_as_given_may_lie_in_the_space(tmp_path: Path) -> None:
     assert results.best.trial.role != "reference"
 
 
+@pytest.mark.slow
 def test_one_unit_of_complexity(tmp_path: Path) -> None:
     """The unpenalized spend the most degrees of freedom of all, classes counted, and no path point exceeds them."""
     cases = {"separable": (separable(0), 15), "three": (three_classes(0), 26), "line": (regression(), 6)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regsearch.models.path import ROUNDING, Point
@@ -28,7 +28,6 @@ def three(draw: st.DrawFn) -> list[Trial]:
     ]  # fmt: skip
 
 
-@settings(max_examples=500)
 @given(three(), st.booleans(), st.booleans())
 def test_the_best_of_all_leads(trials: list[Trial], with_reference: bool, with_leader: bool) -> None:
     """One that comes after a leader and the reference is the best of them when it is the first of them all in order."""

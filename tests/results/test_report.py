@@ -86,6 +86,7 @@ def test_the_page_says_every_chosen_number(results: Results) -> None:
         assert f"gamma={trial.params['gamma']:.4g}" in text
 
 
+@pytest.mark.slow
 def test_the_page_answers(results: Results) -> None:
     """The verdict has the winner's and the reference's gap and the corrected score; advice stands with its evidence."""
     text = html.unescape(page_of(results))
@@ -169,6 +170,7 @@ def test_findings_are_told(epochs: Results) -> None:
     assert "No technique clearly matters: the largest loss, without dropout, is 0.5 ± 0.4" in page_of(epochs)
 
 
+@pytest.mark.slow
 def test_the_page_in_a_browser(results: Results, tmp_path: Path, browser: Browser) -> None:
     """Offline, light or dark, on a desk or a phone, every figure is drawn once seen, and nothing is wider than that."""
     file = write_report(results, tmp_path / "folder" / "report.html")
@@ -189,6 +191,7 @@ def test_the_page_in_a_browser(results: Results, tmp_path: Path, browser: Browse
             shoot(tab, f"report-{scheme}", whole=True)
 
 
+@pytest.mark.slow
 def test_the_page_on_paper(results: Results, tmp_path: Path, page: Page) -> None:
     """Printed unseen, the page has every figure, none wider than the paper."""
     file = write_report(results, tmp_path / "report.html")
@@ -214,6 +217,7 @@ def test_the_page_is_whole(results: Results) -> None:
     assert text.startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_the_pages_text_is_escaped(tmp_path: Path, page: Page) -> None:
     """What comes from the user is text, never markup, in figures too."""
     X, y = regression()
@@ -237,6 +241,7 @@ def test_the_pages_text_is_escaped(tmp_path: Path, page: Page) -> None:
     assert "</script><script>alert(1)</script>" in page.locator("#gap .ytitle").text_content()
 
 
+@pytest.mark.slow
 def test_a_report_is_replaced_whole(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where writing breaks off, the earlier page is as it was and nothing lies beside it; a link to it stays."""
     file = write_report(results, tmp_path / "report.html")
@@ -270,6 +275,7 @@ def test_a_report_for_a_pipe(results: Results, tmp_path: Path) -> None:
     assert (tmp_path / "pipe").is_fifo()
 
 
+@pytest.mark.slow
 def test_artifacts(results: Results, epochs: Results, tmp_path: Path) -> None:
     """The report and the figures are written, whole, and listed for MLflow; the space's pictures beside them."""
     assert epochs.space is not None
@@ -312,6 +318,7 @@ def test_the_report_says_where_on_its_path_a_choice_lies(results: Results, epoch
     assert f"epochs={epochs.best.value}" in page_of(epochs)
 
 
+@pytest.mark.slow
 def test_one_fold(tmp_path: Path) -> None:
     """A single fold has no standard error: the figures and the page do without."""
     one = study(tmp_path, cv=[(np.arange(40), np.arange(40, 60))]).run(6, quiet=True)

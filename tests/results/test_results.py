@@ -325,6 +325,7 @@ def test_no_parameter_overwrites_a_column(tmp_path: Path) -> None:
     assert (found.best.row()["gap"], found.best.row()["score"]) == (found.best.gap, found.best.score)
 
 
+@pytest.mark.slow
 def test_the_penalty_has_its_lambda_whatever_it_is_called(tmp_path: Path) -> None:
     """A leaf has one name in every trial of a study, and lambda is that of the penalty: not of biases or activity."""
     pytest.importorskip("torch")

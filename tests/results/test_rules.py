@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import regression, study
 from scipy import stats
@@ -296,7 +296,6 @@ def scores(draw: st.DrawFn) -> tuple[Any, Any, Any, Any]:
 
 @pytest.mark.parametrize("rule", NAMES)
 @given(given=scores())
-@settings(max_examples=60)
 def test_no_rule_goes_by_rounding(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
     """In any unit, a rule chooses the same point whether or not scores are off by rounding."""
     val, train, complexity, off = given
@@ -314,7 +313,6 @@ def order(results: Results, number: int, step: int) -> tuple[float, ...]:
 
 @pytest.mark.parametrize("rule", NAMES)
 @given(given=scores())
-@settings(max_examples=60)
 def test_equal_points_go_to_the_most_regularized(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
     """Of points that are equal in all folds the first of a path is chosen, the simpler one, and no reference."""
     val, train, complexity, _ = given
@@ -333,6 +331,7 @@ def test_equal_points_go_to_the_most_regularized(rule: str, given: tuple[Any, An
             assert order(results, chosen.number, chosen.step) <= order(results, number, equal[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["roc_auc", "accuracy"])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_reference_does_not_win_by_rounding(tmp_path: Path, scoring: str, seed: int) -> None:
@@ -470,6 +469,7 @@ def numbered(results: Results, place: int) -> Pick:
     return Pick(results.complete[place].number, results.complete[place].step, "of that place")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "place", "name"),
     [

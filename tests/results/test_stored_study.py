@@ -15,6 +15,7 @@ from regsearch.storage.store import Store
 TASKS = {"regression": load_diabetes, "binary": load_breast_cancer, "multiclass": load_iris}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_stored_predictions_give_the_stored_scores(task: str, tmp_path: Path) -> None:
     """Scored fold by fold by what is kept beside them, stored predictions have the scores that trials were given."""

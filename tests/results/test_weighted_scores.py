@@ -41,6 +41,7 @@ def study(root: Folder, name: str = "a", space: Any = None, **options: Any) -> S
     return Study(name, X, y, space=space or Linear("l2"), cv=3, root=root, tracking=False, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("class_weight", ["balanced", {"no": 1.0, "rare": 5.0}])
 def test_class_weights_are_taken_away(class_weight: Any, tmp_path: Folder) -> None:
     """An ablation takes class weights that were searched back to those of the reference: a study of these alone."""
@@ -90,6 +91,7 @@ def test_class_weights_are_scikit_learns(classes: int, class_weight: Any, weight
     np.testing.assert_allclose(ours.predict_proba(X), oracle.predict_proba(X), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_class_weights_touch_no_score(tmp_path: Folder) -> None:
     """With balanced classes a study's score is scikit-learn's, unweighted, of its predictions outside training."""
     X, y = data()
@@ -106,6 +108,7 @@ def test_class_weights_touch_no_score(tmp_path: Folder) -> None:
     assert "weighted" not in str(best)
 
 
+@pytest.mark.slow
 def test_class_weights_are_searched_and_shipped(tmp_path: Folder) -> None:
     """A choice of class weights is a parameter of trials, and the bundle's config has the one that was chosen."""
     space = Linear("l2", class_weight=Choice(None, "balanced", {"no": 1.0, "rare": np.float64(5)}))
@@ -204,6 +207,7 @@ def test_sentences_about_the_best_say_that_rows_weigh(tmp_path: Folder) -> None:
         assert [f"{results.metric} (weighted)" in one for one in said] == [weight is not None] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [{}, {"sample_weight": WEIGHT}, {"sample_weight": WEIGHT, "score_weight": None}])
 def test_every_place_that_shows_a_score_says_that_rows_weigh(
     weights: dict[str, Any], tmp_path: Folder, capsys: pytest.CaptureFixture[str]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import FunctionTransformer
@@ -34,9 +34,9 @@ def test_every_kind_can_be_generated(kind: str) -> None:
     assert kind in LEAVES or kind in OPAQUE or registered()[kind] in declared()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(shipped()) - OPAQUE))
 @given(data=st.data())
-@settings(max_examples=15)
 def test_every_kind_round_trips(kind: str, data: st.DataObject) -> None:
     """A node of any kind, with leaves anywhere, comes back equal from TOML and from JSON."""
     node = data.draw(LEAVES[kind] if kind in LEAVES else nodes(registered()[kind]))
@@ -46,7 +46,6 @@ def test_every_kind_round_trips(kind: str, data: st.DataObject) -> None:
 
 
 @given(first=spaces() | configs(), second=spaces() | configs())
-@settings(max_examples=60)
 def test_digest_is_identity(first: Any, second: Any) -> None:
     """Two trees have one digest exactly when they are equal."""
     assert (digest(first) == digest(second)) == (to_data(first) == to_data(second))
@@ -55,7 +54,6 @@ def test_digest_is_identity(first: Any, second: Any) -> None:
 
 @pytest.mark.parametrize("cls", declared(), ids=lambda cls: cls.tag())
 @given(data=st.data())
-@settings(max_examples=10)
 def test_digest_changes_with_any_field(cls: type[Node], data: st.DataObject) -> None:
     """No field is left out of the digest."""
     node = data.draw(nodes(cls))
@@ -131,6 +129,7 @@ def test_digest_without_addresses() -> None:
     assert digest(first) != digest(Estimator(FunctionTransformer(_logged), first.params))
 
 
+@pytest.mark.slow
 def test_digest_is_stable_across_processes() -> None:
     """A study that goes on in another process finds its space again."""
     script = (

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.frozen import FrozenEstimator
@@ -101,6 +101,7 @@ def printed(folder: Path, *command: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow
 def test_equal_code_is_equal_in_every_process(tmp_path: Path) -> None:
     """A script, a module of another name and this process see the same: where code stands does not count."""
     here = found()
@@ -177,7 +178,6 @@ def test_held_values_decide(first: Any, second: Any, holder: Callable[[Any], Any
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=300), st.data())
-@settings(max_examples=50)
 def test_numbers_of_an_array_decide(numbers: list[float], data: st.DataObject) -> None:
     """One number, the shape or the type of an array that differs is another array; a copy of it is the same."""
     array = np.array(numbers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.svm import SVC
 from strategies import configs, spaces
@@ -85,7 +85,6 @@ def test_an_ambiguous_name_is_whole_in_every_trial() -> None:
 
 
 @given(space=spaces(), seeds=st.lists(st.integers(0, 2**31 - 1), min_size=2, max_size=5))
-@settings(max_examples=60)
 def test_a_name_means_one_thing(space: Any, seeds: list[int]) -> None:
     """In all configs of a study, a name is of one parameter, each parameter has one name, and no value is lost."""
     trees = [space, *([space.reference()] if hasattr(space, "reference") else [])]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.svm import SVC
 from strategies import spaces
@@ -20,7 +20,6 @@ MACHINE = SVC()
 
 
 @given(spaces(), st.integers(0, 2**31 - 1))
-@settings(max_examples=60)
 def test_what_a_space_gives_lies_in_it(space: Any, seed: int) -> None:
     """Every config of a space has its place there: the parameters that are found give it again."""
     config = fill(space, random_params(space, np.random.default_rng(seed)))

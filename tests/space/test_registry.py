@@ -10,6 +10,7 @@ import pytest
 from regsearch.space.registry import FAMILIES, find, registered
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_every_class_is_found_by_itself() -> None:
     """Any name in a file is found without an import before it, and none of them loads torch or scikit-learn."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.svm import SVC
 from strategies import LEAVES, configs, spaces
@@ -133,7 +133,6 @@ def test_names_stand_for_nodes() -> None:
 
 
 @given(leaf=st.one_of(*LEAVES.values()), seed=st.integers(0, 2**31 - 1))
-@settings(max_examples=60)
 def test_leaf_draws_inside(leaf: Leaf, seed: int) -> None:
     """What a leaf draws, and its usual value, lie inside it."""
     config, _ = random_config(Bag(leaf), seed)
@@ -152,7 +151,6 @@ def test_leaf_draws_inside(leaf: Leaf, seed: int) -> None:
 
 
 @given(space=spaces(), seed=st.integers(0, 2**31 - 1))
-@settings(max_examples=80)
 def test_fill_gives_what_was_sampled(space: Any, seed: int) -> None:
     """The stored parameters of an Optuna trial give its config back, and a config has no leaf but paths."""
     config, params = random_config(space, seed)
@@ -162,7 +160,6 @@ def test_fill_gives_what_was_sampled(space: Any, seed: int) -> None:
 
 
 @given(config=configs(), seed=st.integers(0, 2**31 - 1))
-@settings(max_examples=40)
 def test_config_is_a_space_of_one(config: Any, seed: int) -> None:
     """A config stands for itself: nothing is drawn, nothing is counted, every walk gives it back."""
     assert random_config(config, seed) == (config, {})
@@ -189,7 +186,6 @@ def test_size() -> None:
 
 
 @given(space=st.builds(Bag, LEAVES["choice"] | st.builds(Int, st.just(0), st.integers(1, 5)), LEAVES["choice"]))
-@settings(max_examples=40)
 def test_size_counts_configs(space: Bag) -> None:
     """A finite size is the number of configs that can be listed."""
     counts = [

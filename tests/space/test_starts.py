@@ -149,7 +149,6 @@ def test_what_techniques_say_is_what_was_measured() -> None:
 
 
 @given(space=spaces())
-@settings(max_examples=80)
 def test_starts_show_every_option(space: Any) -> None:
     """Starts are distinct, a few, and inside of the space; the usual config and every option of a choice are in one."""
     found = initial_params(space)

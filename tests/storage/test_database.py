@@ -44,6 +44,7 @@ def connections() -> Iterator[list[Any]]:
         event.remove(Pool, "close", closed)
 
 
+@pytest.mark.slow
 def test_connections_end_with_what_needed_them(tmp_path: Path, url: str) -> None:
     """A run, a reading, a list and a refusal each leave no connection open, without the collector of garbage."""
     one = study(tmp_path, storage=url)

@@ -76,6 +76,7 @@ def test_a_lost_line_costs_no_other_trial(lines: list[bytes], tmp_path: Path) ->
         assert kept == [trial for trial in whole if trial[0] != about], lines[at]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 1, 2, -1, -2, -6])
 def test_a_study_goes_on_without_a_line(lines: list[bytes], at: int, tmp_path: Path) -> None:
     """A study with a lost line says which, and ends with the trials that it would have had."""

@@ -20,6 +20,7 @@ ARRAYS = st.sampled_from(DTYPES).flatmap(
 NAMED = st.dictionaries(st.sampled_from(["axis", "train/r2", "val/ä b", "predictions"]), ARRAYS)
 
 
+@pytest.mark.slow
 @given(NAMED, st.booleans())
 def test_either_reads_the_other(arrays: dict[str, NDArray[np.generic]], by_column: bool) -> None:
     """What is written here and by numpy is the same to both: names in their order, types, shapes, and every value."""

@@ -153,6 +153,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     assert len(study(tmp_path).run(2, quiet=True).complete) == 2
 
 
+@pytest.mark.slow
 def test_a_half_written_line_is_mended(tmp_path: Path) -> None:
     """Wherever a kill cut the journal, the study goes on, keeps what was finished, and comes to the same trials."""
     whole = outcomes(study(tmp_path / "whole").run(9, quiet=True))
@@ -177,6 +178,7 @@ def test_a_journal_that_is_only_a_partial_line(tmp_path: Path) -> None:
     assert len(study(tmp_path).run(3, quiet=True).complete) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
     """A process that is killed while it writes leaves no lock behind: the next run starts at once."""
@@ -196,6 +198,7 @@ def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
     assert results.counts["running"] == results.counts["waiting"] == 0
 
 
+@pytest.mark.slow
 def test_a_study_reads_while_another_process_runs(tmp_path: Path) -> None:
     """Reading results needs no lock."""
     study(tmp_path).run(3, quiet=True)
@@ -235,6 +238,7 @@ def claimed(root: Path, url: str) -> tuple[Store, Any]:
     return store, opened
 
 
+@pytest.mark.slow
 def test_another_root_is_refused(tmp_path: Path) -> None:
     """A study of a storage URL belongs to its first root, whether its process lives or not; the refusal names both."""
     url, arguments = url_of(tmp_path), [sys.executable, "-c", CLAIM, str(tmp_path / "a"), url_of(tmp_path)]
@@ -254,6 +258,7 @@ def test_another_root_is_refused(tmp_path: Path) -> None:
         claimed(tmp_path / "b", url)
 
 
+@pytest.mark.slow
 def test_two_first_runs_at_once(tmp_path: Path) -> None:
     """Of two processes that claim a new study from two roots at the same moment, exactly one gets it."""
     url = url_of(tmp_path)
@@ -279,6 +284,7 @@ def test_the_first_of_two_owners_stays(tmp_path: Path) -> None:
     assert opened.user_attrs[OWNER] == {"root": "a"}
 
 
+@pytest.mark.slow
 def test_a_dead_owner_is_taken_over(tmp_path: Path) -> None:
     """The root of a killed owner goes on under its new process."""
     url = url_of(tmp_path)

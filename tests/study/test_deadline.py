@@ -105,6 +105,7 @@ def test_a_winner_that_took_long_is_explained_when_there_is_time(
     assert one.run(3, quiet=True).finding("interpretation")
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_mlflow_follows_in_the_background(
     tmp_path: Path, ticking: Ticking, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -185,6 +186,7 @@ def test_the_held_out_set_is_scored_when_there_is_time(tmp_path: Path, ticking: 
     assert one.run(2, quiet=True).all[1].test == whole.all[1].test
 
 
+@pytest.mark.slow
 def test_a_net_of_the_held_out_set_ends_with_the_run(tmp_path: Path, ticking: Ticking) -> None:
     """A net that is trained for the held-out set when the time is up is left there, and trained by a later run."""
     from regsearch import MLP, Net

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from regsearch.metrics.averaging import Averaging
@@ -45,7 +45,6 @@ def test_it_gains_the_median() -> None:
     assert found.values[0] == pytest.approx(np.nanmax(pruned.val) + np.median(gained))
 
 
-@settings(max_examples=15)
 @given(st.permutations(range(8)))
 def test_order_has_no_say(order: list[int]) -> None:
     """Whichever trial comes first, the expected scores are the same: those of a search that resumes, too."""

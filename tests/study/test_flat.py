@@ -97,6 +97,7 @@ def growth(lines: Lines) -> str:
     return ", ".join(f"{code.co_filename}:{code.co_firstlineno} {count:+}" for code, count in more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gives_up", [False, True])
 def test_a_trial_takes_no_more_than_those_before_it(gives_up: bool, tmp_path: Path) -> None:
     """From ask to ask, as many lines of Python run after 220 trials as after 20: nothing goes through those before."""

@@ -259,6 +259,7 @@ def test_some_trials_fail(tmp_path: Path) -> None:
 # --- interruption ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(tmp_path: Path) -> None:
     """Killed at random moments and resumed, a study has the trials of an uninterrupted one, and MLflow each once."""
     whole = outcomes(study(tmp_path, "small").run(N, quiet=True))
@@ -278,6 +279,7 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     assert len(children(root)) == N
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["reference", "start", "sampled", "half proposed"])
 def test_killed_at_each_stage(tmp_path: Path, role: str) -> None:
     """Whatever kind of trial was in flight when the process died, resuming comes to the uninterrupted trials."""
@@ -300,6 +302,7 @@ def test_killed_at_each_stage(tmp_path: Path, role: str) -> None:
     assert outcomes(study(tmp_path, "cut", space=space).run(20, quiet=True)) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_ctrl_c(tmp_path: Path) -> None:
     """Ctrl-C keeps what is finished, says how to go on, and going on comes to the uninterrupted trials."""
@@ -371,6 +374,7 @@ def test_pruning_never_loses_the_best(tmp_path: Path, prune: bool) -> None:
     assert results.best.score == best.mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prune", [True, False])
 def test_held_out_scores_decide_nothing(tmp_path: Path, prune: bool) -> None:
     """The held-out set is scored for each new best only, truly, and its values change no decision."""
@@ -444,6 +448,7 @@ def test_groups_and_weights(tmp_path: Path) -> None:
     assert study(tmp_path, "ridge", space=ridge, sample_weight=np.arange(60) + 1.0).run(5, quiet=True).complete
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 def test_classification(tmp_path: Path, classes: int) -> None:
     """Labels are searched by log loss, and a regularized model beats a constant guess."""

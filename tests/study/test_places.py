@@ -13,6 +13,7 @@ def files_below(folder: Path) -> set[str]:
     return {os.fspath(file.relative_to(folder)) for file in folder.rglob("*")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ["journal", "MLflow", "database"])
 def test_a_study_writes_below_its_root(kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run leaves no file and no lock in the temporary folder of the system, nor beside a given database."""

@@ -32,6 +32,7 @@ def shifted(estimator: Any, X: Any, y: Any) -> float:
     return 0.5 + 0.1 * float(estimator.predict(X).mean())
 
 
+@pytest.mark.slow
 def test_equal_fold_scores(tmp_path: Path) -> None:
     """Points whose scores are equal but for rounding are within one standard error of each other."""
     rng = np.random.default_rng(0)
@@ -163,6 +164,7 @@ def test_the_line_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         assert stream.getvalue().endswith("x" * 50 + "\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_picture_that_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
     """A space whose pictures cannot be drawn costs the pictures, in one line; the study and its report are whole."""

@@ -146,6 +146,7 @@ def test_what_linear_refits_keeps_the_contract(data: Any) -> None:
     check_estimator(clone(pipeline), on_skip=None, expected_failed_checks=OF_PIPELINES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [regression(), classes()], ids=["regression", "multiclass"])
 def test_what_a_net_refits_keeps_what_it_can(data: Any, tmp_path: Path) -> None:
     """A trained net is made of tensors and refuses fit; else it is an estimator, cloned, pickled, exported, inspected.
@@ -246,6 +247,7 @@ def test_outer_folds_in_parallel_are_the_same() -> None:
         assert here.best_params_ == there.best_params_ == there.results_.choose("best").params
 
 
+@pytest.mark.slow
 def test_probabilities_out_of_fold() -> None:
     """What needs probabilities of a search finds them, columns in the order of the labels."""
     X, y = classes()

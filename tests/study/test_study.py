@@ -212,6 +212,7 @@ def test_the_parent_tells_the_study(linear: tuple[Path, Results]) -> None:
     assert figures == {"figures/path.png", "figures/gap.png"}
 
 
+@pytest.mark.slow
 def test_statuses_of_an_estimator_study(tmp_path: Path) -> None:
     """Complete is FINISHED, pruned KILLED, failed FAILED with the reason; no child lacks a parameter others have."""
     space = Estimator(NonNegativeRidge(), {"alpha": Choice(1.0, -1.0, 1e9, 10.0), "fit_intercept": True})
@@ -231,6 +232,7 @@ def test_statuses_of_an_estimator_study(tmp_path: Path) -> None:
             }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_study_of_epochs(tmp_path: Path) -> None:
     """A path of epochs is logged by epoch, as far as it went, with the chosen epoch and measures; pictures too."""
     results = study(tmp_path, space=Dial(), tracking=None).run(9, quiet=True)
@@ -274,6 +276,7 @@ def test_says_where_to_look_further(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert ("is the last" in out) == bool(said)
 
 
+@pytest.mark.slow
 def test_tracking_off(tmp_path: Path) -> None:
     """Without tracking there is nothing of MLflow's, and a later run with tracking writes every trial."""
     study(tmp_path).run(4, quiet=True)
@@ -284,6 +287,7 @@ def test_tracking_off(tmp_path: Path) -> None:
     assert parent.info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_mlflow_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -304,6 +308,7 @@ def test_ctrl_c_while_mlflow_is_written(
     assert sorted(runs(tmp_path)[1]) == list(range(5))
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An MLflow store that refuses costs only the mirror: the study is whole, a line and a status say what lacks."""
     newer_than_mlflow(tmp_path / "newer.db")
@@ -324,6 +329,7 @@ def test_a_tracking_address_that_can_never_be(tmp_path: Path) -> None:
     assert not list((tmp_path / "root").rglob("*.npz"))
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """That a tracking server does not answer is the first that a run says of it, before any trial."""
     monitored = study(tmp_path, tracking="http://user:hidden@127.0.0.1:9")

@@ -76,6 +76,7 @@ def test_a_correlation_is_searched(tmp_path: Path, score: Any, scale: str) -> No
     assert np.isnan(val[:, 0]).any()  # the top of the path predicts a constant
 
 
+@pytest.mark.slow
 def test_what_is_defined_is_chosen_among(tmp_path: Path) -> None:
     """A point with an undefined fold is not chosen; the chosen one scores as scikit-learn's fit at that lambda."""
     X, y = classes()
@@ -94,6 +95,7 @@ def test_what_is_defined_is_chosen_among(tmp_path: Path) -> None:
         assert results.curves(1).val[k, chosen.step] == precision_score(y[val], predicted)
 
 
+@pytest.mark.slow
 def test_everything_reads_a_path_with_holes(tmp_path: Path) -> None:
     """Rules, tables, the report, MLflow's record and advice cope with points that have no score."""
     results = study(tmp_path, classes(), Linear("l1"), [make_scorer(own_precision), "accuracy"]).run(2, quiet=True)
@@ -187,6 +189,7 @@ def test_scorers_that_need_the_fit_are_refused_with_the_reason(
         study(tmp_path, numbers(), space, scorer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scorer", [sparse, by_key])
 @pytest.mark.parametrize("others", [[], ["r2"]])
 def test_scorers_that_need_the_fit_work_for_estimators(tmp_path: Path, scorer: Any, others: list[str]) -> None:
@@ -219,6 +222,7 @@ LEAVE_ONE_OUT: dict[str, tuple[Any, Any, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LEAVE_ONE_OUT)
 def test_leaving_one_out(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A score that one row does not have is that of all predictions outside training, and a line says so."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
@@ -33,7 +33,6 @@ def vectors(space: Any) -> Vectors:
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_rows_are_configs(space: Any, seed: int) -> None:
     """Parameters come back from their row, and those alone that the config has."""
@@ -46,7 +45,6 @@ def test_rows_are_configs(space: Any, seed: int) -> None:
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_drawn_is_in_the_space(space: Any, seed: int) -> None:
     """Rows at random, and rows near others, are configs of the space, each number within its range."""

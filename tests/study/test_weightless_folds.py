@@ -47,6 +47,7 @@ def said(results: Results) -> list[Any]:
     return [found.score, *found.interval, *figures]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_study_is_that_of_the_rows_that_weigh(case: str, tmp_path: Folder) -> None:
     """Scores, errors and corrected scores of folds with rows of weight zero alone are those of a study without them."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Lasso, LinearRegression
@@ -50,7 +50,7 @@ def data(task: str, rows: int, columns: int, noise: float, spread: float, seed: 
     return X * spread ** rng.uniform(-1, 1, columns), y
 
 
-@settings(max_examples=12)
+@pytest.mark.slow
 @given(
     st.sampled_from(WITH_PATH), st.sampled_from(SCALES), st.sampled_from(sorted(SCORERS)), st.integers(0, 2),
     st.sampled_from([1.0, 1e3, 1e5]), st.sampled_from([0.1, 1.0, 5.0]), st.integers(0, 99), st.sampled_from([10, 40]),

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.impute import SimpleImputer
@@ -257,7 +257,6 @@ def test_one_lambda_equals_its_path(method: str) -> None:
         np.testing.assert_allclose(mine[:, 0], theirs[:, -1], atol=1e-5)
 
 
-@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(9, 40),

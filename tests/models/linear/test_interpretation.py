@@ -192,6 +192,7 @@ def test_lasso_spends_its_coefficients_that_are_not_zero() -> None:
     assert found["radius"]["l1"] == pytest.approx(sum(abs(one["coef"]) for one in kept))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "lambda_"), [("regression", 0.7), ("multiclass", 0.15)])
 def test_stability_is_counted_over_the_folds_of_the_study(task: str, lambda_: float) -> None:
     """A feature is kept in as many folds as fits to their training rows alone give it a coefficient."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.impute import SimpleImputer
@@ -140,7 +140,6 @@ def test_gap_bounds_the_suboptimality(classes: int, l1_ratio: float) -> None:
     assert np.all(excess <= gap * s.null[:, None] + 1e-11)
 
 
-@settings(max_examples=40)
 @given(
     n=st.integers(12, 40), p=st.integers(1, 20), classes=st.integers(2, 4),
     l1_ratio=st.just(0.0) | st.floats(0.01, 1.0), ratio=st.floats(0.01, 0.9), seed=st.integers(0, 99),

@@ -161,6 +161,7 @@ def test_a_mistake_is_named(make: Any, check: str) -> None:
     assert str(failed.value).endswith(one.fix)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unregistered")
 def test_a_penalty_of_a_script_is_checked() -> None:
     """The suite takes a penalty whose columns weigh differently, some of them little, and whose field is a count."""
@@ -184,6 +185,7 @@ def test_a_penalty_of_a_script_is_checked() -> None:
 # --- terms -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(initial=initials, gamma=st.floats(0, 10), zero=st.booleans())
 def test_adaptive_weights(initial: Array, gamma: float, zero: bool) -> None:
     """Weights are one on average size, fall with it, do not depend on its unit, and shut out what is zero."""

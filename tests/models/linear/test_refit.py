@@ -60,6 +60,7 @@ def weights_for(pipeline: Any, p: Problem) -> dict[str, Any]:
     return {f"{name}__sample_weight": p.sample_weight for name in taking}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True], ids=["even", "weighted"])
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("form", FORMS)
@@ -101,6 +102,7 @@ WEAK = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WEAK)
 def test_a_weak_penalty_is_fitted_to_the_end(case: str) -> None:
     """Where a penalty hardly helps a solver, the pipeline still ends at the refit's predictions, without a warning."""
@@ -122,6 +124,7 @@ def test_unscaled_columns_are_fitted_to_the_end() -> None:
     np.testing.assert_allclose(outputs(clone(ours).fit(p.X, p.labels), p.X), outputs(ours, p.X), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_fitted_to_the_end_says_so() -> None:
     """An L1 part of classes that saga does not get to the end of stops at its limit with a warning."""
     p = make_problem(*load_breast_cancer(return_X_y=True))

@@ -143,6 +143,7 @@ def one_output() -> torch.nn.Module:
     return torch.nn.Sequential(*two_outputs(), Difference())
 
 
+@pytest.mark.slow
 def test_two_outputs_for_two_classes(tmp_path: Path) -> None:
     """Two outputs for two classes train, predict and ship as their difference written out does, bit for bit."""
     X, y = digits()
@@ -157,6 +158,7 @@ def test_two_outputs_for_two_classes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded[0].predict_proba(data[0]), loaded[1].predict_proba(data[0]))
 
 
+@pytest.mark.slow
 def test_own_modules(tmp_path: Path) -> None:
     """The bundle of a user's module loads with the function that makes it, and with no other."""
     one = searched(

@@ -68,6 +68,7 @@ def part_of(found: Outcome, whole: Outcome) -> None:
             np.testing.assert_allclose(mine[folds], its[folds], rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_nets_stop_between_two_epochs(whole: dict[int, Outcome], n_jobs: int) -> None:
     """Whenever the time is up, nets have their first epochs, at its end they are whole, and each comes out once."""
@@ -165,6 +166,7 @@ def test_what_folds_have_is_kept_before_all_have_something() -> None:
 SPACE = net(dropout=Float(0, 0.5), lr=Float(1e-3, 0.1, log=True), early_stopping=t.EarlyStopping(12, patience=5))
 
 
+@pytest.mark.slow
 def test_a_study_of_nets_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A study of nets that is cut off in every run comes to the trials, and the scores, of one that never was."""
     options: Any = {"space": SPACE, "n_jobs": 1, "prune": False, "sampler": partial(RandomSampler)}

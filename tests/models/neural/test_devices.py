@@ -70,6 +70,7 @@ ALL = net(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image", "configs"),
     [

@@ -127,6 +127,7 @@ def test_order_does_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     same(stream(of, MIXED, np.random.default_rng(0).permutation(len(MIXED)).tolist()), found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "trials"), [(1, 32), (2, 32), (16, 1), (3, 3)])
 def test_sizes_do_not_matter(
     whole: tuple[Setup, dict[int, Outcome]], rows: int, trials: int, monkeypatch: pytest.MonkeyPatch
@@ -146,12 +147,14 @@ def test_stride_does_not_matter(whole: tuple[Setup, dict[int, Outcome]], monkeyp
         same(stream(of, MIXED), found)
 
 
+@pytest.mark.slow
 def test_threads_do_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     """On two threads every bit is as on one."""
     of, found = whole
     same(stream(replace(of, n_jobs=2), MIXED), found, exact=True)
 
 
+@pytest.mark.slow
 def test_against_blocks_of_one_row(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     """A trial's curves are those of its row alone on each fold, and its predictions those of the chosen epoch."""
     of, found = whole
@@ -203,6 +206,7 @@ def by_themselves(mixed: list[int], search: Callable[..., dict[int, Outcome]]) -
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "trials"), [(100, 32), (5, 3)])
 def test_rows_of_several_folds_share_blocks(
     whole: tuple[Setup, dict[int, Outcome]], rows: int, trials: int, mixed: list[int]
@@ -214,6 +218,7 @@ def test_rows_of_several_folds_share_blocks(
     same(found, by_themselves(mixed, partial(stream, of, MIXED)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_rungs_of_rows_of_several_folds(mixed: list[int]) -> None:
     """Trials that begin on one fold each, are given up or come to all folds, do so in blocks of several folds alike."""
@@ -264,6 +269,7 @@ def own() -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(5, 1))
 
 
+@pytest.mark.slow
 def test_modules_that_do_not_stack() -> None:
     """Nets that train one by one, a thread each, have the same outcomes to the bit on any number of threads."""
     of = replace(setup("binary", image=True), n_jobs=1)
@@ -276,6 +282,7 @@ def test_modules_that_do_not_stack() -> None:
     same(stream(of, configs, [3, 1, 0, 2, 4, 7, 6, 5]), found)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_the_same_search_on_any_number_of_threads(tmp_path: Path) -> None:
     """A whole search proposes and finds the same, to the bit, whatever `n_jobs` is, with pruning."""
@@ -388,6 +395,7 @@ def test_pooled_scores_need_all_folds() -> None:
     assert all(outcome.trajectory.deciding.fitted.all() for outcome in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial that loses patience before a rung is judged there: the hopeless do not count as complete."""
@@ -424,6 +432,7 @@ def test_the_reference_is_never_pruned() -> None:
     assert all(outcome.reason.endswith(f"of the last {len(group)} trials did better") for outcome in first)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_rungs_know_the_past() -> None:
     """Trials of an earlier run are ranked beside those of this one."""
@@ -657,6 +666,7 @@ def test_a_module_that_fails() -> None:
     assert "ValueError: too large for me" in wild.reason
 
 
+@pytest.mark.slow
 def test_processes_do_as_threads_do(tmp_path: Path) -> None:
     """A program that forks its training has the same trials, to the bit, as one that trains in its own process."""
     code = """
@@ -677,6 +687,7 @@ print([(trial.state, trial.key, trial.step, repr(trial.points)) for trial in res
     assert one.stdout.count("complete") > 1
 
 
+@pytest.mark.slow
 def test_in_a_worker_of_a_pool(tmp_path: Path) -> None:
     """A worker of a pool of processes, which may start none itself, has the same trials and refits as its program."""
     code = """
@@ -802,6 +813,7 @@ def many(root: Path) -> bool:
     return folder.exists() and folder.stat().st_size > 100_000
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(tmp_path: Path) -> None:
     """A killed study goes on: what was finished stays, and every trial is what its config gives by itself."""
     root = tmp_path / "killed"
@@ -812,6 +824,7 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     goes_on(root, 1)
 
 
+@pytest.mark.slow
 def test_ctrl_c(tmp_path: Path) -> None:
     """Ctrl-C ends a study at once without a trace, keeps what is finished, and the study goes on afterwards."""
     root = tmp_path / "interrupted"

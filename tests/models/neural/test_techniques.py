@@ -54,6 +54,7 @@ def test_every_file_holds_one(file: str) -> None:
     assert cls.kind == file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", SUITE.checks, ids=lambda check: check.name)
 @pytest.mark.parametrize("cls", SHIPPED, ids=lambda cls: cls.kind)
 def test_conforms(cls: type[Technique], check: Check) -> None:
