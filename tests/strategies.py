@@ -11,12 +11,32 @@ from hypothesis import strategies as st
 
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural.techniques import SHIPPED, slots
-from regsearch.space.domains import Between, ClassWeights, Family, OneOf, PathField, Sizes, Whole
+from regsearch.space.domains import (
+    Between,
+    ClassWeights,
+    ColumnFactors,
+    ColumnLimits,
+    ColumnNames,
+    Family,
+    OneOf,
+    PathField,
+    Sizes,
+    Whole,
+)  # fmt: skip
 from regsearch.space.registry import registered
 from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path
 
 SLOTS = slots(SHIPPED)
-Domain = Between | Whole | Sizes | PathField | OneOf | ClassWeights | Family
+Domain = (
+    Between | Whole | Sizes | PathField | OneOf | ClassWeights | Family | ColumnNames | ColumnFactors | ColumnLimits
+)
+NAMES = st.text("abé =", min_size=1, max_size=3)
+OF_COLUMNS: dict[type, st.SearchStrategy[Any]] = {
+    ColumnNames: st.none() | st.lists(NAMES, max_size=3),
+    ColumnFactors: st.none() | st.dictionaries(NAMES, st.floats(0, 100), max_size=3),
+    ColumnLimits: st.none()
+    | st.dictionaries(NAMES, st.tuples(st.none() | st.floats(-9, 0), st.none() | st.floats(0, 9)), max_size=3),
+}
 
 
 @st.composite
@@ -66,6 +86,8 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
         given = st.dictionaries(st.text("ab", min_size=1) | st.integers(0, 9), st.floats(0.01, 100), min_size=1)
         weights = st.sampled_from([None, "balanced"]) | given
         return weights if filled else weights | choices(st.sampled_from([None, "balanced"]))
+    if isinstance(domain, ColumnNames | ColumnFactors | ColumnLimits):
+        return OF_COLUMNS[type(domain)]
     if isinstance(domain, Sizes):
         sizes = st.lists(st.integers(1, 512), min_size=1, max_size=4).map(tuple)
         return sizes if filled else sizes | choices(sizes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array, Matrix
+from regsearch._types import Array, Matrix, Rows
 from regsearch.data.columns import column_kinds, is_plain, text_of
 from regsearch.data.features import is_frame, is_sparse, take_rows
 from regsearch.data.row_table import RowHoles, RowTable
@@ -102,6 +102,14 @@ def encoded_names(X: pd.DataFrame) -> list[str]:
     numeric, boolean, category = column_kinds(X)
     levels = [f"{name}={level}" for name in category for level in _levels(X[name])]
     return [*map(str, numeric), *map(str, boolean), *levels]
+
+
+def encoded_features(X: pd.DataFrame) -> Rows:
+    """``[p]``: the place in X of what each column of `encode` comes from."""
+    numeric, boolean, category = column_kinds(X)
+    counts = [1] * len([*numeric, *boolean]) + [len(_levels(X[name])) for name in category]
+    places = [X.columns.get_loc(name) for name in (*numeric, *boolean, *category)]
+    return np.repeat(np.array(places, dtype=np.intp), counts)
 
 
 def transformer(X: Any) -> Any | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows, Task
 from regsearch.data.columns import column_kinds
 from regsearch.data.dataset import read_dataset
-from regsearch.data.encoding import Encoded, encode, encoded_names
+from regsearch.data.encoding import Encoded, encode, encoded_features, encoded_names
 from regsearch.data.features import (
     check_varies,
     checked_groups,
@@ -144,6 +144,11 @@ class Problem:
     def encoded_names(self) -> list[str]:
         """The names of the columns of `encoded`."""
         return encoded_names(self.X) if is_frame(self.X) else self.column_names
+
+    @property
+    def encoded_features(self) -> Rows:
+        """``[p]``: which column of X each column of `encoded` comes from, in the order of `column_names`."""
+        return encoded_features(self.X) if is_frame(self.X) else np.arange(self.columns)
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: an X in a mapped file by its place.

@@ -112,6 +112,81 @@ class ClassWeights:
 
 
 @dataclass(frozen=True)
+class ColumnNames:
+    """A field that holds names of columns of X, in order and each once; `None` where there is none."""
+
+    def admit(self, value: Any, where: str) -> Any:
+        if value is None:
+            return None
+        names = list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+        wrong = [name for name in names if not isinstance(name, str)]
+        if wrong or isinstance(value, str):
+            raise InvalidInput(
+                f"{where} must be a list of names of columns, got {said(value)}; write ['age', 'batch']."
+            )
+        return tuple(sorted(set(names))) or None
+
+
+@dataclass(frozen=True)
+class ColumnFactors:
+    """A field that holds a number of at least 0 for columns of X by name, kept as pairs; `None` where there is none."""
+
+    def admit(self, value: Any, where: str) -> Any:
+        pairs = _by_name(value, 2, where, "numbers: {'age': 0.5}")
+        kept = tuple((name, plain(factor)) for name, factor in pairs)
+        wrong = [pair for pair in kept if not is_number(pair[1]) or not 0 <= pair[1] < math.inf]
+        if wrong:
+            raise InvalidInput(
+                f"{where} needs finite numbers of at least 0, got {wrong[0][1]!r} for {wrong[0][0]!r}; to keep a "
+                f"column out, drop it, or limits={{{wrong[0][0]!r}: (0, 0)}}."
+            )
+        return kept or None
+
+
+@dataclass(frozen=True)
+class ColumnLimits:
+    """A field that holds the limits of coefficients of columns of X by name, kept as ``(name, low, high)``.
+
+    An end that is `None` is no limit, as is an empty table, which stands for `None` in files.
+    """
+
+    def admit(self, value: Any, where: str) -> Any:
+        spread = {name: _ends(ends, where) for name, ends in value.items()} if isinstance(value, Mapping) else value
+        triples = [(name, *ends) for name, ends in spread.items()] if isinstance(spread, dict) else spread
+        kept = []
+        for name, *ends in _by_name(triples, 3, where, "pairs (low, high): {'dose': (0, None)}"):
+            low, high = (
+                None if end is None or end == {} or plain(end) in (-math.inf, math.inf) else plain(end) for end in ends
+            )
+            given = [end for end in (low, high) if end is not None]
+            if not all(map(is_number, given)) or not (low or 0) <= 0 <= (high or 0):
+                raise InvalidInput(
+                    f"{where} must have low <= 0 <= high, None for no limit, as a penalty shrinks to 0; got "
+                    f"({low!r}, {high!r}) for {name!r}."
+                )
+            kept += [(name, low, high)] * bool(given)
+        return tuple(kept) or None
+
+
+def _ends(ends: Any, where: str) -> Any:
+    if not isinstance(ends, (list, tuple)) or len(ends) != 2:
+        raise InvalidInput(
+            f"{where} must be pairs (low, high) by column, got {said(ends)}; write {{'dose': (0, None)}}."
+        )
+    return ends
+
+
+def _by_name(value: Any, size: int, where: str, example: str) -> list[Any]:
+    """What a field says of columns, each once and in the order of their names."""
+    entries = [] if value is None else list(value.items()) if isinstance(value, Mapping) else value
+    if not isinstance(entries, (list, tuple)) or not all(
+        isinstance(one, (list, tuple)) and len(one) == size and isinstance(one[0], str) for one in entries
+    ):
+        raise InvalidInput(f"{where} must be a dict from names of columns to {example}; got {said(value)}.")
+    return sorted({one[0]: one for one in entries}.values(), key=lambda one: one[0])
+
+
+@dataclass(frozen=True)
 class Family:
     """A field that holds a node of one family; its kind, as a string, stands for the node with its defaults."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.backend import LinearBackend
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.model import Linear
 from regsearch.models.linear.penalty import Penalty, Terms
 from regsearch.space.config import from_toml, to_toml
@@ -36,6 +37,7 @@ from regsearch.space.domains import Between
 from regsearch.space.params import flat
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Float, Path, public_name
+from regsearch.testing.by_the_book import proximal_gradient
 from regsearch.testing.levels import IN_ORDER, check_levels
 from regsearch.testing.suite import Suite, require
 from regsearch.testing.weights import repeated
@@ -44,7 +46,6 @@ TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
 FOLDS = 3
 EXAMPLES = 50  # configs at random, beside those at the ends of their domains
 LARGEST = 4.0  # number that a field is tried at: weights are powers, which need not overflow
-BY_THE_BOOK = 30_000  # steps of proximal gradient descent
 
 SUITE = Suite()
 
@@ -130,7 +131,7 @@ def starts_are_in_order(cls: type[Penalty]) -> None:
 
 @SUITE.check("check the signs of the terms: l1 and l2 must not be negative, nor depend on w or lambda.")
 def value_is_convex(cls: type[Penalty]) -> None:
-    """A penalty is zero at zero, never negative, even, convex along any segment, and linear in lambda."""
+    """A penalty is zero at zero, never negative and even; one that is convex is linear in lambda, too."""
     for penalty, terms, shape, random in examples(cls):
         lambda_ = float(10 ** random.uniform(-9, 1))
         w, u = random.normal(size=(2, *shape))
@@ -139,17 +140,20 @@ def value_is_convex(cls: type[Penalty]) -> None:
         require(bool(np.all(terms.value(np.zeros_like(w), lambda_) == 0)), f"{penalty} is not zero at w = 0.")
         require(bool(np.all(value >= 0)), f"{penalty} is negative: {value.min()}.")
         np.testing.assert_allclose(terms.value(-w, lambda_), value, err_msg=f"{penalty} is not even.")
+        if not terms.convex:
+            continue
         np.testing.assert_allclose(terms.value(w, 2 * lambda_), 2 * value, err_msg=f"{penalty} is not linear.")
         ends = (value + terms.value(u, lambda_)) / 2
         middle = terms.value((w + u) / 2, lambda_)
         require(bool(np.all(middle <= ends * (1 + 1e-9) + 1e-9)), f"{penalty} is larger between two points than there.")
 
 
-@SUITE.check("check the terms: Terms.prox follows from l1 and l2, which must broadcast to [K, p, m].")
+@SUITE.check("check the terms: GeneralTerms.prox follows from l1 and l2, which must broadcast to [K, p, m].")
 def prox_minimises(cls: type[Penalty]) -> None:
     """The prox minimises ``|u - w|^2 / 2 + value(u, step)``: no nearby, zero or random point is better."""
     for penalty, terms, shape, random in examples(cls):
-        step = float(random.choice([0.0, *random.uniform(0, 10, 2), 10.0]))
+        longest = 10.0 if terms.convex else 1.0  # one that is not convex need have no minimiser further on
+        step = float(random.choice([0.0, *random.uniform(0, longest, 2), longest]))
         w = 3 * random.normal(size=shape)
         best = terms.prox(w, step)
         require(best.shape == w.shape, f"The prox of {penalty} has the shape {best.shape}, not {w.shape}.")
@@ -167,6 +171,8 @@ def plain_is_an_elastic_net(cls: type[Penalty]) -> None:
     """A plain penalty with a path is the elastic net of its L1 ratio, as scikit-learn has it."""
     for penalty, terms, *_ in examples(cls) if cls.plain and cls.path else ():
         ratio = flat(Linear(penalty, 0.5))["l1_ratio"]
+        require(isinstance(terms, Terms), f"The terms of {penalty} are {type(terms).__name__}, and not `Terms`.")
+        assert isinstance(terms, Terms)
         np.testing.assert_allclose(terms.l1, np.full_like(terms.l1, ratio), err_msg=f"l1 of {penalty}")
         np.testing.assert_allclose(terms.l2, 1 - ratio, err_msg=f"l2 of {penalty}")
 
@@ -182,10 +188,10 @@ def path_starts_at_zero(cls: type[Penalty]) -> None:
         terms = _terms(default(cls()), backend)
         top = terms.lambda_max(backend.solver.gradient("standard"))
         coef, _ = _solved(backend, terms, np.array([1.000001, 0.99]) * top)
-        if not np.any(terms.l1):
+        if not terms.sparse:
             require(bool(np.all(coef != 0)), f"{task}: without an L1 part a coefficient is exactly zero.")
             continue
-        require(bool(np.all(terms.l1 > 0)), f"{task}: no lambda zeroes a column that l1 gives no weight.")
+        require(not np.any(terms.unpenalised), f"{task}: no lambda zeroes a column that l1 gives no weight.")
         require(bool(np.all(coef[:, 0] == 0)), f"{task}: at the largest lambda, {top:g}, not all are zero.")
         require(bool(np.any(coef[:, 1] != 0)), f"{task}: just below the largest lambda, {top:g}, all are still zero.")
 
@@ -196,14 +202,14 @@ def fits_are_those_of_proximal_gradient(cls: type[Penalty]) -> None:
     for task in TASKS if cls.path else TASKS[:1]:  # without a penalty, classes may separate
         backend = _backend(task)
         terms = _terms(default(cls()), backend)
-        top = terms.lambda_max(backend.solver.gradient("standard")) if np.any(terms.l1) else 1.0
+        top = terms.lambda_max(backend.solver.gradient("standard")) if terms.sparse else 1.0
         lambdas = np.array([0.9, 0.2, 0.03]) * top if cls.path else np.zeros(1)
         coef, intercept = _solved(backend, terms, lambdas)
         k, problem = 1, backend.setup.problem
         rows = backend.setup.folds.train[k]
         y = np.eye(3)[problem.y] if task == "multiclass" else problem.y[:, None]
         x = problem.X[rows] / backend.design.scales("standard")[k]
-        fold = Terms(np.broadcast_to(terms.l1, (FOLDS, *coef.shape[2:]))[k], terms.l2)
+        fold = terms.of_fold(k, coef.shape[2:])
         for step, lambda_ in enumerate(lambdas):
             ours = problem.X[rows] @ coef[k, step] + intercept[k, step]
             theirs = proximal_gradient(x, y[rows], fold, float(lambda_), task)
@@ -286,7 +292,7 @@ class Example(NamedTuple):
     """A config, its terms for an initial estimate of the shape ``[K, p, m]``, and what else to draw from."""
 
     penalty: Penalty
-    terms: Terms
+    terms: GeneralTerms
     shape: tuple[int, ...]
     random: np.random.Generator
 
@@ -319,11 +325,11 @@ def _backend(task: Task) -> LinearBackend:
     return made
 
 
-def _terms(penalty: Penalty, backend: LinearBackend) -> Terms:
+def _terms(penalty: Penalty, backend: LinearBackend) -> GeneralTerms:
     return penalty.terms(lambda: backend.solver.initial("standard"))
 
 
-def _solved(backend: LinearBackend, terms: Terms, lambdas: Array) -> tuple[Array, Array]:
+def _solved(backend: LinearBackend, terms: GeneralTerms, lambdas: Array) -> tuple[Array, Array]:
     """Coefficients ``[K, S, p, m]`` and intercepts ``[K, S, m]``."""
     pieces = list(backend.solver.path(terms, "standard", lambdas))
     coef = np.concatenate([piece.coef for piece in pieces], axis=1)
@@ -345,55 +351,11 @@ def _refusal(cls: type[Penalty], name: str, value: Any) -> str:
     return ""
 
 
-def _proximal_objective(terms: Terms, w: Array, u: Array, step: float) -> Array:
+def _proximal_objective(terms: GeneralTerms, w: Array, u: Array, step: float) -> Array:
     """``[K]``."""
-    return np.asarray(((u - w) ** 2).sum(axis=(-2, -1)) / 2 + terms.value(u, step))
+    return np.asarray(((u - w) ** 2).sum(axis=(-2, -1)) / 2 + step * terms.value(u, 1.0))
 
 
 def _centred(eta: Array, task: Task) -> Array:
     """Decisions; of several classes their differences count alone."""
     return eta - eta.mean(axis=1, keepdims=True) if task == "multiclass" else eta
-
-
-def _identity(eta: Array) -> Array:
-    return eta
-
-
-def _logistic(eta: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-eta)))
-
-
-def _softmax(eta: Array) -> Array:
-    e = np.exp(eta - eta.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
-
-
-MEANS: dict[Task, tuple[Callable[[Array], Array], float]] = {  # with the largest curvature of the loss in eta
-    "regression": (_identity, 1.0), "binary": (_logistic, 0.25), "multiclass": (_softmax, 0.5),
-}  # fmt: skip
-
-
-def proximal_gradient(x: Array, y: Array, terms: Terms, lambda_: float, task: Task) -> Array:
-    """Decisions ``[n, m]`` of slow proximal gradient descent on one fold: only `Terms.prox`, by the book.
-
-    FISTA with restarts (O'Donoghue & Candes 2015).
-    """
-    n, p = x.shape
-    x = x - x.mean(axis=0)
-    mean, curvature = MEANS[task]
-    step = 1 / (curvature * max(np.linalg.eigvalsh(x.T @ x / n).max(), 1.0))
-    w, b = np.zeros((p, y.shape[1])), np.zeros(y.shape[1])
-    last_w, last_b, t = w, b, 1.0
-    for _ in range(BY_THE_BOOK):
-        residual = (mean(x @ w + b) - y) / n
-        new_w = terms.prox(w - step * x.T @ residual, step * lambda_)
-        new_b = b - step * residual.sum(axis=0)
-        moved = max(np.abs(new_w - last_w).max(), np.abs(new_b - last_b).max())
-        if np.sum((w - new_w) * (new_w - last_w)) + np.sum((b - new_b) * (new_b - last_b)) > 0:
-            t = 1.0
-        faster = (1 + np.sqrt(1 + 4 * t * t)) / 2
-        w, b = new_w + (t - 1) / faster * (new_w - last_w), new_b + (t - 1) / faster * (new_b - last_b)
-        last_w, last_b, t = new_w, new_b, faster
-        if moved < 1e-11:
-            break
-    return np.asarray(x @ last_w + last_b)

@@ -36,6 +36,12 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
             f"scikit-learn has no {type(config.penalty).__name__}: it penalizes each column by a weight of its own, "
             "and scikit-learn's estimators all columns alike; export a bundle, or choose l1, l2 or elastic_net."
         )
+    said_of_columns = [name for name in ("penalty_factors", "unpenalized", "limits") if getattr(config, name)]
+    if said_of_columns:
+        raise InvalidInput(
+            f"scikit-learn's estimators treat all columns alike and have no {' or '.join(said_of_columns)}; "
+            "export a bundle."
+        )
     if problem.targets > 1:
         raise InvalidInput(f"Linear fits one target, y has {problem.targets} columns; run one study per column.")
     steps = (transformer(problem.X), _scaler(config.scale, is_sparse(problem.X)), unfitted(config, problem))

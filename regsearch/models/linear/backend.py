@@ -20,8 +20,8 @@ from regsearch.models.class_weight import ClassWeight
 from regsearch.models.deadline import Stop
 from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
-from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import all_threads, one_thread
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
@@ -39,7 +39,7 @@ class LinearBackend:
         self.setup = setup
         self.solvers = Solvers(setup.problem, setup.folds.train, setup.folds.val, setup.notice)
         self.design, self.solver = self.solvers.design, self._solver(None)
-        self._unpenalized: dict[tuple[ClassWeight, str], FittedPiece] = {}
+        self._unpenalized: dict[tuple[ClassWeight, str, Any], FittedPiece] = {}
 
     def _solver(self, class_weight: ClassWeight) -> Solver:
         n, p = self.solvers.design.shape
@@ -64,7 +64,7 @@ class LinearBackend:
         self.failures: dict[str, str] = {}  # what scorers raised, by metric
         config: Any = candidate.config
         solver = self._solver(config.class_weight)
-        terms = config.penalty.terms(lambda: solver.initial(config.scale))
+        terms = self.solvers.terms(config)
         lambdas = lambda_grid(config, solver, terms, self.design, self._target_deviation)
         path, stop = self._fit_path(config, solver, terms, lambdas, started)
         if stop is not None:
@@ -112,7 +112,7 @@ class LinearBackend:
         return (first, *(metric for metric in others if metric.kernel is not None))
 
     def _fit_path(
-        self, config: LinearConfig, solver: Solver, terms: Terms, lambdas: Array, started: float
+        self, config: LinearConfig, solver: Solver, terms: GeneralTerms, lambdas: Array, started: float
     ) -> tuple[FittedPath, Stop | None]:
         """The path of a config, and why it was left before its end, if it was; for where that is see `fitted_path`."""
         if not lambdas.any():
@@ -138,21 +138,21 @@ class LinearBackend:
         over = path.steps >= points and not self._goes_on(path, solver)
         return over or path.past_best(self.setup.metrics[0], points) or path.steps == len(path.lambdas)
 
-    def _limit(self, config: LinearConfig, solver: Solver, terms: Terms) -> FittedPiece | None:
+    def _limit(self, config: LinearConfig, solver: Solver, terms: GeneralTerms) -> FittedPiece | None:
         """What a path tends to as lambda goes to zero, where that is the fit without a penalty.
 
         With an L1 part and no fewer columns than rows it is another of the fits that explain all of y, and so is not
         known before the path gets there.
         """
         rows = np.array([len(train) for train in self.design.train])
-        own = not np.any(terms.l1) or bool(((self.design.scales(config.scale) > 0).sum(axis=1) < rows - 1).all())
+        own = not terms.sparse or bool(((self.design.scales(config.scale) > 0).sum(axis=1) < rows - 1).all())
         return self._without_penalty(config, solver) if own else None
 
     def _without_penalty(self, config: LinearConfig, solver: Solver) -> FittedPiece:
-        """The fit at lambda 0, which all trials of a scale and class weight share: the limit of their paths."""
-        shared = config.class_weight, str(config.scale)
+        """The fit at lambda 0, which all trials of a scale, class weight and limits share: the limit of their paths."""
+        shared = config.class_weight, str(config.scale), config.limits
         if shared not in self._unpenalized:
-            (piece,) = solver.path(Terms(np.zeros(1), 0.0), config.scale, np.zeros(1))
+            (piece,) = solver.path(self.solvers.terms_at_zero(config), config.scale, np.zeros(1))
             self._unpenalized[shared] = FittedPiece(piece, self._scores(piece, self._path_metrics))
         return self._unpenalized[shared]
 

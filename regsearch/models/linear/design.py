@@ -44,7 +44,7 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.data.encoding import Missing
 from regsearch.data.row_table import RowHoles, RowTable
 from regsearch.data.weights import effective_rows, weighing
-from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.scales import column_divisors, row_divisors
 
 NOTHING = np.empty(0)
@@ -181,6 +181,15 @@ class LinearConfig(Protocol):
     @property
     def class_weight(self) -> Any: ...
 
+    @property
+    def penalty_factors(self) -> Any: ...
+
+    @property
+    def unpenalized(self) -> Any: ...
+
+    @property
+    def limits(self) -> Any: ...
+
 
 class Solver(Protocol):
     """What a loss needs to be fitted along a path, all folds in lockstep.
@@ -193,15 +202,18 @@ class Solver(Protocol):
     tol: float  # duality gap to reach, relative to the loss of each fold's null model
     null: Array  # [K] mean squared error or log loss of each fold's null model
 
-    def gradient(self, scale: str) -> Array:
-        """``[K, p, m]``: the loss gradient in the scaled coefficients at w = 0, intercept fitted; 0 at constants."""
+    def gradient(self, scale: str, terms: GeneralTerms | None = None) -> Array:
+        """``[K, p, m]``: the loss gradient in the scaled coefficients at w = 0, intercept fitted; 0 at constants.
+
+        Of columns that `terms` leave unpenalised, w is fitted as well.
+        """
         ...
 
     def initial(self, scale: str) -> Array:
         """``[K, p, m]``: each fold's ridge estimate, the start of adaptive penalties."""
         ...
 
-    def path(self, terms: Terms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
+    def path(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         """Fit every lambda (descending), warm-started; yields consecutive pieces, so that the caller can stop early.
 
         Those `further` on are fitted a few at a time, for as long as the caller asks; a piece ends where they begin.

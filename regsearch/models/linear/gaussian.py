@@ -28,11 +28,14 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.freedom import column_powers, most_freedom
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.kernels import descend, descend_rows, duality_gaps
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.models.linear.spectrum import Spectrum
+from regsearch.models.linear.squared_fold import SquaredFold
 from regsearch.models.linear.threads import all_threads
 
 WHOLE = 400  # columns up to which working on few of them gains nothing
@@ -87,7 +90,9 @@ class Gaussian:
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}
 
-    def gradient(self, scale: str) -> Array:
+    def gradient(self, scale: str, terms: GeneralTerms | None = None) -> Array:
+        if terms is not None and np.any(terms.unpenalised) and terms.sparse:
+            return -self._at_top(terms, scale)
         return -self.source.moment(scale)[:, :, None]
 
     def initial(self, scale: str) -> Array:
@@ -95,10 +100,13 @@ class Gaussian:
         estimate = np.stack([spectrum.ridge(np.array([spectrum.gcv()]))[0] for spectrum in spectra])
         return (estimate * (self.design.scales(scale) > 0))[:, :, None]  # a constant column has some rounding
 
-    def path(self, terms: Terms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
+    def path(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
+        if not terms.certified:
+            return self._proximal(terms, scale, np.concatenate([lambdas, further]))
+        assert isinstance(terms, Terms)
         scale = scale if lambdas.any() else self._well_posed(scale)
-        descent, ridge = partial(self._descent, terms, scale), partial(self._ridge, terms.l2, scale)
+        descent, ridge = partial(self._descent, terms, scale), partial(self._ridge, float(terms.l2), scale)
         return fit_path(lambdas, further, terms, descent, ridge)
 
     def _well_posed(self, scale: str) -> str:
@@ -133,6 +141,29 @@ class Gaussian:
             gap = slack / (2 * np.where(strengths > 0, strengths, least))  # strong convexity
             freedom = np.stack([spectrum.freedom(strengths) for spectrum in spectra])
             yield self._piece(scale, w, gap, freedom, state)
+
+    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        folds = self._folds(terms, scale)
+        for gap, freedom in walk(folds, lambdas):
+            w = np.stack([fold.loss.w[:, 0] for fold in folds])[:, None]
+            state = self.source.evaluate(range(len(folds)), w, scale)
+            null = self.source.power[:, None] / 2
+            yield self._piece(scale, w, gap[:, None] * null, freedom[:, None], state)
+
+    def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath]:
+        shape, powers = (self.design.shape[1], 1), column_powers(self.design, scale)
+        made = []
+        for k, power in enumerate(powers):
+            loss, again = (SquaredFold(self.source, k, scale, power) for _ in range(2))
+            made.append(FoldPath.of(loss, again, terms.of_fold(k, shape), self.tol, self.whole))
+        return made
+
+    def _at_top(self, terms: GeneralTerms, scale: str) -> Array:
+        """``[K, p, 1]`` negative gradient where only what is not penalised is fitted."""
+        folds = self._folds(terms.at_top, scale)
+        for fold in folds:
+            fold.advance(1.0)
+        return np.stack([fold.loss.gradient() for fold in folds])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = _ActiveSets(self, terms, scale)

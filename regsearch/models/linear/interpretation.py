@@ -34,9 +34,9 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.weights import effective_rows
 from regsearch.models.linear.design import Design, LinearConfig
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.lambdas import lambda_grid
 from regsearch.models.linear.leverage import hat_trace
-from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.refit import total_weight
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import one_thread
@@ -81,7 +81,7 @@ class Fit:
     freedom: Freedom
     mse: Array | None
     chosen: int
-    terms: Terms
+    terms: GeneralTerms
 
 
 @one_thread()
@@ -105,7 +105,8 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
     order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
     w = fit.w[fit.chosen]
     lines = [
-        *_constraint_line(config, fit), *_prior_line(config, problem, implied), _freedom_line(fit.freedom, w.size),
+        *_constraint_line(config, fit), *_prior_line(config, problem, implied), *_columns_line(config),
+        _freedom_line(fit.freedom, w.size),
         _features_line(kept, size[fit.chosen], names, len(folds)),
     ]  # fmt: skip
     interpretation = {
@@ -125,7 +126,7 @@ def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     """A filled config on all rows, along a path of lambdas that its own is one of; a single step without a penalty."""
     solvers = Solvers.of_all_rows(problem)
     design, solver = solvers.design_of(config.class_weight), solvers.of(config.class_weight)
-    terms = config.penalty.terms(lambda: solver.initial(config.scale))
+    terms = solvers.terms(config)
     own = strength(config)
     lambdas = np.array([own])
     if own > 0:
@@ -152,17 +153,18 @@ def fit_all(config: LinearConfig, problem: Problem) -> Fit:
 
 
 def _freedom(
-    config: LinearConfig, problem: Problem, design: Design, decided: Array, terms: Terms, known: float
+    config: LinearConfig, problem: Problem, design: Design, decided: Array, terms: GeneralTerms, known: float
 ) -> Freedom:
     """What a fit to all rows spends, of its decisions ``[n, m]`` on them and what the solver knows."""
-    if strength(config) and np.any(terms.l1):
-        held = ", held back by the L2 part: at most" if terms.l2 else ""
+    ridge = terms.ridge((problem.encoded_features.size, 1))
+    if strength(config) and terms.sparse:
+        held = ", held back by the L2 part: at most" if ridge.any() else ""
         return Freedom(known, f"coefficients that are not zero{held}")
     if not strength(config):
         return Freedom(known, "the rank of the columns")
-    if problem.classes is None:
+    if problem.classes is None or not terms.certified:
         return Freedom(known, "trace of the hat matrix")
-    exact = hat_trace(design, config.scale, decided, strength(config) * terms.l2)
+    exact = hat_trace(design, config.scale, decided, strength(config) * float(ridge[0, 0]))
     if exact is None:
         return Freedom(known, "nearly the trace of the hat matrix: with the mean curvature in place of each row's own")
     return Freedom(exact, "trace of the hat matrix")
@@ -217,9 +219,8 @@ def _noise(fit: Fit, rows: float) -> float:
 
 def _folds_with(config: LinearConfig, problem: Problem, folds: Folds) -> NDArray[np.intp]:
     """``[p]``: in how many folds the config, fitted to the training rows, gives a column a coefficient."""
-    solver = Solvers(problem, folds.train, folds.val).of(config.class_weight)
-    terms = config.penalty.terms(lambda: solver.initial(config.scale))
-    *_, last = solver.path(terms, config.scale, np.array([strength(config)]))
+    solvers = Solvers(problem, folds.train, folds.val)
+    *_, last = solvers.of(config.class_weight).path(solvers.terms(config), config.scale, np.array([strength(config)]))
     return np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))
 
 
@@ -281,6 +282,19 @@ def _prior_line(config: LinearConfig, problem: Problem, implied: Mapping[str, An
         given = f"the noise has an estimated variance of {implied['noise_variance']:.3g}"
     each = " times ".join(parts) + adaptive
     return [f"It is the most probable w if, before any data, each coefficient is {each}: {given}."]
+
+
+def _columns_line(config: LinearConfig) -> list[str]:
+    """What factors and limits change of the sentences before."""
+    lines = []
+    if config.penalty_factors or config.unpenalized:
+        lines.append(
+            "There, |w_j| and w_j^2 count times the column's penalty factor, the prior of a column is by as much "
+            "narrower, and that of an unpenalised one is flat."
+        )
+    if config.limits:
+        lines.append("Coefficients have no probability beyond their limits.")
+    return lines
 
 
 def _freedom_line(freedom: Freedom, count: int) -> str:

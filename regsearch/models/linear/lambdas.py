@@ -11,6 +11,7 @@ from regsearch._types import Array
 from regsearch.data.weights import effective_rows
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.penalty import Terms
 from regsearch.space.tree import Path, number
 
@@ -23,7 +24,7 @@ LOWEST = 1e-20  # smallest lambda over largest of a path that goes on for as lon
 FitLambdas: TypeAlias = Callable[[Array, Array], Iterator[Piece]]
 
 
-def lambda_grid(config: LinearConfig, solver: Solver, terms: Terms, design: Design, spread: float) -> Array:
+def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, design: Design, spread: float) -> Array:
     """The lambdas of a trial, descending: one when it is sampled or the penalty has none.
 
     The top is glmnet's: the smallest lambda that zeroes every coefficient. Without an L1 part no lambda does, and what
@@ -40,8 +41,8 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: Terms, design: Desi
         return np.zeros(1)
     if not isinstance(config.lambda_, Path):
         return np.array([number(config.lambda_)])
-    gradient = solver.gradient(config.scale)
-    ridge = not np.any(terms.l1 > 0)
+    gradient = solver.gradient(config.scale, terms)
+    ridge = not terms.sparse
     if ridge:
         scales = design.scales(config.scale)
         units = design.scales("standard") / np.where(scales > 0, scales, 1.0)

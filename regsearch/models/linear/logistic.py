@@ -28,13 +28,17 @@ from typing import NamedTuple
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
+from regsearch.errors import InvalidInput
 from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.freedom import column_powers, curved_freedom, mean_curvatures, most_freedom
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import Ridge, dual_basis, primal_basis
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import duality_gaps, null_intercept, probabilities_and_losses
+from regsearch.models.linear.log_fold import LogFold
 from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.sources import inverse_scales
 from regsearch.models.linear.threads import all_threads
 
@@ -72,7 +76,9 @@ class LogLoss:
         """Folds, outputs, columns."""
         return self.design.folds, len(self.samples[0].y), self.design.shape[1]
 
-    def gradient(self, scale: str) -> Array:
+    def gradient(self, scale: str, terms: GeneralTerms | None = None) -> Array:
+        if terms is not None and np.any(terms.unpenalised) and terms.sparse:
+            return -self._at_top(terms, scale)
         return -self.null_slope(scale).transpose(0, 2, 1)
 
     def initial(self, scale: str) -> Array:
@@ -83,11 +89,14 @@ class LogLoss:
             self._initial[scale] = estimate * varies[:, :, None]  # a constant column has some rounding
         return self._initial[scale]
 
-    def path(self, terms: Terms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
+    def path(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
+        if not terms.certified:
+            return self._proximal(terms, scale, np.concatenate([lambdas, further]))
+        assert isinstance(terms, Terms)
         if not lambdas.any():
             scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
-        descent, ridge = partial(self._descent, terms, scale), partial(self._ridge_path, terms.l2, scale)
+        descent, ridge = partial(self._descent, terms, scale), partial(self._ridge_path, float(terms.l2), scale)
         return fit_path(lambdas, further, terms, descent, ridge)
 
     def null_slope(self, scale: str) -> Array:
@@ -108,6 +117,31 @@ class LogLoss:
             slopes = np.stack([_times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
         slopes -= spread.sum(axis=3, keepdims=True) * self.design.means[folds, None, None]
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
+
+    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        if not terms.classes:
+            raise InvalidInput(f"{type(terms).__name__} is for a y of numbers, got classes; choose another penalty.")
+        folds = self._folds(terms, scale)
+        for gap, freedom in walk([path for path, _ in folds], lambdas):
+            w = np.stack([loss.w.T for _, loss in folds])[:, :, None]
+            b = np.stack([loss.b for _, loss in folds])[:, :, None]
+            yield self._piece(scale, w, b, gap[:, None] * self.null[:, None], freedom[:, None])
+
+    def _folds(self, terms: GeneralTerms, scale: str) -> list[tuple[FoldPath, LogFold]]:
+        _, m, p = self.shape
+        made = []
+        for k, power in enumerate(column_powers(self.design, scale)):
+            made_of = self.design, k, scale, power, self.samples[k], float(self.null[k]), self.correlate
+            loss, again = LogFold(*made_of), LogFold(*made_of)
+            made.append((FoldPath.of(loss, again, terms.of_fold(k, (p, m)), self.tol, False), loss))
+        return made
+
+    def _at_top(self, terms: GeneralTerms, scale: str) -> Array:
+        """``[K, p, m]`` negative gradient where only what is not penalised is fitted."""
+        folds = self._folds(terms.at_top, scale)
+        for path, _ in folds:
+            path.advance(1.0)
+        return np.stack([loss.gradient() for _, loss in folds])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = _WorkingSets(self, terms, scale)

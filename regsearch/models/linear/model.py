@@ -12,11 +12,14 @@ from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
 from regsearch.models.class_weight import check_class_weight
 from regsearch.models.deadline import NO_DEADLINE, Deadline
+from regsearch.models.linear.columns import check_column_names
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
 from regsearch.models.linear.scales import SCALES
-from regsearch.space.domains import ClassWeights, Family, OneOf, PathField
+from regsearch.space.domains import ClassWeights, ColumnFactors, ColumnLimits, ColumnNames, Family, OneOf, PathField
 from regsearch.space.tree import Choice, Path, public_name, tunable
+
+SILENT = ("class_weight", "penalty_factors", "unpenalized", "limits")  # what a row leaves out where it is None
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ class Linear(Model):
         same in a fold's training rows) or a dict from labels to weights, as scikit-learn has it. A `Choice` of them is
         searched.
 
+    penalty_factors
+        What the penalty of columns of X is multiplied by, by name: ``{"age": 0.5}``. Others have 1, and lambda keeps
+        its meaning: factors are not rescaled. The columns of a category are weighed alike.
+    unpenalized
+        Names of columns that are never penalised, as a factor of 0 says.
+    limits
+        Limits of the coefficients of columns of X, by name and in units of the column: ``{"dose": (0, None)}`` keeps
+        that of dose from being negative. They must let it be 0.
+
     Examples
     --------
     >>> Linear(penalty="l1").penalty
@@ -49,22 +61,26 @@ class Linear(Model):
     lambda_: Any = tunable(PathField(), Path(100), off=0.0)
     scale: Any = tunable(OneOf(SCALES), "standard")
     class_weight: Any = tunable(ClassWeights(), None)
+    penalty_factors: Any = tunable(ColumnFactors(), None)
+    unpenalized: Any = tunable(ColumnNames(), None)
+    limits: Any = tunable(ColumnLimits(), None)
 
     axis: ClassVar[str] = "lambda"
     gives_up: ClassVar[bool] = False
 
     def shown_fields(self) -> dict[str, Any]:
-        """Without class weights where there are none."""
-        return {name: value for name, value in self.fields().items() if name != "class_weight" or value is not None}
+        """Without what a config says nothing of."""
+        return {name: value for name, value in self.fields().items() if name not in SILENT or value is not None}
 
     def offs(self) -> dict[str, Any]:
-        return super().offs() | {"class_weight": "none"}
+        return super().offs() | dict.fromkeys(SILENT, "none")
 
     def check(self, setup: Setup) -> None:
         check_table(setup.problem, "Linear")
         check_columns(setup.problem, "Linear")
         check_scored_by_predictions(setup, "Linear")
         check_class_weight(self.class_weight, setup.problem)
+        check_column_names(self, setup.problem)
         if setup.problem.targets > 1:
             raise InvalidInput(
                 f"Linear fits one target, y has {setup.problem.targets} columns; "
@@ -82,10 +98,11 @@ class Linear(Model):
     def reference(self) -> Linear:
         first = {name: getattr(self, name) for name in ("scale", "class_weight")}
         first = {name: value.first if isinstance(value, Choice) else value for name, value in first.items()}
-        return replace(self, penalty=NoPenalty(), lambda_=0.0, **first)
+        nothing = {"penalty_factors": None, "unpenalized": None, "limits": None}
+        return replace(self, penalty=NoPenalty(), lambda_=0.0, **first, **nothing)
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
-        """Without the penalty, one of its L1 and L2 parts, its weights; with the reference's scale or class weights.
+        """Without the penalty, one of its L1 and L2 parts, its weights; with the reference's scale, weights or limits.
 
         At a lambda the part that stays is as strong as it was.
         """
@@ -100,7 +117,7 @@ class Linear(Model):
         for name, off in self.penalty.offs().items():
             if off is not None and getattr(self.penalty, name) != off:
                 found[public_name(name)] = replace(self, penalty=self.penalty.replace(**{name: off}))
-        return found | self._as_in(plain, "scale", "class_weight")
+        return found | self._as_in(plain, "scale", *SILENT)
 
     def walking(self) -> Linear:
         return self if not self.lambda_ or isinstance(self.lambda_, Path) else replace(self, lambda_=Path(100))

@@ -70,7 +70,7 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
 def _fit(config: LinearConfig, solvers: Solvers) -> tuple[Array, Array]:
     """Coefficients ``[p, m]`` of the encoded columns and intercepts ``[m]``."""
     solver = solvers.of(config.class_weight)
-    terms = config.penalty.terms(lambda: solver.initial(config.scale))
+    terms = solvers.terms(config)
     lambda_ = number(config.lambda_) if config.penalty.path else 0.0
     *_, last = solver.path(terms, config.scale, np.array([lambda_]))
     return last.coef[0, -1], last.intercept[0, -1]

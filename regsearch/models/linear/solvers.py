@@ -12,7 +12,11 @@ from regsearch.data.encoding import Encoded
 from regsearch.data.problem import Problem
 from regsearch.data.row_table import RowTable
 from regsearch.models.class_weight import ClassWeight, class_factors
-from regsearch.models.linear.design import Design, Solver
+from regsearch.models.linear.columns import columns_of
+from regsearch.models.linear.design import Design, LinearConfig, Solver
+from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.penalties import NoPenalty
+from regsearch.models.linear.penalty import Penalty
 
 
 class Solvers:
@@ -46,6 +50,19 @@ class Solvers:
         if class_weight not in self._made:
             self._made[class_weight] = make_solver(self.problem, self.design_of(class_weight))
         return self._made[class_weight]
+
+    def terms(self, config: LinearConfig) -> GeneralTerms:
+        """A config's penalty as its solver reads it, on the columns of the problem."""
+        return self._terms(config, config.penalty)
+
+    def terms_at_zero(self, config: LinearConfig) -> GeneralTerms:
+        """What is left of a config's penalty at lambda 0: the limits of its coefficients."""
+        return self._terms(config, NoPenalty())
+
+    def _terms(self, config: LinearConfig, penalty: Penalty) -> GeneralTerms:
+        solver = self.of(config.class_weight)
+        terms = penalty.terms(lambda: solver.initial(config.scale))
+        return terms.on(columns_of(config, self.problem, self.design))
 
     def design_of(self, class_weight: ClassWeight) -> Design:
         """The design whose loss has a config's class weight."""

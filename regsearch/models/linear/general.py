@@ -1,0 +1,167 @@
+"""What the proximal solver asks of a penalty: any function of the coefficients that has a proximal operator.
+
+Notation (shapes: p columns, m outputs; m = 1 but for multinomial models)
+
+==========  ===========  ======================================================================================
+symbol      shape        meaning
+==========  ===========  ======================================================================================
+w           [..., p, m]  coefficients of the scaled columns
+gradient    [..., p, m]  X'W(y - prediction), the *negative* gradient of the loss, unless a docstring says else
+lambda_     float        strength, on glmnet's scale
+some        [e]          places of the columns that a fold works on
+==========  ===========  ======================================================================================
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, TypeVar
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.errors import InvalidInput
+from regsearch.models.linear.accelerated import accelerated
+
+TermsT = TypeVar("TermsT", bound="GeneralTerms")
+
+
+@dataclass(frozen=True)
+class PenalisedColumns:
+    """What is known of the columns that a penalty acts on, beside their values.
+
+    Attributes
+    ----------
+    features
+        ``[p]``: the column of X that each comes from; those of a category have one number.
+    factors
+        ``[p]``: what the penalty of each is multiplied by; 0 leaves it out of the penalty.
+    low, high
+        ``[K, p]`` limits of w in each fold; infinite where there is none.
+    """
+
+    features: Rows
+    factors: Array
+    low: Array
+    high: Array
+
+    @property
+    def alike(self) -> bool:
+        """Whether nothing sets one column apart from another."""
+        return bool((self.factors == 1).all()) and not self.limited
+
+    @property
+    def limited(self) -> bool:
+        return bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """A loss, or a model of it, on a fold's own columns: its curvature ``[e m, e m]``, column by column.
+
+    The loss at w + d is less by ``slope d - d gram d / 2``.
+    """
+
+    gram: Array
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest eigenvalue."""
+        return float(np.linalg.eigvalsh(self.gram)[-1]) if len(self.gram) else 0.0
+
+
+class GeneralTerms(ABC):
+    """A penalty as the proximal solver reads it.
+
+    A subclass needs `value`, `prox` and `lambda_max`. What else is here follows from those, and is to be overridden
+    where the penalty knows better: `distance` where it has a subgradient at hand, `restricted` where a few columns
+    can be fitted without the others, `minimise` where there is a faster way than by its prox.
+    """
+
+    certified: bool = False  # whether the solvers of `Terms`, with their duality gaps, fit it
+    convex: ClassVar[bool] = True
+    sparse: bool = True  # whether some lambda makes every penalised coefficient zero
+    classes: ClassVar[bool] = True  # whether it can be fitted to classes
+
+    @abstractmethod
+    def value(self, w: Array, lambda_: float) -> Array:
+        """Penalty of coefficients, summed over the last two axes."""
+
+    @abstractmethod
+    def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
+        """A minimiser over u of ``|u - w|^2 / 2 + step value(u, lambda_)``."""
+
+    @abstractmethod
+    def lambda_max(self, gradient: Array) -> float:
+        """The smallest lambda at which w = 0 is optimal, given the gradient ``[K, p, m]`` of the loss there."""
+
+    def distance(self, w: Array, gradient: Array, lambda_: float) -> Array:
+        """``[..., p, m]``: how far each coefficient's gradient is from the penalty's subgradients; 0 at a minimum.
+
+        By default how far a step of length 1 moves it: of a smooth penalty that is about the distance itself.
+        """
+        return np.abs(w - self.prox(w + gradient, 1.0, lambda_))
+
+    def score(self, w: Array, gradient: Array, lambda_: float) -> Array:
+        """``[..., p]``: how much a column asks to be worked on; those above 0 are added to a fold's own."""
+        return np.asarray(self.distance(w, gradient, lambda_).max(axis=-1))
+
+    def restricted(self: TermsT, some: Rows) -> TermsT | None:
+        """The penalty where all columns but some are zero; `None` where it cannot be fitted to a few of them."""
+        return None
+
+    def of_fold(self: TermsT, k: int, shape: tuple[int, ...]) -> TermsT:
+        """The penalty of one fold, of coefficients ``[p, m]``."""
+        return self
+
+    def on(self, columns: PenalisedColumns) -> GeneralTerms:
+        """The penalty on columns of which more is known.
+
+        Raises
+        ------
+        InvalidInput
+            Where columns have factors or limits that the penalty cannot heed.
+        """
+        if not columns.alike:
+            raise InvalidInput(
+                f"{type(self).__name__} penalises columns together and takes no penalty_factors, unpenalized or "
+                "limits; leave them out, or choose l1, l2 or elastic_net."
+            )
+        return self
+
+    @property
+    def start(self) -> GeneralTerms | None:
+        """The convex penalty whose fit at the same lambda a fit starts from; `None` for the fit at the last lambda."""
+        return None
+
+    @property
+    def unpenalised(self) -> Array:
+        """Which coefficients nothing is asked of, broadcastable to ``[K, p, m]``."""
+        return np.zeros(1, dtype=bool)
+
+    @property
+    def at_top(self) -> GeneralTerms:
+        """The penalty that keeps all others at zero, as the largest lambda does."""
+        return self
+
+    def ridge(self, shape: tuple[int, ...]) -> Array:
+        """``[p, m]`` weights of ``w_j^2 / 2``, by which degrees of freedom are held back."""
+        return np.zeros(shape)
+
+    def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
+        """Coefficients ``[e, m]`` that minimise a quadratic with the penalty, from w, where it falls by `slope`.
+
+        Parameters
+        ----------
+        tolerance
+            How far above the minimum the result may be, as `regsearch.models.linear.proximal.excess` estimates it.
+        """
+        largest = quadratic.largest
+        step = 1.0 / max(
+            largest, 1.0
+        )  # no longer than 1, at which every prox of a penalty that is not convex is defined
+        prox: Callable[[Array], Array] = lambda u: self.prox(u, step, lambda_)  # noqa: E731 - a name for what follows
+        return accelerated(quadratic.gram, w, slope, step, prox, lambda u: float(self.value(u, lambda_)), tolerance)

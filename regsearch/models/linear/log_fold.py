@@ -1,0 +1,148 @@
+"""Log-loss of one fold as the proximal solver reads it: quadratic models of it, a Newton step each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.models.linear.design import Design
+from regsearch.models.linear.general import GeneralTerms, Quadratic
+from regsearch.models.linear.likelihood import probabilities_and_losses
+from regsearch.models.linear.newton import Curvature, WorkingColumns
+from regsearch.models.linear.sources import inverse_scales
+
+Correlate: TypeAlias = Callable[[list[int], list[Array], str], Array]
+STEPS = 50  # Newton steps between two looks at all columns
+HALVINGS = 30
+ROUNDING = 1e-14  # relative increase of the objective that counts as none
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Coefficients ``[p, m]``, intercepts ``[m]``, and the decisions, probabilities ``[m, 1, n]`` and loss there."""
+
+    w: Array
+    b: Array
+    eta: Array
+    p: Array
+    loss: float
+
+
+class FoldSample(Protocol):
+    """A fold's training rows without their columns; see `regsearch.models.linear.logistic.Sample`."""
+
+    @property
+    def y(self) -> Array: ...
+
+    @property
+    def weights(self) -> Array: ...
+
+    @property
+    def offset(self) -> Array: ...
+
+    def residual(self, p: Array) -> Array: ...
+
+
+class LogFold:
+    """The log-loss of a fold's training rows; see `regsearch.models.linear.proximal.FoldLoss`.
+
+    Parameters
+    ----------
+    power
+        ``[p]`` variances of the scaled columns.
+    correlate
+        Products of the scaled columns of some folds with weighted residuals.
+    """
+
+    def __init__(
+        self, design: Design, k: int, scale: str, power: Array, sample: FoldSample, null: float, correlate: Correlate
+    ) -> None:
+        self.design, self.k, self.scale, self.sample, self.null, self.correlate = (
+            design,
+            k,
+            scale,
+            sample,
+            null,
+            correlate,
+        )
+        mean = (sample.y @ sample.weights)[:, 0]
+        self.curvature = power * float(np.mean(mean * (1 - mean)))
+        self._some: Rows = np.arange(0)
+        self._columns: WorkingColumns | None = None
+        b = self.sample.offset
+        self._here = self._at(np.zeros((design.shape[1], len(b))), b, np.zeros_like(self.sample.y) + b[:, None, None])
+
+    @property
+    def w(self) -> Array:
+        return self._here.w
+
+    @property
+    def b(self) -> Array:
+        """``[m]`` intercepts of the centred columns."""
+        return self._here.b
+
+    def gradient(self) -> Array:
+        residual = self.sample.residual(self._here.p)
+        return np.asarray(self.correlate([self.k], [residual], self.scale)[0, :, 0].T)
+
+    def take_over(self, other: LogFold) -> None:
+        self._here = other._here
+
+    def descend(self, terms: GeneralTerms, some: Rows, lambda_: float, tolerance: float) -> bool:
+        moved = False
+        for _ in range(STEPS):
+            quadratic, slope, curvature = self._model(some)
+            change = terms.minimise(quadratic, self.w[some], slope, lambda_, tolerance / 2) - self.w[some]
+            if not self._search(terms, some, change, curvature, lambda_):
+                break
+            moved = True
+            if np.abs(slope * change).sum() <= tolerance:
+                break
+        return moved
+
+    def quadratic(self, some: Rows) -> Quadratic:
+        return self._model(some)[0]
+
+    def _of(self, some: Rows) -> WorkingColumns:
+        """Those columns of the training rows, kept for as long as they are asked for."""
+        if self._columns is None or not np.array_equal(some, self._some):
+            design, inverse = self.design, inverse_scales(self.design, self.scale)[self.k]
+            rows, means = design.train[self.k], design.means[self.k]
+            self._some, self._columns = some, WorkingColumns.of(design.fold(self.k), rows, some, means, inverse)
+        return self._columns
+
+    def _model(self, some: Rows) -> tuple[Quadratic, Array, Curvature]:
+        """The curvature, and the negative gradient ``[e, m]``, with the intercepts fitted along."""
+        columns, m = self._of(some), len(self.sample.y)
+        mask = np.ones((m, len(some)), dtype=bool)
+        curvature = Curvature.at(self._here.p[:, 0], columns, mask, self.sample.weights)
+        residual = self.sample.residual(self._here.p)[:, 0]
+        slope = columns.correlate(residual).ravel() - curvature.couple @ residual.sum(axis=1)
+        order = np.arange(mask.size).reshape(mask.shape).T.ravel()  # outputs of a column after another
+        gram = np.ascontiguousarray(curvature.gram[np.ix_(order, order)])
+        return Quadratic(gram), slope[order].reshape(len(some), m), curvature
+
+    def _search(self, terms: GeneralTerms, some: Rows, change: Array, curvature: Curvature, lambda_: float) -> bool:
+        """Halve a step until it does not raise the objective; whether there is such a step."""
+        here, columns = self._here, self._of(some)
+        drift = self.sample.residual(here.p)[:, 0].sum(axis=1)
+        move = np.ascontiguousarray(change.T)
+        shift = curvature.inverse @ drift - move.ravel() @ curvature.couple
+        ahead = (columns.predict(move) + shift[:, None])[:, None]
+        value = here.loss + float(terms.value(here.w[some], lambda_))
+        for length in 0.5 ** np.arange(HALVINGS):
+            w = here.w.copy()
+            w[some] += length * change
+            new = self._at(w, here.b + length * shift, here.eta + length * ahead)
+            if new.loss + float(terms.value(w[some], lambda_)) <= value + ROUNDING * abs(value):
+                self._here = new
+                return True
+        return False
+
+    def _at(self, w: Array, b: Array, eta: Array) -> _Point:
+        p, loss = probabilities_and_losses(eta, self.sample.y, self.sample.weights)
+        return _Point(w, b, eta, p, float(loss[0]))
