@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 from typing import Any
 
 import numpy as np
 
+_OWN = frozenset({type(None), bool, int, float, str})
+
+
+def is_own(value: Any) -> bool:
+    """Whether a value is a number, a truth value or a text of Python's own, or `None`.
+
+    Most values of a config are: asking for an abstract class, as `isinstance` does for all others, takes long.
+    """
+    return type(value) in _OWN
+
 
 def plain(value: Any) -> Any:
     """A number, a truth value or a text of any library as Python's own; all else as it is."""
+    if is_own(value):
+        return value
     if isinstance(value, str):
         return str.__str__(value)  # of numpy's own, `item` would lose zeros at the end
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         value = value.item()
-    if isinstance(value, bool):
+    if is_own(value) or not isinstance(value, Number):
         return value
     if isinstance(value, Integral):
         return int(value)

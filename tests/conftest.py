@@ -25,7 +25,7 @@ settings.load_profile("same")
 HERE = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes
-SAMPLE = 5  # of the slow cases in a file every fifth runs, the first among them
+SAMPLE = 5  # of the slow cases every fifth runs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,9 +51,9 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out four fifths of the slow cases in each file, always the same, unless all are asked for.
+    """Leave out four fifths of the slow cases, the same in every run, unless all are asked for.
 
-    Tests that are slow `of` one thing, such as a server, count together wherever they are.
+    Those that are slow `of` one thing, such as a server, count by themselves, and the first of them runs.
 
     Those of the whole, which lie beside this file, come first: they are long, and one of them that is the last would
     leave the other workers with nothing to do.
@@ -61,12 +61,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path.parent != HERE)
     if config.getoption("--all"):
         return
-    seen: Counter[object] = Counter()
+    seen: Counter[str] = Counter()
     left_out = []
     for item in items:
         marker = item.get_closest_marker("slow")
         if marker:
-            cases = marker.kwargs.get("of", item.path)
+            cases = marker.kwargs.get("of", "")
             if seen[cases] % SAMPLE:
                 left_out.append(item)
             seen[cases] += 1

@@ -41,6 +41,7 @@ def text(name: str) -> str:
 # --- what pages say --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PAGES if blocks.blocks(text(name))])
 def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every Python block of a page runs, in order, in one namespace and an empty folder, and shows something."""
@@ -48,6 +49,7 @@ def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert any(blocks.run(text(name), name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_console_blocks_name_what_exists(name: str) -> None:
     """Every command of a console block exists, with the options and the files that it names."""
@@ -201,6 +203,7 @@ def test_site_is_built_and_needs_nothing_from_elsewhere(site: Path) -> None:
             assert (file.parent / address).exists(), address
 
 
+@pytest.mark.slow
 def test_site_opens_as_a_folder(site: Path, page: Page) -> None:
     """Opened as files, without a network, figures are drawn in the colours of the paper, and the search finds."""
     wrong: list[str] = []

@@ -53,6 +53,7 @@ def both(*words: str, cwd: Path, **options: object) -> list[subprocess.Completed
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["-c", LOOK, "a", "b"], ["look.py", "a"], ["-m", "look"], ["-P", "-m", "look"]])
 @pytest.mark.parametrize("session", [True, False])
 def test_a_fork_sees_what_a_fresh_interpreter_sees(words: list[str], session: bool, tmp_path: Path) -> None:

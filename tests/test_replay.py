@@ -73,6 +73,7 @@ class Leading:
     curves: tuple[Array, ...] = ()
 
 
+@pytest.mark.slow
 def test_estimators_are_given_up_as_in_a_search() -> None:
     """Configs are given up in the folds in which a backend gives them up, and what is spent are its fits."""
     X, y = regression(80, 4)

@@ -179,6 +179,7 @@ def test_errors_and_tracebacks_of_the_library(tmp_path: Path, front: str, passwo
         assert f"me:{password}" not in said
 
 
+@pytest.mark.slow
 def test_registering_at_a_server_that_repeats_everything(tmp_path: Path, gateway: int) -> None:
     """A server's refusal is quoted without the password that it repeats, in the traceback too."""
     study = Study("one", *regression(), space=spaces.linear(), root=tmp_path, tracking=False, cv=3)

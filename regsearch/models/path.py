@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Curves:
         known = np.isfinite(self.train) & np.isfinite(self.val)
         return replace(self, train=np.where(known, self.train, np.nan), val=np.where(known, self.val, np.nan))
 
-    @property
+    @cached_property
     def fitted(self) -> NDArray[np.bool_]:
         """``[K]``: whether a fold was fitted."""
         return np.asarray(np.isfinite(self.val).any(axis=1))

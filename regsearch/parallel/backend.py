@@ -74,6 +74,7 @@ class WorkersBackend:
         self.space, self.setup, self.workers, self.script, self.in_turn = space, setup, workers, script, in_turn
         self.deadline = setup.deadline
         self.shares = setup.prune and space.gives_up  # whether workers need to know what others have evaluated
+        self._source: Iterator[Candidate] = iter(())
         self._states: dict[WorkerId, WorkerState] = {}
         self._again: deque[Candidate] = deque()  # for their second try
         self._deaths: dict[int, int] = {}  # by number of a candidate
@@ -83,13 +84,13 @@ class WorkersBackend:
         self._last = -1  # the worker that was heard last
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
-        source = iter(candidates)
+        self._source = iter(candidates)
         self.setup.notice(f"starting {self.workers.workers} workers")
         with self.workers.crew(self._job()) as crew:
             with self.deadline.interruptible():
                 for worker in range(self.workers.workers):
                     self._start(crew, worker)
-                while not self.deadline.passed() and self._hand_out(crew, source):
+                while not self.deadline.passed() and self._hand_out(crew):
                     yield from self._hear(crew, LOOK_S)
                     yield from self._end_hangs(crew)
             if self.deadline.passed():
@@ -107,26 +108,26 @@ class WorkersBackend:
 
     # --- answers -----------------------------------------------------------------------------------------------
 
-    def _hand_out(self, crew: Crew, source: Iterator[Candidate]) -> bool:
+    def _hand_out(self, crew: Crew) -> bool:
         """Answer those who wait; whether there is anything left to wait for."""
         for worker, state in self._states.items():
             if isinstance(state.waits, Wanted):
-                self._answer_wanted(crew, worker, state, source)
+                self._answer_wanted(crew, worker, state)
             elif isinstance(state.waits, Idle) and (self._again or not self._exhausted):
                 self._answer(crew, worker, Begin(self.deadline.left()))
+        self.setup.notice(self._doing)  # once for all: with a thousand workers it takes as long as a trial does
         in_flight = any(state.in_flight for state in self._states.values())
         return in_flight or bool(self._again) or not self._exhausted
 
-    def _answer_wanted(self, crew: Crew, worker: WorkerId, state: WorkerState, source: Iterator[Candidate]) -> None:
-        candidate = self._next(state, source)
+    def _answer_wanted(self, crew: Crew, worker: WorkerId, state: WorkerState) -> None:
+        candidate = self._next(state)
         if candidate is None:
             self._answer(crew, worker, None)
             return
         state.in_flight[candidate.number] = candidate
-        self.setup.notice(self._doing)
         self._answer(crew, worker, self._task(worker, state, candidate))
 
-    def _next(self, state: WorkerState, source: Iterator[Candidate]) -> Candidate | None:
+    def _next(self, state: WorkerState) -> Candidate | None:
         """What a worker that has room is to evaluate next."""
         state.alone = state.alone and bool(state.in_flight)
         if state.alone:
@@ -136,7 +137,7 @@ class WorkersBackend:
             return self._again.popleft()
         if self._exhausted:
             return None
-        found = next(source, None)
+        found = next(self._source, None)
         self._exhausted = found is None
         return found
 
@@ -177,6 +178,8 @@ class WorkersBackend:
             yield self._evaluated(worker, message)
         elif not isinstance(message, Doing):
             state.waits = message
+            if isinstance(message, Wanted):  # at once: what others have said by now may take seconds to hear
+                self._answer_wanted(crew, worker, state)
 
     def _evaluated(self, worker: WorkerId, message: Evaluated) -> Outcome:
         outcome = message.outcome(self._states[worker].in_flight.pop(message.number))

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from regsearch.documents import parse_toml
 from regsearch.errors import InvalidInput, RegsearchError
-from regsearch.numeric import is_whole, plain
+from regsearch.numeric import is_own, is_whole, plain
 from regsearch.space.naming import identity
 from regsearch.space.registry import kind
 from regsearch.space.tree import WRITTEN, Choice, Node, public_name
@@ -76,6 +76,8 @@ def written(node: Node) -> Written:
 def _data(value: Any, opaque: list[Any]) -> Any:
     """A tree as plain data; what is neither node nor data is added to `opaque`."""
     value = plain(value)
+    if is_own(value):
+        return value
     if isinstance(value, Choice):
         start = {"start": value.start} if value.start else {}
         return {"type": value.tag(), "options": _data(value.options, opaque), **start}
@@ -86,8 +88,6 @@ def _data(value: Any, opaque: list[Any]) -> Any:
         return {str(key): _data(child, opaque) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
         return [_data(child, opaque) for child in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
     opaque.append(value)
     return _identity(value)
 

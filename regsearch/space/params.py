@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from regsearch.numeric import is_own
 from regsearch.space.config import to_data
 from regsearch.space.tree import NAMES, Choice, Leaf, Node, Path, label, public_name
 
@@ -122,6 +123,9 @@ def _parameters(value: Any, keys: Keys, off: Any) -> Iterator[tuple[Keys, Any]]:
 
 def _values(value: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]:
     """Keys and value of every parameter of a filled tree; a node counts as one, then its fields do."""
+    if is_own(value):
+        yield keys, value
+        return
     if keys and not isinstance(value, Mapping):
         main = value.main if _has_fields(value) else ""
         yield keys, getattr(value, main) if main else value.kind if _has_fields(value) else value

@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from regsearch.errors import InvalidInput, NotFound
+from regsearch.numeric import is_own
 from regsearch.space.levels import Levels
 from regsearch.space.params import parameter_names, way_to
 from regsearch.space.suggests import Suggests
@@ -43,6 +44,8 @@ def _walk(value: Any, way: str, draw: Draw, said: Levels | None = None) -> Any:
 
     `draw` is given a leaf, the way to it, and what the field that holds it says of its values.
     """
+    if is_own(value):
+        return value
     if isinstance(value, Choice):
         option = draw(value, way, said)
         return _walk(option, f"{way}.{label(option)}", draw, said)

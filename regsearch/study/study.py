@@ -345,6 +345,8 @@ class Study:
         timeout: float | None = None,
         patience: int | None = None,
         trial_timeout: float | None = None,
+        workers: int | Workers | None = None,
+        deterministic: bool = False,
         quiet: bool = False,
     ) -> NestedResult:
         """Nested cross-validation: what this search and its choice are worth on rows that neither saw.
@@ -357,7 +359,7 @@ class Study:
         ----------
         outer
             Outer folds, as `cv`; an int goes by groups, classes and time as the study's folds do.
-        n_trials, timeout, patience, trial_timeout
+        n_trials, timeout, patience, trial_timeout, workers, deterministic
             Of each inner search, as in `run`.
         rule
             Chooses in each inner study.
@@ -379,13 +381,11 @@ class Study:
             self._inner(number, self.problem.part(train))  # what cannot be searched says so before the first fit
 
         def search(number: int, part: Problem) -> Results:
-            inner = self._inner(number, part)
-            return inner.run(n_trials, timeout, patience, trial_timeout=trial_timeout, quiet=quiet)
+            how: dict[str, Any] = {"trial_timeout": trial_timeout, "workers": workers, "deterministic": deterministic}
+            return self._inner(number, part).run(n_trials, timeout, patience, **how, quiet=quiet)
 
-        nesting = NestedCV(
-            self.store, self.problem, self.setup.metrics, self.seed, folds, self.setup.fold_weights, search, rule
-        )
-        return nesting.run(Progress(quiet=quiet))
+        of_study = self.store, self.problem, self.setup.metrics, self.seed
+        return NestedCV(*of_study, folds, self.setup.fold_weights, search, rule).run(Progress(quiet=quiet))
 
     def _inner(self, number: int, part: Problem) -> Self:
         """The study of one outer fold's training rows."""

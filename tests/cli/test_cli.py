@@ -126,11 +126,13 @@ def test_nothing_is_written_elsewhere(root: Path) -> None:
     assert {file.name for file in root.iterdir()} >= {"studies", "mlflow.db", "artifacts"}
 
 
+@pytest.mark.slow
 def test_seed(root: Path) -> None:
     """Another seed is another study: it is refused under the same name."""
     refused(regsearch("run", SCRIPT, "--trials", "9", "--seed", "5", "--root", root), "same seed only")
 
 
+@pytest.mark.slow
 def test_list(root: Path, tmp_path: Path) -> None:
     """The list has a line per study with its trials by state, score, gap, metric; of nothing, it says how to start."""
     results = load_results(Store(root, NAME))
@@ -146,6 +148,7 @@ def test_list(root: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_list_with_broken_studies(root: Path, tmp_path: Path) -> None:
     """Studies that cannot be read are listed with what is wrong with them, and the others as always."""
     copy = tmp_path / "runs"
@@ -338,6 +341,7 @@ def test_export_when_the_script_is_gone(tmp_path: Path) -> None:
     assert (tmp_path / "b" / "model.skops").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -435,6 +439,7 @@ def test_files_where_the_script_says(tmp_path: Path) -> None:
     refused(regsearch("show", "own-files", "--rule", "one_se", cwd=tmp_path), "where the artifacts= of its script says")
 
 
+@pytest.mark.slow
 def test_rule_with_a_number(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A rule may be given with its number, and is told what is missing of it."""
     assert main(["show", NAME, "--rule", "gap_budget=1e9", "--root", str(root)]) == 0
@@ -556,6 +561,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, root: Path, capsys: pytest
     assert load_results(Store(root, NAME)).finding("ablation") == before
 
 
+@pytest.mark.slow
 def test_unknown_rule(root: Path) -> None:
     """An unknown rule is one line that names the known ones."""
     refused(regsearch("show", NAME, "--rule", "bset", "--root", root), "there are best, ")

@@ -132,6 +132,7 @@ def test_a_problem_is_encoded_once() -> None:
     assert there.fingerprint == problem.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frame", [False, True])
 @pytest.mark.parametrize("space", [spaces.linear(), spaces.mlp((4,), max_epochs=2)], ids=["linear", "net"])
 def test_a_study_encodes_once(space: Model, frame: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

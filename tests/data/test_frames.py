@@ -68,6 +68,7 @@ def columns(draw: st.DrawFn, rows: int = 12) -> dict[str, tuple[str, list[Any]]]
     return found
 
 
+@pytest.mark.slow
 @given(columns())
 def test_every_library_is_the_same_problem(drawn: dict[str, tuple[str, list[Any]]]) -> None:
     """Columns of any kind, holes included, have the fingerprint and the matrix that they have in pandas."""

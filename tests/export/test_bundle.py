@@ -254,6 +254,7 @@ def test_infinite_entries_of_sparse_rows(tmp_path: Path) -> None:
         model.predict(sparse.csr_array(X))
 
 
+@pytest.mark.slow
 def test_a_column_of_no_name(tmp_path: Path) -> None:
     """A column may be called by the empty string."""
     X, y = regression()
@@ -396,6 +397,7 @@ def test_a_config_trains_as_the_search_did(bundle: Path, searched: Study) -> Non
     np.testing.assert_array_equal(clone(built).fit(X, y).predict(X), load(bundle).predict(X))
 
 
+@pytest.mark.slow
 def test_a_net_config_trains(tmp_path: Path) -> None:
     """A net's config is an estimator that trains the net: on the study's rows, to the bundle's probabilities."""
     X, y = regression()

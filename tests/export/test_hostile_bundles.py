@@ -65,6 +65,7 @@ def cheap() -> Iterator[None]:
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < ROOM
 
 
+@pytest.mark.slow
 @given(draw=st.randoms(use_true_random=False), name=st.sampled_from(["array", "table", "estimator", "net"]))
 def test_edits(made: dict[str, Path], draw: random.Random, name: str) -> None:
     """However the files of a bundle are edited, it predicts or is refused by an error of regsearch's."""
@@ -149,6 +150,7 @@ def huge_array(members: dict[str, bytes]) -> None:
     members[name] = made.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [(bomb, "unpack to"), (nested_bomb, "unpack to"), (many, "unpack to"), (huge_array, "must hold an array")],
@@ -166,6 +168,7 @@ def test_archives_that_grow(copied: Callable[[str], Path], change: Callable[[Any
 # --- documents -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cheap")
 @pytest.mark.parametrize(
     "text",

@@ -70,6 +70,7 @@ def test_what_the_score_owes(bundle: Path, tmp_path: Path) -> None:
         assert len(found.notes) == 1
 
 
+@pytest.mark.slow
 def test_all_rows_of_a_study_that_held_some_out(tmp_path: Path) -> None:
     """Given all rows, of which the study held some out, it is said how many of them were searched."""
     X, y = regression()
@@ -92,6 +93,7 @@ def test_the_error_of_a_change(bundle: Path, tmp_path: Path) -> None:
     assert np.isnan(retrain(bundle, *regression(), tmp_path / "same").change("val")[1])
 
 
+@pytest.mark.slow
 def test_other_labels(tmp_path: Path) -> None:
     """Labels by other names are refused before anything is fitted or written."""
     X, y = regression()
@@ -115,6 +117,7 @@ def test_a_column_without_values(bundle: Path, tmp_path: Path) -> None:
     assert found.notes[1] in (found.folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cv", [3, GroupKFold(3)], ids=str)
 def test_groups_are_not_forgotten(cv: Any, tmp_path: Path) -> None:
     """A bundle whose folds kept groups together is not judged by folds that tear them apart, unless that is asked."""
@@ -194,6 +197,7 @@ def test_a_study_starts_from_its_own_reference(family: str, tmp_path: Path) -> N
     assert again.all[0].config == results.reference.config
 
 
+@pytest.mark.slow
 def test_an_own_net_without_dropout(tmp_path: Path) -> None:
     """The reference of a module without dropout layers is verified and retrained like any other choice."""
     X, y = regression()

@@ -216,6 +216,7 @@ def arrays() -> dict[str, tuple[Any, Any]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", arrays())
 def test_training_arrays_from_mlflow(kind: str, tmp_path: Path) -> None:
     """The study's own X, converted as the card says, is taken by the MLflow model and predicted as the bundle does."""
@@ -233,6 +234,7 @@ def test_training_arrays_from_mlflow(kind: str, tmp_path: Path) -> None:
     near(eval(line, {"model": model, "X": X}), load(bundle).predict(X))
 
 
+@pytest.mark.slow
 def test_what_serving_needs(wine: Path, small_net: Path, tmp_path: Path) -> None:
     """An MLflow model has the bundle as it is, no pickle, pins what the bundle was made with; optuna stays out."""
     for bundle, expected in ((wine, set()), (small_net, {"torch", "safetensors"})):
@@ -395,6 +397,7 @@ def test_what_a_server_cannot_import(own_script: Path, monkeypatch: pytest.Monke
 # --- stores that refuse ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_name_that_is_refused_leaves_nothing(wine: Path, tmp_path: Path) -> None:
     """When the registry refuses, the error says why, and neither experiment, model nor version is left."""
     from mlflow import MlflowClient
@@ -625,6 +628,7 @@ def test_onnx_of_a_classifier_without_probabilities(estimator: Any, labels: list
     assert said.tolist() == load(bundle).predict(other).tolist()
 
 
+@pytest.mark.slow
 def test_onnx_of_other_labels_is_refused(tmp_path: Path) -> None:
     """Where float32 rounds the columns to other labels than the bundle's, nothing is written."""
     pytest.importorskip("skl2onnx")
@@ -636,6 +640,7 @@ def test_onnx_of_other_labels_is_refused(tmp_path: Path) -> None:
     assert not (bundle / "model.onnx").exists()
 
 
+@pytest.mark.slow
 def test_onnx_of_columns_by_any_name(tmp_path: Path) -> None:
     """Columns whose names ONNX does not have, or that would be one there, are inputs in the bundle's order."""
     pytest.importorskip("skl2onnx")

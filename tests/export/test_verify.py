@@ -73,6 +73,7 @@ def test_from_a_file(searched: Study, bundle: Path, tmp_path: Path) -> None:
     assert "to the bit" in str(verdict)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["best", "one_se"])
 def test_an_estimator(tmp_path: Path, rule: str) -> None:
     """The score of an estimator's study is found again too, on the folds of a splitter that the evidence brings."""
@@ -135,6 +136,7 @@ def test_an_example_that_is_not_reproduced(bundle: Path) -> None:
     assert "otherwise" in str(verdict)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "space", [spaces.linear(), Estimator(Ridge(), {"alpha": Float(0.1, 1.0)})], ids=["path", "own"]
 )
@@ -155,6 +157,7 @@ def test_a_config_that_was_edited(space: Any, tmp_path: Path) -> None:
     assert "config.toml was edited" in str(verdict)
 
 
+@pytest.mark.slow
 def test_a_scorer_of_ones_own(tmp_path: Path) -> None:
     """A score that only the user's own scorer can give is not checked without it, and the verdict says who has it."""
     one = study(tmp_path, space=Linear("l2"), scoring={"mine": own_score})
@@ -243,6 +246,7 @@ def test_data_files_that_are_none(bundle: Path, tmp_path: Path) -> None:
         read_table(tmp_path / "data.csv", "y", form)
 
 
+@pytest.mark.slow
 def test_the_commands(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command line verifies with exit status 0, or 1 where something fails, and retrains to a bundle that holds."""
     X, y = frame()
@@ -322,6 +326,7 @@ def test_a_given_test_set(tmp_path: Path) -> None:
     assert "pass the 45 that it searched, or --script FILE" in str(everything)
 
 
+@pytest.mark.slow
 def test_a_script_is_evidence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A script brings data, folds of its own splitter and a scorer of its own."""
     script = tmp_path / "script.py"
@@ -351,6 +356,7 @@ study = Study("own", X[:60, :3], y[:60], space=Net(own, weight_decay=Float(0, 1)
 """
 
 
+@pytest.mark.slow
 def test_a_module_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The bundle of a net of one's own is not blamed for a module that it cannot bring: with the script all holds."""
     script = tmp_path / "own.py"

@@ -130,6 +130,7 @@ def test_provenance(searched: Study, bundle: Path) -> None:
     assert set(made["files"]) == names - {PROVENANCE}
 
 
+@pytest.mark.slow
 def test_a_frame_with_categories(tmp_path: Path) -> None:
     """The pipeline takes the columns as they were: missing values, booleans and categories, also unseen ones."""
     X, y = regression()
@@ -227,6 +228,7 @@ def test_a_link_to_a_bundle(searched: Study, bundle: Path) -> None:
     assert open_bundle(bundle).provenance["rule"] == "one_se"
 
 
+@pytest.mark.slow
 def test_a_failing_move(searched: Study, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the new bundle cannot be moved in, the earlier one is back in its place and nothing lies beside it."""
     before = {file.name: file.read_bytes() for file in bundle.iterdir()}
@@ -285,6 +287,7 @@ def test_the_umask_says_who_may_read(kind: str, searched: Study, tmp_path: Path)
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o640}
 
 
+@pytest.mark.slow
 def test_a_failing_dump_leaves_nothing(tmp_path: Path) -> None:
     """A model that cannot be written leaves no trace, and an earlier bundle in its place stays whole."""
     space = Estimator(Unwritable(), {})
@@ -429,6 +432,7 @@ def test_nothing_to_trust(bundle: Path) -> None:
     assert "load" not in read_config(bundle)
 
 
+@pytest.mark.slow
 def test_what_the_card_says_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -449,6 +453,7 @@ def test_what_the_card_says_runs(
     assert load(tmp_path / "again", to_trust(folder)).predict(X).shape == (60,)
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
     """A model that skops writes but cannot rebuild is refused at export, and leaves nothing."""
     days = pd.Categorical(pd.to_datetime(["2020-01-01", "2021-01-01", "2022-01-01"] * 20))

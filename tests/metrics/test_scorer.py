@@ -80,6 +80,7 @@ class Fixed:
         return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in SCORERS.items() for name in names])
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans(), size=st.floats(0.01, 3), text=st.booleans())
 def test_along_is_the_scorer(task: str, name: str, seed: int, weights: bool, size: float, text: bool) -> None:

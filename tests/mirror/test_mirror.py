@@ -39,6 +39,7 @@ def run_script(text: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_whole_study(store: Store) -> None:
     """Parent, children, states, parameters, curves, data and artifacts are all there, and each once."""
     report = store.root / "report.html"
@@ -109,6 +110,7 @@ def test_sending_again_changes_nothing(store: Store) -> None:
     assert store.parent().info.status == "KILLED"
 
 
+@pytest.mark.slow
 def test_a_stopped_trial_is_replaced(store: Store) -> None:
     """A trial that was stopped is shown as killed, is not counted among what MLflow has, and makes room for what came
     of it since, also where its run was left half written.
@@ -267,6 +269,7 @@ def test_two_writers_on_one_fresh_root(tmp_path: Path) -> None:
         assert database.execute("pragma journal_mode").fetchone() == ("wal",)
 
 
+@pytest.mark.slow
 def test_a_deleted_experiment_is_restored(store: Store) -> None:
     """An experiment in MLflow's bin comes back, as its name can be used for no other."""
     experiment = store.client.create_experiment("family")
@@ -307,6 +310,7 @@ def test_a_store_that_cannot_be_used_is_reported(store: Store, spoil: object, wo
     assert "\n" not in status.reason
 
 
+@pytest.mark.slow
 def test_missing_artifacts_are_named(store: Store) -> None:
     """A summary whose file is gone still ends the run; the status names the file."""
     with store.mirror() as mirror:

@@ -100,6 +100,7 @@ def test_a_linear_path(change: Callable[[Matrix], Matrix], penalty: str, scale: 
     same(evaluated(model, change(X), y, task), evaluated(model, X, y, task))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_net(task: Task) -> None:
     """Columns in other units of the same sign give a net the same scores."""

@@ -72,6 +72,7 @@ def test_a_step_that_no_file_holds_is_said(
             searched.export(tmp_path / "bundle")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "space",
     [

@@ -18,7 +18,7 @@ from samples import outcomes, random_sampler, regression, study
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 
-from regsearch import MLP, Estimator, Float, InvalidInput, Net, cores, spaces
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Net, cores, spaces
 from regsearch import nn_techniques as t
 from regsearch.errors import WorkersFailed
 from regsearch.parallel import shipping
@@ -99,6 +99,17 @@ def test_deterministic_runs_are_the_same_again(family: str, tmp_path: Path) -> N
     )
     assert outcomes(first) == outcomes(again)
     assert len(first.all) == 14
+
+
+def test_nested_searches_run_on_workers(tmp_path: Path) -> None:
+    """Outer folds that are searched on workers have the scores of those that are searched here."""
+    space = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0)})
+    here, there = (
+        study(tmp_path, name, space=space, prune=False).nested(2, 5, workers=workers, quiet=True)
+        for name, workers in (("here", None), ("there", 2))
+    )
+    assert there.scores == here.scores
+    assert there.params == here.params
 
 
 def test_arrays_are_shared_and_cannot_be_written(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ def test_elastic_net_without_either_part(tmp_path: Path) -> None:
     assert rows["L2 part"].held.point.val == pytest.approx(lasso.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_estimators_go_back_to_their_defaults(tmp_path: Path) -> None:
     """Without one searched parameter an estimator has the default of its class there and the chosen value elsewhere."""
     X, y = load_breast_cancer(return_X_y=True)
@@ -133,6 +134,7 @@ def test_what_cannot_be_fitted_is_told(tmp_path: Path) -> None:
     assert "without C: failed: InvalidParameterError" in str(found)
 
 
+@pytest.mark.slow
 def test_nets_lose_one_slot_at_a_time(tmp_path: Path) -> None:
     """The chosen net comes out as it did in the search; each slot that acts is taken away, others and the rate stay."""
     X, y = load_breast_cancer(return_X_y=True)

@@ -381,6 +381,7 @@ def test_a_suspected_leak_is_all_there_is_to_say(tmp_path: Path) -> None:
     assert set(found) <= {"leak", "scale"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["balanced_accuracy", "neg_log_loss", "matthews_corrcoef"])
 def test_a_gap_asks_for_no_larger_model(tmp_path: Path, scoring: str) -> None:
     """Labels at random: whatever is known of the metric, what overfits is not told to grow."""
@@ -567,6 +568,7 @@ def test_a_stronger_end_lies_away_from_off() -> None:
     assert not t.GradientClipping.regularizes
 
 
+@pytest.mark.slow
 def test_noise_is_not_followed_to_less_regularization(tmp_path: Path) -> None:
     """The best trial lies at the weak end, but is worth no more than a constant: that is no direction to go in."""
     space = Linear("l2", Float(1e-3, 1.0, log=True, start=1e-3))
@@ -601,6 +603,7 @@ STOPPINGS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["mlp", line])
 @pytest.mark.parametrize("stopping", STOPPINGS)
 def test_training_that_ends_too_early_goes_on_longer(tmp_path: Path, stopping: str, module: Any) -> None:
@@ -615,6 +618,7 @@ def test_training_that_ends_too_early_goes_on_longer(tmp_path: Path, stopping: s
     assert new.best.score > old.best.score
 
 
+@pytest.mark.slow
 def test_patience_is_no_edge(tmp_path: Path) -> None:
     """Where training ended before it had to, more epochs would change nothing, and are not proposed."""
     stopping = nn_techniques.EarlyStopping(max_epochs=50, patience=2, min_delta=100.0)

@@ -359,6 +359,7 @@ def test_any_rule_is_asked_again(tmp_path: Path) -> None:
     assert one.correct("best") is one.corrected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["roc_auc", "neg_root_mean_squared_error", "r2", "neg_log_loss"])
 def test_rules_by_any_metric(scoring: str, tmp_path: Path) -> None:
     """A rule is asked again whatever the score is, with as few calls of a scorer as there may be."""

@@ -60,6 +60,7 @@ def first_sampled(results: Results) -> Pick:
     return Pick(trial.number, trial.step, "It has a penalty.")
 
 
+@pytest.mark.slow
 def test_last_size_of_a_net_is_the_trial(tmp_path: Path) -> None:
     """A net trained to its chosen epoch on all rows scores as it did in the search."""
     space = Net(

@@ -37,6 +37,7 @@ def ridge(root: Path, name: str = "nest", **options: Any) -> Study:
     )
 
 
+@pytest.mark.slow
 def test_nested_is_the_loop_written_out(tmp_path: Path) -> None:
     """Scores, choices and inner scores are those of two nested loops of scikit-learn on the same folds."""
     rng = np.random.default_rng(0)
@@ -67,6 +68,7 @@ def test_nested_is_the_loop_written_out(tmp_path: Path) -> None:
     assert (found.metric, found.outer, found.rule, found.complete) == ("r2", 4, "best", True)
 
 
+@pytest.mark.slow
 def test_what_is_kept(tmp_path: Path) -> None:
     """The finished record is the finding ``nested``, its figures follow from its scores, and no MLflow is written."""
     one = ridge(tmp_path, tracking=True)
@@ -191,6 +193,7 @@ def test_what_cannot_be_nested_says_so_before_any_fit(tmp_path: Path) -> None:
     assert not (tmp_path / "studies").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     """After Ctrl-C the finished outer folds are there, nothing is kept as finished, and the next run ends the same."""
     one, whole = ridge(tmp_path / "one"), ridge(tmp_path / "whole").nested(3, 4, quiet=True)

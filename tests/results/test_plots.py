@@ -330,6 +330,7 @@ def test_decades(results: Results) -> None:
     assert tuple(said for _, said in column.ticks if said in ("0", "1", "100")) == ("0", "1", "100")
 
 
+@pytest.mark.slow
 def test_importance_finds_what_decides(tmp_path: Path) -> None:
     """Where the score depends on one of two parameters, a forest finds which."""
     space = Estimator(Ridge(), {"alpha": Float(1e-2, 1e4, log=True), "tol": Float(1e-6, 1e-4)})
@@ -430,6 +431,7 @@ def test_margins_are_no_probabilities(
 # --- findings --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_findings(epochs: Results) -> None:
     """What an ablation, a learning curve and coefficients found is drawn, the largest effects first."""
     rows = [
@@ -543,6 +545,7 @@ def test_studies_without_a_path(tmp_path: Path, space: object, trials: int) -> N
         one.plots.path()
 
 
+@pytest.mark.slow
 def test_one_fold(tmp_path: Path) -> None:
     """A single fold has no standard error: the figures do without."""
     one = study(tmp_path, cv=[(np.arange(40), np.arange(40, 60))]).run(6, quiet=True)

@@ -104,6 +104,7 @@ def test_the_page_answers(results: Results) -> None:
         assert drawn.caption in text
 
 
+@pytest.mark.slow
 def test_what_the_folds_cannot_tell_is_not_claimed(tmp_path: Path) -> None:
     """Of noise nothing is said to help, nor of a reference alone; of a strong effect it is not doubted."""
     rng = np.random.default_rng(0)
@@ -143,6 +144,7 @@ def test_only_figures_that_are_there_are_named(tmp_path: Path) -> None:
     assert 'id="kinds"' in text
 
 
+@pytest.mark.slow
 def test_findings_are_told(epochs: Results) -> None:
     """What an ablation, nested folds and an explanation found stands in the page."""
     row = {

@@ -346,6 +346,7 @@ def test_the_reference_does_not_win_by_rounding(tmp_path: Path, scoring: str, se
         assert one.choose(rule).number != one.reference.number
 
 
+@pytest.mark.slow
 def test_units_do_not_matter(tmp_path: Path) -> None:
     """The same data in other units give the same choices, however small their scores become."""
     X, y = regression()

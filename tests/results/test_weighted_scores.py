@@ -154,6 +154,7 @@ def test_scores_weigh_rows_as_they_are_told(tmp_path: Folder, score_weight: Any)
     assert results.metric_label == ("neg_log_loss" if score_weight is None else "neg_log_loss (weighted)")
 
 
+@pytest.mark.slow
 def test_weighted_scores_say_so(tmp_path: Folder) -> None:
     """Where scores weigh rows, their name says it in choices, figures, comparisons and cards."""
     made = study(tmp_path, sample_weight=WEIGHT)
@@ -180,6 +181,7 @@ def test_studies_that_weigh_otherwise_are_compared_alike(tmp_path: Folder) -> No
     assert other.score.mean == pytest.approx(only_fit.best.score - plain.best.score, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_held_out_set_brings_its_weights(tmp_path: Folder) -> None:
     """Held-out scores weigh rows by the third of (X, y, weight), and not at all without it."""
     X, y = data()

@@ -45,6 +45,7 @@ def test_every_kind_round_trips(kind: str, data: st.DataObject) -> None:
     assert digest(from_toml(to_toml(node))) == digest(node)
 
 
+@pytest.mark.slow
 @given(first=spaces() | configs(), second=spaces() | configs())
 def test_digest_is_identity(first: Any, second: Any) -> None:
     """Two trees have one digest exactly when they are equal."""
@@ -52,6 +53,7 @@ def test_digest_is_identity(first: Any, second: Any) -> None:
     assert (first == second) <= (digest(first) == digest(second))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", declared(), ids=lambda cls: cls.tag())
 @given(data=st.data())
 def test_digest_changes_with_any_field(cls: type[Node], data: st.DataObject) -> None:

@@ -90,6 +90,7 @@ def test_the_middle_is_usual(leaf: Float) -> None:
         assert math.isclose(usual, leaf.low / 2 + leaf.high / 2)
 
 
+@pytest.mark.slow
 @given(leaf=ranges(0, 1e6), off=st.sampled_from([0.0, math.inf]), share=st.lists(st.floats(0, 1.5), max_size=3))
 @settings(max_examples=200)
 def test_levels_lie_in_any_range(leaf: Float, off: float, share: list[float]) -> None:

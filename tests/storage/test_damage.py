@@ -185,6 +185,7 @@ def test_reasons_are_short(length: int) -> None:
     assert reason == "x" * length if length <= REASON_LENGTH else reason.endswith("x…")
 
 
+@pytest.mark.slow
 def test_failures_with_long_reasons_are_stored_short(tmp_path: Path) -> None:
     """An estimator whose error prints all its data leaves 2,000 characters of it in the store and in every table."""
     one = study(tmp_path, space=Estimator(Verbose(), {"alpha": Float(0.1, 10.0, log=True)}))

@@ -66,6 +66,7 @@ def test_connections_end_with_what_needed_them(tmp_path: Path, url: str) -> None
         gc.enable()
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_lost_between_two_trials(tmp_path: Path, url: str) -> None:
     """A server that ended its connections, or started again, is connected to again: the search goes on as without."""
     with connections() as live:
@@ -80,6 +81,7 @@ def test_a_connection_that_is_lost_between_two_trials(tmp_path: Path, url: str) 
     assert outcomes(results) == outcomes(study(tmp_path / "journal").run(5, quiet=True))
 
 
+@pytest.mark.slow
 def test_a_study_is_looked_for_where_it_is_not(tmp_path: Path, url: str) -> None:
     """Who names no storage where there is one, or one where there is none, is told so."""
     study(tmp_path, "stored", storage=url).run(1, quiet=True)

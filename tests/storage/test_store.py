@@ -137,6 +137,7 @@ def test_study_names(tmp_path: Path) -> None:
     assert study_names(tmp_path) == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A study that another process runs is refused until that process is gone, and other studies are free."""
     prepared(tmp_path, "small")
@@ -331,6 +332,7 @@ def test_a_foreign_journal(tmp_path: Path, content: bytes) -> None:
         store.optuna()
 
 
+@pytest.mark.slow
 def test_a_study_runs_from_its_root_only(tmp_path: Path) -> None:
     """A run from another root is refused before it touches a trial, and the first root goes on."""
     url = url_of(tmp_path)

@@ -45,6 +45,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> Ticking:
 # --- time ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [LINEAR, RIDGE, RIDGE | {"prune": True}], ids=["linear", "estimator", "pruned estimator"]
 )

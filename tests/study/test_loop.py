@@ -80,6 +80,7 @@ def mirrored(root: Path) -> bool:
 # --- determinism -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_same_seed_same_trials(tmp_path: Path) -> None:
     """Two studies of one seed have the same trials, and another seed has others."""
     first, again, other = (study(tmp_path, name, seed=seed).run(25, quiet=True) for name, seed in
@@ -152,6 +153,7 @@ def test_resumed_starts(tmp_path: Path) -> None:
 # --- limits ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_n_trials_is_a_total(tmp_path: Path) -> None:
     """Running again adds trials up to the total only, and the parts make the same study as one run."""
     whole = outcomes(study(tmp_path, "whole").run(20, quiet=True))
@@ -343,6 +345,7 @@ def test_users_sampler(tmp_path: Path) -> None:
     assert outcomes(tpe) != outcomes(uniform)
 
 
+@pytest.mark.slow
 def test_storage_url(tmp_path: Path) -> None:
     """A study in an SQL database is the study of the journal file."""
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
@@ -431,6 +434,7 @@ def test_several_metrics(tmp_path: Path) -> None:
             assert a.points[name].val == pytest.approx(several.curves(a.number, name).val[:, a.step].mean())
 
 
+@pytest.mark.slow
 def test_groups_and_weights(tmp_path: Path) -> None:
     """No group is on both sides of a fold, and weights change the scores while equal weights do not."""
     groups = np.arange(60) % 9

@@ -36,6 +36,7 @@ def proposals(space: Linear, trials: int, seed: int = 0) -> list[str]:
     return known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_proposes_no_config_twice(seed: int) -> None:
     """Once every start is tried, no config comes up again, however much better than the rest it was."""
@@ -108,6 +109,7 @@ def test_a_search_that_resumes_goes_on_alike() -> None:
         assert fill(NUMBERS, trial.params)
 
 
+@pytest.mark.slow
 def test_it_finds_more_than_chance() -> None:
     """After 40 trials of four numbers and choices it is closer to the best than the best of 400 at random."""
     found = [max(height(trial.params) for trial in searched(40, seed)) for seed in range(2)]

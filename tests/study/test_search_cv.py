@@ -54,7 +54,6 @@ from regsearch.export.bundle.trainer import TrainerClassifier, TrainerRegressor
 from regsearch.models.base import Model
 from regsearch.results.rules import Pick
 from regsearch.storage.store import study_names
-from regsearch.study.loop import Limits
 from regsearch.study.options import StudyOptions
 from regsearch.study.search_cv.keeping import kept
 
@@ -138,6 +137,7 @@ OF_PIPELINES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Objective did not converge")  # of float32, which rounds before that
 @pytest.mark.parametrize("data", [regression(), classes()], ids=["regression", "multiclass"])
 def test_what_linear_refits_keeps_the_contract(data: Any) -> None:
@@ -172,6 +172,7 @@ def test_what_a_net_refits_keeps_what_it_can(data: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(alone, fitted.decision(X), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_columns_are_those_of_fit() -> None:
     """Names and number of columns are noted by fit, and others are refused or warned of, as everywhere."""
     for estimator in (small(task="regression"), *TRAINERS):
@@ -248,6 +249,16 @@ def test_outer_folds_in_parallel_are_the_same() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow(of="workers")
+def test_workers_come_to_what_one_process_does() -> None:
+    """A search of a finite space on workers chooses what it chooses without."""
+    X, y = regression()
+    space = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0)})
+    one, two = (RegSearchCV(space, n_trials=4, prune=False, workers=n).fit(X, y) for n in (None, 2))
+    assert one.best_params_ == two.best_params_
+    assert one.best_score_ == two.best_score_
+
+
 def test_probabilities_out_of_fold() -> None:
     """What needs probabilities of a search finds them, columns in the order of the labels."""
     X, y = classes()
@@ -317,6 +328,7 @@ def test_several_scorers() -> None:
     assert search.score(X, y) == np.mean(search.predict(X) == y)
 
 
+@pytest.mark.slow
 def test_score_is_what_scikit_learn_expects() -> None:
     """Without a scoring `score` is R squared or accuracy; with one it is that."""
     for X, y in (regression(), classes()):
@@ -356,6 +368,7 @@ def test_it_becomes_what_y_makes_of_it() -> None:
     assert not hasattr(small(Estimator(SVC(), {"C": Float(0.1, 1)})), "predict_proba")
 
 
+@pytest.mark.slow
 def test_task_is_not_inferred_where_it_is_said() -> None:
     """A task that is given holds, for numbers that look like the other one too."""
     X, y = regression()
@@ -366,6 +379,7 @@ def test_task_is_not_inferred_where_it_is_said() -> None:
     assert list(small(task="classification").fit(X, counts > 0).classes_) == [False, True]
 
 
+@pytest.mark.slow
 def test_same_data_same_result() -> None:
     """A search fitted again, or its clone, finds the same to the last bit; another seed has other folds."""
     X, y = regression()
@@ -379,6 +393,7 @@ def test_same_data_same_result() -> None:
     assert not np.array_equal(other.cv_results_["split0_test_score"], first["split0_test_score"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["linear", net()], ids=["linear", "net"])
 def test_pickled_it_predicts_the_same(space: Any) -> None:
     """What comes out of a pickle predicts the same, and still knows its trials."""
@@ -448,7 +463,7 @@ def test_what_stays_is_found_again(tmp_path: Path) -> None:
     given = StudyOptions(space=PATH, cv=3, root=tmp_path, tracking=False)
     names = []
     for target, options in ((y, given), (y, given), (y + X[:, 3], given), (y, replace(given, seed=1))):
-        study, results = kept("mine", X, target, options, Limits(2))
+        study, results = kept("mine", X, target, options, {"n_trials": 2})
         names.append(study.name)
         assert results.stopped
     assert names[0] == names[1]
@@ -518,6 +533,7 @@ def test_weights_reach_fits_and_scores(tmp_path: Path) -> None:
     assert search.best_score_ != small().fit(X, y).best_score_
 
 
+@pytest.mark.slow
 def test_several_targets() -> None:
     """A net of several targets predicts as many columns."""
     X, y = regression()

@@ -65,6 +65,7 @@ def test_what_decides_nothing_may_change(tmp_path: Path) -> None:
     assert outcomes(after)[:4] == before
 
 
+@pytest.mark.slow
 def test_a_foreign_optuna_study(tmp_path: Path) -> None:
     """An Optuna study that regsearch did not make is neither gone on with nor read."""
     import optuna
@@ -83,6 +84,7 @@ def test_results_of_no_study(tmp_path: Path) -> None:
         study(tmp_path).results()
 
 
+@pytest.mark.slow
 def test_one_object_runs_anywhere(tmp_path: Path) -> None:
     """A study object carries nothing from one run into another: under a new root it makes the same trials."""
     one = study(tmp_path / "a", space=Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 1e9, 10.0)}), test=0.2)

@@ -60,6 +60,7 @@ def study(root: Path, data: tuple[Any, Any], space: Any, scoring: Any, cv: Any =
 # --- points that are not defined -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", [pearson, strict_pearson])
 @pytest.mark.parametrize("scale", ["standard", "none"])
 def test_a_correlation_is_searched(tmp_path: Path, score: Any, scale: str) -> None:
@@ -145,6 +146,7 @@ def test_a_pooled_scorer_that_fails_is_named(tmp_path: Path, space: Any) -> None
     assert np.isnan(results.trajectory(trial.number).curves["shy"].val[:, trial.step]).all()
 
 
+@pytest.mark.slow
 def test_nets_wait_for_a_first_score(tmp_path: Path) -> None:
     """An epoch whose score is not defined ends no training and is not chosen; one that never is fails truly."""
     seen = []

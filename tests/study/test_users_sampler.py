@@ -54,6 +54,7 @@ def as_optuna_sees(trials: list[Any]) -> optuna.Study:
     return plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 def test_joint_samplers_sample_jointly(tmp_path: Path, make: Callable[[], Any]) -> None:
     """From the first finished start on, every ask is for all parameters together, also where the study is resumed."""
@@ -113,6 +114,7 @@ def test_brute_force_goes_into_options(tmp_path: Path) -> None:
     assert results.stopped == "all 8 configs of the space are evaluated"
 
 
+@pytest.mark.slow
 def test_samplers_of_complete_trials_learn_from_pruned_ones(tmp_path: Path) -> None:
     """GPSampler, which never asks for pruned trials, leaves the region where all are pruned."""
     space = Estimator(SklearnElasticNet(), {"alpha": Float(1e-3, 1e6, log=True), "l1_ratio": Float(0.05, 0.95)})

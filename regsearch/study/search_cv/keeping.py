@@ -6,18 +6,18 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from regsearch.results.results import Results
 from regsearch.space.config import digest
-from regsearch.study.loop import Limits
 from regsearch.study.options import StudyOptions
 from regsearch.study.script import calling_script
 from regsearch.study.study import Study
 
 
-def kept(name: str, X: Any, y: Any, options: StudyOptions, limits: Limits) -> tuple[Study, Results]:
+def kept(name: str, X: Any, y: Any, options: StudyOptions, how: Mapping[str, Any]) -> tuple[Study, Results]:
     """Run a study that stays, or go on with it.
 
     Its name gets a suffix of data, space and seed: the same search finds itself again, another one never meets it.
@@ -25,15 +25,15 @@ def kept(name: str, X: Any, y: Any, options: StudyOptions, limits: Limits) -> tu
     problem, _ = options.problem_of(X, y)
     suffix = digest([problem.fingerprint, digest(options.space), options.seed])[:8]
     study = Study.from_options(f"{name}-{suffix}", X, y, replace(options, experiment=name), calling_script())
-    return study, _run(study, limits)
+    return study, _run(study, how)
 
 
-def passing(name: str, X: Any, y: Any, options: StudyOptions, limits: Limits) -> tuple[Study, Results]:
+def passing(name: str, X: Any, y: Any, options: StudyOptions, how: Mapping[str, Any]) -> tuple[Study, Results]:
     """Run a study in a temporary folder, which lives as long as the results in this process."""
     folder = tempfile.mkdtemp(prefix="regsearch-")
     try:
         study = Study.from_options(name, X, y, replace(options, root=folder, tracking=False))
-        results = _run(study, limits)
+        results = _run(study, how)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -41,9 +41,9 @@ def passing(name: str, X: Any, y: Any, options: StudyOptions, limits: Limits) ->
     return study, results
 
 
-def _run(study: Study, limits: Limits) -> Results:
-    limited = limits.n_trials, limits.timeout, limits.patience
-    results = study.run(*limited, trial_timeout=limits.trial_timeout, quiet=True)
+def _run(study: Study, how: Mapping[str, Any]) -> Results:
+    """Run a study as the arguments of `Study.run` say."""
+    results = study.run(**how, quiet=True)
     if results.stopped == "interrupted":
         raise KeyboardInterrupt  # a study would return what it has; what called fit must not go on with that
     return results

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model
 from regsearch.models.estimator import Estimator
+from regsearch.parallel.crew import Workers
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results
 from regsearch.results.rules import find_rule
-from regsearch.study.loop import Limits
 from regsearch.study.options import StudyOptions
 from regsearch.study.search_cv.columns import columns, rows_of
 from regsearch.study.search_cv.keeping import kept, passing
@@ -85,6 +86,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         Of folds, sampler and fits.
     n_jobs
         Folds fitted in parallel; for nets how many train at a time, by default all cores.
+    workers, deterministic
+        Processes that evaluate trials, a number or a `regsearch.Ray`, and whether they are heard in turns; as in
+        `Study.run`.
     prune
         Give poor configs up early.
     sampler
@@ -145,6 +149,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         task: str | None = None,
         seed: int = 0,
         n_jobs: int | None = None,
+        workers: int | Workers | None = None,
+        deterministic: bool = False,
         prune: bool = True,
         sampler: Any = None,
         tracking: str | bool | None = None,
@@ -164,6 +170,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self.task = task
         self.seed = seed
         self.n_jobs = n_jobs
+        self.workers = workers
+        self.deterministic = deterministic
         self.prune = prune
         self.sampler = sampler
         self.tracking = tracking
@@ -217,8 +225,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
     def _search(self, X: Any, y: Any, options: StudyOptions) -> tuple[Study, Results]:
         run = passing if self.tracking in (None, False) else kept
-        limits = Limits(self.n_trials, self.timeout, self.patience, self.trial_timeout)
-        return run(self.name, X, y, options, limits)
+        own = self.get_params(deep=False)
+        how = {name: own[name] for name in signature(Study.run).parameters if name in own}
+        return run(self.name, X, y, options, how)
 
     def _describe_study(self, study: Study) -> None:
         self.task_, self.n_splits_ = study.problem.task, len(study.folds)

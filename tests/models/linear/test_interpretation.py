@@ -183,6 +183,7 @@ def test_without_a_penalty_classes_spend_every_column(task: str) -> None:
     assert spent == pytest.approx(3.0 if task == "binary" else 6.0)
 
 
+@pytest.mark.slow
 def test_lasso_spends_its_coefficients_that_are_not_zero() -> None:
     """Degrees of freedom of a lasso, its kept features and its coefficients are one count."""
     found = interpretation(Linear(L1(), 0.6), problem())
@@ -206,6 +207,7 @@ def test_stability_is_counted_over_the_folds_of_the_study(task: str, lambda_: fl
     assert [found[f"x{j}"] for j in range(8)] == list(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [*PENALTIES, AdaptiveLasso(1.0)], ids=lambda one: one.kind)
 def test_the_coefficients_pass_the_chosen_lambda(penalty: Penalty) -> None:
     """The path descends through the chosen lambda, where it is the fit that a trial on all rows makes."""
@@ -251,6 +253,7 @@ def test_without_a_penalty_there_is_no_prior(config: Linear) -> None:
     assert found["coefficients"]["chosen"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 @pytest.mark.parametrize("penalty", [*PENALTIES, AdaptiveLasso(1.0), NoPenalty()], ids=lambda one: one.kind)
 def test_a_frame_of_every_kind_is_explained(task: str, penalty: Penalty) -> None:

@@ -110,6 +110,7 @@ def test_matches_scikit_learn(classes: int, l1_ratio: float, shape: tuple[int, i
         np.testing.assert_allclose(intercept[0, step], offset, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("l1_ratio", PENALTIES)
 @pytest.mark.parametrize("shape", SHAPES)
@@ -124,6 +125,7 @@ def test_sparse_equals_dense(classes: int, l1_ratio: float, shape: tuple[int, in
         np.testing.assert_allclose(one, two, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("l1_ratio", PENALTIES)
 def test_gap_bounds_the_suboptimality(classes: int, l1_ratio: float) -> None:
@@ -140,6 +142,7 @@ def test_gap_bounds_the_suboptimality(classes: int, l1_ratio: float) -> None:
     assert np.all(excess <= gap * s.null[:, None] + 1e-11)
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(12, 40), p=st.integers(1, 20), classes=st.integers(2, 4),
     l1_ratio=st.just(0.0) | st.floats(0.01, 1.0), ratio=st.floats(0.01, 0.9), seed=st.integers(0, 99),
@@ -197,6 +200,7 @@ def test_lambda_max_is_the_first_lambda_that_selects_nothing(classes: int) -> No
     assert coef[:, 1].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 def test_one_lambda_needs_no_path(classes: int) -> None:
     """A lambda asked for alone has the solution that it has on a path, piece by piece or not."""

@@ -188,6 +188,7 @@ print(config.refit(make_problem(X, X[:, 0]), 0).predict(X).shape)
     assert done.stdout.strip() == "(40,)", done.stderr
 
 
+@pytest.mark.slow
 def test_plain_torch_predicts_the_same(tmp_path: Path) -> None:
     """The exported module is a plain one: fed with scaled rows by hand it gives the bundle's logits."""
     one = searched(tmp_path, *CASES["digits"])
@@ -199,6 +200,7 @@ def test_plain_torch_predicts_the_same(tmp_path: Path) -> None:
         np.testing.assert_array_equal(model.module_(x).double().numpy(), model.decision(X))
 
 
+@pytest.mark.slow
 def test_sparse_rows(tmp_path: Path) -> None:
     """A net of sparse rows predicts the same from sparse and from dense ones."""
     X, y = digits()
@@ -208,6 +210,7 @@ def test_sparse_rows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.predict_proba(sparse.csr_array(X)), model.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_labels_come_back(tmp_path: Path) -> None:
     """A net's bundle predicts the labels that were given, with probabilities that sum to one."""
     X, y = digits()
@@ -247,6 +250,7 @@ def test_damage(framed: Path, tmp_path: Path, file: str, damage: Any, error: typ
         load(folder)
 
 
+@pytest.mark.slow
 def test_rows_of_another_shape(tmp_path: Path) -> None:
     """Images of another size are refused at prediction."""
     model = load(searched(tmp_path, *CASES["images"]).export(tmp_path / "bundle"))
@@ -276,6 +280,7 @@ class Tied(torch.nn.Module):
         return out
 
 
+@pytest.mark.slow
 def test_shared_frozen_and_unsaved(tmp_path: Path) -> None:
     """Tied weights are trained as one, frozen ones stay, unsaved buffers are made anew: in the bundle too."""
     X, y = load_diabetes(return_X_y=True)

@@ -139,6 +139,7 @@ def test_sizes_do_not_matter(
     same(stream(of, MIXED), found)
 
 
+@pytest.mark.slow
 def test_stride_does_not_matter(whole: tuple[Setup, dict[int, Outcome]], monkeypatch: pytest.MonkeyPatch) -> None:
     """How often trials are looked at changes no outcome: what is trained past the end is not seen."""
     of, found = whole
@@ -318,6 +319,7 @@ def climb(prune: bool = True, limits: StackLimits | None = None, **options: Any)
     return {outcome.number: outcome for outcome in Stack(of, limits=limits).stream(source)}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_rungs_give_up_what_falls_behind() -> None:
     """A pruned trial ends at a rung, with its curves so far and who did better; the others are as without pruning."""
@@ -369,6 +371,7 @@ def test_first_folds_are_as_long_as_the_others() -> None:
         assert np.isfinite(outcome.trajectory.deciding.val).all()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 @pytest.mark.parametrize(
     "stopping",
@@ -415,6 +418,7 @@ def test_what_ends_early_is_judged_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(found[number].trajectory.steps > first for number in (0, on - 1, SAME_FOLD, SAME_FOLD + on - 1))
 
 
+@pytest.mark.slow
 def test_without_pruning_nothing_is_pruned() -> None:
     """With pruning turned off every trial is trained to its end."""
     assert {(outcome.state, outcome.trajectory.steps) for outcome in climb(prune=False).values()} == {("complete", 20)}
@@ -448,6 +452,7 @@ def test_rungs_know_the_past() -> None:
 # --- stopping --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delta", [0.0, 0.05, 5.0])
 @pytest.mark.parametrize("patience", [1, 2, 4])
 def test_early_stopping(patience: int, delta: float) -> None:
@@ -507,6 +512,7 @@ def test_the_reference_trains_as_long_as_any(stopping: Any) -> None:
     assert all(config.reference().last == config.last for config in drawn)
 
 
+@pytest.mark.slow
 def test_a_chosen_epoch_is_trained_again() -> None:
     """The chosen config trains to the epoch picked, along the same schedule, and has the scores it had there."""
     of = setup("regression")
@@ -520,6 +526,7 @@ def test_a_chosen_epoch_is_trained_again() -> None:
     np.testing.assert_allclose(again.predictions, first.predictions, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_inner_split_never_sees_scoring_rows() -> None:
     """With an inner split, other labels in the scoring rows change their scores and nothing else."""
     data = problem("regression", n=48)
@@ -541,6 +548,7 @@ def test_inner_split_never_sees_scoring_rows() -> None:
     assert found[0].step == found[1].step == len(found[0].trajectory.axis) - 1
 
 
+@pytest.mark.slow
 def test_inner_split_keeps_each_folds_best() -> None:
     """With an inner split each fold has the epoch at which its own held-out rows scored best."""
     of = setup("regression", n=60)
@@ -580,6 +588,7 @@ def test_a_diverging_row_fails_alone(scoring: str) -> None:
         np.testing.assert_array_equal(found[number].predictions, without[number].predictions)
 
 
+@pytest.mark.slow
 def test_scores_known_to_a_scorer_alone() -> None:
     """A score without a formula decides along the whole path, or is known at the chosen epoch where it does not."""
     for scoring in (["explained_variance", "r2"], ["r2", "explained_variance"]):
@@ -842,6 +851,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
 # --- decisions along epochs ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_decisions_after_other_epochs(task: str) -> None:
     """What is kept of other epochs is what a net says that was trained for so many; a path longer than there is room

@@ -90,6 +90,7 @@ def make_shrink() -> type[Technique]:
     return WeightShrink
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_registry")
 def test_a_technique_of_a_script() -> None:
     """A technique that is defined anywhere is a slot of nets at once: in spaces, files, tables, and in the suite."""
@@ -138,6 +139,7 @@ def test_a_name_of_the_package() -> None:
     assert techniques.slots()["dropout"] == techniques.slots(SHIPPED)["dropout"]
 
 
+@pytest.mark.slow
 def test_a_technique_is_one_file(tmp_path: Path) -> None:
     """A new file in the folder is a slot of nets and a name of `nn_techniques` without any other edit."""
     package = tmp_path / "regsearch"
@@ -316,6 +318,7 @@ def fault(request: pytest.FixtureRequest, _registry: None) -> tuple[str, type[Te
     return request.param.partition(",")[0], make(), found
 
 
+@pytest.mark.slow
 def test_a_fault_is_found(fault: tuple[str, type[Technique], str]) -> None:
     """A technique without a property fails the check of that property, which says what was found and what to mend."""
     name, cls, found = fault
