@@ -39,7 +39,7 @@ def trial(number: int, **changes: Any) -> TrialRecord:
         "name": f"trial {number}",
         "params": {"lambda": 0.1 / (number + 1), "penalty": "l1", "dropout": 0},
         "metrics": {"val/mean": 1.0 / (number + 1), "gap/mean": 0.25},
-        "series": {"fold/val": Series.folds([0.5, 0.75]), "path/val": Series.path([3.0, 2.0, 2.5])},
+        "series": {"fold/val": Series((0, 1), (0.5, 0.75)), "path/val": Series((1, 2, 3), (3.0, 2.0, 2.5))},
     }
     return TrialRecord(number, **{**fields, **changes})
 

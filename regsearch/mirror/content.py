@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch.mirror import Artifact, Dataset, Series, StudyRecord, SummaryRecord, TrialRecord, View
 from regsearch.mirror.columns import ALONG_PATH, BY_FOLD, best_metrics, prefixes, shown_metrics, trial_metrics
@@ -25,6 +26,7 @@ _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "stoppe
 _DRAWS = 20  # configs drawn to see which parameters of a space differ
 _FAMILY = ("penalty", "estimator", "module")  # what a trial is called by
 _PARALLEL = 6  # parameters that parallel coordinates have room for
+SERIES_POINTS = 50  # halves the writing time of 100-step paths; MLflow's charts show no difference
 
 
 def study_record(identity: Mapping[str, Any], view: View | None) -> StudyRecord:
@@ -135,11 +137,24 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _series(curves: Curves | None, step: int) -> dict[str, Series]:
-    """Curves along the path, over the folds that were fitted, and values by fold of the deciding metric."""
+    """Curves along the path, over the folds that were fitted, and values by fold of the deciding metric.
+
+    MLflow draws a line only beyond step 0, so a path begins at 1. A path of lambdas is even in their logarithm: so are
+    the points of it that are sent.
+    """
     if curves is None:
         return {}
-    series = {name: Series.folds(_rounded(read(curves)[:, step])) for name, read in BY_FOLD.items()}
-    if curves.val.shape[1] > 1 and curves.fitted.any():
+    folds, steps = map(_spread, curves.val.shape)
+    series = {
+        name: Series(tuple(folds.tolist()), _rounded(read(curves)[folds, step])) for name, read in BY_FOLD.items()
+    }
+    if len(steps) > 1 and curves.fitted.any():
         for name, read in ALONG_PATH.items():
-            series[name] = Series.path(_rounded(curves.average(read(curves))))
+            along = curves.average(read(curves)[:, steps])
+            series[name] = Series(tuple((steps + 1).tolist()), _rounded(along))
     return series
+
+
+def _spread(count: int) -> NDArray[np.intp]:
+    """Some of so many places, evenly spread, the first and the last among them; all where they are few."""
+    return np.linspace(0, count - 1, min(count, SERIES_POINTS)).round().astype(np.intp)

@@ -34,7 +34,6 @@ from regsearch.mirror.records import (
     decode,
 )
 
-SERIES_POINTS = 50  # halves the writing time of 100-step paths; MLflow's charts show no difference
 PROGRESS_S = 0.2
 HANDOVER_S = 10.0
 READY_S = 30.0
@@ -99,13 +98,6 @@ class Mirror:
         File that receives what MLflow and the writer have to say; by default it is dropped.
     lock_path : path, optional
         File that lets one writer at a time mirror the study: that of an earlier run may still be finishing.
-    series_points : int
-        Most points that a series of a trial keeps in MLflow; the study's own storage has them all.
-
-    Raises
-    ------
-    InvalidInput
-        `series_points` is less than two.
     """
 
     def __init__(
@@ -114,15 +106,11 @@ class Mirror:
         artifact_root: str | Path | None = None,
         log_path: str | Path | None = None,
         lock_path: str | Path | None = None,
-        series_points: int = SERIES_POINTS,
     ) -> None:
-        if series_points < 2:
-            raise InvalidInput(f"series_points must keep at least a series' two ends, but got {series_points}")
         remember_secrets(tracking_uri)
         root, lock = (str(path) if path else None for path in (artifact_root, lock_path))
         self._store = StoreRecord(tracking_uri, root, lock)
         self._log_path = Path(log_path) if log_path else None
-        self._series_points = series_points
         self._outbox: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
@@ -279,8 +267,6 @@ class Mirror:
         try:
             with self._process.stdin as stdin:
                 while (record := self._outbox.get()) is not None:
-                    if isinstance(record, TrialRecord):
-                        record = record.thinned(self._series_points)
                     stdin.write(record.encode())
                     if self._outbox.empty():
                         stdin.flush()

@@ -10,8 +10,8 @@ they were; the writer leaves them out of MLflow and says so in a tag.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from regsearch.errors import InvalidInput
@@ -94,29 +94,6 @@ class Series:
             raise InvalidInput(
                 f"a series must have one step per value, but got {len(self.steps)} and {len(self.values)}"
             )
-
-    @classmethod
-    def path(cls, values: Iterable[float]) -> Series:
-        """Return a curve along the path; steps start at 1, as MLflow draws a line only beyond step 0."""
-        values = tuple(values)
-        return cls(tuple(range(1, len(values) + 1)), values)
-
-    @classmethod
-    def folds(cls, values: Iterable[float]) -> Series:
-        """Return one value per fold; the step is the fold."""
-        values = tuple(values)
-        return cls(tuple(range(len(values))), values)
-
-    def thinned(self, points: int) -> Series:
-        """Return at most `points` (two or more) evenly spaced values, first and last kept, steps unchanged.
-
-        A lambda path is log-spaced, so even in its index is even in log(lambda).
-        """
-        last = len(self.steps) - 1
-        if last < points:
-            return self
-        kept = [round(i * last / (points - 1)) for i in range(points)]
-        return Series(tuple(self.steps[i] for i in kept), tuple(self.values[i] for i in kept))
 
 
 @dataclass(frozen=True)
@@ -233,10 +210,6 @@ class TrialRecord(Record):
     def from_fields(cls, fields: dict[str, Any]) -> Self:
         """Rebuild the record and its series."""
         return cls(**_with_series(fields))
-
-    def thinned(self, points: int) -> TrialRecord:
-        """Return the record with every series cut to at most `points` values."""
-        return replace(self, series={key: one.thinned(points) for key, one in self.series.items()})
 
 
 @dataclass(frozen=True)

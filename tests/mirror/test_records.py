@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regsearch.errors import InvalidInput
+from regsearch.mirror.content import SERIES_POINTS, trial_record
 from regsearch.mirror.records import (
     Ack,
     Artifact,
@@ -23,6 +24,8 @@ from regsearch.mirror.records import (
     TrialRecord,
     decode,
 )
+from regsearch.models.path import Curves, Trajectory
+from regsearch.storage.trial import Trial
 
 texts = st.text(max_size=20)
 counts = st.integers(0, 2**53)
@@ -72,21 +75,23 @@ def test_non_finite_floats_survive() -> None:
 def test_numpy_values_are_written_as_plain_numbers() -> None:
     """NumPy scalars and arrays need no conversion by the caller."""
     numbers: dict[str, Any] = {"k": np.int64(3), "m": np.float32(0.5)}
-    path = Series.path(np.array([1.0, 2.0]))
+    path = Series((1, 2), np.array([1.0, 2.0]))
     got = decode(TrialRecord(0, "COMPLETE", 1, 2, "t", {"k": numbers["k"]}, {"m": numbers["m"]}, {"s": path}).encode())
     assert isinstance(got, TrialRecord)
     assert (got.params, got.metrics, got.series) == ({"k": 3}, {"m": 0.5}, {"s": Series((1, 2), (1.0, 2.0))})
 
 
-@given(st.integers(0, 200), st.integers(2, 60))
-def test_thinning_keeps_both_ends_and_the_steps(length: int, points: int) -> None:
-    """A thinned series has at most so many points, both ends, and only points of the original."""
-    full = Series.path(range(length))
-    thin = full.thinned(points)
-    assert len(thin.steps) == min(length, points)
-    assert set(zip(thin.steps, thin.values, strict=True)) <= set(zip(full.steps, full.values, strict=True))
-    assert thin.steps[:1] + thin.steps[-1:] == full.steps[:1] + full.steps[-1:]
-    assert list(thin.steps) == sorted(set(thin.steps))
+@given(st.integers(2, 300))
+def test_few_points_of_a_path_are_sent(steps: int) -> None:
+    """Of a long path MLflow gets so many points at most, both ends and none twice, each with the values of its step."""
+    val = np.arange(2.0 * steps).reshape(2, steps)
+    trajectory = Trajectory(np.geomspace(1, 1e-3, steps), {"r2": Curves(val + 1, val)})
+    series = trial_record(Trial(0, "complete"), trajectory, "r2").series
+    sent = series["path/val"]
+    assert len(set(sent.steps)) == len(sent.steps) == min(steps, SERIES_POINTS)
+    assert (sent.steps[0], sent.steps[-1]) == (1, steps)
+    np.testing.assert_allclose(sent.values, val.mean(axis=0)[np.array(sent.steps) - 1], rtol=1e-5)
+    np.testing.assert_allclose(series["path/gap"].values, 1.0)
 
 
 @pytest.mark.parametrize("line", ["", "{}", '{"kind": "Nothing"}', '{"kind": "Ack", "what": 1}', "[1]", "7"])

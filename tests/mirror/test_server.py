@@ -26,7 +26,7 @@ def test_a_late_server_gets_everything(tmp_path: Path, empty_database: Path) -> 
         with serving(tmp_path, port):
             mirror.finish(
                 SummaryRecord(
-                    "COMPLETE", START_MS, series={"best/val": Series.folds([1.0])}, artifacts=(Artifact(str(report)),)
+                    "COMPLETE", START_MS, series={"best/val": Series((0,), (1.0,))}, artifacts=(Artifact(str(report)),)
                 )
             )
             assert mirror.drain(30).complete
