@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
     from regsearch.export.bundle import load, load_config
     from regsearch.models.estimator import Estimator
-    from regsearch.models.linear import Linear, Penalty
+    from regsearch.models.linear import Linear, Loss, Penalty
+    from regsearch.models.linear.losses import Gamma, Poisson, Tweedie
     from regsearch.models.linear.penalties import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, NoPenalty
     from regsearch.models.neural import CNN, MLP, Net
     from regsearch.models.neural import techniques as nn_techniques
@@ -32,7 +33,7 @@ _HOMES = {
     "regsearch.errors": ("InvalidInput", "NotFound", "RegsearchError", "SearchFailed", "StudyMismatch"),
     "regsearch.models.estimator": ("Estimator",),
     "regsearch.export.bundle": ("load", "load_config"),
-    "regsearch.models.linear": ("Linear", "Penalty"),
+    "regsearch.models.linear": ("Linear", "Loss", "Penalty"),
     "regsearch.models.neural": ("CNN", "MLP", "Net"),
     "regsearch.parallel.ray": ("Ray",),
     "regsearch.results.choice": ("Chosen",),
@@ -45,26 +46,26 @@ _HOMES = {
 _MODULES = {"nn_techniques": "regsearch.models.neural.techniques", "spaces": "regsearch.spaces"}
 
 
-def _penalties() -> Iterator[str]:
-    """The classes in the files of penalties: read, not imported, which would load numpy."""
-    with os.scandir(f"{__path__[0]}/models/linear/penalties") as files:
+def _classes(room: str) -> Iterator[str]:
+    """The classes in the files of penalties or losses: read, not imported, which would load numpy."""
+    with os.scandir(f"{__path__[0]}/models/linear/{room}") as files:
         for file in files:
             if file.name.endswith(".py"):
                 with open(file, encoding="utf-8") as text:
                     yield from re.findall(r"^class ([A-Za-z]\w*)", text.read(), flags=re.MULTILINE)
 
 
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | dict.fromkeys(
-    sorted(_penalties()), "regsearch.models.linear.penalties"
-)
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | {
+    name: f"regsearch.models.linear.{room}" for room in ("losses", "penalties") for name in sorted(_classes(room))
+}
 
 __all__ = [
     "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator",
-    "Float", "Int", "InvalidInput", "Linear", "Net", "NoPenalty", "NotFound", "Path", "Penalty", "Pick", "Ray",
-    "RegSearchCV", "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch", "load", "load_config",
-    "nn_techniques", "spaces",
+    "Float", "Gamma", "Int", "InvalidInput", "Linear", "Loss", "Net", "NoPenalty", "NotFound", "Path", "Penalty",
+    "Pick", "Poisson", "Ray", "RegSearchCV", "RegsearchError", "Results", "SearchFailed", "Study", "StudyMismatch",
+    "Tweedie", "load", "load_config", "nn_techniques", "spaces",
 ]  # fmt: skip
-__all__ += [name for name in _HOME_OF if name not in __all__]  # a new penalty is in no list
+__all__ += [name for name in _HOME_OF if name not in __all__]  # a new penalty or loss is in no list
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ from regsearch.space.domains import (
     ColumnNames,
     Family,
     OneOf,
+    OrNone,
     PathField,
     Sizes,
     Whole,
@@ -28,7 +29,17 @@ from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path
 
 SLOTS = slots(SHIPPED)
 Domain = (
-    Between | Whole | Sizes | PathField | OneOf | ClassWeights | Family | ColumnNames | ColumnFactors | ColumnLimits
+    Between
+    | Whole
+    | Sizes
+    | PathField
+    | OneOf
+    | ClassWeights
+    | Family
+    | ColumnNames
+    | ColumnFactors
+    | ColumnLimits
+    | OrNone
 )
 NAMES = st.text("abé =", min_size=1, max_size=3)
 OF_COLUMNS: dict[type, st.SearchStrategy[Any]] = {
@@ -79,6 +90,9 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
     if isinstance(domain, Family):
         family = st.sampled_from(list(concrete(domain.base))).flatmap(lambda cls: nodes(cls, filled))
         return family if filled else family | choices(family)
+    if isinstance(domain, OrNone):
+        inner = st.none() | values(domain.domain, filled=True)  # type: ignore[arg-type]
+        return inner if filled else inner | choices(inner)
     if isinstance(domain, OneOf):
         names = st.sampled_from(domain.names)
         return names if filled else names | choices(names)

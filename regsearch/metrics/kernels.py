@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.metrics.deviance import neg_tweedie
 from regsearch.metrics.predictions import winners
 
 Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
@@ -85,6 +86,14 @@ def _roc_auc(y: NDArray[Any], decision: Array, weights: Array) -> Array:
         return np.asarray((positive * (before + through) / 2).sum(axis=0) / pairs)
 
 
+def _poisson(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return neg_tweedie(y, decision, weights, 1.0)
+
+
+def _gamma(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    return neg_tweedie(y, decision, weights, 2.0)
+
+
 def r2_from_mse(mse: Array, variance: Any) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):  # y may be constant on a few rows: no finite score
         return np.asarray(1.0 - mse / variance)
@@ -95,13 +104,15 @@ KERNELS: dict[str, Kernel] = {
     "neg_root_mean_squared_error": _rmse,
     "neg_mean_absolute_error": _mae,
     "r2": _r2,
+    "neg_mean_poisson_deviance": _poisson,
+    "neg_mean_gamma_deviance": _gamma,
     "neg_log_loss": _log_loss,
     "accuracy": _accuracy,
     "roc_auc": _roc_auc,
 }
 
 
-REGRESSION = frozenset({_mse, _rmse, _mae, _r2})
+OF_CLASSES = frozenset({_log_loss, _accuracy, _roc_auc})
 
 
 FROM_MSE: dict[str, Callable[[Array, Any], Array]] = {

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.metrics.deviance import tweedie_deviance
 from regsearch.metrics.predictions import winners
 
 
@@ -21,6 +22,14 @@ def _squares(y: NDArray[Any], decisions: Array) -> Array:
 
 def _absolute(y: NDArray[Any], decisions: Array) -> Array:
     return -_over_outputs(np.abs(decisions - y.reshape(len(y), -1)))
+
+
+def _poisson(y: NDArray[Any], decisions: Array) -> Array:
+    return -tweedie_deviance(y, decisions[:, :, 0], 1.0)
+
+
+def _gamma(y: NDArray[Any], decisions: Array) -> Array:
+    return -tweedie_deviance(y, decisions[:, :, 0], 2.0)
 
 
 def _over_outputs(errors: Array) -> Array:
@@ -61,6 +70,8 @@ OF_ROWS: dict[str, Callable[[NDArray[Any], Array], Array]] = {  # scores [T, n] 
     "neg_root_mean_squared_error": _squares,
     "neg_mean_absolute_error": _absolute,
     "r2": _squares,
+    "neg_mean_poisson_deviance": _poisson,
+    "neg_mean_gamma_deviance": _gamma,
     "neg_log_loss": _log_likelihood,
     "accuracy": _right,
 }

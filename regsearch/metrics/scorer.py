@@ -24,7 +24,8 @@ from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.inputs import one_name, said
-from regsearch.metrics.kernels import FROM_MSE, KERNELS, REGRESSION, Kernel
+from regsearch.metrics.deviance import NAMES, named_score
+from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
 from regsearch.space.naming import identity
 
@@ -240,10 +241,13 @@ def _metric(name: str, scorer: Any) -> Metric:
 
     if callable(scorer):
         return Metric(name, scorer, counts=_counts(scorer))
+    own = named_score(scorer) if isinstance(scorer, str) else None
+    if own is not None:
+        return Metric(name, own.scorer, own.kernel, perfect=0.0 if scorer.startswith("neg_") else 1.0)
     if not isinstance(scorer, str) or scorer not in get_scorer_names():
         import difflib
 
-        close = difflib.get_close_matches(str(scorer)[:80], get_scorer_names(), n=3)
+        close = difflib.get_close_matches(str(scorer)[:80], [*get_scorer_names(), *NAMES], n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else "see sklearn.metrics.get_scorer_names()."
         raise InvalidInput(f"scoring must be a scikit-learn scorer, got {said(scorer)}; {hint}")
     perfect = 0.0 if scorer.startswith("neg_") else None if scorer in _UNBOUNDED else 1.0
@@ -266,7 +270,7 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
     """
     rows = _few_rows(problem)
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
-    reason = "" if metric.kernel is None or (metric.kernel in REGRESSION) == (problem.classes is None) else _MISFIT
+    reason = "" if metric.kernel is None or (metric.kernel in OF_CLASSES) == (problem.classes is not None) else _MISFIT
     own = ""
     for decision in _probes(problem, rows) if not reason else ():
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
-from regsearch._types import Array
+from regsearch._types import Array, Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
@@ -223,6 +223,11 @@ class Model(Node, abstract=True):
     packages: ClassVar[tuple[str, ...]] = ()  # what a refitted model needs beside scikit-learn
     axis: ClassVar[str] = ""  # what a path of this family walks along: lambda, epochs
     gives_up: ClassVar[bool] = True  # whether its backend gives candidates up for what others came to
+
+    @property
+    def task(self) -> Task | None:
+        """The task that its configs have whatever y looks like; `None` where y tells."""
+        return None
 
     def check(self, setup: Setup) -> None:
         """Refuse, before any fit, a problem that this family cannot be fitted to."""

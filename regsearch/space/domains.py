@@ -11,7 +11,7 @@ from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 from regsearch.numeric import is_number, is_whole, plain
 from regsearch.space.registry import kind, kinds
-from regsearch.space.tree import Choice, Float, Int, Node, Path
+from regsearch.space.tree import Choice, Domain, Float, Int, Node, Path
 
 WIDEST, DEEPEST = 1_000_000, 1_000  # units of a layer, and layers
 
@@ -199,6 +199,17 @@ class Family:
             known = ", ".join(kinds(self.base))
             raise InvalidInput(f"{where} must be a {self.base.__name__}, got {value!r}; known names: {known}.")
         return value
+
+
+@dataclass(frozen=True)
+class OrNone:
+    """A field that holds what a domain admits, or `None`; `none` is what `None` is called in a row."""
+
+    domain: Domain
+    none: str
+
+    def admit(self, value: Any, where: str) -> Any:
+        return None if value is None or value == self.none else self.domain.admit(value, where)
 
 
 def bounds_of(value: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
+    d2_tweedie_score,
     fbeta_score,
     get_scorer,
     log_loss,
@@ -21,6 +23,7 @@ from sklearn.metrics import (
     mean_absolute_error,
     mean_pinball_loss,
     mean_squared_error,
+    mean_tweedie_deviance,
     r2_score,
     roc_auc_score,
 )
@@ -44,6 +47,14 @@ SCORERS = {
     ],
     "binary": ["neg_log_loss", "accuracy", "roc_auc", "average_precision", "neg_brier_score", "f1_macro"],
     "multiclass": ["neg_log_loss", "accuracy", "roc_auc_ovr_weighted", "balanced_accuracy", "f1_macro"],
+}
+POSITIVE: dict[str, Any] = {
+    "neg_mean_poisson_deviance": lambda *given, **more: -mean_tweedie_deviance(*given, power=1, **more),
+    "neg_mean_gamma_deviance": lambda *given, **more: -mean_tweedie_deviance(*given, power=2, **more),
+    "neg_mean_tweedie_deviance_1.5": lambda *given, **more: -mean_tweedie_deviance(*given, power=1.5, **more),
+    "d2_poisson": partial(d2_tweedie_score, power=1),
+    "d2_gamma": partial(d2_tweedie_score, power=2),
+    "d2_tweedie_1.2": partial(d2_tweedie_score, power=1.2),
 }
 UNWEIGHTED = {"neg_max_error"}
 ONLY_NUMBERS = {"average_precision", "neg_brier_score"}  # of two classes
@@ -123,6 +134,33 @@ def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: 
         assert metric.score(model, replace(p.take(rows), X=decision[:, step])) == pytest.approx(theirs)
 
 
+@pytest.mark.parametrize("name", POSITIVE)
+@given(seed=st.integers(0, 2**32 - 1), weights=st.booleans())
+def test_deviances_are_the_scorer(name: str, seed: int, weights: bool) -> None:
+    """Along a path of positive predictions a deviance, or what is explained of it, is scikit-learn's function of it."""
+    rng = np.random.default_rng(seed)
+    p = make_problem(rng.normal(size=(24, 2)), rng.gamma(2, 1, 24), sample_weight=rng.uniform(0.1, 3, 24))
+    p = p if weights else p.without_weights()
+    decision = rng.gamma(2, 1, (24, 3, 1))
+    (metric,) = resolve(name, p)
+    assert metric.kernel is not None
+    again = known(name, metric.identity, p)
+    assert again is not None
+    assert again.identity == metric.identity
+    found = metric.along(p, np.arange(24), decision)
+    for step in range(3):
+        theirs = POSITIVE[name](p.y, decision[:, step, 0], sample_weight=p.sample_weight)
+        assert found[step] == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+    assert metric.along(p, np.arange(24), np.zeros((24, 1, 1)))[0] == -np.inf
+
+
+@pytest.mark.parametrize("name", ["neg_mean_tweedie_deviance", "neg_mean_tweedie_deviance_2.5", "d2_tweedie_x"])
+def test_numbers_of_scores_are_checked(name: str) -> None:
+    """A score that needs a number is refused without one, or with one that it is not defined for, by a hint."""
+    with pytest.raises(InvalidInput, match="tweedie"):
+        resolve(name, problem("regression"))
+
+
 def test_outputs_must_be_the_problems() -> None:
     """A decision of another number of outputs is never scored: it would broadcast."""
     for targets, m in ((1, 3), (3, 1), (2, 3)):
@@ -134,7 +172,7 @@ def test_outputs_must_be_the_problems() -> None:
 
 def test_every_kernel_is_tested() -> None:
     """No formula goes without its oracle, and the defaults have one."""
-    assert set(KERNELS) <= {name for names in SCORERS.values() for name in names}
+    assert set(KERNELS) <= {name for names in SCORERS.values() for name in names} | set(POSITIVE)
     assert set(DEFAULTS.values()) <= set(KERNELS)
 
 

@@ -25,6 +25,15 @@ def penalties(_: str) -> str:
     return "\n\n".join(_entry(cls, f"penalty-{cls.kind}", [f'`Linear(penalty="{cls.kind}")`']) for cls in own)
 
 
+def losses(_: str) -> str:
+    """Every loss of linear models beside those of a task."""
+    from regsearch.models.linear import Loss
+    from regsearch.space.registry import kinds
+
+    own = [cls for cls in kinds(Loss).values() if cls.__module__.startswith("regsearch.")]
+    return "\n\n".join(_entry(cls, f"loss-{cls.kind}", [f'`Linear(loss="{cls.kind}")`']) for cls in own)
+
+
 def techniques(_: str) -> str:
     """Every technique of nets, by slot."""
     from regsearch import nn_techniques
@@ -78,6 +87,13 @@ def penalty_classes(_: str) -> str:
     from regsearch.models.linear import penalties
 
     return "\n\n".join(f"::: regsearch.{name}" for name in penalties.__all__)
+
+
+def loss_classes(_: str) -> str:
+    """A place in the reference for each loss."""
+    from regsearch.models.linear import losses
+
+    return "\n\n".join(f"::: regsearch.{name}" for name in losses.__all__)
 
 
 def rule_functions(_: str) -> str:

@@ -179,7 +179,7 @@ def help_of(*command: str) -> str:
 KINDS: dict[str, Callable[[str], str]] = {
     "readme": readme, "measured": measured, "changelog": changelog, "source": source, "benchmark": benchmark,
     "suite": suite, "notation": notation, "commands": commands, "penalties": catalogue.penalties,
-    "penalty_classes": catalogue.penalty_classes,
+    "penalty_classes": catalogue.penalty_classes, "losses": catalogue.losses, "loss_classes": catalogue.loss_classes,
     "slots": catalogue.slots, "techniques": catalogue.techniques, "scales": catalogue.scales,
     "figures": catalogue.figures, "rules": catalogue.rules,
     "rule_functions": catalogue.rule_functions, "spaces": catalogue.ready_made,

@@ -42,6 +42,12 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
             f"scikit-learn's estimators treat all columns alike and have no {' or '.join(said_of_columns)}; "
             "export a bundle."
         )
+    if config.loss is not None and config.penalty.l1_ratio != config.loss.shipped_ratio and number(config.lambda_):
+        part = "L1" if config.loss.shipped_ratio else "L2"
+        raise InvalidInput(
+            f"scikit-learn has the {config.loss.kind} loss with an {part} penalty alone, got {config.penalty}; export "
+            f"a bundle, or choose penalty={part.lower()!r}."
+        )
     if problem.targets > 1:
         raise InvalidInput(f"Linear fits one target, y has {problem.targets} columns; run one study per column.")
     steps = (transformer(problem.X), _scaler(config.scale, is_sparse(problem.X)), unfitted(config, problem))
@@ -74,6 +80,8 @@ def _said(config: Linear, problem: Problem) -> str:
     what = f"{type(config.penalty).__name__} with lambda = {number(config.lambda_):.6g}"
     if not config.penalty.path or not number(config.lambda_):
         return "No penalty."
+    if config.loss is not None:
+        return f"{what}, the {config.loss.kind} loss."
     if problem.classes is None and config.penalty.l1_ratio:
         return f"{what}, which is scikit-learn's alpha."
     factor = "alpha = lambda n" if problem.classes is None else "C = 1 / (lambda n)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.errors import InvalidInput
-from regsearch.metrics.kernels import KERNELS
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
@@ -22,6 +20,7 @@ from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
+from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import all_threads, one_thread
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
@@ -33,18 +32,25 @@ DECISIONS = 2**22  # ... or fewer of many rows: bounds the size of the decision 
 
 
 class LinearBackend:
-    """Fits candidates one after another; what trials can share (moments, eigenvectors) is computed once."""
+    """Fits candidates one after another; what trials can share (moments, eigenvectors) is computed once.
 
-    def __init__(self, setup: Setup) -> None:
+    Parameters
+    ----------
+    losses
+        Those that candidates may have, filled; `None` is that of the task.
+    """
+
+    def __init__(self, setup: Setup, losses: tuple[Loss | None, ...] = (None,)) -> None:
         self.setup = setup
-        self.solvers = Solvers(setup.problem, setup.folds.train, setup.folds.val, setup.notice)
-        self.design, self.solver = self.solvers.design, self._solver(None)
-        self._unpenalized: dict[tuple[ClassWeight, str, Any], FittedPiece] = {}
+        moments = losses == (None,)
+        self.solvers = Solvers(setup.problem, setup.folds.train, setup.folds.val, setup.notice, moments)
+        self.design, self.solver = self.solvers.design, self._solver(None, losses[0])
+        self._unpenalized: dict[tuple[ClassWeight, Loss | None, str, Any], FittedPiece] = {}
 
-    def _solver(self, class_weight: ClassWeight) -> Solver:
+    def _solver(self, class_weight: ClassWeight, loss: Loss | None) -> Solver:
         n, p = self.solvers.design.shape
         with one_thread(), all_threads(n * p**2):
-            return self.solvers.of(class_weight)
+            return self.solvers.of(class_weight, loss)
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         for candidate in candidates:
@@ -63,18 +69,18 @@ class LinearBackend:
         started = clock()
         self.failures: dict[str, str] = {}  # what scorers raised, by metric
         config: Any = candidate.config
-        solver = self._solver(config.class_weight)
+        solver = self._solver(config.class_weight, config.loss)
         terms = self.solvers.terms(config)
-        lambdas = lambda_grid(config, solver, terms, self.design, self._target_deviation)
+        lambdas = lambda_grid(config, solver, terms, self.design, solver.spread)
         path, stop = self._fit_path(config, solver, terms, lambdas, started)
         if stop is not None:
             points = len(lambdas) if path.steps <= len(lambdas) else len(path.lambdas)
             return self._left(candidate, path, stop.at(f"at lambda {path.steps} of {points}"), clock() - started)
         self._check_defined(path.scores()[0].val)
         step = choose_step(path.scores()[0].mean())
-        predictions, along = self._predictions(path, step)
+        predictions, along = self._predictions(path, step, solver)
         return Outcome(
-            candidate, "complete", Trajectory(path.axis, self._curves(path, step), path.complexity()), step,
+            candidate, "complete", Trajectory(path.axis, self._curves(path, step, solver), path.complexity()), step,
             predictions=predictions, along=along, seconds=clock() - started,
             reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
         )  # fmt: skip
@@ -123,7 +129,7 @@ class LinearBackend:
         deadline, ended = self.setup.deadline, False
         with deadline.interruptible():
             for piece in solver.path(terms, config.scale, lambdas, further):
-                path.add(FittedPiece(piece, self._scores(piece, self._path_metrics)))
+                path.add(FittedPiece(piece, self._scores(piece, self._path_metrics, solver)))
                 ended = self._ends(path, solver, len(lambdas))
                 if ended or deadline.stop(deadline.clock() - started):
                     break
@@ -149,11 +155,11 @@ class LinearBackend:
         return self._without_penalty(config, solver) if own else None
 
     def _without_penalty(self, config: LinearConfig, solver: Solver) -> FittedPiece:
-        """The fit at lambda 0, which all trials of a scale, class weight and limits share: the limit of their paths."""
-        shared = config.class_weight, str(config.scale), config.limits
+        """The fit at lambda 0, shared by all trials of a scale, loss, class weight and limits: their paths' limit."""
+        shared = config.class_weight, config.loss, str(config.scale), config.limits
         if shared not in self._unpenalized:
             (piece,) = solver.path(self.solvers.terms_at_zero(config), config.scale, np.zeros(1))
-            self._unpenalized[shared] = FittedPiece(piece, self._scores(piece, self._path_metrics))
+            self._unpenalized[shared] = FittedPiece(piece, self._scores(piece, self._path_metrics, solver))
         return self._unpenalized[shared]
 
     def _goes_on(self, path: FittedPath, solver: Solver) -> bool:
@@ -167,31 +173,22 @@ class LinearBackend:
 
     def _explained(self, point: Piece, solver: Solver) -> float:
         """The share of its null model's loss that a point explains, of the fold where that is least."""
-        loss = self._training_loss(point, solver) if point.losses is None else point.losses[0][:, 0]
+        loss = solver.training_losses(point)
         return float((1 - np.divide(loss, solver.null, out=np.ones_like(loss), where=solver.null > 0)).min())
 
-    def _training_loss(self, point: Piece, solver: Solver) -> Array:
-        """``[K]`` log-losses of a point, by the weights that it is fitted with, which may not be those of scores."""
-        kernel, y, design = KERNELS["neg_log_loss"], self.setup.problem.y, solver.design
-        intercept, found = self._design_intercept(point.coef, point.intercept), np.empty(design.folds)
-        for k, rows in enumerate(design.train):
-            decided = decision(design.fold(k), point.coef[k], intercept[k])[rows]
-            found[k] = -kernel(y[rows], decided, design.fold_weights[k, rows])[0]
-        return found
-
-    def _curves(self, path: FittedPath, step: int) -> dict[str, Curves]:
+    def _curves(self, path: FittedPath, step: int, solver: Solver) -> dict[str, Curves]:
         """Every metric: the others, which only a scorer knows, at the chosen step alone; NaN elsewhere."""
         found = dict(zip((metric.name for metric in self._path_metrics), path.scores(), strict=True))
         late = tuple(metric for metric in self.setup.metrics if metric.name not in found)
         if late:
             coef, intercept = path.at(step)
             here = Piece(coef[:, None], intercept[:, None], np.empty(0), np.empty(0))
-            for metric, point in zip(late, self._scores(here, late), strict=True):
+            for metric, point in zip(late, self._scores(here, late, solver), strict=True):
                 train, val = (_at_one_step(part, step, path.steps) for part in (point.train, point.val))
                 found[metric.name] = Curves(train, val, self.setup.averaging)
         return {metric.name: found[metric.name] for metric in self.setup.metrics}
 
-    def _scores(self, piece: Piece, metrics: tuple[Metric, ...]) -> list[Curves]:
+    def _scores(self, piece: Piece, metrics: tuple[Metric, ...], solver: Solver) -> list[Curves]:
         """Metrics on both parts of every fold; from the moments alone where they suffice for all."""
         pooled = any(metric.pooled for metric in metrics)
         known = not pooled and self.setup.problem.scored_as_fitted and all(m.from_mse is not None for m in metrics)
@@ -199,7 +196,8 @@ class LinearBackend:
             curves = [self._from_losses(metric, piece.losses) for metric in metrics]
         else:
             held: list[Array] = []
-            scores = [self._fold_scores(metrics, piece, k, held if pooled else None) for k in range(self.design.folds)]
+            folds = range(self.design.folds)
+            scores = [self._fold_scores(metrics, piece, k, solver, held if pooled else None) for k in folds]
             curves = [
                 Curves(train, self._pooled(metric, held) if metric.pooled else val, self.setup.averaging)
                 for metric, (train, val) in zip(metrics, np.stack(scores, axis=2), strict=True)
@@ -218,7 +216,9 @@ class LinearBackend:
         train, val = (metric.from_mse(mse, variance) for mse, variance in pairs)
         return Curves(train, val, self.setup.averaging)
 
-    def _fold_scores(self, metrics: tuple[Metric, ...], piece: Piece, k: int, held: list[Array] | None = None) -> Array:
+    def _fold_scores(
+        self, metrics: tuple[Metric, ...], piece: Piece, k: int, solver: Solver, held: list[Array] | None = None
+    ) -> Array:
         """``[metrics, 2, steps]`` scores on both parts of a fold; its decisions ``[n_val, steps, m]`` go to `held`.
 
         Every row is decided on, in either part or not: that is cheaper than a copy of the rows of one.
@@ -229,7 +229,7 @@ class LinearBackend:
         at_once = max(1, min(STEPS_AT_ONCE, DECISIONS // self.design.shape[0]))
         for start in range(0, len(coef), at_once):
             part = slice(start, start + at_once)
-            along = decision(matrix, coef[part], intercept[part])
+            along = solver.predicted(decision(matrix, coef[part], intercept[part]))
             scores.append([self._measure(metric, parts, along) for metric in metrics])
             outside.append(along[parts[1]])
         if held is not None:
@@ -256,18 +256,13 @@ class LinearBackend:
         train, val = (np.array([[_variance(y[rows], weights[rows])] for rows in part]) for part in parts)
         return train, val
 
-    @cached_property
-    def _target_deviation(self) -> float:
-        problem = self.setup.problem
-        return math.sqrt(_variance(problem.y, self.design.weights)) if problem.classes is None else 1.0
-
-    def _predictions(self, path: FittedPath, step: int) -> tuple[Array, PathDecisions | None]:
+    def _predictions(self, path: FittedPath, step: int, solver: Solver) -> tuple[Array, PathDecisions | None]:
         """``[n, m]`` decisions outside training at the chosen step, and those at others."""
         (n, _), outputs = self.design.shape, self.setup.problem.outputs
         others = spread_steps(path.steps, step, steps_kept(n, outputs))
         coef, intercept = path.take([step, *others])
         intercept = self._design_intercept(coef, intercept)
-        found = ((rows, along + intercept[k]) for k, rows, along in self._products(coef))
+        found = ((rows, solver.predicted(along + intercept[k])) for k, rows, along in self._products(coef))
         flat = ((rows, along.reshape(len(along), -1)) for rows, along in found)
         every = out_of_fold_mean(flat, (n, (1 + len(others)) * outputs))
         chosen, *rest = np.split(every, 1 + len(others), axis=1)

@@ -190,6 +190,9 @@ class LinearConfig(Protocol):
     @property
     def limits(self) -> Any: ...
 
+    @property
+    def loss(self) -> Any: ...
+
 
 class Solver(Protocol):
     """What a loss needs to be fitted along a path, all folds in lockstep.
@@ -200,7 +203,8 @@ class Solver(Protocol):
 
     design: Design
     tol: float  # duality gap to reach, relative to the loss of each fold's null model
-    null: Array  # [K] mean squared error or log loss of each fold's null model
+    null: Array  # [K] mean squared error, log loss or half mean deviance of each fold's null model
+    spread: float  # unit of decisions: the standard deviation of y, 1 for classes and logarithms
 
     def gradient(self, scale: str, terms: GeneralTerms | None = None) -> Array:
         """``[K, p, m]``: the loss gradient in the scaled coefficients at w = 0, intercept fitted; 0 at constants.
@@ -218,6 +222,14 @@ class Solver(Protocol):
 
         Those `further` on are fitted a few at a time, for as long as the caller asks; a piece ends where they begin.
         """
+        ...
+
+    def training_losses(self, point: Piece) -> Array:
+        """``[K]`` losses of a point in training, as `null`, by the weights that it is fitted with."""
+        ...
+
+    def predicted(self, eta: Array) -> Array:
+        """What scores take for a decision ``[..., m]``: that itself, or what a link makes of it."""
         ...
 
 
@@ -245,6 +257,12 @@ class Piece:
     gap: Array
     complexity: Array
     losses: tuple[Array, Array] | None = None
+
+    def point(self, step: int) -> Piece:
+        """One of its points."""
+        one = slice(step, step + 1)
+        losses = None if self.losses is None else (self.losses[0][:, one], self.losses[1][:, one])
+        return Piece(self.coef[:, one], self.intercept[:, one], self.gap[:, one], self.complexity[:, one], losses)
 
 
 def _shifted(matrix: Matrix) -> tuple[Matrix, Array]:

@@ -96,9 +96,8 @@ class FittedPath:
     @property
     def end(self) -> Piece:
         """The last point."""
-        last = self.fitted[-1].piece
-        losses = None if last.losses is None else (last.losses[0][:, -1:], last.losses[1][:, -1:])
-        return Piece(last.coef[:, -1:], last.intercept[:, -1:], last.gap[:, -1:], last.complexity[:, -1:], losses)
+        last = self.fitted[-1]
+        return last.piece.point(last.steps - 1)
 
     def past_best(self, metric: Metric, points: int) -> bool:
         """Whether the mean validation curve has left its best point for good."""

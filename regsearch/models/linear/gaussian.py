@@ -86,6 +86,8 @@ class Gaussian:
         target = np.ascontiguousarray(y[:, 0])
         self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)
         self.null = self.source.power
+        share = design.weights / design.weights.sum()
+        self.spread = float(np.sqrt(share @ (target - share @ target) ** 2))
         self.whole = p <= WHOLE
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}
@@ -99,6 +101,13 @@ class Gaussian:
         spectra = (self._spectrum(k, scale) for k in range(self.design.folds))
         estimate = np.stack([spectrum.ridge(np.array([spectrum.gcv()]))[0] for spectrum in spectra])
         return (estimate * (self.design.scales(scale) > 0))[:, :, None]  # a constant column has some rounding
+
+    def training_losses(self, point: Piece) -> Array:
+        assert point.losses is not None
+        return point.losses[0][:, 0]
+
+    def predicted(self, eta: Array) -> Array:
+        return eta
 
     def path(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -79,6 +80,54 @@ def dual_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weight
     )
 
 
+class RidgeFits(Protocol):
+    """The ridge-penalised loss of one fold."""
+
+    @property
+    def basis(self) -> Basis: ...
+
+    def largest_curvature(self) -> float:
+        """The largest curvature of the null model."""
+        ...
+
+    def gcv(self) -> float:
+        """The strength with the least generalized cross-validation error."""
+        ...
+
+    def start(self, intercept: Array) -> Array:
+        """``[m, 1, r+1]``: the null model, of intercepts ``[m]``."""
+        ...
+
+    def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
+        """theta ``[m, S, r+1]``, gaps ``[S]`` and nearly the effective degrees of freedom ``[S]``, from a start."""
+        ...
+
+    def coefficients(self, theta: Array) -> Array:
+        """``[m, S, p]`` of the scaled columns."""
+        ...
+
+
+def gcv_strength(values: Array, slopes: Array, power: float, rows: float) -> float:
+    """The strength with the least generalized cross-validation error, of a squared error of unit curvature.
+
+    Parameters
+    ----------
+    values, slopes
+        ``[r]`` eigenvalues, and squares of the gradient of the null model.
+    power
+        Weighted sum of the squares of its residuals.
+    rows
+        How many rows they stand for.
+    """
+    shares = slopes / values
+    grid = values.max(initial=1e-300) * GCV_GRID
+    lost = grid[:, None] / (values + grid[:, None])
+    spare = max(rows - 1 - len(values), 0.0)  # the intercept is one degree
+    outside = max(power - float(shares.sum()), 0.0) if spare else 0.0
+    error = (outside + lost**2 @ shares) / np.maximum(spare + lost.sum(axis=1), 1e-300) ** 2
+    return float(grid[np.argmin(error)])
+
+
 @dataclass(frozen=True)
 class Ridge:
     """The ridge-penalised log-loss of one fold.
@@ -120,15 +169,9 @@ class Ridge:
         At the null model the loss is, to second order, `mean_curvature` times the squared error of y, for which the
         criterion is known in closed form; the classes are added up.
         """
-        values = self.basis.values
-        shares = (self.null**2).sum(axis=(0, 1)) / values
-        grid = values.max(initial=1e-300) * GCV_GRID
-        lost = grid[:, None] / (values + grid[:, None])
-        spare = max(self.rows - 1 - len(values), 0.0)  # the intercept is one degree
         mean = (self.y @ self.weights)[:, 0]
-        outside = max(float((mean * (1 - mean)).sum() - shares.sum()), 0.0) if spare else 0.0
-        error = (outside + lost**2 @ shares) / np.maximum(spare + lost.sum(axis=1), 1e-300) ** 2
-        return self.mean_curvature * float(grid[np.argmin(error)])
+        power = float((mean * (1 - mean)).sum())
+        return self.mean_curvature * gcv_strength(self.basis.values, (self.null**2).sum(axis=(0, 1)), power, self.rows)
 
     def start(self, intercept: Array) -> Array:
         """``[m, 1, r+1]``: the null model, of intercepts ``[m]``."""

@@ -9,7 +9,8 @@ Notation: n rows, W the sum of their weights (n without), p columns, m outputs, 
 1996): of the lasso ``|w|_1 <= t``, of ridge ``|w|_2 <= t``.
 
 **Prior.** Times W, the log loss is minus the log-likelihood of the labels, and half the squared error is minus that of
-y times the variance s2 of Gaussian noise. So the fit is the mode of the posterior under a prior with
+y times the variance s2 of Gaussian noise; half a deviance is minus a log-likelihood times the dispersion s2, 1 of
+counts. So the fit is the mode of the posterior under a prior with
 ``-log p(w) = (W lambda / s2) P(w)``, with s2 = 1 for classes: independent Laplace variables of scale
 ``s2 / (W lambda l1_j)``, Gaussian ones of standard deviation ``sqrt(s2 / (W lambda l2))``, or the product of both
 densities. Only for squared error does s2 have to be estimated: residual sum of squares over what is left of the rows
@@ -33,10 +34,11 @@ from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.weights import effective_rows
-from regsearch.models.linear.design import Design, LinearConfig
+from regsearch.models.linear.design import LinearConfig, Piece, Solver
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.lambdas import lambda_grid
 from regsearch.models.linear.leverage import hat_trace
+from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.refit import total_weight
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import one_thread
@@ -68,8 +70,8 @@ class Fit:
         ``[S, p, m]`` coefficients of the scaled columns.
     freedom
         Effective degrees of freedom of the config, the intercept left out, and what they are.
-    mse
-        ``[S]`` mean squared errors; `None` for classes.
+    deviance
+        Mean squared error, or mean deviance of a loss with a dispersion; `None` where there is nothing to estimate.
     chosen
         The step of the config's own lambda.
     terms
@@ -79,7 +81,7 @@ class Fit:
     lambdas: Array
     w: Array
     freedom: Freedom
-    mse: Array | None
+    deviance: float | None
     chosen: int
     terms: GeneralTerms
 
@@ -124,50 +126,52 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
 
 def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     """A filled config on all rows, along a path of lambdas that its own is one of; a single step without a penalty."""
-    solvers = Solvers.of_all_rows(problem)
-    design, solver = solvers.design_of(config.class_weight), solvers.of(config.class_weight)
+    solvers = Solvers.of_all_rows(problem, config.loss)
+    design, solver = solvers.design_of(config.class_weight), solvers.of(config.class_weight, config.loss)
     terms = solvers.terms(config)
     own = strength(config)
     lambdas = np.array([own])
     if own > 0:
         shown = config.replace(lambda_=Path(2))  # type: ignore[attr-defined]
-        top = lambda_grid(shown, solver, terms, design, _target_deviation(problem))[0]
+        top = lambda_grid(shown, solver, terms, design, solver.spread)[0]
         last = own / BELOW if problem.rows * problem.columns <= LARGE else own
         lambdas = np.union1d(np.geomspace(max(top, own), last, STEPS - 1), [own])[::-1]
     pieces = list(solver.path(terms, config.scale, lambdas))
-    losses = [piece.losses[0][0] for piece in pieces if piece.losses is not None]
-    coef, intercept, complexity = (
-        np.concatenate([part[0] for part in parts])
-        for parts in zip(*((piece.coef, piece.intercept, piece.complexity) for piece in pieces), strict=True)
-    )
+    points = [piece.point(step) for piece in pieces for step in range(piece.coef.shape[1])]
     chosen = int(np.flatnonzero(lambdas == own)[0])
-    decided = design.fold(0) @ coef[chosen] + design.shift @ coef[chosen] + intercept[chosen]
     return Fit(
         lambdas,
-        coef * design.scales(config.scale)[0][:, None],
-        _freedom(config, problem, design, decided, terms, float(complexity[chosen])),
-        np.concatenate(losses) if losses else None,
+        np.concatenate([piece.coef[0] for piece in pieces]) * design.scales(config.scale)[0][:, None],
+        _freedom(config, problem, solver, terms, points[chosen]),
+        _deviance(config, problem, solver, points[chosen]),
         chosen,
         terms,
     )
 
 
-def _freedom(
-    config: LinearConfig, problem: Problem, design: Design, decided: Array, terms: GeneralTerms, known: float
-) -> Freedom:
-    """What a fit to all rows spends, of its decisions ``[n, m]`` on them and what the solver knows."""
+def _freedom(config: LinearConfig, problem: Problem, solver: Solver, terms: GeneralTerms, point: Piece) -> Freedom:
+    """What a fit to all rows spends."""
+    known = float(point.complexity[0, 0])
     ridge = terms.ridge((problem.encoded_features.size, 1))
     if strength(config) and terms.sparse:
         held = ", held back by the L2 part: at most" if ridge.any() else ""
         return Freedom(known, f"coefficients that are not zero{held}")
     if not strength(config):
         return Freedom(known, "the rank of the columns")
-    if problem.classes is None or not terms.certified:
+    if (problem.classes is None and config.loss is None) or not terms.certified:
         return Freedom(known, "trace of the hat matrix")
-    exact = hat_trace(design, config.scale, decided, strength(config) * float(ridge[0, 0]))
+    assert isinstance(solver, LogLoss), "squared error knows its trace"
+    exact = hat_trace(solver, point, config.scale, strength(config) * float(ridge[0, 0]))
     if exact is None:
         return Freedom(known, "nearly the trace of the hat matrix: with the mean curvature in place of each row's own")
     return Freedom(exact, "trace of the hat matrix")
+
+
+def _deviance(config: LinearConfig, problem: Problem, solver: Solver, point: Piece) -> float | None:
+    """What the variance of noise, or a dispersion, is estimated from; see `Fit`."""
+    if problem.classes is not None or (config.loss is not None and not config.loss.dispersed):
+        return None
+    return float(solver.training_losses(point)[0]) * (1.0 if config.loss is None else 2.0)
 
 
 def strength(config: LinearConfig) -> float:
@@ -183,7 +187,7 @@ def prior(config: LinearConfig, weight: float, noise: float) -> dict[str, Any]:
     weight
         W.
     noise
-        s2: 1 for classes.
+        s2: 1 for classes and counts.
 
     Returns
     -------
@@ -211,30 +215,23 @@ def _rows(problem: Problem) -> float:
 
 def _noise(fit: Fit, rows: float) -> float:
     """s2 of the module."""
-    if fit.mse is None:
+    if fit.deviance is None:
         return 1.0
     left = max(rows - 1 - fit.freedom.value, 1.0)
-    return float(fit.mse[fit.chosen]) * rows / left
+    return fit.deviance * rows / left
 
 
 def _folds_with(config: LinearConfig, problem: Problem, folds: Folds) -> NDArray[np.intp]:
     """``[p]``: in how many folds the config, fitted to the training rows, gives a column a coefficient."""
-    solvers = Solvers(problem, folds.train, folds.val)
-    *_, last = solvers.of(config.class_weight).path(solvers.terms(config), config.scale, np.array([strength(config)]))
+    solvers = Solvers(problem, folds.train, folds.val, moments=config.loss is None)
+    solver = solvers.of(config.class_weight, config.loss)
+    *_, last = solver.path(solvers.terms(config), config.scale, np.array([strength(config)]))
     return np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))
 
 
 def _feature_sizes(w: Array) -> Array:
     """``[S, p]`` of coefficients ``[S, p, m]``."""
     return w[..., 0] if w.shape[-1] == 1 else np.asarray(np.sqrt((w**2).sum(axis=-1)))
-
-
-def _target_deviation(problem: Problem) -> float:
-    """Standard deviation of y; 1 for classes."""
-    if problem.classes is not None:
-        return 1.0
-    mean = np.average(problem.y, weights=problem.sample_weight)
-    return math.sqrt(np.average((problem.y - mean) ** 2, weights=problem.sample_weight))
 
 
 def _coefficients(
@@ -271,14 +268,16 @@ def _constraint_line(config: LinearConfig, fit: Fit) -> list[str]:
 
 
 def _prior_line(config: LinearConfig, problem: Problem, implied: Mapping[str, Any]) -> list[str]:
-    if implied["family"] == "flat":
+    if implied["family"] == "flat" or not (config.loss is None or config.loss.likelihood):
         return []
     scale, sd = implied["laplace_scale"], implied["gaussian_sd"]
     parts = [f"Laplace with scale {scale:.3g}"] if scale is not None else []
     parts += [f"Gaussian with standard deviation {sd:.3g}"] if sd is not None else []
     adaptive = "" if config.penalty.plain else " (the scale is divided by each column's adaptive weight)"
-    given = "the log loss is a likelihood as it is"
-    if problem.classes is None:
+    given = f"the {'log' if config.loss is None else config.loss.kind} loss is a likelihood as it is"
+    if config.loss is not None and config.loss.dispersed:
+        given = f"the dispersion is estimated as {implied['noise_variance']:.3g}"
+    elif problem.classes is None and config.loss is None:
         given = f"the noise has an estimated variance of {implied['noise_variance']:.3g}"
     each = " times ".join(parts) + adaptive
     return [f"It is the most probable w if, before any data, each coefficient is {each}: {given}."]

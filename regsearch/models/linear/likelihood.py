@@ -19,6 +19,8 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.models.linear.freedom import mean_curvatures
+from regsearch.models.linear.sample import Sample
 
 
 def probabilities_and_losses(eta: Array, y: Array, weights: Array) -> tuple[Array, Array]:
@@ -93,3 +95,24 @@ def _feasible(p: Array, y: Array, weights: Array) -> tuple[Array, Array]:
     share = worst / (1 + worst)
     q = (1 - share[:, None]) * (p - drift[..., None]) + share[:, None] * target[..., None]
     return q, share
+
+
+class LogSample(Sample):
+    """The log-loss: y is 0 or 1."""
+
+    def __init__(self, y: Array, weights: Array) -> None:
+        super().__init__(y, weights)
+        self.offset = null_intercept(self.y, weights)
+
+    def at(self, eta: Array) -> tuple[Array, Array]:
+        return probabilities_and_losses(eta, self.y, self.weights)
+
+    def hessian(self, eta: Array, p: Array) -> tuple[Array, Array | None]:
+        """``diag(p) - pp'`` of every row, for m = 1 ``p(1 - p)``."""
+        return (self.weights * p * (1 - p), None) if len(p) == 1 else (self.weights * p, np.sqrt(self.weights) * p)
+
+    def mean_curvatures(self, eta: Array, p: Array) -> Array:
+        return mean_curvatures(p, self.weights)
+
+    def gaps(self, value: Array, p: Array, gradient: Array, null: Array, threshold: Array, ridge: Array) -> Array:
+        return duality_gaps(value, p, self.y, self.weights, gradient, null, threshold, ridge)

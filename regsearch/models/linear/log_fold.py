@@ -1,18 +1,18 @@
-"""Log-loss of one fold as the proximal solver reads it: quadratic models of it, a Newton step each."""
+"""A smooth loss of one fold as the proximal solver reads it: quadratic models of it, a Newton step each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.general import GeneralTerms, Quadratic
-from regsearch.models.linear.likelihood import probabilities_and_losses
 from regsearch.models.linear.newton import Curvature, WorkingColumns
+from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.sources import inverse_scales
 
 Correlate: TypeAlias = Callable[[list[int], list[Array], str], Array]
@@ -23,7 +23,7 @@ ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
 @dataclass(frozen=True)
 class _Point:
-    """Coefficients ``[p, m]``, intercepts ``[m]``, and the decisions, probabilities ``[m, 1, n]`` and loss there."""
+    """Coefficients ``[p, m]``, intercepts ``[m]``, and the decisions, fitted values ``[m, 1, n]`` and loss there."""
 
     w: Array
     b: Array
@@ -32,23 +32,8 @@ class _Point:
     loss: float
 
 
-class FoldSample(Protocol):
-    """A fold's training rows without their columns; see `regsearch.models.linear.logistic.Sample`."""
-
-    @property
-    def y(self) -> Array: ...
-
-    @property
-    def weights(self) -> Array: ...
-
-    @property
-    def offset(self) -> Array: ...
-
-    def residual(self, p: Array) -> Array: ...
-
-
 class LogFold:
-    """The log-loss of a fold's training rows; see `regsearch.models.linear.proximal.FoldLoss`.
+    """A smooth loss on a fold's training rows; see `regsearch.models.linear.proximal.FoldLoss`.
 
     Parameters
     ----------
@@ -59,7 +44,7 @@ class LogFold:
     """
 
     def __init__(
-        self, design: Design, k: int, scale: str, power: Array, sample: FoldSample, null: float, correlate: Correlate
+        self, design: Design, k: int, scale: str, power: Array, sample: Sample, null: float, correlate: Correlate
     ) -> None:
         self.design, self.k, self.scale, self.sample, self.null, self.correlate = (
             design,
@@ -69,8 +54,7 @@ class LogFold:
             null,
             correlate,
         )
-        mean = (sample.y @ sample.weights)[:, 0]
-        self.curvature = power * float(np.mean(mean * (1 - mean)))
+        self.curvature = power * float(sample.null_curvatures.mean())
         self._some: Rows = np.arange(0)
         self._columns: WorkingColumns | None = None
         b = self.sample.offset
@@ -119,7 +103,8 @@ class LogFold:
         """The curvature, and the negative gradient ``[e, m]``, with the intercepts fitted along."""
         columns, m = self._of(some), len(self.sample.y)
         mask = np.ones((m, len(some)), dtype=bool)
-        curvature = Curvature.at(self._here.p[:, 0], columns, mask, self.sample.weights)
+        own, shares = self.sample.hessian(self._here.eta[:, 0], self._here.p[:, 0])
+        curvature = Curvature.at(own, shares, columns, mask)
         residual = self.sample.residual(self._here.p)[:, 0]
         slope = columns.correlate(residual).ravel() - curvature.couple @ residual.sum(axis=1)
         order = np.arange(mask.size).reshape(mask.shape).T.ravel()  # outputs of a column after another
@@ -144,5 +129,7 @@ class LogFold:
         return False
 
     def _at(self, w: Array, b: Array, eta: Array) -> _Point:
-        p, loss = probabilities_and_losses(eta, self.sample.y, self.sample.weights)
-        return _Point(w, b, eta, p, float(loss[0]))
+        shift = self.sample.shift(eta)
+        eta = eta + shift[..., None]
+        p, loss = self.sample.at(eta)
+        return _Point(w, b + shift[:, 0], eta, p, float(loss[0]))

@@ -30,15 +30,16 @@ import numpy as np
 from regsearch._types import Array, Matrix, Rows
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.design import NOTHING, Design, Piece
-from regsearch.models.linear.freedom import column_powers, curved_freedom, mean_curvatures, most_freedom
+from regsearch.models.linear.freedom import column_powers, curved_freedom, most_freedom
 from regsearch.models.linear.general import GeneralTerms
-from regsearch.models.linear.glm_ridge import Ridge, dual_basis, primal_basis
+from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
-from regsearch.models.linear.likelihood import duality_gaps, null_intercept, probabilities_and_losses
+from regsearch.models.linear.likelihood import LogSample
 from regsearch.models.linear.log_fold import LogFold
 from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
+from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.sources import inverse_scales
 from regsearch.models.linear.threads import all_threads
 
@@ -65,11 +66,16 @@ class LogLoss:
 
     def __init__(self, design: Design, y: Array, tol: float = 1e-6, max_steps: int = 200) -> None:
         self.design, self.tol, self.max_steps = design, tol, max_steps
-        self.samples = [Sample.of(design, y, k) for k in range(design.folds)]
+        self.spread = 1.0
+        self.samples = [self._sample(y, k) for k in range(design.folds)]
         self.null = np.array([max(sample.null_loss, CERTAIN) for sample in self.samples])
         self._slopes: dict[str, Array] = {}
         self._initial: dict[str, Array] = {}
-        self._ridges: dict[tuple[int, str], Ridge] = {}
+        self._ridges: dict[tuple[int, str], RidgeFits] = {}
+
+    def _sample(self, y: Array, k: int) -> Sample:
+        rows = self.design.train[k]
+        return LogSample(np.ascontiguousarray(y[rows].T[:, None]), self.design.fold_weights[k, rows])
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -98,6 +104,19 @@ class LogLoss:
             scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
         descent, ridge = partial(self._descent, terms, scale), partial(self._ridge_path, float(terms.l2), scale)
         return fit_path(lambdas, further, terms, descent, ridge)
+
+    def training_losses(self, point: Piece) -> Array:
+        return np.array([sample.at(self.decisions(point, k))[1][0] for k, sample in enumerate(self.samples)])
+
+    def decisions(self, point: Piece, k: int) -> Array:
+        """``[m, 1, n]`` of a point, on the rows that a fold trains on."""
+        coef = point.coef[k, 0]
+        offset = point.intercept[k, 0] + self.design.shift @ coef
+        along = np.asarray(self.design.fold(k) @ coef)[self.design.train[k]]
+        return np.ascontiguousarray((along + offset).T[:, None])
+
+    def predicted(self, eta: Array) -> Array:
+        return eta
 
     def null_slope(self, scale: str) -> Array:
         """``[K, m, p]`` negative gradient of the null model."""
@@ -172,7 +191,7 @@ class LogLoss:
         strength = np.array([self._ridge(k, scale).gcv()])
         return self._ridge_fold(k, scale, None, strength).w[:, 0].T
 
-    def _ridge(self, k: int, scale: str) -> Ridge:
+    def _ridge(self, k: int, scale: str) -> RidgeFits:
         """One fold's ridge problem; it reads the shared matrix, which therefore is filled for the fold."""
         if (k, scale) not in self._ridges:
             rows, sample = self.design.train[k], self.samples[k]
@@ -181,9 +200,12 @@ class LogLoss:
             matrix = self.design.fold(k)  # those may have filled it for other folds
             with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
                 made = basis(matrix, rows, *columns, sample.weights)
-            self._ridges[k, scale] = Ridge(made, sample.y, sample.weights, float(self.design.counts[k]))
+            self._ridges[k, scale] = self._ridge_in(made, sample, float(self.design.counts[k]))
         self.design.fold(k)
         return self._ridges[k, scale]
+
+    def _ridge_in(self, basis: Basis, sample: Sample, rows: float) -> RidgeFits:
+        return Ridge(basis, sample.y, sample.weights, rows)
 
     def _freedom(self, w: Array, curvature: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""
@@ -209,26 +231,12 @@ class LogLoss:
         return Piece(coef.transpose(0, 2, 3, 1), intercept.transpose(0, 2, 1), relative, complexity)
 
 
-class Sample(NamedTuple):
-    """One fold's training rows without their columns: y ``[m, 1, n]``, weights ``[n]`` and the null model."""
+class _Fitted(NamedTuple):
+    """Decisions and fitted values ``[m, S, n]`` of a fold's training rows, and losses ``[S]``."""
 
-    y: Array
-    weights: Array
-    offset: Array  # [m] intercept of the null model
-    null_loss: float
-    null_residual: Array  # [m, 1, n] weighted
-
-    @classmethod
-    def of(cls, design: Design, y: Array, k: int) -> Sample:
-        rows = design.train[k]
-        weights, target = design.fold_weights[k, rows], np.ascontiguousarray(y[rows].T[:, None], dtype=np.float64)
-        offset = null_intercept(target, weights)
-        p, loss = probabilities_and_losses(np.broadcast_to(offset[:, None, None], target.shape), target, weights)
-        return cls(target, weights, offset, float(loss[0]), (target - p) * weights)
-
-    def residual(self, p: Array) -> Array:
-        """``[m, S, n]`` weighted, of probabilities."""
-        return (self.y - p) * self.weights
+    eta: Array
+    p: Array
+    loss: Array
 
 
 class _RidgeFit(NamedTuple):
@@ -259,19 +267,19 @@ class _WorkingSets:
         target, pending, again = tol * self.solver.null, list(range(len(w))), False
         while pending:
             fits = [self._solve(k, w[k], b[k], lambdas, float(target[k]), again) for k in pending]
-            residuals = [self.solver.samples[k].residual(p) for k, (p, _) in zip(pending, fits, strict=True)]
+            residuals = [self.solver.samples[k].residual(fit.p) for k, fit in zip(pending, fits, strict=True)]
             slope[pending] = self.solver.correlate(pending, residuals, self.scale)
-            for k, (p, loss) in zip(pending, fits, strict=True):
-                gap[k] = self._gaps(k, w[k], slope[k], p, loss, lambdas)
+            for k, fit in zip(pending, fits, strict=True):
+                gap[k] = self._gaps(k, w[k], slope[k], fit, lambdas)
                 if self.l2:
-                    self.curvature[k] = mean_curvatures(p, self.solver.samples[k].weights)
+                    self.curvature[k] = self.solver.samples[k].mean_curvatures(fit.eta, fit.p)
             pending = [k for k in pending if np.any(gap[k] > target[k]) and self._extend(k, slope[k], lambdas)]
             again = True
         self.w, self.b, self.slope = w[:, :, -1], b[:, :, -1], slope[:, :, -1]
         return w, b, gap
 
-    def _solve(self, k: int, w: Array, b: Array, lambdas: Array, target: float, again: bool) -> tuple[Array, Array]:
-        """Solve on a fold's working coefficients, in place; probabilities ``[m, S, n]`` and losses ``[S]`` there.
+    def _solve(self, k: int, w: Array, b: Array, lambdas: Array, target: float, again: bool) -> _Fitted:
+        """Solve on a fold's working coefficients, in place.
 
         Each step starts from the one before it, or, once all steps have been solved, from itself.
         """
@@ -281,21 +289,22 @@ class _WorkingSets:
             start = newton.point(w[:, step, columns], b[:, step]) if again or not points else points[-1]
             points.append(newton.solve(start, float(lambda_), target, self.solver.max_steps))
             w[:, step, columns], b[:, step] = points[-1].w, points[-1].b
-        return np.concatenate([point.p for point in points], axis=1), np.array([point.loss for point in points])
+        eta, p = (np.concatenate([getattr(point, name) for point in points], axis=1) for name in ("eta", "p"))
+        return _Fitted(eta, p, np.array([point.loss for point in points]))
 
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = inverse_scales(design, self.scale)[k]
         some = WorkingColumns.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
-        return Newton(some, self.working[k][:, columns], sample.y, sample.weights, null, l1, self.l2)
+        return Newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
 
-    def _gaps(self, k: int, w: Array, slope: Array, p: Array, loss: Array, lambdas: Array) -> Array:
-        sample, l1 = self.solver.samples[k], self.l1[k][:, None]
+    def _gaps(self, k: int, w: Array, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
+        l1 = self.l1[k][:, None]
         penalty = lambdas * Terms(self.l1[k], self.l2).value(w.transpose(1, 0, 2), 1.0)
         threshold = lambdas[:, None] * l1
         slopes = slope, self.null[k][:, None]
-        return duality_gaps(loss + penalty, p, sample.y, sample.weights, *slopes, threshold, lambdas * self.l2)
+        return self.solver.samples[k].gaps(fit.loss + penalty, fit.p, *slopes, threshold, lambdas * self.l2)
 
     def _extend(self, k: int, slope: Array, lambdas: Array) -> bool:
         """Work on the coefficients ``[m, S, p]`` that should not be zero; whether any is new."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from regsearch._types import Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
@@ -13,18 +14,32 @@ from regsearch.models.base import Backend, Model, Setup, check_scored_by_predict
 from regsearch.models.class_weight import check_class_weight
 from regsearch.models.deadline import NO_DEADLINE, Deadline
 from regsearch.models.linear.columns import check_column_names
+from regsearch.models.linear.loss import Loss, check_losses
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
 from regsearch.models.linear.scales import SCALES
-from regsearch.space.domains import ClassWeights, ColumnFactors, ColumnLimits, ColumnNames, Family, OneOf, PathField
+from regsearch.space.domains import (
+    ClassWeights,
+    ColumnFactors,
+    ColumnLimits,
+    ColumnNames,
+    Family,
+    OneOf,
+    OrNone,
+    PathField,
+)  # fmt: skip
+from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Path, public_name, tunable
 
-SILENT = ("class_weight", "penalty_factors", "unpenalized", "limits")  # what a row leaves out where it is None
+BY_TASK = "by task"  # what the loss of the task is called in a row
+SILENT = {  # what a row leaves out where it is None, and what that is called in others
+    "class_weight": "none", "loss": BY_TASK, "penalty_factors": "none", "unpenalized": "none", "limits": "none",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Linear(Model):
-    """Least squares, logistic or multinomial regression, by the task, with a penalty.
+    """Least squares, logistic or multinomial regression, by the task, or another loss, with a penalty.
 
     ``sum_i w_i loss_i / sum_i w_i + lambda * penalty``, squared error halved: glmnet's scale.
 
@@ -41,6 +56,10 @@ class Linear(Model):
         What classes weigh in fits, times the rows' weights, and not in scores: `None`, ``balanced`` (every class the
         same in a fold's training rows) or a dict from labels to weights, as scikit-learn has it. A `Choice` of them is
         searched.
+    loss
+        A loss, its name, or a `Choice` of them, in place of that of the task: ``poisson``, ``gamma`` or `Tweedie`, of
+        half the deviance, whose decision is the logarithm of the mean. It says the task where nobody does, and by what
+        is scored.
 
     penalty_factors
         What the penalty of columns of X is multiplied by, by name: ``{"age": 0.5}``. Others have 1, and lambda keeps
@@ -64,6 +83,7 @@ class Linear(Model):
     penalty_factors: Any = tunable(ColumnFactors(), None)
     unpenalized: Any = tunable(ColumnNames(), None)
     limits: Any = tunable(ColumnLimits(), None)
+    loss: Any = tunable(OrNone(Family(Loss), BY_TASK), None)
 
     axis: ClassVar[str] = "lambda"
     gives_up: ClassVar[bool] = False
@@ -73,7 +93,23 @@ class Linear(Model):
         return {name: value for name, value in self.fields().items() if name not in SILENT or value is not None}
 
     def offs(self) -> dict[str, Any]:
-        return super().offs() | dict.fromkeys(SILENT, "none")
+        return super().offs() | SILENT
+
+    @property
+    def losses(self) -> tuple[Any, ...]:
+        """Every loss that a config may have; `None` is that of the task."""
+        return self.loss.options if isinstance(self.loss, Choice) else (self.loss,)
+
+    @property
+    def task(self) -> Task | None:
+        found = {loss.task for loss in self.losses if loss is not None}
+        return found.pop() if len(found) == 1 else None
+
+    def scoring(self, problem: Problem) -> str:
+        """The score of the loss; that of the task where losses would score differently."""
+        usual = super().scoring(problem)
+        found = {usual if loss is None else loss.scoring for loss in self.losses}
+        return found.pop() if len(found) == 1 else usual
 
     def check(self, setup: Setup) -> None:
         check_table(setup.problem, "Linear")
@@ -81,6 +117,7 @@ class Linear(Model):
         check_scored_by_predictions(setup, "Linear")
         check_class_weight(self.class_weight, setup.problem)
         check_column_names(self, setup.problem)
+        check_losses(self.losses, setup.problem, setup.folds)
         if setup.problem.targets > 1:
             raise InvalidInput(
                 f"Linear fits one target, y has {setup.problem.targets} columns; "
@@ -93,11 +130,12 @@ class Linear(Model):
     def backend(self, setup: Setup) -> Backend:
         from regsearch.models.linear.backend import LinearBackend
 
-        return LinearBackend(setup)
+        return LinearBackend(setup, tuple(loss if loss is None else default(loss) for loss in self.losses))
 
     def reference(self) -> Linear:
-        first = {name: getattr(self, name) for name in ("scale", "class_weight")}
+        first = {name: getattr(self, name) for name in ("scale", "class_weight", "loss")}
         first = {name: value.first if isinstance(value, Choice) else value for name, value in first.items()}
+        first["loss"] = None if first["loss"] is None else default(first["loss"])
         nothing = {"penalty_factors": None, "unpenalized": None, "limits": None}
         return replace(self, penalty=NoPenalty(), lambda_=0.0, **first, **nothing)
 

@@ -1,4 +1,4 @@
-"""Proximal Newton steps for the log-loss of one fold, on the coefficients that it works on.
+"""Proximal Newton steps for the loss of one fold, on the coefficients that it works on.
 
 Notation and shapes
 
@@ -28,7 +28,7 @@ from scipy.linalg import block_diag
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.glm_kernels import minimise
-from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
+from regsearch.models.linear.sample import Sample
 
 SLOW = 0.25  # a step that leaves more of the gap than this was taken with a curvature too old
 INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic model may leave unsolved ...
@@ -100,7 +100,7 @@ class WorkingColumns:
 
 @dataclass(frozen=True)
 class Iterate:
-    """Coefficients ``[m, a]``, intercepts ``[m]``, and the decisions, probabilities ``[m, 1, n]`` and loss there."""
+    """Coefficients ``[m, a]``, intercepts ``[m]``, and the decisions, fitted values ``[m, 1, n]`` and loss there."""
 
     w: Array
     b: Array
@@ -118,14 +118,12 @@ class Curvature:
     inverse: Array
 
     @classmethod
-    def at(cls, p: Array, columns: WorkingColumns, mask: Array, weights: Array) -> Curvature:
-        """The Hessian ``X' (diag(p) - pp') X`` at probabilities ``[m, n]``, for m = 1 ``X' p(1 - p) X``."""
-        own = weights * (p * (1 - p) if len(p) == 1 else p)
+    def at(cls, own: Array, shares: Array | None, columns: WorkingColumns, mask: Array) -> Curvature:
+        """The Hessian ``X' (diag(own) - shares shares') X``; see `regsearch.models.linear.sample.Sample.hessian`."""
         gram = block_diag(*(columns.gram(one, some) for one, some in zip(own, mask, strict=True)))
         edge = block_diag(*((columns.features @ one)[some, None] for one, some in zip(own, mask, strict=True)))
         corner = np.diag(own.sum(axis=1))
-        if len(p) > 1:
-            shares = np.sqrt(weights) * p
+        if shares is not None:
             gram_of_means, edge_of_means = columns.products(shares, mask)
             gram -= gram_of_means
             edge -= edge_of_means
@@ -137,24 +135,22 @@ class Curvature:
 
 
 class Newton:
-    """The penalised log-loss of one fold as a function of the coefficients in play.
+    """The penalised loss of one fold as a function of the coefficients in play.
 
     Parameters
     ----------
     columns, mask
         Columns in play, and for which outputs.
-    y, weights
-        ``[m, 1, n]`` and ``[n]``.
+    sample
+        The loss on the fold's training rows.
     null
         ``[m, a]`` gradient of the null model.
     l1, l2
         Penalty weights ``[m, a]`` and their ridge.
     """
 
-    def __init__(
-        self, columns: WorkingColumns, mask: Array, y: Array, weights: Array, null: Array, l1: Array, l2: float
-    ) -> None:
-        self.columns, self.mask, self.y, self.weights = columns, mask, y, weights
+    def __init__(self, columns: WorkingColumns, mask: Array, sample: Sample, null: Array, l1: Array, l2: float) -> None:
+        self.columns, self.mask, self.sample = columns, mask, sample
         self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
         self._curvature: Curvature | None = None
 
@@ -173,7 +169,8 @@ class Newton:
             inner *= STRICTER if slow else 1.0
             fresh = self._curvature is None or slow
             if fresh:
-                self._curvature = Curvature.at(point.p[:, 0], self.columns, self.mask, self.weights)
+                own, shares = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
+                self._curvature = Curvature.at(own, shares, self.columns, self.mask)
             before = gap
             ahead = self._step(point, gradient, lambda_, inner * max(target, INNER * gap))
             if ahead is None and fresh:
@@ -181,13 +178,19 @@ class Newton:
             point, before = (point, 0.0) if ahead is None else (ahead, before)
         return point
 
+    def gap(self, point: Iterate, lambda_: float) -> float:
+        """The duality gap of a point, over the coefficients in play."""
+        return self._gap(point, self.columns.correlate(self.residual(point)), lambda_)
+
     def residual(self, point: Iterate) -> Array:
         """``[m, n]`` weighted."""
-        return np.asarray(((self.y - point.p) * self.weights)[:, 0])
+        return self.sample.residual(point.p)[:, 0]
 
     def _at(self, w: Array, b: Array, eta: Array) -> Iterate:
-        p, loss = probabilities_and_losses(eta, self.y, self.weights)
-        return Iterate(w, b, eta, p, float(loss[0]))
+        shift = self.sample.shift(eta)
+        eta = eta + shift[..., None]
+        p, loss = self.sample.at(eta)
+        return Iterate(w, b + shift[:, 0], eta, p, float(loss[0]))
 
     def _penalty(self, w: Array, lambda_: float) -> float:
         size = np.abs(w[self.mask])
@@ -198,7 +201,7 @@ class Newton:
         value = np.array([point.loss + self._penalty(point.w, lambda_)])
         threshold, ridge = lambda_ * self.l1[:, None], np.array([lambda_ * self.l2])
         slopes = gradient[:, None], self.null[:, None]
-        return float(duality_gaps(value, point.p, self.y, self.weights, *slopes, threshold, ridge)[0])
+        return float(self.sample.gaps(value, point.p, *slopes, threshold, ridge)[0])
 
     def _step(self, point: Iterate, gradient: Array, lambda_: float, tolerance: float) -> Iterate | None:
         """The next point, or None if the model promised a decrease that no step length delivers."""

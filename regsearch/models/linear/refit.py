@@ -52,7 +52,7 @@ def refit(config: LinearConfig, problem: Problem) -> Any:
 
 def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
     """The fitted steps of the pipeline."""
-    solvers = Solvers.of_all_rows(problem)
+    solvers = Solvers.of_all_rows(problem, config.loss)
     coef, intercept = _fit(config, solvers)
     prepare = fit_transformer(problem.X, lambda: problem.encoded, problem.sample_weight)
     if isinstance(solvers.design.matrix, RowTable):
@@ -64,16 +64,28 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
         weights = None if problem.sample_weight is None else problem.sample_weight[rows]
         scaler = _scaler(config.scale, seen, weights, solvers.design)
     rescaled = _rescaled(coef, intercept, scaler, solvers.design, config.scale)
-    return [step for step in (prepare, scaler, _model(config, problem, *rescaled)) if step is not None]
+    model = _model(config, problem, *rescaled)
+    if config.loss is not None:
+        rows, decided = solvers.design.train[0], decisions(solvers.design, coef, intercept)
+        config.loss.fill(model, problem.y[rows], decided, solvers.design.fold_weights[0, rows], _lambda(config))
+    return [step for step in (prepare, scaler, model) if step is not None]
 
 
 def _fit(config: LinearConfig, solvers: Solvers) -> tuple[Array, Array]:
     """Coefficients ``[p, m]`` of the encoded columns and intercepts ``[m]``."""
-    solver = solvers.of(config.class_weight)
-    terms = solvers.terms(config)
-    lambda_ = number(config.lambda_) if config.penalty.path else 0.0
-    *_, last = solver.path(terms, config.scale, np.array([lambda_]))
+    solver = solvers.of(config.class_weight, config.loss)
+    *_, last = solver.path(solvers.terms(config), config.scale, np.array([_lambda(config)]))
     return last.coef[0, -1], last.intercept[0, -1]
+
+
+def _lambda(config: LinearConfig) -> float:
+    return number(config.lambda_) if config.penalty.path else 0.0
+
+
+def decisions(design: Design, coef: Array, intercept: Array) -> Array:
+    """``[n]`` decisions of one output on the rows that the first fold trains on."""
+    along = np.asarray(design.fold(0) @ coef[:, 0])[design.train[0]]
+    return np.asarray(along + design.shift @ coef[:, 0] + intercept[0])
 
 
 def _scaler(how: str, seen: Any, weights: Array | None, design: Design) -> Any | None:
@@ -166,15 +178,19 @@ def total_weight(config: LinearConfig, problem: Problem) -> float:
 
 
 def unfitted(config: LinearConfig, problem: Problem) -> Any:
-    """The scikit-learn estimator whose objective is the config's; one without the weights of an adaptive penalty.
+    """The scikit-learn estimator whose objective is the config's, as far as scikit-learn has it.
+
+    It has no weights of adaptive penalties, and beside squared error and log-loss either the L1 or the L2 part.
 
     Fitted to the problem's scaled columns it predicts what the certified coefficients do: to about a thousandth of a
     probability or of y's deviation, with saga to a few thousandths. Where the solver ends at its limit, as saga does
     under a weak penalty, it gives a `ConvergenceWarning`, and may be off by a tenth. Separable classes without a
     penalty have no solution to agree on.
     """
-    lambda_ = number(config.lambda_) if config.penalty.path else 0.0
+    lambda_ = _lambda(config)
     ratio, n = float(config.penalty.l1_ratio), total_weight(config, problem)
+    if config.loss is not None:
+        return config.loss.estimator(lambda_, ratio, n)
     if problem.classes is None:
         return _of_numbers(lambda_, ratio, n)
     made = _of_classes(lambda_, ratio, n, problem.task == "binary")

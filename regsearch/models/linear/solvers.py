@@ -15,12 +15,18 @@ from regsearch.models.class_weight import ClassWeight, class_factors
 from regsearch.models.linear.columns import columns_of
 from regsearch.models.linear.design import Design, LinearConfig, Solver
 from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
 
 
 class Solvers:
-    """Those of a problem, one for each class weight that is asked for; what these do not change is shared.
+    """Those of a problem, one for each class weight and kind of loss; what these do not change is shared.
+
+    Parameters
+    ----------
+    moments
+        Whether no other loss is asked for than that of the task: rows of a large table need not be copied then.
 
     Attributes
     ----------
@@ -30,26 +36,28 @@ class Solvers:
 
     def __init__(
         self, problem: Problem, train: tuple[Rows, ...], val: tuple[Rows, ...],
-        notice: Callable[[str], None] = lambda text: None,
+        notice: Callable[[str], None] = lambda text: None, moments: bool = True,
     ) -> None:  # fmt: skip
         weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.problem = problem
-        table = _table(problem, len(train), notice)
+        table = _table(problem, len(train), notice) if moments else None
         data = problem.encoded if table is None else Encoded(table, table.missing)
         self.design = Design(data.matrix, train, val, weights, data.missing)
-        self._made: dict[ClassWeight, Solver] = {}
+        self._made: dict[tuple[ClassWeight, str], tuple[Loss | None, Solver]] = {}
 
     @classmethod
-    def of_all_rows(cls, problem: Problem) -> Solvers:
-        """Of a single fold that trains on every row."""
+    def of_all_rows(cls, problem: Problem, loss: Loss | None = None) -> Solvers:
+        """Of a single fold that trains on every row, for one loss."""
         everything = np.arange(problem.rows)
-        return cls(problem, (everything,), (everything[:0],))
+        return cls(problem, (everything,), (everything[:0],), moments=loss is None)
 
-    def of(self, class_weight: ClassWeight) -> Solver:
-        """The solver of a config's class weight."""
-        if class_weight not in self._made:
-            self._made[class_weight] = make_solver(self.problem, self.design_of(class_weight))
-        return self._made[class_weight]
+    def of(self, class_weight: ClassWeight, loss: Loss | None = None) -> Solver:
+        """The solver of a config's class weight and loss: of each kind of loss the last one is kept."""
+        key = class_weight, "" if loss is None else loss.kind
+        made = self._made.get(key)
+        if made is None or made[0] != loss:
+            made = self._made[key] = loss, make_solver(self.problem, self.design_of(class_weight), loss)
+        return made[1]
 
     def terms(self, config: LinearConfig) -> GeneralTerms:
         """A config's penalty as its solver reads it, on the columns of the problem."""
@@ -60,7 +68,7 @@ class Solvers:
         return self._terms(config, NoPenalty())
 
     def _terms(self, config: LinearConfig, penalty: Penalty) -> GeneralTerms:
-        solver = self.of(config.class_weight)
+        solver = self.of(config.class_weight, config.loss)
         terms = penalty.terms(lambda: solver.initial(config.scale))
         return terms.on(columns_of(config, self.problem, self.design))
 
@@ -83,8 +91,12 @@ def _table(problem: Problem, folds: int, notice: Callable[[str], None]) -> RowTa
     return replace(table, notice=notice) if by_moments(folds, n, p, n * p) else None
 
 
-def make_solver(problem: Problem, design: Design) -> Solver:
-    """The solver of the problem's task."""
+def make_solver(problem: Problem, design: Design, loss: Loss | None = None) -> Solver:
+    """The solver of a loss, by default that of the problem's task."""
+    if loss is not None:
+        from regsearch.models.linear.glm import Glm
+
+        return Glm(design, problem.y[:, None], loss)
     if problem.task == "regression":
         from regsearch.models.linear.gaussian import Gaussian
 

@@ -44,10 +44,11 @@ def three_classes_one_rare() -> tuple[Problem, Folds]:
 def test_a_failing_scorer_fails_its_trial() -> None:
     """What the deciding scorer raises is the reason of a failed trial, with its name, and the next trial is tried."""
     x, y = numbers()
-    found = outcomes(make_problem(x, np.abs(y) - np.abs(y).min() + x[:, 0] ** 2), "neg_mean_poisson_deviance", count=2)
+    y = 20 * (np.abs(y) - np.abs(y).min() + x[:, 0] ** 2)
+    found = outcomes(make_problem(x, y), "neg_mean_squared_log_error", count=2)
     assert [outcome.state for outcome in found] == ["failed", "failed"]
-    assert "'neg_mean_poisson_deviance' failed: " in found[0].reason
-    assert "strictly positive" in found[0].reason
+    assert "'neg_mean_squared_log_error' failed: " in found[0].reason
+    assert "less than or equal to -1" in found[0].reason
 
 
 @pytest.mark.parametrize("task", ["regression", "binary"])

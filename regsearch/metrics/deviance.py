@@ -1,0 +1,101 @@
+"""Deviances and what is explained of them, as scores: formulas along a path, and scorers under names of their own.
+
+``d2_*`` is one less the deviance over that of the best constant (McCullagh & Nelder 1989): R squared, of another loss.
+A number at the end of a name is what scikit-learn's function has as an argument: ``neg_mean_tweedie_deviance_1.5`` has
+the power 1.5.
+
+Notation as in `regsearch.metrics.scorer`; weights sum to one. Predictions of a deviance must be positive: at others it
+is infinite.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+
+
+def tweedie_deviance(y: NDArray[Any], mean: Array, power: float) -> Array:
+    """Unit deviances of predicted means, shapes that broadcast; Poisson's at power 1, gamma's at 2."""
+    from scipy.special import xlogy
+
+    with np.errstate(all="ignore"):
+        if power == 1:
+            half = xlogy(y, y / mean) - y + mean
+        elif power == 2:
+            half = np.log(mean / y) + y / mean - 1
+        else:
+            apart = y ** (2 - power) / ((1 - power) * (2 - power)) - y * mean ** (1 - power) / (1 - power)
+            half = apart + mean ** (2 - power) / (2 - power)
+    return np.where((mean > 0) & np.isfinite(half), 2 * half, np.inf)
+
+
+def neg_tweedie(y: NDArray[Any], decision: Array, weights: Array, power: float) -> Array:
+    """``[S]`` minus the mean deviance."""
+    return np.asarray(-(weights @ tweedie_deviance(y[:, None], decision[:, :, 0], power)))
+
+
+def d2_tweedie(y: NDArray[Any], decision: Array, weights: Array, power: float) -> Array:
+    """``[S]``: the share of the deviance of the mean that is explained."""
+    null = weights @ tweedie_deviance(y, np.full(len(y), weights @ y), power)
+    with np.errstate(divide="ignore", invalid="ignore"):  # y may be constant on a few rows: no finite score
+        return np.asarray(1 + neg_tweedie(y, decision, weights, power) / null)
+
+
+@dataclass(frozen=True)
+class NamedScore:
+    """A score that regsearch has a name for.
+
+    Attributes
+    ----------
+    scorer
+        ``(estimator, X, y) -> float``, as scikit-learn makes it.
+    kernel
+        Its formula along a path; `None` where only the scorer knows.
+    """
+
+    scorer: Callable[..., float]
+    kernel: Callable[[NDArray[Any], Array, Array], Array] | None
+
+
+def _tweedie(power: float) -> NamedScore:
+    from sklearn.metrics import make_scorer, mean_tweedie_deviance
+
+    scorer = make_scorer(mean_tweedie_deviance, power=power, greater_is_better=False)
+    return NamedScore(scorer, partial(neg_tweedie, power=power))
+
+
+def _d2_tweedie(power: float) -> NamedScore:
+    from sklearn.metrics import d2_tweedie_score, make_scorer
+
+    return NamedScore(make_scorer(d2_tweedie_score, power=power), partial(d2_tweedie, power=power))
+
+
+_WITH_A_NUMBER: dict[str, tuple[Callable[[float], NamedScore], tuple[float, float]]] = {
+    "neg_mean_tweedie_deviance": (_tweedie, (1.0, 2.0)),
+    "d2_tweedie": (_d2_tweedie, (1.0, 2.0)),
+}
+_WITHOUT: dict[str, Callable[[], NamedScore]] = {
+    "d2_poisson": partial(_d2_tweedie, 1.0),
+    "d2_gamma": partial(_d2_tweedie, 2.0),
+}
+NAMES = (*_WITHOUT, *(f"{name}_NUMBER" for name in _WITH_A_NUMBER))
+
+
+def named_score(name: str) -> NamedScore | None:
+    """The score of that name; `None` where regsearch has none of its own."""
+    if name in _WITHOUT:
+        return _WITHOUT[name]()
+    found = re.fullmatch(r"(\w+?)_(\d+(?:\.\d+)?)", name)
+    if found is None or found[1] not in _WITH_A_NUMBER:
+        return None
+    made, (low, high) = _WITH_A_NUMBER[found[1]]
+    number = float(found[2])
+    return made(number) if low <= number <= high else None

@@ -1,0 +1,92 @@
+"""Losses of single numbers along a path of lambdas, all folds in lockstep: what differs from the log-loss.
+
+The path, its working sets and Newton steps are those of `logistic.py`. Here every intercept is at its best wherever a
+gap is computed, so that residuals have the mean zero; and ridge takes Newton steps, too, in the basis of the fold's
+singular vectors: the curvatures of rows differ by orders of magnitude.
+
+Notation: see `sample.py`; m = 1 here, and p, the fitted values, are the residuals of the rows without their weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.models.linear.design import Design
+from regsearch.models.linear.freedom import curved_freedom
+from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
+from regsearch.models.linear.logistic import LogLoss
+from regsearch.models.linear.loss import Loss
+from regsearch.models.linear.newton import Newton, WorkingColumns
+from regsearch.models.linear.sample import Sample
+
+
+class Glm(LogLoss):
+    """A loss of single numbers on the folds of a design; see `regsearch.models.linear.design.Solver`.
+
+    Parameters
+    ----------
+    design, tol, max_steps
+        As of `LogLoss`.
+    y
+        ``[n, 1]`` targets.
+    loss
+        What is minimised.
+    """
+
+    def __init__(self, design: Design, y: Array, loss: Loss, tol: float = 1e-6, max_steps: int = 200) -> None:
+        self.loss = loss
+        super().__init__(design, y, tol, max_steps)
+        self.spread = loss.spread(y[:, 0], design.weights / design.weights.sum())
+
+    def predicted(self, eta: Array) -> Array:
+        return self.loss.predicted(eta)
+
+    def _sample(self, y: Array, k: int) -> Sample:
+        rows = self.design.train[k]
+        return self.loss.sample(np.ascontiguousarray(y[rows].T[:, None]), self.design.fold_weights[k, rows])
+
+    def _ridge_in(self, basis: Basis, sample: Sample, rows: float) -> RidgeFits:
+        return NewtonRidge(basis, sample, rows)
+
+
+class NewtonRidge:
+    """The ridge-penalised loss of one fold in the basis of its singular vectors; see `glm_ridge.RidgeFits`."""
+
+    def __init__(self, basis: Basis, sample: Sample, rows: float) -> None:
+        self.basis, self.sample, self.rows = basis, sample, rows
+
+    @property
+    def _mean_curvature(self) -> float:
+        return float(self.sample.null_curvatures[0])
+
+    def largest_curvature(self) -> float:
+        return self._mean_curvature * float(self.basis.values.max(initial=1e-300))
+
+    def gcv(self) -> float:
+        residual = self.sample.null_residual[0]
+        slope = self.basis.correlate(residual)[0]
+        weights = self.sample.weights
+        power = float(np.divide(residual[0] ** 2, weights, out=np.zeros_like(weights), where=weights > 0).sum())
+        return self._mean_curvature * gcv_strength(self.basis.values, slope**2, power, self.rows)
+
+    def start(self, intercept: Array) -> Array:
+        return np.append(np.zeros(len(self.basis.values)), intercept)[None, None]
+
+    def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
+        rank = len(self.basis.values)
+        columns = WorkingColumns(self.basis.predict(np.eye(rank)), np.zeros(rank))
+        mask, slope = np.ones((1, rank), dtype=bool), self.basis.correlate(self.sample.null_residual[0])
+        newton = Newton(columns, mask, self.sample, slope, np.zeros((1, rank)), 1.0)
+        point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
+        found, gaps, freedom = np.empty((1, len(strength), rank + 1)), np.empty(len(strength)), np.empty(len(strength))
+        for step, one in enumerate(strength):
+            point = newton.solve(point, float(one), target, max_steps)
+            found[0, step] = np.append(point.w[0], point.b)
+            gaps[step] = newton.gap(point, float(one))
+            curvature = self.sample.mean_curvatures(point.eta, point.p)
+            freedom[step] = curved_freedom(curvature, self.basis.values, np.array([one]))[0]
+        return found, gaps, freedom
+
+    def coefficients(self, theta: Array) -> Array:
+        return self.basis.lift(theta[0, :, :-1])[None]

@@ -1,0 +1,99 @@
+"""What a loss of linear models is: one class in a file of `losses`, or in a user's script.
+
+Most losses are the mean of one of each row: a `RowLoss` says its formulas, and no more.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from regsearch._types import Array, Task
+from regsearch.data.folds import Folds
+from regsearch.data.problem import Problem
+from regsearch.data.weights import weighing
+from regsearch.errors import InvalidInput
+from regsearch.models.linear.sample import Sample
+from regsearch.space.tree import Node
+
+
+class Loss(Node, abstract=True):
+    """A loss of linear models, in place of the squared error or the log-loss that the task has.
+
+    Attributes
+    ----------
+    task
+        The task that it is a loss of: where nobody says the task, it is this one.
+    likelihood
+        Whether the loss is minus a log-likelihood times a dispersion: then a penalty stands for a prior. The dispersion
+        is 1, or estimated where `dispersed`.
+    shipped_ratio
+        The L1 ratio of the penalty that scikit-learn's estimator of the loss has.
+    """
+
+    task: ClassVar[Task] = "regression"
+    likelihood: ClassVar[bool] = True
+    dispersed: ClassVar[bool] = False
+    shipped_ratio: ClassVar[float] = 0.0
+
+    @property
+    @abstractmethod
+    def scoring(self) -> str:
+        """The name of the score that goes with it, which decides when the user names none."""
+
+    @abstractmethod
+    def check_target(self, y: Array) -> None:
+        """Refuse targets ``[n]`` that it is not defined for.
+
+        Raises
+        ------
+        InvalidInput
+            Saying what they must be.
+        """
+
+    @abstractmethod
+    def sample(self, y: Array, weights: Array) -> Sample:
+        """The loss on the training rows of a fold, targets ``[1, 1, n]``."""
+
+    @abstractmethod
+    def estimator(self, lambda_: float, l1_ratio: float, n: float) -> Any:
+        """scikit-learn's estimator of this loss, with the penalty as far as that has it; `n` as in `convert`."""
+
+    def predicted(self, eta: Array) -> Array:
+        """What is predicted for decisions."""
+        return eta
+
+    def spread(self, y: Array, weights: Array) -> float:
+        """The unit of decisions: by default the standard deviation of y."""
+        return float(np.sqrt(weights @ (y - weights @ y) ** 2))
+
+    def fill(self, model: Any, y: Array, eta: Array, weights: Array, lambda_: float) -> None:
+        """Give scikit-learn's estimator what its fit would leave in it beside the coefficients: by default nothing.
+
+        Parameters
+        ----------
+        eta
+            ``[n]`` decisions on the rows that it was fitted to.
+        """
+
+
+def check_losses(losses: tuple[Loss | None, ...], problem: Problem, folds: Folds) -> None:
+    """Refuse losses that a problem's target, or what folds train on of it, is not made for.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the loss.
+    """
+    for loss in losses:
+        if loss is None:
+            continue
+        if problem.task != loss.task:
+            raise InvalidInput(
+                f"The {loss.kind} loss is of a {loss.task} task, got a {problem.task} one; pass task={loss.task!r}, or "
+                "leave the loss out."
+            )
+        for rows in (np.arange(problem.rows), *folds.train):
+            loss.check_target(problem.y[weighing(rows, problem.sample_weight)])

@@ -1,0 +1,29 @@
+"""Every loss beside those that a task has, one file each; a new file is found by itself."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+from regsearch.models.linear.loss import Loss
+
+if TYPE_CHECKING:  # for type checkers, which cannot see what is found
+    from regsearch.models.linear.losses.gamma import Gamma as Gamma
+    from regsearch.models.linear.losses.poisson import Poisson as Poisson
+    from regsearch.models.linear.losses.tweedie import Tweedie as Tweedie
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+_FOUND: dict[str, type[Loss]] = {
+    cls.__name__: cls
+    for cls in Loss.registry.values()
+    if issubclass(cls, Loss) and cls.__module__.startswith(f"{__name__}.")
+}
+__all__ = sorted(_FOUND)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FOUND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
+    return _FOUND[name]

@@ -1,0 +1,40 @@
+"""Counts: the Poisson deviance with a log link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import xlogy
+
+from regsearch._types import Array
+from regsearch.models.linear.log_link import LogLinked, check_not_negative
+
+
+@dataclass(frozen=True)
+class Poisson(LogLinked):
+    """Poisson regression of counts and rates, ``mu - y log mu``, where the decision is ``log mu``."""
+
+    @property
+    def variance_power(self) -> float:
+        return 1.0
+
+    @property
+    def scoring(self) -> str:
+        return "neg_mean_poisson_deviance"
+
+    def check_target(self, y: Array) -> None:
+        check_not_negative(y, "Poisson")
+
+    def value(self, eta: Array, y: Array) -> Array:
+        return np.asarray(np.exp(eta) - y * eta + xlogy(y, y) - y)
+
+    def dual(self, residual: Array, y: Array) -> Array:
+        mean = np.maximum(y - residual, 0.0)
+        return np.asarray(mean - xlogy(mean, mean) + xlogy(y, y) - y)
+
+    def estimator(self, lambda_: float, l1_ratio: float, n: float) -> Any:
+        from sklearn.linear_model import PoissonRegressor
+
+        return PoissonRegressor(alpha=lambda_ * (1 - l1_ratio), solver="newton-cholesky", tol=1e-8, max_iter=1000)

@@ -1,0 +1,128 @@
+"""Losses that are the mean of one of each row, by the formulas of a row.
+
+Notation (shapes: S steps, n rows; formulas are of arrays that broadcast)
+
+========  =======  ================================================================================================
+symbol    shape    meaning
+========  =======  ================================================================================================
+eta       [S, n]   decisions: intercept + Xw
+y         [n]      targets
+residual  [S, n]   minus the derivative of the loss of each row by its decision
+weights   [n]      row weights, summing to one
+========  =======  ================================================================================================
+
+A loss is convex in eta, zero where the decision says y, and positive elsewhere: summed over rows it is half a deviance,
+and relative to that of the model without columns it is one less what is explained.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.models.linear.loss import Loss
+from regsearch.models.linear.sample import Sample
+
+ROUNDS = 100  # of a search for an intercept
+ROUNDING = 1e-15
+LEAST = 1e-12  # of a mean curvature
+
+
+class RowLoss(Loss, abstract=True):
+    """A loss that is the weighted mean of one of each row."""
+
+    @abstractmethod
+    def value(self, eta: Array, y: Array) -> Array:
+        """Losses."""
+
+    @abstractmethod
+    def residual(self, eta: Array, y: Array) -> Array:
+        """Minus their derivatives."""
+
+    @abstractmethod
+    def curvature(self, eta: Array, y: Array) -> Array:
+        """Their second derivatives, or what stands for them in a quadratic model."""
+
+    @abstractmethod
+    def dual(self, residual: Array, y: Array) -> Array:
+        """The least of ``value + residual * eta`` over all decisions: minus the conjugate of the loss."""
+
+    def settled(self, y: Array, weights: Array) -> RowLoss:
+        """The loss with what it learns from a fold's training rows, such as a unit of y: by default nothing."""
+        return self
+
+    def start(self, y: Array, weights: Array) -> float:
+        """The intercept of the model without columns."""
+        mean = float(weights @ y)
+        return mean + float(self.shift(np.full((1, len(y)), mean), y, weights)[0])
+
+    def shift(self, eta: Array, y: Array, weights: Array) -> Array:
+        """``[S]``: what an intercept must be moved by to be at its best: residuals then have the mean zero.
+
+        Newton's steps, halved into the interval that is known to hold it.
+        """
+        low, high = -np.ptp(eta - y, axis=1), np.ptp(eta - y, axis=1)
+        middle = np.mean(y - eta, axis=1)
+        low, high, shift = middle + low, middle + high, np.zeros(len(eta))
+        for _ in range(ROUNDS):
+            moved = eta + shift[:, None]
+            residual = self.residual(moved, y)
+            drift, size = residual @ weights, np.abs(residual) @ weights
+            if (np.abs(drift) <= ROUNDING * size).all():
+                break
+            low, high = np.where(drift > 0, shift, low), np.where(drift < 0, shift, high)
+            bend = self.curvature(moved, y) @ weights
+            ahead = shift + np.divide(drift, bend, out=np.full_like(drift, np.inf), where=bend > 0)
+            ahead = np.where((ahead > low) & (ahead < high), ahead, (low + high) / 2)
+            if (ahead == shift).all():
+                break
+            shift = np.where(drift == 0, shift, ahead)
+        return shift
+
+    def sample(self, y: Array, weights: Array) -> Sample:
+        return RowSample(self, y, weights)
+
+
+class RowSample(Sample):
+    """A loss of single numbers on a fold's training rows."""
+
+    def __init__(self, loss: RowLoss, y: Array, weights: Array) -> None:
+        super().__init__(y, weights)
+        self.loss, self.target = loss.settled(y[0, 0], weights), self.y[0]
+        self.offset = np.array([self.loss.start(self.target[0], weights)])
+
+    def at(self, eta: Array) -> tuple[Array, Array]:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far, which is taken back
+            value, residual = self.loss.value(eta[0], self.target), self.loss.residual(eta[0], self.target)
+        return residual[None], np.asarray(value @ self.weights)
+
+    def hessian(self, eta: Array, p: Array) -> tuple[Array, Array | None]:
+        return self.weights * self.loss.curvature(eta, self.target), None
+
+    def mean_curvatures(self, eta: Array, p: Array) -> Array:
+        return np.maximum(self.loss.curvature(eta[0], self.target) @ self.weights, LEAST)[None]
+
+    def shift(self, eta: Array) -> Array:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return self.loss.shift(eta[0], self.target, self.weights)[None]
+
+    def residual(self, p: Array) -> Array:
+        return np.asarray(p * self.weights)
+
+    def gaps(self, value: Array, p: Array, gradient: Array, null: Array, threshold: Array, ridge: Array) -> Array:
+        """By two points of the dual: the residuals, shrunk until the penalty allows them, or as they are.
+
+        The dual is the mean of the rows' own at residuals with the mean zero, as the intercept is free, less the
+        penalty's conjugate at ``X'W residual``: zero where no coefficient's exceeds its threshold, and the squares of
+        what exceeds over twice the ridge where there is one.
+        """
+        size = np.where(np.isinf(threshold), 0.0, np.abs(gradient))[0]
+        over = size > threshold[0]
+        shrink = np.divide(threshold[0], size, out=np.ones_like(size), where=over).min(axis=1, initial=1.0)
+        gap = value - self.loss.dual(shrink[:, None] * p[0], self.target) @ self.weights
+        if np.all(ridge > 0):
+            excess = (np.where(over, size - threshold[0], 0.0) ** 2).sum(axis=1)
+            gap = np.minimum(gap, value - self.loss.dual(p[0], self.target) @ self.weights + excess / (2 * ridge))
+        return np.maximum(gap, 0.0)
