@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,6 +25,7 @@ from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.choice import Chosen
 from regsearch.results.plots import Plots
 from regsearch.results.ranking import candidates, rank_trials
+from regsearch.results.readings import Readings
 from regsearch.results.rules import RETURNS, Pick, Rule, find_rule, rule_name
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import from_data
@@ -71,7 +73,9 @@ class Results:
     unmirrored: str = ""
     damage: tuple[str, ...] = ()
     measured: Mapping[int, Trajectory] = field(default_factory=dict)
-    _corrected: dict[Rule, Corrected] = field(default_factory=dict, init=False, repr=False, compare=False)  # so far
+    # so far, by rule: results are read only, so it stays true
+    _chosen: dict[Rule, Chosen] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _corrected: dict[Rule, Corrected] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"Results({self.name!r}, {len(self.complete)} complete of {len(self.all)} trials)"
@@ -118,7 +122,7 @@ class Results:
         """Whether the reference, which no rule chooses, scores better than all that one may choose."""
         return self.complete[:1] != self.candidates[:1]
 
-    @property
+    @cached_property
     def reference(self) -> Trial | None:
         """The unregularized reference."""
         return next((trial for trial in self.complete if trial.role == "reference"), None)
@@ -126,8 +130,8 @@ class Results:
     @property
     def counts(self) -> dict[str, int]:
         """Number of trials in each state."""
-        states = [trial.state for trial in self.all]
-        return {state: states.count(state) for state in STATES}
+        count = Counter(trial.state for trial in self.all)
+        return {state: count[state] for state in STATES}
 
     @property
     def last_failure(self) -> str:
@@ -194,7 +198,7 @@ class Results:
         known = next((tuple(trial.points) for trial in self.complete), (self.metric,))
         if name not in known:
             raise InvalidInput(f"A metric must be one of the study's ({', '.join(known)}), got {name!r}.")
-        return self.measured[place].curves[name] if place in self.measured else self.store.curves(place, name)
+        return self.measured[place].curves[name] if place in self.measured else self._readings.curves(place, name)
 
     def trajectory(self, number: int) -> Trajectory:
         """What a trial measured along its path: axis, curves of every metric, complexity."""
@@ -203,11 +207,15 @@ class Results:
 
     def predictions(self, number: int) -> Array | None:
         """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept."""
-        return self.store.predictions(number)
+        return self._readings.predictions(counted(number, "The number of a trial"))
 
     def along(self, number: int) -> PathDecisions | None:
         """The same at other steps of the trial's path; `None` where the path has none, or they are not stored."""
-        return self.store.along(number)
+        return self._readings.along(counted(number, "The number of a trial"))
+
+    @cached_property
+    def _readings(self) -> Readings:
+        return Readings(self.store)
 
     def as_if(self, trials: Sequence[Trial], trajectories: Mapping[int, Trajectory]) -> Results:
         """This study, had those been its trials, with these trajectories by their numbers."""
@@ -309,11 +317,6 @@ class Results:
         if not isinstance(pick, Pick):
             raise InvalidInput(f"The rule {name!r} must return a Pick, got {pick!r}; {RETURNS}.")
         return self.at(pick, name)
-
-    @cached_property
-    def _chosen(self) -> dict[Rule, Chosen]:
-        """What each rule chose so far: results are read only, so it stays true."""
-        return {}
 
     @cached_property
     def varied(self) -> frozenset[str]:
