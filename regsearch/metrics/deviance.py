@@ -78,9 +78,30 @@ def _d2_tweedie(power: float) -> NamedScore:
     return NamedScore(make_scorer(d2_tweedie_score, power=power), partial(d2_tweedie, power=power))
 
 
+def neg_pinball(y: NDArray[Any], decision: Array, weights: Array, quantile: float) -> Array:
+    """``[S]`` minus the mean pinball loss."""
+    residual = y[:, None] - decision[:, :, 0]
+    return np.asarray(-(weights @ np.maximum(quantile * residual, (quantile - 1) * residual)))
+
+
+def _pinball(quantile: float) -> NamedScore:
+    from sklearn.metrics import make_scorer, mean_pinball_loss
+
+    scorer = make_scorer(mean_pinball_loss, alpha=quantile, greater_is_better=False)
+    return NamedScore(scorer, partial(neg_pinball, quantile=quantile))
+
+
+def _d2_pinball(quantile: float) -> NamedScore:
+    from sklearn.metrics import d2_pinball_score, make_scorer
+
+    return NamedScore(make_scorer(d2_pinball_score, alpha=quantile), None)
+
+
 _WITH_A_NUMBER: dict[str, tuple[Callable[[float], NamedScore], tuple[float, float]]] = {
     "neg_mean_tweedie_deviance": (_tweedie, (1.0, 2.0)),
     "d2_tweedie": (_d2_tweedie, (1.0, 2.0)),
+    "neg_mean_pinball_loss": (_pinball, (0.0, 1.0)),
+    "d2_pinball": (_d2_pinball, (0.0, 1.0)),
 }
 _WITHOUT: dict[str, Callable[[], NamedScore]] = {
     "d2_poisson": partial(_d2_tweedie, 1.0),

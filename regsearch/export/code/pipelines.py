@@ -50,7 +50,7 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
         )
     if problem.targets > 1:
         raise InvalidInput(f"Linear fits one target, y has {problem.targets} columns; run one study per column.")
-    steps = (transformer(problem.X), _scaler(config.scale, is_sparse(problem.X)), unfitted(config, problem))
+    steps = (transformer(problem.X), _scaler(config.scale, is_sparse(problem.X)), _estimator(config, problem, seed))
     pipeline = make_pipeline(*(step for step in steps if step is not None))
     weighted = [step for step in pipeline.named_steps if step in {"standardscaler", pipeline.steps[-1][0]}]
     notes = [REACH.get(getattr(pipeline[-1], "solver", ""), ""), unlike(config, problem)]
@@ -74,6 +74,13 @@ def _module(model: Any, problem: Problem, weighted: list[str], said: str) -> str
     given = [f"{step}__sample_weight=w{seen}" if step else f"sample_weight=w{seen}" for step in weighted]
     fit = f"model.fit({', '.join([f'X{seen}', f'y{seen}', *([] if weights is None else given)])})"
     return "\n".join([f'"""{said}"""', "", *source.imports, "", f"model = {made}", f"# {fit}", ""])
+
+
+def _estimator(config: Linear, problem: Problem, seed: int) -> Any:
+    from sklearn.base import clone
+
+    fitted = config.loss is not None and config.loss.shipped_as_fitted
+    return clone(config.refit(problem, seed)[-1]) if fitted else unfitted(config, problem)
 
 
 def _said(config: Linear, problem: Problem) -> str:

@@ -9,12 +9,17 @@ Notation: see `sample.py`; m = 1 here, and p, the fitted values, are the residua
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.design import Design
+from regsearch.errors import InvalidInput
+from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.freedom import curved_freedom
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
+from regsearch.models.linear.interior import InteriorPoint
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.newton import Newton, WorkingColumns
@@ -35,9 +40,17 @@ class Glm(LogLoss):
     """
 
     def __init__(self, design: Design, y: Array, loss: Loss, tol: float = 1e-6, max_steps: int = 200) -> None:
-        self.loss = loss
+        self.loss, self.newton = loss, Newton if loss.smooth else InteriorPoint
         super().__init__(design, y, tol, max_steps)
         self.spread = loss.spread(y[:, 0], design.weights / design.weights.sum())
+
+    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array) -> Iterator[Piece]:
+        if not self.loss.smooth:
+            raise InvalidInput(
+                f"The {self.loss.kind} loss has no derivatives, and takes l1, l2 and elastic_net and their adaptive "
+                "kinds, with all columns penalised and none limited; choose one, or another loss."
+            )
+        return super()._proximal(terms, scale, lambdas)
 
     def predicted(self, eta: Array) -> Array:
         return self.loss.predicted(eta)
@@ -47,14 +60,14 @@ class Glm(LogLoss):
         return self.loss.sample(np.ascontiguousarray(y[rows].T[:, None]), self.design.fold_weights[k, rows])
 
     def _ridge_in(self, basis: Basis, sample: Sample, rows: float) -> RidgeFits:
-        return NewtonRidge(basis, sample, rows)
+        return NewtonRidge(basis, sample, rows, self.newton)
 
 
 class NewtonRidge:
     """The ridge-penalised loss of one fold in the basis of its singular vectors; see `glm_ridge.RidgeFits`."""
 
-    def __init__(self, basis: Basis, sample: Sample, rows: float) -> None:
-        self.basis, self.sample, self.rows = basis, sample, rows
+    def __init__(self, basis: Basis, sample: Sample, rows: float, newton: type[Newton]) -> None:
+        self.basis, self.sample, self.rows, self.newton = basis, sample, rows, newton
 
     @property
     def _mean_curvature(self) -> float:
@@ -77,7 +90,7 @@ class NewtonRidge:
         rank = len(self.basis.values)
         columns = WorkingColumns(self.basis.predict(np.eye(rank)), np.zeros(rank))
         mask, slope = np.ones((1, rank), dtype=bool), self.basis.correlate(self.sample.null_residual[0])
-        newton = Newton(columns, mask, self.sample, slope, np.zeros((1, rank)), 1.0)
+        newton = self.newton(columns, mask, self.sample, slope, np.zeros((1, rank)), 1.0)
         point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
         found, gaps, freedom = np.empty((1, len(strength), rank + 1)), np.empty(len(strength)), np.empty(len(strength))
         for step, one in enumerate(strength):

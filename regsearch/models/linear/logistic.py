@@ -64,6 +64,8 @@ class LogLoss:
         Newton or descent steps that one lambda may take; `Piece.gap` tells what they achieved.
     """
 
+    newton: type[Newton] = Newton
+
     def __init__(self, design: Design, y: Array, tol: float = 1e-6, max_steps: int = 200) -> None:
         self.design, self.tol, self.max_steps = design, tol, max_steps
         self.spread = 1.0
@@ -297,7 +299,7 @@ class _WorkingSets:
         inverse = inverse_scales(design, self.scale)[k]
         some = WorkingColumns.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
-        return Newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
+        return self.solver.newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
 
     def _gaps(self, k: int, w: Array, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
         l1 = self.l1[k][:, None]

@@ -31,12 +31,18 @@ class Loss(Node, abstract=True):
         is 1, or estimated where `dispersed`.
     shipped_ratio
         The L1 ratio of the penalty that scikit-learn's estimator of the loss has.
+    smooth
+        Whether it has derivatives; it is fitted by an interior-point method where it has none.
+    shipped_as_fitted
+        Whether that estimator has parameters which only a fit tells.
     """
 
     task: ClassVar[Task] = "regression"
     likelihood: ClassVar[bool] = True
     dispersed: ClassVar[bool] = False
     shipped_ratio: ClassVar[float] = 0.0
+    smooth: ClassVar[bool] = True
+    shipped_as_fitted: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -67,7 +67,7 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
     model = _model(config, problem, *rescaled)
     if config.loss is not None:
         rows, decided = solvers.design.train[0], decisions(solvers.design, coef, intercept)
-        config.loss.fill(model, problem.y[rows], decided, solvers.design.fold_weights[0, rows], _lambda(config))
+        config.loss.fill(model, problem.y[rows], decided, solvers.design.weights[rows], _lambda(config))
     return [step for step in (prepare, scaler, model) if step is not None]
 
 

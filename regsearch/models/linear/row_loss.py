@@ -17,7 +17,7 @@ and relative to that of the model without columns it is one less what is explain
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import numpy as np
 
@@ -30,8 +30,8 @@ ROUNDING = 1e-15
 LEAST = 1e-12  # of a mean curvature
 
 
-class RowLoss(Loss, abstract=True):
-    """A loss that is the weighted mean of one of each row."""
+class RowFormulas(ABC):
+    """The formulas of a row; see the module."""
 
     @abstractmethod
     def value(self, eta: Array, y: Array) -> Array:
@@ -48,10 +48,6 @@ class RowLoss(Loss, abstract=True):
     @abstractmethod
     def dual(self, residual: Array, y: Array) -> Array:
         """The least of ``value + residual * eta`` over all decisions: minus the conjugate of the loss."""
-
-    def settled(self, y: Array, weights: Array) -> RowLoss:
-        """The loss with what it learns from a fold's training rows, such as a unit of y: by default nothing."""
-        return self
 
     def start(self, y: Array, weights: Array) -> float:
         """The intercept of the model without columns."""
@@ -81,6 +77,10 @@ class RowLoss(Loss, abstract=True):
             shift = np.where(drift == 0, shift, ahead)
         return shift
 
+
+class RowLoss(RowFormulas, Loss, abstract=True):
+    """A loss that is the weighted mean of one of each row, by formulas that are the same in every fold."""
+
     def sample(self, y: Array, weights: Array) -> Sample:
         return RowSample(self, y, weights)
 
@@ -88,9 +88,9 @@ class RowLoss(Loss, abstract=True):
 class RowSample(Sample):
     """A loss of single numbers on a fold's training rows."""
 
-    def __init__(self, loss: RowLoss, y: Array, weights: Array) -> None:
+    def __init__(self, loss: RowFormulas, y: Array, weights: Array) -> None:
         super().__init__(y, weights)
-        self.loss, self.target = loss.settled(y[0, 0], weights), self.y[0]
+        self.loss, self.target = loss, self.y[0]
         self.offset = np.array([self.loss.start(self.target[0], weights)])
 
     def at(self, eta: Array) -> tuple[Array, Array]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
+from sklearn.linear_model import GammaRegressor, PoissonRegressor, QuantileRegressor, TweedieRegressor
 
 import regsearch
 from regsearch import Choice, Linear, Poisson, Tweedie
@@ -15,12 +15,12 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.scorer import resolve
-from regsearch.models.base import Setup
+from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear import Loss
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.glm import Glm
-from regsearch.models.linear.losses import Gamma
-from regsearch.models.linear.penalties import L2
+from regsearch.models.linear.losses import Gamma, Huber, Quantile
+from regsearch.models.linear.penalties import L1, L2
 from regsearch.space.registry import registered
 from regsearch.space.tree import Float
 from regsearch.testing.losses import SUITE
@@ -32,7 +32,13 @@ SHIPPED = sorted(
 )
 
 
-@pytest.mark.parametrize("check", SUITE.checks, ids=lambda check: check.name)
+LONG = {"gaps_bound_suboptimality", "fits_are_minima", "a_trial_is_complete"}
+CHECKS = [
+    pytest.param(check, id=check.name, marks=[pytest.mark.slow] if check.name in LONG else []) for check in SUITE.checks
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("cls", SHIPPED)
 def test_conforms(cls: type[Loss], check: Check) -> None:
     """Every loss has every property of the suite."""
@@ -82,6 +88,56 @@ def test_matches_scikit_learn(kind: str, loss: Loss, estimator: Any, shape: tupl
         theirs = estimator.set_params(alpha=lambda_, solver="newton-cholesky", tol=1e-10, max_iter=1000)
         theirs.fit((x[rows] - d.centers[0]) / scales, y[rows], sample_weight=d.weights[rows])
         np.testing.assert_allclose(piece.coef[0, step, :, 0] * scales, theirs.coef_, atol=2e-5)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.8])
+@pytest.mark.parametrize("shape", [(60, 8), (30, 45)])
+def test_quantiles_are_those_of_a_linear_program(quantile: float, shape: tuple[int, int]) -> None:
+    """A weighted L1 path is as good at every lambda as scikit-learn's linear program, with fewer or more columns."""
+    x, y = amounts("gamma", *shape)
+    d = Design(x, (np.arange(len(x)),), (np.arange(0),), np.random.default_rng(1).uniform(0.5, 2.0, len(x)))
+    solver, terms = Glm(d, y[:, None], Quantile(quantile), 1e-9), L1().terms(lambda: np.zeros(1))
+    lambdas = np.array([0.9, 0.3, 0.05]) * terms.lambda_max(solver.gradient("standard"))
+    (piece,) = solver.path(terms, "standard", lambdas)
+    assert piece.gap.max() <= 1e-8
+    scaled = (x - d.centers[0]) / d.scales("standard")[0]
+
+    def objective(w: Array, b: float, lambda_: float) -> float:
+        residual = y - scaled @ w - b
+        loss = np.maximum(quantile * residual, (quantile - 1) * residual)
+        return float(np.average(loss, weights=d.weights) + lambda_ * np.abs(w).sum())
+
+    for step, lambda_ in enumerate(lambdas):
+        theirs = QuantileRegressor(quantile=quantile, alpha=lambda_, solver="highs")
+        theirs.fit(scaled, y, sample_weight=d.weights / d.weights.mean())
+        w = piece.coef[0, step, :, 0] * d.scales("standard")[0]
+        b = piece.intercept[0, step, 0] + piece.coef[0, step, :, 0] @ d.centers[0]
+        best = objective(theirs.coef_, float(theirs.intercept_), lambda_)
+        assert objective(w, b, lambda_) == pytest.approx(best, rel=1e-7)
+
+
+def test_quantiles_need_a_certified_penalty() -> None:
+    """A loss without derivatives refuses what the proximal solver fits, and says what to choose."""
+    x, y = amounts("gamma", 60, 4)
+    problem = make_problem(x, y)
+    space = Linear("l1", 0.1, loss="quantile", unpenalized=["x0"])
+    setup = Setup(problem, make_folds(3, problem, 0), resolve(space.scoring(problem), problem))
+    (outcome,) = space.backend(setup).stream([Candidate(0, space)])
+    assert outcome.state == "failed"
+    assert "no derivatives" in outcome.reason
+
+
+def test_huber_does_not_see_how_far_outliers_are() -> None:
+    """Outliers that move ten times further change the fit by little beside what they do to least squares."""
+    x, y = amounts("gamma", 60, 4)
+    far = np.arange(60) % 15 == 0
+
+    def fitted(loss: Loss | None, times: float) -> Array:
+        problem = make_problem(x, np.where(far, times * (y + 10), y))
+        return np.asarray(Linear("l2", 0.01, loss=loss).refit(problem, 0)[-1].coef_)
+
+    moved = {loss: np.abs(fitted(loss, 100.0) - fitted(loss, 10.0)).max() for loss in (None, Huber())}
+    assert moved[Huber()] < 1e-3 * moved[None]
 
 
 @pytest.mark.parametrize("kind", ["poisson", "gamma", "tweedie"])

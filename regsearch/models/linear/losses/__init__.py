@@ -10,7 +10,9 @@ from regsearch.models.linear.loss import Loss
 
 if TYPE_CHECKING:  # for type checkers, which cannot see what is found
     from regsearch.models.linear.losses.gamma import Gamma as Gamma
+    from regsearch.models.linear.losses.huber import Huber as Huber
     from regsearch.models.linear.losses.poisson import Poisson as Poisson
+    from regsearch.models.linear.losses.quantile import Quantile as Quantile
     from regsearch.models.linear.losses.tweedie import Tweedie as Tweedie
 
 for _module in pkgutil.iter_modules(__path__):
