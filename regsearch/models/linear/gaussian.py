@@ -13,8 +13,9 @@ l1         [K, p]         penalty weights; infinite keeps a coefficient at zero
 =========  =============  =====================================================================
 
 The loss is half the weighted mean squared error. Ridge and least squares come from one eigendecomposition per fold and
-scaling; everything else from coordinate descent on Gram matrices. Where the columns are many, each fold works on a few
-of them, and one matrix product checks all the others, for all folds and a chunk of lambdas (Tibshirani et al. 2012).
+scaling; everything else from coordinate descent on Gram matrices, and on supports where that is slow. Where the
+columns are many, each fold works on a few of them, and one matrix product checks all the others, for all folds and a
+chunk of lambdas (Tibshirani et al. 2012).
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from typing import Literal
 
 import numpy as np
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
+from regsearch.models.linear.descent import Descent, GramDescent, RowDescent, go_down
 from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms
-from regsearch.models.linear.kernels import descend, descend_rows, duality_gaps
+from regsearch.models.linear.kernels import duality_gaps
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
@@ -39,7 +41,7 @@ from regsearch.models.linear.squared_fold import SquaredFold
 from regsearch.models.linear.threads import all_threads
 
 WHOLE = 400  # columns up to which working on few of them gains nothing
-SMALL = 200  # columns up to which the memory for moments never matters
+SMALL = 200  # columns up to which the memory for moments never matters, nor the time for an exact solution
 TOL = {"moments": 1e-7, "rows": 1e-5}
 
 
@@ -61,8 +63,8 @@ class Gaussian:
     y
         ``[n, 1]`` target.
     tol
-        Duality gap to reach, relative to the loss of each fold's null model. By default 1e-7 from moments, where it
-        costs little, and 1e-5 where every look at the columns reads the rows; glmnet ends up alike.
+        Duality gap to reach, relative to the loss of each fold's null model. By default 1e-7 from moments or for few
+        columns, where it costs little, and 1e-5 where every look at many columns reads the rows; glmnet ends up alike.
     max_sweeps
         Passes of coordinate descent over the columns that one lambda may take; `Piece.gap` tells what they achieved.
     method
@@ -82,7 +84,7 @@ class Gaussian:
         if method == "auto":
             entries = design.matrix.nnz if design.sparse else n * p
             method = "moments" if by_moments(design.folds, n, p, entries) else "rows"
-        self.tol = tol or TOL[method]
+        self.tol = tol or TOL["moments" if p <= SMALL else method]
         target = np.ascontiguousarray(y[:, 0])
         self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)
         self.null = self.source.power
@@ -248,13 +250,16 @@ class _ActiveSets:
         """Descend on each fold's own columns, from the first step's coefficients."""
         for k in folds:
             some = self.active[k]
-            targets, start, l1 = tolerances * self.power[k] / 2, w[k, 0, some], self.l1[k, some]
-            rows = self.source.rows(k, some, self.scale)
-            if rows is not None:
-                w[k][:, some] = descend_rows(*rows, l1, self.l2, lambdas, targets, start, self.max_sweeps)
-                continue
-            loss = (self._gram(k), self.moment[k, some], float(self.power[k]), float(self.convexity[k]))
-            w[k][:, some] = descend(*loss, l1, self.l2, lambdas, targets, start, self.max_sweeps)
+            targets, start = tolerances * self.power[k] / 2, w[k, 0, some]
+            w[k][:, some] = go_down(self._down(k, some), lambdas, targets, start, self.max_sweeps)
+
+    def _down(self, k: int, some: Rows) -> Descent:
+        """What its own columns explain of a fold."""
+        l1, rows = self.l1[k, some], self.source.rows(k, some, self.scale)
+        if rows is not None:
+            return RowDescent(*rows, l1, self.l2)
+        of = self.moment[k, some], float(self.power[k]), float(self.convexity[k])
+        return GramDescent(self._gram(k), *of, l1, self.l2)
 
     def _gram(self, k: int) -> Array:
         """The Gram matrix of the fold's own columns, which only ever grow at the end."""

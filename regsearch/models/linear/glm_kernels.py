@@ -1,6 +1,6 @@
 """The minimum of a penalised quadratic: compiled by numba where it is installed and plain Python otherwise.
 
-Coordinates descend one at a time; where that is slow, all that are not zero leap to their joint minimum.
+Coordinates descend one at a time; where that is slow, their support is solved for.
 
 Notation and shapes
 
@@ -19,13 +19,12 @@ ridge       float     lambda l2: weight of w_j^2 / 2
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from regsearch._types import Array
 from regsearch.models.linear.kernels import HISTORY, compiled, heading
+from regsearch.models.linear.support import minimise_on_support
 
-SWEEPS, ROUNDS = 10, 2  # sweeps over what is not zero, after each of so many over all, before a leap
-LEAPS = 50
+SWEEPS, ROUNDS = 10, 2  # sweeps over what is not zero, after each of so many over all, before the support is solved for
 
 
 @compiled
@@ -98,31 +97,10 @@ def descend(
     return w, slope, False
 
 
-def leap(gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float) -> Array:
-    """Go straight to the minimiser over what is not zero, or to where the first coefficient becomes zero on the way."""
-    some = np.flatnonzero(w)
-    corner = gram[np.ix_(some, some)]
-    corner[np.diag_indices(len(some))] += ridge
-    push = gradient[some] - ridge * w[some] - threshold[some] * np.sign(w[some])
-    try:
-        move = cho_solve(cho_factor(corner, overwrite_a=True), push)
-    except LinAlgError:  # equal columns: sweeps are left to share between them
-        return w
-    with np.errstate(divide="ignore"):
-        reach = np.where(w[some] * move < 0, -w[some] / move, np.inf)  # where each becomes zero
-    length = min(1.0, float(reach.min(initial=1.0)))
-    new = w.copy()
-    new[some] = np.where(reach <= length, 0.0, w[some] + length * move)
-    return new
-
-
 def minimise(gram: Array, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float) -> Array:
-    """The minimiser ``[e]``: by sweeps, and by leaps where sweeps are slow."""
+    """The minimiser ``[e]``: by sweeps, or on its support where sweeps are slow."""
     w, slope, done = descend(gram, start, gradient, threshold, ridge, tolerance, SWEEPS)
-    for _ in range(LEAPS):
-        if done:
-            break
-        new = leap(gram, w, slope, threshold, ridge)
-        slope = slope + gram @ (w - new)
-        w, slope, done = descend(gram, new, slope, threshold, ridge, tolerance, SWEEPS)
-    return w
+    if done:
+        return w
+    moment = slope + gram @ w
+    return minimise_on_support(gram, moment, 0.0, 0.0, threshold, ridge, 1.0, tolerance, w)[0]

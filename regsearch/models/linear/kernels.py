@@ -168,10 +168,11 @@ def descend(
     tolerances: Array,
     start: Array,
     max_sweeps: int,
-) -> Array:
-    """Coefficients ``[S, e]`` along the lambdas, each warm-started from the one before.
+) -> tuple[Array, int]:
+    """Coefficients ``[S, e]`` along the lambdas, each warm-started from the one before, and how many are solved.
 
-    Each lambda is swept until its duality gap is at most its tolerance (absolute), or `max_sweeps` are spent.
+    Each lambda is swept until its duality gap is at most its tolerance (absolute). The first that takes more than
+    `max_sweeps` is the last.
     """
     w = start.copy()
     gradient = moment - gram @ w
@@ -197,8 +198,11 @@ def descend(
                     sweep(gram, w, gradient, l1, l2, lambda_)  # a combination may have signs that no sweep leaves
                 points[0], gradients[0] = w, gradient
                 seen = 1
+        else:
+            path[step] = w
+            return path, step
         path[step] = w
-    return path
+    return path, lambdas.shape[0]
 
 
 @compiled
@@ -211,7 +215,7 @@ def descend_rows(
     tolerances: Array,
     start: Array,
     max_sweeps: int,
-) -> Array:
+) -> tuple[Array, int]:
     """`descend` without a Gram matrix: cheaper for more columns ``[e, n]`` than rows.
 
     Columns and target ``[n]`` are those of the training rows, times the root of their weights. Between two looks at all
@@ -239,5 +243,8 @@ def descend_rows(
             if gain > 2 * penalty(ahead, l1, l2, lambda_):
                 w = ahead
                 sweep_rows(columns, w, left, squares, work, l1, l2, lambda_)
+        else:
+            path[step] = w
+            return path, step
         path[step] = w
-    return path
+    return path, lambdas.shape[0]

@@ -16,7 +16,7 @@ from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit, TimeSeri
 
 from regsearch._types import Array, Rows
 from regsearch.data.encoding import Missing
-from regsearch.models.linear import gaussian, kernels
+from regsearch.models.linear import descent, gaussian, kernels, support
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.gaussian import Gaussian
 from regsearch.models.linear.moments import groups
@@ -414,14 +414,17 @@ def test_sparse_columns_far_from_zero(
     np.testing.assert_allclose(dense.centers, other.centers, rtol=1e-12)
 
 
+@pytest.mark.parametrize("sweeps", [descent.SWEEPS, 1])
 @pytest.mark.parametrize("shape", [(60, 8), (30, 45)])
-def test_plain_python_kernels_agree(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without numba the kernels give the same numbers."""
+def test_plain_python_kernels_agree(shape: tuple[int, int], sweeps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without numba the kernels give the same numbers, by sweeps or on supports."""
+    monkeypatch.setattr(descent, "SWEEPS", sweeps)
     x, y = problem(*shape)
     terms = L1().terms(lambda: x)
     fast = solved(design(x), y, terms, tol=1e-12)
-    for name, kernel in vars(kernels).copy().items():
-        for module in (kernels, gaussian):
+    modules = (kernels, support, descent, gaussian)
+    for name, kernel in [pair for module in modules for pair in vars(module).items()]:
+        for module in modules:
             if hasattr(kernel, "py_func") and hasattr(module, name):
                 monkeypatch.setattr(module, name, kernel.py_func)
     for mine, theirs in zip(solved(design(x), y, terms, tol=1e-12), fast, strict=True):

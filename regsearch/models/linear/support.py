@@ -1,0 +1,225 @@
+"""Squared error with an L1 part, solved on a support: for columns so alike that sweeps over them hardly move.
+
+With the signs of the coefficients fixed the objective is a quadratic, whose minimum is one linear solve away. On the
+way there the first coefficient to become zero leaves the support; once there, the column that gains most enters it.
+That is the feature-sign search (Lee, Battle, Raina & Ng 2007), with the updates of a Cholesky factor that make least
+angle regression fast. Every step lowers the objective, and there are finitely many supports with signs. A column that
+the support explains, such as a copy of another, takes the place of one of them: the objective is linear in that.
+
+Notation and shapes (see `regsearch.models.linear.kernels`)
+
+=========  ======  ==================================================================================
+symbol     shape   meaning
+=========  ======  ==================================================================================
+a          int     number of columns in the support, the `count` of functions
+active     [e]     its first a are the columns of the support
+factor     [e, e]  its first a rows are the Cholesky factor (lower) of the support's gram + ridge
+sign       [e]     the signs that coefficients have, or will get; 0 of those outside the support
+threshold  [e]     lambda l1
+ridge      float   lambda l2
+barred     [e]     columns that rounding alone lets in
+push       [e]     negative gradient of the objective with the signs as they are; of use on the support
+move       [a]     a change of the support's coefficients
+=========  ======  ==================================================================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.models.linear.kernels import Flags, compiled, duality_gap
+
+Places = NDArray[np.intp]
+DEPENDENT = 1e-12  # share of a column's power that is rounding, where others explain the rest of it
+VIOLATED = 1e-12  # relative excess of a gradient over its threshold that is rounding
+MOST = 10_000  # steps
+REFINEMENTS = 3  # solves on one support, where rounding keeps the gap above the target
+
+
+@compiled
+def append(gram: Array, ridge: float, active: Places, factor: Array, count: int, j: int) -> bool:
+    """Make column j the last of the support; whether the others do not explain it.
+
+    Row `count` of the factor is written to all the same.
+    """
+    row = factor[count]
+    for i in range(count):
+        row[i] = (gram[j, active[i]] - factor[i, :i] @ row[:i]) / factor[i, i]
+    power = gram[j, j] + ridge
+    rest = power - row[:count] @ row[:count]
+    if rest <= DEPENDENT * power:
+        return False
+    row[count], active[count] = np.sqrt(rest), j
+    return True
+
+
+@compiled
+def remove(active: Places, factor: Array, count: int, at: int) -> None:
+    """Take the column at a place out of the support; rotations make its factor triangular again."""
+    for i in range(at, count - 1):
+        active[i] = active[i + 1]
+        factor[i, : i + 2] = factor[i + 1, : i + 2]
+    for i in range(at, count - 1):
+        length = np.sqrt(factor[i, i] ** 2 + factor[i, i + 1] ** 2)
+        cosine, sine = factor[i, i] / length, factor[i, i + 1] / length
+        for below in range(i, count - 1):
+            left, right = factor[below, i], factor[below, i + 1]
+            factor[below, i], factor[below, i + 1] = cosine * left + sine * right, cosine * right - sine * left
+
+
+@compiled
+def solve(factor: Array, right: Array, halfway: bool) -> Array:
+    """The solution x ``[a]`` of ``factor factor' x = right``, or, once halfway, of ``factor' x = right``."""
+    x = right.copy()
+    if not halfway:
+        for i in range(x.shape[0]):
+            x[i] = (x[i] - factor[i, :i] @ x[:i]) / factor[i, i]
+    for i in range(x.shape[0] - 1, -1, -1):
+        x[i] /= factor[i, i]
+        x[:i] -= x[i] * factor[i, :i]
+    return x
+
+
+@compiled
+def first_zero(w: Array, sign: Array, active: Places, move: Array) -> tuple[float, int]:
+    """How many times a move until a coefficient changes sign, and its place; infinity where none does."""
+    reach, at = np.inf, -1
+    for i in range(move.shape[0]):
+        j = active[i]
+        if sign[j] * move[i] < 0.0 and abs(w[j]) < reach * abs(move[i]):
+            reach, at = abs(w[j] / move[i]), i
+    return reach, at
+
+
+@compiled
+def refresh(
+    gram: Array, moment: Array, threshold: Array, ridge: float, w: Array, sign: Array, gradient: Array, push: Array
+) -> None:
+    """Write the gradient of the loss, and the push, at w."""
+    gradient[:] = moment
+    for j in range(w.shape[0]):
+        if w[j] != 0.0:
+            gradient -= w[j] * gram[j]
+    for j in range(w.shape[0]):
+        if sign[j] != 0.0:
+            push[j] = gradient[j] - ridge * w[j] - threshold[j] * sign[j]
+
+
+@compiled
+def enter(
+    gram: Array, ridge: float, w: Array, sign: Array, push: Array, active: Places, factor: Array, count: int, j: int
+) -> int:
+    """Take a column into the support, in exchange for those that it and others explain; the new count.
+
+    Its sign is 0 afterwards where it is itself what the others explain.
+    """
+    while not append(gram, ridge, active, factor, count, j):
+        move = -solve(factor, factor[count, :count], True)  # makes up for one more of column j
+        gain = push[j]
+        for i in range(count):
+            gain += move[i] * push[active[i]]
+        way = sign[j] if w[j] == 0.0 or gain * sign[j] > 0.0 else -sign[j]
+        move *= way
+        reach, at = first_zero(w, sign, active, move)
+        own = np.inf if way == sign[j] else abs(w[j])
+        if own <= reach:
+            reach, at = own, -1
+        if np.isinf(reach):  # rounding: there is nothing to gain
+            reach = 0.0
+        for i in range(count):
+            w[active[i]] += reach * move[i]
+        w[j] += reach * way
+        if at < 0:
+            w[j], sign[j] = 0.0, 0.0
+            return count
+        w[active[at]], sign[active[at]] = 0.0, 0.0
+        remove(active, factor, count, at)
+        count -= 1
+    return count + 1
+
+
+@compiled
+def most_gaining(gram: Array, ridge: float, threshold: Array, gradient: Array, sign: Array, barred: Flags) -> int:
+    """The column outside whose coefficient alone would lower the objective most; -1 where none would."""
+    best, found = 0.0, -1
+    for j in range(gradient.shape[0]):
+        excess = abs(gradient[j]) - threshold[j]
+        passed = sign[j] != 0.0 or barred[j] or gram[j, j] <= 0.0
+        if not passed and excess > VIOLATED * threshold[j]:
+            gain = excess**2 / (gram[j, j] + ridge)
+            if gain > best:
+                best, found = gain, j
+    return found
+
+
+@compiled
+def go_to_minimum(
+    w: Array, sign: Array, push: Array, barred: Flags, active: Places, factor: Array, count: int
+) -> tuple[int, int]:
+    """Go to the minimum with these signs, letting go of what becomes zero on the way; new count, and steps taken."""
+    right, steps = np.empty(count), 0
+    for i in range(count):
+        right[i] = push[active[i]]
+    while count > 0:
+        steps += 1
+        move = solve(factor, right, False)
+        reach, at = first_zero(w, sign, active, move)
+        for i in range(count):
+            w[active[i]] += min(reach, 1.0) * move[i]
+        if reach >= 1.0:
+            break
+        left = active[at]
+        w[left], sign[left] = 0.0, 0.0
+        barred[left] = reach == 0.0  # rounding alone had let it in
+        remove(active, factor, count, at)
+        right[at : count - 1] = right[at + 1 : count]
+        right = (1.0 - reach) * right[: count - 1]
+        count -= 1
+    return count, steps
+
+
+@compiled
+def search(
+    gram: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambda_: float, tolerance: float,
+    w: Array, sign: Array, room: Array, active: Places, barred: Flags, max_steps: int,
+) -> tuple[bool, int]:  # fmt: skip
+    """Minimise in place; see `minimise_on_support`. There is `room` ``[e + 3, e]`` to write to."""
+    e, ridge = w.shape[0], lambda_ * l2
+    factor, gradient, push, threshold = room[:e], room[e], room[e + 1], room[e + 2]
+    for j in range(e):
+        threshold[j] = lambda_ * l1[j]
+    refresh(gram, moment, threshold, ridge, w, sign, gradient, push)
+    count, steps, refined = 0, 0, 0
+    for j in range(e):
+        if w[j] != 0.0:
+            count = enter(gram, ridge, w, sign, push, active, factor, count, j)
+    while steps < max_steps and refined <= REFINEMENTS:
+        refresh(gram, moment, threshold, ridge, w, sign, gradient, push)
+        count, more = go_to_minimum(w, sign, push, barred, active, factor, count)
+        steps += more + 1
+        refresh(gram, moment, threshold, ridge, w, sign, gradient, push)
+        if duality_gap(w, gradient, moment, power, convexity, l1, l2, lambda_) <= tolerance:
+            return True, steps
+        j = most_gaining(gram, ridge, threshold, gradient, sign, barred)
+        if j < 0:
+            refined += 1
+        else:
+            sign[j] = 1.0 if gradient[j] > 0.0 else -1.0
+            push[j] = gradient[j] - threshold[j] * sign[j]
+            count = enter(gram, ridge, w, sign, push, active, factor, count, j)
+            barred[j] = sign[j] == 0.0
+    return False, steps
+
+
+def minimise_on_support(
+    gram: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambda_: float, tolerance: float,
+    start: Array, max_steps: int = MOST,
+) -> tuple[Array, bool, int]:  # fmt: skip
+    """Coefficients ``[e]``, from `start`, whether their duality gap is at most the tolerance, and steps taken."""
+    e, w = len(start), start.copy()
+    room, active, barred = np.empty((e + 3, e)), np.zeros(e, dtype=np.intp), np.zeros(e, dtype=bool)
+    loss = np.ascontiguousarray(gram), moment, power, convexity, l1, l2
+    done, steps = search(*loss, lambda_, tolerance, w, np.sign(start), room, active, barred, max_steps)
+    return w, done, steps
