@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from regsearch.models.linear.groups import ColumnGroups
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural.techniques import SHIPPED, slots
 from regsearch.space.domains import (
@@ -40,6 +41,7 @@ Domain = (
     | ColumnFactors
     | ColumnLimits
     | OrNone
+    | ColumnGroups
 )
 NAMES = st.text("abé =", min_size=1, max_size=3)
 OF_COLUMNS: dict[type, st.SearchStrategy[Any]] = {
@@ -100,6 +102,8 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
         given = st.dictionaries(st.text("ab", min_size=1) | st.integers(0, 9), st.floats(0.01, 100), min_size=1)
         weights = st.sampled_from([None, "balanced"]) | given
         return weights if filled else weights | choices(st.sampled_from([None, "balanced"]))
+    if isinstance(domain, ColumnGroups):
+        return st.sampled_from([None, {"a": ["x", "y"], "b": ["z"]}, {"c": ["x"]}])
     if isinstance(domain, ColumnNames | ColumnFactors | ColumnLimits):
         return OF_COLUMNS[type(domain)]
     if isinstance(domain, Sizes):

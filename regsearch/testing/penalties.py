@@ -29,7 +29,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.backend import LinearBackend
-from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.general import GeneralTerms, PenalisedColumns
 from regsearch.models.linear.model import Linear
 from regsearch.models.linear.penalty import Penalty, Terms
 from regsearch.space.config import from_toml, to_toml
@@ -44,6 +44,7 @@ from regsearch.testing.weights import repeated
 
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
 FOLDS = 3
+CLOSE = 1e-9  # gap of fits whose scores are compared
 EXAMPLES = 50  # configs at random, beside those at the ends of their domains
 LARGEST = 4.0  # number that a field is tried at: weights are powers, which need not overflow
 
@@ -183,7 +184,7 @@ def plain_is_an_elastic_net(cls: type[Penalty]) -> None:
 @SUITE.check("check l1, from which lambda_max follows: with an L1 part each column needs a weight, however small.")
 def path_starts_at_zero(cls: type[Penalty]) -> None:
     """The top of a path zeroes every coefficient of every fold, just below it one is in use; without L1 none is 0."""
-    for task in TASKS if cls.path else ():
+    for task in tasks(cls) if cls.path else ():
         backend = _backend(task)
         terms = _terms(default(cls()), backend)
         top = terms.lambda_max(backend.solver.gradient("standard"))
@@ -199,11 +200,13 @@ def path_starts_at_zero(cls: type[Penalty]) -> None:
 @SUITE.check("check that terms gives the same for the same fold: solvers call it once, and read l1 and l2 alone.")
 def fits_are_those_of_proximal_gradient(cls: type[Penalty]) -> None:
     """On small problems the solver's decisions are those of proximal gradient descent on the same terms."""
-    for task in TASKS if cls.path else TASKS[:1]:  # without a penalty, classes may separate
+    for task in tasks(cls) if cls.path else TASKS[:1]:  # without a penalty, classes may separate
         backend = _backend(task)
         terms = _terms(default(cls()), backend)
         top = terms.lambda_max(backend.solver.gradient("standard")) if terms.sparse else 1.0
         lambdas = np.array([0.9, 0.2, 0.03]) * top if cls.path else np.zeros(1)
+        if not terms.convex:
+            continue
         coef, intercept = _solved(backend, terms, lambdas)
         k, problem = 1, backend.setup.problem
         rows = backend.setup.folds.train[k]
@@ -217,12 +220,23 @@ def fits_are_those_of_proximal_gradient(cls: type[Penalty]) -> None:
             np.testing.assert_allclose(_centred(ours, task), _centred(theirs, task), atol=1e-4, err_msg=found)
 
 
+@SUITE.check("check distance, prox and minimise: they must be of one penalty.")
+def fits_are_stationary(cls: type[Penalty]) -> None:
+    """No step along the prox of a penalty leads away from a fit, whether it is convex or not."""
+    for task in tasks(cls) if cls.path else ():
+        backend = _backend(task)
+        terms = _terms(default(cls()), backend)
+        top = terms.lambda_max(backend.solver.gradient("standard")) if terms.sparse else 1.0
+        for piece in backend.solver.path(terms, "standard", np.array([0.7, 0.2, 0.05]) * top):
+            require(float(piece.gap.max()) <= 1e-9, f"{task}: a fit ends with a gap of {piece.gap.max():.1e}.")
+
+
 @SUITE.check("check that terms does not depend on lambda or on what was fitted before.")
 def one_lambda_agrees_with_the_path(cls: type[Penalty]) -> None:
     """A trial at one lambda has the scores and predictions that the path's trial has there."""
     penalty = default(cls())
-    for task in TASKS if cls.path else ():
-        backend = _backend(task)
+    for task in tasks(cls) if cls.path else ():
+        backend = _backend(task, CLOSE)
         whole = _complete(backend, Linear(penalty, Path(20, 0.02)))
         one = _complete(backend, Linear(penalty, whole.value))
         where = one.trajectory.axis.tolist()
@@ -238,10 +252,11 @@ def one_lambda_agrees_with_the_path(cls: type[Penalty]) -> None:
 
 @SUITE.check("check l1 and l2: they must not be negative, and one strength must weigh all of the penalty.")
 def path_descends(cls: type[Penalty]) -> None:
-    """Down a path the training loss falls."""
-    if not cls.path:
+    """Down a path the training loss falls, of a convex penalty."""
+    backend = _backend("regression")
+    if not (cls.path and _terms(default(cls()), backend).convex):
         return
-    path = _complete(_backend("regression"), Linear(default(cls()), Path(20))).trajectory
+    path = _complete(backend, Linear(default(cls()), Path(20))).trajectory
     require(bool(np.all(np.diff(path.axis) < 0)), f"The lambdas do not descend: {path.axis}.")
     (curves,) = path.curves.values()
     require(bool(np.all(np.diff(curves.train, axis=1) >= -1e-7)), "The training score falls on the way down.")
@@ -252,14 +267,14 @@ def path_descends(cls: type[Penalty]) -> None:
 def weights_count_rows(cls: type[Penalty]) -> None:
     """Rows that weigh whole numbers have the path of the rows repeated as often, those of weight zero left out."""
     config = Linear(default(cls()), Path(8, 0.05))
-    for task in TASKS if cls.path else TASKS[:1]:
+    for task in tasks(cls) if cls.path else TASKS[:1]:
         setup = _setup(task)
         weight: Array = (np.arange(setup.problem.rows) % 4).astype(float)
         weighted = replace(setup, problem=replace(setup.problem, sample_weight=weight, score_weight=weight))
         outcomes = []
         for of in (weighted, repeated(weighted)[0]):
             backend = LinearBackend(of)
-            backend.solver.tol = 1e-11
+            backend.solver.tol = CLOSE
             outcomes.append(_complete(backend, config))
         ours, theirs = (outcome.trajectory for outcome in outcomes)
         np.testing.assert_allclose(ours.axis, theirs.axis, rtol=1e-8, err_msg=f"{task}: lambdas")
@@ -275,6 +290,11 @@ def numbers(cls: type[Penalty]) -> dict[str, Between]:
     """The fields that hold a number between two others, with these."""
     declared = {field.name: field.metadata["domain"] for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     return {name: domain for name, domain in declared.items() if isinstance(domain, Between)}
+
+
+def tasks(cls: type[Penalty]) -> tuple[Task, ...]:
+    """Those that the penalty is for."""
+    return default(cls()).terms(lambda: np.ones((FOLDS, 1, 1))).tasks
 
 
 def configs(cls: type[Penalty]) -> Iterator[Penalty]:
@@ -305,7 +325,8 @@ def examples(cls: type[Penalty]) -> Iterator[Example]:
 def _example(seed: int, penalty: Penalty) -> Example:
     random = np.random.default_rng(seed)
     initial = random.normal(size=(FOLDS, *random.integers(1, (7, 4)))) + 0.01
-    return Example(penalty, penalty.terms(lambda: initial), initial.shape, random)
+    columns = PenalisedColumns.plain(np.arange(initial.shape[1]) // 2)  # two of each feature
+    return Example(penalty, penalty.terms(lambda: initial).on(columns), initial.shape, random)
 
 
 @cache
@@ -319,14 +340,14 @@ def _setup(task: Task, n: int = 45, p: int = 6) -> Setup:
     return Setup(problem, make_folds(FOLDS, problem, 0), resolve(DEFAULTS[problem.task], problem))
 
 
-def _backend(task: Task) -> LinearBackend:
+def _backend(task: Task, tol: float = 1e-11) -> LinearBackend:
     made = LinearBackend(_setup(task))
-    made.solver.tol = 1e-11
+    made.solver.tol = tol
     return made
 
 
 def _terms(penalty: Penalty, backend: LinearBackend) -> GeneralTerms:
-    return penalty.terms(lambda: backend.solver.initial("standard"))
+    return backend.solvers.terms(Linear(penalty))
 
 
 def _solved(backend: LinearBackend, terms: GeneralTerms, lambdas: Array) -> tuple[Array, Array]:

@@ -1,8 +1,7 @@
-"""Accelerated proximal gradient descent on a quadratic, for penalties of which only the prox is known.
+"""Proximal gradient descent on a quadratic, for penalties of which only the prox is known.
 
-FISTA (Beck & Teboulle 2009) that starts anew where it overshoots (O'Donoghue & Candes 2015). The quadratic makes a step
-cheap: one product with its curvature. Where a step does not lower the objective, as a penalty that is not convex may
-make it, the plain step is taken, which always does.
+The quadratic makes a step cheap: one product with its curvature. After every few steps, the combination of them that is
+heading furthest is taken where it lowers the objective (Anderson acceleration, Mai & Johansson 2020).
 
 Notation: w, slope ``[e, m]``, gram ``[e m, e m]``; see `regsearch.models.linear.general`.
 """
@@ -16,6 +15,7 @@ import numpy as np
 from regsearch._types import Array
 
 MOST_STEPS = 20_000
+HISTORY = 6  # steps between two combinations
 
 
 def accelerated(
@@ -32,20 +32,31 @@ def accelerated(
         It ends where a step promises to lower the objective by no more than this.
     """
     moment = slope.ravel() + gram @ start.ravel()
-    w = last = start
-    ahead, inertia = start, 1.0
-    best = np.inf
+
+    def objective(w: Array) -> float:
+        return value(w) - float(w.ravel() @ (moment - gram @ w.ravel() / 2))
+
+    w, points = start, [start]
     for _ in range(MOST_STEPS):
-        descent = (moment - gram @ ahead.ravel()).reshape(start.shape)
-        new = prox(ahead + step * descent)
-        moved = np.abs(ahead - new)
+        descent = (moment - gram @ w.ravel()).reshape(start.shape)
+        new = prox(w + step * descent)
+        moved = np.abs(new - w)
+        w = new
         if (moved * (np.abs(new) + moved)).sum() / step <= tolerance:
-            return new if value(new) < np.inf else w
-        here = value(new) - float(new.ravel() @ (moment - gram @ new.ravel() / 2))
-        if here > best and ahead is not w:  # the last steps went too far
-            ahead, inertia = w, 1.0
-            continue
-        w, last, best = new, w, here
-        faster = (1 + np.sqrt(1 + 4 * inertia**2)) / 2
-        ahead, inertia = w + (inertia - 1) / faster * (w - last), faster
+            break
+        points.append(w)
+        if len(points) > HISTORY:
+            ahead = _ahead(np.stack(points).reshape(len(points), -1)).reshape(w.shape)
+            w = ahead if objective(ahead) < objective(w) else w
+            points = [w]
     return w
+
+
+def _ahead(points: Array) -> Array:
+    """Where points ``[H + 1, e]`` are heading: the combination of the last H with the shortest combined step."""
+    steps = np.diff(points, axis=0)
+    square = steps @ steps.T
+    square[np.diag_indices(len(square))] *= 1 + 1e-12
+    square[np.diag_indices(len(square))] += 1e-300
+    shares = np.linalg.lstsq(square / square.max(), np.ones(len(square)), rcond=None)[0]
+    return np.asarray(shares / (shares.sum() or 1.0) @ points[1:])

@@ -162,11 +162,10 @@ class Gaussian:
             yield self._piece(scale, w, gap[:, None] * null, freedom[:, None], state)
 
     def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath]:
-        shape, powers = (self.design.shape[1], 1), column_powers(self.design, scale)
         made = []
-        for k, power in enumerate(powers):
-            loss, again = (SquaredFold(self.source, k, scale, power) for _ in range(2))
-            made.append(FoldPath.of(loss, again, terms.of_fold(k, shape), self.tol, self.whole))
+        for k, power in enumerate(column_powers(self.design, scale)):
+            losses = SquaredFold(self.source, k, scale, power), SquaredFold(self.source, k, scale, power)
+            made.append(FoldPath.of(k, losses, terms, self.tol, self.whole))
         return made
 
     def _at_top(self, terms: GeneralTerms, scale: str) -> Array:

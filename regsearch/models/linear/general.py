@@ -22,10 +22,11 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Rows, Task
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.accelerated import accelerated
 
+HALVINGS = 60
 TermsT = TypeVar("TermsT", bound="GeneralTerms")
 
 
@@ -35,18 +36,32 @@ class PenalisedColumns:
 
     Attributes
     ----------
+    names
+        The columns of X.
     features
-        ``[p]``: the column of X that each comes from; those of a category have one number.
+        ``[p]``: the one of these that each comes from; those of a category have one number.
     factors
         ``[p]``: what the penalty of each is multiplied by; 0 leaves it out of the penalty.
     low, high
         ``[K, p]`` limits of w in each fold; infinite where there is none.
+    powers
+        Variances of the scaled columns ``[K, p]``, 0 of one that is constant; read when they are asked for.
     """
 
+    names: list[str]
     features: Rows
     factors: Array
     low: Array
     high: Array
+    powers: Callable[[], Array]
+
+    @classmethod
+    def plain(cls, features: Rows) -> PenalisedColumns:
+        """Columns of which nothing else is known."""
+        p, names = len(features), [f"x{j}" for j in range(int(features.max(initial=-1)) + 1)]
+        return cls(
+            names, features, np.ones(p), np.full((1, p), -np.inf), np.full((1, p), np.inf), lambda: np.ones((1, p))
+        )
 
     @property
     def alike(self) -> bool:
@@ -76,15 +91,16 @@ class Quadratic:
 class GeneralTerms(ABC):
     """A penalty as the proximal solver reads it.
 
-    A subclass needs `value`, `prox` and `lambda_max`. What else is here follows from those, and is to be overridden
+    A subclass needs `value` and `prox`. What else is here follows from those, and is to be overridden
     where the penalty knows better: `distance` where it has a subgradient at hand, `restricted` where a few columns
     can be fitted without the others, `minimise` where there is a faster way than by its prox.
     """
 
     certified: bool = False  # whether the solvers of `Terms`, with their duality gaps, fit it
     convex: ClassVar[bool] = True
+    elastic: ClassVar[bool] = False  # whether it is l1 |w| + l2/2 w^2, of which a prior is known
     sparse: bool = True  # whether some lambda makes every penalised coefficient zero
-    classes: ClassVar[bool] = True  # whether it can be fitted to classes
+    tasks: ClassVar[tuple[Task, ...]] = ("regression", "binary", "multiclass")  # that it can be fitted to
 
     @abstractmethod
     def value(self, w: Array, lambda_: float) -> Array:
@@ -94,9 +110,19 @@ class GeneralTerms(ABC):
     def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
         """A minimiser over u of ``|u - w|^2 / 2 + step value(u, lambda_)``."""
 
-    @abstractmethod
     def lambda_max(self, gradient: Array) -> float:
-        """The smallest lambda at which w = 0 is optimal, given the gradient ``[K, p, m]`` of the loss there."""
+        """The smallest lambda at which w = 0 is optimal, given the gradient ``[K, p, m]`` of the loss there.
+
+        By default found by halving: zero is optimal where the prox of a step from it stays there.
+        """
+        high = float(np.abs(gradient).max(initial=0.0))
+        while high > 0 and self.prox(-gradient, 1.0, high).any():
+            high *= 2
+        low = 0.0
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.prox(-gradient, 1.0, middle).any() else (low, middle)
+        return high
 
     def distance(self, w: Array, gradient: Array, lambda_: float) -> Array:
         """``[..., p, m]``: how far each coefficient's gradient is from the penalty's subgradients; 0 at a minimum.
@@ -134,8 +160,12 @@ class GeneralTerms(ABC):
 
     @property
     def start(self) -> GeneralTerms | None:
-        """The convex penalty whose fit at the same lambda a fit starts from; `None` for the fit at the last lambda."""
+        """The convex penalty whose fit a fit starts from; `None` where it starts from that at the last lambda."""
         return None
+
+    def start_lambda(self, lambda_: float) -> float:
+        """The lambda of that fit."""
+        return lambda_
 
     @property
     def unpenalised(self) -> Array:
@@ -157,7 +187,7 @@ class GeneralTerms(ABC):
         Parameters
         ----------
         tolerance
-            How far above the minimum the result may be, as `regsearch.models.linear.proximal.excess` estimates it.
+            How far above the minimum the result may be, as `excess` estimates it.
         """
         largest = quadratic.largest
         step = 1.0 / max(
@@ -165,3 +195,9 @@ class GeneralTerms(ABC):
         )  # no longer than 1, at which every prox of a penalty that is not convex is defined
         prox: Callable[[Array], Array] = lambda u: self.prox(u, step, lambda_)  # noqa: E731 - a name for what follows
         return accelerated(quadratic.gram, w, slope, step, prox, lambda u: float(self.value(u, lambda_)), tolerance)
+
+
+def excess(distance: Array, w: Array, curvature: Array) -> float:
+    """About how far a point with distances ``[p, m]`` is above its minimum; see `regsearch.models.linear.proximal`."""
+    spread = np.maximum(curvature, 1e-12)[:, None]
+    return float((distance * (np.abs(w) + distance / spread)).sum())

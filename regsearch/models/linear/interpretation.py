@@ -107,7 +107,7 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
     order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
     w = fit.w[fit.chosen]
     lines = [
-        *_constraint_line(config, fit), *_prior_line(config, problem, implied), *_columns_line(config),
+        *_constraint_line(config, fit), *_prior_line(config, problem, fit, implied), *_columns_line(config),
         _freedom_line(fit.freedom, w.size),
         _features_line(kept, size[fit.chosen], names, len(folds)),
     ]  # fmt: skip
@@ -256,6 +256,12 @@ def _coefficients(
 def _constraint_line(config: LinearConfig, fit: Fit) -> list[str]:
     if not strength(config):
         return ["No penalty holds the coefficients: there is no radius and no prior."]
+    if not fit.terms.elastic:
+        value = float(np.ravel(fit.terms.value(fit.w[fit.chosen], strength(config)))[0])
+        only = "" if fit.terms.convex else ", as far as a search from the convex start can tell"
+        return [
+            f"The same fit minimises the loss alone among all whose penalty is not above its own, {value:.4g}{only}."
+        ]
     w, share = fit.w[fit.chosen], float(config.penalty.l1_ratio)
     value = float(np.ravel(fit.terms.value(w[None], 1.0))[0])
     absolute = "|w|_1" if config.penalty.plain else "sum_j v_j |w_j|, v the adaptive weights,"
@@ -267,8 +273,9 @@ def _constraint_line(config: LinearConfig, fit: Fit) -> list[str]:
     return [f"The same fit minimises the loss alone subject to {held}, w being the coefficients of {units}."]
 
 
-def _prior_line(config: LinearConfig, problem: Problem, implied: Mapping[str, Any]) -> list[str]:
-    if implied["family"] == "flat" or not (config.loss is None or config.loss.likelihood):
+def _prior_line(config: LinearConfig, problem: Problem, fit: Fit, implied: Mapping[str, Any]) -> list[str]:
+    known = fit.terms.elastic and (config.loss is None or config.loss.likelihood)
+    if implied["family"] == "flat" or not known:
         return []
     scale, sd = implied["laplace_scale"], implied["gaussian_sd"]
     parts = [f"Laplace with scale {scale:.3g}"] if scale is not None else []

@@ -10,12 +10,13 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.design import Design
-from regsearch.models.linear.general import GeneralTerms, Quadratic
+from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
 from regsearch.models.linear.newton import Curvature, WorkingColumns
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.sources import inverse_scales
 
 Correlate: TypeAlias = Callable[[list[int], list[Array], str], Array]
+INNER = 0.01  # share of what a point is above its minimum that a quadratic model may leave unsolved
 STEPS = 50  # Newton steps between two looks at all columns
 HALVINGS = 30
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
@@ -46,14 +47,8 @@ class LogFold:
     def __init__(
         self, design: Design, k: int, scale: str, power: Array, sample: Sample, null: float, correlate: Correlate
     ) -> None:
-        self.design, self.k, self.scale, self.sample, self.null, self.correlate = (
-            design,
-            k,
-            scale,
-            sample,
-            null,
-            correlate,
-        )
+        self.design, self.k, self.scale = design, k, scale
+        self.sample, self.null, self.correlate = sample, null, correlate
         self.curvature = power * float(sample.null_curvatures.mean())
         self._some: Rows = np.arange(0)
         self._columns: WorkingColumns | None = None
@@ -80,11 +75,13 @@ class LogFold:
         moved = False
         for _ in range(STEPS):
             quadratic, slope, curvature = self._model(some)
-            change = terms.minimise(quadratic, self.w[some], slope, lambda_, tolerance / 2) - self.w[some]
+            left = excess(terms.distance(self.w[some], slope, lambda_), self.w[some], self.curvature[some])
+            inner = max(tolerance / 2, INNER * left)
+            change = terms.minimise(quadratic, self.w[some], slope, lambda_, inner) - self.w[some]
             if not self._search(terms, some, change, curvature, lambda_):
                 break
             moved = True
-            if np.abs(slope * change).sum() <= tolerance:
+            if left <= tolerance:
                 break
         return moved
 

@@ -140,8 +140,9 @@ class LogLoss:
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array) -> Iterator[Piece]:
-        if not terms.classes:
-            raise InvalidInput(f"{type(terms).__name__} is for a y of numbers, got classes; choose another penalty.")
+        task = "binary" if self.shape[1] == 1 else "multiclass"
+        if task not in terms.tasks:
+            raise InvalidInput(f"The penalty is for {' and '.join(terms.tasks)}, got a {task} y; choose another.")
         folds = self._folds(terms, scale)
         for gap, freedom in walk([path for path, _ in folds], lambdas):
             w = np.stack([loss.w.T for _, loss in folds])[:, :, None]
@@ -149,12 +150,11 @@ class LogLoss:
             yield self._piece(scale, w, b, gap[:, None] * self.null[:, None], freedom[:, None])
 
     def _folds(self, terms: GeneralTerms, scale: str) -> list[tuple[FoldPath, LogFold]]:
-        _, m, p = self.shape
         made = []
         for k, power in enumerate(column_powers(self.design, scale)):
             made_of = self.design, k, scale, power, self.samples[k], float(self.null[k]), self.correlate
             loss, again = LogFold(*made_of), LogFold(*made_of)
-            made.append((FoldPath.of(loss, again, terms.of_fold(k, (p, m)), self.tol, False), loss))
+            made.append((FoldPath.of(k, (loss, again), terms, self.tol, False), loss))
         return made
 
     def _at_top(self, terms: GeneralTerms, scale: str) -> Array:

@@ -45,6 +45,7 @@ class Terms(GeneralTerms):
         Limits of w, broadcastable alike, ``low <= 0 <= high``.
     """
 
+    elastic: ClassVar[bool] = True
     l1: Array
     l2: float | Array
     low: float | Array = -np.inf
@@ -153,6 +154,10 @@ class Penalty(Node, abstract=True):
     derived: ClassVar[tuple[str, ...]] = ("l1_ratio",)
     path: ClassVar[bool] = True  # whether lambda is an axis at all
     plain: ClassVar[bool] = True  # whether scikit-learn's ElasticNet has it: one weight for all columns
+
+    def names(self) -> tuple[str, ...]:
+        """The columns of X that the penalty has something to say of."""
+        return ()
 
     @abstractmethod
     def terms(self, initial: Callable[[], Array]) -> GeneralTerms:

@@ -26,7 +26,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.general import GeneralTerms, Quadratic
+from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
 
 ROUNDS = 100  # looks at all columns, at one lambda
 LossT = TypeVar("LossT")
@@ -72,12 +72,6 @@ class FoldLoss(Protocol):
         ...
 
 
-def excess(distance: Array, w: Array, curvature: Array) -> float:
-    """About how far a point with distances ``[p, m]`` is above its minimum; see the module."""
-    spread = np.maximum(curvature, 1e-12)[:, None]
-    return float((distance * (np.abs(w) + distance / spread)).sum())
-
-
 @dataclass
 class FoldPath:
     """One fold on its way down the lambdas."""
@@ -90,15 +84,17 @@ class FoldPath:
     working: Rows | None = None
 
     @classmethod
-    def of(cls, loss: FoldLoss, again: FoldLoss, terms: GeneralTerms, tol: float, whole: bool) -> FoldPath:
-        """The path of a fold's terms; `again` is the same loss once more, for a start that walks beside."""
-        start = None if terms.start is None else cls(again, terms.start, tol, whole)
+    def of(cls, k: int, losses: tuple[FoldLoss, FoldLoss], terms: GeneralTerms, tol: float, whole: bool) -> FoldPath:
+        """The path of a fold; the second of the same two losses is for a start that walks beside."""
+        loss, again = losses
+        terms = terms.of_fold(k, loss.w.shape)
+        start = None if terms.start is None else cls(again, terms.start.of_fold(k, loss.w.shape), tol, whole)
         return cls(loss, terms, tol, whole, start)
 
     def advance(self, lambda_: float) -> float:
         """Fit the next lambda; the gap relative to the null model's loss."""
         if self.start is not None:
-            self.start.advance(lambda_)
+            self.start.advance(self.terms.start_lambda(lambda_))
             self.loss.take_over(self.start.loss)
         allowed = self.tol * self.loss.null
         gap = np.inf

@@ -24,6 +24,7 @@ from regsearch.models.linear.penalties import L1, L2, AdaptiveElasticNet, Adapti
 from regsearch.models.linear.penalty import Terms, adaptive_weights
 from regsearch.space.domains import Between, Whole
 from regsearch.space.registry import registered
+from regsearch.space.sampling import default
 from regsearch.space.tree import Int, Node, Path, tunable
 from regsearch.testing import check_penalty
 from regsearch.testing.penalties import SUITE
@@ -43,8 +44,19 @@ initials = st.builds(
 # --- every penalty ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("check", SUITE.checks, ids=lambda check: check.name)
-@pytest.mark.parametrize("cls", SHIPPED)
+FITTING = ("path_starts_at_zero", "fits_are_stationary", "one_lambda_agrees_with_the_path", "weights_count_rows")
+
+
+def _cases() -> Iterator[Any]:
+    """Every penalty with every check; fits that know a prox alone take their time."""
+    for cls in SHIPPED:
+        general = not default(cls()).terms(lambda: np.ones((3, 2, 1))).elastic
+        for check in SUITE.checks:
+            slow = [pytest.mark.slow] if general and (check.name in FITTING or "gradient" in check.name) else []
+            yield pytest.param(cls, check, id=f"{cls.__name__}-{check.name}", marks=slow)
+
+
+@pytest.mark.parametrize(("cls", "check"), _cases())
 def test_conforms(cls: type[Penalty], check: Check) -> None:
     """Every penalty has every property of the suite."""
     check(cls)

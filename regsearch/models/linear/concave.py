@@ -1,0 +1,58 @@
+"""Penalties of each coefficient that grow less the larger it is, so that large coefficients are hardly shrunk.
+
+They are not convex. A fit starts from the lasso's at the same lambda, and replaces the penalty by its tangents until
+these stay as they are (Zou & Li 2008): a lasso with a weight for each coefficient every time. So what is found depends
+on the config and the fold alone, and not on the way there.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.models.linear.general import GeneralTerms, Quadratic
+from regsearch.models.linear.penalty import Terms
+
+TANGENTS = 50
+
+
+@dataclass(frozen=True)
+class ConcaveTerms(GeneralTerms):
+    """``sum_j P(|w_j|)`` with a P that has the slope lambda at 0, and no slope beyond ``gamma lambda``."""
+
+    convex = False
+    tasks = ("regression", "binary")  # large coefficients of all classes could move together, at no cost
+    gamma: float
+
+    @abstractmethod
+    def slope(self, size: Array, lambda_: float) -> Array:
+        """P' at sizes of coefficients."""
+
+    @property
+    def start(self) -> Terms:
+        return Terms(np.ones(1), 0.0)
+
+    def lambda_max(self, gradient: Array) -> float:
+        return float(np.abs(gradient).max(initial=0.0))
+
+    def distance(self, w: Array, gradient: Array, lambda_: float) -> Array:
+        resting = np.maximum(np.abs(gradient) - lambda_, 0.0)
+        return np.where(w == 0, resting, np.abs(gradient - np.sign(w) * self.slope(np.abs(w), lambda_)))
+
+    def restricted(self, some: Rows) -> ConcaveTerms:
+        return self
+
+    def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
+        nothing, limit = np.zeros(w.shape), np.full(w.shape, np.inf)
+        for _ in range(TANGENTS):
+            tangents = Terms(self.slope(np.abs(w), lambda_), nothing, -limit, limit)
+            new = tangents.minimise(quadratic, w, slope, 1.0, tolerance / 2)
+            slope = slope - (quadratic.gram @ (new - w).ravel()).reshape(w.shape)
+            w = new
+            left = self.distance(w, slope, lambda_)
+            if (left * (np.abs(w) + left)).sum() <= tolerance:
+                break
+        return w

@@ -1,0 +1,56 @@
+"""Penalties whose weights go by the order of the coefficients' sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+from scipy.special import ndtri
+
+from regsearch._types import Array
+from regsearch.models.linear.general import GeneralTerms
+
+
+@dataclass(frozen=True)
+class SortedTerms(GeneralTerms):
+    """``lambda sum_i l_i |w|_(i)``, the largest coefficient first (Bogdan et al. 2015).
+
+    The weights are those that control the false discovery rate q of as many tests as there are coefficients, over the
+    largest of them: ``l_i = quantile(1 - i q / 2 count) / l_1``, quantiles of the normal distribution.
+    """
+
+    q: float
+
+    def value(self, w: Array, lambda_: float) -> Array:
+        sizes = np.sort(np.abs(w).reshape(*w.shape[:-2], -1), axis=-1)[..., ::-1]
+        return np.asarray(lambda_ * (sizes @ self._weights(sizes.shape[-1])))
+
+    def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
+        flat = w.reshape(-1, w.shape[-2] * w.shape[-1])
+        weights = step * lambda_ * self._weights(flat.shape[1])
+        return np.stack([_prox(one, weights) for one in flat]).reshape(w.shape)
+
+    def lambda_max(self, gradient: Array) -> float:
+        sizes = np.sort(np.abs(gradient).reshape(len(gradient), -1), axis=1)[:, ::-1]
+        sums = np.cumsum(self._weights(sizes.shape[1]))
+        return float((np.cumsum(sizes, axis=1) / sums).max(initial=0.0))
+
+    def _weights(self, count: int) -> Array:
+        return _weights(self.q, count)
+
+
+@lru_cache(maxsize=64)
+def _weights(q: float, count: int) -> Array:
+    quantiles = np.maximum(-ndtri(np.arange(1, count + 1) * q / (2 * count)), 0.0)
+    return np.asarray(quantiles / quantiles.max(initial=1e-300))
+
+
+def _prox(w: Array, weights: Array) -> Array:
+    """Sorted sizes less their weights, those that would change places given one size (Bogdan et al. 2015)."""
+    order = np.argsort(-np.abs(w), kind="stable")
+    falling = isotonic_regression(np.abs(w)[order] - weights, increasing=False).x
+    new = np.empty_like(w)
+    new[order] = np.maximum(falling, 0.0)
+    return np.asarray(np.sign(w) * new)

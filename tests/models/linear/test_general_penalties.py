@@ -1,0 +1,223 @@
+"""Penalties of other forms than ``l1 |w| + l2/2 w^2``, against formulas where columns do not correlate, and duals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regsearch import L1, MCP, SCAD, SLOPE, GroupLasso, InvalidInput, Linear, Penalty, SparseGroupLasso
+from regsearch._types import Array
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import Problem, make_problem
+from regsearch.metrics.scorer import DEFAULTS, resolve
+from regsearch.models.base import Setup
+from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.solvers import Solvers
+from regsearch.space.config import from_toml, to_toml
+from regsearch.space.tree import Node
+from regsearch.testing import check_penalty
+
+N = 60
+
+
+def orthonormal(p: int = 6) -> tuple[Problem, Array]:
+    """Columns of variance one that do not correlate, and each one's slope ``[p]`` without a penalty."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N, p))
+    x = np.sqrt(N) * np.linalg.qr(x - x.mean(axis=0))[0]
+    y = x @ np.array([2.0, -1.0, 0.6, 0.3, -0.1, 0.0])[:p] + rng.normal(size=N) / 5
+    return make_problem(x, y), x.T @ (y - y.mean()) / N
+
+
+def fitted(penalty: Penalty, lambda_: float, of: Problem, scale: str = "none", **more: Any) -> Array:
+    """Coefficients ``[p, m]`` of all rows."""
+    config = Linear(penalty, lambda_, scale, **more)
+    solvers = Solvers.of_all_rows(of)
+    solvers.of(None).tol = 1e-12
+    *_, last = solvers.of(None).path(solvers.terms(config), scale, np.array([lambda_]))
+    assert last.gap.max() <= 1e-12
+    return last.coef[0, -1]
+
+
+def soft(z: Array, threshold: float) -> Array:
+    return np.asarray(np.sign(z) * np.maximum(np.abs(z) - threshold, 0.0))
+
+
+# --- groups ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.4])
+def test_groups_shrink_together(mix: float) -> None:
+    """Where columns do not correlate a group is its slopes, softened, times a share (Yuan & Lin 2006, equation 2.4)."""
+    of, z = orthonormal()
+    groups = {"first": ["x0", "x3"], "second": ["x2", "x4", "x5"]}
+    penalty = SparseGroupLasso(mix, groups) if mix else GroupLasso(groups)
+    expected = np.zeros(6)
+    for some in ([0, 3], [2, 4, 5], [1]):
+        inner = soft(z[some], mix * 0.35)
+        norm = np.linalg.norm(inner)
+        expected[some] = max(1 - (1 - mix) * 0.35 * np.sqrt(len(some)) / norm, 0.0) * inner if norm else 0.0
+    np.testing.assert_allclose(fitted(penalty, 0.35, of)[:, 0], expected, atol=1e-6)
+    assert 2 <= np.count_nonzero(expected) <= 4
+
+
+def test_groups_contain_the_lasso() -> None:
+    """Groups of one column each, or a mix of 1, are the lasso, of columns that correlate."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N, 5)) + rng.normal(size=(N, 1))
+    of = make_problem(x, x[:, 0] - x[:, 1] + rng.normal(size=N))
+    lasso = fitted(L1(), 0.2, of, "standard")
+    for penalty in (GroupLasso(), SparseGroupLasso(1.0, {"all": ["x0", "x1", "x2"]})):
+        np.testing.assert_allclose(fitted(penalty, 0.2, of, "standard"), lasso, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_a_category_is_a_group(classes: int) -> None:
+    """Down a path the columns of a category come in together, in all classes, and an unpenalised one is always in."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"center": pd.Categorical(rng.integers(0, 4, N).astype(str)), "dose": rng.normal(size=N)})
+    X["age"] = rng.normal(size=N)
+    signal = X["center"].cat.codes - X["dose"] / 2 + rng.normal(size=N)
+    y = signal if not classes else np.searchsorted(np.quantile(signal, np.arange(1, classes) / classes), signal)
+    of = make_problem(X, np.asarray(y))
+    config = Linear(GroupLasso(), 0.1, unpenalized=["age"])
+    solvers = Solvers.of_all_rows(of)
+    terms, solver = solvers.terms(config), solvers.of(None)
+    top = terms.lambda_max(solver.gradient("standard", terms))
+    seen = set()
+    for piece in solver.path(terms, "standard", top * np.array([1.0001, 0.9, 0.5, 0.2])):
+        used = piece.coef[0, 0] != 0
+        assert used[1].all()  # age
+        assert used[2:].all() or not used[2:].any()
+        seen.add(bool(used[2:].any()))
+    assert seen == {False, True}
+
+
+def test_groups_are_checked() -> None:
+    """Groups survive a file, name columns of X, each once, and have one factor and no limits."""
+    groups = {"blood": ["b", "a"], "other": ["c"]}
+    config = Linear(GroupLasso(groups), 0.1)
+    assert from_toml(to_toml(config)) == config
+    assert config.penalty.groups == (("blood", ("a", "b")), ("other", ("c",)))
+    with pytest.raises(InvalidInput, match="each column once, got 'a' again"):
+        GroupLasso({"one": ["a"], "two": ["a", "b"]})
+    with pytest.raises(InvalidInput, match="dict from groups to names"):
+        GroupLasso(["a", "b"])
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), columns=["a", "b", "see"])
+    of = make_problem(X, X.sum(axis=1))
+    setup = Setup(of, make_folds(3, of, 0), resolve(DEFAULTS[of.task], of))
+    with pytest.raises(InvalidInput, match="group_lasso must name columns of X in its groups, got 'c'"):
+        config.check(setup)
+    named = Linear(GroupLasso({"blood": ["a", "b"]}), 0.1)
+    for more, said in (
+        ({"penalty_factors": {"a": 2.0}}, "one penalty factor"),
+        ({"limits": {"see": (0, None)}}, "Limits"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            Solvers.of_all_rows(of).terms(named.replace(**more))
+
+
+# --- the order of sizes ----------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 7), st.floats(1e-3, 1.0), st.floats(0, 2))
+def test_slope_prox_has_its_dual(seed: int, p: int, q: float, step: float) -> None:
+    """What the prox takes off has sums of its largest sizes within those of the weights, and attains the penalty.
+
+    That is to be a subgradient of the sorted norm (Bogdan et al. 2015, proposition 1.1).
+    """
+    w = np.random.default_rng(seed).normal(size=(p, 1))
+    terms = SLOPE(q).terms(lambda: w)
+    best = terms.prox(w, step)
+    off = w - best
+    ones = (np.arange(p) < k for k in range(1, p + 1))  # whose penalties are the sums of the largest weights
+    most = np.array([float(terms.value(some[:, None].astype(float), step)) for some in ones])
+    sums = np.cumsum(np.sort(np.abs(off[:, 0]))[::-1])
+    assert np.all(sums <= most + 1e-9)
+    assert float(np.sum(off * best)) == pytest.approx(float(terms.value(best, step)), abs=1e-9)
+
+
+def test_slope_makes_columns_equal() -> None:
+    """Columns that correlate get one size, where the lasso takes one of them."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(N, 1))
+    x = np.hstack([common + rng.normal(size=(N, 2)) / 10, rng.normal(size=(N, 3))])
+    of = make_problem(x, common[:, 0] + rng.normal(size=N) / 5)
+    coef = fitted(SLOPE(0.4), 0.3, of, "standard")[:, 0] * x.std(axis=0)
+    assert coef[0] == pytest.approx(coef[1], rel=1e-5)
+    assert coef[0] > 0.1
+
+
+# --- penalties that are not convex -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lambda_", [0.2, 0.5])
+def test_concave_formulas(lambda_: float) -> None:
+    """Where columns do not correlate, fits are the firm and the SCAD threshold (Breheny & Huang 2011, section 2)."""
+    of, z = orthonormal()
+    size, gamma = np.abs(z), 3.0
+    firm = np.where(size <= gamma * lambda_, soft(z, lambda_) / (1 - 1 / gamma), z)
+    np.testing.assert_allclose(fitted(MCP(gamma), lambda_, of)[:, 0], firm, atol=1e-6)
+    middle = soft(z, gamma * lambda_ / (gamma - 1)) / (1 - 1 / (gamma - 1))
+    bent = np.where(size <= 2 * lambda_, soft(z, lambda_), np.where(size <= gamma * lambda_, middle, z))
+    np.testing.assert_allclose(fitted(SCAD(gamma), lambda_, of)[:, 0], bent, atol=1e-6)
+    assert (size > gamma * lambda_).any()
+
+
+@pytest.mark.parametrize("penalty", [MCP(1e6), SCAD(1e6)])
+@pytest.mark.parametrize("binary", [False, True])
+def test_concave_penalties_contain_the_lasso(penalty: Penalty, binary: bool) -> None:
+    """With a large gamma they are the lasso; of several classes they are refused."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N, 5)) + rng.normal(size=(N, 1))
+    signal = x[:, 0] - x[:, 1] + rng.normal(size=N)
+    of = make_problem(x, signal > 0 if binary else signal)
+    np.testing.assert_allclose(fitted(penalty, 0.1, of), fitted(L1(), 0.1, of), atol=1e-4)
+    with pytest.raises(InvalidInput, match="for regression and binary, got a multiclass y"):
+        fitted(penalty, 0.1, make_problem(x, np.digitize(signal, [-0.5, 0.5])))
+
+
+# --- a penalty of one's own ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Length(GeneralTerms):
+    """``lambda |w|_2``."""
+
+    def value(self, w: Array, lambda_: float) -> Array:
+        return np.asarray(lambda_ * np.sqrt((w**2).sum(axis=(-2, -1))))
+
+    def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
+        length = np.sqrt((w**2).sum(axis=(-2, -1), keepdims=True))
+        return np.asarray(w * np.maximum(1 - step * lambda_ / np.maximum(length, 1e-300), 0.0))
+
+
+@pytest.mark.slow
+def test_value_and_prox_make_a_penalty() -> None:
+    """A penalty of a script needs a value and a prox: it conforms, and its fit is the group lasso's of all columns."""
+    known = dict(Node.registry)
+    try:
+
+        @dataclass(frozen=True)
+        class Length(Penalty):
+            """Length of the coefficients: all columns are in use, or none."""
+
+            plain: ClassVar[bool] = False
+            l1_ratio: ClassVar[float] = 1.0
+
+            def terms(self, initial: Any) -> _Length:
+                return _Length()
+
+        check_penalty(Length)
+        of, _ = orthonormal()
+        every = GroupLasso({"all": [f"x{j}" for j in range(6)]})
+        np.testing.assert_allclose(fitted(Length(), 0.5, of), fitted(every, 0.5 / np.sqrt(6), of), atol=1e-6)
+    finally:
+        Node.registry.clear()
+        Node.registry.update(known)
