@@ -161,6 +161,7 @@ DOMAINS: dict[str, Callable[[Any], str]] = {
     "Whole": lambda one: f"a whole number of at least {one.low}",
     "OneOf": lambda one: _names(one.names),
     "Sizes": lambda one: "a few whole numbers",
+    "ColumnGroups": lambda one: "a dict from groups to names of columns, or `None`",
     "Axis": lambda one: f"a `Path`, or a number of at least {one.low:g}",
 }
 

@@ -56,7 +56,7 @@ def _cases() -> Iterator[Any]:
             yield pytest.param(cls, check, id=f"{cls.__name__}-{check.name}", marks=slow)
 
 
-@pytest.mark.parametrize(("cls", "check"), _cases())
+@pytest.mark.parametrize(("cls", "check"), [*_cases()])
 def test_conforms(cls: type[Penalty], check: Check) -> None:
     """Every penalty has every property of the suite."""
     check(cls)
