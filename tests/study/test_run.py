@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import re
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from sklearn.svm import SVC
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, StudyMismatch
 from regsearch import Path as Axis
 from regsearch.progress import Progress
+from regsearch.study.run import frozen_garbage
 
 
 def constant(estimator: Any, X: Any, y: Any) -> float:
@@ -186,3 +189,40 @@ def test_masked_arrays(tmp_path: Path, masked: str) -> None:
     hidden = np.ma.array(X, mask=X > 2.0)
     plain = np.where(X > 2.0, np.nan, X)
     assert study(tmp_path, data=(hidden, y)).problem.fingerprint == study(tmp_path, data=(plain, y)).problem.fingerprint
+
+
+class Knot:
+    """Garbage that only the search for cycles finds."""
+
+    def __init__(self) -> None:
+        self.knot = self
+
+
+def test_a_run_leaves_the_garbage_of_others_to_them() -> None:
+    """During a run what was there before is not gone through; after it, and within it of what it made, all is."""
+    before, seen = weakref.ref(Knot()), list[int]()
+    gc.disable()
+    try:
+        with frozen_garbage():
+            within = weakref.ref(Knot())
+            seen.append(gc.get_freeze_count())
+            gc.collect()
+            assert before() is not None
+            assert within() is None
+        assert gc.get_freeze_count() == 0
+        gc.collect()
+        assert before() is None
+    finally:
+        gc.enable()
+    assert seen[0] > 10_000
+
+
+def test_what_a_program_has_frozen_stays_frozen() -> None:
+    """A server that froze its objects before it forked has them frozen after a search."""
+    gc.freeze()
+    try:
+        with frozen_garbage():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
