@@ -158,7 +158,8 @@ def prox_minimises(cls: type[Penalty]) -> None:
         w = 3 * random.normal(size=shape)
         best = terms.prox(w, step)
         require(best.shape == w.shape, f"The prox of {penalty} has the shape {best.shape}, not {w.shape}.")
-        require(bool(np.all(np.abs(best) <= np.abs(w))), f"The prox of {penalty} makes coefficients larger.")
+        longer = (best**2).sum(axis=(-2, -1)) > (1 + 1e-9) * (w**2).sum(axis=(-2, -1))
+        require(not longer.any(), f"The prox of {penalty} makes coefficients larger.")
         least = _proximal_objective(terms, w, best, step)
         others = [np.zeros_like(w), w, best * 0.99, best * 1.01]
         others += [best + size * random.normal(size=w.shape) for size in (1e-4, 1e-2, 1.0) for _ in range(5)]

@@ -168,6 +168,14 @@ class GeneralTerms(ABC):
         return lambda_
 
     @property
+    def kept(self) -> float | None:
+        """How much of the start's coefficients is kept, beside those of the fit without a penalty on its columns.
+
+        `None` where a fit is one with the penalty.
+        """
+        return None
+
+    @property
     def unpenalised(self) -> Array:
         """Which coefficients nothing is asked of, broadcastable to ``[K, p, m]``."""
         return np.zeros(1, dtype=bool)

@@ -71,6 +71,10 @@ class LogFold:
     def take_over(self, other: LogFold) -> None:
         self._here = other._here
 
+    def blend(self, other: LogFold, share: float) -> None:
+        pairs = ((getattr(other._here, name), getattr(self._here, name)) for name in ("w", "b", "eta"))
+        self._here = self._at(*(share * theirs + (1 - share) * ours for theirs, ours in pairs))
+
     def descend(self, terms: GeneralTerms, some: Rows, lambda_: float, tolerance: float) -> bool:
         moved = False
         for _ in range(STEPS):

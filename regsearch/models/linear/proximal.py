@@ -27,9 +27,11 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
+from regsearch.models.linear.penalty import Terms
 
 ROUNDS = 100  # looks at all columns, at one lambda
 LossT = TypeVar("LossT")
+FLAT = 1e-6  # the ridge that stands for none
 INNER = 0.1  # share of what is allowed that the columns at work may leave
 
 
@@ -61,6 +63,10 @@ class FoldLoss(Protocol):
 
         Whether any moved.
         """
+        ...
+
+    def blend(self: LossT, other: LossT, share: float) -> None:
+        """Stand between where it and the same loss stand, with so much of the other."""
         ...
 
     def take_over(self: LossT, other: LossT) -> None:
@@ -96,16 +102,30 @@ class FoldPath:
         if self.start is not None:
             self.start.advance(self.terms.start_lambda(lambda_))
             self.loss.take_over(self.start.loss)
+        if self.start is not None and self.terms.kept is not None:
+            return self._relaxed(self.start, self.terms.kept)
+        return self._fit(self.terms, lambda_)
+
+    def _relaxed(self, start: FoldPath, kept: float) -> float:
+        """Fit the start's coefficients without its penalty, and stand between the two."""
+        chosen = start.loss.w != 0
+        low, high = (np.broadcast_to(getattr(start.terms, name), chosen.shape) for name in ("low", "high"))
+        gap = self._fit(Terms(np.where(chosen, 0.0, np.inf), np.full(chosen.shape, FLAT), low, high), 1.0)
+        self.loss.blend(start.loss, kept)
+        return gap
+
+    def _fit(self, terms: GeneralTerms, lambda_: float) -> float:
+        """Fit terms from where the loss stands."""
         allowed = self.tol * self.loss.null
         gap = np.inf
         for _ in range(ROUNDS):
             gradient = self.loss.gradient()
-            distance = self.terms.distance(self.loss.w, gradient, lambda_)
+            distance = terms.distance(self.loss.w, gradient, lambda_)
             gap = excess(distance, self.loss.w, self.loss.curvature)
             if gap <= allowed:
                 break
-            some = self._columns(gradient, lambda_)
-            if not self.loss.descend(self._restricted(some), some, lambda_, INNER * min(allowed, gap)):
+            some = self._columns(terms, gradient, lambda_)
+            if not self.loss.descend(self._restricted(terms, some), some, lambda_, INNER * min(allowed, gap)):
                 break  # within rounding
         return gap / self.loss.null if self.loss.null > 0 else 0.0
 
@@ -121,21 +141,21 @@ class FoldPath:
         held = gram + np.diag(ridge[some].ravel()[own])
         return float(np.trace(np.linalg.lstsq(held, gram, rcond=None)[0]))
 
-    def _columns(self, gradient: Array, lambda_: float) -> Rows:
+    def _columns(self, terms: GeneralTerms, gradient: Array, lambda_: float) -> Rows:
         """The columns to work on: those that were, those in use, and those that ask for it."""
         p = len(self.loss.w)
-        if self.whole or self.terms.restricted(np.arange(0)) is None:
+        if self.whole or terms.restricted(np.arange(0)) is None:
             return np.arange(p)
-        asked = self.terms.score(self.loss.w, gradient, lambda_) > 0
+        asked = terms.score(self.loss.w, gradient, lambda_) > 0
         asked |= self.loss.w.any(axis=1)
         if self.working is not None:
             asked[self.working] = True
         self.working = np.flatnonzero(asked)
         return self.working
 
-    def _restricted(self, some: Rows) -> GeneralTerms:
-        few = self.terms.restricted(some) if len(some) < len(self.loss.w) else None
-        return self.terms if few is None else few
+    def _restricted(self, terms: GeneralTerms, some: Rows) -> GeneralTerms:
+        few = terms.restricted(some) if len(some) < len(self.loss.w) else None
+        return terms if few is None else few
 
 
 def walk(folds: list[FoldPath], lambdas: Array) -> Iterator[tuple[Array, Array]]:

@@ -43,6 +43,10 @@ class SquaredFold:
     def take_over(self, other: SquaredFold) -> None:
         self.w, self._slope = other.w, other._slope
 
+    def blend(self, other: SquaredFold, share: float) -> None:
+        self.w = share * other.w + (1 - share) * self.w
+        self._slope = share * other._slope + (1 - share) * self._slope
+
     def _slope_at(self, w: Array) -> Array:
         if self._at is not None and len(self._at[0]) == len(w):
             return np.asarray(self.moment - self._at[1].gram @ w[:, 0])
