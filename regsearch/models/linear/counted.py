@@ -108,7 +108,9 @@ def _best_move(gram: Array, slope: Array, w: Array, lambda_: float, held: float)
     curvature = np.maximum(np.diag(gram) + held, 1e-300)
     some, others = np.flatnonzero(w), np.flatnonzero((w == 0) & (np.diag(gram) > 1e-12))
     loss = w[some] ** 2 * curvature[some] / 2  # what taking one out costs, the others as they are
-    gains = [(float(lambda_ - one), (int(i),)) for i, one in zip(some, loss, strict=True)]
+    gains: list[tuple[float, tuple[int, ...]]] = [
+        (float(lambda_ - one), (int(i),)) for i, one in zip(some, loss, strict=True)
+    ]
     gains += [(float(slope[j] ** 2 / (2 * curvature[j]) - lambda_), (int(j),)) for j in others]
     if len(some) and len(others):
         without = slope[others] + gram[np.ix_(some, others)] * w[some, None]
@@ -136,8 +138,8 @@ class EverySubsetTerms(CountedTerms):
             )
         return super().on(columns)
 
-    def of_fold(self, k: int, shape: tuple[int, ...]) -> CountedTerms:
-        return replace(super().of_fold(k, shape), best=[])  # type: ignore[call-arg]
+    def of_fold(self, k: int, shape: tuple[int, ...]) -> EverySubsetTerms:
+        return replace(self, power=super().of_fold(k, shape).power, best=[])
 
     def restricted(self, some: Rows) -> None:
         return None
