@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from regsearch.models.estimator import Estimator
     from regsearch.models.linear import Linear, Loss, Penalty
     from regsearch.models.linear.losses import Gamma, Huber, Poisson, Quantile, Tweedie
+    from regsearch.models.linear.penalties import L0 as L0
     from regsearch.models.linear.penalties import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, NoPenalty
     from regsearch.models.linear.penalties import MCP as MCP
     from regsearch.models.linear.penalties import SCAD as SCAD
     from regsearch.models.linear.penalties import SLOPE as SLOPE
+    from regsearch.models.linear.penalties import BestSubset as BestSubset
+    from regsearch.models.linear.penalties import FusedLasso as FusedLasso
     from regsearch.models.linear.penalties import GroupLasso as GroupLasso
+    from regsearch.models.linear.penalties import RelaxedElasticNet as RelaxedElasticNet
+    from regsearch.models.linear.penalties import RelaxedLasso as RelaxedLasso
     from regsearch.models.linear.penalties import SparseGroupLasso as SparseGroupLasso
     from regsearch.models.neural import CNN, MLP, Net
     from regsearch.models.neural import techniques as nn_techniques

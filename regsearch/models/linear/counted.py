@@ -165,5 +165,5 @@ def _best_of_size(gram: Array, moment: Array, size: int) -> tuple[float, Array]:
         gains = (w * moment[some]).sum(axis=1) / 2
         if gains.max() > best:
             best, chosen = float(gains.max()), np.zeros(len(moment))
-            chosen[some[gains.argmax()]] = w[gains.argmax()]
-    return best, chosen
+            chosen[some[gains.argmax()]] = 1.0
+    return best, _fitted(gram, moment, chosen != 0, 0.0)

@@ -140,9 +140,10 @@ class LogLoss:
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array) -> Iterator[Piece]:
-        task = "binary" if self.shape[1] == 1 else "multiclass"
-        if task not in terms.tasks:
-            raise InvalidInput(f"The penalty is for {' and '.join(terms.tasks)}, got a {task} y; choose another.")
+        if "binary" not in terms.tasks:
+            raise InvalidInput("The penalty is for squared error alone, got another loss; choose another penalty.")
+        if self.shape[1] > 1 and "multiclass" not in terms.tasks:
+            raise InvalidInput("The penalty is for regression and binary y, got several classes; choose another.")
         folds = self._folds(terms, scale)
         for gap, freedom in walk([path for path, _ in folds], lambdas):
             w = np.stack([loss.w.T for _, loss in folds])[:, :, None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,13 +11,31 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from regsearch import L1, MCP, SCAD, SLOPE, GroupLasso, InvalidInput, Linear, Penalty, SparseGroupLasso
+from regsearch import (
+    L0,
+    L1,
+    MCP,
+    SCAD,
+    SLOPE,
+    BestSubset,
+    ElasticNet,
+    FusedLasso,
+    GroupLasso,
+    InvalidInput,
+    Linear,
+    Penalty,
+    RelaxedElasticNet,
+    RelaxedLasso,
+    SparseGroupLasso,
+)  # fmt: skip
 from regsearch._types import Array
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Setup
+from regsearch.models.linear.fused import fuse
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.solvers import Solvers
 from regsearch.space.config import from_toml, to_toml
@@ -179,8 +198,116 @@ def test_concave_penalties_contain_the_lasso(penalty: Penalty, binary: bool) -> 
     signal = x[:, 0] - x[:, 1] + rng.normal(size=N)
     of = make_problem(x, signal > 0 if binary else signal)
     np.testing.assert_allclose(fitted(penalty, 0.1, of), fitted(L1(), 0.1, of), atol=1e-4)
-    with pytest.raises(InvalidInput, match="for regression and binary, got a multiclass y"):
+    with pytest.raises(InvalidInput, match="for regression and binary y, got several classes"):
         fitted(penalty, 0.1, make_problem(x, np.digitize(signal, [-0.5, 0.5])))
+
+
+# --- what is chosen, and fitted again ---------------------------------------------------------------------------
+
+
+def correlated(p: int = 8, seed: int = 0) -> Problem:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(N, p)) + rng.normal(size=(N, 1))
+    return make_problem(x, x[:, 0] - x[:, 1] + x[:, 2] / 2 + rng.normal(size=N))
+
+
+@pytest.mark.parametrize("chooser", [L1(), ElasticNet(0.7)])
+def test_relaxed_fits_lie_between(chooser: Penalty) -> None:
+    """A relaxed fit is the chooser's at 0, least squares on the same columns at 1, and on the line between them."""
+    of = correlated()
+    made = {"l1_ratio": 0.7} if chooser.kind == "elastic_net" else {}
+    cls: Any = RelaxedElasticNet if made else RelaxedLasso
+    chosen = fitted(chooser, 0.3, of)[:, 0]
+    some = np.flatnonzero(chosen)
+    assert 0 < len(some) < 8
+    least = np.zeros(8)
+    least[some] = LinearRegression().fit(of.X[:, some], of.y).coef_
+    for relax in (0.0, 0.4, 1.0):
+        found = fitted(cls(relax=relax, **made), 0.3, of)[:, 0]
+        np.testing.assert_allclose(found, (1 - relax) * chosen + relax * least, atol=1e-5)
+
+
+def test_relaxed_fits_of_classes() -> None:
+    """A relaxed lasso of two classes is, at 1, maximum likelihood on the columns that the lasso chose."""
+    of = correlated()
+    two = make_problem(of.X, of.y > 0)
+    some = np.flatnonzero(fitted(L1(), 0.08, two)[:, 0])
+    assert 0 < len(some) < 8
+    likely = LogisticRegression(C=np.inf, solver="newton-cg", tol=1e-10, max_iter=1000).fit(two.X[:, some], two.y)
+    found = fitted(RelaxedLasso(1.0), 0.08, two)[:, 0]
+    np.testing.assert_allclose(found[some], likely.coef_[0], rtol=1e-3)
+
+
+# --- how many --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_best_subset_is_the_best(seed: int) -> None:
+    """No subset has a lower objective than that which is found, and local search comes to it or one exchange short."""
+    of, lambda_ = correlated(6, seed), 0.05
+    x, y = of.X - of.X.mean(axis=0), of.y - of.y.mean()
+
+    def objective(w: Array) -> float:
+        return float(np.sum((y - x @ w) ** 2) / (2 * N) + lambda_ * np.count_nonzero(w))
+
+    every = [some for size in range(7) for some in combinations(range(6), size)]
+    fits = [np.linalg.lstsq(x[:, list(some)], y, rcond=None)[0] if some else np.empty(0) for some in every]
+    least = np.inf
+    for some, fit in zip(every, fits, strict=True):
+        w = np.zeros(6)
+        w[list(some)] = fit
+        least = min(least, objective(w))
+    assert objective(fitted(BestSubset(), lambda_, of)[:, 0]) == pytest.approx(least, rel=1e-8)
+    found = fitted(L0(0.0), lambda_, of)[:, 0]
+    assert objective(found) <= least * (1 + 0.05)
+    for j in range(6):  # no column more or less is better
+        beside = (found != 0) ^ (np.arange(6) == j)
+        other = np.zeros(6)
+        other[beside] = np.linalg.lstsq(x[:, beside], y, rcond=None)[0]
+        assert objective(found) <= objective(other) * (1 + 1e-9)
+
+
+def test_counted_formula() -> None:
+    """Where columns do not correlate, L0 keeps the slopes above a threshold, shrunk by its ridge part."""
+    of, z = orthonormal()
+    held = 1 + 0.1 * 0.5
+    expected = np.where(z**2 / (2 * held) > 0.1, z / held, 0.0)
+    np.testing.assert_allclose(fitted(L0(0.5), 0.1, of)[:, 0], expected, atol=1e-8)
+    assert 0 < np.count_nonzero(expected) < 6
+    classes = make_problem(of.X, of.y > 0)
+    with pytest.raises(InvalidInput, match="for squared error alone"):
+        fitted(L0(0.5), 0.1, classes)
+    with pytest.raises(InvalidInput, match="at most 15 columns, got 16"):
+        fitted(BestSubset(), 0.1, correlated(16))
+
+
+# --- neighbours ------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.floats(0, 3), st.booleans())
+def test_fusing_has_its_dual(seed: int, p: int, strength: float, ties: bool) -> None:
+    """What fusing takes off sums, up to each place, to no more than the strength, and to it exactly at a jump."""
+    values = np.random.default_rng(seed).normal(size=p)
+    values = np.round(values) if ties else values
+    fused = fuse(values, strength)
+    flow = np.cumsum(values - fused)
+    assert np.all(np.abs(flow) <= strength + 1e-9)
+    assert flow[-1] == pytest.approx(0.0, abs=1e-9)
+    jumps = np.diff(fused)
+    sure = np.abs(jumps) > 1e-9
+    np.testing.assert_allclose(flow[:-1][sure], -strength * np.sign(jumps[sure]), atol=1e-9)
+
+
+def test_neighbours_are_fused() -> None:
+    """Columns of an order that share an effect get one coefficient, and a mix of 1 is the lasso."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 9))
+    of = make_problem(x, x[:, 3:6].sum(axis=1) + rng.normal(size=200) / 2)
+    coef = fitted(FusedLasso(0.3), 0.2, of)[:, 0]
+    np.testing.assert_allclose(coef[3:6], coef[4], atol=1e-6)
+    assert np.all(np.abs(coef[[0, 1, 7, 8]]) < 0.02)
+    assert coef[4] > 0.5
+    np.testing.assert_allclose(fitted(FusedLasso(1.0), 0.2, of), fitted(L1(), 0.2, of), atol=1e-6)
 
 
 # --- a penalty of one's own ------------------------------------------------------------------------------------

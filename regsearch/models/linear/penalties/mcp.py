@@ -42,7 +42,7 @@ class MCP(Penalty):
 
     plain: ClassVar[bool] = False
     l1_ratio: ClassVar[float] = 1.0
-    gamma: Any = tunable(Between(1.0 + 1e-3, 1e6), Float(1.5, 6.0))
+    gamma: Any = tunable(Between(1.0 + 1e-3, 1e6), Float(1.5, 6.0), usual=3.0)
 
     def terms(self, initial: Callable[[], Array]) -> _MCPTerms:
         return _MCPTerms(number(self.gamma))

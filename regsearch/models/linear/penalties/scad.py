@@ -46,7 +46,7 @@ class SCAD(Penalty):
 
     plain: ClassVar[bool] = False
     l1_ratio: ClassVar[float] = 1.0
-    gamma: Any = tunable(Between(2.0 + 1e-3, 1e6), Float(2.5, 6.0))
+    gamma: Any = tunable(Between(2.0 + 1e-3, 1e6), Float(2.5, 6.0), usual=3.7)
 
     def terms(self, initial: Callable[[], Array]) -> _SCADTerms:
         return _SCADTerms(number(self.gamma))

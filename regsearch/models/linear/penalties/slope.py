@@ -24,7 +24,7 @@ class SLOPE(Penalty):
 
     plain: ClassVar[bool] = False
     l1_ratio: ClassVar[float] = 1.0
-    q: Any = tunable(Between(1e-6, 1), Float(0.01, 0.5, log=True))
+    q: Any = tunable(Between(1e-6, 1), Float(0.01, 0.5, log=True), usual=0.1)
 
     def terms(self, initial: Callable[[], Array]) -> SortedTerms:
         from regsearch.models.linear.sorted_terms import SortedTerms
