@@ -9,6 +9,7 @@ from regsearch.data.encoding import transformer
 from regsearch.data.features import is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.export.code.columns import ESTIMATOR, estimator_of
 from regsearch.export.code.sources import WIDTH, CodeWriter
 from regsearch.export.code.weighting import unlike
 from regsearch.models.estimator import Estimator, seeded
@@ -16,6 +17,7 @@ from regsearch.models.linear import Linear
 from regsearch.models.linear.refit import total_weight, unfitted
 from regsearch.space.tree import number
 
+_OF_COLUMNS = ("from sklearn.base import BaseEstimator", "from sklearn.pipeline import make_pipeline")
 REACH = {  # by solver: how close the printed code comes, where that is not to rounding
     "liblinear": "liblinear penalizes the intercept too, by a thousandth here: probabilities of scaled columns are "
     "within about 0.001 of the exported model's.",
@@ -36,12 +38,8 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
             f"scikit-learn has no {type(config.penalty).__name__}: it penalizes each column by a weight of its own, "
             "and scikit-learn's estimators all columns alike; export a bundle, or choose l1, l2 or elastic_net."
         )
-    said_of_columns = [name for name in ("penalty_factors", "unpenalized", "limits") if getattr(config, name)]
-    if said_of_columns:
-        raise InvalidInput(
-            f"scikit-learn's estimators treat all columns alike and have no {' or '.join(said_of_columns)}; "
-            "export a bundle."
-        )
+    if config.penalty_factors or config.unpenalized or config.limits:
+        return _columns_code(config, problem)
     if config.loss is not None and config.penalty.l1_ratio != config.loss.shipped_ratio and number(config.lambda_):
         part = "L1" if config.loss.shipped_ratio else "L2"
         raise InvalidInput(
@@ -59,6 +57,37 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
     return _module(pipeline, problem, weighted, f"{said}\n" if more else said)
 
 
+def _columns_code(config: Linear, problem: Problem) -> str:
+    """A pipeline whose last step is written out; see `regsearch.export.code.columns`."""
+    if config.loss is not None or config.class_weight is not None or is_sparse(problem.X):
+        raise InvalidInput(
+            "Plain code with penalty_factors, unpenalized or limits is of squared error or log-loss, a dense X and no "
+            "class_weight; export a bundle."
+        )
+    source = CodeWriter()
+    steps = [step for step in (transformer(problem.X), _scaler(config.scale, False)) if step is not None]
+    written = [source.of(step) for step in steps] + [estimator_of(config, problem, source)]
+    weighted = ["standardscaler"] * (config.scale == "standard") + ["penalizedcolumns"]
+    imports = sorted({*source.imports, *_OF_COLUMNS})
+    made = "make_pipeline(\n" + textwrap.indent(",\n".join(written), "    ") + ",\n)"
+    said = textwrap.fill(f"{_said(config, problem)} {unlike(config, problem)}".strip(), WIDTH)
+    return "\n".join(
+        [
+            f'"""{said}"""',
+            "",
+            "import numpy as np",
+            *imports,
+            "",
+            "",
+            ESTIMATOR,
+            "",
+            f"model = {made}",
+            _fit(problem, weighted),
+            "",
+        ]
+    )
+
+
 def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
     """An estimator with the parameters of a config."""
     model = seeded(config.build(), seed)
@@ -69,11 +98,15 @@ def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
 def _module(model: Any, problem: Problem, weighted: list[str], said: str) -> str:
     source = CodeWriter()
     made = source.of(model)
+    return "\n".join([f'"""{said}"""', "", *source.imports, "", f"model = {made}", _fit(problem, weighted), ""])
+
+
+def _fit(problem: Problem, weighted: list[str]) -> str:
+    """How the model is fitted, as a comment."""
     weights = problem.sample_weight
     seen = "" if weights is None or weights.all() else "[w > 0]"  # a row of weight zero is not there
     given = [f"{step}__sample_weight=w{seen}" if step else f"sample_weight=w{seen}" for step in weighted]
-    fit = f"model.fit({', '.join([f'X{seen}', f'y{seen}', *([] if weights is None else given)])})"
-    return "\n".join([f'"""{said}"""', "", *source.imports, "", f"model = {made}", f"# {fit}", ""])
+    return f"# model.fit({', '.join([f'X{seen}', f'y{seen}', *([] if weights is None else given)])})"
 
 
 def _estimator(config: Linear, problem: Problem, seed: int) -> Any:

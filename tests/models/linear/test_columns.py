@@ -234,7 +234,7 @@ def test_names_are_checked_against_the_columns(field: str) -> None:
 
 
 def test_a_model_says_what_factors_and_limits_mean() -> None:
-    """The sentences on a fit say that factors and limits change what the prior is, and plain code is refused."""
+    """The sentences on a fit say that factors and limits change what the prior is."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(N, 5)), columns=list("abcde"))
     of = make_problem(X, X.sum(axis=1) + rng.normal(size=N))
@@ -244,5 +244,21 @@ def test_a_model_says_what_factors_and_limits_mean() -> None:
     assert "unpenalised" not in " ".join(
         Linear("l1", 0.1).explain(of, make_folds(3, of, 0), 0)["interpretation"]["lines"]
     )
-    with pytest.raises(InvalidInput, match="no penalty_factors or unpenalized or limits; export a bundle"):
-        linear_code(FULL, of, 0)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_plain_code_fits_the_same(task: str) -> None:
+    """The code of a config with factors and limits needs numpy and scikit-learn, and predicts what the refit does."""
+    of = problem(task)
+    penalty = Linear("elastic_net").penalty.replace(l1_ratio=0.8)
+    limits = {"x0": (0, 0.2), "x1": (-0.1, None)}
+    config = Linear(penalty, 0.05, penalty_factors={"x2": 3.0}, unpenalized=["x3"], limits=limits)
+    made: dict[str, Any] = {}
+    text = linear_code(config, of, 0)
+    assert "regsearch" not in text
+    exec(text, made)
+    model, ours = made["model"].fit(of.X, of.labels), config.refit(of, 0)
+    name = "predict" if task == "regression" else "predict_proba"
+    np.testing.assert_allclose(getattr(model, name)(of.X), getattr(ours, name)(of.X), atol=1e-3)
+    with pytest.raises(InvalidInput, match="no class_weight; export a bundle"):
+        linear_code(config.replace(class_weight="balanced"), of, 0)
