@@ -80,6 +80,8 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str) -> TrialReco
     tags = {"regsearch.role": trial.role or "sampled"}
     if trial.at_edge:
         tags["regsearch.at_edge"] = path_axis(trial.axis).edge
+    if trial.unsolved:
+        tags["regsearch.unsolved"] = "its solver ended above its tolerance"
     if trial.reason:
         tags["regsearch.reason"] = trial.reason
     return TrialRecord(

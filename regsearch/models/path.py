@@ -44,11 +44,14 @@ class Curves:
     ----------
     averaging
         How folds are averaged; `None` stands for folds that count alike and share no rows.
+    unsolved
+        ``[S]``: the points at which the solver of a fold ended above its tolerance; `None` where there are none.
     """
 
     train: Array
     val: Array
     averaging: Averaging | None = None
+    unsolved: NDArray[np.bool_] | None = None
 
     def defined(self) -> Curves:
         """The same with NaN in both parts wherever one of them is not a finite number: such a point is not chosen."""
@@ -86,9 +89,20 @@ class Curves:
             float(over.error(gap)),
         )  # fmt: skip
 
+    @property
+    def choosable(self) -> NDArray[np.bool_]:
+        """``[S]``: the points that may be chosen, which are those that are solved and have a score, if any are."""
+        scored = np.isfinite(self.mean())
+        solved = scored if self.unsolved is None else scored & ~self.unsolved
+        return solved if solved.any() else scored
+
     def reaching(self, floor: float) -> NDArray[np.intp]:
-        """The steps whose mean validation score is at least `floor`."""
-        return np.asarray(np.flatnonzero(self.mean() >= floor))
+        """The steps that may be chosen whose mean validation score is at least `floor`."""
+        return np.asarray(np.flatnonzero((self.mean() >= floor) & self.choosable))
+
+    def best_step(self) -> int:
+        """The first step with the best mean of those that may be chosen."""
+        return choose_step(np.where(self.choosable, self.mean(), np.nan))
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,11 @@ class Trajectory:
             return False
         mean = self.deciding.mean()
         return bool(np.isfinite(mean).any()) and choose_step(mean) == self.steps - 1
+
+    def unsolved_at(self, step: int) -> bool:
+        """Whether the solver of a fold ended above its tolerance at a step."""
+        marks = self.deciding.unsolved if self.curves else None
+        return marks is not None and bool(marks[step])
 
     def value(self, step: int) -> float | None:
         """Where on its axis a step lies, if the config has an axis."""

@@ -69,6 +69,11 @@ class Chosen:
         return self.trial.at_edge
 
     @property
+    def unsolved(self) -> bool:
+        """Whether the solver of a fold ended above its tolerance at this point."""
+        return self.trial.unsolved
+
+    @property
     def unpenalized(self) -> bool:
         """Whether a penalty was searched, and the path ends at this point, where lambda is 0."""
         return self.trial.unpenalized and self.trial.role != "reference"
@@ -116,9 +121,9 @@ class Chosen:
         """The choice as one JSON object; what is not finite is null."""
         row = {
             "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "axis": self.axis,
-            "value": self.value, "at_edge": self.at_edge, "score": self.point.val, "se": self.point.val_se,
-            "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test,
-            "measures": self.measures,
+            "value": self.value, "at_edge": self.at_edge, "unsolved": self.unsolved, "score": self.point.val,
+            "se": self.point.val_se, "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se,
+            "test": self.test, "measures": self.measures,
         }  # fmt: skip
         return {key: json_safe(value) for key, value in row.items()}
 
@@ -137,6 +142,16 @@ class Chosen:
 
 
 def describe(trial: Trial, settings: Mapping[str, Any], between: str = ", ") -> str:
-    """Settings of a trial on one line, marked where its path ends while its score still rises."""
-    mark = f" ({path_axis(trial.axis).edge})" if trial.at_edge else ""
-    return format_items(settings, between) + mark
+    """Settings of a trial on one line, with what `marks` says of its point."""
+    return format_items(settings, between) + marks(trial)
+
+
+def marks(trial: Trial | Chosen) -> str:
+    """What is to be known of the place of a trial's point, in brackets; usually nothing."""
+    said = [*([path_axis(trial.axis).edge] if trial.at_edge else []), *(["not solved"] if trial.unsolved else [])]
+    return f" ({', '.join(said)})" if said else ""
+
+
+def reasons(why: str, trial: Trial) -> str:
+    """Why a rule chose a trial, and what to think of that where the trial is not solved."""
+    return f"{why} It is not solved: there its solver ended above its tolerance.".strip() if trial.unsolved else why

@@ -22,7 +22,7 @@ from regsearch.numeric import is_whole, plain
 from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
-from regsearch.results.choice import Chosen
+from regsearch.results.choice import Chosen, reasons
 from regsearch.results.plots import Plots
 from regsearch.results.ranking import candidates, rank_trials
 from regsearch.results.readings import Readings
@@ -141,8 +141,8 @@ class Results:
     @cached_property
     def trials(self) -> pd.DataFrame:
         """One row per trial: state, score and its standard error, train score, gap, whether the score still rises where
-        its path ends, the config's parameters, held-out scores where there are some, and other measures. A parameter
-        called like one of these is ``param_NAME``.
+        its path ends, whether its point is not solved, the config's parameters, held-out scores where there are some,
+        and other measures. A parameter called like one of these is ``param_NAME``.
         """
         import pandas as pd
 
@@ -155,11 +155,9 @@ class Results:
 
     def _first_columns(self, trial: Trial) -> dict[str, Any]:
         """What a row of the table of trials has before the parameters."""
-        return (
-            {"number": trial.number, "state": trial.state, "role": trial.role or "sampled"}
-            | (_scores(self.point(trial)) if trial.points else {})
-            | {"complexity": trial.complexity, "fit_s": trial.seconds, "at_edge": trial.at_edge}
-        )
+        first = {"number": trial.number, "state": trial.state, "role": trial.role or "sampled"}
+        last = {"complexity": trial.complexity, "fit_s": trial.seconds, "at_edge": trial.at_edge}
+        return first | (_scores(self.point(trial)) if trial.points else {}) | last | {"unsolved": trial.unsolved}
 
     def _last_columns(self, trial: Trial) -> dict[str, Any]:
         """What it has after them."""
@@ -346,7 +344,8 @@ class Results:
         if trial is None or pick.step not in range(trial.steps):
             raise NotFound(f"A rule picks a complete trial and a step of its path, {rule!r} picked {pick}; mend it.")
         there = self.standing(trial, int(pick.step))
-        return Chosen(there, rule, pick.why, self._config(there), self.varied, self.weighted, self.test_weighted)
+        how = self.varied, self.weighted, self.test_weighted
+        return Chosen(there, rule, reasons(pick.why, there), self._config(there), *how)
 
     def standing(self, trial: Trial, step: int) -> Trial:
         """A trial as it stands at another step of its path."""

@@ -5,6 +5,7 @@
 ``complexity``        ``[K, S]``
 ``train/METRIC``      ``[K, S]``, the deciding metric first
 ``val/METRIC``        ``[K, S]``
+``unsolved``          ``[S]``, where some point of the path is not solved
 ``predictions``       ``[n, m]`` where there are some, in single precision where it has them
 ``along/steps``       ``[s]`` other steps of the path at which there are some
 ``along/decisions``   ``[s, n, m]`` likewise
@@ -30,7 +31,7 @@ from regsearch.storage.npz import Unpacked
 
 DATA = "fingerprint"  # of the data that targets belong to
 Read = TypeVar("Read")
-TRAIN, VAL, PREDICTIONS = "train/", "val/", "predictions"
+TRAIN, VAL, PREDICTIONS, UNSOLVED = "train/", "val/", "predictions", "unsolved"
 EFFECTIVE, OVERLAP, SHARES = "effective", "overlap", "shares"  # of `Averaging`
 ALONG_STEPS, ALONG_DECISIONS = "along/steps", "along/decisions"
 
@@ -42,6 +43,8 @@ def to_arrays(
     arrays: dict[str, NDArray[Any]] = {"axis": trajectory.axis, "complexity": trajectory.complexity}
     for name, curves in trajectory.curves.items():
         arrays |= {TRAIN + name: curves.train, VAL + name: curves.val}
+    if trajectory.curves and trajectory.deciding.unsolved is not None:
+        arrays[UNSOLVED] = trajectory.deciding.unsolved
     if predictions is not None:
         arrays[PREDICTIONS] = compact(predictions)
     return arrays if along is None else arrays | {ALONG_STEPS: along.steps, ALONG_DECISIONS: along.decisions}
@@ -51,7 +54,9 @@ def to_trajectory(arrays: Mapping[str, NDArray[Any]], averaging: Averaging | Non
     """The trajectory that arrays hold, of folds that are averaged so."""
     curves = {name: to_curves(arrays, name, averaging) for name in metrics(arrays)}
     found = Trajectory(arrays["axis"], curves, arrays["complexity"])
-    steps = {found.axis.shape, *(array.shape[1:] for one in curves.values() for array in (one.train, one.val))}
+    along = [array.shape[1:] for one in curves.values() for array in (one.train, one.val)]
+    along += [one.unsolved.shape for one in curves.values() if one.unsolved is not None]
+    steps = {found.axis.shape, *along}
     if len(steps) > 1 or found.axis.ndim != 1:
         raise ValueError(f"a path's arrays must have a column for each of its {len(found.axis)} steps")
     return found
@@ -60,7 +65,8 @@ def to_trajectory(arrays: Mapping[str, NDArray[Any]], averaging: Averaging | Non
 def to_curves(arrays: Mapping[str, NDArray[Any]], metric: str, averaging: Averaging | None) -> Curves:
     """One metric along the path; what averages another number of folds is another study's."""
     train, val = arrays[TRAIN + metric], arrays[VAL + metric]
-    return Curves(train, val, averaging if averaging is not None and averaging.folds == len(val) else None)
+    known = averaging if averaging is not None and averaging.folds == len(val) else None
+    return Curves(train, val, known, arrays.get(UNSOLVED))
 
 
 def to_predictions(arrays: Mapping[str, NDArray[Any]]) -> Array | None:

@@ -59,6 +59,8 @@ class Trial:
         The chosen step, and how many there are.
     at_edge
         Whether that is the last, and the scores still rise there: what lies beyond may be better.
+    unsolved
+        Whether the solver of a fold ended above its tolerance at the chosen step.
     points
         By metric, the first deciding; empty where there is no score.
     complexity
@@ -99,6 +101,7 @@ class Trial:
     start_ms: int = 0
     end_ms: int = 0
     sha256: str = ""
+    unsolved: bool = False
 
     # --- made, written, read -----------------------------------------------------------------------------------
 
@@ -129,6 +132,7 @@ class Trial:
             _at_edge(outcome.step, outcome.trajectory), outcome.points if outcome.state != "failed" else {},
             outcome.trajectory.complexity_at(outcome.step),
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
+            unsolved=outcome.trajectory.unsolved_at(outcome.step),
         )  # fmt: skip
 
     def to_attribute(self) -> dict[str, Any]:
@@ -223,7 +227,7 @@ class Trial:
             self, step=step, steps=trajectory.steps, value=value, points=trajectory.points(step),
             params={**self.params, self.axis: value} if self.axis else self.params,
             at_edge=_at_edge(step, trajectory), complexity=trajectory.complexity_at(step), measures={}, test={},
-            test_parts=(),
+            test_parts=(), unsolved=trajectory.unsolved_at(step),
         )  # fmt: skip
 
 

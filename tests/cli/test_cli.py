@@ -265,6 +265,7 @@ def test_show_json(root: Path) -> None:
         "axis",
         "value",
         "at_edge",
+        "unsolved",
         "score",
         "se",
         "train",

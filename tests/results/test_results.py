@@ -19,11 +19,14 @@ from samples import NonNegativeRidge, finished, study
 from sklearn.dummy import DummyRegressor
 
 import regsearch
-from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Net, NotFound, spaces
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, spaces
 from regsearch import nn_techniques as t
+from regsearch.models.linear import backend
 from regsearch.models.path import ROUNDING, Point
+from regsearch.results.choice import describe
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import merge_ties, rank_trials, score_tolerance
+from regsearch.results.report.note import note
 from regsearch.results.results import Results, load_results
 from regsearch.results.rules import RETURNS, Pick
 from regsearch.storage.store import Store
@@ -40,7 +43,8 @@ def test_table(results: Results) -> None:
     table = results.trials
     assert table.index.name == "number"
     assert table.index.tolist() == [trial.number for trial in finished(results)] == list(range(15))
-    assert {"state", "role", "score", "se", "train", "gap", "gap_se", "complexity", "fit_s", "at_edge", "penalty",
+    assert {"state", "role", "score", "se", "train", "gap", "gap_se", "complexity", "fit_s", "at_edge", "unsolved",
+            "penalty",
             "l1_ratio", "gamma", "lambda", "scale", "test_neg_mean_squared_error", "reason",
     } == set(table.columns)  # fmt: skip
     assert set(table["role"]) == {"reference", "start", "sampled"}
@@ -367,3 +371,19 @@ def test_numbers_of_numpy_are_numbers(results: Results) -> None:
     for read in (results.curves, results.trajectory, results.predictions):
         assert type(read(number)) is type(read(int(number)))
     assert len(results.top(np.int64(2))) == 2
+
+
+def test_what_is_not_solved_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no point is solved the choice says so: in what is printed, its row, the table, the note and the card."""
+    monkeypatch.setattr(backend, "SLACK", 0.0)  # the gap of a fit is hardly ever zero
+    searched = study(tmp_path, space=Linear("l1", Float(1e-3, 1e-2, log=True)))
+    found = searched.run(3, quiet=True)
+    best = found.best
+    assert best.unsolved
+    assert best.row()["unsolved"] is True
+    assert "It is not solved" in str(best)
+    assert "not solved" in describe(best.trial, best.settings)
+    assert found.trials.unsolved[best.number]
+    assert "not solved" in note(found)
+    folder = searched.export(tmp_path / "bundle", best)
+    assert "It is not solved" in "".join(one.read_text() for one in folder.glob("*.md"))

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -281,6 +281,36 @@ def written(val: Any, train: Any, complexity: Any) -> Results:
 
     identity = {"study": "written", "metric": "score", "cv": "3-fold", "folds": len(val[0]), "reference": "none"}
     return Results(cast(Any, store), identity, tuple(trial(*own) for own in curves.items()))
+
+
+@pytest.mark.parametrize("rule", [*KNOWN, "gap_budget=0", "gap_budget=2"])
+def test_no_rule_chooses_what_is_not_solved(rule: str) -> None:
+    """A point that its solver did not finish is never chosen where another is, however well it scores."""
+    rng = np.random.default_rng(0)
+    val = rng.normal(size=(4, 3, 6))
+    results = written(val, val + 0.1, np.ones((4, 3, 6)))
+    store = cast(Any, results.store)
+    leaders = [results.choose(rule)]
+    curves = dict(store.curves_of)
+    for _ in range(3 * 6 - 1):
+        chosen = leaders[-1]
+        before = curves[chosen.number].unsolved
+        marks = np.zeros(6, dtype=bool) if before is None else before.copy()
+        marks[chosen.step] = True
+        curves[chosen.number] = replace(curves[chosen.number], unsolved=marks)
+        marked = replace(store, curves_of=curves)
+        trials = [
+            results.all[0],
+            *(one.on(marked.trajectory(one.number), curves[one.number].best_step()) for one in results.all[1:]),
+        ]
+        now = replace(results, store=cast(Any, marked), all=tuple(trials))
+        if all(one.unsolved is not None and one.unsolved.all() for number, one in curves.items() if number):
+            break
+        leaders.append(now.choose(rule))
+        assert not leaders[-1].unsolved
+        assert "not solved" not in str(leaders[-1])
+    seen = {(one.number, one.step) for one in leaders}
+    assert len(seen) == len(leaders)
 
 
 @st.composite

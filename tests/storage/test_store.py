@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,20 @@ def measured(predictions: bool = True) -> tuple[Trajectory, Array | None]:
     curves = {name: Curves(rng.normal(size=(3, 7)), rng.normal(size=(3, 7))) for name in ("r2", "mae")}
     trajectory = Trajectory(np.geomspace(1, 1e-3, 7), curves, rng.normal(size=(3, 7)))
     return trajectory, rng.normal(size=(20, 1)) if predictions else None
+
+
+def test_unsolved_points_are_kept(tmp_path: Path) -> None:
+    """Which points of a path are not solved comes back with every metric's curves."""
+    store, (one, _) = prepared(tmp_path), measured(predictions=False)
+    unsolved = np.arange(7) > 4
+    curves = {name: replace(own, unsolved=unsolved) for name, own in one.curves.items()}
+    store.save(4, replace(one, curves=curves))
+    for name in curves:
+        found = store.curves(4, name).unsolved
+        assert found is not None
+        np.testing.assert_array_equal(found, unsolved)
+    assert store.trajectory(4).unsolved_at(5)
+    assert not store.trajectory(4).unsolved_at(4)
 
 
 @pytest.mark.parametrize("predictions", [True, False])

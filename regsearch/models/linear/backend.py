@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 from regsearch.data.row_table import RowTable
@@ -24,7 +26,7 @@ from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.linear.threads import all_threads, one_thread
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
-from regsearch.models.path import Curves, Trajectory, choose_step
+from regsearch.models.path import Curves, Trajectory
 
 SLACK = 1.5  # times the tolerance that rounding may add to a gap
 STEPS_AT_ONCE = 10  # steps scored together ...
@@ -75,9 +77,11 @@ class LinearBackend:
         path, stop = self._fit_path(config, solver, terms, lambdas, started)
         if stop is not None:
             points = len(lambdas) if path.steps <= len(lambdas) else len(path.lambdas)
-            return self._left(candidate, path, stop.at(f"at lambda {path.steps} of {points}"), clock() - started)
+            return self._left(
+                candidate, path, stop.at(f"at lambda {path.steps} of {points}"), clock() - started, solver
+            )
         self._check_defined(path.scores()[0].val)
-        step = choose_step(path.scores()[0].mean())
+        step = replace(path.scores()[0], unsolved=_unsolved(path, solver)).best_step()
         predictions, along = self._predictions(path, step, solver)
         return Outcome(
             candidate, "complete", Trajectory(path.axis, self._curves(path, step, solver), path.complexity()), step,
@@ -85,12 +89,13 @@ class LinearBackend:
             reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
         )  # fmt: skip
 
-    def _left(self, candidate: Candidate, path: FittedPath, stop: Stop, seconds: float) -> Outcome:
+    def _left(self, candidate: Candidate, path: FittedPath, stop: Stop, seconds: float, solver: Solver) -> Outcome:
         """The outcome of a path that was left before its end."""
         if not path.fitted:
             return Outcome.left(candidate, stop, Trajectory(), seconds)
-        curves = dict(zip((metric.name for metric in self._path_metrics), path.scores(), strict=True))
-        step = choose_step(path.scores()[0].mean()) if path.defined else 0
+        found = (replace(curves, unsolved=_unsolved(path, solver)) for curves in path.scores())
+        curves = dict(zip((metric.name for metric in self._path_metrics), found, strict=True))
+        step = curves[self.setup.metrics[0].name].best_step() if path.defined else 0
         return Outcome.left(candidate, stop, Trajectory(path.axis, curves, path.complexity()), seconds, step)
 
     def _not_converged(self, path: FittedPath, step: int, tol: float) -> str:
@@ -186,7 +191,8 @@ class LinearBackend:
             for metric, point in zip(late, self._scores(here, late, solver), strict=True):
                 train, val = (_at_one_step(part, step, path.steps) for part in (point.train, point.val))
                 found[metric.name] = Curves(train, val, self.setup.averaging)
-        return {metric.name: found[metric.name] for metric in self.setup.metrics}
+        unsolved = _unsolved(path, solver)
+        return {metric.name: replace(found[metric.name], unsolved=unsolved) for metric in self.setup.metrics}
 
     def _scores(self, piece: Piece, metrics: tuple[Metric, ...], solver: Solver) -> list[Curves]:
         """Metrics on both parts of every fold; from the moments alone where they suffice for all."""
@@ -294,6 +300,12 @@ def decision(matrix: Array, coef: Array, intercept: Array) -> Array:
     steps, p, m = coef.shape
     flat = matrix @ coef.transpose(1, 0, 2).reshape(p, steps * m)
     return np.asarray(flat).reshape(-1, steps, m) + intercept
+
+
+def _unsolved(path: FittedPath, solver: Solver) -> NDArray[np.bool_] | None:
+    """``[S]``: which points have a gap above the tolerance in some fold; `None` where none has."""
+    marks = path.gap().max(axis=0) > SLACK * solver.tol
+    return marks if marks.any() else None
 
 
 def _at_one_step(values: Array, step: int, steps: int) -> Array:

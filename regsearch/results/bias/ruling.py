@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.per_row import OF_A_MEAN, OF_ROWS, mean_itself
 from regsearch.metrics.scorer import formula
-from regsearch.models.path import Trajectory, choose_step
+from regsearch.models.path import Trajectory
 from regsearch.results.bias.choosing import called_decisions, is_mean_of_rows, scores_of_folds
 from regsearch.results.bias.resampling import Resampling
 from regsearch.results.rules import Rule
@@ -83,7 +83,7 @@ class _Asked:
                 continue
             trajectory = replace(known, curves={known.metric: curves})
             trajectories[trial.number] = trajectory
-            trials.append(trial.on(trajectory, choose_step(curves.mean())))
+            trials.append(trial.on(trajectory, curves.best_step()))
         pick = self.rule(self.study.as_if(trials, trajectories))
         for one, part in zip(self.contenders, self.parts, strict=True):
             if one.number == pick.number:
@@ -94,7 +94,8 @@ class _Asked:
 def _at_steps(trajectory: Trajectory, metric: str, steps: NDArray[np.intp]) -> Trajectory:
     """The deciding metric of a trajectory at some of its steps."""
     curves = trajectory.curves[metric]
-    at_steps = replace(curves, train=curves.train[:, steps], val=curves.val[:, steps])
+    unsolved = None if curves.unsolved is None else curves.unsolved[steps]
+    at_steps = replace(curves, train=curves.train[:, steps], val=curves.val[:, steps], unsolved=unsolved)
     return Trajectory(trajectory.axis[steps], {metric: at_steps}, trajectory.complexity[:, steps])
 
 

@@ -6,7 +6,7 @@ from regsearch.cleaning import as_code, as_words
 from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
-from regsearch.results.choice import Chosen
+from regsearch.results.choice import Chosen, marks
 from regsearch.results.report.sentences import about
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
@@ -35,5 +35,5 @@ def note(results: Results) -> str:
 def _cells(trial: Chosen | Trial, point: Point) -> list[str]:
     """Number, figures, and the place on the path where there is one."""
     along = path_axis(trial.axis)
-    where = [along.text(trial.value) + (f" ({along.edge})" if trial.at_edge else "")] if trial.axis else []
+    where = [along.text(trial.value) + marks(trial)] if trial.axis else []
     return [str(trial.number), f"{point.val:.5g}", f"{point.train:.5g}", f"{point.gap:.3g}", *where]

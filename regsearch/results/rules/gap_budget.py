@@ -56,8 +56,9 @@ def gap_budget(budget: float) -> Rule:
 
 
 def _losses_and_gaps(results: StoredStudy, trial: Trial) -> Array:
-    """``[steps, 4]``: number, step, lost score and gap of every point of a trial."""
+    """``[steps, 4]``: number, step, lost score and gap of every point of a trial that may be chosen."""
     curves = results.curves(trial.number)
     val = curves.mean()
     gap = curves.average(curves.train) - val
-    return path_points(trial, np.arange(len(val)), -val, gap)
+    steps = np.flatnonzero(curves.choosable)
+    return path_points(trial, steps, -val[steps], gap[steps])

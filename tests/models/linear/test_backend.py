@@ -167,17 +167,24 @@ def test_memory(task: str, missing: float) -> None:
 
 
 def test_says_what_is_not_certified() -> None:
-    """A chosen point whose duality gap is still open says so; one whose gap has closed says nothing."""
+    """Points whose duality gap is open are marked, and passed over where others are not; one that is chosen says so."""
     X, y = numbers()
     problem = make_problem(X, y)
     backend = LinearBackend(Setup(problem, make_folds(3, problem, 0), resolve(None, problem)))
     candidate = Candidate(0, Linear("l1", Path(20)))
-    assert backend.evaluate(candidate).reason == ""
+    outcome = backend.evaluate(candidate)
+    assert outcome.reason == ""
+    assert outcome.trajectory.deciding.unsolved is None
     backend.solver.tol = 1e-30  # out of reach in floating point
     backend.solver.max_sweeps = 3  # type: ignore[attr-defined]
-    assert backend.evaluate(candidate).reason.startswith(
-        "not converged: the chosen point has a relative duality gap of"
-    )
+    outcome = backend.evaluate(candidate)
+    marks = outcome.trajectory.deciding.unsolved
+    assert marks is not None
+    assert marks.any()
+    assert not marks[outcome.step]  # such as the first, which has no coefficients
+    outcome = backend.evaluate(Candidate(1, Linear("l1", 0.01)))
+    assert outcome.trajectory.unsolved_at(0)
+    assert outcome.reason.startswith("not converged: the chosen point has a relative duality gap of")
 
 
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
