@@ -95,7 +95,7 @@ class StudyOptions:
         ordered = share is not None and runs_forward(self.cv, len(y), y, self.groups)
         problem = make_problem(
             X, y, groups=self.groups, sample_weight=self.sample_weight, score_weight=self.score_weight,
-            test=self.test, task=self.task or self.space.task, ordered=ordered, seed=self.seed,
+            test=self.test, task=self.space.task if self.task is None else self.task, ordered=ordered, seed=self.seed,
         )  # fmt: skip
         return problem, None if share is None else {"share": share, "ordered": ordered}
 
