@@ -70,22 +70,12 @@ def _columns_code(config: Linear, problem: Problem) -> str:
     weighted = ["standardscaler"] * (config.scale == "standard") + ["penalizedcolumns"]
     imports = sorted({*source.imports, *_OF_COLUMNS})
     made = "make_pipeline(\n" + textwrap.indent(",\n".join(written), "    ") + ",\n)"
-    said = textwrap.fill(f"{_said(config, problem)} {unlike(config, problem)}".strip(), WIDTH)
-    return "\n".join(
-        [
-            f'"""{said}"""',
-            "",
-            "import numpy as np",
-            *imports,
-            "",
-            "",
-            ESTIMATOR,
-            "",
-            f"model = {made}",
-            _fit(problem, weighted),
-            "",
-        ]
+    what = (
+        f"{type(config.penalty).__name__}, its lambda and penalty factors multiplied into l1 and l2 of scaled columns."
     )
+    said = textwrap.fill(f"{what} {unlike(config, problem)}".strip(), WIDTH)
+    head = [f'"""{said}"""', "", "import numpy as np", *imports, "", "", ESTIMATOR, ""]
+    return "\n".join([*head, f"model = {made}", _fit(problem, weighted), ""])
 
 
 def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:

@@ -49,7 +49,8 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, desig
         gradient = gradient * units[:, :, None] / spread
     highest = terms.lambda_max(gradient)
     if not 0 < highest < np.inf:
-        raise InvalidInput("No column has any relation to y in training, so that no lambda is worth trying.")
+        allowed = " that its limits allow" if config.limits else ""
+        raise InvalidInput(f"No column has any relation to y{allowed} in training, so that no lambda is worth trying.")
     usual = RIDGE_RATIO if ridge else 1e-4 if effective_rows(design.weights) > design.shape[1] else 1e-2
     ratio = config.lambda_.ratio or (usual if config.penalty.plain else ADAPTIVE_SHARE * usual)
     return np.geomspace(highest, highest * ratio, config.lambda_.points)

@@ -138,8 +138,8 @@ class FoldPath:
         some = np.arange(len(used)) if self.working is None else self.working
         own = used[some].ravel()
         gram = self.loss.quadratic(some).gram[np.ix_(own, own)]
-        held = gram + np.diag(ridge[some].ravel()[own])
-        return float(np.trace(np.linalg.lstsq(held, gram, rcond=None)[0]))
+        held = gram + np.diag(ridge[some].ravel()[own] + FLAT * np.diag(gram))  # columns without a penalty may repeat
+        return float(np.trace(np.linalg.solve(held, gram)))
 
     def _columns(self, terms: GeneralTerms, gradient: Array, lambda_: float) -> Rows:
         """The columns to work on: those that were, those in use, and those that ask for it."""
