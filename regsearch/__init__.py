@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from regsearch.export.bundle import load, load_config
     from regsearch.models.estimator import Estimator
     from regsearch.models.linear import Linear, Loss, Penalty
-    from regsearch.models.linear.losses import Gamma, Huber, Poisson, Quantile, Tweedie
+    from regsearch.models.linear.losses import Cox, Gamma, Huber, Poisson, Quantile, Tweedie
     from regsearch.models.linear.penalties import L0 as L0
     from regsearch.models.linear.penalties import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet, NoPenalty
     from regsearch.models.linear.penalties import MCP as MCP
@@ -70,9 +70,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | {
 }
 
 __all__ = [
-    "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "ElasticNet", "Estimator",
-    "Float", "Gamma", "Huber", "Int", "InvalidInput", "Linear", "Loss", "Net", "NoPenalty", "NotFound", "Path",
-    "Penalty", "Pick", "Poisson", "Quantile", "Ray", "RegSearchCV", "RegsearchError", "Results", "SearchFailed",
+    "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "Cox", "ElasticNet",
+    "Estimator", "Float", "Gamma", "Huber", "Int", "InvalidInput", "Linear", "Loss", "Net", "NoPenalty", "NotFound",
+    "Path", "Penalty", "Pick", "Poisson", "Quantile", "Ray", "RegSearchCV", "RegsearchError", "Results", "SearchFailed",
     "Study", "StudyMismatch", "Tweedie", "load", "load_config", "nn_techniques", "spaces",
 ]  # fmt: skip
 __all__ += [name for name in _HOME_OF if name not in __all__]  # a new penalty or loss is in no list

@@ -10,4 +10,5 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.intp]  # numbers of rows
 Matrix: TypeAlias = Any  # np.ndarray or an array of scipy.sparse: both have @, .T and .shape
-Task: TypeAlias = Literal["regression", "binary", "multiclass"]
+Task: TypeAlias = Literal["regression", "binary", "multiclass", "survival"]
+NUMBERS = ("regression", "survival")  # tasks without classes

@@ -142,7 +142,7 @@ def _pairs(cv: Any, problem: Problem) -> list[tuple[Rows, Rows]]:
         if problem.groups is None and _needs_groups(cv):
             raise InvalidInput(f"{type(cv).__name__} splits by groups, got none; pass groups=, one label per row.")
         try:
-            found = list(cv.split(np.empty((problem.rows, 1)), problem.y, problem.groups))
+            found = list(cv.split(np.empty((problem.rows, 1)), problem.strata, problem.groups))
         except Exception as error:  # whatever one of the user's own raises
             raise InvalidInput(f"{type(cv).__name__} cannot split these {problem.rows} rows: {error}") from error
     elif isinstance(cv, Iterable) and not isinstance(cv, (str, bytes)):

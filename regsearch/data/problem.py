@@ -32,6 +32,7 @@ from regsearch.data.frames import paired
 from regsearch.data.magnitudes import check_magnitudes
 from regsearch.data.mapped import Place, PlacedFrame, frame_of, one_array, placed, written
 from regsearch.data.row_table import BLOCK, WHOLE, RowTable
+from regsearch.data.survival import SURVIVAL, events_and_times, signed_times
 from regsearch.data.targets import checked_test_y, checked_y, count_hint
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
@@ -51,11 +52,11 @@ class Problem:
         w]``, an array of the numbers that were given (``uint8`` stays that).
     y
         ``[n]``: float64 for regression, else class codes ``0 .. C-1`` (see `classes`); float64 ``[n, t]`` for a
-        regression of several targets.
+        regression of several targets; times of survival, negative where the event was not seen.
     task
-        ``regression``, ``binary`` or ``multiclass``.
+        ``regression``, ``binary``, ``multiclass`` or ``survival``.
     classes
-        The labels that the codes stand for; `None` for regression.
+        The labels that the codes stand for; `None` for numbers.
     groups, sample_weight
         ``[n]`` or `None`.
     score_weight
@@ -113,8 +114,15 @@ class Problem:
 
     @property
     def labels(self) -> NDArray[Any]:
-        """y as the user gave it."""
+        """y as the user gave it; of survival a structured array of events and times."""
+        if self.task == SURVIVAL:
+            return events_and_times(self.y)
         return self.y if self.classes is None else np.asarray(self.classes[self.y])
+
+    @property
+    def strata(self) -> NDArray[Any]:
+        """``[n]``: what folds have alike shares of, where they are stratified: classes, or events."""
+        return self.y > 0 if self.task == SURVIVAL else self.y
 
     @property
     def column_names(self) -> list[str]:
@@ -269,6 +277,7 @@ def make_problem(
     y
         ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
         classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets. Or a dataset's column.
+        Events and times of survival: a structured array, or with that task what `signed_times` takes.
     groups
         ``[n]`` or `None`.
     sample_weight
@@ -288,17 +297,17 @@ def make_problem(
     InvalidInput
         When the data cannot be searched; the message names the invariant, the value and the fix.
     """
-    X, y, groups, sample_weight, score_weight = paired(
-        *read_dataset(X, y), groups=groups, sample_weight=sample_weight, score_weight=score_weight
-    )
+    X, y = read_dataset(X, y)
+    y, task = signed_times(y, task)
+    named = {"groups": groups, "sample_weight": sample_weight, "score_weight": score_weight}
+    X, y, groups, sample_weight, score_weight = paired(X, y, **named)
     X = checked_X(X)
     n = X.shape[0]
     weight, score, counting = _weights(sample_weight, score_weight, n)
     check_varies(X, counting)
     found = checked_y(y, n, task, counting)
-    group = checked_groups(groups, n)
     check_magnitudes(X, found.values if found.classes is None else None, weight, counting)
-    of = found.values, found.task, found.classes, group, weight, score
+    of = found.values, found.task, found.classes, checked_groups(groups, n), weight, score
     problem = Problem(X, *of, target_names=found.names, inferred=task is None)
     test = plain(test)
     if test is None or isinstance(test, float):
@@ -347,7 +356,7 @@ def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, R
         kind = StratifiedShuffleSplit
     splitter = kind(n_splits=1, test_size=fraction, random_state=seed)
     try:
-        train, test = next(splitter.split(np.empty(problem.rows), problem.y, problem.groups))
+        train, test = next(splitter.split(np.empty(problem.rows), problem.strata, problem.groups))
     except ValueError as error:
         hint = "" if problem.classes is None else count_hint(problem.classes)
         raise InvalidInput(f"test={fraction} cannot be split off: {error} Choose another fraction.{hint}") from error
@@ -361,7 +370,7 @@ def _given_test(problem: Problem, test: Any) -> Problem:
         )
     X, y, weight = (*test, None)[:3]
     X, y = read_dataset(X, y)
-    X, y, _, _, weight = paired(X, y, score_weight=weight, of=" of the test set")
+    X, y, _, _, weight = paired(X, signed_times(y, problem.task)[0], score_weight=weight, of=" of the test set")
     X = checked_X(X)
     if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
         raise InvalidInput(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows, Task
 from regsearch.data.features import check_finite, is_frame, is_missing
+from regsearch.data.survival import SURVIVAL
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 
@@ -31,7 +32,7 @@ class Targets:
     values
         ``[n]`` float64 for regression, or class codes ``0 .. C-1``; ``[n, t]`` float64 for several targets.
     task
-        ``regression``, ``binary`` or ``multiclass``.
+        ``regression``, ``binary``, ``multiclass`` or ``survival``.
     classes
         The labels that the codes stand for; `None` for regression.
     names
@@ -97,6 +98,11 @@ def checked_y(y: Any, n: int, task: Task | None, counting: Rows | None = None) -
     if len(columns) > 1:
         return Targets(_quantities(columns, names, task), "regression", None, names)
     task = task or infer_task(columns[0][counting])
+    if task == SURVIVAL:
+        times = _numbers(columns[0], "y")
+        if not times.all():
+            raise InvalidInput("Times to an event must not be 0, got 0; drop the rows at risk for no time at all.")
+        return Targets(times, task, None, names)
     if task == "regression":
         return Targets(_numbers(columns[0], "y"), task, None, names)
     classes = _classes(columns[0][counting], task)

@@ -20,6 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.metrics.survival import (
+    concordance_index,
+    cox_deviance,
+    d2_cox,
+    d2_cox_score,
+    neg_cox_deviance,
+)  # fmt: skip
 
 
 def tweedie_deviance(y: NDArray[Any], mean: Array, power: float) -> Array:
@@ -103,7 +110,30 @@ _WITH_A_NUMBER: dict[str, tuple[Callable[[float], NamedScore], tuple[float, floa
     "neg_mean_pinball_loss": (_pinball, (0.0, 1.0)),
     "d2_pinball": (_d2_pinball, (0.0, 1.0)),
 }
-_WITHOUT: dict[str, Callable[[], NamedScore]] = {
+
+
+def _cox_deviance() -> NamedScore:
+    from sklearn.metrics import make_scorer
+
+    return NamedScore(make_scorer(cox_deviance, greater_is_better=False), neg_cox_deviance)
+
+
+def _d2_cox() -> NamedScore:
+    from sklearn.metrics import make_scorer
+
+    return NamedScore(make_scorer(d2_cox_score), d2_cox)
+
+
+def _concordance() -> NamedScore:
+    from sklearn.metrics import make_scorer
+
+    return NamedScore(make_scorer(concordance_index), None)
+
+
+OF_SURVIVAL: dict[str, Callable[[], NamedScore]] = {
+    "neg_cox_deviance": _cox_deviance, "d2_cox": _d2_cox, "concordance_index": _concordance,
+}  # fmt: skip
+_WITHOUT: dict[str, Callable[[], NamedScore]] = OF_SURVIVAL | {
     "d2_poisson": partial(_d2_tweedie, 1.0),
     "d2_gamma": partial(_d2_tweedie, 2.0),
 }

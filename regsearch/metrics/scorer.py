@@ -24,7 +24,7 @@ from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.inputs import one_name, said
-from regsearch.metrics.deviance import NAMES, named_score
+from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, named_score
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
 from regsearch.space.naming import identity
@@ -32,7 +32,12 @@ from regsearch.space.naming import identity
 DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
 POOLED = " pooled"  # what the identity of a pooled score ends with
 SURE = 30.0  # log-odds of a prediction without doubt
-DEFAULTS = {"regression": "neg_mean_squared_error", "binary": "neg_log_loss", "multiclass": "neg_log_loss"}
+DEFAULTS = {
+    "regression": "neg_mean_squared_error",
+    "binary": "neg_log_loss",
+    "multiclass": "neg_log_loss",
+    "survival": "neg_cox_deviance",
+}
 
 
 @dataclass(frozen=True)
@@ -270,6 +275,8 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
     """
     rows = _few_rows(problem)
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
+    if (metric.name in OF_SURVIVAL) != (problem.task == "survival") and hasattr(metric.scorer, "_score_func"):
+        raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task. {_suggest(problem)}")
     reason = "" if metric.kernel is None or (metric.kernel in OF_CLASSES) == (problem.classes is not None) else _MISFIT
     own = ""
     for decision in _probes(problem, rows) if not reason else ():
@@ -348,6 +355,8 @@ def _two_extremes(problem: Problem, rows: NDArray[np.intp]) -> Array:
 
 
 def _suggest(problem: Problem) -> str:
+    if problem.task == "survival":
+        return f"Try one of {', '.join(OF_SURVIVAL)}."
     usual = "r2 or neg_root_mean_squared_error" if problem.classes is None else "neg_log_loss or accuracy"
     return f"Try {usual}."
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem, check_columns, check_table
+from regsearch.data.survival import check_not_survival
 from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.metrics.pooled import pooled_scores
@@ -86,6 +87,7 @@ class Estimator(Model):
 
         name = type(self.estimator).__name__
         check_table(setup.problem, "Estimator")
+        check_not_survival(setup.problem.task, "Estimator")
         if not any(hasattr(part, "fit") for part in self.estimator.get_params().values()):
             check_columns(setup.problem, f"{name} without steps that encode it")
         if any(isinstance(leaf, Path) for leaf in leaves(self.params)):

@@ -12,6 +12,7 @@ from regsearch.cleaning import remember_secrets
 from regsearch.data.dataset import read_dataset
 from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import SAME, Problem, make_problem
+from regsearch.data.survival import signed_times
 from regsearch.errors import InvalidInput
 from regsearch.inputs import one_name, place, said, switch, takes_one
 from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
@@ -91,11 +92,12 @@ class StudyOptions:
             When the data cannot be searched.
         """
         X, y = read_dataset(X, y)
+        y, task = signed_times(y, self.space.task if self.task is None else self.task)
         share = self.test if isinstance(self.test, float) else None
         ordered = share is not None and runs_forward(self.cv, len(y), y, self.groups)
         problem = make_problem(
             X, y, groups=self.groups, sample_weight=self.sample_weight, score_weight=self.score_weight,
-            test=self.test, task=self.space.task if self.task is None else self.task, ordered=ordered, seed=self.seed,
+            test=self.test, task=task, ordered=ordered, seed=self.seed,
         )  # fmt: skip
         return problem, None if share is None else {"share": share, "ordered": ordered}
 

@@ -252,7 +252,9 @@ def refit_predicts_what_is_scored(cls: type[Loss]) -> None:
     solver = Glm(_design(problem, everything, np.ones(problem.rows)), problem.y[:, None], loss)
     (piece,) = solver.path(config.penalty.terms(lambda: NONE), SCALE, np.array([0.02]))
     own = solver.predicted(problem.X @ piece.coef[0, 0, :, 0] + piece.intercept[0, 0])
-    np.testing.assert_allclose(model.predict(problem.X), own, rtol=1e-2, err_msg=str(loss))
+    np.testing.assert_allclose(model.predict(problem.X), own, rtol=1e-2, atol=1e-3, err_msg=str(loss))
+    if cls.shipped_ratio is None:
+        return
     again = clone(model).fit(problem.X, problem.y)
     unit = float(np.abs(own - own.mean()).max())
     np.testing.assert_allclose(again.predict(problem.X) / unit, own / unit, atol=2e-2, err_msg=str(loss))
@@ -270,11 +272,17 @@ class _At(NamedTuple):
 
 @cache
 def _problem(cls: type[Loss], n: int = 60, p: int = 5) -> Problem:
-    """Rows whose target is the first of real numbers, counts and positive numbers that the loss is defined for."""
+    """Rows whose target is the first of real numbers, counts and positive numbers that the loss is defined for.
+
+    Of survival, times to events.
+    """
     random = np.random.default_rng(0)
     X = random.normal(size=(n, p)) * random.uniform(0.5, 2, p) + random.normal(size=(n, 1)) / 2
     signal = X @ np.where(np.arange(p) % 2, 0.0, 0.5)
     mean = np.exp(signal / 2 + 1)
+    if cls.task == "survival":
+        time = np.ceil(4 * random.exponential(size=n) * np.exp(-signal))  # some at one time
+        return make_problem(X, (random.uniform(size=n) < 0.7, time), task=cls.task)
     for y in (signal + random.normal(size=n), random.poisson(mean).astype(float), random.gamma(2, mean / 2)):
         try:
             default(cls()).check_target(y)

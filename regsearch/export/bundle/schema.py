@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Task
+from regsearch._types import NUMBERS, Task
 from regsearch.data.columns import kinds_of
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.frames import to_pandas
@@ -201,7 +201,7 @@ def _faults(form: Form) -> Iterator[str]:
         yield f"a frame of {form.shape[0]} columns cannot have {len(form.columns)} and the type {form.dtype!r}"
     if form.rows != "frame" and (form.columns or DTYPES.fullmatch(form.dtype) is None):
         yield f"an array cannot have {len(form.columns)} named columns and the type {form.dtype!r}"
-    if form.task not in get_args(Task) or (form.task == "regression") != (form.classes is None):
+    if form.task not in get_args(Task) or (form.task in NUMBERS) != (form.classes is None):
         yield f"{form.task!r} cannot have the classes {form.classes!r}"
     if form.classes is not None and not distinct(form.classes, 2):
         yield f"classes are two or more, not {form.classes!r}"

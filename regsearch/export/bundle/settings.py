@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from regsearch._types import NUMBERS
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export.bundle.files import CONFIG, Bundle
@@ -56,13 +57,13 @@ class BundleSettings:
         """
         if isinstance(self.config, Estimator):
             return self.config.build()
-        if problem is not None and isinstance(self.config, Linear) and self.config.penalty.plain:
+        if problem is not None and isinstance(self.config, Linear) and self.config.shipped_whole:
             from sklearn.base import clone
 
             return clone(self.config.refit(problem, self.seed))
         from regsearch.export.bundle.trainer import TrainerClassifier, TrainerRegressor
 
-        trainer = TrainerRegressor if self.task == "regression" else TrainerClassifier
+        trainer = TrainerRegressor if self.task in NUMBERS else TrainerClassifier
         return trainer(self.config, seed=self.seed)
 
 

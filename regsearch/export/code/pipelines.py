@@ -38,6 +38,8 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
             f"scikit-learn has no {type(config.penalty).__name__}: it penalizes each column by a weight of its own, "
             "and scikit-learn's estimators all columns alike; export a bundle, or choose l1, l2 or elastic_net."
         )
+    if config.loss is not None and config.loss.shipped_ratio is None:
+        raise InvalidInput(f"scikit-learn has no {config.loss.kind} loss; export a bundle.")
     if config.penalty_factors or config.unpenalized or config.limits:
         return _columns_code(config, problem)
     if config.loss is not None and config.penalty.l1_ratio != config.loss.shipped_ratio and number(config.lambda_):

@@ -30,7 +30,7 @@ class Loss(Node, abstract=True):
         Whether the loss is minus a log-likelihood times a dispersion: then a penalty stands for a prior. The dispersion
         is 1, or estimated where `dispersed`.
     shipped_ratio
-        The L1 ratio of the penalty that scikit-learn's estimator of the loss has.
+        The L1 ratio of the penalty that scikit-learn's estimator of the loss has; `None` where it has none of the loss.
     smooth
         Whether it has derivatives; it is fitted by an interior-point method where it has none.
     shipped_as_fitted
@@ -40,7 +40,7 @@ class Loss(Node, abstract=True):
     task: ClassVar[Task] = "regression"
     likelihood: ClassVar[bool] = True
     dispersed: ClassVar[bool] = False
-    shipped_ratio: ClassVar[float] = 0.0
+    shipped_ratio: ClassVar[float | None] = 0.0
     smooth: ClassVar[bool] = True
     shipped_as_fitted: ClassVar[bool] = False
 

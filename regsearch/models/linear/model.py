@@ -58,8 +58,8 @@ class Linear(Model):
         searched.
     loss
         A loss, its name, or a `Choice` of them, in place of that of the task: ``poisson``, ``gamma`` or `Tweedie`, of
-        half the deviance, whose decision is the logarithm of the mean, ``huber``, or `Quantile`. It says the task where
-        nobody does, and by what is scored.
+        half the deviance, whose decision is the logarithm of the mean, ``huber``, `Quantile`, or `Cox`, of events and
+        times. It says the task where nobody does, and by what is scored.
 
     penalty_factors
         What the penalty of columns of X is multiplied by, by name: ``{"age": 0.5}``. Others have 1, and lambda keeps
@@ -101,6 +101,13 @@ class Linear(Model):
         return self.loss.options if isinstance(self.loss, Choice) else (self.loss,)
 
     @property
+    def shipped_whole(self) -> bool:
+        """Whether scikit-learn's estimator fits a filled config with its penalty again, and not a part of it."""
+        said = any(getattr(self, name) for name in ("penalty_factors", "unpenalized", "limits"))
+        whole = self.loss is None or self.loss.shipped_ratio == self.penalty.l1_ratio
+        return bool(self.penalty.plain and whole and not said)
+
+    @property
     def task(self) -> Task | None:
         found = {loss.task for loss in self.losses if loss is not None}
         return found.pop() if len(found) == 1 else None
@@ -117,6 +124,8 @@ class Linear(Model):
         check_scored_by_predictions(setup, "Linear")
         check_class_weight(self.class_weight, setup.problem)
         check_column_names(self, setup.problem)
+        if setup.problem.task == "survival" and None in self.losses:
+            raise InvalidInput("Linear has one loss of a survival task, got another; pass loss='cox'.")
         check_losses(self.losses, setup.problem, setup.folds)
         if setup.problem.targets > 1:
             raise InvalidInput(

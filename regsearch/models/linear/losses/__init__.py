@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regsearch.models.linear.loss import Loss
 
 if TYPE_CHECKING:  # for type checkers, which cannot see what is found
+    from regsearch.models.linear.losses.cox import Cox as Cox
     from regsearch.models.linear.losses.gamma import Gamma as Gamma
     from regsearch.models.linear.losses.huber import Huber as Huber
     from regsearch.models.linear.losses.poisson import Poisson as Poisson

@@ -9,6 +9,7 @@ from typing import Any
 
 from regsearch.data.magnitudes import check_single_precision
 from regsearch.data.problem import check_columns
+from regsearch.data.survival import check_not_survival
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.class_weight import check_class_weight
@@ -35,6 +36,7 @@ def check(space: NetConfig, setup: Setup) -> None:
         Naming what does not fit, and what to do.
     """
     check_columns(setup.problem, "Net")
+    check_not_survival(setup.problem.task, "Net")
     _check_device(space)
     _check_batch(space, setup)
     check_class_weight(space.class_weight, setup.problem)
