@@ -31,7 +31,7 @@ study = Study(
     X,
     y,
     space=Linear(penalty=Choice("l1", ElasticNet(l1_ratio=Float(0.3, 1.0))), lambda_=Path(40), loss=Cox("efron")),
-    scoring=["neg_cox_deviance", "concordance_index"],
+    scoring=["d2_cox", "concordance_index"],
     cv=5,
     seed=0,
 )

@@ -36,7 +36,7 @@ DEFAULTS = {
     "regression": "neg_mean_squared_error",
     "binary": "neg_log_loss",
     "multiclass": "neg_log_loss",
-    "survival": "neg_cox_deviance",
+    "survival": "d2_cox",
 }
 
 

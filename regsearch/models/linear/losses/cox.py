@@ -31,7 +31,7 @@ class Cox(Loss):
 
     @property
     def scoring(self) -> str:
-        return "neg_cox_deviance"
+        return "d2_cox"
 
     def check_target(self, y: Array) -> None:
         if not (y > 0).any():
