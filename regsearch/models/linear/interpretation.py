@@ -40,7 +40,7 @@ from regsearch.models.linear.lambdas import lambda_grid
 from regsearch.models.linear.leverage import hat_trace
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.refit import total_weight
-from regsearch.models.linear.solvers import Solvers
+from regsearch.models.linear.solvers import FINAL_TOL, Solvers
 from regsearch.models.linear.threads import one_thread
 from regsearch.space.tree import Path, number
 
@@ -223,7 +223,7 @@ def _noise(fit: Fit, rows: float) -> float:
 
 def _folds_with(config: LinearConfig, problem: Problem, folds: Folds) -> NDArray[np.intp]:
     """``[p]``: in how many folds the config, fitted to the training rows, gives a column a coefficient."""
-    solvers = Solvers(problem, folds.train, folds.val, moments=config.loss is None)
+    solvers = Solvers(problem, folds.train, folds.val, moments=config.loss is None, tol=FINAL_TOL)
     solver = solvers.of(config.class_weight, config.loss)
     *_, last = solver.path(solvers.terms(config), config.scale, np.array([strength(config)]))
     return np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))

@@ -19,6 +19,8 @@ from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty
 
+FINAL_TOL = 1e-10  # of fits that are kept: relative to the loss of the null model
+
 
 class Solvers:
     """Those of a problem, one for each class weight and kind of loss; what these do not change is shared.
@@ -27,6 +29,8 @@ class Solvers:
     ----------
     moments
         Whether no other loss is asked for than that of the task: rows of a large table need not be copied then.
+    tol
+        Of the solvers; by default what each takes for a search.
 
     Attributes
     ----------
@@ -36,10 +40,10 @@ class Solvers:
 
     def __init__(
         self, problem: Problem, train: tuple[Rows, ...], val: tuple[Rows, ...],
-        notice: Callable[[str], None] = lambda text: None, moments: bool = True,
+        notice: Callable[[str], None] = lambda text: None, moments: bool = True, tol: float | None = None,
     ) -> None:  # fmt: skip
         weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
-        self.problem = problem
+        self.problem, self.tol = problem, tol
         table = _table(problem, len(train), notice) if moments else None
         data = problem.encoded if table is None else Encoded(table, table.missing)
         self.design = Design(data.matrix, train, val, weights, data.missing)
@@ -47,9 +51,9 @@ class Solvers:
 
     @classmethod
     def of_all_rows(cls, problem: Problem, loss: Loss | None = None) -> Solvers:
-        """Of a single fold that trains on every row, for one loss."""
+        """Of a single fold that trains on every row, for one loss; what is kept is solved to `FINAL_TOL`."""
         everything = np.arange(problem.rows)
-        return cls(problem, (everything,), (everything[:0],), moments=loss is None)
+        return cls(problem, (everything,), (everything[:0],), moments=loss is None, tol=FINAL_TOL)
 
     def of(self, class_weight: ClassWeight, loss: Loss | None = None) -> Solver:
         """The solver of a config's class weight and loss: of each kind of loss the last one is kept."""
@@ -57,6 +61,7 @@ class Solvers:
         made = self._made.get(key)
         if made is None or made[0] != loss:
             made = self._made[key] = loss, make_solver(self.problem, self.design_of(class_weight), loss)
+            made[1].tol = self.tol or made[1].tol
         return made[1]
 
     def terms(self, config: LinearConfig) -> GeneralTerms:

@@ -21,7 +21,10 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.backend import LinearBackend
+from regsearch.models.linear.gaussian import Gaussian
+from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.scales import SCALES
+from regsearch.models.linear.solvers import FINAL_TOL, Solvers
 
 N = 60
 TASKS = ["regression", "binary", "multiclass"]
@@ -153,6 +156,7 @@ def test_refit_is_the_backend_on_all_rows(task: str, form: str, scale: str, pena
     p = problem(task, form)
     everything = np.arange(N)
     made = LinearBackend(Setup(p, Folds((everything,), (everything,), "all"), resolve(DEFAULTS[p.task], p)))
+    made.solver.tol = FINAL_TOL
     outcome = made.evaluate(Candidate(0, Linear(penalty, 0.05, scale)))
     pipeline = outcome.chosen_config.refit(p, 0)  # type: ignore[attr-defined]
     found = pipeline.predict(p.X) if task == "regression" else pipeline.decision_function(p.X)
@@ -229,3 +233,20 @@ def test_path_cannot_be_refitted() -> None:
     """A path has many fits: one lambda has to be chosen first."""
     with pytest.raises(InvalidInput, match="needs one lambda, got a Path; take the chosen point"):
         Linear("l1").refit(problem(), 0)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "elastic_net", "l2"])
+@pytest.mark.parametrize("classes", [False, True])
+def test_refit_has_ten_digits(penalty: str, classes: bool) -> None:
+    """The objective of what is exported is within ten digits of its least: coefficients have five or more."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 6)) + rng.normal(size=(80, 1))
+    y = X[:, 0] - X[:, 1] / 2 + rng.normal(size=80)
+    given = make_problem(X, (y > 0).astype(int) if classes else y)
+    config = Linear(penalty if penalty != "elastic_net" else ElasticNet(0.5), 0.05)
+    found = np.ravel(config.refit(given, 0)[-1].coef_)
+    solvers = Solvers.of_all_rows(given)
+    make = LogLoss if classes else Gaussian
+    solver = make(solvers.design, given.y[:, None].astype(float), tol=1e-14)
+    *_, exact = solver.path(solvers.terms(config), "standard", np.array([0.05]))
+    np.testing.assert_allclose(found, exact.coef[0, -1, :, 0] * solvers.design.scales("standard")[0], atol=2e-5)
