@@ -96,7 +96,7 @@ def test_a_fresh_process_predicts_the_same(case: str, tmp_path: Path) -> None:
     one = searched(tmp_path, *CASES[case])
     folder = one.export(tmp_path / "bundle")
     file = tmp_path / ("X.json" if isinstance(X, pd.DataFrame) else "X.npy")
-    X.to_json(file) if isinstance(X, pd.DataFrame) else np.save(file, X)
+    X.to_json(file, double_precision=15) if isinstance(X, pd.DataFrame) else np.save(file, X)  # by default 10 digits
     done = python("-c", FRESH, str(folder), str(file), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
