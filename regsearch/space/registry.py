@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
+from collections.abc import Iterable
 from typing import Any
 
 from regsearch.errors import NotFound
@@ -13,6 +15,13 @@ from regsearch.space.tree import Node
 FAMILIES = {
     "net": "regsearch.models.neural", "estimator": "regsearch.models.estimator", "": "regsearch.models.linear",
 }  # fmt: skip
+
+
+def shipped(package: str, folders: Iterable[str], family: type[Node]) -> tuple[type[Any], ...]:
+    """The classes of a family that the modules of a package define, by module: a new file there is found by itself."""
+    modules = [importlib.import_module(f"{package}.{found.name}") for found in pkgutil.iter_modules(folders)]
+    known = [cls for cls in Node.registry.values() if issubclass(cls, family)]
+    return tuple(cls for module in modules for cls in known if cls.__module__ == module.__name__)
 
 
 def find(tag: str) -> type[Any] | None:

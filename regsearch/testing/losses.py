@@ -13,7 +13,6 @@ coef       [K, S, p]    coefficients of the caller's columns
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
@@ -37,6 +36,7 @@ from regsearch.space.config import from_toml, to_toml
 from regsearch.space.params import flat
 from regsearch.space.sampling import default
 from regsearch.space.tree import Path
+from regsearch.testing.declared import DECLARE, check_declared
 from regsearch.testing.levels import IN_ORDER, check_levels
 from regsearch.testing.suite import Suite, require
 
@@ -72,14 +72,10 @@ def check_loss(cls: type[Loss]) -> None:
 # --- what a loss is --------------------------------------------------------------------------------------------
 
 
-@SUITE.check("decorate it with @dataclass(frozen=True), document it, declare its fields by tunable(domain, default).")
+@SUITE.check(DECLARE)
 def is_declared(cls: type[Loss]) -> None:
     """A loss is a documented frozen dataclass, every field of which declares its domain, and its kind names it."""
-    require("__dataclass_params__" in vars(cls), "It is no dataclass.")
-    require(cls.__dataclass_params__.frozen, "It is not frozen.")  # type: ignore[attr-defined]
-    undeclared = [field.name for field in dataclasses.fields(cls) if "domain" not in field.metadata]  # type: ignore[arg-type]
-    require(not undeclared, f"No domain is declared for {', '.join(undeclared)}.")
-    require(bool(cls.__doc__) and not str(cls.__doc__).startswith(f"{cls.__name__}("), "It has no docstring.")
+    check_declared(cls)
     require(Linear(loss=cls.kind).loss == cls(), f"Linear(loss={cls.kind!r}) has not the loss {cls.__name__}().")
 
 

@@ -38,6 +38,7 @@ from regsearch.space.params import flat
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Float, Path, public_name
 from regsearch.testing.by_the_book import proximal_gradient
+from regsearch.testing.declared import DECLARE, check_declared
 from regsearch.testing.levels import IN_ORDER, check_levels
 from regsearch.testing.suite import Suite, require
 from regsearch.testing.weights import repeated
@@ -75,14 +76,10 @@ def check_penalty(cls: type[Penalty]) -> None:
 # --- what a penalty is -----------------------------------------------------------------------------------------
 
 
-@SUITE.check("decorate it with @dataclass(frozen=True), document it, declare its fields by tunable(domain, default).")
+@SUITE.check(DECLARE)
 def is_declared(cls: type[Penalty]) -> None:
     """A penalty is a documented frozen dataclass, every field of which declares its domain, and its kind names it."""
-    require("__dataclass_params__" in vars(cls), "It is no dataclass.")
-    require(cls.__dataclass_params__.frozen, "It is not frozen.")  # type: ignore[attr-defined]
-    undeclared = [field.name for field in dataclasses.fields(cls) if "domain" not in field.metadata]  # type: ignore[arg-type]
-    require(not undeclared, f"No domain is declared for {', '.join(undeclared)}.")
-    require(bool(cls.__doc__) and not str(cls.__doc__).startswith(f"{cls.__name__}("), "It has no docstring.")
+    check_declared(cls)
     require(Linear(penalty=cls.kind).penalty == cls(), f"Linear(penalty={cls.kind!r}) is not a {cls.__name__}().")
 
 

@@ -60,7 +60,6 @@ class Linear(Model):
         A loss, its name, or a `Choice` of them, in place of that of the task: ``poisson``, ``gamma`` or `Tweedie`, of
         half the deviance, whose decision is the logarithm of the mean, ``huber``, `Quantile`, or `Cox`, of events and
         times. It says the task where nobody does, and by what is scored.
-
     penalty_factors
         What the penalty of columns of X is multiplied by, by name: ``{"age": 0.5}``. Others have 1, and lambda keeps
         its meaning: factors are not rescaled. The columns of a category are weighed alike.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from regsearch.models.linear.loss import Loss
+from regsearch.space.registry import shipped
 
 if TYPE_CHECKING:  # for type checkers, which cannot see what is found
     from regsearch.models.linear.losses.cox import Cox as Cox
@@ -16,13 +15,7 @@ if TYPE_CHECKING:  # for type checkers, which cannot see what is found
     from regsearch.models.linear.losses.quantile import Quantile as Quantile
     from regsearch.models.linear.losses.tweedie import Tweedie as Tweedie
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
-_FOUND: dict[str, type[Loss]] = {
-    cls.__name__: cls
-    for cls in Loss.registry.values()
-    if issubclass(cls, Loss) and cls.__module__.startswith(f"{__name__}.")
-}
+_FOUND = {cls.__name__: cls for cls in shipped(__name__, __path__, Loss)}
 __all__ = sorted(_FOUND)  # noqa: PLE0605
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from regsearch.models.linear.penalty import Penalty
+from regsearch.space.registry import shipped
 
 if TYPE_CHECKING:  # for type checkers, which cannot see what is found
     from regsearch.models.linear.penalties.adaptive_elastic_net import AdaptiveElasticNet as AdaptiveElasticNet
@@ -26,13 +25,7 @@ if TYPE_CHECKING:  # for type checkers, which cannot see what is found
     from regsearch.models.linear.penalties.slope import SLOPE as SLOPE
     from regsearch.models.linear.penalties.sparse_group_lasso import SparseGroupLasso as SparseGroupLasso
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
-_FOUND: dict[str, type[Penalty]] = {
-    cls.__name__: cls
-    for cls in Penalty.registry.values()
-    if issubclass(cls, Penalty) and cls.__module__.startswith(f"{__name__}.")
-}
+_FOUND = {cls.__name__: cls for cls in shipped(__name__, __path__, Penalty)}
 __all__ = sorted(_FOUND)  # noqa: PLE0605
 
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from regsearch.models.neural.technique import Technique
+from regsearch.space.registry import shipped
 from regsearch.space.tree import Node
 
-
-def _in_folder() -> tuple[type[Technique], ...]:
-    """What the files of this folder define, by file."""
-    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
-    known = [cls for cls in Node.registry.values() if issubclass(cls, Technique)]
-    return tuple(cls for module in modules for cls in known if cls.__module__ == module.__name__)
-
-
-SHIPPED = _in_folder()
+SHIPPED = shipped(__name__, __path__, Technique)
 __all__ = sorted(cls.__name__ for cls in SHIPPED)  # noqa: PLE0605
 
 
