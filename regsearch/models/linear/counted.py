@@ -69,8 +69,7 @@ class CountedTerms(GeneralTerms):
     def lambda_max(self, gradient: Array) -> float:
         """Above it no column alone is worth its price."""
         worth, r = gradient**2 / 2, self.ridge_share
-        power = np.broadcast_to(self.power, worth.shape)
-        found = worth / power if not r else (np.sqrt(power**2 + 4 * r * worth) - power) / (2 * r)
+        found = 2 * worth / (self.power + np.sqrt(self.power**2 + 4 * r * worth))
         return float(found.max(initial=0.0))
 
     def distance(self, w: Array, gradient: Array, lambda_: float) -> Array:
@@ -104,12 +103,16 @@ def _fitted(gram: Array, moment: Array, used: Array, held: float) -> Array:
 
 
 def _best_move(gram: Array, slope: Array, w: Array, lambda_: float, held: float) -> tuple[int, ...]:
-    """The columns to put in or take out, one or an exchange of two; none where nothing lowers the objective."""
+    """The columns to put in or take out, one or an exchange of two; none where nothing lowers the objective.
+
+    A column that is worth no more than its price is taken out: which of two equal fits is found would be rounding.
+    """
     curvature = np.maximum(np.diag(gram) + held, 1e-300)
     some, others = np.flatnonzero(w), np.flatnonzero((w == 0) & (np.diag(gram) > 1e-12))
     loss = w[some] ** 2 * curvature[some] / 2  # what taking one out costs, the others as they are
+    rounding = 1e-10 * (lambda_ + abs(float(slope @ w)))
     gains: list[tuple[float, tuple[int, ...]]] = [
-        (float(lambda_ - one), (int(i),)) for i, one in zip(some, loss, strict=True)
+        (float(lambda_ - one + 2 * rounding), (int(i),)) for i, one in zip(some, loss, strict=True)
     ]
     gains += [(float(slope[j] ** 2 / (2 * curvature[j]) - lambda_), (int(j),)) for j in others]
     if len(some) and len(others):
@@ -118,7 +121,7 @@ def _best_move(gram: Array, slope: Array, w: Array, lambda_: float, held: float)
         i, j = np.unravel_index(exchange.argmax(), exchange.shape)
         gains.append((float(exchange[i, j]), (int(some[i]), int(others[j]))))
     gain, move = max(gains, default=(0.0, ()))
-    return move if gain > 1e-10 * (lambda_ + abs(float(slope @ w))) else ()
+    return move if gain > rounding else ()
 
 
 @dataclass(frozen=True)
