@@ -47,6 +47,7 @@ from regsearch.results.choice import Chosen
 from regsearch.results.formatting import json_safe
 from regsearch.results.plots import static_images
 from regsearch.results.results import Results
+from regsearch.results.stored_study import comparable
 from regsearch.space.config import to_data, to_toml
 from regsearch.space.params import flat
 from regsearch.version import __version__
@@ -161,7 +162,7 @@ def provenance_of(
             "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
             "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
         },
-    }  # fmt: skip
+    } | ({} if comparable(results) == results.reference else {"reference_diverges": True})  # fmt: skip
 
 
 def weightless(folds: int) -> dict[str, int]:

@@ -20,7 +20,7 @@ from regsearch.models.path import Curves, Trajectory
 from regsearch.space.params import parameter_names
 from regsearch.space.sampling import fill, random_params
 from regsearch.space.starts import initial_params
-from regsearch.storage.trial import Trial
+from regsearch.storage.trial import DIVERGES, UNSOLVED, Trial
 
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "stopped": "STOPPED"}
 _DRAWS = 20  # configs drawn to see which parameters of a space differ
@@ -81,7 +81,9 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str) -> TrialReco
     if trial.at_edge:
         tags["regsearch.at_edge"] = path_axis(trial.axis).edge
     if trial.unsolved:
-        tags["regsearch.unsolved"] = "its solver ended above its tolerance"
+        tags["regsearch.unsolved"] = UNSOLVED
+    if trial.diverges:
+        tags["regsearch.diverges"] = DIVERGES
     if trial.reason:
         tags["regsearch.reason"] = trial.reason
     return TrialRecord(

@@ -71,6 +71,8 @@ class Outcome:
         Other figures of the chosen point, by name, for logs.
     reason
         Why it was pruned or stopped, or failed.
+    diverges
+        Whether the fit at the chosen step has no limit, so that its deciding score is that of where it was stopped.
     """
 
     candidate: Candidate
@@ -82,6 +84,7 @@ class Outcome:
     seconds: float = 0.0
     measures: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    diverges: bool = False
 
     @classmethod
     def left(

@@ -29,6 +29,7 @@ from regsearch.results.results import Results
 from regsearch.results.table import Table
 from regsearch.space.config import digest, to_data
 from regsearch.space.tree import Node, public_name
+from regsearch.storage.trial import DIVERGES
 
 FINDING = "ablation"
 CLEAR = 2.0  # standard errors that a change must come to before a sentence calls it one
@@ -243,7 +244,8 @@ def _fitted(configs: list[Model], setup: Setup, progress: Progress) -> dict[str,
 def _failures(configs: Mapping[str, Model], outcomes: Mapping[str, Outcome]) -> dict[str, str]:
     """Why a config could not be fitted, by its name."""
     found = {name: outcomes[digest(config)] for name, config in configs.items()}
-    return {name: one.reason for name, one in found.items() if one.state != "complete"}
+    reasons = {name: DIVERGES if one.diverges else one.reason for name, one in found.items()}
+    return {name: reasons[name] for name, one in found.items() if (name and one.diverges) or one.state != "complete"}
 
 
 def _change(outcome: Outcome, whole: Outcome, averaging: Averaging) -> Change:

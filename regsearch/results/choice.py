@@ -10,7 +10,7 @@ from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.path import Point
 from regsearch.results.formatting import format_items, format_value, json_safe
-from regsearch.storage.trial import Trial
+from regsearch.storage.trial import DIVERGES, UNSOLVED, Trial
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ class Chosen:
         return self.trial.unsolved
 
     @property
+    def diverges(self) -> bool:
+        """Whether the fit at this point has no limit, so that its score is arbitrary."""
+        return self.trial.diverges
+
+    @property
     def unpenalized(self) -> bool:
         """Whether a penalty was searched, and the path ends at this point, where lambda is 0."""
         return self.trial.unpenalized and self.trial.role != "reference"
@@ -121,9 +126,9 @@ class Chosen:
         """The choice as one JSON object; what is not finite is null."""
         row = {
             "number": self.number, "config": dict(self.params), "lambda": self.lambda_, "axis": self.axis,
-            "value": self.value, "at_edge": self.at_edge, "unsolved": self.unsolved, "score": self.point.val,
-            "se": self.point.val_se, "train": self.point.train, "gap": self.point.gap, "gap_se": self.point.gap_se,
-            "test": self.test, "measures": self.measures,
+            "value": self.value, "at_edge": self.at_edge, "unsolved": self.unsolved,
+            "diverges": self.diverges, "score": self.point.val, "se": self.point.val_se, "train": self.point.train,
+            "gap": self.point.gap, "gap_se": self.point.gap_se, "test": self.test, "measures": self.measures,
         }  # fmt: skip
         return {key: json_safe(value) for key, value in row.items()}
 
@@ -148,10 +153,12 @@ def describe(trial: Trial, settings: Mapping[str, Any], between: str = ", ") -> 
 
 def marks(trial: Trial | Chosen) -> str:
     """What is to be known of the place of a trial's point, in brackets; usually nothing."""
-    said = [*([path_axis(trial.axis).edge] if trial.at_edge else []), *(["not solved"] if trial.unsolved else [])]
+    known = {"not solved": trial.unsolved, "diverges": trial.diverges}
+    said = [*([path_axis(trial.axis).edge] if trial.at_edge else []), *(text for text, so in known.items() if so)]
     return f" ({', '.join(said)})" if said else ""
 
 
 def reasons(why: str, trial: Trial) -> str:
     """Why a rule chose a trial, and what to think of that where the trial is not solved."""
-    return f"{why} It is not solved: there its solver ended above its tolerance.".strip() if trial.unsolved else why
+    doubts = [f"It is not solved: there {UNSOLVED}."] * trial.unsolved + [f"It diverges: {DIVERGES}."] * trial.diverges
+    return " ".join([why, *doubts]).strip()

@@ -16,7 +16,8 @@ from regsearch.storage.trial import Trial
 def rank_trials(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
     """Trials that have a score, best first; of those that differ by rounding alone the most regularized first.
 
-    Those whose point is not solved come after all others: it may score better than what its config stands for.
+    Those whose point is not solved, or diverges, come after all others: it may score better than what its config
+    stands for.
     """
     found = [(trial.points[metric], trial) for trial in trials if trial.points]
     if not found:
@@ -25,7 +26,7 @@ def rank_trials(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
     losses = merge_ties(np.array([-point.val for point, _ in found]), score_tolerance(top))
     reference = next((trial for _, trial in found if trial.role == "reference"), None)
     places = [
-        (trial.unsolved, loss, *simplicity_key(trial, reference))
+        (trial.doubtful, loss, *simplicity_key(trial, reference))
         for loss, (_, trial) in zip(losses, found, strict=True)
     ]
     return tuple(found[k][1] for k in sorted(range(len(found)), key=places.__getitem__))
@@ -42,9 +43,9 @@ def is_better(trial: Trial, leader: Trial | None, reference: Trial | None, metri
 def _is_far_behind(trial: Trial, leader: Trial, reference: Trial | None, metric: str) -> bool:
     """Whether a trial scores less than its leader by more than rounding, and a tie of three, can make up for.
 
-    Nobody is behind a leader that is not solved.
+    Nobody is behind a leader that is not solved, or diverges.
     """
-    if leader.unsolved:
+    if leader.doubtful:
         return False
     points = [one.points[metric] for one in (trial, leader, reference) if one is not None and metric in one.points]
     return trial.points[metric].val < leader.points[metric].val - 2 * max(map(score_tolerance, points))
@@ -54,10 +55,10 @@ def candidates(ranked: tuple[Trial, ...], reference: Trial | None) -> tuple[Tria
     """Those of ranked trials that a rule may choose: all but the reference and its like, unless there are no others.
 
     A search is for the regularization that helps; that none does is said, and not chosen. Nor is a trial whose point is
-    not solved, unless no other is.
+    not solved or diverges, unless no other is.
     """
     searched = tuple(trial for trial in ranked if not _is_reference(trial, reference)) or ranked
-    return tuple(trial for trial in searched if not trial.unsolved) or searched
+    return tuple(trial for trial in searched if not trial.doubtful) or searched
 
 
 def _is_reference(trial: Trial, reference: Trial | None) -> bool:

@@ -157,7 +157,8 @@ class Results:
         """What a row of the table of trials has before the parameters."""
         first = {"number": trial.number, "state": trial.state, "role": trial.role or "sampled"}
         last = {"complexity": trial.complexity, "fit_s": trial.seconds, "at_edge": trial.at_edge}
-        return first | (_scores(self.point(trial)) if trial.points else {}) | last | {"unsolved": trial.unsolved}
+        doubts = {"unsolved": trial.unsolved, "diverges": trial.diverges}
+        return first | (_scores(self.point(trial)) if trial.points else {}) | last | doubts
 
     def _last_columns(self, trial: Trial) -> dict[str, Any]:
         """What it has after them."""

@@ -152,6 +152,11 @@ class StoredStudy(Protocol):
         ...
 
 
+def comparable(study: StoredStudy) -> Trial | None:
+    """The reference, where there is one to compare with: not where its fit diverges."""
+    return None if study.reference is None or study.reference.diverges else study.reference
+
+
 def is_winner(study: StoredStudy, found: Mapping[str, Any]) -> bool:
     """Whether a finding is about what is the best now: trials may have come since, or a rule chose another."""
     best = study.candidates[0]

@@ -28,6 +28,8 @@ _STATES: dict[str, State] = {
 }  # fmt: skip
 INTERRUPTED = "interrupted before it finished"
 NO_RECORD = "its record is lost: it is run again with the study"
+UNSOLVED = "its solver ended above its tolerance"
+DIVERGES = "classes are separable, so that without a penalty there is no fit; it is scored under one next to none"
 REASON_LENGTH = 2000  # characters of a reason that are kept: a foreign error may print all its data
 BY_OPTUNA = {"optuna": True}  # a field that Optuna stores by itself
 
@@ -61,6 +63,8 @@ class Trial:
         Whether that is the last, and the scores still rise there: what lies beyond may be better.
     unsolved
         Whether the solver of a fold ended above its tolerance at the chosen step.
+    diverges
+        Whether the fit has no limit, as classes are separable and nothing is penalised: its score is arbitrary.
     points
         By metric, the first deciding; empty where there is no score.
     complexity
@@ -102,6 +106,7 @@ class Trial:
     end_ms: int = 0
     sha256: str = ""
     unsolved: bool = False
+    diverges: bool = False
 
     # --- made, written, read -----------------------------------------------------------------------------------
 
@@ -132,7 +137,7 @@ class Trial:
             _at_edge(outcome.step, outcome.trajectory), outcome.points if outcome.state != "failed" else {},
             outcome.trajectory.complexity_at(outcome.step),
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
-            unsolved=outcome.trajectory.unsolved_at(outcome.step),
+            unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges,
         )  # fmt: skip
 
     def to_attribute(self) -> dict[str, Any]:
@@ -195,6 +200,11 @@ class Trial:
     def unpenalized(self) -> bool:
         """Whether its point is where the path of a penalty ends at lambda 0, which is the fit without any."""
         return self.axis == LAMBDA.name and self.value == 0
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether its score is not what its config stands for: not solved, or without a limit."""
+        return self.unsolved or self.diverges
 
     @property
     def kind(self) -> str:

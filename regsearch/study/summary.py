@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from regsearch.cleaning import HIDDEN, printable, public_address
 from regsearch.mirror.pages import page_links
+from regsearch.results.choice import reasons
 from regsearch.results.results import Results
 from regsearch.study.arguments import STORAGE
 from regsearch.study.commands import command, where
@@ -30,6 +31,8 @@ def _found(results: Results) -> Iterator[str]:
         point, name = results.point(results.reference), str(results.identity["reference"])
         leads = " It scores best of all; no rule chooses it." if results.reference_leads else ""
         yield f"{name[0].upper()}{name[1:]}: {results.metric_label} {point.val:.5g}, gap {point.gap:.3g}.{leads}"
+        if results.reference.doubtful:
+            yield reasons("", results.reference)
     for advice in results.advice:
         yield f"- {printable(advice)}"
 

@@ -266,6 +266,7 @@ def test_show_json(root: Path) -> None:
         "value",
         "at_edge",
         "unsolved",
+        "diverges",
         "score",
         "se",
         "train",

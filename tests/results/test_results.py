@@ -27,10 +27,12 @@ from regsearch.results.choice import describe
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import merge_ties, rank_trials, score_tolerance
 from regsearch.results.report.note import note
+from regsearch.results.report.sentences import verdict
 from regsearch.results.results import Results, load_results
 from regsearch.results.rules import RETURNS, Pick
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
+from regsearch.study.summary import summary
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,7 @@ def test_table(results: Results) -> None:
     assert table.index.name == "number"
     assert table.index.tolist() == [trial.number for trial in finished(results)] == list(range(15))
     assert {"state", "role", "score", "se", "train", "gap", "gap_se", "complexity", "fit_s", "at_edge", "unsolved",
+            "diverges",
             "penalty",
             "l1_ratio", "gamma", "lambda", "scale", "test_neg_mean_squared_error", "reason",
     } == set(table.columns)  # fmt: skip
@@ -387,3 +390,36 @@ def test_what_is_not_solved_is_marked(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "not solved" in note(found)
     folder = searched.export(tmp_path / "bundle", best)
     assert "It is not solved" in "".join(one.read_text() for one in folder.glob("*.md"))
+
+
+def separable(scoring: str) -> dict[str, Any]:
+    """Options of a study of classes that a line separates."""
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    return {"data": (X, (X @ [2.0, -1.0, 0.5, 0.0] > 0).astype(int)), "scoring": scoring, "space": Linear("l2")}
+
+
+def test_nothing_is_compared_with_what_diverges(tmp_path: Path) -> None:
+    """A reference that diverges is said to, in what is printed, the report and the card, and no figure is of it."""
+    searched = study(tmp_path, **separable("neg_log_loss"))
+    found = searched.run(2, quiet=True)
+    assert found.reference.diverges
+    assert not found.best.diverges
+    assert found.trials.diverges.tolist() == [True, False]
+    assert not found.reference_leads
+    assert "diverges" in found.against_reference(found.best)
+    assert "diverges" in summary(found, False)
+    assert any("diverges" in answer for _, answer in verdict(found))
+    assert found.gaps(found.best.number).filter(like="reference").isna().all(axis=None)
+    assert not any("reference" in one.evidence for one in found.advice)
+    assert "diverge" in (searched.export(tmp_path / "bundle") / "README.md").read_text()
+    stored = load_results(searched.store)
+    assert stored.reference.diverges
+    assert stored.best.row()["diverges"] is False
+    assert list(searched.ablate().failed) == ["penalty"]
+
+
+def test_ranks_of_what_diverges_are_compared(tmp_path: Path) -> None:
+    """Of a score that has a limit, such as that of ranks, the reference is compared as any other."""
+    found = study(tmp_path, **separable("roc_auc")).run(2, quiet=True)
+    assert not found.reference.diverges
+    assert "gap" in found.against_reference(found.best)

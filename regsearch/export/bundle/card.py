@@ -13,6 +13,7 @@ from regsearch.export.bundle.schema import Form
 from regsearch.metrics.scorer import label_of
 from regsearch.results.formatting import format_items
 from regsearch.results.table import Table
+from regsearch.storage.trial import DIVERGES
 
 COLUMNS = 40  # columns that the card lists
 PICTURES = {
@@ -131,14 +132,16 @@ def _cautions(made: Mapping[str, Any]) -> list[str]:
     corrected = made["score"]["corrected"]
     if made.get("retrained") is not None:
         return list(made["retrained"]["notes"])
+    plain = [f"Without regularization it would diverge: {DIVERGES}."] if made.get("reference_diverges") else []
     if corrected is None:
-        return [FLATTERS]
+        return [FLATTERS, *plain]
     low, high = map(_number, corrected["interval"])
     own = made["rule"] != "best" and corrected["plain"] == made["score"]["val"]
     which = f"what {as_code(made['rule'])} chose" if own else "the best of this study"
     return [
         f"Being {'chosen from' if own else 'the best of'} {corrected['configs']} configs flatters a score: {which}, "
-        f"{_number(corrected['plain'])}, is worth {_number(corrected['score'])} ({low} to {high}) without that."
+        f"{_number(corrected['plain'])}, is worth {_number(corrected['score'])} ({low} to {high}) without that.",
+        *plain,
     ]
 
 

@@ -29,6 +29,8 @@ from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread
 from regsearch.models.path import Curves, Trajectory
 
 SLACK = 1.5  # times the tolerance that rounding may add to a gap
+GROWTH = 1e3  # of a decision that has no limit ...
+SAME = 1e-9  # ... and the difference of two scores that counts as none
 STEPS_AT_ONCE = 10  # steps scored together ...
 DECISIONS = 2**22  # ... or fewer of many rows: bounds the size of the decision array
 
@@ -87,6 +89,7 @@ class LinearBackend:
             candidate, "complete", Trajectory(path.axis, self._curves(path, step, solver), path.complexity()), step,
             predictions=predictions, along=along, seconds=clock() - started,
             reason="; ".join(filter(None, (self._not_converged(path, step, solver.tol), unmeasured(self.failures)))),
+            diverges=self._diverges(path, solver),
         )  # fmt: skip
 
     def _left(self, candidate: Candidate, path: FittedPath, stop: Stop, seconds: float, solver: Solver) -> Outcome:
@@ -157,7 +160,24 @@ class LinearBackend:
         """
         rows = np.array([len(train) for train in self.design.train])
         own = not terms.sparse or bool(((self.design.scales(config.scale) > 0).sum(axis=1) < rows - 1).all())
-        return self._without_penalty(config, solver) if own else None
+        limit = self._without_penalty(config, solver) if own else None
+        return None if limit is None or limit.piece.separable is not None else limit
+
+    def _diverges(self, path: FittedPath, solver: Solver) -> bool:
+        """Whether a path of lambda 0 alone has no fit, in some fold, that would have the deciding score of its point.
+
+        A score of labels or ranks has a limit as a decision grows, which is that of any multiple of it.
+        """
+        piece = path.fitted[0].piece
+        if piece.separable is None:
+            return False
+        growth = np.where(piece.separable, GROWTH, 1.0)
+        grown = replace(
+            piece, coef=piece.coef * growth[:, None, None, None], intercept=piece.intercept * growth[:, None, None]
+        )
+        limit, (found, *_) = self._scores(grown, self.setup.metrics[:1], solver)[0], path.scores()
+        pairs = (limit.train, found.train), (limit.val, found.val)
+        return not all(np.allclose(*pair, rtol=0, atol=SAME) for pair in pairs)
 
     def _without_penalty(self, config: LinearConfig, solver: Solver) -> FittedPiece:
         """The fit at lambda 0, shared by all trials of a scale, loss, class weight and limits: their paths' limit."""

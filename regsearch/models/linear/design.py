@@ -250,6 +250,9 @@ class Piece:
     losses
         ``(train, val)``, each ``[K, steps]``, mean squared errors where the solver knows them without reading the
         rows; else `None`.
+    separable
+        ``[K]``: at lambda 0, whether classes are separable, so that there is no fit without a penalty and this is one
+        under a ridge next to none; `None` where they are in no fold.
     """
 
     coef: Array
@@ -257,6 +260,7 @@ class Piece:
     gap: Array
     complexity: Array
     losses: tuple[Array, Array] | None = None
+    separable: NDArray[np.bool_] | None = None
 
     def point(self, step: int) -> Piece:
         """One of its points."""

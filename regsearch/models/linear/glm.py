@@ -62,6 +62,9 @@ class Glm(LogLoss):
     def _ridge_in(self, basis: Basis, sample: Sample, rows: float) -> RidgeFits:
         return NewtonRidge(basis, sample, rows, self.newton)
 
+    def _settled(self, ridge: RidgeFits, theta: Array, strength: float, null: float) -> tuple[Array, bool]:
+        return theta, False
+
 
 class NewtonRidge:
     """The ridge-penalised loss of one fold in the basis of its singular vectors; see `glm_ridge.RidgeFits`."""

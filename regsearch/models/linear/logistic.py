@@ -22,6 +22,7 @@ one, every coefficient counts, and all lambdas of a chunk descend together (`glm
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.sample import Sample
+from regsearch.models.linear.separable import settle
 from regsearch.models.linear.sources import inverse_scales
 from regsearch.models.linear.threads import all_threads
 
@@ -178,17 +180,26 @@ class LogLoss:
         for strengths in chunks(lambdas * l2, RIDGE_CHUNK, further * l2):
             fits = [self._ridge_fold(k, scale, start, strengths) for k, start in enumerate(starts)]
             starts = [fit.theta[:, -1:] for fit in fits]
-            w, b, gap, freedom = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
-            yield self._piece(scale, w, b, gap, freedom)
+            w, b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
+            yield replace(self._piece(scale, w, b, gap, freedom), separable=separable if separable.any() else None)
 
     def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
         ridge = self._ridge(k, scale)
         held = strengths > 0
         strengths = np.where(held, strengths, FLAT * ridge.largest_curvature())
         start = ridge.start(self.samples[k].offset) if start is None else start
-        theta, gap, freedom = ridge.solve(start, strengths, self.tol * self.null[k], self.max_steps)
+        target, separable = self.tol * self.null[k], False
+        theta, gap, freedom = ridge.solve(start, strengths, target, self.max_steps)
+        if not held.any():
+            settled, separable = self._settled(ridge, theta[:, :1], strengths[0], self.null[k])
+            theta, gap, freedom = ridge.solve(settled, strengths, np.inf, 0)
         freedom = np.where(held, freedom, len(ridge.basis.values) * max(len(theta) - 1, 1))  # the rank, by classes
-        return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom)
+        return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom, separable)
+
+    def _settled(self, ridge: RidgeFits, theta: Array, strength: float, null: float) -> tuple[Array, bool]:
+        """The fit without a penalty, and whether it is none, as classes are separable."""
+        assert isinstance(ridge, Ridge)
+        return settle(ridge, theta, strength, null, self.max_steps)
 
     def _estimate(self, k: int, scale: str) -> Array:
         strength = np.array([self._ridge(k, scale).gcv()])
@@ -248,6 +259,7 @@ class _RidgeFit(NamedTuple):
     b: Array
     gap: Array
     freedom: Array
+    separable: bool
 
 
 class _WorkingSets:

@@ -36,7 +36,7 @@ from regsearch.results.advice.ranges import (
     says_of_kinds,
     still_rising_at_end,
 )
-from regsearch.results.stored_study import StoredStudy, is_winner
+from regsearch.results.stored_study import StoredStudy, comparable, is_winner
 from regsearch.space.sampling import size
 from regsearch.space.tree import Path
 from regsearch.storage.trial import Trial
@@ -181,7 +181,7 @@ def _range_advice(topic: str, found: list[RangeExtension]) -> Advice | None:
 
 def too_strong(case: Case) -> Advice | None:
     """Nothing that comes near the reference."""
-    study, reference, best = case.study, case.study.reference, _best_sampled(case)
+    study, reference, best = case.study, comparable(case.study), _best_sampled(case)
     given_up = sum(trial.state == "pruned" for trial in study.all)
     if reference is None or (best is None and not given_up):
         return None
@@ -200,7 +200,7 @@ def too_strong(case: Case) -> Advice | None:
 
 def no_gain(case: Case) -> Advice | None:
     """Nothing that beats the reference by more than the noise of the folds."""
-    study, reference, best = case.study, case.study.reference, _best_sampled(case)
+    study, reference, best = case.study, comparable(case.study), _best_sampled(case)
     if reference is None or best is None or (better := difference(study, best, reference)).certain:
         return None
     text = (
@@ -249,7 +249,8 @@ def overfit(case: Case) -> Advice | None:
     study, point, scale = case.study, case.point, case.scale
     if scale is None or not overfits(study, scale) or not case.sampled:
         return None
-    reference = "" if study.reference is None else f", of the reference {study.point(study.reference).gap:.3g}"
+    plain = comparable(study)
+    reference = "" if plain is None else f", of the reference {study.point(plain).gap:.3g}"
     return Advice(
         "overfit", "Even the winner loses most of what it learns on training rows: search other ways to regularize, "
         f"fewer columns or a smaller model, or get more rows.{_verdict(case)}",

@@ -12,7 +12,7 @@ from regsearch.data.problem import Problem
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Point
-from regsearch.results.stored_study import StoredStudy
+from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.storage.trial import Trial
 
 LOST = 0.5  # share of what is learned on training rows that does not carry over, to speak of overfitting
@@ -121,16 +121,18 @@ def rounding_error(point: Point) -> float:
 
 def equals_reference(study: StoredStudy, trial: Trial) -> bool:
     """Whether a trial scores as the reference does, and fits as well: there is nothing between the two."""
-    if study.reference is None or underfits(study, trial):
+    reference = comparable(study)
+    if reference is None or underfits(study, trial):
         return False
-    return not any(difference(study, *pair).certain for pair in permutations((trial, study.reference)))
+    return not any(difference(study, *pair).certain for pair in permutations((trial, reference)))
 
 
 def underfits(study: StoredStudy, trial: Trial) -> bool:
     """Whether a trial gives up more of the reference's score on training rows than it overfits itself."""
-    if study.reference is None:
+    reference = comparable(study)
+    if reference is None:
         return False
-    own, plain = study.point(trial), study.point(study.reference)
+    own, plain = study.point(trial), study.point(reference)
     return plain.train - own.train > max(own.gap, rounding_error(own))
 
 

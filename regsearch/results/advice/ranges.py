@@ -35,7 +35,7 @@ from regsearch.results.advice.leaves import (
     values_taken,
     wider,
 )
-from regsearch.results.stored_study import StoredStudy
+from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.space.domains import bounds_of
 from regsearch.space.tree import Choice, Float, Int, Path
 from regsearch.storage.trial import Trial
@@ -112,7 +112,8 @@ def best_sampled(study: StoredStudy) -> Trial | None:
 
 def _too_weak(study: StoredStudy, scale: Scale | None) -> Iterator[RangeExtension]:
     """Strengths that leave the reference's gap as it is, even in the upper part of their range, where it is large."""
-    if study.reference is None or not overfits(study, scale):
+    reference = comparable(study)
+    if reference is None or not overfits(study, scale):
         return
     for place in space_leaves(study):
         leaf, end = place.leaf, place.stronger
@@ -120,8 +121,8 @@ def _too_weak(study: StoredStudy, scale: Scale | None) -> Iterator[RangeExtensio
             continue
         drawn, new = _drawn(study, place), wider(place, leaf, end, DECADES)
         strong = {value: study.point(trial) for trial, value in drawn if distance(leaf, value, end) <= UPPER}
-        if len(drawn) >= FEWEST and new != leaf and _do_nothing(list(strong.values()), study.point(study.reference)):
-            why = _gaps(place.name, strong, study.point(study.reference))
+        if len(drawn) >= FEWEST and new != leaf and _do_nothing(list(strong.values()), study.point(reference)):
+            why = _gaps(place.name, strong, study.point(reference))
             yield RangeExtension(place.name, leaf, new, why, "All of a range is too weak to regularize", weak=True)
 
 

@@ -12,7 +12,8 @@ from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Curves
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate
-from regsearch.results.stored_study import StoredStudy
+from regsearch.results.stored_study import StoredStudy, comparable
+from regsearch.storage.trial import DIVERGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,8 @@ def against_reference(study: StoredStudy, chosen: Chosen) -> str:
     name = str(study.identity["reference"])
     if (chosen.number, chosen.step) == (study.reference.number, study.reference.step):
         return f"It is the reference itself, {name}."
+    if study.reference.diverges:
+        return f"There is nothing to compare with: {name} it diverges, for {DIVERGES}."
     reference, lead = study.point(study.reference), lead_on_reference(study, chosen)
     paired = f", paired over {lead.folds} folds" if lead.folds > 1 else ""
     change = f"score {format_estimate(lead, '+')} ({study.metric_label}{paired})"
@@ -42,10 +45,12 @@ def lead_on_reference(study: StoredStudy, chosen: Chosen) -> Estimate:
     Raises
     ------
     NotFound
-        Without a reference.
+        Without a reference, or where that diverges.
     """
     if study.reference is None:
         raise NotFound(f"{study.name!r} has no complete reference to compare with; run it on.")
+    if study.reference.diverges:
+        raise NotFound(f"{study.name!r} has a reference that diverges, and so nothing to compare with: {DIVERGES}.")
     own = study.curves(chosen.number).val[:, chosen.step]
     theirs = study.curves(study.reference.number).val[:, study.reference.step]
     return study.averaging.difference(own, theirs)
@@ -55,7 +60,7 @@ def gaps(study: StoredStudy, number: int) -> pd.DataFrame:
     """Train score, validation score and gap of a trial at its chosen point, by metric and fold, beside the reference's.
 
     Rows ``(metric, fold)``: folds from 0, then ``mean`` and ``se``, the standard error of the mean; NaN where there is
-    no reference.
+    no reference, or it diverges.
 
     Raises
     ------
@@ -71,8 +76,8 @@ def gaps(study: StoredStudy, number: int) -> pd.DataFrame:
     for metric in study.identity["metrics"]:
         own = _figures(study.curves(number, metric), trial.step)
         theirs = np.full_like(own, np.nan)
-        if study.reference is not None:
-            theirs = _figures(study.curves(study.reference.number, metric), study.reference.step)
+        if (reference := comparable(study)) is not None:
+            theirs = _figures(study.curves(reference.number, metric), reference.step)
         folds = [*range(len(own) - 2), "mean", "se"]
         index = pd.MultiIndex.from_product([[metric], folds], names=["metric", "fold"])
         columns = [*PARTS, *(f"reference_{part}" for part in PARTS)]

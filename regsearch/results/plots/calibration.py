@@ -13,7 +13,7 @@ from regsearch.metrics.predictions import probabilities
 from regsearch.models.estimator import Estimator
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import BLUE, INK, MUTED, VERMILION, new_figure, with_opacity
-from regsearch.results.stored_study import Scoring, StoredStudy
+from regsearch.results.stored_study import Scoring, StoredStudy, comparable
 from regsearch.storage.trial import Trial
 
 if TYPE_CHECKING:
@@ -97,8 +97,9 @@ def calibration_record(study: StoredStudy) -> CalibrationRecord | None:
     if scoring is None or scoring.problem.classes is None or not study.complete or not _of_probabilities(study):
         return None
     named = {"best": study.candidates[0]}
-    if study.reference is not None and study.reference.number != study.candidates[0].number:
-        named[str(study.identity["reference"])] = study.reference
+    reference = comparable(study)
+    if reference is not None and reference.number != study.candidates[0].number:
+        named[str(study.identity["reference"])] = reference
     found = {name: _of(study, scoring, trial) for name, trial in named.items()}
     kept = {name: one for name, one in found.items() if one is not None}
     classes = scoring.problem.classes

@@ -31,7 +31,7 @@ from regsearch.results.plots.style import (
 from regsearch.results.rules import Pick
 from regsearch.results.rules.best import best
 from regsearch.results.rules.one_se import one_se
-from regsearch.results.stored_study import StoredStudy
+from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.storage.trial import Trial
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def gap_record(study: StoredStudy) -> GapRecord | None:
     places = {"best": _at(study, best(study)), "one se": _at(study, one_se(study))}
     chosen = np.array(list(places.values()))
     x, y = _frame(dots, chosen)
-    if study.reference:
-        places["reference"] = study.point(study.reference).gap, study.point(study.reference).val
+    if (reference := comparable(study)) is not None:
+        places["reference"] = study.point(reference).gap, study.point(reference).val
     return GapRecord(
         {name: np.array(of) for name, of in families.items()}, labels, pareto(np.concatenate([dots, chosen])),
         _marks(places, x, y), x, y, study.metric_label,

@@ -11,7 +11,7 @@ from typing import Any
 from regsearch.cleaning import as_html
 from regsearch.metrics.scorer import label_of
 from regsearch.models.path import Point
-from regsearch.results.choice import describe
+from regsearch.results.choice import describe, reasons
 from regsearch.results.plots.accessor import DrawnPlot
 from regsearch.results.plots.style import DARK
 from regsearch.results.report.sentences import about, interpretation, verdict
@@ -77,7 +77,9 @@ def _choices(results: Results) -> str:
     ]
     if results.reference is not None:
         one, name = results.reference, str(results.identity["reference"])
-        rows.append(["reference", one.number, *_numbers(results.point(one)), "", f"For comparison: {name}."])
+        rows.append(
+            ["reference", one.number, *_numbers(results.point(one)), "", reasons(f"For comparison: {name}.", one)]
+        )
     head = ["rule", "trial", label_of("score", results.weighted), "se", "train", "gap", "config", "why"]
     return Table(head, rows, words={"rule"}, sentences=SENTENCES).html()
 

@@ -14,8 +14,8 @@ from regsearch.results.formatting import format_items, format_value
 from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
 from regsearch.results.results import Results
-from regsearch.results.stored_study import is_winner
-from regsearch.storage.trial import ENDED
+from regsearch.results.stored_study import comparable, is_winner
+from regsearch.storage.trial import DIVERGES, ENDED
 
 
 def about(results: Results) -> str:
@@ -63,6 +63,8 @@ def _without(results: Results) -> str:
     point, name = results.point(results.reference), str(results.identity["reference"])
     if len(results.complete) == 1:
         return f"That is the reference itself ({name}): nothing else was tried yet."
+    if comparable(results) is None:
+        return f"The reference ({name}) diverges, and is nothing to compare with: {DIVERGES}."
     if results.reference_leads:
         return (
             f"The reference ({name}) scores better, {point.val:.5g} with a gap of {_gap(point)}: no regularization "
@@ -85,7 +87,7 @@ def _remedy(results: Results) -> str:
 
 def _unclear(results: Results) -> str:
     """That the score is as good without any regularization, where the folds cannot tell."""
-    if results.reference is None:
+    if comparable(results) is None:
         return ""
     lead = lead_on_reference(results, results.best)
     return "" if math.isnan(lead.se) or lead.beyond(CLEAR) else "Nothing clearly changes the score."

@@ -1,0 +1,103 @@
+"""Separable classes, whose likelihood has no maximum: whether they are, and the fit that stands for none there.
+
+Classes are separable where some decision that is no constant is at fault in no row: then the likelihood of its
+multiples rises for ever (Albert & Anderson 1984). The fit under a ridge next to none grows without end there as that
+ridge goes to zero, and hardly moves elsewhere, which is what is looked at.
+
+Notation and shapes: as in `glm_ridge.py`; columns ``[r + 1, n]`` are those of the basis, and ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import LinAlgError, solve
+
+from regsearch._types import Array
+from regsearch.models.linear.glm_ridge import Ridge
+from regsearch.models.linear.likelihood import probabilities_and_losses
+
+CERTAIN = 8.0  # lead of a class below which, in all rows, the likelihood is taken to have a maximum
+WEAKER = 0.01  # share of the ridge that is left ...
+GROWN = 1.0  # ... and the change of a lead that says that there is none
+SIZE = 1000  # coefficients up to which Newton's steps are taken ...
+TOL = 1e-10  # ... and the duality gap that others are solved to, relative to the loss of the null model
+STEPS = 200
+HALVINGS = 40
+SOLVED = 1e-15  # what a step promises, relative to the objective
+
+
+def settle(ridge: Ridge, theta: Array, strength: float, null: float, max_steps: int) -> tuple[Array, bool]:
+    """Of a fit ``[m, 1, r + 1]`` under a ridge next to none: the same, and whether without it there would be none.
+
+    Where that may be, it is solved as well as numbers allow, so that it does not depend on what it was solved to.
+    """
+    if _leads(ridge, theta).max() <= CERTAIN:
+        return theta, False
+
+    def solved(start: Array, strength: float) -> Array:
+        if theta.size <= SIZE:
+            return _maximised(ridge, start, strength)
+        return ridge.solve(start, np.array([strength]), TOL * null, max_steps)[0]
+
+    found = solved(theta, strength)
+    further = solved(found, WEAKER * strength)
+    return found, bool(_leads(ridge, further - found).max() > GROWN)
+
+
+def _leads(ridge: Ridge, theta: Array) -> Array:
+    """``[n]``: how far the first class is ahead of the last."""
+    eta = ridge.decisions(theta)[:, 0]
+    return np.asarray(np.abs(eta[0]) if len(eta) == 1 else np.ptp(eta, axis=0))
+
+
+def _maximised(ridge: Ridge, theta: Array, strength: float) -> Array:
+    """Newton's steps from coefficients ``[m, 1, r + 1]``.
+
+    Conjugate gradients end far from there, as rows differ by orders of magnitude in their curvature.
+    """
+    columns = np.vstack([ridge.basis.predict(np.eye(theta.shape[2] - 1)), np.ones(len(ridge.weights))])
+    held = np.full(theta.shape[2], strength)
+    held[-1] = 0.0
+    here = theta[:, 0]
+    for _ in range(STEPS):
+        p, loss = probabilities_and_losses((here @ columns)[:, None], ridge.y, ridge.weights)
+        value = float(loss[0]) + _cost(here, held)
+        slope = ((ridge.y - p)[:, 0] * ridge.weights) @ columns.T - held * here
+        try:
+            step = solve(_hessian(p[:, 0], ridge.weights, columns, held), slope.ravel(), assume_a="pos")
+        except LinAlgError:  # no curvature is left but rounding
+            break
+        ahead = _ahead(ridge, columns, held, here, step.reshape(here.shape), value)
+        if ahead is None or slope.ravel() @ step <= SOLVED * value:
+            break
+        here = ahead
+    return here[:, None]
+
+
+def _cost(theta: Array, held: Array) -> float:
+    return float((held * theta**2).sum() / 2)
+
+
+def _hessian(p: Array, weights: Array, columns: Array, held: Array) -> Array:
+    """``[m (r + 1), m (r + 1)]``; intercepts of several classes, of which only differences matter, are held in sum."""
+    m, size = len(p), len(columns)
+    found = np.zeros((m, size, m, size))
+    for a in range(m):
+        for b in range(a + 1):
+            share = weights * ((p[a] if a == b else 0.0) - p[a] * p[b])
+            found[a, :, b] = (columns * share) @ columns.T
+            found[b, :, a] = found[a, :, b]
+        found[a, :, a] += np.diag(held)
+    if m > 1:
+        found[:, -1, :, -1] += 1.0
+    return found.reshape(m * size, m * size)
+
+
+def _ahead(ridge: Ridge, columns: Array, held: Array, here: Array, step: Array, value: float) -> Array | None:
+    """A step, halved until it lowers the objective; `None` where rounding leaves nothing to be lowered."""
+    for length in 0.5 ** np.arange(HALVINGS):
+        new = here + length * step
+        _, loss = probabilities_and_losses((new @ columns)[:, None], ridge.y, ridge.weights)
+        if float(loss[0]) + _cost(new, held) < value:
+            return np.asarray(new)
+    return None

@@ -1,0 +1,171 @@
+"""Separable classes have no fit without a penalty: that is seen, and what stands for it depends on no tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
+
+from regsearch._types import Array
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import make_problem
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate, Outcome, Setup
+from regsearch.models.linear import Linear
+from regsearch.models.linear.backend import LinearBackend
+from regsearch.models.linear.design import Design, Piece
+from regsearch.models.linear.logistic import FLAT, LogLoss
+from regsearch.models.linear.penalties import NoPenalty
+
+
+def _columns(n: int, p: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=(n, p))
+
+
+def _one() -> tuple[Any, Any]:
+    X = _columns(80, 1)
+    return X, (X[:, 0] > 0.2).astype(int)
+
+
+def _several() -> tuple[Any, Any]:
+    X = _columns(80, 4)
+    return X, (X @ [1.0, -1.0, 0.5, 0.0] > 0.1).astype(int)
+
+
+def _wide() -> tuple[Any, Any]:
+    return _columns(30, 60), np.arange(30) % 2
+
+
+def _three() -> tuple[Any, Any]:
+    X = _columns(90, 3)
+    return X, X.argmax(axis=1)
+
+
+def _partly() -> tuple[Any, Any]:
+    """Rows of a rare dummy are all of one class; the others overlap."""
+    X = _columns(120, 3)
+    X[:, 2] = np.arange(120) % 10 == 0
+    y = (X[:, 0] + np.random.default_rng(1).logistic(size=120) > 0).astype(int)
+    return X, np.where(X[:, 2] > 0, 1, y)
+
+
+def _one_of_three() -> tuple[Any, Any]:
+    """One class is apart, and the other two overlap."""
+    X, y = _partly()
+    y = y.copy()
+    y[X[:, 1] > 0.5] = 2
+    X[:, 1] += 3 * (y == 2)
+    return X, y
+
+
+def _overlapping() -> tuple[Any, Any]:
+    X = _columns(120, 3)
+    return X, (X[:, 0] + np.random.default_rng(1).logistic(size=120) > 0).astype(int)
+
+
+def _steep() -> tuple[Any, Any]:
+    """Overlapping, with most rows next to certain."""
+    X = _columns(400, 3)
+    return X, (20 * X[:, 0] + np.random.default_rng(1).logistic(size=400) > 0).astype(int)
+
+
+def _collinear() -> tuple[Any, Any]:
+    """Overlapping, with columns that repeat: many fits, all of them finite."""
+    X, y = _overlapping()
+    return np.hstack([X, X]), y
+
+
+SEPARABLE = [_one, _several, _wide, _three, _partly, _one_of_three]
+OTHERS = [_overlapping, _steep, _collinear]
+CASES = [*SEPARABLE, *OTHERS]
+
+
+def fit(X: Array, y: Array, tol: float = 1e-6) -> tuple[LogLoss, Piece]:
+    """The fit of all rows without a penalty."""
+    n = len(X)
+    made = np.eye(y.max() + 1)[y] if y.max() > 1 else y[:, None].astype(float)
+    solver = LogLoss(Design(np.asfortranarray(X), (np.arange(n),), (np.arange(0),), np.ones(n)), made, tol)
+    (piece,) = solver.path(NoPenalty().terms(lambda: np.zeros(1)), "standard", np.zeros(1))
+    return solver, piece
+
+
+def led_by_none(X: Array, y: Array) -> bool:
+    """Whether a linear program finds a decision that is at fault in no row, and not the same of all classes."""
+    Z, classes = np.column_stack([X, np.ones(len(X))]), int(y.max()) + 1
+    one_hot = np.eye(classes)[:, 1:]
+    pairs = [(i, c) for i in range(len(y)) for c in range(classes) if c != y[i]]
+    leads = np.array([np.kron(one_hot[y[i]] - one_hot[c], Z[i]) for i, c in pairs])
+    found = linprog(-leads.sum(axis=0), A_ub=-leads, b_ub=np.zeros(len(leads)), bounds=(-1, 1))
+    return bool(-found.fun > 1e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_separable_classes_are_seen(case: Callable[[], tuple[Any, Any]]) -> None:
+    """A fit without a penalty is said to be none exactly where a linear program separates the classes."""
+    X, y = case()
+    _, piece = fit(X, y)
+    assert (piece.separable is not None) == led_by_none(X, y) == (case in SEPARABLE)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_tolerance_moves_it(case: Callable[[], tuple[Any, Any]]) -> None:
+    """What stands for the fit of separable classes is the same whatever the solver's tolerance, and another's too."""
+    X, y = case()
+    (_, loose), (_, tight) = fit(X, y, 1e-3), fit(X, y, 1e-9)
+    rtol = 1e-5 if case in SEPARABLE else 0.1
+    np.testing.assert_allclose(loose.coef, tight.coef, rtol=rtol, atol=rtol * np.abs(tight.coef).max())
+
+
+@pytest.mark.parametrize("case", [_one, _several, _partly, _three])
+def test_it_is_ridge_next_to_none(case: Callable[[], tuple[Any, Any]]) -> None:
+    """It has the least objective under a ridge of a stated share of the largest curvature: no more than others find."""
+    X, y = case()
+    solver, piece = fit(X, y)
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    strength = FLAT * solver._ridge(0, "standard").largest_curvature()
+    model = LogisticRegression(C=1 / (len(X) * strength), tol=1e-9, max_iter=1000, solver="newton-cholesky")
+    model.fit(scaled, y)
+
+    def value(logits: Array, w: Array) -> float:
+        logits = logits if logits.ndim > 1 else np.column_stack([np.zeros(len(logits)), logits])
+        return float((logsumexp(logits, axis=1) - logits[np.arange(len(y)), y]).mean() + strength / 2 * (w**2).sum())
+
+    coef = piece.coef[0, 0]
+    theirs = value(model.decision_function(scaled), model.coef_)
+    own = value((X @ coef + piece.intercept[0, 0]).squeeze(), coef * X.std(axis=0)[:, None])
+    assert own == pytest.approx(theirs, rel=1e-3)
+    assert own <= theirs * (1 + 1e-9)
+
+
+def outcome(case: Callable[[], tuple[Any, Any]], scoring: Any, config: Linear) -> Outcome:
+    problem = make_problem(*case())
+    backend = LinearBackend(Setup(problem, make_folds(3, problem, 0), resolve(scoring, problem)))
+    return backend.evaluate(Candidate(0, config))
+
+
+@pytest.mark.parametrize(
+    ("case", "scoring", "diverges"),
+    [
+        (_several, "neg_log_loss", True),
+        (_partly, "neg_brier_score", True),
+        (_three, "neg_log_loss", True),
+        (_several, "accuracy", False),
+        (_several, "roc_auc", False),
+        (_overlapping, "neg_log_loss", False),
+    ],
+)
+def test_a_score_without_a_limit_is_told(case: Callable[[], tuple[Any, Any]], scoring: str, diverges: bool) -> None:
+    """The log-loss of separable classes has no limit, their accuracy and ranks have; of others everything has."""
+    assert outcome(case, scoring, Linear("none", 0.0)).diverges == diverges
+
+
+def test_no_path_ends_where_there_is_no_fit() -> None:
+    """The path of separable classes does not end at lambda 0, that of others may."""
+    found = outcome(_several, "neg_log_loss", Linear("l2"))
+    assert found.trajectory.axis.min() > 0
+    assert not found.diverges
