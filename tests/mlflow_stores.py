@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -110,9 +111,8 @@ def healthy(uri: str) -> bool:
         return False
 
 
-@contextmanager
-def serving(folder: Path, port: int, store: str = "") -> Iterator[str]:
-    """Run an MLflow server and yield its URI once it answers.
+def started(folder: Path, port: int, store: str = "") -> subprocess.Popen[bytes]:
+    """An MLflow server that answers, in a process group of its own.
 
     Parameters
     ----------
@@ -121,9 +121,8 @@ def serving(folder: Path, port: int, store: str = "") -> Iterator[str]:
     store
         The URI of its database, which the environment tells it; by default ``mlflow.db`` in the folder.
     """
-    uri = f"http://127.0.0.1:{port}"
     options = ["--port", str(port), "--workers", "1", "--artifacts-destination", str(folder / "served")]
-    with (folder / "server.log").open("w") as log:
+    with (folder / "server.log").open("a") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", *options],
             stdout=log,
@@ -134,9 +133,23 @@ def serving(folder: Path, port: int, store: str = "") -> Iterator[str]:
                 "MLFLOW_BACKEND_STORE_URI": store or f"sqlite:///{folder / 'mlflow.db'}",
             },
         )  # fmt: skip
+    if not poll(lambda: healthy(address(port)), 120):
+        os.killpg(server.pid, signal.SIGKILL)
+        raise AssertionError((folder / "server.log").read_text())
+    return server
+
+
+def address(port: int) -> str:
+    """Where a server of this machine answers."""
+    return f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def serving(folder: Path, port: int, store: str = "") -> Iterator[str]:
+    """Run an MLflow server and yield its URI once it answers; see `started`."""
+    server = started(folder, port, store)
     try:
-        assert poll(lambda: healthy(uri), 120), (folder / "server.log").read_text()
-        yield uri
+        yield address(port)
     finally:
-        os.killpg(server.pid, 15)
+        os.killpg(server.pid, signal.SIGTERM)
         server.wait(20)

@@ -6,7 +6,7 @@ import pytest
 from damage.section import sections
 from damage.services import FAULTS, Fault, problem_of
 
-SAMPLE = {"edits": 4, "inputs": 30, "kills": 3, "faults": 3}  # attempts that a test makes
+SAMPLE = {"edits": 4, "inputs": 30, "kills": 3, "faults": 3, "workers": 2}  # attempts that a test makes
 
 
 @pytest.mark.slow
