@@ -160,7 +160,7 @@ def problem_of(cluster: Cluster, name: str, order: list[str], draw: random.Rando
     others = len(results.all) - len(ended) - results.counts["interrupted"]  # while proposed: another is in its place
     if len(ended) != trials or others:
         return f"it has {results.counts}, of {trials} trials"
-    return shown(cluster, store, ended)
+    return shown(cluster, store, ended, url)
 
 
 def killed_on_the_way(cluster: Cluster, script: Path, store: Store, left: list[str], draw: random.Random) -> int:
@@ -185,13 +185,14 @@ def finished(store: Store) -> int:
     return len(list(store.folder.rglob("*.npz")))
 
 
-def shown(cluster: Cluster, store: Store, ended: list[int]) -> str:
+def shown(cluster: Cluster, store: Store, ended: list[int], url: str) -> str:
     """What MLflow lacks of a study, or has twice, after it was asked to catch up."""
     from mlflow import MlflowClient
     from mlflow_stores import address
 
     command = [sys.executable, "-m", "regsearch", "sync", store.name, "--root", str(store.root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cluster.folder)
+    told = {**os.environ, "REGSEARCH_STORAGE": url}  # which a study does not keep: it has a password
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cluster.folder, env=told)
     if done.returncode:
         return f"sync ended with {done.returncode}: {done.stderr[-500:]}"
     client = MlflowClient(address(cluster.port))
