@@ -133,7 +133,8 @@ class LinearBackend:
             return FittedPath(lambdas, fitted=[self._without_penalty(config, solver)]), None
         further = further_lambdas(config, lambdas)
         limit = self._limit(config, solver, terms) if len(further) else None
-        path = FittedPath(np.concatenate([lambdas, further]), limit)
+        free = terms.certified and not terms.sparse and config.loss is None and self.setup.problem.classes is None
+        path = FittedPath(np.concatenate([lambdas, further]), limit, free)
         deadline, ended = self.setup.deadline, False
         with deadline.interruptible():
             for piece in solver.path(terms, config.scale, lambdas, further):
@@ -192,9 +193,9 @@ class LinearBackend:
         end = path.end
         if not path.defined or not (path.below_limit or path.rising) or (end.gap > SLACK * solver.tol).any():
             return False
-        if path.limit is None or self._explained(path.limit.piece, solver) > SATURATED:
+        if not path.free and (path.limit is None or self._explained(path.limit.piece, solver) > SATURATED):
             return path.rising and self._explained(end, solver) <= SATURATED
-        return not (path.below_limit and path.tends_to_limit)
+        return not (path.below_limit and path.tends_to_limit(self.setup.metrics[0].perfect))
 
     def _explained(self, point: Piece, solver: Solver) -> float:
         """The share of its null model's loss that a point explains, of the fold where that is least."""

@@ -47,10 +47,15 @@ class FittedPath:
         Those that may be fitted, in their order.
     limit
         The fit at lambda 0, where the path tends to that; `None` where it does not, as with more columns than rows.
+    free
+        Whether points cost next to nothing. Such a path ends neither where its fit saturates nor near to its limit by
+        the range of its curve: of columns that are alike (spectra) the best lambda lies far below, where all but the
+        last thousandth is explained.
     """
 
     lambdas: Array
     limit: FittedPiece | None = None
+    free: bool = False
     fitted: list[FittedPiece] = field(default_factory=list)
 
     def add(self, one: FittedPiece) -> None:
@@ -135,15 +140,21 @@ class FittedPath:
         mean = self.scores()[0].mean()
         return self.limit_score - float(np.max(mean, initial=-np.inf, where=np.isfinite(mean)))
 
-    @property
-    def tends_to_limit(self) -> bool:
+    def tends_to_limit(self, perfect: float | None) -> bool:
         """Whether a curve that is below its limit is so near to it that it will hardly rise above it in between.
 
         Near the limit a curve is linear in lambda: it has as far to go as its last step foretells.
+
+        Parameters
+        ----------
+        perfect
+            The best possible score, if there is one.
         """
         mean = self.scores()[0].mean()
         known = mean[np.isfinite(mean)]
         span = max(float(known.max()), self.limit_score) - float(known.min())
+        if self.free and perfect is not None:
+            span = min(span, perfect - self.limit_score)
         ratio = float(self.lambdas[1] / self.lambdas[0])
         foretold = (float(mean[-1] - mean[-2]) if self.rising else 0.0) * ratio / (1 - ratio)
         return self.left <= CLOSE * span and foretold <= max(2 * self.left, FINE * span)

@@ -146,3 +146,46 @@ def test_the_lasso_ends_where_it_saturates() -> None:
     assert found.value
     explained = 1 + found.trajectory.deciding.train[:, -1] / made.solver.null
     assert explained.min() > 0.999
+
+
+def spectra(rows: int, columns: int, noise: float) -> tuple[Any, Any]:
+    """Smooth columns, each next to a copy of its neighbours: mixtures of a few peaks above a common baseline."""
+    rng, grid = np.random.default_rng(0), np.linspace(0, 1, columns)
+    peaks = [np.exp(-(((grid - place) / 0.1) ** 2)) for place in np.linspace(0.1, 0.9, 6)]
+    amounts = rng.gamma(2, 1, (rows, 6))
+    X = amounts @ np.stack(peaks) + rng.normal(size=(rows, 1)) / 2 + 1e-4 * rng.normal(size=(rows, columns))
+    return X, amounts[:, 0] - amounts[:, 1] / 2 + noise * rng.normal(size=rows)
+
+
+def ridge_losses(X: Any, y: Any, train: Any, val: Any, lambdas: Any) -> Any:
+    """Squared errors of ridge on standardised columns, by the singular values."""
+    center, scale = X[train].mean(axis=0), X[train].std(axis=0)
+    u, d, v = np.linalg.svd((X[train] - center) / scale, full_matrices=False)
+    along, mean = (X[val] - center) / scale @ v.T, y[train].mean()
+    shares = u.T @ (y[train] - mean)
+    said = [along @ (d * shares / (d**2 + len(train) * one)) + mean for one in lambdas]
+    return np.array([np.mean((y[val] - one) ** 2) for one in said])
+
+
+@pytest.mark.parametrize("noise", [0.001, 0.05])
+@pytest.mark.parametrize("shape", [(40, 120), (60, 40), (200, 50)])
+def test_ridge_reaches_as_far_down_as_columns_are_alike(shape: tuple[int, int], noise: float) -> None:
+    """On spectra the best lambda, orders of magnitude below those of other columns, is found as on the finest grid."""
+    X, y = spectra(*shape, noise)
+    made = backend(X, y)
+    found = trial(made, Linear("l2"))
+    grid = np.geomspace(1e2, 1e-12, 300)
+    folds = zip(made.setup.folds.train, made.setup.folds.val, strict=True)
+    best = np.mean([ridge_losses(X, y, *fold, grid) for fold in folds], axis=0).min()
+    assert -found.point.val <= best * 1.001
+    assert not found.trajectory.rising
+
+
+@pytest.mark.parametrize("shape", [(200, 20), (40, 120)])
+def test_ridge_of_other_columns_is_as_long_as_it_was(shape: tuple[int, int]) -> None:
+    """Of columns that are not alike the curve turns within the points of a path, and no more are fitted."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=shape)
+    found = trial(backend(X, X[:, 0] + rng.normal(size=len(X))), Linear("l2"))
+    assert found.trajectory.steps <= 100
+    assert not found.trajectory.rising
