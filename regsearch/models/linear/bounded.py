@@ -22,14 +22,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
 from regsearch.models.linear.kernels import compiled
+from regsearch.models.linear.leaps import leap, rounds
 
-SWEEPS = 10  # between two leaps
 LEAPS = 200
-JITTER = 1e-10  # of a diagonal: equal columns, such as those of a category beside the intercept, share what they have
 
 
 class Bounds(NamedTuple):
@@ -61,47 +59,39 @@ def sweep(gram: Array, w: Array, slope: Array, threshold: Array, ridge: Array, l
 
 
 @compiled
-def sweeps(
-    gram: Array, w: Array, slope: Array, threshold: Array, ridge: Array, low: Array, high: Array,
-    tolerance: float, most: int,
-) -> bool:  # fmt: skip
-    """Sweep in place, so many times at most; whether the last lowered the objective by no more than the tolerance."""
-    for _ in range(most):  # noqa: SIM110 - numba compiles no generator
-        if sweep(gram, w, slope, threshold, ridge, low, high) <= tolerance:
-            return True
-    return False
+def free(
+    w: Array, slope: Array, gram: Array, threshold: Array, ridge: Array, low: Array, high: Array
+) -> tuple[Rows, Array, Array, Array, Array]:
+    """What is free to move, as `leap` takes it: a sign that changes is looked at again."""
+    count, some = 0, np.empty(w.shape[0], dtype=np.intp)
+    for j in range(w.shape[0]):
+        if (w[j] != 0.0 or threshold[j] == 0.0) and low[j] < w[j] < high[j] and gram[j, j] + ridge[j] > 0.0:
+            some[count] = j
+            count += 1
+    some = some[:count]
+    bend, push, left, right = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    for i in range(count):
+        j = some[i]
+        bend[i], push[i] = ridge[j], slope[j] - ridge[j] * w[j] - threshold[j] * np.sign(w[j])
+        left[i] = max(low[j], 0.0) if threshold[j] > 0.0 and w[j] > 0.0 else low[j]
+        right[i] = min(high[j], 0.0) if threshold[j] > 0.0 and w[j] < 0.0 else high[j]
+    return some, bend, push, left, right
 
 
-def leap(gram: Array, w: Array, slope: Array, bounds: Bounds) -> Array:
-    """Go to the joint minimiser of what is free to move, or to where the first of them meets zero or a limit."""
-    threshold, ridge, low, high = bounds
-    moving = ((w != 0) | (threshold == 0)) & (low < w) & (w < high) & (np.diag(gram) + ridge > 0)
-    some = np.flatnonzero(moving)
-    if not len(some):
-        return w
-    corner = gram[np.ix_(some, some)]
-    corner[np.diag_indices(len(some))] += ridge[some] + JITTER * np.diag(corner)
-    push = slope[some] - ridge[some] * w[some] - threshold[some] * np.sign(w[some])
-    try:
-        move = cho_solve(cho_factor(corner, overwrite_a=True), push)
-    except LinAlgError:  # rounding beside columns of other sizes: sweeps are left
-        return w
-    here, edge = w[some], np.where(move > 0, high[some], low[some])
-    edge = np.where((threshold[some] > 0) & (here * move < 0), 0.0, edge)  # a sign that changes is looked at again
-    reach = np.divide(edge - here, move, out=np.full(len(some), np.inf), where=move != 0)
-    length = min(1.0, float(reach.min(initial=1.0)))
-    new = w.copy()
-    new[some] = np.where(reach <= length, edge, here + length * move)
-    return new
+@compiled
+def descend(
+    gram: Array, w: Array, slope: Array, threshold: Array, ridge: Array, low: Array, high: Array, tolerance: float
+) -> None:
+    """Go to the minimum in place: by sweeps, and by leaps where sweeps are slow."""
+    for _ in range(LEAPS):
+        for _ in range(rounds(w.shape[0])):
+            if sweep(gram, w, slope, threshold, ridge, low, high) <= tolerance:
+                return
+        leap(gram, w, slope, *free(w, slope, gram, threshold, ridge, low, high))
 
 
 def minimise(gram: Array, start: Array, slope: Array, bounds: Bounds, tolerance: float) -> Array:
-    """The minimiser ``[e]``, within about the tolerance: by sweeps, and by leaps where sweeps are slow."""
-    w, slope = start.copy(), slope.copy()
-    for _ in range(LEAPS):
-        if sweeps(gram, w, slope, *bounds, tolerance, SWEEPS):
-            break
-        new = leap(gram, w, slope, bounds)
-        slope += gram @ (w - new)
-        w = new
+    """The minimiser ``[e]``, within about the tolerance."""
+    w = start.copy()
+    descend(gram, w, slope.copy(), *bounds, tolerance)
     return w

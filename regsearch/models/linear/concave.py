@@ -1,8 +1,8 @@
 """Penalties of each coefficient that grow less the larger it is, so that large coefficients are hardly shrunk.
 
-They are not convex. A fit starts from the lasso's at the same lambda, and replaces the penalty by its tangents until
-these stay as they are (Zou & Li 2008): a lasso with a weight for each coefficient every time. So what is found depends
-on the config and the fold alone, and not on the way there.
+They are not convex. A fit starts from the lasso's at the same lambda and descends from there, coefficient by
+coefficient (Breheny & Huang 2011), to where the objective falls no more. So what is found depends on the config and the
+fold alone, and not on the way there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from regsearch._types import Array, Rows
 from regsearch.models.linear.general import GeneralTerms, Quadratic
 from regsearch.models.linear.penalty import Terms
 
-TANGENTS = 50
-
 
 @dataclass(frozen=True)
 class ConcaveTerms(GeneralTerms):
@@ -27,9 +25,14 @@ class ConcaveTerms(GeneralTerms):
     tasks = ("regression", "binary")  # large coefficients of all classes could move together, at no cost
     gamma: float
 
+    @property
     @abstractmethod
+    def bend(self) -> float:
+        """How fast P' falls from lambda to none."""
+
     def slope(self, size: Array, lambda_: float) -> Array:
         """P' at sizes of coefficients."""
+        return np.asarray(np.clip(self.bend * (self.gamma * lambda_ - size), 0.0, lambda_))
 
     @property
     def start(self) -> Terms:
@@ -46,13 +49,8 @@ class ConcaveTerms(GeneralTerms):
         return self
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
-        nothing, limit = np.zeros(w.shape), np.full(w.shape, np.inf)
-        for _ in range(TANGENTS):
-            tangents = Terms(self.slope(np.abs(w), lambda_), nothing, -limit, limit)
-            new = tangents.minimise(quadratic, w, slope, 1.0, tolerance / 2)
-            slope = slope - (quadratic.gram @ (new - w).ravel()).reshape(w.shape)
-            w = new
-            left = self.distance(w, slope, lambda_)
-            if (left * (np.abs(w) + left)).sum() <= tolerance:
-                break
-        return w
+        from regsearch.models.linear.concave_kernels import descend
+
+        new = w.ravel().copy()
+        descend(quadratic.gram, new, slope.flatten(), lambda_, self.bend, self.gamma * lambda_, tolerance)
+        return new.reshape(w.shape)

@@ -37,7 +37,7 @@ from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.models.linear.spectrum import Spectrum
-from regsearch.models.linear.squared_fold import SquaredFold
+from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint
 from regsearch.models.linear.threads import all_threads
 
 WHOLE = 400  # columns up to which working on few of them gains nothing
@@ -114,7 +114,7 @@ class Gaussian:
     def path(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
         if not terms.certified:
-            return self._proximal(terms, scale, np.concatenate([lambdas, further]))
+            return self._proximal(terms, scale, lambdas, further)
         assert isinstance(terms, Terms)
         scale = scale if lambdas.any() else self._well_posed(scale)
         descent, ridge = partial(self._descent, terms, scale), partial(self._ridge, float(terms.l2), scale)
@@ -153,27 +153,24 @@ class Gaussian:
             freedom = np.stack([spectrum.freedom(strengths) for spectrum in spectra])
             yield self._piece(scale, w, gap, freedom, state)
 
-    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         folds = self._folds(terms, scale)
-        for gap, freedom in walk(folds, lambdas):
-            w = np.stack([fold.loss.w[:, 0] for fold in folds])[:, None]
+        for chunk in chunks(lambdas, CHUNK, further):
+            along = walk(folds, chunk)
+            w = np.array([[point.w[:, 0] for point in points] for points in along.points])
             state = self.source.evaluate(range(len(folds)), w, scale)
-            null = self.source.power[:, None] / 2
-            yield self._piece(scale, w, gap[:, None] * null, freedom[:, None], state)
+            yield self._piece(scale, w, along.gap * self.source.power[:, None] / 2, along.freedom, state)
 
-    def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath]:
-        made = []
-        for k, power in enumerate(column_powers(self.design, scale)):
-            losses = SquaredFold(self.source, k, scale, power), SquaredFold(self.source, k, scale, power)
-            made.append(FoldPath.of(k, losses, terms, self.tol, self.whole))
-        return made
+    def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath[SquaredPoint]]:
+        return [
+            FoldPath.of(k, SquaredFold(self.source, k, scale, power), terms, self.tol, self.whole)
+            for k, power in enumerate(column_powers(self.design, scale))
+        ]
 
     def _at_top(self, terms: GeneralTerms, scale: str) -> Array:
         """``[K, p, 1]`` negative gradient where only what is not penalised is fitted."""
         folds = self._folds(terms.at_top, scale)
-        for fold in folds:
-            fold.advance(1.0)
-        return np.stack([fold.loss.gradient() for fold in folds])
+        return np.stack([fold.loss.gradients([fold.advance(np.ones(1))[0].point])[0] for fold in folds])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = _ActiveSets(self, terms, scale)

@@ -44,13 +44,13 @@ class Glm(LogLoss):
         super().__init__(design, y, tol, max_steps)
         self.spread = loss.spread(y[:, 0], design.weights / design.weights.sum())
 
-    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         if not self.loss.smooth:
             raise InvalidInput(
                 f"The {self.loss.kind} loss has no derivatives, and takes l1, l2 and elastic_net and their adaptive "
                 "kinds, with all columns penalised and none limited; choose one, or another loss."
             )
-        return super()._proximal(terms, scale, lambdas)
+        return super()._proximal(terms, scale, lambdas, further)
 
     def predicted(self, eta: Array) -> Array:
         return self.loss.predicted(eta)

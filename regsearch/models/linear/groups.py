@@ -16,7 +16,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
-from regsearch.models.linear.general import GeneralTerms, PenalisedColumns
+from regsearch.models.linear.general import GeneralTerms, PenalisedColumns, Quadratic
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,15 @@ class GroupTerms(GeneralTerms):
 
     def lambda_max(self, gradient: Array) -> float:
         return super().lambda_max(np.where(self.unpenalised, 0.0, gradient))
+
+    def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
+        from regsearch.models.linear.group_kernels import Groups, minimise
+
+        m, (columns, starts) = w.shape[1], self._sorted
+        members = (columns[:, None] * m + np.arange(m)).ravel()
+        alone = np.ascontiguousarray(np.broadcast_to(lambda_ * self._alone, w.shape)).ravel()
+        groups = Groups(members, np.append(starts * m, w.size), alone, lambda_ * self._together(w))
+        return minimise(quadratic.gram, w.ravel(), slope.ravel(), groups, tolerance).reshape(w.shape)
 
     @cached_property
     def _alone(self) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -23,7 +23,7 @@ ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
 
 @dataclass(frozen=True)
-class _Point:
+class LogPoint:
     """Coefficients ``[p, m]``, intercepts ``[m]``, and the decisions, fitted values ``[m, 1, n]`` and loss there."""
 
     w: Array
@@ -52,45 +52,35 @@ class LogFold:
         self.curvature = power * float(sample.null_curvatures.mean())
         self._some: Rows = np.arange(0)
         self._columns: WorkingColumns | None = None
+
+    def origin(self) -> LogPoint:
         b = self.sample.offset
-        self._here = self._at(np.zeros((design.shape[1], len(b))), b, np.zeros_like(self.sample.y) + b[:, None, None])
+        return self._at(np.zeros((self.design.shape[1], len(b))), b, np.zeros_like(self.sample.y) + b[:, None, None])
 
-    @property
-    def w(self) -> Array:
-        return self._here.w
+    def gradients(self, points: Sequence[LogPoint]) -> Array:
+        residual = np.concatenate([self.sample.residual(point.p) for point in points], axis=1)
+        return np.asarray(self.correlate([self.k], [residual], self.scale)[0].transpose(1, 2, 0))
 
-    @property
-    def b(self) -> Array:
-        """``[m]`` intercepts of the centred columns."""
-        return self._here.b
+    def blend(self, one: LogPoint, other: LogPoint, share: float) -> LogPoint:
+        pairs = ((getattr(one, name), getattr(other, name)) for name in ("w", "b", "eta"))
+        return self._at(*(share * first + (1 - share) * second for first, second in pairs))
 
-    def gradient(self) -> Array:
-        residual = self.sample.residual(self._here.p)
-        return np.asarray(self.correlate([self.k], [residual], self.scale)[0, :, 0].T)
-
-    def take_over(self, other: LogFold) -> None:
-        self._here = other._here
-
-    def blend(self, other: LogFold, share: float) -> None:
-        pairs = ((getattr(other._here, name), getattr(self._here, name)) for name in ("w", "b", "eta"))
-        self._here = self._at(*(share * theirs + (1 - share) * ours for theirs, ours in pairs))
-
-    def descend(self, terms: GeneralTerms, some: Rows, lambda_: float, tolerance: float) -> bool:
-        moved = False
+    def descend(self, point: LogPoint, terms: GeneralTerms, some: Rows, lambda_: float, tolerance: float) -> LogPoint:
         for _ in range(STEPS):
-            quadratic, slope, curvature = self._model(some)
-            left = excess(terms.distance(self.w[some], slope, lambda_), self.w[some], self.curvature[some])
-            inner = max(tolerance / 2, INNER * left)
-            change = terms.minimise(quadratic, self.w[some], slope, lambda_, inner) - self.w[some]
-            if not self._search(terms, some, change, curvature, lambda_):
-                break
-            moved = True
+            quadratic, slope, curvature = self._model(point, some)
+            left = excess(terms.distance(point.w[some], slope, lambda_), point.w[some], self.curvature[some])
             if left <= tolerance:
                 break
-        return moved
+            inner = max(tolerance / 2, INNER * left)
+            change = terms.minimise(quadratic, point.w[some], slope, lambda_, inner) - point.w[some]
+            ahead = self._search(point, terms, some, change, curvature, lambda_)
+            if ahead is None:
+                break
+            point = ahead
+        return point
 
-    def quadratic(self, some: Rows) -> Quadratic:
-        return self._model(some)[0]
+    def quadratic(self, point: LogPoint, some: Rows) -> Quadratic:
+        return self._model(point, some)[0]
 
     def _of(self, some: Rows) -> WorkingColumns:
         """Those columns of the training rows, kept for as long as they are asked for."""
@@ -100,21 +90,23 @@ class LogFold:
             self._some, self._columns = some, WorkingColumns.of(design.fold(self.k), rows, some, means, inverse)
         return self._columns
 
-    def _model(self, some: Rows) -> tuple[Quadratic, Array, Curvature]:
+    def _model(self, point: LogPoint, some: Rows) -> tuple[Quadratic, Array, Curvature]:
         """The curvature, and the negative gradient ``[e, m]``, with the intercepts fitted along."""
         columns, m = self._of(some), len(self.sample.y)
         mask = np.ones((m, len(some)), dtype=bool)
-        own, shares = self.sample.hessian(self._here.eta[:, 0], self._here.p[:, 0])
+        own, shares = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
         curvature = Curvature.at(own, shares, columns, mask)
-        residual = self.sample.residual(self._here.p)[:, 0]
+        residual = self.sample.residual(point.p)[:, 0]
         slope = columns.correlate(residual).ravel() - curvature.couple @ residual.sum(axis=1)
         order = np.arange(mask.size).reshape(mask.shape).T.ravel()  # outputs of a column after another
         gram = np.ascontiguousarray(curvature.gram[np.ix_(order, order)])
         return Quadratic(gram), slope[order].reshape(len(some), m), curvature
 
-    def _search(self, terms: GeneralTerms, some: Rows, change: Array, curvature: Curvature, lambda_: float) -> bool:
-        """Halve a step until it does not raise the objective; whether there is such a step."""
-        here, columns = self._here, self._of(some)
+    def _search(
+        self, here: LogPoint, terms: GeneralTerms, some: Rows, change: Array, curvature: Curvature, lambda_: float
+    ) -> LogPoint | None:
+        """Halve a step until it does not raise the objective; `None` where there is no such step."""
+        columns = self._of(some)
         drift = self.sample.residual(here.p)[:, 0].sum(axis=1)
         move = np.ascontiguousarray(change.T)
         shift = curvature.inverse @ drift - move.ravel() @ curvature.couple
@@ -125,12 +117,11 @@ class LogFold:
             w[some] += length * change
             new = self._at(w, here.b + length * shift, here.eta + length * ahead)
             if new.loss + float(terms.value(w[some], lambda_)) <= value + ROUNDING * abs(value):
-                self._here = new
-                return True
-        return False
+                return new
+        return None
 
-    def _at(self, w: Array, b: Array, eta: Array) -> _Point:
+    def _at(self, w: Array, b: Array, eta: Array) -> LogPoint:
         shift = self.sample.shift(eta)
         eta = eta + shift[..., None]
         p, loss = self.sample.at(eta)
-        return _Point(w, b + shift[:, 0], eta, p, float(loss[0]))
+        return LogPoint(w, b + shift[:, 0], eta, p, float(loss[0]))

@@ -36,7 +36,7 @@ from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import LogSample
-from regsearch.models.linear.log_fold import LogFold
+from regsearch.models.linear.log_fold import LogFold, LogPoint
 from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
@@ -102,7 +102,7 @@ class LogLoss:
     def path(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array = NOTHING) -> Iterator[Piece]:
         lambdas = np.asarray(lambdas, dtype=np.float64)
         if not terms.certified:
-            return self._proximal(terms, scale, np.concatenate([lambdas, further]))
+            return self._proximal(terms, scale, lambdas, further)
         assert isinstance(terms, Terms)
         if not lambdas.any():
             scale = "standard"  # without a penalty the fit is the same in any units, and in these it is well posed
@@ -141,31 +141,29 @@ class LogLoss:
         slopes -= spread.sum(axis=3, keepdims=True) * self.design.means[folds, None, None]
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
-    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array) -> Iterator[Piece]:
+    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         if "binary" not in terms.tasks:
             raise InvalidInput("The penalty is for squared error alone, got another loss; choose another penalty.")
         if self.shape[1] > 1 and "multiclass" not in terms.tasks:
             raise InvalidInput("The penalty is for regression and binary y, got several classes; choose another.")
         folds = self._folds(terms, scale)
-        for gap, freedom in walk([path for path, _ in folds], lambdas):
-            w = np.stack([loss.w.T for _, loss in folds])[:, :, None]
-            b = np.stack([loss.b for _, loss in folds])[:, :, None]
-            yield self._piece(scale, w, b, gap[:, None] * self.null[:, None], freedom[:, None])
+        for chunk in chunks(lambdas, CHUNK, further):
+            along = walk(folds, chunk)
+            w = np.array([[point.w.T for point in points] for points in along.points]).transpose(0, 2, 1, 3)
+            b = np.array([[point.b for point in points] for points in along.points]).transpose(0, 2, 1)
+            yield self._piece(scale, w, b, along.gap * self.null[:, None], along.freedom)
 
-    def _folds(self, terms: GeneralTerms, scale: str) -> list[tuple[FoldPath, LogFold]]:
+    def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath[LogPoint]]:
         made = []
         for k, power in enumerate(column_powers(self.design, scale)):
-            made_of = self.design, k, scale, power, self.samples[k], float(self.null[k]), self.correlate
-            loss, again = LogFold(*made_of), LogFold(*made_of)
-            made.append((FoldPath.of(k, (loss, again), terms, self.tol, False), loss))
+            loss = LogFold(self.design, k, scale, power, self.samples[k], float(self.null[k]), self.correlate)
+            made.append(FoldPath.of(k, loss, terms, self.tol, False))
         return made
 
     def _at_top(self, terms: GeneralTerms, scale: str) -> Array:
         """``[K, p, m]`` negative gradient where only what is not penalised is fitted."""
         folds = self._folds(terms.at_top, scale)
-        for path, _ in folds:
-            path.advance(1.0)
-        return np.stack([loss.gradient() for _, loss in folds])
+        return np.stack([fold.loss.gradients([fold.advance(np.ones(1))[0].point])[0] for fold in folds])
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = _WorkingSets(self, terms, scale)

@@ -1,10 +1,11 @@
 """Any penalty with a proximal operator along a path of lambdas, fold by fold.
 
-Each fold works on a few columns, minimises a quadratic with the penalty on them, and looks at all columns again. How
-far a point may be above its minimum is estimated, and not certified as by the duality gaps of `gaussian.py` and
-`logistic.py`: ``sum_j d_j (|w_j| + d_j / h_j)``, d_j the distance of the gradient to the penalty's subgradients and h_j
-the curvature along w_j, which is what a step along every coefficient promises, and what each would if it were as wrong
-as it is large. Of a penalty that is not convex it tells how far a point is from being stationary.
+Each fold works on a few columns, minimises a quadratic with the penalty on them, at a few lambdas one after another,
+and looks at all columns again. How far a point may be above its minimum is estimated, and not certified as by the
+duality gaps of `gaussian.py` and `logistic.py`: ``sum_j d_j (|w_j| + d_j / h_j)``, d_j the distance of the gradient
+to the penalty's subgradients and h_j the curvature along w_j, which is what a step along every coefficient promises,
+and what each would if it were as wrong as it is large. Of a penalty that is not convex it tells how far a point is
+from being stationary.
 
 Notation and shapes
 
@@ -19,9 +20,9 @@ w          [K, S, p, m]   coefficients of the centred and scaled columns
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,18 +31,25 @@ from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
 from regsearch.models.linear.penalty import Terms
 
 ROUNDS = 100  # looks at all columns, at one lambda
-LossT = TypeVar("LossT")
 FLAT = 1e-6  # the ridge that stands for none
 INNER = 0.1  # share of what is allowed that the columns at work may leave
 
 
-class FoldLoss(Protocol):
-    """A loss on the training rows of one fold, at coefficients that are moved along the path.
+class Standing(Protocol):
+    """Where a loss stands: coefficients ``[p, m]``, and what it keeps of them."""
+
+    @property
+    def w(self) -> Array: ...
+
+
+PointT = TypeVar("PointT", bound=Standing)
+
+
+class FoldLoss(Protocol[PointT]):
+    """A loss on the training rows of one fold.
 
     Attributes
     ----------
-    w
-        ``[p, m]`` where it stands.
     null
         The loss of the null model, by which gaps are measured.
     curvature
@@ -51,115 +59,170 @@ class FoldLoss(Protocol):
     null: float
     curvature: Array
 
-    @property
-    def w(self) -> Array: ...
-
-    def gradient(self) -> Array:
-        """``[p, m]`` negative gradient where it stands."""
+    def origin(self) -> PointT:
+        """Where all coefficients are zero."""
         ...
 
-    def descend(self, terms: GeneralTerms, some: Rows, lambda_: float, tolerance: float) -> bool:
-        """Move some coefficients to where they minimise the loss with the penalty, the intercepts fitted along.
+    def gradients(self, points: Sequence[PointT]) -> Array:
+        """``[S, p, m]`` negative gradients."""
+        ...
 
-        Whether any moved.
+    def descend(self, point: PointT, terms: GeneralTerms, some: Rows, lambda_: float, tolerance: float) -> PointT:
+        """Move some coefficients, the others being zero, to where they minimise the loss with the penalty.
+
+        The intercepts are fitted along.
         """
         ...
 
-    def blend(self: LossT, other: LossT, share: float) -> None:
-        """Stand between where it and the same loss stand, with so much of the other."""
+    def blend(self, one: PointT, other: PointT, share: float) -> PointT:
+        """The point between two, with so much of the first."""
         ...
 
-    def take_over(self: LossT, other: LossT) -> None:
-        """Stand where the same loss stands that has walked another path."""
+    def quadratic(self, point: PointT, some: Rows) -> Quadratic:
+        """The curvature at a point."""
         ...
 
-    def quadratic(self, some: Rows) -> Quadratic:
-        """The curvature where it stands."""
-        ...
+
+class Fit(NamedTuple, Generic[PointT]):
+    """A point of a path, and its gap relative to the null model's loss."""
+
+    point: PointT
+    gap: float
 
 
 @dataclass
-class FoldPath:
-    """One fold on its way down the lambdas."""
+class FoldPath(Generic[PointT]):
+    """One fold on its way down the lambdas.
 
-    loss: FoldLoss
+    Attributes
+    ----------
+    whole
+        Whether it works on all columns.
+    start
+        The path of the penalty that each fit starts from.
+    """
+
+    loss: FoldLoss[PointT]
     terms: GeneralTerms
     tol: float
     whole: bool
-    start: FoldPath | None = None
-    working: Rows | None = None
+    start: FoldPath[PointT] | None = None
+    point: PointT = field(init=False)
+    working: Rows = field(default_factory=lambda: np.arange(0))
+
+    def __post_init__(self) -> None:
+        self.point = self.loss.origin()
 
     @classmethod
-    def of(cls, k: int, losses: tuple[FoldLoss, FoldLoss], terms: GeneralTerms, tol: float, whole: bool) -> FoldPath:
-        """The path of a fold; the second of the same two losses is for a start that walks beside."""
-        loss, again = losses
-        terms = terms.of_fold(k, loss.w.shape)
-        start = None if terms.start is None else cls(again, terms.start.of_fold(k, loss.w.shape), tol, whole)
+    def of(cls, k: int, loss: FoldLoss[PointT], terms: GeneralTerms, tol: float, whole: bool) -> FoldPath[PointT]:
+        """The path of a fold."""
+        shape = loss.origin().w.shape
+        terms = terms.of_fold(k, shape)
+        start = None if terms.start is None else cls(loss, terms.start.of_fold(k, shape), tol, whole)
         return cls(loss, terms, tol, whole, start)
 
-    def advance(self, lambda_: float) -> float:
-        """Fit the next lambda; the gap relative to the null model's loss."""
-        if self.start is not None:
-            self.start.advance(self.terms.start_lambda(lambda_))
-            self.loss.take_over(self.start.loss)
-        if self.start is not None and self.terms.kept is not None:
-            return self._relaxed(self.start, self.terms.kept)
-        return self._fit(self.terms, lambda_)
+    def advance(self, lambdas: Array) -> list[Fit[PointT]]:
+        """Fit the next lambdas."""
+        if self.start is None:
+            fits = self._fit(self.terms, lambdas)
+            self.point = fits[-1].point
+            return fits
+        starts = self.start.advance(np.array([self.terms.start_lambda(float(one)) for one in lambdas]))
+        return [self._from(start, float(one)) for start, one in zip(starts, lambdas, strict=True)]
 
-    def _relaxed(self, start: FoldPath, kept: float) -> float:
-        """Fit the start's coefficients without its penalty, and stand between the two."""
-        chosen = start.loss.w != 0
-        low, high = (np.broadcast_to(getattr(start.terms, name), chosen.shape) for name in ("low", "high"))
-        gap = self._fit(Terms(np.where(chosen, 0.0, np.inf), np.full(chosen.shape, FLAT), low, high), 1.0)
-        self.loss.blend(start.loss, kept)
-        return gap
+    def _from(self, start: Fit[PointT], lambda_: float) -> Fit[PointT]:
+        """The fit that starts from another; on what that has in use, so that no fit depends on those before."""
+        assert self.start is not None
+        self.point, self.working = start.point, np.arange(0)
+        kept = self.terms.kept
+        if kept is None:
+            return self._fit(self.terms, np.array([lambda_]))[0]
+        chosen = start.point.w != 0
+        low, high = (np.broadcast_to(getattr(self.start.terms, name), chosen.shape) for name in ("low", "high"))
+        held = Terms(np.where(chosen, 0.0, np.inf), np.full(chosen.shape, FLAT), low, high)
+        again = self._fit(held, np.array([1.0]))[0]
+        return Fit(self.loss.blend(start.point, again.point, kept), again.gap)
 
-    def _fit(self, terms: GeneralTerms, lambda_: float) -> float:
-        """Fit terms from where the loss stands."""
-        allowed = self.tol * self.loss.null
-        gap = np.inf
-        for _ in range(ROUNDS):
-            gradient = self.loss.gradient()
-            distance = terms.distance(self.loss.w, gradient, lambda_)
-            gap = excess(distance, self.loss.w, self.loss.curvature)
-            if gap <= allowed:
+    def _fit(self, terms: GeneralTerms, lambdas: Array) -> list[Fit[PointT]]:
+        """Fit terms from where the path stands, each lambda from the one before."""
+        found: list[Fit[PointT]] = []
+        point, allowed = self.point, self.tol * self.loss.null
+        tolerance = INNER * allowed
+        self._extend(terms, point, float(lambdas[-1]))
+        for _ in range(ROUNDS * len(lambdas)):
+            points = self._down(terms, point, lambdas[len(found) :], tolerance)
+            gaps = self._gaps(terms, points, lambdas[len(found) :])
+            solved = int(np.argmax(np.append(gaps > allowed, True)))
+            found += [Fit(*one) for one in zip(points[:solved], gaps[:solved], strict=False)]
+            point, tolerance = (points[solved - 1], INNER * allowed) if solved else (point, tolerance)
+            if len(found) == len(lambdas):
                 break
-            some = self._columns(terms, gradient, lambda_)
-            if not self.loss.descend(self._restricted(terms, some), some, lambda_, INNER * min(allowed, gap)):
-                break  # within rounding
-        return gap / self.loss.null if self.loss.null > 0 else 0.0
+            before, point = point, points[solved]
+            if self._extend(terms, point, float(lambdas[len(found)])):
+                continue
+            tolerance *= INNER
+            if not solved and np.array_equal(point.w, before.w):  # within rounding
+                found.append(Fit(point, float(gaps[solved])))
+        return [Fit(one, gap / self.loss.null if self.loss.null > 0 else 0.0) for one, gap in found]
 
-    def freedom(self, lambda_: float) -> float:
+    def _down(self, terms: GeneralTerms, point: PointT, lambdas: Array, tolerance: float) -> list[PointT]:
+        """The points of lambdas on the columns at work."""
+        some = self.working
+        few = terms.restricted(some) if len(some) < len(point.w) else None
+        points = []
+        for lambda_ in lambdas:
+            point = self.loss.descend(point, terms if few is None else few, some, float(lambda_), tolerance)
+            points.append(point)
+        return points
+
+    def _gaps(self, terms: GeneralTerms, points: list[PointT], lambdas: Array) -> Array:
+        """About how far each point is above its minimum."""
+        along = zip(points, self.loss.gradients(points), lambdas, strict=True)
+        curvature = self.loss.curvature
+        return np.array([excess(terms.distance(one.w, slope, float(at)), one.w, curvature) for one, slope, at in along])
+
+    def _extend(self, terms: GeneralTerms, point: PointT, lambda_: float) -> bool:
+        """Work on the columns in use and those that ask for it, too; whether any is new."""
+        p, before = len(point.w), len(self.working)
+        if self.whole or terms.restricted(np.arange(0)) is None:
+            self.working = np.arange(p)
+        else:
+            asked = terms.score(point.w, self.loss.gradients([point])[0], lambda_) > 0
+            asked |= point.w.any(axis=1)
+            asked[self.working] = True
+            self.working = np.flatnonzero(asked)
+        return len(self.working) > before
+
+    def freedom(self, point: PointT, lambda_: float) -> float:
         """Effective degrees of freedom: the trace of the hat matrix of what is in use, or its number."""
-        used = self.loss.w != 0
+        used = point.w != 0
         ridge = lambda_ * self.terms.ridge(used.shape)
         if not ridge[used].any():
             return float(used.sum())
-        some = np.arange(len(used)) if self.working is None else self.working
+        some = np.flatnonzero(used.any(axis=1))
         own = used[some].ravel()
-        gram = self.loss.quadratic(some).gram[np.ix_(own, own)]
+        gram = self.loss.quadratic(point, some).gram[np.ix_(own, own)]
         held = gram + np.diag(ridge[some].ravel()[own] + FLAT * np.diag(gram))  # columns without a penalty may repeat
         return float(np.trace(np.linalg.solve(held, gram)))
 
-    def _columns(self, terms: GeneralTerms, gradient: Array, lambda_: float) -> Rows:
-        """The columns to work on: those that were, those in use, and those that ask for it."""
-        p = len(self.loss.w)
-        if self.whole or terms.restricted(np.arange(0)) is None:
-            return np.arange(p)
-        asked = terms.score(self.loss.w, gradient, lambda_) > 0
-        asked |= self.loss.w.any(axis=1)
-        if self.working is not None:
-            asked[self.working] = True
-        self.working = np.flatnonzero(asked)
-        return self.working
 
-    def _restricted(self, terms: GeneralTerms, some: Rows) -> GeneralTerms:
-        few = terms.restricted(some) if len(some) < len(self.loss.w) else None
-        return terms if few is None else few
+class Along(NamedTuple, Generic[PointT]):
+    """Points ``[K][S]`` of all folds, their relative gaps and degrees of freedom ``[K, S]``."""
+
+    points: list[list[PointT]]
+    gap: Array
+    freedom: Array
 
 
-def walk(folds: list[FoldPath], lambdas: Array) -> Iterator[tuple[Array, Array]]:
-    """Gaps and degrees of freedom ``[K]`` of each lambda, where each fold's loss then stands."""
-    for lambda_ in lambdas:
-        gaps = np.array([fold.advance(float(lambda_)) for fold in folds])
-        yield gaps, np.array([fold.freedom(float(lambda_)) for fold in folds])
+def walk(folds: list[FoldPath[PointT]], lambdas: Array) -> Along[PointT]:
+    """Fit the next lambdas of all folds."""
+    fits = [fold.advance(lambdas) for fold in folds]
+    freedom = [
+        [fold.freedom(one.point, float(at)) for one, at in zip(along, lambdas, strict=True)]
+        for fold, along in zip(folds, fits, strict=True)
+    ]
+    return Along(
+        [[one.point for one in along] for along in fits],
+        np.array([[one.gap for one in along] for along in fits]),
+        np.array(freedom),
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 from scipy.special import ndtri
 
-from regsearch._types import Array
-from regsearch.models.linear.general import GeneralTerms
+from regsearch._types import Array, Rows
+from regsearch.models.linear.general import GeneralTerms, Quadratic
 
 
 @dataclass(frozen=True)
@@ -22,15 +21,32 @@ class SortedTerms(GeneralTerms):
     """
 
     q: float
+    total: int = 0  # of all coefficients, where these are some of them
 
     def value(self, w: Array, lambda_: float) -> Array:
         sizes = np.sort(np.abs(w).reshape(*w.shape[:-2], -1), axis=-1)[..., ::-1]
         return np.asarray(lambda_ * (sizes @ self._weights(sizes.shape[-1])))
 
     def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
+        from regsearch.models.linear.faces import shrink_sorted
+
         flat = w.reshape(-1, w.shape[-2] * w.shape[-1])
         weights = step * lambda_ * self._weights(flat.shape[1])
-        return np.stack([_prox(one, weights) for one in flat]).reshape(w.shape)
+        return np.stack([shrink_sorted(np.ascontiguousarray(one), weights) for one in flat]).reshape(w.shape)
+
+    def of_fold(self, k: int, shape: tuple[int, ...]) -> SortedTerms:
+        return replace(self, total=shape[0] * shape[1])
+
+    def restricted(self, some: Rows) -> SortedTerms:
+        return self
+
+    def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
+        from regsearch.models.linear.faces import SORTED, descend
+
+        new = w.flatten()
+        weights = lambda_ * self._weights(w.size)
+        descend(SORTED, quadratic.gram, slope.ravel() + quadratic.gram @ new, new, weights, tolerance)
+        return new.reshape(w.shape)
 
     def lambda_max(self, gradient: Array) -> float:
         sizes = np.sort(np.abs(gradient).reshape(len(gradient), -1), axis=1)[:, ::-1]
@@ -38,19 +54,11 @@ class SortedTerms(GeneralTerms):
         return float((np.cumsum(sizes, axis=1) / sums).max(initial=0.0))
 
     def _weights(self, count: int) -> Array:
-        return _weights(self.q, count)
+        """Of so many coefficients, the others being zero and so the last in the order."""
+        return _weights(self.q, max(self.total, count))[:count]
 
 
 @lru_cache(maxsize=64)
 def _weights(q: float, count: int) -> Array:
     quantiles = np.maximum(-ndtri(np.arange(1, count + 1) * q / (2 * count)), 0.0)
     return np.asarray(quantiles / quantiles.max(initial=1e-300))
-
-
-def _prox(w: Array, weights: Array) -> Array:
-    """Sorted sizes less their weights, those that would change places given one size (Bogdan et al. 2015)."""
-    order = np.argsort(-np.abs(w), kind="stable")
-    falling = isotonic_regression(np.abs(w)[order] - weights, increasing=False).x
-    new = np.empty_like(w)
-    new[order] = np.maximum(falling, 0.0)
-    return np.asarray(np.sign(w) * new)

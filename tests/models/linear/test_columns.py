@@ -147,8 +147,8 @@ def test_a_path_starts_where_the_unpenalised_are_alone(task: str) -> None:
     solvers = Solvers.of_all_rows(of)
     terms, solver = solvers.terms(config), solvers.of(None)
     top = terms.lambda_max(solver.gradient("standard", terms))
-    pieces = solver.path(terms, "standard", top * np.array([1.00001, 0.98]))
-    first, second = (np.any(piece.coef[0, 0] != 0, axis=1) for piece in pieces)
+    (piece,) = solver.path(terms, "standard", top * np.array([1.00001, 0.98]))
+    first, second = np.any(piece.coef[0] != 0, axis=2)
     assert np.flatnonzero(first).tolist() == [3]
     assert second.sum() > 1
 

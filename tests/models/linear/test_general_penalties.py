@@ -35,7 +35,7 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Setup
-from regsearch.models.linear.fused import fuse
+from regsearch.models.linear.fusing import fuse
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.solvers import Solvers
 from regsearch.space.config import from_toml, to_toml
@@ -110,8 +110,8 @@ def test_a_category_is_a_group(classes: int) -> None:
     terms, solver = solvers.terms(config), solvers.of(None)
     top = terms.lambda_max(solver.gradient("standard", terms))
     seen = set()
-    for piece in solver.path(terms, "standard", top * np.array([1.0001, 0.9, 0.5, 0.2])):
-        used = piece.coef[0, 0] != 0
+    (piece,) = solver.path(terms, "standard", top * np.array([1.0001, 0.9, 0.5, 0.2]))
+    for used in piece.coef[0] != 0:
         assert used[1].all()  # age
         assert used[2:].all() or not used[2:].any()
         seen.add(bool(used[2:].any()))

@@ -23,8 +23,9 @@ class _MCPTerms(ConcaveTerms):
         size = np.minimum(np.abs(w), self.gamma * lambda_)
         return np.asarray((lambda_ * size - size**2 / (2 * self.gamma)).sum(axis=(-2, -1)))
 
-    def slope(self, size: Array, lambda_: float) -> Array:
-        return np.asarray(np.maximum(lambda_ - size / self.gamma, 0.0))
+    @property
+    def bend(self) -> float:
+        return 1 / self.gamma
 
     def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
         """Of a step of at most 1, where it has one minimiser."""

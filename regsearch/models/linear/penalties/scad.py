@@ -25,8 +25,9 @@ class _SCADTerms(ConcaveTerms):
         bent = lambda_ * middle - middle**2 / (2 * (self.gamma - 1))
         return np.asarray((lambda_ * small + bent).sum(axis=(-2, -1)))
 
-    def slope(self, size: Array, lambda_: float) -> Array:
-        return np.asarray(np.clip((self.gamma * lambda_ - size) / (self.gamma - 1), 0.0, lambda_))
+    @property
+    def bend(self) -> float:
+        return 1 / (self.gamma - 1)
 
     def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
         """Of a step of at most 1, where it has one minimiser."""

@@ -1,0 +1,81 @@
+"""Leaps of many coefficients to their joint minimum, for where steps of one at a time are slow; compiled by numba.
+
+Notation and shapes
+
+==========  ========  ==============================================================================
+symbol      shape     meaning
+==========  ========  ==============================================================================
+e, a        int       numbers of coefficients, and of those that move
+gram        [e, e]    curvature of the quadratic; symmetric, positive semi-definite
+w, slope    [e]       coefficients, and the *negative* gradient of the quadratic there
+some        [a]       places of those that move
+==========  ========  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.models.linear.kernels import compiled
+from regsearch.models.linear.support import solve
+
+STEPS = 10  # rounds of steps of one at a time between two leaps, or more of many: a leap costs as much
+JITTER = 1e-10  # of a diagonal: equal columns, such as those of a category beside the intercept, share what they have
+
+
+@compiled
+def rounds(count: int) -> int:
+    """How many rounds of steps of so many coefficients go before a leap."""
+    return max(STEPS, count // 3)
+
+
+@compiled
+def factorise(corner: Array) -> bool:
+    """Make a matrix ``[a, a]`` its lower Cholesky factor, in place; whether it is positive definite."""
+    for i in range(corner.shape[0]):
+        row, most = corner[i], corner[i, i]
+        for j in range(i):
+            row[j] = (row[j] - row[:j] @ corner[j, :j]) / corner[j, j]
+        rest = most - row[:i] @ row[:i]
+        if not rest > 1e-14 * abs(most):
+            return False
+        row[i] = np.sqrt(rest)
+    return True
+
+
+@compiled
+def leap(
+    gram: Array, w: Array, slope: Array, some: Rows, bend: Array, push: Array, low: Array, high: Array
+) -> bool:  # fmt: skip
+    """Go to the minimum of a quadratic of a few coefficients, or to where the first is at an end, in place.
+
+    Whether there is a minimum, and so anything is done.
+
+    Parameters
+    ----------
+    bend, push
+        ``[a]``: what the penalty adds to the diagonal of the curvature, and the negative gradient of the objective.
+    low, high
+        ``[a]``: the ends between which the objective is this quadratic.
+    """
+    count = some.shape[0]
+    corner = np.empty((count, count))
+    for i in range(count):
+        for j in range(count):
+            corner[i, j] = gram[some[i], some[j]]
+        corner[i, i] += bend[i] + JITTER * abs(corner[i, i])
+    if not factorise(corner):
+        return False
+    move = solve(corner, push, False)
+    length = 1.0
+    for i in range(count):
+        if move[i] != 0.0:
+            length = min(length, ((high[i] if move[i] > 0.0 else low[i]) - w[some[i]]) / move[i])
+    for i in range(count):
+        if move[i] != 0.0:
+            end = high[i] if move[i] > 0.0 else low[i]
+            new = end if (end - w[some[i]]) / move[i] <= length else w[some[i]] + length * move[i]
+            slope -= (new - w[some[i]]) * gram[some[i]]
+            w[some[i]] = new
+    return True
