@@ -210,7 +210,8 @@ def descend(kind: int, gram: Array, moment: Array, w: Array, weights: Array, tol
     """Go to the minimum in place: by steps, and by leaps where steps are slow."""
     largest = guess_largest(gram)
     for _ in range(LEAPS):
-        done, largest = step_down(kind, gram, moment, w, weights, largest, tolerance, 2 * STEPS)
+        levels = (sorted_face(w, weights) if kind == SORTED else fused_face(w, weights))[2].shape[0]
+        done, largest = step_down(kind, gram, moment, w, weights, largest, tolerance, 2 * max(STEPS, levels))
         if done:
             return
         for _ in range(MEETINGS):
