@@ -83,12 +83,12 @@ def guess_largest(gram: Array) -> float:
     vector = np.abs(gram).sum(axis=0)
     largest = 0.0
     for _ in range(POWERS):
-        length = np.sqrt(vector @ vector)
+        length = float(np.sqrt(vector @ vector))
         if length == 0.0:
             break
         vector = vector / length
         ahead = gram @ vector
-        largest, vector = vector @ ahead, ahead
+        largest, vector = float(vector @ ahead), ahead
     return max(largest, 1e-300)
 
 
@@ -102,8 +102,7 @@ def step_down(
     for _ in range(most):
         new = shrunk(kind, ahead + (moment - pull) / largest, weights, largest)
         here, moved = gram @ new, new - ahead
-        square = moved @ moved
-        bent = moved @ (here - pull)
+        square, bent = float(moved @ moved), float(moved @ (here - pull))
         if bent > largest * square * (1.0 + 1e-9):
             largest = 1.1 * bent / square
             continue
@@ -184,8 +183,8 @@ def leap(
         for j in some:
             row[label[j]] += sign[i] * sign[j] * gram[i, j]
     push -= corner @ level[:count]
-    for i in range(count):
-        corner[i, i] *= 1.0 + JITTER
+    for at in range(count):
+        corner[at, at] *= 1.0 + JITTER
     if count == 0 or not factorise(corner):
         return False
     move[:count] = solve(corner, push, False)

@@ -142,6 +142,22 @@ def test_groups_are_checked() -> None:
             Solvers.of_all_rows(of).terms(named.replace(**more))
 
 
+@pytest.mark.parametrize(
+    "penalty",
+    [SLOPE(0.2), FusedLasso(0.3), MCP(3.0), SCAD(3.0), SparseGroupLasso(0.3, {"first": ["x0", "x3", "x4"]})],
+    ids=lambda penalty: penalty.kind,
+)
+@pytest.mark.parametrize("binary", [False, True])
+def test_columns_that_are_nearly_alike(penalty: Penalty, binary: bool) -> None:
+    """Where steps of one coefficient after another hardly move, a fit comes to its minimum all the same."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N, 1)) + rng.normal(size=(N, 7)) / 100
+    signal = x @ np.array([20.0, -20.0, 0.0, 5.0, 5.0, 0.0, -9.0]) + rng.normal(size=N)
+    of = make_problem(x, signal > 0 if binary else signal)
+    coef = fitted(penalty, 2e-4, of, "standard")
+    assert np.count_nonzero(coef) > 1  # `fitted` has looked at the gap
+
+
 # --- the order of sizes ----------------------------------------------------------------------------------------
 
 
