@@ -37,11 +37,32 @@ MEETINGS = 20  # levels that become equal between two looks at what else is to b
 
 
 @compiled
+def falling(values: Array) -> Rows:
+    """Places of values, the largest size first; a heap, as numba takes seconds to compile a sort of numpy."""
+    count = values.shape[0]
+    order = np.arange(count)
+    for end in range(-(count // 2), count):  # the first half makes the heap, the rest takes the smallest out of it
+        size, root = count, -1 - end
+        if end >= 0:
+            size, root = count - 1 - end, 0
+            order[0], order[size] = order[size], order[0]
+        while 2 * root + 1 < size:
+            child = 2 * root + 1
+            if child + 1 < size and abs(values[order[child + 1]]) < abs(values[order[child]]):
+                child += 1
+            if abs(values[order[root]]) <= abs(values[order[child]]):
+                break
+            order[root], order[child] = order[child], order[root]
+            root = child
+    return order
+
+
+@compiled
 def shrink_sorted(values: Array, weights: Array) -> Array:
     """Sorted sizes less their weights, those that would change places given one (Bogdan et al. 2015, algorithm 4)."""
     count = values.shape[0]
-    order = np.argsort(-np.abs(values))
-    start, total, level, last = np.empty(count, dtype=np.intp), np.empty(count), np.empty(count), 0
+    order, start, last = falling(values), np.arange(count), 0
+    total, level, new = np.empty(count), np.empty(count), np.empty(count)
     for i in range(count):
         start[last], total[last] = i, abs(values[order[i]]) - weights[i]
         level[last] = max(total[last], 0.0)
@@ -50,10 +71,11 @@ def shrink_sorted(values: Array, weights: Array) -> Array:
             total[last] += total[last + 1]
             level[last] = max(total[last] / (i + 1 - start[last]), 0.0)
         last += 1
-    new = np.empty(count)
-    for block in range(last):
-        for i in range(start[block], start[block + 1] if block + 1 < last else count):
-            new[order[i]] = np.sign(values[order[i]]) * level[block]
+    block = 0
+    for i in range(count):
+        if block + 1 < last and i == start[block + 1]:
+            block += 1
+        new[order[i]] = np.sign(values[order[i]]) * level[block]
     return new
 
 
@@ -61,18 +83,22 @@ def shrink_sorted(values: Array, weights: Array) -> Array:
 def shrink_fused(values: Array, weights: Array) -> Array:
     """Neighbours fused, then sizes shrunk; weights are those of sizes and of jumps, and the number of outputs."""
     outputs, new = int(weights[2]), np.empty(values.shape[0])
+    one = np.empty(values.shape[0] // outputs)
     for output in range(outputs):
-        level = fuse(values[output::outputs].copy(), weights[1])
-        new[output::outputs] = np.sign(level) * np.maximum(np.abs(level) - weights[0], 0.0)
+        for j in range(one.shape[0]):
+            one[j] = values[j * outputs + output]
+        level = fuse(one, weights[1])
+        for j in range(one.shape[0]):
+            new[j * outputs + output] = np.sign(level[j]) * max(abs(level[j]) - weights[0], 0.0)
     return new
 
 
 @compiled
 def shrunk(kind: int, values: Array, weights: Array, largest: float) -> Array:
     """The prox of a penalty at a step of ``1 / largest``."""
-    if kind == SORTED:
-        return shrink_sorted(values, weights / largest)
     scaled = weights / largest
+    if kind == SORTED:
+        return shrink_sorted(values, scaled)
     scaled[2] = weights[2]
     return shrink_fused(values, scaled)
 
@@ -80,8 +106,7 @@ def shrunk(kind: int, values: Array, weights: Array, largest: float) -> Array:
 @compiled
 def guess_largest(gram: Array) -> float:
     """About the largest eigenvalue, from below."""
-    vector = np.abs(gram).sum(axis=0)
-    largest = 0.0
+    vector, largest = gram @ np.ones(gram.shape[0]), 0.0
     for _ in range(POWERS):
         length = float(np.sqrt(vector @ vector))
         if length == 0.0:
@@ -106,8 +131,10 @@ def step_down(
         if bent > largest * square * (1.0 + 1e-9):
             largest = 1.1 * bent / square
             continue
-        size = np.abs(moved)
-        if largest * (size @ (np.abs(new) + size)) <= tolerance:
+        worth = 0.0
+        for j in range(w.shape[0]):
+            worth += largest * abs(moved[j]) * (abs(new[j]) + abs(moved[j]))
+        if worth <= tolerance:
             w[:] = new
             return True, largest
         faster = (1.0 + np.sqrt(1.0 + 4.0 * speed**2)) / 2.0
@@ -122,8 +149,8 @@ def step_down(
 @compiled
 def sorted_face(w: Array, weights: Array) -> tuple[Rows, Array, Array, Rows, Rows]:
     """Label, sign, cost, above and below of what is equal in size."""
-    order = np.argsort(-np.abs(w))
-    label, sign, cost, count = np.empty(w.shape[0], dtype=np.intp), np.sign(w), np.zeros(w.shape[0]), 0
+    order = falling(w)
+    label, sign, cost, count = np.zeros(w.shape[0], dtype=np.intp), np.sign(w), np.zeros(w.shape[0]), 0
     for i in range(w.shape[0]):
         if w[order[i]] == 0.0:
             label[order[i]] = -1

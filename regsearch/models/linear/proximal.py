@@ -83,7 +83,7 @@ class FoldLoss(Protocol[PointT]):
         ...
 
 
-class FoldFit(NamedTuple, Generic[PointT]):
+class FittedPoint(NamedTuple, Generic[PointT]):
     """A point of a path, and its gap relative to the null model's loss."""
 
     point: PointT
@@ -121,7 +121,7 @@ class FoldPath(Generic[PointT]):
         start = None if terms.start is None else cls(loss, terms.start.of_fold(k, shape), tol, whole)
         return cls(loss, terms, tol, whole, start)
 
-    def advance(self, lambdas: Array) -> list[FoldFit[PointT]]:
+    def advance(self, lambdas: Array) -> list[FittedPoint[PointT]]:
         """Fit the next lambdas."""
         if self.start is None:
             fits = self._fit(self.terms, lambdas)
@@ -130,7 +130,7 @@ class FoldPath(Generic[PointT]):
         starts = self.start.advance(np.array([self.terms.start_lambda(float(one)) for one in lambdas]))
         return [self._from(start, float(one)) for start, one in zip(starts, lambdas, strict=True)]
 
-    def _from(self, start: FoldFit[PointT], lambda_: float) -> FoldFit[PointT]:
+    def _from(self, start: FittedPoint[PointT], lambda_: float) -> FittedPoint[PointT]:
         """The fit that starts from another; on what that has in use, so that no fit depends on those before."""
         assert self.start is not None
         self.point, self.working = start.point, np.arange(0)
@@ -141,11 +141,11 @@ class FoldPath(Generic[PointT]):
         low, high = (np.broadcast_to(getattr(self.start.terms, name), chosen.shape) for name in ("low", "high"))
         held = Terms(np.where(chosen, 0.0, np.inf), np.full(chosen.shape, FLAT), low, high)
         again = self._fit(held, np.array([1.0]))[0]
-        return FoldFit(self.loss.blend(start.point, again.point, kept), again.gap)
+        return FittedPoint(self.loss.blend(start.point, again.point, kept), again.gap)
 
-    def _fit(self, terms: GeneralTerms, lambdas: Array) -> list[FoldFit[PointT]]:
+    def _fit(self, terms: GeneralTerms, lambdas: Array) -> list[FittedPoint[PointT]]:
         """Fit terms from where the path stands, each lambda from the one before."""
-        found: list[FoldFit[PointT]] = []
+        found: list[FittedPoint[PointT]] = []
         point, allowed = self.point, self.tol * self.loss.null
         tolerance = INNER * allowed
         self._extend(terms, point, float(lambdas[-1]))
@@ -153,7 +153,7 @@ class FoldPath(Generic[PointT]):
             points = self._down(terms, point, lambdas[len(found) :], tolerance)
             gaps = self._gaps(terms, points, lambdas[len(found) :])
             solved = int(np.argmax(np.append(gaps > allowed, True)))
-            found += [FoldFit(*one) for one in zip(points[:solved], gaps[:solved], strict=False)]
+            found += [FittedPoint(*one) for one in zip(points[:solved], gaps[:solved], strict=False)]
             point, tolerance = (points[solved - 1], INNER * allowed) if solved else (point, tolerance)
             if len(found) == len(lambdas):
                 break
@@ -162,8 +162,8 @@ class FoldPath(Generic[PointT]):
                 continue
             tolerance *= INNER
             if not solved and np.array_equal(point.w, before.w):  # within rounding
-                found.append(FoldFit(point, float(gaps[solved])))
-        return [FoldFit(one, gap / self.loss.null if self.loss.null > 0 else 0.0) for one, gap in found]
+                found.append(FittedPoint(point, float(gaps[solved])))
+        return [FittedPoint(one, gap / self.loss.null if self.loss.null > 0 else 0.0) for one, gap in found]
 
     def _down(self, terms: GeneralTerms, point: PointT, lambdas: Array, tolerance: float) -> list[PointT]:
         """The points of lambdas on the columns at work."""
