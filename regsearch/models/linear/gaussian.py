@@ -35,6 +35,7 @@ from regsearch.models.linear.kernels import duality_gaps
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
+from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.models.linear.spectrum import Spectrum
 from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint
@@ -93,6 +94,7 @@ class Gaussian:
         self.whole = p <= WHOLE
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}
+        self._paths = KeptPaths[SquaredPoint]()
 
     def gradient(self, scale: str, terms: GeneralTerms | None = None) -> Array:
         if terms is not None and np.any(terms.unpenalised) and terms.sparse:
@@ -154,7 +156,8 @@ class Gaussian:
             yield self._piece(scale, w, gap, freedom, state)
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-        folds = self._folds(terms, scale)
+        of = scale, lambdas.tobytes(), further.tobytes()
+        folds = self._paths.folds(terms, of, lambda terms: self._folds(terms, scale))
         for chunk in chunks(lambdas, CHUNK, further):
             along = walk(folds, chunk)
             w = np.array([[point.w[:, 0] for point in points] for points in along.points])

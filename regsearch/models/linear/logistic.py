@@ -40,6 +40,7 @@ from regsearch.models.linear.log_fold import LogFold, LogPoint
 from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
+from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.separable import settle
 from regsearch.models.linear.sources import inverse_scales
@@ -73,6 +74,7 @@ class LogLoss:
         self.spread = 1.0
         self.samples = [self._sample(y, k) for k in range(design.folds)]
         self.null = np.array([max(sample.null_loss, CERTAIN) for sample in self.samples])
+        self._paths = KeptPaths[LogPoint]()
         self._slopes: dict[str, Array] = {}
         self._initial: dict[str, Array] = {}
         self._ridges: dict[tuple[int, str], RidgeFits] = {}
@@ -146,7 +148,8 @@ class LogLoss:
             raise InvalidInput("The penalty is for squared error alone, got another loss; choose another penalty.")
         if self.shape[1] > 1 and "multiclass" not in terms.tasks:
             raise InvalidInput("The penalty is for regression and binary y, got several classes; choose another.")
-        folds = self._folds(terms, scale)
+        of = scale, lambdas.tobytes(), further.tobytes()
+        folds = self._paths.folds(terms, of, lambda terms: self._folds(terms, scale))
         for chunk in chunks(lambdas, CHUNK, further):
             along = walk(folds, chunk)
             w = np.array([[point.w.T for point in points] for points in along.points]).transpose(0, 2, 1, 3)

@@ -28,7 +28,6 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
-from regsearch.models.linear.penalty import Terms
 
 ROUNDS = 100  # looks at all columns, at one lambda
 FLAT = 1e-6  # the ridge that stands for none
@@ -128,20 +127,12 @@ class FoldPath(Generic[PointT]):
             self.point = fits[-1].point
             return fits
         starts = self.start.advance(np.array([self.terms.start_lambda(float(one)) for one in lambdas]))
-        return [self._from(start, float(one)) for start, one in zip(starts, lambdas, strict=True)]
+        return [self.fit_from(one.point, self.terms, float(at)) for one, at in zip(starts, lambdas, strict=True)]
 
-    def _from(self, start: FittedPoint[PointT], lambda_: float) -> FittedPoint[PointT]:
-        """The fit that starts from another; on what that has in use, so that no fit depends on those before."""
-        assert self.start is not None
-        self.point, self.working = start.point, np.arange(0)
-        kept = self.terms.kept
-        if kept is None:
-            return self._fit(self.terms, np.array([lambda_]))[0]
-        chosen = start.point.w != 0
-        low, high = (np.broadcast_to(getattr(self.start.terms, name), chosen.shape) for name in ("low", "high"))
-        held = Terms(np.where(chosen, 0.0, np.inf), np.full(chosen.shape, FLAT), low, high)
-        again = self._fit(held, np.array([1.0]))[0]
-        return FittedPoint(self.loss.blend(start.point, again.point, kept), again.gap)
+    def fit_from(self, point: PointT, terms: GeneralTerms, lambda_: float) -> FittedPoint[PointT]:
+        """The fit that starts from a point; on what that has in use, so that no fit depends on those before."""
+        self.point, self.working = point, np.arange(0)
+        return self._fit(terms, np.array([lambda_]))[0]
 
     def _fit(self, terms: GeneralTerms, lambdas: Array) -> list[FittedPoint[PointT]]:
         """Fit terms from where the path stands, each lambda from the one before."""
@@ -206,6 +197,21 @@ class FoldPath(Generic[PointT]):
         return float(np.trace(np.linalg.solve(held, gram)))
 
 
+class DescendingFold(Protocol[PointT]):
+    """One fold on its way down the lambdas."""
+
+    @property
+    def loss(self) -> FoldLoss[PointT]: ...
+
+    def advance(self, lambdas: Array) -> list[FittedPoint[PointT]]:
+        """The points of the next lambdas."""
+        ...
+
+    def freedom(self, point: PointT, lambda_: float) -> float:
+        """Effective degrees of freedom."""
+        ...
+
+
 class Along(NamedTuple, Generic[PointT]):
     """Points ``[K][S]`` of all folds, their relative gaps and degrees of freedom ``[K, S]``."""
 
@@ -214,7 +220,7 @@ class Along(NamedTuple, Generic[PointT]):
     freedom: Array
 
 
-def walk(folds: list[FoldPath[PointT]], lambdas: Array) -> Along[PointT]:
+def walk(folds: Sequence[DescendingFold[PointT]], lambdas: Array) -> Along[PointT]:
     """Fit the next lambdas of all folds."""
     fits = [fold.advance(lambdas) for fold in folds]
     freedom = [
