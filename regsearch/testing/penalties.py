@@ -292,7 +292,7 @@ def numbers(cls: type[Penalty]) -> dict[str, Between]:
 
 def tasks(cls: type[Penalty]) -> tuple[Task, ...]:
     """Those that the penalty is for."""
-    return default(cls()).terms(lambda: np.ones((FOLDS, 1, 1))).tasks
+    return tuple(task for task in TASKS if task in cls.tasks)
 
 
 def configs(cls: type[Penalty]) -> Iterator[Penalty]:

@@ -22,7 +22,6 @@ class ConcaveTerms(GeneralTerms):
     """``sum_j P(|w_j|)`` with a P that has the slope lambda at 0, and no slope beyond ``gamma lambda``."""
 
     convex = False
-    tasks = ("regression", "binary")  # large coefficients of all classes could move together, at no cost
     gamma: float
 
     @property

@@ -38,7 +38,6 @@ class CountedTerms(GeneralTerms):
     """
 
     convex = False
-    tasks = ("regression",)
     ridge_share: float
     power: Array = field(default_factory=lambda: np.ones(1))
 

@@ -22,7 +22,7 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from regsearch._types import Array, Rows, Task
+from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.accelerated import accelerated
 
@@ -100,7 +100,6 @@ class GeneralTerms(ABC):
     convex: ClassVar[bool] = True
     elastic: ClassVar[bool] = False  # whether it is l1 |w| + l2/2 w^2, of which a prior is known
     sparse: bool = True  # whether some lambda makes every penalised coefficient zero
-    tasks: ClassVar[tuple[Task, ...]] = ("regression", "binary", "multiclass")  # that it can be fitted to
 
     @abstractmethod
     def value(self, w: Array, lambda_: float) -> Array:

@@ -29,7 +29,6 @@ from typing import NamedTuple
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
-from regsearch.errors import InvalidInput
 from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.freedom import column_powers, curved_freedom, most_freedom
 from regsearch.models.linear.general import GeneralTerms
@@ -144,10 +143,6 @@ class LogLoss:
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-        if "binary" not in terms.tasks:
-            raise InvalidInput("The penalty is for squared error alone, got another loss; choose another penalty.")
-        if self.shape[1] > 1 and "multiclass" not in terms.tasks:
-            raise InvalidInput("The penalty is for regression and binary y, got several classes; choose another.")
         of = scale, lambdas.tobytes(), further.tobytes()
         folds = self._paths.folds(terms, of, lambda terms: self._folds(terms, scale))
         for chunk in chunks(lambdas, CHUNK, further):

@@ -16,7 +16,7 @@ from regsearch.models.deadline import NO_DEADLINE, Deadline
 from regsearch.models.linear.columns import check_column_names
 from regsearch.models.linear.loss import Loss, check_losses
 from regsearch.models.linear.penalties import NoPenalty
-from regsearch.models.linear.penalty import Penalty
+from regsearch.models.linear.penalty import Penalty, check_penalised
 from regsearch.models.linear.scales import SCALES
 from regsearch.space.domains import (
     ClassWeights,
@@ -126,6 +126,9 @@ class Linear(Model):
         if setup.problem.task == "survival" and None in self.losses:
             raise InvalidInput("Linear has one loss of a survival task, got another; pass loss='cox'.")
         check_losses(self.losses, setup.problem, setup.folds)
+        for penalty in self.penalty.options if isinstance(self.penalty, Choice) else (self.penalty,):
+            for loss in self.losses:
+                check_penalised(penalty, loss and loss.kind, setup.problem.task)
         if setup.problem.targets > 1:
             raise InvalidInput(
                 f"Linear fits one target, y has {setup.problem.targets} columns; "

@@ -24,7 +24,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from regsearch._types import Array, Rows
+from regsearch._types import Array, Rows, Task
+from regsearch.errors import InvalidInput
 from regsearch.models.linear.general import GeneralTerms, PenalisedColumns, Quadratic
 from regsearch.space.tree import Node
 
@@ -154,6 +155,8 @@ class Penalty(Node, abstract=True):
     derived: ClassVar[tuple[str, ...]] = ("l1_ratio",)
     path: ClassVar[bool] = True  # whether lambda is an axis at all
     plain: ClassVar[bool] = True  # whether scikit-learn's ElasticNet has it: one weight for all columns
+    tasks: ClassVar[tuple[Task, ...]] = ("regression", "binary", "multiclass", "survival")  # that it can be fitted to
+    other_losses: ClassVar[bool] = True  # than that of the task
 
     def names(self) -> tuple[str, ...]:
         """The columns of X that the penalty has something to say of."""
@@ -162,6 +165,26 @@ class Penalty(Node, abstract=True):
     @abstractmethod
     def terms(self, initial: Callable[[], Array]) -> GeneralTerms:
         """What the solvers need; `initial()` gives each fold's ridge estimate ``[K, p, m]``, fitted on demand."""
+
+
+def check_penalised(penalty: Penalty, loss: str | None, task: Task) -> None:
+    """Refuse a penalty that is not for a task, or not for a loss other than the task's own, by its kind.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the penalty, and what may be chosen.
+    """
+    if task not in penalty.tasks:
+        raise InvalidInput(
+            f"The penalty {penalty.kind} is for {' and '.join(penalty.tasks)} tasks, got a {task} one; choose another, "
+            "such as l1, elastic_net or relaxed_lasso."
+        )
+    if loss is not None and not penalty.other_losses:
+        raise InvalidInput(
+            f"The penalty {penalty.kind} is for squared error alone, got the {loss} loss; choose another, such as l1, "
+            "elastic_net or relaxed_lasso, or leave the loss out."
+        )
 
 
 def adaptive_weights(initial: Array, gamma: float) -> Array:

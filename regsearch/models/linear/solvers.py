@@ -17,7 +17,7 @@ from regsearch.models.linear.freedom import column_powers
 from regsearch.models.linear.general import GeneralTerms, PenalisedColumns
 from regsearch.models.linear.loss import Loss
 from regsearch.models.linear.penalties import NoPenalty
-from regsearch.models.linear.penalty import Penalty
+from regsearch.models.linear.penalty import Penalty, check_penalised
 
 FINAL_TOL = 1e-10  # of fits that are kept: relative to the loss of the null model
 
@@ -73,6 +73,7 @@ class Solvers:
         return self._terms(config, NoPenalty())
 
     def _terms(self, config: LinearConfig, penalty: Penalty) -> GeneralTerms:
+        check_penalised(penalty, config.loss and config.loss.kind, self.problem.task)
         solver = self.of(config.class_weight, config.loss)
         terms = penalty.terms(lambda: solver.initial(config.scale))
         return terms.on(columns_of(config, self.problem, self.design))

@@ -20,6 +20,7 @@ from regsearch import (
     SCAD,
     SLOPE,
     BestSubset,
+    Choice,
     ElasticNet,
     FusedLasso,
     GroupLasso,
@@ -29,6 +30,7 @@ from regsearch import (
     RelaxedElasticNet,
     RelaxedLasso,
     SparseGroupLasso,
+    Study,
 )  # fmt: skip
 from regsearch._types import Array
 from regsearch.data.folds import make_folds
@@ -36,7 +38,7 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Setup
 from regsearch.models.linear.fusing import fuse
-from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.general import GeneralTerms, PenalisedColumns, Quadratic
 from regsearch.models.linear.solvers import Solvers
 from regsearch.space.config import from_toml, to_toml
 from regsearch.space.tree import Node
@@ -214,7 +216,7 @@ def test_concave_penalties_contain_the_lasso(penalty: Penalty, binary: bool) -> 
     signal = x[:, 0] - x[:, 1] + rng.normal(size=N)
     of = make_problem(x, signal > 0 if binary else signal)
     np.testing.assert_allclose(fitted(penalty, 0.1, of), fitted(L1(), 0.1, of), atol=1e-4)
-    with pytest.raises(InvalidInput, match="for regression and binary y, got several classes"):
+    with pytest.raises(InvalidInput, match=f"{penalty.kind} is for regression .* tasks, got a multiclass one"):
         fitted(penalty, 0.1, make_problem(x, np.digitize(signal, [-0.5, 0.5])))
 
 
@@ -291,10 +293,52 @@ def test_counted_formula() -> None:
     np.testing.assert_allclose(fitted(L0(0.5), 0.1, of)[:, 0], expected, atol=1e-8)
     assert 0 < np.count_nonzero(expected) < 6
     classes = make_problem(of.X, of.y > 0)
-    with pytest.raises(InvalidInput, match="for squared error alone"):
+    with pytest.raises(InvalidInput, match="l0 is for regression tasks, got a binary one"):
         fitted(L0(0.5), 0.1, classes)
     with pytest.raises(InvalidInput, match="at most 15 columns, got 16"):
         fitted(BestSubset(), 0.1, correlated(16))
+
+
+def test_columns_are_exchanged() -> None:
+    """L0 leaves a fit that no column more or less is better than for one in place of another: the best of all."""
+    noise = np.random.default_rng(0).normal(size=(N, 3))
+    basis = np.linalg.qr(noise - noise.mean(axis=0))[0] * np.sqrt(N)
+    one, two, _ = basis.T
+    x = np.column_stack([one + 0.9 * two, one, two])  # the lasso begins with the first, which is nearest to y
+    of = make_problem(x, x[:, 1] + 0.1 * x[:, 2])
+    lambda_ = 0.2
+    quadratic = Quadratic(x.T @ x / N)
+    terms = L0(0.0).terms(lambda: np.ones((1, 3, 1))).on(PenalisedColumns.plain(np.arange(3))).of_fold(0, (3, 1))
+    start = np.array([[float(x[:, 0] @ of.y / (x[:, 0] @ x[:, 0]))], [0.0], [0.0]])
+
+    def objective(used: tuple[int, ...]) -> float:
+        left = of.y - x[:, used] @ np.linalg.lstsq(x[:, used], of.y, rcond=None)[0] if used else of.y
+        return float(left @ left / (2 * N) + lambda_ * len(used))
+
+    assert objective((0,)) < min(objective(()), objective((0, 1)), objective((0, 2)))
+    slope = (x.T @ (of.y - x @ start[:, 0]) / N)[:, None]
+    found = terms.minimise(quadratic, start, slope, lambda_, 1e-12)
+    assert np.flatnonzero(found).tolist() == [1]
+    assert objective((1,)) == min(objective(some) for k in range(4) for some in combinations(range(3), k))
+
+
+@pytest.mark.parametrize(
+    ("penalty", "loss", "said"),
+    [
+        (
+            Choice("l1", L0()),
+            None,
+            "The penalty l0 is for regression tasks, got a binary one; choose another, such as l1",
+        ),
+        (BestSubset(), "poisson", "The penalty best_subset is for squared error alone, got the poisson loss"),
+    ],
+)
+def test_a_penalty_that_does_not_fit_is_refused(penalty: Any, loss: Any, said: str) -> None:
+    """Before any trial, with what else to choose."""
+    of = correlated()
+    y = of.y > 0 if loss is None else np.abs(np.round(of.y))
+    with pytest.raises(InvalidInput, match=said):
+        Study("refused", of.X, y, space=Linear(penalty, loss=loss), tracking=False)
 
 
 # --- neighbours ------------------------------------------------------------------------------------------------

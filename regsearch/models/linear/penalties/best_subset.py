@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from regsearch._types import Array
+from regsearch._types import Array, Task
 from regsearch.models.linear.counted import EverySubsetTerms
 from regsearch.models.linear.penalty import Penalty
 
@@ -20,6 +20,8 @@ class BestSubset(Penalty):
     """
 
     plain: ClassVar[bool] = False
+    tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+    other_losses: ClassVar[bool] = False
     l1_ratio: ClassVar[float] = 0.0
 
     def terms(self, initial: Callable[[], Array]) -> EverySubsetTerms:

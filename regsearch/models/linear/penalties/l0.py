@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from regsearch._types import Array
+from regsearch._types import Array, Task
 from regsearch.models.linear.counted import CountedTerms
 from regsearch.models.linear.penalty import Penalty
 from regsearch.space.domains import Between
@@ -21,6 +21,8 @@ class L0(Penalty):
     """
 
     plain: ClassVar[bool] = False
+    tasks: ClassVar[tuple[Task, ...]] = ("regression",)
+    other_losses: ClassVar[bool] = False
     l1_ratio: ClassVar[float] = 0.0
     ridge: Any = tunable(Between(0, 1e3), Float(1e-3, 10.0, log=True), off=0.0)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from regsearch._types import Array
+from regsearch._types import Array, Task
 from regsearch.models.linear.concave import ConcaveTerms
 from regsearch.models.linear.penalty import Penalty
 from regsearch.space.domains import Between
@@ -42,10 +42,12 @@ class _SCADTerms(ConcaveTerms):
 class SCAD(Penalty):
     """SCAD, the slope lambda up to ``|w| = lambda``, from there falling to none at ``gamma lambda`` (Fan & Li 2001).
 
-    It is not convex: a fit starts from the lasso's, which it is for a large gamma.
+    It is not convex: a fit starts from the lasso's, which it is for a large gamma. Not for several classes: those of a
+    column may all move by the same at no loss, and where all are large at no penalty either, so that no fit is the one.
     """
 
     plain: ClassVar[bool] = False
+    tasks: ClassVar[tuple[Task, ...]] = ("regression", "binary", "survival")
     l1_ratio: ClassVar[float] = 1.0
     gamma: Any = tunable(Between(2.0 + 1e-3, 1e6), Float(2.5, 6.0), usual=3.7)
 
