@@ -48,6 +48,7 @@ from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.scales import column_divisors, row_divisors
 
 NOTHING = np.empty(0)
+FEW = 400  # sparse columns, or rows, up to which an eigendecomposition is quick
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,11 @@ class Design:
     @property
     def sparse(self) -> bool:
         return bool(sparse.issparse(self.matrix))
+
+    @property
+    def many(self) -> bool:
+        """Whether products of all pairs of sparse columns, or rows, are too many to be formed."""
+        return self.sparse and min(self.shape) > FEW
 
     def multiplied(self, factors: Array) -> Design:
         """The same with other factors ``[K, n]`` of the weights in the loss; what does not depend on them is shared."""
@@ -203,8 +209,13 @@ class Solver(Protocol):
 
     design: Design
     tol: float  # duality gap to reach, relative to the loss of each fold's null model
-    null: Array  # [K] mean squared error, log loss or half mean deviance of each fold's null model
+    null: Array  # [K] half the mean squared error, log loss or half mean deviance of each fold's null model
     spread: float  # unit of decisions: the standard deviation of y, 1 for classes and logarithms
+
+    @property
+    def matrix_free(self) -> bool:
+        """Whether degrees of freedom of ridge are estimated, as no product of all pairs of columns is formed."""
+        ...
 
     def gradient(self, scale: str, terms: GeneralTerms | None = None) -> Array:
         """``[K, p, m]``: the loss gradient in the scaled coefficients at w = 0, intercept fitted; 0 at constants.

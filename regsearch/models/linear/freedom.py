@@ -37,11 +37,14 @@ def column_powers(design: Design, scale: str) -> Array:
     return np.divide(design.scales("standard"), scales, out=np.zeros_like(scales), where=scales > 0) ** 2
 
 
-def curved_freedom(curvature: Array, values: Array, strength: Array) -> Array:
-    """``[S]``: what all columns spend whose rows have the mean curvatures ``[m, S]``, by eigenvalues ``[r]``."""
+def curved_freedom(curvature: Array, values: Array, strength: Array, counts: float | Array = 1.0) -> Array:
+    """``[S]``: what all columns spend whose rows have the mean curvatures ``[m, S]``, by eigenvalues ``[r]``.
+
+    Each counts as one, or as `counts` says.
+    """
     m, spread = len(curvature), curvature[..., None] * values
     classes = (m - 1) / m if m > 1 else 1.0  # one of the m vectors is free to be anything
-    return np.asarray(classes * (spread / (spread + strength[:, None])).sum(axis=(0, 2)))
+    return np.asarray(classes * (counts * spread / (spread + strength[:, None])).sum(axis=(0, 2)))
 
 
 def mean_curvatures(p: Array, weights: Array) -> Array:

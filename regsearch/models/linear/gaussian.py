@@ -54,6 +54,11 @@ def by_moments(folds: int, n: int, p: int, entries: int) -> bool:
     return folds * p**2 <= entries or p <= SMALL < n
 
 
+def too_many(design: Design) -> bool:
+    """Whether columns that are mostly zeros are too many for the products of all pairs of them; see `squares.py`."""
+    return design.many and not by_moments(design.folds, *design.shape, design.matrix.nnz)
+
+
 class Gaussian:
     """Squared error on the folds of a design; see `regsearch.models.linear.design.Solver`.
 
@@ -72,6 +77,8 @@ class Gaussian:
         Read the rows once, for moments of the folds, or at every chunk of lambdas; by default what costs less.
     """
 
+    matrix_free = False
+
     def __init__(
         self,
         design: Design,
@@ -88,7 +95,7 @@ class Gaussian:
         self.tol = tol or TOL["moments" if p <= SMALL else method]
         target = np.ascontiguousarray(y[:, 0])
         self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)
-        self.null = self.source.power
+        self.null = self.source.power / 2
         share = design.weights / design.weights.sum()
         self.spread = float(np.sqrt(share @ (target - share @ target) ** 2))
         self.whole = p <= WHOLE
@@ -108,7 +115,7 @@ class Gaussian:
 
     def training_losses(self, point: Piece) -> Array:
         assert point.losses is not None
-        return point.losses[0][:, 0]
+        return point.losses[0][:, 0] / 2
 
     def predicted(self, eta: Array) -> Array:
         return eta
@@ -206,7 +213,7 @@ class Gaussian:
     def _piece(self, scale: str, w: Array, gap: Array, complexity: Array, state: Evaluation) -> Piece:
         coef = w * inverse_scales(self.design, scale)[:, None]
         intercept = self.source.target[:, None] - np.einsum("ksp,kp->ks", coef, self.source.centers + self.design.shift)
-        null = self.source.power[:, None] / 2
+        null = self.null[:, None]
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
         return Piece(coef[..., None], intercept[..., None], relative, complexity, (state.train, state.val))
 

@@ -9,13 +9,11 @@ Notation: see `sample.py`; m = 1 here, and p, the fitted values, are the residua
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
-from regsearch.models.linear.design import Design, Piece
+from regsearch.models.linear.design import Design
 from regsearch.models.linear.freedom import curved_freedom
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
@@ -44,13 +42,13 @@ class Glm(LogLoss):
         super().__init__(design, y, tol, max_steps)
         self.spread = loss.spread(y[:, 0], design.weights / design.weights.sum())
 
-    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
+    def _check(self, terms: GeneralTerms) -> None:
         if not self.loss.smooth:
             raise InvalidInput(
                 f"The {self.loss.kind} loss has no derivatives, and takes l1, l2 and elastic_net and their adaptive "
                 "kinds, with all columns penalised and none limited; choose one, or another loss."
             )
-        return super()._proximal(terms, scale, lambdas, further)
+        super()._check(terms)
 
     def predicted(self, eta: Array) -> Array:
         return self.loss.predicted(eta)
@@ -71,6 +69,13 @@ class NewtonRidge:
 
     def __init__(self, basis: Basis, sample: Sample, rows: float, newton: type[Newton]) -> None:
         self.basis, self.sample, self.rows, self.newton = basis, sample, rows, newton
+
+    @property
+    def rank(self) -> int:
+        return len(self.basis.values)
+
+    def freedom(self, curvature: Array, strength: Array) -> Array:
+        return curved_freedom(curvature, self.basis.values, strength)
 
     @property
     def _mean_curvature(self) -> float:

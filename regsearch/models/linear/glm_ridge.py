@@ -56,7 +56,7 @@ class Basis:
 def primal_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Basis:
     """From A'A: for no more columns than rows. `weights` are those of `rows`."""
     values, vectors = decompose(_gram(matrix, rows, center, inverse, weights))
-    forward, backward = _products(matrix, rows, center, inverse)
+    forward, backward = products(matrix, rows, center, inverse)
     return Basis(
         values,
         predict=lambda theta: forward(theta @ vectors.T),
@@ -71,7 +71,7 @@ def dual_basis(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weight
     values, vectors = decompose(row_kernel(matrix[rows], center, inverse, root))
     width = np.sqrt(values)
     back = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)  # a row without weight is never asked for
-    _, backward = _products(matrix, rows, center, inverse)
+    _, backward = products(matrix, rows, center, inverse)
     return Basis(
         values,
         predict=lambda theta: (theta * width) @ vectors.T * back,
@@ -84,7 +84,11 @@ class RidgeFits(Protocol):
     """The ridge-penalised loss of one fold."""
 
     @property
-    def basis(self) -> Basis: ...
+    def rank(self) -> int: ...
+
+    def freedom(self, curvature: Array, strength: Array) -> Array:
+        """``[S]``: what is spent at mean curvatures ``[m, S]``; see `regsearch.models.linear.freedom`."""
+        ...
 
     def largest_curvature(self) -> float:
         """The largest curvature of the null model."""
@@ -146,6 +150,13 @@ class Ridge:
     y: Array
     weights: Array
     rows: float
+
+    @property
+    def rank(self) -> int:
+        return len(self.basis.values)
+
+    def freedom(self, curvature: Array, strength: Array) -> Array:
+        return curved_freedom(curvature, self.basis.values, strength)
 
     @property
     def null(self) -> Array:
@@ -330,7 +341,7 @@ def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Ar
     return np.asarray(gram * inverse[:, None] * inverse)
 
 
-def _products(
+def products(
     matrix: Matrix, rows: Rows, center: Array, inverse: Array
 ) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
     """``[q, p] -> [q, n]`` and ``[q, n] -> [q, p]`` by the centred and scaled rows, read where they are."""

@@ -158,6 +158,8 @@ def _freedom(config: LinearConfig, problem: Problem, solver: Solver, terms: Gene
         return Freedom(known, f"coefficients that are not zero{held}")
     if not strength(config):
         return Freedom(known, "the rank of the columns")
+    if solver.matrix_free and terms.certified:
+        return Freedom(known, "nearly the trace of the hat matrix: by random vectors, with the rows' mean curvature")
     if (problem.classes is None and config.loss is None) or not terms.certified:
         return Freedom(known, "trace of the hat matrix")
     assert isinstance(solver, LogLoss), "squared error knows its trace"
@@ -171,7 +173,7 @@ def _deviance(config: LinearConfig, problem: Problem, solver: Solver, point: Pie
     """What the variance of noise, or a dispersion, is estimated from; see `Fit`."""
     if problem.classes is not None or (config.loss is not None and not config.loss.dispersed):
         return None
-    return float(solver.training_losses(point)[0]) * (1.0 if config.loss is None else 2.0)
+    return 2 * float(solver.training_losses(point)[0])
 
 
 def strength(config: LinearConfig) -> float:

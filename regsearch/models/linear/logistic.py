@@ -29,14 +29,20 @@ from typing import NamedTuple
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
+<<<<<<< HEAD
+=======
+from regsearch.errors import InvalidInput
+from regsearch.models.linear.column_newton import ColumnNewton
+>>>>>>> c2226ea (Sparse columns by the ten thousand are solved without products of pairs: a first ridge fit did not end in minutes)
 from regsearch.models.linear.design import NOTHING, Design, Piece
-from regsearch.models.linear.freedom import column_powers, curved_freedom, most_freedom
+from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms
-from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis
+from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis, products
+from regsearch.models.linear.krylov import MatrixFreeRidge, Products
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import LogSample
 from regsearch.models.linear.log_fold import LogFold, LogPoint
-from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
+from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns, further
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
@@ -81,6 +87,10 @@ class LogLoss:
     def _sample(self, y: Array, k: int) -> Sample:
         rows = self.design.train[k]
         return LogSample(np.ascontiguousarray(y[rows].T[:, None]), self.design.fold_weights[k, rows])
+
+    @property
+    def matrix_free(self) -> bool:
+        return self.design.many and self.newton is Newton
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -143,13 +153,25 @@ class LogLoss:
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
+<<<<<<< HEAD
         of = scale, lambdas.tobytes(), further.tobytes()
         folds = self._paths.folds(terms, of, lambda terms: self._folds(terms, scale))
+=======
+        self._check(terms)
+        folds = self._folds(terms, scale)
+>>>>>>> c2226ea (Sparse columns by the ten thousand are solved without products of pairs: a first ridge fit did not end in minutes)
         for chunk in chunks(lambdas, CHUNK, further):
             along = walk(folds, chunk)
             w = np.array([[point.w.T for point in points] for points in along.points]).transpose(0, 2, 1, 3)
             b = np.array([[point.b for point in points] for points in along.points]).transpose(0, 2, 1)
             yield self._piece(scale, w, b, along.gap * self.null[:, None], along.freedom)
+
+    def _check(self, terms: GeneralTerms) -> None:
+        """Refuse a penalty that is not made for the loss."""
+        if "binary" not in terms.tasks:
+            raise InvalidInput("The penalty is for squared error alone, got another loss; choose another penalty.")
+        if self.shape[1] > 1 and "multiclass" not in terms.tasks:
+            raise InvalidInput("The penalty is for regression and binary y, got several classes; choose another.")
 
     def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath[LogPoint]]:
         made = []
@@ -173,7 +195,7 @@ class LogLoss:
 
     def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
-        for strengths in chunks(lambdas * l2, RIDGE_CHUNK, further * l2):
+        for strengths in chunks(lambdas * l2, CHUNK if self.matrix_free else RIDGE_CHUNK, further * l2):
             fits = [self._ridge_fold(k, scale, start, strengths) for k, start in enumerate(starts)]
             starts = [fit.theta[:, -1:] for fit in fits]
             w, b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
@@ -189,12 +211,12 @@ class LogLoss:
         if not held.any():
             settled, separable = self._settled(ridge, theta[:, :1], strengths[0], self.null[k])
             theta, gap, freedom = ridge.solve(settled, strengths, np.inf, 0)
-        freedom = np.where(held, freedom, len(ridge.basis.values) * max(len(theta) - 1, 1))  # the rank, by classes
+        freedom = np.where(held, freedom, ridge.rank * max(len(theta) - 1, 1))  # the rank, by classes
         return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom, separable)
 
     def _settled(self, ridge: RidgeFits, theta: Array, strength: float, null: float) -> tuple[Array, bool]:
         """The fit without a penalty, and whether it is none, as classes are separable."""
-        assert isinstance(ridge, Ridge)
+        assert isinstance(ridge, (Ridge, MatrixFreeRidge))
         return settle(ridge, theta, strength, null, self.max_steps)
 
     def _estimate(self, k: int, scale: str) -> Array:
@@ -204,13 +226,17 @@ class LogLoss:
     def _ridge(self, k: int, scale: str) -> RidgeFits:
         """One fold's ridge problem; it reads the shared matrix, which therefore is filled for the fold."""
         if (k, scale) not in self._ridges:
-            rows, sample = self.design.train[k], self.samples[k]
-            basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
+            rows, sample, count = self.design.train[k], self.samples[k], float(self.design.counts[k])
             columns = self.design.means[k], inverse_scales(self.design, scale)[k]
             matrix = self.design.fold(k)  # those may have filled it for other folds
-            with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
-                made = basis(matrix, rows, *columns, sample.weights)
-            self._ridges[k, scale] = self._ridge_in(made, sample, float(self.design.counts[k]))
+            if self.matrix_free:
+                of = Products(*products(matrix, rows, *columns), column_powers(self.design, scale)[k])
+                self._ridges[k, scale] = MatrixFreeRidge(of, sample, count)
+            else:
+                basis = primal_basis if self.design.shape[1] <= len(rows) else dual_basis
+                with all_threads(matrix.shape[0] * matrix.shape[1] * min(matrix.shape)):
+                    made = basis(matrix, rows, *columns, sample.weights)
+                self._ridges[k, scale] = self._ridge_in(made, sample, count)
         self.design.fold(k)
         return self._ridges[k, scale]
 
@@ -228,8 +254,7 @@ class LogLoss:
         most = most_freedom(np.minimum(count, rank), power, strengths).sum(axis=1)
         if any(len(rows) < w.shape[3] for rows in self.design.train):
             return np.asarray(most)  # where a spectrum is not cheap
-        values = [self._ridge(k, scale).basis.values for k in range(self.design.folds)]
-        whole = [curved_freedom(*pair, strengths) for pair in zip(curvature, values, strict=True)]
+        whole = [self._ridge(k, scale).freedom(one, strengths) for k, one in enumerate(curvature)]
         return np.asarray(np.minimum(most, np.stack(whole)))
 
     def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
@@ -298,6 +323,8 @@ class _WorkingSets:
         newton, points = self._newton(k, columns), list[Iterate]()
         for step, lambda_ in enumerate(lambdas):
             start = newton.point(w[:, step, columns], b[:, step]) if again or not points else points[-1]
+            if not again and len(points) > 1:
+                start = newton.ahead(points[-2], start, further(lambdas[step - 2 : step + 1]), float(lambda_))
             points.append(newton.solve(start, float(lambda_), target, self.solver.max_steps))
             w[:, step, columns], b[:, step] = points[-1].w, points[-1].b
         eta, p = (np.concatenate([getattr(point, name) for point in points], axis=1) for name in ("eta", "p"))
@@ -308,7 +335,8 @@ class _WorkingSets:
         inverse = inverse_scales(design, self.scale)[k]
         some = WorkingColumns.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
-        return self.solver.newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
+        newton = ColumnNewton if design.sparse and self.solver.newton is Newton else self.solver.newton
+        return newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
 
     def _gaps(self, k: int, w: Array, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
         l1 = self.l1[k][:, None]

@@ -57,7 +57,7 @@ class WorkingColumns:
     def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> WorkingColumns:
         center, inverse = center[columns], inverse[columns]
         if sparse.issparse(matrix):
-            return cls(matrix[:, columns][rows].multiply(inverse).T.tocsr(), center * inverse)
+            return cls(_sparse_rows(matrix[:, columns], rows, inverse), center * inverse)
         features = np.empty((len(columns), len(rows)))
         for feature, column in zip(features, columns, strict=True):  # one at a time: no copy of the rows left out
             np.take(matrix[:, column], rows, out=feature, mode="clip")
@@ -153,9 +153,22 @@ class Newton:
         self.columns, self.mask, self.sample = columns, mask, sample
         self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
         self._curvature: Curvature | None = None
+        self._known: tuple[Iterate, float, float] | None = None  # a point, its lambda and its gap
 
     def point(self, w: Array, b: Array) -> Iterate:
         return self._at(w, b, (self.columns.predict(w) + b[:, None])[:, None])
+
+    def ahead(self, before: Iterate, here: Iterate, share: float, lambda_: float) -> Iterate:
+        """Where the last two points of a path lead to, so much further on, if that is better than staying.
+
+        Coefficients that would change their signs become zero.
+        """
+        w, b = here.w + share * (here.w - before.w), here.b + share * (here.b - before.b)
+        turned = (w * here.w <= 0) & (self.l1 > 0)
+        w[turned] = 0.0
+        kept = not turned.any()
+        new = self._at(w, b, here.eta + share * (here.eta - before.eta)) if kept else self.point(w, b)
+        return new if self._value(new, lambda_) < self._value(here, lambda_) else here
 
     def solve(self, point: Iterate, lambda_: float, target: float, max_steps: int) -> Iterate:
         """Newton steps from a point until the gap, over the coefficients in play, is at most the target."""
@@ -163,14 +176,12 @@ class Newton:
         for _ in range(max_steps):
             gradient = self.columns.correlate(self.residual(point))
             gap = self._gap(point, gradient, lambda_)
+            self._known = point, lambda_, gap
             if gap <= target:
                 break
             slow = gap > SLOW * before
             inner *= STRICTER if slow else 1.0
-            fresh = self._curvature is None or slow
-            if fresh:
-                own, shares = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
-                self._curvature = Curvature.at(own, shares, self.columns, self.mask)
+            fresh = self._renewed(point, slow)
             before = gap
             ahead = self._step(point, gradient, lambda_, inner * max(target, INNER * gap))
             if ahead is None and fresh:
@@ -178,9 +189,19 @@ class Newton:
             point, before = (point, 0.0) if ahead is None else (ahead, before)
         return point
 
+    def _renewed(self, point: Iterate, slow: bool) -> bool:
+        """Form the curvature at a point, where there is none or the last step was slow; whether it was formed."""
+        if self._curvature is not None and not slow:
+            return False
+        own, shares = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
+        self._curvature = Curvature.at(own, shares, self.columns, self.mask)
+        return True
+
     def gap(self, point: Iterate, lambda_: float) -> float:
         """The duality gap of a point, over the coefficients in play."""
-        return self._gap(point, self.columns.correlate(self.residual(point)), lambda_)
+        if self._known is None or self._known[0] is not point or self._known[1] != lambda_:
+            self._known = point, lambda_, self._gap(point, self.columns.correlate(self.residual(point)), lambda_)
+        return self._known[2]
 
     def residual(self, point: Iterate) -> Array:
         """``[m, n]`` weighted."""
@@ -219,12 +240,34 @@ class Newton:
     def _search(self, point: Iterate, move: Array, shift: Array, lambda_: float) -> Iterate | None:
         """Halve a step until it does not raise the objective."""
         ahead = (self.columns.predict(move) + shift[:, None])[:, None]
-        value = point.loss + self._penalty(point.w, lambda_)
+        value = self._value(point, lambda_)
         for length in 0.5 ** np.arange(MAX_HALVINGS):
-            new = self._at(point.w + length * move, point.b + length * shift, point.eta + length * ahead)
-            if new.loss + self._penalty(new.w, lambda_) <= value * (1 + ROUNDING):
+            new = self._moved(point, move, shift, ahead, length)
+            if self._value(new, lambda_) <= value * (1 + ROUNDING):
                 return new
         return None
+
+    def _moved(self, point: Iterate, move: Array, shift: Array, ahead: Array, length: float) -> Iterate:
+        return self._at(point.w + length * move, point.b + length * shift, point.eta + length * ahead)
+
+    def _value(self, point: Iterate, lambda_: float) -> float:
+        return point.loss + self._penalty(point.w, lambda_)
+
+
+def further(steps: Array) -> float:
+    """How far it is to the last of three numbers, by what it is from the first to the second."""
+    return float((steps[2] - steps[1]) / (steps[1] - steps[0])) if steps[1] != steps[0] else 0.0
+
+
+def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:
+    """``[a, rows]`` of sparse columns ``[n, a]``, scaled."""
+    place = np.full(columns.shape[0], -1, dtype=columns.indices.dtype)
+    place[rows] = np.arange(len(rows))
+    at = place[columns.indices]
+    kept = at >= 0
+    ends = np.concatenate([[0], np.cumsum(kept)])[columns.indptr].astype(columns.indices.dtype)
+    data = (columns.data * np.repeat(inverse, np.diff(columns.indptr)))[kept]
+    return sparse.csr_array((data, at[kept], ends), shape=(columns.shape[1], len(rows)))
 
 
 def _dense(product: Matrix) -> Array:

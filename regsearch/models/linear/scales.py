@@ -19,6 +19,8 @@ from regsearch.data.weights import ROUNDING, Spread, spread_of, spreads_by_block
 
 SCALES = ("standard", "minmax", "robust", "none")
 QUARTILES = (0.25, 0.75)
+AT_ONCE = 64  # columns ...
+BLOCKS = 16  # ... or what there is of sparse ones, in so many blocks
 
 
 def column_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift: Array) -> Array:
@@ -32,7 +34,8 @@ def column_divisors(matrix: Matrix, train: Rows, how: str, weights: Array, shift
         ``[p]``: what was taken off the columns.
     """
     scales = np.empty(matrix.shape[1])
-    for part, rows in _column_blocks(matrix, train):
+    whole = how == "robust" or not sparse.issparse(matrix)  # otherwise zeros are never written out
+    for part, rows in _column_blocks(matrix, train, AT_ONCE if whole else max(AT_ONCE, matrix.shape[1] // BLOCKS)):
         scales[part] = _divisors(rows, how, weights[train], shift[part])
     return scales
 
@@ -68,7 +71,7 @@ def _table_quantiles(table: RowTable, masks: NDArray[np.bool_], weights: Array, 
     return found
 
 
-def _column_blocks(matrix: Matrix, train: Rows, size: int = 64) -> Iterator[tuple[slice, Matrix]]:
+def _column_blocks(matrix: Matrix, train: Rows, size: int) -> Iterator[tuple[slice, Matrix]]:
     """Training rows, a few columns at a time: the copies stay small."""
     for start in range(0, matrix.shape[1], size):
         part = slice(start, start + size)

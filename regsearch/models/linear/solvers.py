@@ -130,9 +130,9 @@ def make_solver(problem: Problem, design: Design, loss: Loss | None = None) -> S
 
         return Glm(design, problem.y[:, None], loss)
     if problem.task == "regression":
-        from regsearch.models.linear.gaussian import Gaussian
+        from regsearch.models.linear import gaussian, squares
 
-        return Gaussian(design, problem.y[:, None])
+        return (squares.Squares if gaussian.too_many(design) else gaussian.Gaussian)(design, problem.y[:, None])
     from regsearch.models.linear import logistic
 
     if problem.task == "binary":

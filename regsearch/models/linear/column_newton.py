@@ -1,0 +1,175 @@
+"""Proximal Newton steps for the loss of one fold on sparse columns, without products of two of them.
+
+Notation: see `newton.py` and `column_kernels.py`. The Hessian is that of `Sample.hessian`, in `sample.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array, Rows
+from regsearch.models.linear.column_kernels import Places, bends, sweep_columns, sweep_outputs
+from regsearch.models.linear.kernels import HISTORY, heading
+from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
+
+LOOSE = 20.0  # violations of optimality, each times its coefficient, over what they cost together
+SWEEPS = 200  # in one Newton step
+SOME = 50  # over what is not zero, after each over all
+
+
+class _Quadratic(Protocol):
+    """A quadratic of a Newton step at coefficients w, flat, with their penalty."""
+
+    w: Array
+
+    def sweep(self, some: Rows) -> float:
+        """Minimise over some coefficients in turn: the largest violation of optimality that was met."""
+        ...
+
+    def leap(self, some: Rows, move: Array) -> None:
+        """Move some coefficients, where that lowers the objective."""
+        ...
+
+    def shift(self, columns: WorkingColumns, move: Array) -> Array:
+        """``[m]`` where coefficients that moved by ``[m, a]`` have their intercepts, of centred columns."""
+        ...
+
+
+def _descend(quadratic: _Quadratic, tolerance: float) -> None:
+    """Sweeps, extrapolated where they are heading, until one over all coefficients meets nothing worse than allowed.
+
+    A violation v costs about ``v |w|_1`` at most; the tolerance bounds that.
+    """
+    taken, every = 0, np.arange(len(quadratic.w))
+    while taken < SWEEPS:
+        worst = quadratic.sweep(every)
+        taken += 1
+        if worst * np.abs(quadratic.w).sum() <= tolerance:
+            break
+        some, seen = np.flatnonzero(quadratic.w), 0
+        points = np.empty((HISTORY + 1, len(some)))
+        for _ in range(min(SOME, SWEEPS - taken)):
+            worst = quadratic.sweep(some)
+            taken += 1
+            if worst * np.abs(quadratic.w).sum() <= tolerance:
+                break
+            points[seen] = quadratic.w[some]
+            seen += 1
+            if seen > HISTORY:
+                quadratic.leap(some, heading(points) @ points[1:] - points[-1])
+                points[0], seen = quadratic.w[some], 1
+
+
+def _penalties(w: Array, move: Array, threshold: Array, ridge: float) -> float:
+    """What penalties grow by."""
+    held = np.where(move != 0, threshold, 0.0)
+    return float(held @ (np.abs(w + move) - np.abs(w)) + ridge * (move @ (w + move / 2)))
+
+
+class _OneOutput:
+    """Of one output: the intercept is fitted along with every coefficient."""
+
+    def __init__(
+        self, columns: WorkingColumns, h: Array, start: Array, pull: Array, threshold: Array, ridge: float
+    ) -> None:
+        features, self.h, self.total = columns.features, h, float(h.sum())
+        self.features, entries = features, (_places(features.indptr), _places(features.indices), features.data)
+        self.columns = (*entries, *bends(*entries, h, self.total), self.total)
+        self.w, self.pull, self.drift = start.copy(), pull.copy(), -float(pull.sum()) / self.total
+        self.penalty = threshold, ridge
+
+    def sweep(self, some: Rows) -> float:
+        worst, self.drift = sweep_columns(*self.columns, some, self.w, self.pull, self.drift, *self.penalty)
+        return worst
+
+    def leap(self, some: Rows, move: Array) -> None:
+        whole = np.zeros_like(self.w)
+        whole[some] = move
+        ahead = whole @ self.features
+        bent = self.h * ahead
+        lost = float(bent.sum())
+        gain = ahead @ (self.pull - bent / 2) + lost * (self.drift + lost / self.total / 2)
+        if gain > _penalties(self.w, whole, *self.penalty):
+            self.w += whole
+            self.pull -= bent
+            self.drift += lost / self.total
+
+    def shift(self, columns: WorkingColumns, move: Array) -> Array:
+        return np.asarray(move @ columns.shift - self.drift)
+
+
+class _SeveralOutputs:
+    """Of several outputs: intercepts are fitted after every sweep."""
+
+    def __init__(
+        self, columns: WorkingColumns, own: Array, shares: Array, start: Array, pull: Array, threshold: Array,
+        ridge: float,
+    ) -> None:  # fmt: skip
+        features = columns.features
+        self.features, self.own, self.shares = features, np.ascontiguousarray(own.T), np.ascontiguousarray(shares.T)
+        squares = features.copy()
+        squares.data **= 2
+        bend = np.ascontiguousarray((squares @ (self.own - self.shares**2)).T)
+        self.columns = (_places(features.indptr), _places(features.indices), features.data, self.own, self.shares)
+        self.bend, self.w, self.pull = bend.ravel(), start.ravel().copy(), np.ascontiguousarray(pull.T)
+        self.penalty = threshold.ravel(), ridge
+        self.inverse = np.linalg.pinv(np.diag(own.sum(axis=1)) - shares @ shares.T, rcond=1e-12, hermitian=True)
+        self.b = np.zeros(len(own))
+        self._settle()
+
+    def sweep(self, some: Rows) -> float:
+        worst = sweep_outputs(*self.columns, self.bend, some, self.w, self.pull, *self.penalty)
+        self._settle()
+        return worst
+
+    def _settle(self) -> None:
+        """Move the intercepts to where they are best."""
+        shift = self.inverse @ self.pull.sum(axis=0)
+        self.b += shift
+        self.pull -= self._bent(np.broadcast_to(shift, self.own.shape))
+
+    def _bent(self, ahead: Array) -> Array:
+        return np.asarray(self.own * ahead - self.shares * (self.shares * ahead).sum(axis=1, keepdims=True))
+
+    def leap(self, some: Rows, move: Array) -> None:
+        whole = np.zeros_like(self.w)
+        whole[some] = move
+        ahead = (whole.reshape(len(self.b), -1) @ self.features).T
+        shift = -self.inverse @ self._bent(ahead).sum(axis=0)
+        ahead = ahead + shift
+        bent = self._bent(ahead)
+        if np.vdot(ahead, self.pull - bent / 2) > _penalties(self.w, whole, *self.penalty):
+            self.w += whole
+            self.pull -= bent
+            self.b += shift
+
+    def shift(self, columns: WorkingColumns, move: Array) -> Array:
+        return np.asarray(move @ columns.shift + self.b)
+
+
+def _places(numbers: NDArray[np.integer]) -> Places:
+    return numbers.astype(np.uint32)
+
+
+class ColumnNewton(Newton):
+    """The penalised loss of one fold as a function of the coefficients in play; see `Newton`."""
+
+    def _renewed(self, point: Iterate, slow: bool) -> bool:
+        """A Hessian of rows costs next to nothing."""
+        self._rows = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
+        return True
+
+    def _step(self, point: Iterate, gradient: Array, lambda_: float, tolerance: float) -> Iterate | None:
+        (own, shares), pull = self._rows, self.residual(point)
+        if shares is None:
+            penalty = lambda_ * self.l1[0], lambda_ * self.l2
+            quadratic: _Quadratic = _OneOutput(self.columns, own[0], point.w[0], pull[0], *penalty)
+        else:
+            penalty = lambda_ * self.l1, lambda_ * self.l2
+            quadratic = _SeveralOutputs(self.columns, own, shares, point.w, pull, *penalty)
+        _descend(quadratic, LOOSE * tolerance)
+        move = quadratic.w.reshape(point.w.shape) - point.w
+        return self._search(point, move, quadratic.shift(self.columns, move), lambda_)

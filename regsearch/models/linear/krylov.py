@@ -1,0 +1,259 @@
+"""Ridge without decompositions: for columns that are mostly zeros and too many for a product of all pairs of them.
+
+Newton's steps by conjugate gradients ask for products of the columns with vectors alone. What an eigendecomposition
+would tell of degrees of freedom and of a strength to begin with, Lanczos' method estimates: started from random signs
+it weighs all eigenvalues alike, started from the target as that lies in them (Golub & Meurant 2010; Ubaru, Chen & Saad
+2017).
+
+Notation: see `newton.py` and, of Lanczos' method, A is what `glm_ridge.py` has: AA' ``[n, n]`` is never formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.models.linear.freedom import curved_freedom
+from regsearch.models.linear.newton import Iterate, Newton, further
+from regsearch.models.linear.sample import Sample
+from regsearch.models.linear.spectrum import GCV_GRID
+
+STEPS = 20  # of Lanczos' method
+PROBES = 4  # vectors of random signs
+NOTHING = 1e-10  # share of the largest eigenvalue that is rounding
+STEP_LIMIT = 500  # conjugate gradients, for one of Newton's steps
+FORCING = 0.1  # share of the gradient that such a step may leave
+STILL, BALANCING = 1e-10, 5  # what may be left of the gradient of an intercept, and steps towards that
+TINY = 1e-300
+DOUBLINGS = 10  # of one of Newton's steps
+LEAD, LEAD_TARGET = 0.1, 1e-2  # ratio of strengths that lead to a first one far down, and their target, relative
+
+
+@dataclass(frozen=True)
+class Products:
+    """Products with the centred and scaled columns of a fold's training rows.
+
+    Attributes
+    ----------
+    predict, correlate
+        ``[q, p] -> [q, n]`` and ``[q, n] -> [q, p]``.
+    power
+        ``[p]`` variances of the columns.
+    """
+
+    predict: Callable[[Array], Array]
+    correlate: Callable[[Array], Array]
+    power: Array
+
+
+class ConjugateNewton(Newton):
+    """The ridge-penalised loss of one fold, every column in play; see `Newton`."""
+
+    columns: Products  # type: ignore[assignment]
+
+    def _renewed(self, point: Iterate, slow: bool) -> bool:
+        self._rows = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
+        return True
+
+    def _penalty(self, w: Array, lambda_: float) -> float:
+        return lambda_ * self.l2 / 2 * float(np.vdot(w, w))
+
+    def _gap(self, point: Iterate, gradient: Array, lambda_: float) -> float:
+        """By the gradients' lengths, and along each other: the penalty is one of lengths."""
+        length = float(np.sqrt(np.vdot(self.null, self.null)))
+        along = float(np.vdot(gradient, self.null)) / max(length, TINY)
+        across = float(np.sqrt(max(float(np.vdot(gradient, gradient)) - along**2, 0.0)))
+        value = np.array([point.loss + self._penalty(point.w, lambda_)])
+        slopes = np.array([[[along, across]]]), np.array([[[length, 0.0]]])
+        none, ridge = np.zeros((1, 1, 2)), np.array([lambda_ * self.l2])
+        return float(self.sample.gaps(value, point.p, *slopes, none, ridge)[0])
+
+    def _step(self, point: Iterate, gradient: Array, lambda_: float, tolerance: float) -> Iterate | None:
+        """Conjugate gradients, the intercepts being coordinates of their own."""
+        own, shares = self._rows
+        ridge, total = lambda_ * self.l2, np.maximum(own.sum(axis=1), TINY)
+        left, drift = gradient - ridge * point.w, self.residual(point).sum(axis=1)
+        scale, lone = 1.0 / (total[:, None] * self.columns.power + ridge), 1.0 / total
+        allowed = max(FORCING**2 * float(np.vdot(left, left)), 2 * ridge * tolerance)
+        still = max(FORCING**2 * float(drift @ (lone * drift)), tolerance)
+        move, shift, way, turn = np.zeros_like(point.w), np.zeros_like(drift), scale * left, lone * drift
+        along = float(np.vdot(left, way) + drift @ turn)
+        for _ in range(STEP_LIMIT):
+            if float(np.vdot(left, left)) <= allowed and float(drift @ (lone * drift)) <= still:
+                break
+            ahead = self.columns.predict(way) + turn[:, None]
+            bent = own * ahead if shares is None else own * ahead - shares * (shares * ahead).sum(axis=0)
+            bend = self.columns.correlate(bent) + ridge * way
+            length = along / (float(np.vdot(way, bend)) + float(turn @ bent.sum(axis=1)))
+            move, shift = move + length * way, shift + length * turn
+            left, drift = left - length * bend, drift - length * bent.sum(axis=1)
+            before, along = along, float(np.vdot(left, scale * left) + drift @ (lone * drift))
+            way, turn = scale * left + along / before * way, lone * drift + along / before * turn
+        new = self._search(point, move, shift, lambda_)
+        return None if new is None else self._balanced(self._farther(point, new, lambda_))
+
+    def _farther(self, point: Iterate, new: Iterate, lambda_: float) -> Iterate:
+        """Twice as far, for as long as that lowers the objective: far out, where classes separate, steps are short."""
+        for _ in range(DOUBLINGS):
+            parts = zip((point.w, point.b, point.eta), (new.w, new.b, new.eta), strict=True)
+            double = self._at(*(2 * there - here for here, there in parts))
+            if not self._value(double, lambda_) < self._value(new, lambda_):
+                break
+            new = double
+        return new
+
+    def _balanced(self, point: Iterate) -> Iterate:
+        """With the intercepts at their best, which costs no product: of what they are off a gap is of first order."""
+        for _ in range(BALANCING):
+            drift = self.residual(point).sum(axis=1)
+            if np.abs(drift).max() <= STILL:
+                break
+            own, shares = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
+            corner = np.diag(own.sum(axis=1)) - (0.0 if shares is None else shares @ shares.T)
+            shift = np.linalg.pinv(corner, rcond=1e-12, hermitian=True) @ drift
+            new = self._at(point.w, point.b + shift, point.eta + shift[:, None, None])
+            if new.loss > point.loss:
+                break
+            point = new
+        return point
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """What Lanczos' method knows of the eigenvalues of AA': numbers ``[r]``, and how many of those each stands for."""
+
+    values: Array
+    counts: Array
+
+
+def lanczos(product: Callable[[Array], Array], starts: Array) -> list[tuple[Array, Array]]:
+    """For each start ``[q, n]``: the nodes ``[r]``, and the weights of its direction in them, which sum to one."""
+    size = np.linalg.norm(starts, axis=1, keepdims=True)
+    here, before = starts / np.where(size > 0, size, 1.0), np.zeros_like(starts)
+    diagonal, beside = [], [np.zeros(len(starts))]
+    for _ in range(min(STEPS, starts.shape[1])):
+        ahead = product(here) - beside[-1][:, None] * before
+        diagonal.append((ahead * here).sum(axis=1))
+        ahead -= diagonal[-1][:, None] * here
+        beside.append(np.linalg.norm(ahead, axis=1))
+        before, here = here, ahead / np.maximum(beside[-1], 1e-300)[:, None]
+    found = []
+    for own, next_to in zip(np.array(diagonal).T, np.array(beside).T, strict=True):
+        count = _until_exhausted(own, next_to)
+        values, vectors = np.linalg.eigh(
+            np.diag(own[:count]) + np.diag(next_to[1:count], 1) + np.diag(next_to[1:count], -1)
+        )
+        found.append((np.maximum(values, 0.0), vectors[0] ** 2))
+    return found
+
+
+def _until_exhausted(own: Array, beside: Array) -> int:
+    """How many steps a start has: its directions may be fewer than were asked for."""
+    over = np.flatnonzero(beside[1:] <= 1e-10 * np.abs(own).max(initial=1e-300))
+    return int(over[0]) + 1 if len(over) else len(own)
+
+
+class MatrixFreeRidge:
+    """The ridge-penalised loss of one fold; see `glm_ridge.RidgeFits`.
+
+    Parameters
+    ----------
+    rows
+        How many rows the training rows stand for.
+    """
+
+    def __init__(self, columns: Products, sample: Sample, rows: float) -> None:
+        self.columns, self.sample, self.rows = columns, sample, rows
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        root, n = np.sqrt(self.sample.weights), len(self.sample.weights)
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(PROBES, n))
+        found = lanczos(self._square, signs - (signs @ root)[:, None] * root)  # columns are centred
+        return Nodes(
+            np.concatenate([values for values, _ in found]),
+            np.concatenate([share for _, share in found]) * (n - 1) / PROBES,
+        )
+
+    def _square(self, rows: Array) -> Array:
+        root = np.sqrt(self.sample.weights)
+        return np.asarray(self.columns.predict(self.columns.correlate(rows * root)) * root)
+
+    @property
+    def rank(self) -> int:
+        return int(min(len(self.sample.weights) - 1, (self.columns.power > 0).sum()))
+
+    @property
+    def _mean_curvature(self) -> float:
+        return float(self.sample.null_curvatures.mean())
+
+    def largest_curvature(self) -> float:
+        return self._mean_curvature * float(self.nodes.values.max(initial=1e-300))
+
+    def freedom(self, curvature: Array, strength: Array) -> Array:
+        return curved_freedom(curvature, self.nodes.values, strength, self.nodes.counts)
+
+    def gcv(self) -> float:
+        root = np.sqrt(self.sample.weights)
+        target = np.divide(
+            self.sample.null_residual[:, 0], root, out=np.zeros((len(self.sample.y), len(root))), where=root > 0
+        )
+        values, counts = self.nodes.values, self.nodes.counts
+        top = max(float(values.max(initial=0.0)), TINY)
+        grid = top * GCV_GRID[:, None]
+        above = values > NOTHING * top
+        spare = max(self.rows - 1 - float(counts[above].sum()), 0.0)  # the intercept is one degree
+        error = np.zeros(len(grid))
+        for (nodes, share), power in zip(lanczos(self._square, target), (target**2).sum(axis=1), strict=True):
+            own = power * np.where((nodes > NOTHING * top) | (spare > 0), share, 0.0)
+            error += (grid / (nodes + grid)) ** 2 @ own
+        lost = grid / (values[above] + grid) @ counts[above]
+        return self._mean_curvature * float(grid[np.argmin(error / np.maximum(lost + spare, TINY) ** 2), 0])
+
+    def start(self, intercept: Array) -> Array:
+        """``[m, 1, p+1]``: the null model, of intercepts ``[m]``."""
+        return np.concatenate([np.zeros((len(intercept), len(self.columns.power))), intercept[:, None]], axis=1)[
+            :, None
+        ]
+
+    def solve(self, theta: Array, strength: Array, target: float, max_steps: int) -> tuple[Array, Array, Array]:
+        """As of `Ridge`; further down from the null model than it is curved, strengths in between lead there."""
+        newton = self._newton
+        point = newton.point(theta[:, 0, :-1], theta[:, 0, -1])
+        if not theta[..., :-1].any():
+            top = self.largest_curvature()
+            count = max(0, int(np.ceil(np.log(strength[0] / top) / np.log(LEAD))))
+            for one in np.geomspace(top, strength[0], count + 1)[:-1]:
+                point = newton.solve(point, float(one), max(target, LEAD_TARGET * self.sample.null_loss), max_steps)
+        found, gaps = np.empty((len(theta), len(strength), theta.shape[2])), np.empty(len(strength))
+        curvature, points = np.empty((len(theta), len(strength))), [point]
+        for step, one in enumerate(strength):
+            start = (
+                points[-1]
+                if len(points) < 3
+                else newton.ahead(points[-2], points[-1], further(np.log(strength[step - 2 : step + 1])), float(one))
+            )
+            point = newton.solve(start, float(one), target, max_steps)
+            points.append(point)
+            found[:, step] = np.concatenate([point.w, point.b[:, None]], axis=1)
+            gaps[step] = newton.gap(point, float(one))
+            curvature[:, step] = self.sample.mean_curvatures(point.eta, point.p)[:, 0]
+        return found, gaps, self.freedom(curvature, strength)
+
+    def coefficients(self, theta: Array) -> Array:
+        return theta[..., :-1]
+
+    def decisions(self, theta: Array) -> Array:
+        """``[m, 1, n]`` of one strength."""
+        return (self.columns.predict(theta[:, 0, :-1]) + theta[:, 0, -1:])[:, None]
+
+    @cached_property
+    def _newton(self) -> ConjugateNewton:
+        m, p = len(self.sample.y), len(self.columns.power)
+        null = self.columns.correlate(self.sample.null_residual[:, 0])
+        none = np.zeros((m, p))
+        return ConjugateNewton(self.columns, np.ones((m, p), dtype=bool), self.sample, null, none, 1.0)  # type: ignore[arg-type]
