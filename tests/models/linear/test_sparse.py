@@ -133,7 +133,9 @@ def test_separable_classes_end_without_a_penalty(loss: str) -> None:
     """With more columns than rows the fit without a penalty explains everything, and ends."""
     matrix, y = texts(loss)
     s = solver(matrix, y, loss, 1e-6)
-    found = solved(s, NoPenalty(), np.zeros(1))
+    (found,) = s.path(NoPenalty().terms(lambda: np.zeros(1)), "standard", np.zeros(1))
+    assert found.separable is not None
+    assert found.separable.all()
     assert found.gap.max() <= 1e-6
     assert (s.training_losses(found) <= 1e-4 * s.null).all()
 
