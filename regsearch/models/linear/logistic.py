@@ -29,11 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
-<<<<<<< HEAD
-=======
-from regsearch.errors import InvalidInput
 from regsearch.models.linear.column_newton import ColumnNewton
->>>>>>> c2226ea (Sparse columns by the ten thousand are solved without products of pairs: a first ridge fit did not end in minutes)
 from regsearch.models.linear.design import NOTHING, Design, Piece
 from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms
@@ -153,25 +149,13 @@ class LogLoss:
         return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-<<<<<<< HEAD
         of = scale, lambdas.tobytes(), further.tobytes()
         folds = self._paths.folds(terms, of, lambda terms: self._folds(terms, scale))
-=======
-        self._check(terms)
-        folds = self._folds(terms, scale)
->>>>>>> c2226ea (Sparse columns by the ten thousand are solved without products of pairs: a first ridge fit did not end in minutes)
         for chunk in chunks(lambdas, CHUNK, further):
             along = walk(folds, chunk)
             w = np.array([[point.w.T for point in points] for points in along.points]).transpose(0, 2, 1, 3)
             b = np.array([[point.b for point in points] for points in along.points]).transpose(0, 2, 1)
             yield self._piece(scale, w, b, along.gap * self.null[:, None], along.freedom)
-
-    def _check(self, terms: GeneralTerms) -> None:
-        """Refuse a penalty that is not made for the loss."""
-        if "binary" not in terms.tasks:
-            raise InvalidInput("The penalty is for squared error alone, got another loss; choose another penalty.")
-        if self.shape[1] > 1 and "multiclass" not in terms.tasks:
-            raise InvalidInput("The penalty is for regression and binary y, got several classes; choose another.")
 
     def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath[LogPoint]]:
         made = []

@@ -9,7 +9,6 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.design import Design
-from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import RidgeFits
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.row_loss import RowFormulas, RowSample
@@ -34,9 +33,6 @@ class Squares(LogLoss):
 
     def _settled(self, ridge: RidgeFits, theta: Array, strength: float, null: float) -> tuple[Array, bool]:
         return theta, False
-
-    def _check(self, terms: GeneralTerms) -> None:
-        """Every penalty is for squared error."""
 
     def _sample(self, y: Array, k: int) -> Sample:
         rows = self.design.train[k]
