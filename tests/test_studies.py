@@ -1,0 +1,75 @@
+"""Studies of the repository that ship more than a space, on a sample of what they read."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+HITTERS = str(Path(__file__).parents[1] / "studies" / "hitters_penalties.py")
+NUMBERS = [
+    "AtBat",
+    "Hits",
+    "HmRun",
+    "Runs",
+    "RBI",
+    "Walks",
+    "Years",
+    "CAtBat",
+    "CHits",
+    "CHmRun",
+    "CRuns",
+    "CRBI",
+    "CWalks",
+    "PutOuts",
+    "Assists",
+    "Errors",
+]
+
+
+@pytest.fixture
+def sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table of the form of ISLP's Hitters, where Python finds the package."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(40, len(NUMBERS))), columns=NUMBERS)
+    for name in ("League", "Division", "NewLeague"):
+        table[name] = rng.choice(["A", "N"], 40)
+    table["Salary"] = np.exp(table["Hits"] + rng.normal(size=40))
+    table.loc[3, "Salary"] = np.nan
+    (tmp_path / "ISLP" / "data").mkdir(parents=True)
+    (tmp_path / "ISLP" / "__init__.py").write_text("raise ImportError('what ISLP needs is not there')")
+    table.to_csv(tmp_path / "ISLP" / "data" / "Hitters.csv", index=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_penalties_side_by_side(
+    sample: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every penalty but two has trials, and those that have one are in the table and the figure, the best first."""
+    names = runpy.run_path(HITTERS)
+    assert len(names["X"]) == 39
+    kinds = {penalty.kind for penalty in names["study"].space.penalty.options}
+    assert {"slope", "mcp", "scad", "group_lasso", "fused_lasso", "l0", "relaxed_lasso"} < kinds
+    words = ["--trials", "5", "--root", str(sample / "runs"), "--figure", str(sample / "paths.png")]
+    monkeypatch.setattr(sys, "argv", [HITTERS, *words])
+    monkeypatch.setitem(names["main"].__globals__, "study", names["study"].replace(tracking=False))
+    assert names["main"]() == 0
+    rows = [line.split() for line in capsys.readouterr().out.partition("penalty   ")[2].splitlines()[1:-1]]
+    scores = [float(row[1]) for row in rows]
+    assert {row[0] for row in rows} <= kinds
+    assert len(rows) > 1
+    assert scores == sorted(scores, reverse=True)
+    assert (sample / "paths.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_study_says_what_data_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the table of ISLP the study says how to get it."""
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if not (Path(part) / "ISLP").exists()])
+    with pytest.raises(SystemExit, match="pip install --no-deps islp"):
+        runpy.run_path(HITTERS)
