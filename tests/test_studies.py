@@ -12,23 +12,9 @@ import pytest
 
 HITTERS = str(Path(__file__).parents[1] / "studies" / "hitters_penalties.py")
 NUMBERS = [
-    "AtBat",
-    "Hits",
-    "HmRun",
-    "Runs",
-    "RBI",
-    "Walks",
-    "Years",
-    "CAtBat",
-    "CHits",
-    "CHmRun",
-    "CRuns",
-    "CRBI",
-    "CWalks",
-    "PutOuts",
-    "Assists",
-    "Errors",
-]
+    "AtBat", "Hits", "HmRun", "Runs", "RBI", "Walks", "Years", "CAtBat", "CHits", "CHmRun", "CRuns", "CRBI", "CWalks",
+    "PutOuts", "Assists", "Errors",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -56,7 +42,7 @@ def test_penalties_side_by_side(
     assert len(names["X"]) == 39
     kinds = {penalty.kind for penalty in names["study"].space.penalty.options}
     assert {"slope", "mcp", "scad", "group_lasso", "fused_lasso", "l0", "relaxed_lasso"} < kinds
-    words = ["--trials", "5", "--root", str(sample / "runs"), "--figure", str(sample / "paths.png")]
+    words = ["--trials", "4", "--root", str(sample / "runs"), "--figure", str(sample / "paths.png")]
     monkeypatch.setattr(sys, "argv", [HITTERS, *words])
     monkeypatch.setitem(names["main"].__globals__, "study", names["study"].replace(tracking=False))
     assert names["main"]() == 0
