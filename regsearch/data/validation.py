@@ -19,10 +19,14 @@ from sklearn.utils.validation import (
 from regsearch._types import Task
 from regsearch.data.features import checked_weights, is_frame, is_sparse
 from regsearch.data.frames import to_pandas
+from regsearch.data.survival import SURVIVAL
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 
-TASKS = {"regression": "regressor", "classification": "classifier", "binary": "classifier", "multiclass": "classifier"}
+TASKS = {  # and what scikit-learn calls an estimator of each; it has no word for survival
+    "regression": "regressor", "classification": "classifier", "binary": "classifier", "multiclass": "classifier",
+    SURVIVAL: None,
+}  # fmt: skip
 UNCHECKED = "no_validation"  # scikit-learn's word for a y that is checked elsewhere
 
 
@@ -57,6 +61,8 @@ def infer_task(given: str | None, kind: str | None, y: Any, sample_weight: Any) 
     """
     if given is not None and not (isinstance(given, str) and given in TASKS):
         raise InvalidInput(f"task must be {', '.join(TASKS)} or None, got {said(given)}; None infers it.")
+    if given == SURVIVAL:
+        return "survival"
     if kind != "classifier":
         return "regression" if kind == "regressor" else None
     check_classification_targets(y)

@@ -18,9 +18,10 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from regsearch import Choice, Estimator, Linear, NotFound, Study, StudyMismatch, spaces
+from regsearch import Choice, Estimator, Float, Linear, NotFound, Study, StudyMismatch, spaces
 from regsearch import Path as Axis
 from regsearch.errors import InvalidInput
+from regsearch.models.linear import backend
 from regsearch.progress import Progress
 from regsearch.results.results import Results
 from regsearch.study.options import StudyOptions
@@ -232,6 +233,23 @@ def test_statuses_of_an_estimator_study(tmp_path: Path) -> None:
             assert set(run.data.metrics) == MOST - {
                 "complexity/df", "path/val", "path/train", "path/gap", "log10_lambda",
             }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_is_doubtful_is_tagged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that is not solved has a tag in MLflow that says so, one whose fit diverges another; others have none."""
+    monkeypatch.setattr(backend, "SLACK", 0.0)  # the gap of a fit is hardly ever zero
+    X, _ = regression()
+    space = Linear("l2", Float(1e-3, 1e-2, log=True))
+    results = study(tmp_path, data=(X, (X[:, 0] > 0).astype(int)), space=space, tracking=None).run(3, quiet=True)
+    _, children = runs(tmp_path)
+    for trial in finished(results):
+        tags = children[trial.number].data.tags
+        said = "its solver ended above its tolerance" if trial.unsolved else None
+        assert tags.get("regsearch.unsolved") == said
+        assert ("regsearch.diverges" in tags) == trial.diverges
+    assert {trial.diverges for trial in finished(results)} == {True, False}
+    assert any(trial.unsolved for trial in finished(results))
 
 
 @pytest.mark.slow

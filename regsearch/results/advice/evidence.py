@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.data.problem import Problem
+from regsearch.data.survival import SURVIVAL
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.statistics import Estimate
+from regsearch.metrics.survival import neg_cox_deviance
 from regsearch.models.path import Point
 from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.storage.trial import Trial
@@ -36,13 +39,17 @@ class Scale:
     perfect
         The best possible score.
     degree
-        The power of the errors that the loss goes by: 1 where it has the units of y. It stays 2 for classes.
+        The power of the errors that the loss goes by: 1 where it has the units of y. It stays 2 for classes and times.
+    information
+        Of a partial likelihood the deviance of equal hazards for each event. No model comes near its perfect score, and
+        what is learned is the explained variation (Kent & O'Quigley 1988); 0 for any other score.
     """
 
     averaging: Averaging
     constants: Array
     perfect: float
     degree: float = 2.0
+    information: float = 0.0
 
     @property
     def constant(self) -> float:
@@ -52,6 +59,8 @@ class Scale:
     def learned(self, score: float) -> float:
         """Share of the way from the constant to the perfect score."""
         left = max(self.perfect - score, 0.0) / (self.perfect - self.constant)
+        if self.information:
+            return float(np.expm1(self.information * (left - 1.0)) / np.expm1(-self.information))
         return float(1.0 - left ** (2.0 / self.degree))
 
     def lost(self, point: Point) -> float:
@@ -71,13 +80,25 @@ def scale_of(study: StoredStudy) -> Scale | None:
     if not np.isfinite(losses).all() or not losses.min() > 0:
         return None
     degree = float(np.log2(losses[0] / losses[1])) if len(losses) > 1 else 2.0
-    return Scale(study.averaging, scores[:, 0], scoring.metric.perfect, degree)
+    likelihood = scoring.problem.task == SURVIVAL and scoring.metric.kernel is not None
+    information = study.averaging.mean(_deviances(scoring.problem, scoring.folds.val)) if likelihood else 0.0
+    return Scale(study.averaging, scores[:, 0], scoring.metric.perfect, degree, float(information))
+
+
+def _deviances(problem: Problem, parts: Sequence[Rows]) -> Array:
+    """``[K]`` deviances of equal hazards for each event, of the rows that folds validate."""
+    found = []
+    for rows in parts:
+        y = problem.y[rows]
+        weights = np.ones(len(y)) if problem.score_weight is None else problem.score_weight[rows]
+        found.append(-neg_cox_deviance(y, np.zeros((len(y), 1, 1)), weights)[0] / weights[y > 0].sum())
+    return np.array(found)
 
 
 def _probes(problem: Problem, train: Rows, val: Rows) -> Array:
     """``[rows, 1 or 2, m]``: the constant decision; of a regression, also the one that halves each of its errors."""
     constant = np.broadcast_to(_constant(problem, train), (len(val), problem.outputs))
-    if problem.classes is not None:
+    if problem.task != "regression":
         return constant[:, None]
     return np.stack([constant, (constant + problem.y[val].reshape(len(val), -1)) / 2], axis=1)
 
@@ -86,6 +107,8 @@ def _constant(problem: Problem, train: Rows) -> Array:
     """``[m]``: the decision that knows the training targets alone."""
     y = problem.y[train]
     weights = np.ones(len(y)) if problem.sample_weight is None else problem.sample_weight[train]
+    if problem.task == SURVIVAL:
+        return np.zeros(1)
     if problem.classes is None:
         return np.atleast_1d(np.average(y, axis=0, weights=weights))
     logs: Array = np.log(np.maximum(np.bincount(y, weights, len(problem.classes)) / weights.sum(), 1e-12))

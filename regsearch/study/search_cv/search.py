@@ -24,6 +24,7 @@ from regsearch import spaces
 from regsearch._types import Array
 from regsearch.data import validation
 from regsearch.data.problem import SAME, Problem
+from regsearch.data.survival import SURVIVAL
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model
@@ -269,11 +270,11 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self._ask("decision_function", X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The deciding scorer; without `scoring`, R squared or accuracy."""
+        """The deciding scorer; without `scoring`, R squared or accuracy, but for survival."""
         from sklearn.metrics import accuracy_score, r2_score
 
         check_is_fitted(self)
-        if self.scoring is None:
+        if self.scoring is None and self.task_ != SURVIVAL:
             measure = r2_score if self.task_ == "regression" else accuracy_score
             return float(measure(y, self.predict(X), sample_weight=sample_weight))
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
