@@ -127,7 +127,7 @@ class FittedPath:
     @property
     def below_limit(self) -> bool:
         """Whether all points score worse than the limit, by more than rounding."""
-        return self.left > ROUNDING * max(1.0, abs(self.limit_score))
+        return self.left > ROUNDING * max(0.0 if self.free else 1.0, abs(self.limit_score))
 
     @property
     def limit_score(self) -> float:
