@@ -15,14 +15,19 @@ from regsearch._types import Array, Rows
 from regsearch.models.linear.kernels import descend, descend_rows, duality_gap
 from regsearch.models.linear.support import minimise_on_support
 
-SWEEPS = 24  # over the columns at one lambda, before its support is solved for ...
+SWEEPS = 24  # over the columns at one lambda, before its support is solved for, at least ...
 STEPS = 24  # ... and steps that one took, from that of the lambda before, up to which sweeps are not tried again
+PATIENCE = 0.5  # sweeps over the rows for each column in use
 FEW = 20  # columns that may join a support at a time, where it has fewer
 ROUNDS = 100  # looks at all columns, each of which lets some join
 
 
 class Descent(Protocol):
     """The squared error of one fold on the columns in play."""
+
+    def patience(self, start: Array) -> int:
+        """Sweeps at one lambda that are worth trying before its support is solved for, from coefficients ``[e]``."""
+        ...
 
     def swept(self, lambdas: Array, targets: Array, start: Array, limit: int) -> tuple[Array, int]:
         """Coefficients ``[S, e]`` by sweeps, and how many are solved: the next one is where its sweeps ended."""
@@ -47,7 +52,7 @@ def go_down(descent: Descent, lambdas: Array, targets: Array, start: Array, max_
     while step < len(lambdas):
         most: float = STEPS
         if not alike:
-            found, count = descent.swept(lambdas[step:], targets[step:], w, min(SWEEPS, max_sweeps))
+            found, count = descent.swept(lambdas[step:], targets[step:], w, min(descent.patience(w), max_sweeps))
             path[step : step + count] = found[:count]
             step += count
             if step == len(lambdas):
@@ -73,6 +78,9 @@ class GramDescent:
     l1: Array
     l2: float
 
+    def patience(self, start: Array) -> int:
+        return SWEEPS
+
     def swept(self, lambdas: Array, targets: Array, start: Array, limit: int) -> tuple[Array, int]:
         loss = (self.gram, self.moment, self.power, self.convexity, self.l1, self.l2)
         return descend(*loss, lambdas, targets, start, limit)
@@ -90,6 +98,10 @@ class RowDescent:
     target: Array
     l1: Array
     l2: float
+
+    def patience(self, start: Array) -> int:
+        """The Gram matrix of a support of a columns costs what a / 2 sweeps over them do, and its factor more."""
+        return max(SWEEPS, int(PATIENCE * np.count_nonzero(start)))
 
     def swept(self, lambdas: Array, targets: Array, start: Array, limit: int) -> tuple[Array, int]:
         return descend_rows(self.columns, self.target, self.l1, self.l2, lambdas, targets, start, limit)
