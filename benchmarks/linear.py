@@ -11,7 +11,7 @@ the worst relative suboptimality of both along the path of the full data, agains
 # ruff: noqa: E402 - the number of threads must be set before numpy loads
 from __future__ import annotations
 
-from harness import Row, in_turn, main, one_thread, seconds
+from harness import Row, all_in_turn, cpu_seconds, in_turn, main, one_thread, paired, seconds
 
 one_thread()
 
@@ -30,7 +30,20 @@ import numpy as np
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from regsearch import ElasticNet, Linear, Study, spaces
+from regsearch import (
+    L0,
+    MCP,
+    SCAD,
+    SLOPE,
+    ElasticNet,
+    FusedLasso,
+    GroupLasso,
+    Linear,
+    RelaxedLasso,
+    SparseGroupLasso,
+    Study,
+    spaces,
+)
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
@@ -130,6 +143,88 @@ def suboptimality(setup: Setup, fitted: Any, lambdas: Any, l1_ratio: float) -> s
     best = along(exact)
     worst = [max((a - b) / abs(b) for a, b in zip(side, best, strict=False)) for side in (along(usual), glm)]
     return f"suboptimality {worst[0]:.1e} / {worst[1]:.1e}"
+
+
+def penalties() -> Iterator[Row]:
+    """A path trial of each penalty of general form against one of L1, and of group lasso against glmnet."""
+    X, y = load_diabetes(return_X_y=True)
+    tables = {"442x10": (X, (y - y.mean()) / y.std()), "300x50": regression(300, 50, 5, 1.0)}
+    tables |= {"1000x200": regression(1000, 200, 20, 1.0), "100x600": regression(100, 600, 60, 1.0)}
+    for name, (X, y) in tables.items():
+        for penalty in general_penalties(X.shape[1]):
+            yield against_l1(name, setup_of(X, y, 5), penalty, rounds=3)
+    X, y = regression(2000, 500, 50, 1.0)
+    yield group_row(X, y, rounds=3)
+
+
+def general_penalties(p: int) -> list[Any]:
+    groups = {f"group {j}": [f"x{i}" for i in range(j, min(j + 5, p))] for j in range(0, p, 5)}
+    return [
+        GroupLasso(groups), SparseGroupLasso(0.5, groups), SLOPE(0.1), MCP(3.0), SCAD(3.7), FusedLasso(0.5), L0(0.0),
+        RelaxedLasso(0.5),
+    ]  # fmt: skip
+
+
+def against_l1(name: str, setup: Setup, penalty: Any, rounds: int) -> Row:
+    """Processor time of path trials in turn, after one of each; a relaxed one has a backend of its own every time."""
+    kept = LinearBackend(setup)
+
+    def trial(config: Any) -> Any:
+        shares = penalty.kind.startswith("relaxed")
+        return (LinearBackend(setup) if shares else kept).evaluate(Candidate(0, Linear(config)))
+
+    def ours(k: int) -> Any:
+        return trial(penalty)
+
+    def lasso(k: int) -> Any:
+        return trial("l1")
+
+    ours(0), lasso(0)
+    mine, other = all_in_turn((ours, lasso), rounds, cpu_seconds)
+    note = f"{min(mine):.3g} s / {min(other):.3g} s; {excess_along(setup, penalty)}"
+    return Row(f"{name}: {penalty.kind} path against l1's", paired(mine, other), 5.0, note)
+
+
+def excess_along(setup: Setup, penalty: Any) -> str:
+    """Worst relative excess of the objective along a path on all rows, over that at a tolerance of 1e-10, as a note."""
+    usual = Solvers(setup.problem, (np.arange(setup.problem.rows),), (np.arange(0),))
+    exact = Solvers(setup.problem, (np.arange(setup.problem.rows),), (np.arange(0),), tol=1e-10)
+    config = Linear(penalty)
+    lambdas = lambda_grid(config, usual.of(None), usual.terms(config), usual.design, 1.0)[::8][:6]
+    scales = usual.design.scales("standard")[0]
+
+    def along(solvers: Solvers) -> Any:
+        whole = solvers.terms(config)
+        terms = whole.of_fold(0, (len(scales), 1))
+        pieces = list(solvers.of(None).path(whole, "standard", lambdas))
+        coef = np.concatenate([piece.coef[0, :, :, 0] for piece in pieces])
+        left = setup.problem.y - coef @ setup.problem.X.T - np.concatenate([piece.intercept[0] for piece in pieces])
+        points = zip(0.5 * np.mean(left**2, axis=1), coef * scales, lambdas, strict=True)
+        return np.array([loss + float(terms.value(w[:, None], at)) for loss, w, at in points])
+
+    if penalty.kind.startswith("relaxed"):
+        return "minimises no objective"
+    mine, best = along(usual), along(exact)
+    return f"suboptimality {float(((mine - best) / best).max()):.1e}"
+
+
+def group_row(X: Any, y: Any, rounds: int) -> Row:
+    """A path of group lasso, of five columns each, against python-glmnet's of the lasso, which is less work."""
+    import glmnet
+
+    setup = setup_of(X, y, KFold(5, shuffle=True, random_state=SEED))
+    penalty, backend = general_penalties(X.shape[1])[0], LinearBackend(setup)
+    backend.evaluate(Candidate(0, Linear(penalty)))
+
+    def theirs(k: int) -> Any:
+        return glmnet.ElasticNet(alpha=1.0, n_lambda=100, n_splits=5, n_jobs=1, random_state=SEED).fit(X, y)
+
+    def ours(k: int) -> Any:
+        return backend.evaluate(Candidate(0, Linear(penalty)))
+
+    ratio, mine, other = in_turn(ours, theirs, rounds)
+    note = f"{mine:.3g} s / {other:.3g} s; {excess_along(setup, penalty)}"
+    return Row("2000x500: group lasso against glmnet's lasso", ratio, 3.0, note)
 
 
 def path_tall() -> Iterator[Row]:
@@ -277,6 +372,17 @@ def memory() -> Iterator[Row]:
 
 if __name__ == "__main__":
     main(
-        [path_tall, path_small, path_wide, path_logistic, search_tall, search_small, overhead, start_up, memory],
+        [
+            path_tall,
+            path_small,
+            path_wide,
+            path_logistic,
+            penalties,
+            search_tall,
+            search_small,
+            overhead,
+            start_up,
+            memory,
+        ],
         "Linear search against python-glmnet and OptunaSearchCV.",
     )

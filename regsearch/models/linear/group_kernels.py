@@ -29,9 +29,10 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from regsearch._types import Array, Rows
 from regsearch.models.linear.bounded import LEAPS
 from regsearch.models.linear.kernels import compiled
-from regsearch.models.linear.leaps import JITTER, rounds
+from regsearch.models.linear.leaps import JITTER
 
 HALVINGS = 20
+SWEEPS, CHEAP = 20, 5000  # between two leaps, which cost as much as more sweeps over few coefficients
 INSIDE = 10  # steps within a group, each time it has its turn ...
 QUIET = 0.1  # ... up to one that moves it by so much less than the first
 
@@ -178,7 +179,7 @@ def minimise(gram: Array, start: Array, slope: Array, groups: Groups, tolerance:
     w, slope = start.copy(), slope.copy()
     steep = steepest(gram, groups.members, groups.first)
     for _ in range(LEAPS):
-        if sweeps(gram, w, slope, *groups, steep, tolerance, 2 * rounds(len(w))):
+        if sweeps(gram, w, slope, *groups, steep, tolerance, SWEEPS + CHEAP // len(w)):
             break
         new = leap(gram, w, slope, groups)
         slope += gram @ (w - new)
