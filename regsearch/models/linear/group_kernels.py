@@ -24,15 +24,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.bounded import LEAPS
 from regsearch.models.linear.kernels import compiled
-from regsearch.models.linear.leaps import JITTER
+from regsearch.models.linear.leaps import JITTER, factorise
+from regsearch.models.linear.support import solve
 
 HALVINGS = 20
-SWEEPS, CHEAP = 20, 5000  # between two leaps, which cost as much as more sweeps over few coefficients
+SWEEPS = 20  # between two leaps
+MEETS = 1e-12  # share of a coefficient that is rounding, where it is to be zero
 INSIDE = 10  # steps within a group, each time it has its turn ...
 QUIET = 0.1  # ... up to one that moves it by so much less than the first
 
@@ -121,67 +122,96 @@ def sweep(
 
 
 @compiled
-def sweeps(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, steep: Array,
-    tolerance: float, most: int,
-) -> bool:  # fmt: skip
-    """Sweep in place, so many times at most; whether the last lowered the objective by no more than the tolerance."""
-    before, new = np.zeros(w.shape[0]), np.zeros(w.shape[0])
-    for _ in range(most):
-        if sweep(gram, w, slope, members, first, alone, together, steep, before, new) <= tolerance:
-            return True
-    return False
-
-
-def value(w: Array, groups: Groups) -> float:
+def value(w: Array, members: Rows, first: Rows, alone: Array, together: Array) -> float:
     """The penalty."""
-    used = w != 0
-    lengths = np.sqrt(np.add.reduceat(w[groups.members] ** 2, groups.first[:-1]))
-    some = lengths > 0
-    return float(groups.alone[used] @ np.abs(w[used]) + groups.together[some] @ lengths[some])
+    total = 0.0
+    for g in range(together.shape[0]):
+        square = 0.0
+        for j in members[first[g] : first[g + 1]]:
+            if w[j] != 0.0:
+                total += alone[j] * abs(w[j])
+                square += w[j] ** 2
+        if square > 0.0:
+            total += together[g] * np.sqrt(square)
+    return total
 
 
-def leap(gram: Array, w: Array, slope: Array, groups: Groups) -> Array:
-    """A Newton step of all coefficients in use, or to where the first of them meets zero; w where it does not help."""
-    group = np.empty(len(w), dtype=np.intp)
-    group[groups.members] = np.repeat(np.arange(len(groups.first) - 1), np.diff(groups.first))
-    free = (groups.alone == 0) & (groups.together[group] == 0)
-    some = np.flatnonzero(((w != 0) | free) & (np.diag(gram) > 0))
-    if not len(some):
-        return w
-    here, of, alone = w[some], group[some], groups.alone[some]
-    length = np.sqrt(np.bincount(of, here**2, len(groups.first) - 1))[of]
-    pull = np.divide(groups.together[of], length, out=np.zeros(len(some)), where=length > 0)
-    bend = np.divide(pull, length**2, out=np.zeros(len(some)), where=length > 0)
-    corner = gram[np.ix_(some, some)]
-    corner -= (of[:, None] == of) * (bend * here)[:, None] * here
-    corner[np.diag_indices(len(some))] += pull + JITTER * np.diag(gram)[some]
-    try:
-        move = cho_solve(cho_factor(corner, overwrite_a=True), slope[some] - pull * here - alone * np.sign(here))
-    except LinAlgError:
-        return w
-    crossing = (alone > 0) & (here * move < 0)
-    reach = np.divide(-here, move, out=np.full(len(some), np.inf), where=crossing)
-    most = min(1.0, float(reach.min(initial=1.0)))
-    ahead, before = np.zeros(len(w)), value(w, groups)
-    ahead[some] = move
-    fall, curved = float(slope @ ahead), float(ahead @ gram @ ahead)
-    for length_ in most * 0.5 ** np.arange(HALVINGS):
-        new = w + length_ * ahead
-        new[some[reach <= length_]] = 0.0
-        if value(new, groups) - length_ * fall + length_**2 * curved / 2 <= before:
-            return np.asarray(new)
-    return w
+@compiled
+def newton_step(
+    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array
+) -> tuple[Rows, Array]:  # fmt: skip
+    """What is in use or free, and its Newton step; of none where rounding leaves no step."""
+    some, of, pull, bend, count = (
+        np.zeros(len(w), dtype=np.intp),
+        np.zeros(len(w)),
+        np.zeros(len(w)),
+        np.zeros(len(w)),
+        0,
+    )
+    for g in range(together.shape[0]):
+        square = 0.0
+        for j in members[first[g] : first[g + 1]]:
+            square += w[j] ** 2
+        for j in members[first[g] : first[g + 1]]:
+            if gram[j, j] > 0.0 and (w[j] != 0.0 or (alone[j] == 0.0 and together[g] == 0.0)):
+                some[count], of[count] = j, g
+                if square > 0.0 and together[g] > 0.0:
+                    pull[count], bend[count] = together[g] / np.sqrt(square), together[g] / square**1.5
+                count += 1
+    corner, push = np.empty((count, count)), np.empty(count)
+    for i in range(count):
+        j = some[i]
+        push[i] = slope[j] - pull[i] * w[j] - (alone[j] * np.sign(w[j]) if w[j] != 0.0 else 0.0)
+        for k in range(count):
+            corner[i, k] = gram[j, some[k]] - (bend[i] * w[j] * w[some[k]] if of[i] == of[k] else 0.0)
+        corner[i, i] += pull[i] + JITTER * gram[j, j]
+    if not factorise(corner):
+        return some[:0], push[:0]
+    return some[:count], solve(corner, push, False)
+
+
+@compiled
+def leap(
+    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array
+) -> None:  # fmt: skip
+    """A Newton step of all coefficients in use in place, to where the first meets zero at most, if it lowers."""
+    some, move = newton_step(gram, w, slope, members, first, alone, together)
+    length, change, ahead = 1.0, np.zeros(w.shape[0]), np.zeros(w.shape[0])
+    for i in range(some.shape[0]):
+        j = some[i]
+        if alone[j] > 0.0 and w[j] * move[i] < 0.0:
+            length = min(length, -w[j] / move[i])
+        ahead[j] = move[i]
+        change += move[i] * gram[j]
+    fall, curved, before = slope @ ahead, change @ ahead, value(w, members, first, alone, together)
+    for _ in range(HALVINGS):
+        new = w + length * ahead
+        for i in range(some.shape[0]):
+            j = some[i]
+            if alone[j] > 0.0 and new[j] * w[j] <= MEETS * w[j] ** 2:
+                new[j] = 0.0
+        if value(new, members, first, alone, together) - length * fall + length**2 * curved / 2 <= before:
+            slope -= gram @ (new - w)
+            w[:] = new
+            return
+        length /= 2
+
+
+@compiled
+def descend(
+    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, tolerance: float
+) -> None:  # fmt: skip
+    """Go to the minimum in place: by sweeps, and by leaps where sweeps are slow."""
+    steep, before, new = steepest(gram, members, first), np.zeros(w.shape[0]), np.zeros(w.shape[0])
+    for _ in range(LEAPS):
+        for _ in range(SWEEPS):
+            if sweep(gram, w, slope, members, first, alone, together, steep, before, new) <= tolerance:
+                return
+        leap(gram, w, slope, members, first, alone, together)
 
 
 def minimise(gram: Array, start: Array, slope: Array, groups: Groups, tolerance: float) -> Array:
-    """The minimiser ``[e]``, within about the tolerance: by sweeps, and by leaps where sweeps are slow."""
-    w, slope = start.copy(), slope.copy()
-    steep = steepest(gram, groups.members, groups.first)
-    for _ in range(LEAPS):
-        if sweeps(gram, w, slope, *groups, steep, tolerance, SWEEPS + CHEAP // len(w)):
-            break
-        new = leap(gram, w, slope, groups)
-        slope += gram @ (w - new)
-        w = new
+    """The minimiser ``[e]``, within about the tolerance."""
+    w = start.copy()
+    descend(gram, w, slope.copy(), *groups, tolerance)
     return w

@@ -140,20 +140,23 @@ class FoldPath(Generic[PointT]):
         point, allowed = self.point, self.tol * self.loss.null
         tolerance = INNER * allowed
         self._extend(terms, point, float(lambdas[-1]))
-        for _ in range(ROUNDS * len(lambdas)):
+        left = ROUNDS
+        while len(found) < len(lambdas):
             points = self._down(terms, point, lambdas[len(found) :], tolerance)
             gaps = self._gaps(terms, points, lambdas[len(found) :])
             solved = int(np.argmax(np.append(gaps > allowed, True)))
             found += [FittedPoint(*one) for one in zip(points[:solved], gaps[:solved], strict=False)]
-            point, tolerance = (points[solved - 1], INNER * allowed) if solved else (point, tolerance)
+            if solved:
+                point, tolerance, left = points[solved - 1], INNER * allowed, ROUNDS
             if len(found) == len(lambdas):
                 break
-            before, point = point, points[solved]
+            before, point, left = point, points[solved], left - 1
             if self._extend(terms, point, float(lambdas[len(found)])):
                 continue
             tolerance *= INNER
-            if not solved and np.array_equal(point.w, before.w):  # within rounding
+            if left <= 0 or (not solved and np.array_equal(point.w, before.w)):  # within rounding
                 found.append(FittedPoint(point, float(gaps[solved])))
+                tolerance, left = INNER * allowed, ROUNDS
         return [FittedPoint(one, gap / self.loss.null if self.loss.null > 0 else 0.0) for one, gap in found]
 
     def _down(self, terms: GeneralTerms, point: PointT, lambdas: Array, tolerance: float) -> list[PointT]:

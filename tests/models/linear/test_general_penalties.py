@@ -160,6 +160,20 @@ def test_columns_that_are_nearly_alike(penalty: Penalty, binary: bool) -> None:
     assert np.count_nonzero(coef) > 1  # `fitted` has looked at the gap
 
 
+@pytest.mark.parametrize("penalty", [SLOPE(0.2), MCP(3.0), GroupLasso(), RelaxedLasso(0.5)], ids=lambda one: one.kind)
+@pytest.mark.parametrize("binary", [False, True])
+def test_more_than_rounding_allows(penalty: Penalty, binary: bool) -> None:
+    """A path whose tolerance no number reaches has every lambda, as near as there is, and its gaps say so."""
+    of = correlated()
+    of = make_problem(of.X, of.y > 0 if binary else of.y)
+    solvers, lambdas = Solvers.of_all_rows(of), np.array([0.2, 0.1, 0.05])
+    solvers.of(None).tol = 1e-40
+    pieces = list(solvers.of(None).path(solvers.terms(Linear(penalty)), "standard", lambdas))
+    gap = np.concatenate([piece.gap[0] for piece in pieces])
+    assert gap.shape == (3,)
+    assert gap.max() < 1e-10
+
+
 # --- the order of sizes ----------------------------------------------------------------------------------------
 
 
