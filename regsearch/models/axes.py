@@ -86,5 +86,6 @@ _KNOWN = {axis.name: axis for axis in (LAMBDA, EPOCHS)}
 
 
 def path_axis(name: str) -> PathAxis:
-    """The axis of that name; one that is not known here is shown plainly."""
-    return _KNOWN.get(name) or PathAxis(name)
+    """The axis of that name; one that is not known here counts the rounds of an estimator, as its parameter does."""
+    last = f"The best {name} is the last that was fitted"
+    return _KNOWN.get(name) or PathAxis(name, whole=True, last=last, edge="last that was fitted", limits=(name,))

@@ -224,8 +224,12 @@ class Model(Node, abstract=True):
 
     unregularized: ClassVar[str] = "without regularization"  # what the reference is called
     packages: ClassVar[tuple[str, ...]] = ()  # what a refitted model needs beside scikit-learn
-    axis: ClassVar[str] = ""  # what a path of this family walks along: lambda, epochs
     gives_up: ClassVar[bool] = True  # whether its backend gives candidates up for what others came to
+
+    @property
+    def axis(self) -> str:
+        """What a path of this config walks along, such as lambda or epochs; empty where it has none."""
+        return ""
 
     @property
     def task(self) -> Task | None:

@@ -1,37 +1,40 @@
-"""The backend for any scikit-learn estimator: one fit per fold, folds in parallel, poor configs pruned."""
+"""The backend for any scikit-learn estimator: one fit per fold, folds in parallel, poor configs pruned.
+
+A fit that goes in rounds can be a path, scored after each of them; see `regsearch.models.rounds`.
+"""
 
 from __future__ import annotations
 
 import difflib
-import math
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from regsearch._types import Array, Rows
-from regsearch.data.features import take_rows
+from regsearch._types import Array
 from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.data.survival import check_not_survival
-from regsearch.data.weights import weighing
-from regsearch.errors import FOREIGN, InvalidInput
+from regsearch.errors import InvalidInput
+from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
-from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
+from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup, check_scored_by_predictions
 from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
+from regsearch.models.fitting import fitted_on, seeded
+from regsearch.models.fold_fit import FoldFit, fit_fold
 from regsearch.models.fold_rungs import FoldRungs
 from regsearch.models.joblib_workers import ending_workers
-from regsearch.models.out_of_fold import out_of_fold_mean
+from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
 from regsearch.models.parameter_ranges import check_ranges
 from regsearch.models.path import Curves, Trajectory
+from regsearch.models.rounds import walked_alike, way_of
 from regsearch.models.writable import obstacle
+from regsearch.numeric import is_whole
 from regsearch.space.config import to_data
 from regsearch.space.sampling import fill, leaves
 from regsearch.space.starts import initial_params
-from regsearch.space.tree import Path
+from regsearch.space.tree import Node, Path
 
 
 @dataclass(frozen=True)
@@ -44,22 +47,33 @@ class Estimator(Model):
         Unfitted; cloned for every fit. As given, it is the reference that trials are compared with.
     params
         Leaves or values by parameter name, nested with ``__`` as in scikit-learn.
+    path
+        The parameter that counts the rounds of boosted trees, or the members of a forest: ``"max_iter"`` of a
+        `HistGradientBoostingClassifier`, ``"n_estimators"`` of others, LightGBM's and XGBoost's among them. One fit is
+        then scored after each of its rounds, of which the best on the mean of the folds is chosen; there are as many
+        as `params`, or the estimator, says. What would end a fit earlier in a fold is turned off.
 
     Raises
     ------
     InvalidInput
-        When the object is no estimator, or a parameter is not one of its own.
+        When the object is no estimator, a parameter is not one of its own, or a path is no number of rounds, or one
+        beside which the estimator is asked to end by itself.
 
     Examples
     --------
     >>> from sklearn.svm import SVC
     >>> from regsearch import Float
     >>> space = Estimator(SVC(), {"C": Float(1e-3, 1e3, log=True)})
+
+    >>> from sklearn.ensemble import HistGradientBoostingRegressor
+    >>> trees = HistGradientBoostingRegressor(max_iter=300)
+    >>> space = Estimator(trees, {"learning_rate": Float(0.01, 0.3, log=True)}, path="max_iter")
     """
 
     merged: ClassVar[tuple[str, ...]] = ("params",)
     estimator: Any
     params: Mapping[str, Any]
+    path: str = ""
 
     def __post_init__(self) -> None:
         made = not isinstance(self.estimator, type)  # the class itself has the methods too
@@ -68,11 +82,31 @@ class Estimator(Model):
         if not isinstance(self.params, Mapping):
             raise InvalidInput(f"Estimator needs params by name, got {self.params!r}; write {{'C': Float(0.1, 10)}}.")
         known = self.estimator.get_params()
-        for name in self.params:
+        for name in [*self.params, *filter(None, [self.path])]:
             if name not in known:
                 close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
                 raise InvalidInput(f"{type(self.estimator).__name__} has no parameter {name!r}; {hint}")
+        if self.path:
+            object.__setattr__(self, "params", self._along(known))
+
+    def _along(self, known: Mapping[str, Any]) -> dict[str, Any]:
+        """The params with which every fit goes on to the last of its rounds, which are among them."""
+        params = {self.path: known[self.path], **self.params}
+        way_of(self.estimator, self.path)
+        rounds = params[self.path]
+        if not isinstance(rounds, Node) and not (is_whole(rounds) and rounds >= 1):
+            raise InvalidInput(f"Rounds along path={self.path!r} must be a whole number from 1, got {rounds!r}.")
+        return params | walked_alike(self.estimator, {**known, **params}, self.path)
+
+    @property
+    def axis(self) -> str:
+        return self.path
+
+    def at(self, value: float | None) -> Estimator:
+        if not self.path or value is None:
+            return self
+        return replace(self, params={**self.params, self.path: round(value)}, path="")
 
     def shown_fields(self) -> dict[str, Any]:
         last = self.estimator.steps[-1][1] if hasattr(self.estimator, "steps") else self.estimator
@@ -94,6 +128,8 @@ class Estimator(Model):
             raise InvalidInput(
                 "A Path is the axis of a linear model's lambda, got one for an estimator; use Float or Choice."
             )
+        if self.path:
+            check_scored_by_predictions(setup, "An estimator with a path")
         check_ranges(self.estimator, self.params)
         wrong = is_classifier if setup.problem.classes is None else is_regressor
         if wrong(self.estimator):
@@ -122,7 +158,7 @@ class Estimator(Model):
 
     def reference(self) -> Estimator:
         own = self.estimator.get_params()
-        return replace(self, params={name: own[name] for name in self.params})
+        return replace(self, params={name: own[name] for name in self.params}, path="")
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
         off = self.reference().params
@@ -143,7 +179,28 @@ class Estimator(Model):
         return obstacle(config.build() for config in (self.reference(), *filled))
 
     def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
-        return _fitted(seeded(self.build(), seed), problem, np.arange(problem.rows))
+        return fitted_on(seeded(self.build(), seed), problem, np.arange(problem.rows))
+
+
+class AtBest(Sequence[Array]):
+    """Curves ``[K, S]`` of earlier trials, each ``[K, 1]`` at its best step: as trials of some folds are compared."""
+
+    def __init__(self, curves: Sequence[Array], averaging: Averaging) -> None:
+        self.curves, self.averaging = curves, averaging
+
+    def __len__(self) -> int:
+        return len(self.curves)
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self.curves[index]
+        if isinstance(index, slice):
+            return [at_best(one, self.averaging) for one in found]
+        return at_best(found, self.averaging)
+
+
+def at_best(val: Array, averaging: Averaging) -> Array:
+    """``[K, 1]`` of scores ``[K, S]``: those at the step with the best mean."""
+    return val[:, [Curves(val, val, averaging).best_step()]]
 
 
 class EstimatorBackend:
@@ -151,7 +208,7 @@ class EstimatorBackend:
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
-        self.rungs = FoldRungs(setup.history.curves, setup.averaging)
+        self.rungs = FoldRungs(AtBest(setup.history.curves, setup.averaging), setup.averaging)
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         from joblib import Parallel
@@ -167,20 +224,22 @@ class EstimatorBackend:
         failed = next((fit.error for fit in fits.values() if fit.error), "")
         if failed:
             return Outcome(candidate, "failed", reason=failed, seconds=clock() - started)
-        unknown = np.full((len(self.setup.folds), 1), np.nan)
         failures = {name: error for fit in fits.values() for name, error in fit.failures.items()}
-        trajectory = Trajectory(curves=self._curves(fits, failures), complexity=unknown)
+        trajectory = self._trajectory(candidate, fits, failures)
+        step = trajectory.deciding.best_step() if trajectory.scored else 0
         if end is not None:
-            return Outcome.left(candidate, end, trajectory, clock() - started)
+            return Outcome.left(candidate, end, trajectory, clock() - started, step)
         if not trajectory.deciding.fitted.any():
             error = f"{self.setup.metrics[0].name} was not finite on the rows outside training"
             reason = "; ".join(filter(None, (error, unmeasured(failures))))
             return Outcome(candidate, "failed", reason=reason, seconds=clock() - started)
         if candidate.role != "reference":
-            self.rungs.add(candidate.number, trajectory.deciding.val[:, 0])
-        predictions = self._predictions(fits)
+            self.rungs.add(candidate.number, trajectory.deciding.val[:, step])
+        problem = self.setup.problem
+        others = spread_steps(trajectory.steps, step, steps_kept(problem.rows, problem.outputs))
+        along = PathDecisions.of(others, [self._predictions(fits, other) for other in others])
         return Outcome(
-            candidate, "complete", trajectory, predictions=predictions, seconds=clock() - started,
+            candidate, "complete", trajectory, step, self._predictions(fits, step), along, clock() - started,
             reason=unmeasured(failures),
         )  # fmt: skip
 
@@ -229,148 +288,47 @@ class EstimatorBackend:
         """
         folds, best = list(fits), self.setup.history.best_folds
         for count in range(len(folds) - len(new) + 1, min(len(folds), len(self.setup.folds) - 1) + 1):
-            scores = np.array([fits[k].val[0] for k in folds[:count]])
+            scores = self._scores_so_far(fits, folds[:count])
             why = self.rungs.why_given_up(candidate.number, scores, folds[:count], best)
             if why:
                 return count, why
         return 0, ""
 
-    def _curves(self, fits: Mapping[int, FoldFit], failures: dict[str, str]) -> dict[str, Curves]:
-        def column(part: str, j: int) -> Array:
-            values = np.full((len(self.setup.folds), 1), np.nan)
+    def _scores_so_far(self, fits: Mapping[int, FoldFit], folds: Sequence[int]) -> Array:
+        """``[len(folds)]`` scores at the step that is best over those folds."""
+        val = np.full((len(self.setup.folds), fits[folds[0]].val.shape[1]), np.nan)
+        val[folds] = [fits[k].val[0] for k in folds]
+        return at_best(val, self.setup.averaging)[folds, 0]
+
+    def _trajectory(self, candidate: Candidate, fits: Mapping[int, FoldFit], failures: dict[str, str]) -> Trajectory:
+        """What was measured, NaN in folds that are not fitted."""
+        steps, averaging = next(iter(fits.values())).val.shape[1], self.setup.averaging
+
+        def along(part: str, j: int) -> Array:
+            values = np.full((len(self.setup.folds), steps), np.nan)
             for k, fit in fits.items():
                 values[k] = getattr(fit, part)[j]
             return values
 
-        averaging = self.setup.averaging
-        return {
+        curves = {
             m.name: Curves(
-                column("train", j), self._pooled(m, fits, failures) if m.pooled else column("val", j), averaging
+                along("train", j), self._pooled(m, fits, steps, failures) if m.pooled else along("val", j), averaging
             )
             for j, m in enumerate(self.setup.metrics)
         }
+        axis = np.arange(1.0, steps + 1) if candidate.config.axis else np.full(1, np.nan)
+        return Trajectory(axis, curves, np.full((len(self.setup.folds), steps), np.nan))
 
-    def _pooled(self, metric: Metric, fits: Mapping[int, FoldFit], failures: dict[str, str]) -> Array:
-        """``[K, 1]`` of a score of all folds' predictions together; NaN where they are not all there."""
+    def _pooled(self, metric: Metric, fits: Mapping[int, FoldFit], steps: int, failures: dict[str, str]) -> Array:
+        """``[K, S]`` of a score of all folds' predictions together; NaN where they are not all there."""
         setup = self.setup
         if len(fits) < len(setup.folds):
-            return np.full((len(setup.folds), 1), np.nan)
-        decisions = [fits[k].predictions[:, None] for k in range(len(fits))]
+            return np.full((len(setup.folds), steps), np.nan)
+        decisions = [fits[k].predictions for k in range(len(fits))]
         return pooled_scores(metric, setup.problem, setup.folds.val, decisions, setup.averaging, failures)
 
-    def _predictions(self, fits: Mapping[int, FoldFit]) -> Array:
+    def _predictions(self, fits: Mapping[int, FoldFit], step: int) -> Array:
         """``[n, m]``."""
-        found = [fits[k].predictions for k in range(len(fits))]
+        found = [fits[k].predictions[:, step] for k in range(len(fits))]
         shape = (self.setup.problem.rows, found[0].shape[1])
         return out_of_fold_mean(zip(self.setup.folds.val, found, strict=True), shape)
-
-
-@dataclass(frozen=True)
-class FoldFit:
-    """Scores of one fold, by metric, and its predictions for the validation rows ``[n_val, m]``.
-
-    Attributes
-    ----------
-    error
-        Why there are none.
-    failures
-        What scorers raised that decide nothing, by metric: their scores are NaN.
-    """
-
-    train: list[float]
-    val: list[float]
-    predictions: Array
-    error: str = ""
-    failures: dict[str, str] = field(default_factory=dict)
-
-
-def fit_fold(config: Estimator, problem: Problem, metrics: Any, seed: int, fold: tuple[Rows, Rows]) -> FoldFit:
-    """Fit and score one fold; an estimator's own error is reported, not raised."""
-    train, val = fold
-    failures: dict[str, str] = {}
-    kept = [None, *[failures] * (len(metrics) - 1)]  # without the one that decides there is no score: it is raised
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            fitted = _fitted(seeded(config.build(), seed), problem, train)
-            inside, outside = problem.take(train), problem.take(val)
-            scores = [
-                [metric.score(fitted, inside, of) for metric, of in zip(metrics, kept, strict=True)],
-                [
-                    math.nan if metric.pooled else metric.score(fitted, outside, of)
-                    for metric, of in zip(metrics, kept, strict=True)
-                ],
-            ]
-            predictions = _decisions(fitted, take_rows(problem.X, val), problem)
-        except FOREIGN as error:  # anyone's code: the trial fails with its words, the search goes on
-            return FoldFit([], [], np.empty((0, 1)), f"{type(error).__name__}: {error}")
-    if not np.isfinite(scores[0][0] if metrics[0].pooled else [part[0] for part in scores]).all():
-        return FoldFit([], [], np.empty((0, 1)), f"{metrics[0].name} was not finite in a fold")
-    return FoldFit(scores[0], scores[1], predictions, failures=failures)
-
-
-def seeded(estimator: Any, seed: int) -> Any:
-    """Set every ``random_state`` that the user left open: a config's result must not depend on chance."""
-    open_ = {
-        k: seed for k, v in estimator.get_params().items() if k.rpartition("__")[2] == "random_state" and v is None
-    }
-    return estimator.set_params(**open_)
-
-
-def _fitted(estimator: Any, problem: Problem, rows: Rows) -> Any:
-    rows = weighing(rows, problem.sample_weight)
-    X, y = take_rows(problem.X, rows), problem.labels[rows]
-    if problem.sample_weight is None:
-        return estimator.fit(X, y)
-    import sklearn
-
-    weights = problem.sample_weight[rows]
-    if not hasattr(estimator, "steps") or _asks_for_weights(estimator):
-        return estimator.fit(X, y, sample_weight=weights)
-    with sklearn.config_context(enable_metadata_routing=False):  # with it, a step can no longer be named
-        return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weights})
-
-
-def _asks_for_weights(pipeline: Any) -> bool:
-    """Whether steps ask for sample weights themselves, by scikit-learn's metadata routing."""
-    import sklearn
-    from sklearn.utils.metadata_routing import get_routing_for_object
-
-    if not sklearn.get_config()["enable_metadata_routing"]:
-        return False
-    return bool(get_routing_for_object(pipeline).consumes("fit", ["sample_weight"]))
-
-
-def _decisions(fitted: Any, X: Any, problem: Problem) -> Array:
-    """Decisions ``[n, m]``, as `regsearch.metrics.scorer` means them.
-
-    From probabilities where the estimator has them. Without: the decision function of two classes, which has the sign
-    of the label, else the labels themselves, as +-1 or one-hot.
-    """
-    if problem.classes is None:
-        return np.asarray(fitted.predict(X), dtype=float).reshape(-1, problem.outputs)
-    if hasattr(fitted, "predict_proba"):
-        return _logits(np.asarray(fitted.predict_proba(X)))
-    if problem.outputs == 1 and hasattr(fitted, "decision_function"):
-        return np.asarray(fitted.decision_function(X), dtype=float).reshape(-1, 1)
-    codes = np.searchsorted(problem.classes, fitted.predict(X))
-    each = np.array([[-1.0], [1.0]]) if problem.outputs == 1 else np.eye(problem.outputs)
-    return np.asarray(each[codes])
-
-
-def _logits(proba: NDArray[Any]) -> Array:
-    """Log-odds ``[n, 1]`` of probabilities ``[n, 2]``, else their logarithms ``[n, C]``; always finite.
-
-    scikit-learn's log loss takes no probability for less than the rounding error of its type, so its loss is that of
-    the logarithm there. Beyond it, logarithms go on falling, but by a millionth: the loss stays what it was, and so
-    does the order of probabilities that are smaller still.
-    """
-    tiny = np.finfo(float).tiny
-    least = np.log(np.finfo(proba.dtype if proba.dtype.kind == "f" else float).eps)
-    proba = proba.astype(float)
-
-    def log(values: Array) -> Array:
-        logs: Array = np.log(np.maximum(values, tiny))
-        return np.asarray(np.where(logs < least, least + 1e-6 * (logs - least), logs), dtype=float)
-
-    return log(proba[:, 1:]) - log(1 - proba[:, 1:]) if proba.shape[1] == 2 else log(proba)

@@ -29,7 +29,8 @@ from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, FixedHistory, Outcome, Setup
-from regsearch.models.estimator import EstimatorBackend, _logits, seeded
+from regsearch.models.estimator import EstimatorBackend
+from regsearch.models.fitting import logits, seeded
 from regsearch.results.stored_study import Scoring
 from regsearch.space.sampling import default
 
@@ -204,11 +205,11 @@ def test_predictions_give_the_scores(case: str) -> None:
 def test_logits_keep_the_order_and_the_loss(positive: list[float], kind: Any) -> None:
     """Log-odds are finite, never turn the order of probabilities round, and have scikit-learn's log loss."""
     p = np.array(positive, dtype=kind)
-    logits = _logits(np.column_stack([1 - p, p]))[:, 0]
-    assert np.isfinite(logits).all()
-    assert (np.diff(logits[np.argsort(p, kind="stable")]) >= 0).all()
+    found = logits(np.column_stack([1 - p, p]))[:, 0]
+    assert np.isfinite(found).all()
+    assert (np.diff(found[np.argsort(p, kind="stable")]) >= 0).all()
     eps = float(np.finfo(kind).eps)
-    np.testing.assert_allclose(np.logaddexp(0, -logits), -np.log(np.clip(p.astype(float), eps, 1)), atol=1e-3)
+    np.testing.assert_allclose(np.logaddexp(0, -found), -np.log(np.clip(p.astype(float), eps, 1)), atol=1e-3)
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from regsearch.errors import InvalidInput
 from regsearch.export.code.columns import ESTIMATOR, estimator_of
 from regsearch.export.code.sources import WIDTH, CodeWriter
 from regsearch.export.code.weighting import unlike
-from regsearch.models.estimator import Estimator, seeded
+from regsearch.models.estimator import Estimator
+from regsearch.models.fitting import seeded
 from regsearch.models.linear import Linear
 from regsearch.models.linear.refit import total_weight, unfitted
 from regsearch.space.tree import number

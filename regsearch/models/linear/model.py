@@ -10,6 +10,7 @@ from regsearch._types import Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem, check_columns, check_table
 from regsearch.errors import InvalidInput
+from regsearch.models.axes import LAMBDA
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
 from regsearch.models.class_weight import check_class_weight
 from regsearch.models.deadline import NO_DEADLINE, Deadline
@@ -84,7 +85,6 @@ class Linear(Model):
     limits: Any = tunable(ColumnLimits(), None)
     loss: Any = tunable(OrNone(Family(Loss), BY_TASK), None)
 
-    axis: ClassVar[str] = "lambda"
     gives_up: ClassVar[bool] = False
 
     def shown_fields(self) -> dict[str, Any]:
@@ -93,6 +93,10 @@ class Linear(Model):
 
     def offs(self) -> dict[str, Any]:
         return super().offs() | SILENT
+
+    @property
+    def axis(self) -> str:
+        return LAMBDA.name
 
     @property
     def losses(self) -> tuple[Any, ...]:

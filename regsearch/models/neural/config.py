@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from regsearch.errors import InvalidInput
+from regsearch.models.axes import EPOCHS
 from regsearch.models.base import Model
 from regsearch.models.neural.architectures import MLP, Custom
 from regsearch.models.neural.network.architecture import Architecture
@@ -30,7 +31,6 @@ _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without d
 class NetConfig(Model, abstract=True):
     """The fields of a `Net`, as a node and as a config; what is done with them lies above."""
 
-    axis: ClassVar[str] = "epochs"
     module: Any = tunable(Family(Architecture))
     lr: Any = tunable(Between(1e-8, 100.0))
     batch_size: Any = tunable(Whole(1), off="auto")
@@ -39,6 +39,10 @@ class NetConfig(Model, abstract=True):
     precision: Any = tunable(OneOf(("float32", "float64")))
     device: str = "auto"
     techniques: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def axis(self) -> str:
+        return EPOCHS.name
 
     def __init__(
         self, module: Any = MLP(), *, lr: Any = 1e-3, batch_size: Any = "auto", scale: Any = "standard",  # noqa: B008

@@ -1,0 +1,100 @@
+"""One fold of an estimator: fitted, and scored as a whole or after each of its rounds."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.data.features import take_rows
+from regsearch.data.problem import Problem
+from regsearch.errors import FOREIGN
+from regsearch.models.fitting import decisions_of, fitted_on, seeded
+from regsearch.models.rounds import walk
+
+
+class Buildable(Protocol):
+    """A config of an estimator; `path` counts its rounds, where they are walked."""
+
+    path: str
+
+    def build(self) -> Any:
+        """The unfitted estimator."""
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """Scores of one fold ``[M, S]``, by metric and step, and its decisions on the validation rows ``[n_val, S, m]``.
+
+    Attributes
+    ----------
+    error
+        Why there are none.
+    failures
+        What scorers raised that decide nothing, by metric: their scores are NaN.
+    """
+
+    train: Array
+    val: Array
+    predictions: Array
+    error: str = ""
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def failed(cls, why: str) -> FoldFit:
+        return cls(np.empty((0, 1)), np.empty((0, 1)), np.empty((0, 1, 1)), why)
+
+
+def fit_fold(config: Buildable, problem: Problem, metrics: Any, seed: int, fold: tuple[Rows, Rows]) -> FoldFit:
+    """Fit and score one fold; an estimator's own error is reported, not raised."""
+    failures: dict[str, str] = {}
+    kept = [None, *[failures] * (len(metrics) - 1)]  # without the one that decides there is no score: it is raised
+    measure = _measured_along if config.path else _measured
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            train, val, predictions = measure(seeded(config.build(), seed), config.path, problem, metrics, fold, kept)
+        except FOREIGN as error:  # anyone's code: the trial fails with its words, the search goes on
+            return FoldFit.failed(f"{type(error).__name__}: {error}")
+    if not np.isfinite(train[0] if metrics[0].pooled else [train[0], val[0]]).all():
+        return FoldFit.failed(f"{metrics[0].name} was not finite in a fold")
+    return FoldFit(train, val, predictions, failures=failures)
+
+
+Measured: TypeAlias = tuple[Array, Array, Array]  # scores of training and validation rows, and decisions on the latter
+
+
+def _measured(
+    estimator: Any, path: str, problem: Problem, metrics: Any, fold: tuple[Rows, Rows], kept: Sequence[Any]
+) -> Measured:
+    """One fit, scored as a whole: a scorer may read what it likes of it."""
+    train, val = fold
+    fitted = fitted_on(estimator, problem, train)
+    inside, outside = problem.take(train), problem.take(val)
+    scores = [
+        [metric.score(fitted, inside, of) for metric, of in zip(metrics, kept, strict=True)],
+        [math.nan if m.pooled else m.score(fitted, outside, of) for m, of in zip(metrics, kept, strict=True)],
+    ]
+    found = decisions_of(fitted, take_rows(problem.X, val), problem)
+    return np.array(scores[0])[:, None], np.array(scores[1])[:, None], found[:, None]
+
+
+def _measured_along(
+    estimator: Any, path: str, problem: Problem, metrics: Any, fold: tuple[Rows, Rows], kept: Sequence[Any]
+) -> Measured:
+    """One fit, scored after each of its rounds by what it says."""
+    scores: tuple[list[Any], list[Any]] = [], []
+    decisions = []
+    for said in walk(estimator, path, problem, fold[0], [take_rows(problem.X, rows) for rows in fold]):
+        for rows, found, part, measured in zip(fold, said, (False, True), scores, strict=True):
+            measured.append([
+                math.nan if m.pooled and part else float(m.along(problem, rows, found[:, None], of)[0])
+                for m, of in zip(metrics, kept, strict=True)
+            ])  # fmt: skip
+        decisions.append(said[1])
+    return np.array(scores[0]).T, np.array(scores[1]).T, np.stack(decisions, axis=1)

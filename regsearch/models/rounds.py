@@ -1,0 +1,158 @@
+"""Estimators that are fitted in rounds, such as boosted trees: what one fit says after each of them.
+
+A way is right where the fit with fewer rounds is the beginning of the fit with more, so that what it says after some
+rounds is what the estimator says that was fitted with as many.
+
+Notation: n rows, m outputs, S rounds.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from regsearch._types import Array, Rows
+from regsearch.data.problem import Problem
+from regsearch.errors import InvalidInput
+from regsearch.models.fitting import as_decisions, fitted_on, response
+
+STAGES = "staged_"
+STOPS = {"early_stopping": False, "n_iter_no_change": None}  # what ends a fit by rows of its own, and off
+
+
+class Rounds(ABC):
+    """A way to walk through the rounds of a fit."""
+
+    @staticmethod
+    @abstractmethod
+    def knows(estimator: Any, name: str) -> bool:
+        """Whether the parameter of that name is the number of rounds of an estimator, and this its way."""
+
+    @staticmethod
+    @abstractmethod
+    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
+        """Decisions ``[n, m]`` on each of some tables after each round of an estimator that is fitted with all of them.
+
+        Fewer where the fit came to its end earlier, but one at least.
+        """
+
+
+class Staged(Rounds):
+    """Boosting of scikit-learn's: it tells its stages itself."""
+
+    @staticmethod
+    def knows(estimator: Any, name: str) -> bool:
+        return name in ("max_iter", "n_estimators") and hasattr(estimator, f"{STAGES}predict")
+
+    @staticmethod
+    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
+        method = response(fitted, problem, STAGES)
+        for said in zip(*(getattr(fitted, STAGES + method)(view) for view in views), strict=True):
+            yield [as_decisions(method, one.copy(), problem) for one in said]
+
+
+class Truncated(Rounds):
+    """Boosting of LightGBM's and XGBoost's: it predicts with as many of its rounds as are asked for."""
+
+    SLICES: Mapping[str, Any] = {"num_iteration": lambda count: count, "iteration_range": lambda count: (0, count)}
+
+    @classmethod
+    def keyword(cls, estimator: Any) -> str:
+        """The argument that says how many; empty where there is none."""
+        known = inspect.signature(estimator.predict).parameters if hasattr(estimator, "predict") else ()
+        return next((name for name in cls.SLICES if name in known), "")
+
+    @staticmethod
+    def knows(estimator: Any, name: str) -> bool:
+        return name == "n_estimators" and bool(Truncated.keyword(estimator))
+
+    @staticmethod
+    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
+        method, keyword = response(fitted, problem), Truncated.keyword(fitted)
+        for count in range(1, rounds + 1):
+            part = {keyword: Truncated.SLICES[keyword](count)}
+            yield [as_decisions(method, getattr(fitted, method)(view, **part), problem) for view in views]
+
+
+class Ensemble(Rounds):
+    """Forests and bags: members that know nothing of each other, of which the first few are one, too."""
+
+    @staticmethod
+    def knows(estimator: Any, name: str) -> bool:
+        grows = {"warm_start", "n_estimators"} <= estimator.get_params(deep=False).keys()
+        return name == "n_estimators" and grows and not hasattr(estimator, f"{STAGES}predict")
+
+    @staticmethod
+    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
+        method, members = response(fitted, problem), fitted.estimators_
+        places = getattr(fitted, "estimators_features_", None)
+        for count in range(1, rounds + 1):
+            fitted.estimators_ = members[:count]
+            if places is not None:
+                fitted.estimators_features_ = places[:count]
+            fitted.set_params(n_estimators=count)
+            yield [as_decisions(method, getattr(fitted, method)(view), problem) for view in views]
+
+
+def last_step(estimator: Any) -> tuple[str, Any]:
+    """What stands before the parameters of the last step of a pipeline, and that step; of another, nothing and it."""
+    if not hasattr(estimator, "steps"):
+        return "", estimator
+    name, step = estimator.steps[-1]
+    return f"{name}__", step
+
+
+def way_of(estimator: Any, parameter: str) -> type[Rounds]:
+    """How the rounds of an estimator, which one of its parameters counts, are walked.
+
+    Raises
+    ------
+    InvalidInput
+        Where nothing is known of such rounds.
+    """
+    prefix, last = last_step(estimator)
+    own = parameter.removeprefix(prefix)
+    ways = [way for way in Rounds.__subclasses__() if parameter == prefix + own and way.knows(last, own)]
+    if not ways:
+        raise InvalidInput(
+            "path= must be what counts the rounds of boosted trees or the members of a forest, such as 'max_iter' of a "
+            f"HistGradientBoostingClassifier, got {parameter!r} of {type(last).__name__}; search it as a parameter."
+        )
+    return ways[0]
+
+
+def walked_alike(estimator: Any, params: Mapping[str, Any], parameter: str) -> dict[str, Any]:
+    """Of the parameters of an estimator, those with which a fit goes on to its last round.
+
+    Raises
+    ------
+    InvalidInput
+        Where it is asked to end by itself.
+    """
+    prefix = last_step(estimator)[0]
+    stops = {prefix + name: off for name, off in STOPS.items() if prefix + name in params}
+    if prefix + "early_stopping" in stops:  # then the other says after how many rounds without one
+        stops.pop(prefix + "n_iter_no_change", None)
+    for name, off in stops.items():
+        if params[name] not in (off, "auto"):
+            raise InvalidInput(
+                f"Along path={parameter!r} all folds end at one round, and {name}={params[name]!r} ends each by rows "
+                f"of its own; set it to {off}, or leave path out."
+            )
+    return stops
+
+
+def walk(estimator: Any, parameter: str, problem: Problem, train: Rows, views: Sequence[Any]) -> Iterator[list[Array]]:
+    """Fit to some rows; what the fit says of each of some tables, ``[n, m]``, after each of its rounds."""
+    way, rounds = way_of(estimator, parameter), int(estimator.get_params()[parameter])
+    fitted = fitted_on(estimator, problem, train)
+    if hasattr(fitted, "steps"):
+        views = [fitted[:-1].transform(view) for view in views] if len(fitted.steps) > 1 else views
+    said = way.walk(last_step(fitted)[1], rounds, views, problem)
+    last = next(said)
+    yield last
+    for _ in range(rounds - 1):
+        last = next(said, last)  # a fit that has come to its end says the same from then on
+        yield last

@@ -1,0 +1,196 @@
+"""Paths of estimators that are fitted in rounds: one fit says what as many fits would."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification, make_regression
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import Ridge
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from regsearch import Estimator, Float, Int, InvalidInput, Study
+from regsearch.data.folds import make_folds
+from regsearch.data.problem import make_problem
+from regsearch.metrics.scorer import DEFAULTS, resolve
+from regsearch.models.base import Candidate, Outcome, Setup
+from regsearch.models.estimator import at_best
+from regsearch.models.fitting import seeded
+from regsearch.results.results import load_results
+from regsearch.storage.store import Store
+
+ROWS, ROUNDS = 90, 7
+CLIPPED = 1e-4  # relative difference of log losses where a probability is 0, as decisions have it
+X, Y = make_regression(ROWS, 5, n_informative=3, noise=30.0, random_state=0)
+XC, CODES = make_classification(ROWS, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
+THREE, TWO = np.array(["a", "b", "c"])[CODES], np.array(["no", "yes"])[(CODES > 0).astype(int)]
+WEIGHT = np.arange(ROWS) % 3 + 0.5
+
+ESTIMATORS = [
+    (HistGradientBoostingRegressor(min_samples_leaf=5), "max_iter", Y),
+    (HistGradientBoostingClassifier(min_samples_leaf=5), "max_iter", TWO),
+    (HistGradientBoostingClassifier(min_samples_leaf=5, early_stopping=False), "max_iter", THREE),
+    (GradientBoostingRegressor(subsample=0.5, max_features=2), "n_estimators", Y),
+    (GradientBoostingClassifier(subsample=0.5), "n_estimators", THREE),
+    (AdaBoostRegressor(), "n_estimators", Y),
+    (AdaBoostClassifier(), "n_estimators", TWO),
+    (AdaBoostClassifier(DecisionTreeClassifier(max_depth=12)), "n_estimators", TWO),  # perfect: ends after one
+    (RandomForestRegressor(max_features=2), "n_estimators", Y),
+    (ExtraTreesClassifier(bootstrap=True), "n_estimators", THREE),
+    (BaggingRegressor(), "n_estimators", Y),
+    (BaggingClassifier(max_features=0.6), "n_estimators", TWO),
+    (BaggingClassifier(SVC(), max_samples=0.5), "n_estimators", TWO),  # votes
+    (make_pipeline(StandardScaler(), GradientBoostingRegressor()), "gradientboostingregressor__n_estimators", Y),
+]
+
+
+def boosters() -> list[tuple[Any, str, Any]]:
+    """Those of LightGBM and XGBoost, where they are installed."""
+    found: list[tuple[Any, str, Any]] = []
+    if importlib.util.find_spec("lightgbm"):
+        from lightgbm import LGBMClassifier, LGBMRegressor
+
+        quiet = {"verbose": -1, "min_child_samples": 5, "n_jobs": 1}
+        found += [(LGBMRegressor(**quiet), "n_estimators", Y), (LGBMClassifier(**quiet), "n_estimators", THREE)]
+        found += [(LGBMClassifier(subsample=0.5, subsample_freq=1, **quiet), "n_estimators", TWO)]
+    if importlib.util.find_spec("xgboost"):
+        from xgboost import XGBRegressor
+
+        found += [(XGBRegressor(subsample=0.5, n_jobs=1), "n_estimators", Y)]
+    return found
+
+
+CASES = [pytest.param(*case, id=f"{i}-{type(case[0]).__name__}") for i, case in enumerate([*ESTIMATORS, *boosters()])]
+
+
+def setup(y: Any, weight: Any = None, **changes: Any) -> Setup:
+    problem = make_problem(X if y is Y else XC, y, sample_weight=weight)
+    return Setup(problem, make_folds(3, problem, 0), resolve(DEFAULTS[problem.task], problem), **changes)
+
+
+def evaluated(config: Estimator, of: Setup) -> Outcome:
+    (outcome,) = config.backend(of).stream([Candidate(0, config)])
+    assert outcome.state == "complete", outcome.reason
+    return outcome
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weighted"])
+@pytest.mark.parametrize(("estimator", "path", "y"), CASES)
+def test_a_path_is_as_many_fits(estimator: Any, path: str, y: Any, weight: Any) -> None:
+    """Scores after each round are those of the estimator that is fitted with so many, and so is what is chosen."""
+    of = setup(y, weight)
+    space = Estimator(estimator, {path: ROUNDS}, path=path)
+    whole = evaluated(space, of)
+    alone = [evaluated(space.at(rounds), of) for rounds in range(1, ROUNDS + 1)]
+    for part in ("train", "val"):
+        found = getattr(whole.trajectory.deciding, part)
+        expected = np.hstack([getattr(one.trajectory.deciding, part) for one in alone])
+        np.testing.assert_allclose(found, expected, rtol=CLIPPED)
+    assert whole.value == whole.step + 1
+    assert alone[whole.step].point.val >= max(one.point.val for one in alone) * (1 + CLIPPED)  # scores are below 0
+    np.testing.assert_allclose(whole.predictions, alone[whole.step].predictions, rtol=1e-6, atol=1e-6)
+    assert whole.along is not None
+    for step, decisions in zip(whole.along.steps, whole.along.decisions, strict=True):
+        np.testing.assert_allclose(decisions, alone[step].predictions, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("estimator", "path", "y"), CASES)
+def test_a_refit_has_the_rounds_that_were_chosen(estimator: Any, path: str, y: Any) -> None:
+    """What is chosen is the plain estimator with that number: its refit predicts as scikit-learn's own does."""
+    of = setup(y)
+    space = Estimator(estimator, {path: ROUNDS}, path=path)
+    chosen = space.at(3.0)
+    assert (chosen.axis, chosen.path, chosen.params[path]) == ("", "", 3)
+    assert type(chosen.params[path]) is int
+    fitted = chosen.refit(of.problem, 0)
+    plain = seeded(chosen.build(), 0).fit(of.problem.X, of.problem.labels)
+    np.testing.assert_array_equal(fitted.predict(of.problem.X), plain.predict(of.problem.X))
+    assert pickle.loads(pickle.dumps(fitted)).get_params()[path] == 3
+
+
+def trees(**params: Any) -> Estimator:
+    return Estimator(
+        HistGradientBoostingRegressor(min_samples_leaf=5),
+        {"learning_rate": Float(0.05, 1.0, log=True), "max_iter": 12, **params},
+        path="max_iter",
+    )
+
+
+def test_a_study_of_rounds(tmp_path: Any) -> None:
+    """Trials tell the round that was chosen, the reference is the estimator as given, and a stored study says the
+    same."""
+    results = Study("trees", X, Y, space=trees(), root=tmp_path, tracking=False).run(6, quiet=True)
+    best = results.best
+    assert best.params["max_iter"] == best.value == best.step + 1
+    assert results.trajectory(best.number).steps == 12
+    assert results.reference.steps == 1
+    assert results.reference.params["max_iter"] == 100
+    exported = results.choose("best").config
+    assert exported.params["max_iter"] == best.value
+    stored = load_results(Store(tmp_path, "trees"))
+    assert [trial.params for trial in stored.all] == [trial.params for trial in results.all]
+
+
+def test_a_number_of_rounds_may_be_searched() -> None:
+    """A leaf may say how many rounds there are at most."""
+    config = trees(max_iter=Int(2, 30))
+    assert config.axis == "max_iter"
+    filled = config.replace(params={**config.params, "max_iter": 4, "learning_rate": 0.3})
+    assert evaluated(filled, setup(Y)).trajectory.steps == 4
+
+
+def test_pruned_trials_are_judged_at_their_best_round() -> None:
+    """A trial is given up by its scores at the round that is best over the folds that are fitted, also beside trials of
+    an earlier run."""
+    values = np.array([[1.0, 5.0, 2.0], [1.0, 3.0, 5.0], [np.nan] * 3])
+    np.testing.assert_array_equal(at_best(values, setup(Y).averaging), [[5.0], [3.0], [np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params", "path", "said"),
+    [
+        (Ridge(), {}, "alpha", "path= must be what counts the rounds"),
+        (HistGradientBoostingRegressor(), {}, "max_depth", "path= must be what counts the rounds"),
+        (HistGradientBoostingRegressor(), {}, "max_iters", "did you mean 'max_iter'"),
+        (HistGradientBoostingRegressor(early_stopping=True), {}, "max_iter", "early_stopping=True ends each"),
+        (HistGradientBoostingRegressor(), {"early_stopping": True}, "max_iter", "early_stopping=True ends each"),
+        (GradientBoostingRegressor(n_iter_no_change=5), {}, "n_estimators", "n_iter_no_change=5 ends each"),
+        (HistGradientBoostingRegressor(), {"max_iter": 0}, "max_iter", "a whole number from 1, got 0"),
+        (HistGradientBoostingRegressor(), {"max_iter": 2.5}, "max_iter", "a whole number from 1, got 2.5"),
+        (MLPRegressor(), {}, "max_iter", "path= must be what counts the rounds"),
+        (make_pipeline(GradientBoostingRegressor()), {}, "n_estimators", "no parameter 'n_estimators'"),
+    ],
+)
+def test_what_is_no_path(estimator: Any, params: Any, path: str, said: str) -> None:
+    """A path that cannot be walked is refused when the space is made, and says what would be one."""
+    with pytest.raises(InvalidInput, match=said):
+        Estimator(estimator, params, path=path)
+
+
+def test_a_scorer_that_reads_the_fit_is_refused(tmp_path: Any) -> None:
+    """Along a path a scorer gets what is said after each round, and no fitted estimator."""
+
+    def by_trees(fitted: Any, X: Any, y: Any) -> float:
+        return -float(fitted.n_iter_)
+
+    with pytest.raises(InvalidInput, match="An estimator with a path scores by predictions"):
+        Study("trees", X, Y, space=trees(), scoring=by_trees, root=tmp_path, tracking=False)
