@@ -38,6 +38,7 @@ bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
 	$(BIN)/python benchmarks/linear.py
 	$(BIN)/python benchmarks/neural.py
 	$(BIN)/python benchmarks/insight.py
+	$(BIN)/python benchmarks/rounds.py
 	$(BIN)/python benchmarks/bias.py
 	$(BIN)/python benchmarks/browsing.py
 	$(BIN)/python benchmarks/shipping.py

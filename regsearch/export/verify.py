@@ -161,9 +161,9 @@ def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | 
     try:
         settings_of(bundle, lambda: fitted(bundle, trusted, module), module)  # what it says can be fitted
         own = path["config"].get("type") == Estimator.tag()
-        searched = without_none(
-            path["config"] if own else to_data(_searched(bundle, trusted, module).at(path["value"]))
-        )
+        value, then = path["value"], path["config"]
+        filled = Estimator.data_at(then, value) if own else to_data(_searched(bundle, trusted, module).at(value))
+        searched = without_none(filled)
     except RegsearchError as error:
         return BundleCheck("config", False, str(error))
     names = dict.fromkeys([*said, *searched])

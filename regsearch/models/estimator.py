@@ -73,7 +73,7 @@ class Estimator(Model):
     merged: ClassVar[tuple[str, ...]] = ("params",)
     estimator: Any
     params: Mapping[str, Any]
-    path: str = ""
+    path: str | None = None
 
     def __post_init__(self) -> None:
         made = not isinstance(self.estimator, type)  # the class itself has the methods too
@@ -87,26 +87,25 @@ class Estimator(Model):
                 close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
                 raise InvalidInput(f"{type(self.estimator).__name__} has no parameter {name!r}; {hint}")
-        if self.path:
-            object.__setattr__(self, "params", self._along(known))
+        if self.path is not None:
+            object.__setattr__(self, "params", self._along(self.path, known))
 
-    def _along(self, known: Mapping[str, Any]) -> dict[str, Any]:
+    def _along(self, path: str, known: Mapping[str, Any]) -> dict[str, Any]:
         """The params with which every fit goes on to the last of its rounds, which are among them."""
-        params = {self.path: known[self.path], **self.params}
-        way_of(self.estimator, self.path)
-        rounds = params[self.path]
-        if not isinstance(rounds, Node) and not (is_whole(rounds) and rounds >= 1):
-            raise InvalidInput(f"Rounds along path={self.path!r} must be a whole number from 1, got {rounds!r}.")
-        return params | walked_alike(self.estimator, {**known, **params}, self.path)
+        params = {path: known[path], **self.params}
+        way_of(self.estimator, path)
+        if not isinstance(params[path], Node) and not (is_whole(params[path]) and params[path] >= 1):
+            raise InvalidInput(f"Rounds along path={path!r} must be a whole number from 1, got {params[path]!r}.")
+        return params | walked_alike(self.estimator, {**known, **params}, path)
 
     @property
     def axis(self) -> str:
-        return self.path
+        return self.path or ""
 
     def at(self, value: float | None) -> Estimator:
         if not self.path or value is None:
             return self
-        return replace(self, params={**self.params, self.path: round(value)}, path="")
+        return replace(self, params={**self.params, self.path: round(value)}, path=None)
 
     def shown_fields(self) -> dict[str, Any]:
         last = self.estimator.steps[-1][1] if hasattr(self.estimator, "steps") else self.estimator
@@ -115,6 +114,14 @@ class Estimator(Model):
     def scoring(self, problem: Problem) -> str:
         proba = problem.classes is None or hasattr(self.estimator, "predict_proba")
         return super().scoring(problem) if proba else "accuracy"
+
+    @staticmethod
+    def data_at(data: Mapping[str, Any], value: float | None) -> dict[str, Any]:
+        """What `at` makes of a config, where that is plain data, which do not bring the estimator back."""
+        if "path" not in data or value is None:
+            return dict(data)
+        filled = {**data, "params": {**data["params"], data["path"]: round(value)}}
+        return {name: field for name, field in filled.items() if name != "path"}
 
     def check(self, setup: Setup) -> None:
         from sklearn.base import is_classifier, is_regressor
@@ -158,7 +165,7 @@ class Estimator(Model):
 
     def reference(self) -> Estimator:
         own = self.estimator.get_params()
-        return replace(self, params={name: own[name] for name in self.params}, path="")
+        return replace(self, params={name: own[name] for name in self.params}, path=None)
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
         off = self.reference().params

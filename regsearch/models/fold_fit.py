@@ -21,7 +21,7 @@ from regsearch.models.rounds import walk
 class Buildable(Protocol):
     """A config of an estimator; `path` counts its rounds, where they are walked."""
 
-    path: str
+    path: str | None
 
     def build(self) -> Any:
         """The unfitted estimator."""
@@ -54,11 +54,14 @@ def fit_fold(config: Buildable, problem: Problem, metrics: Any, seed: int, fold:
     """Fit and score one fold; an estimator's own error is reported, not raised."""
     failures: dict[str, str] = {}
     kept = [None, *[failures] * (len(metrics) - 1)]  # without the one that decides there is no score: it is raised
-    measure = _measured_along if config.path else _measured
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            train, val, predictions = measure(seeded(config.build(), seed), config.path, problem, metrics, fold, kept)
+            estimator = seeded(config.build(), seed)
+            if config.path is None:
+                train, val, predictions = _measured(estimator, problem, metrics, fold, kept)
+            else:
+                train, val, predictions = _measured_along(estimator, config.path, problem, metrics, fold, kept)
         except FOREIGN as error:  # anyone's code: the trial fails with its words, the search goes on
             return FoldFit.failed(f"{type(error).__name__}: {error}")
     if not np.isfinite(train[0] if metrics[0].pooled else [train[0], val[0]]).all():
@@ -69,9 +72,7 @@ def fit_fold(config: Buildable, problem: Problem, metrics: Any, seed: int, fold:
 Measured: TypeAlias = tuple[Array, Array, Array]  # scores of training and validation rows, and decisions on the latter
 
 
-def _measured(
-    estimator: Any, path: str, problem: Problem, metrics: Any, fold: tuple[Rows, Rows], kept: Sequence[Any]
-) -> Measured:
+def _measured(estimator: Any, problem: Problem, metrics: Any, fold: tuple[Rows, Rows], kept: Sequence[Any]) -> Measured:
     """One fit, scored as a whole: a scorer may read what it likes of it."""
     train, val = fold
     fitted = fitted_on(estimator, problem, train)

@@ -31,6 +31,8 @@ from sklearn.tree import DecisionTreeClassifier
 from regsearch import Estimator, Float, Int, InvalidInput, Study
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
+from regsearch.export.bundle import load_config
+from regsearch.export.verify import Evidence, verify
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.estimator import at_best
@@ -39,6 +41,7 @@ from regsearch.results.results import load_results
 from regsearch.storage.store import Store
 
 ROWS, ROUNDS = 90, 7
+TREES = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 CLIPPED = 1e-4  # relative difference of log losses where a probability is 0, as decisions have it
 X, Y = make_regression(ROWS, 5, n_informative=3, noise=30.0, random_state=0)
 XC, CODES = make_classification(ROWS, 5, n_informative=4, n_redundant=0, n_classes=3, random_state=0)
@@ -93,6 +96,7 @@ def evaluated(config: Estimator, of: Setup) -> Outcome:
     return outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [None, WEIGHT], ids=["", "weighted"])
 @pytest.mark.parametrize(("estimator", "path", "y"), CASES)
 def test_a_path_is_as_many_fits(estimator: Any, path: str, y: Any, weight: Any) -> None:
@@ -119,7 +123,7 @@ def test_a_refit_has_the_rounds_that_were_chosen(estimator: Any, path: str, y: A
     of = setup(y)
     space = Estimator(estimator, {path: ROUNDS}, path=path)
     chosen = space.at(3.0)
-    assert (chosen.axis, chosen.path, chosen.params[path]) == ("", "", 3)
+    assert (chosen.axis, chosen.path, chosen.params[path]) == ("", None, 3)
     assert type(chosen.params[path]) is int
     fitted = chosen.refit(of.problem, 0)
     plain = seeded(chosen.build(), 0).fit(of.problem.X, of.problem.labels)
@@ -194,3 +198,15 @@ def test_a_scorer_that_reads_the_fit_is_refused(tmp_path: Any) -> None:
 
     with pytest.raises(InvalidInput, match="An estimator with a path scores by predictions"):
         Study("trees", X, Y, space=trees(), scoring=by_trees, root=tmp_path, tracking=False)
+
+
+@pytest.mark.slow
+def test_a_bundle_of_a_path_is_the_estimator_that_was_chosen(tmp_path: Any) -> None:
+    """An exported path predicts as its refit, and holds when it is verified with the data; its code has the number."""
+    study = Study("trees", X, Y, space=trees(), root=tmp_path, tracking=False)
+    chosen = study.run(6, quiet=True).choose("best")
+    folder = study.export(tmp_path / "bundle")
+    verdict = verify(folder, Evidence(study.problem), trusted=TREES)
+    assert verdict.holds, str(verdict)
+    config = load_config(folder, TREES)
+    assert config.build().get_params()["max_iter"] == chosen.params["max_iter"] == chosen.value
