@@ -25,7 +25,7 @@ settings.load_profile("same")
 HERE = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes
-SAMPLE = 5  # of the slow cases every fifth runs
+SAMPLE = 8  # of the slow cases every eighth runs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +51,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out four fifths of the slow cases, the same in every run, unless all are asked for.
+    """Leave out seven eighths of the slow cases, the same in every run, unless all are asked for.
 
     Those that are slow `of` one thing, such as a server, count by themselves, and the first of them runs.
 
