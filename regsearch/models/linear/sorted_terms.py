@@ -30,6 +30,8 @@ class SortedTerms(GeneralTerms):
     def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
         from regsearch.models.linear.faces import shrink_sorted
 
+        if not w.size:
+            return w
         flat = w.reshape(-1, w.shape[-2] * w.shape[-1])
         weights = step * lambda_ * self._weights(flat.shape[1])
         return np.stack([shrink_sorted(np.ascontiguousarray(one), weights) for one in flat]).reshape(w.shape)

@@ -15,8 +15,8 @@ from regsearch.models.linear.penalty import Penalty
 class BestSubset(Penalty):
     """Best subset, ``lambda |w|_0``, the least of all subsets of at most 15 columns: a reference.
 
-    For squared error alone. Columns that are worth their price only together may be in use at the top of a path, where
-    none alone is.
+    For squared error alone: of another loss, every subset would take a fit. Columns that are worth their price only
+    together may be in use at the top of a path, where none alone is.
     """
 
     plain: ClassVar[bool] = False

@@ -17,7 +17,8 @@ from regsearch.space.tree import Float, number, tunable
 class L0(Penalty):
     """L0 with a ridge part, ``lambda (|w|_0 + ridge/2 |w|_2^2)``, by local search (Hazimeh & Mazumder 2020).
 
-    For squared error alone. Lambda is what a column has to lower the loss by to be in use.
+    For squared error alone: of another loss, every exchange of columns that is looked at would take a
+    fit. Lambda is what a column has to lower the loss by to be in use.
     """
 
     plain: ClassVar[bool] = False
