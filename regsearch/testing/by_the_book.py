@@ -33,10 +33,20 @@ MEANS: dict[Task, tuple[Callable[[Array], Array], float]] = {  # with the larges
 }  # fmt: skip
 
 
-def proximal_gradient(x: Array, y: Array, terms: GeneralTerms, lambda_: float, task: Task) -> Array:
-    """Decisions ``[n, m]`` of slow proximal gradient descent on one fold: only `Terms.prox`, by the book.
+def mean_loss(eta: Array, y: Array, task: Task) -> float:
+    """Half the mean squared error, or the mean log-loss, of targets ``[n, m]`` that are numbers or 0 and 1."""
+    if task == "regression":
+        return float(((eta - y) ** 2).mean() / 2)
+    total = np.logaddexp(0, eta[:, 0]) if task == "binary" else np.logaddexp.reduce(eta, axis=1)
+    return float((total - (y * eta).sum(axis=1)).mean())
 
-    FISTA with restarts (O'Donoghue & Candes 2015).
+
+def proximal_gradient(
+    x: Array, y: Array, terms: GeneralTerms, lambda_: float, task: Task, still: float = 1e-11
+) -> tuple[Array, Array]:
+    """Decisions ``[n, m]`` and coefficients ``[p, m]`` of slow proximal gradient descent on one fold, by the book.
+
+    FISTA with restarts (O'Donoghue & Candes 2015) by `GeneralTerms.prox` alone, until no step moves more than `still`.
     """
     n, p = x.shape
     x = x - x.mean(axis=0)
@@ -54,6 +64,6 @@ def proximal_gradient(x: Array, y: Array, terms: GeneralTerms, lambda_: float, t
         faster = (1 + np.sqrt(1 + 4 * t * t)) / 2
         w, b = new_w + (t - 1) / faster * (new_w - last_w), new_b + (t - 1) / faster * (new_b - last_b)
         last_w, last_b, t = new_w, new_b, faster
-        if moved < 1e-11:
+        if moved < still:
             break
-    return np.asarray(x @ last_w + last_b)
+    return np.asarray(x @ last_w + last_b), last_w

@@ -15,18 +15,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from regsearch._types import Array, Task
-from regsearch.data.folds import make_folds
-from regsearch.data.problem import make_problem
 from regsearch.errors import InvalidInput
-from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.general import GeneralTerms, PenalisedColumns
@@ -37,14 +33,14 @@ from regsearch.space.domains import Between
 from regsearch.space.params import flat
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Float, Path, public_name
-from regsearch.testing.by_the_book import proximal_gradient
+from regsearch.testing.by_the_book import mean_loss, proximal_gradient
 from regsearch.testing.declared import DECLARE, check_declared
+from regsearch.testing.designs import FOLDS, collinear_setup, plain_setup
 from regsearch.testing.levels import IN_ORDER, check_levels
 from regsearch.testing.suite import Suite, require
 from regsearch.testing.weights import repeated
 
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
-FOLDS = 3
 CLOSE = 1e-9  # gap of fits whose scores are compared
 EXAMPLES = 50  # configs at random, beside those at the ends of their domains
 LARGEST = 4.0  # number that a field is tried at: weights are powers, which need not overflow
@@ -213,9 +209,32 @@ def fits_are_those_of_proximal_gradient(cls: type[Penalty]) -> None:
         fold = terms.of_fold(k, coef.shape[2:])
         for step, lambda_ in enumerate(lambdas):
             ours = problem.X[rows] @ coef[k, step] + intercept[k, step]
-            theirs = proximal_gradient(x, y[rows], fold, float(lambda_), task)
+            theirs, _ = proximal_gradient(x, y[rows], fold, float(lambda_), task)
             found = f"{task}, lambda {lambda_:g}"
             np.testing.assert_allclose(_centred(ours, task), _centred(theirs, task), atol=1e-4, err_msg=found)
+
+
+@SUITE.check("minimise all coefficients together: what one of two copies of a column gets counts for the other.")
+def columns_that_are_alike_are_fitted(cls: type[Penalty]) -> None:
+    """On columns that repeat, and dummies that add to one, a fit has the objective of proximal gradient descent."""
+    for task in tasks(cls) if cls.path else TASKS[:1]:
+        backend = _backend(task, setup=collinear_setup)
+        terms = _terms(default(cls()), backend)
+        if not terms.convex:
+            continue
+        top = terms.lambda_max(backend.solver.gradient("standard")) if terms.sparse else 1.0
+        lambdas = np.array([0.5, 0.05]) * top if cls.path else np.zeros(1)
+        coef, intercept = _solved(backend, terms, lambdas)
+        k, problem, fold = 1, backend.setup.problem, terms.of_fold(1, coef.shape[2:])
+        rows, scales = backend.setup.folds.train[k], backend.design.scales("standard")[k]
+        X, y = problem.X[rows], (np.eye(3)[problem.y] if task == "multiclass" else problem.y[:, None])[rows]
+        for step, lambda_ in enumerate(map(float, lambdas)):
+            w = coef[k, step] * scales[:, None]
+            ours = mean_loss(X @ coef[k, step] + intercept[k, step], y, task) + float(fold.value(w, lambda_))
+            eta, w = proximal_gradient(X / scales, y, fold, lambda_, task, still=1e-9)
+            theirs = mean_loss(eta, y, task) + float(fold.value(w, lambda_))
+            found = f"{task}, lambda {lambda_:g}: the objective is {ours:.9g}, and could be {theirs:.9g}."
+            require(abs(ours - theirs) <= 1e-6, found)
 
 
 @SUITE.check("check distance, prox and minimise: they must be of one penalty.")
@@ -266,7 +285,7 @@ def weights_count_rows(cls: type[Penalty]) -> None:
     """Rows that weigh whole numbers have the path of the rows repeated as often, those of weight zero left out."""
     config = Linear(default(cls()), Path(8, 0.05))
     for task in tasks(cls) if cls.path else TASKS[:1]:
-        setup = _setup(task)
+        setup = plain_setup(task)
         weight: Array = (np.arange(setup.problem.rows) % 4).astype(float)
         weighted = replace(setup, problem=replace(setup.problem, sample_weight=weight, score_weight=weight))
         outcomes = []
@@ -327,19 +346,8 @@ def _example(seed: int, penalty: Penalty) -> Example:
     return Example(penalty, penalty.terms(lambda: initial).on(columns), initial.shape, random)
 
 
-@cache
-def _setup(task: Task, n: int = 45, p: int = 6) -> Setup:
-    random = np.random.default_rng(0)
-    X = random.normal(size=(n, p)) * random.uniform(0.5, 2, p) + random.normal(size=(n, 1)) / 2
-    signal = X @ np.where(np.arange(p) % 2, 0.0, 1.0) + random.normal(size=n)
-    cuts = {"regression": None, "binary": [0.5], "multiclass": [0.33, 0.66]}[task]
-    y = signal if cuts is None else np.searchsorted(np.quantile(signal, cuts), signal)
-    problem = make_problem(X, y)
-    return Setup(problem, make_folds(FOLDS, problem, 0), resolve(DEFAULTS[problem.task], problem))
-
-
-def _backend(task: Task, tol: float = 1e-11) -> LinearBackend:
-    made = LinearBackend(_setup(task))
+def _backend(task: Task, tol: float = 1e-11, setup: Callable[[Task], Setup] = plain_setup) -> LinearBackend:
+    made = LinearBackend(setup(task))
     made.solver.tol = tol
     return made
 

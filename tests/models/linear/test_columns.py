@@ -131,7 +131,7 @@ def test_all_at_once_by_the_book(task: str) -> None:
     solvers = Solvers.of_all_rows(of)
     scales = solvers.design.scales("standard")[0]
     terms = solvers.terms(config).of_fold(0, coef.shape)
-    theirs = proximal_gradient(of.X / scales, y, terms, 0.05, of.task)
+    theirs, _ = proximal_gradient(of.X / scales, y, terms, 0.05, of.task)
     ours = of.X @ coef + intercept
     if task == "multiclass":
         ours, theirs = (eta - eta.mean(axis=1, keepdims=True) for eta in (ours, theirs))

@@ -43,6 +43,7 @@ from regsearch.models.linear.solvers import Solvers
 from regsearch.space.config import from_toml, to_toml
 from regsearch.space.tree import Node
 from regsearch.testing import check_penalty
+from regsearch.testing.penalties import SUITE
 
 N = 60
 
@@ -397,6 +398,46 @@ class _Length(GeneralTerms):
     def prox(self, w: Array, step: float, lambda_: float = 1.0) -> Array:
         length = np.sqrt((w**2).sum(axis=(-2, -1), keepdims=True))
         return np.asarray(w * np.maximum(1 - step * lambda_ / np.maximum(length, 1e-300), 0.0))
+
+
+class _FirstOfCopies(_Length):
+    """The same with a solver that leaves out columns that repeat: a pair of halves has less length than one whole."""
+
+    def minimise(self, quadratic: Quadratic, w: Any, slope: Any, lambda_: float, tolerance: float) -> Any:
+        gram = quadratic.gram
+        first = [j for j in range(len(gram)) if not any(np.allclose(gram[j], gram[i]) for i in range(j))]
+        found = np.zeros_like(w)
+        some = Quadratic(np.ascontiguousarray(gram[np.ix_(first, first)]))
+        moment = (slope.ravel() + gram @ w.ravel())[first]
+        start = np.zeros((len(first), 1))
+        found[first] = super().minimise(some, start, moment[:, None], lambda_, max(tolerance, 1e-8))
+        return found
+
+
+@pytest.mark.slow
+def test_a_solver_that_leaves_out_copies_is_found() -> None:
+    """What holds where no columns repeat alone is not conforming."""
+    known = dict(Node.registry)
+    try:
+
+        @dataclass(frozen=True)
+        class Copies(Penalty):
+            """Length of the coefficients, wrongly minimised."""
+
+            tasks: ClassVar[tuple[Any, ...]] = ("regression",)
+            plain: ClassVar[bool] = False
+            l1_ratio: ClassVar[float] = 1.0
+
+            def terms(self, initial: Any) -> _FirstOfCopies:
+                return _FirstOfCopies()
+
+        checks = {check.name: check for check in SUITE.checks}
+        checks["fits_are_stationary"](Copies)
+        with pytest.raises(AssertionError, match="the objective is"):
+            checks["columns_that_are_alike_are_fitted"](Copies)
+    finally:
+        Node.registry.clear()
+        Node.registry.update(known)
 
 
 @pytest.mark.slow
