@@ -10,15 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
 from regsearch.models.linear.fusing import fuse
 from regsearch.models.linear.general import GeneralTerms, Quadratic
+
+SAME = 1e-9  # of the largest coefficient: a difference that is rounding
 
 
 @dataclass(frozen=True)
 class FusedTerms(GeneralTerms):
     """See the module; the order is that of the columns, for each output by itself."""
 
+    spends = "runs of neighbouring coefficients that are not zero"
     mix: float
 
     def value(self, w: Array, lambda_: float) -> Array:
@@ -32,6 +35,13 @@ class FusedTerms(GeneralTerms):
         sizes = np.maximum(np.abs(fused) - strength * self.mix, 0.0)
         new = (np.sign(fused) * sizes).reshape(*w.shape[:-2], w.shape[-1], w.shape[-2])
         return np.swapaxes(new, -2, -1)
+
+    def faces(self, w: Array) -> Rows:
+        """Runs of neighbours at one level."""
+        begins = np.abs(np.diff(w, axis=0, prepend=np.nan)) > SAME * np.abs(w).max(initial=0.0)
+        begins[:1] = True
+        outputs = np.arange(w.shape[1]) * len(w)
+        return np.where(w != 0, np.cumsum(begins, axis=0) + outputs, -1)
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         from regsearch.models.linear.faces import FUSED, descend

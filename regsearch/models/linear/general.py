@@ -99,6 +99,7 @@ class GeneralTerms(ABC):
     certified: bool = False  # whether the solvers of `Terms`, with their duality gaps, fit it
     convex: ClassVar[bool] = True
     elastic: ClassVar[bool] = False  # whether it is l1 |w| + l2/2 w^2, of which a prior is known
+    spends: ClassVar[str] = "coefficients that are not zero"  # what its degrees of freedom count
     sparse: bool = True  # whether some lambda makes every penalised coefficient zero
 
     @abstractmethod
@@ -185,8 +186,23 @@ class GeneralTerms(ABC):
         return self
 
     def ridge(self, shape: tuple[int, ...]) -> Array:
-        """``[p, m]`` weights of ``w_j^2 / 2``, by which degrees of freedom are held back."""
+        """``[p, m]`` weights of ``w_j^2 / 2`` among it."""
         return np.zeros(shape)
+
+    def faces(self, w: Array) -> Rows:
+        """``[p, m]``: coefficients with one number move together; where it is below 0, one stays zero.
+
+        There are as many degrees of freedom as numbers where the penalty is linear around w (Tibshirani & Taylor 2012).
+        """
+        return np.where(w != 0, np.arange(w.size).reshape(w.shape), -1)
+
+    def bends(self, w: Array, own: Rows) -> Array | None:
+        """``[a, a]`` second derivatives of the penalty by its coefficients ``w.ravel()[own]``, lambda being 1.
+
+        By them degrees of freedom are held back (Vaiter et al. 2012); `None` where it has none.
+        """
+        ridge = self.ridge(w.shape).ravel()[own]
+        return np.diag(ridge) if ridge.any() else None
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         """Coefficients ``[e, m]`` that minimise a quadratic with the penalty, from w, where it falls by `slope`.

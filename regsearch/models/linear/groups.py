@@ -63,6 +63,7 @@ class GroupTerms(GeneralTerms):
         ``[G]`` columns of each group, those that are left out included.
     """
 
+    spends = "coefficients that are not zero, held back by the norms of their groups"
     mix: float
     named: Any = None
     group: Rows = field(default_factory=lambda: np.arange(0))
@@ -131,6 +132,14 @@ class GroupTerms(GeneralTerms):
 
     def lambda_max(self, gradient: Array) -> float:
         return super().lambda_max(np.where(self.unpenalised, 0.0, gradient))
+
+    def bends(self, w: Array, own: Rows) -> Array:
+        """A norm is curved across its direction: ``(1 - w w' / |w|^2) / |w|``."""
+        norms = self._norms(w)
+        group, flat = self.group[own // w.shape[1]], w.ravel()[own]
+        steep, along = (self._together(w) / np.where(norms > 0, norms, 1.0))[group], flat / norms[group]
+        same = group[:, None] == group
+        return np.asarray(steep[:, None] * same * (np.eye(len(own)) - along[:, None] * along))
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         from regsearch.models.linear.group_kernels import Groups, minimise

@@ -155,7 +155,7 @@ def _freedom(config: LinearConfig, problem: Problem, solver: Solver, terms: Gene
     ridge = terms.ridge((problem.encoded_features.size, 1))
     if strength(config) and terms.sparse:
         held = ", held back by the L2 part: at most" if ridge.any() else ""
-        return Freedom(known, f"coefficients that are not zero{held}")
+        return Freedom(known, f"{terms.spends}{held}")
     if not strength(config):
         return Freedom(known, "the rank of the columns")
     if solver.matrix_free and terms.certified:

@@ -190,13 +190,13 @@ class FoldPath(Generic[PointT]):
     def freedom(self, point: PointT, lambda_: float) -> float:
         """Effective degrees of freedom: the trace of the hat matrix of what is in use, or its number."""
         used = point.w != 0
-        ridge = lambda_ * self.terms.ridge(used.shape)
-        if not ridge[used].any():
-            return float(used.sum())
+        bends = self.terms.bends(point.w, np.flatnonzero(used))
+        if bends is None:
+            return float(len(np.unique(self.terms.faces(point.w)[used])))
         some = np.flatnonzero(used.any(axis=1))
         own = used[some].ravel()
         gram = self.loss.quadratic(point, some).gram[np.ix_(own, own)]
-        held = gram + np.diag(ridge[some].ravel()[own] + FLAT * np.diag(gram))  # columns without a penalty may repeat
+        held = gram + lambda_ * bends + np.diag(FLAT * np.diag(gram))  # columns without a penalty may repeat
         return float(np.trace(np.linalg.solve(held, gram)))
 
 

@@ -11,6 +11,8 @@ from scipy.special import ndtri
 from regsearch._types import Array, Rows
 from regsearch.models.linear.general import GeneralTerms, Quadratic
 
+SAME = 1e-9  # of the largest coefficient: a difference that is rounding
+
 
 @dataclass(frozen=True)
 class SortedTerms(GeneralTerms):
@@ -20,6 +22,7 @@ class SortedTerms(GeneralTerms):
     largest of them: ``l_i = quantile(1 - i q / 2 count) / l_1``, quantiles of the normal distribution.
     """
 
+    spends = "sizes of coefficients that are not zero"
     q: float
     total: int = 0  # of all coefficients, where these are some of them
 
@@ -41,6 +44,15 @@ class SortedTerms(GeneralTerms):
 
     def restricted(self, some: Rows) -> SortedTerms:
         return self
+
+    def faces(self, w: Array) -> Rows:
+        """Coefficients of one size."""
+        sizes = np.abs(w).ravel()
+        order = np.argsort(sizes)
+        grows = np.diff(sizes[order], prepend=0.0) > SAME * sizes.max(initial=0.0)
+        number = np.empty(len(sizes), dtype=np.intp)
+        number[order] = np.cumsum(grows)
+        return np.where(w != 0, number.reshape(w.shape), -1)
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         from regsearch.models.linear.faces import SORTED, descend
