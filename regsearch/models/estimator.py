@@ -309,7 +309,7 @@ class EstimatorBackend:
 
     def _trajectory(self, candidate: Candidate, fits: Mapping[int, FoldFit], failures: dict[str, str]) -> Trajectory:
         """What was measured, NaN in folds that are not fitted."""
-        steps, averaging = next(iter(fits.values())).val.shape[1], self.setup.averaging
+        steps, averaging = max((fit.val.shape[1] for fit in fits.values()), default=1), self.setup.averaging
 
         def along(part: str, j: int) -> Array:
             values = np.full((len(self.setup.folds), steps), np.nan)

@@ -12,10 +12,11 @@ from regsearch.models.linear import Linear
 
 
 def test_found_by_name() -> None:
-    """An axis is found by the name that its models give it; an unknown one is shown plainly, none as nothing."""
+    """An axis is found by the name that its models give it; an unknown one counts rounds, none is shown as nothing."""
     assert path_axis("epochs") is EPOCHS
-    assert path_axis(Linear.axis) is LAMBDA
-    assert path_axis("rounds") == PathAxis("rounds")
+    assert path_axis(Linear().axis) is LAMBDA
+    assert path_axis("rounds").text(1234.0) == "1234"
+    assert path_axis("rounds").limits == ("rounds",)
     assert path_axis("").metrics(None) == {}
 
 
