@@ -90,11 +90,15 @@ class Cluster:
         self.postgres.start()
         return True
 
+    def end_mlflow(self) -> None:
+        with suppress(ProcessLookupError):  # a run that was ended by a signal may have lost it already
+            os.killpg(self.mlflow.pid, signal.SIGKILL)
+        self.mlflow.wait()
+
     def kill_mlflow(self) -> bool:
         from mlflow_stores import started
 
-        os.killpg(self.mlflow.pid, signal.SIGKILL)
-        self.mlflow.wait()
+        self.end_mlflow()
         self.mlflow = started(self.folder, self.port)
         return True
 
@@ -140,7 +144,7 @@ def made(stack: ExitStack) -> Cluster:
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 0})
     stack.callback(nodes.shutdown)
     found = Cluster(folder, stack.enter_context(database()), port, started(folder, port), nodes)
-    stack.callback(lambda: os.killpg(found.mlflow.pid, signal.SIGKILL))
+    stack.callback(found.end_mlflow)
     found.nodes += [nodes.add_node(num_cpus=1) for _ in range(NODES)]
     return found
 

@@ -27,6 +27,7 @@ from regsearch.errors import InvalidInput
 from regsearch.models.linear.accelerated import accelerated
 
 HALVINGS = 60
+SAME = 1e-9  # of the largest coefficient: a difference that is rounding
 TermsT = TypeVar("TermsT", bound="GeneralTerms")
 
 

@@ -194,6 +194,7 @@ class FoldPath(Generic[PointT]):
         if bends is None:
             return float(len(np.unique(self.terms.faces(point.w)[used])))
         some = np.flatnonzero(used.any(axis=1))
+        some = self.working if np.isin(some, self.working).all() else some  # whose curvature the loss still has
         own = used[some].ravel()
         gram = self.loss.quadratic(point, some).gram[np.ix_(own, own)]
         held = gram + lambda_ * bends + np.diag(FLAT * np.diag(gram))  # columns without a penalty may repeat

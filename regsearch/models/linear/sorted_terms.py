@@ -9,9 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.general import GeneralTerms, Quadratic
-
-SAME = 1e-9  # of the largest coefficient: a difference that is rounding
+from regsearch.models.linear.general import SAME, GeneralTerms, Quadratic
 
 
 @dataclass(frozen=True)
