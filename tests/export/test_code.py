@@ -224,6 +224,9 @@ def net_cases() -> dict[str, Case]:
             net(bias_penalty=t.L2Penalty(0.1), gradient_clipping=0.05, label_smoothing=0.1), weighted, 1e-9
         ),
         "batch_norm": Case(net(norm="batch_norm", ema=0.8, schedule=restarts, scale="none"), classes, 1e-9),
+        "adversarial": Case(
+            net(norm="batch_norm", data_augmentation=t.AdversarialTraining(0.1), weight_decay=0.1), weighted, 1e-9
+        ),
         "images": Case(
             net(norm="batch_norm", class_weight="balanced").replace(module=CNN(channels=(3,))), images, 1e-8
         ),
@@ -243,13 +246,15 @@ def test_a_net_that_draws_learns_as_well(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     X, y = load_digits(return_X_y=True)
     problem = make_problem(X[:600], y[:600])
-    noisy = {"dropout": 0.2, "input_dropout": 0.1, "input_noise": 0.1, "label_noise": 0.05}
+    noisy: dict[str, Any] = {"dropout": 0.2, "input_dropout": 0.1, "input_noise": 0.1, "label_noise": 0.05}
+    noisy["data_augmentation"] = t.Mixup(0.2)
     stop = t.FixedEpochs(15)
     cases = {
         "auto": Case(Net(MLP(hidden=(32,)), lr=3e-3, early_stopping=stop, **noisy), problem, 0.2),
         "fixed": Case(Net(MLP(hidden=(32,)), lr=3e-3, batch_size=599, early_stopping=stop), problem, 0.2),
         "spatial": Case(
-            Net(CNN(channels=(6,)), lr=3e-3, batch_size=32, early_stopping=stop, dropout=t.SpatialDropout(0.2)),
+            Net(CNN(channels=(6,)), lr=3e-3, batch_size=32, early_stopping=stop, dropout=t.SpatialDropout(0.2),
+                data_augmentation=t.CutMix(0.3)),
             make_problem(X[:600].reshape(-1, 8, 8), y[:600]), 0.2,
         ),
     }  # fmt: skip

@@ -20,6 +20,27 @@ def shrink(optimizer, weights, lr, l1, l2):
         w /= 1 + moved * l2
 '''
 
+MIX = '''
+
+def mix(t, w, other, share):
+    """Targets and weights of samples of which a share is that of others."""
+    mixed = w + share * (w[other] - w)
+    return t + (share * w[other] / mixed)[:, None] * (t[other] - t), mixed
+'''
+
+PATCH = '''
+
+def patch(size, side):
+    """The pixels of a rectangle with its middle anywhere, cut by the edges."""
+    inside = []
+    for length in size:
+        start, place = int(torch.randint(length, ())) - int(side * length) // 2, torch.arange(length)
+        inside.append((place >= start) & (place < start + int(side * length)))
+    return inside[0][:, None] & inside[1]
+'''
+
+HELPERS = {"shrink": SHRINK, "mix": MIX, "patch": PATCH, "mix of patches": MIX + PATCH}
+
 _TEXT = '''"""A net of torch alone: its module, and a training loop with what regularizes it.{unlike}"""
 
 import math
@@ -45,6 +66,10 @@ def make_net():
     return nn.Sequential(layers).to(DTYPE)
 {helpers}
 
+def mean_loss(out, t, w):
+    return ({loss} * w).mean()
+
+
 def fit(X, y, sample_weight=None):
     """Train on these rows; a function from X to {returns}."""
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
@@ -65,11 +90,10 @@ def fit(X, y, sample_weight=None):
 {before}    for epoch in range(EPOCHS):
         batches = torch.randperm(n).tensor_split(cuts)
         for i, rows in enumerate(batches):
-            x, t, lr = inputs[rows], targets[rows], LR
-{batch}{rate}            optimizer.zero_grad()
-            out = net(x)
-            loss = ({loss} * weight[rows]).mean()
-            loss.backward()
+            x, t, w, lr = inputs[rows], targets[rows], weight[rows], LR
+{batch}{samples}{rate}            optimizer.zero_grad()
+            loss = mean_loss(net(x), t, w)
+{loss_lines}            loss.backward()
 {gradient}            optimizer.step()
 {stepped}{averaged}{after}    net.eval()
 
@@ -93,6 +117,8 @@ _RATE = 'for group in optimizer.param_groups:\n    group["lr"] = lr'
 _DEPTH = {
     "before": 4,
     "batch": 12,
+    "samples": 12,
+    "loss_lines": 12,
     "rate": 12,
     "gradient": 12,
     "stepped": 12,

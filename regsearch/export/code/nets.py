@@ -5,9 +5,8 @@ The loop is one text; each technique adds its lines at `PLACES` of it, in the or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,14 +14,14 @@ from regsearch.data.encoding import transformer
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
-from regsearch.export.code.loop import SHRINK, write_loop, written
+from regsearch.export.code.loop import HELPERS, write_loop, written
 from regsearch.export.code.sources import CodeWriter
+from regsearch.export.code.technique_lines import LINES, NetForm
 from regsearch.export.code.weighting import unlike
 from regsearch.models.class_weight import class_factors
 from regsearch.models.neural.architectures import Custom
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.dropout_masks import rates
-from regsearch.models.neural.layout import Layout
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.techniques.dropout import Dropout
@@ -34,22 +33,8 @@ from regsearch.space.tree import number
 if TYPE_CHECKING:
     from torch import nn
 
-Lines: TypeAlias = Mapping[str, str]  # by place of the loop
-PLACES = ("before", "batch", "rate", "gradient", "stepped", "averaged", "after")
-
-
-@dataclass(frozen=True)
-class NetForm:
-    """What a technique's lines depend on."""
-
-    problem: Problem
-    layout: Layout
-    horizon: int
-
-    def names(self, slot: str, pattern: str) -> tuple[str, ...]:
-        """Parameters that a technique acts on, as `regsearch.models.neural.columns` finds them."""
-        role = self.layout.part("bias" if slot == "bias_penalty" else "kernel")
-        return tuple(param.name for param in (self.layout.matching(pattern) if pattern else role).params)
+PLACES = ("before", "batch", "samples", "loss_lines", "rate", "gradient", "stepped", "averaged", "after")
+_ELSEWHERE = ("dropout", "early_stopping", "norm", "weight_decay")  # in the module, the epochs and the optimizer
 
 
 def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
@@ -58,8 +43,8 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     shape, outputs = _shape(problem), problem.outputs
     network = make_network(config.module, shape, outputs, config.norm, seed, ALL_ROWS)
     form = NetForm(problem, network.layout, config.horizon)
-    placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in _LINES)
-    lines = [_LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
+    placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in LINES)
+    lines = [LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
     source = CodeWriter()
     prepare = source.of(transformer(problem.X)) if _prepared(problem) else ""
     decay = number(config.techniques["weight_decay"].rate) if config.techniques.get("weight_decay") else 0.0
@@ -69,7 +54,7 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
         "epochs": config.last, "lr": number(config.lr), "betas": BETAS, "eps": EPS, "decay": decay,
         "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),
         "module": _module(config, config.module.module(shape, outputs, config.norm)),
-        "helpers": SHRINK if any("shrink" in one.get("stepped", "") for one in lines) else "",
+        "helpers": "".join(HELPERS[name] for name in sorted({one["helper"] for one in lines if "helper" in one})),
         "scale": _SCALES[config.scale], "batches": _batches(config.batch),
         **_TASKS[problem.task](problem, config.class_weight),
         **{place: [one[place] for one in lines if place in one] for place in PLACES},
@@ -90,7 +75,7 @@ def _check(config: NetConfig, problem: Problem) -> None:
     if is_sparse(problem.X):
         raise InvalidInput("The plain loop takes a table or images, got a sparse X; pass X.toarray() to the study.")
     unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed()
-               if one.acting and slot not in {*_LINES, *_ELSEWHERE}]  # fmt: skip
+               if one.acting and slot not in {*LINES, *_ELSEWHERE}]  # fmt: skip
     if unknown:
         raise InvalidInput(
             f"A plain training loop has no {', '.join(sorted(unknown))}; export the net, or search without it."
@@ -181,77 +166,3 @@ def _numbers(problem: Problem, class_weight: Any) -> dict[str, Any]:
 _TASKS: dict[str, Callable[[Problem, Any], dict[str, Any]]] = {
     "regression": _numbers, "binary": _classes, "multiclass": _classes,
 }  # fmt: skip
-
-
-# --- techniques ------------------------------------------------------------------------------------------------
-
-
-def _penalty(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
-    l1, l2 = one.strengths()
-    return {"stepped": f"shrink(optimizer, [weights[name] for name in {written(names)}], lr, l1={l1!r}, l2={l2!r})"}
-
-
-def _max_norm(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
-    ball = f"({number(one.limit)!r} / w.flatten(1).norm(dim=1)).clamp(max=1)"
-    lines = (
-        "with torch.no_grad():", "    for w in (weights[name] for name in KERNELS):",
-        f"        w.mul_({ball}.view(-1, *[1] * (w.dim() - 1)))",
-    )  # fmt: skip
-    return {"stepped": "\n".join(lines)}
-
-
-def _ema(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
-    follow = (
-        "steps += 1", f"decay = min({number(one.decay)!r}, (1 + steps) / (10 + steps))",
-        "for name, value in net.state_dict().items():", "    if value.is_floating_point():",
-        "        average[name].lerp_(value, 1 - decay)",
-    )  # fmt: skip
-    return {
-        "before": "steps, average = 0, {name: value.clone() for name, value in net.state_dict().items()}",
-        "averaged": "\n".join(follow),
-        "after": "net.load_state_dict(average)",
-    }
-
-
-def _label_noise(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
-    level = number(one.level)
-    other = {
-        "regression": f"t = t + {level!r} * torch.randn_like(t)",
-        "binary": f"t = torch.where(torch.rand_like(t) < {level!r}, torch.randint_like(t, 2), t)",
-        "multiclass": f"t = torch.where(torch.rand(len(t), 1) < {level!r}, "
-        "torch.eye(t.shape[1], dtype=DTYPE)[torch.randint(t.shape[1], (len(t),))], t)",
-    }
-    return {"batch": other[form.problem.task]}
-
-
-def _label_smoothing(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
-    eps = number(one.eps)
-    return {"batch": f"t = t * {1 - eps!r} + {eps!r} / {max(form.problem.outputs, 2)}"}
-
-
-def _schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
-    begun, length = "0", str(form.horizon)
-    lines = ["now = epoch + i / len(batches)"]
-    if one.kind == "cosine_restarts":
-        begun, length = "begun", "length"
-        lines += [f"begun, length = 0, {number(one.first)!r}", "while now >= begun + length:",
-                  f"    begun, length = begun + length, length * {number(one.factor)!r}"]  # fmt: skip
-    lines.append(f"lr = lr * (1 - {number(one.depth)!r} * (1 - math.cos(math.pi * (now - {begun}) / {length})) / 2)")
-    return {"rate": "\n".join(lines)}
-
-
-_LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
-    "penalty": _penalty,
-    "bias_penalty": _penalty,
-    "max_norm": _max_norm,
-    "ema": _ema,
-    "label_noise": _label_noise,
-    "label_smoothing": _label_smoothing,
-    "schedule": _schedule,
-    "gradient_clipping": lambda one, form, names: {
-        "gradient": f"nn.utils.clip_grad_norm_(net.parameters(), {number(one.norm)!r})"
-    },
-    "input_dropout": lambda one, form, names: {"batch": f"x = functional.dropout(x, {number(one.rate)!r})"},
-    "input_noise": lambda one, form, names: {"batch": f"x = x + {number(one.sigma)!r} * torch.randn_like(x)"},
-}
-_ELSEWHERE = ("dropout", "early_stopping", "norm", "weight_decay")  # in the module, the epochs and the optimizer

@@ -174,12 +174,7 @@ def _technique(slot: str, value: Any) -> Any:
     """What a slot was given, as a technique, `None`, a choice of those, or a dict of those by pattern."""
     known = slots()
     if slot not in known:
-        import difflib
-
-        fields = [field.name for field in dataclasses.fields(NetConfig) if field.name != "techniques"]
-        close = difflib.get_close_matches(slot, [*fields, *known], n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}; {', '.join(known)}."
-        raise InvalidInput(f"A Net has no {slot!r}; {hint}")
+        raise InvalidInput(f"A Net has no {slot!r}; {_instead(slot)}")
     if isinstance(value, Mapping) and slot in PENALTIES:
         return {str(pattern): _technique(slot, one) for pattern, one in value.items()}
     if isinstance(value, Choice) and any(isinstance(one, Technique | str) or one is None for one in value.options):
@@ -188,6 +183,21 @@ def _technique(slot: str, value: Any) -> Any:
         return None
     value = plain(value)
     return _Slot(slot).admit(value, f"Net({slot}=...)")
+
+
+def _instead(slot: str) -> str:
+    """What somebody may have meant by a slot that is not there."""
+    import difflib
+
+    known = slots()
+    for place, found in known.items():
+        named = next((cls for cls in found if cls.kind == slot), None)
+        if named is not None:
+            others = ", ".join(cls.__name__ for cls in found)
+            return f"{named.__name__} stands in {place}=, which takes one of {others}: Net({place}={slot!r})."
+    fields = [field.name for field in dataclasses.fields(NetConfig) if field.name != "techniques"]
+    close = difflib.get_close_matches(slot, [*fields, *known], n=1)
+    return f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}; {', '.join(known)}."
 
 
 @dataclass(frozen=True)
@@ -206,6 +216,11 @@ class _Slot:
         if isinstance(value, (int, float, Leaf)) and not isinstance(value, Path) and first.main:
             return first(**{first.main: value})
         names = ", ".join(cls.__name__ for cls in kinds.values())
+        if isinstance(value, (list, tuple, set)):
+            raise InvalidInput(
+                f"{where} takes one technique ({names}), as two of them would undo each other; got {len(value)}: name "
+                "one, or search over them with Choice(...)."
+            )
         raise InvalidInput(
             f"{where} must be a technique ({names}), a number or leaf for the main field of the first, if it has one, "
             f"or None; got {value!r}."

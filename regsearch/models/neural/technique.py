@@ -7,9 +7,11 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_raw`        a batch before it is scaled ``[1 or R, B, ...]``
 `on_batch`      a scaled batch ``[1 or R, B, ...]``
 `on_target`     targets ``[1 or R, m, B]``: one-hot classes, 0 and 1, or standardised numbers
+`on_samples`    inputs, targets and weights of a batch, after all that changes one of them alone
 `on_weights`    the parameters that a step is computed at ``[R, P]``
 `on_hidden`     factors of what leaves a hidden layer ``[R, B, ...]``
 `on_activity`   a term of the loss ``[R]``, from what leaves a hidden layer
+`on_adversary`  further inputs, from a batch's own and the gradient of the loss by these ``[R, B, ...]``
 `on_gradient`   the gradient ``[R, P]``, in place
 `on_rate`       a factor of the learning rate ``[R]``
 `on_step`       the parameters before a step ``[R, P]``, in place
@@ -33,6 +35,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 from regsearch._types import Task
 from regsearch.errors import InvalidInput
 from regsearch.models.neural.layout import Part
+from regsearch.models.neural.mixing import Samples
 from regsearch.space.registry import kind
 from regsearch.space.tree import Node, public_name
 
@@ -173,6 +176,10 @@ class Technique(Node, abstract=True):
         return y
 
     @staticmethod
+    def on_samples(v: Columns, samples: Samples, rng: RandomNumbers) -> Samples:
+        return samples
+
+    @staticmethod
     def on_weights(v: Columns, theta: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:
         return theta
 
@@ -184,6 +191,11 @@ class Technique(Node, abstract=True):
     @staticmethod
     def on_activity(v: Columns, h: torch.Tensor, layer: HiddenLayer) -> torch.Tensor:
         """A term of the loss ``[R]``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def on_adversary(v: Columns, x: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs ``[R, B, ...]`` to train on, too, with the same targets, and their share of the loss ``[R]``."""
         raise NotImplementedError
 
     @staticmethod

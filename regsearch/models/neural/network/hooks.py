@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from regsearch.models.neural.columns import ActiveTechnique
@@ -27,6 +27,10 @@ class HiddenHooks:
         Random numbers by the key of a technique.
     terms
         The terms of the loss ``[R]`` that have come together.
+    drawn
+        The factors that layers have been given so far.
+    repeated
+        Factors to give instead of new ones.
     """
 
     hidden_layers: Sequence[str] = ()
@@ -34,6 +38,12 @@ class HiddenHooks:
     penalties: Sequence[ActiveTechnique] = ()
     streams: Mapping[Any, RandomNumbers] = field(default_factory=dict)
     terms: list[torch.Tensor] = field(default_factory=list)
+    drawn: list[torch.Tensor] = field(default_factory=list)
+    repeated: Iterator[torch.Tensor] | None = None
+
+    def again(self) -> HiddenHooks:
+        """For another pass in which layers get the same factors."""
+        return replace(self, terms=[], repeated=iter(self.drawn) if self.masks else None)
 
     def __call__(self, h: torch.Tensor, index: int) -> torch.Tensor:
         """What the next layer gets of what leaves a layer ``[R, B, ...]``."""
@@ -48,10 +58,14 @@ class HiddenHooks:
 
         For a pass that multiplies by itself, which it may where there are no `penalties`.
         """
+        if self.repeated is not None:
+            return next(self.repeated)
         made = None
         for active in self.masks:
             mask = active.technique.on_hidden(active.v, shape, self._layer(index), self.streams[active.key])
             made = mask if made is None else made * mask
+        if made is not None:
+            self.drawn.append(made)
         return made
 
     def _layer(self, index: int) -> HiddenLayer:

@@ -73,7 +73,7 @@ class ReluMLP(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Gradients of the weights; inputs have none."""
+        """Gradients of the inputs, where they are wanted, and of the weights."""
         layers = len(ctx.masks) + 1
         kernels, hidden = ctx.saved_tensors[:layers], ctx.saved_tensors[layers:]
         found = [gradient.sum(2), torch.bmm(gradient, hidden[-1])]
@@ -85,7 +85,8 @@ class ReluMLP(torch.autograd.Function):
             # what a mask zeroed has no gradient already, so that what is left of the unit tells whether it was active
             gradient = torch.ops.aten.threshold_backward(gradient, hidden[i + 1], 0)
             found += [gradient.sum(1), torch.bmm(gradient.transpose(1, 2), hidden[i])]
-        return None, None, *reversed(found)
+        above = torch.bmm(gradient, kernels[0]) if ctx.needs_input_grad[0] else None
+        return above, None, *reversed(found)
 
 
 linear: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor] = Hidden.apply

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from regsearch._types import Task
 from regsearch.models.neural.columns import ActiveTechniques
+from regsearch.models.neural.mixing import Samples
 from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.loss import losses
 from regsearch.models.neural.network.network import Network
@@ -41,36 +43,57 @@ class LossGradient:
 
     def __call__(self, batch: Batch, streams: Mapping[Any, RandomStreams]) -> torch.Tensor:
         """``[R, P]``: of the loss of a batch; the next call writes over it."""
-        import torch
-
-        x, y = self._changed(batch, streams)
-        used = self._trainable
+        samples, used = self._changed(batch, streams), self._trainable
         for active in self.techniques.with_hook("on_weights"):
             used = active.technique.on_weights(active.v, used, streams[active.key])
-        buffers = self.network.layout.buffers
-        if buffers:
-            used = used.clone()  # autograd refuses parameters that share memory with buffers which the pass changes
-        leaves = self._leaves_of_theta if used is self._trainable else self._leaves(used)
-        views = leaves | {param.name: param.view(self.theta) for param in buffers}
         hooks = HiddenHooks(
             self.network.hidden_layers, self.techniques.with_hook("on_hidden"),
             self.techniques.with_hook("on_activity"), streams,
         )  # fmt: skip
-        with torch.enable_grad():
-            out = self.forward(views, x, hooks, True)
-            loss = (losses(self.task, out, y) * batch.weight).sum() / batch.weight.shape[1]
-            total = sum((term.sum() for term in hooks.terms), loss)
-            found = torch.autograd.grad(total, list(leaves.values()), materialize_grads=True)
+        self._differentiate(used, samples, hooks)
+        return self._gradient
+
+    def _differentiate(self, used: torch.Tensor, samples: Samples, hooks: HiddenHooks) -> None:
+        """Write the gradient at weights ``[R, P]``, adversaries of the batch included."""
+        adversaries = self.techniques.with_hook("on_adversary")
+        x = samples.x
+        if adversaries:
+            x = x.expand(len(used), *x.shape[1:]).detach().requires_grad_()
+        found, of_inputs = self._pass(used, replace(samples, x=x), hooks, self.theta)
         for view, one in zip(self._views, found, strict=True):
             view.copy_(one)
-        return self._gradient
+        for active in adversaries:
+            other, share = active.technique.on_adversary(active.v, x.detach(), of_inputs[0])
+            theta = self.theta.clone()  # of a batch, running statistics are moved once
+            further, _ = self._pass(used, replace(samples, x=other), hooks.again(), theta)
+            for view, one in zip(self._views, further, strict=True):
+                view.lerp_(one, share.view(-1, *[1] * (one.dim() - 1)))
+
+    def _pass(
+        self, used: torch.Tensor, samples: Samples, hooks: HiddenHooks, theta: torch.Tensor
+    ) -> tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]]:
+        """Gradients by weights ``[R, P]``, and by inputs where they are asked for; buffers of `theta` are moved."""
+        import torch
+
+        buffers = self.network.layout.buffers
+        if buffers:
+            used = used.clone()  # autograd refuses parameters that share memory with buffers which the pass changes
+        leaves = self._leaves_of_theta if used is self._trainable else self._leaves(used)
+        views = leaves | {param.name: param.view(theta) for param in buffers}
+        inputs = [samples.x] if samples.x.requires_grad else []
+        with torch.enable_grad():
+            out = self.forward(views, samples.x, hooks, True)
+            loss = (losses(self.task, out, samples.y) * samples.weight).sum() / samples.weight.shape[1]
+            total = sum((term.sum() for term in hooks.terms), loss)
+            found = torch.autograd.grad(total, [*leaves.values(), *inputs], materialize_grads=True)
+        return found[: len(leaves)], found[len(leaves) :]
 
     def _leaves(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
         """The weights of rows ``[R, P]`` or longer by name, as what gradients are taken of."""
         return {param.name: param.view(theta).detach().requires_grad_() for param in self.network.layout.weights}
 
-    def _changed(self, batch: Batch, streams: Mapping[Any, RandomStreams]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs and targets of a batch, scaled and as the techniques change them."""
+    def _changed(self, batch: Batch, streams: Mapping[Any, RandomStreams]) -> Samples:
+        """A batch, scaled and as the techniques change it."""
         x, y = batch.x, batch.y
         for active in self.techniques.with_hook("on_raw"):
             x = active.technique.on_raw(active.v, x, streams[active.key])
@@ -80,4 +103,7 @@ class LossGradient:
             x = active.technique.on_batch(active.v, x, streams[active.key])
         for active in self.techniques.with_hook("on_target"):
             y = active.technique.on_target(active.v, y, streams[active.key], self.task)
-        return x, y
+        samples = Samples(x, y, batch.weight)
+        for active in self.techniques.with_hook("on_samples"):
+            samples = active.technique.on_samples(active.v, samples, streams[active.key])
+        return samples

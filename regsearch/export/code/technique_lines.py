@@ -1,0 +1,147 @@
+"""The lines of a plain training loop for each technique, by slot; a slot that is not here has no plain form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from regsearch.data.problem import Problem
+from regsearch.export.code.loop import written
+from regsearch.models.neural.layout import Layout
+from regsearch.space.tree import number
+
+Lines: TypeAlias = Mapping[str, str]  # by place of the loop; `helper` names a function that they call
+
+
+@dataclass(frozen=True)
+class NetForm:
+    """What a technique's lines depend on."""
+
+    problem: Problem
+    layout: Layout
+    horizon: int
+
+    def names(self, slot: str, pattern: str) -> tuple[str, ...]:
+        """Parameters that a technique acts on, as `regsearch.models.neural.columns` finds them."""
+        role = self.layout.part("bias" if slot == "bias_penalty" else "kernel")
+        return tuple(param.name for param in (self.layout.matching(pattern) if pattern else role).params)
+
+
+def _penalty(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    l1, l2 = one.strengths()
+    return {
+        "helper": "shrink",
+        "stepped": f"shrink(optimizer, [weights[name] for name in {written(names)}], lr, l1={l1!r}, l2={l2!r})",
+    }
+
+
+def _mixup(one: Any, form: NetForm) -> Lines:
+    alpha = number(one.alpha)
+    lines = (
+        f"share = float(torch.distributions.Beta({alpha!r}, {alpha!r}).sample())", "other = torch.randperm(len(x))",
+        "x, (t, w) = x + share * (x[other] - x), mix(t, w, other, share)",
+    )  # fmt: skip
+    return {"helper": "mix", "samples": "\n".join(lines)}
+
+
+def _cutmix(one: Any, form: NetForm) -> Lines:
+    part = (
+        "    cut = patch(x.shape[2:], float(torch.rand(()).sqrt()))" if form.problem.image
+        else "    cut = torch.randperm(x.shape[1]) < max(1, int(torch.rand(()) * x.shape[1]))"
+    )  # fmt: skip
+    lines = (
+        f"if torch.rand(()) < {number(one.probability)!r}:", "    other = torch.randperm(len(x))", part,
+        "    x, (t, w) = torch.where(cut, x[other], x), mix(t, w, other, float(cut.double().mean()))",
+    )  # fmt: skip
+    return {"helper": "mix of patches" if form.problem.image else "mix", "samples": "\n".join(lines)}
+
+
+def _cutout(one: Any, form: NetForm) -> Lines:
+    chosen, side = f"torch.rand(()) < {number(one.probability)!r}", number(one.patch)
+    if form.problem.image:
+        changed = f"image.masked_fill(patch(x.shape[2:], {side!r}), 0) if {chosen} else image"
+        return {"helper": "patch", "batch": f"x = torch.stack([{changed} for image in x])"}
+    masked = f"    x[:, torch.randperm(x.shape[1]) < max(1, int({side!r} * x.shape[1]))] = 0"
+    return {"batch": f"if {chosen}:\n{masked}"}
+
+
+def _adversarial(one: Any, form: NetForm) -> Lines:
+    loss = (
+        "statistics = [value.clone() for value in net.buffers()]",
+        f"moved = x.detach() + {number(one.epsilon)!r} * torch.autograd.grad(loss, x, retain_graph=True)[0].sign()",
+        "loss = (loss + mean_loss(net(moved), t, w)) / 2",
+    )
+    back = ("for value, once in zip(net.buffers(), statistics):", "    value.copy_(once)")
+    return {"samples": "x.requires_grad_()", "loss_lines": "\n".join(loss), "gradient": "\n".join(back)}
+
+
+_AUGMENTED: dict[str, Callable[[Any, NetForm], Lines]] = {
+    "mixup": _mixup, "cutmix": _cutmix, "cutout": _cutout, "adversarial_training": _adversarial,
+}  # fmt: skip
+
+
+def _max_norm(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    ball = f"({number(one.limit)!r} / w.flatten(1).norm(dim=1)).clamp(max=1)"
+    lines = (
+        "with torch.no_grad():", "    for w in (weights[name] for name in KERNELS):",
+        f"        w.mul_({ball}.view(-1, *[1] * (w.dim() - 1)))",
+    )  # fmt: skip
+    return {"stepped": "\n".join(lines)}
+
+
+def _ema(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    follow = (
+        "steps += 1", f"decay = min({number(one.decay)!r}, (1 + steps) / (10 + steps))",
+        "for name, value in net.state_dict().items():", "    if value.is_floating_point():",
+        "        average[name].lerp_(value, 1 - decay)",
+    )  # fmt: skip
+    return {
+        "before": "steps, average = 0, {name: value.clone() for name, value in net.state_dict().items()}",
+        "averaged": "\n".join(follow),
+        "after": "net.load_state_dict(average)",
+    }
+
+
+def _label_noise(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    level = number(one.level)
+    other = {
+        "regression": f"t = t + {level!r} * torch.randn_like(t)",
+        "binary": f"t = torch.where(torch.rand_like(t) < {level!r}, torch.randint_like(t, 2), t)",
+        "multiclass": f"t = torch.where(torch.rand(len(t), 1) < {level!r}, "
+        "torch.eye(t.shape[1], dtype=DTYPE)[torch.randint(t.shape[1], (len(t),))], t)",
+    }
+    return {"batch": other[form.problem.task]}
+
+
+def _label_smoothing(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    eps = number(one.eps)
+    return {"batch": f"t = t * {1 - eps!r} + {eps!r} / {max(form.problem.outputs, 2)}"}
+
+
+def _schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    begun, length = "0", str(form.horizon)
+    lines = ["now = epoch + i / len(batches)"]
+    if one.kind == "cosine_restarts":
+        begun, length = "begun", "length"
+        lines += [f"begun, length = 0, {number(one.first)!r}", "while now >= begun + length:",
+                  f"    begun, length = begun + length, length * {number(one.factor)!r}"]  # fmt: skip
+    lines.append(f"lr = lr * (1 - {number(one.depth)!r} * (1 - math.cos(math.pi * (now - {begun}) / {length})) / 2)")
+    return {"rate": "\n".join(lines)}
+
+
+LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
+    "penalty": _penalty,
+    "bias_penalty": _penalty,
+    "data_augmentation": lambda one, form, names: _AUGMENTED[one.kind](one, form),
+    "max_norm": _max_norm,
+    "ema": _ema,
+    "label_noise": _label_noise,
+    "label_smoothing": _label_smoothing,
+    "schedule": _schedule,
+    "gradient_clipping": lambda one, form, names: {
+        "gradient": f"nn.utils.clip_grad_norm_(net.parameters(), {number(one.norm)!r})"
+    },
+    "input_dropout": lambda one, form, names: {"batch": f"x = functional.dropout(x, {number(one.rate)!r})"},
+    "input_noise": lambda one, form, names: {"batch": f"x = x + {number(one.sigma)!r} * torch.randn_like(x)"},
+}
