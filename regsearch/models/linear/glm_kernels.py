@@ -24,7 +24,7 @@ from regsearch._types import Array
 from regsearch.models.linear.kernels import HISTORY, compiled, heading
 from regsearch.models.linear.support import minimise_on_support
 
-SWEEPS, ROUNDS = 10, 2  # sweeps over what is not zero, after each of so many over all, before the support is solved for
+SWEEPS, ROUNDS = 5, 2  # sweeps over what is not zero, after each of so many over all, before the support is solved for
 
 
 @compiled
@@ -77,15 +77,16 @@ def descend_until(
 
 @compiled
 def descend(
-    gram: Array, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float, max_sweeps: int
-) -> tuple[Array, Array, bool]:
+    gram: Array, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float, max_sweeps: int,
+    rounds: int,
+) -> tuple[Array, Array, bool]:  # fmt: skip
     """Coefficients ``[e]`` from `start`, their gradient, and whether a sweep over all found nothing worse than allowed.
 
     A violation v costs a gap of about ``v |w|_1``; that is what the tolerance bounds. After each sweep over all, those
     that are not zero descend on a matrix of their own, `max_sweeps` at most.
     """
     w, slope = start.copy(), gradient.copy()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         if sweep(gram, w, slope, threshold, ridge) * np.abs(w).sum() <= tolerance:
             return w, slope, True
         some = np.flatnonzero(w)
@@ -97,10 +98,16 @@ def descend(
     return w, slope, False
 
 
-def minimise(gram: Array, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float) -> Array:
-    """The minimiser ``[e]``: by sweeps, or on its support where sweeps are slow."""
-    w, slope, done = descend(gram, start, gradient, threshold, ridge, tolerance, SWEEPS)
+def minimise(
+    gram: Array, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float, slow: bool
+) -> tuple[Array, bool]:
+    """The minimiser ``[e]``: by sweeps, or on its support where sweeps are slow; whether they are.
+
+    Where they are known to be `slow`, none are taken.
+    """
+    rounds = 1 if slow else ROUNDS
+    w, slope, done = descend(gram, start, gradient, threshold, ridge, tolerance, SWEEPS, rounds)
     if done:
-        return w
+        return w, slow
     moment = slope + gram @ w
-    return minimise_on_support(gram, moment, 0.0, 0.0, threshold, ridge, 1.0, tolerance, w)[0]
+    return minimise_on_support(gram, moment, 0.0, 0.0, threshold, ridge, 1.0, tolerance, w)[0], True

@@ -153,6 +153,7 @@ class Newton:
         self.columns, self.mask, self.sample = columns, mask, sample
         self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
         self._curvature: Curvature | None = None
+        self._slow = False  # whether sweeps over the coefficients in play were slow
         self._known: tuple[Iterate, float, float] | None = None  # a point, its lambda and its gap
 
     def point(self, w: Array, b: Array) -> Iterate:
@@ -231,7 +232,8 @@ class Newton:
         drift = self.residual(point).sum(axis=1)
         slope = gradient[self.mask] - model.couple @ drift
         threshold, ridge = lambda_ * self.l1[self.mask], lambda_ * self.l2
-        change = minimise(model.gram, w, slope, threshold, ridge, tolerance) - w
+        found, self._slow = minimise(model.gram, w, slope, threshold, ridge, tolerance, self._slow)
+        change = found - w
         move = np.zeros_like(point.w)
         move[self.mask] = change
         shift = model.inverse @ drift - change @ model.couple

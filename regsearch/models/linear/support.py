@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf
 
 from regsearch._types import Array
 from regsearch.models.linear.kernels import Flags, compiled, duality_gap
@@ -183,16 +184,19 @@ def go_to_minimum(
 @compiled
 def search(
     gram: Array, moment: Array, power: float, convexity: float, l1: Array, l2: float, lambda_: float, tolerance: float,
-    w: Array, sign: Array, room: Array, active: Places, barred: Flags, max_steps: int,
+    w: Array, sign: Array, room: Array, active: Places, count: int, barred: Flags, max_steps: int,
 ) -> tuple[bool, int]:  # fmt: skip
-    """Minimise in place; see `minimise_on_support`. There is `room` ``[e + 3, e]`` to write to."""
+    """Minimise in place; see `minimise_on_support`. There is `room` ``[e + 3, e]`` to write to.
+
+    The support is that of the start already, or of no column (`count` is 0).
+    """
     e, ridge = w.shape[0], lambda_ * l2
     factor, gradient, push, threshold = room[:e], room[e], room[e + 1], room[e + 2]
     for j in range(e):
         threshold[j] = lambda_ * l1[j]
     refresh(gram, moment, threshold, ridge, w, sign, gradient, push)
-    count, steps, refined = 0, 0, 0
-    for j in range(e):
+    steps, refined = 0, 0
+    for j in range(e if count == 0 else 0):
         if w[j] != 0.0:
             count = enter(gram, ridge, w, sign, push, active, factor, count, j)
     while steps < max_steps and refined <= REFINEMENTS:
@@ -221,5 +225,21 @@ def minimise_on_support(
     e, w = len(start), start.copy()
     room, active, barred = np.empty((e + 3, e)), np.zeros(e, dtype=np.intp), np.zeros(e, dtype=bool)
     loss = np.ascontiguousarray(gram), moment, power, convexity, l1, l2
-    done, steps = search(*loss, lambda_, tolerance, w, np.sign(start), room, active, barred, max_steps)
+    count = first_support(loss[0], lambda_ * l2, w, active, room)
+    done, steps = search(*loss, lambda_, tolerance, w, np.sign(start), room, active, count, barred, max_steps)
     return w, done, steps
+
+
+def first_support(gram: Array, ridge: float, w: Array, active: Places, factor: Array) -> int:
+    """Write the support of w and its factor, all at once, and give its size; 0 where columns must enter one by one.
+
+    That is where one of them is what others explain, and others must make room for it.
+    """
+    some = np.flatnonzero(w)
+    own = gram[np.ix_(some, some)]
+    own.flat[:: len(some) + 1] += ridge
+    found, failed = dpotrf(own.T, lower=0, overwrite_a=1)  # in Fortran's order: the lower factor of rows
+    if failed or np.any(np.diag(found) ** 2 <= DEPENDENT * (np.diag(gram)[some] + ridge)):
+        return 0
+    active[: len(some)], factor[: len(some), : len(some)] = some, found.T
+    return len(some)
