@@ -14,11 +14,14 @@ import numpy as np
 
 from regsearch._types import Rows
 from regsearch.data.problem import Problem
+from regsearch.data.rare import RareClasses, absent_in, always_training, check_left, fewer_than
 from regsearch.data.targets import called, count_hint
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 from regsearch.numeric import is_whole, plain
+
+NONE = np.empty(0, dtype=np.intp)
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,17 @@ class Folds:
     name
         How they were made, for people.
     weightless
-        How many more the splitter made, which validate rows of weight zero alone: these are not there.
+        How many more the splitter made, which validate no row that scores, as those of weight zero: these are not
+        there.
+    rare
+        The classes whose rows train in every fold and score in none; `None` where there are none.
     """
 
     train: tuple[Rows, ...]
     val: tuple[Rows, ...]
     name: str
     weightless: int = 0
+    rare: RareClasses | None = None
 
     def __len__(self) -> int:
         return len(self.train)
@@ -55,6 +62,10 @@ class Folds:
 def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
     """Split a problem; rows of weight zero train nothing, and a splitter's fold that validates no others is left out.
 
+    Rows of a class that has fewer than there are folds train in all of them and score in none: see
+    `regsearch.data.rare`. Of a splitter, where a fold's training rows would lack the class; of given folds nothing is
+    changed.
+
     Parameters
     ----------
     cv
@@ -69,20 +80,33 @@ def make_folds(cv: Any, problem: Problem, seed: int) -> Folds:
         When the split is impossible or a fold could not be fitted or scored.
     """
     cv = plain(cv)
+    given = isinstance(cv, Iterable) and not hasattr(cv, "split")
+    kept, rare = NONE, None
     if is_whole(cv):
-        splitter = _default_splitter(cv, problem, seed)
-        name = f"{cv}-fold {type(splitter).__name__}"
+        kept, rare = always_training(problem, fewer_than(problem, cv))
+        splitter = _default_splitter(cv, problem, seed, kept)
+        name, every = f"{cv}-fold {type(splitter).__name__}", _training(_pairs(splitter, problem, kept), kept)
     else:
-        splitter, name = _seeded(cv, seed), type(cv).__name__
-    every = pairs = _pairs(splitter, problem)
-    if isinstance(cv, Iterable) and not hasattr(cv, "split"):
-        name = f"{len(pairs)} given folds"
+        name, every = type(cv).__name__, _pairs(_seeded(cv, seed), problem)
+        if not given:
+            kept, rare = always_training(problem, absent_in(every, problem))
+            check_left(problem, kept, len(every))
+            every = _training(every, kept)
+    if given:
+        name, pairs = f"{len(every)} given folds", every
     else:
-        pairs = _weighing_pairs(every, problem)
+        pairs = _weighing_pairs(every, problem, bool(len(kept)))
     _check(pairs, problem)
     train, val = zip(*pairs, strict=True)
     fitted = tuple(weighing(rows, problem.sample_weight) for rows in train)
-    return Folds(fitted, val, name, len(every) - len(pairs))
+    return Folds(fitted, val, name, len(every) - len(pairs), rare)
+
+
+def _training(pairs: list[tuple[Rows, Rows]], kept: Rows) -> list[tuple[Rows, Rows]]:
+    """Folds in all of which some rows train, and in none of which these validate."""
+    if not len(kept):
+        return pairs
+    return [(np.union1d(train, kept), np.setdiff1d(val, kept)) for train, val in pairs]
 
 
 def runs_forward(cv: Any, n: int, y: Any = None, groups: Any = None) -> bool:
@@ -109,40 +133,37 @@ def _seeded(cv: Any, seed: int) -> Any:
     return cv
 
 
-def _default_splitter(k: int, problem: Problem, seed: int) -> Any:
+def _default_splitter(k: int, problem: Problem, seed: int, kept: Rows) -> Any:
+    """The splitter of k folds of all rows but some that are `kept` in training."""
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     if k < 2:
         raise InvalidInput(f"cv must be at least 2 folds, got {k}; 5 or 10 are usual.")
     if k > problem.rows:
         raise InvalidInput(f"cv must not exceed the number of rows ({problem.rows}), got {k}; use fewer folds.")
-    if problem.classes is not None:
-        counts = np.bincount(problem.y)
-        if counts.min() < k:
-            rare = problem.classes.tolist()[counts.argmin()]
-            raise InvalidInput(
-                f"Every class needs at least as many rows as there are folds ({k}), class {rare!r} has {counts.min()}; "
-                f"use fewer folds, or merge or drop the class.{count_hint(problem.classes)}"
-            )
+    check_left(problem, kept, k)
     if problem.groups is None:
         kind = KFold if problem.task == "regression" else StratifiedKFold
         return kind(k, shuffle=True, random_state=seed)
-    if len(np.unique(problem.groups)) < k:
-        raise InvalidInput(
-            f"cv must not exceed the number of groups ({len(np.unique(problem.groups))}), got {k}; use fewer folds."
-        )
+    groups = len(np.unique(np.delete(problem.groups, kept)))
+    if groups < k:
+        rare = " without rows of a class too rare for these folds" if len(kept) else ""
+        raise InvalidInput(f"cv must not exceed the number of groups{rare} ({groups}), got {k}; use fewer folds.")
     kind = GroupKFold if problem.task == "regression" else StratifiedGroupKFold
     return kind(k, shuffle=True, random_state=seed)
 
 
-def _pairs(cv: Any, problem: Problem) -> list[tuple[Rows, Rows]]:
+def _pairs(cv: Any, problem: Problem, kept: Rows = NONE) -> list[tuple[Rows, Rows]]:
+    """The folds of a splitter of all rows but some, or those that were given."""
     if isinstance(cv, type):
         raise InvalidInput(f"cv must be a splitter, got the class {cv.__name__}; make one: {cv.__name__}().")
     if hasattr(cv, "split") and not isinstance(cv, (str, bytes)):
         if problem.groups is None and _needs_groups(cv):
             raise InvalidInput(f"{type(cv).__name__} splits by groups, got none; pass groups=, one label per row.")
+        rows = np.setdiff1d(np.arange(problem.rows), kept)
+        groups = None if problem.groups is None else problem.groups[rows]
         try:
-            found = list(cv.split(np.empty((problem.rows, 1)), problem.strata, problem.groups))
+            found = list(cv.split(np.empty((len(rows), 1)), problem.strata[rows], groups))
         except Exception as error:  # whatever one of the user's own raises
             raise InvalidInput(f"{type(cv).__name__} cannot split these {problem.rows} rows: {error}") from error
     elif isinstance(cv, Iterable) and not isinstance(cv, (str, bytes)):
@@ -153,15 +174,19 @@ def _pairs(cv: Any, problem: Problem) -> list[tuple[Rows, Rows]]:
         )
     if not found:
         raise InvalidInput("cv must give at least one fold, got none; cv=5 is usual.")
-    return [_indices(pair) for pair in found]
+    pairs = [_indices(pair) for pair in found]
+    return [(rows[train], rows[val]) for train, val in pairs] if len(kept) else pairs
 
 
-def _weighing_pairs(pairs: list[tuple[Rows, Rows]], problem: Problem) -> list[tuple[Rows, Rows]]:
+def _weighing_pairs(pairs: list[tuple[Rows, Rows]], problem: Problem, rare: bool) -> list[tuple[Rows, Rows]]:
     """The folds of a splitter that validate a row which weighs anything in scores."""
-    found = [(train, val) for train, val in pairs if not len(val) or len(weighing(val, problem.score_weight))]
+    found = [
+        (train, val) for train, val in pairs if (not len(val) and not rare) or len(weighing(val, problem.score_weight))
+    ]
     if len(found) < min(2, len(pairs)):
+        which = "rows of a positive weight" + (" and of no class too rare for these folds" if rare else "")
         raise InvalidInput(
-            f"At least two folds must validate rows of a positive weight, {len(found)} of {len(pairs)} "
+            f"At least two folds must validate {which}, {len(found)} of {len(pairs)} "
             f"{'does' if len(found) == 1 else 'do'}; shuffle the rows, or drop those of weight zero."
         )
     return found

@@ -355,12 +355,20 @@ def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, R
     if problem.groups is None and problem.task != "regression":
         kind = StratifiedShuffleSplit
     splitter = kind(n_splits=1, test_size=fraction, random_state=seed)
+    rows = np.arange(problem.rows)
+    drawn = np.setdiff1d(rows, _alone(problem)) if problem.groups is None else rows
     try:
-        train, test = next(splitter.split(np.empty(problem.rows), problem.strata, problem.groups))
+        _, test = next(splitter.split(np.empty(len(drawn)), problem.strata[drawn], problem.groups))
     except ValueError as error:
         hint = "" if problem.classes is None else count_hint(problem.classes)
         raise InvalidInput(f"test={fraction} cannot be split off: {error} Choose another fraction.{hint}") from error
-    return np.sort(train), np.sort(test)
+    return np.setdiff1d(rows, drawn[test]), np.sort(drawn[test])
+
+
+def _alone(problem: Problem) -> Rows:
+    """The rows that are the only ones of their class: without them there would be nothing to learn it from."""
+    found: Rows = np.flatnonzero(False if problem.classes is None else (np.bincount(problem.y) == 1)[problem.y])
+    return found
 
 
 def _given_test(problem: Problem, test: Any) -> Problem:

@@ -22,7 +22,7 @@ from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of
 from regsearch.export.bundle.schema import Form
 from regsearch.export.bundle.settings import evaluate, settings_of
-from regsearch.export.write import Parcel, check_target, score, translated, weightless, write
+from regsearch.export.write import Parcel, check_target, score, translated, what_lacks, write
 from regsearch.metrics.pooled import pooled_metrics
 from regsearch.metrics.scorer import label_of, resolve
 from regsearch.models.base import Outcome, Setup
@@ -225,7 +225,7 @@ def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any
         },
         "held_out": None,
         "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest}
-        | {"weights": setup.fold_weights} | weightless(folds.weightless),
+        | {"weights": setup.fold_weights} | what_lacks(folds.weightless, folds.rare),
         "score": score(outcome.trajectory.metric, outcome.point, {})
         | {"weighted": problem.score_weight is not None, "pooled": setup.metrics[0].pooled},
         "path": {

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.data.problem import Problem
+from regsearch.data.rare import RareClasses
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export.bundle.card import card
 from regsearch.export.bundle.checked import Checked
@@ -47,7 +48,7 @@ from regsearch.results.choice import Chosen
 from regsearch.results.formatting import json_safe
 from regsearch.results.plots import static_images
 from regsearch.results.results import Results
-from regsearch.results.stored_study import comparable
+from regsearch.results.stored_study import comparable, unscored
 from regsearch.space.config import to_data, to_toml
 from regsearch.space.params import flat
 from regsearch.version import __version__
@@ -154,7 +155,7 @@ def provenance_of(
         },
         "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]}
-        | {"weights": identity.get("fold_weights", "equal")} | weightless(identity.get("weightless_folds", 0)),
+        | {"weights": identity.get("fold_weights", "equal")} | what_lacks(**unscored(identity)),
         "score": score(chosen.metric, chosen.point, chosen.test)
         | {"corrected": _corrected(results, chosen), "weighted": chosen.weighted, "test_weighted": chosen.test_weighted}
         | {"pooled": identity["scoring"][0].endswith(POOLED)},
@@ -165,9 +166,9 @@ def provenance_of(
     } | ({} if comparable(results) == results.reference else {"reference_diverges": True})  # fmt: skip
 
 
-def weightless(folds: int) -> dict[str, int]:
-    """How many folds were left out because they validate rows of weight zero alone; nothing where none was."""
-    return {"weightless": folds} if folds else {}
+def what_lacks(weightless: int, rare: RareClasses | None) -> dict[str, Any]:
+    """How many folds were left out, and which classes never score; see `Folds`. Nothing where there is none."""
+    return ({"weightless": weightless} if weightless else {}) | ({"rare": str(rare)} if rare else {})
 
 
 def score(metric: str, point: Point, test: Mapping[str, float]) -> dict[str, Any]:

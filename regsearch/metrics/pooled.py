@@ -26,6 +26,7 @@ from regsearch._types import Array, Rows
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
+from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import Metric, defined_on
 
@@ -49,6 +50,23 @@ def pooled_metrics(
         return not all(defined_on(metric, problem, rows) for rows in folds.val)
 
     return tuple(replace(metric, pooled=wanted(metric)) for metric in metrics)
+
+
+def check_defined(metric: Metric, problem: Problem, folds: Folds) -> None:
+    """Refuse a score that is not defined for all rows outside training together, as these lack a rare class.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the scorer and the class.
+    """
+    if folds.rare is None or metric.needs_fit:
+        return
+    if not defined_on(metric, problem, np.unique(np.concatenate(folds.val))):
+        raise InvalidInput(
+            f"The scorer {metric.name!r} is not defined for rows that lack a class. {folds.rare} Use fewer folds, "
+            "merge or drop the class, or take another scorer, such as 'neg_log_loss'."
+        )
 
 
 def pooled_scores(

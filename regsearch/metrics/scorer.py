@@ -24,6 +24,7 @@ from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.inputs import one_name, said
+from regsearch.metrics.absent_classes import told_of_classes
 from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, named_score
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
@@ -85,7 +86,7 @@ class Metric:
         scored = weighing(np.arange(problem.rows), problem.score_weight)
         problem = problem if len(scored) == problem.rows else problem.take(scored)
         options = {} if problem.score_weight is None else {"sample_weight": problem.score_weight}
-        return float(self.exact(self._called(failures, fitted, problem.X, problem.labels, **options)))
+        return float(self.exact(self._called(failures, problem, fitted, problem.X, problem.labels, **options)))
 
     def exact(self, scores: Any) -> Any:
         """Scores without the rounding of sums: shares of rows that are all of them make 1, and not a little more."""
@@ -122,12 +123,15 @@ class Metric:
         labels = problem.labels[rows]
         options = {} if problem.score_weight is None else {"sample_weight": problem.score_weight[rows]}
         fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
-        return np.asarray(self.exact(np.array([self._called(failures, each, X, labels, **options) for each in fixed])))
+        found = [self._called(failures, problem, each, X, labels, **options) for each in fixed]
+        return np.asarray(self.exact(np.array(found)))
 
-    def _called(self, failures: dict[str, str] | None, *args: Any, **options: Any) -> Any:
+    def _called(
+        self, failures: dict[str, str] | None, problem: Problem, fitted: Any, X: Any, labels: Any, **options: Any
+    ) -> Any:
         """What the scorer says; where it fails, NaN, if there is a place for its words."""
         try:
-            return self.scorer(*args, **options)
+            return told_of_classes(self.scorer, problem.classes, labels)(fitted, X, labels, **options)
         except FOREIGN as error:  # a scorer is anyone's code
             if failures is None:
                 raise

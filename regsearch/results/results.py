@@ -27,7 +27,7 @@ from regsearch.results.plots import Plots
 from regsearch.results.ranking import candidates, rank_trials
 from regsearch.results.readings import Readings
 from regsearch.results.rules import RETURNS, Pick, Rule, find_rule, rule_name
-from regsearch.results.stored_study import Scoring
+from regsearch.results.stored_study import Scoring, unscored
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill
 from regsearch.storage.optuna_study import OptunaStudy
@@ -230,7 +230,7 @@ class Results:
         """The folds as stored; `None` where they were not kept."""
         identity = self.identity
         folds = self.store.load_folds(identity["cv"], identity["folds_hash"])
-        return None if folds is None else replace(folds, weightless=identity.get("weightless_folds", 0))
+        return None if folds is None else replace(folds, **unscored(identity))
 
     @property
     def averaging(self) -> Averaging:

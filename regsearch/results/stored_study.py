@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.data.rare import RareClasses
 from regsearch.data.weights import weighing
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
@@ -150,6 +151,14 @@ class StoredStudy(Protocol):
     def finding(self, name: str) -> Mapping[str, Any] | None:
         """What an ablation or the like has found and stored; `None` where there was none."""
         ...
+
+
+def unscored(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What the folds of a stored study lack, as `Folds` has it: folds, and rows of rare classes, that score nothing."""
+    rare = identity.get("rare_classes")
+    return {
+        "weightless": identity.get("weightless_folds", 0), "rare": None if rare is None else RareClasses.of_data(rare)
+    }  # fmt: skip
 
 
 def comparable(study: StoredStudy) -> Trial | None:

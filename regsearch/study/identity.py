@@ -40,6 +40,7 @@ def identity_of(
         "parameters": dict(parameter_names(space).leaves),
     }  # fmt: skip
     identity |= _weights(problem) | ({"weightless_folds": folds.weightless} if folds.weightless else {})
+    identity |= {"rare_classes": folds.rare.data()} if folds.rare else {}
     return identity if setup.fold_weights == "equal" else identity | {"fold_weights": setup.fold_weights}
 
 

@@ -16,7 +16,7 @@ from regsearch.data.survival import signed_times
 from regsearch.errors import InvalidInput
 from regsearch.inputs import one_name, place, said, switch, takes_one
 from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
-from regsearch.metrics.pooled import pooled_metrics
+from regsearch.metrics.pooled import check_defined, pooled_metrics
 from regsearch.metrics.scorer import check_test, resolve
 from regsearch.mirror.address import check_address
 from regsearch.mirror.pages import tracking_uri
@@ -112,6 +112,7 @@ class StudyOptions:
         folds = make_folds(self.cv, problem, self.seed)
         metrics = resolve(self.space.scoring(problem) if self.scoring is None else self.scoring, problem)
         metrics = pooled_metrics(metrics, problem, folds, self.pooled)
+        check_defined(metrics[0], problem, folds)
         if problem.test is not None:
             check_test(metrics, problem.test)
         return Setup(problem, folds, metrics, self.seed, self.n_jobs, self.prune, fold_weights=self.fold_weights)

@@ -190,10 +190,15 @@ class Run:
         folds = self.setup.folds
         if folds.weightless:
             which = f"{folds.weightless} of the {len(folds) + folds.weightless} folds"
+            what = "no row that scores" if folds.rare else "rows of weight zero alone"
             progress.end(
-                f"{which} validate{'s' * (folds.weightless == 1)} rows of weight zero alone and "
+                f"{which} validate{'s' * (folds.weightless == 1)} {what} and "
                 f"{'is' if folds.weightless == 1 else 'are'} left out."
             )
+        if folds.rare is not None:
+            progress.end(str(folds.rare))
+            if progress.quiet:
+                warnings.warn(str(folds.rare), UserWarning, stacklevel=4)
 
     @property
     def _pooled(self) -> str:

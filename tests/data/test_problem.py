@@ -130,11 +130,11 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "complex y": (lambda: make_problem(X, Y + 1j), "got complex128; convert"),
     "rare class": (
         lambda: make_folds(5, make_problem(X, ["rare"] * 3 + ["often"] * (N - 3)), 0),
-        r"at least as many rows as there are folds \(5\), class 'rare' has 3; use fewer folds",
+        r"two classes must score, .* as many rows as there are folds \(5\), class 'rare' has 3; use fewer folds",
     ),
     "rare count": (
-        lambda: make_folds(5, make_problem(X, [0, 1, 2] * 7 + [0, 1, 5]), 0),
-        r"class 5 has 1; use fewer folds, .*\. The 4 whole numbers of y count as classes; pass task='regression' if",
+        lambda: make_folds(5, make_problem(X, [0] * 18 + [1] * 4 + [2] * 2), 0),
+        r"class 2 has 2; use fewer folds, .*\. The 3 whole numbers of y count as classes; pass task='regression' if",
     ),
     "count that a fold lacks": (
         lambda: make_folds(TimeSeriesSplit(3), make_problem(X, [0, 1] * 10 + [0, 1, 2, 3]), 0),
@@ -145,7 +145,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "got 3; drop those rows.* pass task='regression'",
     ),
     "count too rare to hold out": (
-        lambda: make_problem(X, [0, 1, 2] * 7 + [0, 1, 5], test=0.2),
+        lambda: make_problem(X, [0, 1, 2] * 8, test=0.05),
         "cannot be split off: .* pass task='regression'",
     ),
     "distinct labels": (lambda: make_problem(X, [f"id{i}" for i in range(N)]), "Classes must repeat, got 24 distinct"),

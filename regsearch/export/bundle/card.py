@@ -124,7 +124,8 @@ def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
     table = Table(("", "mean over folds", "standard error"), rows)
     name = label_of(score["metric"], bool(score.get("weighted")))
     how = f"{as_code(name)}, larger is better, {as_words(folds['cv'])}, {folds['count']} folds"
-    return f"{how}:\n\n{table.markdown()}"
+    rare = f"\n\n{as_words(folds['rare'])}" if "rare" in folds else ""
+    return f"{how}:\n\n{table.markdown()}{rare}"
 
 
 def _cautions(made: Mapping[str, Any]) -> list[str]:

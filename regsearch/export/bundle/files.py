@@ -57,7 +57,7 @@ _MAY: Mapping[str, Mapping[str, str]] = {  # what provenance.json may have, or n
     "retrained": {"data": "a table", "searched": "a table"},
 }  # fmt: skip
 _HOW: Mapping[str, Mapping[str, str]] = {  # what parts of it may say of how was scored
-    "folds": {"weights": "a weighting of folds", "weightless": "a whole number"},
+    "folds": {"weights": "a weighting of folds", "weightless": "a whole number", "rare": "text"},
     "score": dict.fromkeys(("weighted", "test_weighted", "pooled"), "true or false"),
 }
 _KINDS: Mapping[str, Callable[[Any], bool]] = {

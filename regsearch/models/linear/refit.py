@@ -21,10 +21,13 @@ from regsearch.data.weights import weighing, weighted_quantiles
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import class_factors
 from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
-from regsearch.models.linear.design import Design, LinearConfig
+from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
 from regsearch.models.linear.scales import row_medians
 from regsearch.models.linear.solvers import Solvers
 from regsearch.space.tree import Path, number
+
+NEARLY_ALL = 0.01  # of the null model's loss: a fit that leaves less is solved to a gap relative to its own loss ...
+LEAST_TOL = 1e-13  # ... but no nearer than what rounding lets solvers come to
 
 
 def refit(config: LinearConfig, problem: Problem) -> Any:
@@ -74,8 +77,18 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
 def _fit(config: LinearConfig, solvers: Solvers) -> tuple[Array, Array]:
     """Coefficients ``[p, m]`` of the encoded columns and intercepts ``[m]``."""
     solver = solvers.of(config.class_weight, config.loss)
-    *_, last = solver.path(solvers.terms(config), config.scale, np.array([_lambda(config)]))
+    last = _solved(config, solvers, solver)
+    left = float(solver.training_losses(last)[0] / solver.null[0]) if solver.null[0] > 0 else 1.0
+    if left < NEARLY_ALL and _lambda(config):
+        solver.tol = max(LEAST_TOL, solver.tol * left)
+        last = _solved(config, solvers, solver)
     return last.coef[0, -1], last.intercept[0, -1]
+
+
+def _solved(config: LinearConfig, solvers: Solvers, solver: Solver) -> Piece:
+    """A config's only point."""
+    *_, last = solver.path(solvers.terms(config), config.scale, np.array([_lambda(config)]))
+    return last
 
 
 def _lambda(config: LinearConfig) -> float:

@@ -14,7 +14,7 @@ from regsearch.results.formatting import format_items, format_value
 from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
 from regsearch.results.results import Results
-from regsearch.results.stored_study import comparable, is_winner
+from regsearch.results.stored_study import comparable, is_winner, unscored
 from regsearch.storage.trial import DIVERGES, ENDED
 
 
@@ -23,10 +23,11 @@ def about(results: Results) -> str:
     identity, counts = results.identity, results.counts
     pooled = " of all rows outside training together" if identity["scoring"][0].endswith(POOLED) else ""
     ended = ", ".join(f"{counts[state]} {state}" for state in ENDED if counts[state])
+    rare = unscored(identity)["rare"]
     return (
         f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}, {identity['cv']}, scored by "
         f"{results.metric_label}{pooled} (larger is better); trials: {ended or 'none finished'}."
-    )
+    ) + (f" {rare}" if rare else "")
 
 
 def verdict(results: Results) -> list[tuple[str, str]]:

@@ -301,8 +301,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         task = getattr(self, "task_", None)
         tags.estimator_type = self._kind() or (None if task is None else validation.TASKS[task])
-        tags.classifier_tags = ClassifierTags() if tags.estimator_type == "classifier" else None
-        tags.regressor_tags = RegressorTags() if tags.estimator_type == "regressor" else None
+        tags.classifier_tags = None if tags.estimator_type == "regressor" else ClassifierTags()  # y may still say which
+        tags.regressor_tags = None if tags.estimator_type == "classifier" else RegressorTags()
         tags.target_tags.required = True
         tags.input_tags.sparse = tags.input_tags.allow_nan = tags.input_tags.categorical = True
         given = self._given()
