@@ -86,7 +86,9 @@ def mirrored(root: Path) -> tuple[Ready, float]:
         with Mirror(f"sqlite:///{root / 'mlflow.db'}", root / "artifacts") as mirror:
             mirror.start(study_record(results.identity, view_of(results.identity["metrics"], one.space)))
             for trial in trials:
-                mirror.send(trial_record(trial, trajectories[trial.number % len(trajectories)], results.metric))
+                mirror.send(
+                    trial_record(trial, trajectories[trial.number % len(trajectories)], results.metric, results.name)
+                )
             best, end = results.complete[0], max(trial.end_ms for trial in trials)
             mirror.finish(summary_record("COMPLETE", end, trials, results.metric, best, note(results), ()))
             assert mirror.drain().complete

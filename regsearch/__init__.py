@@ -6,6 +6,7 @@ The public names load what they need when they are first used, so that ``import 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from regsearch.results.results import Results
     from regsearch.results.rules import Pick
     from regsearch.space.tree import Choice, Float, Int, Path
+    from regsearch.study.opening import open as open  # noqa: A004 - as that of other files
     from regsearch.study.search_cv import RegSearchCV
     from regsearch.study.study import Study
 
@@ -51,6 +53,7 @@ _HOMES = {
     "regsearch.results.rules": ("Pick",),
     "regsearch.study.search_cv": ("RegSearchCV",),
     "regsearch.space.tree": ("Choice", "Float", "Int", "Path"),
+    "regsearch.study.opening": ("open",),
     "regsearch.study.study": ("Study",),
 }  # fmt: skip
 _MODULES = {"nn_techniques": "regsearch.models.neural.techniques", "spaces": "regsearch.spaces"}
@@ -61,7 +64,7 @@ def _classes(room: str) -> Iterator[str]:
     with os.scandir(f"{__path__[0]}/models/linear/{room}") as files:
         for file in files:
             if file.name.endswith(".py"):
-                with open(file, encoding="utf-8") as text:
+                with io.open(file, encoding="utf-8") as text:  # noqa: UP020 - `open` is this package's own
                     yield from re.findall(r"^class ([A-Za-z]\w*)", text.read(), flags=re.MULTILINE)
 
 
@@ -73,7 +76,7 @@ __all__ = [
     "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "Cox", "ElasticNet",
     "Estimator", "Float", "Gamma", "Huber", "Int", "InvalidInput", "Linear", "Loss", "Net", "NoPenalty", "NotFound",
     "Path", "Penalty", "Pick", "Poisson", "Quantile", "Ray", "RegSearchCV", "RegsearchError", "Results", "SearchFailed",
-    "Study", "StudyMismatch", "Tweedie", "load", "load_config", "nn_techniques", "spaces",
+    "Study", "StudyMismatch", "Tweedie", "load", "load_config", "nn_techniques", "open", "spaces",
 ]  # fmt: skip
 __all__ += [name for name in _HOME_OF if name not in __all__]  # a new penalty or loss is in no list
 

@@ -1,55 +1,150 @@
-"""A live line on a terminal, a line now and then elsewhere."""
+"""How far long work is: a live line on a terminal, a display in a notebook, a line now and then elsewhere."""
 
 from __future__ import annotations
 
+import html
 import shutil
 import sys
 import time
-from typing import TextIO
+from dataclasses import dataclass
+from typing import Any, Protocol, TextIO
 
 from regsearch.cleaning import one_line
 
-EVERY = {True: 0.1, False: 10.0}  # seconds between two updates, by whether the stream is a terminal
+BETWEEN = " | "  # what stands between the parts of a state
+BAR = "width:100%;max-width:36em"
 
 
+class Screen(Protocol):
+    """Where a state is shown.
+
+    Attributes
+    ----------
+    every_s
+        Seconds between two updates.
+    """
+
+    every_s: float
+
+    def write(self, text: str, share: float | None) -> None:
+        """Show a state in the place of the one before it; `share` is how much of the work is done, if that is known."""
+        ...
+
+    def leave(self, text: str) -> None:
+        """Let a text stand."""
+        ...
+
+
+class Terminal:
+    """A line that is written over, cut to what fits."""
+
+    every_s = 0.1
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str, share: float | None) -> None:
+        self._over(text[: shutil.get_terminal_size().columns - 1])
+
+    def leave(self, text: str) -> None:
+        self._over(text)
+        self.stream.write("\n")
+
+    def _over(self, text: str) -> None:
+        self.stream.write(f"\r\x1b[K{text}")
+        self.stream.flush()
+
+
+class Lines:
+    """A line for each state; the same is not written twice."""
+
+    every_s = 10.0
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._last = ""
+
+    def write(self, text: str, share: float | None) -> None:
+        if text != self._last:
+            self.stream.write(f"{text}\n")
+            self.stream.flush()
+        self._last = text
+
+    def leave(self, text: str) -> None:
+        self.write(text, None)
+
+
+class Notebook:
+    """A display below a cell, which is updated in its place: a bar, and the parts of the state in lines."""
+
+    every_s = 0.25
+
+    def __init__(self) -> None:
+        self._shown: Any = None
+
+    def write(self, text: str, share: float | None) -> None:
+        bar = "" if share is None else f'<progress max="1" value="{share:.4f}" style="{BAR}"></progress><br>'
+        self._display(bar + "<br>".join(html.escape(part) for part in text.split(BETWEEN)))
+
+    def leave(self, text: str) -> None:
+        self._display(html.escape(text))
+        self._shown = None
+
+    def _display(self, content: str) -> None:
+        from IPython.display import HTML, display
+
+        page = HTML(f'<div class="tex2jax_ignore mathjax_ignore">{content}</div>')
+        if self._shown is None:
+            self._shown = display(page, display_id=True)
+        else:
+            self._shown.update(page)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which has imported IPython."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+def screen_for(stream: TextIO | None) -> Screen:
+    """The screen of a stream; where none is given, the notebook that this runs in, or standard error."""
+    if stream is None and in_notebook():
+        return Notebook()
+    writes = stream or sys.stderr
+    return Terminal(writes) if writes.isatty() else Lines(writes)
+
+
+@dataclass
 class Progress:
-    """Shows the state of long work on one line.
+    """Shows the state of long work.
 
     Parameters
     ----------
     stream
-        Where to write; standard error by default.
+        Where to write; by default the notebook, or standard error.
     quiet
         Write nothing at all.
     """
 
-    def __init__(self, stream: TextIO | None = None, quiet: bool = False) -> None:
-        self.stream = stream or sys.stderr
-        self.quiet = quiet
-        self.live = self.stream.isatty()
+    stream: TextIO | None = None
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        self._screen = screen_for(self.stream)
         self._next = 0.0
         self._text = ""
-        self._last = ""  # of the lines that stand: the same is not written twice
 
-    def show(self, text: str) -> None:
-        """Replace the line, unless it was replaced just now; on a terminal it is cut to what fits."""
+    def show(self, text: str, share: float | None = None) -> None:
+        """Show a state in the place of the one before it, unless that was shown just now."""
         self._text = text
         if not self.quiet and time.monotonic() >= self._next:
-            text = one_line(text)
-            self._write(text[: shutil.get_terminal_size().columns - 1] if self.live else text)
+            self._screen.write(one_line(text), share)
+            self._next = time.monotonic() + self._screen.every_s
 
     def end(self, text: str = "") -> None:
         """Leave the last state, or `text`, standing."""
         text = one_line(text) or one_line(self._text)
         if not self.quiet and text:
-            self._write(text)
-            if self.live:
-                self.stream.write("\n")
+            self._screen.leave(text)
         self._next, self._text = 0.0, ""
-
-    def _write(self, text: str) -> None:
-        if self.live or text != self._last:
-            self.stream.write(f"\r\x1b[K{text}" if self.live else f"{text}\n")
-            self.stream.flush()
-        self._last = text
-        self._next = time.monotonic() + EVERY[self.live]

@@ -21,7 +21,7 @@ from regsearch.data.problem import make_problem
 from regsearch.numeric import is_whole, plain
 from regsearch.results.rules.gap_budget import gap_budget
 from regsearch.space.config import digest
-from regsearch.study.loop import Limits
+from regsearch.study.limits import Limits
 
 WHOLE = [np.int64, np.uint8, np.int16, np.array]
 REAL = [np.float64, np.float32, np.float16, np.longdouble, Fraction]

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from regsearch.cleaning import say
 from regsearch.cli import analysis, bundles, commands
 from regsearch.errors import RegsearchError
-from regsearch.study.arguments import INTERRUPTED, STORAGE, Parser, add_run_options, port, positive
+from regsearch.study.arguments import INTERRUPTED, STORAGE, Parser, add_run_options, natural, port, positive
 from regsearch.version import __version__
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -96,7 +96,8 @@ def _add_study_commands(found: Any) -> None:
 def _add_analysis_commands(found: Any) -> None:
     report = _stored(found.add_parser("report", help="write the report of a study as one HTML page"), analysis.report)
     report.add_argument("study", metavar="STUDY")
-    report.add_argument("--out", metavar="FILE", help="where to (default STUDY.html here)")
+    report.add_argument("--out", metavar="FILE", help="where to, or a folder for STUDY.html (default: this one)")
+    _add_trial(report)
     report.add_argument("--open", action="store_true", help="show it in the browser")
 
     compare = _stored(
@@ -168,14 +169,21 @@ def _add_choice(parser: Any, script: bool = False) -> None:
     """One study and what chooses its trial; where the data are needed, the script that reads them."""
     parser.add_argument("study", metavar="STUDY")
     _add_rule(parser)
+    _add_trial(parser)
     if script:
         parser.add_argument(
             "--script", metavar="FILE", help="where to read the data from (default: the script that was run)"
         )
 
 
+def _add_trial(parser: Any) -> None:
+    parser.add_argument("--trial", type=natural, metavar="N", help="the trial of that number, in place of a rule's")
+    parser.add_argument("--step", type=natural, metavar="S", help="of its path, counted from 0 (default: its best)")
+    parser.set_defaults(rule=None)
+
+
 def _add_rule(parser: Any) -> None:
-    parser.add_argument("--rule", default="best", metavar="RULE", help="what chooses the trial (default best)")
+    parser.add_argument("--rule", metavar="RULE", help="what chooses the trial (default best)")
     parser.late = analysis.rules_help
 
 

@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from regsearch.cleaning import say
-from regsearch.cli.stored import find_own_rule, results_with_files, study_again
+from regsearch.cli.stored import BEST, chooser, find_own_rule, results_with_files, study_again
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -17,9 +17,12 @@ def report(arguments: argparse.Namespace) -> int:
     from regsearch.results.report import write_report
 
     results = results_with_files(arguments, arguments.study)
-    file = write_report(results, arguments.out or f"{arguments.study}.html")
+    wanted, step = chooser(arguments)
+    chosen = None if (wanted, step) == (BEST, None) else results.choose(wanted, step)
+    file = write_report(results, arguments.out or ".", chosen)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is gone is not waited for
-    failed = log_report(results.store, file) if file.is_file() else None
+    whole = chosen is None and file.is_file()  # the one of another trial is nobody else's
+    failed = log_report(results.store, file) if whole else None
     say(f"Written to {file}{' and to the run of the study in MLflow' if failed == '' else ''}")
     if failed:
         say(f"regsearch: the report in MLflow is as it was: {failed}", error=True)
@@ -36,12 +39,13 @@ def compare(arguments: argparse.Namespace) -> int:
 
     studies = [results_with_files(arguments, name) for name in arguments.studies]
     find_own_rule(arguments.rule, str(studies[0].identity["script"]))
-    return _print(comparison.compare(*studies, rule=arguments.rule), arguments)
+    return _print(comparison.compare(*studies, rule=arguments.rule or BEST), arguments)
 
 
 def ablate(arguments: argparse.Namespace) -> int:
     """Fit a choice again without each of its techniques."""
-    return _print(study_again(arguments, "An ablation").ablate(arguments.rule), arguments)
+    study = study_again(arguments, "An ablation")
+    return _print(study.ablate(study.results().choose(*chooser(arguments))), arguments)
 
 
 def learn(arguments: argparse.Namespace) -> int:
@@ -49,7 +53,8 @@ def learn(arguments: argparse.Namespace) -> int:
     from regsearch.results.learning_curve import SIZES
 
     study = study_again(arguments, "A learning curve")
-    return _print(study.learning_curve(arguments.sizes or SIZES, arguments.rule), arguments)
+    chosen = study.results().choose(*chooser(arguments))
+    return _print(study.learning_curve(arguments.sizes or SIZES, chosen), arguments)
 
 
 def rules_help() -> str:
@@ -60,5 +65,8 @@ def rules_help() -> str:
 
 
 def _print(found: Any, arguments: argparse.Namespace) -> int:
-    print(json.dumps(found.row(), allow_nan=False) if arguments.json else found)
+    if arguments.json:
+        print(json.dumps(found.row(), allow_nan=False))
+    else:
+        say(found)
     return 0

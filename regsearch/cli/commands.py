@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regsearch.cleaning import printable, say
+from regsearch.cleaning import say
 from regsearch.cli import shipping
-from regsearch.cli.stored import find_own_rule, results_of, results_with_files, study_again, study_of
+from regsearch.cli.stored import chooser, find_own_rule, results_of, results_with_files, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
 
 if TYPE_CHECKING:
-    from regsearch.results.choice import Chosen
     from regsearch.results.results import Results
-    from regsearch.results.table import Table
 
 FINISHED = ("complete", "pruned", "failed")
 
@@ -68,56 +67,26 @@ def _list_row(results: Results) -> list[str]:
 
 def show(arguments: argparse.Namespace) -> int:
     """Show what a rule chooses, what to make of it, and the best trials."""
-    from regsearch.results.formatting import json_safe
-
     if arguments.flavor:
         return shipping.show_code(arguments)
     results = results_with_files(arguments, arguments.study)
     find_own_rule(arguments.rule, arguments.script or str(results.identity["script"]))
-    chosen, corrected = results.choose(arguments.rule), results.correct(arguments.rule)
-    top = results.top(arguments.top)
+    results.choose(*chooser(arguments))  # what cannot be chosen is an error; a study alone shows what there is of it
+    overview = dataclasses.replace(results.overview(*chooser(arguments), top=arguments.top), damage=())  # it was said
     if arguments.json:
-        document = {
-            "study": results.name, "metric": results.metric, "weighted": results.weighted,
-            "test_weighted": results.test_weighted, "counts": results.counts, "rule": chosen.rule,
-            "why": chosen.why, "chosen": chosen.row(), "corrected": json_safe(vars(corrected)),
-            "advice": [str(one) for one in results.advice], "top": [one.row() for one in top],
-        }  # fmt: skip
-        print(json.dumps(document, allow_nan=False))
-        return 0
-    say(f"{results.name}: " + ", ".join(f"{count} {state}" for state, count in results.counts.items() if count))
-    say(f"\n{arguments.rule}: {chosen}\n")
-    if corrected.score is not None:
-        say(f"{corrected}\n")
-    if results.advice:
-        say("\n".join(f"- {printable(one)}" for one in results.advice) + "\n")
-    say(_top_table(top).text())
+        print(json.dumps(overview.row(), allow_nan=False))
+    else:
+        say(overview)
     return 0
-
-
-def _top_table(top: list[Chosen]) -> Table:
-    """A row for each trial; only those that were the best when they finished have a test score."""
-    from regsearch.metrics.scorer import label_of
-    from regsearch.results.choice import describe
-    from regsearch.results.table import Table
-
-    held_out = [label_of("test", top[0].test_weighted)] if any(one.test for one in top) else []
-    rows = []
-    for one in top:
-        point, score = one.point, one.test.get(one.metric)
-        figures = [f"{point.val:.5g}", f"{point.val_se:.2g}", f"{point.train:.5g}", f"{point.gap:.3g}"]
-        tests = ["-" if score is None else f"{score:.5g}" for _ in held_out]
-        rows.append([one.number, *figures, *tests, describe(one.trial, {**one.settings, **one.measures}, " ")])
-    head = ("trial", label_of("score", top[0].weighted), "se", "train", "gap", *held_out, "config")
-    return Table(head, rows, words={"config"})
 
 
 def export(arguments: argparse.Namespace) -> int:
     """Refit a choice and write its bundle."""
     shipping.check(arguments)
     study = study_again(arguments, "An export")
-    folder = study.export(arguments.out, arguments.rule)
-    say(f"{study.results().choose(arguments.rule)}\n\nWritten to {folder}")
+    chosen = study.results().choose(*chooser(arguments))
+    folder = study.export(arguments.out, chosen)
+    say(f"{chosen}\n\nWritten to {folder}")
     say(f"Use it:  {shipping.usage(folder, arguments.out)}")
     return shipping.ship(folder, study, arguments)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regsearch.cleaning import public_address, say
-from regsearch.cli.stored import own_module, study_again
+from regsearch.cli.stored import chooser, own_module, study_again
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
 
@@ -25,7 +25,7 @@ def show_code(arguments: argparse.Namespace) -> int:
     from regsearch.export.code.weighting import unlike
 
     study = study_again(arguments, "Plain code")
-    chosen = study.results().choose(arguments.rule)
+    chosen = study.results().choose(*chooser(arguments))
     print(code(chosen.config, study.problem, arguments.flavor, study.seed), end="")
     if said := unlike(chosen.config, study.problem):
         say(f"regsearch: {said}", error=True)

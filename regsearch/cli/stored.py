@@ -13,6 +13,8 @@ from regsearch.cleaning import first_line, say
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import place
 
+BEST = "best"  # the rule where a command line names none
+
 if TYPE_CHECKING:
     from regsearch.results.results import Results
     from regsearch.study.study import Study
@@ -87,11 +89,30 @@ def study_again(arguments: argparse.Namespace, doing: str) -> Study:
     return study if study.name == results.name else study.widened()
 
 
-def find_own_rule(name: str, script: str) -> None:
+def chooser(arguments: argparse.Namespace) -> tuple[str | int, int | None]:
+    """What chooses: the rule that a command line names, or the trial, with a step of its path.
+
+    Raises
+    ------
+    InvalidInput
+        When there is a step of no trial, or a trial beside a rule.
+    """
+    if arguments.trial is None:
+        if arguments.step is not None:
+            raise InvalidInput(f"--step is on the path of a trial, got {arguments.step} and no --trial; add --trial N.")
+        return arguments.rule or BEST, None
+    if arguments.rule is not None:
+        raise InvalidInput(
+            f"Either --trial or --rule chooses, got {arguments.trial} and {arguments.rule!r}; leave one out."
+        )
+    return arguments.trial, arguments.step
+
+
+def find_own_rule(name: str | None, script: str) -> None:
     """Read the script of a study where the rule is none of regsearch's, so that those which it defines are known."""
     from regsearch.results.rules import RULES, RULES_WITH_NUMBER
 
-    if name not in RULES and name.partition("=")[0] not in RULES_WITH_NUMBER and _is_file(script):
+    if name is not None and name not in RULES and name.partition("=")[0] not in RULES_WITH_NUMBER and _is_file(script):
         with contextlib.redirect_stdout(sys.stderr):
             run_script(script)
 

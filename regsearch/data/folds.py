@@ -110,16 +110,17 @@ def _training(pairs: list[tuple[Rows, Rows]], kept: Rows) -> list[tuple[Rows, Ro
 
 
 def runs_forward(cv: Any, n: int, y: Any = None, groups: Any = None) -> bool:
-    """Whether a splitter always trains on earlier rows than it validates on, as for time series.
+    """Whether a splitter, or a list of folds, always trains on earlier rows than it validates on, as for time series.
 
     One that cannot split these rows does not; `make_folds` says why it cannot.
     """
-    if not hasattr(cv, "split") or isinstance(cv, type):
+    given = isinstance(cv, list) and bool(cv)
+    if not given and (not hasattr(cv, "split") or isinstance(cv, type)):
         return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `make_folds` lets them through
-            pairs = list(cv.split(np.empty((n, 1)), y, groups))
+            pairs = cv if given else list(cv.split(np.empty((n, 1)), y, groups))
         return all(np.max(train) < np.min(val) for train, val in pairs)
     except Exception:  # noqa: BLE001 - whatever one of the user's own raises: `make_folds` asks it again, and tells
         return False

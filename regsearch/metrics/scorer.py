@@ -184,6 +184,13 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     return metrics
 
 
+def is_named(name: str) -> bool:
+    """Whether a scorer of that name is one of scikit-learn's or of regsearch's."""
+    from sklearn.metrics import get_scorer_names
+
+    return named_score(name) is not None or name in get_scorer_names()
+
+
 def label_of(name: str, weighted: bool) -> str:
     """What a score is called wherever it is shown: whether rows weigh in it is part of what it says."""
     return f"{name} (weighted)" if weighted else name
@@ -253,7 +260,7 @@ def _metric(name: str, scorer: Any) -> Metric:
     own = named_score(scorer) if isinstance(scorer, str) else None
     if own is not None:
         return Metric(name, own.scorer, own.kernel, perfect=0.0 if scorer.startswith("neg_") else 1.0)
-    if not isinstance(scorer, str) or scorer not in get_scorer_names():
+    if not isinstance(scorer, str) or not is_named(scorer):
         import difflib
 
         close = difflib.get_close_matches(str(scorer)[:80], [*get_scorer_names(), *NAMES], n=3)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch.cleaning import as_code, as_words
 from regsearch.mirror import Artifact, Dataset, Series, StudyRecord, SummaryRecord, TrialRecord, View
 from regsearch.mirror.columns import ALONG_PATH, BY_FOLD, best_metrics, prefixes, shown_metrics, trial_metrics
 from regsearch.models.axes import path_axis
@@ -75,8 +76,8 @@ def view_of(metrics: Sequence[str], space: Model) -> View:
     )
 
 
-def trial_record(trial: Trial, trajectory: Trajectory, metric: str) -> TrialRecord:
-    """The child run of a trial; `metric` is the one that decides, the others get their names in front."""
+def trial_record(trial: Trial, trajectory: Trajectory, metric: str, study: str) -> TrialRecord:
+    """The child run of a study's trial; `metric` is the one that decides, the others get their names in front."""
     tags = {"regsearch.role": trial.role or "sampled"}
     if trial.at_edge:
         tags["regsearch.at_edge"] = path_axis(trial.axis).edge
@@ -96,7 +97,27 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str) -> TrialReco
         metrics=_finite(trial_metrics(trial, metric)),
         series=_series(trajectory.curves.get(metric), trial.step),
         tags=tags,
+        note=_trial_note(trial, study),
     )
+
+
+def _trial_note(trial: Trial, study: str) -> str:
+    """What the page of a trial's run says of it, in Markdown: what was tried, where it scores best, how it ships."""
+    what = "The reference, without regularization" if trial.role == "reference" else f"A config of {as_code(study)}"
+    if not trial.points:
+        return f"{what}: {trial.state}. {as_words(trial.reason)}".strip()
+    point, along = trial.point, path_axis(trial.axis)
+    scores = f"{as_words(trial.metric)} {point.val:.5g} (train {point.train:.5g}, gap {point.gap:.3g})"
+    lines = [f"{what}: {scores}, {trial.state}."]
+    if trial.axis:
+        at = f"step {trial.step} of {trial.steps - 1}, {along.name} {along.text(trial.value)}"
+        lines.append(f"It scores best at {at}; the curves `path/...` show the others.")
+    if trial.state == "complete":
+        lines.append(
+            f"Look at it, or ship it: `regsearch show {study} --trial {trial.number}`, "
+            f"`regsearch export {study} --trial {trial.number} --out DIR`"
+        )
+    return "\n\n".join(lines)
 
 
 def summary_record(
@@ -111,16 +132,23 @@ def summary_record(
     """The end of a study: the winner's figures and the best score so far, trial by trial."""
     done = [trial for trial in trials if trial.state == "complete" and trial.points]
     scores = np.maximum.accumulate([trial.points[metric].val for trial in done if trial.points] or [-math.inf])
-    metrics = best_metrics(best, metric) if best is not None else {}
+    metrics, tags = (best_metrics(best, metric), _best_tags(best)) if best is not None else ({}, {})
     metrics |= {"trials/complete": float(len(done)), "trials/all": float(len(trials))}
     return SummaryRecord(
         status=status,
         end_ms=end_ms,
         metrics=_finite(metrics),
         series={"best/val": Series(tuple(trial.number for trial in done), _rounded(scores))} if done else {},
+        tags=tags,
         note=note,
         artifacts=tuple(artifacts),
     )
+
+
+def _best_tags(best: Trial) -> dict[str, str]:
+    """The winner's config as tags of the study's own run, by which studies are compared: parameters never change."""
+    where = {"trial": best.number, **({"step": best.step} if best.axis else {})}
+    return {f"best.{name}": str(_readable(value)) for name, value in {**where, **best.params}.items()}
 
 
 def _readable(value: Any) -> Any:

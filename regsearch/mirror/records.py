@@ -205,6 +205,7 @@ class TrialRecord(Record):
     metrics: Mapping[str, float] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:

@@ -258,6 +258,8 @@ class StudyStore:
         tags = {**trial.tags, PARENT: self._parent, STUDY_ID: self._study_id, TRIAL: str(trial.number)}
         if trial.state == "STOPPED":
             tags[STOPPED] = "evaluated again by the next run"
+        if trial.note:
+            tags[NOTE] = trial.note
         absent = [key for key, value in trial.metrics.items() if not math.isfinite(value)]
         absent += [key for key, one in trial.series.items() if not all(map(math.isfinite, one.values))]
         if absent:

@@ -25,6 +25,7 @@ from regsearch.models.path import Point
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate, format_items, format_value, json_safe
+from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.table import Table
 from regsearch.space.config import digest, to_data
@@ -91,8 +92,8 @@ class Removal:
         return {"technique": self.technique, "was": self.was} | self.own.row() | self.held.row("held_")
 
 
-@dataclass(frozen=True)
-class Ablation:
+@dataclass(frozen=True, repr=False)
+class Ablation(Presented):
     """What each technique of a chosen config does for it.
 
     Attributes
@@ -133,7 +134,8 @@ class Ablation:
         """One sentence: what matters most, or that nothing clearly does; each config at its own best point."""
         return summarize(self.row())
 
-    def __str__(self) -> str:
+    def blocks(self) -> Iterator[Block]:
+        """The table, what failed, and a sentence."""
         head = ["without", "was", self.metric, "score change", "gap", "gap change"]
         nothing = ["nothing", "", f"{self.best.val:.5g}", "", f"{self.best.gap:.3g}", ""]
         rows = [
@@ -151,7 +153,9 @@ class Ablation:
                 row += [text(one.own.value), f"{one.held.point.val:.5g}", format_estimate(one.held.score, "+")]
         table = Table(tuple(head), [tuple(row) for row in (nothing, *rows)], words={"without", "was"})
         failures = [f"without {technique}: failed: {reason}" for technique, reason in self.failed.items()]
-        return "\n".join([table.text(), *failures, self.summary])
+        yield table
+        yield from failures
+        yield self.summary
 
 
 def _figures(point: Point) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,12 @@ from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.path import Point
 from regsearch.results.formatting import format_items, format_value, json_safe
+from regsearch.results.presented import Block, Presented
 from regsearch.storage.trial import DIVERGES, UNSOLVED, Trial
 
 
-@dataclass(frozen=True)
-class Chosen:
+@dataclass(frozen=True, repr=False)
+class Chosen(Presented):
     """A trial at one point of its path.
 
     Attributes
@@ -132,9 +133,10 @@ class Chosen:
         }  # fmt: skip
         return {key: json_safe(value) for key, value in row.items()}
 
-    def __str__(self) -> str:
+    def blocks(self) -> Iterator[Block]:
+        """The config, its scores, and why it was chosen."""
         others = {label_of("held out", self.test_weighted): self.test, "measures": self.measures}
-        lines = [
+        lines = (
             f"trial {self.number}: {format_items(self.settings)}",
             f"{label_of(self.metric, self.weighted)} {format_value(self.point.val, self.point.val_se, digits=5)} "
             f"(train {self.point.train:.5g}, gap {self.point.gap:.3g})",
@@ -142,8 +144,8 @@ class Chosen:
             *(["Its lambda is 0: that is the fit without a penalty."] if self.unpenalized else ()),
             *(f"{what}: {format_items(figures)}" for what, figures in others.items() if figures),
             self.why,
-        ]
-        return "\n".join(lines)
+        )
+        yield "\n".join(lines)
 
 
 def describe(trial: Trial, settings: Mapping[str, Any], between: str = ", ") -> str:

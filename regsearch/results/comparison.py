@@ -8,7 +8,7 @@ by chance. And a choice is the best of many trials, so the study that tried more
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from regsearch.models.axes import path_axis
 from regsearch.models.path import ROUNDING
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate, format_value, json_safe
+from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.rules import Rule
 from regsearch.results.table import Table
@@ -101,8 +102,8 @@ class StudyDifference:
         return row
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Presented):
     """Studies side by side, each against the first."""
 
     metric: str
@@ -119,13 +120,15 @@ class Comparison:
         """One sentence for each study but the first."""
         return "\n".join(_sentence(one, self.studies[0].name, self.metric) for one in self.differences)
 
-    def __str__(self) -> str:
+    def blocks(self) -> Iterator[Block]:
+        """The table, and a sentence for each study but the first."""
         head = (
             "study", "space", self.metric, "difference", "p", "gap", "gap difference", "complexity", "trials",
             "s/trial", "s",
         )  # fmt: skip
         rows = [_row(study, one) for study, one in zip(self.studies, (None, *self.differences), strict=True)]
-        return f"{Table(head, rows, words={'study', 'space'}).text()}\n{self.summary}"
+        yield Table(head, rows, words={"study", "space"})
+        yield self.summary
 
 
 def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comparison:

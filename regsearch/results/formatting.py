@@ -38,3 +38,13 @@ def format_value(value: float, se: float, sign: str = "", digits: int = 3) -> st
 def format_estimate(estimate: Estimate, sign: str = "", digits: int = 3) -> str:
     """A mean over folds with its standard error."""
     return format_value(estimate.mean, estimate.se, sign, digits)
+
+
+def format_duration(seconds: float) -> str:
+    """A time as people say it: seconds, minutes, or hours and minutes."""
+    minutes = round(seconds / 60)
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

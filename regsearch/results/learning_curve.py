@@ -8,7 +8,7 @@ at every size: where rows are half, epochs are twice as many, so that the curve 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -25,6 +25,7 @@ from regsearch.models.base import Candidate, Setup
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate, json_safe
+from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.table import Table
 
@@ -33,8 +34,8 @@ SIZES = (0.1, 0.2, 0.4, 0.7, 1.0)
 CLEAR = 2.0  # standard errors that a rise must come to before a sentence calls it one
 
 
-@dataclass(frozen=True)
-class LearningCurve:
+@dataclass(frozen=True, repr=False)
+class LearningCurve(Presented):
     """Scores of the chosen config by the number of training rows.
 
     Attributes
@@ -80,7 +81,8 @@ class LearningCurve:
             return f"More data might help: {step}."
         return f"More data of this kind would hardly help: {step}."
 
-    def __str__(self) -> str:
+    def blocks(self) -> Iterator[Block]:
+        """The table, and a sentence."""
         train, gap = self.averaging.mean(self.train), self.averaging.mean(self.train - self.val)
         rows = [
             (
@@ -89,7 +91,8 @@ class LearningCurve:
             )
             for s, size in enumerate(self.sizes)
         ]  # fmt: skip
-        return f"{Table(('rows', self.metric, 'train', 'gap'), rows).text()}\n{self.summary}"
+        yield Table(("rows", self.metric, "train", "gap"), rows)
+        yield self.summary
 
 
 def learning_curve(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from regsearch.metrics.scorer import Metric, check_test, label_of
 from regsearch.numeric import is_whole, plain
 from regsearch.progress import Progress
 from regsearch.results.formatting import format_items, format_value, json_safe
+from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.rules import Rule, find_rule, rule_name
 from regsearch.results.table import Table
@@ -49,8 +50,8 @@ class OuterFold:
     params: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class NestedResult:
+@dataclass(frozen=True, repr=False)
+class NestedResult(Presented):
     """What nested cross-validation found.
 
     Attributes
@@ -152,13 +153,15 @@ class NestedResult:
             f"{abs(self.optimism):.2g} {'more' if self.optimism >= 0 else 'less'}."
         )
 
-    def __str__(self) -> str:
+    def blocks(self) -> Iterator[Block]:
+        """The table, and a sentence."""
         head = ("outer fold", self.label, "inner", "config")
         rows = [
             (k, f"{fold.scores[self.metric]:.5g}", f"{fold.inner:.5g}", format_items(fold.params))
             for k, fold in enumerate(self.folds)
         ]
-        return f"{Table(head, rows, words={'config'}).text()}\n{self.summary}"
+        yield Table(head, rows, words={"config"})
+        yield self.summary
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import FunctionType
@@ -23,11 +23,14 @@ from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.choice import Chosen, reasons
+from regsearch.results.overview import TOP, Overview
 from regsearch.results.plots import Plots
+from regsearch.results.presented import Block, Presented
 from regsearch.results.ranking import candidates, rank_trials
 from regsearch.results.readings import Readings
 from regsearch.results.rules import RETURNS, Pick, Rule, find_rule, rule_name
 from regsearch.results.stored_study import Scoring, unscored
+from regsearch.results.trials_table import trials_table
 from regsearch.space.config import from_data
 from regsearch.space.sampling import fill
 from regsearch.storage.optuna_study import OptunaStudy
@@ -38,8 +41,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class Results:
+@dataclass(frozen=True, repr=False)
+class Results(Presented):
     """A study as stored: read only.
 
     Attributes
@@ -62,6 +65,8 @@ class Results:
         What of the study could not be read, a sentence each; a run evaluates the trials among it again.
     measured
         Trajectories that stand for the stored ones, by number.
+    subject
+        What a report is about, where that is not the best trial.
     """
 
     store: Store
@@ -73,12 +78,10 @@ class Results:
     unmirrored: str = ""
     damage: tuple[str, ...] = ()
     measured: Mapping[int, Trajectory] = field(default_factory=dict)
+    subject: Chosen | None = None
     # so far, by rule: results are read only, so it stays true
     _chosen: dict[Rule, Chosen] = field(default_factory=dict, init=False, repr=False, compare=False)
     _corrected: dict[Rule, Corrected] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    def __repr__(self) -> str:
-        return f"Results({self.name!r}, {len(self.complete)} complete of {len(self.all)} trials)"
 
     @property
     def name(self) -> str:
@@ -144,30 +147,7 @@ class Results:
         its path ends, whether its point is not solved, the config's parameters, held-out scores where there are some,
         and other measures. A parameter called like one of these is ``param_NAME``.
         """
-        import pandas as pd
-
-        begun = [trial for trial in self.all if trial.state != "waiting"]
-        first, last = [self._first_columns(trial) for trial in begun], [self._last_columns(trial) for trial in begun]
-        own = {name for columns in (*first, *last) for name in columns}
-        params = [{f"param_{name}" if name in own else name: value for name, value in t.params.items()} for t in begun]
-        rows = [one | between | other for one, between, other in zip(first, params, last, strict=True)]
-        return pd.DataFrame(rows).set_index("number") if rows else pd.DataFrame()
-
-    def _first_columns(self, trial: Trial) -> dict[str, Any]:
-        """What a row of the table of trials has before the parameters."""
-        first = {"number": trial.number, "state": trial.state, "role": trial.role or "sampled"}
-        last = {"complexity": trial.complexity, "fit_s": trial.seconds, "at_edge": trial.at_edge}
-        doubts = {"unsolved": trial.unsolved, "diverges": trial.diverges}
-        return first | (_scores(self.point(trial)) if trial.points else {}) | last | doubts
-
-    def _last_columns(self, trial: Trial) -> dict[str, Any]:
-        """What it has after them."""
-        return (
-            {f"{name}_{part}": value for name, part, value in self._others(trial)}
-            | {f"test_{name}": value for name, value in trial.test.items()}
-            | dict(trial.measures)
-            | {"reason": trial.reason}
-        )
+        return trials_table(self)
 
     @property
     def best(self) -> Chosen:
@@ -179,11 +159,6 @@ class Results:
         if not trial.points:
             raise NotFound(f"Trial {trial.number} has no score: it is {trial.state}.")
         return trial.points[metric or self.metric]
-
-    def _others(self, trial: Trial) -> list[tuple[str, str, float]]:
-        """(metric, part, value) of the metrics that do not decide."""
-        others = {name: point for name, point in trial.points.items() if name != self.metric}
-        return [(name, part, value) for name, point in others.items() for part, value in _scores(point).items()]
 
     def curves(self, number: int, metric: str | None = None) -> Curves:
         """Scores ``[folds, steps]`` of a trial along its path.
@@ -255,9 +230,9 @@ class Results:
         """The best score without what it owes to being the best of many; see `regsearch.results.bias.corrected`."""
         return self.correct("best")
 
-    def correct(self, rule: str | Rule = "best") -> Corrected:
-        """The score of what a rule chooses without what it owes to having been chosen."""
-        function = find_rule(rule)
+    def correct(self, rule: str | int | Rule = "best", step: int | None = None) -> Corrected:
+        """The score of what a rule chooses without what it owes to having been chosen; rules as in `choose`."""
+        function = find_rule(rule, step)
         if not isinstance(function, FunctionType):  # an object may choose otherwise once it was changed
             return bias.corrected(self, function)
         if function not in self._corrected:
@@ -282,27 +257,36 @@ class Results:
         """What to do next, the most important first: each with its evidence; usually a few, or none."""
         return advise(self)
 
+    @property
+    def winner(self) -> Trial:
+        """The trial that figures and sentences are about: the best, or what a report was asked of."""
+        return self.candidates[0] if self.subject is None else self.subject.trial
+
     def finding(self, name: str) -> Mapping[str, Any] | None:
         """What was found out after the search, such as ``ablation``; `None` where it was not asked."""
         return self.store.finding(name)
 
-    def choose(self, rule: str | Rule = "best") -> Chosen:
+    def choose(self, rule: str | int | Rule | Chosen = "best", step: int | None = None) -> Chosen:
         """The trial and path point that a rule chooses.
 
         Parameters
         ----------
         rule
-            ``best``, ``one_se``, ``paired``, ``pareto``, ``gap_budget=0.05`` or another number, or a function from
-            results to a `Pick`; see `regsearch.results.rules`.
+            ``best``, ``one_se``, ``paired``, ``pareto``, ``gap_budget=0.05`` or another number, a function from
+            results to a `Pick` (see `regsearch.results.rules`), or the number of a trial. What is chosen already stays.
+        step
+            Of the path of a trial that is named; by default its best.
 
         Raises
         ------
         NotFound
-            When the rule is unknown or no trial is complete.
+            When the rule is unknown, there is no such trial or step, or no trial is complete.
         InvalidInput
-            When a rule's number is none, or the function is none or returns no `Pick`.
+            When a rule's number is none, the function is none or returns no `Pick`, or a step is of no trial.
         """
-        function = find_rule(rule)
+        if isinstance(rule, Chosen):
+            return rule
+        function = find_rule(rule, step)
         if not self.complete:
             raise NotFound(f"{self.name!r} has no complete trial to choose from; run it first.")
         if not isinstance(function, FunctionType):  # an object may choose otherwise once it was changed
@@ -316,6 +300,20 @@ class Results:
         if not isinstance(pick, Pick):
             raise InvalidInput(f"The rule {name!r} must return a Pick, got {pick!r}; {RETURNS}.")
         return self.at(pick, name)
+
+    def overview(self, rule: str | int | Rule = "best", step: int | None = None, top: int = TOP) -> Overview:
+        """What ``regsearch show`` prints: of a rule's choice, as in `choose`, and so many of the best trials."""
+        if not self.complete:
+            nothing = f"No trial is complete. {self.last_failure}".strip()
+            return Overview(self.name, self.metric, self.counts, damage=self.damage, nothing=nothing)
+        return Overview(
+            self.name, self.metric, self.counts, self.choose(rule, step), self.correct(rule, step), self.advice,
+            self.top(top), self.damage,
+        )  # fmt: skip
+
+    def blocks(self) -> Iterator[Block]:
+        """What ``regsearch show`` prints: the study, its best trial, and what to make of it."""
+        return self.overview().blocks()
 
     @cached_property
     def varied(self) -> frozenset[str]:
@@ -394,7 +392,3 @@ def read_results(store: Store, study: OptunaStudy, space: Model | None = None, l
     damage = (*store.lost_lines, *files, *(f"trial {number}: {why}" for number, why in damaged.items()))
     shown = tuple(trial.damaged(damaged[trial.number]) if trial.number in damaged else trial for trial in trials)
     return Results(store, study.identity, shown, space, live, damage=damage)
-
-
-def _scores(point: Point) -> dict[str, float]:
-    return {"score": point.val, "se": point.val_se, "train": point.train, "gap": point.gap, "gap_se": point.gap_se}

@@ -101,6 +101,11 @@ class StoredStudy(Protocol):
         ...
 
     @property
+    def winner(self) -> Trial:
+        """The trial that figures and sentences are about: the best, or what a report was asked of."""
+        ...
+
+    @property
     def reference_leads(self) -> bool:
         """Whether the reference scores better than all that a rule may choose."""
         ...
@@ -167,6 +172,6 @@ def comparable(study: StoredStudy) -> Trial | None:
 
 
 def is_winner(study: StoredStudy, found: Mapping[str, Any]) -> bool:
-    """Whether a finding is about what is the best now: trials may have come since, or a rule chose another."""
-    best = study.candidates[0]
+    """Whether a finding is about what is the winner now: trials may have come since, or a rule chose another."""
+    best = study.winner
     return (found["number"], found["step"]) == (best.number, best.step)

@@ -24,6 +24,11 @@ def positive(text: str) -> int:
     return _whole(text, 1, 2**31 - 1)
 
 
+def natural(text: str) -> int:
+    """A number that is counted from 0, such as that of a trial."""
+    return _whole(text, 0, 2**31 - 1)
+
+
 def port(text: str) -> int:
     """A port on a command line."""
     return _whole(text, 1, 65_535)

@@ -15,7 +15,7 @@ from regsearch.version import __version__
 
 
 def identity_of(
-    name: str, experiment: str, setup: Setup, space: Model, written: Written, script: str
+    name: str, experiment: str, setup: Setup, space: Model, written: Written, script: str, held_out: float | None = None
 ) -> dict[str, Any]:
     """The identity of a study that is made now, as JSON has it.
 
@@ -27,6 +27,8 @@ def identity_of(
         The space as it was when the study was made.
     script
         The file that makes the study; empty where none does.
+    held_out
+        The share of the rows that was drawn to be held out, if one was.
     """
     problem, folds, metrics = setup.problem, setup.folds, [metric.name for metric in setup.metrics]
     identity = {
@@ -41,6 +43,7 @@ def identity_of(
     }  # fmt: skip
     identity |= _weights(problem) | ({"weightless_folds": folds.weightless} if folds.weightless else {})
     identity |= {"rare_classes": folds.rare.data()} if folds.rare else {}
+    identity |= {} if held_out is None else {"held_out": held_out}
     return identity if setup.fold_weights == "equal" else identity | {"fold_weights": setup.fold_weights}
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +18,8 @@ import numpy as np
 from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StorageFailed
 from regsearch.metrics.statistics import scores_without
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
-from regsearch.models.deadline import Deadline, OutOfTime
+from regsearch.models.deadline import OutOfTime
 from regsearch.models.path import Trajectory
-from regsearch.numeric import plain
 from regsearch.parallel.shipping import Unshippable
 from regsearch.space.config import digest
 from regsearch.space.params import ParameterNames, parameter_names
@@ -32,54 +30,13 @@ from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 from regsearch.study.history import History
+from regsearch.study.limits import Limits
 from regsearch.study.proposals.sampler import DefaultSampler
 
 if TYPE_CHECKING:
     import optuna
 
-DEFAULT_TRIALS = 100  # of a run without any limit
 FAILURES = 5  # this many failed trials and none complete: the next ones would fail alike
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a run ends; see `regsearch.Study.run`.
-
-    Raises
-    ------
-    InvalidInput
-        When a limit is not a positive number.
-    """
-
-    n_trials: int | None = None
-    timeout: float | None = None
-    patience: int | None = None
-    trial_timeout: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_limit("n_trials", self.n_trials, Integral)
-        _check_limit("timeout", self.timeout, Real)
-        _check_limit("patience", self.patience, Integral)
-        _check_limit("trial_timeout", self.trial_timeout, Real)
-
-    @classmethod
-    def of_run(
-        cls, n_trials: int | None, timeout: float | None, patience: int | None, trial_timeout: float | None
-    ) -> Limits:
-        """Those of a run, which ends somewhere."""
-        endless = n_trials is None and timeout is None and patience is None
-        return cls(DEFAULT_TRIALS if endless else n_trials, timeout, patience, trial_timeout)
-
-    def begin(self) -> Deadline:
-        """The deadline of a run that begins now."""
-        return Deadline.of_run(self.timeout, self.trial_timeout)
-
-
-def _check_limit(what: str, limit: Any, kind: Any) -> None:
-    limit = plain(limit)
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
-        number = "whole number" if kind is Integral else "number"
-        raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
 
 
 @dataclass

@@ -98,7 +98,7 @@ class MirrorFeed:
 
     def send(self, trial: Trial, trajectory: Trajectory) -> None:
         """Send a trial; the search does not wait for it."""
-        self._mirror.send(trial_record(trial, trajectory, self.metric))
+        self._mirror.send(trial_record(trial, trajectory, self.metric, self.store.name))
         self._sent.add(trial.number)
         if not self._page_kept:
             self._keep_page(0.0)  # with the first trials already: a long search is looked at while it runs
@@ -192,8 +192,7 @@ class MirrorFeed:
         known = self._sent | unsure | (mirrored or frozenset())
         for trial in results.all:  # one of this run was cut off between Optuna and here: MLflow cannot have it
             if sendable(trial) and trial.number not in known:
-                self._mirror.send(trial_record(trial, self.store.trajectory(trial.number), self.metric))
-                self._sent.add(trial.number)
+                self.send(trial, self.store.trajectory(trial.number))
         self._finish_study(results, status, self._artifacts(results, progress))
         return len(unsure), self._mirror.drain(wait_s, lambda reached: progress.show(_written(reached)))
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 
-from regsearch.progress import Progress
+from regsearch.models.deadline import Deadline
+from regsearch.progress import BETWEEN, Progress
+from regsearch.results.formatting import format_duration
 from regsearch.results.results import Results
-from regsearch.storage.trial import ENDED
+from regsearch.storage.trial import ENDED, Trial
 from regsearch.study.history import History
+from regsearch.study.limits import Limits
+
+FEWEST = 3  # trials of a run before their rate says when it ends
+LONG_S = 1.0  # seconds of a trial that is worth naming
 
 
 def farewell(results: Results) -> str:
@@ -25,27 +32,33 @@ def farewell(results: Results) -> str:
 
 
 class ProgressLine:
-    """The progress line: trials and their rate, what is being done, the best score and its gap.
+    """The state of a run: trials, their rate and the time left, what is being done, the best score, the longest trial.
 
     Parameters
     ----------
-    total
-        Trials that the study shall have in all, if that is what ends it.
+    limits
+        Of the run, which say when it ends.
+    deadline
+        That of its time.
     history
         Of the run, which keeps it up to date.
     metric
         What the deciding score is called.
     """
 
-    def __init__(self, progress: Progress, total: int | None, history: History, metric: str) -> None:
-        self.progress, self.history, self.metric = progress, history, metric
-        self.total = f"/{total}" if total else ""
+    def __init__(self, progress: Progress, limits: Limits, deadline: Deadline, history: History, metric: str) -> None:
+        self.progress, self.limits, self.deadline, self.history, self.metric = (
+            progress, limits, deadline, history, metric
+        )  # fmt: skip
         self.started, self.shown = time.monotonic(), 0
         self.doing = ""
+        self.longest: Trial | None = None
 
-    def show(self) -> None:
+    def show(self, trial: Trial) -> None:
         """Show that a trial has finished."""
         self.shown += 1
+        if self.longest is None or trial.seconds > self.longest.seconds:
+            self.longest = trial
         self._write()
 
     def notice(self, text: str) -> None:
@@ -56,15 +69,39 @@ class ProgressLine:
         self._write()
 
     def _write(self) -> None:
-        parts = (self._count(), self.doing, self._best())
-        self.progress.show(" | ".join(part for part in parts if part))
+        parts = (self._count(), self.doing, self._best(), self._longest())
+        self.progress.show(BETWEEN.join(part for part in parts if part), self._share())
+
+    @property
+    def _rate(self) -> float:
+        """Trials a second."""
+        return self.shown / max(time.monotonic() - self.started, 1e-9)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the run ends, should none of its other limits end it; infinite while nothing says so."""
+        total, done = self.limits.n_trials, len(self.history.trials)
+        by_trials = max(total - done, 0) / self._rate if total is not None and self.shown >= FEWEST else math.inf
+        return min(by_trials, self.deadline.left())
+
+    def _share(self) -> float | None:
+        total = self.limits.n_trials
+        return None if total is None else min(len(self.history.trials) / total, 1.0)
 
     def _count(self) -> str:
-        rate = self.shown / max(time.monotonic() - self.started, 1e-9)
-        return f"[{len(self.history.trials)}{self.total}]" + (f" {rate:.2g} trials/s" if rate else "")
+        total = "" if self.limits.n_trials is None else f"/{self.limits.n_trials}"
+        rate = f" {self._rate:.2g} trials/s" if self.shown else ""
+        left = f", {format_duration(self.left_s)} left" if math.isfinite(self.left_s) and self.shown else ""
+        return f"[{len(self.history.trials)}{total}]{rate}{left}"
 
     def _best(self) -> str:
         best = self.history.best
         if best is None:
             return ""
         return f"best {self.metric} {best.point.val:.5g} (trial {best.number} {best.kind}) gap {best.point.gap:.3g}"
+
+    def _longest(self) -> str:
+        longest = self.longest
+        if longest is None or longest.seconds < LONG_S:
+            return ""
+        return f"longest trial {format_duration(longest.seconds)} ({longest.number} {longest.kind})"

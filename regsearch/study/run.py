@@ -30,7 +30,8 @@ from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 from regsearch.study.history import History
-from regsearch.study.loop import Limits, Loop
+from regsearch.study.limits import Limits
+from regsearch.study.loop import Loop
 from regsearch.study.mirroring import MirrorFeed
 from regsearch.study.progress_line import ProgressLine, farewell
 
@@ -101,13 +102,13 @@ class Run:
         self._warn_of_export(progress)
         feed = self._feed(study, progress)
         history = History(self.store, self.setup.metrics[0].name)
-        line = ProgressLine(progress, limits.n_trials, history, before.metric_label)
+        line = ProgressLine(progress, limits, deadline, history, before.metric_label)
 
         def on_trial(trial: Trial, trajectory: Trajectory) -> None:
             if feed is not None:
                 feed.send(trial, trajectory)
                 feed.say_trouble(progress)
-            line.show()
+            line.show(trial)
 
         setup = replace(self.setup, history=history, notice=line.notice, deadline=deadline)
         damaged = [trial.number for trial in before.all if trial.state == "damaged"]

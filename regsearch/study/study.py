@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from regsearch.data.folds import Folds
-from regsearch.data.problem import SAME, Problem
-from regsearch.errors import InvalidInput
+from regsearch.data.problem import SAME
+from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.export.bundle.loading import start_of
-from regsearch.export.write import export
 from regsearch.inputs import switch
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model
 from regsearch.parallel.crew import Workers
 from regsearch.parallel.local import workers_of
 from regsearch.progress import Progress
-from regsearch.results.ablation import Ablation, ablate
 from regsearch.results.advice import range_extensions, widened
-from regsearch.results.choice import Chosen
-from regsearch.results.learning_curve import SIZES, LearningCurve, learning_curve
-from regsearch.results.nested_cv import NestedCV, NestedResult, outer_folds
+from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results, load_results
-from regsearch.results.rules import Rule
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import Identities, identities_kept, written
 from regsearch.space.sampling import check_searched
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.optuna_study import check_same
 from regsearch.study import script
+from regsearch.study.analyses import Analyses
 from regsearch.study.identity import identity_of
-from regsearch.study.loop import Limits
+from regsearch.study.limits import Limits
 from regsearch.study.options import StudyOptions
 from regsearch.study.run import Run
 from regsearch.study.script import calling_script
@@ -45,7 +39,7 @@ if TYPE_CHECKING:
 WIDE = "-wide"  # what the name of a widened study ends with
 
 
-class Study:
+class Study(Presented, Analyses):
     """A search for the regularization that a model needs.
 
     Parameters
@@ -158,9 +152,17 @@ class Study:
             self._written = written(self.space)
         self._start = None if options.start_from is None else start_of(options.start_from, self.space)
 
-    def __repr__(self) -> str:
+    def blocks(self) -> Iterator[Block]:
+        """Its data and folds, where it lies, and what is stored of it."""
+        metrics = ", ".join(metric.name for metric in self.setup.metrics)
         what = f"{self.problem.rows}x{self.problem.columns} {self.problem.task}"
-        return f"Study({self.name!r}, {what}, {self.folds.name})"
+        yield f"Study {self.name!r}: {what}, {self.folds.name}, {metrics}; in {self.store.folder}"
+        try:
+            yield from self.results().blocks()
+        except NotFound:
+            yield "It has no trial yet: run it."
+        except RegsearchError as error:
+            yield str(error)
 
     @property
     def space(self) -> Model:
@@ -277,7 +279,8 @@ class Study:
             return run.run(limits, Progress(quiet=quiet))
 
     def _identity(self) -> dict[str, Any]:
-        return identity_of(self.name, self.experiment, self.setup, self.space, self._written, self.script)
+        share = None if self._drawn is None else self._drawn["share"]
+        return identity_of(self.name, self.experiment, self.setup, self.space, self._written, self.script, share)
 
     # --- afterwards --------------------------------------------------------------------------------------------
 
@@ -292,108 +295,6 @@ class Study:
         results = load_results(self.store, self.space, Scoring.of(self.setup))
         check_same(results.identity, self._identity(), self.store.folder, results.all)
         return results
-
-    def export(self, out: str | os.PathLike[str], rule: str | Rule | Chosen = "best") -> Path:
-        """Refit what a rule chooses on all rows and write it to a folder; see `regsearch.export.write.export`.
-
-        Raises
-        ------
-        StudyMismatch
-            As `results`.
-        """
-        results = self.results()
-        chosen = rule if isinstance(rule, Chosen) else results.choose(rule)
-        return export(results, chosen, self.problem, out, self._drawn)
-
-    def ablate(self, rule: str | Rule = "best", *, quiet: bool = False) -> Ablation:
-        """What each technique of the chosen config does for it; see `regsearch.results.ablation.ablate`.
-
-        Raises
-        ------
-        StudyMismatch
-            As `results`.
-        """
-        results = self.results()
-        return ablate(results, results.choose(rule), self.setup, Progress(quiet=quiet))
-
-    def learning_curve(
-        self, sizes: Sequence[float] = SIZES, rule: str | Rule = "best", *, quiet: bool = False
-    ) -> LearningCurve:
-        """The chosen config on growing parts of the training rows; see `regsearch.results.learning_curve`.
-
-        Parameters
-        ----------
-        sizes
-            Shares of each fold's training rows, ascending, 1 being all of them.
-
-        Raises
-        ------
-        StudyMismatch
-            As `results`.
-        InvalidInput
-            When the sizes are not ascending shares, or the smallest leaves too little to train on.
-        """
-        results = self.results()
-        return learning_curve(results, results.choose(rule), self.setup, sizes, Progress(quiet=quiet))
-
-    def nested(
-        self,
-        outer: Any = 5,
-        n_trials: int | None = None,
-        *,
-        rule: str | Rule = "best",
-        timeout: float | None = None,
-        patience: int | None = None,
-        trial_timeout: float | None = None,
-        workers: int | Workers | None = None,
-        deterministic: bool = False,
-        quiet: bool = False,
-    ) -> NestedResult:
-        """Nested cross-validation: what this search and its choice are worth on rows that neither saw.
-
-        Each outer fold's training rows are searched by a study of their own, ``NAME.outer0`` and so on under the same
-        root, without MLflow; what the rule chooses is refitted on them and scored on the outer test rows, and kept as
-        the finding ``nested``. Held-out rows are not touched. Interrupted, it goes on when it is run again.
-
-        Parameters
-        ----------
-        outer
-            Outer folds, as `cv`; an int goes by groups, classes and time as the study's folds do.
-        n_trials, timeout, patience, trial_timeout, workers, deterministic
-            Of each inner search, as in `run`.
-        rule
-            Chooses in each inner study.
-
-        Returns
-        -------
-        NestedResult
-            Of the outer folds that are finished, also after Ctrl-C.
-
-        Raises
-        ------
-        InvalidInput
-            When an outer or inner split is impossible; nothing has been fitted then.
-        StudyMismatch
-            When an inner study is stored with other data, folds, scoring, seed or space.
-        """
-        folds = outer_folds(outer, self.options.cv, self.problem, self.seed)
-        for number, train in enumerate(folds.train):
-            self._inner(number, self.problem.part(train))  # what cannot be searched says so before the first fit
-
-        def search(number: int, part: Problem) -> Results:
-            how: dict[str, Any] = {"trial_timeout": trial_timeout, "workers": workers, "deterministic": deterministic}
-            return self._inner(number, part).run(n_trials, timeout, patience, **how, quiet=quiet)
-
-        of_study = self.store, self.problem, self.setup.metrics, self.seed
-        return NestedCV(*of_study, folds, self.setup.fold_weights, search, rule).run(Progress(quiet=quiet))
-
-    def _inner(self, number: int, part: Problem) -> Self:
-        """The study of one outer fold's training rows."""
-        return self._with(
-            f"{self.name}.outer{number}", part.X, part.labels, groups=part.groups, sample_weight=part.sample_weight,
-            score_weight=part.score_weight, test=None, task=part.task, start_from=None, tracking=False,
-            sampler=copy.deepcopy(self.options.sampler),
-        )  # fmt: skip
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from a script's command line; ``--help`` lists the options."""

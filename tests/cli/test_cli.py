@@ -18,7 +18,7 @@ from nets import Dial
 from samples import ROOT, mlflow_client, poll, python, study
 from sklearn.datasets import load_diabetes
 
-from regsearch import load
+from regsearch import Linear, load
 from regsearch.cli import main
 from regsearch.data.problem import make_problem
 from regsearch.models.linear.backend import LinearBackend
@@ -219,6 +219,29 @@ def test_show(root: Path) -> None:
         assert all(f"- {one}" in done.stdout for one in results.advice)
         rows = [line.split() for line in done.stdout.splitlines() if line[:6].strip().isdigit()]
         assert [int(row[0]) for row in rows] == [one.number for one in results.top(3)]
+
+
+def test_a_trial_by_its_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--trial`` and ``--step`` choose for show and report what they name, and nothing beside a rule."""
+    results = study(tmp_path, space=Linear("l1")).run(2, quiet=True)
+    at = ("--root", str(tmp_path), "--trial", "1")
+    assert main(["show", "small", *at, "--step", "3", "--json"]) == 0
+    chosen = json.loads(capsys.readouterr().out)["chosen"]
+    assert (chosen["number"], chosen["value"]) == (1, results.choose(1, step=3).value)
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "small", *at, "--step", "3", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "small.html").read_text()
+    assert "Trial 1 (l1) at step 3 of its path" in page
+    assert f"{results.choose(1, step=3).score:.5g} on rows" in page
+    assert "How much of its score is luck" in page
+    capsys.readouterr()
+    for wrong in (("--rule", "best"), ("--step", "999")):
+        assert main(["show", "small", *at, *wrong]) == 2
+    assert main(["show", "small", "--root", str(tmp_path), "--step", "1"]) == 2
+    said = capsys.readouterr().err
+    assert all(text in said for text in ("Either --trial or --rule", "the steps 0 to", "no --trial"))
 
 
 def test_show_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,7 @@ def test_every_figure_of_a_trial(results: Results) -> None:
 def test_the_page_knows_every_prefix(results: Results) -> None:
     """Whatever a trial logs with a slash in its name, measures aside, has a section on the study's page."""
     best, known = results.complete[0], prefixes(["r2"])
-    record = trial_record(best, results.trajectory(best.number), results.metric)
+    record = trial_record(best, results.trajectory(best.number), results.metric, results.name)
     for name in {*record.metrics, *record.series} - set(best.measures):
         assert "/" not in name or name.rpartition("/")[0] in known
     assert len(known) == len(set(known))
@@ -53,7 +53,7 @@ def test_a_column_is_one_entry(results: Results, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(columns, "FIGURES", (*columns.FIGURES, steps))
     monkeypatch.setattr(columns, "SCORES", (*columns.SCORES, ratio))
     best = results.complete[0]
-    record = trial_record(best, results.trajectory(best.number), results.metric)
+    record = trial_record(best, results.trajectory(best.number), results.metric, results.name)
     point = results.point(best, "r2")
     assert record.metrics["steps/all"] == best.steps
     assert record.metrics["r2/ratio/gap"] == pytest.approx(point.gap / point.train, rel=1e-5)

@@ -86,7 +86,7 @@ def test_few_points_of_a_path_are_sent(steps: int) -> None:
     """Of a long path MLflow gets so many points at most, both ends and none twice, each with the values of its step."""
     val = np.arange(2.0 * steps).reshape(2, steps)
     trajectory = Trajectory(np.geomspace(1, 1e-3, steps), {"r2": Curves(val + 1, val)})
-    series = trial_record(Trial(0, "complete"), trajectory, "r2").series
+    series = trial_record(Trial(0, "complete"), trajectory, "r2", "small").series
     sent = series["path/val"]
     assert len(set(sent.steps)) == len(sent.steps) == min(steps, SERIES_POINTS)
     assert (sent.steps[0], sent.steps[-1]) == (1, steps)

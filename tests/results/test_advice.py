@@ -519,7 +519,7 @@ def test_a_path_that_saturates_is_marked_and_not_widened(tmp_path: Path) -> None
     assert "explains all of y" in about(results)["edge"].text
     assert "last of its path" in str(results.best) + note(results)
     assert results.best.row()["at_edge"] is True
-    record = trial_record(results.best.trial, results.trajectory(results.best.number), results.metric)
+    record = trial_record(results.best.trial, results.trajectory(results.best.number), results.metric, results.name)
     assert record.tags["regsearch.at_edge"] == "last of its path"
     with pytest.raises(InvalidInput, match="has neither"):
         one.widened(results)

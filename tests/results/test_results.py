@@ -208,7 +208,7 @@ def test_a_rule_that_returns_no_pick(results: Results, found: Any) -> None:
         results.choose(mine)
 
 
-@pytest.mark.parametrize("rule", [7, None, ("best",), Pick(0, 0, ""), Pick])
+@pytest.mark.parametrize("rule", [7.5, None, ("best",), Pick(0, 0, ""), Pick])
 def test_what_is_no_rule(results: Results, rule: Any) -> None:
     """What is neither a name nor a function, a class say, is refused, with what a rule is."""
     with pytest.raises(InvalidInput, match=r"A rule must be a name or a function, got .*return regsearch\.Pick\("):

@@ -20,7 +20,8 @@ from regsearch.space.params import parameter_names
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.trial import INTERRUPTED, Trial
 from regsearch.study.history import History
-from regsearch.study.loop import Limits, Loop
+from regsearch.study.limits import Limits
+from regsearch.study.loop import Loop
 
 NAMES = parameter_names(Linear(Choice("l1", "adaptive_lasso")))  # gamma is neutral at 0
 

@@ -20,7 +20,7 @@ from regsearch import Path as Axis
 from regsearch.mirror.content import trial_record
 from regsearch.models.deadline import Deadline
 from regsearch.storage.store import Store
-from regsearch.study.loop import Limits
+from regsearch.study.limits import Limits
 
 WIDE = regression(60, 90)  # so many columns that lambdas are fitted in chunks
 LINEAR: dict[str, Any] = {"space": Linear(Choice("l1", "elastic_net"), Axis(20)), "data": WIDE}
@@ -86,7 +86,7 @@ def test_what_is_said_of_stopped_trials(tmp_path: Path, ticking: Ticking, capsys
     assert row.reason == "time was up after 3 of 5 folds"
     assert row.score == pytest.approx(np.nanmean(results.curves(row.Index).val))
     assert results.complete == ()
-    assert trial_record(results.all[0], results.trajectory(0), results.metric).state == "STOPPED"
+    assert trial_record(results.all[0], results.trajectory(0), results.metric, results.name).state == "STOPPED"
     ticking()
     results = one.run(1, quiet=True)
     assert [trial.state for trial in finished(results)] == ["complete"]

@@ -143,7 +143,7 @@ class Terminal(io.StringIO):
 
 def test_says_what_is_being_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two trials the line says what the backend is doing, beside the count and the best; quiet, nothing."""
-    monkeypatch.setattr("regsearch.progress.EVERY", {True: 0.0, False: 0.0})
+    monkeypatch.setattr("regsearch.progress.Terminal.every_s", 0.0)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(sys, "stderr", Terminal())
     study(tmp_path, space=Dial()).run(3)

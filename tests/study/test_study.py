@@ -314,8 +314,8 @@ def test_ctrl_c_while_mlflow_is_written(
     """Ctrl-C while the study waits for MLflow ends the wait only: results come back, the writer finishes by itself."""
     show = Progress.show
 
-    def interrupted(self: Progress, text: str) -> None:
-        show(self, text)
+    def interrupted(self: Progress, text: str, share: float | None = None) -> None:
+        show(self, text, share)
         if text.startswith("MLflow"):
             monkeypatch.undo()
             os.kill(os.getpid(), signal.SIGINT)

@@ -106,7 +106,7 @@ def test_everything_reads_a_path_with_holes(tmp_path: Path) -> None:
         assert np.isfinite(chosen.gap), rule
     assert np.isfinite(results.trials["score"]).all()
     assert "precision" in page(results)
-    record = trial_record(results.all[1], results.trajectory(1), results.metric)
+    record = trial_record(results.all[1], results.trajectory(1), results.metric, results.name)
     assert np.isfinite(record.metrics["val/mean"])
     assert isinstance(results.advice, list)
     assert results.corrected.score is not None

@@ -51,7 +51,7 @@ from regsearch.models.path import ROUNDING
 from regsearch.results.bias.choosing import method_of
 from regsearch.results.bias.resampling import Resampling
 from regsearch.results.bias.ruling import by_rule
-from regsearch.results.rules import Rule, find_rule
+from regsearch.results.rules import NAMED, OneTrial, Rule, find_rule
 from regsearch.results.stored_study import StoredStudy
 
 RESAMPLES = 1000
@@ -114,9 +114,11 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
     chosen, numbers = rule(study), [trial.number for trial in study.complete]
     trial = study.complete[numbers.index(chosen.number)]
     plain = Corrected(study.metric_label, study.point(study.standing(trial, chosen.step)).val)
-    scoring = study.scoring
-    if scoring is None:
-        return replace(plain, why="The predictions cannot be scored here: their targets or the scorer are not stored.")
+    scoring, named = study.scoring, isinstance(rule, OneTrial)
+    if scoring is None or named:
+        unscored = "The predictions cannot be scored here: their targets or the scorer are not stored."
+        luck = f"{NAMED} How much of its score is luck depends on what it was named for."
+        return replace(plain, why=luck if named else unscored)
     scoring = scoring.of_rows_that_weigh()
     rows = np.unique(np.concatenate(scoring.folds.val))
     units = rows if scoring.problem.groups is None else scoring.problem.groups[rows]

@@ -47,13 +47,35 @@ def lead_on_reference(study: StoredStudy, chosen: Chosen) -> Estimate:
     NotFound
         Without a reference, or where that diverges.
     """
+    (own, _), (theirs, _) = _paired(study, chosen)
+    return study.averaging.difference(own, theirs)
+
+
+def gap_closed(study: StoredStudy, chosen: Chosen) -> Estimate:
+    """By how much a choice's gap is smaller than the reference's, mean over folds, with its corrected error.
+
+    Raises
+    ------
+    NotFound
+        Without a reference, or where that diverges.
+    """
+    (_, own), (_, theirs) = _paired(study, chosen)
+    return study.averaging.difference(theirs, own)
+
+
+def _paired(study: StoredStudy, chosen: Chosen) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """``[K]`` validation scores and gaps, of a choice and of the reference."""
     if study.reference is None:
         raise NotFound(f"{study.name!r} has no complete reference to compare with; run it on.")
     if study.reference.diverges:
         raise NotFound(f"{study.name!r} has a reference that diverges, and so nothing to compare with: {DIVERGES}.")
-    own = study.curves(chosen.number).val[:, chosen.step]
-    theirs = study.curves(study.reference.number).val[:, study.reference.step]
-    return study.averaging.difference(own, theirs)
+    return _at(study.curves(chosen.number), chosen.step), _at(
+        study.curves(study.reference.number), study.reference.step
+    )
+
+
+def _at(curves: Curves, step: int) -> tuple[Array, Array]:
+    return curves.val[:, step], curves.train[:, step] - curves.val[:, step]
 
 
 def gaps(study: StoredStudy, number: int) -> pd.DataFrame:

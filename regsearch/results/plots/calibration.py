@@ -96,15 +96,16 @@ def calibration_record(study: StoredStudy) -> CalibrationRecord | None:
     scoring = study.scoring
     if scoring is None or scoring.problem.classes is None or not study.complete or not _of_probabilities(study):
         return None
-    named = {"best": study.candidates[0]}
+    winner = "best" if study.winner == study.candidates[0] else f"trial {study.winner.number}"
+    named = {winner: study.winner}
     reference = comparable(study)
-    if reference is not None and reference.number != study.candidates[0].number:
+    if reference is not None and reference.number != study.winner.number:
         named[str(study.identity["reference"])] = reference
     found = {name: _of(study, scoring, trial) for name, trial in named.items()}
     kept = {name: one for name, one in found.items() if one is not None}
     classes = scoring.problem.classes
     of = f"class {classes[1]}" if len(classes) == 2 else "the predicted class"
-    return CalibrationRecord(kept, of) if "best" in kept else None
+    return CalibrationRecord(kept, of) if winner in kept else None
 
 
 def _of_probabilities(study: StoredStudy) -> bool:
@@ -118,7 +119,8 @@ def _of_probabilities(study: StoredStudy) -> bool:
 
 
 def _of(study: StoredStudy, scoring: Scoring, trial: Trial) -> Reliability | None:
-    decisions = study.predictions(trial.number)
+    own = next(one for one in study.all if one.number == trial.number)
+    decisions = study.predictions(trial.number) if own.step == trial.step else None  # they are those of its own step
     if decisions is None or decisions.shape[1] != scoring.problem.outputs:
         return None
     rows = np.flatnonzero(np.isfinite(decisions).all(axis=1))
@@ -155,7 +157,7 @@ def calibration(record: CalibrationRecord) -> Figure:
                      "color": with_opacity(colour, 0.5), "thickness": 1.2, "width": 3},
             hovertemplate="predicted %{x:.3f}, true %{y:.3f}<br>%{customdata} rows<extra></extra>",
         )  # fmt: skip
-    best = record.trials["best"]
+    best = next(iter(record.trials.values()))
     spread = " to ".join(dict.fromkeys(f"{count:.0f}" for count in (best.count.min(), best.count.max())))
     figure.add_annotation(
         x=0.98, y=0.02, xref="paper", yref="paper", xanchor="right", yanchor="bottom", showarrow=False,

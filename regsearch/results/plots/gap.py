@@ -43,7 +43,8 @@ FEWEST_FRAMED = 5  # trials that a frame is made for, if there are so many
 NEAR = 0.02  # of a frame: marks closer than that hide each other
 MOST_FAMILIES = len(COLOURS)
 SYMBOLS = {"best": "star", "one se": "diamond", "reference": "x"}
-MARKERS = {"star": "*", "diamond": "D", "x": "X"}  # of matplotlib, for plotly's
+NAMED = "circle-open"  # the symbol of a trial that a report was asked of
+MARKERS = {"star": "*", "diamond": "D", "x": "X", NAMED: "o"}  # of matplotlib, for plotly's
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ def gap_record(study: StoredStudy) -> GapRecord | None:
         labels.setdefault(name, []).append(_label(study, trial))
     dots = np.array([(study.point(trial).gap, study.point(trial).val) for trial in trials])
     places = {"best": _at(study, best(study)), "one se": _at(study, one_se(study))}
+    if study.winner != study.candidates[0]:
+        places[f"trial {study.winner.number}"] = study.point(study.winner).gap, study.point(study.winner).val
     chosen = np.array(list(places.values()))
     x, y = _frame(dots, chosen)
     if (reference := comparable(study)) is not None:
@@ -165,7 +168,7 @@ def _marks(places: Mapping[str, tuple[float, float]], x: Window, y: Window) -> t
                 found[at] = replace(mark, label=f"{mark.label} {sign} {name}")
                 break
         else:
-            found.append(Mark(name, gap, score, SYMBOLS[name]))
+            found.append(Mark(name, gap, score, SYMBOLS.get(name, NAMED)))
     return tuple(found)
 
 

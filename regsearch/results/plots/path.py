@@ -24,6 +24,7 @@ from regsearch.results.plots.style import (
     window,
 )
 from regsearch.results.stored_study import StoredStudy
+from regsearch.storage.trial import Trial
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Image
@@ -55,10 +56,10 @@ class PathRecord:
 
 
 def path_record(study: StoredStudy) -> PathRecord | None:
-    """The path of the best trial; `None` when it has a single point."""
-    if not study.complete or study.candidates[0].steps < 2:
+    """The path of the winner; `None` when it has a single point."""
+    if not study.complete or study.winner.steps < 2:
         return None
-    best = study.candidates[0]
+    best = study.winner
     curves = study.curves(best.number)
     axis = study.trajectory(best.number).axis
     within = curves.reaching(study.point(best).floor)
@@ -70,11 +71,16 @@ def path_record(study: StoredStudy) -> PathRecord | None:
         train=train,
         val=val,
         se=se,
-        marks={"best": float(axis[best.step]), "one standard error": float(axis[within[0]])},
+        marks={_name(study, best): float(axis[best.step]), "one standard error": float(axis[within[0]])},
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
         metric=study.metric_label,
         title=f"{study.name}, trial {best.number}: {model_label(best.params)}",
     )
+
+
+def _name(study: StoredStudy, winner: Trial) -> str:
+    """What its point is called: the best, or the step of a trial that was named."""
+    return "best" if winner == study.candidates[0] else f"step {winner.step}"
 
 
 def _along_window(train: Array, val: Array, step: int, se: float) -> Window:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import place
 from regsearch.mirror import Artifact
 from regsearch.models.persist import write_whole
+from regsearch.results.choice import Chosen
 from regsearch.results.plots import static_images
 from regsearch.results.report.page import page
 from regsearch.results.results import Results
 
 
-def write_report(results: Results, file: str | os.PathLike[str]) -> Path:
+def write_report(results: Results, file: str | os.PathLike[str], chosen: Chosen | None = None) -> Path:
     """Write the report as one HTML page that needs nothing from elsewhere; returns where it is.
 
     The page appears whole or not at all: an earlier one stays until the new one takes its place.
@@ -22,7 +24,9 @@ def write_report(results: Results, file: str | os.PathLike[str]) -> Path:
     Parameters
     ----------
     file
-        The page; its folder is made.
+        The page, whose folder is made; or a folder that is there, in which it is called as the study.
+    chosen
+        What it is about, in place of the best trial.
 
     Raises
     ------
@@ -35,10 +39,13 @@ def write_report(results: Results, file: str | os.PathLike[str]) -> Path:
         raise NotFound(f"{results.name!r} has no complete trial to report on; run it first.")
     written = place(file, "The report").absolute()
     if written.is_dir():
+        written /= f"{results.name}.html"
+    if written.is_dir():
         raise InvalidInput(f"The report is one HTML file, got the folder {written}; name a file in it.")
+    about = results if chosen is None else dataclasses.replace(results, subject=chosen)
     try:
         written.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(written, page(results).encode())
+        write_whole(written, page(about).encode())
     except OSError as error:
         raise InvalidInput(f"The report cannot be written to {written} ({error.strerror}); choose another.") from error
     return written

@@ -9,7 +9,8 @@ from typing import Any
 from regsearch.metrics.scorer import POOLED
 from regsearch.models.path import Point
 from regsearch.results.ablation import CLEAR, summarize
-from regsearch.results.bias.reference import lead_on_reference
+from regsearch.results.bias.reference import gap_closed, lead_on_reference
+from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_items, format_value
 from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
@@ -45,11 +46,26 @@ def interpretation(results: Results) -> list[str]:
     return [str(line) for line in found["lines"]] if found and is_winner(results, found) else []
 
 
+def winner_of(results: Results) -> Chosen:
+    """What the report is about."""
+    return results.best if results.subject is None else results.subject
+
+
+def _called(results: Results) -> str:
+    """What the report calls that."""
+    chosen = winner_of(results)
+    label, best = model_label(chosen.params), results.best
+    if (chosen.number, chosen.step) == (best.number, best.step):
+        return f"The winner, trial {chosen.number} ({label}),"
+    at = f" at step {chosen.step} of its path" if chosen.trial.steps > 1 else ""
+    return f"Trial {chosen.number} ({label}){at}, chosen by {chosen.rule},".replace("chosen by trial", "named as trial")
+
+
 def _overfitting(results: Results) -> str:
-    best = results.best
+    best = winner_of(results)
     said = (
-        f"The winner, trial {best.number} ({model_label(best.params)}), scores {best.point.val:.5g} on rows it was not "
-        f"trained on and {best.point.train:.5g} on those it was: a gap of {_gap(best.point)}."
+        f"{_called(results)} scores {best.point.val:.5g} on rows it was not trained on and {best.point.train:.5g} on "
+        f"those it was: a gap of {_gap(best.point)}."
     )
     return f"{said} {_without(results)}".rstrip()
 
@@ -71,26 +87,45 @@ def _without(results: Results) -> str:
             f"The reference ({name}) scores better, {point.val:.5g} with a gap of {_gap(point)}: no regularization "
             "that was tried helps, and no rule chooses the reference."
         )
-    less = 1 - results.best.gap / point.gap if point.gap > 0 else 0.0
-    shrunk = f": the winner has {less:.0%} less" if less > 0 else ""
+    less = 1 - winner_of(results).gap / point.gap if point.gap > 0 else 0.0
+    whose = "the winner" if results.subject is None else f"trial {results.subject.number}"
+    shrunk = f": {whose} has {less:.0%} less" if less > 0 else ""
     return f"The reference ({name}) has a gap of {_gap(point)}{shrunk}."
 
 
 def _remedy(results: Results) -> str:
-    best = results.best
+    best = winner_of(results)
     if results.reference_leads or best.unpenalized or best.trial.role == "reference":
         closest = ": look at the figure of scores by kind for what came closest"
         return f"Nothing did{closest if kinds_record(results) else ''}."
     changed = _changed(best.settings, results.reference.params if results.reference else {})
     said = f"What it has and the reference has not: {format_items(changed)}. {results.against_reference(best)}"
-    return " ".join(filter(None, [_unclear(results), said, _ablated(results)]))
+    return " ".join(filter(None, [_closed(results), _unclear(results), said, _ablated(results)]))
+
+
+def _closed(results: Results) -> str:
+    """Whether the gap is smaller than the reference's: yes, no, or that the folds cannot tell."""
+    if comparable(results) is None:
+        return ""
+    less = gap_closed(results, winner_of(results))
+    low, high = less.interval
+    if not math.isfinite(low):
+        return f"Cannot tell: a single fold says nothing of the error of a gap that is {less.mean:.3g} smaller."
+    by = f"by {abs(less.mean):.3g} (95 %: {low:.3g} to {high:.3g} less, paired over {less.folds} folds)"
+    if low > less.rounding:
+        return f"Yes: the gap is smaller than without regularization {by}."
+    if high < -less.rounding:
+        return f"No: the gap is larger than without regularization {by}."
+    return (
+        f"Cannot tell: the gap is {'smaller' if less.mean > 0 else 'larger'} {by}, and that may be luck of the folds."
+    )
 
 
 def _unclear(results: Results) -> str:
     """That the score is as good without any regularization, where the folds cannot tell."""
     if comparable(results) is None:
         return ""
-    lead = lead_on_reference(results, results.best)
+    lead = lead_on_reference(results, winner_of(results))
     return "" if math.isnan(lead.se) or lead.beyond(CLEAR) else "Nothing clearly changes the score."
 
 
@@ -105,7 +140,9 @@ def _ablated(results: Results) -> str:
 
 
 def _trust(results: Results) -> str:
-    said = [_sentence(str(results.corrected))]
+    chosen = winner_of(results)
+    corrected = results.corrected if results.subject is None else results.correct(chosen.number, chosen.step)
+    said = [_sentence(str(corrected))]
     if nested := results.finding("nested"):
         by = "" if nested["rule"] == "best" else f" by the rule {nested['rule']}"
         said.append(

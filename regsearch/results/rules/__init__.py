@@ -8,11 +8,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from regsearch.results.rules.pick import NAMED, OneTrial, Pick
 from regsearch.results.rules.registry import (
     RETURNS,
     RULES,
     RULES_WITH_NUMBER,
-    Pick,
     Rule,
     find_rule,
     rule,
@@ -25,6 +25,6 @@ for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
-    "RETURNS", "RULES", "RULES_WITH_NUMBER", "Pick", "Rule", "find_rule", "rule", "rule_name", "rule_names",
-    "rule_with_number",
+    "NAMED", "RETURNS", "RULES", "RULES_WITH_NUMBER", "OneTrial", "Pick", "Rule", "find_rule", "rule", "rule_name",
+    "rule_names", "rule_with_number",
 ]  # fmt: skip

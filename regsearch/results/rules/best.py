@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from regsearch.results.rules.registry import Pick, rule
+from regsearch.results.rules.pick import Pick
+from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy
 
 

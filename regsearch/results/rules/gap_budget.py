@@ -11,8 +11,9 @@ from regsearch._types import Array
 from regsearch.errors import InvalidInput
 from regsearch.numeric import plain
 from regsearch.results.ranking import score_tolerance
+from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_cost, path_points
-from regsearch.results.rules.registry import Pick, Rule, rule_with_number
+from regsearch.results.rules.registry import Rule, rule_with_number
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_cost, path_points
-from regsearch.results.rules.registry import Pick, rule
+from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy
 
 

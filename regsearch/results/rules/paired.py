@@ -10,8 +10,9 @@ from regsearch._types import Array
 from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.path import ROUNDING
 from regsearch.results.ranking import score_tolerance
+from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_cost, near_best, path_points
-from regsearch.results.rules.registry import Pick, rule
+from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 

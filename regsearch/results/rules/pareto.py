@@ -10,8 +10,9 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.path import ROUNDING
 from regsearch.results.ranking import merge_ties, score_tolerance
+from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import near_best
-from regsearch.results.rules.registry import Pick, rule
+from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 

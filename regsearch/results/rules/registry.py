@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.inputs import said, takes_one
+from regsearch.inputs import counted, said, takes_one
+from regsearch.numeric import is_whole, plain
+from regsearch.results.rules.pick import OneTrial, Pick
 
 RETURNS = (
     "a function takes the results and ends as in `trial = results.candidates[0]; return regsearch.Pick(trial.number, "
     "trial.step, 'why')`"
 )
-
-
-@dataclass(frozen=True)
-class Pick:
-    """What a rule returns: a trial, a step on its path, and the reason in one sentence."""
-
-    number: int
-    step: int
-    why: str
 
 
 Rule: TypeAlias = Callable[[Any], Pick]
@@ -79,16 +71,25 @@ def rule_names() -> list[str]:
     return [*RULES, *(f"{name}=NUMBER" for name in RULES_WITH_NUMBER)]
 
 
-def find_rule(wanted: str | Rule) -> Rule:
+def find_rule(wanted: str | int | Rule, step: int | None = None) -> Rule:
     """The rule of a name, such as ``one_se``, or ``gap_budget=0.05`` for one that takes a number; a function itself.
+
+    A number is the trial of that number, at a step of its path where one is given.
 
     Raises
     ------
     NotFound
         When there is none of that name.
     InvalidInput
-        When its number is missing or is none, or what is given is neither a name nor a function of the results.
+        When its number is missing or is none, what is given is neither a name nor a function of the results, or a
+        step is given of no trial.
     """
+    number = plain(wanted)
+    if is_whole(number):
+        at = None if step is None else counted(step, "The step of a path")
+        return OneTrial(counted(number, "The number of a trial"), at)
+    if step is not None:
+        raise InvalidInput(f"A step is that of a trial's path, got {step!r} of the rule {said(wanted)}; name a trial.")
     if isinstance(wanted, str):
         return _named(wanted)
     if not callable(wanted) or isinstance(wanted, type):
