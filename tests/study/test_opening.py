@@ -18,7 +18,8 @@ def own_score(estimator: object, X: object, y: object) -> float:
 
 
 @pytest.mark.parametrize(
-    "options", [{"test": 0.2, "cv": TimeSeriesSplit(3)}, {"scoring": ["r2", "neg_max_error"], "pooled": True, "seed": 5}]
+    "options",
+    [{"test": 0.2, "cv": TimeSeriesSplit(3)}, {"scoring": ["r2", "neg_max_error"], "pooled": True, "seed": 5}],
 )
 def test_a_study_goes_on_without_its_script(tmp_path: Path, options: dict[str, object]) -> None:
     """With its data, what is opened is the study: the same folds, scores, held-out rows, and the trials to come."""
