@@ -52,6 +52,8 @@ def setup_for(made: Problem, scoring: Any = None, **options: Any) -> Setup:
 def net(module: Any = None, **options: Any) -> Net:
     """A tiny net in float64 that trains for a few epochs; the last batch of a fold is short."""
     given: dict[str, Any] = {"lr": 0.02, "batch_size": 7, "precision": "float64", "device": "cpu"}
+    if "optimizer" in options:  # which has a rate of its own
+        del given["lr"]
     given["early_stopping"] = FixedEpochs(EPOCHS)
     return Net(module or MLP((6, 5)), **(given | options))
 

@@ -227,6 +227,20 @@ def net_cases() -> dict[str, Case]:
         "adversarial": Case(
             net(norm="batch_norm", data_augmentation=t.AdversarialTraining(0.1), weight_decay=0.1), weighted, 1e-9
         ),
+        "sgd": Case(
+            net(optimizer=t.SGD(0.02, 0.9), lr=None, penalty=t.L1Penalty(0.01), weight_decay=0.1, sam=0.1),
+            numbers,
+            1e-9,
+        ),
+        "nesterov": Case(net(optimizer=t.SGD(0.02, 0.5, "nesterov"), lr=None, weight_decay=t.CPR(0.9)), numbers, 1e-9),
+        "radam": Case(
+            net(optimizer=t.RAdam(0.02), lr=None, penalty=t.L1Penalty(0.01), weight_decay=t.CPR(0.5, 3)), numbers, 1e-9
+        ),
+        "lion": Case(
+            net(optimizer=t.Lion(0.02), lr=None, penalty=t.L1Penalty(1e-4), lookahead=t.Lookahead(0.5, 5)),
+            numbers,
+            1e-9,
+        ),
         "images": Case(
             net(norm="batch_norm", class_weight="balanced").replace(module=CNN(channels=(3,))), images, 1e-8
         ),

@@ -8,18 +8,6 @@ from typing import Any
 
 from regsearch.export.code.sources import WIDTH
 
-SHRINK = '''
-
-@torch.no_grad()
-def shrink(optimizer, weights, lr, l1, l2):
-    """The proximal step of l1 |w|_1 + l2 / 2 |w|_2^2 in Adam's own metric: zeros are exact."""
-    for w in weights:
-        state = optimizer.state[w]
-        moved = lr / ((state["exp_avg_sq"] / (1 - BETAS[1] ** int(state["step"]))).sqrt() + EPS)
-        w -= w.clamp(-moved * l1, moved * l1)
-        w /= 1 + moved * l2
-'''
-
 MIX = '''
 
 def mix(t, w, other, share):
@@ -39,7 +27,7 @@ def patch(size, side):
     return inside[0][:, None] & inside[1]
 '''
 
-HELPERS = {"shrink": SHRINK, "mix": MIX, "patch": PATCH, "mix of patches": MIX + PATCH}
+HELPERS = {"mix": MIX, "patch": PATCH, "mix of patches": MIX + PATCH}
 
 _TEXT = '''"""A net of torch alone: its module, and a training loop with what regularizes it.{unlike}"""
 
@@ -94,7 +82,7 @@ def fit(X, y, sample_weight=None):
 {batch}{samples}{rate}            optimizer.zero_grad()
             loss = mean_loss(net(x), t, w)
 {loss_lines}            loss.backward()
-{gradient}            optimizer.step()
+{ascent}{gradient}            optimizer.step()
 {stepped}{averaged}{after}    net.eval()
 
     @torch.no_grad()
@@ -105,14 +93,6 @@ def fit(X, y, sample_weight=None):
     return predict
 '''
 
-_DECAYED = """torch.optim.AdamW(
-        [
-            {{"params": [weights[name] for name in KERNELS], "weight_decay": {decay!r}}},
-            {{"params": [value for name, value in weights.items() if name not in KERNELS], "weight_decay": 0.0}},
-        ],
-        lr=LR, betas=BETAS, eps=EPS,
-    )"""
-
 _RATE = 'for group in optimizer.param_groups:\n    group["lr"] = lr'
 _DEPTH = {
     "before": 4,
@@ -120,6 +100,7 @@ _DEPTH = {
     "samples": 12,
     "loss_lines": 12,
     "rate": 12,
+    "ascent": 12,
     "gradient": 12,
     "stepped": 12,
     "averaged": 12,
@@ -144,17 +125,11 @@ def write_loop(values: Mapping[str, Any]) -> str:
     }
     blocks |= {place: blocks[place].rstrip("\n") for place in ("scale", "targets")}
     prepared = values["prepare"]
-    decayed = (
-        _DECAYED.format(**values)
-        if values["decay"]
-        else "torch.optim.Adam(net.parameters(), lr=LR, betas=BETAS, eps=EPS)"
-    )
     text = _TEXT.format(**{**values, **blocks} | {
         "unlike": f"\n\n{textwrap.fill(values['unlike'], WIDTH)}\n" if values["unlike"] else "",
         "classes": "" if values["classes"] is None else f"CLASSES = {values['classes']!r}\n",
         "prepare": f"PREPARE = {prepared}\n" if prepared else "",
         "fitted": "    PREPARE.fit(X)\n" if prepared else "",
         "rows": "PREPARE.transform(X)" if prepared else "X",
-        "optimizer": decayed,
     })  # fmt: skip
     return text.replace("import torch\n\n", "import torch\n") if not values["imports"] else text

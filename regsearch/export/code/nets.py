@@ -15,6 +15,7 @@ from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.loop import HELPERS, write_loop, written
+from regsearch.export.code.optimizers import DECAYED, OPTIMIZERS, SHRINK
 from regsearch.export.code.sources import CodeWriter
 from regsearch.export.code.technique_lines import LINES, NetForm
 from regsearch.export.code.weighting import unlike
@@ -24,8 +25,8 @@ from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.dropout_masks import rates
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
+from regsearch.models.neural.techniques.adam import BETAS, EPS
 from regsearch.models.neural.techniques.dropout import Dropout
-from regsearch.models.neural.training.adam import BETAS, EPS
 from regsearch.models.neural.training.batches import USUAL_SIZE
 from regsearch.models.neural.training.shared import ALL_ROWS
 from regsearch.space.tree import number
@@ -33,8 +34,8 @@ from regsearch.space.tree import number
 if TYPE_CHECKING:
     from torch import nn
 
-PLACES = ("before", "batch", "samples", "loss_lines", "rate", "gradient", "stepped", "averaged", "after")
-_ELSEWHERE = ("dropout", "early_stopping", "norm", "weight_decay")  # in the module, the epochs and the optimizer
+PLACES = ("before", "batch", "samples", "loss_lines", "rate", "ascent", "gradient", "stepped", "averaged", "after")
+_ELSEWHERE = ("dropout", "early_stopping", "norm", "optimizer")  # in the module, the epochs and the optimizer
 
 
 def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
@@ -42,24 +43,36 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     _check(config, problem)
     shape, outputs = _shape(problem), problem.outputs
     network = make_network(config.module, shape, outputs, config.norm, seed, ALL_ROWS)
-    form = NetForm(problem, network.layout, config.horizon)
+    form = NetForm(problem, network.layout, config.horizon, config.optimizer.kind)
     placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in LINES)
     lines = [LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
     source = CodeWriter()
     prepare = source.of(transformer(problem.X)) if _prepared(problem) else ""
-    decay = number(config.techniques["weight_decay"].rate) if config.techniques.get("weight_decay") else 0.0
+    called = {one["helper"] for one in lines if "helper" in one}
+    optimizer, metric = _optimizer(config, "shrink" in called)
     values = {
         "unlike": unlike(config, problem), "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape,
         "dtype": config.precision,
-        "epochs": config.last, "lr": number(config.lr), "betas": BETAS, "eps": EPS, "decay": decay,
+        "epochs": config.last, "lr": number(config.optimizer.lr), "betas": BETAS, "eps": EPS, "optimizer": optimizer,
         "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),
         "module": _module(config, config.module.module(shape, outputs, config.norm)),
-        "helpers": "".join(HELPERS[name] for name in sorted({one["helper"] for one in lines if "helper" in one})),
+        "helpers": metric + "".join(text for name, text in HELPERS.items() if name in called),
         "scale": _SCALES[config.scale], "batches": _batches(config.batch),
         **_TASKS[problem.task](problem, config.class_weight),
         **{place: [one[place] for one in lines if place in one] for place in PLACES},
     }  # fmt: skip
     return write_loop(values)
+
+
+def _optimizer(config: NetConfig, penalised: bool) -> tuple[str, str]:
+    """The optimizer as code, and what it needs beside."""
+    one, decay = config.optimizer, config.techniques.get("weight_decay")
+    text = OPTIMIZERS[one.kind]
+    call = text.call(one)
+    if one.kind == "adam" and decay is not None and decay.kind == "weight_decay":
+        call = DECAYED.format(decay=number(decay.rate))
+    own = text.metric(one)
+    return call, (own + SHRINK if penalised else own if "class" in own else "")
 
 
 def _check(config: NetConfig, problem: Problem) -> None:
@@ -76,6 +89,11 @@ def _check(config: NetConfig, problem: Problem) -> None:
         raise InvalidInput("The plain loop takes a table or images, got a sparse X; pass X.toarray() to the study.")
     unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed()
                if one.acting and slot not in {*LINES, *_ELSEWHERE}]  # fmt: skip
+    if config.optimizer.kind not in OPTIMIZERS:
+        unknown.append(f"{type(config.optimizer).__name__} (optimizer)")
+    slots = {slot: one for slot, _, one in config.placed() if one.acting}
+    if "sam" in slots and getattr(slots.get("data_augmentation"), "kind", "") == "adversarial_training":
+        unknown.append("SAM (sam) of AdversarialTraining (data_augmentation)")
     if unknown:
         raise InvalidInput(
             f"A plain training loop has no {', '.join(sorted(unknown))}; export the net, or search without it."

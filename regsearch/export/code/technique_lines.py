@@ -21,6 +21,7 @@ class NetForm:
     problem: Problem
     layout: Layout
     horizon: int
+    optimizer: str
 
     def names(self, slot: str, pattern: str) -> tuple[str, ...]:
         """Parameters that a technique acts on, as `regsearch.models.neural.columns` finds them."""
@@ -103,6 +104,59 @@ def _ema(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     }
 
 
+def _weight_decay(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    if one.kind == "cpr":
+        return _cpr(one)
+    if form.optimizer == "adam":  # AdamW has it
+        return {}
+    lines = (
+        "with torch.no_grad():", "    for name in KERNELS:",
+        f"        weights[name].mul_(1 - lr * {number(one.rate)!r})",
+    )  # fmt: skip
+    return {"gradient": "\n".join(lines)}
+
+
+def _cpr(one: Any) -> Lines:
+    start = (
+        "counted, multiplier = 0, dict.fromkeys(KERNELS, 0.0)",
+        f"bound = {{name: {number(one.kappa)!r} * float(weights[name].detach().square().mean()) for name in KERNELS}}",
+    )
+    lines = (
+        "counted += 1", "with torch.no_grad():", "    for name in KERNELS:",
+        "        square = float(weights[name].square().mean())",
+        f"        if counted <= {one.warm_up}:", f"            bound[name] = {number(one.kappa)!r} * square",
+        "        else:", "            multiplier[name] = max(0.0, multiplier[name] + square - bound[name])",
+        "            weights[name].mul_(max(0.0, 1 - 2 * multiplier[name]))",
+    )  # fmt: skip
+    return {"before": "\n".join(start), "stepped": "\n".join(lines)}
+
+
+def _lookahead(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    lines = (
+        "taken += 1", f"if taken % {one.steps} == 0:", "    with torch.no_grad():",
+        "        for name, value in weights.items():",
+        f"            value.copy_(slow[name].lerp_(value, {number(one.slow_step)!r}))",
+    )  # fmt: skip
+    return {
+        "before": "taken, slow = 0, {name: value.detach().clone() for name, value in weights.items()}",
+        "stepped": "\n".join(lines),
+    }
+
+
+def _sam(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    lines = (
+        "statistics = [value.clone() for value in net.buffers()]",
+        "kept = {name: value.detach().clone() for name, value in weights.items()}",
+        "length = torch.cat([value.grad.flatten() for value in weights.values()]).norm() + 1e-12",
+        "with torch.no_grad():", "    for value in weights.values():",
+        f"        value.add_({number(one.rho)!r} / length * value.grad)",
+        "optimizer.zero_grad()", "mean_loss(net(x), t, w).backward()",
+        "with torch.no_grad():", "    for name, value in weights.items():", "        value.copy_(kept[name])",
+        "    for value, once in zip(net.buffers(), statistics):", "        value.copy_(once)",
+    )  # fmt: skip
+    return {"ascent": "\n".join(lines)}
+
+
 def _label_noise(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     level = number(one.level)
     other = {
@@ -135,6 +189,9 @@ LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "bias_penalty": _penalty,
     "data_augmentation": lambda one, form, names: _AUGMENTED[one.kind](one, form),
     "max_norm": _max_norm,
+    "lookahead": _lookahead,
+    "sam": _sam,
+    "weight_decay": _weight_decay,
     "ema": _ema,
     "label_noise": _label_noise,
     "label_smoothing": _label_smoothing,

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from regsearch.models.neural.layout import Layout, Part
+from regsearch.models.neural.optimizer import Optimizer
 from regsearch.models.neural.technique import Columns, HiddenLayer, ProblemInfo, Technique
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class RowConfig:
         See `ProblemInfo`.
     """
 
+    optimizer: Optimizer
     lr: float
     batch_size: int
     horizon: int
@@ -80,6 +82,8 @@ class ActiveTechniques:
                     examples.setdefault((slot, pattern, technique.implementation(slot).__name__), technique)
         found = (_active(key, examples[key], rows, layout, options) for key in sorted(examples))
         self._all = [active for active in found if active is not None]
+        self._optimizer, self._trainable = type(rows[0].optimizer), layout.trainable
+        self.optimizer = _of_optimizer(self._optimizer, rows, options)
         self._with_hook: dict[str, list[ActiveTechnique]] = {}
 
     def __iter__(self) -> Iterator[ActiveTechnique]:
@@ -96,6 +100,7 @@ class ActiveTechniques:
         """Set up what training changes of the techniques of rows ``[R, Q]``."""
         for active in self:
             active.technique.init_state(active.v, theta)
+        self.optimizer.technique.init_state(self.optimizer.v, theta[:, : self._trainable])
 
     def inherit_state(self, before: Sequence[tuple[ActiveTechniques, torch.Tensor]]) -> None:
         """Carry state over from other rows; a row that had none keeps what it has.
@@ -105,18 +110,48 @@ class ActiveTechniques:
         before
             The techniques of some rows, and which of these rows come next here.
         """
-        for active in self:
+        for active in self._with_state:
             start = 0
             for others, index in before:
-                old = next((one for one in others if one.key == active.key), None)
+                old = next((one for one in others._with_state if one.key == active.key), None)
                 if old is not None:
                     for name in active.state:
                         getattr(active.v, name)[start : start + len(index)] = getattr(old.v, name)[index]
                 start += len(index)
 
+    def move(self, theta: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor, count: float | torch.Tensor) -> None:
+        """A step of the optimizer on rows ``[R, P]``, in place, with what techniques do before and after.
+
+        Parameters
+        ----------
+        lr
+            ``[R, 1]``.
+        count
+            The number of this step from 1, or ``[R, 1]``.
+        """
+        for active in self.with_hook("on_step"):
+            active.technique.on_step(active.v, theta, lr)
+        rate = self._optimizer.step(self.optimizer.v, theta, gradient, lr, count)
+        for active in self.with_hook("on_stepped"):
+            active.technique.on_stepped(active.v, theta, rate)
+
     def state(self) -> list[torch.Tensor]:
         """Everything that training changes, in place."""
-        return [getattr(active.v, name) for active in self for name in active.state]
+        return [getattr(active.v, name) for active in self._with_state for name in active.state]
+
+    @property
+    def _with_state(self) -> list[ActiveTechnique]:
+        return [*self._all, self.optimizer]
+
+
+def _of_optimizer(kind: type[Optimizer], rows: Sequence[RowConfig], options: dict[str, Any]) -> ActiveTechnique:
+    """The optimizer that all rows have, with the numbers of each."""
+    import torch
+
+    numbers = [row.optimizer.numbers(row.info) for row in rows]
+    v = Columns(**{name: torch.tensor([one[name] for one in numbers], **options) for name in numbers[0]})
+    v.part = Part(())
+    return ActiveTechnique(("optimizer", "", kind.__name__), kind, v, frozenset(vars(v)))
 
 
 def _active(

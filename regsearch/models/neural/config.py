@@ -11,10 +11,12 @@ from regsearch.errors import InvalidInput
 from regsearch.models.axes import EPOCHS
 from regsearch.models.base import Model
 from regsearch.models.neural.architectures import MLP, Custom
+from regsearch.models.neural.learning_rate import OF_OPTIMIZER, placed_rate
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
 from regsearch.models.neural.technique import Technique
 from regsearch.models.neural.techniques import slots
+from regsearch.models.neural.techniques.adam import Adam
 from regsearch.models.neural.techniques.dropout import Dropout
 from regsearch.models.neural.techniques.early_stopping import EarlyStopping
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
@@ -32,7 +34,7 @@ class NetConfig(Model, abstract=True):
     """The fields of a `Net`, as a node and as a config; what is done with them lies above."""
 
     module: Any = tunable(Family(Architecture))
-    lr: Any = tunable(Between(1e-8, 100.0))
+    lr: Any = tunable(Between(1e-8, 100.0), off=OF_OPTIMIZER)
     batch_size: Any = tunable(Whole(1), off="auto")
     scale: Any = tunable(OneOf(SCALES))
     class_weight: Any = tunable(ClassWeights("none"))
@@ -45,16 +47,17 @@ class NetConfig(Model, abstract=True):
         return EPOCHS.name
 
     def __init__(
-        self, module: Any = MLP(), *, lr: Any = 1e-3, batch_size: Any = "auto", scale: Any = "standard",  # noqa: B008
+        self, module: Any = MLP(), *, lr: Any = None, batch_size: Any = "auto", scale: Any = "standard",  # noqa: B008
         class_weight: Any = None, precision: Any = "float32", device: str = "auto", **techniques: Any,
     ) -> None:  # fmt: skip
         if callable(module) and not isinstance(module, Architecture):
             module = Custom(module)
+        kept = {slot: _technique(slot, one) for slot, one in ({"early_stopping": EarlyStopping()} | techniques).items()}
+        lr, kept["optimizer"] = placed_rate(plain(lr), kept.get("optimizer"))
         given = {
             "module": module, "lr": lr, "batch_size": batch_size, "scale": scale, "class_weight": class_weight,
             "precision": precision, "device": device,
-            "techniques": {slot: kept for slot, value in ({"early_stopping": EarlyStopping()} | techniques).items()
-                           if (kept := _kept(slot, _technique(slot, value))) is not None},
+            "techniques": {slot: one for slot, value in kept.items() if (one := _kept(slot, value)) is not None},
         }  # fmt: skip
         for name, value in given.items():
             object.__setattr__(self, name, value)
@@ -119,6 +122,11 @@ class NetConfig(Model, abstract=True):
     @property
     def stopping(self) -> Any:
         return self.techniques["early_stopping"]
+
+    @property
+    def optimizer(self) -> Any:
+        """What it trains by, with its learning rate."""
+        return self.techniques.get("optimizer") or Adam(self.lr)
 
     @property
     def batch(self) -> int:

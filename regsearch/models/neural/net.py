@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, init=False)
 class Net(NetConfig):
-    """A neural net and what regularizes it, trained by Adam.
+    """A neural net and what regularizes it, trained by Adam or another optimizer.
 
     ``sum_i w_i loss_i / sum_i w_i + lambda * penalty``: squared error halved (targets standardised inside the fold), or
     log loss.
@@ -30,7 +30,8 @@ class Net(NetConfig):
         `MLP`, `CNN`, their names, or a function without arguments that returns a `torch.nn.Module` with an output for
         each target or each class; for two classes one (the logit) or two (their difference is the logit).
     lr
-        Learning rate.
+        Learning rate, where `optimizer=` has not been given one: by default 1e-3, and with `optimizer=` its usual
+        range. ``optimizer`` stands there where the optimizer has it.
     batch_size
         Rows of a batch; ``auto`` cuts a fold into batches of one size, of about 128 rows.
     scale

@@ -1,8 +1,9 @@
 """L1 and L2 on parameters and on activity: what the penalties of a net have in common.
 
-On parameters the penalty is not part of the gradient: after each step of Adam comes the proximal map of the penalty in
-Adam's own metric (Yun et al. 2021, "Adaptive proximal gradient methods for structured neural networks"), so that an L1
-part gives exact zeros and lambda means what it means in the objective ``(1/n) sum_i w_i loss_i + lambda * penalty``.
+On parameters the penalty is not part of the gradient: after each step comes the proximal map of the penalty in the
+optimizer's own metric (Yun et al. 2021, "Adaptive proximal gradient methods for structured neural networks"), so that
+an L1 part gives exact zeros and lambda means what it means in the objective ``(1/n) sum_i w_i loss_i + lambda *
+penalty``.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_hidden`     factors of what leaves a hidden layer ``[R, B, ...]``
 `on_activity`   a term of the loss ``[R]``, from what leaves a hidden layer
 `on_adversary`  further inputs, from a batch's own and the gradient of the loss by these ``[R, B, ...]``
+`on_ascent`     parameters ``[R, P]`` at which a step's gradient is computed anew
 `on_gradient`   the gradient ``[R, P]``, in place
 `on_rate`       a factor of the learning rate ``[R]``
 `on_step`       the parameters before a step ``[R, P]``, in place
@@ -196,6 +197,11 @@ class Technique(Node, abstract=True):
     @staticmethod
     def on_adversary(v: Columns, x: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs ``[R, B, ...]`` to train on, too, with the same targets, and their share of the loss ``[R]``."""
+        raise NotImplementedError
+
+    @staticmethod
+    def on_ascent(v: Columns, theta: torch.Tensor, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where the gradient counts in place of that at `theta`, and in which rows ``[R]`` it does."""
         raise NotImplementedError
 
     @staticmethod

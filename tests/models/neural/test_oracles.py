@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from regsearch.models.neural import CNN, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.streams import RandomStream, seed_of
 from regsearch.models.neural.training.block import Segment
-from regsearch.testing.nets import EPOCHS, net, setup, shared_parts, train
+from regsearch.testing.nets import EPOCHS, block, net, setup, shared_parts, train
 
 K = 1
 HORIZON = EPOCHS
@@ -59,6 +60,8 @@ class Plain:
     activity: float = 0.0
     balanced: bool = False
     program: str = "Dropout"
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW
+    rho: float = 0.0
 
 
 def mlp(
@@ -124,9 +127,7 @@ def oracle(  # noqa: C901 - a plain training loop, whole, as somebody else would
     model = make().double()
     kernels = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() == 1]
-    adam = torch.optim.AdamW(
-        [{"params": kernels, "weight_decay": do.decay}, {"params": others, "weight_decay": 0}], lr=lr
-    )
+    adam = do.optimizer([{"params": kernels, "weight_decay": do.decay}, {"params": others, "weight_decay": 0}], lr=lr)
     average = {name: value.clone() for name, value in floats(model)}
     hidden: list[torch.Tensor] = []
     for module in model.modules():
@@ -150,6 +151,13 @@ def oracle(  # noqa: C901 - a plain training loop, whole, as somebody else would
             loss = loss + do.activity * sum(h.abs().sum() for h in hidden) / len(batch)
             adam.zero_grad()
             loss.backward()
+            if do.rho:
+                climb(
+                    model,
+                    do.rho,
+                    x,
+                    lambda out, y=labels[batch], w=pull[batch]: (losses(made.task, out, y, 0) * w).mean(),
+                )
             if do.clip < math.inf:
                 nn.utils.clip_grad_norm_(model.parameters(), do.clip)
             rate = lr * factor(do, epoch + number / len(batches))
@@ -198,9 +206,23 @@ def factor(do: Plain, epoch: float) -> float:
     return 1.0
 
 
+def climb(model: nn.Module, rho: float, x: torch.Tensor, loss: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Replace gradients by those where the first ones lead, at a distance of rho."""
+    before = copy.deepcopy(model.state_dict())
+    gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    length = torch.stack([g.norm() for g in gradients]).norm()
+    for p, g in zip(model.parameters(), gradients, strict=True):
+        p.data += rho * g / length
+    model.zero_grad()
+    loss(model(x)).backward()
+    model.load_state_dict(before)
+
+
 def after_step(adam: torch.optim.Optimizer, kernels: list[nn.Parameter], do: Plain, rate: float) -> None:
     for w in kernels:
         state = adam.state[w]
+        if "exp_avg_sq" not in state:
+            return
         scale = (state["exp_avg_sq"] / (1 - 0.999 ** float(state["step"]))).sqrt() + 1e-8
         with torch.no_grad():
             norms = w.flatten(1).norm(dim=1)
@@ -274,6 +296,66 @@ def test_technique(case: str, task: str) -> None:
     of, outputs = task_of(task)
     options, do = CASES[case]
     agree(of, net(**options), lambda: mlp((5, 6, 5, outputs)), do)
+
+
+class PlainLion(torch.optim.Optimizer):
+    """The update of the paper, written out."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                assert p.grad is not None
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                update = torch.sign(0.9 * m + 0.1 * p.grad)
+                p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * update)
+                m.mul_(0.99).add_(0.01 * p.grad)
+
+
+def nesterov(params: Any, lr: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(params, lr, momentum=0.8, nesterov=True)
+
+
+OPTIMIZERS: dict[str, tuple[dict[str, Any], Plain]] = {
+    "sgd": (
+        {"optimizer": t.SGD(0.02, 0.9)}, Plain(optimizer=lambda p, lr: torch.optim.SGD(p, lr, momentum=0.9))
+    ),
+    "nesterov": ({"optimizer": t.SGD(0.02, 0.8, "nesterov")}, Plain(optimizer=nesterov)),
+    "radam": (
+        {"optimizer": t.RAdam(0.02), "weight_decay": 0.3},
+        Plain(decay=0.3, optimizer=lambda p, lr: torch.optim.RAdam(p, lr, decoupled_weight_decay=True)),
+    ),
+    "lion": ({"optimizer": t.Lion(0.02), "weight_decay": 0.3}, Plain(decay=0.3, optimizer=PlainLion)),
+    "sam": ({"sam": 0.1}, Plain(rho=0.1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OPTIMIZERS)
+def test_optimizer(case: str) -> None:
+    """Each optimizer is torch's, or the paper's, on batches of a net with normalised layers."""
+    of, _ = task_of("binary", weighted=True)
+    options, do = OPTIMIZERS[case]
+    agree(of, net(norm="batch_norm", **options), lambda: mlp(norm=nn.BatchNorm1d), do)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("optimizer", "within"),
+    [(t.Adam(0.02), 1e-3), (t.SGD(0.1, 0.9), 1e-6), (t.SGD(0.1, 0.8, "nesterov"), 1e-6), (t.RAdam(0.02), 1e-3)],
+)
+def test_lambda_means_the_same_under_every_optimizer(optimizer: Any, within: float) -> None:
+    """A linear net comes to the ridge of its lambda by every optimizer, whatever its momentum."""
+    of, lambda_ = setup("regression"), 0.3
+    made = block(of, [net(lambda: nn.Linear(5, 1), optimizer=optimizer, batch_size=100,
+                          penalty=t.L2Penalty(lambda_))], K)  # fmt: skip
+    made.advance(600, measure=False)
+    rows = of.folds.train[K]
+    X, y = (StandardScaler().fit_transform(a[rows].reshape(len(rows), -1)) for a in (of.problem.X, of.problem.y))
+    ridge = np.linalg.solve(X.T @ X / len(rows) + lambda_ * np.eye(5), X.T @ y / len(rows))
+    np.testing.assert_allclose(made.theta[0, :5].numpy(), ridge[:, 0], atol=within)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])

@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
 def slots(techniques: Iterable[type[Technique]] | None = None) -> Mapping[str, tuple[type[Technique], ...]]:
     """The arguments of `Net` in alphabetical order, and the techniques that may stand in each.
 
-    The first of a slot is what a bare number or leaf stands for.
+    The first of a slot is what a bare number or leaf stands for: the technique that has the slot's name, if one has.
 
     Parameters
     ----------
@@ -43,4 +43,7 @@ def _registered(classes: tuple[type[Node], ...]) -> tuple[type[Technique], ...]:
 @lru_cache(maxsize=2)
 def _by_slot(techniques: tuple[type[Technique], ...]) -> Mapping[str, tuple[type[Technique], ...]]:
     names = sorted({slot for cls in techniques for slot in cls.slots})
-    return MappingProxyType({name: tuple(cls for cls in techniques if name in cls.slots) for name in names})
+    found = {name: [cls for cls in techniques if name in cls.slots] for name in names}
+    return MappingProxyType({
+        name: tuple(sorted(classes, key=lambda cls, name=name: cls.kind != name)) for name, classes in found.items()  # type: ignore[misc]
+    })  # fmt: skip

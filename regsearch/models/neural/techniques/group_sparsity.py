@@ -50,7 +50,7 @@ class GroupSparsity(Technique):
 def _threshold(w: torch.Tensor, rate: torch.Tensor, strength: torch.Tensor, kept: int) -> None:
     """Soft-threshold the norms of the groups of ``[R, out, in, ...]`` that share an index on the axis `kept`.
 
-    A group moves as one, so it takes the harmonic mean of its members' rates, which is the mean of Adam's scales.
+    A group moves as one, so it takes the harmonic mean of its members' rates, of Adam the mean of its scales.
     """
     axes = [axis for axis in range(1, w.dim()) if axis != kept]
     size = math.prod(w.shape[axis] for axis in axes)

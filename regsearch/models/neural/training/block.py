@@ -25,7 +25,6 @@ from regsearch.models.neural.network.data import Data
 from regsearch.models.neural.network.evaluator import Evaluator
 from regsearch.models.neural.network.network import Network
 from regsearch.models.neural.network.streams import EpochGroup, RandomStream, RandomStreams, epoch_groups, seed_of
-from regsearch.models.neural.training.adam import Adam
 from regsearch.models.neural.training.batches import Batch, batch_slices, epoch_batches
 from regsearch.models.neural.training.gradient import LossGradient
 from regsearch.models.out_of_fold import steps_kept
@@ -163,7 +162,6 @@ class Block:
         self.epochs: tuple[int, ...] = (0,) * len(rows)
         starts = {k: one.network.theta.to(self.data.device, self.data.dtype) for k, one in self.evaluators.items()}
         self.theta = torch.stack([starts[k] for k in self.folds])
-        self.adam = Adam.zeros_like(self._trainable)
         self._bind(rows)
 
     def _bind(self, rows: Sequence[RowConfig]) -> None:
@@ -204,7 +202,7 @@ class Block:
         import torch
 
         index = torch.as_tensor(list(which), device=self.theta.device)
-        self.theta, self.adam = self.theta[index], self.adam.take(index)
+        self.theta = self.theta[index]
         self.epochs, self.folds = (tuple(numbers[i] for i in which) for numbers in (self.epochs, self.folds))
         before = self.techniques
         self._bind([self.rows[i] for i in which])
@@ -230,7 +228,6 @@ class Block:
         self.folds = tuple(fold for block in blocks for fold in block.folds)
         self.evaluators = {k: one for block in reversed(blocks) for k, one in block.evaluators.items()}
         self.theta = torch.cat([block.theta for block in blocks])
-        self.adam = Adam.concatenate([block.adam for block in blocks])
         before = [(block.techniques, torch.arange(len(block.rows))) for block in blocks]
         self._bind([row for block in blocks for row in block.rows])
         self.techniques.inherit_state(before)
@@ -257,7 +254,7 @@ class Block:
 
     def _state(self) -> list[torch.Tensor]:
         """Everything that a step changes, in place."""
-        return [self.theta, self.adam.first, self.adam.second, *self.techniques.state()]
+        return [self.theta, *self.techniques.state()]
 
     def _copy(self) -> Block:
         """A block to keep some rows of; until then it shares its state with this one."""
@@ -362,7 +359,7 @@ class Block:
             factor = active.technique.on_rate(active.v, epoch, self.horizon)
             lr = lr if factor is None else lr * factor
         steps = self._by_epoch(lambda epoch: epoch * count + number + 1.0)
-        self.adam.step(theta, gradient, lr, steps, self.techniques)
+        self.techniques.move(theta, gradient, lr[:, None], steps if isinstance(steps, float) else steps[:, None])
         for active in self.techniques.with_hook("on_average"):
             active.technique.on_average(active.v, self.theta)
 

@@ -50,22 +50,29 @@ class LossGradient:
             self.network.hidden_layers, self.techniques.with_hook("on_hidden"),
             self.techniques.with_hook("on_activity"), streams,
         )  # fmt: skip
-        self._differentiate(used, samples, hooks)
+        self._differentiate(used, samples, hooks, self.theta)
+        for active in self.techniques.with_hook("on_ascent"):
+            moved, counts = active.technique.on_ascent(active.v, used, self._gradient)
+            first = self._gradient.clone()
+            self._differentiate(moved, samples, hooks.again(), self.theta.clone())
+            self._gradient.copy_(self._gradient.where(counts[:, None], first))
         return self._gradient
 
-    def _differentiate(self, used: torch.Tensor, samples: Samples, hooks: HiddenHooks) -> None:
-        """Write the gradient at weights ``[R, P]``, adversaries of the batch included."""
+    def _differentiate(self, used: torch.Tensor, samples: Samples, hooks: HiddenHooks, theta: torch.Tensor) -> None:
+        """Write the gradient at weights ``[R, P]``, adversaries of the batch included; buffers of `theta` are moved.
+
+        Of a batch running statistics are moved once: further passes move those of a copy.
+        """
         adversaries = self.techniques.with_hook("on_adversary")
         x = samples.x
         if adversaries:
             x = x.expand(len(used), *x.shape[1:]).detach().requires_grad_()
-        found, of_inputs = self._pass(used, replace(samples, x=x), hooks, self.theta)
+        found, of_inputs = self._pass(used, replace(samples, x=x), hooks, theta)
         for view, one in zip(self._views, found, strict=True):
             view.copy_(one)
         for active in adversaries:
             other, share = active.technique.on_adversary(active.v, x.detach(), of_inputs[0])
-            theta = self.theta.clone()  # of a batch, running statistics are moved once
-            further, _ = self._pass(used, replace(samples, x=other), hooks.again(), theta)
+            further, _ = self._pass(used, replace(samples, x=other), hooks.again(), self.theta.clone())
             for view, one in zip(self._views, further, strict=True):
                 view.lerp_(one, share.view(-1, *[1] * (one.dim() - 1)))
 

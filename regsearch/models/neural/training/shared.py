@@ -19,6 +19,7 @@ from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import Data, Fold
 from regsearch.models.neural.network.evaluator import Evaluator
 from regsearch.models.neural.network.network import Network, make_network
+from regsearch.models.neural.optimizer import Optimizer
 from regsearch.models.neural.technique import ProblemInfo
 from regsearch.models.neural.techniques.dropout import OwnDropout
 from regsearch.models.neural.training.batches import batch_slices
@@ -29,6 +30,7 @@ from regsearch.space.tree import number
 if TYPE_CHECKING:
     import torch
 
+_ELSEWHERE = ("early_stopping", "optimizer")  # slots that are no techniques of a row
 ALL_ROWS = -1  # the fold that trains on every row and validates none
 
 
@@ -38,6 +40,7 @@ class Structure:
 
     module: Architecture
     norm: str
+    optimizer: type[Optimizer]
     batch_size: int
     scale: str
     class_weight: ClassWeight
@@ -52,7 +55,7 @@ class Structure:
 def structure_of(config: NetConfig) -> Structure:
     """The structure of a filled config."""
     return Structure(
-        config.module, config.norm, config.batch, str(config.scale),
+        config.module, config.norm, type(config.optimizer), config.batch, str(config.scale),
         None if config.class_weight == "none" else config.class_weight, config.inner, str(config.precision),
     )  # fmt: skip
 
@@ -125,11 +128,12 @@ class SharedParts:
 
     def row_config(self, config: NetConfig, structure: Structure) -> RowConfig:
         """What the training of a row needs of a config."""
-        placed = {(slot, pattern): one for slot, pattern, one in config.placed() if slot != "early_stopping"}
+        placed = {(slot, pattern): one for slot, pattern, one in config.placed() if slot not in _ELSEWHERE}
         own = self.network(structure, 0).rates
         if own and "dropout" not in config.techniques:
             placed["dropout", ""] = OwnDropout(rates=own)
-        return RowConfig(number(config.lr), structure.batch_size, config.horizon, placed, self.info(structure))
+        optimizer, info = config.optimizer, self.info(structure)
+        return RowConfig(optimizer, number(optimizer.lr), structure.batch_size, config.horizon, placed, info)
 
     def evaluator(self, structure: Structure, k: int) -> Evaluator:
         """Fold `k` in evaluation mode."""
