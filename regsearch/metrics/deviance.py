@@ -2,7 +2,7 @@
 
 ``d2_*`` is one less the deviance over that of the best constant (McCullagh & Nelder 1989): R squared, of another loss.
 A number at the end of a name is what scikit-learn's function has as an argument: ``neg_mean_tweedie_deviance_1.5`` has
-the power 1.5.
+the power 1.5, and ``d2_huber_2`` counts residuals beyond 2, in the units of y, as they are and not squared.
 
 Notation as in `regsearch.metrics.scorer`; weights sum to one. Predictions of a deviance must be positive: at others it
 is infinite.
@@ -10,6 +10,7 @@ is infinite.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.data.weights import weighted_quantiles
+from regsearch.metrics.huber import d2_huber, d2_huber_score, huber_center, mean_huber_loss, neg_huber
+from regsearch.metrics.residuals import errors_of, over_targets, weighted
 from regsearch.metrics.survival import (
     concordance_index,
     cox_deviance,
@@ -27,6 +31,8 @@ from regsearch.metrics.survival import (
     d2_cox_score,
     neg_cox_deviance,
 )  # fmt: skip
+
+TINY = 1e-300  # a distance above 0
 
 
 def tweedie_deviance(y: NDArray[Any], mean: Array, power: float) -> Array:
@@ -66,10 +72,13 @@ class NamedScore:
         ``(estimator, X, y) -> float``, as scikit-learn makes it.
     kernel
         Its formula along a path; `None` where only the scorer knows.
+    center
+        Of targets and their weights, ``[n]``, the constant prediction that it likes best; `None` is the mean.
     """
 
     scorer: Callable[..., float]
     kernel: Callable[[NDArray[Any], Array, Array], Array] | None
+    center: Callable[[Array, Array], float] | None = None
 
 
 def _tweedie(power: float) -> NamedScore:
@@ -87,21 +96,41 @@ def _d2_tweedie(power: float) -> NamedScore:
 
 def neg_pinball(y: NDArray[Any], decision: Array, weights: Array, quantile: float) -> Array:
     """``[S]`` minus the mean pinball loss."""
-    residual = y[:, None] - decision[:, :, 0]
-    return np.asarray(-(weights @ np.maximum(quantile * residual, (quantile - 1) * residual)))
+    error = errors_of(y, decision)
+    return -over_targets(weighted(np.maximum((1 - quantile) * error, -quantile * error), weights))
+
+
+def quantile_of(y: Array, weights: Array, quantile: float) -> float:
+    """Of targets ``[n]``: the constant with the least mean pinball loss."""
+    return float(weighted_quantiles(y[:, None], weights, (quantile,))[0, 0])
 
 
 def _pinball(quantile: float) -> NamedScore:
     from sklearn.metrics import make_scorer, mean_pinball_loss
 
     scorer = make_scorer(mean_pinball_loss, alpha=quantile, greater_is_better=False)
-    return NamedScore(scorer, partial(neg_pinball, quantile=quantile))
+    return NamedScore(scorer, partial(neg_pinball, quantile=quantile), partial(quantile_of, quantile=quantile))
 
 
 def _d2_pinball(quantile: float) -> NamedScore:
     from sklearn.metrics import d2_pinball_score, make_scorer
 
-    return NamedScore(make_scorer(d2_pinball_score, alpha=quantile), None)
+    center = partial(quantile_of, quantile=quantile)
+    return NamedScore(make_scorer(d2_pinball_score, alpha=quantile), None, center)
+
+
+def _huber(distance: float) -> NamedScore:
+    from sklearn.metrics import make_scorer
+
+    scorer = make_scorer(mean_huber_loss, distance=distance, greater_is_better=False)
+    return NamedScore(scorer, partial(neg_huber, distance=distance), partial(huber_center, distance=distance))
+
+
+def _d2_huber(distance: float) -> NamedScore:
+    from sklearn.metrics import make_scorer
+
+    scorer = make_scorer(d2_huber_score, distance=distance)
+    return NamedScore(scorer, partial(d2_huber, distance=distance), partial(huber_center, distance=distance))
 
 
 _WITH_A_NUMBER: dict[str, tuple[Callable[[float], NamedScore], tuple[float, float]]] = {
@@ -109,6 +138,8 @@ _WITH_A_NUMBER: dict[str, tuple[Callable[[float], NamedScore], tuple[float, floa
     "d2_tweedie": (_d2_tweedie, (1.0, 2.0)),
     "neg_mean_pinball_loss": (_pinball, (0.0, 1.0)),
     "d2_pinball": (_d2_pinball, (0.0, 1.0)),
+    "neg_mean_huber_loss": (_huber, (TINY, math.inf)),
+    "d2_huber": (_d2_huber, (TINY, math.inf)),
 }
 
 
@@ -130,6 +161,9 @@ def _concordance() -> NamedScore:
     return NamedScore(make_scorer(concordance_index), None)
 
 
+MEDIAN: frozenset[str] = frozenset(  # names of scikit-learn whose best constant is the median
+    {"neg_mean_absolute_error", "neg_median_absolute_error", "d2_absolute_error_score"}
+)
 OF_SURVIVAL: dict[str, Callable[[], NamedScore]] = {
     "neg_cox_deviance": _cox_deviance, "d2_cox": _d2_cox, "concordance_index": _concordance,
 }  # fmt: skip
@@ -150,3 +184,8 @@ def named_score(name: str) -> NamedScore | None:
     made, (low, high) = _WITH_A_NUMBER[found[1]]
     number = float(found[2])
     return made(number) if low <= number <= high else None
+
+
+def center_of(name: str) -> Callable[[Array, Array], float] | None:
+    """The constant that a score of scikit-learn likes best; `None` is the mean."""
+    return partial(quantile_of, quantile=0.5) if name in MEDIAN else None

@@ -11,49 +11,33 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.deviance import neg_tweedie
 from regsearch.metrics.predictions import winners
+from regsearch.metrics.residuals import errors_of, over_targets, weighted
 
 Kernel: TypeAlias = Callable[[NDArray[Any], Array, Array], Array]
 
 
 def _mse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return -_over_targets(_squares(y, decision, weights))
+    return -over_targets(_squares(y, decision, weights))
 
 
 def _rmse(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return -_over_targets(np.sqrt(_squares(y, decision, weights)))
+    return -over_targets(np.sqrt(_squares(y, decision, weights)))
 
 
 def _mae(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    errors = _errors(y, decision)
-    return -_over_targets(_weighted(np.abs(errors, out=errors), weights))
+    errors = errors_of(y, decision)
+    return -over_targets(weighted(np.abs(errors, out=errors), weights))
 
 
 def _r2(y: NDArray[Any], decision: Array, weights: Array) -> Array:
-    return _over_targets(r2_from_mse(_squares(y, decision, weights), weights @ (y - weights @ y) ** 2))
+    return over_targets(r2_from_mse(_squares(y, decision, weights), weights @ (y - weights @ y) ** 2))
 
 
 def _squares(y: NDArray[Any], decision: Array, weights: Array) -> Array:
     """``[S]`` mean squared errors, ``[S, t]`` for several targets."""
-    errors = _errors(y, decision)
+    errors = errors_of(y, decision)
     errors *= errors
-    return _weighted(errors, weights)
-
-
-def _errors(y: NDArray[Any], decision: Array) -> Array:
-    """``[n, S]``, or ``[n, S, t]`` for several targets: how far a decision is off."""
-    errors: Array = decision[:, :, 0] - y[:, None] if y.ndim == 1 else decision - y[:, None]
-    return errors
-
-
-def _weighted(values: Array, weights: Array) -> Array:
-    """Weighted means over the rows of values ``[n, ...]``."""
-    means: Array = weights @ values if values.ndim == 2 else np.tensordot(weights, values, 1)
-    return means
-
-
-def _over_targets(values: Array) -> Array:
-    """``[S]`` means of values ``[S, t]``; values ``[S]`` of one target as they are."""
-    return values if values.ndim == 1 else np.asarray(values.mean(axis=1))
+    return weighted(errors, weights)
 
 
 def _log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:

@@ -25,7 +25,7 @@ from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.inputs import one_name, said
 from regsearch.metrics.absent_classes import told_of_classes
-from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, named_score
+from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, center_of, named_score
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
 from regsearch.space.naming import identity
@@ -58,6 +58,8 @@ class Metric:
         targets, of which the mean error is not enough.
     perfect
         The best possible score, or `None` when unknown: what a relative change of the loss is measured against.
+    center
+        Of targets and their weights, ``[n]``, the constant prediction that it likes best; `None` is the mean.
     counts
         Whether the score counts rows, or pairs of rows: what differs by rounding alone is then stored as equal.
     pooled
@@ -72,6 +74,7 @@ class Metric:
     kernel: Kernel | None = None
     from_mse: Callable[[Array, Any], Array] | None = None
     perfect: float | None = None
+    center: Callable[[Array, Array], float] | None = None
     counts: bool = False
     pooled: bool = False
     needs_fit: str = ""
@@ -259,7 +262,7 @@ def _metric(name: str, scorer: Any) -> Metric:
         return Metric(name, scorer, counts=_counts(scorer))
     own = named_score(scorer) if isinstance(scorer, str) else None
     if own is not None:
-        return Metric(name, own.scorer, own.kernel, perfect=0.0 if scorer.startswith("neg_") else 1.0)
+        return Metric(name, own.scorer, own.kernel, None, 0.0 if scorer.startswith("neg_") else 1.0, own.center)
     if not isinstance(scorer, str) or not is_named(scorer):
         import difflib
 
@@ -268,7 +271,7 @@ def _metric(name: str, scorer: Any) -> Metric:
         raise InvalidInput(f"scoring must be a scikit-learn scorer, got {said(scorer)}; {hint}")
     perfect = 0.0 if scorer.startswith("neg_") else None if scorer in _UNBOUNDED else 1.0
     found = get_scorer(scorer)
-    return Metric(name, found, KERNELS.get(scorer), FROM_MSE.get(scorer), perfect, _counts(found))
+    return Metric(name, found, KERNELS.get(scorer), FROM_MSE.get(scorer), perfect, center_of(scorer), _counts(found))
 
 
 def _counts(scorer: Any) -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import expit, softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, huber, softmax
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
@@ -154,6 +155,38 @@ def test_deviances_are_the_scorer(name: str, seed: int, weights: bool) -> None:
         assert found[step] == pytest.approx(theirs, rel=1e-9, abs=1e-9)
     if "pinball" not in name:
         assert metric.along(p, np.arange(24), np.zeros((24, 1, 1)))[0] == -np.inf
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("weights", [False, True])
+def test_huber_is_explained_of_the_best_constant(targets: int, weights: bool) -> None:
+    """D2 of Huber's loss is one less the loss over that of the constant with the least, the mean over targets; the
+    formula along a path and the scorer of a model agree."""
+    p = problem("regression", weights=weights, targets=targets)
+    rng, w = np.random.default_rng(1), np.ones(p.rows) if p.sample_weight is None else p.sample_weight
+    decision = p.y.reshape(p.rows, 1, -1) + rng.standard_t(2, (p.rows, 3, targets))
+
+    def loss(residual: Any) -> float:
+        return float(np.average(huber(0.7, residual), weights=w))
+
+    mean, explained = np.zeros(3), np.zeros(3)
+    for j, y in enumerate(p.y.reshape(p.rows, -1).T):
+        null = minimize_scalar(lambda c, y=y: loss(y - c), bounds=(y.min(), y.max())).fun
+        along = np.array([loss(y - decision[:, step, j]) for step in range(3)])
+        mean, explained = mean + along / targets, explained + (1 - along / null) / targets
+    for name, expected in {"neg_mean_huber_loss_0.7": -mean, "d2_huber_0.7": explained}.items():
+        (metric,) = resolve(name, p)
+        np.testing.assert_allclose(metric.along(p, np.arange(p.rows), decision), expected, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(metric.by_scorer(p, np.arange(p.rows), decision), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_pinball_loss_of_several_targets_is_their_mean() -> None:
+    """As scikit-learn's is, along a path as by its scorer."""
+    p = problem("regression", targets=3)
+    (metric,) = resolve("neg_mean_pinball_loss_0.8", p)
+    decision = np.random.default_rng(1).normal(size=(p.rows, 2, 3))
+    theirs = [-mean_pinball_loss(p.y, decision[:, step], alpha=0.8) for step in range(2)]
+    np.testing.assert_allclose(metric.along(p, np.arange(p.rows), decision), theirs)
 
 
 @pytest.mark.parametrize("name", ["neg_mean_tweedie_deviance", "neg_mean_tweedie_deviance_2.5", "d2_tweedie_x"])

@@ -331,25 +331,28 @@ def test_a_study_of_the_users_own_has_advice_too(tmp_path: Path) -> None:
         (load_diabetes, "neg_mean_squared_error"), (load_diabetes, "r2"), (load_breast_cancer, "neg_log_loss"),
         (load_breast_cancer, "accuracy"), (load_breast_cancer, "roc_auc"), (load_iris, "neg_log_loss"),
         (load_breast_cancer, "f1"), (load_breast_cancer, "average_precision"), (load_iris, "balanced_accuracy"),
-        (load_linnerud, "neg_mean_absolute_error"),
+        (load_linnerud, "neg_mean_absolute_error"), (load_diabetes, "neg_mean_pinball_loss_0.9"),
     ],
 )  # fmt: skip
 def test_the_constant_is_scikit_learns_dummy(tmp_path: Path, load: Any, scoring: str, weighted: bool) -> None:
-    """What scores are measured against is what scikit-learn's dummy scores on the same folds."""
+    """What scores are measured against is what scikit-learn's dummy scores on the same folds, of the best strategy."""
     X, y = load(return_X_y=True)
     weight = np.random.default_rng(0).integers(1, 3, len(y)).astype(float) if weighted else None
     space = Estimator(Ridge(), {"alpha": Float(0.1, 10.0)}) if y.ndim > 1 else Linear("l1", Axis(4))
     one = study(tmp_path, data=(X, y), scoring=scoring, sample_weight=weight, space=space)
     scale = scale_of(one.run(2, quiet=True))
     assert scale is not None
-    dummy = DummyRegressor() if one.problem.classes is None else DummyClassifier(strategy="prior")
+    strategy = {"neg_mean_absolute_error": 0.5, "neg_mean_pinball_loss_0.9": 0.9}.get(scoring)
+    regressor = DummyRegressor() if strategy is None else DummyRegressor(strategy="quantile", quantile=strategy)
+    dummy = regressor if one.problem.classes is None else DummyClassifier(strategy="prior")
+    scorer = one.setup.metrics[0].scorer
     pairs = list(zip(one.folds.train, one.folds.val, strict=True))
     if weight is None:
-        expected = cross_val_score(dummy, X, y, cv=pairs, scoring=scoring).mean()
+        expected = cross_val_score(dummy, X, y, cv=pairs, scoring=scorer).mean()
     else:
         copies = [np.repeat(rows, weight[rows].astype(int)) for pair in pairs for rows in pair]
         expected = cross_val_score(
-            dummy, X, y, cv=list(zip(copies[::2], copies[1::2], strict=True)), scoring=scoring
+            dummy, X, y, cv=list(zip(copies[::2], copies[1::2], strict=True)), scoring=scorer
         ).mean()
     assert scale.constant == pytest.approx(expected)
     assert scale.learned(scale.perfect) == 1.0

@@ -1,13 +1,17 @@
-"""The names of columns of X that a config has something to say of."""
+"""What a config says of columns of X by their names."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.models.linear.general import PenalisedColumns
 from regsearch.space.tree import Choice
 
 if TYPE_CHECKING:
@@ -40,6 +44,40 @@ def check_column_names(config: LinearConfig, problem: Problem) -> None:
                     f"A column is either unpenalized or has a penalty factor above 0, {both[0]!r} is both; "
                     "remove it from one."
                 )
+
+
+def columns_of(
+    config: LinearConfig, problem: Problem, powers: Callable[[], Array], scales: Array | None = None
+) -> PenalisedColumns:
+    """What a filled config asks of each of the encoded columns; those of a category share what is asked of it.
+
+    Parameters
+    ----------
+    powers
+        See `PenalisedColumns`.
+    scales
+        ``[K, p]`` what columns are divided by, for limits; by default 1.
+    """
+    features = problem.encoded_features
+    factors, low, high = (np.full(problem.columns, fill) for fill in (1.0, -np.inf, np.inf))
+    place = {name: j for j, name in enumerate(problem.column_names)}
+    for name, factor in config.penalty_factors or ():
+        factors[place[name]] = factor
+    for name in config.unpenalized or ():
+        factors[place[name]] = 0.0
+    for name, *ends in config.limits or ():
+        low[place[name]], high[place[name]] = (
+            default if end is None else end for end, default in zip(ends, (-np.inf, np.inf), strict=True)
+        )
+    scales = np.ones((1, len(features))) if scales is None else scales
+    least, most = _scaled(low[features], scales), _scaled(high[features], scales)
+    return PenalisedColumns(problem.column_names, features, factors[features], least, most, powers)
+
+
+def _scaled(limit: Array, scales: Array) -> Array:
+    """``[K, p]`` limits of scaled coefficients."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(limit), limit * scales, limit)
 
 
 def _check_known(must: str, names: Iterable[str], known: list[str]) -> None:

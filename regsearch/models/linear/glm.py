@@ -9,15 +9,11 @@ Notation: see `sample.py`; m = 1 here, and p, the fitted values, are the residua
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.errors import InvalidInput
-from regsearch.models.linear.design import Design, Piece
+from regsearch.models.linear.design import Design
 from regsearch.models.linear.freedom import curved_freedom
-from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
 from regsearch.models.linear.interior import InteriorPoint
 from regsearch.models.linear.logistic import LogLoss
@@ -43,14 +39,6 @@ class Glm(LogLoss):
         self.loss, self.newton = loss, Newton if loss.smooth else InteriorPoint
         super().__init__(design, y, tol, max_steps)
         self.spread = loss.spread(y[:, 0], design.weights / design.weights.sum())
-
-    def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
-        if not self.loss.smooth:
-            raise InvalidInput(
-                f"The {self.loss.kind} loss has no derivatives, and takes l1, l2 and elastic_net and their adaptive "
-                "kinds, with all columns penalised and none limited; choose one, or another loss."
-            )
-        return super()._proximal(terms, scale, lambdas, further)
 
     def predicted(self, eta: Array) -> Array:
         return self.loss.predicted(eta)

@@ -15,6 +15,7 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
+from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.sample import Sample
 from regsearch.space.tree import Node
 
@@ -103,3 +104,19 @@ def check_losses(losses: tuple[Loss | None, ...], problem: Problem, folds: Folds
             )
         for rows in (np.arange(problem.rows), *folds.train):
             loss.check_target(problem.y[weighing(rows, problem.sample_weight)])
+
+
+def check_solved(terms: GeneralTerms, loss: Loss | None, penalty: str) -> None:
+    """Refuse a penalty that only a loss with derivatives can be fitted with, for one that has none.
+
+    Raises
+    ------
+    InvalidInput
+        Naming both, the penalty by its kind, and what may be chosen.
+    """
+    if loss is not None and not loss.smooth and not terms.certified:
+        raise InvalidInput(
+            f"The {loss.kind} loss has no derivatives, and cannot be fitted with {penalty} on these columns; choose "
+            "none, l1, l2, elastic_net or an adaptive one of these, without unpenalized and limits (penalty_factors "
+            "with an L1 part alone), or another loss."
+        )

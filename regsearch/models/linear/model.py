@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, ClassVar
+
+import numpy as np
 
 from regsearch._types import Task
 from regsearch.data.folds import Folds
@@ -14,8 +17,9 @@ from regsearch.models.axes import LAMBDA
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
 from regsearch.models.class_weight import check_class_weight
 from regsearch.models.deadline import NO_DEADLINE, Deadline
-from regsearch.models.linear.columns import check_column_names
-from regsearch.models.linear.loss import Loss, check_losses
+from regsearch.models.linear.columns import check_column_names, columns_of
+from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.loss import Loss, check_losses, check_solved
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty, check_penalised
 from regsearch.models.linear.scales import SCALES
@@ -36,6 +40,10 @@ BY_TASK = "by task"  # what the loss of the task is called in a row
 SILENT = {  # what a row leaves out where it is None, and what that is called in others
     "class_weight": "none", "loss": BY_TASK, "penalty_factors": "none", "unpenalized": "none", "limits": "none",
 }  # fmt: skip
+
+
+def _options(value: Any) -> tuple[Any, ...]:
+    return value.options if isinstance(value, Choice) else (value,)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class Linear(Model):
     @property
     def losses(self) -> tuple[Any, ...]:
         """Every loss that a config may have; `None` is that of the task."""
-        return self.loss.options if isinstance(self.loss, Choice) else (self.loss,)
+        return _options(self.loss)
 
     @property
     def shipped_whole(self) -> bool:
@@ -130,14 +138,27 @@ class Linear(Model):
         if setup.problem.task == "survival" and None in self.losses:
             raise InvalidInput("Linear has one loss of a survival task, got another; pass loss='cox'.")
         check_losses(self.losses, setup.problem, setup.folds)
-        for penalty in self.penalty.options if isinstance(self.penalty, Choice) else (self.penalty,):
-            for loss in self.losses:
-                check_penalised(penalty, loss and loss.kind, setup.problem.task)
+        self._check_penalties(setup.problem)
         if setup.problem.targets > 1:
             raise InvalidInput(
                 f"Linear fits one target, y has {setup.problem.targets} columns; "
                 "run one study per column, or search a model of several targets, such as a net."
             )
+
+    def _check_penalties(self, problem: Problem) -> None:
+        """Refuse a penalty that one of the losses, or the task, cannot have."""
+        asked = ("penalty", "loss", "penalty_factors", "unpenalized", "limits")
+        for options in product(*(_options(getattr(self, name)) for name in asked)):
+            one = replace(self, **dict(zip(asked, options, strict=True)))
+            check_penalised(one.penalty, one.loss and one.loss.kind, problem.task)
+            if one.loss is not None and not one.loss.smooth:
+                check_solved(one._terms_on(problem), one.loss, one.penalty.kind)
+
+    def _terms_on(self, problem: Problem) -> GeneralTerms:
+        """What solvers would read of the penalty at its usual values: what they take of it does not depend on these."""
+        ones = np.ones((1, len(problem.encoded_features), problem.outputs))
+        terms: GeneralTerms = default(self.penalty).terms(lambda: ones)
+        return terms.on(columns_of(self, problem, lambda: ones[:, :, 0]))
 
     def preload(self) -> None:
         import regsearch.models.linear.backend  # noqa: F401

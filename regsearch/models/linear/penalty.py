@@ -182,8 +182,8 @@ def check_penalised(penalty: Penalty, loss: str | None, task: Task) -> None:
         )
     if loss is not None and not penalty.other_losses:
         raise InvalidInput(
-            f"The penalty {penalty.kind} is for squared error alone, got the {loss} loss; choose another, such as l1, "
-            "elastic_net or relaxed_lasso, or leave the loss out."
+            f"The penalty {penalty.kind} is for squared error alone, got the {loss} loss; choose another, such as l1 "
+            "or elastic_net, or leave the loss out."
         )
 
 

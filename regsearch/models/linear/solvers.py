@@ -7,15 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from regsearch._types import Array, Rows
+from regsearch._types import Rows
 from regsearch.data.encoding import Encoded
 from regsearch.data.problem import Problem
 from regsearch.data.row_table import RowTable
 from regsearch.models.class_weight import ClassWeight, class_factors
+from regsearch.models.linear.columns import columns_of
 from regsearch.models.linear.design import Design, LinearConfig, Solver
 from regsearch.models.linear.freedom import column_powers
-from regsearch.models.linear.general import GeneralTerms, PenalisedColumns
-from regsearch.models.linear.loss import Loss
+from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.loss import Loss, check_solved
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty, check_penalised
 
@@ -74,9 +75,12 @@ class Solvers:
 
     def _terms(self, config: LinearConfig, penalty: Penalty) -> GeneralTerms:
         check_penalised(penalty, config.loss and config.loss.kind, self.problem.task)
-        solver = self.of(config.class_weight, config.loss)
-        terms = penalty.terms(lambda: solver.initial(config.scale))
-        return terms.on(columns_of(config, self.problem, self.design))
+        solver, design = self.of(config.class_weight, config.loss), self.design
+        scales = design.scales(config.scale) if config.limits else None
+        columns = columns_of(config, self.problem, lambda: column_powers(design, config.scale), scales)
+        terms = penalty.terms(lambda: solver.initial(config.scale)).on(columns)
+        check_solved(terms, config.loss, penalty.kind)
+        return terms
 
     def design_of(self, class_weight: ClassWeight) -> Design:
         """The design whose loss has a config's class weight."""
@@ -84,32 +88,6 @@ class Solvers:
             return self.design
         factors = [class_factors(self.problem, rows, class_weight) for rows in self.design.train]
         return self.design.multiplied(np.stack(factors))
-
-
-def columns_of(config: LinearConfig, problem: Problem, design: Design) -> PenalisedColumns:
-    """What a filled config asks of each of the encoded columns; those of a category share what is asked of it."""
-    features = problem.encoded_features
-    factors, low, high = (np.full(problem.columns, fill) for fill in (1.0, -np.inf, np.inf))
-    place = {name: j for j, name in enumerate(problem.column_names)}
-    for name, factor in config.penalty_factors or ():
-        factors[place[name]] = factor
-    for name in config.unpenalized or ():
-        factors[place[name]] = 0.0
-    for name, *ends in config.limits or ():
-        low[place[name]], high[place[name]] = (
-            default if end is None else end for end, default in zip(ends, (-np.inf, np.inf), strict=True)
-        )
-    scales = design.scales(config.scale) if config.limits else np.ones((1, len(features)))
-    return PenalisedColumns(
-        problem.column_names, features, factors[features], _scaled(low[features], scales),
-        _scaled(high[features], scales), lambda: column_powers(design, config.scale),
-    )  # fmt: skip
-
-
-def _scaled(limit: Array, scales: Array) -> Array:
-    """``[K, p]`` limits of scaled coefficients."""
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(limit), limit * scales, limit)
 
 
 def _table(problem: Problem, folds: int, notice: Callable[[str], None]) -> RowTable | None:

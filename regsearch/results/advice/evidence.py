@@ -12,6 +12,7 @@ from regsearch._types import Array, Rows
 from regsearch.data.problem import Problem
 from regsearch.data.survival import SURVIVAL
 from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.scorer import Metric
 from regsearch.metrics.statistics import Estimate
 from regsearch.metrics.survival import neg_cox_deviance
 from regsearch.models.path import Point
@@ -75,7 +76,8 @@ def scale_of(study: StoredStudy) -> Scale | None:
     if scoring is None or scoring.metric.perfect is None:
         return None
     folds = list(zip(scoring.folds.train, scoring.folds.val, strict=True))
-    scores = scoring.by_fold([_probes(scoring.problem, train, val) for train, val in folds], study.averaging)
+    probes = [_probes(scoring.problem, train, val, scoring.metric) for train, val in folds]
+    scores = scoring.by_fold(probes, study.averaging)
     losses = scoring.metric.perfect - study.averaging.mean(scores)
     if not np.isfinite(losses).all() or not losses.min() > 0:
         return None
@@ -95,22 +97,24 @@ def _deviances(problem: Problem, parts: Sequence[Rows]) -> Array:
     return np.array(found)
 
 
-def _probes(problem: Problem, train: Rows, val: Rows) -> Array:
+def _probes(problem: Problem, train: Rows, val: Rows, metric: Metric) -> Array:
     """``[rows, 1 or 2, m]``: the constant decision; of a regression, also the one that halves each of its errors."""
-    constant = np.broadcast_to(_constant(problem, train), (len(val), problem.outputs))
+    constant = np.broadcast_to(_constant(problem, train, metric), (len(val), problem.outputs))
     if problem.task != "regression":
         return constant[:, None]
     return np.stack([constant, (constant + problem.y[val].reshape(len(val), -1)) / 2], axis=1)
 
 
-def _constant(problem: Problem, train: Rows) -> Array:
-    """``[m]``: the decision that knows the training targets alone."""
+def _constant(problem: Problem, train: Rows, metric: Metric) -> Array:
+    """``[m]``: the decision that knows the training targets alone, of those the best by the metric."""
     y = problem.y[train]
     weights = np.ones(len(y)) if problem.sample_weight is None else problem.sample_weight[train]
     if problem.task == SURVIVAL:
         return np.zeros(1)
     if problem.classes is None:
-        return np.atleast_1d(np.average(y, axis=0, weights=weights))
+        if metric.center is None:
+            return np.atleast_1d(np.average(y, axis=0, weights=weights))
+        return np.array([metric.center(target, weights) for target in y.reshape(len(y), -1).T])
     logs: Array = np.log(np.maximum(np.bincount(y, weights, len(problem.classes)) / weights.sum(), 1e-12))
     return logs if problem.outputs > 1 else logs[1:] - logs[:1]
 

@@ -22,6 +22,7 @@ from regsearch.models.linear.glm import Glm
 from regsearch.models.linear.losses import Gamma, Huber, Quantile
 from regsearch.models.linear.penalties import L1, L2
 from regsearch.space.registry import registered
+from regsearch.space.sampling import default
 from regsearch.space.tree import Float
 from regsearch.testing.losses import SUITE
 from regsearch.testing.suite import Check
@@ -116,15 +117,34 @@ def test_quantiles_are_those_of_a_linear_program(quantile: float, shape: tuple[i
         assert objective(w, b, lambda_) == pytest.approx(best, rel=1e-7)
 
 
-def test_quantiles_need_a_certified_penalty() -> None:
-    """A loss without derivatives refuses what the proximal solver fits, and says what to choose."""
-    x, y = amounts("gamma", 60, 4)
-    problem = make_problem(x, y)
-    space = Linear("l1", 0.1, loss="quantile", unpenalized=["x0"])
-    setup = Setup(problem, make_folds(3, problem, 0), resolve(space.scoring(problem), problem))
-    (outcome,) = space.backend(setup).stream([Candidate(0, space)])
-    assert outcome.state == "failed"
-    assert "no derivatives" in outcome.reason
+@pytest.mark.parametrize(
+    ("penalty", "more"),
+    [
+        ("group_lasso", {}), (Choice("l1", "mcp"), {}), ("l1", {"unpenalized": ["x0"]}),
+        ("l1", {"limits": Choice(None, {"x0": (0, None)})}), ("elastic_net", {"penalty_factors": {"x0": 0.5}}),
+    ],
+)  # fmt: skip
+def test_quantiles_need_a_certified_penalty(penalty: Any, more: dict[str, Any]) -> None:
+    """A loss without derivatives refuses what the proximal solver fits before any trial, and says what to choose."""
+    problem = make_problem(*amounts("gamma", 60, 4))
+    for space in (Linear(penalty, loss="quantile", **more), Linear(penalty, loss=Choice(None, "quantile"), **more)):
+        setup = Setup(problem, make_folds(3, problem, 0), resolve("r2", problem))
+        with pytest.raises(InvalidInput, match=r"quantile loss has no derivatives.*choose"):
+            space.check(setup)
+    with pytest.raises(InvalidInput, match="no derivatives"):
+        Linear("l1", 0.1, loss="quantile", unpenalized=["x0"]).refit(problem, 0)
+
+
+@pytest.mark.parametrize("penalty", ["none", "l1", "l2", "elastic_net", "adaptive_lasso", "adaptive_elastic_net"])
+def test_quantiles_take_the_others(penalty: str) -> None:
+    """What is let in is fitted, with a penalty factor where that leaves the penalty certified."""
+    problem = make_problem(*amounts("gamma", 60, 4))
+    more = {"penalty_factors": {"x0": 0.5}} if penalty == "l1" else {}
+    space = Linear(penalty, 0.1, loss="quantile", **more)
+    setup = Setup(problem, make_folds(2, problem, 0), resolve("r2", problem))
+    space.check(setup)
+    (outcome,) = space.backend(setup).stream([Candidate(0, default(space))])
+    assert outcome.state == "complete", outcome.reason
 
 
 def test_huber_does_not_see_how_far_outliers_are() -> None:
