@@ -154,7 +154,9 @@ def _add_bundle(parser: Any, command: Command) -> None:
     """A bundle, and the columns of data that are to be predicted, and weigh rows."""
     parser.set_defaults(command=command)
     parser.add_argument("bundle", metavar="DIR")
-    parser.add_argument("--target", metavar="COLUMN", help="what the data are to predict")
+    parser.add_argument(
+        "--target", metavar="COLUMN", help="what the data are to predict; several by commas, as EVENT,TIME of survival"
+    )
     parser.add_argument("--weights", metavar="COLUMN", help="what rows weigh in fits, and in scores where they did")
     parser.add_argument("--trust", action="append", metavar="TYPE", help="a type to trust; may be repeated")
 

@@ -85,6 +85,9 @@ def test_a_survival_bundle_is_verified_and_retrained(searched: tuple[Study, Any]
     X, _ = survival()
     refitted = results.best.config.refit(made.problem, 0)
     np.testing.assert_allclose(regsearch.load(folder).predict(X), refitted.predict(X))
+    card = (folder / "README.md").read_text()
+    assert "log hazards" in card
+    assert "--target EVENT,TIME" in card
     verdict = verify(folder, Evidence(made.problem))
     assert verdict.holds, str(verdict)
     assert "score" in str(verdict)

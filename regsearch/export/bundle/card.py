@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regsearch.cleaning import as_code, as_words
+from regsearch.data.survival import SURVIVAL
 from regsearch.export.bundle.column import Column
 from regsearch.export.bundle.files import CONFIG, EXAMPLE, FORM, PROVENANCE
 from regsearch.export.bundle.schema import Form
@@ -48,6 +49,7 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
         f"# {as_words(made['study'])}",
         f"Predicts {as_words(', '.join(form.targets))} ({form.task}) from {_inputs(form)}. Trial {made['trial']} of "
         f"the study {as_code(made['study'])}, chosen by the rule {as_code(made['rule'])}: {as_words(made['why'])}",
+        *(["Predictions are log hazards: the larger, the sooner the event."] if form.task == SURVIVAL else []),
         "## How good it is",
         _scores(score, made["folds"]),
         *_cautions(made),
@@ -61,7 +63,7 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
         ),
         f"X has {_columns(form)}. `{FORM}` has their types, `{EXAMPLE}` a few rows with what the model says of them.",
         _for_mlflow(form),
-        _commands(made, factory),
+        _commands(made, form, factory),
         f"`{CONFIG}` is the config, `{PROVENANCE}` says where it comes from: data, folds, seed, versions, and the hash "
         "of every file but itself.",
     ]
@@ -93,13 +95,14 @@ def importable(factory: str) -> bool:
     return parts[0] != "__main__" and all(part.isidentifier() for part in parts)
 
 
-def _commands(made: Mapping[str, Any], factory: str | None) -> str:
+def _commands(made: Mapping[str, Any], form: Form, factory: str | None) -> str:
     """How a bundle is checked and fitted again on the command line."""
     given = "".join(f" --trust {shlex.quote(name)}" for name in made["trusted"])
+    target = "EVENT,TIME" if form.task == SURVIVAL else ",".join(["COLUMN"] * len(form.targets))
     own = "Code of your own that it trusts must be where Python finds it, in `PYTHONPATH`, say." if given else ""
     if factory is None:
         checks = (
-            "checks that this folder is whole and predicts what it did; with `--data FILE.csv --target COLUMN` also "
+            f"checks that this folder is whole and predicts what it did; with `--data FILE.csv --target {target}` also "
             f"that it scores what it did, on {_rows(made)}."
         )
     else:
@@ -108,7 +111,7 @@ def _commands(made: Mapping[str, Any], factory: str | None) -> str:
             "checks that this folder is whole, predicts what it did and scores what it did; FILE is the study's "
             f"script, which has {as_code(factory)}."
         )
-    fit = as_code(f"regsearch retrain .{given} --data NEW.csv --target COLUMN --out DIR")
+    fit = as_code(f"regsearch retrain .{given} --data NEW.csv --target {target} --out DIR")
     again = f"{fit} fits the same config to new data."
     return " ".join(part for part in (as_code(f"regsearch verify .{given}"), checks, again, own) if part)
 

@@ -193,8 +193,10 @@ class LogLoss:
         target, separable = self.tol * self.null[k], False
         theta, gap, freedom = ridge.solve(start, strengths, target, self.max_steps)
         if not held.any():
-            settled, separable = self._settled(ridge, theta[:, :1], strengths[0], self.null[k])
-            theta, gap, freedom = ridge.solve(settled, strengths, np.inf, 0)
+            found = theta[:, :1]
+            settled, separable = self._settled(ridge, found, strengths[0], self.null[k])
+            if settled is not found:
+                theta, gap, freedom = ridge.solve(settled, strengths, np.inf, 0)
         freedom = np.where(held, freedom, ridge.rank * max(len(theta) - 1, 1))  # the rank, by classes
         return _RidgeFit(theta, ridge.coefficients(theta), theta[..., -1], gap, freedom, separable)
 

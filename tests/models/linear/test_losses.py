@@ -20,7 +20,7 @@ from regsearch.models.linear import Loss
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.glm import Glm
 from regsearch.models.linear.losses import Gamma, Huber, Quantile
-from regsearch.models.linear.penalties import L1, L2
+from regsearch.models.linear.penalties import L1, L2, NoPenalty
 from regsearch.space.registry import registered
 from regsearch.space.sampling import default
 from regsearch.space.tree import Float
@@ -145,6 +145,16 @@ def test_quantiles_take_the_others(penalty: str) -> None:
     space.check(setup)
     (outcome,) = space.backend(setup).stream([Candidate(0, default(space))])
     assert outcome.state == "complete", outcome.reason
+
+
+def test_quantiles_without_a_penalty_are_certified() -> None:
+    """The fit at lambda 0 keeps the dual that certifies it, with columns of a category that add to one as well."""
+    x, y = amounts("gamma", 60, 4)
+    x = np.asfortranarray(np.column_stack([x, np.eye(3)[np.arange(60) % 3]]))
+    d = Design(x, (np.arange(60),), (np.arange(0),), np.ones(60))
+    solver = Glm(d, y[:, None], Quantile(0.8))
+    (piece,) = solver.path(NoPenalty().terms(lambda: np.zeros(1)), "standard", np.zeros(1))
+    assert piece.gap.max() <= 1.5 * solver.tol
 
 
 def test_huber_does_not_see_how_far_outliers_are() -> None:
