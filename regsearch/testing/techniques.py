@@ -175,7 +175,7 @@ def off_is_off(cls: type[Technique]) -> None:
 def does_something(cls: type[Technique]) -> None:
     """At a strong value a technique changes what is learned, in every slot and for every task that it fits."""
     for of, slot in _places(cls) if is_trained(cls) else ():
-        plain, used = train(of, [net()], 2), train(of, [net(**{slot: strong(cls)})], 2)
+        plain, used = train(of, [net()]), train(of, [net(**{slot: strong(cls)})])
         require(
             used.scores["val"].shape == plain.scores["val"].shape, f"{_where(of, slot)}: scores have another shape."
         )

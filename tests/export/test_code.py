@@ -233,6 +233,13 @@ def net_cases() -> dict[str, Case]:
             1e-9,
         ),
         "nesterov": Case(net(optimizer=t.SGD(0.02, 0.5, "nesterov"), lr=None, weight_decay=t.CPR(0.9)), numbers, 1e-9),
+        "swa": Case(net(norm="batch_norm", averaging=t.SWA(0.25)), classes, 1e-9),
+        "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", averaging=t.Ema(0.9)), numbers, 1e-9),
+        "skip of images": Case(
+            net(norm="batch_norm", skip="skip_connection", averaging=t.SWA(0.5)).replace(module=CNN(channels=(3, 4))),
+            images,
+            1e-8,
+        ),
         "radam": Case(
             net(optimizer=t.RAdam(0.02), lr=None, penalty=t.L1Penalty(0.01), weight_decay=t.CPR(0.5, 3)), numbers, 1e-9
         ),
@@ -283,7 +290,10 @@ def test_noise_of_other_tasks_runs(tmp_path: Path) -> None:
     """Noise on the targets of a regression and of two classes trains, and what is said stays finite and in range."""
     pytest.importorskip("torch")
     cancer = make_problem(*load_breast_cancer(return_X_y=True))
-    cases = {"numbers": Case(net(label_noise=0.1), diabetes(), 0), "two": Case(net(label_noise=0.1), cancer, 0)}
+    cases = {
+        "numbers": Case(net(label_noise=0.1), diabetes(), 0),
+        "two": Case(net(8, 8, label_noise=0.1, skip=t.ShakeDrop(0.3), dropout=0.1), cancer, 0),
+    }
     said = run(cases, tmp_path)
     assert np.corrcoef(said["numbers"], cases["numbers"].problem.y)[0, 1] > 0.3
     assert (said["two"].argmax(axis=1) == cancer.y).mean() > 0.8

@@ -27,6 +27,29 @@ def patch(size, side):
     return inside[0][:, None] & inside[1]
 '''
 
+SKIP = '''
+
+class Skip(nn.Sequential):
+    """Adds what comes in, pooled as the layers do it, to what they make of it, which is dropped or shaken at a rate."""
+
+    def __init__(self, layers, rate=0.0, shakes=False):
+        super().__init__(layers)
+        self.rate, self.shakes = rate, shakes
+
+    def forward(self, x):
+        h = super().forward(x)
+        x = functional.max_pool2d(x, 2) if x.dim() == 4 else x
+        x = functional.pad(x, [0, 0] * (x.dim() - 2) + [0, h.shape[1] - x.shape[1]])
+        if self.training and self.rate:
+            shape = (len(h), *[1] * (h.dim() - 1))
+            forward = back = (torch.rand(shape, dtype=h.dtype) >= self.rate).to(h.dtype)
+            if self.shakes:
+                forward = forward + (1 - forward) * (2 * torch.rand(shape, dtype=h.dtype) - 1)
+                back = back + (1 - back) * torch.rand(shape, dtype=h.dtype)
+            h = (h * back + (h * (forward - back)).detach()) / (1 - self.rate)
+        return x + h
+'''
+
 HELPERS = {"mix": MIX, "patch": PATCH, "mix of patches": MIX + PATCH}
 
 _TEXT = '''"""A net of torch alone: its module, and a training loop with what regularizes it.{unlike}"""
@@ -83,7 +106,7 @@ def fit(X, y, sample_weight=None):
             loss = mean_loss(net(x), t, w)
 {loss_lines}            loss.backward()
 {ascent}{gradient}            optimizer.step()
-{stepped}{averaged}{after}    net.eval()
+{stepped}{averaged}{epoch_end}{after}    net.eval()
 
     @torch.no_grad()
     def predict(X):
@@ -104,6 +127,7 @@ _DEPTH = {
     "gradient": 12,
     "stepped": 12,
     "averaged": 12,
+    "epoch_end": 8,
     "after": 4,
     "scale": 4,
     "targets": 4,

@@ -5,7 +5,7 @@ The loop is one text; each technique adds its lines at `PLACES` of it, in the or
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from regsearch.data.encoding import transformer
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
-from regsearch.export.code.loop import HELPERS, write_loop, written
+from regsearch.export.code.loop import HELPERS, SKIP, write_loop, written
 from regsearch.export.code.optimizers import DECAYED, OPTIMIZERS, SHRINK
 from regsearch.export.code.sources import CodeWriter
 from regsearch.export.code.technique_lines import LINES, NetForm
@@ -34,29 +34,33 @@ from regsearch.space.tree import number
 if TYPE_CHECKING:
     from torch import nn
 
-PLACES = ("before", "batch", "samples", "loss_lines", "rate", "ascent", "gradient", "stepped", "averaged", "after")
-_ELSEWHERE = ("dropout", "early_stopping", "norm", "optimizer")  # in the module, the epochs and the optimizer
+PLACES = (
+    "before", "batch", "samples", "loss_lines", "rate", "ascent", "gradient", "stepped", "averaged", "epoch_end", "after",
+)  # fmt: skip
+_ELSEWHERE = ("dropout", "early_stopping", "norm", "optimizer", "skip")  # in the module, the epochs and the optimizer
 
 
 def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     """A net's module, and `fit`, which trains it as its refit was trained: same start, same steps, other draws."""
     _check(config, problem)
     shape, outputs = _shape(problem), problem.outputs
-    network = make_network(config.module, shape, outputs, config.norm, seed, ALL_ROWS)
+    network = make_network(config.architecture, shape, outputs, config.norm, seed, ALL_ROWS)
     form = NetForm(problem, network.layout, config.horizon, config.optimizer.kind)
     placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in LINES)
     lines = [LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
     source = CodeWriter()
     prepare = source.of(transformer(problem.X)) if _prepared(problem) else ""
     called = {one["helper"] for one in lines if "helper" in one}
+    module = config.architecture.module(shape, outputs, config.norm)
     optimizer, metric = _optimizer(config, "shrink" in called)
     values = {
         "unlike": unlike(config, problem), "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape,
         "dtype": config.precision,
         "epochs": config.last, "lr": number(config.optimizer.lr), "betas": BETAS, "eps": EPS, "optimizer": optimizer,
         "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),
-        "module": _module(config, config.module.module(shape, outputs, config.norm)),
-        "helpers": metric + "".join(text for name, text in HELPERS.items() if name in called),
+        "module": _module(config, module),
+        "helpers": metric + (SKIP if hasattr(module, "skip1") else "")
+        + "".join(text for name, text in HELPERS.items() if name in called),
         "scale": _SCALES[config.scale], "batches": _batches(config.batch),
         **_TASKS[problem.task](problem, config.class_weight),
         **{place: [one[place] for one in lines if place in one] for place in PLACES},
@@ -111,16 +115,31 @@ def _prepared(problem: Problem) -> bool:
 
 def _module(config: NetConfig, module: nn.Module) -> str:
     """The layers as torch prints them, by name, with the dropout that follows hidden layers."""
-    hidden_layers = config.module.hidden_layers(module)
+    hidden_layers = config.architecture.hidden_layers(module)
     dropout = config.techniques.get("dropout", Dropout(0.0))
     rate = dict(zip(hidden_layers, rates(number(dropout.rate), dropout.dropout_shape, len(hidden_layers)), strict=True))
     image = hasattr(module, "conv0") and dropout.kind == "spatial_dropout"
-    layers = []
-    for name, layer in module.named_children():
-        layers.append(f"{name}=nn.{layer!r},")
-        if rate.get(name):
-            layers.append(f"drop_{name}=nn.{'Dropout2d' if image else 'Dropout'}({rate[name]!r}),")
-    return "\n".join(f"        {layer}" for layer in layers)
+    kind = "Dropout2d" if image else "Dropout"
+    skipped = _branch_rates(config, len(hidden_layers))
+
+    def chain(layers: nn.Module, way: str) -> Iterator[str]:
+        for name, layer in layers.named_children():
+            if name.startswith("skip"):
+                yield f"{name}=Skip(OrderedDict({' '.join(chain(layer, f'{name}.'))[:-1]}){next(skipped)}),"
+            else:
+                yield f"{name}=nn.{layer!r},"
+            if rate.get(way + name):
+                yield f"drop_{name}=nn.{kind}({rate[way + name]!r}),"
+
+    return "\n".join(f"        {layer}" for layer in chain(module, ""))
+
+
+def _branch_rates(config: NetConfig, layers: int) -> Iterator[str]:
+    """For each skip connection, further arguments: how often its branch is dropped, and whether it is shaken then."""
+    skip = config.techniques.get("skip")
+    for i in range(1, layers):
+        rate = number(getattr(skip, "rate", 0.0)) * i / (layers - 1)
+        yield f", {rate!r}, shakes={getattr(skip, 'kind', '') == 'shake_drop'}" if rate else ""
 
 
 def _batches(size: int) -> str:

@@ -157,6 +157,25 @@ def _sam(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     return {"ascent": "\n".join(lines)}
 
 
+def _swa(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    follow = (
+        f"if epoch + 1 > {number(one.start)!r} * {form.horizon}:", "    count += 1",
+        "    for name, value in net.state_dict().items():",
+        "        before = average.get(name, value.clone())",
+        "        average[name] = before + (value - before) / count if value.is_floating_point() else value.clone()",
+    )  # fmt: skip
+    last = (
+        "if count:", "    net.load_state_dict(average)",
+        "    for layer in net.modules():  # nothing is dropped for statistics", "        if hasattr(layer, 'p'):",
+        "            layer.p = 0.0", "        if hasattr(layer, 'rate'):", "            layer.rate = 0.0",
+        "    torch.optim.swa_utils.update_bn([inputs[rows] for rows in torch.randperm(n).tensor_split(cuts)], net)",
+    )  # fmt: skip
+    return {"before": "count, average = 0, {}", "epoch_end": "\n".join(follow), "after": "\n".join(last)}
+
+
+_AVERAGED: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {"ema": _ema, "swa": _swa}
+
+
 def _label_noise(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     level = number(one.level)
     other = {
@@ -189,6 +208,7 @@ LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "bias_penalty": _penalty,
     "data_augmentation": lambda one, form, names: _AUGMENTED[one.kind](one, form),
     "max_norm": _max_norm,
+    "averaging": lambda one, form, names: _AVERAGED[one.kind](one, form, names),
     "lookahead": _lookahead,
     "sam": _sam,
     "weight_decay": _weight_decay,

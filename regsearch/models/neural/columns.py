@@ -78,8 +78,7 @@ class ActiveTechniques:
         examples: dict[TechniqueKey, Technique] = {}
         for row in rows:
             for (slot, pattern), technique in row.techniques.items():
-                if not technique.structural:
-                    examples.setdefault((slot, pattern, technique.implementation(slot).__name__), technique)
+                examples.setdefault((slot, pattern, technique.implementation(slot).__name__), technique)
         found = (_active(key, examples[key], rows, layout, options) for key in sorted(examples))
         self._all = [active for active in found if active is not None]
         self._optimizer, self._trainable = type(rows[0].optimizer), layout.trainable

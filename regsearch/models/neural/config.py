@@ -10,7 +10,7 @@ from typing import Any
 from regsearch.errors import InvalidInput
 from regsearch.models.axes import EPOCHS
 from regsearch.models.base import Model
-from regsearch.models.neural.architectures import MLP, Custom
+from regsearch.models.neural.architectures import MLP, Custom, with_skips
 from regsearch.models.neural.learning_rate import OF_OPTIMIZER, placed_rate
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
@@ -54,6 +54,7 @@ class NetConfig(Model, abstract=True):
             module = Custom(module)
         kept = {slot: _technique(slot, one) for slot, one in ({"early_stopping": EarlyStopping()} | techniques).items()}
         lr, kept["optimizer"] = placed_rate(plain(lr), kept.get("optimizer"))
+        _check_beside(kept)
         given = {
             "module": module, "lr": lr, "batch_size": batch_size, "scale": scale, "class_weight": class_weight,
             "precision": precision, "device": device,
@@ -149,6 +150,12 @@ class NetConfig(Model, abstract=True):
         return 0.0 if self.stopping.epochs else float(self.stopping.inner)
 
     @property
+    def architecture(self) -> Architecture:
+        """The module, with skip connections where it is to have some."""
+        module: Architecture = self.module
+        return with_skips(module) if self.techniques.get("skip") else module
+
+    @property
     def norm(self) -> str:
         """Kind of the norm layers, or empty."""
         norm = self.techniques.get("norm")
@@ -191,6 +198,17 @@ def _technique(slot: str, value: Any) -> Any:
         return None
     value = plain(value)
     return _Slot(slot).admit(value, f"Net({slot}=...)")
+
+
+def _check_beside(slots: Mapping[str, Any]) -> None:
+    """Refuse techniques of two slots of which only one can count."""
+    both = [next((one for one in options(slots.get(slot)) if one.acting), None) for slot in ("ema", "averaging")]
+    if all(both):
+        names = " and ".join(type(one).__name__ for one in both)
+        raise InvalidInput(
+            f"Only one technique can say which weights count, got {names}; leave one out, or choose between them: "
+            "averaging=Choice(None, 'ema', 'swa')."
+        )
 
 
 def _instead(slot: str) -> str:

@@ -64,8 +64,9 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
     prepare = None
     if problem.image is None:
         prepare = fit_transformer(problem.X, lambda: problem.encoded, problem.sample_weight)
+    architecture = config.architecture
     spec = Spec(
-        to_data(config.module), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
+        to_data(architecture), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),
         "" if problem.classes is None else _type_name(problem.classes), problem.image is not None, prepare is not None,
     )  # fmt: skip
@@ -81,7 +82,7 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
         else:
             tensors[MODULE + name] = tensors[MODULE + kept] if isinstance(kept, str) else kept
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
-    return make_predictor(spec, plain, prepare, config.module)
+    return make_predictor(spec, plain, prepare, architecture)
 
 
 def _type_name(classes: np.ndarray[Any, Any]) -> str:

@@ -10,6 +10,7 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_samples`    inputs, targets and weights of a batch, after all that changes one of them alone
 `on_weights`    the parameters that a step is computed at ``[R, P]``
 `on_hidden`     factors of what leaves a hidden layer ``[R, B, ...]``
+`on_branch`     factors, on the way forward and back, of what a layer with a skip connection adds ``[R, B, ...]``
 `on_activity`   a term of the loss ``[R]``, from what leaves a hidden layer
 `on_adversary`  further inputs, from a batch's own and the gradient of the loss by these ``[R, B, ...]``
 `on_ascent`     parameters ``[R, P]`` at which a step's gradient is computed anew
@@ -17,7 +18,10 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_rate`       a factor of the learning rate ``[R]``
 `on_step`       the parameters before a step ``[R, P]``, in place
 `on_stepped`    the parameters after a step ``[R, P]``, in place
-`on_average`    what is evaluated in place of the parameters
+`on_average`    takes note of the parameters after a step
+`on_epoch`      takes note of the parameters after an epoch
+`on_evaluate`   what is evaluated in place of the parameters
+`on_statistics` in which rows that needs running statistics of its own
 ==============  =======================================================================================
 
 Every hook gets its technique's `Columns` first: a tensor with one entry per row for each number of the config. A row
@@ -190,6 +194,13 @@ class Technique(Node, abstract=True):
         raise NotImplementedError
 
     @staticmethod
+    def on_branch(
+        v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factors ``[R, *shape]`` of what a layer adds to what comes in, and of its gradient; `shape` begins with B."""
+        raise NotImplementedError
+
+    @staticmethod
     def on_activity(v: Columns, h: torch.Tensor, layer: HiddenLayer) -> torch.Tensor:
         """A term of the loss ``[R]``."""
         raise NotImplementedError
@@ -224,6 +235,15 @@ class Technique(Node, abstract=True):
     @staticmethod
     def on_average(v: Columns, theta: torch.Tensor) -> None:
         """Take note of the parameters ``[R, Q]``, buffers included, after a step."""
+
+    @staticmethod
+    def on_epoch(v: Columns, theta: torch.Tensor, epoch: torch.Tensor, horizon: torch.Tensor) -> None:
+        """Take note of the parameters ``[R, Q]`` after so many epochs ``[R]``, of at most `horizon` ``[R]``."""
+
+    @staticmethod
+    def on_statistics(v: Columns) -> torch.Tensor:
+        """In which rows ``[R]`` batch normalisation needs running statistics of what is evaluated, made anew."""
+        raise NotImplementedError
 
     @staticmethod
     def on_evaluate(v: Columns, theta: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from regsearch.models.base import Setup
-from regsearch.models.neural import CNN, Net
+from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.streams import RandomStream, seed_of
 from regsearch.models.neural.training.block import Segment
@@ -392,6 +392,22 @@ def test_cnn(rate: float, norm: bool) -> None:
     of, _ = task_of("multiclass", image=True)
     options: dict[str, Any] = {"dropout": rate} | ({"norm": "batch_norm"} if norm else {})
     agree(of, net(CNN((3, 4)), **options), lambda: cnn(3, rate, norm), Plain())
+
+
+@pytest.mark.parametrize("norm", ["", "batch_norm", "layer_norm"])
+def test_skip_connections(norm: str) -> None:
+    """A net with skip connections learns what its plain module learns, where widths agree, rise and fall."""
+    of, _ = task_of("binary")
+    config = net(MLP((6, 6, 8, 5)), skip="skip_connection", **({"norm": norm} if norm else {}))
+    agree(of, config, lambda: config.architecture.module((5,), 1, norm), Plain())
+
+
+@pytest.mark.parametrize("norm", ["", "batch_norm"])
+def test_skip_connections_of_images(norm: str) -> None:
+    """A convolutional net with skip connections learns what its plain module learns."""
+    of, _ = task_of("multiclass", image=True)
+    config = net(CNN((4, 6)), skip="skip_connection", **({"norm": norm} if norm else {}))
+    agree(of, config, lambda: config.architecture.module((2, 6, 6), 3, norm), Plain())
 
 
 def test_mlp_on_images() -> None:

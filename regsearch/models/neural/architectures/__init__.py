@@ -3,5 +3,6 @@
 from regsearch.models.neural.architectures.cnn import CNN
 from regsearch.models.neural.architectures.custom import Custom
 from regsearch.models.neural.architectures.mlp import MLP
+from regsearch.models.neural.architectures.residual import ResidualCNN, ResidualMLP, with_skips
 
-__all__ = ["CNN", "MLP", "Custom"]
+__all__ = ["CNN", "MLP", "Custom", "ResidualCNN", "ResidualMLP", "with_skips"]

@@ -92,14 +92,14 @@ class CNN(Architecture):
             for i in range(layers):
                 bias = p[f"conv{i}.bias"][0] if norm != "batch_norm" else None
                 h = functional.conv2d(h, p[f"conv{i}.weight"][0], bias, padding=pad)
-                h = functional.max_pool2d(_normalise(p, f"norm{i}", norm, h, training), 2)
+                h = functional.max_pool2d(normalise_images(p, f"norm{i}", norm, h, training), 2)
                 h = hooks(act(h)[None], i)[0]
             return functional.linear(h.flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
 
         return run
 
 
-def _normalise(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -> torch.Tensor:
+def normalise_images(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -> torch.Tensor:
     """Normalisation of ``[B, channels, height, width]``, by torch's own fast functions; `h` without a norm."""
     from torch.nn import functional
 

@@ -21,8 +21,9 @@ class HiddenHooks:
     ----------
     hidden_layers
         Names of the layers.
-    masks, penalties
-        The techniques that mask what leaves a layer, and those that have a term of the loss from it.
+    masks, penalties, branches
+        The techniques that mask what leaves a layer, those that have a term of the loss from it, and those that change
+        what a layer adds to what comes in.
     streams
         Random numbers by the key of a technique.
     terms
@@ -37,13 +38,14 @@ class HiddenHooks:
     masks: Sequence[ActiveTechnique] = ()
     penalties: Sequence[ActiveTechnique] = ()
     streams: Mapping[Any, RandomNumbers] = field(default_factory=dict)
+    branches: Sequence[ActiveTechnique] = ()
     terms: list[torch.Tensor] = field(default_factory=list)
     drawn: list[torch.Tensor] = field(default_factory=list)
     repeated: Iterator[torch.Tensor] | None = None
 
     def again(self) -> HiddenHooks:
         """For another pass in which layers get the same factors."""
-        return replace(self, terms=[], repeated=iter(self.drawn) if self.masks else None)
+        return replace(self, terms=[], repeated=iter(self.drawn) if self.masks or self.branches else None)
 
     def __call__(self, h: torch.Tensor, index: int) -> torch.Tensor:
         """What the next layer gets of what leaves a layer ``[R, B, ...]``."""
@@ -58,7 +60,7 @@ class HiddenHooks:
 
         For a pass that multiplies by itself, which it may where there are no `penalties`.
         """
-        if self.repeated is not None:
+        if self.repeated is not None and self.masks:
             return next(self.repeated)
         made = None
         for active in self.masks:
@@ -67,6 +69,22 @@ class HiddenHooks:
         if made is not None:
             self.drawn.append(made)
         return made
+
+    def added(self, x: torch.Tensor, made: torch.Tensor, index: int) -> torch.Tensor:
+        """What comes in ``[R, B, ...]``, and to it what a layer made of it."""
+        if not self.branches:
+            return x + made
+        shape = (made.shape[1], *[1] * (made.dim() - 2))
+        for active in self.branches:
+            if self.repeated is not None:
+                forward, back = next(self.repeated), next(self.repeated)
+            else:
+                forward, back = active.technique.on_branch(
+                    active.v, shape, self._layer(index), self.streams[active.key]
+                )
+                self.drawn.extend((forward, back))
+            made = made * forward if forward is back else made * back + (made * (forward - back)).detach()
+        return x + made
 
     def _layer(self, index: int) -> HiddenLayer:
         return HiddenLayer(index, len(self.hidden_layers), self.hidden_layers[index])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from regsearch.models.neural.layout import Layout, Role
+from regsearch.models.neural.layout import Layout, Param, Role
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.streams import seed_of
 
@@ -33,6 +33,8 @@ class Network:
     other_state
         By name in the state of the module: what is no real number, as it was made; the name that a tied parameter is
         trained under; or nothing for a buffer that the module does not save.
+    running
+        The running statistics of batch normalisation, and how much of a batch a training pass takes into each.
     """
 
     layout: Layout
@@ -41,6 +43,7 @@ class Network:
     hidden_layers: tuple[str, ...]
     rates: tuple[float, ...]
     other_state: dict[str, torch.Tensor | str]
+    running: tuple[tuple[Param, float | None], ...] = ()
 
 
 def make_network(
@@ -65,8 +68,19 @@ def make_network(
     temporary = known - set(state)  # buffers that the module does not save
     other |= dict.fromkeys(temporary, "")
     return Network(
-        layout, partial(architecture.forward, module), theta[0], hidden_layers, architecture.rates(module), other
-    )
+        layout, partial(architecture.forward, module), theta[0], hidden_layers, architecture.rates(module), other,
+        tuple(_running(module, layout)),
+    )  # fmt: skip
+
+
+def _running(module: nn.Module, layout: Layout) -> Iterator[tuple[Param, float | None]]:
+    """The running statistics of a module's layers, with the momentum of each."""
+    buffers = {param.name: param for param in layout.buffers}
+    for name, child in module.named_modules():
+        for statistic in ("running_mean", "running_var"):
+            param = buffers.get(f"{name}.{statistic}")
+            if param is not None and hasattr(child, "momentum"):
+                yield param, child.momentum
 
 
 def _parameters(module: nn.Module) -> list[tuple[str, tuple[int, ...], Role]]:

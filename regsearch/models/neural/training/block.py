@@ -27,6 +27,7 @@ from regsearch.models.neural.network.network import Network
 from regsearch.models.neural.network.streams import EpochGroup, RandomStream, RandomStreams, epoch_groups, seed_of
 from regsearch.models.neural.training.batches import Batch, batch_slices, epoch_batches
 from regsearch.models.neural.training.gradient import LossGradient
+from regsearch.models.neural.training.statistics import with_statistics
 from regsearch.models.out_of_fold import steps_kept
 
 if TYPE_CHECKING:
@@ -325,7 +326,19 @@ class Block:
         theta = self.theta
         for active in self.techniques.with_hook("on_evaluate"):
             theta = active.technique.on_evaluate(active.v, theta)
+        for active in self.techniques.with_hook("on_statistics"):
+            theta = self._with_statistics(theta, active.technique.on_statistics(active.v))
         return theta
+
+    def _with_statistics(self, theta: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Rows ``[R, Q]``, some of them ``[R]`` with running statistics of their own."""
+        made = theta.clone()
+        for k, where in self._rows_by_fold().items():
+            chosen = [i for i in where if which[i]]
+            if chosen:
+                rows = with_statistics(self.evaluators[k], theta[chosen], self.rows[0].batch_size, self.seed)
+                made[chosen] = rows
+        return made
 
     def _train_epoch(self) -> None:
         for step in self.steps():
@@ -333,6 +346,8 @@ class Block:
                 raise Stopped
             step()
         self.epochs = tuple(epoch + 1 for epoch in self.epochs)
+        for active in self.techniques.with_hook("on_epoch"):
+            active.technique.on_epoch(active.v, self.theta, self.lr.new_tensor(self.epochs), self.horizon)
 
     def steps(self) -> Iterator[partial[None]]:
         """What trains on each batch of the next epoch, in turn."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -13,6 +13,7 @@ from regsearch.data.survival import check_not_survival
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.class_weight import check_class_weight
+from regsearch.models.neural.architectures import with_skips
 from regsearch.models.neural.config import NetConfig, options
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import Data, inner_split
@@ -44,7 +45,8 @@ def check(space: NetConfig, setup: Setup) -> None:
     shared = SharedParts(setup, space.device)
     first = structure_of(default(space))
     data = shared.data(first)
-    for module, norm in product(_modules(space.module), _norms(space)):
+    for own, norm, changed in product(_modules(space.module), _norms(space), _skips(space)):
+        module = changed(own)
         structure = replace(first, module=module, norm=norm)
         info = _check_module(module, structure, data, setup)
         for slot, value in space.techniques.items():
@@ -69,6 +71,13 @@ def _norms(space: NetConfig) -> Iterator[str]:
     value = space.techniques.get("norm")
     for norm in value.options if isinstance(value, Choice) else (value,):
         yield "" if norm is None else norm.kind
+
+
+def _skips(space: NetConfig) -> Iterator[Callable[[Architecture], Architecture]]:
+    """What nets of the space may make of an architecture: nothing, and one with skip connections."""
+    value = space.techniques.get("skip")
+    for skip in value.options if isinstance(value, Choice) else (value,):
+        yield with_skips if skip is not None else lambda module: module
 
 
 def _modules(value: Any) -> Iterator[Architecture]:

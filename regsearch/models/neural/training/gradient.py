@@ -48,7 +48,7 @@ class LossGradient:
             used = active.technique.on_weights(active.v, used, streams[active.key])
         hooks = HiddenHooks(
             self.network.hidden_layers, self.techniques.with_hook("on_hidden"),
-            self.techniques.with_hook("on_activity"), streams,
+            self.techniques.with_hook("on_activity"), streams, self.techniques.with_hook("on_branch"),
         )  # fmt: skip
         self._differentiate(used, samples, hooks, self.theta)
         for active in self.techniques.with_hook("on_ascent"):

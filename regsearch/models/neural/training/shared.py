@@ -55,7 +55,7 @@ class Structure:
 def structure_of(config: NetConfig) -> Structure:
     """The structure of a filled config."""
     return Structure(
-        config.module, config.norm, type(config.optimizer), config.batch, str(config.scale),
+        config.architecture, config.norm, type(config.optimizer), config.batch, str(config.scale),
         None if config.class_weight == "none" else config.class_weight, config.inner, str(config.precision),
     )  # fmt: skip
 

@@ -1,0 +1,50 @@
+"""Stochastic weight averaging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from regsearch.models.neural.technique import Columns, Technique
+from regsearch.space.domains import Between
+from regsearch.space.tree import Float, tunable
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class SWA(Technique):
+    """What counts is the mean of the weights after each of the last epochs (Izmailov et al. 2018).
+
+    Running statistics of batch normalisation, which no average of weights goes with, are computed anew from the
+    training rows whenever the mean is evaluated.
+
+    Parameters
+    ----------
+    start
+        From which part of all epochs on; 1 is never.
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("averaging",)
+    start: Any = tunable(Between(0.0, 1.0), Float(0.5, 0.9), off=1.0, weak=0.85, usual=0.75, strong=0.55)
+
+    @staticmethod
+    def init_state(v: Columns, theta: torch.Tensor) -> None:
+        v.mean = theta.clone()
+        v.count = theta.new_zeros(len(theta))
+
+    @staticmethod
+    def on_epoch(v: Columns, theta: torch.Tensor, epoch: torch.Tensor, horizon: torch.Tensor) -> None:
+        counts = epoch > v.start * horizon
+        v.count += counts
+        share = counts / v.count.clamp(min=1)
+        v.mean.lerp_(theta, share[:, None].to(theta.dtype))
+
+    @staticmethod
+    def on_evaluate(v: Columns, theta: torch.Tensor) -> torch.Tensor:
+        return v.mean.where(v.count[:, None] > 0, theta)
+
+    @staticmethod
+    def on_statistics(v: Columns) -> torch.Tensor:
+        return v.count > 0
