@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 PLACES = (
-    "before", "batch", "samples", "loss_lines", "rate", "ascent", "gradient", "stepped", "averaged", "epoch_end", "after",
+    "before", "batch", "samples", "loss_lines", "rate", "ascent", "gradient", "stepped", "averaged",
+    "epoch_end", "after",
 )  # fmt: skip
 _ELSEWHERE = ("dropout", "early_stopping", "norm", "optimizer", "skip")  # in the module, the epochs and the optimizer
 
