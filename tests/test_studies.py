@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,3 +60,24 @@ def test_a_study_says_what_data_it_needs(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "path", [part for part in sys.path if not (Path(part) / "ISLP").exists()])
     with pytest.raises(SystemExit, match="pip install --no-deps islp"):
         runpy.run_path(HITTERS)
+
+
+COCKTAIL = str(Path(__file__).parents[1] / "studies" / "cocktail_tabular.py")
+
+
+@pytest.mark.slow
+def test_a_cocktail_and_what_mattered_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The study of the cocktail ends with the winner without each of its techniques, and has not what is left out."""
+    from regsearch import spaces
+
+    names = runpy.run_path(COCKTAIL)
+    small: Any = {"hidden": (8, 8), "first": 1, "cycles": 2}
+    ready = names["study"].replace(tracking=False, cv=3, space=spaces.cocktail(**small, without=["skip"]))
+    monkeypatch.setattr(sys, "argv", [COCKTAIL, "--trials", "4", "--root", str(tmp_path)])
+    monkeypatch.setitem(names["main"].__globals__, "study", ready)
+    assert names["main"]() == 0
+    said = capsys.readouterr().out
+    assert "without" in said
+    assert "skip" not in said

@@ -234,7 +234,7 @@ def net_cases() -> dict[str, Case]:
         ),
         "nesterov": Case(net(optimizer=t.SGD(0.02, 0.5, "nesterov"), lr=None, weight_decay=t.CPR(0.9)), numbers, 1e-9),
         "swa": Case(net(norm="batch_norm", averaging=t.SWA(0.25)), classes, 1e-9),
-        "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", averaging=t.Ema(0.9)), numbers, 1e-9),
+        "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", ema=0.9), numbers, 1e-9),
         "skip of images": Case(
             net(norm="batch_norm", skip="skip_connection", averaging=t.SWA(0.5)).replace(module=CNN(channels=(3, 4))),
             images,

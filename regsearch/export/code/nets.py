@@ -139,7 +139,7 @@ def _branch_rates(config: NetConfig, layers: int) -> Iterator[str]:
     """For each skip connection, further arguments: how often its branch is dropped, and whether it is shaken then."""
     skip = config.techniques.get("skip")
     for i in range(1, layers):
-        rate = number(getattr(skip, "rate", 0.0)) * i / (layers - 1)
+        rate = number(getattr(skip, "skip_rate", 0.0)) * i / (layers - 1)
         yield f", {rate!r}, shakes={getattr(skip, 'kind', '') == 'shake_drop'}" if rate else ""
 
 

@@ -159,7 +159,7 @@ def _sam(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
 
 def _swa(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     follow = (
-        f"if epoch + 1 > {number(one.start)!r} * {form.horizon}:", "    count += 1",
+        f"if epoch + 1 > {number(one.swa_start)!r} * {form.horizon}:", "    count += 1",
         "    for name, value in net.state_dict().items():",
         "        before = average.get(name, value.clone())",
         "        average[name] = before + (value - before) / count if value.is_floating_point() else value.clone()",
@@ -171,9 +171,6 @@ def _swa(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
         "    torch.optim.swa_utils.update_bn([inputs[rows] for rows in torch.randperm(n).tensor_split(cuts)], net)",
     )  # fmt: skip
     return {"before": "count, average = 0, {}", "epoch_end": "\n".join(follow), "after": "\n".join(last)}
-
-
-_AVERAGED: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {"ema": _ema, "swa": _swa}
 
 
 def _label_noise(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
@@ -208,7 +205,7 @@ LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "bias_penalty": _penalty,
     "data_augmentation": lambda one, form, names: _AUGMENTED[one.kind](one, form),
     "max_norm": _max_norm,
-    "averaging": lambda one, form, names: _AVERAGED[one.kind](one, form, names),
+    "averaging": _swa,
     "lookahead": _lookahead,
     "sam": _sam,
     "weight_decay": _weight_decay,

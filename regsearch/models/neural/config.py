@@ -205,10 +205,7 @@ def _check_beside(slots: Mapping[str, Any]) -> None:
     both = [next((one for one in options(slots.get(slot)) if one.acting), None) for slot in ("ema", "averaging")]
     if all(both):
         names = " and ".join(type(one).__name__ for one in both)
-        raise InvalidInput(
-            f"Only one technique can say which weights count, got {names}; leave one out, or choose between them: "
-            "averaging=Choice(None, 'ema', 'swa')."
-        )
+        raise InvalidInput(f"Only one technique can say which weights count, got {names}; leave one out.")
 
 
 def _instead(slot: str) -> str:

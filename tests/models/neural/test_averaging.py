@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from regsearch import Choice, InvalidInput, Net
+from regsearch import InvalidInput, Net
 from regsearch.models.neural import CNN
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.streams import RandomStream, seed_of
@@ -57,14 +57,10 @@ def test_statistics_are_those_of_torch(module: Any, image: bool) -> None:
 
 
 def test_one_technique_says_which_weights_count() -> None:
-    """Two averages are refused at construction with what to write; a choice between them is not."""
-    with pytest.raises(InvalidInput, match=r"got Ema and SWA; leave one out, or choose between them"):
+    """Two averages are refused at construction; one that is off is not."""
+    with pytest.raises(InvalidInput, match=r"got Ema and SWA; leave one out"):
         Net(ema=0.9, averaging="swa")
     assert Net(ema=0.0, averaging="swa")
-    space = Net(averaging=Choice(None, "ema", "swa"))
-    assert [getattr(one, "kind", None) for one in space.techniques["averaging"].options] == [None, "ema", "swa"]
-    a, b = (train(setup(), [net(**{slot: t.Ema(0.9)})]).weights for slot in ("ema", "averaging"))
-    assert np.array_equal(a, b)
 
 
 def test_a_layer_without_momentum_is_named() -> None:

@@ -21,7 +21,7 @@ class ShakeDrop(StochasticDepth):
 
     Parameters
     ----------
-    rate
+    skip_rate
         Of the last layer; it rises evenly from the first layer that has a skip connection.
     """
 

@@ -23,13 +23,13 @@ class StochasticDepth(Technique):
 
     Parameters
     ----------
-    rate
+    skip_rate
         Of the last layer; it rises evenly from the first layer that has a skip connection.
     """
 
     slots: ClassVar[tuple[str, ...]] = ("skip",)
     structural: ClassVar[bool] = True
-    rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.8), off=0.0, weak=0.1, usual=0.3, strong=0.6)
+    skip_rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.8), off=0.0, weak=0.1, usual=0.3, strong=0.6)
 
     @property
     def acting(self) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ class StochasticDepth(Technique):
 
     def numbers(self, info: ProblemInfo) -> Numbers:
         skips = max(len(info.hidden_layers) - 1, 1)
-        return survival([number(self.rate) * i / skips for i in range(len(info.hidden_layers))])
+        return survival([number(self.skip_rate) * i / skips for i in range(len(info.hidden_layers))])
 
     @staticmethod
     def on_branch(

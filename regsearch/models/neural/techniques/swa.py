@@ -22,12 +22,12 @@ class SWA(Technique):
 
     Parameters
     ----------
-    start
+    swa_start
         From which part of all epochs on; 1 is never.
     """
 
     slots: ClassVar[tuple[str, ...]] = ("averaging",)
-    start: Any = tunable(Between(0.0, 1.0), Float(0.5, 0.9), off=1.0, weak=0.85, usual=0.75, strong=0.55)
+    swa_start: Any = tunable(Between(0.0, 1.0), Float(0.5, 0.9), off=1.0, weak=0.85, usual=0.75, strong=0.55)
 
     @staticmethod
     def init_state(v: Columns, theta: torch.Tensor) -> None:
@@ -36,7 +36,7 @@ class SWA(Technique):
 
     @staticmethod
     def on_epoch(v: Columns, theta: torch.Tensor, epoch: torch.Tensor, horizon: torch.Tensor) -> None:
-        counts = epoch > v.start * horizon
+        counts = epoch > v.swa_start * horizon
         v.count += counts
         share = counts / v.count.clamp(min=1)
         v.mean.lerp_(theta, share[:, None].to(theta.dtype))
