@@ -108,7 +108,8 @@ def ready_made(_: str) -> str:
     """The functions of `regsearch.spaces`."""
     from regsearch import spaces
 
-    made = [one for _, one in inspect.getmembers(spaces, inspect.isfunction) if one.__module__ == spaces.__name__]
+    found = inspect.getmembers(spaces, inspect.isfunction)
+    made = [one for name, one in found if one.__module__ == spaces.__name__ and not name.startswith("_")]
     return _table(["space", "what it searches"], [[f"`spaces.{one.__name__}()`", _first(one)] for one in made])
 
 
