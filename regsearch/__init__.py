@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from regsearch.models.linear.penalties import BestSubset as BestSubset
     from regsearch.models.linear.penalties import FusedLasso as FusedLasso
     from regsearch.models.linear.penalties import GroupLasso as GroupLasso
+    from regsearch.models.linear.penalties import MultiTaskElasticNet as MultiTaskElasticNet
+    from regsearch.models.linear.penalties import MultiTaskLasso as MultiTaskLasso
     from regsearch.models.linear.penalties import RelaxedElasticNet as RelaxedElasticNet
     from regsearch.models.linear.penalties import RelaxedLasso as RelaxedLasso
     from regsearch.models.linear.penalties import SparseGroupLasso as SparseGroupLasso

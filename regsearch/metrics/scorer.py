@@ -54,8 +54,7 @@ class Metric:
     kernel
         ``(y [n] or [n, t], decision [n, S, m], weights [n]) -> [S]``, or `None` when only the scorer knows.
     from_mse
-        ``(mse [...], variance of y) -> score``, for a score that the mean squared error determines; `None` for several
-        targets, of which the mean error is not enough.
+        ``(mse [...], variance of y) -> score``, for a score that the mean squared error determines, of each target.
     perfect
         The best possible score, or `None` when unknown: what a relative change of the loss is measured against.
     center
@@ -177,8 +176,6 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     if not named:
         raise InvalidInput("scoring needs at least one scorer, got none; leave it out for the default.")
     metrics = tuple(_metric(str(name), scorer) for name, scorer in named)
-    if problem.targets > 1:
-        metrics = tuple(replace(metric, from_mse=None) for metric in metrics)
     if len({metric.name for metric in metrics}) < len(metrics):
         raise InvalidInput(f"Scorers must differ by name, got {[m.name for m in metrics]}; pass a dict to name them.")
     metrics = tuple(_fitting(metric, problem) for metric in metrics)

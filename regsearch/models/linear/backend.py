@@ -75,7 +75,7 @@ class LinearBackend:
         config: Any = candidate.config
         solver = self._solver(config.class_weight, config.loss)
         terms = self.solvers.terms(config)
-        lambdas = lambda_grid(config, solver, terms, self.design, solver.spread)
+        lambdas = lambda_grid(config, solver, terms, self.design)
         path, stop = self._fit_path(config, solver, terms, lambdas, started)
         if stop is not None:
             points = len(lambdas) if path.steps <= len(lambdas) else len(path.lambdas)
@@ -240,7 +240,7 @@ class LinearBackend:
     def _from_losses(self, metric: Metric, losses: tuple[Array, Array]) -> Curves:
         assert metric.from_mse is not None
         pairs = zip(losses, self._variance, strict=True)
-        train, val = (metric.from_mse(mse, variance) for mse, variance in pairs)
+        train, val = (_over_targets(metric.from_mse(mse, variance)) for mse, variance in pairs)
         return Curves(train, val, self.setup.averaging)
 
     def _fold_scores(
@@ -277,7 +277,7 @@ class LinearBackend:
 
     @cached_property
     def _variance(self) -> tuple[Array, Array]:
-        """``[K, 1]`` weighted variance of y in the two parts of each fold."""
+        """``[K, 1]`` weighted variance of y in the two parts of each fold, ``[K, 1, t]`` of several targets."""
         y, weights = self.setup.problem.y, self.design.weights
         parts = (self.setup.folds.train, self.setup.folds.val)
         train, val = (np.array([[_variance(y[rows], weights[rows])] for rows in part]) for part in parts)
@@ -336,6 +336,11 @@ def _at_one_step(values: Array, step: int, steps: int) -> Array:
     return curve
 
 
-def _variance(y: Array, weights: Array) -> float:
+def _variance(y: Array, weights: Array) -> Array:
     share = weights / weights.sum()
-    return float(share @ (y - share @ y) ** 2)
+    return np.asarray(share @ (y - share @ y) ** 2)
+
+
+def _over_targets(scores: Array) -> Array:
+    """``[K, S]`` means of scores ``[K, S, t]``; scores of one target as they are."""
+    return scores if scores.ndim == 2 else np.asarray(scores.mean(axis=2))

@@ -209,8 +209,8 @@ class Solver(Protocol):
 
     design: Design
     tol: float  # duality gap to reach, relative to the loss of each fold's null model
-    null: Array  # [K] half the mean squared error, log loss or half mean deviance of each fold's null model
-    spread: float  # unit of decisions: the standard deviation of y, 1 for classes and logarithms
+    null: Array  # [K] half the mean squared error, log loss or half mean deviance of each fold's null model, over all y
+    spread: float | Array  # unit of decisions, or of those of each output: y's standard deviation; 1 for logarithms
 
     @property
     def matrix_free(self) -> bool:
@@ -259,8 +259,8 @@ class Piece:
     complexity
         ``[K, steps]`` effective degrees of freedom; see `regsearch.models.linear.freedom`.
     losses
-        ``(train, val)``, each ``[K, steps]``, mean squared errors where the solver knows them without reading the
-        rows; else `None`.
+        ``(train, val)``, each ``[K, steps]``, of several targets ``[K, steps, t]``: mean squared errors where the
+        solver knows them without reading the rows; else `None`.
     separable
         ``[K]``: at lambda 0, whether classes are separable, so that there is no fit without a penalty and this is one
         under a ridge next to none; `None` where they are in no fold.
@@ -275,9 +275,20 @@ class Piece:
 
     def point(self, step: int) -> Piece:
         """One of its points."""
-        one = slice(step, step + 1)
-        losses = None if self.losses is None else (self.losses[0][:, one], self.losses[1][:, one])
-        return Piece(self.coef[:, one], self.intercept[:, one], self.gap[:, one], self.complexity[:, one], losses)
+        return self.part(slice(step, step + 1))
+
+    def part(self, steps: slice) -> Piece:
+        """Some of its points."""
+        losses = None if self.losses is None else (self.losses[0][:, steps], self.losses[1][:, steps])
+        return Piece(
+            self.coef[:, steps], self.intercept[:, steps], self.gap[:, steps], self.complexity[:, steps], losses
+        )
+
+    def output(self, j: int) -> Piece:
+        """The same of one of several targets."""
+        losses = None if self.losses is None else (self.losses[0][..., j], self.losses[1][..., j])
+        one = slice(j, j + 1)
+        return Piece(self.coef[..., one], self.intercept[..., one], self.gap, self.complexity, losses)
 
 
 def _shifted(matrix: Matrix) -> tuple[Matrix, Array]:

@@ -20,7 +20,8 @@ chunk of lambdas (Tibshirani et al. 2012).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Literal
 
@@ -59,6 +60,19 @@ def too_many(design: Design) -> bool:
     return design.many and not by_moments(design.folds, *design.shape, design.matrix.nnz)
 
 
+def chosen_method(design: Design) -> Literal["moments", "rows"]:
+    """What costs less on a design; see `Gaussian`."""
+    entries = design.matrix.nnz if design.sparse else math.prod(design.shape)
+    return "moments" if by_moments(design.folds, *design.shape, entries) else "rows"
+
+
+def make_sources(design: Design, y: Array, method: Literal["moments", "rows"]) -> Sequence[Source]:
+    """One source for each of the targets ``[n, t]``."""
+    if method == "moments":
+        return FromMoments.of(design, y)
+    return [FromRows(design, np.ascontiguousarray(target)) for target in y.T]
+
+
 class Gaussian:
     """Squared error on the folds of a design; see `regsearch.models.linear.design.Solver`.
 
@@ -75,6 +89,8 @@ class Gaussian:
         Passes of coordinate descent over the columns that one lambda may take; `Piece.gap` tells what they achieved.
     method
         Read the rows once, for moments of the folds, or at every chunk of lambdas; by default what costs less.
+    source
+        What was made of the target by this method, where it is at hand.
     """
 
     matrix_free = False
@@ -86,15 +102,13 @@ class Gaussian:
         tol: float | None = None,
         max_sweeps: int = 10_000,
         method: Literal["auto", "moments", "rows"] = "auto",
+        source: Source | None = None,
     ) -> None:
         self.design, self.max_sweeps = design, max_sweeps
-        n, p = design.shape
-        if method == "auto":
-            entries = design.matrix.nnz if design.sparse else n * p
-            method = "moments" if by_moments(design.folds, n, p, entries) else "rows"
+        p, target = design.shape[1], np.ascontiguousarray(y[:, 0])
+        method = chosen_method(design) if method == "auto" else method
         self.tol = tol or TOL["moments" if p <= SMALL else method]
-        target = np.ascontiguousarray(y[:, 0])
-        self.source: Source = FromMoments(design, target) if method == "moments" else FromRows(design, target)
+        self.source: Source = source or make_sources(design, target[:, None], method)[0]
         self.null = self.source.power / 2
         share = design.weights / design.weights.sum()
         self.spread = float(np.sqrt(share @ (target - share @ target) ** 2))

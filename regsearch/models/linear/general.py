@@ -100,6 +100,7 @@ class GeneralTerms(ABC):
     certified: bool = False  # whether the solvers of `Terms`, with their duality gaps, fit it
     convex: ClassVar[bool] = True
     elastic: ClassVar[bool] = False  # whether it is l1 |w| + l2/2 w^2, of which a prior is known
+    rowwise: ClassVar[bool] = False  # whether it is the same of the norms of rows of w
     spends: ClassVar[str] = "coefficients that are not zero"  # what its degrees of freedom count
     sparse: bool = True  # whether some lambda makes every penalised coefficient zero
 

@@ -133,7 +133,7 @@ def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     lambdas = np.array([own])
     if own > 0:
         shown = config.replace(lambda_=Path(2))  # type: ignore[attr-defined]
-        top = lambda_grid(shown, solver, terms, design, solver.spread)[0]
+        top = lambda_grid(shown, solver, terms, design)[0]
         last = own / BELOW if problem.rows * problem.columns <= LARGE else own
         lambdas = np.union1d(np.geomspace(max(top, own), last, STEPS - 1), [own])[::-1]
     pieces = list(solver.path(terms, config.scale, lambdas))

@@ -24,18 +24,13 @@ LOWEST = 1e-20  # smallest lambda over largest of a path that goes on for as lon
 FitLambdas: TypeAlias = Callable[[Array, Array], Iterator[Piece]]
 
 
-def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, design: Design, spread: float) -> Array:
+def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, design: Design) -> Array:
     """The lambdas of a trial, descending: one when it is sampled or the penalty has none.
 
     The top is glmnet's: the smallest lambda that zeroes every coefficient. Without an L1 part no lambda does, and what
     counts is lambda against the variance of the columns; glmnet's convention (an L1 share of 1e-3 on unit columns and
     unit y) is kept for columns and y of any unit by converting the gradient. Such a path costs the same at any length,
     so it reaches further down.
-
-    Parameters
-    ----------
-    spread
-        Standard deviation of y; 1 for classes.
     """
     if not config.penalty.path:
         return np.zeros(1)
@@ -46,7 +41,7 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, desig
     if ridge:
         scales = design.scales(config.scale)
         units = design.scales("standard") / np.where(scales > 0, scales, 1.0)
-        gradient = gradient * units[:, :, None] / spread
+        gradient = gradient * units[:, :, None] / solver.spread
     highest = terms.lambda_max(gradient)
     if not 0 < highest < np.inf:
         allowed = " that its limits allow" if config.limits else ""

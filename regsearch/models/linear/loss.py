@@ -106,14 +106,24 @@ def check_losses(losses: tuple[Loss | None, ...], problem: Problem, folds: Folds
             loss.check_target(problem.y[weighing(rows, problem.sample_weight)])
 
 
-def check_solved(terms: GeneralTerms, loss: Loss | None, penalty: str) -> None:
-    """Refuse a penalty that only a loss with derivatives can be fitted with, for one that has none.
+def check_solved(terms: GeneralTerms, loss: Loss | None, penalty: str, targets: int) -> None:
+    """Refuse a penalty that the solver of a loss, or of several targets, does not fit, by its kind.
 
     Raises
     ------
     InvalidInput
-        Naming both, the penalty by its kind, and what may be chosen.
+        Naming both, and what may be chosen.
     """
+    if targets > 1 and loss is not None:
+        raise InvalidInput(
+            f"Several targets are fitted by squared error, got the {loss.kind} loss and {targets} columns of y; leave "
+            "the loss out, or run one study per column."
+        )
+    if targets > 1 and not (terms.elastic or terms.rowwise):
+        raise InvalidInput(
+            f"{penalty} is not fitted to several targets, y has {targets} columns; choose multi_task_elastic_net, "
+            "multi_task_lasso, none, l1, l2, elastic_net or an adaptive one of these, or run one study per column."
+        )
     if loss is not None and not loss.smooth and not terms.certified:
         raise InvalidInput(
             f"The {loss.kind} loss has no derivatives, and cannot be fitted with {penalty} on these columns; choose "

@@ -50,6 +50,8 @@ def _options(value: Any) -> tuple[Any, ...]:
 class Linear(Model):
     """Least squares, logistic or multinomial regression, by the task, or another loss, with a penalty.
 
+    Of several targets, a y ``[n, t]``, squared errors add up, as in scikit-learn.
+
     ``sum_i w_i loss_i / sum_i w_i + lambda * penalty``, squared error halved: glmnet's scale.
 
     Parameters
@@ -139,11 +141,6 @@ class Linear(Model):
             raise InvalidInput("Linear has one loss of a survival task, got another; pass loss='cox'.")
         check_losses(self.losses, setup.problem, setup.folds)
         self._check_penalties(setup.problem)
-        if setup.problem.targets > 1:
-            raise InvalidInput(
-                f"Linear fits one target, y has {setup.problem.targets} columns; "
-                "run one study per column, or search a model of several targets, such as a net."
-            )
 
     def _check_penalties(self, problem: Problem) -> None:
         """Refuse a penalty that one of the losses, or the task, cannot have."""
@@ -151,8 +148,8 @@ class Linear(Model):
         for options in product(*(_options(getattr(self, name)) for name in asked)):
             one = replace(self, **dict(zip(asked, options, strict=True)))
             check_penalised(one.penalty, one.loss and one.loss.kind, problem.task)
-            if one.loss is not None and not one.loss.smooth:
-                check_solved(one._terms_on(problem), one.loss, one.penalty.kind)
+            if problem.targets > 1 or (one.loss is not None and not one.loss.smooth):
+                check_solved(one._terms_on(problem), one.loss, one.penalty.kind, problem.targets)
 
     def _terms_on(self, problem: Problem) -> GeneralTerms:
         """What solvers would read of the penalty at its usual values: what they take of it does not depend on these."""

@@ -5,9 +5,9 @@ Notation and shapes
 =======  ====================  ==============================================================================
 symbol   shape                 meaning
 =======  ====================  ==============================================================================
-z        [n, p + 1]            the columns and, last, the target
-mean     [..., p + 1]          weighted mean of z
-scatter  [..., p + 1, p + 1]   weighted sum of (z - mean)(z - mean)'; divided by the weight, the covariance
+z        [n, p + t]            the columns and, last, the targets
+mean     [..., p + t]          weighted mean of z
+scatter  [..., p + t, p + t]   weighted sum of (z - mean)(z - mean)'; divided by the weight, the covariance
 block    [rows]                rows that play the same part (train, val, neither) in every fold of a group
 =======  ====================  ==============================================================================
 
@@ -81,7 +81,8 @@ def groups(design: Design) -> Iterator[Group]:
 
 
 def fold_moments(design: Design, y: Array) -> tuple[Moments, ...]:
-    """Moments of the training parts of all folds, then of their validation parts (nan where empty)."""
+    """Moments of the training parts of all folds, then of their validation parts (nan where empty), y ``[n, t]``."""
+    width = design.shape[1] + y.shape[1]
     train: list[Moments] = []
     val: list[Moments] = []
     for group in groups(design):
@@ -93,21 +94,21 @@ def fold_moments(design: Design, y: Array) -> tuple[Moments, ...]:
             of_block = (np.flatnonzero(group.labels == label) for label in range(count))
             blocks = [block_moments(matrix, y, design.weights, rows) for rows in of_block]
         for parts, member in ((train, group.trains), (val, group.validates)):
-            parts.extend(combine([blocks[b] for b in np.flatnonzero(row)], design.shape[1]) for row in member)
+            parts.extend(combine([blocks[b] for b in np.flatnonzero(row)], width) for row in member)
     return (*train, *val)
 
 
 def block_moments(matrix: Matrix, y: Array, weights: Array, rows: Rows) -> Moments:
-    """Moments of some rows of the matrix ``[n, p]`` and the target ``[n]``."""
+    """Moments of some rows of the matrix ``[n, p]`` and the targets ``[n, t]``."""
     rows = rows[weights[rows] > 0]
     reads = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
     read = _dense if isinstance(matrix, np.ndarray) else _sparse
-    return combine((read(matrix[some], y[some], weights[some]) for some in reads), matrix.shape[1])
+    return combine((read(matrix[some], y[some], weights[some]) for some in reads), matrix.shape[1] + y.shape[1])
 
 
 def _table_moments(table: RowTable, y: Array, weights: Array, labels: Rows, count: int) -> list[Moments]:
     """Moments of every block of rows by its label, of a table that is read once."""
-    sums = [MomentSums(table.shape[1]) for _ in range(count)]
+    sums = [MomentSums(table.shape[1] + y.shape[1]) for _ in range(count)]
     for part, rows in table.blocks(what="forming moments"):
         here, target, weight = labels[part], y[part], weights[part]
         order = np.argsort(here, kind="stable")
@@ -118,9 +119,9 @@ def _table_moments(table: RowTable, y: Array, weights: Array, labels: Rows, coun
     return [one.together() for one in sums]
 
 
-def combine(parts: Iterable[Moments], p: int) -> Moments:
+def combine(parts: Iterable[Moments], width: int) -> Moments:
     """Moments of disjoint rows taken together."""
-    sums = MomentSums(p)
+    sums = MomentSums(width)
     for part in parts:
         sums.add(part)
     return sums.together()
@@ -129,8 +130,8 @@ def combine(parts: Iterable[Moments], p: int) -> Moments:
 class MomentSums:
     """Moments of disjoint rows as they come, of which no more than one scatter is kept."""
 
-    def __init__(self, p: int) -> None:
-        self.p = p
+    def __init__(self, width: int) -> None:
+        self.width = width
         self._weights: list[float] = []
         self._means: list[Array] = []
         self._scatter = np.zeros((0, 0))
@@ -152,7 +153,7 @@ class MomentSums:
         if len(self._weights) == 1:
             return Moments(weight, self._means[0], self._scatter)
         if weight == 0.0:
-            return Moments(0.0, np.full(self.p + 1, np.nan), np.full((self.p + 1, self.p + 1), np.nan))
+            return Moments(0.0, np.full(self.width, np.nan), np.full((self.width, self.width), np.nan))
         weights, means = np.array(self._weights), np.stack(self._means)
         mean = weights @ means / weight
         between = np.sqrt(weights)[:, None] * (means - mean)
@@ -167,7 +168,7 @@ def _refine(labels: Rows, design: Design, k: int) -> Rows:
 
 
 def _dense(block: Array, y: Array, weights: Array) -> Moments:
-    z = np.concatenate([block, y[:, None]], axis=1)
+    z = np.concatenate([block, y], axis=1)
     mean = weights @ z / weights.sum()
     z -= mean
     z *= np.sqrt(weights)[:, None]
@@ -180,9 +181,10 @@ def _sparse(block: Matrix, y: Array, weights: Array) -> Moments:
     p = block.shape[1]
     weighted = block.multiply(weights[:, None]).tocsc()
     mean = np.append(weighted.T @ np.ones(len(y)), weights @ y) / weight
-    centred = y - mean[p]
-    scatter = np.empty((p + 1, p + 1))
+    centred = y - mean[p:]
+    scatter = np.empty((len(mean), len(mean)))
     scatter[:p, :p] = (block.T @ weighted).toarray() - weight * np.outer(mean[:p], mean[:p])
-    scatter[:p, p] = scatter[p, :p] = weighted.T @ centred
-    scatter[p, p] = weights @ centred**2
+    scatter[:p, p:] = weighted.T @ centred
+    scatter[p:, :p] = scatter[:p, p:].T
+    scatter[p:, p:] = (weights[:, None] * centred).T @ centred
     return Moments(weight, mean, scatter)

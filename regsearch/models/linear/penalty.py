@@ -122,6 +122,11 @@ class Terms(GeneralTerms):
     def _parts(self) -> tuple[float | Array, ...]:
         return self.l1, self.l2, self.low, self.high
 
+    def of_output(self, j: int) -> Terms:
+        """What it asks of the coefficients of one output."""
+        own = (part if np.size(part) == 1 or np.shape(part)[-1] == 1 else part[..., j : j + 1] for part in self._parts)  # type: ignore[index]
+        return Terms(*own)  # type: ignore[arg-type]
+
     def on(self, columns: PenalisedColumns) -> Terms:
         if columns.alike:
             return self
@@ -157,6 +162,7 @@ class Penalty(Node, abstract=True):
     plain: ClassVar[bool] = True  # whether scikit-learn's ElasticNet has it: one weight for all columns
     tasks: ClassVar[tuple[Task, ...]] = ("regression", "binary", "multiclass", "survival")  # that it can be fitted to
     other_losses: ClassVar[bool] = True  # than that of the task
+    rowwise: ClassVar[bool] = False  # whether it is of the coefficients of a column in all targets together
 
     def names(self) -> tuple[str, ...]:
         """The columns of X that the penalty has something to say of."""

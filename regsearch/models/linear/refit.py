@@ -164,7 +164,9 @@ def _model(config: LinearConfig, problem: Problem, coef: Array, intercept: Array
     """The scikit-learn estimator with the coefficients, as they are for scaled columns."""
     model = unfitted(config, problem)
     model.n_features_in_ = len(coef)
-    if problem.classes is None:
+    if problem.targets > 1:
+        model.coef_, model.intercept_ = coef.T.copy(), intercept
+    elif problem.classes is None:
         model.coef_, model.intercept_ = coef[:, 0], float(intercept[0])
     else:
         model.coef_, model.intercept_, model.classes_ = coef.T.copy(), intercept, problem.classes
@@ -205,7 +207,8 @@ def unfitted(config: LinearConfig, problem: Problem) -> Any:
     if config.loss is not None:
         return config.loss.estimator(lambda_, ratio, n)
     if problem.classes is None:
-        return _of_numbers(lambda_, ratio, n)
+        together = config.penalty.rowwise and problem.targets > 1
+        return _of_rows(lambda_, ratio) if together and lambda_ and ratio else _of_numbers(lambda_, ratio, n)
     made = _of_classes(lambda_, ratio, n, problem.task == "binary")
     weight = config.class_weight
     return made if weight is None else made.set_params(class_weight=weight if weight == "balanced" else dict(weight))
@@ -221,6 +224,14 @@ def _of_numbers(lambda_: float, l1_ratio: float, n: float) -> Any:
     if l1_ratio == 1:
         return Lasso(alpha=to_alpha(lambda_), **_DESCENT)
     return ElasticNet(alpha=to_alpha(lambda_), l1_ratio=l1_ratio, **_DESCENT)
+
+
+def _of_rows(lambda_: float, l1_ratio: float) -> Any:
+    from sklearn.linear_model import MultiTaskElasticNet, MultiTaskLasso
+
+    if l1_ratio == 1:
+        return MultiTaskLasso(alpha=to_alpha(lambda_), **_DESCENT)
+    return MultiTaskElasticNet(alpha=to_alpha(lambda_), l1_ratio=l1_ratio, **_DESCENT)
 
 
 def _of_classes(lambda_: float, l1_ratio: float, n: float, binary: bool) -> Any:

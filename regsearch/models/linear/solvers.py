@@ -79,7 +79,7 @@ class Solvers:
         scales = design.scales(config.scale) if config.limits else None
         columns = columns_of(config, self.problem, lambda: column_powers(design, config.scale), scales)
         terms = penalty.terms(lambda: solver.initial(config.scale)).on(columns)
-        check_solved(terms, config.loss, penalty.kind)
+        check_solved(terms, config.loss, penalty.kind, self.problem.targets)
         return terms
 
     def design_of(self, class_weight: ClassWeight) -> Design:
@@ -107,6 +107,10 @@ def make_solver(problem: Problem, design: Design, loss: Loss | None = None) -> S
         from regsearch.models.linear.glm import Glm
 
         return Glm(design, problem.y[:, None], loss)
+    if problem.targets > 1:
+        from regsearch.models.linear.several_targets import SeveralTargets
+
+        return SeveralTargets(design, problem.y)
     if problem.task == "regression":
         from regsearch.models.linear import gaussian, squares
 

@@ -74,31 +74,64 @@ def inverse_scales(design: Design, scale: str) -> Array:
     return np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)
 
 
-class FromMoments:
-    """Everything from the moments of the folds' parts: made for many rows, which are read once."""
+class Covariances:
+    """Weighted means and covariances of columns and targets, in the parts of each fold, for the sources of all targets.
+
+    Attributes
+    ----------
+    train, val
+        ``[K, p + t, p + t]`` covariances.
+    train_mean, val_mean
+        ``[K, p + t]``.
+    """
 
     def __init__(self, design: Design, y: Array) -> None:
         moments = fold_moments(design, y)
-        p = design.shape[1]
         with np.errstate(invalid="ignore"):
             covariance = np.stack([part.scatter / (part.weight or np.nan) for part in moments])
         mean = np.stack([part.mean for part in moments])
         self.train, self.val = covariance[: design.folds], covariance[design.folds :]
-        self.val_mean = mean[design.folds :]
-        self.centers, self.target = mean[: design.folds, :p], mean[: design.folds, p]
-        self.power = self.train[:, p, p]
+        self.train_mean, self.val_mean = mean[: design.folds], mean[design.folds :]
         self._design = design
         self._grams: dict[str, Array] = {}
-
-    def moment(self, scale: str) -> Array:
-        return np.asarray(self.train[:, :-1, -1] * inverse_scales(self._design, scale))
 
     def gram(self, scale: str) -> Array:
         """``[K, p, p]``."""
         if scale not in self._grams:
-            inverse = inverse_scales(self._design, scale)
-            self._grams[scale] = self.train[:, :-1, :-1] * inverse[:, :, None] * inverse[:, None, :]
+            p, inverse = self._design.shape[1], inverse_scales(self._design, scale)
+            self._grams[scale] = self.train[:, :p, :p] * inverse[:, :, None] * inverse[:, None, :]
         return self._grams[scale]
+
+
+class FromMoments:
+    """Everything from the moments of the folds' parts: made for many rows, which are read once.
+
+    Parameters
+    ----------
+    known
+        Of all targets.
+    j
+        Which of them this one is.
+    """
+
+    def __init__(self, design: Design, known: Covariances, j: int = 0) -> None:
+        p = design.shape[1]
+        own = p + j
+        self._moment, self._val_moment = known.train[:, :p, own], known.val[:, :p, own]
+        self._val_power, self._val_gram = known.val[:, own, own], known.val[:, :p, :p]
+        self._val_target, self._val_centers = known.val_mean[:, own], known.val_mean[:, :p]
+        self.centers, self.target = known.train_mean[:, :p], known.train_mean[:, own]
+        self.power = known.train[:, own, own]
+        self._design, self.gram = design, known.gram
+
+    @classmethod
+    def of(cls, design: Design, y: Array) -> list[FromMoments]:
+        """One source for each of the targets ``[n, t]``, whose rows are read once for all."""
+        known = Covariances(design, y)
+        return [cls(design, known, j) for j in range(y.shape[1])]
+
+    def moment(self, scale: str) -> Array:
+        return np.asarray(self._moment * inverse_scales(self._design, scale))
 
     def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
         gram: Array = self.gram(scale)[k]
@@ -120,11 +153,10 @@ class FromMoments:
     def _val_loss(self, index: list[int], w: Array, scale: str) -> Array:
         """Squared bias plus variance of the validation residuals."""
         coef = w * inverse_scales(self._design, scale)[index][:, None]
-        shift = self.val_mean[index] - np.column_stack([self.centers[index], self.target[index]])
-        bias = shift[:, -1:] - np.einsum("fsp,fp->fs", coef, shift[:, :-1])
-        val = self.val[index]
-        explained = coef * (val[:, None, :-1, -1] * 2 - coef @ val[:, :-1, :-1])
-        return np.asarray(np.maximum(bias**2 + val[:, -1:, -1] - explained.sum(axis=-1), 0.0))
+        drift = self._val_centers[index] - self.centers[index]
+        bias = (self._val_target - self.target)[index][:, None] - np.einsum("fsp,fp->fs", coef, drift)
+        explained = coef * (2 * self._val_moment[index][:, None] - coef @ self._val_gram[index])
+        return np.asarray(np.maximum(bias**2 + self._val_power[index][:, None] - explained.sum(axis=-1), 0.0))
 
 
 class FromRows:
@@ -186,7 +218,7 @@ class FromRows:
         design, inverse = self._design, inverse_scales(self._design, scale)[k]
         rows, p = design.train[k], design.shape[1]
         if p <= len(rows):
-            scatter = block_moments(design.fold(k), self._y, design.fold_weights[k], rows).scatter
+            scatter = block_moments(design.fold(k), self._y[:, None], design.fold_weights[k], rows).scatter
             gram = scatter[:-1, :-1] * inverse[:, None] * inverse
             return primal(gram, scatter[:-1, -1] * inverse, float(self.power[k]), float(design.counts[k]))
         root = np.sqrt(design.fold_weights[k, rows])

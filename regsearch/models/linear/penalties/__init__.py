@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # for type checkers, which cannot see what is found
     from regsearch.models.linear.penalties.l1 import L1 as L1
     from regsearch.models.linear.penalties.l2 import L2 as L2
     from regsearch.models.linear.penalties.mcp import MCP as MCP
+    from regsearch.models.linear.penalties.multi_task_elastic_net import MultiTaskElasticNet as MultiTaskElasticNet
+    from regsearch.models.linear.penalties.multi_task_lasso import MultiTaskLasso as MultiTaskLasso
     from regsearch.models.linear.penalties.no_penalty import NoPenalty as NoPenalty
     from regsearch.models.linear.penalties.relaxed_elastic_net import RelaxedElasticNet as RelaxedElasticNet
     from regsearch.models.linear.penalties.relaxed_lasso import RelaxedLasso as RelaxedLasso
