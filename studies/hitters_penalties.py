@@ -43,10 +43,10 @@ def hitters() -> pd.DataFrame:
 
 
 def every_penalty() -> list[Any]:
-    """One of each kind that lambda is the strength of."""
+    """One of each kind of one target that lambda is the strength of."""
     kinds = [getattr(penalties, name) for name in penalties.__all__]
     grouped = [(kind, {"groups": GROUPS} if "groups" in {one.name for one in fields(kind)} else {}) for kind in kinds]
-    return [kind(**more) for kind, more in grouped if kind not in (NoPenalty, BestSubset)]
+    return [kind(**more) for kind, more in grouped if kind not in (NoPenalty, BestSubset) and not kind.rowwise]
 
 
 table = hitters()
@@ -77,7 +77,7 @@ def along_lambda(config: Any) -> tuple[np.ndarray, np.ndarray]:
     every = np.arange(study.problem.rows)
     solvers = Solvers(study.problem, (every,), (every[:0],))
     solver, terms, design = solvers.of(None), solvers.terms(config), solvers.design
-    lambdas = lambda_grid(config.replace(lambda_=Path(POINTS)), solver, terms, design, solver.spread)
+    lambdas = lambda_grid(config.replace(lambda_=Path(POINTS)), solver, terms, design)
     pieces = list(solver.path(terms, config.scale, lambdas))
     return lambdas, np.concatenate([piece.coef[0, :, :, 0] for piece in pieces]) * design.scales("standard")[0]
 

@@ -191,10 +191,10 @@ def test_data(root: Path, data: tuple[Any, Any], space: Any) -> None:
     refused(root, error)
 
 
-def test_several_targets_of_a_linear_model(root: Path) -> None:
-    """A linear model fits one target: several are refused with what to do instead."""
-    with pytest.raises(InvalidInput, match="fits one target, y has 2 columns; run one study per column, or") as error:
-        Study("bad", X, np.stack([Y, X[:, 0]], axis=1), space=spaces.linear(), root=root)
+def test_several_targets_of_a_penalty_that_has_one(root: Path) -> None:
+    """Several targets are refused by a penalty that is made for one, with what to do instead."""
+    with pytest.raises(InvalidInput, match=r"group_lasso is not .* y has 2 columns; choose .* per column") as error:
+        Study("bad", X, np.stack([Y, X[:, 0]], axis=1), space=Linear("group_lasso"), root=root)
     refused(root, error)
 
 

@@ -28,6 +28,7 @@ from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.general import GeneralTerms, PenalisedColumns
 from regsearch.models.linear.model import Linear
 from regsearch.models.linear.penalty import Penalty, Terms
+from regsearch.models.linear.row_norms import RowTerms
 from regsearch.space.config import from_toml, to_toml
 from regsearch.space.domains import Between
 from regsearch.space.params import flat
@@ -163,11 +164,12 @@ def prox_minimises(cls: type[Penalty]) -> None:
 
 @SUITE.check("set plain = False where columns weigh differently: scikit-learn's estimators cannot stand for it then.")
 def plain_is_an_elastic_net(cls: type[Penalty]) -> None:
-    """A plain penalty with a path is the elastic net of its L1 ratio, as scikit-learn has it."""
+    """A plain penalty with a path is the elastic net of its L1 ratio, or that of rows, as scikit-learn has it."""
     for penalty, terms, *_ in examples(cls) if cls.plain and cls.path else ():
         ratio = flat(Linear(penalty, 0.5))["l1_ratio"]
-        require(isinstance(terms, Terms), f"The terms of {penalty} are {type(terms).__name__}, and not `Terms`.")
-        assert isinstance(terms, Terms)
+        known = isinstance(terms, (Terms, RowTerms))
+        require(known, f"The terms of {penalty} are {type(terms).__name__}, and not `Terms` or `RowTerms`.")
+        assert isinstance(terms, (Terms, RowTerms))
         np.testing.assert_allclose(terms.l1, np.full_like(terms.l1, ratio), err_msg=f"l1 of {penalty}")
         np.testing.assert_allclose(terms.l2, 1 - ratio, err_msg=f"l2 of {penalty}")
 

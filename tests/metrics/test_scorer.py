@@ -31,7 +31,7 @@ from sklearn.metrics import (
 
 from regsearch import InvalidInput
 from regsearch.data.problem import Problem, make_problem
-from regsearch.metrics.kernels import KERNELS
+from regsearch.metrics.kernels import FROM_MSE, KERNELS
 from regsearch.metrics.predictions import fixed_prediction, probabilities, winners
 from regsearch.metrics.scorer import DEFAULTS, _name, known, resolve
 
@@ -124,7 +124,7 @@ def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: 
     decision = p.y[rows][:, None] + rng.normal(size=(len(rows), steps, t)) * rng.uniform(0.01, 100, t)
     (metric,) = resolve(name, p)
     assert (metric.kernel is None) == (name not in KERNELS)
-    assert metric.from_mse is None
+    assert (metric.from_mse is None) == (name not in FROM_MSE)
     options = {"sample_weight": p.sample_weight[rows]} if weights else {}
     found = metric.along(p, rows, decision)
     assert found.shape == (steps,)

@@ -49,8 +49,8 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
             f"scikit-learn has the {config.loss.kind} loss with an {part} penalty alone, got {config.penalty}; export "
             f"a bundle, or choose penalty={part.lower()!r}."
         )
-    if problem.targets > 1:
-        raise InvalidInput(f"Linear fits one target, y has {problem.targets} columns; run one study per column.")
+    if problem.targets > 1 and config.penalty.rowwise and problem.sample_weight is not None:
+        raise InvalidInput(f"scikit-learn's {type(config.penalty).__name__} takes no weights of rows; export a bundle.")
     steps = (transformer(problem.X), _scaler(config.scale, is_sparse(problem.X)), _estimator(config, problem, seed))
     pipeline = make_pipeline(*(step for step in steps if step is not None))
     weighted = [step for step in pipeline.named_steps if step in {"standardscaler", pipeline.steps[-1][0]}]
@@ -62,10 +62,10 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
 
 def _columns_code(config: Linear, problem: Problem) -> str:
     """A pipeline whose last step is written out; see `regsearch.export.code.columns`."""
-    if config.loss is not None or config.class_weight is not None or is_sparse(problem.X):
+    if config.loss is not None or config.class_weight is not None or is_sparse(problem.X) or problem.targets > 1:
         raise InvalidInput(
-            "Plain code with penalty_factors, unpenalized or limits is of squared error or log-loss, a dense X and no "
-            "class_weight; export a bundle."
+            "Plain code with penalty_factors, unpenalized or limits is of one target, squared error or log-loss, a "
+            "dense X and no class_weight; export a bundle."
         )
     source = CodeWriter()
     steps = [step for step in (transformer(problem.X), _scaler(config.scale, False)) if step is not None]

@@ -210,7 +210,11 @@ class Solver(Protocol):
     design: Design
     tol: float  # duality gap to reach, relative to the loss of each fold's null model
     null: Array  # [K] half the mean squared error, log loss or half mean deviance of each fold's null model, over all y
-    spread: float | Array  # unit of decisions, or of those of each output: y's standard deviation; 1 for logarithms
+
+    @property
+    def spread(self) -> float | Array:
+        """Unit of decisions, or of those of each output: the standard deviation of y, 1 for classes and logarithms."""
+        ...
 
     @property
     def matrix_free(self) -> bool:

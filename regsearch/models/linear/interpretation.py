@@ -71,7 +71,8 @@ class Fit:
     freedom
         Effective degrees of freedom of the config, the intercept left out, and what they are.
     deviance
-        Mean squared error, or mean deviance of a loss with a dispersion; `None` where there is nothing to estimate.
+        Mean squared error, of several targets the sum, or mean deviance of a loss with a dispersion; `None` where there
+        is nothing to estimate.
     chosen
         The step of the config's own lambda.
     terms
@@ -95,8 +96,8 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
     dict
         ``interpretation``: sentences (`lines`), `radius` (norms of w), `prior`, `degrees_of_freedom`, and the largest
         `features` with the number of folds whose training rows keep them. ``coefficients``: the largest coefficients
-        along a path of lambdas with the config's penalty. Of several classes, a feature's coefficient is the root of
-        the sum of its squares.
+        along a path of lambdas with the config's penalty. Of several classes or targets, a feature's coefficient is the
+        root of the sum of its squares.
     """
     fit = fit_all(config, problem)
     size = _feature_sizes(fit.w)
@@ -121,7 +122,9 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
             {"name": names[j], "coef": float(size[fit.chosen, j]), "kept_in": int(kept[j])} for j in order[:FEATURES]
         ],
     }
-    return {"interpretation": interpretation, "coefficients": _coefficients(config, fit, size, order[:DRAWN], names)}
+    what = "targets" if problem.targets > 1 else "classes"
+    along = _coefficients(config, fit, size, order[:DRAWN], names, what)
+    return {"interpretation": interpretation, "coefficients": along}
 
 
 def fit_all(config: LinearConfig, problem: Problem) -> Fit:
@@ -216,11 +219,12 @@ def _rows(problem: Problem) -> float:
 
 
 def _noise(fit: Fit, rows: float) -> float:
-    """s2 of the module."""
+    """s2 of the module, of several targets that of all."""
     if fit.deviance is None:
         return 1.0
-    left = max(rows - 1 - fit.freedom.value, 1.0)
-    return fit.deviance * rows / left
+    targets = int(fit.w.shape[-1])
+    left = max(rows - 1 - fit.freedom.value / targets, 1.0)
+    return float(fit.deviance / targets * rows / left)
 
 
 def _folds_with(config: LinearConfig, problem: Problem, folds: Folds) -> NDArray[np.intp]:
@@ -237,13 +241,13 @@ def _feature_sizes(w: Array) -> Array:
 
 
 def _coefficients(
-    config: LinearConfig, fit: Fit, size: Array, order: NDArray[np.intp], names: list[str]
+    config: LinearConfig, fit: Fit, size: Array, order: NDArray[np.intp], names: list[str], what: str
 ) -> dict[str, Any]:
     units = "" if config.scale == "none" else f" of columns scaled by {config.scale!r}"
     if not strength(config):
         note = "The winner has no penalty, so there is no path."
         return {"axis": "lambda", "values": [], "names": [], "coef": [], "chosen": None, "note": note}
-    several = ", over all classes" if fit.w.shape[-1] > 1 else ""
+    several = f", over all {what}" if fit.w.shape[-1] > 1 else ""
     left = f" (the largest {len(order)} of {size.shape[1]})" if len(order) < size.shape[1] else ""
     return {
         "axis": "lambda", "values": fit.lambdas.tolist(), "names": [names[j] for j in order],
@@ -287,7 +291,8 @@ def _prior_line(config: LinearConfig, problem: Problem, fit: Fit, implied: Mappi
     if config.loss is not None and config.loss.dispersed:
         given = f"the dispersion is estimated as {implied['noise_variance']:.3g}"
     elif problem.classes is None and config.loss is None:
-        given = f"the noise has an estimated variance of {implied['noise_variance']:.3g}"
+        alike = " in every target" if problem.targets > 1 else ""
+        given = f"the noise has an estimated variance of {implied['noise_variance']:.3g}{alike}"
     each = " times ".join(parts) + adaptive
     return [f"It is the most probable w if, before any data, each coefficient is {each}: {given}."]
 

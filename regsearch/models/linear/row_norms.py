@@ -67,7 +67,7 @@ class RowTerms(GeneralTerms):
 
     @property
     def unpenalised(self) -> Array:
-        return ((self.l1 == 0) & (self.l2 == 0))[:, None]
+        return np.asarray((self.l1 == 0) & (self.l2 == 0))[:, None]
 
     @property
     def at_top(self) -> RowTerms:

@@ -60,7 +60,7 @@ class RowSets:
         self.max_sweeps, (folds, p) = max_sweeps, powers.shape
         self.l1, self.l2 = (np.ascontiguousarray(np.broadcast_to(part, p), float) for part in (terms.l1, terms.l2))
         self.moment = np.stack([source.moment(scale) for source in sources], axis=-1)
-        self.power = sum(source.power for source in sources)
+        self.power = np.sum([source.power for source in sources], axis=0)
         self.w, self.gradient = np.zeros_like(self.moment), self.moment
         self.active = [np.arange(p if whole else 0) for _ in range(folds)]
         self.grams: list[tuple[Rows, Array]] = [(np.arange(0), np.empty((0, 0)))] * folds
@@ -120,8 +120,8 @@ class RowSets:
 def row_freedom(w: Array, strength: Array, terms: RowTerms, powers: Array) -> Array:
     """``[K, S]`` effective degrees of freedom, at most, by lambdas ``[S]``.
 
-    The penalty bends a row by ``lambda (l2 + l1 / |w|)`` across its direction and ``lambda l2`` along it, and columns of
-    given variances spend the most where they do not correlate: ``d / (d + bend)`` is concave.
+    The penalty bends a row by ``lambda (l2 + l1 / |w|)`` across its direction and ``lambda l2`` along it, and columns
+    of given variances spend the most where they do not correlate: ``d / (d + bend)`` is concave.
     """
     norms, t = np.sqrt((w**2).sum(axis=-1)), w.shape[-1]
     l1, l2 = (np.broadcast_to(part, w.shape[2]) for part in (terms.l1, terms.l2))

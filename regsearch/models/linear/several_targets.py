@@ -77,9 +77,7 @@ class SeveralTargets:
 
     def training_losses(self, point: Piece) -> Array:
         columns = [point.output(j) for j in range(len(self.solvers))]
-        return np.asarray(
-            sum(solver.training_losses(one) for solver, one in zip(self.solvers, columns, strict=True))
-        )
+        return np.asarray(sum(solver.training_losses(one) for solver, one in zip(self.solvers, columns, strict=True)))
 
     def predicted(self, eta: Array) -> Array:
         return eta
@@ -89,9 +87,7 @@ class SeveralTargets:
         if terms.rowwise and lambdas.all():
             assert isinstance(terms, RowTerms)
             return self._by_rows(terms, scale, lambdas, further)
-        solved = (
-            solver.path(self._own(terms, j), scale, lambdas, further) for j, solver in enumerate(self.solvers)
-        )
+        solved = (solver.path(self._own(terms, j), scale, lambdas, further) for j, solver in enumerate(self.solvers))
         return self._together([_Rest(pieces) for pieces in solved])
 
     def _own(self, terms: GeneralTerms | None, j: int) -> GeneralTerms:
