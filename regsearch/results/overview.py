@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from regsearch.cleaning import printable
@@ -11,7 +11,7 @@ from regsearch.metrics.scorer import label_of
 from regsearch.results.advice import Advice
 from regsearch.results.bias import Corrected
 from regsearch.results.choice import Chosen, describe
-from regsearch.results.formatting import json_safe
+from regsearch.results.formatting import format_items, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.table import Table
 
@@ -38,6 +38,8 @@ class Overview(Presented):
         The best trials.
     damage
         What of the study could not be read.
+    by_target
+        What the choice scores on each of several targets.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Overview(Presented):
     top: Sequence[Chosen] = ()
     damage: Sequence[str] = ()
     nothing: str = ""
+    by_target: Mapping[str, float] = field(default_factory=dict)
 
     def blocks(self) -> Iterator[Block]:
         """Counts, choice, corrected score, advice, table."""
@@ -60,6 +63,8 @@ class Overview(Presented):
             yield self.nothing
             return
         yield f"\n{printable(self.chosen.rule)}: {self.chosen}\n"
+        if self.by_target:
+            yield f"By target: {format_items(self.by_target)}\n"
         if self.corrected is not None and self.corrected.score is not None:
             yield f"{self.corrected}\n"
         if self.advice:
@@ -77,7 +82,8 @@ class Overview(Presented):
             "study": self.name, "metric": self.metric, "counts": dict(self.counts),
             "weighted": bool(chosen and chosen.weighted), "test_weighted": bool(chosen and chosen.test_weighted),
             "rule": chosen and chosen.rule, "why": chosen.why if chosen else self.nothing,
-            "chosen": chosen and chosen.row(), "corrected": corrected and json_safe(vars(corrected)),
+            "chosen": chosen and chosen.row(), "by_target": json_safe(dict(self.by_target)),
+            "corrected": corrected and json_safe(vars(corrected)),
             "advice": [str(one) for one in self.advice], "top": [one.row() for one in self.top],
         }  # fmt: skip
 

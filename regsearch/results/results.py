@@ -22,6 +22,7 @@ from regsearch.numeric import is_whole, plain
 from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
+from regsearch.results.by_target import scores_by_target
 from regsearch.results.choice import Chosen, reasons
 from regsearch.results.overview import TOP, Overview
 from regsearch.results.plots import Plots
@@ -306,9 +307,10 @@ class Results(Presented):
         if not self.complete:
             nothing = f"No trial is complete. {self.last_failure}".strip()
             return Overview(self.name, self.metric, self.counts, damage=self.damage, nothing=nothing)
+        chosen = self.choose(rule, step)
         return Overview(
-            self.name, self.metric, self.counts, self.choose(rule, step), self.correct(rule, step), self.advice,
-            self.top(top), self.damage,
+            self.name, self.metric, self.counts, chosen, self.correct(rule, step), self.advice, self.top(top),
+            self.damage, by_target=scores_by_target(self, chosen),
         )  # fmt: skip
 
     def blocks(self) -> Iterator[Block]:

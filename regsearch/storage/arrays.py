@@ -29,7 +29,7 @@ from regsearch.models.out_of_fold import PathDecisions, compact
 from regsearch.models.path import Curves, Trajectory
 from regsearch.storage.npz import Unpacked
 
-DATA = "fingerprint"  # of the data that targets belong to
+DATA, NAMES = "fingerprint", "target_names"  # of the data that targets belong to, and of several of these
 Read = TypeVar("Read")
 TRAIN, VAL, PREDICTIONS, UNSOLVED = "train/", "val/", "predictions", "unsolved"
 EFFECTIVE, OVERLAP, SHARES = "effective", "overlap", "shares"  # of `Averaging`
@@ -121,13 +121,15 @@ def to_averaging(arrays: Mapping[str, NDArray[Any]]) -> Averaging:
 
 
 def from_targets(problem: Problem) -> dict[str, NDArray[Any]]:
-    """What a problem predicts: values, class labels, weights in fits and scores, and which rows are of one group."""
+    """What a problem predicts: values, names of several, class labels, weights in fits and scores, and groups."""
     groups = None if problem.groups is None else np.unique(problem.groups, return_inverse=True)[1]
     arrays = {"y": problem.y, "classes": problem.classes, "sample_weight": problem.sample_weight, "groups": groups}
     if not problem.scored_as_fitted:
         arrays["score_weight"] = np.empty(0) if problem.score_weight is None else problem.score_weight
     found = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
     found[DATA] = np.asarray(problem.fingerprint)
+    if problem.targets > 1:
+        found[NAMES] = np.asarray(problem.target_names)
     if found.get("classes", problem.y).dtype.kind == "O":
         found["classes"] = found["classes"].astype(str)
     return found
@@ -147,6 +149,8 @@ def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task, fingerprint: str 
         raise ValueError("they are those of other data")
     if kept["score_weight"] is not None and not len(kept["score_weight"]):  # unweighted scores of weighted fits
         kept["score_weight"] = None
+    if kept["y"].ndim > 1:
+        kept[NAMES] = tuple(map(str, kept.get(NAMES, [f"y{j}" for j in range(kept["y"].shape[1])])))
     return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
 
 

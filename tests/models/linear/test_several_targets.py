@@ -23,6 +23,7 @@ from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.row_norms import RowTerms
 from regsearch.models.linear.solvers import Solvers
+from regsearch.results.results import load_results
 from regsearch.space.tree import Choice, Path
 
 EXACT: dict[str, Any] = {"tol": 1e-12, "max_iter": 100_000}
@@ -176,6 +177,10 @@ def test_several_targets_are_searched_and_shipped(tmp_path: FilePath) -> None:
     space = Linear(MultiTaskElasticNet(l1_ratio=0.5), Path(8))
     study = Study("several", frame, targets, space=space, cv=3, root=tmp_path, tracking=False)
     results = study.run(2, quiet=True)
+    overview = load_results(study.store).overview()
+    assert list(overview.by_target) == ["u", "v", "w"]
+    assert np.mean(list(overview.by_target.values())) == pytest.approx(results.best.score)
+    assert "By target: u=" in str(overview)
     folder = study.export(tmp_path / "model")
     best = results.best
     np.testing.assert_array_equal(
