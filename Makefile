@@ -37,6 +37,7 @@ test: $(VENV)/ready-test  ## every test, and the static checks
 bench: $(VENV)/ready-bench  ## the measurements behind the figures in the docs
 	$(BIN)/python benchmarks/linear.py
 	$(BIN)/python benchmarks/classes.py
+	$(BIN)/python benchmarks/linear_bars.py
 	$(BIN)/python benchmarks/neural.py
 	$(BIN)/python benchmarks/insight.py
 	$(BIN)/python benchmarks/rounds.py

@@ -80,29 +80,35 @@ def in_turn(ours: Callable[[int], object], theirs: Callable[[int], object], roun
 
 def main(
     benchmarks: Iterable[Callable[[], Iterator[Row]]], description: str, more: Sequence[argparse.ArgumentParser] = ()
-) -> None:
+) -> list[Row]:
     """Run benchmarks whose names contain the given words; print a table, or with ``--json`` a list of objects.
 
     Parameters
     ----------
     more
         Parsers of options that a file has of its own.
+
+    Returns
+    -------
+    list of Row
+        What was measured.
     """
     parser = argparse.ArgumentParser(description=description, parents=more)
     parser.add_argument("only", nargs="*", help="run those whose name contains one of these words")
     parser.add_argument("--json", action="store_true", help="print [{name, ratio, bar, holds, note}]")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, where there are any: to see that it works")
     arguments = parser.parse_args()
-    rows = []
+    rows: list[Row] = []
     if not arguments.json:
         print(f"{'':44}{'ratio':>10}{'bar':>10}")
     for benchmark in benchmarks:
         if arguments.only and not any(word in benchmark.__name__ for word in arguments.only):
             continue
         for row in benchmark():
-            rows.append(asdict(row) | {"holds": row.holds})
+            rows.append(row)
             if not arguments.json:
                 verdict = "holds" if row.holds else "FAILS"
                 print(f"{row.name:44}{row.ratio:10.4g}{row.bar:10.4g}  {verdict}  {row.note}", flush=True)
     if arguments.json:
-        print(json.dumps(rows))
+        print(json.dumps([asdict(row) | {"holds": row.holds} for row in rows]))
+    return rows
