@@ -88,10 +88,14 @@ class RiskSets(NamedTuple):
         eta = eta[:, self.order]
         top = eta.max(axis=1, keepdims=True)
         size = self.weights * np.exp(eta - top)
-        total = np.cumsum(size[:, ::-1], axis=1)[:, ::-1][:, self.first]
-        total = total - self.part * self.over_events(size[:, self.row])
+        total = self.at_risk(size)
         loss = (np.log(total) + top) @ self.share - eta @ (self.weights * self.events) - self.least
         return AtRisk(eta, size, total, loss)
+
+    def at_risk(self, values: Array) -> Array:
+        """``[S, T]`` sums over the rows at risk, less what a term leaves out, of values ``[S, n]`` by time."""
+        total = np.cumsum(values[:, ::-1], axis=1)[:, ::-1][:, self.first]
+        return np.asarray(total - self.part * self.over_events(values[:, self.row]) if self.part.any() else total)
 
     def over_events(self, values: Array) -> Array:
         """``[S, T]`` sums over the rows whose event a term is, of values ``[S, E]``."""

@@ -94,8 +94,7 @@ class LogFold:
         """The curvature, and the negative gradient ``[e, m]``, with the intercepts fitted along."""
         columns, m = self._of(some), len(self.sample.y)
         mask = np.ones((m, len(some)), dtype=bool)
-        own, shares = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
-        curvature = Curvature.at(own, shares, columns, mask)
+        curvature = Curvature.of(self.sample, point, columns, mask)
         residual = self.sample.residual(point.p)[:, 0]
         slope = columns.correlate(residual).ravel() - curvature.couple @ residual.sum(axis=1)
         order = np.arange(mask.size).reshape(mask.shape).T.ravel()  # outputs of a column after another

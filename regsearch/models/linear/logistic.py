@@ -321,7 +321,8 @@ class _WorkingSets:
         inverse = inverse_scales(design, self.scale)[k]
         some = WorkingColumns.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
-        newton = ColumnNewton if design.sparse and self.solver.newton is Newton else self.solver.newton
+        by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
+        newton = ColumnNewton if by_columns else self.solver.newton
         return newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
 
     def _gaps(self, k: int, w: Array, slope: Array, fit: _Fitted, lambdas: Array) -> Array:

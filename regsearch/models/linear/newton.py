@@ -20,7 +20,9 @@ slowly, and forming it costs far more than a step. A step that does not lower th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import sparse
@@ -35,6 +37,7 @@ INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic m
 STRICTER = 0.3  # ... and how it is lowered whenever a step was slow
 MAX_HALVINGS = 30
 ROWS_AT_ONCE = 1024
+COLUMNS_AT_ONCE = 32
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
 
@@ -89,6 +92,11 @@ class WorkingColumns:
             edge += stack @ factors[:, part].T
         return gram, edge
 
+    def mapped(self, function: Callable[[Array], Array]) -> Array:
+        """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given a few at a time; `shift` left out."""
+        parts = (self.features[start : start + COLUMNS_AT_ONCE] for start in range(0, len(self.shift), COLUMNS_AT_ONCE))
+        return np.concatenate([function(_dense(part)) for part in parts])
+
     def _stack(self, factors: Array, mask: Array, part: slice) -> Matrix:
         if sparse.issparse(self.features):
             pairs = zip(factors, mask, strict=True)
@@ -109,6 +117,16 @@ class Iterate:
     loss: float
 
 
+class Decided(Protocol):
+    """A point whose decisions and fitted values ``[m, 1, n]`` are known."""
+
+    @property
+    def eta(self) -> Array: ...
+
+    @property
+    def p(self) -> Array: ...
+
+
 @dataclass(frozen=True)
 class Curvature:
     """The quadratic model of the loss: see the module; `couple` is ``edge corner^+``."""
@@ -116,6 +134,17 @@ class Curvature:
     gram: Array
     couple: Array
     inverse: Array
+
+    @classmethod
+    def of(cls, sample: Sample, point: Decided, columns: WorkingColumns, mask: Array) -> Curvature:
+        """The Hessian of a loss at a point."""
+        eta = point.eta[:, 0]
+        between = sample.between_rows(eta)
+        if between is None:
+            return cls.at(*sample.hessian(eta, point.p[:, 0]), columns, mask)
+        means, some = columns.mapped(between)[mask[0]], mask[0]  # what rows share is of one output, without intercept
+        gram = columns.gram(sample.hessian(eta, point.p[:, 0])[0][0], some) - means @ means.T
+        return cls(gram, np.zeros((len(gram), 1)), np.zeros((1, 1)))
 
     @classmethod
     def at(cls, own: Array, shares: Array | None, columns: WorkingColumns, mask: Array) -> Curvature:
@@ -194,8 +223,7 @@ class Newton:
         """Form the curvature at a point, where there is none or the last step was slow; whether it was formed."""
         if self._curvature is not None and not slow:
             return False
-        own, shares = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
-        self._curvature = Curvature.at(own, shares, self.columns, self.mask)
+        self._curvature = Curvature.of(self.sample, point, self.columns, self.mask)
         return True
 
     def gap(self, point: Iterate, lambda_: float) -> float:

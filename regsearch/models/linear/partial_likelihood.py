@@ -7,6 +7,8 @@ event it is, of which the loss is least, their residuals shrink in proportion: a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from regsearch._types import Array
@@ -39,12 +41,15 @@ class CoxSample(Sample):
         return np.asarray(self.sets.residual(p[0])[None])
 
     def hessian(self, eta: Array, p: Array) -> tuple[Array, Array | None]:
-        """The diagonal alone, from above: what is left off is next to nothing but along a constant.
-
-        A model with a free intercept, which changes no hazard ratio, leaves that out as well.
-        """
+        """The curvature from above, without what is `between_rows`."""
         at = self.sets.at(eta)
         return self.sets.in_order_of_y(at.size * self.sets.hazards(at)), None
+
+    def between_rows(self, eta: Array) -> Callable[[Array], Array]:
+        """The means of columns over the rows at risk, times the root of each term's share."""
+        sets, at = self.sets, self.sets.at(eta)
+        factor = np.sqrt(sets.share) / at.total[0]
+        return lambda columns: sets.at_risk(columns[:, sets.order] * at.size[0]) * factor
 
     def mean_curvatures(self, eta: Array, p: Array) -> Array:
         at = self.sets.at(eta[0])

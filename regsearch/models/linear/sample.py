@@ -16,6 +16,7 @@ gradient  [m, S, e]    ``X'W(y - p)`` of e columns centred by `weights`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -51,6 +52,19 @@ class Sample(ABC):
 
         ``own`` and ``shares`` are ``[m, n]``, the rows' weights in them; `None` for no shares.
         """
+
+    def between_rows(self, eta: Array) -> Callable[[Array], Array] | None:
+        """What is still to be taken off the curvature of the rows, of a loss that compares them; `None` of others.
+
+        A function that makes ``[q, r]`` of columns ``[q, n]``: the products of these are what is to be taken off those
+        of the columns. The loss has one output, and no intercept changes it.
+        """
+        return None
+
+    @property
+    def compares(self) -> bool:
+        """Whether the loss compares rows with each other."""
+        return self.between_rows(np.zeros_like(self.y[:, 0])) is not None
 
     @abstractmethod
     def mean_curvatures(self, eta: Array, p: Array) -> Array:
