@@ -74,10 +74,13 @@ class Encoded:
         ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0 until they are filled. Or a `RowTable`.
     missing
         Those entries, or `None`.
+    own
+        The matrix of each fold, where these differ by more than what is filled in.
     """
 
     matrix: Matrix
     missing: Any
+    own: tuple[Matrix, ...] = ()
 
 
 def encode(X: Any) -> Encoded:

@@ -163,7 +163,7 @@ def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | 
         own = path["config"].get("type") == Estimator.tag()
         value, then = path["value"], path["config"]
         filled = Estimator.data_at(then, value) if own else to_data(_searched(bundle, trusted, module).at(value))
-        searched = without_none(filled)
+        searched = without_none(filled | ({"prepare": then["prepare"]} if "prepare" in then else {}))
     except RegsearchError as error:
         return BundleCheck("config", False, str(error))
     names = dict.fromkeys([*said, *searched])
@@ -288,4 +288,4 @@ def _searched(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] 
     data = bundle.provenance["path"]["config"]
     if data.get("type") == Estimator.tag():
         return settings_of(bundle, lambda: fitted(bundle, trusted, module), module).config
-    return rebuilt(data, module, "the provenance")
+    return rebuilt(data, lambda: fitted(bundle, trusted, module), module, "the provenance")

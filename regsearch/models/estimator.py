@@ -5,7 +5,6 @@ A fit that goes in rounds can be a path, scored after each of them; see `regsear
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -26,7 +25,7 @@ from regsearch.models.fold_fit import FoldFit, fit_fold
 from regsearch.models.fold_rungs import FoldRungs
 from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
-from regsearch.models.parameter_ranges import check_ranges
+from regsearch.models.parameter_ranges import check_names, check_ranges
 from regsearch.models.path import Curves, Trajectory
 from regsearch.models.rounds import walked_alike, way_of
 from regsearch.models.writable import obstacle
@@ -81,14 +80,9 @@ class Estimator(Model):
             raise InvalidInput(f"Estimator needs a scikit-learn estimator, got {self.estimator!r}; pass SVC(), say.")
         if not isinstance(self.params, Mapping):
             raise InvalidInput(f"Estimator needs params by name, got {self.params!r}; write {{'C': Float(0.1, 10)}}.")
-        known = self.estimator.get_params()
-        for name in [*self.params, *filter(None, [self.path])]:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
-                raise InvalidInput(f"{type(self.estimator).__name__} has no parameter {name!r}; {hint}")
+        check_names(self.estimator, [*self.params, *filter(None, [self.path])])
         if self.path is not None:
-            object.__setattr__(self, "params", self._along(self.path, known))
+            object.__setattr__(self, "params", self._along(self.path, self.estimator.get_params()))
 
     def _along(self, path: str, known: Mapping[str, Any]) -> dict[str, Any]:
         """The params with which every fit goes on to the last of its rounds, which are among them."""

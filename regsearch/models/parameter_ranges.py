@@ -1,13 +1,30 @@
-"""What a space draws for an estimator, held against what scikit-learn says that the estimator takes."""
+"""What a space says and draws for an estimator, held against its parameters and what scikit-learn says they take."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.space.domains import bounds_of
 from regsearch.space.tree import Choice, Float
+
+
+def check_names(estimator: Any, names: Iterable[str]) -> None:
+    """Refuse a name that is no parameter of an estimator.
+
+    Raises
+    ------
+    InvalidInput
+        With the name that was perhaps meant.
+    """
+    known = estimator.get_params()
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
+            raise InvalidInput(f"{type(estimator).__name__} has no parameter {name!r}; {hint}")
 
 
 def check_ranges(estimator: Any, params: Mapping[str, Any]) -> None:

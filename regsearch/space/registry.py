@@ -13,7 +13,8 @@ from regsearch.space.tree import Node
 # The module that registers a family, by the scope of its classes or by the kind of the one model that it has; what has
 # neither is a linear model, or a penalty or loss of one. Names and not imports: models are built on spaces.
 FAMILIES = {
-    "net": "regsearch.models.neural", "estimator": "regsearch.models.estimator", "": "regsearch.models.linear",
+    "net": "regsearch.models.neural", "estimator": "regsearch.models.estimator",
+    "prepare": "regsearch.models.preparation", "": "regsearch.models.linear",
 }  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.estimator import Estimator
 from regsearch.models.linear import Linear
 from regsearch.models.neural.architectures.custom import Custom
+from regsearch.models.preparation import Prepare
 from regsearch.space.config import from_data, to_data
 from regsearch.space.naming import import_name
 from regsearch.space.sampling import leaves
@@ -75,14 +76,14 @@ def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], 
 
         config: Model = Estimator(clone(fitted()), {})
     else:
-        config = rebuilt(head["config"], module, CONFIG)
+        config = rebuilt(head["config"], fitted, module, CONFIG)
         if open_leaves := leaves(config):
             raise InvalidInput(f"The config in {CONFIG} must be filled, it leaves {next(iter(open_leaves))} open.")
     return BundleSettings(config, head["task"], head["seed"], head["scoring"])
 
 
-def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) -> Model:
-    """The config that plain data stands for.
+def rebuilt(data: dict[str, Any], fitted: Callable[[], Any], module: Callable[[], Any] | None, where: str) -> Model:
+    """The config that plain data stands for; a transformer in front of it is that of the fitted model.
 
     Raises
     ------
@@ -98,12 +99,24 @@ def rebuilt(data: dict[str, Any], module: Callable[[], Any] | None, where: str) 
             "it: reading a bundle imports nothing by name."
         )
     try:
-        config = from_data({key: value for key, value in data.items() if not (custom and key == "module")})
+        kept = {key: value for key, value in data.items() if not (custom and key == "module") and key != "prepare"}
+        config = from_data(kept)
     except RegsearchError as error:
         raise InvalidInput(f"The config in {where} must be one of regsearch's: {error}") from error
     if not isinstance(config, Model):
         raise InvalidInput(f"The config in {where} must be a model, got {to_data(config)!r}; export it again.")
-    return config.replace(module=module) if custom else config
+    config = config.replace(module=module) if custom else config
+    return config if "prepare" not in data else config.replace(prepare=_of_fitted(fitted(), data["prepare"], where))
+
+
+def _of_fitted(model: Any, data: Any, where: str) -> Prepare:
+    """The preparation of a fitted model, called as plain data say."""
+    from sklearn.base import clone
+
+    steps = getattr(getattr(model, "prepare", model), "steps", None)
+    if not steps or not isinstance(data, dict) or data.get("type") != Prepare.tag():
+        raise InvalidInput(f"A model that prepares its rows has a step that does, {where} or the model has none.")
+    return Prepare(clone(steps[0][1]), data.get("params", {}), data.get("name"))
 
 
 def own_factory(config: Model) -> str | None:

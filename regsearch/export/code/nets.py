@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regsearch.data.encoding import transformer
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.loop import HELPERS, SKIP, write_loop, written
 from regsearch.export.code.optimizers import DECAYED, OPTIMIZERS, SHRINK
+from regsearch.export.code.preparing import Front, front_of
 from regsearch.export.code.sources import CodeWriter
 from regsearch.export.code.technique_lines import LINES, NetForm
 from regsearch.export.code.weighting import unlike
@@ -43,6 +43,8 @@ _ELSEWHERE = ("dropout", "early_stopping", "norm", "optimizer", "skip")  # in th
 
 def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     """A net's module, and `fit`, which trains it as its refit was trained: same start, same steps, other draws."""
+    given, front = problem, front_of(config.prepare, problem) if problem.image is None else None
+    problem = problem if front is None else front.table
     _check(config, problem)
     shape, outputs = _shape(problem), problem.outputs
     network = make_network(config.architecture, shape, outputs, config.norm, seed, ALL_ROWS)
@@ -50,7 +52,7 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in LINES)
     lines = [LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
     source = CodeWriter()
-    prepare = source.of(transformer(problem.X)) if _prepared(problem) else ""
+    prepare = source.of(_as_one(front)) if front and (config.prepare is not None or _prepared(given)) else ""
     called = {one["helper"] for one in lines if "helper" in one}
     module = config.architecture.module(shape, outputs, config.norm)
     optimizer, metric = _optimizer(config, "shrink" in called)
@@ -91,7 +93,10 @@ def _check(config: NetConfig, problem: Problem) -> None:
             "Plain code needs a number of epochs, got early stopping; take the chosen point: results.best."
         )
     if is_sparse(problem.X):
-        raise InvalidInput("The plain loop takes a table or images, got a sparse X; pass X.toarray() to the study.")
+        raise InvalidInput(
+            "The plain loop takes a table or images, got a sparse X; pass X.toarray() to the study, or let its "
+            "transformer give a dense table (sparse_threshold=0)."
+        )
     unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed()
                if one.acting and slot not in {*LINES, *_ELSEWHERE}]  # fmt: skip
     if config.optimizer.kind not in OPTIMIZERS:
@@ -107,6 +112,13 @@ def _check(config: NetConfig, problem: Problem) -> None:
 
 def _shape(problem: Problem) -> tuple[int, ...]:
     return problem.image or (len(problem.encoded_names),)
+
+
+def _as_one(front: Front) -> Any:
+    """The steps in front of a net as one."""
+    from sklearn.pipeline import make_pipeline
+
+    return front.steps[0] if len(front.steps) == 1 else make_pipeline(*front.steps)
 
 
 def _prepared(problem: Problem) -> bool:

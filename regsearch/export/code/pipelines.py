@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-from regsearch.data.encoding import transformer
 from regsearch.data.features import is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.columns import ESTIMATOR, estimator_of
+from regsearch.export.code.preparing import front_of
 from regsearch.export.code.sources import WIDTH, CodeWriter
 from regsearch.export.code.weighting import unlike
 from regsearch.models.estimator import Estimator
@@ -51,10 +51,12 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
         )
     if problem.targets > 1 and config.penalty.rowwise and problem.sample_weight is not None:
         raise InvalidInput(f"scikit-learn's {type(config.penalty).__name__} takes no weights of rows; export a bundle.")
-    steps = (transformer(problem.X), _scaler(config.scale, is_sparse(problem.X)), _estimator(config, problem, seed))
+    front = front_of(config.prepare, problem)
+    scaler = _scaler(config.scale, is_sparse(front.table.X))
+    steps = (*front.steps, scaler, _estimator(config, problem, seed))
     pipeline = make_pipeline(*(step for step in steps if step is not None))
     weighted = [step for step in pipeline.named_steps if step in {"standardscaler", pipeline.steps[-1][0]}]
-    notes = [REACH.get(getattr(pipeline[-1], "solver", ""), ""), unlike(config, problem)]
+    notes = [REACH.get(getattr(pipeline[-1], "solver", ""), ""), unlike(config, front.table)]
     more = [textwrap.fill(note, WIDTH) for note in notes if note]
     said = "\n\n".join([_said(config, problem), *more])
     return _module(pipeline, problem, weighted, f"{said}\n" if more else said)
@@ -62,21 +64,22 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
 
 def _columns_code(config: Linear, problem: Problem) -> str:
     """A pipeline whose last step is written out; see `regsearch.export.code.columns`."""
-    if config.loss is not None or config.class_weight is not None or is_sparse(problem.X) or problem.targets > 1:
+    front = front_of(config.prepare, problem)
+    if config.loss is not None or config.class_weight is not None or is_sparse(front.table.X) or problem.targets > 1:
         raise InvalidInput(
             "Plain code with penalty_factors, unpenalized or limits is of one target, squared error or log-loss, a "
             "dense X and no class_weight; export a bundle."
         )
     source = CodeWriter()
-    steps = [step for step in (transformer(problem.X), _scaler(config.scale, False)) if step is not None]
-    written = [source.of(step) for step in steps] + [estimator_of(config, problem, source)]
+    steps = [step for step in (*front.steps, _scaler(config.scale, False)) if step is not None]
+    written = [source.of(step) for step in steps] + [estimator_of(config, front.seen, source)]
     weighted = ["standardscaler"] * (config.scale == "standard") + ["penalizedcolumns"]
     imports = sorted({*source.imports, *_OF_COLUMNS})
     made = "make_pipeline(\n" + textwrap.indent(",\n".join(written), "    ") + ",\n)"
     what = (
         f"{type(config.penalty).__name__}, its lambda and penalty factors multiplied into l1 and l2 of scaled columns."
     )
-    said = textwrap.fill(f"{what} {unlike(config, problem)}".strip(), WIDTH)
+    said = textwrap.fill(f"{what} {unlike(config, front.table)}".strip(), WIDTH)
     head = [f'"""{said}"""', "", "import numpy as np", *imports, "", "", ESTIMATOR, ""]
     return "\n".join([*head, f"model = {made}", _fit(problem, weighted), ""])
 

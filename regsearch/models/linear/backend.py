@@ -307,7 +307,7 @@ class LinearBackend:
                     held = ((k, np.flatnonzero(self.design.held[k, part])) for k in view)
                     yield from ((k, part.start + rows, every[rows, k - view.start]) for k, rows in held if len(rows))
             return
-        if self.design.missing is not None:
+        if not self.design.shared:
             for k, rows in enumerate(val):
                 yield k, rows, (self.design.fold(k)[rows] @ flat[k]).reshape(-1, steps, m)
             return

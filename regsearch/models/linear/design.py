@@ -69,6 +69,9 @@ class Design:
         Entries that each fold fills for itself.
     factors
         ``[K, n]`` multipliers of the weights in the loss, or `None`; columns are scaled and filled by `weights` alone.
+    own
+        The matrix of each fold, where these differ by more than what is filled in; `matrix` is the first then, and
+        stands for what they have in common: shape, kind and columns.
     """
 
     matrix: Matrix
@@ -77,13 +80,15 @@ class Design:
     weights: Array
     missing: Missing | RowHoles | None = None
     factors: Array | None = None
+    own: tuple[Matrix, ...] = ()
     shift: Array = field(init=False, repr=False, compare=False)
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        matrix, shift = _shifted(self.matrix)
+        matrices, shift = _shifted(self.own or (self.matrix,))
         object.__setattr__(self, "train", tuple(weighing(rows, self.weights) for rows in self.train))
-        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "matrix", matrices[0])
+        object.__setattr__(self, "own", matrices if self.own else ())
         object.__setattr__(self, "shift", shift)
 
     @property
@@ -132,7 +137,9 @@ class Design:
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
     def fold(self, k: int) -> Matrix:
-        """The shared matrix with the missing entries filled for fold `k`; valid until the next call, of any design."""
+        """The matrix with the missing entries filled for fold `k`; valid until the next call, of any design."""
+        if self.own:
+            return self.own[k]
         if self.missing is None:
             return self.matrix
         if ("fills", k) not in self._cache:
@@ -140,9 +147,14 @@ class Design:
         return self.missing.fill(self.matrix, self._cache["fills", k])
 
     @property
+    def shared(self) -> bool:
+        """Whether all folds see one matrix."""
+        return self.missing is None and not self.own
+
+    @property
     def views(self) -> list[range]:
-        """The folds in groups that see the same matrix: all of them, or each alone where it fills missing entries."""
-        return [range(self.folds)] if self.missing is None else [range(k, k + 1) for k in range(self.folds)]
+        """The folds in groups that see the same matrix: all of them, or each alone where it has one of its own."""
+        return [range(self.folds)] if self.shared else [range(k, k + 1) for k in range(self.folds)]
 
     @cached_property
     def means(self) -> Array:
@@ -195,6 +207,9 @@ class LinearConfig(Protocol):
 
     @property
     def limits(self) -> Any: ...
+
+    @property
+    def prepare(self) -> Any: ...
 
     @property
     def loss(self) -> Any: ...
@@ -295,25 +310,32 @@ class Piece:
         return Piece(self.coef[..., one], self.intercept[..., one], self.gap, self.complexity, losses)
 
 
-def _shifted(matrix: Matrix) -> tuple[Matrix, Array]:
-    """A matrix with its fully stored sparse columns shifted to their medians, and the shift ``[p]``.
+def _shifted(matrices: tuple[Matrix, ...]) -> tuple[tuple[Matrix, ...], Array]:
+    """Matrices with the sparse columns that all store fully shifted to a median, and the shift ``[p]``.
 
-    A median, because no few rows (a fold's held-out ones, say) can move it far.
+    A median, because no few rows (a fold's held-out ones, say) can move it far; of several matrices, that of the first.
     """
-    n, p = matrix.shape
+    n, p = matrices[0].shape
     shift = np.zeros(p)
-    if not sparse.issparse(matrix):
-        return matrix, shift
-    matrix = matrix.tocsc()
-    full = np.flatnonzero(np.diff(matrix.indptr) == n) if matrix.has_canonical_format else np.empty(0, dtype=np.intp)
+    if not sparse.issparse(matrices[0]):
+        return matrices, shift
+    matrices = tuple(matrix.tocsc() for matrix in matrices)
+    if not all(matrix.has_canonical_format for matrix in matrices):
+        return matrices, shift
+    full = np.flatnonzero(np.all([np.diff(matrix.indptr) == n for matrix in matrices], axis=0))
     if not len(full):
-        return matrix, shift
+        return matrices, shift
+    first = matrices[0]
+    shift[full] = [np.median(first.data[first.indptr[j] : first.indptr[j + 1]]) for j in full]
+    return tuple(_less(matrix, full, shift) for matrix in matrices), shift
+
+
+def _less(matrix: Matrix, columns: Rows, shift: Array) -> Matrix:
+    """A CSC matrix less what some of its columns, which are fully stored, are shifted by."""
     data = matrix.data.copy()
-    for j in full:
-        column = data[matrix.indptr[j] : matrix.indptr[j + 1]]
-        shift[j] = np.median(column)
-        column -= shift[j]
-    return sparse.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape), shift
+    for j in columns:
+        data[matrix.indptr[j] : matrix.indptr[j + 1]] -= shift[j]
+    return sparse.csc_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _masks(parts: tuple[Rows, ...], n: int) -> NDArray[np.bool_]:

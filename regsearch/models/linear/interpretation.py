@@ -42,6 +42,7 @@ from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.refit import total_weight
 from regsearch.models.linear.solvers import FINAL_TOL, Solvers
 from regsearch.models.linear.threads import one_thread
+from regsearch.models.preparation import seen_by
 from regsearch.space.tree import Path, number
 
 FEATURES = 50  # that are listed by name
@@ -77,6 +78,8 @@ class Fit:
         The step of the config's own lambda.
     terms
         The penalty.
+    names
+        What the columns are called.
     """
 
     lambdas: Array
@@ -85,6 +88,7 @@ class Fit:
     deviance: float | None
     chosen: int
     terms: GeneralTerms
+    names: list[str]
 
 
 @one_thread()
@@ -101,8 +105,8 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
     """
     fit = fit_all(config, problem)
     size = _feature_sizes(fit.w)
-    kept = _folds_with(config, problem, folds)
-    names = problem.encoded_names
+    kept = _folds_with(config, problem, folds, fit.names)
+    names = fit.names
     noise = _noise(fit, _rows(problem))
     implied = prior(config, total_weight(config, problem), noise)
     order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
@@ -129,6 +133,7 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
 
 def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     """A filled config on all rows, along a path of lambdas that its own is one of; a single step without a penalty."""
+    problem = seen_by(config.prepare, problem, (np.arange(problem.rows),))
     solvers = Solvers.of_all_rows(problem, config.loss)
     design, solver = solvers.design_of(config.class_weight), solvers.of(config.class_weight, config.loss)
     terms = solvers.terms(config)
@@ -149,6 +154,7 @@ def fit_all(config: LinearConfig, problem: Problem) -> Fit:
         _deviance(config, problem, solver, points[chosen]),
         chosen,
         terms,
+        problem.encoded_names,
     )
 
 
@@ -227,12 +233,15 @@ def _noise(fit: Fit, rows: float) -> float:
     return float(fit.deviance / targets * rows / left)
 
 
-def _folds_with(config: LinearConfig, problem: Problem, folds: Folds) -> NDArray[np.intp]:
-    """``[p]``: in how many folds the config, fitted to the training rows, gives a column a coefficient."""
+def _folds_with(config: LinearConfig, problem: Problem, folds: Folds, names: list[str]) -> NDArray[np.intp]:
+    """In how many folds the config, fitted to the training rows, gives columns a coefficient, by their names."""
+    problem = seen_by(config.prepare, problem, folds.train)
     solvers = Solvers(problem, folds.train, folds.val, moments=config.loss is None, tol=FINAL_TOL)
     solver = solvers.of(config.class_weight, config.loss)
     *_, last = solver.path(solvers.terms(config), config.scale, np.array([strength(config)]))
-    return np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))
+    count = np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))
+    place = {name: j for j, name in enumerate(problem.encoded_names)}
+    return np.array([count[place[name]] if name in place else 0 for name in names], dtype=np.intp)
 
 
 def _feature_sizes(w: Array) -> Array:

@@ -141,7 +141,7 @@ class LogLoss:
         spread = np.zeros((len(folds), *residuals[0].shape[:2], self.design.shape[0]))
         for one, k, residual in zip(spread, folds, residuals, strict=True):
             one[..., self.design.train[k]] = residual
-        if self.design.missing is None:  # one pass over the matrix for all folds
+        if self.design.shared:  # one pass over the matrix for all folds
             slopes = _times(spread, self.design.matrix)
         else:
             slopes = np.stack([_times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])

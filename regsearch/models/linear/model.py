@@ -23,6 +23,7 @@ from regsearch.models.linear.loss import Loss, check_losses, check_solved
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty, check_penalised
 from regsearch.models.linear.scales import SCALES
+from regsearch.models.preparation import Preparation, cannot_be_exported, check_preparations, first_of, options
 from regsearch.space.domains import (
     ClassWeights,
     ColumnFactors,
@@ -39,6 +40,7 @@ from regsearch.space.tree import Choice, Path, public_name, tunable
 BY_TASK = "by task"  # what the loss of the task is called in a row
 SILENT = {  # what a row leaves out where it is None, and what that is called in others
     "class_weight": "none", "loss": BY_TASK, "penalty_factors": "none", "unpenalized": "none", "limits": "none",
+    "prepare": "none",
 }  # fmt: skip
 
 
@@ -79,6 +81,10 @@ class Linear(Model):
     limits
         Limits of the coefficients of columns of X, by name and in units of the column: ``{"dose": (0, None)}`` keeps
         that of dose from being negative. They must let it be 0.
+    prepare
+        A transformer of scikit-learn, a `Prepare` with leaves for its parameters, or a `Choice` of them: fitted inside
+        each fold, it makes numbers of X, text and dates among it. Where columns are named above, those that it gives
+        are meant. Its train scores are of what it made of the rows when it was fitted to them.
 
     Examples
     --------
@@ -94,6 +100,7 @@ class Linear(Model):
     unpenalized: Any = tunable(ColumnNames(), None)
     limits: Any = tunable(ColumnLimits(), None)
     loss: Any = tunable(OrNone(Family(Loss), BY_TASK), None)
+    prepare: Any = tunable(Preparation(), None)
 
     gives_up: ClassVar[bool] = False
 
@@ -133,10 +140,11 @@ class Linear(Model):
 
     def check(self, setup: Setup) -> None:
         check_table(setup.problem, "Linear")
-        check_columns(setup.problem, "Linear")
+        if None in options(self.prepare):
+            check_columns(setup.problem, "Linear")
         check_scored_by_predictions(setup, "Linear")
         check_class_weight(self.class_weight, setup.problem)
-        check_column_names(self, setup.problem)
+        check_preparations(self.prepare, setup.problem, setup.folds.train, lambda seen: check_column_names(self, seen))
         if setup.problem.task == "survival" and None in self.losses:
             raise InvalidInput("Linear has one loss of a survival task, got another; pass loss='cox'.")
         check_losses(self.losses, setup.problem, setup.folds)
@@ -161,16 +169,16 @@ class Linear(Model):
         import regsearch.models.linear.backend  # noqa: F401
 
     def backend(self, setup: Setup) -> Backend:
-        from regsearch.models.linear.backend import LinearBackend
+        from regsearch.models.linear.prepared import PreparedBackend
 
-        return LinearBackend(setup, tuple(loss if loss is None else default(loss) for loss in self.losses))
+        return PreparedBackend(setup, tuple(loss if loss is None else default(loss) for loss in self.losses))
 
     def reference(self) -> Linear:
         first = {name: getattr(self, name) for name in ("scale", "class_weight", "loss")}
         first = {name: value.first if isinstance(value, Choice) else value for name, value in first.items()}
         first["loss"] = None if first["loss"] is None else default(first["loss"])
         nothing = {"penalty_factors": None, "unpenalized": None, "limits": None}
-        return replace(self, penalty=NoPenalty(), lambda_=0.0, **first, **nothing)
+        return replace(self, penalty=NoPenalty(), lambda_=0.0, **first, **nothing, prepare=first_of(self.prepare))
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
         """Without the penalty, one of its L1 and L2 parts, its weights; with the reference's scale, weights or limits.
@@ -195,6 +203,9 @@ class Linear(Model):
 
     def at(self, value: float | None) -> Linear:
         return replace(self, lambda_=value) if value is not None and isinstance(self.lambda_, Path) else self
+
+    def cannot_be_exported(self) -> str:
+        return cannot_be_exported(self.prepare)
 
     def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
         from regsearch.models.linear.refit import refit

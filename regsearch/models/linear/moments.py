@@ -69,7 +69,7 @@ def groups(design: Design) -> Iterator[Group]:
     start = 0
     while start < design.folds:
         stop, labels = start + 1, _refine(np.zeros(design.shape[0], dtype=np.int32), design, start)
-        while design.missing is None and stop < design.folds:
+        while design.shared and stop < design.folds:
             finer = _refine(labels, design, stop)
             if finer.max() > stop + 2 - start:  # more than two blocks beside one per fold
                 break

@@ -24,6 +24,7 @@ from regsearch.models.linear.convert import to_alpha, to_C, to_ridge_alpha
 from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
 from regsearch.models.linear.scales import row_medians
 from regsearch.models.linear.solvers import Solvers
+from regsearch.models.preparation import behind, prepared
 from regsearch.space.tree import Path, number
 
 NEARLY_ALL = 0.01  # of the null model's loss: a fit that leaves less is solved to a gap relative to its own loss ...
@@ -50,19 +51,26 @@ def refit(config: LinearConfig, problem: Problem) -> Any:
         raise InvalidInput("A refit needs one lambda, got a Path; take the chosen point of an outcome.")
     with config_context(transform_output="default"):  # whatever the user's program has set for its own
         pipeline = make_pipeline(*_steps(config, problem))
-    return pipeline.set_output(transform="default")  # and will have set where it predicts
+    for _, step in pipeline.steps[config.prepare is not None : -1]:
+        step.set_output(transform="default")  # and will have set where it predicts
+    return pipeline
 
 
 def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
     """The fitted steps of the pipeline."""
-    solvers = Solvers.of_all_rows(problem, config.loss)
+    transformer, table, whole = None, problem, problem
+    if config.prepare is not None:
+        everything = (np.arange(problem.rows),)
+        made = prepared(config.prepare, problem, everything)
+        transformer, table, whole = made.fitted[0], made.problem(problem, 0), behind(problem, made, everything)
+    solvers = Solvers.of_all_rows(whole, config.loss)
     coef, intercept = _fit(config, solvers)
-    prepare = fit_transformer(problem.X, lambda: problem.encoded, problem.sample_weight)
+    prepare = fit_transformer(table.X, lambda: table.encoded, table.sample_weight)
     if isinstance(solvers.design.matrix, RowTable):
         scaler = scaler_by_rows(config.scale, solvers.design)
     else:
         rows = weighing(np.arange(problem.rows), problem.sample_weight)
-        seen = take_rows(problem.X, rows)
+        seen = take_rows(table.X, rows)
         seen = seen if prepare is None else prepare.transform(seen)
         weights = None if problem.sample_weight is None else problem.sample_weight[rows]
         scaler = _scaler(config.scale, seen, weights, solvers.design)
@@ -71,7 +79,7 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
     if config.loss is not None:
         rows, decided = solvers.design.train[0], decisions(solvers.design, coef, intercept)
         config.loss.fill(model, problem.y[rows], decided, solvers.design.weights[rows], _lambda(config))
-    return [step for step in (prepare, scaler, model) if step is not None]
+    return [step for step in (transformer, prepare, scaler, model) if step is not None]
 
 
 def _fit(config: LinearConfig, solvers: Solvers) -> tuple[Array, Array]:

@@ -47,7 +47,7 @@ class Solvers:
         self.problem, self.tol = problem, tol
         table = _table(problem, len(train), notice) if moments else None
         data = problem.encoded if table is None else Encoded(table, table.missing)
-        self.design = Design(data.matrix, train, val, weights, data.missing)
+        self.design = Design(data.matrix, train, val, weights, data.missing, own=data.own)
         self._made: dict[tuple[ClassWeight, str], tuple[Loss | None, Solver]] = {}
 
     @classmethod

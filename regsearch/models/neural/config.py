@@ -20,6 +20,7 @@ from regsearch.models.neural.techniques.adam import Adam
 from regsearch.models.neural.techniques.dropout import Dropout
 from regsearch.models.neural.techniques.early_stopping import EarlyStopping
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
+from regsearch.models.preparation import Preparation
 from regsearch.numeric import plain
 from regsearch.space.domains import Between, ClassWeights, Family, OneOf, Whole, bounds_of
 from regsearch.space.sampling import default
@@ -39,6 +40,7 @@ class NetConfig(Model, abstract=True):
     scale: Any = tunable(OneOf(SCALES))
     class_weight: Any = tunable(ClassWeights("none"))
     precision: Any = tunable(OneOf(("float32", "float64")))
+    prepare: Any = tunable(Preparation(), None)
     device: str = "auto"
     techniques: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -48,7 +50,8 @@ class NetConfig(Model, abstract=True):
 
     def __init__(
         self, module: Any = MLP(), *, lr: Any = None, batch_size: Any = "auto", scale: Any = "standard",  # noqa: B008
-        class_weight: Any = None, precision: Any = "float32", device: str = "auto", **techniques: Any,
+        class_weight: Any = None, precision: Any = "float32", prepare: Any = None, device: str = "auto",
+        **techniques: Any,
     ) -> None:  # fmt: skip
         if callable(module) and not isinstance(module, Architecture):
             module = Custom(module)
@@ -57,7 +60,7 @@ class NetConfig(Model, abstract=True):
         _check_beside(kept)
         given = {
             "module": module, "lr": lr, "batch_size": batch_size, "scale": scale, "class_weight": class_weight,
-            "precision": precision, "device": device,
+            "precision": precision, "prepare": prepare, "device": device,
             "techniques": {slot: one for slot, value in kept.items() if (one := _kept(slot, value)) is not None},
         }  # fmt: skip
         for name, value in given.items():
@@ -81,10 +84,13 @@ class NetConfig(Model, abstract=True):
         return type(self)(**(self.fields() | fields))
 
     def shown_fields(self) -> dict[str, Any]:
-        return {name: _off(name) if value is None else value for name, value in super().shown_fields().items()}
+        shown = super().shown_fields()
+        if self.prepare is None:
+            del shown["prepare"]
+        return {name: _off(name) if value is None else value for name, value in shown.items()}
 
     def offs(self) -> dict[str, Any]:
-        return super().offs() | {slot: _off(slot) for slot in self.techniques}
+        return super().offs() | {"prepare": "none"} | {slot: _off(slot) for slot in self.techniques}
 
     # --- as a model --------------------------------------------------------------------------------------------
 
@@ -108,7 +114,7 @@ class NetConfig(Model, abstract=True):
             f"{slot} {part}": self.replace(**{slot: rest})
             for slot in slots for part, rest in _parts(self.techniques[slot]).items()
         }  # fmt: skip
-        others = self._as_in(plain, "scale", "class_weight")
+        others = self._as_in(plain, "scale", "class_weight", "prepare")
         if self.last < self.horizon:
             others["early_stopping"] = self.at(self.horizon)
         return slots | parts | others

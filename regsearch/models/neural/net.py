@@ -12,6 +12,7 @@ from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Setup, check_scored_by_predictions
 from regsearch.models.deadline import NO_DEADLINE, Deadline
 from regsearch.models.neural.config import NetConfig
+from regsearch.models.preparation import cannot_be_exported
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +42,9 @@ class Net(NetConfig):
         the same) or a dict from labels to weights, as scikit-learn has it.
     precision
         ``float32`` or ``float64``.
+    prepare
+        A transformer of scikit-learn, a `Prepare` with leaves for its parameters, or a `Choice` of them: fitted inside
+        each fold on its training rows, it makes numbers of X, text and dates among it.
     device
         ``auto`` (a CUDA GPU where there is one), or a torch device.
     **techniques
@@ -75,6 +79,9 @@ class Net(NetConfig):
 
         check_scored_by_predictions(setup, "Net")
         check(self, setup)
+
+    def cannot_be_exported(self) -> str:
+        return cannot_be_exported(self.prepare)
 
     def preload(self) -> None:
         import torch  # noqa: F401

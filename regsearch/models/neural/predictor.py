@@ -107,7 +107,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
     def _checked(self, X: Any) -> Any:
         X = to_pandas(X)
         if self.prepare is not None:
-            return np.asarray(self.prepare.transform(X))
+            made = self.prepare.transform(X)
+            return made.tocsr() if is_sparse(made) else np.asarray(made)
         X = X.tocsr() if is_sparse(X) else np.asarray(X)
         if self.spec.image and X.ndim == 3 and self.spec.inputs[0] == 1:
             X = X[:, None]

@@ -20,6 +20,7 @@ from regsearch.models.neural.predictor import make_predictor
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.shared import ALL_ROWS, SharedParts, Structure
 from regsearch.models.neural.training.worker import Failed
+from regsearch.models.preparation import prepared
 from regsearch.space.config import to_data
 
 
@@ -61,9 +62,7 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
     import torch
 
     scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
-    prepare = None
-    if problem.image is None:
-        prepare = fit_transformer(problem.X, lambda: problem.encoded, problem.sample_weight)
+    prepare = None if problem.image is not None else _preparing(config, problem)
     architecture = config.architecture
     spec = Spec(
         to_data(architecture), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
@@ -83,6 +82,18 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
             tensors[MODULE + name] = tensors[MODULE + kept] if isinstance(kept, str) else kept
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
     return make_predictor(spec, plain, prepare, architecture)
+
+
+def _preparing(config: NetConfig, problem: Problem) -> Any:
+    """The fitted steps in front of the net; `None` where rows go in as they are."""
+    if config.prepare is None:
+        return fit_transformer(problem.X, lambda: problem.encoded, problem.sample_weight)
+    from sklearn.pipeline import make_pipeline
+
+    made = prepared(config.prepare, problem, (np.arange(problem.rows),))
+    table = made.problem(problem, 0)
+    imputer = fit_transformer(table.X, lambda: table.encoded, table.sample_weight)
+    return make_pipeline(*filter(None, (made.fitted[0], imputer)))
 
 
 def _type_name(classes: np.ndarray[Any, Any]) -> str:

@@ -22,6 +22,8 @@ from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.technique import ProblemInfo, Technique
 from regsearch.models.neural.training.shared import SharedParts, Structure, device_of, structure_of
+from regsearch.models.preparation import check_preparations
+from regsearch.models.preparation import options as options_of
 from regsearch.space.domains import bounds_of
 from regsearch.space.sampling import default, fill
 from regsearch.space.starts import initial_params
@@ -36,7 +38,9 @@ def check(space: NetConfig, setup: Setup) -> None:
     InvalidInput
         Naming what does not fit, and what to do.
     """
-    check_columns(setup.problem, "Net")
+    if None in options_of(space.prepare):
+        check_columns(setup.problem, "Net")
+    check_preparations(space.prepare, setup.problem, setup.folds.train, lambda seen: None)
     check_not_survival(setup.problem.task, "Net")
     _check_device(space)
     _check_batch(space, setup)
@@ -121,7 +125,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
     import torch
 
     if data.dtype == torch.float32:
-        check_single_precision(setup.problem.X)
+        check_single_precision(data.problem.X)
     network = make_network(module, data.shape, data.outputs, structure.norm, setup.seed, 0)
     if not network.layout.trainable:
         raise InvalidInput("A net needs parameters to train, got a module without any; give it a layer that has some.")

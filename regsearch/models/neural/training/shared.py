@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regsearch.data.problem import Problem
 from regsearch.metrics.scorer import Metric
 from regsearch.models.base import Setup
 from regsearch.models.class_weight import ClassWeight
@@ -25,11 +26,15 @@ from regsearch.models.neural.techniques.dropout import OwnDropout
 from regsearch.models.neural.training.batches import batch_slices
 from regsearch.models.neural.training.block import Block
 from regsearch.models.neural.training.limits import RowSize, StackLimits
+from regsearch.models.preparation import SharedPreparation, behind, prepared
 from regsearch.space.tree import number
 
 if TYPE_CHECKING:
     import torch
 
+    from regsearch.data.prepared import PreparedProblem
+
+KEPT = 16  # preparations whose rows are kept
 _ELSEWHERE = ("early_stopping", "optimizer")  # slots that are no techniques of a row
 ALL_ROWS = -1  # the fold that trains on every row and validates none
 
@@ -46,6 +51,7 @@ class Structure:
     class_weight: ClassWeight
     inner: float
     precision: str
+    preparation: SharedPreparation | None = None
 
     @property
     def stacks(self) -> bool:
@@ -57,6 +63,7 @@ def structure_of(config: NetConfig) -> Structure:
     return Structure(
         config.architecture, config.norm, type(config.optimizer), config.batch, str(config.scale),
         None if config.class_weight == "none" else config.class_weight, config.inner, str(config.precision),
+        SharedPreparation.of(config.prepare),
     )  # fmt: skip
 
 
@@ -73,7 +80,8 @@ class SharedParts:
         self.setup, self.stop = setup, threading.Event()
         self.device = device_of(device)
         self.limits = limits or StackLimits.of(self.device)
-        self._data: dict[str, Data] = {}
+        self._prepared: dict[tuple[SharedPreparation, bool], PreparedProblem] = {}
+        self._data: dict[tuple[object, ...], Data] = {}
         self._folds: dict[tuple[object, ...], Fold] = {}
         self._networks: dict[tuple[Structure, int], Network] = {}
 
@@ -88,25 +96,48 @@ class SharedParts:
         self.network(structure, 0)
         return structure
 
-    def data(self, structure: Structure) -> Data:
+    def data(self, structure: Structure, k: int = 0) -> Data:
+        """The rows as fold `k` sees them before they are scaled: alike in all folds, unless they are prepared."""
         import torch
 
-        if structure.precision not in self._data:
-            self._data[structure.precision] = Data(self.setup.problem, self.device, getattr(torch, structure.precision))
-        return self._data[structure.precision]
+        made = structure.preparation
+        key = (structure.precision, made, 0 if made is None else k)
+        if key not in self._data:
+            problem = self.setup.problem if made is None else self._problem(made, k)
+            self._data[key] = Data(problem, self.device, getattr(torch, structure.precision))
+        return self._data[key]
+
+    def _problem(self, made: SharedPreparation, k: int) -> Problem:
+        """The rows as they are prepared in fold `k`."""
+        folds, rows = self.setup.folds, np.arange(self.setup.problem.rows)
+        whole = k == ALL_ROWS or not len(folds)
+        if (made, whole) not in self._prepared:
+            self._forget()
+            train = (rows,) if whole else folds.train
+            problem = self.setup.problem
+            self._prepared[made, whole] = behind(problem, prepared(made.prepare, problem, train), train)
+        return self._prepared[made, whole].fold(0 if whole else k)
+
+    def _forget(self) -> None:
+        """Drop the oldest preparation where there are many: trials of it that still train have what they need."""
+        while len(self._prepared) >= KEPT:
+            oldest = next(iter(self._prepared))
+            del self._prepared[oldest]
+            self._data = {key: data for key, data in self._data.items() if key[1] != oldest[0]}
+            self._folds = {key: fold for key, fold in self._folds.items() if key[1] != oldest[0]}
 
     def fold(self, structure: Structure, k: int) -> Fold:
         how = (structure.scale, structure.class_weight, structure.inner)
-        key = (structure.precision, *how, k)
+        key = (structure.precision, structure.preparation, *how, k)
         if key not in self._folds:
             folds, n = self.setup.folds, self.setup.problem.rows
             train, val = (folds.train[k], folds.val[k]) if k != ALL_ROWS else (np.arange(n), np.arange(0))
-            self._folds[key] = Fold(self.data(structure), k, train, val, *how, self.setup.seed)
+            self._folds[key] = Fold(self.data(structure, k), k, train, val, *how, self.setup.seed)
         return self._folds[key]
 
     def network(self, structure: Structure, k: int) -> Network:
         if (structure, k) not in self._networks:
-            data = self.data(structure)
+            data = self.data(structure, k)
             self._networks[structure, k] = make_network(
                 structure.module, data.shape, data.outputs, structure.norm, self.setup.seed, k
             )
