@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from regsearch.models.linear.groups import ColumnGroups
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural.techniques import SHIPPED, slots
+from regsearch.models.preparation import Preparation
 from regsearch.space.domains import (
     Between,
     ClassWeights,
@@ -42,13 +43,16 @@ Domain = (
     | ColumnLimits
     | OrNone
     | ColumnGroups
+    | Preparation
 )
 NAMES = st.text("abé =", min_size=1, max_size=3)
-OF_COLUMNS: dict[type, st.SearchStrategy[Any]] = {
+FIXED: dict[type, st.SearchStrategy[Any]] = {
     ColumnNames: st.none() | st.lists(NAMES, max_size=3),
     ColumnFactors: st.none() | st.dictionaries(NAMES, st.floats(0, 100), max_size=3),
     ColumnLimits: st.none()
     | st.dictionaries(NAMES, st.tuples(st.none() | st.floats(-9, 0), st.none() | st.floats(0, 9)), max_size=3),
+    ColumnGroups: st.sampled_from([None, {"a": ["x", "y"], "b": ["z"]}, {"c": ["x"]}]),
+    Preparation: st.none(),  # a transformer does not come back from a file
 }
 
 
@@ -102,10 +106,8 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
         given = st.dictionaries(st.text("ab", min_size=1) | st.integers(0, 9), st.floats(0.01, 100), min_size=1)
         weights = st.sampled_from([None, "balanced"]) | given
         return weights if filled else weights | choices(st.sampled_from([None, "balanced"]))
-    if isinstance(domain, ColumnGroups):
-        return st.sampled_from([None, {"a": ["x", "y"], "b": ["z"]}, {"c": ["x"]}])
-    if isinstance(domain, ColumnNames | ColumnFactors | ColumnLimits):
-        return OF_COLUMNS[type(domain)]
+    if type(domain) in FIXED:
+        return FIXED[type(domain)]
     if isinstance(domain, Sizes):
         sizes = st.lists(st.integers(1, 512), min_size=1, max_size=4).map(tuple)
         return sizes if filled else sizes | choices(sizes)

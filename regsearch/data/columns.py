@@ -161,7 +161,7 @@ def column_kinds(X: pd.DataFrame, who: str = "linear models and nets") -> tuple[
     kinds = kinds_of(X)
     other = [name for name, kind in kinds.items() if kind not in ENCODED]
     if other:
-        also = "; or search an Estimator whose own pipeline encodes it, which gets it as it is"
+        also = "; or have a transformer encode it inside each fold, which gets it as it is: prepare="
         raise InvalidInput(
             f"Columns of X must be numeric, boolean or categorical for {who}, got {_among(X, other)}; "
             f"{_hint(X[other[0]])}{also}."

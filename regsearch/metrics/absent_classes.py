@@ -1,14 +1,15 @@
-"""Scores of rows that lack a class: scikit-learn's are told of all classes, where they ask how many there are."""
+"""Scores of rows that lack a class: scikit-learn's are told of all classes, where they are means over rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
-from inspect import signature
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+# functions of probabilities that a row without some class has a score by; others compare the rows of two classes
+_BY_ROW = ("log_loss", "d2_log_loss_score", "brier_score_loss", "d2_brier_score", "top_k_accuracy_score")
 
 
 def told_of_classes(scorer: Any, classes: NDArray[Any] | None, labels: NDArray[Any]) -> Callable[..., float]:
@@ -16,7 +17,7 @@ def told_of_classes(scorer: Any, classes: NDArray[Any] | None, labels: NDArray[A
 
     Without that it takes them for those of the labels that it sees, and refuses more columns than it sees labels.
     """
-    if classes is None or not _asks(scorer) or len(np.unique(labels)) == len(classes):
+    if classes is None or not _means_over_rows(scorer) or len(np.unique(labels)) == len(classes):
         return scorer  # type: ignore[no-any-return]
     from sklearn.metrics import make_scorer
 
@@ -27,13 +28,8 @@ def told_of_classes(scorer: Any, classes: NDArray[Any] | None, labels: NDArray[A
     return made
 
 
-def _asks(scorer: Any) -> bool:
-    """Whether a scorer is one of scikit-learn's that makes scores of probabilities, and may be told of classes."""
-    function, needs = getattr(scorer, "_score_func", None), getattr(scorer, "_response_method", ())
-    methods = (needs,) if isinstance(needs, str) else tuple(needs)
-    return function is not None and "predict_proba" in methods and _takes_labels(function)
+def _means_over_rows(scorer: Any) -> bool:
+    import sklearn.metrics
 
-
-@cache
-def _takes_labels(function: Callable[..., Any]) -> bool:
-    return "labels" in signature(function).parameters
+    function = getattr(scorer, "_score_func", None)
+    return function is not None and any(function is getattr(sklearn.metrics, name, None) for name in _BY_ROW)

@@ -273,8 +273,9 @@ class Results(Presented):
         Parameters
         ----------
         rule
-            ``best``, ``one_se``, ``paired``, ``pareto``, ``gap_budget=0.05`` or another number, a function from
-            results to a `Pick` (see `regsearch.results.rules`), or the number of a trial. What is chosen already stays.
+            ``best``, ``one_se``, ``paired``, ``pareto``, ``percent_loss=2`` or ``gap_budget=0.05`` with any number, a
+            function from results to a `Pick` (see `regsearch.results.rules`), or the number of a trial. What is chosen
+            already stays.
         step
             Of the path of a trial that is named; by default its best.
 

@@ -108,6 +108,19 @@ def points(results: Results) -> list[tuple[int, int, float, float]]:
     return found
 
 
+@pytest.mark.parametrize("percent", [0, 3, 50])
+def test_percent_loss_is_the_most_regularized_within_it(results: Results, percent: float) -> None:
+    """No point of any path whose score is at most so many percent below the best fits training less than the choice."""
+    chosen = results.choose(f"percent_loss={percent}")
+    floor = results.best.score - percent / 100 * abs(results.best.score)
+    assert chosen.score >= floor - 1e-9
+    for trial in results.candidates:
+        curves = results.curves(trial.number)
+        train, val = curves.train.mean(axis=0), curves.val.mean(axis=0)
+        assert not (train[val >= floor + 1e-9] < chosen.point.train - 1e-9).any()
+    assert f"within {percent} % of the best" in chosen.why
+
+
 def test_gap_budget_is_the_best_that_keeps_it(results: Results) -> None:
     """The budget's choice keeps it and no point of any path that does is better; a wider budget is never worse."""
     every = points(results)
@@ -160,6 +173,9 @@ def test_rules_that_take_a_number_go_by_name(results: Results) -> None:
     for wrong in ("gap_budget", "gap_budget=", "gap_budget=wide"):
         with pytest.raises(InvalidInput, match=f"needs a number, got {re.escape(repr(wrong))}"):
             results.choose(wrong)
+    for wrong in ("percent_loss=-1", "percent_loss=100", "percent_loss=nan"):
+        with pytest.raises(InvalidInput, match="must be a percentage from 0 to below 100"):
+            find_rule(wrong)
     for wrong in ("gap_budget=-1", "gap_budget=nan", "gap_budget=inf"):
         with pytest.raises(InvalidInput, match="at least 0"):
             results.choose(wrong)

@@ -21,7 +21,11 @@ from regsearch.space.config import digest, from_data, from_toml, to_data, to_tom
 from regsearch.space.registry import registered
 from regsearch.space.tree import Leaf, Node, Path
 
-OPAQUE = {"estimator", "net.custom"}  # kinds whose fields hold anyone's objects: written to be read, not rebuilt
+OPAQUE = {
+    "estimator",
+    "net.custom",
+    "prepare",
+}  # kinds whose fields hold anyone's objects: written to be read, not rebuilt
 
 
 def shipped() -> list[str]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from regsearch._types import Array
 from regsearch.results.rules.pick import Pick
-from regsearch.results.rules.points import least_cost, path_points
+from regsearch.results.rules.points import least_fitted
 from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy
 
@@ -22,18 +19,10 @@ def one_se(results: StoredStudy) -> Pick:
     simplest is chosen. Its promise is that of the mean: the point may be a little worse in every fold.
     """
     top = results.point(results.candidates[0])
-    near: list[Array] = []
-    for trial in results.candidates:
-        if results.point(trial).val < top.floor:
-            break  # they come best first: no point of the rest reaches the floor
-        curves = results.curves(trial.number)
-        steps = curves.reaching(top.floor)
-        near.append(path_points(trial, steps, curves.average(curves.train)[steps]))
-    rows = np.concatenate(near)
-    number, step = least_cost(results, rows)
+    number, step, count = least_fitted(results, top.floor)
     within = f"within one standard error ({top.val_se:.2g}) of"
     return Pick(
-        number, step, f"It fits the training folds least of all {len(rows)} points "
+        number, step, f"It fits the training folds least of all {count} points "
         f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric_label} "
         f"({top.val:.5g}).",
     )  # fmt: skip

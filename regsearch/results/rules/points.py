@@ -42,6 +42,23 @@ def path_points(trial: Trial, steps: NDArray[np.intp], *costs: Array) -> Array:
     return np.column_stack([np.full(len(steps), trial.number), steps, *costs])
 
 
+def least_fitted(results: StoredStudy, floor: float) -> tuple[int, int, int]:
+    """Number and step of the point, of those whose mean score reaches a floor, that fits the training folds least.
+
+    Among points of different families that is the most regularized: the one order that holds for every penalty and
+    model. Then how many there are.
+    """
+    near: list[Array] = []
+    for trial in results.candidates:
+        if results.point(trial).val < floor:
+            break  # they come best first: no point of the rest reaches the floor
+        curves = results.curves(trial.number)
+        steps = curves.reaching(floor)
+        near.append(path_points(trial, steps, curves.average(curves.train)[steps]))
+    rows = np.concatenate(near)
+    return *least_cost(results, rows), len(rows)
+
+
 def least_cost(results: StoredStudy, rows: Array) -> tuple[int, int]:
     """Number and step of the point of least cost, as `path_points` has them; an earlier cost counts for more.
 
