@@ -106,7 +106,7 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
         given = st.dictionaries(st.text("ab", min_size=1) | st.integers(0, 9), st.floats(0.01, 100), min_size=1)
         weights = st.sampled_from([None, "balanced"]) | given
         return weights if filled else weights | choices(st.sampled_from([None, "balanced"]))
-    if type(domain) in FIXED:
+    if isinstance(domain, ColumnNames | ColumnFactors | ColumnLimits | ColumnGroups | Preparation):
         return FIXED[type(domain)]
     if isinstance(domain, Sizes):
         sizes = st.lists(st.integers(1, 512), min_size=1, max_size=4).map(tuple)
