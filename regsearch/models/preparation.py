@@ -108,7 +108,7 @@ class Preparation:
         return value if isinstance(value, Prepare) else Prepare(value)
 
 
-def options(value: Any) -> tuple[Prepare | None, ...]:
+def preparations(value: Any) -> tuple[Prepare | None, ...]:
     """Every preparation that a field may hold."""
     return value.options if isinstance(value, Choice) else (value,)
 
@@ -127,7 +127,7 @@ def check_preparations(value: Any, problem: Problem, train: Sequence[Rows], chec
     InvalidInput
         When a transformer cannot prepare it, or the check refuses it.
     """
-    for one in options(value):
+    for one in preparations(value):
         if one is not None:
             check_ranges(one.transformer, one.params)
         check(problem if one is None else seen_by(default(one), problem, train))
@@ -135,7 +135,7 @@ def check_preparations(value: Any, problem: Problem, train: Sequence[Rows], chec
 
 def cannot_be_exported(value: Any) -> str:
     """Why a model behind one of the preparations of a field could not be exported; empty where all can be."""
-    every = (one for one in options(value) if one is not None)
+    every = (one for one in preparations(value) if one is not None)
     return obstacle(fill(one, params).build() for one in every for params in initial_params(one))
 
 

@@ -23,7 +23,7 @@ from regsearch.models.linear.loss import Loss, check_losses, check_solved
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty, check_penalised
 from regsearch.models.linear.scales import SCALES
-from regsearch.models.preparation import Preparation, cannot_be_exported, check_preparations, first_of, options
+from regsearch.models.preparation import Preparation, cannot_be_exported, check_preparations, first_of, preparations
 from regsearch.space.domains import (
     ClassWeights,
     ColumnFactors,
@@ -140,7 +140,7 @@ class Linear(Model):
 
     def check(self, setup: Setup) -> None:
         check_table(setup.problem, "Linear")
-        if None in options(self.prepare):
+        if None in preparations(self.prepare):
             check_columns(setup.problem, "Linear")
         check_scored_by_predictions(setup, "Linear")
         check_class_weight(self.class_weight, setup.problem)

@@ -22,8 +22,7 @@ from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.technique import ProblemInfo, Technique
 from regsearch.models.neural.training.shared import SharedParts, Structure, device_of, structure_of
-from regsearch.models.preparation import check_preparations
-from regsearch.models.preparation import options as options_of
+from regsearch.models.preparation import check_preparations, preparations
 from regsearch.space.domains import bounds_of
 from regsearch.space.sampling import default, fill
 from regsearch.space.starts import initial_params
@@ -38,7 +37,7 @@ def check(space: NetConfig, setup: Setup) -> None:
     InvalidInput
         Naming what does not fit, and what to do.
     """
-    if None in options_of(space.prepare):
+    if None in preparations(space.prepare):
         check_columns(setup.problem, "Net")
     check_preparations(space.prepare, setup.problem, setup.folds.train, lambda seen: None)
     check_not_survival(setup.problem.task, "Net")
