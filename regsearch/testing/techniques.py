@@ -15,7 +15,7 @@ from regsearch._types import Task
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.neural import Net
-from regsearch.models.neural.technique import ProblemInfo, Stopping, Technique
+from regsearch.models.neural.technique import SCHEDULE, ProblemInfo, Stopping, Technique
 from regsearch.models.neural.training.block import Segment
 from regsearch.space.config import digest, from_toml, to_toml
 from regsearch.space.domains import Between, OneOf, Whole
@@ -88,7 +88,10 @@ def stands_in_a_net(cls: type[Technique]) -> None:
         not unknown, f"Nobody calls {', '.join(unknown)}; there are {', '.join(sorted(hooks & set(dir(Technique))))}."
     )
     for slot in cls.slots:
-        require(net(**{slot: cls.kind}) == net(**{slot: cls()}), f"Net({slot}={cls.kind!r}) is no {cls.__name__}().")
+        require(
+            net_for(slot, **{slot: cls.kind}) == net_for(slot, **{slot: cls()}),
+            f"Net({slot}={cls.kind!r}) is no {cls.__name__}().",
+        )
 
 
 @SUITE.check("keep everything that it does in its fields, and what they hold in numbers and names.")
@@ -96,11 +99,11 @@ def file_keeps_it(cls: type[Technique]) -> None:
     """A filled technique in a net comes back equal from TOML, in each of its slots, and so does one with its leaves."""
     for slot in cls.slots:
         for seed in SEEDS:
-            config = net(**{slot: example(cls, seed)})
+            config = net_for(slot, **{slot: example(cls, seed)})
             again = from_toml(to_toml(config))
             require(again == config, f"A file of {config.techniques[slot]} is read as another config.")
             require(digest(again) == digest(config), f"The digest of {config.techniques[slot]} changes in a file.")
-        space = net(**{slot: Choice(None, cls())})
+        space = net_for(slot, **{slot: Choice(None, cls())})
         require(from_toml(to_toml(space)) == space, f"A file of a space with {cls()} is read as another space.")
 
 
@@ -144,8 +147,8 @@ def says_what_it_does_not_fit(cls: type[Technique]) -> None:
 def off_is_what_tables_show(cls: type[Technique]) -> None:
     """A config without the technique shows in a table what the technique shows at its neutral value."""
     for slot in cls.slots if is_stacked(cls) else ():
-        names = ParameterNames.of(net(**{slot: Choice(None, cls())}))
-        without, off = names.row(net(**{slot: None})), names.flat(net(**{slot: cls.neutral()}))
+        names = ParameterNames.of(net_for(slot, **{slot: Choice(None, cls())}))
+        without, off = names.row(net_for(slot, **{slot: None})), names.flat(net_for(slot, **{slot: cls.neutral()}))
         for name, value in cls.neutral_fields().items():
             shown = slot if name == cls.main else public_name(name)
             shown = f"{slot}.{shown}" if f"{slot}.{shown}" in off else shown
@@ -160,13 +163,13 @@ def off_is_what_tables_show(cls: type[Technique]) -> None:
 def off_is_off(cls: type[Technique]) -> None:
     """A row at the neutral value is, to the bit, a row without the technique: among its like and beside others."""
     for of, slot in _places(cls) if is_stacked(cls) else ():
-        plain = train(of, [net()] * ROWS)
-        off, full = net(**{slot: cls.neutral()}), net(**{slot: strong(cls)})
+        plain = train(of, [net_for(slot)] * ROWS)
+        off, full = net_for(slot, **{slot: cls.neutral()}), net_for(slot, **{slot: strong(cls)})
         alone = block(of, [off] * ROWS)
         require(not [one for one in alone.techniques if one.key[0] == slot], f"{cls.neutral()} acts in {slot}.")
         segment = alone.advance(EPOCHS)
         require(equal_rows(segment, plain), f"{_where(of, slot)}: rows that are all off learn something else.")
-        beside = train(of, [off, full, net()])
+        beside = train(of, [off, full, net_for(slot)])
         require(equal_rows(beside, plain, 0), f"{_where(of, slot)}: beside a row with it, one that is off differs.")
         require(equal_rows(beside, plain, 2), f"{_where(of, slot)}: beside a row with it, one without it differs.")
 
@@ -175,7 +178,7 @@ def off_is_off(cls: type[Technique]) -> None:
 def does_something(cls: type[Technique]) -> None:
     """At a strong value a technique changes what is learned, in every slot and for every task that it fits."""
     for of, slot in _places(cls) if is_trained(cls) else ():
-        plain, used = train(of, [net()]), train(of, [net(**{slot: strong(cls)})])
+        plain, used = train(of, [net_for(slot)]), train(of, [net_for(slot, **{slot: strong(cls)})])
         require(
             used.scores["val"].shape == plain.scores["val"].shape, f"{_where(of, slot)}: scores have another shape."
         )
@@ -189,9 +192,9 @@ def stacked_equals_separate(cls: type[Technique]) -> None:
     for of, slot in _places(cls) if is_trained(cls) else ():
         own = "lr" in fields(cls)  # an optimizer has a rate of its own
         rates: list[dict[str, Any]] = [{} if own else {"lr": 0.01 * (seed + 1)} for seed in range(4)]
-        configs = [net(**rates[seed], **{slot: example(cls, seed)}) for seed in range(4)]
+        configs = [net_for(slot, **rates[seed], **{slot: example(cls, seed)}) for seed in range(4)]
         if not cls.structural:
-            configs.insert(1, net())
+            configs.insert(1, net_for(slot))
         together = train(of, configs)
         for row, config in enumerate(configs):
             alone, where = train(of, [config]), f"{_where(of, slot)}, row {row} of {len(configs)}"
@@ -206,7 +209,7 @@ def evaluation_is_left_alone(cls: type[Technique]) -> None:
     import torch
 
     for of, slot in _places(cls) if is_stacked(cls) else ():
-        used, plain = block(of, [net(**{slot: strong(cls)})]), block(of, [net()])
+        used, plain = block(of, [net_for(slot, **{slot: strong(cls)})]), block(of, [net_for(slot)])
         used.advance(1)
         weights = used.evaluated()
         evaluators = [one.evaluators[1] for one in (used, plain)]
@@ -223,9 +226,9 @@ def evaluation_is_left_alone(cls: type[Technique]) -> None:
 def rows_may_come_and_go(cls: type[Technique]) -> None:
     """Split, joined at different epochs and put in another order, rows train as they would have: state goes along."""
     for of, slot in _places(cls) if is_trained(cls) else ():
-        configs = [net(**{slot: example(cls, seed)}) for seed in range(ROWS)]
+        configs = [net_for(slot, **{slot: example(cls, seed)}) for seed in range(ROWS)]
         if not cls.structural:
-            configs[0] = net()
+            configs[0] = net_for(slot)
         straight, order = block(of, configs).advance(6), [2, 0, 1]
         first = block(of, configs)
         first.advance(2)
@@ -252,7 +255,7 @@ def training_may_go_back(cls: type[Technique]) -> None:
     if not is_trained(cls):
         return
     of, slot = next(_places(cls))
-    made = block(of, [net(**{slot: example(cls, seed)}) for seed in range(ROWS)])
+    made = block(of, [net_for(slot, **{slot: example(cls, seed)}) for seed in range(ROWS)])
     made.advance(1)
     before = made.snapshot()
     first = made.advance(3)
@@ -290,6 +293,12 @@ def setups(cls: type[Technique], **options: Any) -> Iterator[Setup]:
         image = not fits(cls, task)
         if fits(cls, task, image):
             yield setup(task, image=image, **options)
+
+
+def net_for(slot: str, **options: Any) -> Net:
+    """A tiny net with what the techniques of a slot act on: of a schedule, what it is a schedule of."""
+    of = slot.removesuffix(SCHEDULE)
+    return net(**({of: 0.4} if of != slot else {}), **options)
 
 
 def fields(cls: type[Technique]) -> dict[str, dataclasses.Field[Any]]:

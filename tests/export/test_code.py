@@ -234,6 +234,7 @@ def net_cases() -> dict[str, Case]:
         ),
         "nesterov": Case(net(optimizer=t.SGD(0.02, 0.5, "nesterov"), lr=None, weight_decay=t.CPR(0.9)), numbers, 1e-9),
         "swa": Case(net(norm="batch_norm", averaging=t.SWA(0.25)), classes, 1e-9),
+        "schedules": Case(net(weight_decay=0.5, weight_decay_schedule=t.Fall(0.2)), numbers, 1e-9),
         "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", ema=0.9), numbers, 1e-9),
         "skip of images": Case(
             net(norm="batch_norm", skip="skip_connection", averaging=t.SWA(0.5)).replace(module=CNN(channels=(3, 4))),
@@ -292,7 +293,9 @@ def test_noise_of_other_tasks_runs(tmp_path: Path) -> None:
     cancer = make_problem(*load_breast_cancer(return_X_y=True))
     cases = {
         "numbers": Case(net(label_noise=0.1), diabetes(), 0),
-        "two": Case(net(8, 8, label_noise=0.1, skip=t.ShakeDrop(0.3), dropout=0.1), cancer, 0),
+        "two": Case(
+            net(8, 8, label_noise=0.1, skip=t.ShakeDrop(0.3), dropout=0.1, dropout_schedule=t.Rise(0.0)), cancer, 0
+        ),
     }
     said = run(cases, tmp_path)
     assert np.corrcoef(said["numbers"], cases["numbers"].problem.y)[0, 1] > 0.3

@@ -48,7 +48,8 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     _check(config, problem)
     shape, outputs = _shape(problem), problem.outputs
     network = make_network(config.architecture, shape, outputs, config.norm, seed, ALL_ROWS)
-    form = NetForm(problem, network.layout, config.horizon, config.optimizer.kind)
+    on = frozenset(slot for slot, _, one in config.placed() if one.acting)
+    form = NetForm(problem, network.layout, config.horizon, config.optimizer.kind, on)
     placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in LINES)
     lines = [LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
     source = CodeWriter()
@@ -76,7 +77,8 @@ def _optimizer(config: NetConfig, penalised: bool) -> tuple[str, str]:
     one, decay = config.optimizer, config.techniques.get("weight_decay")
     text = OPTIMIZERS[one.kind]
     call = text.call(one)
-    if one.kind == "adam" and decay is not None and decay.kind == "weight_decay":
+    scheduled = bool(getattr(config.techniques.get("weight_decay_schedule"), "acting", ()))
+    if one.kind == "adam" and decay is not None and decay.kind == "weight_decay" and not scheduled:
         call = DECAYED.format(decay=number(decay.rate))
     own = text.metric(one)
     return call, (own + SHRINK if penalised else own if "class" in own else "")

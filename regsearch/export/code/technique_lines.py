@@ -22,6 +22,7 @@ class NetForm:
     layout: Layout
     horizon: int
     optimizer: str
+    slots: frozenset[str]
 
     def names(self, slot: str, pattern: str) -> tuple[str, ...]:
         """Parameters that a technique acts on, as `regsearch.models.neural.columns` finds them."""
@@ -107,13 +108,29 @@ def _ema(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
 def _weight_decay(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     if one.kind == "cpr":
         return _cpr(one)
-    if form.optimizer == "adam":  # AdamW has it
+    scheduled = "weight_decay_schedule" in form.slots
+    if form.optimizer == "adam" and not scheduled:  # AdamW has it
         return {}
     lines = (
         "with torch.no_grad():", "    for name in KERNELS:",
-        f"        weights[name].mul_(1 - lr * {number(one.rate)!r})",
+        f"        weights[name].mul_(1 - lr * {number(one.rate)!r}{' * decaying' if scheduled else ''})",
     )  # fmt: skip
     return {"gradient": "\n".join(lines)}
+
+
+def _factor(one: Any, form: NetForm) -> str:
+    share = "(epoch + i / len(batches))"
+    if one.kind == "rise":
+        return f"(1 - {1 - number(one.initial)!r} * (1 - {share} / {form.horizon}))"
+    return f"(1 - {1 - number(one.final)!r} * {share} / {form.horizon})"
+
+
+def _dropout_schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+    lines = ("for layer, rate in dropouts:", f"    layer.p = rate * {_factor(one, form)}")
+    return {
+        "before": "dropouts = [(one, one.p) for one in net.modules() if isinstance(one, (nn.Dropout, nn.Dropout2d))]",
+        "batch": "\n".join(lines),
+    }
 
 
 def _cpr(one: Any) -> Lines:
@@ -209,6 +226,8 @@ LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "lookahead": _lookahead,
     "sam": _sam,
     "weight_decay": _weight_decay,
+    "weight_decay_schedule": lambda one, form, names: {"rate": f"decaying = {_factor(one, form)}"},
+    "dropout_schedule": _dropout_schedule,
     "ema": _ema,
     "label_noise": _label_noise,
     "label_smoothing": _label_smoothing,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from regsearch.models.neural.layout import Layout, Part
 from regsearch.models.neural.optimizer import Optimizer
-from regsearch.models.neural.technique import Columns, HiddenLayer, ProblemInfo, Technique
+from regsearch.models.neural.technique import SCHEDULE, STRENGTH, Columns, HiddenLayer, ProblemInfo, Technique
 
 if TYPE_CHECKING:
     import torch
@@ -118,6 +118,17 @@ class ActiveTechniques:
                         getattr(active.v, name)[start : start + len(index)] = getattr(old.v, name)[index]
                 start += len(index)
 
+    def schedule(self, epoch: float | torch.Tensor, horizon: torch.Tensor) -> None:
+        """Set the strengths of techniques that have a schedule, for a step at an epoch; see `Technique.on_strength`."""
+        factors: dict[str, torch.Tensor] = {}
+        for active in self.with_hook("on_strength"):
+            slot, factor = active.key[0], active.technique.on_strength(active.v, epoch, horizon)
+            factors[slot] = factors[slot] * factor if slot in factors else factor
+        for active in self if factors else ():
+            target = active.key[0] + SCHEDULE
+            if target in factors:
+                setattr(active.v, STRENGTH, factors[target])
+
     def move(self, theta: torch.Tensor, gradient: torch.Tensor, lr: torch.Tensor, count: float | torch.Tensor) -> None:
         """A step of the optimizer on rows ``[R, P]``, in place, with what techniques do before and after.
 
@@ -172,7 +183,7 @@ def _active(
         return None
     v = Columns(**{name: torch.tensor([one[name] for one in numbers], **options) for name in neutral})
     v.on, v.part = SimpleNamespace(**on), _part(slot, pattern, layout)
-    return ActiveTechnique(key, example.implementation(slot), v, frozenset(vars(v)))
+    return ActiveTechnique(key, example.implementation(slot), v, frozenset({*vars(v), STRENGTH}))
 
 
 def _part(slot: str, pattern: str, layout: Layout) -> Part:

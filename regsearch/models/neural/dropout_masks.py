@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from regsearch.models.neural.technique import Columns
+
 if TYPE_CHECKING:
     import torch
 
@@ -33,6 +35,14 @@ def survival(rate: float | list[float]) -> dict[str, float | list[float]]:
     """The numbers that `mask` needs: rates, and what is left is scaled up by so that the mean stays."""
     scale = [1.0 / (1.0 - one) for one in rate] if isinstance(rate, list) else 1.0 / (1.0 - rate)
     return {"rate": rate, "scale": scale}
+
+
+def scheduled(v: Columns, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rate and scale ``[R]`` of a layer at this step; to the bit what configs say, where no schedule changes it."""
+    rate, scale = v.rate_of(), v.scale
+    changed = rate is not v.rate
+    scale = scale.where(rate == v.rate, 1 / (1 - rate)) if changed else scale
+    return rate[:, index], scale[:, index]
 
 
 def mask(rate: torch.Tensor, scale: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_adversary`  further inputs, from a batch's own and the gradient of the loss by these ``[R, B, ...]``
 `on_ascent`     parameters ``[R, P]`` at which a step's gradient is computed anew
 `on_gradient`   the gradient ``[R, P]``, in place
+`on_strength`   a factor ``[R]`` of the rate of the slot that its own is the ``_schedule`` of
 `on_rate`       a factor of the learning rate ``[R]``
 `on_step`       the parameters before a step ``[R, P]``, in place
 `on_stepped`    the parameters after a step ``[R, P]``, in place
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     import torch
 
 PACKAGE = "regsearch."
+SCHEDULE, STRENGTH = "_schedule", "strength"  # end of the name of a slot of schedules, and what these write
 Numbers: TypeAlias = Mapping[str, Any]  # of one row: a number or a few, by name
 
 
@@ -55,6 +57,12 @@ class Columns(SimpleNamespace):
     """The numbers of a technique ``[R, ...]`` by field name, `part` (the parameters it acts on) and its state."""
 
     part: Part
+
+    def rate_of(self) -> torch.Tensor:
+        """The rates ``[R, ...]`` at this step, times the factor of their schedule where there is one."""
+        rate: torch.Tensor = self.rate
+        strength = getattr(self, STRENGTH, None)
+        return rate if strength is None else rate * strength.view(-1, *[1] * (rate.dim() - 1))
 
 
 class RandomNumbers(Protocol):
@@ -103,12 +111,13 @@ class Technique(Node, abstract=True):
     """One regularizer: its numbers, and what it does with them (see the module).
 
     `slots` are the arguments of `Net` that it may stand in. A `structural` technique is part of the net's computation:
-    only rows that have it alike train together.
+    only rows that have it alike train together. A `schedulable` one reads `v.strength`, see `rate_of`.
     """
 
     scope: ClassVar[str] = "net"
     slots: ClassVar[tuple[str, ...]] = ()
     structural: ClassVar[bool] = False
+    schedulable: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         """Register the class; a script's own must not stand for one of the package's in spaces and files."""
@@ -218,6 +227,11 @@ class Technique(Node, abstract=True):
     @staticmethod
     def on_gradient(v: Columns, gradient: torch.Tensor, theta: torch.Tensor, rng: RandomNumbers) -> None:
         """Change the gradient."""
+
+    @staticmethod
+    def on_strength(v: Columns, epoch: float | torch.Tensor, horizon: torch.Tensor) -> torch.Tensor:
+        """A factor; `epoch` and `horizon` are those of `on_rate`."""
+        raise NotImplementedError
 
     @staticmethod
     def on_rate(v: Columns, epoch: float, horizon: torch.Tensor) -> torch.Tensor | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from regsearch.models.neural.dropout_masks import SHAPES, mask, rates, survival
+from regsearch.models.neural.dropout_masks import SHAPES, mask, rates, scheduled, survival
 from regsearch.models.neural.technique import Columns, HiddenLayer, Numbers, ProblemInfo, RandomNumbers, Technique
 from regsearch.space.domains import Between, OneOf
 from regsearch.space.tree import Float, number, tunable
@@ -29,6 +29,7 @@ class Dropout(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("dropout",)
     main: ClassVar[str] = "rate"
+    schedulable: ClassVar[bool] = True
     started_alone: ClassVar[bool] = True
     rate: Any = tunable(Between(0.0, 0.95), Float(0.0, 0.5), off=0.0, weak=0.1, usual=0.17, strong=0.4)
     dropout_shape: Any = tunable(OneOf(tuple(SHAPES)), "flat")
@@ -38,7 +39,7 @@ class Dropout(Technique):
 
     @staticmethod
     def on_hidden(v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers) -> torch.Tensor:
-        return mask(v.rate[:, layer.index], v.scale[:, layer.index], rng.uniform(1, *shape))
+        return mask(*scheduled(v, layer.index), rng.uniform(1, *shape))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from regsearch.models.neural.dropout_masks import mask
+from regsearch.models.neural.dropout_masks import mask, scheduled
 from regsearch.models.neural.technique import Columns, HiddenLayer, RandomNumbers
 from regsearch.models.neural.techniques.dropout import Dropout
 
@@ -21,4 +21,4 @@ class SpatialDropout(Dropout):
     @staticmethod
     def on_hidden(v: Columns, shape: Sequence[int], layer: HiddenLayer, rng: RandomNumbers) -> torch.Tensor:
         uniform = rng.uniform(1, *shape[:2], *[1] * (len(shape) - 2))
-        return mask(v.rate[:, layer.index], v.scale[:, layer.index], uniform)
+        return mask(*scheduled(v, layer.index), uniform)

@@ -19,11 +19,13 @@ class WeightDecay(Technique):
 
     slots: ClassVar[tuple[str, ...]] = ("weight_decay",)
     main: ClassVar[str] = "rate"
+    schedulable: ClassVar[bool] = True
     rate: Any = tunable(
         Between(0.0, 10.0), Float(1e-5, 1e-1, log=True), off=0.0, weak=6.3e-5, usual=2.5e-4, strong=0.04
     )
 
     @staticmethod
     def on_step(v: Columns, theta: torch.Tensor, lr: torch.Tensor) -> None:
+        rate = v.rate_of()[:, None]
         for w in v.part.views(theta):
-            w.mul_(1 - lr * v.rate[:, None])
+            w.mul_(1 - lr * rate)

@@ -365,11 +365,13 @@ class Block:
 
     def _step(self, batch: Batch, streams: Mapping[Any, RandomStreams], number: int, count: int) -> None:
         """Train on a batch, the one of that number in an epoch of `count`."""
+        epoch = self._by_epoch(lambda epoch: epoch + number / count)
+        self.techniques.schedule(epoch, self.horizon)
         gradient = self._gradient(batch, streams)
         theta = self._trainable
         for active in self.techniques.with_hook("on_gradient"):
             active.technique.on_gradient(active.v, gradient, theta, streams[active.key])
-        lr, epoch = self.lr, self._by_epoch(lambda epoch: epoch + number / count)
+        lr = self.lr
         for active in self.techniques.with_hook("on_rate"):
             factor = active.technique.on_rate(active.v, epoch, self.horizon)
             lr = lr if factor is None else lr * factor

@@ -20,7 +20,7 @@ from regsearch.models.neural.network.data import Data, inner_split
 from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
-from regsearch.models.neural.technique import ProblemInfo, Technique
+from regsearch.models.neural.technique import SCHEDULE, ProblemInfo, Technique
 from regsearch.models.neural.training.shared import SharedParts, Structure, device_of, structure_of
 from regsearch.models.preparation import check_preparations, preparations
 from regsearch.space.domains import bounds_of
@@ -43,6 +43,7 @@ def check(space: NetConfig, setup: Setup) -> None:
     check_not_survival(setup.problem.task, "Net")
     _check_device(space)
     _check_batch(space, setup)
+    _check_schedules(space)
     check_class_weight(space.class_weight, setup.problem)
     _check_inner(space, setup)
     shared = SharedParts(setup, space.device)
@@ -58,6 +59,15 @@ def check(space: NetConfig, setup: Setup) -> None:
                 _check_hidden_layers(slot, technique, info)
             for pattern in value if isinstance(value, dict) else ():
                 _check_pattern(slot, pattern, module, structure, data, info)
+
+
+def _check_schedules(space: NetConfig) -> None:
+    for slot in space.techniques:
+        target = slot.removesuffix(SCHEDULE)
+        if target != slot and not list(options(space.techniques.get(target))):
+            raise InvalidInput(
+                f"{slot} changes the rate of {target}, got no {target}; give it a rate, or leave it out."
+            )
 
 
 def _check_hidden_layers(slot: str, technique: Technique, info: ProblemInfo) -> None:
