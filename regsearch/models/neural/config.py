@@ -14,7 +14,7 @@ from regsearch.models.neural.architectures import MLP, Custom, with_skips
 from regsearch.models.neural.learning_rate import OF_OPTIMIZER, placed_rate
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
-from regsearch.models.neural.technique import SCHEDULE, Technique
+from regsearch.models.neural.technique import Technique
 from regsearch.models.neural.techniques import slots
 from regsearch.models.neural.techniques.adam import Adam
 from regsearch.models.neural.techniques.dropout import Dropout
@@ -58,7 +58,6 @@ class NetConfig(Model, abstract=True):
         kept = {slot: _technique(slot, one) for slot, one in ({"early_stopping": EarlyStopping()} | techniques).items()}
         lr, kept["optimizer"] = placed_rate(plain(lr), kept.get("optimizer"))
         _check_beside(kept)
-        _check_scheduled(kept)
         given = {
             "module": module, "lr": lr, "batch_size": batch_size, "scale": scale, "class_weight": class_weight,
             "precision": precision, "prepare": prepare, "device": device,
@@ -213,15 +212,6 @@ def _check_beside(slots: Mapping[str, Any]) -> None:
     if all(both):
         names = " and ".join(type(one).__name__ for one in both)
         raise InvalidInput(f"Only one technique can say which weights count, got {names}; leave one out.")
-
-
-def _check_scheduled(slots: Mapping[str, Any]) -> None:
-    """Refuse a schedule of what has no rate that it could change; of one that is off, it has no effect."""
-    for slot in [slot for slot, value in slots.items() if slot.endswith(SCHEDULE) and value is not None]:
-        target = slot.removesuffix(SCHEDULE)
-        fixed = [type(one).__name__ for one in options(slots.get(target)) if not one.schedulable]
-        if fixed:
-            raise InvalidInput(f"{slot} changes a rate, got {target} with {fixed[0]}, which has none; leave one out.")
 
 
 def _instead(slot: str) -> str:

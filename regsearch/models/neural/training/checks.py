@@ -62,12 +62,13 @@ def check(space: NetConfig, setup: Setup) -> None:
 
 
 def _check_schedules(space: NetConfig) -> None:
+    """Whatever has a schedule may have a rate that it changes; of what a trial has off it changes nothing."""
     for slot in space.techniques:
         target = slot.removesuffix(SCHEDULE)
-        if target != slot and not list(options(space.techniques.get(target))):
-            raise InvalidInput(
-                f"{slot} changes the rate of {target}, got no {target}; give it a rate, or leave it out."
-            )
+        found = list(options(space.techniques.get(target)))
+        if target != slot and not any(one.schedulable for one in found):
+            got = type(found[0]).__name__ if found else f"no {target}"
+            raise InvalidInput(f"{slot} changes the rate of {target}, got {got}; give it a rate, or leave it out.")
 
 
 def _check_hidden_layers(slot: str, technique: Technique, info: ProblemInfo) -> None:
