@@ -239,6 +239,11 @@ class Model(Node, abstract=True):
     def check(self, setup: Setup) -> None:
         """Refuse, before any fit, a problem that this family cannot be fitted to."""
 
+    @property
+    def variance_power(self) -> float:
+        """Of a filled config for numbers: the power of the mean that the variance of y is taken to grow with."""
+        return 0.0
+
     def scoring(self, problem: Problem) -> str:
         """The scorer that decides when the user names none."""
         return DEFAULTS[problem.task]

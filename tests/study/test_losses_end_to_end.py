@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import d2_tweedie_score
 
 import regsearch
-from regsearch import InvalidInput, Linear, RegSearchCV, Study
+from regsearch import InvalidInput, Linear, Poisson, RegSearchCV, Study, Tweedie
 from regsearch.data.problem import make_problem
 from regsearch.export.code import code
 from regsearch.export.retrain import retrain
@@ -119,6 +120,17 @@ def test_what_is_learned_of_times(tmp_path: Path, scoring: str) -> None:
     ranks = 2 * made.results().point(best.trial, "concordance_index").val - 1
     assert scale.learned(best.score) == pytest.approx(ranks, abs=0.2)
     assert scale.learned(best.score) > 2 * (best.score - scale.constant) / (scale.perfect - scale.constant)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [Poisson(), Tweedie(1.4)])
+def test_what_is_explained_is_of_the_deviance(loss: Any) -> None:
+    """`RegSearchCV.score` is D squared where scikit-learn's estimator of the loss has that."""
+    X = columns()
+    y = target(loss.kind, X)
+    found = RegSearchCV(Linear("l2", loss=loss), cv=3, n_trials=2).fit(X, y)
+    assert found.score(X, y) == pytest.approx(found.best_estimator_.score(X, y))
+    assert found.score(X, y) == pytest.approx(d2_tweedie_score(y, found.predict(X), power=loss.variance_power))
 
 
 @pytest.mark.slow

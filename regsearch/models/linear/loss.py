@@ -68,6 +68,11 @@ class Loss(Node, abstract=True):
     def estimator(self, lambda_: float, l1_ratio: float, n: float) -> Any:
         """scikit-learn's estimator of this loss, with the penalty as far as that has it; `n` as in `convert`."""
 
+    @property
+    def variance_power(self) -> float:
+        """The power of the mean that the variance of y grows with: that of the deviance which D squared is of."""
+        return 0.0
+
     def predicted(self, eta: Array) -> Array:
         """What is predicted for decisions."""
         return eta

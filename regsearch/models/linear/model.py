@@ -132,6 +132,10 @@ class Linear(Model):
         found = {loss.task for loss in self.losses if loss is not None}
         return found.pop() if len(found) == 1 else None
 
+    @property
+    def variance_power(self) -> float:
+        return 0.0 if self.loss is None else float(self.loss.variance_power)
+
     def scoring(self, problem: Problem) -> str:
         """The score of the loss; that of the task where losses would score differently."""
         usual = super().scoring(problem)

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -247,6 +248,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     def _refit(self, chosen: Chosen, problem: Problem) -> None:
         started = time.perf_counter()
         self.best_estimator_ = chosen.config.refit(problem, self.seed)
+        self._power = chosen.config.variance_power
         self.refit_time_ = time.perf_counter() - started
         if problem.classes is not None:
             self.classes_ = problem.classes
@@ -270,12 +272,16 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self._ask("decision_function", X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The deciding scorer; without `scoring`, R squared or accuracy, but for survival."""
-        from sklearn.metrics import accuracy_score, r2_score
+        """The deciding scorer; without `scoring`, what scikit-learn's estimator of the model has, but for survival.
+
+        That is R squared or accuracy, and D squared of the deviance of counts and amounts.
+        """
+        from sklearn.metrics import accuracy_score, d2_tweedie_score, r2_score
 
         check_is_fitted(self)
         if self.scoring is None and self.task_ != SURVIVAL:
-            measure = r2_score if self.task_ == "regression" else accuracy_score
+            explained = partial(d2_tweedie_score, power=self._power) if self._power else r2_score
+            measure = explained if self.task_ == "regression" else accuracy_score
             return float(measure(y, self.predict(X), sample_weight=sample_weight))
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
         return float(self._scorer(self.best_estimator_, validation.validate_predict_data(self, X), y, **options))
