@@ -138,8 +138,10 @@ class GroupTerms(GeneralTerms):
         norms = self._norms(w)
         group, flat = self.group[own // w.shape[1]], w.ravel()[own]
         steep, along = (self._together(w) / np.where(norms > 0, norms, 1.0))[group], flat / norms[group]
-        same = group[:, None] == group
-        return np.asarray(steep[:, None] * same * (np.eye(len(own)) - along[:, None] * along))
+        bends = np.diag(steep)
+        row, column = np.nonzero(group[:, None] == group)
+        bends[row, column] -= steep[row] * along[row] * along[column]
+        return bends
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         from regsearch.models.linear.group_kernels import Groups, minimise

@@ -21,6 +21,7 @@ from regsearch.models.linear.kernels import compiled
 from regsearch.models.linear.support import solve
 
 STEPS = 10  # rounds of steps of one at a time between two leaps, or more of many: a leap costs as much
+BLOCK, STRIPE = 32, 128  # columns that are factored, and changed, at a time
 JITTER = 1e-10  # of a diagonal: equal columns, such as those of a category beside the intercept, share what they have
 
 
@@ -32,15 +33,31 @@ def rounds(count: int) -> int:
 
 @compiled
 def factorise(corner: Array) -> bool:
-    """Make a matrix ``[a, a]`` its lower Cholesky factor, in place; whether it is positive definite."""
-    for i in range(corner.shape[0]):
-        row, most = corner[i], corner[i, i]
-        for j in range(i):
-            row[j] = (row[j] - row[:j] @ corner[j, :j]) / corner[j, j]
-        rest = most - row[:i] @ row[:i]
-        if not rest > 1e-14 * abs(most):
-            return False
-        row[i] = np.sqrt(rest)
+    """Make a matrix ``[a, a]`` its lower Cholesky factor, in place; whether it is positive definite.
+
+    A few columns at a time: what they take off the rest is one product of matrices.
+    """
+    size, most = corner.shape[0], np.diag(corner).copy()
+    for start in range(0, size, BLOCK):
+        end = min(start + BLOCK, size)
+        for i in range(start, end):
+            row = corner[i, start:end]
+            for j in range(i - start):
+                row[j] = (row[j] - row[:j] @ corner[start + j, start : start + j]) / corner[start + j, start + j]
+            rest = row[i - start] - row[: i - start] @ row[: i - start]
+            if not rest > 1e-14 * abs(most[i]):
+                return False
+            row[i - start] = np.sqrt(rest)
+        below = corner[end:, start:end].T.copy()
+        for j in range(end - start):
+            for i in range(j):
+                below[j] -= corner[start + j, start + i] * below[i]
+            below[j] /= corner[start + j, start + j]
+        left = below.T.copy()
+        corner[end:, start:end] = left
+        for first in range(end, size, STRIPE):  # below the diagonal alone
+            last = min(first + STRIPE, size)
+            corner[first:, first:last] -= left[first - end :] @ below[:, first - end : last - end].copy()
     return True
 
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
@@ -197,8 +198,20 @@ class FoldPath(Generic[PointT]):
         some = self.working if np.isin(some, self.working).all() else some  # whose curvature the loss still has
         own = used[some].ravel()
         gram = self.loss.quadratic(point, some).gram[np.ix_(own, own)]
-        held = gram + lambda_ * bends + np.diag(FLAT * np.diag(gram))  # columns without a penalty may repeat
+        held = gram + lambda_ * bends
+        held.flat[:: len(held) + 1] += FLAT * np.diag(gram)  # columns without a penalty may repeat
+        return trace_of_ratio(held, gram)
+
+
+def trace_of_ratio(held: Array, gram: Array) -> float:
+    """The trace of ``held^-1 gram``, both symmetric."""
+    if not len(held):
+        return 0.0
+    factor, indefinite = dpotrf(held, lower=1)
+    if indefinite:  # of a penalty that is not convex
         return float(np.trace(np.linalg.solve(held, gram)))
+    inverse, _ = dpotri(factor, lower=1, overwrite_c=1)  # below the diagonal
+    return float(2 * np.vdot(np.tril(inverse), gram) - np.diag(inverse) @ np.diag(gram))
 
 
 class DescendingFold(Protocol[PointT]):

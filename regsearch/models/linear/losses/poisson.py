@@ -27,6 +27,9 @@ class Poisson(LogLinked):
     def check_target(self, y: Array) -> None:
         check_not_negative(y, "Poisson")
 
+    def _parts(self, eta: Array, y: Array) -> tuple[Array, Array]:
+        return y, np.exp(eta)
+
     def value(self, eta: Array, y: Array) -> Array:
         return np.asarray(np.exp(eta) - y * eta + xlogy(y, y) - y)
 
