@@ -16,7 +16,7 @@ from regsearch.cleaning import as_code, as_words
 from regsearch.mirror import Artifact, Dataset, Series, StudyRecord, SummaryRecord, TrialRecord, View
 from regsearch.mirror.columns import ALONG_PATH, BY_FOLD, best_metrics, prefixes, shown_metrics, trial_metrics
 from regsearch.models.axes import path_axis
-from regsearch.models.base import Model
+from regsearch.models.base import REFERENCE, Model
 from regsearch.models.path import Curves, Trajectory
 from regsearch.space.params import parameter_names
 from regsearch.space.sampling import fill, random_params
@@ -25,7 +25,7 @@ from regsearch.storage.trial import DIVERGES, UNSOLVED, Trial
 
 _STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "stopped": "STOPPED"}
 _DRAWS = 20  # configs drawn to see which parameters of a space differ
-_FAMILY = ("penalty", "estimator", "module")  # what a trial is called by
+_FAMILY = ("family", "penalty", "estimator", "module")  # what a trial is called by
 _PARALLEL = 6  # parameters that parallel coordinates have room for
 SERIES_POINTS = 50  # halves the writing time of 100-step paths; MLflow's charts show no difference
 
@@ -57,12 +57,12 @@ def view_of(metrics: Sequence[str], space: Model) -> View:
     random = np.random.default_rng(0)
     draws = [*initial_params(space), *(random_params(space, random) for _ in range(_DRAWS))]
     parameters = parameter_names(space)
-    rows = [parameters.flat(fill(space, draw)) for draw in draws]
+    rows = [parameters.row(fill(space, draw), space.family_of(draw)) for draw in draws]
     names = dict.fromkeys(name for row in rows for name in row)  # a set that keeps its order
-    differ = [name for name in names if name == space.axis or len({repr(row.get(name)) for row in rows}) > 1]
-    params = sorted(differ, key=lambda name: (name not in _FAMILY, name != space.axis))  # stable: the space's order
-    everywhere = {name for name in names if all(name in row for row in rows)} | parameters.offs.keys()
-    drawn = [name for name in params if name in everywhere and name != space.axis]
+    differ = [name for name in names if name in space.axes or len({repr(row.get(name)) for row in rows}) > 1]
+    params = sorted(differ, key=lambda name: (name not in _FAMILY, name not in space.axes))  # stable: the space's order
+    everywhere = {name for name in names if all(row.get(name) is not None for row in rows)}
+    drawn = [name for name in params if name in everywhere and name not in space.axes]
     along = tuple(path_axis(space.axis).metrics(1.0))  # the name under which the axis is logged, if there is one
     return View(
         order="val/mean",
@@ -71,7 +71,7 @@ def view_of(metrics: Sequence[str], space: Model) -> View:
         scatter=("gap/mean", "val/mean"),
         parallel_params=tuple(drawn[:_PARALLEL]),
         parallel_metrics=(*along, "gap/mean", "val/mean"),
-        lines=("path/val", "path/train") if space.axis else (),
+        lines=("path/val", "path/train") if space.axes else (),
         prefixes=prefixes(metrics[1:]),
     )
 
@@ -92,7 +92,7 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str, study: str) 
         state=_STATES[trial.state],  # type: ignore[arg-type]
         start_ms=trial.start_ms,
         end_ms=trial.end_ms,
-        name=f"{trial.number} {'reference' if trial.role == 'reference' else trial.kind[:40]}",
+        name=f"{trial.number} {_called(trial)[:40]}",
         params={name: _readable(value) for name, value in trial.params.items()},
         metrics=_finite(trial_metrics(trial, metric)),
         series=_series(trajectory.curves.get(metric), trial.step),
@@ -103,7 +103,7 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str, study: str) 
 
 def _trial_note(trial: Trial, study: str) -> str:
     """What the page of a trial's run says of it, in Markdown: what was tried, where it scores best, how it ships."""
-    what = "The reference, without regularization" if trial.role == "reference" else f"A config of {as_code(study)}"
+    what = "The reference, without regularization" if trial.role == REFERENCE else f"A config of {as_code(study)}"
     if not trial.points:
         return f"{what}: {trial.state}. {as_words(trial.reason)}".strip()
     point, along = trial.point, path_axis(trial.axis)
@@ -118,6 +118,10 @@ def _trial_note(trial: Trial, study: str) -> str:
             f"`regsearch export {study} --trial {trial.number} --out DIR`"
         )
     return "\n\n".join(lines)
+
+
+def _called(trial: Trial) -> str:
+    return f"{REFERENCE} {trial.family}".rstrip() if trial.role == REFERENCE else trial.kind
 
 
 def summary_record(

@@ -21,11 +21,13 @@ from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
-from regsearch.space.tree import Node, public_name
+from regsearch.space.sampling import fill
+from regsearch.space.tree import Choice, Node, public_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+REFERENCE = "reference"  # the role of a candidate that is not regularized
 State: TypeAlias = Literal["complete", "pruned", "failed", "stopped"]
 
 
@@ -38,13 +40,23 @@ class Candidate:
     role
         ``reference``, ``start``, or empty where it was sampled.
     draws
-        What the space was filled with; nothing for the reference.
+        What the space was filled with; of a reference its family, where a space has several.
+    family
+        Which family of a space of several it is of; empty elsewhere.
     """
 
     number: int
     config: Model
     role: str = ""
     draws: Mapping[str, Any] = field(default_factory=dict)
+    family: str = ""
+
+    @classmethod
+    def of(cls, space: Model, number: int, role: str, draws: Mapping[str, Any]) -> Candidate:
+        """The candidate that stored parameters stand for."""
+        family = space.family_of(draws)
+        config = space.references()[family] if role == REFERENCE else fill(space, draws)
+        return cls(number, config, role, draws, family)
 
 
 @dataclass(frozen=True)
@@ -143,6 +155,10 @@ class SearchHistory(Protocol):
         """
         ...
 
+    def of(self, family: str) -> SearchHistory:
+        """The same of the trials of one family alone."""
+        ...
+
 
 @dataclass(frozen=True)
 class FixedHistory:
@@ -150,6 +166,10 @@ class FixedHistory:
 
     best_folds: Array | None = None
     curves: Sequence[Array] = ()
+
+    def of(self, family: str) -> FixedHistory:
+        """Itself: it says nothing of families."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -225,6 +245,27 @@ class Model(Node, abstract=True):
     unregularized: ClassVar[str] = "without regularization"  # what the reference is called
     packages: ClassVar[tuple[str, ...]] = ()  # what a refitted model needs beside scikit-learn
     gives_up: ClassVar[bool] = True  # whether its backend gives candidates up for what others came to
+    cost: ClassVar[int] = 1  # of a fit, beside that of other families: a search of several begins with the cheapest
+    holds: ClassVar[int] = 1  # candidates that its backend evaluates at a time
+
+    @property
+    def title(self) -> str:
+        """What a study says that it searches."""
+        return self.kind
+
+    @property
+    def reference_name(self) -> Any:
+        """What the reference is called; of several families, by family."""
+        return self.unregularized
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """What paths of its configs walk along."""
+        return (self.axis,) if self.axis else ()
+
+    def family_of(self, draws: Mapping[str, Any]) -> str:
+        """Which family a config is of that was filled with these parameters; empty where there is one."""
+        return ""
 
     @property
     def axis(self) -> str:
@@ -257,10 +298,14 @@ class Model(Node, abstract=True):
 
     @abstractmethod
     def reference(self) -> Model:
-        """The config without regularization that every study reports."""
+        """The config without regularization that every study reports; of several families a space of one for each."""
+
+    def references(self) -> Mapping[str, Model]:
+        """The references by family: a family's trials are compared with its own."""
+        return {"": self.reference()}
 
     def beside(self) -> tuple[Node, ...]:
-        return (self.reference(),)
+        return tuple(self.references().values())
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
         """This config with each technique of regularization in turn as the reference has it, by its name.
@@ -316,3 +361,6 @@ class Model(Node, abstract=True):
     def figures(self, problem: Problem, seed: int) -> Mapping[str, Figure]:
         """Pictures that show what settings of this space mean on the data, by name."""
         return {}
+
+
+Space: TypeAlias = Model | Choice  # what a study is given: a choice is of several families

@@ -18,7 +18,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
-from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup, check_scored_by_predictions
+from regsearch.models.base import REFERENCE, Backend, Candidate, Model, Outcome, Setup, check_scored_by_predictions
 from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
 from regsearch.models.fitting import fitted_on, seeded
 from regsearch.models.fold_fit import FoldFit, fit_fold
@@ -27,7 +27,7 @@ from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
 from regsearch.models.parameter_ranges import check_names, check_ranges
 from regsearch.models.path import Curves, Trajectory
-from regsearch.models.rounds import walked_alike, way_of
+from regsearch.models.rounds import last_step, walked_alike, way_of
 from regsearch.models.writable import obstacle
 from regsearch.numeric import is_whole
 from regsearch.space.config import to_data
@@ -101,9 +101,13 @@ class Estimator(Model):
             return self
         return replace(self, params={**self.params, self.path: round(value)}, path=None)
 
+    @property
+    def option_label(self) -> str:
+        """The class of the estimator, of a pipeline of its last step."""
+        return type(last_step(self.estimator)[1]).__name__
+
     def shown_fields(self) -> dict[str, Any]:
-        last = self.estimator.steps[-1][1] if hasattr(self.estimator, "steps") else self.estimator
-        return {"estimator": type(last).__name__, **self.params}
+        return {"estimator": self.option_label, **self.params}
 
     def scoring(self, problem: Problem) -> str:
         proba = problem.classes is None or hasattr(self.estimator, "predict_proba")
@@ -234,7 +238,7 @@ class EstimatorBackend:
             error = f"{self.setup.metrics[0].name} was not finite on the rows outside training"
             reason = "; ".join(filter(None, (error, unmeasured(failures))))
             return Outcome(candidate, "failed", reason=reason, seconds=clock() - started)
-        if candidate.role != "reference":
+        if candidate.role != REFERENCE:
             self.rungs.add(candidate.number, trajectory.deciding.val[:, step])
         problem = self.setup.problem
         others = spread_steps(trajectory.steps, step, steps_kept(problem.rows, problem.outputs))
@@ -278,7 +282,7 @@ class EstimatorBackend:
     def _prunes(self, candidate: Candidate) -> bool:
         """Whether a candidate may be given up: not the reference, nor where folds have no scores of their own."""
         pooled = self.setup.metrics[0].pooled
-        return self.setup.prune and not pooled and candidate.role != "reference" and len(self.setup.folds) > 1
+        return self.setup.prune and not pooled and candidate.role != REFERENCE and len(self.setup.folds) > 1
 
     def _enough_to_prune(
         self, candidate: Candidate, fits: Mapping[int, FoldFit], new: Sequence[int]

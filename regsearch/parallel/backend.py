@@ -44,7 +44,7 @@ class WorkerState:
     since_s
         When it last gave a sign of life, by the deadline's clock.
     best_folds
-        What it was last told of the best trial.
+        What it was last told of the best trial, by family.
     heard
         How many of the curves of others it has been told.
     """
@@ -54,7 +54,7 @@ class WorkerState:
     alone: bool = False
     has_spoken: bool = False
     since_s: float = 0.0
-    best_folds: Array | None = None
+    best_folds: dict[str, Array] = field(default_factory=dict)
     heard: int = 0
 
 
@@ -74,13 +74,15 @@ class WorkersBackend:
         self.space, self.setup, self.workers, self.script, self.in_turn = space, setup, workers, script, in_turn
         self.deadline = setup.deadline
         self.shares = setup.prune and space.gives_up  # whether workers need to know what others have evaluated
+        history = setup.history
+        self.histories = {family: history.of(family) if family else history for family in space.references()}
         self._source: Iterator[Candidate] = iter(())
         self._states: dict[WorkerId, WorkerState] = {}
         self._again: deque[Candidate] = deque()  # for their second try
         self._deaths: dict[int, int] = {}  # by number of a candidate
         self._stillborn = 0  # workers in a row
         self._exhausted = False  # no more candidates
-        self._curves: list[tuple[WorkerId, Array]] = []  # of what was evaluated
+        self._curves: list[tuple[WorkerId, str, Array]] = []  # of what was evaluated, with its family
         self._last = -1  # the worker that was heard last
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
@@ -98,13 +100,13 @@ class WorkersBackend:
 
     def _job(self) -> Job:
         """What workers need: no held-out set, and of the search's history only what they act on."""
-        setup, history = self.setup, self.setup.history
-        known = (history.best_folds, history.curves) if self.shares else (None, ())
+        setup, histories = self.setup, self.histories if self.shares else {}
+        known = {family: FixedHistory(history.best_folds, history.curves) for family, history in histories.items()}
         alone = replace(
             setup, problem=replace(setup.problem, test=None), history=FixedHistory(), deadline=NO_DEADLINE,
             notice=Setup.notice,
         )  # fmt: skip
-        return Job(self.space, alone, *known, self.deadline.trial_s, os.path.dirname(self.script))
+        return Job(self.space, alone, known, self.deadline.trial_s, os.path.dirname(self.script))
 
     # --- answers -----------------------------------------------------------------------------------------------
 
@@ -147,10 +149,13 @@ class WorkersBackend:
         if not self.shares:
             return Task(number, role, draws)
         new, state.heard = self._curves[state.heard :], len(self._curves)
-        best = self.setup.history.best_folds
-        told, state.best_folds = state.best_folds, best
-        others = [curve for whose, curve in new if whose != worker]
-        return Task(number, role, draws, None if best is told else best, tuple(others[-RECENT:]))
+        best = {}
+        for family, history in self.histories.items():
+            folds = history.best_folds
+            if folds is not None and folds is not state.best_folds.get(family):
+                best[family] = state.best_folds[family] = folds
+        others = [(family, curve) for whose, family, curve in new if whose != worker]
+        return Task(number, role, draws, best, tuple(others[-RECENT * len(self.histories) :]))
 
     def _answer(self, crew: Crew, worker: WorkerId, answer: Begin | Task | None) -> None:
         state = self._states[worker]
@@ -184,7 +189,7 @@ class WorkersBackend:
     def _evaluated(self, worker: WorkerId, message: Evaluated) -> Outcome:
         outcome = message.outcome(self._states[worker].in_flight.pop(message.number))
         if self.shares and is_evidence(outcome):
-            self._curves.append((worker, outcome.trajectory.deciding.val))
+            self._curves.append((worker, outcome.candidate.family, outcome.trajectory.deciding.val))
         return outcome
 
     @property

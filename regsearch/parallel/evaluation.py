@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from regsearch._types import Array
-from regsearch.models.base import Candidate, Outcome
+from regsearch.models.base import REFERENCE, Candidate, FixedHistory, Outcome
 from regsearch.models.deadline import Deadline
 from regsearch.parallel.messages import Answer, Begin, Doing, Evaluated, Idle, Job, Message, Task, Wanted
 
@@ -30,12 +30,13 @@ class DriverLine(Protocol):
 
 def is_evidence(outcome: Outcome) -> bool:
     """Whether others are judged by what a candidate came to."""
-    searched = outcome.candidate.role != "reference" and outcome.state in ("complete", "pruned")
+    searched = outcome.candidate.role != REFERENCE and outcome.state in ("complete", "pruned")
     return searched and bool(outcome.trajectory.curves)
 
 
+@dataclass
 class WorkerHistory:
-    """What a worker knows of the search: how it was when the worker began, and what the driver has told since.
+    """What a worker knows of a family's trials: how it was when it began, and what the driver has told since.
 
     Attributes
     ----------
@@ -43,9 +44,9 @@ class WorkerHistory:
         What a backend was not there to see; they are added to while it runs.
     """
 
-    def __init__(self, best_folds: Array | None, curves: Sequence[Array]) -> None:
-        self.best_folds, self.curves = best_folds, list(curves)
-        self._own: list[Array] = []
+    best_folds: Array | None
+    curves: list[Array]
+    _own: list[Array] = field(default_factory=list)
 
     def begin(self) -> None:
         """A new backend begins, which does not know what the last one evaluated."""
@@ -57,10 +58,49 @@ class WorkerHistory:
         if is_evidence(outcome):
             self._own.append(outcome.trajectory.deciding.val)
 
+    def of(self, family: str) -> WorkerHistory:
+        """Itself: it is of one family."""
+        return self
+
+
+class WorkerHistories:
+    """What a worker knows of the search, by family (an empty one, where a space is of one)."""
+
+    def __init__(self, known: Mapping[str, FixedHistory]) -> None:
+        self._of = {family: WorkerHistory(one.best_folds, list(one.curves)) for family, one in known.items()}
+
+    @property
+    def best_folds(self) -> Array | None:
+        return self._known("").best_folds
+
+    @property
+    def curves(self) -> list[Array]:
+        return self._known("").curves
+
+    def begin(self) -> None:
+        """New backends begin, of all families."""
+        for one in self._of.values():
+            one.begin()
+
+    def of(self, family: str) -> WorkerHistory:
+        """That of a family, whose backend begins."""
+        found = self._known(family)
+        found.begin()
+        return found
+
+    def note(self, outcome: Outcome) -> None:
+        """Take note of what this worker itself has evaluated."""
+        self._known(outcome.candidate.family).note(outcome)
+
     def hear(self, task: Task) -> None:
         """Take note of what came with a task."""
-        self.curves += task.curves
-        self.best_folds = self.best_folds if task.best_folds is None else task.best_folds
+        for family, curves in task.curves:
+            self._known(family).curves.append(curves)
+        for family, best in task.best_folds.items():
+            self._known(family).best_folds = best
+
+    def _known(self, family: str) -> WorkerHistory:
+        return self._of.setdefault(family, WorkerHistory(None, []))
 
 
 @dataclass
@@ -78,17 +118,17 @@ class JobWorker:
     interrupted: threading.Event
 
     def __post_init__(self) -> None:
-        self.history = WorkerHistory(self.job.best_folds, self.job.curves)
+        self.histories = WorkerHistories(self.job.known)
         self._said_s = 0.0
 
     def work(self) -> None:
         """Evaluate until there is nothing left to do."""
         while isinstance(begin := self.line.ask(Idle()), Begin):
-            self.history.begin()
+            self.histories.begin()
             deadline = Deadline(time.monotonic() + begin.left_s, self.job.trial_s, interrupted=self.interrupted)
-            setup = replace(self.job.setup, history=self.history, notice=self._notice, deadline=deadline)
+            setup = replace(self.job.setup, history=self.histories, notice=self._notice, deadline=deadline)
             for outcome in self.job.space.backend(setup).stream(self):
-                self.history.note(outcome)
+                self.histories.note(outcome)
                 self.line.say(Evaluated.of(outcome))
 
     # What a backend pulls. It may ask again after there was none: there may be one then.
@@ -100,7 +140,7 @@ class JobWorker:
         task = self.line.ask(Wanted())
         if not isinstance(task, Task):
             raise StopIteration
-        self.history.hear(task)
+        self.histories.hear(task)
         return task.candidate(self.job.space)
 
     def _notice(self, text: str) -> None:

@@ -7,12 +7,11 @@ A worker speaks, and the driver answers where an answer is due: `Idle` by `Begin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 from regsearch._types import Array
-from regsearch.models.base import Candidate, Model, Outcome, Setup
-from regsearch.space.sampling import fill
+from regsearch.models.base import Candidate, FixedHistory, Model, Outcome, Setup
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Job:
     ----------
     setup
         Without the search's history, its deadline and the held-out set, which are the driver's.
-    best_folds, curves
-        What the search's history was when the run began, as `regsearch.models.base.SearchHistory` has it.
+    known
+        What the search's history was when the run began, by family (an empty one, where a space is of one).
     trial_s
         Seconds that a trial may take.
     folder
@@ -33,8 +32,7 @@ class Job:
 
     space: Model
     setup: Setup
-    best_folds: Array | None = None
-    curves: Sequence[Array] = ()
+    known: Mapping[str, FixedHistory] = field(default_factory=dict)
     trial_s: float = float("inf")
     folder: str = ""
 
@@ -56,21 +54,20 @@ class Task:
     Attributes
     ----------
     best_folds
-        As `SearchHistory` has it.
+        As `regsearch.models.base.SearchHistory` has it of a family, where that has changed, by family.
     curves
-        Validation curves ``[K, S]`` of the last trials that others have evaluated, the earliest first.
+        Families and validation curves ``[K, S]`` of the last trials that others have evaluated, the earliest first.
     """
 
     number: int
     role: str
     draws: Mapping[str, Any]
-    best_folds: Array | None = None
-    curves: Sequence[Array] = ()
+    best_folds: Mapping[str, Array] = field(default_factory=dict)
+    curves: Sequence[tuple[str, Array]] = ()
 
     def candidate(self, space: Model) -> Candidate:
         """The candidate, of the worker's own space."""
-        config = space.reference() if self.role == "reference" else fill(space, self.draws)
-        return Candidate(self.number, config, self.role, self.draws)
+        return Candidate.of(space, self.number, self.role, self.draws)
 
 
 Answer: TypeAlias = Begin | Task | None

@@ -200,7 +200,7 @@ def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -
     SearchFailed
         When the chosen config itself cannot be fitted again.
     """
-    plain = None if results.space is None else results.space.reference()
+    plain = None if results.space is None else results.space.references()[chosen.trial.family]
     held: dict[str, Model] = {"": chosen.config, **chosen.config.without(plain)}
     walking = results.unfilled(chosen.trial).walking()
     own = held | {"": walking} | {name: one for name, one in walking.without(plain).items() if name in held}

@@ -10,6 +10,7 @@ from regsearch.cleaning import printable
 from regsearch.metrics.scorer import label_of
 from regsearch.results.advice import Advice
 from regsearch.results.bias import Corrected
+from regsearch.results.by_family import FamilyStandings
 from regsearch.results.choice import Chosen, describe
 from regsearch.results.formatting import format_items, json_safe
 from regsearch.results.presented import Block, Presented
@@ -34,6 +35,8 @@ class Overview(Presented):
         Its score without what it owes to having been chosen.
     advice
         What to do next.
+    families
+        What each family came to, in a study of several.
     top
         The best trials.
     damage
@@ -48,13 +51,14 @@ class Overview(Presented):
     chosen: Chosen | None = None
     corrected: Corrected | None = None
     advice: Sequence[Advice] = ()
+    families: FamilyStandings = field(default_factory=FamilyStandings)
     top: Sequence[Chosen] = ()
     damage: Sequence[str] = ()
     nothing: str = ""
     by_target: Mapping[str, float] = field(default_factory=dict)
 
     def blocks(self) -> Iterator[Block]:
-        """Counts, choice, corrected score, advice, table."""
+        """Counts, choice, corrected score, families, advice, table."""
         counts = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
         yield f"{self.name}: {counts or 'no trial yet'}"
         if self.damage:
@@ -67,6 +71,9 @@ class Overview(Presented):
             yield f"By target: {format_items(self.by_target)}\n"
         if self.corrected is not None and self.corrected.score is not None:
             yield f"{self.corrected}\n"
+        if self.families.rows:
+            yield from self.families.blocks()
+            yield ""
         if self.advice:
             yield [str(one) for one in self.advice]
             yield ""
@@ -84,6 +91,8 @@ class Overview(Presented):
             "rule": chosen and chosen.rule, "why": chosen.why if chosen else self.nothing,
             "chosen": chosen and chosen.row(), "by_target": json_safe(dict(self.by_target)),
             "corrected": corrected and json_safe(vars(corrected)),
+            "chosen": chosen and chosen.row(), "corrected": corrected and json_safe(vars(corrected)),
+            "families": [one.row() for one in self.families.rows],
             "advice": [str(one) for one in self.advice], "top": [one.row() for one in self.top],
         }  # fmt: skip
 

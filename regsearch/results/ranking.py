@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.axes import path_axis
+from regsearch.models.base import REFERENCE
 from regsearch.models.path import ROUNDING, Point
 from regsearch.storage.trial import Trial
+
+References: TypeAlias = Mapping[str, Trial]  # by family
 
 
 def rank_trials(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
@@ -24,48 +28,57 @@ def rank_trials(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
         return ()
     top = max((point for point, _ in found), key=lambda point: point.val)
     losses = merge_ties(np.array([-point.val for point, _ in found]), score_tolerance(top))
-    reference = next((trial for _, trial in found if trial.role == "reference"), None)
+    references = references_of(trial for _, trial in found)
     places = [
-        (trial.doubtful, loss, *simplicity_key(trial, reference))
+        (trial.doubtful, loss, *simplicity_key(trial, references))
         for loss, (_, trial) in zip(losses, found, strict=True)
     ]
     return tuple(found[k][1] for k in sorted(range(len(found)), key=places.__getitem__))
 
 
-def is_better(trial: Trial, leader: Trial | None, reference: Trial | None, metric: str) -> bool:
-    """Whether a trial that comes after its leader and the reference is the best of them."""
-    if leader is not None and _is_far_behind(trial, leader, reference, metric) and not _is_reference(leader, reference):
+def references_of(trials: Iterable[Trial]) -> References:
+    """The references among trials, by family."""
+    return {trial.family: trial for trial in trials if trial.role == REFERENCE}
+
+
+def is_better(trial: Trial, leader: Trial | None, references: References, metric: str) -> bool:
+    """Whether a trial that comes after its leader and the references is the best of them."""
+    compared = [one for one in (leader, trial) if one is not None]
+    plain = {one.family: references[one.family] for one in compared if one.family in references}
+    far_behind = leader is not None and _is_far_behind(trial, leader, plain, metric)
+    if leader is not None and far_behind and not _is_reference(leader, plain):
         return False  # as most are
-    ranked = rank_trials([one for one in (reference, leader, trial) if one is not None], metric)
-    return candidates(ranked, reference)[:1] == (trial,)
+    ranked = rank_trials([*plain.values(), *compared], metric)
+    return candidates(ranked, plain)[:1] == (trial,)
 
 
-def _is_far_behind(trial: Trial, leader: Trial, reference: Trial | None, metric: str) -> bool:
+def _is_far_behind(trial: Trial, leader: Trial, references: References, metric: str) -> bool:
     """Whether a trial scores less than its leader by more than rounding, and a tie of three, can make up for.
 
     Nobody is behind a leader that is not solved, or diverges.
     """
     if leader.doubtful:
         return False
-    points = [one.points[metric] for one in (trial, leader, reference) if one is not None and metric in one.points]
+    points = [one.points[metric] for one in (trial, leader, *references.values()) if metric in one.points]
     return trial.points[metric].val < leader.points[metric].val - 2 * max(map(score_tolerance, points))
 
 
-def candidates(ranked: tuple[Trial, ...], reference: Trial | None) -> tuple[Trial, ...]:
-    """Those of ranked trials that a rule may choose: all but the reference and its like, unless there are no others.
+def candidates(ranked: tuple[Trial, ...], references: References) -> tuple[Trial, ...]:
+    """Those of ranked trials that a rule may choose: all but references and their like, unless there are no others.
 
     A search is for the regularization that helps; that none does is said, and not chosen. Nor is a trial whose point is
     not solved or diverges, unless no other is.
     """
-    searched = tuple(trial for trial in ranked if not _is_reference(trial, reference)) or ranked
+    searched = tuple(trial for trial in ranked if not _is_reference(trial, references)) or ranked
     return tuple(trial for trial in searched if not trial.doubtful) or searched
 
 
-def _is_reference(trial: Trial, reference: Trial | None) -> bool:
-    """Whether a trial is the reference, has its config, or is as unpenalized.
+def _is_reference(trial: Trial, references: References) -> bool:
+    """Whether a trial is the reference of its family, has its config, or is as unpenalized.
 
     A reference that walks no path is an estimator as given, which may lie in the space: what is sampled so stays.
     """
+    reference = references.get(trial.family)
     if reference is None or trial.number == reference.number:
         return reference is not None
     if not reference.axis:
@@ -75,13 +88,14 @@ def _is_reference(trial: Trial, reference: Trial | None) -> bool:
     return trial.key == reference.key or same or (one_point and trial.unpenalized)
 
 
-def simplicity_key(trial: Trial, reference: Trial | None) -> tuple[bool, float, float, int]:
+def simplicity_key(trial: Trial, references: References) -> tuple[bool, float, float, int]:
     """What decides between trials that are as good: the smallest is the most regularized.
 
-    The reference comes last, and with it what came out as the same config. Then count the degrees of freedom, where
-    they are known; then how early on the axis of the paths a trial stands (a large lambda, few epochs); then its
-    number.
+    The reference of its family comes last, and with it what came out as the same config. Then count the degrees of
+    freedom, where they are known; then how early on the axis of the paths a trial stands (a large lambda, few epochs);
+    then its number.
     """
+    reference = references.get(trial.family)
     plain = reference is not None and trial.key == reference.key
     complexity = trial.complexity if math.isfinite(trial.complexity) else math.inf
     along = trial.value or 0.0

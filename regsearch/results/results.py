@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch._types import Array
 from regsearch.data.folds import Folds
-from regsearch.errors import InvalidInput, NotFound, RegsearchError
+from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import counted
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import known, label_of
-from regsearch.models.base import Model
+from regsearch.models.base import REFERENCE, Model
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Point, Trajectory
 from regsearch.numeric import is_whole, plain
@@ -23,17 +23,16 @@ from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.by_target import scores_by_target
+from regsearch.results.by_family import FamilyStandings, family_standings
 from regsearch.results.choice import Chosen, reasons
 from regsearch.results.overview import TOP, Overview
 from regsearch.results.plots import Plots
 from regsearch.results.presented import Block, Presented
-from regsearch.results.ranking import candidates, rank_trials
+from regsearch.results.ranking import candidates, rank_trials, references_of
 from regsearch.results.readings import Readings
 from regsearch.results.rules import RETURNS, Pick, Rule, find_rule, rule_name
-from regsearch.results.stored_study import Scoring, unscored
+from regsearch.results.stored_study import Scoring, unfilled_config, unscored
 from regsearch.results.trials_table import trials_table
-from regsearch.space.config import from_data
-from regsearch.space.sampling import fill
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import STATES, Trial
@@ -119,7 +118,7 @@ class Results(Presented):
 
         The reference itself where nothing else is complete.
         """
-        return candidates(self.complete, self.reference)
+        return candidates(self.complete, self.references)
 
     @property
     def reference_leads(self) -> bool:
@@ -127,9 +126,14 @@ class Results(Presented):
         return self.complete[:1] != self.candidates[:1]
 
     @cached_property
+    def references(self) -> Mapping[str, Trial]:
+        """The unregularized references by family; of a study of one, by an empty name."""
+        return references_of(self.complete)
+
+    @property
     def reference(self) -> Trial | None:
-        """The unregularized reference."""
-        return next((trial for trial in self.complete if trial.role == "reference"), None)
+        """The unregularized reference that the best trial is compared with: that of its family."""
+        return self.references.get(self.winner.family) if self.complete else None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -141,6 +145,11 @@ class Results(Presented):
     def last_failure(self) -> str:
         """Why the last failed trial failed."""
         return next((trial.reason for trial in reversed(self.all) if trial.state == "failed"), "")
+
+    @cached_property
+    def families(self) -> FamilyStandings:
+        """What each family of the study came to; see `regsearch.results.by_family`."""
+        return family_standings(self)
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -312,6 +321,8 @@ class Results(Presented):
         return Overview(
             self.name, self.metric, self.counts, chosen, self.correct(rule, step), self.advice, self.top(top),
             self.damage, by_target=scores_by_target(self, chosen),
+            self.name, self.metric, self.counts, self.choose(rule, step), self.correct(rule, step), self.advice,
+            self.families, self.top(top), self.damage,
         )  # fmt: skip
 
     def blocks(self) -> Iterator[Block]:
@@ -356,22 +367,12 @@ class Results(Presented):
     def _config(self, trial: Trial) -> Any:
         """The filled config; as plain data where only the user's script could rebuild it."""
         config = self.unfilled(trial)
-        at_chosen = trial.role != "reference" or self.space is None  # the reference has its point already
+        at_chosen = trial.role != REFERENCE or self.space is None  # the reference has its point already
         return config.at(trial.value) if isinstance(config, Model) and at_chosen else config
 
     def unfilled(self, trial: Trial) -> Any:
         """The config of a trial with its path still open; as plain data where only the script could rebuild it."""
-        if self.space is not None and trial.role == "reference":
-            return self.space.reference()
-        try:
-            if self.space is not None:
-                return fill(self.space, trial.draws)
-        except NotFound:  # a draw was lost with its line of the journal
-            pass
-        try:
-            return from_data(trial.config)
-        except RegsearchError:
-            return trial.config
+        return unfilled_config(self, trial)
 
 
 def load_results(store: Store, space: Model | None = None, live: Scoring | None = None) -> Results:

@@ -17,9 +17,12 @@ from regsearch.data.weights import weighing
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric
-from regsearch.models.base import Model, Setup
+from regsearch.errors import NotFound, RegsearchError
+from regsearch.models.base import REFERENCE, Model, Setup
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Point, Trajectory
+from regsearch.space.config import from_data
+from regsearch.space.sampling import fill
 from regsearch.storage.trial import Trial
 
 
@@ -83,6 +86,11 @@ class StoredStudy(Protocol):
         ...
 
     @property
+    def weighted(self) -> bool:
+        """Whether rows weigh in the scores."""
+        ...
+
+    @property
     def test_weighted(self) -> bool:
         """Whether rows weigh in the held-out scores."""
         ...
@@ -111,7 +119,14 @@ class StoredStudy(Protocol):
         ...
 
     @property
-    def reference(self) -> Trial | None: ...
+    def references(self) -> Mapping[str, Trial]:
+        """The references by family; of a study of one, by an empty name."""
+        ...
+
+    @property
+    def reference(self) -> Trial | None:
+        """That of the family of the best trial."""
+        ...
 
     @property
     def varied(self) -> frozenset[str]: ...
@@ -166,12 +181,40 @@ def unscored(identity: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def comparable(study: StoredStudy) -> Trial | None:
-    """The reference, where there is one to compare with: not where its fit diverges."""
-    return None if study.reference is None or study.reference.diverges else study.reference
+def comparable(study: StoredStudy, family: str | None = None) -> Trial | None:
+    """The reference of a family, by default of the best trial's, where there is one to compare with: none diverges."""
+    found = study.reference if family is None else study.references.get(family)
+    return None if found is None or found.diverges else found
+
+
+def reference_name(study: StoredStudy, reference: Trial) -> str:
+    """What a reference is called: among those of several families, with its own."""
+    said = study.identity["reference"]
+    return str(said) if isinstance(said, str) else f"{reference.family}, {said[reference.family]}"
+
+
+def leading_reference(study: StoredStudy) -> Trial | None:
+    """The reference that scores better than all that a rule may choose; `None` where none does."""
+    found = (trial for trial in study.complete if trial.role == REFERENCE)
+    return next(found, None) if study.reference_leads else None
 
 
 def is_winner(study: StoredStudy, found: Mapping[str, Any]) -> bool:
     """Whether a finding is about what is the winner now: trials may have come since, or a rule chose another."""
     best = study.winner
     return (found["number"], found["step"]) == (best.number, best.step)
+
+
+def unfilled_config(study: StoredStudy, trial: Trial) -> Any:
+    """The config of a trial with its path still open; as plain data where only the script could rebuild it."""
+        if study.space is not None and trial.role == REFERENCE:
+            return study.space.references()[trial.family]
+        try:
+            if study.space is not None:
+                return fill(study.space, trial.draws)
+        except NotFound:  # a draw was lost with its line of the journal
+            pass
+        try:
+            return from_data(trial.config)
+        except RegsearchError:
+            return trial.config

@@ -28,36 +28,44 @@ class ParameterNames:
     names
         By the parameter's keys.
     offs
-        By name, the value at which a parameter of the space has no effect, where there is one: what a row shows of a
-        config that does not have the parameter.
+        By family (an empty one, where a space is of one) and name, the value at which a parameter of it has no effect,
+        where there is one: what a row shows of a config that does not have the parameter.
     leaves
         By the dotted way to a leaf, in which the label of an option follows its choice: what Optuna calls it.
+    family
+        The column that says which family a config is of; empty where a space is of one.
     """
 
     names: Mapping[Keys, str]
-    offs: Mapping[str, Any]
+    offs: Mapping[str, Mapping[str, Any]]
     leaves: Mapping[str, str]
+    family: str = ""
 
     @classmethod
     def of(cls, space: Node, *others: Node) -> ParameterNames:
         """The names for a space, and for configs that are compared with its own, such as a reference."""
-        offs: dict[Keys, Any] = {}
-        for keys, off in _parameters(space, (), None):
-            offs[keys] = offs.get(keys) if off is None else off
-        found = dict.fromkeys([*offs, *(keys for other in others for keys, _ in _parameters(other, (), None))])
+        families = {label(one): one for one in getattr(space, space.chosen).options} if space.chosen else {"": space}
+        known: list[Keys] = [(space.chosen,)] if space.chosen else []
+        known += (keys for one in (*families.values(), *others) for keys, _ in _parameters(one, (), None))
+        found = dict.fromkeys(known)
         count = Counter(keys[-1] for keys in found)
         names = {keys: keys[-1] if count[keys[-1]] == 1 else ".".join(keys) for keys in found}
         leaves = _leaf_names({way: names[keys] for way, keys in _leaves(space, "", ())})
-        return cls(names, {names[keys]: off for keys, off in offs.items() if off is not None}, leaves)
+        offs = {
+            name: {names[keys]: off for keys, off in _parameters(family, (), None) if off is not None}
+            for name, family in families.items()
+        }
+        return cls(names, offs, leaves, space.chosen)
 
     def flat(self, config: Node) -> dict[str, Any]:
         """The values of a config by name; a node counts as its kind, or as its `main` field."""
         return {self.names.get(keys) or ".".join(keys): value for keys, value in _values(config, ())}
 
-    def row(self, config: Node) -> dict[str, Any]:
+    def row(self, config: Node, family: str = "") -> dict[str, Any]:
         """A config as plain data by name, without an unfilled path, and with the neutral value of what it lacks."""
-        row = {name: to_data(value) for name, value in self.flat(config).items() if not isinstance(value, Path)}
-        return row | {name: off for name, off in self.offs.items() if row.get(name) is None}
+        row = {self.family: family} if self.family else {}
+        row |= {name: to_data(value) for name, value in self.flat(config).items() if not isinstance(value, Path)}
+        return row | {name: off for name, off in self.offs[family].items() if row.get(name) is None}
 
 
 def parameter_names(space: Node) -> ParameterNames:
@@ -79,15 +87,24 @@ def way_to(way: str, key: str) -> str:
     return f"{way}.{public_name(key)}" if way else public_name(key)
 
 
-def _leaves(value: Any, way: str, keys: Keys) -> Iterator[tuple[str, Keys]]:
-    """The way to every leaf that a trial draws, and the keys of the column that it is shown in."""
+def _leaves(value: Any, way: str, keys: Keys, below: Keys | None = None) -> Iterator[tuple[str, Keys]]:
+    """The way to every leaf that a trial draws, and the keys of the column that it is shown in.
+
+    Parameters
+    ----------
+    below
+        The keys that those of a choice's options begin with; by default the choice's own.
+    """
     if isinstance(value, Leaf):
         if not isinstance(value, Path):
             yield way, keys
         for option in value.options if isinstance(value, Choice) else ():
-            yield from _leaves(option, f"{way}.{label(option)}", keys)
+            yield from _leaves(option, f"{way}.{label(option)}", keys if below is None else below)
         return
     for name, child in _inside(value).items():
+        if _has_fields(value) and name == value.chosen:
+            yield from _leaves(child, way_to(way, name), (*keys, name), keys)
+            continue
         main = bool(keys) and _has_fields(value) and name == value.main
         merged = main or (_has_fields(value) and name in value.merged)
         yield from _leaves(child, way_to(way, name), keys if merged else (*keys, public_name(name)))

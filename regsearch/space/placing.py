@@ -69,6 +69,9 @@ class _Placing:
 
     def _node(self, space: Node, data: Any, name: str) -> None:
         fields = space.fields()
+        if space.chosen:
+            self.walk(fields[space.chosen], data, way_to(name, space.chosen))
+            return
         searched = [
             key
             for key, child in fields.items()

@@ -14,7 +14,8 @@ from regsearch.space.tree import Node
 # neither is a linear model, or a penalty or loss of one. Names and not imports: models are built on spaces.
 FAMILIES = {
     "net": "regsearch.models.neural", "estimator": "regsearch.models.estimator",
-    "prepare": "regsearch.models.preparation", "": "regsearch.models.linear",
+    "prepare": "regsearch.models.preparation", "families": "regsearch.models.families",
+    "": "regsearch.models.linear",
 }  # fmt: skip
 
 

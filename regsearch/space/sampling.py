@@ -54,7 +54,8 @@ def _walk(value: Any, way: str, draw: Draw, said: Levels | None = None) -> Any:
     if isinstance(value, Node):
         levels = value.field_levels()
         fields = value.fields().items()
-        return value.replace(**{key: _walk(child, way_to(way, key), draw, levels.get(key)) for key, child in fields})
+        found = {key: _walk(child, way_to(way, key), draw, levels.get(key)) for key, child in fields}
+        return found[value.chosen] if value.chosen else value.replace(**found)
     if isinstance(value, Mapping):
         return {key: _walk(child, way_to(way, key), draw) for key, child in value.items()}
     return value

@@ -2,7 +2,9 @@
 
 First everything usual, then options that are good on most data, each strong with all else weak; everything weak; the
 same with one technique strong, for each that is worth it, else everything strong. At the end each option of each choice
-that none of these had. What the fields say, what comes early and what stands alone is measured by `tools/starts.py`.
+that none of these had. A space of several families begins with the first start of each, the cheapest family first,
+then with the second of each, and so on. What the fields say, what comes early and what stands alone is measured by
+`tools/starts.py`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 from regsearch.space.config import digest
@@ -75,6 +78,9 @@ class _Place:
 
 def initial_params(space: Node) -> list[dict[str, Any]]:
     """Optuna parameters of the configs to try first, no two of which give the same config."""
+    if space.chosen:
+        starts_of = [_of_family(space, family) for family in _families(space)]
+        return [params for turn in zip_longest(*starts_of) for params in turn if params is not None]
     starts = _Starts(space)
     options = sorted((place for place in starts.places if place.option), key=lambda place: len(place.held))
     starts.add(Corner(USUAL))
@@ -85,6 +91,28 @@ def initial_params(space: Node) -> list[dict[str, Any]]:
         starts.add(corner)
     starts.show(options)
     return list(starts.found.values())
+
+
+def reference_params(space: Node) -> list[dict[str, Any]]:
+    """Optuna parameters of the references that a search begins with: one, or one of each family, the cheapest first."""
+    if not space.chosen:
+        return [{}]
+    name = parameter_names(space).leaves[way_to("", space.chosen)]
+    return [{name: label(family)} for family in _families(space)]
+
+
+def _families(space: Node) -> list[Any]:
+    """The families of a space, the cheapest first."""
+    return sorted(getattr(space, space.chosen).options, key=lambda family: family.cost)
+
+
+def _of_family(space: Node, family: Node) -> list[dict[str, Any]]:
+    """The starts of one family of a space, by the names of the space's parameters."""
+    names, choice = parameter_names(space).leaves, way_to("", space.chosen)
+    below = f"{choice}.{label(family)}"
+    own = {name: names[f"{below}.{way}"] for way, name in parameter_names(family).leaves.items()}
+    taken = {names[choice]: label(family)}
+    return [taken | {own[name]: value for name, value in params.items()} for params in initial_params(family)]
 
 
 class _Starts:

@@ -1,4 +1,4 @@
-"""What a config is drawn from."""
+"""What a config is drawn from, and what says which values a field of it admits."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ class Suggests(Protocol):
     def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int: ...
 
     def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any: ...
+
+
+class Domain(Protocol):
+    """What a field admits."""
+
+    def admit(self, value: Any, where: str) -> Any:
+        """The value as it is kept; `where` names the field for an error."""

@@ -11,7 +11,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from regsearch.errors import InvalidInput
 from regsearch.numeric import is_number, is_whole, plain
 from regsearch.space.levels import Levels, check_range, nearest, whole, within
 from regsearch.space.naming import readable
-from regsearch.space.suggests import Suggests
+from regsearch.space.suggests import Domain, Suggests
 
 NodeT = TypeVar("NodeT", bound="Node")
 POINTS = 10_000  # that a path may have
@@ -38,7 +38,8 @@ class Node(ABC):
     `kind` is the snake-case class name unless the class sets it: what people call the class. `scope` keeps the kinds of
     two families apart in files, where a net's ``l1`` is ``net.l1``. `derived` names properties that belong in the flat
     row beside the fields, `main` the field whose value stands for the whole node there (``dropout=0.3``), `merged`
-    mappings whose entries stand there as if they were fields. What does not regularize (`regularizes`) is as usual in
+    mappings whose entries stand there as if they were fields; `chosen` the field whose option is all that a config has
+    of the node. What does not regularize (`regularizes`) is as usual in
     every start of a search; `started_alone` is what has a start in which it is strong and all else weak, and
     `started_early` an option that has its turn right after the first start.
     """
@@ -46,6 +47,7 @@ class Node(ABC):
     kind: ClassVar[str]
     scope: ClassVar[str] = ""
     main: ClassVar[str] = ""
+    chosen: ClassVar[str] = ""
     derived: ClassVar[tuple[str, ...]] = ()
     merged: ClassVar[tuple[str, ...]] = ()
     regularizes: ClassVar[bool] = True  # False for what makes training work: the unregularized reference keeps it
@@ -100,6 +102,11 @@ class Node(ABC):
         found = {field.name: field.metadata.get("levels") for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         said = {name: levels for name, levels in found.items() if levels is not None}
         return said if self.regularizes else {name: Levels(usual=levels.usual) for name, levels in said.items()}
+
+    @property
+    def option_label(self) -> str:
+        """What it is called as an option of a choice."""
+        return self.kind
 
     def beside(self) -> tuple[Node, ...]:
         """The configs whose parameters stand in one table with those of this space, such as its reference."""
@@ -338,20 +345,13 @@ class Path(Leaf):
 
 
 def label(option: Any) -> Any:
-    """The name of a choice's option: its kind for a node, itself for a plain value, its text for anything else."""
+    """The name of a choice's option: what a node calls itself, itself for a plain value, its text for anything else."""
     if isinstance(option, Node):
-        return option.kind
+        return option.option_label
     return option if option is None or isinstance(option, (bool, int, float, str)) else readable(option)
 
 
 # --- what a field of a node admits -----------------------------------------------------------------------------
-
-
-class Domain(Protocol):
-    """What a field admits."""
-
-    def admit(self, value: Any, where: str) -> Any:
-        """The value as it is kept; `where` names the field for an error."""
 
 
 def tunable(

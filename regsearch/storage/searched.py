@@ -11,12 +11,13 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from regsearch.models.base import REFERENCE
 from regsearch.storage.trial import ATTRIBUTE
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-ROLE, REFERENCE = "role", "reference"  # user attribute of a trial that was not sampled, and one that it may have
+ROLE = "role"  # user attribute of a trial that was not sampled
 
 
 class SearchedTrials:

@@ -46,6 +46,8 @@ class Trial:
         no more time; what it had come to is kept, and the next run evaluates it again, to its end.
     role
         ``reference`` (no regularization), ``start`` (a default), or empty when it was sampled.
+    family
+        Which family of a study of several it is of; empty elsewhere.
     config
         The config as plain data, its path unfilled; `None` for a trial that never finished.
     key
@@ -107,6 +109,7 @@ class Trial:
     sha256: str = ""
     unsolved: bool = False
     diverges: bool = False
+    family: str = ""
 
     # --- made, written, read -----------------------------------------------------------------------------------
 
@@ -133,11 +136,11 @@ class Trial:
         value = path_axis(config.axis).number(outcome.value)
         return cls(
             candidate.number, outcome.state, candidate.role, to_data(config), digest(config), dict(draws),
-            names.row(outcome.chosen_config), config.axis, value, outcome.step, outcome.trajectory.steps,
-            _at_edge(outcome.step, outcome.trajectory), outcome.points if outcome.state != "failed" else {},
-            outcome.trajectory.complexity_at(outcome.step),
+            names.row(outcome.chosen_config, candidate.family), config.axis, value, outcome.step,
+            outcome.trajectory.steps, _at_edge(outcome.step, outcome.trajectory),
+            outcome.points if outcome.state != "failed" else {}, outcome.trajectory.complexity_at(outcome.step),
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
-            unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges,
+            unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges, family=candidate.family,
         )  # fmt: skip
 
     def to_attribute(self) -> dict[str, Any]:
@@ -208,9 +211,10 @@ class Trial:
 
     @property
     def kind(self) -> str:
-        """What people call it: its penalty, else its estimator or module."""
+        """What people call it: its penalty, else its estimator or module; among several families, with its own."""
         names = [self.params.get(key) for key in ("penalty", "estimator", "module")]
-        return next((str(name) for name in names if name not in (None, "none")), str(names[0] or ""))
+        own = next((str(name) for name in names if name not in (None, "none")), str(names[0] or ""))
+        return own if not self.family or own == self.family else f"{self.family} {own}".strip()
 
     @property
     def lambda_(self) -> float | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from regsearch._types import Array
+from regsearch.models.base import REFERENCE
 from regsearch.results.ranking import is_better
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
-from regsearch.study.expected_scores import ExpectedScores
+from regsearch.study.expected_scores import ExpectedScores, Scores
 
 _NUMBERS = re.compile(r"\d[\d.,e+-]*")  # reasons that differ in the values that they quote are one
 
@@ -31,9 +33,12 @@ class History:
         self.store, self.metric = store, metric
         self.trials: list[Trial] = []
         self.best: Trial | None = None
-        self.reference: Trial | None = None
+        self.references: dict[str, Trial] = {}  # by family, those that were complete or not
+        self._leading: dict[str, tuple[int, Array]] = {}  # the number of its leader, and the scores of that
+        self._leaders: dict[str, Trial] = {}  # by family
         self._evaluated: dict[str, Trial] = {}  # by key, the first trial that evaluated a config to its end
-        self._expected = ExpectedScores()
+        self._expected: dict[str, ExpectedScores] = {}  # by family: paths of two are not alike
+        self._scores = Scores()
         self._unread: list[Trial] = []  # complete and pruned ones whose curves `expected` has not read
         self._given_up = False  # whether any was pruned
         self._tried: set[str] = set()  # keys of the space's configs that have had a trial
@@ -49,10 +54,10 @@ class History:
         self.trials.append(trial)
         if trial.state == "failed":
             self._failures.append(trial)
-        elif trial.role != "reference":
+        elif trial.role != REFERENCE:
             self._works = True
-        if trial.role == "reference":
-            self.reference = trial
+        if trial.role == REFERENCE:
+            self.references[trial.family] = trial
         else:
             self._tried.add(trial.key)
             if trial.state in ("complete", "pruned"):
@@ -63,10 +68,16 @@ class History:
             if self.is_best(trial):
                 self.best = trial
                 self.__dict__.pop("best_folds", None)
+            if self._leads(trial, self._leaders.get(trial.family)):
+                self._leaders[trial.family] = trial
 
     def is_best(self, trial: Trial) -> bool:
         """Whether a trial that comes after those here is the best of them all."""
-        return trial.state == "complete" and is_better(trial, self.best, self.reference, self.metric)
+        return trial.state == "complete" and self._leads(trial, self.best)
+
+    def _leads(self, trial: Trial, leader: Trial | None) -> bool:
+        """Whether a complete trial is better than one that led, and than what is not regularized."""
+        return is_better(trial, leader, self.references, self.metric)
 
     # --- configs -----------------------------------------------------------------------------------------------
 
@@ -95,12 +106,13 @@ class History:
         if self._given_up:
             for trial in self._unread:
                 curves = self.store.curves(trial.number, self.metric)
+                expected = self._expected.setdefault(trial.family, ExpectedScores(self._scores))
                 if trial.state == "complete":
-                    self._expected.add_complete(curves, trial.point.val)
+                    expected.add_complete(curves, trial.point.val)
                 else:
-                    self._expected.add_given_up(trial.number, curves)
+                    expected.add_given_up(trial.number, curves)
             self._unread.clear()
-        return self._expected.values
+        return self._scores
 
     @property
     def since_best(self) -> int:
@@ -118,7 +130,7 @@ class History:
         kind, count = kinds.most_common(1)[0]
         last = next(trial.reason for trial in reversed(failed) if _NUMBERS.sub("", trial.reason) == kind)
         reason = " ".join(last.split())
-        works = self.reference is not None and self.reference.state == "complete"
+        works = any(reference.state == "complete" for reference in self.references.values())
         beside = " beside the reference, which works," if works else ""
         return f"{beside} failed, {'all' if count == len(failed) else f'{count} of {len(failed)}'} with: {reason}"
 
@@ -127,15 +139,55 @@ class History:
     @cached_property
     def best_folds(self) -> Array | None:
         """``[K]`` validation scores of the best trial at its chosen step; `None` before there is one."""
-        return None if self.best is None else self.store.curves(self.best.number, self.metric).val[:, self.best.step]
+        return None if self.best is None else self._folds(self.best)
 
     @property
     def curves(self) -> Sequence[Array]:
         """Validation curves ``[K, S]`` of the trials that were complete or pruned, the reference left out."""
-        scored = [trial for trial in self.trials if trial.state in ("complete", "pruned") and self._was_searched(trial)]
+        return self.curves_of(self.trials)
+
+    def of(self, family: str) -> FamilyHistory:
+        """The same of the trials of one family."""
+        return FamilyHistory(self, family)
+
+    def leading_folds(self, family: str) -> Array | None:
+        """``[K]`` validation scores of the best trial of a family; `None` before there is one."""
+        leader = self._leaders.get(family)
+        if leader is None:
+            return None
+        if self._leading.get(family, (-1,))[0] != leader.number:  # backends compare it by what it is
+            self._leading[family] = leader.number, self._folds(leader)
+        return self._leading[family][1]
+
+    def curves_of(self, trials: Iterable[Trial]) -> Sequence[Array]:
+        """Validation curves of those of some trials that show what others may come to."""
+        scored = [trial for trial in trials if trial.state in ("complete", "pruned") and self._was_searched(trial)]
         return [self.store.curves(trial.number, self.metric).val for trial in scored]
+
+    def _folds(self, trial: Trial) -> Array:
+        """``[K]`` validation scores of a trial at its chosen step."""
+        return self.store.curves(trial.number, self.metric).val[:, trial.step]
 
     def _was_searched(self, trial: Trial) -> bool:
         """Whether a trial was evaluated for the search: not the reference, nor one that has the results of another."""
         first = self._evaluated.get(trial.key)
-        return trial.role != "reference" and (first is None or first is trial or trial.state != "complete")
+        return trial.role != REFERENCE and (first is None or first is trial or trial.state != "complete")
+
+
+@dataclass(frozen=True)
+class FamilyHistory:
+    """What the finished trials of one family have shown."""
+
+    history: History
+    family: str
+
+    @property
+    def best_folds(self) -> Array | None:
+        return self.history.leading_folds(self.family)
+
+    @property
+    def curves(self) -> Sequence[Array]:
+        return self.history.curves_of(trial for trial in self.history.trials if trial.family == self.family)
+
+    def of(self, family: str) -> FamilyHistory:
+        return self.history.of(family)

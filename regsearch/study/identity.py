@@ -37,7 +37,7 @@ def identity_of(
         "columns": problem.columns, "target": problem.name, "fingerprint": problem.fingerprint,
         "folds": len(folds), "cv": folds.name, "folds_hash": folds.digest, "seed": setup.seed,
         "metric": metrics[0], "metrics": metrics, "scoring": [metric.identity for metric in setup.metrics],
-        "reference": space.unregularized, "space": space.kind, "space_hash": written.digest,
+        "reference": space.reference_name, "space": space.title, "space_hash": written.digest,
         "space_data": written.data, "script": script,
         "parameters": dict(parameter_names(space).leaves),
     }  # fmt: skip

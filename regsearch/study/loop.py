@@ -17,14 +17,14 @@ import numpy as np
 
 from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StorageFailed
 from regsearch.metrics.statistics import scores_without
-from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
+from regsearch.models.base import REFERENCE, Backend, Candidate, Model, Outcome, Setup
 from regsearch.models.deadline import OutOfTime
 from regsearch.models.path import Trajectory
 from regsearch.parallel.shipping import Unshippable
 from regsearch.space.config import digest
 from regsearch.space.params import ParameterNames, parameter_names
 from regsearch.space.sampling import fill, sample, size
-from regsearch.space.starts import initial_params
+from regsearch.space.starts import initial_params, reference_params
 from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
@@ -142,7 +142,8 @@ class Loop:
             elif trial.config is not None:
                 self.history.add(trial)
         begun = self.study.enqueued()
-        for role, params in (("reference", {}), *(("start", params) for params in initial_params(self.space))):
+        starts = (("start", params) for params in initial_params(self.space))
+        for role, params in (*((REFERENCE, params) for params in reference_params(self.space)), *starts):
             if (role, params) not in begun:
                 self.study.enqueue(role, params)
 
@@ -161,14 +162,13 @@ class Loop:
         for trial in again:
             if self.setup.deadline.passed():
                 return
-            config = self._config(trial)
-            if config is not None:
-                yield Candidate(trial.number, config, trial.role, trial.draws)
+            if self._config(trial) is not None:
+                yield Candidate.of(self.space, trial.number, trial.role, trial.draws)
 
     def _config(self, trial: Trial) -> Model | None:
         """The config of a finished trial; `None` where one of its draws is lost."""
-        if trial.role == "reference":
-            return self.space.reference()
+        if trial.role == REFERENCE:
+            return self.space.references()[trial.family]
         return fill(self.space, trial.draws) if self._can_fill(trial.draws) else None
 
     def _candidates(self, limits: Limits) -> Iterator[Candidate]:
@@ -176,7 +176,7 @@ class Loop:
         while not self._limit(limits):
             candidate = self._ask()
             key = digest(candidate.config)
-            if candidate.role != "reference":
+            if candidate.role != REFERENCE:
                 self.history.note_tried(key)
             twin = self.history.evaluated(key)
             if twin is None:
@@ -224,8 +224,14 @@ class Loop:
         self._suspects.discard(asked.number)
         role = asked.user_attrs.get("role", "")
         with self.study.failures("written"):
-            config = self.space.reference() if role == "reference" else self._sample(asked)
-        return Candidate(asked.number, config, role, asked.params)
+            config = self._sample_reference(asked) if role == REFERENCE else self._sample(asked)
+        return Candidate(asked.number, config, role, asked.params, self.space.family_of(asked.params))
+
+    def _sample_reference(self, asked: optuna.trial.Trial) -> Model:
+        """The reference of the family that was enqueued, of a space of several."""
+        references = self.space.references()
+        name = self._names.family
+        return references[asked.suggest_categorical(name, list(references)) if name else ""]
 
     def _sample(self, asked: optuna.trial.Trial) -> Model:
         try:

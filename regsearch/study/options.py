@@ -21,6 +21,7 @@ from regsearch.metrics.scorer import check_test, resolve
 from regsearch.mirror.address import check_address
 from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
+from regsearch.models.families import as_space
 from regsearch.numeric import is_whole, plain
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.store import Store
@@ -67,6 +68,7 @@ class StudyOptions:
             object.__setattr__(self, name, plain(getattr(self, name)))
         for address in (self.storage, self.tracking):
             remember_secrets(address)
+        object.__setattr__(self, "space", as_space(self.space))
         self._check_space()
         self._check_numbers()
         self._check_places()

@@ -16,7 +16,7 @@ from regsearch.errors import SearchFailed, StorageFailed
 from regsearch.metrics.scorer import label_of
 from regsearch.mirror.address import unanswered
 from regsearch.mirror.content import view_of
-from regsearch.models.base import Backend, Model, Setup
+from regsearch.models.base import REFERENCE, Backend, Model, Setup
 from regsearch.models.deadline import Deadline
 from regsearch.models.path import Trajectory
 from regsearch.parallel.backend import WorkersBackend
@@ -26,6 +26,7 @@ from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results, read_results
 from regsearch.results.stored_study import Scoring
+from regsearch.space.starts import reference_params
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
@@ -144,7 +145,8 @@ class Run:
     def _begin(self, study: OptunaStudy) -> None:
         """Let a new study begin with its reference and the start that it was given, if it was."""
         if self.start is not None and not study.trials():
-            study.enqueue("reference", {})
+            for params in reference_params(self.space):
+                study.enqueue(REFERENCE, params)
             study.enqueue("start", self.start)
 
     def _end(self, study: OptunaStudy, loop: Loop, feed: MirrorFeed | None, progress: Progress) -> Results:

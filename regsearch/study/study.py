@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from regsearch.data.folds import Folds
 from regsearch.data.problem import SAME
@@ -13,7 +13,7 @@ from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.export.bundle.loading import start_of
 from regsearch.inputs import switch
 from regsearch.metrics.averaging import FoldWeights
-from regsearch.models.base import Model
+from regsearch.models.base import Model, Space
 from regsearch.parallel.crew import Workers
 from regsearch.parallel.local import workers_of
 from regsearch.progress import Progress
@@ -49,7 +49,7 @@ class Study(Presented, Analyses):
     X, y
         Data, as `regsearch.data.problem.make_problem` takes them: also a mapped file, or the path of a Parquet one.
     space
-        What to search: `Linear`, `Net`, `Estimator`, or a ready-made space of `regsearch.spaces`.
+        What to search: `Linear`, `Net`, `Estimator`, a ready-made space of `regsearch.spaces`, or a `Choice` of these.
     cv
         Folds: an int, a scikit-learn splitter, or a list of index pairs. Made once.
     fold_weights
@@ -103,7 +103,7 @@ class Study(Presented, Analyses):
         X: Any,
         y: Any,
         *,
-        space: Model,
+        space: Space,
         cv: Any = 5,
         fold_weights: FoldWeights = "equal",
         scoring: Any = None,
@@ -125,7 +125,7 @@ class Study(Presented, Analyses):
         artifacts: Callable[[str], Artifacts] | None = None,
     ) -> None:
         options = StudyOptions(
-            space=space, cv=cv, fold_weights=fold_weights, scoring=scoring, pooled=pooled, groups=groups,
+            space=cast(Model, space), cv=cv, fold_weights=fold_weights, scoring=scoring, pooled=pooled, groups=groups,
             sample_weight=sample_weight, score_weight=score_weight, test=test, task=task, seed=seed, root=root,
             storage=storage, sampler=sampler, tracking=tracking, experiment=experiment, prune=prune, n_jobs=n_jobs,
             start_from=start_from, artifacts=artifacts,

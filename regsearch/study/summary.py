@@ -8,6 +8,7 @@ from regsearch.cleaning import HIDDEN, printable, public_address
 from regsearch.mirror.pages import page_links
 from regsearch.results.choice import reasons
 from regsearch.results.results import Results
+from regsearch.results.stored_study import leading_reference, reference_name
 from regsearch.study.arguments import STORAGE
 from regsearch.study.commands import command, where
 
@@ -28,11 +29,14 @@ def _found(results: Results) -> Iterator[str]:
         return
     yield str(results.best)
     if results.reference is not None:
-        point, name = results.point(results.reference), str(results.identity["reference"])
+        shown = leading_reference(results) or results.reference
+        point, name = results.point(shown), reference_name(results, shown)
         leads = " It scores best of all; no rule chooses it." if results.reference_leads else ""
         yield f"{name[0].upper()}{name[1:]}: {results.metric_label} {point.val:.5g}, gap {point.gap:.3g}.{leads}"
-        if results.reference.doubtful:
-            yield reasons("", results.reference)
+        if shown.doubtful:
+            yield reasons("", shown)
+    if results.families.summary:
+        yield printable(results.families.summary)
     for advice in results.advice:
         yield f"- {printable(advice)}"
 

@@ -156,6 +156,6 @@ def start_of(folder: str | os.PathLike[str], space: Model) -> dict[str, Any] | N
     `None` for the space's own reference: it is in no option of the space, and every study begins with it.
     """
     path = open_bundle(folder).provenance["path"]
-    if path["config"] == to_data(space.reference()):
+    if path["config"] in map(to_data, space.references().values()):
         return None
     return params_for(space, path["config"], path["value"], os.fspath(folder))

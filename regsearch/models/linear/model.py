@@ -103,6 +103,7 @@ class Linear(Model):
     prepare: Any = tunable(Preparation(), None)
 
     gives_up: ClassVar[bool] = False
+    cost: ClassVar[int] = 0
 
     def shown_fields(self) -> dict[str, Any]:
         """Without what a config says nothing of."""

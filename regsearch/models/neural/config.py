@@ -83,6 +83,11 @@ class NetConfig(Model, abstract=True):
     def replace(self, **fields: Any) -> NetConfig:
         return type(self)(**(self.fields() | fields))
 
+    @property
+    def option_label(self) -> str:
+        """The kind of its module, of the first where there is a choice."""
+        return str(getattr(self.module, "first", self.module).kind)
+
     def shown_fields(self) -> dict[str, Any]:
         shown = super().shown_fields()
         if self.prepare is None:

@@ -13,6 +13,7 @@ from regsearch.models.base import Backend, Setup, check_scored_by_predictions
 from regsearch.models.deadline import NO_DEADLINE, Deadline
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.preparation import cannot_be_exported
+from regsearch.models.neural.training.limits import MAX_STACKED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,6 +66,8 @@ class Net(NetConfig):
     """
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "safetensors")
+    cost: ClassVar[int] = 2
+    holds: ClassVar[int] = MAX_STACKED
 
     @property
     def factory(self) -> Callable[[], Any] | None:

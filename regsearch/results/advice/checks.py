@@ -36,7 +36,7 @@ from regsearch.results.advice.ranges import (
     says_of_kinds,
     still_rising_at_end,
 )
-from regsearch.results.stored_study import StoredStudy, comparable, is_winner
+from regsearch.results.stored_study import StoredStudy, comparable, is_winner, reference_name
 from regsearch.space.sampling import size
 from regsearch.space.tree import Path
 from regsearch.storage.trial import Trial
@@ -224,7 +224,7 @@ def _best_sampled(case: Case) -> Trial | None:
 
 
 def _of_reference(case: Case, reference: Trial) -> str:
-    point, name = case.study.point(reference), case.study.identity["reference"]
+    point, name = case.study.point(reference), reference_name(case.study, reference)
     return f"{case.study.metric_label} of the reference ({name}) {point.val:.4g}, gap {point.gap:.3g}"
 
 
@@ -296,7 +296,7 @@ def collinear(case: Case) -> Advice | None:
     study = case.study
     values = (study.finding("profile") or {}).get("eigenvalues")
     params = case.best.params
-    if values is None or not case.sampled or study.identity["space"] != "linear" or params.get("scale") != "standard":
+    if values is None or not case.sampled or not _is_linear(case) or params.get("scale") != "standard":
         return None
     # curvature of the log loss is at most a quarter of that of half the squared error
     ridge = _ridge(params) * (1 if study.identity["task"] == "regression" else 4)
@@ -309,6 +309,10 @@ def collinear(case: Case) -> Advice | None:
         "collinear", f"Columns nearly repeat each other, and single coefficients mean little: {what}.",
         f"condition number of the correlation matrix {before:.3g}, with the winner's L2 part {after:.3g}",
     )  # fmt: skip
+
+
+def _is_linear(case: Case) -> bool:
+    return bool((case.best.config or {}).get("type") == "linear")
 
 
 def _ridge(params: Mapping[str, Any]) -> float:

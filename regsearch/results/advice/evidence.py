@@ -148,7 +148,7 @@ def rounding_error(point: Point) -> float:
 
 def equals_reference(study: StoredStudy, trial: Trial) -> bool:
     """Whether a trial scores as the reference does, and fits as well: there is nothing between the two."""
-    reference = comparable(study)
+    reference = comparable(study, trial.family)
     if reference is None or underfits(study, trial):
         return False
     return not any(difference(study, *pair).certain for pair in permutations((trial, reference)))
@@ -156,7 +156,7 @@ def equals_reference(study: StoredStudy, trial: Trial) -> bool:
 
 def underfits(study: StoredStudy, trial: Trial) -> bool:
     """Whether a trial gives up more of the reference's score on training rows than it overfits itself."""
-    reference = comparable(study)
+    reference = comparable(study, trial.family)
     if reference is None:
         return False
     own, plain = study.point(trial), study.point(reference)

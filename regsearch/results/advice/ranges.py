@@ -120,6 +120,7 @@ def _too_weak(study: StoredStudy, scale: Scale | None) -> Iterator[RangeExtensio
         if not isinstance(leaf, Float) or not leaf.log or end is None:  # a strength spans orders of magnitude
             continue
         drawn, new = _drawn(study, place), wider(place, leaf, end, DECADES)
+        drawn = [(trial, value) for trial, value in drawn if trial.family == reference.family]
         strong = {value: study.point(trial) for trial, value in drawn if distance(leaf, value, end) <= UPPER}
         if len(drawn) >= FEWEST and new != leaf and _do_nothing(list(strong.values()), study.point(reference)):
             why = _gaps(place.name, strong, study.point(reference))

@@ -58,7 +58,7 @@ def overtuning(study: StoredStudy) -> Overtuning | None:
     """
     leader, found = None, []
     for trial in sorted(study.complete, key=lambda trial: (trial.end_ms, trial.number)):
-        if is_better(trial, leader, study.reference, study.metric):
+        if is_better(trial, leader, study.references, study.metric):
             leader = trial
             if study.metric in trial.test:
                 score = study.point(trial).val

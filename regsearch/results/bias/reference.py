@@ -12,7 +12,7 @@ from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Curves
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate
-from regsearch.results.stored_study import StoredStudy, comparable
+from regsearch.results.stored_study import StoredStudy, comparable, reference_name
 from regsearch.storage.trial import DIVERGES
 
 if TYPE_CHECKING:
@@ -26,21 +26,22 @@ def against_reference(study: StoredStudy, chosen: Chosen) -> str:
 
     The error is corrected for training sets that overlap (`regsearch.metrics.averaging.Averaging.corrected`).
     """
-    if study.reference is None:
+    plain = study.references.get(chosen.trial.family)
+    if plain is None:
         return "There is no reference to compare with: it is not complete."
-    name = str(study.identity["reference"])
-    if (chosen.number, chosen.step) == (study.reference.number, study.reference.step):
+    name = reference_name(study, plain)
+    if (chosen.number, chosen.step) == (plain.number, plain.step):
         return f"It is the reference itself, {name}."
-    if study.reference.diverges:
+    if plain.diverges:
         return f"There is nothing to compare with: {name} it diverges, for {DIVERGES}."
-    reference, lead = study.point(study.reference), lead_on_reference(study, chosen)
+    reference, lead = study.point(plain), lead_on_reference(study, chosen)
     paired = f", paired over {lead.folds} folds" if lead.folds > 1 else ""
     change = f"score {format_estimate(lead, '+')} ({study.metric_label}{paired})"
     return f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, {change}."
 
 
 def lead_on_reference(study: StoredStudy, chosen: Chosen) -> Estimate:
-    """By how much a choice scores better than the reference, mean over folds, and the corrected error of that.
+    """By how much a choice scores better than its family's reference, mean over folds, and the corrected error of that.
 
     Raises
     ------
@@ -52,7 +53,7 @@ def lead_on_reference(study: StoredStudy, chosen: Chosen) -> Estimate:
 
 
 def gap_closed(study: StoredStudy, chosen: Chosen) -> Estimate:
-    """By how much a choice's gap is smaller than the reference's, mean over folds, with its corrected error.
+    """By how much a choice's gap is smaller than its reference's, mean over folds, with its corrected error.
 
     Raises
     ------
@@ -64,14 +65,13 @@ def gap_closed(study: StoredStudy, chosen: Chosen) -> Estimate:
 
 
 def _paired(study: StoredStudy, chosen: Chosen) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """``[K]`` validation scores and gaps, of a choice and of the reference."""
-    if study.reference is None:
+    """``[K]`` validation scores and gaps, of a choice and of its family's reference."""
+    plain = study.references.get(chosen.trial.family)
+    if plain is None:
         raise NotFound(f"{study.name!r} has no complete reference to compare with; run it on.")
-    if study.reference.diverges:
+    if plain.diverges:
         raise NotFound(f"{study.name!r} has a reference that diverges, and so nothing to compare with: {DIVERGES}.")
-    return _at(study.curves(chosen.number), chosen.step), _at(
-        study.curves(study.reference.number), study.reference.step
-    )
+    return _at(study.curves(chosen.number), chosen.step), _at(study.curves(plain.number), plain.step)
 
 
 def _at(curves: Curves, step: int) -> tuple[Array, Array]:
@@ -79,7 +79,7 @@ def _at(curves: Curves, step: int) -> tuple[Array, Array]:
 
 
 def gaps(study: StoredStudy, number: int) -> pd.DataFrame:
-    """Train score, validation score and gap of a trial at its chosen point, by metric and fold, beside the reference's.
+    """Train score, validation score and gap of a trial at its chosen point, by metric and fold, beside its reference's.
 
     Rows ``(metric, fold)``: folds from 0, then ``mean`` and ``se``, the standard error of the mean; NaN where there is
     no reference, or it diverges.
@@ -98,7 +98,7 @@ def gaps(study: StoredStudy, number: int) -> pd.DataFrame:
     for metric in study.identity["metrics"]:
         own = _figures(study.curves(number, metric), trial.step)
         theirs = np.full_like(own, np.nan)
-        if (reference := comparable(study)) is not None:
+        if (reference := comparable(study, trial.family)) is not None:
             theirs = _figures(study.curves(reference.number, metric), reference.step)
         folds = [*range(len(own) - 2), "mean", "se"]
         index = pd.MultiIndex.from_product([[metric], folds], names=["metric", "fold"])

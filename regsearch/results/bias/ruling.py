@@ -23,15 +23,15 @@ from regsearch.results.bias.resampling import Resampling
 from regsearch.results.rules import Rule
 from regsearch.storage.trial import Trial
 
-RIVALS = 40  # trials, the best, that a rule is shown again, and the reference
+RIVALS = 40  # trials, the best, that a rule is shown again, and the references
 ASKED = 200  # resamples at most, each of which a rule is asked on
 
 
 def by_rule(rule: Rule, resampling: Resampling) -> tuple[Array, Array]:
     """Let a rule choose again: on each resample it reads the study with the scores that its trials have there."""
     shown = resampling.contenders[:RIVALS]
-    reference = resampling.study.reference
-    shown += tuple(one for one in resampling.contenders[RIVALS:] if reference and one.number == reference.number)
+    references = {one.number for one in resampling.study.references.values()}
+    shown += tuple(one for one in resampling.contenders[RIVALS:] if one.number in references)
     resampling.contenders = shown
     resampling.at_most(ASKED)
     inside, outside = _scored(resampling)

@@ -13,7 +13,7 @@ from regsearch.metrics.predictions import probabilities
 from regsearch.models.estimator import Estimator
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import BLUE, INK, MUTED, VERMILION, new_figure, with_opacity
-from regsearch.results.stored_study import Scoring, StoredStudy, comparable
+from regsearch.results.stored_study import Scoring, StoredStudy, comparable, reference_name
 from regsearch.storage.trial import Trial
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def calibration_record(study: StoredStudy) -> CalibrationRecord | None:
     named = {winner: study.winner}
     reference = comparable(study)
     if reference is not None and reference.number != study.winner.number:
-        named[str(study.identity["reference"])] = reference
+        named[reference_name(study, reference)] = reference
     found = {name: _of(study, scoring, trial) for name, trial in named.items()}
     kept = {name: one for name, one in found.items() if one is not None}
     classes = scoring.problem.classes
@@ -112,7 +112,9 @@ def _of_probabilities(study: StoredStudy) -> bool:
     """Whether stored decisions stand for probabilities: of an estimator, where it or a metric says that it has them."""
     from sklearn.metrics import get_scorer, get_scorer_names
 
-    if study.identity["space"] != Estimator.kind or hasattr(getattr(study.space, "estimator", None), "predict_proba"):
+    config, family = study.candidates[0].config or {}, study.candidates[0].family
+    model = getattr(study.space, "families", {}).get(family, study.space)
+    if config.get("type") != Estimator.kind or hasattr(getattr(model, "estimator", None), "predict_proba"):
         return True
     known = set(study.identity["metrics"]) & set(get_scorer_names())
     return any(get_scorer(name)._response_method == "predict_proba" for name in known)

@@ -10,6 +10,7 @@ from regsearch.results.choice import Chosen, marks
 from regsearch.results.report.sentences import about
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
+from regsearch.results.stored_study import reference_name
 from regsearch.results.table import Table
 from regsearch.storage.trial import Trial
 
@@ -24,7 +25,15 @@ def note(results: Results) -> str:
         chosen = [(rule, results.choose(rule)) for rule in RULES]
         rows = [[rule, *_cells(one, one.point)] for rule, one in chosen]
         if results.reference is not None:
-            rows.append([identity["reference"], *_cells(results.reference, results.point(results.reference))])
+            rows.append(
+                [
+                    reference_name(results, results.reference),
+                    *_cells(results.reference, results.point(results.reference)),
+                ]
+            )
+        families = results.families
+        if families.rows:
+            lines += [families.table().markdown(), "", as_words(families.summary), ""]
         settings = ", ".join(as_code(f"{key}={value}") for key, value in best.settings.items())
         lines += [Table(head, rows).markdown(), "", f"Best config: {settings}", ""]
         if identity["script"]:

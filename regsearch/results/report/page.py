@@ -17,6 +17,7 @@ from regsearch.results.plots.style import DARK
 from regsearch.results.report.sentences import about, interpretation, verdict
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
+from regsearch.results.stored_study import reference_name
 from regsearch.results.table import Table
 
 HERE = Path(__file__).parent
@@ -35,6 +36,7 @@ def page(results: Results) -> str:
         _section("Verdict", _verdict(results)),
         _section("What to do next", _advice(results)),
         _section("What each rule chooses", _choices(results)),
+        _section("Families", _families(results)),
         _section("Figures", "".join(map(_plot, results.plots.drawn()))),
         _section("What the numbers mean", _list(map(_text, interpretation(results)))),
         _section(f"Best trials ({min(TOP, len(results.complete))} of {len(results.complete)})", _trials(results)),
@@ -76,12 +78,18 @@ def _choices(results: Results) -> str:
         [one.rule, one.number, *_numbers(one.point), describe(one.trial, one.settings), one.why] for one in chosen
     ]
     if results.reference is not None:
-        one, name = results.reference, str(results.identity["reference"])
+        one, name = results.reference, reference_name(results, results.reference)
         rows.append(
             ["reference", one.number, *_numbers(results.point(one)), "", reasons(f"For comparison: {name}.", one)]
         )
     head = ["rule", "trial", label_of("score", results.weighted), "se", "train", "gap", "config", "why"]
     return Table(head, rows, words={"rule"}, sentences=SENTENCES).html()
+
+
+def _families(results: Results) -> str:
+    """What each family came to; nothing in a study of one."""
+    found = results.families
+    return f"<p>{_text(found.summary)}</p>{found.table().html()}" if found.rows else ""
 
 
 def _trials(results: Results) -> str:

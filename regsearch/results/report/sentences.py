@@ -15,7 +15,7 @@ from regsearch.results.formatting import format_items, format_value
 from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
 from regsearch.results.results import Results
-from regsearch.results.stored_study import comparable, is_winner, unscored
+from regsearch.results.stored_study import comparable, is_winner, leading_reference, reference_name, unscored
 from regsearch.storage.trial import DIVERGES, ENDED
 
 
@@ -77,12 +77,13 @@ def _gap(point: Point) -> str:
 def _without(results: Results) -> str:
     if results.reference is None:
         return "The unregularized reference is not complete, so there is nothing to compare it with."
-    point, name = results.point(results.reference), str(results.identity["reference"])
+    point, name = results.point(results.reference), reference_name(results, results.reference)
     if len(results.complete) == 1:
         return f"That is the reference itself ({name}): nothing else was tried yet."
     if comparable(results) is None:
         return f"The reference ({name}) diverges, and is nothing to compare with: {DIVERGES}."
-    if results.reference_leads:
+    if (leading := leading_reference(results)) is not None:
+        point, name = results.point(leading), reference_name(results, leading)
         return (
             f"The reference ({name}) scores better, {point.val:.5g} with a gap of {_gap(point)}: no regularization "
             "that was tried helps, and no rule chooses the reference."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.registry import rule
-from regsearch.results.stored_study import StoredStudy
+from regsearch.results.stored_study import StoredStudy, leading_reference, reference_name
 
 
 @rule
@@ -12,7 +12,9 @@ def best(results: StoredStudy) -> Pick:
     """The trial with the best mean validation score, at the best point of its path; of equal ones the simplest."""
     trial = results.candidates[0]
     why = f"It has the best {results.metric_label} of {len(results.candidates)} trials."
-    if results.reference_leads and results.reference is not None:
-        score = results.point(results.reference).val
-        why += f" The reference ({results.identity['reference']}), which no rule chooses, scores better: {score:.5g}."
+    if (leading := leading_reference(results)) is not None:
+        score = results.point(leading).val
+        why += (
+            f" The reference ({reference_name(results, leading)}), which no rule chooses, scores better: {score:.5g}."
+        )
     return Pick(trial.number, trial.step, why)

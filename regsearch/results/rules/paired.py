@@ -11,7 +11,7 @@ from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.path import ROUNDING
 from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.pick import Pick
-from regsearch.results.rules.points import least_cost, near_best, path_points
+from regsearch.results.rules.points import complexity_known, least_cost, near_best, path_points
 from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
@@ -29,8 +29,8 @@ def paired(results: StoredStudy) -> Pick:
     (`benchmarks/rules.py`).
 
     Simplest means the fewest degrees of freedom (mean over folds; of nets, weights that are not zero), among equals
-    fitting the training folds least; where a trial does not know them, the latter alone. Other points of paths are left
-    out: where a path begins, folds differ so much that hardly any loss is significant.
+    fitting the training folds least; where a trial does not know them, or families differ, the latter alone. Other
+    points of paths are left out: where a path begins, folds differ so much that hardly any loss is significant.
     """
     from scipy.stats import t
 
@@ -41,7 +41,7 @@ def paired(results: StoredStudy) -> Pick:
     near = near_best(results)
     lost = {trial.number: _lost(results, trial, score) for trial in near}
     rivals = [trial for trial in near if lost[trial.number].t <= critical]
-    known = all(math.isfinite(trial.complexity) for trial in rivals)
+    known = complexity_known(rivals)
     least = min(trial.complexity for trial in rivals)
     simplest = [trial for trial in rivals if not known or trial.complexity <= least * (1 + ROUNDING)]
     fits = [path_points(one, np.array([one.step]), np.array([results.point(one).train])) for one in simplest]

@@ -11,7 +11,7 @@ from regsearch._types import Array
 from regsearch.models.path import ROUNDING
 from regsearch.results.ranking import merge_ties, score_tolerance
 from regsearch.results.rules.pick import Pick
-from regsearch.results.rules.points import near_best
+from regsearch.results.rules.points import complexity_known, near_best
 from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
@@ -21,7 +21,8 @@ def front(results: StoredStudy) -> list[Pick]:
     """The trials, each at its own best point, that no other beats in score, gap and degrees of freedom alike.
 
     The best score comes first. A gap below zero counts as none. Degrees of freedom (of nets, weights that are not zero)
-    are left out where some trial does not know its own. Of trials with the same three figures the first one stays.
+    are left out where some trial does not know its own, or families differ. Of trials with the same three figures the
+    first one stays.
     """
     trials = results.candidates
     return [
@@ -57,7 +58,7 @@ def _costs(results: StoredStudy, trials: Sequence[Trial]) -> Array:
     complexity = [trial.complexity for trial in trials]
     columns = [[-point.val for point in points], [max(point.gap, 0.0) for point in points]]
     costs = [merge_ties(np.array(column), score_tolerance(points[0])) for column in columns]
-    if np.isfinite(complexity).all():
+    if complexity_known(trials):
         costs.append(merge_ties(np.array(complexity), ROUNDING * max(complexity)))
     return np.column_stack(costs)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +29,14 @@ def near_best(results: StoredStudy) -> list[Trial]:
         trial for trial in results.candidates
         if results.point(trial).val >= point.floor and not _worse_everywhere(_fold_scores(results, trial), best, point)
     ]  # fmt: skip
+
+
+def complexity_known(trials: Sequence[Trial]) -> bool:
+    """Whether trials may be compared by degrees of freedom: they know theirs, and are of one family.
+
+    Those of a linear model and the weights of a net that are not zero are not in one unit.
+    """
+    return len({trial.family for trial in trials}) == 1 and all(math.isfinite(trial.complexity) for trial in trials)
 
 
 def _fold_scores(results: StoredStudy, trial: Trial) -> Array:
@@ -71,5 +82,5 @@ def least_cost(results: StoredStudy, rows: Array) -> tuple[int, int]:
         rows = rows[cost <= cost.min() + tolerance]
     steps = {int(number): int(step) for number, step in rows[::-1, :2]}
     found = [results.standing(trial, steps[trial.number]) for trial in results.candidates if trial.number in steps]
-    chosen = min(found, key=lambda trial: simplicity_key(trial, results.reference))
+    chosen = min(found, key=lambda trial: simplicity_key(trial, results.references))
     return chosen.number, chosen.step

@@ -28,8 +28,9 @@ from regsearch.data.problem import SAME, Problem
 from regsearch.data.survival import SURVIVAL
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import FoldWeights
-from regsearch.models.base import Model
+from regsearch.models.base import Model, Space
 from regsearch.models.estimator import Estimator
+from regsearch.models.families import as_space
 from regsearch.parallel.crew import Workers
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results
@@ -59,7 +60,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     space
-        What to search: `Linear`, `Net`, `Estimator`, or the name of a ready-made space (``linear``, ``mlp``, ``cnn``).
+        What to search: `Linear`, `Net`, `Estimator`, a `Choice` of these, or a ready-made space's name (``mlp``, ...).
     cv
         Folds, as a `Study` takes them: an int (shuffled by `seed`; stratified for classes; whole groups where `fit`
         gets some), a scikit-learn splitter, or a list of index pairs.
@@ -137,7 +138,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        space: Model | str = "linear",
+        space: Space | str = "linear",
         *,
         cv: Any = 5,
         fold_weights: FoldWeights = "equal",
@@ -324,12 +325,12 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         return state
 
 
-def _space(space: Model | str) -> Model:
+def _space(space: Space | str) -> Model:
     """A space, or the ready-made one of that name."""
     if not isinstance(space, str):
-        return space
+        found: Model = as_space(space)
+        return found
     made = {name: f for name, f in vars(spaces).items() if getattr(f, "__module__", "") == spaces.__name__}
     if space not in made:
         raise InvalidInput(f"space must be a model or one of {', '.join(made)}, got {space!r}; see regsearch.spaces.")
-    found: Model = made[space]()
-    return found
+    return made[space]()  # type: ignore[no-any-return]
