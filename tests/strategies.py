@@ -9,6 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from regsearch.models.families import Families
+from regsearch.models.linear import Linear
 from regsearch.models.linear.groups import ColumnGroups
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural.techniques import SHIPPED, slots
@@ -167,6 +169,11 @@ def nets(draw: st.DrawFn, filled: bool = False) -> Net:
     }
     slots = draw(st.lists(st.sampled_from(sorted(SLOTS)), unique=True, max_size=5))
     return Net(**draw(st.fixed_dictionaries(given | {slot: in_slot(slot, filled) for slot in slots})))
+
+
+def families() -> st.SearchStrategy[Families]:
+    """A linear model and a net as one space, which only a study has: a config is of one of them."""
+    return st.builds(lambda linear, net: Families(Choice(linear, net)), nodes(Linear), nets())
 
 
 OWN: dict[type[Node], Callable[[bool], st.SearchStrategy[Any]]] = {Net: nets}

@@ -31,7 +31,7 @@ def three(draw: st.DrawFn) -> list[Trial]:
 @given(three(), st.booleans(), st.booleans())
 def test_the_best_of_all_leads(trials: list[Trial], with_reference: bool, with_leader: bool) -> None:
     """One that comes after a leader and the reference is the best of them when it is the first of them all in order."""
-    reference, leader = trials[0] if with_reference else None, trials[1] if with_leader else None
-    ranked = rank_trials([one for one in (reference, leader, trials[2]) if one is not None], "r2")
-    first = candidates(ranked, reference)[0]
-    assert is_better(trials[2], leader, reference, "r2") == (first is trials[2])
+    references, leader = {"": trials[0]} if with_reference else {}, trials[1] if with_leader else None
+    ranked = rank_trials([*references.values(), *([leader] if leader else []), trials[2]], "r2")
+    first = candidates(ranked, references)[0]
+    assert is_better(trials[2], leader, references, "r2") == (first is trials[2])

@@ -62,8 +62,8 @@ def test_flat_keeps_every_value(config: Any) -> None:
 def test_neutral_values() -> None:
     """A row shows, for every field that a config may lack, the value at which it is off."""
     space = Linear(penalty=Choice("l1", "adaptive_lasso", "adaptive_elastic_net"))
-    assert ParameterNames.of(space).offs == {"lambda": 0.0, "gamma": 0.0}
-    assert ParameterNames.of(Linear()).offs == {"lambda": 0.0}
+    assert ParameterNames.of(space).offs == {"": {"lambda": 0.0, "gamma": 0.0}}
+    assert ParameterNames.of(Linear()).offs == {"": {"lambda": 0.0}}
     assert ParameterNames.of(space).row(Linear(L1())) == {
         "penalty": "l1", "l1_ratio": 1.0, "scale": "standard", "lambda": 0.0, "gamma": 0.0,
     }  # fmt: skip
