@@ -14,10 +14,10 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.rare import RareClasses
 from regsearch.data.weights import weighing
+from regsearch.errors import NotFound, RegsearchError
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric
-from regsearch.errors import NotFound, RegsearchError
 from regsearch.models.base import REFERENCE, Model, Setup
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Point, Trajectory
@@ -207,14 +207,14 @@ def is_winner(study: StoredStudy, found: Mapping[str, Any]) -> bool:
 
 def unfilled_config(study: StoredStudy, trial: Trial) -> Any:
     """The config of a trial with its path still open; as plain data where only the script could rebuild it."""
-        if study.space is not None and trial.role == REFERENCE:
-            return study.space.references()[trial.family]
-        try:
-            if study.space is not None:
-                return fill(study.space, trial.draws)
-        except NotFound:  # a draw was lost with its line of the journal
-            pass
-        try:
-            return from_data(trial.config)
-        except RegsearchError:
-            return trial.config
+    if study.space is not None and trial.role == REFERENCE:
+        return study.space.references()[trial.family]
+    try:
+        if study.space is not None:
+            return fill(study.space, trial.draws)
+    except NotFound:  # a draw was lost with its line of the journal
+        pass
+    try:
+        return from_data(trial.config)
+    except RegsearchError:
+        return trial.config
