@@ -91,7 +91,6 @@ class Overview(Presented):
             "rule": chosen and chosen.rule, "why": chosen.why if chosen else self.nothing,
             "chosen": chosen and chosen.row(), "by_target": json_safe(dict(self.by_target)),
             "corrected": corrected and json_safe(vars(corrected)),
-            "chosen": chosen and chosen.row(), "corrected": corrected and json_safe(vars(corrected)),
             "families": [one.row() for one in self.families.rows],
             "advice": [str(one) for one in self.advice], "top": [one.row() for one in self.top],
         }  # fmt: skip

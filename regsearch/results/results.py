@@ -22,8 +22,8 @@ from regsearch.numeric import is_whole, plain
 from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
 from regsearch.results.bias import Corrected, Overtuning
-from regsearch.results.by_target import scores_by_target
 from regsearch.results.by_family import FamilyStandings, family_standings
+from regsearch.results.by_target import scores_by_target
 from regsearch.results.choice import Chosen, reasons
 from regsearch.results.overview import TOP, Overview
 from regsearch.results.plots import Plots
@@ -319,10 +319,8 @@ class Results(Presented):
             return Overview(self.name, self.metric, self.counts, damage=self.damage, nothing=nothing)
         chosen = self.choose(rule, step)
         return Overview(
-            self.name, self.metric, self.counts, chosen, self.correct(rule, step), self.advice, self.top(top),
-            self.damage, by_target=scores_by_target(self, chosen),
-            self.name, self.metric, self.counts, self.choose(rule, step), self.correct(rule, step), self.advice,
-            self.families, self.top(top), self.damage,
+            self.name, self.metric, self.counts, chosen, self.correct(rule, step), self.advice, self.families,
+            self.top(top), self.damage, by_target=scores_by_target(self, chosen),
         )  # fmt: skip
 
     def blocks(self) -> Iterator[Block]:
