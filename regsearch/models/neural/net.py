@@ -12,8 +12,8 @@ from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Setup, check_scored_by_predictions
 from regsearch.models.deadline import NO_DEADLINE, Deadline
 from regsearch.models.neural.config import NetConfig
-from regsearch.models.preparation import cannot_be_exported
 from regsearch.models.neural.training.limits import MAX_STACKED
+from regsearch.models.preparation import cannot_be_exported
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
