@@ -1,5 +1,6 @@
 """Fixtures of all tests, how their programs are started, and which of the slow ones run."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -25,7 +26,8 @@ settings.load_profile("same")
 HERE = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes
-SAMPLE = 8  # of the slow cases every eighth runs
+SAMPLE = 8  # of the slow cases every eighth runs ...
+MOST = 8  # ... and no more than these of one test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,6 +55,8 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out seven eighths of the slow cases, the same in every run, unless all are asked for.
 
+    A test of hundreds of cases runs a few of them, which lie as far from each other as its cases go.
+
     Those that are slow `of` one thing, such as a server, count by themselves, and the first of them runs.
 
     Those of the whole, which lie beside this file, come first: they are long, and one of them that is the last would
@@ -61,17 +65,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path.parent != HERE)
     if config.getoption("--all"):
         return
+    slow = [(item, item.nodeid.partition("[")[0]) for item in items if item.get_closest_marker("slow")]
+    cases = Counter(test for _, test in slow)
     seen: Counter[str] = Counter()
-    left_out = []
-    for item in items:
-        marker = item.get_closest_marker("slow")
-        if marker:
-            cases = marker.kwargs.get("of", "")
-            if seen[cases] % SAMPLE:
-                left_out.append(item)
-            seen[cases] += 1
-    config.hook.pytest_deselected(items=left_out)
-    out = set(left_out)
+    out = set()
+    for item, test in slow:
+        (marker,) = itertools.islice(item.iter_markers("slow"), 1)
+        many = cases[test] > SAMPLE * MOST
+        counted = test if many else marker.kwargs.get("of", "")
+        if seen[counted] % (-(-cases[test] // MOST) if many else SAMPLE):
+            out.add(item)
+        seen[counted] += 1
+    config.hook.pytest_deselected(items=[item for item in items if item in out])
     items[:] = [item for item in items if item not in out]
 
 
