@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from regsearch.results.choice import Chosen
     from regsearch.results.results import Results
     from regsearch.results.rules import Pick
-    from regsearch.space.tree import Choice, Float, Int, Path
+    from regsearch.space.path import Path
+    from regsearch.space.tree import Choice, Float, Int
     from regsearch.study.opening import open as open  # noqa: A004 - as that of other files
     from regsearch.study.search_cv import RegSearchCV
     from regsearch.study.study import Study
@@ -56,7 +57,8 @@ _HOMES = {
     "regsearch.results.results": ("Results",),
     "regsearch.results.rules": ("Pick",),
     "regsearch.study.search_cv": ("RegSearchCV",),
-    "regsearch.space.tree": ("Choice", "Float", "Int", "Path"),
+    "regsearch.space.path": ("Path",),
+    "regsearch.space.tree": ("Choice", "Float", "Int"),
     "regsearch.study.opening": ("open",),
     "regsearch.study.study": ("Study",),
 }  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from regsearch.cleaning import printable
@@ -20,6 +21,28 @@ def said(value: Any) -> str:
     """A value as an error repeats it."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def did_you_mean(
+    name: Any, known: Iterable[str], otherwise: str, also: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """What may have been meant by a name that is none, as the end of an error.
+
+    Parameters
+    ----------
+    known
+        The names that there are.
+    otherwise
+        What is said where none is like it.
+    also
+        By what others call it, in small letters, the name.
+    """
+    import difflib
+
+    text = str(name)[:SHOWN]
+    called = also.get(text.lower())
+    close = [called] if called else difflib.get_close_matches(text, [*known], n=3)
+    return f"did you mean {' or '.join(map(repr, close))}?" if close else otherwise
 
 
 def place(value: Any, what: str) -> Path:

@@ -11,7 +11,8 @@ from regsearch.models.linear.penalties import AdaptiveLasso
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.dropout_masks import SHAPES
-from regsearch.space.tree import Choice, Float, Path
+from regsearch.space.path import Path
+from regsearch.space.tree import Choice, Float
 
 
 def linear() -> Linear:

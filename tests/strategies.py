@@ -28,8 +28,9 @@ from regsearch.space.domains import (
     Sizes,
     Whole,
 )  # fmt: skip
+from regsearch.space.path import Path
 from regsearch.space.registry import registered
-from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node
 
 SLOTS = slots(SHIPPED)
 Domain = (

@@ -23,7 +23,7 @@ from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
-from regsearch.inputs import one_name, said
+from regsearch.inputs import did_you_mean, one_name, said
 from regsearch.metrics.absent_classes import told_of_classes
 from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, center_of, named_score
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
@@ -31,6 +31,13 @@ from regsearch.metrics.predictions import fixed_prediction, watched_prediction
 from regsearch.space.naming import identity
 
 DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
+CALLED = {  # by what people call it, the scorer
+    "rmse": "neg_root_mean_squared_error", "mse": "neg_mean_squared_error", "mae": "neg_mean_absolute_error",
+    "mape": "neg_mean_absolute_percentage_error", "auc": "roc_auc", "auroc": "roc_auc", "logloss": "neg_log_loss",
+    "log_loss": "neg_log_loss", "cross_entropy": "neg_log_loss", "brier": "neg_brier_score", "acc": "accuracy",
+    "r_squared": "r2", "c_index": "concordance_index",
+}  # fmt: skip
+_ERRORS = ("_error", "_loss", "_deviance")  # what the names of metrics end with that are to be small
 POOLED = " pooled"  # what the identity of a pooled score ends with
 SURE = 30.0  # log-odds of a prediction without doubt
 DEFAULTS = {
@@ -248,8 +255,19 @@ def _name(scorer: Any) -> str:
     if isinstance(scorer, str):
         return scorer
     function = getattr(scorer, "_score_func", scorer)
-    name = getattr(function, "__name__", type(function).__name__)
-    return f"neg_{name}" if getattr(scorer, "_sign", 1) < 0 else name
+    name, error = getattr(function, "__name__", type(function).__name__), getattr(scorer, "_sign", 1) < 0
+    if name == "<lambda>":
+        name = _measured_by(function)
+        error = error or (function is scorer and name.endswith(_ERRORS))  # else it would be refused: larger is better
+    return f"neg_{name}" if error else name
+
+
+def _measured_by(function: Any) -> str:
+    """What a function without a name of its own is called: by the one metric of scikit-learn that it reads, if any."""
+    import sklearn.metrics
+
+    read = [name for name in function.__code__.co_names if callable(getattr(sklearn.metrics, name, None))]
+    return read[0] if len(read) == 1 else "score"
 
 
 def _metric(name: str, scorer: Any) -> Metric:
@@ -261,10 +279,8 @@ def _metric(name: str, scorer: Any) -> Metric:
     if own is not None:
         return Metric(name, own.scorer, own.kernel, None, 0.0 if scorer.startswith("neg_") else 1.0, own.center)
     if not isinstance(scorer, str) or not is_named(scorer):
-        import difflib
-
-        close = difflib.get_close_matches(str(scorer)[:80], [*get_scorer_names(), *NAMES], n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else "see sklearn.metrics.get_scorer_names()."
+        known = [*get_scorer_names(), *NAMES]
+        hint = did_you_mean(scorer, known, "see sklearn.metrics.get_scorer_names().", CALLED)
         raise InvalidInput(f"scoring must be a scikit-learn scorer, got {said(scorer)}; {hint}")
     perfect = 0.0 if scorer.startswith("neg_") else None if scorer in _UNBOUNDED else 1.0
     found = get_scorer(scorer)

@@ -27,13 +27,14 @@ from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
 from regsearch.models.parameter_ranges import check_names, check_ranges
 from regsearch.models.path import Curves, Trajectory
-from regsearch.models.rounds import last_step, walked_alike, way_of
+from regsearch.models.rounds import last_step, left_to_the_data, walked_alike, way_of
 from regsearch.models.writable import obstacle
 from regsearch.numeric import is_whole
 from regsearch.space.config import to_data
+from regsearch.space.path import Path
 from regsearch.space.sampling import fill, leaves
 from regsearch.space.starts import initial_params
-from regsearch.space.tree import Node, Path
+from regsearch.space.tree import Node
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ class Estimator(Model):
         return type(last_step(self.estimator)[1]).__name__
 
     def shown_fields(self) -> dict[str, Any]:
-        return {"estimator": self.option_label, **self.params}
+        set_by_path = left_to_the_data(self.estimator, self.params)
+        shown = {name: value for name, value in self.params.items() if name not in set_by_path}
+        return {"estimator": self.option_label, **shown}
 
     def scoring(self, problem: Problem) -> str:
         proba = problem.classes is None or hasattr(self.estimator, "predict_proba")
@@ -166,11 +169,11 @@ class Estimator(Model):
         return replace(self, params={name: own[name] for name in self.params}, path=None)
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
-        off = self.reference().params
+        off, set_by_path = self.reference().params, left_to_the_data(self.estimator, self.params)
         return {
             name: replace(self, params={**self.params, name: off[name]})
             for name, value in self.params.items()
-            if to_data(value) != to_data(off[name])
+            if name not in set_by_path and to_data(value) != to_data(off[name])
         }
 
     def build(self) -> Any:

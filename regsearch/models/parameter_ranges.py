@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from regsearch.errors import InvalidInput
+from regsearch.inputs import did_you_mean
 from regsearch.space.domains import bounds_of
 from regsearch.space.tree import Choice, Float
 
@@ -22,8 +22,7 @@ def check_names(estimator: Any, names: Iterable[str]) -> None:
     known = estimator.get_params()
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(sorted(known))}."
+            hint = did_you_mean(name, known, f"it has {', '.join(sorted(known))}.")
             raise InvalidInput(f"{type(estimator).__name__} has no parameter {name!r}; {hint}")
 
 

@@ -144,6 +144,13 @@ def walked_alike(estimator: Any, params: Mapping[str, Any], parameter: str) -> d
     return stops
 
 
+def left_to_the_data(estimator: Any, params: Mapping[str, Any]) -> set[str]:
+    """Parameters that a path sets, where the estimator as given leaves to the data what ends a fit: nobody's choice."""
+    prefix, own = last_step(estimator)[0], estimator.get_params()
+    stops = {prefix + name: off for name, off in STOPS.items()}
+    return {name for name, off in stops.items() if own.get(name) == "auto" and params.get(name, off) in (off, "auto")}
+
+
 def walk(estimator: Any, parameter: str, problem: Problem, train: Rows, views: Sequence[Any]) -> Iterator[list[Array]]:
     """Fit to some rows; what the fit says of each of some tables, ``[n, m]``, after each of its rounds."""
     way, rounds = way_of(estimator, parameter), int(estimator.get_params()[parameter])

@@ -98,7 +98,8 @@ class Chosen(Presented):
     def settings(self) -> dict[str, Any]:
         """The parameters that tell this trial from others, and where a path of lambda is; all where none differ."""
         told = self.varied | ({LAMBDA.name} if self.varied and self.axis == LAMBDA.name else set())
-        return {name: value for name, value in self.params.items() if name in told} or dict(self.params)
+        own = self.trial.own_params
+        return {name: value for name, value in own.items() if name in told} or own
 
     @property
     def lambda_(self) -> float | None:

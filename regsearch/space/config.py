@@ -80,7 +80,8 @@ def _data(value: Any, opaque: list[Any]) -> Any:
         return value
     if isinstance(value, Choice):
         start = {"start": value.start} if value.start else {}
-        return {"type": value.tag(), "options": _data(value.options, opaque), **start}
+        names = {"names": [*value.names]} if value.names else {}
+        return {"type": value.tag(), "options": _data(value.options, opaque), **start, **names}
     if isinstance(value, Node):
         fields = {public_name(name): child for name, child in value.fields().items() if child is not None}
         return {"type": value.tag(), **_data(fields, opaque)}
@@ -113,7 +114,10 @@ def from_data(data: Any) -> Any:
         if not isinstance(options, list):
             raise InvalidInput(f"The options of a Choice must be a list, got {options!r}; write [{options!r}].")
         made = [None if option == {} else from_data(option) for option in options]
-        return Choice(*made, start=_start(made, fields.get("start", 0)))
+        names = fields.get("names", [])
+        if names and not (isinstance(names, list) and len(names) == len(made) and all(map(_may_name, names))):
+            raise InvalidInput(f"The names of a Choice of {len(made)} options must be as many, got {names!r}.")
+        return Choice.of(made, names, _start(made, fields.get("start", 0)))
     names = cls.arguments()
     unknown = sorted(set(fields) - set(names))
     if unknown:
@@ -126,11 +130,16 @@ def from_data(data: Any) -> Any:
         raise InvalidInput(f"{cls.__name__} cannot be made from {dict(data)!r}: {error}.") from error
 
 
-def _start(options: list[Any], place: Any) -> Any:
-    """The option that a choice starts from, by its place in a file; without options, that is refused elsewhere."""
+def _start(options: list[Any], place: Any) -> int:
+    """The place of the option that a choice starts from; without options, that is refused elsewhere."""
     if options and not (is_whole(place) and 0 <= place < len(options)):
         raise InvalidInput(f"A Choice of {len(options)} options must start from one, counted from 0, got {place!r}.")
-    return options[place] if options else ...
+    return int(place) if options else 0
+
+
+def _may_name(name: Any) -> bool:
+    """Whether an option can be called so; one without a name of its own has an empty one."""
+    return isinstance(name, str) and (not name or (name.isidentifier() and name != "start"))
 
 
 def to_toml(value: Any) -> str:

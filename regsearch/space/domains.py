@@ -10,9 +10,10 @@ from typing import Any
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 from regsearch.numeric import is_number, is_whole, plain
+from regsearch.space.path import Path
 from regsearch.space.registry import kind, kinds
 from regsearch.space.suggests import Domain
-from regsearch.space.tree import Choice, Float, Int, Node, Path
+from regsearch.space.tree import Choice, Float, Int, Node
 
 WIDEST, DEEPEST = 1_000_000, 1_000  # units of a layer, and layers
 

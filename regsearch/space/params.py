@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from regsearch.numeric import is_own
 from regsearch.space.config import to_data
-from regsearch.space.tree import NAMES, Choice, Leaf, Node, Path, label, public_name
+from regsearch.space.path import Path
+from regsearch.space.tree import NAMES, Choice, Leaf, Node, public_name
 
 Keys: TypeAlias = tuple[str, ...]  # of a value in a config, from its root; options of a choice have no key of their own
 
@@ -44,7 +45,7 @@ class ParameterNames:
     @classmethod
     def of(cls, space: Node, *others: Node) -> ParameterNames:
         """The names for a space, and for configs that are compared with its own, such as a reference."""
-        families = {label(one): one for one in getattr(space, space.chosen).options} if space.chosen else {"": space}
+        families = dict(getattr(space, space.chosen).labelled) if space.chosen else {"": space}
         known: list[Keys] = [(space.chosen,)] if space.chosen else []
         known += (keys for one in (*families.values(), *others) for keys, _ in _parameters(one, (), None))
         found = dict.fromkeys(known)
@@ -66,6 +67,11 @@ class ParameterNames:
         row = {self.family: family} if self.family else {}
         row |= {name: to_data(value) for name, value in self.flat(config).items() if not isinstance(value, Path)}
         return row | {name: off for name, off in self.offs[family].items() if row.get(name) is None}
+
+    def lacking(self, config: Node, family: str = "") -> tuple[str, ...]:
+        """The names in a row of a config that are of parameters which it does not have, as of another penalty."""
+        own = self.flat(config)
+        return tuple(name for name in self.offs[family] if name not in own)
 
 
 def parameter_names(space: Node) -> ParameterNames:
@@ -98,8 +104,8 @@ def _leaves(value: Any, way: str, keys: Keys, below: Keys | None = None) -> Iter
     if isinstance(value, Leaf):
         if not isinstance(value, Path):
             yield way, keys
-        for option in value.options if isinstance(value, Choice) else ():
-            yield from _leaves(option, f"{way}.{label(option)}", keys if below is None else below)
+        for option, inside in value.labelled:
+            yield from _leaves(inside, f"{way}.{option}", keys if below is None else below)
         return
     for name, child in _inside(value).items():
         if _has_fields(value) and name == value.chosen:

@@ -9,7 +9,8 @@ from typing import Any
 from regsearch.errors import InvalidInput
 from regsearch.space.config import to_data
 from regsearch.space.params import parameter_names, way_to
-from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path, public_name
+from regsearch.space.path import Path
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node, public_name
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from regsearch.errors import NotFound
+from regsearch.inputs import did_you_mean
 from regsearch.space.tree import Node
 
 # The module that registers a family, by the scope of its classes or by the kind of the one model that it has; what has
@@ -16,6 +17,11 @@ FAMILIES = {
     "net": "regsearch.models.neural", "estimator": "regsearch.models.estimator",
     "prepare": "regsearch.models.preparation", "families": "regsearch.models.families",
     "": "regsearch.models.linear",
+}  # fmt: skip
+
+CALLED = {  # by what people call it, the penalty
+    "lasso": "l1", "ridge": "l2", "tikhonov": "l2", "elasticnet": "elastic_net", "enet": "elastic_net",
+    "subset": "best_subset",
 }  # fmt: skip
 
 
@@ -56,6 +62,7 @@ def kind(name: str, family: type[Node] = Node) -> type[Any]:
     """
     found = find(name) or kinds(family).get(name)
     if found is None or not issubclass(found, family):
-        known = ", ".join(sorted(cls.tag() for cls in kinds(family).values()))
-        raise NotFound(f"No {family.__name__.lower()} is called {name!r}; known: {known}.")
+        known = sorted(cls.tag() for cls in kinds(family).values())
+        hint = did_you_mean(name, known, f"known: {', '.join(known)}.", CALLED)
+        raise NotFound(f"No {family.__name__.lower()} is called {name!r}; {hint}")
     return found

@@ -29,8 +29,9 @@ from regsearch.errors import InvalidInput, NotFound
 from regsearch.numeric import is_own
 from regsearch.space.levels import Levels
 from regsearch.space.params import parameter_names, way_to
+from regsearch.space.path import Path
 from regsearch.space.suggests import Suggests
-from regsearch.space.tree import Choice, Leaf, Node, Path, label
+from regsearch.space.tree import Choice, Leaf, Node
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +49,7 @@ def _walk(value: Any, way: str, draw: Draw, said: Levels | None = None) -> Any:
         return value
     if isinstance(value, Choice):
         option = draw(value, way, said)
-        return _walk(option, f"{way}.{label(option)}", draw, said)
+        return _walk(option, f"{way}.{value.label_of(option)}", draw, said)
     if isinstance(value, Leaf):
         return draw(value, way, said)
     if isinstance(value, Node):

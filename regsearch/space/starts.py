@@ -19,7 +19,7 @@ from regsearch.space.config import digest
 from regsearch.space.levels import Levels
 from regsearch.space.params import parameter_names, way_to
 from regsearch.space.sampling import drawn
-from regsearch.space.tree import Choice, Leaf, Node, label
+from regsearch.space.tree import Choice, Leaf, Node
 
 WEAK, USUAL, STRONG = "weak", "usual", "strong"
 
@@ -79,7 +79,7 @@ class _Place:
 def initial_params(space: Node) -> list[dict[str, Any]]:
     """Optuna parameters of the configs to try first, no two of which give the same config."""
     if space.chosen:
-        starts_of = [_of_family(space, family) for family in _families(space)]
+        starts_of = [_of_family(space, *family) for family in _families(space)]
         return [params for turn in zip_longest(*starts_of) for params in turn if params is not None]
     starts = _Starts(space)
     options = sorted((place for place in starts.places if place.option), key=lambda place: len(place.held))
@@ -98,20 +98,20 @@ def reference_params(space: Node) -> list[dict[str, Any]]:
     if not space.chosen:
         return [{}]
     name = parameter_names(space).leaves[way_to("", space.chosen)]
-    return [{name: label(family)} for family in _families(space)]
+    return [{name: label} for label, _ in _families(space)]
 
 
-def _families(space: Node) -> list[Any]:
-    """The families of a space, the cheapest first."""
-    return sorted(getattr(space, space.chosen).options, key=lambda family: family.cost)
+def _families(space: Node) -> list[tuple[str, Any]]:
+    """The families of a space by their labels, the cheapest first."""
+    return sorted(getattr(space, space.chosen).labelled, key=lambda one: one[1].cost)
 
 
-def _of_family(space: Node, family: Node) -> list[dict[str, Any]]:
+def _of_family(space: Node, label: str, family: Node) -> list[dict[str, Any]]:
     """The starts of one family of a space, by the names of the space's parameters."""
     names, choice = parameter_names(space).leaves, way_to("", space.chosen)
-    below = f"{choice}.{label(family)}"
+    below = f"{choice}.{label}"
     own = {name: names[f"{below}.{way}"] for way, name in parameter_names(family).leaves.items()}
-    taken = {names[choice]: label(family)}
+    taken = {names[choice]: label}
     return [taken | {own[name]: value for name, value in params.items()} for params in initial_params(family)]
 
 
@@ -147,7 +147,7 @@ def _places(value: Any, way: str, held: Mapping[str, Any]) -> Iterator[_Place]:
     """Every node and every option of a space, from the root down."""
     if isinstance(value, Choice):
         for option in value.options:
-            below, taken = f"{way}.{label(option)}", {**held, way: label(option)}
+            below, taken = f"{way}.{value.label_of(option)}", {**held, way: value.label_of(option)}
             yield _Place(option, below, taken, option=True)
             yield from _inside(option, below, taken)
     elif isinstance(value, Node):

@@ -10,19 +10,20 @@ import dataclasses
 import math
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from regsearch.errors import InvalidInput
+from regsearch.inputs import said
 from regsearch.numeric import is_number, is_whole, plain
 from regsearch.space.levels import Levels, check_range, nearest, whole, within
 from regsearch.space.naming import readable
 from regsearch.space.suggests import Domain, Suggests
 
 NodeT = TypeVar("NodeT", bound="Node")
-POINTS = 10_000  # that a path may have
 WRITTEN = "_written"  # where a node keeps what it is as plain data, made when it is asked for ...
 NAMES = "_names"  # ... and what its parameters are called
 
@@ -117,6 +118,9 @@ class Node(ABC):
         return self.fields()
 
 
+OPTIONAL = ("start", "names")  # fields of leaves that are written where they are given
+
+
 class Leaf(Node, abstract=True):
     """What stands in a tree where the config has one value."""
 
@@ -124,8 +128,13 @@ class Leaf(Node, abstract=True):
         """As it may be written; where to start from only where that is said."""
         fields = {field.name: field.default for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         values = {name: getattr(self, name) for name in fields}
-        shown = (f"{name}={value!r}" for name, value in values.items() if name != "start" or value != fields[name])
+        shown = (f"{name}={value!r}" for name, value in values.items() if name not in OPTIONAL or value != fields[name])
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    @property
+    def labelled(self) -> list[tuple[Any, Any]]:
+        """Label and option of each, of a choice."""
+        return []
 
     @abstractmethod
     def draw(self, trial: Suggests, name: str) -> Any:
@@ -237,6 +246,9 @@ class Choice(Leaf):
         Where one stands for a technique that is off, it is `None`.
     start
         The option that a search takes for the usual one, or its name; by default the first.
+    named
+        More options, under names of their own, such as two of one kind:
+        ``Choice(sparse=ElasticNet(Float(0.8, 1)), dense=ElasticNet(Float(0, 0.2)))``.
 
     Raises
     ------
@@ -246,17 +258,20 @@ class Choice(Leaf):
 
     options: tuple[Any, ...]
     start: int = 0  # its place among the options
+    names: tuple[str, ...] = ()  # of the options, empty for one that goes by its label; none where all do
 
-    def __init__(self, *options: Any, start: Any = ...) -> None:
-        object.__setattr__(self, "options", tuple(plain(option) for option in options))
-        if not options:
+    def __init__(self, *options: Any, start: Any = ..., **named: Any) -> None:
+        object.__setattr__(self, "options", tuple(plain(option) for option in (*options, *named.values())))
+        object.__setattr__(self, "names", ("",) * len(options) + tuple(named) if named else ())
+        if not self.options:
             raise InvalidInput("A Choice needs at least one option, got none; list the options: Choice('l1', 'l2').")
+        self._check_listed()
         labels = self.labels
         repeated = sorted({str(label) for label in labels if labels.count(label) > 1})
         if repeated:
             raise InvalidInput(
                 f"The options of a Choice must differ by name, got {', '.join(repeated)} more than once; "
-                "merge them into one option with a wider range."
+                "merge them into one option with a wider range, or give them names: Choice(low=..., high=...)."
             )
         first = 0 if start is ... else next((i for i, one in enumerate(labels) if one == label(plain(start))), None)
         if first is None:
@@ -267,12 +282,39 @@ class Choice(Leaf):
 
     def with_options(self, *options: Any) -> Choice:
         """A choice of other options, that starts from the one in the same place."""
-        return Choice(*options, start=options[self.start])
+        return Choice.of(options, self.names, self.start)
+
+    @classmethod
+    def of(cls, options: Sequence[Any], names: Sequence[str], start: int = 0) -> Choice:
+        """A choice of options, those with a name under it, that starts from the one in a place."""
+        named = dict(zip(names, options, strict=True)) if names else {}
+        named.pop("", None)
+        bare = [one for i, one in enumerate(options) if not names or not names[i]]
+        made = cls(*bare, **named)
+        return cls(*bare, start=made.labels[start], **named)
+
+    def _check_listed(self) -> None:
+        only = self.options[0]
+        if len(self.options) == 1 and isinstance(only, list) and not all(map(is_number, only)):
+            raise InvalidInput(
+                f"A Choice takes its options one by one, got them as a list, {said(only)}; write "
+                f"Choice({', '.join(map(repr, only))})."
+            )
 
     @property
     def labels(self) -> tuple[Any, ...]:
         """What Optuna stores for each option."""
-        return tuple(label(option) for option in self.options)
+        names = self.names or ("",) * len(self.options)
+        return tuple(name or label(option) for name, option in zip(names, self.options, strict=True))
+
+    @property
+    def labelled(self) -> list[tuple[Any, Any]]:
+        return list(zip(self.labels, self.options, strict=True))
+
+    def label_of(self, option: Any) -> Any:
+        """The label of one of the options, which is that object: two may be equal."""
+        found = (of for of, one in self.labelled if one is option)
+        return next(found, label(option))
 
     @property
     def first(self) -> Any:
@@ -300,48 +342,6 @@ class Choice(Leaf):
 
     def count(self) -> int | None:
         return len(self.options)
-
-
-@dataclass(frozen=True)
-class Path(Leaf):
-    """The whole axis as one trial: every lambda from the smallest that zeroes all coefficients downwards.
-
-    Parameters
-    ----------
-    points
-        Number of lambdas, spaced evenly in their logarithm.
-    ratio
-        Smallest lambda over largest. `None` begins with 1e-4, or 1e-2 when there are fewer rows than columns, 1e-6 for
-        ridge, and a hundredth of these for adaptive penalties; where the mean validation curve still rises there, the
-        path goes on with the same spacing until it has turned, or down to lambda 0, the fit without a penalty, where
-        that is the best. With an L1 part and more columns than rows it ends at the latest where it explains .999 of
-        the loss in training, as glmnet's. A number is the end in any case.
-    """
-
-    points: int = 100
-    ratio: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "points", plain(self.points))
-        object.__setattr__(self, "ratio", plain(self.ratio))
-        if not is_whole(self.points) or not 2 <= self.points <= POINTS:
-            raise InvalidInput(
-                f"A Path needs at least 2 points and at most {POINTS}, got {self.points!r}; 100 is usual."
-            )
-        if self.ratio is not None and not (is_number(self.ratio) and 0 < self.ratio < 1):
-            raise InvalidInput(f"A Path's ratio must lie between 0 and 1, got {self.ratio!r}; 1e-4 is usual.")
-
-    def draw(self, trial: Suggests, name: str) -> Path:
-        return self
-
-    def levels(self, said: Levels | None = None) -> Levels:
-        return Levels.same(self)
-
-    def random(self, generator: np.random.Generator) -> Path:
-        return self
-
-    def count(self) -> int | None:
-        return 1
 
 
 def label(option: Any) -> Any:

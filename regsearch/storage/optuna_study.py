@@ -10,11 +10,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import Damaged, NotFound, StudyMismatch
+from regsearch.inputs import did_you_mean
 from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.ownership import claim
 from regsearch.storage.searched import ROLE, SearchedTrials
-from regsearch.storage.store import TRIALS, Store
+from regsearch.storage.store import TRIALS, Store, study_names
 from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
 
 if TYPE_CHECKING:
@@ -99,12 +100,16 @@ class OptunaStudy:
         import optuna
 
         if not store.exists:
-            raise NotFound(f"There is no study {store.name!r} under {store.root}; {_elsewhere(store)}.")
+            there = [] if store.has_files else study_names(store.root, store.url)
+            hint = did_you_mean(store.name, there, f"{_elsewhere(store)}.")
+            raise NotFound(f"There is no study {store.name!r} under {store.root}; {hint}")
         try:
             with storage_failures(f"The storage of study {store.name!r} could not be read"), _open(store) as storage:
                 return cls(optuna.load_study(study_name=store.name, storage=storage))
         except KeyError as error:
-            raise NotFound(f"There is no study {store.name!r} in its storage; {_elsewhere(store)}.") from error
+            there = [] if store.has_files or store.journal.exists() else study_names(store.root, store.url)
+            hint = did_you_mean(store.name, there, f"{_elsewhere(store)}.")
+            raise NotFound(f"There is no study {store.name!r} in its storage; {hint}") from error
 
     def __enter__(self) -> OptunaStudy:
         return self

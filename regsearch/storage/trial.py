@@ -56,6 +56,8 @@ class Trial:
         What Optuna drew, by parameter name.
     params
         The chosen config as a flat row.
+    lacking
+        Names among these of what the config does not have, such as another penalty's: their values are neutral.
     axis, value
         What the path walks along (``lambda``, ``epochs``), and where on it the chosen step lies; empty and `None` where
         there is no path.
@@ -110,6 +112,7 @@ class Trial:
     unsolved: bool = False
     diverges: bool = False
     family: str = ""
+    lacking: Sequence[str] = ()
 
     # --- made, written, read -----------------------------------------------------------------------------------
 
@@ -141,6 +144,7 @@ class Trial:
             outcome.points if outcome.state != "failed" else {}, outcome.trajectory.complexity_at(outcome.step),
             dict(outcome.measures), outcome.seconds, outcome.reason, start_ms=start_ms, end_ms=end_ms,
             unsolved=outcome.trajectory.unsolved_at(outcome.step), diverges=outcome.diverges, family=candidate.family,
+            lacking=names.lacking(outcome.chosen_config, candidate.family),
         )  # fmt: skip
 
     def to_attribute(self) -> dict[str, Any]:
@@ -179,6 +183,7 @@ class Trial:
         """The trial of a record that `to_attribute` made."""
         points = {name: Point(**point) for name, point in attribute["points"].items()}
         read = {**attribute, "points": points, "test_parts": tuple(attribute["test_parts"])}
+        read["lacking"] = tuple(attribute.get("lacking", ()))
         return cls(frozen.number, state, draws=dict(frozen.params), **read)
 
     def damaged(self, reason: str) -> Trial:
@@ -208,6 +213,11 @@ class Trial:
     def doubtful(self) -> bool:
         """Whether its score is not what its config stands for: not solved, or without a limit."""
         return self.unsolved or self.diverges
+
+    @property
+    def own_params(self) -> dict[str, Any]:
+        """The parameters that the config has, by name."""
+        return {name: value for name, value in self.params.items() if name not in self.lacking}
 
     @property
     def kind(self) -> str:

@@ -45,6 +45,7 @@ class History:
         self._failures: list[Trial] = []
         self._works = False  # whether something else than a failure came of a config of the space
         self._top = float("-inf"), 0  # the best score, and where in `trials` it was first
+        self.before = 0  # how many trials earlier runs finished
 
     def add(self, trial: Trial) -> None:
         """Take note of a finished trial, whose curves are stored."""
@@ -114,10 +115,14 @@ class History:
             self._unread.clear()
         return self._scores
 
+    def begin(self) -> None:
+        """Take what is here for that of earlier runs."""
+        self.before = len(self.trials)
+
     @property
     def since_best(self) -> int:
-        """Trials since the one with the best score, whether they were complete, pruned or failed."""
-        return max(len(self.trials) - 1 - self._top[1], 0)
+        """Trials of this run since the one with the best score, whether they were complete, pruned or failed."""
+        return max(len(self.trials) - max(self._top[1] + 1, self.before), 0)
 
     @property
     def failures(self) -> Sequence[Trial]:

@@ -98,6 +98,7 @@ class Loop:
         """
         try:
             self._restore()
+            self.history.begin()
             self._score_best_on_test()
             for pruned in {trial.state == "pruned" for trial in self._again.values()}:
                 setup = replace(self.setup, prune=self.setup.prune and pruned)  # what was complete will be
@@ -207,6 +208,8 @@ class Loop:
     def _limit(self, limits: Limits) -> bool:
         if limits.n_trials is not None and self._count >= limits.n_trials:
             self.stopped = f"{limits.n_trials} trials"
+            if self.history.before > limits.n_trials:
+                self.stopped += f" asked for, and it already has {self.history.before}"
         elif self.setup.deadline.passed():
             self.stopped = self.setup.deadline.reason
         elif limits.patience is not None and self.history.since_best >= limits.patience:

@@ -34,8 +34,8 @@ from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sample import Sample
 from regsearch.space.config import from_toml, to_toml
 from regsearch.space.params import flat
+from regsearch.space.path import Path
 from regsearch.space.sampling import default
-from regsearch.space.tree import Path
 from regsearch.testing.declared import DECLARE, check_declared
 from regsearch.testing.levels import IN_ORDER, check_levels
 from regsearch.testing.suite import Suite, require

@@ -22,11 +22,13 @@ from regsearch import (
     CNN,
     L1,
     MLP,
+    AdaptiveElasticNet,
     AdaptiveLasso,
     Choice,
     ElasticNet,
     Estimator,
     Float,
+    GroupLasso,
     InvalidInput,
     Linear,
     Net,
@@ -146,6 +148,9 @@ def linear_cases() -> dict[str, Case]:
         "binary_l1": Case(Linear("l1", lambda_=1e-4), cancer, 3e-3),
         "binary_elastic": Case(Linear(half, lambda_=1e-3), cancer, 3e-3),
         "classes": Case(Linear(half, lambda_=0.05), labelled, 3e-3),
+        "adaptive": Case(Linear(AdaptiveLasso(gamma=1.0), lambda_=2.0), weighted, 1e-4),
+        "adaptive_elastic": Case(Linear(AdaptiveElasticNet(0.5, gamma=2.0), lambda_=0.1), mixed(), 1e-4),
+        "adaptive_binary": Case(Linear(AdaptiveLasso(gamma=0.5), lambda_=1e-2), cancer, 1e-4),
         "classes_l1": Case(Linear("l1", lambda_=1e-3), labelled, 3e-3),
     }
 
@@ -169,6 +174,8 @@ def test_linear_code_says_how_close_it_comes() -> None:
 def test_linear_code_is_the_pipeline_of_the_refit() -> None:
     """The estimator that is printed has the parameters of the one that the refit holds."""
     for name, case in linear_cases().items():
+        if name.startswith("adaptive"):  # these are written out, with a weight for each column
+            continue
         made: dict[str, Any] = {}
         exec(code(case.config, case.problem, "sklearn"), made)
         assert repr(made["model"][-1]) == repr(case.config.refit(case.problem, 0)[-1]), name
@@ -335,7 +342,7 @@ def local() -> Callable[[Any], Any]:
 
 
 REFUSED = {
-    "no AdaptiveLasso: it penalizes each column by a weight of its own": Linear(AdaptiveLasso(gamma=1.0), lambda_=0.1),
+    "no GroupLasso": Linear(GroupLasso(), lambda_=0.1),
     r"Augment \(augment\)": Net(CNN(), augment=t.Augment(10.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
                                 early_stopping=t.FixedEpochs(3)),
     r"GroupSparsity \(group_sparsity\), WeightNoise \(weight_noise\)": Net(

@@ -403,11 +403,11 @@ def test_names_are_scikit_learns() -> None:
         ("regression", make_scorer(mean_absolute_error), "mean_absolute_error"),
         ("regression", {"mine": make_scorer(mean_squared_error)}, "mine"),
         ("regression", [make_scorer(mean_squared_error), "r2"], "mean_squared_error"),
-        ("regression", lambda model, X, y: float(np.mean((model.predict(X) - y) ** 2)), "<lambda>"),
+        ("regression", lambda model, X, y: float(np.mean((model.predict(X) - y) ** 2)), "score"),
         ("binary", make_scorer(log_loss, response_method="predict_proba"), "log_loss"),
-        ("binary", lambda model, X, y: float(np.mean(model.predict(X) != y)), "<lambda>"),
+        ("binary", lambda model, X, y: float(np.mean(model.predict(X) != y)), "score"),
         ("multiclass", make_scorer(log_loss, response_method="predict_proba"), "log_loss"),
-        ("multiclass", lambda model, X, y: float(np.mean(model.predict(X) != y)), "<lambda>"),
+        ("multiclass", lambda model, X, y: float(np.mean(model.predict(X) != y)), "score"),
     ],
 )
 @pytest.mark.parametrize("n", [24, 1200])
@@ -456,6 +456,18 @@ def test_scorers_that_go_on_working(task: str, scorer: Any) -> None:
     assert resolve(scorer, problem(task))[0].scorer is scorer
 
 
+def test_a_lambda_is_called_by_its_metric() -> None:
+    """A scorer without a name has that of the metric which it reads, an error's as scikit-learn's scorers have it."""
+    scorers = [
+        lambda fitted, X, y: r2_score(y, fitted.predict(X)),
+        lambda fitted, X, y: -mean_absolute_error(y, fitted.predict(X)),
+        make_scorer(lambda y, said: mean_squared_error(y, said) * 2, greater_is_better=False),
+        lambda fitted, X, y: -abs(y - fitted.predict(X)).max(),
+    ]
+    names = [metric.name for metric in resolve(scorers, problem("regression"))]
+    assert names == ["r2_score", "neg_mean_absolute_error", "neg_mean_squared_error", "score"]
+
+
 def test_an_error_may_be_watched() -> None:
     """A scorer that does not decide may be of any sign: nothing is chosen by it."""
     names = [metric.name for metric in resolve(["r2", make_scorer(mean_absolute_error)], problem("regression"))]
@@ -465,8 +477,10 @@ def test_an_error_may_be_watched() -> None:
 @pytest.mark.parametrize(
     ("task", "scoring", "message"),
     [
-        ("regression", "neg_mean_square_error", "got 'neg_mean_square_error'; did you mean neg_mean_squared_error"),
+        ("regression", "neg_mean_square_error", "got 'neg_mean_square_error'; did you mean 'neg_mean_squared_error'"),
         ("regression", "xyzzy", r"got 'xyzzy'; see sklearn.metrics.get_scorer_names\(\)"),
+        ("regression", "rmse", "did you mean 'neg_root_mean_squared_error'"),
+        ("binary", "AUC", "did you mean 'roc_auc'"),
         ("regression", 3, "got 3"),
         ("regression", [], "needs at least one scorer, got none"),
         ("regression", {}, "needs at least one scorer, got none"),
@@ -483,10 +497,10 @@ def test_an_error_may_be_watched() -> None:
         ("binary", "f1", "'f1' does not fit a binary task: pos_label=1"),
         ("multiclass", "roc_auc", "'roc_auc' does not fit a multiclass task: .*multi_class"),
         ("multiclass", "f1", "'f1' does not fit a multiclass task.*average"),
-        ("regression", lambda estimator, X, y: "good", "'<lambda>' does not fit"),
-        ("regression", lambda estimator, X, y: {"a": 1.0}, "'<lambda>' does not fit"),
-        ("regression", lambda estimator, X, y: np.nan, "'<lambda>' does not fit"),
-        ("regression", lambda estimator: 1.0, "'<lambda>' does not fit.*takes 1 positional"),
+        ("regression", lambda estimator, X, y: "good", "'score' does not fit"),
+        ("regression", lambda estimator, X, y: {"a": 1.0}, "'score' does not fit"),
+        ("regression", lambda estimator, X, y: np.nan, "'score' does not fit"),
+        ("regression", lambda estimator: 1.0, "'score' does not fit.*takes 1 positional"),
     ],
 )
 def test_refuses(task: str, scoring: Any, message: str) -> None:

@@ -38,6 +38,7 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.estimator import at_best
 from regsearch.models.fitting import seeded
 from regsearch.results.results import load_results
+from regsearch.space.params import parameter_names
 from regsearch.storage.store import Store
 
 ROWS, ROUNDS = 90, 7
@@ -188,6 +189,15 @@ def test_what_is_no_path(estimator: Any, params: Any, path: str, said: str) -> N
     """A path that cannot be walked is refused when the space is made, and says what would be one."""
     with pytest.raises(InvalidInput, match=said):
         Estimator(estimator, params, path=path)
+
+
+def test_what_a_path_sets_is_nobody_s_choice() -> None:
+    """What a path turns off that the estimator leaves to the data is no parameter of a trial, and nothing to ablate."""
+    space = Estimator(HistGradientBoostingRegressor(), {"learning_rate": 0.2}, path="max_iter")
+    assert set(parameter_names(space).row(space.at(5.0))) == {"estimator", "max_iter", "learning_rate"}
+    assert set(space.at(5.0).without()) == {"max_iter", "learning_rate"}
+    asked = Estimator(HistGradientBoostingRegressor(early_stopping=False), {}, path="max_iter")
+    assert "early_stopping" in parameter_names(asked).row(asked.at(5.0))
 
 
 def test_a_scorer_that_reads_the_fit_is_refused(tmp_path: Any) -> None:

@@ -18,8 +18,9 @@ from strategies import LEAVES, concrete, configs, declared, families, nodes, spa
 from regsearch import Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
 from regsearch.documents import parse_toml
 from regsearch.space.config import digest, from_data, from_toml, to_data, to_toml
+from regsearch.space.path import Path
 from regsearch.space.registry import registered
-from regsearch.space.tree import Leaf, Node, Path
+from regsearch.space.tree import Leaf, Node
 
 OPAQUE = {
     "estimator",

@@ -176,6 +176,11 @@ def test_patience(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = [results.point(trial).val for trial in finished(results)]
     assert len(scores) - 1 - int(np.argmax(scores)) == 6
     assert "no improvement in 6 trials" in capsys.readouterr().err
+    more = study(tmp_path).run(patience=3)  # counted from this run: what brought nothing before is not counted again
+    top = max(int(np.argmax([more.point(trial).val for trial in finished(more)])) + 1, len(scores))
+    assert len(finished(more)) == top + 3
+    study(tmp_path).run(2)
+    assert f"2 trials asked for, and it already has {len(finished(more))}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

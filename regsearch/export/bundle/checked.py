@@ -8,7 +8,7 @@ from typing import Any
 
 from regsearch.data.frames import to_pandas
 from regsearch.errors import InvalidInput
-from regsearch.export.bundle.schema import Form
+from regsearch.export.bundle.schema import Form, listed
 
 TAKE_ROWS = frozenset(
     ("predict", "predict_proba", "predict_log_proba", "decision_function", "decision", "score", "transform")
@@ -50,6 +50,10 @@ class Checked:
 
 def _checking(method: Callable[..., Any], form: Form, warned: set[str | int]) -> Callable[..., Any]:
     def of(X: Any, *arguments: Any, **options: Any) -> Any:
+        X, others = form.without_others(X)
+        if new := [name for name in others if name not in warned]:
+            warned.update(new)
+            warnings.warn(f"Columns that training did not have are ignored: {listed(new)}.", UserWarning, stacklevel=2)
         X = form.checked(X)
         for name, values in form.strangers(X).items():
             if name not in warned:

@@ -70,6 +70,16 @@ class Form:
         X = to_pandas(X)
         return self._frame(X) if self.rows == "frame" else self._array(X)
 
+    def without_others(self, X: Any) -> tuple[Any, list[str | int]]:
+        """Rows without the columns that training did not have, and the names of these."""
+        X = to_pandas(X)
+        other = [name for name in X.columns if plain_name(name) not in self.names] if self._named(X) else []
+        return X.drop(columns=other) if other else X, other
+
+    def _named(self, X: Any) -> bool:
+        """Whether rows have every column of training, maybe among others."""
+        return self.rows == "frame" and is_frame(X) and {plain_name(name) for name in X.columns} >= {*self.names}
+
     def strangers(self, X: Any) -> dict[str | int, list[Any]]:
         """Values of categories that training did not have, by column, in rows that were `checked`."""
         found = {one.name: one.strangers(X.iloc[:, place]) for place, one in self._categories}
@@ -85,7 +95,7 @@ class Form:
         columns = [self.names[place] if self.columns else place for place in np.unique(places).tolist()]
         return (
             f"Rows must hold finite numbers, got infinite ones in {'columns' if len(columns) > 1 else 'the column'} "
-            f"{_listed(columns)} (first in row {rows.min()}); clip or drop them."
+            f"{listed(columns)} (first in row {rows.min()}); clip or drop them."
         )
 
     @cached_property
@@ -128,7 +138,7 @@ class Form:
     def _frame(self, X: Any) -> Any:
         if not is_frame(X):
             raise InvalidInput(
-                f"Rows must be a DataFrame with the columns {_listed(self.names)}, got a {type(X).__name__}; "
+                f"Rows must be a DataFrame with the columns {listed(self.names)}, got a {type(X).__name__}; "
                 "name the columns: pd.DataFrame(rows, columns=[...])."
             )
         if list(X.columns) != self.names:
@@ -155,15 +165,15 @@ class Form:
         other = [name for name in given if name not in self.names]
         if absent and other:
             raise InvalidInput(
-                f"Rows must have the columns of training, {_listed(absent)} missing and {_listed(other)} unknown; "
+                f"Rows must have the columns of training, {listed(absent)} missing and {listed(other)} unknown; "
                 "rename what was renamed."
             )
         if absent:
-            raise InvalidInput(f"Rows must have the columns of training, {_listed(absent)} missing; add them.")
+            raise InvalidInput(f"Rows must have the columns of training, {listed(absent)} missing; add them.")
         if other:
-            raise InvalidInput(f"Rows must have the columns of training alone, got also {_listed(other)}; drop them.")
+            raise InvalidInput(f"Rows must have the columns of training alone, got also {listed(other)}; drop them.")
         if len(given) != len(self.names):
-            raise InvalidInput(f"Column names must be unique, got {_listed(given)}; drop repeated ones.")
+            raise InvalidInput(f"Column names must be unique, got {listed(given)}; drop repeated ones.")
         return X.iloc[:, [given.index(name) for name in self.names]]
 
     # --- arrays ------------------------------------------------------------------------------------------------
@@ -251,6 +261,6 @@ def _infinite(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return np.concatenate(found), np.repeat(np.arange(len(found)), [len(rows) for rows in found])
 
 
-def _listed(names: Sequence[Any]) -> str:
+def listed(names: Sequence[Any]) -> str:
     shown = ", ".join(repr(name) for name in names[:SHOWN])
     return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

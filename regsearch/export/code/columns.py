@@ -17,6 +17,7 @@ from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.solvers import Solvers
 from regsearch.space.tree import number
 
+EXCLUDED = 1e300  # a weight that no coefficient comes up to, written as a number
 ESTIMATOR = '''class PenalizedColumns(BaseEstimator):
     """(1/n) sum of losses + sum_j (l1_j |w_j| + l2_j/2 w_j^2), low_j <= w_j <= high_j; squared error, or log-loss."""
 
@@ -62,6 +63,7 @@ ESTIMATOR = '''class PenalizedColumns(BaseEstimator):
         odds = np.exp(eta - eta.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
+    @available_if(lambda self: self.classes)
     def predict_proba(self, X):
         p = self._mean(X @ self.coef_.T + self.intercept_)
         return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
@@ -81,7 +83,8 @@ def estimator_of(config: Linear, problem: Problem, source: CodeWriter) -> str:
     p = solvers.design.shape[1]
     strength = number(config.lambda_) if config.penalty.path else 0.0
     fold = terms.of_fold(0, (p, 1))
-    parts: dict[str, Array] = {"l1": strength * fold.l1, "l2": strength * np.asarray(fold.l2)}
+    l1 = np.minimum(strength * fold.l1, EXCLUDED)  # a column of infinite weight is out
+    parts: dict[str, Array] = {"l1": l1, "l2": strength * np.asarray(fold.l2)}
     parts |= {"low": np.asarray(fold.low), "high": np.asarray(fold.high)}
     given = ", ".join(f"{name}={source.of(_one_or_all(part[:, 0]))}" for name, part in parts.items())
     return f"PenalizedColumns({given}{', classes=True' if problem.classes is not None else ''})"

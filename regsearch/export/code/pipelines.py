@@ -18,7 +18,10 @@ from regsearch.models.linear import Linear
 from regsearch.models.linear.refit import total_weight, unfitted
 from regsearch.space.tree import number
 
-_OF_COLUMNS = ("from sklearn.base import BaseEstimator", "from sklearn.pipeline import make_pipeline")
+_OF_COLUMNS = (
+    "from sklearn.base import BaseEstimator", "from sklearn.pipeline import make_pipeline",
+    "from sklearn.utils.metaestimators import available_if",
+)  # fmt: skip
 REACH = {  # by solver: how close the printed code comes, where that is not to rounding
     "liblinear": "liblinear penalizes the intercept too, by a thousandth here: probabilities of scaled columns are "
     "within about 0.001 of the exported model's.",
@@ -34,14 +37,14 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
     """
     from sklearn.pipeline import make_pipeline
 
-    if config.penalty.path and not config.penalty.plain:
+    if config.penalty.path and not (config.penalty.plain or config.penalty.by_column):
         raise InvalidInput(
-            f"scikit-learn has no {type(config.penalty).__name__}: it penalizes each column by a weight of its own, "
-            "and scikit-learn's estimators all columns alike; export a bundle, or choose l1, l2 or elastic_net."
+            f"scikit-learn has no {type(config.penalty).__name__}; export a bundle, or choose l1, l2, elastic_net or "
+            "an adaptive one."
         )
     if config.loss is not None and config.loss.shipped_ratio is None:
         raise InvalidInput(f"scikit-learn has no {config.loss.kind} loss; export a bundle.")
-    if config.penalty_factors or config.unpenalized or config.limits:
+    if config.penalty_factors or config.unpenalized or config.limits or config.penalty.by_column:
         return _columns_code(config, problem)
     if config.loss is not None and config.penalty.l1_ratio != config.loss.shipped_ratio and number(config.lambda_):
         part = "L1" if config.loss.shipped_ratio else "L2"
@@ -65,10 +68,11 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
 def _columns_code(config: Linear, problem: Problem) -> str:
     """A pipeline whose last step is written out; see `regsearch.export.code.columns`."""
     front = front_of(config.prepare, problem)
-    if config.loss is not None or config.class_weight is not None or is_sparse(front.table.X) or problem.targets > 1:
+    several = problem.targets > 1 or (config.penalty.by_column and problem.outputs > 2)
+    if config.loss is not None or config.class_weight is not None or is_sparse(front.table.X) or several:
         raise InvalidInput(
-            "Plain code with penalty_factors, unpenalized or limits is of one target, squared error or log-loss, a "
-            "dense X and no class_weight; export a bundle."
+            "Plain code with penalty_factors, unpenalized, limits or an adaptive penalty is of one target, squared error "
+            "or log-loss, a dense X and no class_weight, and an adaptive one of two classes at most; export a bundle."
         )
     source = CodeWriter()
     steps = [step for step in (*front.steps, _scaler(config.scale, False)) if step is not None]
@@ -77,7 +81,8 @@ def _columns_code(config: Linear, problem: Problem) -> str:
     imports = sorted({*source.imports, *_OF_COLUMNS})
     made = "make_pipeline(\n" + textwrap.indent(",\n".join(written), "    ") + ",\n)"
     what = (
-        f"{type(config.penalty).__name__}, its lambda and penalty factors multiplied into l1 and l2 of scaled columns."
+        f"{type(config.penalty).__name__}, its lambda and the weights of columns multiplied into l1 and l2 of scaled "
+        "columns."
     )
     said = textwrap.fill(f"{what} {unlike(config, front.table)}".strip(), WIDTH)
     head = [f'"""{said}"""', "", "import numpy as np", *imports, "", "", ESTIMATOR, ""]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.inputs import did_you_mean
 from regsearch.models.linear.general import PenalisedColumns
 from regsearch.space.tree import Choice
 
@@ -83,9 +83,8 @@ def _scaled(limit: Array, scales: Array) -> Array:
 def _check_known(must: str, names: Iterable[str], known: list[str]) -> None:
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
             listed = ", ".join(known[:FEW]) + (f" and {len(known) - FEW} more" if len(known) > FEW else "")
-            hint = f"did you mean {close[0]!r}?" if close else f"it has {listed}."
+            hint = did_you_mean(name, known, f"it has {listed}.")
             raise InvalidInput(f"{must}, got {name!r}; {hint}")
 
 

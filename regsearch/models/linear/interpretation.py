@@ -43,7 +43,8 @@ from regsearch.models.linear.refit import total_weight
 from regsearch.models.linear.solvers import FINAL_TOL, Solvers
 from regsearch.models.linear.threads import one_thread
 from regsearch.models.preparation import seen_by
-from regsearch.space.tree import Path, number
+from regsearch.space.path import Path
+from regsearch.space.tree import number
 
 FEATURES = 50  # that are listed by name
 DRAWN = 20  # whose coefficients are kept along the path

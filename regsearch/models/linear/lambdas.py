@@ -13,7 +13,8 @@ from regsearch.errors import InvalidInput
 from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.penalty import Terms
-from regsearch.space.tree import Path, number
+from regsearch.space.path import Path
+from regsearch.space.tree import number
 
 CHUNK = 5  # lambdas between two looks at all columns
 WARM_UP = 0.6  # ratio of the lambdas that lead to the first one asked for

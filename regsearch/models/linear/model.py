@@ -34,8 +34,9 @@ from regsearch.space.domains import (
     OrNone,
     PathField,
 )  # fmt: skip
+from regsearch.space.path import Path
 from regsearch.space.sampling import default
-from regsearch.space.tree import Choice, Path, public_name, tunable
+from regsearch.space.tree import Choice, public_name, tunable
 
 BY_TASK = "by task"  # what the loss of the task is called in a row
 SILENT = {  # what a row leaves out where it is None, and what that is called in others

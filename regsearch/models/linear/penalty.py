@@ -160,6 +160,7 @@ class Penalty(Node, abstract=True):
     derived: ClassVar[tuple[str, ...]] = ("l1_ratio",)
     path: ClassVar[bool] = True  # whether lambda is an axis at all
     plain: ClassVar[bool] = True  # whether scikit-learn's ElasticNet has it: one weight for all columns
+    by_column: ClassVar[bool] = False  # whether it is that but for a weight of its own for each column
     tasks: ClassVar[tuple[Task, ...]] = ("regression", "binary", "multiclass", "survival")  # that it can be fitted to
     other_losses: ClassVar[bool] = True  # than that of the task
     rowwise: ClassVar[bool] = False  # whether it is of the coefficients of a column in all targets together

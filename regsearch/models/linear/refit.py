@@ -25,7 +25,8 @@ from regsearch.models.linear.design import Design, LinearConfig, Piece, Solver
 from regsearch.models.linear.scales import row_medians
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.preparation import behind, prepared
-from regsearch.space.tree import Path, number
+from regsearch.space.path import Path
+from regsearch.space.tree import number
 
 NEARLY_ALL = 0.01  # of the null model's loss: a fit that leaves less is solved to a gap relative to its own loss ...
 LEAST_TOL = 1e-13  # ... but no nearer than what rounding lets solvers come to

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from regsearch.errors import InvalidInput
+from regsearch.inputs import did_you_mean
 from regsearch.models.axes import EPOCHS
 from regsearch.models.base import Model
 from regsearch.models.neural.architectures import MLP, Custom, with_skips
@@ -23,8 +24,9 @@ from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
 from regsearch.models.preparation import Preparation
 from regsearch.numeric import plain
 from regsearch.space.domains import Between, ClassWeights, Family, OneOf, Whole, bounds_of
+from regsearch.space.path import Path
 from regsearch.space.sampling import default
-from regsearch.space.tree import Choice, Leaf, Path, tunable
+from regsearch.space.tree import Choice, Leaf, tunable
 
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
 _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
@@ -221,8 +223,6 @@ def _check_beside(slots: Mapping[str, Any]) -> None:
 
 def _instead(slot: str) -> str:
     """What somebody may have meant by a slot that is not there."""
-    import difflib
-
     known = slots()
     for place, found in known.items():
         named = next((cls for cls in found if cls.kind == slot), None)
@@ -230,8 +230,7 @@ def _instead(slot: str) -> str:
             others = ", ".join(cls.__name__ for cls in found)
             return f"{named.__name__} stands in {place}=, which takes one of {others}: Net({place}={slot!r})."
     fields = [field.name for field in dataclasses.fields(NetConfig) if field.name != "techniques"]
-    close = difflib.get_close_matches(slot, [*fields, *known], n=1)
-    return f"did you mean {close[0]!r}?" if close else f"it has {', '.join(fields)}; {', '.join(known)}."
+    return did_you_mean(slot, [*fields, *known], f"it has {', '.join(fields)}; {', '.join(known)}.")
 
 
 @dataclass(frozen=True)

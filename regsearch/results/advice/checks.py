@@ -37,8 +37,8 @@ from regsearch.results.advice.ranges import (
     still_rising_at_end,
 )
 from regsearch.results.stored_study import StoredStudy, comparable, is_winner, reference_name
+from regsearch.space.path import Path
 from regsearch.space.sampling import size
-from regsearch.space.tree import Path
 from regsearch.storage.trial import Trial
 
 MOST = 5  # pieces of advice that someone reads

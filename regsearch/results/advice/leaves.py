@@ -13,7 +13,7 @@ from regsearch.models.base import Model
 from regsearch.results.stored_study import StoredStudy
 from regsearch.space.config import from_data
 from regsearch.space.registry import find
-from regsearch.space.tree import Choice, Float, Int, Leaf, Node, label, public_name
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node, public_name
 from regsearch.storage.trial import Trial
 
 DECADE = 10.0  # how far an end moves on a log scale; on another, by the width of the range
@@ -75,9 +75,8 @@ def _places(value: Any, name: str, declared: Mapping[str, Any]) -> Iterator[Spac
         domain = declared.get("domain")
         least, greatest = getattr(domain, "low", -math.inf), getattr(domain, "high", math.inf)
         yield SpaceLeaf(name, value, least, greatest, declared.get("off"))
-        options = value.options if isinstance(value, Choice) else ()
-        for option in options:
-            yield from _places(option, f"{name}.{label(option)}", declared)
+        for label, option in value.labelled:
+            yield from _places(option, f"{name}.{label}", declared)
         return
     inside = _declared(type(value))
     for key, child in _children(value).items():
@@ -102,7 +101,7 @@ def values_taken(value: Any, draws: Mapping[str, Any], name: str = "") -> Iterat
     yield name, value
     if isinstance(value, Choice):
         for option in value.options if name not in draws else (value.stored(draws[name]),):
-            yield from values_taken(option, draws, f"{name}.{label(option)}")
+            yield from values_taken(option, draws, f"{name}.{value.label_of(option)}")
     elif not isinstance(value, Leaf):
         for key, child in _children(value).items():
             yield from values_taken(child, draws, f"{name}.{public_name(key)}" if name else public_name(key))
@@ -154,7 +153,7 @@ def _replaced(value: Any, name: str, new: Mapping[str, Any]) -> Any:
     if name in new:
         return new[name]
     if isinstance(value, Choice):
-        return value.with_options(*(_replaced(option, f"{name}.{label(option)}", new) for option in value.options))
+        return value.with_options(*(_replaced(option, f"{name}.{label}", new) for label, option in value.labelled))
     if isinstance(value, Leaf):
         return value
     children = {key: _replaced(child, f"{name}.{public_name(key)}", new) for key, child in _children(value).items()}

@@ -37,7 +37,8 @@ from regsearch.results.advice.leaves import (
 )
 from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.space.domains import bounds_of
-from regsearch.space.tree import Choice, Float, Int, Path
+from regsearch.space.path import Path
+from regsearch.space.tree import Choice, Float, Int
 from regsearch.storage.trial import Trial
 
 EDGE = 0.05  # share of a range, on its scale, that counts as its edge

@@ -185,7 +185,7 @@ def _common_families(trials: list[Trial]) -> set[str]:
 
 def _label(study: StoredStudy, trial: Trial) -> str:
     """A trial in the words of a hover label."""
-    settings = {name: value for name, value in trial.params.items() if name in study.varied}
+    settings = {name: value for name, value in trial.own_params.items() if name in study.varied}
     lines = [escape(format_items({name: value})) for name, value in list(settings.items())[:12]]
     return "<br>".join([f"<b>trial {trial.number}</b>", *lines])
 

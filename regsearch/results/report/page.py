@@ -95,7 +95,7 @@ def _families(results: Results) -> str:
 def _trials(results: Results) -> str:
     rows = [
         [trial.number, trial.role, *_numbers(results.point(trial)),
-         describe(trial, {name: value for name, value in trial.params.items() if name in results.varied})]
+         describe(trial, {name: value for name, value in trial.own_params.items() if name in results.varied})]
         for trial in results.complete[:TOP]
     ]  # fmt: skip
     head = ["trial", "role", label_of("score", results.weighted), "se", "train", "gap", "config"]

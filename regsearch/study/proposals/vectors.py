@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.space.params import parameter_names, way_to
-from regsearch.space.tree import Choice, Float, Int, Leaf, Node, Path, label
+from regsearch.space.path import Path
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node
 
 NEUTRAL = 0.5  # a column of what has no effect
 MOVED, CHANGED = 0.3, 0.1  # shares of the leaves of a row that become others in a row near it: numbers, and choices
@@ -129,7 +130,7 @@ def _columns(value: Any, way: str, needs: Needs, names: Mapping[str, str]) -> It
     if isinstance(value, Choice):
         yield LeafColumn(names[way], value, needs)
         for i, option in enumerate(value.options):
-            yield from _columns(option, f"{way}.{label(option)}", (*needs, (names[way], i)), names)
+            yield from _columns(option, f"{way}.{value.label_of(option)}", (*needs, (names[way], i)), names)
     elif isinstance(value, Leaf):
         if not isinstance(value, Path):
             yield LeafColumn(names[way], value, needs)

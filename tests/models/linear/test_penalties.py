@@ -23,9 +23,10 @@ from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.penalties import L1, L2, AdaptiveElasticNet, AdaptiveLasso, ElasticNet
 from regsearch.models.linear.penalty import Terms, adaptive_weights
 from regsearch.space.domains import Between, Whole
+from regsearch.space.path import Path
 from regsearch.space.registry import registered
 from regsearch.space.sampling import default
-from regsearch.space.tree import Int, Node, Path, tunable
+from regsearch.space.tree import Int, Node, tunable
 from regsearch.testing import check_penalty
 from regsearch.testing.penalties import SUITE
 from regsearch.testing.suite import Check

@@ -16,7 +16,7 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.linear import relaxed_path
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.proximal import FoldPath
-from regsearch.space.tree import Path
+from regsearch.space.path import Path
 
 
 def setup_of(binary: bool) -> Setup:

@@ -19,6 +19,7 @@ class AdaptiveElasticNet(Penalty):
     """Adaptive elastic net: adaptive weights on the L1 part only (Zou & Zhang 2009)."""
 
     plain: ClassVar[bool] = False
+    by_column: ClassVar[bool] = True
     derived: ClassVar[tuple[str, ...]] = ()
     l1_ratio: Any = tunable(Between(0, 1), Float(0.05, 0.95))
     gamma: Any = tunable(Between(0, 10), Float(0.5, 2.0), off=0.0)

@@ -21,6 +21,7 @@ class AdaptiveLasso(Penalty):
     """
 
     plain: ClassVar[bool] = False
+    by_column: ClassVar[bool] = True
     l1_ratio: ClassVar[float] = 1.0
     gamma: Any = tunable(Between(0, 10), Float(0.5, 2.0), off=0.0)
 

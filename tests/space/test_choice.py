@@ -1,0 +1,55 @@
+"""Choices whose options have names of their own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from samples import finished, study
+
+from regsearch import Choice, ElasticNet, Float, InvalidInput, Linear, NotFound
+from regsearch.space.config import from_toml, to_data, to_toml
+from regsearch.space.placing import params_for
+
+
+def ranges(**more: object) -> Linear:
+    sparse, dense = ElasticNet(Float(0.8, 1.0)), ElasticNet(Float(0.01, 0.2))
+    return Linear(Choice("l2", sparse=sparse, dense=dense, **more), lambda_=Float(1e-3, 1.0, log=True))
+
+
+def test_two_options_of_one_kind(tmp_path: Path) -> None:
+    """Options of one kind differ by name: each has its own range, in trials, in a file, and for a start."""
+    space = ranges(start="dense")
+    assert from_toml(to_toml(space)) == space
+    assert space.penalty.first == ElasticNet(Float(0.01, 0.2))
+    results = study(tmp_path, space=space).run(12, quiet=True)
+    drawn = [
+        (trial.draws["penalty"], trial.params["l1_ratio"]) for trial in finished(results) if trial.role != "reference"
+    ]
+    assert {name for name, _ in drawn} == {"l2", "sparse", "dense"}
+    within = {"l2": (0.0, 0.0), "sparse": (0.8, 1.0), "dense": (0.01, 0.2)}
+    assert all(within[name][0] <= ratio <= within[name][1] for name, ratio in drawn)
+    placed = params_for(space, to_data(Linear(ElasticNet(0.9), lambda_=0.1)), None, "a config")
+    assert (placed["penalty"], placed["penalty.sparse.l1_ratio"]) == ("sparse", 0.9)
+
+
+def test_what_a_trial_does_not_have_is_not_shown(tmp_path: Path) -> None:
+    """What is printed of a trial are parameters of its own, not the neutral value of another option's."""
+    space = Linear(Choice("l2", ElasticNet(Float(0.1, 0.9)), "adaptive_lasso"), lambda_=Float(1e-3, 1.0, log=True))
+    results = study(tmp_path, space=space).run(8, quiet=True)
+    shown = {one.params["penalty"]: set(one.settings) for one in results.top(8)}
+    assert "gamma" in shown["adaptive_lasso"]
+    assert all("gamma" not in names for kind, names in shown.items() if kind != "adaptive_lasso")
+    assert all("gamma" in one.params for one in results.top(8))
+
+
+def test_names_that_others_give() -> None:
+    """A list in place of options, and what penalties are called elsewhere, are told at once, with what to write."""
+    with pytest.raises(InvalidInput, match=re.escape("write Choice('l1', 'l2')")):
+        Choice(["l1", "l2"])
+    assert Choice([64, 64]).options == ([64, 64],)
+    with pytest.raises(NotFound, match="did you mean 'l1'"):
+        Linear("lasso")
+    with pytest.raises(InvalidInput, match="give them names"):
+        Choice(ElasticNet(Float(0.8, 1.0)), ElasticNet(Float(0.01, 0.2)))
