@@ -547,3 +547,45 @@ def test_refuses_options(options: dict[str, Any], error: type[Exception], messag
     search = RegSearchCV(**({"space": PATH} | options))
     with pytest.raises(error, match=message):
         search.fit(*regression())
+
+
+# --- as GridSearchCV's -----------------------------------------------------------------------------------------
+
+
+def test_refit_is_that_of_grid_search() -> None:
+    """A name is a rule's, a function gets `cv_results_` and returns an index, and `False` leaves the fit out."""
+    X, y = regression()
+    space = Linear(Choice("l1", "l2"), lambda_=Choice(0.1, 1.0, 10.0))
+    by_rule, by_name = small(space, rule="one_se").fit(X, y), small(space, refit="one_se").fit(X, y)
+    assert by_rule.best_params_ == by_name.best_params_
+    seen: list[Any] = []
+
+    def worst(table: dict[str, Any]) -> int:
+        seen.append(table)
+        return int(np.nanargmin(table["mean_test_score"]))
+
+    search = small(space, refit=worst).fit(X, y)
+    assert search.best_index_ == np.nanargmin(search.cv_results_["mean_test_score"])
+    assert search.best_score_ == np.nanmin(search.cv_results_["mean_test_score"]) < by_rule.best_score_
+    assert seen[0].keys() == search.cv_results_.keys()
+    bare = small(space, refit=False).fit(X, y)
+    assert bare.best_params_ == small(space).fit(X, y).best_params_
+    assert not hasattr(bare, "best_estimator_")
+    with pytest.raises(AttributeError, match="refit=False"):
+        bare.predict(X)
+    with pytest.raises(InvalidInput, match="index of a row"):
+        small(space, refit=lambda table: 99).fit(X, y)
+    with pytest.raises(InvalidInput, match="refit must be True, False"):
+        small(space, refit=3).fit(X, y)
+
+
+def test_coefficients_and_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """`coef_` is that of the last step; the search is silent unless asked."""
+    X, y = regression()
+    search = small().fit(X, y)
+    np.testing.assert_array_equal(search.coef_, search.best_estimator_[-1].coef_)
+    assert capsys.readouterr().err == ""
+    small(verbose=1).fit(X, y)
+    assert "complete" in capsys.readouterr().err
+    with pytest.raises(AttributeError, match="not fitted yet"):
+        _ = small().coef_

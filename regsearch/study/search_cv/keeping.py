@@ -43,7 +43,7 @@ def passing(name: str, X: Any, y: Any, options: StudyOptions, how: Mapping[str, 
 
 def _run(study: Study, how: Mapping[str, Any]) -> Results:
     """Run a study as the arguments of `Study.run` say."""
-    results = study.run(**how, quiet=True)
+    results = study.run(**how)
     if results.stopped == "interrupted":
         raise KeyboardInterrupt  # a study would return what it has; what called fit must not go on with that
     return results

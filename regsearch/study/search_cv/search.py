@@ -31,10 +31,11 @@ from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model, Space
 from regsearch.models.estimator import Estimator
 from regsearch.models.families import as_space
+from regsearch.numeric import is_whole, plain
 from regsearch.parallel.crew import Workers
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results
-from regsearch.results.rules import find_rule
+from regsearch.results.rules import Pick, Rule, find_rule
 from regsearch.study.options import StudyOptions
 from regsearch.study.search_cv.columns import columns, rows_of
 from regsearch.study.search_cv.keeping import kept, passing
@@ -67,8 +68,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     fold_weights
         Whether folds count alike in means and errors (``equal``) or by the weight of the rows that validate (``size``).
     n_trials, timeout, patience
-        When the search ends: trials in all, seconds, trials without a better score. With a timeout, results depend on
-        the machine; else on the data and `seed` alone.
+        When the search ends: trials in all, of a study that is kept (`tracking`) those of earlier fits included;
+        seconds; trials without a better score. With a timeout, results depend on the machine; else on the data and
+        `seed` alone.
     trial_timeout
         Seconds that a trial may take: one that takes longer is given up.
     scoring
@@ -81,6 +83,11 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     rule
         What to choose of the finished trials: the name of a rule, such as ``best`` or ``one_se``, or a
         function from `Results` to a `Pick`.
+    refit
+        As GridSearchCV's: `False` leaves out the fit to all rows, and with it `predict`; a name is that of a rule, a
+        function gets `cv_results_` and returns the index of its choice, both in place of `rule`.
+    verbose
+        Above 0, the state of the search is shown while it runs.
     task
         ``regression`` or ``classification``, where it shall not be inferred from y (`make_problem`) or from an
         `Estimator`. What splits data for a search, such as `cross_val_score`, asks before there is a y: it stratifies
@@ -106,7 +113,9 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     best_estimator_
-        Refitted on all rows.
+        Refitted on all rows; not there with ``refit=False``.
+    coef_
+        Of its last step, where that has some: of a linear model those of the encoded and scaled columns.
     best_params_, best_score_, best_index_
         Of the choice; the index is that of `cv_results_`. Scores are larger when better, means over folds.
     generalization_gap_
@@ -149,6 +158,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         scoring: Any = None,
         pooled: bool | None = None,
         rule: Any = "best",
+        refit: Any = True,
+        verbose: int = 0,
         task: str | None = None,
         seed: int = 0,
         n_jobs: int | None = None,
@@ -170,6 +181,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self.scoring = scoring
         self.pooled = pooled
         self.rule = rule
+        self.refit = refit
+        self.verbose = verbose
         self.task = task
         self.seed = seed
         self.n_jobs = n_jobs
@@ -208,7 +221,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         StudyMismatch
             When a kept study of that name has other folds, another weighting of them or another scoring.
         """
-        space, rule = _space(self.space), find_rule(self.rule)
+        space, rule = _space(self.space), self._rule()
         X, y = validation.validate_fit_data(self, X, y)
         task = validation.infer_task(self.task, self._kind(), y, sample_weight)
         rows = {"sample_weight": sample_weight, "score_weight": score_weight, "groups": groups}
@@ -217,8 +230,29 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         chosen = results.choose(rule)
         self._describe_study(study)
         self._describe_choice(results, chosen)
-        self._refit(chosen, study.problem)
+        if self.refit is False:
+            self._forget_fit()
+        else:
+            self._refit(chosen, study.problem)
         return self
+
+    def _rule(self) -> Rule:
+        """What chooses: `refit`, where it says so, else `rule`."""
+        if isinstance(self.refit, bool):
+            return find_rule(self.rule)
+        if isinstance(self.refit, str):
+            return find_rule(self.refit)
+        if not callable(self.refit):
+            raise InvalidInput(
+                f"refit must be True, False, the name of a rule or a function of cv_results_, got {self.refit!r}; "
+                "leave it out for the choice of `rule`."
+            )
+        return partial(_picked_row, self.refit)
+
+    def _forget_fit(self) -> None:
+        """Leave nothing of an earlier fit that this one does not have."""
+        for name in ("best_estimator_", "refit_time_", "classes_"):
+            self.__dict__.pop(name, None)
 
     def _options(self, space: Model, task: Any, rows: Mapping[str, Any]) -> StudyOptions:
         """Those of the study: the parameters of this search that a study has too, and what `fit` was given of rows."""
@@ -230,7 +264,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         run = passing if self.tracking in (None, False) else kept
         own = self.get_params(deep=False)
         how = {name: own[name] for name in signature(Study.run).parameters if name in own}
-        return run(self.name, X, y, options, how)
+        return run(self.name, X, y, options, how | {"quiet": not self.verbose})
 
     def _describe_study(self, study: Study) -> None:
         self.task_, self.n_splits_ = study.problem.task, len(study.folds)
@@ -255,6 +289,20 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
             self.classes_ = problem.classes
         elif hasattr(self, "classes_"):
             del self.classes_  # of an earlier fit to classes
+
+    @property
+    def coef_(self) -> Array:
+        """Coefficients of the last step of `best_estimator_`."""
+        best = self._best("coef_")
+        return np.asarray((best[-1] if hasattr(best, "steps") else best).coef_)
+
+    def _best(self, wanted: str) -> Any:
+        """The best estimator, for one of its attributes."""
+        if not hasattr(self, "best_estimator_"):
+            without = hasattr(self, "results_")
+            why = "was fitted with refit=False; set refit=True" if without else "is not fitted yet; call fit first"
+            raise AttributeError(f"This RegSearchCV {why}, {wanted!r} is of its best estimator.")
+        return self.best_estimator_
 
     # --- predict -----------------------------------------------------------------------------------------------
 
@@ -285,11 +333,11 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
             measure = explained if self.task_ == "regression" else accuracy_score
             return float(measure(y, self.predict(X), sample_weight=sample_weight))
         options = {} if sample_weight is None else {"sample_weight": sample_weight}
-        return float(self._scorer(self.best_estimator_, validation.validate_predict_data(self, X), y, **options))
+        return float(self._scorer(self._best("score"), validation.validate_predict_data(self, X), y, **options))
 
     def _ask(self, method: str, X: Any) -> Any:
         check_is_fitted(self)
-        return getattr(self.best_estimator_, method)(validation.validate_predict_data(self, X))
+        return getattr(self._best(method), method)(validation.validate_predict_data(self, X))
 
     # --- what it is --------------------------------------------------------------------------------------------
 
@@ -323,6 +371,17 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         if "results_" in state:
             state["results_"] = replace(state["results_"], live=None)
         return state
+
+
+def _picked_row(refit: Callable[[dict[str, Any]], Any], results: Results) -> Pick:
+    """What a function of scikit-learn's kind chooses: of `cv_results_` the index of a row, which is a trial's."""
+    rows, _ = rows_of(results, results.choose("best"))
+    index = plain(refit(columns(rows, list(results.identity["metrics"]), results.averaging)))
+    if not is_whole(index) or not 0 <= index < len(rows):
+        raise InvalidInput(
+            f"A function as refit must return the index of a row of cv_results_, 0 to {len(rows) - 1}, got {index!r}."
+        )
+    return replace(find_rule(int(rows[index]["trial"]))(results), why="The function given as refit chose it.")
 
 
 def _space(space: Space | str) -> Model:
