@@ -71,8 +71,9 @@ def _columns_code(config: Linear, problem: Problem) -> str:
     several = problem.targets > 1 or (config.penalty.by_column and problem.outputs > 2)
     if config.loss is not None or config.class_weight is not None or is_sparse(front.table.X) or several:
         raise InvalidInput(
-            "Plain code with penalty_factors, unpenalized, limits or an adaptive penalty is of one target, squared error "
-            "or log-loss, a dense X and no class_weight, and an adaptive one of two classes at most; export a bundle."
+            "Plain code with penalty_factors, unpenalized, limits or an adaptive penalty is of one target, squared "
+            "error or log-loss, a dense X and no class_weight, and an adaptive one of two classes at most; export a "
+            "bundle."
         )
     source = CodeWriter()
     steps = [step for step in (*front.steps, _scaler(config.scale, False)) if step is not None]

@@ -24,7 +24,8 @@ from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.row_norms import RowTerms
 from regsearch.models.linear.solvers import Solvers
 from regsearch.results.results import load_results
-from regsearch.space.tree import Choice, Path
+from regsearch.space.path import Path
+from regsearch.space.tree import Choice
 
 EXACT: dict[str, Any] = {"tol": 1e-12, "max_iter": 100_000}
 SHAPES = [(40, 6), (25, 40)]
