@@ -111,7 +111,7 @@ def path_rows(name: str, X: Any, y: Any, bar: float, rounds: int = 5, first_bar:
 def full_grid(backend: LinearBackend, l1_ratio: float) -> Any:
     """The lambdas of a trial, those included that its early stop leaves out."""
     config = Linear(ElasticNet(l1_ratio))
-    return lambda_grid(config, backend.solver, config.penalty.terms(lambda: np.zeros(1)), backend.design, 1.0)
+    return lambda_grid(config, backend.solver, config.penalty.terms(lambda: np.zeros(1)), backend.design)
 
 
 def suboptimality(setup: Setup, fitted: Any, lambdas: Any, l1_ratio: float) -> str:
@@ -190,7 +190,7 @@ def excess_along(setup: Setup, penalty: Any) -> str:
     usual = Solvers(setup.problem, (np.arange(setup.problem.rows),), (np.arange(0),))
     exact = Solvers(setup.problem, (np.arange(setup.problem.rows),), (np.arange(0),), tol=1e-10)
     config = Linear(penalty)
-    lambdas = lambda_grid(config, usual.of(None), usual.terms(config), usual.design, 1.0)[::8][:6]
+    lambdas = lambda_grid(config, usual.of(None), usual.terms(config), usual.design)[::8][:6]
     scales = usual.design.scales("standard")[0]
 
     def along(solvers: Solvers) -> Any:
