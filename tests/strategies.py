@@ -13,6 +13,7 @@ from regsearch.models.families import Families
 from regsearch.models.linear import Linear
 from regsearch.models.linear.groups import ColumnGroups
 from regsearch.models.neural import CNN, MLP, Net
+from regsearch.models.neural.architectures.residual import ResidualCNN, ResidualMLP
 from regsearch.models.neural.techniques import SHIPPED, slots
 from regsearch.models.preparation import Preparation
 from regsearch.space.domains import (
@@ -155,6 +156,9 @@ def in_slot(slot: str, filled: bool = False) -> st.SearchStrategy[Any]:
     return one
 
 
+DEEP = st.lists(st.integers(1, 512), min_size=2, max_size=4).map(tuple)
+
+
 @st.composite
 def nets(draw: st.DrawFn, filled: bool = False) -> Net:
     """A `Net` with techniques in some of its slots."""
@@ -163,13 +167,16 @@ def nets(draw: st.DrawFn, filled: bool = False) -> Net:
         for field in dataclasses.fields(Net)
         if "domain" in field.metadata and field.name != "module"
     }
+    slots = set(draw(st.lists(st.sampled_from(sorted(SLOTS)), unique=True, max_size=5)))
+    slots -= {"ema"} if "averaging" in slots else set()  # which exclude each other
     module = nodes(MLP, filled) | nodes(CNN, filled)
+    if "skip" in slots:  # they need two layers
+        module = st.builds(MLP, hidden=DEEP)
     given = own | {
         "module": module if filled else module | choices(module),
         "device": st.sampled_from(["auto", "cpu"]),
     }
-    slots = draw(st.lists(st.sampled_from(sorted(SLOTS)), unique=True, max_size=5))
-    return Net(**draw(st.fixed_dictionaries(given | {slot: in_slot(slot, filled) for slot in slots})))
+    return Net(**draw(st.fixed_dictionaries(given | {slot: in_slot(slot, filled) for slot in sorted(slots)})))
 
 
 def families() -> st.SearchStrategy[Families]:
@@ -177,7 +184,11 @@ def families() -> st.SearchStrategy[Families]:
     return st.builds(lambda linear, net: Families(Choice(linear, net)), nodes(Linear), nets())
 
 
-OWN: dict[type[Node], Callable[[bool], st.SearchStrategy[Any]]] = {Net: nets}
+OWN: dict[type[Node], Callable[[bool], st.SearchStrategy[Any]]] = {
+    Net: nets,
+    ResidualMLP: lambda filled: st.builds(ResidualMLP, hidden=DEEP),
+    ResidualCNN: lambda filled: st.builds(ResidualCNN, channels=DEEP, kernel=st.sampled_from([1, 3, 5])),
+}
 
 
 def declared() -> list[type[Node]]:

@@ -534,7 +534,7 @@ def test_several_targets() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"space": "forest"}, InvalidInput, "one of linear, mlp, cnn, got 'forest'"),
+        ({"space": "forest"}, InvalidInput, "one of linear, mlp, cnn, cocktail, image_cocktail, got 'forest'"),
         ({"space": Ridge()}, InvalidInput, "space must be a model"),
         ({"task": "ranking"}, InvalidInput, "task must be regression, classification.*got 'ranking'"),
         ({"rule": "luckiest"}, NotFound, "No rule is called 'luckiest'"),

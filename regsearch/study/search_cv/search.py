@@ -389,7 +389,8 @@ def _space(space: Space | str) -> Model:
     if not isinstance(space, str):
         found: Model = as_space(space)
         return found
-    made = {name: f for name, f in vars(spaces).items() if getattr(f, "__module__", "") == spaces.__name__}
+    own = {name: f for name, f in vars(spaces).items() if getattr(f, "__module__", "") == spaces.__name__}
+    made = {name: f for name, f in own.items() if not name.startswith("_")}
     if space not in made:
         raise InvalidInput(f"space must be a model or one of {', '.join(made)}, got {space!r}; see regsearch.spaces.")
     return made[space]()  # type: ignore[no-any-return]
