@@ -176,6 +176,8 @@ def nets(draw: st.DrawFn, filled: bool = False) -> Net:
         "module": module if filled else module | choices(module),
         "device": st.sampled_from(["auto", "cpu"]),
     }
+    if "optimizer" in slots:  # whose rate it is
+        del given["lr"]
     return Net(**draw(st.fixed_dictionaries(given | {slot: in_slot(slot, filled) for slot in sorted(slots)})))
 
 

@@ -370,7 +370,6 @@ def test_targets_and_weights_without_squares(size: float) -> None:
     [
         ("run picture.png", "A script must be Python"), ("run broken.py", "A script must be Python"),
         ("run folder", "no script"),
-        ("report small --root runs --out folder", "one HTML file, got the folder"),
         ("report small --root runs --out picture.png/x", "cannot be written"),
         ("list --storage foo", "storage must be a URL"), ("list --root=", "root must be a path"),
         ("ui --port 99999999", "1 to 65535"), ("ui --port 0", "1 to 65535"), ("ui --port x", "1 to 65535"),

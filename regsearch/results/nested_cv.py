@@ -193,6 +193,11 @@ class NestedCV:
         InvalidInput
             When the rule is none, or an outer fold's test rows cannot be scored; nothing has been fitted then.
         """
+        if is_whole(self.rule):
+            raise InvalidInput(
+                f"A rule must be a name or a function of results, got the number {self.rule} of a trial: each outer fold "
+                "searches trials of its own."
+            )
         find_rule(self.rule)
         for test in self.outer.val:
             check_test(self.metrics, self.problem.take(test))

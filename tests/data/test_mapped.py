@@ -121,7 +121,7 @@ def path_of(solvers: Solvers, scale: str) -> list[NDArray[Any]]:
     (piece,) = solver.path(L2().terms(lambda: np.empty(0)), scale, np.array([1.0, 0.1]))
     assert piece.losses is not None
     source = solver.source
-    return [solvers.design.scales(scale), source.train, source.val, source.centers, piece.coef, *piece.losses]
+    return [solvers.design.scales(scale), source.moment(scale), source.power, source.centers, piece.coef, *piece.losses]
 
 
 def test_an_array_and_a_mapped_file_are_one_study(tmp_path: Path) -> None:

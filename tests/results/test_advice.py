@@ -95,12 +95,6 @@ def classes() -> tuple[Any, Any]:
     return X, (y > 0).astype(int)
 
 
-def tumours() -> tuple[Any, Any]:
-    """Two classes that columns tell apart so well that fits without a penalty have no end: every third row of them."""
-    X, y = load_breast_cancer(return_X_y=True)
-    return X[::3], y[::3]
-
-
 def noise(rows: int = 60, columns: int = 40, seed: int = 10) -> tuple[Any, Any]:
     """Labels that no column knows anything of."""
     rng = np.random.default_rng(seed)
@@ -139,8 +133,8 @@ FAULTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "trials are few": ("trials", {"space": spaces.linear(), "trials": 5}, {"space": spaces.linear(), "trials": 25}),
     "nothing was searched": ("trials", {"trials": 1}, {"trials": 2}),
     "all of a range does nothing": (
-        "weak", {"data": tumours(), "space": WEAK, "trials": 12},
-        {"data": tumours(), "space": Linear("l2", Float(1e-9, 1.0, log=True)), "trials": 12},
+        "weak", {"data": sparse_truth(60), "space": WEAK, "trials": 12},
+        {"data": sparse_truth(60), "space": Linear("l2", Float(1e-9, 1.0, log=True)), "trials": 12},
     ),
 }  # fmt: skip
 
@@ -550,7 +544,7 @@ def test_the_advice_is_what_widening_does(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_strengths_that_do_nothing_are_raised(tmp_path: Path) -> None:
     """Far too weak a penalty is told first, with numbers, nothing is said against it, and widening finds better."""
-    one = study(tmp_path, data=tumours(), space=WEAK, cv=5)
+    one = study(tmp_path, data=sparse_truth(60), space=WEAK, cv=5)
     old = one.run(12, quiet=True)
     assert old.advice[0].topic == "weak"
     assert "try lambda = Float(low=1e-09, high=0.01, log=True)" in old.advice[0].text

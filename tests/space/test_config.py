@@ -67,7 +67,10 @@ def test_digest_changes_with_any_field(cls: type[Node], data: st.DataObject) -> 
     node = data.draw(nodes(cls))
     other = data.draw(nodes(cls))
     for name, value in other.fields().items():
-        changed = node.replace(**{name: value})
+        try:
+            changed = node.replace(**{name: value})
+        except InvalidInput:  # some exclude each other, such as two learning rates
+            continue
         assert (changed == node) == (digest(changed) == digest(node))
 
 

@@ -150,7 +150,7 @@ def test_a_trial_is_its_folds_fitted_apart(penalty: Any, scoring: str) -> None:
     setup = setup_of(make_problem(X, Y), scoring)
     config = Linear(penalty, 0.2)
     config.check(setup)
-    outcome = config.backend(setup)._attempt(Candidate(0, config))  # type: ignore[attr-defined]
+    (outcome,) = config.backend(setup).stream([Candidate(0, config)])
     assert outcome.state == "complete", outcome.reason
     curves = outcome.trajectory.curves[scoring]
     for k, (train, val) in enumerate(zip(setup.folds.train, setup.folds.val, strict=True)):
