@@ -195,8 +195,8 @@ class NestedCV:
         """
         if is_whole(self.rule):
             raise InvalidInput(
-                f"A rule must be a name or a function of results, got the number {self.rule} of a trial: each outer fold "
-                "searches trials of its own."
+                f"A rule must be a name or a function of results, got the number {self.rule} of a trial: each outer "
+                "fold searches trials of its own."
             )
         find_rule(self.rule)
         for test in self.outer.val:
