@@ -25,6 +25,7 @@ from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.inputs import did_you_mean, one_name, said
 from regsearch.metrics.absent_classes import told_of_classes
+from regsearch.metrics.counting import counts
 from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, center_of, named_score
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
@@ -274,7 +275,7 @@ def _metric(name: str, scorer: Any) -> Metric:
     from sklearn.metrics import get_scorer, get_scorer_names
 
     if callable(scorer):
-        return Metric(name, scorer, counts=_counts(scorer))
+        return Metric(name, scorer, counts=counts(scorer))
     own = named_score(scorer) if isinstance(scorer, str) else None
     if own is not None:
         return Metric(name, own.scorer, own.kernel, None, 0.0 if scorer.startswith("neg_") else 1.0, own.center)
@@ -284,15 +285,7 @@ def _metric(name: str, scorer: Any) -> Metric:
         raise InvalidInput(f"scoring must be a scikit-learn scorer, got {said(scorer)}; {hint}")
     perfect = 0.0 if scorer.startswith("neg_") else None if scorer in _UNBOUNDED else 1.0
     found = get_scorer(scorer)
-    return Metric(name, found, KERNELS.get(scorer), FROM_MSE.get(scorer), perfect, center_of(scorer), _counts(found))
-
-
-def _counts(scorer: Any) -> bool:
-    """Whether a scorer counts rows or pairs of rows, by one of scikit-learn's functions that do."""
-    import sklearn.metrics
-
-    function = getattr(scorer, "_score_func", None)
-    return any(function is getattr(sklearn.metrics, name) for name in _COUNTING)
+    return Metric(name, found, KERNELS.get(scorer), FROM_MSE.get(scorer), perfect, center_of(scorer), counts(found))
 
 
 def _fitting(metric: Metric, problem: Problem) -> Metric:
@@ -389,17 +382,4 @@ def _suggest(problem: Problem) -> str:
 
 
 _MISFIT = "a formula of another task"
-_COUNTING = (
-    "accuracy_score",
-    "average_precision_score",
-    "balanced_accuracy_score",
-    "f1_score",
-    "fbeta_score",
-    "jaccard_score",
-    "matthews_corrcoef",
-    "precision_score",
-    "recall_score",
-    "roc_auc_score",
-    "top_k_accuracy_score",
-)
 _UNBOUNDED = {"mutual_info_score", "positive_likelihood_ratio"}  # all others of scikit-learn's end at 0 or 1
