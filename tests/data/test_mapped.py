@@ -121,7 +121,8 @@ def path_of(solvers: Solvers, scale: str) -> list[NDArray[Any]]:
     (piece,) = solver.path(L2().terms(lambda: np.empty(0)), scale, np.array([1.0, 0.1]))
     assert piece.losses is not None
     source = solver.source
-    return [solvers.design.scales(scale), source.moment(scale), source.power, source.centers, piece.coef, *piece.losses]
+    moments = [source.moment(scale), source.gram(scale), source.power, source._val_moment, source._val_gram]
+    return [solvers.design.scales(scale), *moments, source.centers, piece.coef, *piece.losses]
 
 
 def test_an_array_and_a_mapped_file_are_one_study(tmp_path: Path) -> None:

@@ -260,5 +260,5 @@ def test_plain_code_fits_the_same(task: str) -> None:
     model, ours = made["model"].fit(of.X, of.labels), config.refit(of, 0)
     name = "predict" if task == "regression" else "predict_proba"
     np.testing.assert_allclose(getattr(model, name)(of.X), getattr(ours, name)(of.X), atol=1e-3)
-    with pytest.raises(InvalidInput, match="export a bundle"):
+    with pytest.raises(InvalidInput, match="no class_weight, and an adaptive one of two classes at most; export a"):
         linear_code(config.replace(class_weight="balanced"), of, 0)
