@@ -39,5 +39,9 @@ class WorkersFailed(RegsearchError):
     """Workers that end before they evaluate anything, or a cluster of them that is gone; what is finished is kept."""
 
 
+class CallbackFailed(RegsearchError):
+    """A callback of a run raised an error, its cause here; the run has ended, and what is finished is kept."""
+
+
 class SearchFailed(RegsearchError):
     """Every trial so far failed, so going on would only repeat the failure."""

@@ -15,6 +15,7 @@ from regsearch.errors import InvalidInput
 
 PART = 255  # bytes that one name in a path may have
 SHOWN = 80  # letters of a value that an error repeats
+COUNTS = {1: "one argument", 2: "two arguments"}
 
 
 def said(value: Any) -> str:
@@ -111,8 +112,8 @@ def switch(value: Any, what: str) -> None:
         raise InvalidInput(f"{what} must be True or False, got {said(value)}.")
 
 
-def takes_one(function: Callable[..., Any], what: str, fix: str) -> None:
-    """Refuse a function of the user's that cannot be called with one argument.
+def takes(count: int, function: Callable[..., Any], what: str, fix: str) -> None:
+    """Refuse a function of the user's that cannot be called with so many arguments.
 
     Raises
     ------
@@ -120,12 +121,12 @@ def takes_one(function: Callable[..., Any], what: str, fix: str) -> None:
         Saying why it cannot.
     """
     try:
-        inspect.signature(function).bind(None)
+        inspect.signature(function).bind(*[None] * count)
     except ValueError:  # one that is not written in Python may have no signature
         return
     except TypeError as error:
         raise InvalidInput(
-            f"{what} must be a function of one argument, got {said(function)} ({error}); {fix}"
+            f"{what} must be a function of {COUNTS[count]}, got {said(function)} ({error}); {fix}"
         ) from error
 
 

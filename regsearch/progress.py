@@ -34,6 +34,10 @@ class Screen(Protocol):
         """Let a text stand."""
         ...
 
+    def clear(self) -> bool:
+        """Make room for what others print here; whether the state is gone by that."""
+        ...
+
 
 class Terminal:
     """A line that is written over, cut to what fits."""
@@ -49,6 +53,10 @@ class Terminal:
     def leave(self, text: str) -> None:
         self._over(text)
         self.stream.write("\n")
+
+    def clear(self) -> bool:
+        self._over("")
+        return True
 
     def _over(self, text: str) -> None:
         self.stream.write(f"\r\x1b[K{text}")
@@ -73,6 +81,9 @@ class Lines:
     def leave(self, text: str) -> None:
         self.write(text, None)
 
+    def clear(self) -> bool:
+        return False  # a line is over when it is written
+
 
 class Notebook:
     """A display below a cell, which is updated in its place: a bar, and the parts of the state in lines."""
@@ -89,6 +100,9 @@ class Notebook:
     def leave(self, text: str) -> None:
         self._display(html.escape(text))
         self._shown = None
+
+    def clear(self) -> bool:
+        return False  # the display has a place of its own
 
     def _display(self, content: str) -> None:
         from IPython.display import HTML, display
@@ -141,6 +155,11 @@ class Progress:
         if not self.quiet and time.monotonic() >= self._next:
             self._screen.write(one_line(text), share)
             self._next = time.monotonic() + self._screen.every_s
+
+    def clear(self) -> None:
+        """Make room for what others print; the state is shown again with the next one."""
+        if not self.quiet and self._next and self._screen.clear():
+            self._next = 0.0
 
     def end(self, text: str = "") -> None:
         """Leave the last state, or `text`, standing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,10 +12,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 OUT_OF_TIME = "time is up"  # why a run ends whose time is
+ASKED = "stop() was called"  # why one ends that was asked to
 
 
 class OutOfTime(Exception):
     """Ends what keeps nothing of what it has done so far."""
+
+
+class StopRequest:
+    """A request to end a run: made from a callback, another thread or a signal handler, seen by forked processes, too.
+
+    An event would do none but the first two: a handler may wait for the lock that it interrupted.
+    """
+
+    def __init__(self) -> None:
+        self._made = mmap.mmap(-1, 1)
+
+    def make(self) -> None:
+        self._made[0] = 1
+
+    @property
+    def is_made(self) -> bool:
+        return self._made[0] != 0
 
 
 @dataclass(frozen=True)
@@ -51,12 +70,15 @@ class Deadline:
         Seconds that only go up, the same in a forked process.
     interrupted
         Set by a Ctrl-C that `interruptible` caught; `None` where it shall catch none.
+    request
+        To end the run, where one can be made.
     """
 
     at: float = math.inf
     trial_s: float = math.inf
     clock: Callable[[], float] = time.monotonic
     interrupted: threading.Event | None = None
+    request: StopRequest | None = None
 
     @classmethod
     def of_run(cls, timeout: float | None, trial_timeout: float | None) -> Deadline:
@@ -69,16 +91,25 @@ class Deadline:
         return self.interrupted is not None and self.interrupted.is_set()
 
     @property
+    def was_cut(self) -> bool:
+        """Whether the run was told to end, whatever time it has."""
+        return self.was_interrupted or (self.request is not None and self.request.is_made)
+
+    @property
     def reason(self) -> str:
         """Why the run ends where it has passed."""
-        return "interrupted" if self.was_interrupted else OUT_OF_TIME
+        return "interrupted" if self.was_interrupted else ASKED if self.was_cut else OUT_OF_TIME
 
     def passed(self) -> bool:
         """Whether the run is to end."""
-        return self.was_interrupted or self.clock() >= self.at
+        return self.was_cut or self.clock() >= self.at
 
     def left(self) -> float:
         """Seconds until then, at least 0."""
+        return 0.0 if self.was_cut else max(0.0, self.at - self.clock())
+
+    def left_for_findings(self) -> float:
+        """Seconds for what follows the search: a run that was asked to end has those that it did not take."""
         return 0.0 if self.was_interrupted else max(0.0, self.at - self.clock())
 
     def stop(self, seconds: float) -> Stop | None:
@@ -86,7 +117,7 @@ class Deadline:
         if seconds >= self.trial_s:
             return Stop("pruned", f"the {self.trial_s:g} s of a trial were up")
         if self.passed():
-            return Stop("stopped", "interrupted" if self.was_interrupted else "time was up")
+            return Stop("stopped", "interrupted" if self.was_interrupted else ASKED if self.was_cut else "time was up")
         return None
 
     @contextmanager

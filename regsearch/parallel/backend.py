@@ -242,7 +242,7 @@ class WorkersBackend:
 
     def _collect(self, crew: Crew) -> Iterator[Outcome]:
         """What workers have of their candidates when time is up, as far as they hand it over soon."""
-        if self.deadline.was_interrupted:
+        if self.deadline.was_cut:
             crew.interrupt()
         clock = self.deadline.clock
         end = clock() + GRACE_S

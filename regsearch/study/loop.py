@@ -106,7 +106,7 @@ class Loop:
             if self._suspects and self.isolated is not None:
                 self._isolate(limits, self.isolated)
             self._stream(self.setup, self._candidates(limits))
-            if self.study.in_flight or self.setup.deadline.was_interrupted:
+            if self.study.in_flight or self.setup.deadline.was_cut:
                 self.stopped = self.setup.deadline.reason
         except KeyboardInterrupt:
             self.stopped = "interrupted"

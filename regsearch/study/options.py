@@ -14,7 +14,7 @@ from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.data.survival import signed_times
 from regsearch.errors import InvalidInput
-from regsearch.inputs import one_name, place, said, switch, takes_one
+from regsearch.inputs import one_name, place, said, switch, takes
 from regsearch.metrics.averaging import FOLD_WEIGHTS, FoldWeights
 from regsearch.metrics.pooled import check_defined, pooled_metrics
 from regsearch.metrics.scorer import check_test, resolve
@@ -160,14 +160,14 @@ class StudyOptions:
         if not usable or isinstance(sampler, type):
             raise InvalidInput(f"sampler must be an Optuna sampler, got {said(sampler)}; leave it out for ours.")
         if callable(sampler):
-            takes_one(sampler, "A sampler's maker", "it gets the number of trials so far.")
+            takes(1, sampler, "A sampler's maker", "it gets the number of trials so far.")
         if artifacts is not None and not callable(artifacts):
             raise InvalidInput(
                 f"artifacts must be a function from a study's name to an `Artifacts`, got {said(artifacts)}; "
                 "leave it out for the study's folder."
             )
         if artifacts is not None:
-            takes_one(artifacts, "artifacts", "it gets the study's name.")
+            takes(1, artifacts, "artifacts", "it gets the study's name.")
         if tracking is not None and not isinstance(tracking, bool):
             one_name(tracking, "tracking", "give an MLflow tracking URI or False, or leave it out.")
 

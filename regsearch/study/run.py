@@ -7,7 +7,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from regsearch.data.profile import profile
@@ -17,7 +17,7 @@ from regsearch.metrics.scorer import label_of
 from regsearch.mirror.address import unanswered
 from regsearch.mirror.content import view_of
 from regsearch.models.base import REFERENCE, Backend, Model, Setup
-from regsearch.models.deadline import Deadline
+from regsearch.models.deadline import Deadline, StopRequest
 from regsearch.models.path import Trajectory
 from regsearch.parallel.backend import WorkersBackend
 from regsearch.parallel.crew import Workers
@@ -30,6 +30,7 @@ from regsearch.space.starts import reference_params
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
+from regsearch.study.callbacks import Listeners
 from regsearch.study.history import History
 from regsearch.study.limits import Limits
 from regsearch.study.loop import Loop
@@ -74,6 +75,8 @@ class Run:
         Who evaluates candidates; by default this process.
     in_turn
         See `regsearch.parallel.backend.WorkersBackend`.
+    listeners
+        Who hears of each finished trial, and how the run is asked to end.
     """
 
     setup: Setup
@@ -85,10 +88,11 @@ class Run:
     start: Mapping[str, Any] | None = None
     workers: Workers | None = None
     in_turn: bool = False
+    listeners: Listeners = field(default_factory=lambda: Listeners((), None, StopRequest()))
 
     def run(self, limits: Limits, progress: Progress) -> Results:
         """Search until a limit is reached; the results also after Ctrl-C."""
-        deadline = limits.begin()
+        deadline = replace(limits.begin(), request=self.listeners.request)
         with OptunaStudy.open(self.store, self.identity) as study:
             self._begin(study)
             return self._search(study, limits, deadline, progress)
@@ -109,6 +113,7 @@ class Run:
             if feed is not None:
                 feed.send(trial, trajectory)
                 feed.say_trouble(progress)
+            self._tell(trial, progress)
             line.show(trial)
 
         setup = replace(self.setup, history=history, notice=line.notice, deadline=deadline)
@@ -120,6 +125,8 @@ class Run:
         try:
             with frozen_garbage():
                 loop.run(limits)
+            if self.listeners.failure is not None:
+                loop.stopped = "a callback failed"
         except StorageFailed:  # so nothing more can be read or kept
             progress.end()
             if feed is not None:
@@ -130,9 +137,17 @@ class Run:
             raise
         results = self._end(study, loop, feed, progress)
         progress.end(farewell(results))
+        if self.listeners.failure is not None:
+            raise self.listeners.failure
         if history.failures and loop.stopped != "interrupted" and not results.counts["stopped"]:
             raise SearchFailed(f"Every trial{history.why_failed()}")
         return results
+
+    def _tell(self, trial: Trial, progress: Progress) -> None:
+        """Let the callbacks hear of a trial; what they print stands on lines of its own."""
+        if self.listeners.callbacks:
+            progress.clear()
+        self.listeners.hear(trial)
 
     def _backend(self, workers: Workers | None) -> Callable[[Setup], Backend] | None:
         """What evaluates candidates on workers; `None` without any."""
@@ -154,7 +169,7 @@ class Run:
         progress.end()
         results = replace(self._results(study), stopped=loop.stopped)
         if results.complete:
-            self._keep_findings(results, feed is not None, loop.setup.deadline.left() + GRACE_S, progress)
+            self._keep_findings(results, feed is not None, loop.setup.deadline.left_for_findings() + GRACE_S, progress)
         if feed is not None:
             return replace(results, unmirrored=feed.finish(results, progress))
         return results

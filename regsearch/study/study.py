@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from regsearch.data.folds import Folds
@@ -14,6 +15,7 @@ from regsearch.export.bundle.loading import start_of
 from regsearch.inputs import switch
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model, Space
+from regsearch.models.deadline import StopRequest
 from regsearch.parallel.crew import Workers
 from regsearch.parallel.local import workers_of
 from regsearch.progress import Progress
@@ -27,6 +29,7 @@ from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.optuna_study import check_same
 from regsearch.study import script
 from regsearch.study.analyses import Analyses
+from regsearch.study.callbacks import Callback, Listeners, callbacks_of
 from regsearch.study.identity import identity_of
 from regsearch.study.limits import Limits
 from regsearch.study.options import StudyOptions
@@ -150,6 +153,7 @@ class Study(Presented, Analyses):
         self._identities: Identities = {}  # of now: a fit may change what a user's object holds
         with identities_kept(self._identities):
             self._written = written(self.space)
+        self._request: StopRequest | None = None  # while it runs
         self._start = None if options.start_from is None else start_of(options.start_from, self.space)
 
     def blocks(self) -> Iterator[Block]:
@@ -230,6 +234,7 @@ class Study(Presented, Analyses):
         workers: int | Workers | None = None,
         deterministic: bool = False,
         quiet: bool = False,
+        on_trial: Callback | Sequence[Callback] | None = None,
     ) -> Results:
         """Search until a limit is reached; a study that was stopped or killed goes on where it was.
 
@@ -253,12 +258,13 @@ class Study(Presented, Analyses):
             Hear workers in turns: the same trials again with as many workers, at the price of waiting.
         quiet
             No progress line.
+        on_trial
+            A function or several, called with the study and each finished trial once it is stored; `stop` ends the run.
 
         Returns
         -------
         Results
-            Whatever is finished, also after Ctrl-C, which keeps what is in flight as far as it got; a second one ends
-            at once.
+            Whatever is finished, also after Ctrl-C, which keeps what is in flight so far; a second one ends at once.
 
         Raises
         ------
@@ -271,12 +277,31 @@ class Study(Presented, Analyses):
         """
         limits, evaluators = Limits.of_run(n_trials, timeout, patience, trial_timeout), workers_of(workers)
         switch(deterministic, "deterministic")
+        listeners = Listeners(callbacks_of(on_trial), self, StopRequest())
         self.store.prepare()
         tracking, sampler = self.options.tracking_of(self.store.root), self.options.sampler
         of_study = self.setup, self.space, self.store, self._identity(), tracking, sampler, self._start
-        run = Run(*of_study, evaluators, deterministic)
-        with self.store.running(), identities_kept(self._identities):
+        run = Run(*of_study, evaluators, deterministic, listeners)
+        with self.store.running(), identities_kept(self._identities), self._stoppable(listeners.request):
             return run.run(limits, Progress(quiet=quiet))
+
+    @contextmanager
+    def _stoppable(self, request: StopRequest) -> Iterator[None]:
+        self._request = request
+        try:
+            yield
+        finally:
+            self._request = None
+
+    def stop(self) -> None:
+        """End the run of this study that is in progress, from a callback, another thread or a signal handler.
+
+        It ends as it does when its time is up: trials in flight are kept as far as they got and gone on with next time,
+        and `run` returns what there is. Where this object runs nothing, nothing happens.
+        """
+        request = self._request
+        if request is not None:
+            request.make()
 
     def _identity(self) -> dict[str, Any]:
         share = None if self._drawn is None else self._drawn["share"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.inputs import counted, said, takes_one
+from regsearch.inputs import counted, said, takes
 from regsearch.numeric import is_whole, plain
 from regsearch.results.rules.pick import OneTrial, Pick
 
@@ -94,7 +94,7 @@ def find_rule(wanted: str | int | Rule, step: int | None = None) -> Rule:
         return _named(wanted)
     if not callable(wanted) or isinstance(wanted, type):
         raise InvalidInput(f"A rule must be a name or a function, got {said(wanted)}; {RETURNS}.")
-    takes_one(wanted, "A rule", f"{RETURNS}.")
+    takes(1, wanted, "A rule", f"{RETURNS}.")
     return wanted
 
 

@@ -103,6 +103,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         Give poor configs up early.
     sampler
         Optuna sampler instead of the default.
+    on_trial
+        Called with the study and each finished trial, as in `Study.run`; ``study.stop()`` ends the search.
     tracking
         By default nothing is kept. An MLflow tracking URI, or `True` for a SQLite file in the root: the study stays
         under `root`, its trials go to the MLflow experiment `name`, and fitting the same again goes on with it.
@@ -167,6 +169,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         deterministic: bool = False,
         prune: bool = True,
         sampler: Any = None,
+        on_trial: Any = None,
         tracking: str | bool | None = None,
         name: str = "search",
         root: str | os.PathLike[str] = "mlruns",
@@ -190,6 +193,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self.deterministic = deterministic
         self.prune = prune
         self.sampler = sampler
+        self.on_trial = on_trial
         self.tracking = tracking
         self.name = name
         self.root = root
