@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from regsearch.numeric import is_own
@@ -35,12 +35,15 @@ class ParameterNames:
         By the dotted way to a leaf, in which the label of an option follows its choice: what Optuna calls it.
     family
         The column that says which family a config is of; empty where a space is of one.
+    columns
+        By the way to a leaf, the column in which it is shown.
     """
 
     names: Mapping[Keys, str]
     offs: Mapping[str, Mapping[str, Any]]
     leaves: Mapping[str, str]
     family: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, space: Node, *others: Node) -> ParameterNames:
@@ -51,12 +54,12 @@ class ParameterNames:
         found = dict.fromkeys(known)
         count = Counter(keys[-1] for keys in found)
         names = {keys: keys[-1] if count[keys[-1]] == 1 else ".".join(keys) for keys in found}
-        leaves = _leaf_names({way: names[keys] for way, keys in _leaves(space, "", ())})
+        columns = {way: names[keys] for way, keys in _leaves(space, "", ())}
         offs = {
             name: {names[keys]: off for keys, off in _parameters(family, (), None) if off is not None}
             for name, family in families.items()
         }
-        return cls(names, offs, leaves, space.chosen)
+        return cls(names, offs, _leaf_names(columns), space.chosen, columns)
 
     def flat(self, config: Node) -> dict[str, Any]:
         """The values of a config by name; a node counts as its kind, or as its `main` field."""

@@ -38,8 +38,8 @@ def params_for(space: Node, data: Any, value: float | None, source: str) -> dict
     placing.walk(space, data, "")
     if placing.misfits:
         raise InvalidInput(
-            f"The config to start from must lie in the space, that of {source} does not: {'; '.join(placing.misfits)}. "
-            "Widen the space, or leave start_from out."
+            f"A config to try first must lie in the space, that of {source} does not: {'; '.join(placing.misfits)}. "
+            "Widen the space, or leave the config out."
         )
     names = parameter_names(space).leaves
     return {names[way]: found for way, found in placing.params.items()}

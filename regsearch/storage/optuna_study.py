@@ -14,7 +14,7 @@ from regsearch.inputs import did_you_mean
 from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.ownership import claim
-from regsearch.storage.searched import ROLE, SearchedTrials
+from regsearch.storage.searched import FIRST, ROLE, SearchedTrials
 from regsearch.storage.store import TRIALS, Store, study_names
 from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
 
@@ -161,10 +161,10 @@ class OptunaStudy:
 
     # --- ask and tell ------------------------------------------------------------------------------------------
 
-    def enqueue(self, role: str, params: Mapping[str, Any]) -> None:
-        """Let a config that is not sampled be the next one after those that wait."""
+    def enqueue(self, role: str, params: Mapping[str, Any], first: bool = False) -> None:
+        """Let a config that is not sampled be the next one after those that wait, or after the references `first`."""
         with self.failures("written"):
-            self._searched.enqueue_trial(dict(params), user_attrs={ROLE: role})
+            self._searched.enqueue_trial(dict(params), user_attrs={ROLE: role} | ({FIRST: True} if first else {}))
 
     def enqueued(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Role and parameters of every config that was enqueued, whatever has become of it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ROLE = "role"  # user attribute of a trial that was not sampled
+FIRST = "regsearch_first"  # that of one that its user wants tried before what else waits
 
 
 class SearchedTrials:
@@ -42,7 +43,7 @@ class SearchedTrials:
         from optuna.trial import TrialState
 
         if states == (TrialState.WAITING,):
-            return [self._all.get_trial(trial_id) for trial_id in sorted(self._queue(study_id))]
+            return sorted(map(self._all.get_trial, sorted(self._queue(study_id))), key=_turn)
         completes = states is not None and TrialState.COMPLETE in states
         wanted = (*states, TrialState.PRUNED) if completes and TrialState.PRUNED not in states else states
         found = self._all.get_all_trials(study_id, deepcopy=deepcopy, states=wanted)
@@ -91,6 +92,12 @@ class SearchedTrials:
             known.state, known.value = TrialState.COMPLETE, score
             self._completed[number] = known
         return known
+
+
+def _turn(waiting: FrozenTrial) -> int:
+    """Whether a trial that waits is among the first: references, then what a user wants tried, then the rest."""
+    given = waiting.user_attrs
+    return 0 if given.get(ROLE) == REFERENCE else 1 if given.get(FIRST) else 2
 
 
 def _tells_of_the_space(frozen: FrozenTrial) -> bool:

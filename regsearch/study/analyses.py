@@ -142,6 +142,6 @@ class Analyses:
         """The study of one outer fold's training rows."""
         return self._with(
             f"{self.name}.outer{number}", part.X, part.labels, groups=part.groups, sample_weight=part.sample_weight,
-            score_weight=part.score_weight, test=None, task=part.task, start_from=None, tracking=False,
+            score_weight=part.score_weight, test=None, task=part.task, start_from=None, try_first=(), tracking=False,
             sampler=copy.deepcopy(self.options.sampler),
         )  # fmt: skip

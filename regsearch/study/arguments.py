@@ -78,6 +78,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help=f"Optuna storage (default: that of the script, else the environment's {STORAGE}, else a file in the root)",
     )  # fmt: skip
     parser.add_argument(
+        "--try-first", metavar="FILE",
+        help="configs to try before all others: what `show --json` printed, a JSON list of such, or a bundle's folder",
+    )  # fmt: skip
+    parser.add_argument(
         "--no-prune", dest="prune", action="store_const", const=False, help="fit every config to its end"
     )
 

@@ -8,7 +8,7 @@ the process at any point loses the trials in flight, nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,8 @@ class Loop:
         The same in a process of its own, for trials that a process died of, or beside; `None` where `backend` is that.
     damaged
         Numbers of finished trials of which what was kept cannot be read: they are evaluated again first.
+    first
+        Optuna parameters of configs to try before everything but the references.
     stopped
         Why the run ended; empty before that.
     """
@@ -77,6 +79,7 @@ class Loop:
     backend: Callable[[Setup], Backend] | None = None
     isolated: Callable[[Setup], Backend] | None = None
     damaged: Collection[int] = ()
+    first: Sequence[Mapping[str, Any]] = ()
     stopped: str = ""
     _repeats: list[Outcome] = field(default_factory=list)  # outcomes of configs that need no fit
     _again: dict[int, Trial] = field(default_factory=dict)  # finished ones of which what was kept cannot be read
@@ -142,11 +145,20 @@ class Loop:
                 self._again[trial.number] = trial
             elif trial.config is not None:
                 self.history.add(trial)
+        self._enqueue()
+
+    def _enqueue(self) -> None:
+        """Let what the search begins with wait for its turn, each config once however often the study is run."""
         begun = self.study.enqueued()
-        starts = (("start", params) for params in initial_params(self.space))
-        for role, params in (*((REFERENCE, params) for params in reference_params(self.space)), *starts):
-            if (role, params) not in begun:
-                self.study.enqueue(role, params)
+        for params in reference_params(self.space):
+            if (REFERENCE, params) not in begun:
+                self.study.enqueue(REFERENCE, params)
+        for given in self.first:
+            if ("start", given) not in begun and not self._was_tried(fill(self.space, given)):
+                self.study.enqueue("start", given, first=True)
+        for params in initial_params(self.space):
+            if ("start", params) not in begun and params not in self.first:
+                self.study.enqueue("start", params)
 
     def _can_fill(self, params: Mapping[str, Any]) -> bool:
         try:

@@ -59,6 +59,7 @@ class StudyOptions:
     prune: bool = True
     n_jobs: int | None = None
     start_from: str | os.PathLike[str] | None = None
+    try_first: Any = ()
     artifacts: Callable[[str], Artifacts] | None = None
 
     def __post_init__(self) -> None:
@@ -73,6 +74,16 @@ class StudyOptions:
         self._check_numbers()
         self._check_places()
         self._check_services()
+
+    @property
+    def first(self) -> list[tuple[str, Any]]:
+        """What is to be tried first, and what it is called in an error."""
+        given = self.try_first
+        several = (
+            [(f"try_first[{i}]", one) for i, one in enumerate(given)] if isinstance(given, (list, tuple)) else None
+        )
+        begun = [] if self.start_from is None else [("start_from", self.start_from)]
+        return begun + ([("try_first", given)] if several is None else several)
 
     def store_of(self, name: str) -> Store:
         """Where a study of that name is kept."""

@@ -16,7 +16,7 @@ from regsearch.errors import SearchFailed, StorageFailed
 from regsearch.metrics.scorer import label_of
 from regsearch.mirror.address import unanswered
 from regsearch.mirror.content import view_of
-from regsearch.models.base import REFERENCE, Backend, Model, Setup
+from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.deadline import Deadline, StopRequest
 from regsearch.models.path import Trajectory
 from regsearch.parallel.backend import WorkersBackend
@@ -26,7 +26,6 @@ from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
 from regsearch.results.results import Results, read_results
 from regsearch.results.stored_study import Scoring
-from regsearch.space.starts import reference_params
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
@@ -69,8 +68,8 @@ class Run:
         MLflow tracking URI, or `None` to keep MLflow out.
     sampler
         See `regsearch.study.loop.Loop`.
-    start
-        Parameters that a new study begins with after its reference, in place of the defaults of the space.
+    first
+        See `regsearch.study.loop.Loop`.
     workers
         Who evaluates candidates; by default this process.
     in_turn
@@ -85,7 +84,7 @@ class Run:
     identity: Mapping[str, Any]
     tracking: str | None
     sampler: Any
-    start: Mapping[str, Any] | None = None
+    first: Sequence[Mapping[str, Any]] = ()
     workers: Workers | None = None
     in_turn: bool = False
     listeners: Listeners = field(default_factory=lambda: Listeners((), None, StopRequest()))
@@ -94,7 +93,6 @@ class Run:
         """Search until a limit is reached; the results also after Ctrl-C."""
         deadline = replace(limits.begin(), request=self.listeners.request)
         with OptunaStudy.open(self.store, self.identity) as study:
-            self._begin(study)
             return self._search(study, limits, deadline, progress)
 
     def _search(self, study: OptunaStudy, limits: Limits, deadline: Deadline, progress: Progress) -> Results:
@@ -120,7 +118,7 @@ class Run:
         damaged = [trial.number for trial in before.all if trial.state == "damaged"]
         loop = Loop(
             setup, self.space, study, self.store, history, self.sampler, on_trial, self._backend(self.workers),
-            self._backend(Local(1)) if self.workers is None else None, damaged,
+            self._backend(Local(1)) if self.workers is None else None, damaged, self.first,
         )  # fmt: skip
         try:
             with frozen_garbage():
@@ -156,13 +154,6 @@ class Run:
             if workers is None
             else lambda setup: WorkersBackend(self.space, setup, workers, str(self.identity["script"]), self.in_turn)
         )
-
-    def _begin(self, study: OptunaStudy) -> None:
-        """Let a new study begin with its reference and the start that it was given, if it was."""
-        if self.start is not None and not study.trials():
-            for params in reference_params(self.space):
-                study.enqueue(REFERENCE, params)
-            study.enqueue("start", self.start)
 
     def _end(self, study: OptunaStudy, loop: Loop, feed: MirrorFeed | None, progress: Progress) -> Results:
         """What a search that has ended found, kept and in MLflow."""

@@ -25,7 +25,7 @@ from regsearch.study.arguments import (
 from regsearch.study.options import StudyOptions
 from regsearch.study.summary import summary
 
-CHANGEABLE = ("seed", "root", "storage", "prune")  # the options of a study that a command line may change
+CHANGEABLE = ("seed", "root", "storage", "prune", "try_first")  # the options of a study that a command line may change
 
 
 class Runnable(Protocol):
@@ -70,6 +70,8 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
     changed = {key: arguments[key] for key in CHANGEABLE if arguments.get(key) is not None}
     if study.options.storage is None and os.environ.get(STORAGE):
         changed.setdefault("storage", os.environ[STORAGE])
+    if "try_first" in changed:
+        changed["try_first"] = [changed["try_first"], *(one for _, one in study.options.first)]
     study = study.replace(**changed) if changed else study
     if arguments.get("widen"):
         before = study.results()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from regsearch.data.folds import Folds
 from regsearch.data.problem import SAME
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
-from regsearch.export.bundle.loading import start_of
 from regsearch.inputs import switch
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model, Space
@@ -35,6 +34,7 @@ from regsearch.study.limits import Limits
 from regsearch.study.options import StudyOptions
 from regsearch.study.run import Run
 from regsearch.study.script import calling_script
+from regsearch.study.try_first import first_params
 
 if TYPE_CHECKING:
     import optuna
@@ -90,14 +90,18 @@ class Study(Presented, Analyses):
         Folds fitted in parallel (as joblib's), for spaces that fit them one by one. For nets: how many train at a time,
         all cores by default; a result does not depend on it.
     start_from
-        A bundle: its config is tried first after the reference, in place of the defaults of the space.
+        A bundle: the same as the first of `try_first`.
+    try_first
+        Configs to try after the reference and before everything else, once however often the study is run: dicts of
+        parameters by the names that `Results.trials` shows, where what is left out is as usual; choices of other
+        studies; folders of bundles; JSON files of such dicts, such as ``regsearch show --json`` prints.
     artifacts
         A function from a study's name to what its arrays lie in; default: its folder.
 
     Raises
     ------
     InvalidInput
-        When data, space, folds or scoring cannot be searched, or `start_from` does not lie in the space.
+        When data, space, folds or scoring cannot be searched, or what is to be tried first is not in the space.
     """
 
     def __init__(
@@ -125,13 +129,14 @@ class Study(Presented, Analyses):
         prune: bool = True,
         n_jobs: int | None = None,
         start_from: str | os.PathLike[str] | None = None,
+        try_first: Any = (),
         artifacts: Callable[[str], Artifacts] | None = None,
     ) -> None:
         options = StudyOptions(
             space=cast(Model, space), cv=cv, fold_weights=fold_weights, scoring=scoring, pooled=pooled, groups=groups,
             sample_weight=sample_weight, score_weight=score_weight, test=test, task=task, seed=seed, root=root,
             storage=storage, sampler=sampler, tracking=tracking, experiment=experiment, prune=prune, n_jobs=n_jobs,
-            start_from=start_from, artifacts=artifacts,
+            start_from=start_from, try_first=try_first, artifacts=artifacts,
         )  # fmt: skip
         self._set_up(name, X, y, options, calling_script())
 
@@ -154,7 +159,7 @@ class Study(Presented, Analyses):
         with identities_kept(self._identities):
             self._written = written(self.space)
         self._request: StopRequest | None = None  # while it runs
-        self._start = None if options.start_from is None else start_of(options.start_from, self.space)
+        self._first = first_params(options.first, self.space)
 
     def blocks(self) -> Iterator[Block]:
         """Its data and folds, where it lies, and what is stored of it."""
@@ -280,7 +285,7 @@ class Study(Presented, Analyses):
         listeners = Listeners(callbacks_of(on_trial), self, StopRequest())
         self.store.prepare()
         tracking, sampler = self.options.tracking_of(self.store.root), self.options.sampler
-        of_study = self.setup, self.space, self.store, self._identity(), tracking, sampler, self._start
+        of_study = self.setup, self.space, self.store, self._identity(), tracking, sampler, self._first
         run = Run(*of_study, evaluators, deterministic, listeners)
         with self.store.running(), identities_kept(self._identities), self._stoppable(listeners.request):
             return run.run(limits, Progress(quiet=quiet))
