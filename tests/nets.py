@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.models.base import Backend, Candidate, Model, Outcome, Setup
-from regsearch.models.deadline import NO_DEADLINE, Deadline
+from regsearch.models.deadline import Deadline
 from regsearch.models.path import Curves, Trajectory, choose_step
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
@@ -43,7 +43,7 @@ class Dial(Model):
     def at(self, value: float | None) -> Dial:
         return self if value is None else replace(self, epochs=round(value))
 
-    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
+    def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:
         from sklearn.linear_model import Ridge
 
         return Ridge().fit(problem.X, problem.y)

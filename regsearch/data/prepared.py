@@ -79,7 +79,7 @@ def _prepared(transformer: Any, problem: Problem, rows: Rows, k: int) -> tuple[A
     others = np.setdiff1d(np.arange(problem.rows), rows)
     name, where = type(transformer).__name__, f"the training rows of fold {k}"
     try:
-        parts = [(rows, transformer.fit_transform(take_rows(problem.X, rows), problem.labels[rows]))]
+        parts = [(rows, transformer.fit_transform(take_rows(problem.X, rows), problem.fit_labels(rows)))]
         where = "the other rows"
         if len(others):
             parts.append((others, transformer.transform(take_rows(problem.X, others))))

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows, Task
-from regsearch.data.columns import column_kinds
 from regsearch.data.dataset import read_dataset
 from regsearch.data.encoding import Encoded, encode, encoded_features, encoded_names
 from regsearch.data.features import (
@@ -33,6 +32,7 @@ from regsearch.data.magnitudes import check_magnitudes
 from regsearch.data.mapped import Place, PlacedFrame, frame_of, one_array, placed, written
 from regsearch.data.row_table import BLOCK, WHOLE, RowTable
 from regsearch.data.survival import SURVIVAL, events_and_times, signed_times
+from regsearch.data.target_transforms import TargetTransform
 from regsearch.data.targets import checked_test_y, checked_y, count_hint
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
@@ -67,6 +67,9 @@ class Problem:
         What each target is called, for logs and errors.
     inferred
         Whether the task follows from y, as nobody said it.
+    transform
+        What models are fitted to in place of y, undone in what they predict; `None` where that is y itself. Scores are
+        of y all the same.
     """
 
     X: Any
@@ -79,6 +82,7 @@ class Problem:
     test: Problem | None = None
     target_names: tuple[str, ...] = ("y",)
     inferred: bool = False
+    transform: TargetTransform | None = None
 
     @property
     def rows(self) -> int:
@@ -118,6 +122,12 @@ class Problem:
         if self.task == SURVIVAL:
             return events_and_times(self.y)
         return self.y if self.classes is None else np.asarray(self.classes[self.y])
+
+    def fit_labels(self, rows: Rows) -> NDArray[Any]:
+        """`labels` of some rows, all of which weigh something, as a model that is fitted to them gets them."""
+        if self.transform is None:
+            return self.labels[rows]
+        return self.transform.fit(self.y, rows).transformed(self.y[rows])
 
     @property
     def strata(self) -> NDArray[Any]:
@@ -224,33 +234,6 @@ class Problem:
         if self.test is not None:
             digest.update(self.test.fingerprint.encode())
         return digest.hexdigest()[:16]
-
-
-def check_table(problem: Problem, who: str) -> None:
-    """Refuse images for a model of tables.
-
-    Raises
-    ------
-    InvalidInput
-        Saying how to make a table of them.
-    """
-    if problem.image is not None:
-        raise InvalidInput(
-            f"{who} needs a table X [rows, columns], got images of the shape {problem.image}; "
-            "flatten them: X.reshape(len(X), -1)."
-        )
-
-
-def check_columns(problem: Problem, who: str) -> None:
-    """Refuse columns that are not encoded, such as text and dates, for a model that sees them as numbers.
-
-    Raises
-    ------
-    InvalidInput
-        Saying what to make of the first.
-    """
-    if is_frame(problem.X):
-        column_kinds(problem.X, who)
 
 
 def make_problem(

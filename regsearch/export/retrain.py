@@ -22,7 +22,7 @@ from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of
 from regsearch.export.bundle.schema import Form
 from regsearch.export.bundle.settings import evaluate, settings_of
-from regsearch.export.write import Parcel, check_target, score, translated, what_lacks, write
+from regsearch.export.write import Parcel, check_target, score, transformed, translated, what_lacks, write
 from regsearch.metrics.pooled import pooled_metrics
 from regsearch.metrics.scorer import label_of, resolve
 from regsearch.models.base import Outcome, Setup
@@ -127,6 +127,7 @@ def retrain(
         X, y, groups=groups, sample_weight=sample_weight, score_weight=score_weight, task=settings.task,
         seed=settings.seed,
     )  # fmt: skip
+    problem = settings.aimed(problem)
     _check_classes(form_of(bundle), problem)
     setup = _setup(bundle.provenance, problem, cv, settings.seed, settings.scoring if scoring is None else scoring)
     outcome = evaluate(settings.config, setup)
@@ -144,6 +145,8 @@ def _setup(old: Mapping[str, Any], problem: Problem, cv: Any, seed: int, scoring
     folds = folds_like(said, problem, seed) if cv is None else make_folds(cv, problem, seed)
     pooled = old["score"].get("pooled") or None  # else as far as the new folds need it
     metrics = pooled_metrics(resolve(scoring, problem)[:1], problem, folds, pooled)
+    if problem.transform is not None:
+        problem.transform.check(problem, folds.train)
     return Setup(problem, folds, metrics, seed, fold_weights=said.get("weights", "equal"))
 
 
@@ -222,7 +225,7 @@ def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any
         "data": {
             "fingerprint": problem.fingerprint, "rows": problem.rows, "columns": problem.columns,
             "target": problem.name, "task": problem.task, "searched": problem.fingerprint,
-        },
+        } | transformed(problem),
         "held_out": None,
         "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest}
         | {"weights": setup.fold_weights} | what_lacks(folds.weightless, folds.rare),

@@ -18,7 +18,7 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export.bundle.example import difference, predictions
-from regsearch.export.bundle.files import CONFIG, Bundle, open_bundle
+from regsearch.export.bundle.files import CONFIG, TARGET, Bundle, open_bundle
 from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.export.bundle.settings import evaluate, rebuilt, settings_of
@@ -168,6 +168,8 @@ def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | 
         return BundleCheck("config", False, str(error))
     names = dict.fromkeys([*said, *searched])
     other = [name for name in names if said.get(name) != searched.get(name) and (name != "module" or module is None)]
+    if bundle.head.get(TARGET) != bundle.provenance["data"].get("transform"):
+        other.append(TARGET)
     if other:
         return BundleCheck(
             "config", False, f"{CONFIG} was edited: {', '.join(other)} is not what was searched and scored"
@@ -252,7 +254,8 @@ def _score(
         return [data, same_folds, BundleCheck("score", None, own)]
     try:
         setup = Setup(problem, folds, (metric,), made["seed"], fold_weights=made["folds"].get("weights", "equal"))
-        outcome = evaluate(_searched(bundle, trusted, module), setup)
+        aimed = settings_of(bundle, lambda: fitted(bundle, trusted, module), module).aimed(problem)
+        outcome = evaluate(_searched(bundle, trusted, module), replace(setup, problem=aimed))
     except RegsearchError as error:
         return [data, same_folds, BundleCheck("score", False, str(error))]
     step = min(made["path"]["step"], outcome.trajectory.steps - 1)

@@ -34,6 +34,7 @@ from regsearch.export.bundle.files import (
     MODEL,
     PROVENANCE,
     SCHEMA,
+    TARGET,
     sha256,
     to_json,
 )
@@ -153,7 +154,7 @@ def provenance_of(
             "fingerprint": identity["fingerprint"], "rows": identity["rows"], "columns": identity["columns"],
             "target": identity["target"], "task": identity["task"],
             "searched": replace(problem, test=None).fingerprint,  # without the held-out rows
-        },
+        } | transformed(problem),
         "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]}
         | {"weights": identity.get("fold_weights", "equal")} | what_lacks(**unscored(identity)),
@@ -165,6 +166,11 @@ def provenance_of(
             "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
         },
     } | ({} if comparable_to else {"reference_diverges": True})  # fmt: skip
+
+
+def transformed(problem: Problem) -> dict[str, Any]:
+    """By what y is transformed for models to be fitted to, if it is."""
+    return {} if problem.transform is None else {"transform": problem.transform.name}
 
 
 def what_lacks(weightless: int, rare: RareClasses | None) -> dict[str, Any]:
@@ -212,12 +218,12 @@ def _fill(parcel: Parcel, folder: Path) -> None:
     for name, figure in parcel.figures.items():
         figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})  # no version in the picture
     provenance = {"schema": SCHEMA, "exported": _now(), **parcel.provenance, "versions": _versions(config)}
-    factory = own_factory(config)
+    factory, transform = own_factory(config), parcel.problem.transform
     load = ({"trusted": trusted} if trusted else {}) | ({"factory": factory} if factory else {})
     head = {
         "schema": SCHEMA, "task": parcel.problem.task, "seed": provenance["seed"],
         "scoring": provenance["score"]["metric"], "cv": provenance["folds"]["cv"], "config": to_data(config),
-    } | ({LOAD: load} if load else {})  # fmt: skip
+    } | ({LOAD: load} if load else {}) | ({TARGET: transform.name} if transform else {})  # fmt: skip
     _write(folder / CONFIG, to_toml(head))
     names = sorted(file.name for file in folder.iterdir())
     row = {name: to_data(value) for name, value in flat(config).items()}

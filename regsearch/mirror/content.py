@@ -33,7 +33,16 @@ SERIES_POINTS = 50  # halves the writing time of 100-step paths; MLflow's charts
 def study_record(identity: Mapping[str, Any], view: View | None) -> StudyRecord:
     """The parent run of a study, and the page that shows its trials."""
     shown = ("task", "metric", "seed", "cv", "folds", "space")
-    tagged = ("study", "version", "fingerprint", "folds_hash", "space_hash", "weighted", "test_weighted")
+    tagged = (
+        "study",
+        "version",
+        "fingerprint",
+        "folds_hash",
+        "space_hash",
+        "weighted",
+        "test_weighted",
+        "target_transform",
+    )
     return StudyRecord(
         study=identity["study"],
         experiment=identity["experiment"],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 from regsearch._types import Array, Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.data.target_transforms import FittedTransform, fitted_to, regressor
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric
@@ -340,7 +341,6 @@ class Model(Node, abstract=True):
         """This config with one point of its path filled in; itself when it has no path."""
         return self
 
-    @abstractmethod
     def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
         """This config fitted to all rows, as a scikit-learn estimator of the original columns and labels.
 
@@ -349,6 +349,17 @@ class Model(Node, abstract=True):
         OutOfTime
             Where it takes many steps, between two of which the deadline passes.
         """
+        seen, transformer = fitted_to(problem)
+        fitted = self._refit(seen, seed, deadline)
+        return fitted if transformer is None else self._undoing(fitted, problem, transformer)
+
+    @abstractmethod
+    def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:
+        """`refit` to the problem's own y."""
+
+    def _undoing(self, fitted: Any, problem: Problem, transformer: FittedTransform) -> Any:
+        """A model fitted to what a transformer made of y, as one that says y."""
+        return regressor(fitted, problem, transformer)
 
     def cannot_be_exported(self) -> str:
         """Why a config of this space could not be exported, as far as that is known before a fit; else empty."""

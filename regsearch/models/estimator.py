@@ -12,14 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.data.problem import Problem, check_columns, check_table
+from regsearch.data.problem import Problem
 from regsearch.data.survival import check_not_survival
+from regsearch.data.table_checks import check_columns, check_table
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import REFERENCE, Backend, Candidate, Model, Outcome, Setup, check_scored_by_predictions
-from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
+from regsearch.models.deadline import Deadline, Stop
 from regsearch.models.fitting import fitted_on, seeded
 from regsearch.models.fold_fit import FoldFit, fit_fold
 from regsearch.models.fold_rungs import FoldRungs
@@ -186,7 +187,7 @@ class Estimator(Model):
         filled = (fill(self, params) for params in initial_params(self))
         return obstacle(config.build() for config in (self.reference(), *filled))
 
-    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
+    def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:
         return fitted_on(seeded(self.build(), seed), problem, np.arange(problem.rows))
 
 

@@ -16,7 +16,7 @@ from regsearch._types import Task
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Model, Setup
-from regsearch.models.deadline import NO_DEADLINE, Deadline
+from regsearch.models.deadline import Deadline
 from regsearch.models.family_backend import FamiliesBackend
 from regsearch.space.params import ParameterNames
 from regsearch.space.tree import Choice
@@ -133,7 +133,7 @@ class Families(Model):
     def backend(self, setup: Setup) -> Backend:
         return FamiliesBackend(self.families, setup)
 
-    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
+    def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:
         raise InvalidInput("A space of several families is fitted by its configs; fill it first.")
 
     def cannot_be_exported(self) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
+from regsearch.data.target_transforms import regressor
 from regsearch.data.weights import weighing
 
 
@@ -22,9 +23,9 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 def fitted_on(estimator: Any, problem: Problem, rows: Rows) -> Any:
-    """An estimator fitted on some rows of a problem, with their weights."""
+    """An estimator fitted on some rows of a problem, to their y as it is transformed, with their weights."""
     rows = weighing(rows, problem.sample_weight)
-    X, y = take_rows(problem.X, rows), problem.labels[rows]
+    X, y = take_rows(problem.X, rows), problem.fit_labels(rows)
     if problem.sample_weight is None:
         return estimator.fit(X, y)
     import sklearn
@@ -34,6 +35,14 @@ def fitted_on(estimator: Any, problem: Problem, rows: Rows) -> Any:
         return estimator.fit(X, y, sample_weight=weights)
     with sklearn.config_context(enable_metadata_routing=False):  # with it, a step can no longer be named
         return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weights})
+
+
+def whole(fitted: Any, problem: Problem, rows: Rows) -> Any:
+    """What `fitted_on` made, as an estimator that says y."""
+    transform = problem.transform
+    if transform is None:
+        return fitted
+    return regressor(fitted, problem, transform.fit(problem.y, weighing(rows, problem.sample_weight)))
 
 
 def _asks_for_weights(pipeline: Any) -> bool:

@@ -13,8 +13,9 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
+from regsearch.data.target_transforms import FoldTargets
 from regsearch.errors import FOREIGN
-from regsearch.models.fitting import decisions_of, fitted_on, seeded
+from regsearch.models.fitting import decisions_of, fitted_on, seeded, whole
 from regsearch.models.rounds import walk
 
 
@@ -75,7 +76,7 @@ Measured: TypeAlias = tuple[Array, Array, Array]  # scores of training and valid
 def _measured(estimator: Any, problem: Problem, metrics: Any, fold: tuple[Rows, Rows], kept: Sequence[Any]) -> Measured:
     """One fit, scored as a whole: a scorer may read what it likes of it."""
     train, val = fold
-    fitted = fitted_on(estimator, problem, train)
+    fitted = whole(fitted_on(estimator, problem, train), problem, train)
     inside, outside = problem.take(train), problem.take(val)
     scores = [
         [metric.score(fitted, inside, of) for metric, of in zip(metrics, kept, strict=True)],
@@ -90,8 +91,9 @@ def _measured_along(
 ) -> Measured:
     """One fit, scored after each of its rounds by what it says."""
     scores: tuple[list[Any], list[Any]] = [], []
-    decisions = []
-    for said in walk(estimator, path, problem, fold[0], [take_rows(problem.X, rows) for rows in fold]):
+    decisions, targets = [], FoldTargets.of(problem, fold[:1])
+    for eta in walk(estimator, path, problem, fold[0], [take_rows(problem.X, rows) for rows in fold]):
+        said = [targets.undone(0, one) for one in eta]
         for rows, found, part, measured in zip(fold, said, (False, True), scores, strict=True):
             measured.append([
                 math.nan if m.pooled and part else float(m.along(problem, rows, found[:, None], of)[0])

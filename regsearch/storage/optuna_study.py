@@ -28,11 +28,11 @@ AGAIN = "regsearch_again_"  # with a number: what became of a trial that was eva
 # what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
 MUST_MATCH = {
     "seed": "seed", "fingerprint": "data", "folds_hash": "folds", "space_hash": "space",
-    "scoring": "scoring", "fold_weights": "weighting of folds",
+    "scoring": "scoring", "fold_weights": "weighting of folds", "target_transform": "target transformer",
 }  # fmt: skip
 
 
-UNSAID = {"fold_weights": "equal"}  # what an identity leaves out
+UNSAID = {"fold_weights": "equal", "target_transform": "none"}  # what an identity leaves out
 
 
 class OptunaStudy:

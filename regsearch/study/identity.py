@@ -43,6 +43,7 @@ def identity_of(
     }  # fmt: skip
     identity |= _weights(problem) | ({"weightless_folds": folds.weightless} if folds.weightless else {})
     identity |= {"rare_classes": folds.rare.data()} if folds.rare else {}
+    identity |= {} if problem.transform is None else {"target_transform": problem.transform.name}
     identity |= {} if held_out is None else {"held_out": held_out}
     return identity if setup.fold_weights == "equal" else identity | {"fold_weights": setup.fold_weights}
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 from regsearch.cleaning import HIDDEN
+from regsearch.data.target_transforms import NAMES
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.metrics.scorer import POOLED, is_named
 from regsearch.mirror.pages import shown_of
@@ -70,6 +71,8 @@ def open(  # noqa: A001
         return results
     if "scoring" not in options:
         _check_scorers(results.identity)
+    if "target" not in options:
+        options["target"] = _stored_target(results.identity)
     given = _stored_options(results) | {"root": root, "storage": storage} | options
     if "space" not in options:
         given["space"] = _stored_space(results.identity)
@@ -107,6 +110,17 @@ def _check_scorers(identity: Mapping[str, Any]) -> None:
         raise InvalidInput(
             f"A scorer of your own is not stored, {identity['study']!r} was scored by {', '.join(own)}; pass scoring=."
         )
+
+
+def _stored_target(identity: Mapping[str, Any]) -> str | None:
+    """By what name y is transformed, if it is."""
+    name: str | None = identity.get("target_transform")
+    if name is not None and name not in NAMES:
+        raise InvalidInput(
+            f"A transformer of your own is not stored, y of {identity['study']!r} is transformed by {name}; pass "
+            "target=."
+        )
+    return name
 
 
 def _stored_space(identity: Mapping[str, Any]) -> Model:

@@ -22,6 +22,7 @@ from regsearch.mirror.address import check_address
 from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
 from regsearch.models.families import as_space
+from regsearch.models.target import transform_of
 from regsearch.numeric import is_whole, plain
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.store import Store
@@ -50,6 +51,7 @@ class StudyOptions:
     score_weight: Any = SAME
     test: Any = None
     task: Any = None
+    target: Any = None
     seed: int = 0
     root: str | os.PathLike[str] = "mlruns"
     storage: str | None = None
@@ -112,6 +114,8 @@ class StudyOptions:
             X, y, groups=self.groups, sample_weight=self.sample_weight, score_weight=self.score_weight,
             test=self.test, task=task, ordered=ordered, seed=self.seed,
         )  # fmt: skip
+        transform = transform_of(self.target, problem.rows)
+        problem = problem if transform is None else transform.of(problem)
         return problem, None if share is None else {"share": share, "ordered": ordered}
 
     def setup_of(self, problem: Problem) -> Setup:
@@ -126,6 +130,8 @@ class StudyOptions:
         metrics = resolve(self.space.scoring(problem) if self.scoring is None else self.scoring, problem)
         metrics = pooled_metrics(metrics, problem, folds, self.pooled)
         check_defined(metrics[0], problem, folds)
+        if problem.transform is not None:
+            problem.transform.check(problem, folds.train)
         if problem.test is not None:
             check_test(metrics, problem.test)
         return Setup(problem, folds, metrics, self.seed, self.n_jobs, self.prune, fold_weights=self.fold_weights)

@@ -19,6 +19,7 @@ from regsearch.mirror.content import view_of
 from regsearch.models.base import Backend, Model, Setup
 from regsearch.models.deadline import Deadline, StopRequest
 from regsearch.models.path import Trajectory
+from regsearch.models.writable import obstacle
 from regsearch.parallel.backend import WorkersBackend
 from regsearch.parallel.crew import Workers
 from regsearch.parallel.local import Local
@@ -219,7 +220,8 @@ class Run:
         """Say in a line that what will be found cannot be exported, where that is known before anything is fitted."""
 
         def warn() -> None:
-            why = self.space.cannot_be_exported()
+            transform = self.setup.problem.transform
+            why = self.space.cannot_be_exported() or (obstacle([transform.transformer]) if transform else "")
             if why:
                 progress.end(f"What this study finds cannot be exported: {why}")
 

@@ -69,6 +69,10 @@ class Study(Presented, Analyses):
         `None` for unweighted scores. A model's `class_weight` weighs classes.
     groups, test, task
         See `make_problem`.
+    target
+        What models are fitted to in place of y: ``log``, ``log1p``, ``quantile`` (of a normal distribution), or a
+        transformer of scikit-learn's with ``inverse_transform``, as `TransformedTargetRegressor` takes it. It is fitted
+        inside each fold and undone in predictions, so that scores, gaps and errors are in the units of y.
     seed
         Of folds, sampler and test split.
     root
@@ -120,6 +124,7 @@ class Study(Presented, Analyses):
         score_weight: Any = SAME,
         test: Any = None,
         task: Any = None,
+        target: Any = None,
         seed: int = 0,
         root: str | os.PathLike[str] = "mlruns",
         storage: str | None = None,
@@ -134,9 +139,9 @@ class Study(Presented, Analyses):
     ) -> None:
         options = StudyOptions(
             space=cast(Model, space), cv=cv, fold_weights=fold_weights, scoring=scoring, pooled=pooled, groups=groups,
-            sample_weight=sample_weight, score_weight=score_weight, test=test, task=task, seed=seed, root=root,
-            storage=storage, sampler=sampler, tracking=tracking, experiment=experiment, prune=prune, n_jobs=n_jobs,
-            start_from=start_from, try_first=try_first, artifacts=artifacts,
+            sample_weight=sample_weight, score_weight=score_weight, test=test, task=task, target=target, seed=seed,
+            root=root, storage=storage, sampler=sampler, tracking=tracking, experiment=experiment, prune=prune,
+            n_jobs=n_jobs, start_from=start_from, try_first=try_first, artifacts=artifacts,
         )  # fmt: skip
         self._set_up(name, X, y, options, calling_script())
 
@@ -165,6 +170,8 @@ class Study(Presented, Analyses):
         """Its data and folds, where it lies, and what is stored of it."""
         metrics = ", ".join(metric.name for metric in self.setup.metrics)
         what = f"{self.problem.rows}x{self.problem.columns} {self.problem.task}"
+        transform = self.problem.transform
+        what = what if transform is None else f"{what}, fitted to target={transform.name}"
         yield f"Study {self.name!r}: {what}, {self.folds.name}, {metrics}; in {self.store.folder}"
         try:
             yield from self.results().blocks()

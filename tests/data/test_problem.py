@@ -19,7 +19,8 @@ from sklearn.model_selection import TimeSeriesSplit
 from regsearch import InvalidInput
 from regsearch.data.columns import column_kinds
 from regsearch.data.folds import make_folds
-from regsearch.data.problem import Problem, check_columns, make_problem
+from regsearch.data.problem import Problem, make_problem
+from regsearch.data.table_checks import check_columns
 from regsearch.data.targets import infer_task
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup

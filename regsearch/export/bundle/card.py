@@ -50,6 +50,7 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
         f"Predicts {as_words(', '.join(form.targets))} ({form.task}) from {_inputs(form)}. Trial {made['trial']} of "
         f"the study {as_code(made['study'])}, chosen by the rule {as_code(made['rule'])}: {as_words(made['why'])}",
         *(["Predictions are log hazards: the larger, the sooner the event."] if form.task == SURVIVAL else []),
+        *_transformed(made["data"]),
         "## How good it is",
         _scores(score, made["folds"]),
         *_cautions(made),
@@ -146,6 +147,16 @@ def _cautions(made: Mapping[str, Any]) -> list[str]:
         f"Being {'chosen from' if own else 'the best of'} {corrected['configs']} configs flatters a score: {which}, "
         f"{_number(corrected['plain'])}, is worth {_number(corrected['score'])} ({low} to {high}) without that.",
         *plain,
+    ]
+
+
+def _transformed(data: Mapping[str, Any]) -> list[str]:
+    """What the model was fitted to in place of y, if it was."""
+    if "transform" not in data:
+        return []
+    return [
+        f"It was fitted to {as_code(data['transform'])} of {as_words(data['target'])}, inside every fold anew. "
+        "Predictions, scores, gap and errors are in the units of the data."
     ]
 
 

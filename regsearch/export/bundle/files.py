@@ -4,7 +4,7 @@
 
     config.toml         the filled config, for people and for `load_config`
     provenance.json     where it comes from, how it scored, and the sha256 of every other file
-    model.skops         the fitted scikit-learn pipeline; or net.safetensors with prepare.skops
+    model.skops         the fitted scikit-learn pipeline; or net.safetensors with prepare.skops, target.skops
     schema.json         the columns that the model takes and what it predicts
     example.json        a few rows and what the model says of them
     README.md, *.png    the model card
@@ -27,7 +27,7 @@ from regsearch.documents import JSON_BYTES, TOML_BYTES, parse_json, parse_toml, 
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import place
 from regsearch.metrics.averaging import FOLD_WEIGHTS
-from regsearch.models.neural.files import PREPARE, TENSORS
+from regsearch.models.neural.files import PREPARE, TENSORS, TRANSFORM
 
 SCHEMA = 1
 CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD = (
@@ -36,9 +36,9 @@ CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD = (
 ONNX = "model.onnx"  # written beside the others when asked for, so not among the hashes
 SIGNATURE = "model.sig"  # of OpenSSF's model signing, put there by whoever signs the folder
 FIGURES = ("path.png", "gap.png")
-FILES = {CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD, TENSORS, PREPARE, ONNX, SIGNATURE, *FIGURES}
+FILES = {CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD, TENSORS, PREPARE, TRANSFORM, ONNX, SIGNATURE, *FIGURES}
 HEAD = {"config": "a table", "task": "a task", "seed": "a seed", "scoring": "text"}  # what config.toml must have
-LOAD = "load"  # and what it may have: a table
+LOAD, TARGET = "load", "target"  # and what it may have: a table, and the text of what y is transformed by
 SAID = {"study": "text", "trial": "a whole number", "rule": "text", "why": "text", "exported": "text", "seed": "a seed"}
 _DATA = {"fingerprint": "text", "rows": "a whole number", "columns": "a whole number"}
 PARTS: Mapping[str, Mapping[str, str]] = {  # what provenance.json must have, and what each part of it
@@ -205,6 +205,8 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     for name, what in HEAD.items():
         if not _is(head.get(name), what):
             raise InvalidInput(f"{file} must have {name!r}, {what}, got {head.get(name)!r}; export it again.")
+    if not isinstance(head.get(TARGET, ""), str):
+        raise InvalidInput(f"{file} may have {TARGET!r}, text, got {head[TARGET]!r}; export it again.")
     load = head.get(LOAD, {})
     trusted = load.get("trusted", []) if isinstance(load, dict) else None
     if not isinstance(trusted, list) or not all(isinstance(name, str) for name in (*trusted, load.get("factory", ""))):

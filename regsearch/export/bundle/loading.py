@@ -20,7 +20,7 @@ from regsearch.export.bundle.schema import Form
 from regsearch.export.bundle.settings import BundleSettings, settings_of
 from regsearch.inputs import names, said
 from regsearch.models.base import Model
-from regsearch.models.neural.files import PREPARE
+from regsearch.models.neural.files import PREPARE, TRANSFORM
 from regsearch.models.persist import read_object
 from regsearch.space.config import to_data
 from regsearch.space.placing import params_for
@@ -98,8 +98,9 @@ def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any
     bundle.file(bundle.model)
     if bundle.model == MODEL:
         return _estimator(read_object(bundle.folder / MODEL, trusted), bundle)
-    if PREPARE in bundle.files:
-        bundle.file(PREPARE)
+    for name in (PREPARE, TRANSFORM):
+        if name in bundle.files:
+            bundle.file(name)
     if importlib.util.find_spec("torch") is None:
         raise InvalidInput("This bundle is a net: it needs torch, which is missing; pip install 'regsearch[torch]'.")
     from regsearch.models.neural.predictor import load_net

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from regsearch._types import NUMBERS
 from regsearch.data.problem import Problem
+from regsearch.data.target_transforms import QUANTILES, TargetTransform, transformer_of
 from regsearch.errors import InvalidInput, RegsearchError
-from regsearch.export.bundle.files import CONFIG, Bundle
+from regsearch.export.bundle.files import CONFIG, TARGET, Bundle
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.estimator import Estimator
 from regsearch.models.linear import Linear
@@ -34,12 +36,19 @@ class BundleSettings:
         Of the study.
     scoring
         The deciding metric's name.
+    transform
+        What the config's models are fitted to in place of y, for so many rows; `None` where that is y itself.
     """
 
     config: Model
     task: Any
     seed: int
     scoring: str
+    transform: Callable[[int], TargetTransform] | None = None
+
+    def aimed(self, problem: Problem) -> Problem:
+        """A problem whose models are fitted to what those of the bundle are fitted to of y."""
+        return problem if self.transform is None else self.transform(problem.rows).of(problem)
 
     def build(self, problem: Problem | None = None) -> Any:
         """An unfitted scikit-learn estimator of this config.
@@ -56,12 +65,20 @@ class BundleSettings:
             The estimator that was searched, that pipeline, or an estimator with `fit` and `predict` that trains the
             config as the search did.
         """
-        if isinstance(self.config, Estimator):
-            return self.config.build()
-        if problem is not None and isinstance(self.config, Linear) and self.config.shipped_whole:
-            from sklearn.base import clone
+        from sklearn.base import clone
 
-            return clone(self.config.refit(problem, self.seed))
+        if problem is not None and isinstance(self.config, Linear) and self.config.shipped_whole:
+            return clone(self.config.refit(self.aimed(problem), self.seed))
+        model = self.config.build() if isinstance(self.config, Estimator) else self._trainer()
+        if self.transform is None:
+            return model
+        from sklearn.compose import TransformedTargetRegressor
+
+        rows = QUANTILES if problem is None else problem.rows
+        return TransformedTargetRegressor(model, transformer=self.transform(rows).transformer, check_inverse=False)
+
+    def _trainer(self) -> Any:
+        """An estimator that trains the config as the search did."""
         from regsearch.export.bundle.trainer import TrainerClassifier, TrainerRegressor
 
         trainer = TrainerRegressor if self.task in NUMBERS else TrainerClassifier
@@ -71,15 +88,19 @@ class BundleSettings:
 def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], Any] | None = None) -> BundleSettings:
     """The settings of a bundle; an estimator's are those of the fitted model, which is loaded for it."""
     head = bundle.head
+    transform: Callable[[int], TargetTransform] | None = None
+    if TARGET in head:
+        transform = partial(TargetTransform.stored, head[TARGET], lambda: transformer_of(fitted()))
     if head["config"].get("type") == Estimator.tag():
         from sklearn.base import clone
 
-        config: Model = Estimator(clone(fitted()), {})
+        model = fitted()
+        config: Model = Estimator(clone(model if transform is None else model.regressor), {})
     else:
         config = rebuilt(head["config"], fitted, module, CONFIG)
         if open_leaves := leaves(config):
             raise InvalidInput(f"The config in {CONFIG} must be filled, it leaves {next(iter(open_leaves))} open.")
-    return BundleSettings(config, head["task"], head["seed"], head["scoring"])
+    return BundleSettings(config, head["task"], head["seed"], head["scoring"], transform)
 
 
 def rebuilt(data: dict[str, Any], fitted: Callable[[], Any], module: Callable[[], Any] | None, where: str) -> Model:
@@ -113,6 +134,7 @@ def _of_fitted(model: Any, data: Any, where: str) -> Prepare:
     """The preparation of a fitted model, called as plain data say."""
     from sklearn.base import clone
 
+    model = getattr(model, "regressor_", model)  # of a transformed y
     steps = getattr(getattr(model, "prepare", model), "steps", None)
     if not steps or not isinstance(data, dict) or data.get("type") != Prepare.tag():
         raise InvalidInput(f"A model that prepares its rows has a step that does, {where} or the model has none.")

@@ -152,7 +152,8 @@ def write_loop(values: Mapping[str, Any]) -> str:
     text = _TEXT.format(**{**values, **blocks} | {
         "unlike": f"\n\n{textwrap.fill(values['unlike'], WIDTH)}\n" if values["unlike"] else "",
         "classes": "" if values["classes"] is None else f"CLASSES = {values['classes']!r}\n",
-        "prepare": f"PREPARE = {prepared}\n" if prepared else "",
+        "prepare": (f"PREPARE = {prepared}\n" if prepared else "")
+        + (f"TARGET = {values['target']}\n" if values["target"] else ""),
         "fitted": "    PREPARE.fit(X)\n" if prepared else "",
         "rows": "PREPARE.transform(X)" if prepared else "X",
     })  # fmt: skip

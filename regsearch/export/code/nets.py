@@ -58,6 +58,7 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     module = config.architecture.module(shape, outputs, config.norm)
     optimizer, metric = _optimizer(config, "shrink" in called)
     values = {
+        "target": "" if problem.transform is None else source.of(problem.transform.transformer),
         "unlike": unlike(config, problem), "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape,
         "dtype": config.precision,
         "epochs": config.last, "lr": number(config.optimizer.lr), "betas": BETAS, "eps": EPS, "optimizer": optimizer,
@@ -200,18 +201,20 @@ def _classes(problem: Problem, class_weight: Any) -> dict[str, Any]:
 
 
 def _numbers(problem: Problem, class_weight: Any) -> dict[str, Any]:
-    one = problem.y.ndim == 1
+    one, transformed = problem.y.ndim == 1, problem.transform is not None
+    said = "out.numpy() * deviation + mean"
     return {
         "classes": None, "returns": "numbers [n]" if one else "numbers [n, t]",
         "targets": [
             "y = np.asarray(y, dtype=float).reshape(len(X), -1)",
+            *(["y = TARGET.fit_transform(y)"] if transformed else []),
             "mean = weight @ y / weight.sum()",
             "deviation = np.sqrt(weight @ (y - mean) ** 2 / weight.sum())",
             "deviation[deviation <= 1e-12] = 1.0",
             "targets = torch.tensor((y - mean) / deviation, dtype=DTYPE)",
         ],
         "loss": "((out - t) ** 2).mean(1) / 2",
-        "answer": f"(out.numpy() * deviation + mean){'[:, 0]' if one else ''}",
+        "answer": f"{'TARGET.inverse_transform' if transformed else ''}({said}){'[:, 0]' if one else ''}",
     }  # fmt: skip
 
 

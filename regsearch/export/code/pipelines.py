@@ -7,6 +7,7 @@ from typing import Any
 
 from regsearch.data.features import is_sparse
 from regsearch.data.problem import Problem
+from regsearch.data.target_transforms import fitted_to
 from regsearch.errors import InvalidInput
 from regsearch.export.code.columns import ESTIMATOR, estimator_of
 from regsearch.export.code.preparing import front_of
@@ -54,9 +55,9 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
         )
     if problem.targets > 1 and config.penalty.rowwise and problem.sample_weight is not None:
         raise InvalidInput(f"scikit-learn's {type(config.penalty).__name__} takes no weights of rows; export a bundle.")
-    front = front_of(config.prepare, problem)
+    front, seen = front_of(config.prepare, problem), fitted_to(problem)[0]
     scaler = _scaler(config.scale, is_sparse(front.table.X))
-    steps = (*front.steps, scaler, _estimator(config, problem, seed))
+    steps = (*front.steps, scaler, _estimator(config, seen, seed))
     pipeline = make_pipeline(*(step for step in steps if step is not None))
     weighted = [step for step in pipeline.named_steps if step in {"standardscaler", pipeline.steps[-1][0]}]
     notes = [REACH.get(getattr(pipeline[-1], "solver", ""), ""), unlike(config, front.table)]
@@ -79,8 +80,9 @@ def _columns_code(config: Linear, problem: Problem) -> str:
     steps = [step for step in (*front.steps, _scaler(config.scale, False)) if step is not None]
     written = [source.of(step) for step in steps] + [estimator_of(config, front.seen, source)]
     weighted = ["standardscaler"] * (config.scale == "standard") + ["penalizedcolumns"]
-    imports = sorted({*source.imports, *_OF_COLUMNS})
     made = "make_pipeline(\n" + textwrap.indent(",\n".join(written), "    ") + ",\n)"
+    made = _undoing(made, problem, source)
+    imports = sorted({*source.imports, *_OF_COLUMNS})
     what = (
         f"{type(config.penalty).__name__}, its lambda and the weights of columns multiplied into l1 and l2 of scaled "
         "columns."
@@ -88,6 +90,17 @@ def _columns_code(config: Linear, problem: Problem) -> str:
     said = textwrap.fill(f"{what} {unlike(config, front.table)}".strip(), WIDTH)
     head = [f'"""{said}"""', "", "import numpy as np", *imports, "", "", ESTIMATOR, ""]
     return "\n".join([*head, f"model = {made}", _fit(problem, weighted), ""])
+
+
+def _undoing(made: str, problem: Problem, source: CodeWriter) -> str:
+    """A model as code, of a transformed y inside scikit-learn's that undoes it."""
+    if problem.transform is None:
+        return made
+    from sklearn.compose import TransformedTargetRegressor
+
+    name, inside = source.named(TransformedTargetRegressor), textwrap.indent(f"{made},", "    ")
+    transformer = textwrap.indent(f"transformer={source.of(problem.transform.transformer)},", "    ")
+    return f"{name}(\n{inside}\n{transformer}\n)"
 
 
 def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
@@ -99,7 +112,7 @@ def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
 
 def _module(model: Any, problem: Problem, weighted: list[str], said: str) -> str:
     source = CodeWriter()
-    made = source.of(model)
+    made = _undoing(source.of(model), problem, source)
     return "\n".join([f'"""{said}"""', "", *source.imports, "", f"model = {made}", _fit(problem, weighted), ""])
 
 

@@ -64,7 +64,8 @@ def to_onnx(
     rows = _rows(rows_of(opened.json(EXAMPLE)["rows"], model.form), model.form)
     convert = _net if opened.model == TENSORS else _pipeline
     try:
-        made = convert(model.model, rows, model.form)
+        inner, undone = _parts(model.model)
+        made = _undoing(convert(inner, rows, model.form), undone)
         if model.form.columns:
             columns = {given.name: name for given, name in zip(made.graph.input, model.form.names, strict=True)}
             made.metadata_props.add(key=COLUMNS, value=json.dumps(columns, ensure_ascii=False))
@@ -96,6 +97,45 @@ def _type(column: Column) -> Any:
         f"An ONNX model takes numbers, booleans, text, and categories of text or of whole numbers, the column "
         f"{column.name!r} has none of them; convert it before the search, or serve the bundle with MLflow."
     )
+
+
+# --- a transformed y -------------------------------------------------------------------------------------------
+
+
+def _parts(model: Any) -> tuple[Any, Any]:
+    """A fitted model of what y was transformed to, and the fitted transformer; that is `None` where there is none."""
+    undone = getattr(model, "transformer_", getattr(model, "target", None))
+    return getattr(model, "regressor_", model), undone
+
+
+def _undoing(made: Any, transformer: Any) -> Any:
+    """A converted model whose last output is in the units of y.
+
+    Raises
+    ------
+    InvalidInput
+        When the inverse of the transformer is neither of the two that ONNX has.
+    """
+    if transformer is None:
+        return made
+    from onnx import TensorProto, helper
+
+    inverse = getattr(transformer, "inverse_func", None)
+    if inverse not in (np.exp, np.expm1):
+        raise InvalidInput(
+            f"An ONNX model undoes target='log' and 'log1p' alone, got {type(transformer).__name__}; serve the bundle "
+            "with MLflow."
+        )
+    said = made.graph.output[-1]
+    logarithm = made.graph.name + "_logarithm"
+    for node in made.graph.node:
+        node.output[:] = [logarithm if name == said.name else name for name in node.output]
+    amount = said.name if inverse is np.exp else made.graph.name + "_amount"
+    made.graph.node.append(helper.make_node("Exp", [logarithm], [amount]))
+    if inverse is np.expm1:
+        made.graph.initializer.append(helper.make_tensor(made.graph.name + "_one", TensorProto.FLOAT, [], [1.0]))
+        made.graph.node.append(helper.make_node("Sub", [amount, made.graph.name + "_one"], [said.name]))
+    return made
 
 
 # --- pipelines -------------------------------------------------------------------------------------------------

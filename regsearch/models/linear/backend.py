@@ -218,7 +218,9 @@ class LinearBackend:
     def _scores(self, piece: Piece, metrics: tuple[Metric, ...], solver: Solver) -> list[Curves]:
         """Metrics on both parts of every fold; from the moments alone where they suffice for all."""
         pooled = any(metric.pooled for metric in metrics)
-        known = not pooled and self.setup.problem.scored_as_fitted and all(m.from_mse is not None for m in metrics)
+        own = self.setup.problem.transform is None  # else moments tell the error of what y is transformed to
+        weighed = self.setup.problem.scored_as_fitted
+        known = own and weighed and not pooled and all(m.from_mse is not None for m in metrics)
         if piece.losses is not None and known:
             curves = [self._from_losses(metric, piece.losses) for metric in metrics]
         else:
@@ -256,12 +258,16 @@ class LinearBackend:
         at_once = max(1, min(STEPS_AT_ONCE, DECISIONS // self.design.shape[0]))
         for start in range(0, len(coef), at_once):
             part = slice(start, start + at_once)
-            along = solver.predicted(decision(matrix, coef[part], intercept[part]))
+            along = self._said(k, solver, decision(matrix, coef[part], intercept[part]))
             scores.append([self._measure(metric, parts, along) for metric in metrics])
             outside.append(along[parts[1]])
         if held is not None:
             held.append(np.concatenate(outside, axis=1))
         return np.concatenate(scores, axis=2)
+
+    def _said(self, k: int, solver: Solver, eta: Array) -> Array:
+        """What scores take for decisions ``[..., m]`` of a fold, in the units of y."""
+        return self.solvers.targets.undone(k, solver.predicted(eta))
 
     def _design_intercept(self, coef: Array, intercept: Array) -> Array:
         """Intercepts beside the columns of the design's matrix, of those beside the caller's."""
@@ -289,7 +295,7 @@ class LinearBackend:
         others = spread_steps(path.steps, step, steps_kept(n, outputs))
         coef, intercept = path.take([step, *others])
         intercept = self._design_intercept(coef, intercept)
-        found = ((rows, solver.predicted(along + intercept[k])) for k, rows, along in self._products(coef))
+        found = ((rows, self._said(k, solver, along + intercept[k])) for k, rows, along in self._products(coef))
         flat = ((rows, along.reshape(len(along), -1)) for rows, along in found)
         every = out_of_fold_mean(flat, (n, (1 + len(others)) * outputs))
         chosen, *rest = np.split(every, 1 + len(others), axis=1)

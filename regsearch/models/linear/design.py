@@ -218,8 +218,9 @@ class LinearConfig(Protocol):
 class Solver(Protocol):
     """What a loss needs to be fitted along a path, all folds in lockstep.
 
-    A solver is made once for a study from the `Design` and a target ``[n, m]``, and keeps whatever can be shared
-    between trials (moments, eigendecompositions, active sets). Its results never depend on what it kept.
+    A solver is made once for a study from the `Design` and a target ``[n, m]``, or ``[K, n, m]`` where folds are fitted
+    to others, and keeps whatever can be shared between trials (moments, eigendecompositions, active sets). Its results
+    never depend on what it kept.
     """
 
     design: Design
@@ -308,6 +309,20 @@ class Piece:
         losses = None if self.losses is None else (self.losses[0][..., j], self.losses[1][..., j])
         one = slice(j, j + 1)
         return Piece(self.coef[..., one], self.intercept[..., one], self.gap, self.complexity, losses)
+
+
+def of_fold(y: Array, k: int) -> Array:
+    """The targets ``[n, m]`` of a fold, of those ``[n, m]`` of all folds or of each, ``[K, n, m]``."""
+    return y if y.ndim == 2 else np.asarray(y[k])
+
+
+def spread_of(design: Design, y: Array) -> float:
+    """The standard deviation of a target ``[n, 1]``; of one ``[K, n, 1]`` that of the rows of each fold, on average."""
+    if y.ndim == 2:
+        share = design.weights / design.weights.sum()
+        return float(np.sqrt(share @ (y[:, 0] - share @ y[:, 0]) ** 2))
+    of_folds = zip(y[..., 0], design.fold_weights, strict=True)
+    return float(np.mean([np.sqrt(share @ (one - share @ one) ** 2) for one, share in of_folds]))
 
 
 def _shifted(matrices: tuple[Matrix, ...]) -> tuple[tuple[Matrix, ...], Array]:

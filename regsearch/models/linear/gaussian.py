@@ -29,7 +29,7 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.descent import Descent, GramDescent, RowDescent, go_down
-from regsearch.models.linear.design import NOTHING, Design, Piece
+from regsearch.models.linear.design import NOTHING, Design, Piece, spread_of
 from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.kernels import duality_gaps
@@ -67,10 +67,10 @@ def chosen_method(design: Design) -> Literal["moments", "rows"]:
 
 
 def make_sources(design: Design, y: Array, method: Literal["moments", "rows"]) -> Sequence[Source]:
-    """One source for each of the targets ``[n, t]``."""
+    """One source for each of the targets ``[n, t]``, or ``[K, n, t]``."""
     if method == "moments":
         return FromMoments.of(design, y)
-    return [FromRows(design, np.ascontiguousarray(target)) for target in y.T]
+    return [FromRows(design, np.ascontiguousarray(y[..., j])) for j in range(y.shape[-1])]
 
 
 class Gaussian:
@@ -81,7 +81,7 @@ class Gaussian:
     design
         Matrix, weights and folds.
     y
-        ``[n, 1]`` target.
+        ``[n, 1]`` target, or ``[K, n, 1]``.
     tol
         Duality gap to reach, relative to the loss of each fold's null model. By default 1e-7 from moments or for few
         columns, where it costs little, and 1e-5 where every look at many columns reads the rows; glmnet ends up alike.
@@ -105,13 +105,12 @@ class Gaussian:
         source: Source | None = None,
     ) -> None:
         self.design, self.max_sweeps = design, max_sweeps
-        p, target = design.shape[1], np.ascontiguousarray(y[:, 0])
+        p = design.shape[1]
         method = chosen_method(design) if method == "auto" else method
         self.tol = tol or TOL["moments" if p <= SMALL else method]
-        self.source: Source = source or make_sources(design, target[:, None], method)[0]
+        self.source: Source = source or make_sources(design, y, method)[0]
         self.null = self.source.power / 2
-        share = design.weights / design.weights.sum()
-        self.spread = float(np.sqrt(share @ (target - share @ target) ** 2))
+        self.spread = spread_of(design, y)
         self.whole = p <= WHOLE
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.design import Design
+from regsearch.models.linear.design import Design, of_fold
 from regsearch.models.linear.freedom import curved_freedom
 from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
 from regsearch.models.linear.interior import InteriorPoint
@@ -30,7 +30,7 @@ class Glm(LogLoss):
     design, tol, max_steps
         As of `LogLoss`.
     y
-        ``[n, 1]`` targets.
+        ``[n, 1]`` targets, or ``[K, n, 1]``.
     loss
         What is minimised.
     """
@@ -38,7 +38,9 @@ class Glm(LogLoss):
     def __init__(self, design: Design, y: Array, loss: Loss, tol: float = 1e-6, max_steps: int = 200) -> None:
         self.loss, self.newton = loss, Newton if loss.smooth else InteriorPoint
         super().__init__(design, y, tol, max_steps)
-        self.spread = loss.spread(y[:, 0], design.weights / design.weights.sum())
+        each = [design.weights / design.weights.sum()] if y.ndim == 2 else design.fold_weights
+        spreads = [loss.spread(of_fold(y, k)[:, 0], share) for k, share in enumerate(each)]
+        self.spread = float(np.mean(spreads))
 
     def predicted(self, eta: Array) -> Array:
         return self.loss.predicted(eta)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ class LogLinked(RowLoss, abstract=True):
     ``y^(2-power) / ((1-power) (2-power)) - y mu^(1-power) / (1-power) + mu^(2-power) / (2-power)``, at powers 1 and 2
     its limits (Jorgensen 1987).
     """
+
+    log_link: ClassVar[bool] = True
 
     @property
     @abstractmethod

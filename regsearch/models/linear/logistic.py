@@ -30,7 +30,7 @@ import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.column_newton import ColumnNewton
-from regsearch.models.linear.design import NOTHING, Design, Piece
+from regsearch.models.linear.design import NOTHING, Design, Piece, of_fold
 from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis, products
@@ -73,7 +73,7 @@ class LogLoss:
     def __init__(self, design: Design, y: Array, tol: float = 1e-6, max_steps: int = 200) -> None:
         self.design, self.tol, self.max_steps = design, tol, max_steps
         self.spread = 1.0
-        self.samples = [self._sample(y, k) for k in range(design.folds)]
+        self.samples = [self._sample(of_fold(y, k), k) for k in range(design.folds)]
         self.null = np.array([max(sample.null_loss, CERTAIN) for sample in self.samples])
         self._paths = KeptPaths[LogPoint]()
         self._slopes: dict[str, Array] = {}

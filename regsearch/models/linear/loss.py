@@ -34,6 +34,8 @@ class Loss(Node, abstract=True):
         The L1 ratio of the penalty that scikit-learn's estimator of the loss has; `None` where it has none of the loss.
     smooth
         Whether it has derivatives; it is fitted by an interior-point method where it has none.
+    log_link
+        Whether its decision is the logarithm of y's mean.
     shipped_as_fitted
         Whether that estimator has parameters which only a fit tells.
     """
@@ -44,6 +46,7 @@ class Loss(Node, abstract=True):
     shipped_ratio: ClassVar[float | None] = 0.0
     smooth: ClassVar[bool] = True
     shipped_as_fitted: ClassVar[bool] = False
+    log_link: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -107,8 +110,14 @@ def check_losses(losses: tuple[Loss | None, ...], problem: Problem, folds: Folds
                 f"The {loss.kind} loss is of a {loss.task} task, got a {problem.task} one; pass task={loss.task!r}, or "
                 "leave the loss out."
             )
-        for rows in (np.arange(problem.rows), *folds.train):
-            loss.check_target(problem.y[weighing(rows, problem.sample_weight)])
+        if loss.log_link and problem.transform is not None:
+            raise InvalidInput(
+                f"The {loss.kind} loss takes the logarithm itself, of y's mean, and needs y as it is, got "
+                f"target={problem.transform.name}; leave target or the loss out."
+            )
+        for part in (np.arange(problem.rows), *folds.train):
+            rows = weighing(part, problem.sample_weight)
+            loss.check_target(problem.y[rows] if problem.transform is None else problem.fit_labels(rows))
 
 
 def check_solved(terms: GeneralTerms, loss: Loss | None, penalty: str, targets: int) -> None:

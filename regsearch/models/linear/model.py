@@ -11,12 +11,14 @@ import numpy as np
 
 from regsearch._types import Task
 from regsearch.data.folds import Folds
-from regsearch.data.problem import Problem, check_columns, check_table
+from regsearch.data.problem import Problem
+from regsearch.data.table_checks import check_columns, check_table
+from regsearch.data.target_transforms import fitted_to
 from regsearch.errors import InvalidInput
 from regsearch.models.axes import LAMBDA
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
 from regsearch.models.class_weight import check_class_weight
-from regsearch.models.deadline import NO_DEADLINE, Deadline
+from regsearch.models.deadline import Deadline
 from regsearch.models.linear.columns import check_column_names, columns_of
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.loss import Loss, check_losses, check_solved
@@ -213,7 +215,7 @@ class Linear(Model):
     def cannot_be_exported(self) -> str:
         return cannot_be_exported(self.prepare)
 
-    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
+    def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:
         from regsearch.models.linear.refit import refit
 
         return refit(self, problem)
@@ -221,4 +223,9 @@ class Linear(Model):
     def explain(self, problem: Problem, folds: Folds, seed: int) -> Mapping[str, Mapping[str, Any]]:
         from regsearch.models.linear.interpretation import interpret
 
-        return interpret(self, problem, folds)
+        found = interpret(self, fitted_to(problem)[0], folds)
+        if problem.transform is not None:
+            found["interpretation"]["lines"].insert(
+                0, f"All of this is of target={problem.transform.name}, and not of y."
+            )
+        return found

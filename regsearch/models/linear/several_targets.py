@@ -27,20 +27,18 @@ MOST_SWEEPS = 10_000
 
 
 class SeveralTargets:
-    """Squared error of targets ``[n, t]`` on the folds of a design; see `regsearch.models.linear.design.Solver`.
+    """Squared error of targets on the folds of a design; see `regsearch.models.linear.design.Solver`.
 
+    Targets are ``[n, t]``, or ``[K, n, t]`` where folds are fitted to others.
     `tol` is relative to the loss of all targets' null models together.
     """
 
     def __init__(self, design: Design, y: Array) -> None:
         self.design, self.y = design, y
         if too_many(design):
-            self.solvers: list[Solver] = [Squares(design, target[:, None]) for target in y.T]
+            self.solvers: list[Solver] = [Squares(design, y[..., [j]]) for j in range(y.shape[-1])]
         else:
-            self.solvers = [
-                Gaussian(design, target[:, None], source=source)
-                for target, source in zip(y.T, self.sources, strict=True)
-            ]
+            self.solvers = [Gaussian(design, y[..., [j]], source=source) for j, source in enumerate(self.sources)]
         self.spread = np.array([solver.spread for solver in self.solvers])
         self._nulls = np.stack([solver.null for solver in self.solvers], axis=1)  # [K, t]
         self.null = self._nulls.sum(axis=1)

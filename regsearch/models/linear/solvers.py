@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from regsearch._types import Rows
+from regsearch._types import Array, Rows
 from regsearch.data.encoding import Encoded
 from regsearch.data.problem import Problem
 from regsearch.data.row_table import RowTable
+from regsearch.data.target_transforms import FoldTargets
 from regsearch.models.class_weight import ClassWeight, class_factors
 from regsearch.models.linear.columns import columns_of
 from regsearch.models.linear.design import Design, LinearConfig, Solver
@@ -37,6 +38,8 @@ class Solvers:
     ----------
     design
         That without class weights.
+    targets
+        What each fold is fitted to.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Solvers:
     ) -> None:  # fmt: skip
         weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.problem, self.tol = problem, tol
+        self.targets = FoldTargets.of(problem, train)
         table = _table(problem, len(train), notice) if moments else None
         data = problem.encoded if table is None else Encoded(table, table.missing)
         self.design = Design(data.matrix, train, val, weights, data.missing, own=data.own)
@@ -61,7 +65,7 @@ class Solvers:
         key = class_weight, "" if loss is None else loss.kind
         made = self._made.get(key)
         if made is None or made[0] != loss:
-            made = self._made[key] = loss, make_solver(self.problem, self.design_of(class_weight), loss)
+            made = self._made[key] = loss, make_solver(self.problem, self.design_of(class_weight), loss, self.targets.y)
             made[1].tol = self.tol or made[1].tol
         return made[1]
 
@@ -101,20 +105,27 @@ def _table(problem: Problem, folds: int, notice: Callable[[str], None]) -> RowTa
     return replace(table, notice=notice) if by_moments(folds, n, p, n * p) else None
 
 
-def make_solver(problem: Problem, design: Design, loss: Loss | None = None) -> Solver:
-    """The solver of a loss, by default that of the problem's task."""
+def make_solver(problem: Problem, design: Design, loss: Loss | None = None, y: Array | None = None) -> Solver:
+    """The solver of a loss, by default that of the problem's task.
+
+    Parameters
+    ----------
+    y
+        What is fitted to, where it is not the problem's y: ``[K, n]`` or ``[K, n, t]``.
+    """
+    y = problem.y if y is None else y
     if loss is not None:
         from regsearch.models.linear.glm import Glm
 
-        return Glm(design, problem.y[:, None], loss)
+        return Glm(design, y[..., None], loss)
     if problem.targets > 1:
         from regsearch.models.linear.several_targets import SeveralTargets
 
-        return SeveralTargets(design, problem.y)
+        return SeveralTargets(design, y)
     if problem.task == "regression":
         from regsearch.models.linear import gaussian, squares
 
-        return (squares.Squares if gaussian.too_many(design) else gaussian.Gaussian)(design, problem.y[:, None])
+        return (squares.Squares if gaussian.too_many(design) else gaussian.Gaussian)(design, y[..., None])
     from regsearch.models.linear import logistic
 
     if problem.task == "binary":

@@ -80,12 +80,18 @@ class Covariances:
     Attributes
     ----------
     train, val
-        ``[K, p + t, p + t]`` covariances.
+        ``[K, p + t, p + t]`` covariances; of targets that differ between folds with a column for each fold's.
     train_mean, val_mean
         ``[K, p + t]``.
+    places
+        ``[t, K]``: which of those columns behind the p is that of a target in a fold.
     """
 
     def __init__(self, design: Design, y: Array) -> None:
+        t = y.shape[-1]
+        self.places = np.tile(np.arange(t)[:, None], design.folds)
+        if y.ndim == 3:
+            y, self.places = y.transpose(1, 2, 0).reshape(y.shape[1], -1), np.arange(t * len(y)).reshape(t, -1)
         moments = fold_moments(design, y)
         with np.errstate(invalid="ignore"):
             covariance = np.stack([part.scatter / (part.weight or np.nan) for part in moments])
@@ -115,20 +121,20 @@ class FromMoments:
     """
 
     def __init__(self, design: Design, known: Covariances, j: int = 0) -> None:
-        p = design.shape[1]
-        own = p + j
-        self._moment, self._val_moment = known.train[:, :p, own], known.val[:, :p, own]
-        self._val_power, self._val_gram = known.val[:, own, own], known.val[:, :p, :p]
-        self._val_target, self._val_centers = known.val_mean[:, own], known.val_mean[:, :p]
-        self.centers, self.target = known.train_mean[:, :p], known.train_mean[:, own]
-        self.power = known.train[:, own, own]
+        p, folds = design.shape[1], np.arange(design.folds)
+        own = p + known.places[j]
+        self._moment, self._val_moment = known.train[folds, :p, own], known.val[folds, :p, own]
+        self._val_power, self._val_gram = known.val[folds, own, own], known.val[:, :p, :p]
+        self._val_target, self._val_centers = known.val_mean[folds, own], known.val_mean[:, :p]
+        self.centers, self.target = known.train_mean[:, :p], known.train_mean[folds, own]
+        self.power = known.train[folds, own, own]
         self._design, self.gram = design, known.gram
 
     @classmethod
     def of(cls, design: Design, y: Array) -> list[FromMoments]:
-        """One source for each of the targets ``[n, t]``, whose rows are read once for all."""
+        """One source for each of the targets ``[n, t]`` or ``[K, n, t]``, whose rows are read once for all."""
         known = Covariances(design, y)
-        return [cls(design, known, j) for j in range(y.shape[1])]
+        return [cls(design, known, j) for j in range(y.shape[-1])]
 
     def moment(self, scale: str) -> Array:
         return np.asarray(self._moment * inverse_scales(self._design, scale))
@@ -160,12 +166,13 @@ class FromMoments:
 
 
 class FromRows:
-    """Everything from the rows, for the columns asked for: made for many columns."""
+    """Everything from the rows, for the columns asked for: made for many columns; targets are ``[n]`` or ``[K, n]``."""
 
     def __init__(self, design: Design, y: Array) -> None:
-        self._design, self._y = design, y
+        self._design, self._y = design, np.broadcast_to(y, (design.folds, design.shape[0]))
         self.centers = design.means
-        self.target = design.fold_weights @ y
+        weights = design.fold_weights
+        self.target = weights @ y if y.ndim == 1 else np.einsum("kn,kn->k", weights, y)
         self._residual = (y - self.target[:, None]) * design.fold_weights  # [K, n] of the null model, weighted
         self.power = np.einsum("kn,kn->k", self._residual, y - self.target[:, None])
         held = design.held * design.weights
@@ -200,7 +207,7 @@ class FromRows:
         columns -= self.centers[k, some, None]
         columns *= inverse_scales(self._design, scale)[k, some, None]
         columns *= root
-        return columns, (self._y[rows] - self.target[k]) * root
+        return columns, (self._y[k, rows] - self.target[k]) * root
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
         coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
@@ -218,7 +225,7 @@ class FromRows:
         design, inverse = self._design, inverse_scales(self._design, scale)[k]
         rows, p = design.train[k], design.shape[1]
         if p <= len(rows):
-            scatter = block_moments(design.fold(k), self._y[:, None], design.fold_weights[k], rows).scatter
+            scatter = block_moments(design.fold(k), self._y[k, :, None], design.fold_weights[k], rows).scatter
             gram = scatter[:-1, :-1] * inverse[:, None] * inverse
             return primal(gram, scatter[:-1, -1] * inverse, float(self.power[k]), float(design.counts[k]))
         root = np.sqrt(design.fold_weights[k, rows])
@@ -231,13 +238,13 @@ class FromRows:
             return np.asarray((lifted - np.outer(shift, weighted.sum(axis=0))).T)
 
         kernel = row_kernel(design.fold(k)[rows], self.centers[k], inverse, root)
-        return dual(kernel, (self._y[rows] - self.target[k]) * root, float(design.counts[k]), back)
+        return dual(kernel, (self._y[k, rows] - self.target[k]) * root, float(design.counts[k]), back)
 
     def _evaluate(self, folds: list[int], coef: Array) -> tuple[Array, Array, Array]:
         """Gradient of the unscaled columns and losses, for folds that share a matrix."""
         matrix = self._design.fold(folds[0])
         intercept = self.target[folds, None] - np.einsum("fsp,fp->fs", coef, self.centers[folds])
-        residual = self._y[:, None, None] - intercept - _predict(matrix, coef)  # [n, F, S]
+        residual = self._y[folds].T[:, :, None] - intercept - _predict(matrix, coef)  # [n, F, S]
         square = residual**2
         train = np.einsum("fn,nfs->fs", self._design.fold_weights[folds], square)
         val = np.einsum("fn,nfs->fs", self._held_weights[folds], square)

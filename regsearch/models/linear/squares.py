@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.design import Design
+from regsearch.models.linear.design import Design, spread_of
 from regsearch.models.linear.glm_ridge import RidgeFits
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.row_loss import RowFormulas, RowSample
@@ -23,13 +23,12 @@ class Squares(LogLoss):
     design, tol, max_steps
         As of `LogLoss`.
     y
-        ``[n, 1]`` target.
+        ``[n, 1]`` target, or ``[K, n, 1]``.
     """
 
     def __init__(self, design: Design, y: Array, tol: float = 1e-6, max_steps: int = 200) -> None:
         super().__init__(design, y, tol, max_steps)
-        share = design.weights / design.weights.sum()
-        self.spread = float(np.sqrt(share @ (y[:, 0] - share @ y[:, 0]) ** 2))
+        self.spread = spread_of(design, y)
 
     def _settled(self, ridge: RidgeFits, theta: Array, strength: float, null: float) -> tuple[Array, bool]:
         return theta, False

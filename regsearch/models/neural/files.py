@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,7 +17,7 @@ from regsearch.errors import InvalidInput, NotFound, RegsearchError
 if TYPE_CHECKING:
     import torch
 
-TENSORS, PREPARE = "net.safetensors", "prepare.skops"
+TENSORS, PREPARE, TRANSFORM = "net.safetensors", "prepare.skops", "target.skops"
 MODULE = "module."  # in front of the names of the module's own tensors
 METADATA = "regsearch"
 LABELS = re.compile(r"|str|bool|object|u?int(8|16|32|64)|float(16|32|64|128)")
@@ -46,6 +46,8 @@ class Spec:
         Whether rows are images.
     prepared
         Whether raw columns go through a preparing step first.
+    transformed
+        Whether a transformer of y is undone in what it says.
     """
 
     module: Mapping[str, Any]
@@ -58,6 +60,7 @@ class Spec:
     label_type: str
     image: bool
     prepared: bool
+    transformed: bool = False
 
     def text(self) -> str:
         """As JSON."""
@@ -72,11 +75,11 @@ class Spec:
         ValueError
             When they are none.
         """
-        names = [field.name for field in fields(cls)]
-        if not isinstance(data, dict) or sorted(data) != sorted(names):
+        names = [field.name for field in fields(cls) if field.default is MISSING]
+        if not isinstance(data, dict) or not set(names) <= set(data) <= set(_FITS):
             raise ValueError(f"what it says of the net must have {', '.join(names)}")
         for name, fits in _FITS.items():
-            if not fits(data[name]):
+            if name in data and not fits(data[name]):
                 raise ValueError(f"{name} of the net cannot be {str(data[name])[:80]!r}")
         classes = data["classes"]
         spec = cls(**{**data, "inputs": tuple(data["inputs"]), "classes": None if classes is None else tuple(classes)})
@@ -130,6 +133,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "label_type": lambda value: isinstance(value, str) and LABELS.fullmatch(value) is not None,
     "image": lambda value: isinstance(value, bool),
     "prepared": lambda value: isinstance(value, bool),
+    "transformed": lambda value: isinstance(value, bool),
 }  # fmt: skip
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.data.problem import Problem
+from regsearch.data.target_transforms import FittedTransform
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Backend, Setup, check_scored_by_predictions
-from regsearch.models.deadline import NO_DEADLINE, Deadline
+from regsearch.models.deadline import Deadline
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.limits import MAX_STACKED
 from regsearch.models.preparation import cannot_be_exported
@@ -96,10 +97,13 @@ class Net(NetConfig):
 
         return Stack(setup, self.device)
 
-    def refit(self, problem: Problem, seed: int, deadline: Deadline = NO_DEADLINE) -> Any:
+    def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:
         from regsearch.models.neural.refit import refit
 
         return refit(self, problem, seed, deadline)
+
+    def _undoing(self, fitted: Any, problem: Problem, transformer: FittedTransform) -> Any:
+        return fitted.undoing(transformer.transformer)
 
     def figures(self, problem: Problem, seed: int) -> Mapping[str, Figure]:
         from regsearch.models.neural.figures import figures

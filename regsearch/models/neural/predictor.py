@@ -6,6 +6,7 @@ Nothing of the training is needed here: the architecture's plain module, and how
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from regsearch._types import Array
 from regsearch.data.features import is_sparse
 from regsearch.data.frames import to_pandas
+from regsearch.data.target_transforms import FittedTransform
 from regsearch.errors import InvalidInput
 from regsearch.metrics.predictions import probabilities, winners
-from regsearch.models.neural.files import METADATA, MODULE, PREPARE, TENSORS, Spec, read_tensors
+from regsearch.models.neural.files import METADATA, MODULE, PREPARE, TENSORS, TRANSFORM, Spec, read_tensors
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.persist import read_object, write_object
 from regsearch.space.config import from_data
@@ -43,12 +45,16 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         The fitted scikit-learn step from raw columns to numbers, or `None`.
     architecture
         What builds the module.
+    target
+        The fitted transformer of y that is undone in predictions, or `None`.
     """
 
     def __init__(
-        self, spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture
-    ) -> None:
+        self, spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture,
+        target: Any = None,
+    ) -> None:  # fmt: skip
         self.spec, self.tensors, self.prepare, self.architecture = spec, tensors, prepare, architecture
+        self.target = target
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -78,7 +84,7 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         return self._module
 
     def decision(self, X: Any) -> Array:
-        """``[n, m]``: logits, or numbers in the units of y."""
+        """``[n, m]``: logits, or numbers in the units of what the net was fitted to."""
         import torch
 
         found = []
@@ -123,7 +129,14 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.tensors.items()}
         written = save(plain, metadata={METADATA: self.spec.text()})
         (folder / TENSORS).write_bytes(written)  # what safetensors writes itself, its owner alone may read
-        return [] if self.prepare is None else write_object(self.prepare, folder / PREPARE)
+        steps = {PREPARE: self.prepare, TRANSFORM: self.target}
+        return sorted({
+            one for name, step in steps.items() if step is not None for one in write_object(step, folder / name)
+        })  # fmt: skip
+
+    def undoing(self, target: Any) -> Predictor:
+        """The same net, whose predictions are what a fitted transformer of y makes of them when it is undone."""
+        return type(self)(replace(self.spec, transformed=True), self.tensors, self.prepare, self.architecture, target)
 
 
 class NetClassifier(ClassifierMixin, Predictor):  # type: ignore[misc]
@@ -153,14 +166,16 @@ class NetRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
     def predict(self, X: Any) -> Array:
         """``[n]``, or ``[n, targets]``."""
         decision = self.decision(X)
+        if self.target is not None and len(decision):
+            decision = FittedTransform(self.target).undone(decision)
         return decision[:, 0] if decision.shape[1] == 1 else decision
 
 
 def make_predictor(
-    spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture
+    spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture, target: Any = None
 ) -> Predictor:
     """The predictor of a task."""
-    return (NetRegressor if spec.classes is None else NetClassifier)(spec, tensors, prepare, architecture)
+    return (NetRegressor if spec.classes is None else NetClassifier)(spec, tensors, prepare, architecture, target)
 
 
 def load_net(folder: Path, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Predictor:
@@ -182,7 +197,8 @@ def load_net(folder: Path, trusted: Sequence[str] = (), module: Callable[[], Any
     """
     spec, tensors = read_tensors(folder)
     prepare = read_object(folder / PREPARE, trusted) if spec.prepared else None
-    predictor = make_predictor(spec, tensors, prepare, _architecture(spec, module))
+    target = read_object(folder / TRANSFORM, trusted) if spec.transformed else None
+    predictor = make_predictor(spec, tensors, prepare, _architecture(spec, module), target)
     _ = predictor.module_
     return predictor
 

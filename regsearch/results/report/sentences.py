@@ -25,8 +25,9 @@ def about(results: Results) -> str:
     pooled = " of all rows outside training together" if identity["scoring"][0].endswith(POOLED) else ""
     ended = ", ".join(f"{counts[state]} {state}" for state in ENDED if counts[state])
     rare = unscored(identity)["rare"]
+    fitted = f", fitted to target={identity['target_transform']}" if "target_transform" in identity else ""
     return (
-        f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}, {identity['cv']}, scored by "
+        f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}{fitted}, {identity['cv']}, scored by "
         f"{results.metric_label}{pooled} (larger is better); trials: {ended or 'none finished'}."
     ) + (f" {rare}" if rare else "")
 

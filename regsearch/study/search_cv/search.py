@@ -92,6 +92,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         ``regression`` or ``classification``, where it shall not be inferred from y (`make_problem`) or from an
         `Estimator`. What splits data for a search, such as `cross_val_score`, asks before there is a y: it stratifies
         where the task is known.
+    target
+        What models are fitted to in place of y, undone in predictions: as in `Study`.
     seed
         Of folds, sampler and fits.
     n_jobs
@@ -163,6 +165,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         refit: Any = True,
         verbose: int = 0,
         task: str | None = None,
+        target: Any = None,
         seed: int = 0,
         n_jobs: int | None = None,
         workers: int | Workers | None = None,
@@ -187,6 +190,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self.refit = refit
         self.verbose = verbose
         self.task = task
+        self.target = target
         self.seed = seed
         self.n_jobs = n_jobs
         self.workers = workers
@@ -298,6 +302,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     def coef_(self) -> Array:
         """Coefficients of the last step of `best_estimator_`."""
         best = self._best("coef_")
+        best = getattr(best, "regressor_", best)  # of a transformed y
         return np.asarray((best[-1] if hasattr(best, "steps") else best).coef_)
 
     def _best(self, wanted: str) -> Any:

@@ -17,6 +17,7 @@ from regsearch.data.features import is_sparse
 from regsearch.data.mapped import placed
 from regsearch.data.problem import Problem
 from regsearch.data.row_table import WHOLE
+from regsearch.data.target_transforms import FoldTargets
 from regsearch.data.weights import Spread, spread_of, weighing
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import ClassWeight, class_factors
@@ -169,8 +170,12 @@ class Fold:
                 data.problem, train, inner, seed_of(seed, number, "inner")
             )
         self.rows = {part: torch.tensor(rows, device=data.device) for part, rows in self.parts.items()}
-        self.scaling = scaling(data, self.parts["train"], scale)
-        self.y = ((data.y - self.scaling.target_center) / self.scaling.target_spread).to(data.dtype)
+        targets = FoldTargets.of(data.problem, (self.parts["train"],))
+        y = data.y
+        if targets.fitted:
+            y = torch.as_tensor(targets.y[0].reshape(data.problem.rows, -1).T, device=data.device)
+        self._targets, self.scaling = targets, scaling(data, self.parts["train"], scale, y)
+        self.y = ((y - self.scaling.target_center) / self.scaling.target_spread).to(data.dtype)
         weight = data.weight.clone()
         if class_weight is not None:
             factors = class_factors(data.problem, self.parts["train"], class_weight)
@@ -184,11 +189,15 @@ class Fold:
 
     def decisions(self, out: torch.Tensor) -> torch.Tensor:
         """What a net returned ``[R, m, B]`` in the units of y, in double precision: y may lie far from 0."""
-        return out.double() * self.scaling.target_spread + self.scaling.target_center
+        found = out.double() * self.scaling.target_spread + self.scaling.target_center
+        if not self._targets.fitted:
+            return found
+        said = self._targets.undone(0, found.transpose(1, 2).cpu().numpy())
+        return found.new_tensor(said).transpose(1, 2)
 
 
-def scaling(data: Data, rows: Rows, how: str) -> Scaling:
-    """What some rows say about columns and targets, weighted as they are."""
+def scaling(data: Data, rows: Rows, how: str, y: torch.Tensor | None = None) -> Scaling:
+    """What some rows say about columns and targets y ``[m, n]``, by default `Data.y`, weighted as they are."""
     problem = data.problem
     weight = np.ones(len(rows)) if problem.sample_weight is None else problem.sample_weight[rows]
     if data.sparse:
@@ -203,8 +212,8 @@ def scaling(data: Data, rows: Rows, how: str) -> Scaling:
         fill = fill if data.missing else np.empty(0)
     target = np.zeros((data.outputs, 1)), np.ones((data.outputs, 1))
     if problem.task == "regression":
-        y = problem.y[rows].reshape(len(rows), -1)
-        of_y = spread_of(y, weight / weight.sum())
+        of_rows = (data.y if y is None else y).cpu().numpy()[:, rows].T
+        of_y = spread_of(of_rows, weight / weight.sum())
         target = of_y.mean[:, None], _divisor(of_y)[:, None]
     import torch
 

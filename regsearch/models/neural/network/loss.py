@@ -46,7 +46,8 @@ class Tally:
 
     def __init__(self, metrics: tuple[Metric, ...], fold: Fold, part: str) -> None:
         self.metrics, self.fold, self.part = metrics, fold, part
-        self._formulas = [formula(metric) for metric in metrics]
+        summed = fold.data.problem.transform is None  # else sums are not in the units of y
+        self._formulas = [formula(metric) if summed else "" for metric in metrics]
         self._sums: dict[str, Any] = {}
         self._decisions: list[Array] = []
         self._finite: Any = (

@@ -8,8 +8,8 @@ from itertools import product
 from typing import Any
 
 from regsearch.data.magnitudes import check_single_precision
-from regsearch.data.problem import check_columns
 from regsearch.data.survival import check_not_survival
+from regsearch.data.table_checks import check_columns
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.class_weight import check_class_weight
