@@ -3,29 +3,23 @@
 As in scikit-learn's `TransformedTargetRegressor`, a transformer is fitted to what a model is fitted to, inside each
 fold, and undone in what the model says: scores, gaps and errors are in the units of y.
 
-Notation: n rows, K folds, t targets, m = t outputs.
+Notation: n rows, t targets, m = t outputs.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from regsearch._types import Array, Rows
-from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
-
-if TYPE_CHECKING:
-    from regsearch.data.problem import Problem
 
 QUANTILES = 1000  # at most, of what is mapped to a normal distribution
 NAMED = 5  # rows that an error names
-BACK = 1e-6  # of y's deviation: what undoing may be off by ...
-SHARE = 0.99  # ... in this share of the rows; one that clips the rest, as of a sample's range, may be off there
 
 
 @dataclass(frozen=True)
@@ -56,10 +50,6 @@ class TargetTransform:
     def stored(cls, name: str, transformer: Callable[[], Any], rows: int) -> TargetTransform:
         """The one that is called so, for so many rows; one without a name that is known is made by a function."""
         return cls.named(name, rows) if name in NAMES else cls(name, transformer())
-
-    def of(self, problem: Problem) -> Problem:
-        """A problem whose models are fitted to what this makes of y."""
-        return replace(problem, transform=self)
 
     def fit(self, y: Array, rows: Rows) -> FittedTransform:
         """Fit it to some rows of y ``[n]`` or ``[n, t]``.
@@ -102,30 +92,6 @@ class TargetTransform:
                 f"target={' or '.join(others)}, or drop those rows."
             )
 
-    def check(self, problem: Problem, train: Sequence[Rows]) -> None:
-        """Refuse what cannot be fitted in some fold, or is not undone.
-
-        Raises
-        ------
-        InvalidInput
-            Saying why.
-        """
-        if problem.task != "regression":
-            raise InvalidInput(
-                f"target= transforms the y of a regression, got a {problem.task} task; leave it out, or pass "
-                "task='regression' where the labels are quantities."
-            )
-        for part in (np.arange(problem.rows), *train):
-            rows = weighing(part, problem.sample_weight)
-            fitted, y = self.fit(problem.y, rows), problem.y[rows]
-            off = np.abs(fitted.undone(fitted.transformed(y).reshape(len(y), -1)) - y.reshape(len(y), -1))
-            near = off <= BACK * np.maximum(y.std(axis=0), np.finfo(float).tiny)
-            if near.mean() < SHARE:
-                raise InvalidInput(
-                    "What a target transformer makes of y must be undone by its inverse_transform, that of "
-                    f"{self.name} is off by up to {np.nanmax(off):.4g}; take one whose inverse is exact."
-                )
-
 
 @dataclass(frozen=True)
 class FittedTransform:
@@ -145,76 +111,6 @@ class FittedTransform:
         with np.errstate(over="ignore", invalid="ignore"):  # far outside training: no finite score
             said = np.asarray(self.transformer.inverse_transform(np.where(finite, flat, 0.0)), dtype=float)
         return np.where(finite, said.reshape(flat.shape), np.nan).reshape(decisions.shape)
-
-
-@dataclass(frozen=True)
-class FoldTargets:
-    """What the models of some folds are fitted to.
-
-    Attributes
-    ----------
-    y
-        ``[n]`` or ``[n, t]`` for all of them; with a transformer ``[K, n]`` or ``[K, n, t]``, where each fold knows its
-        own rows alone, and their mean elsewhere.
-    fitted
-        The transformer of each fold; empty without one.
-    """
-
-    y: Array
-    fitted: tuple[FittedTransform, ...] = ()
-
-    @classmethod
-    def of(cls, problem: Problem, train: Sequence[Rows]) -> FoldTargets:
-        """Those of folds that train on some sets of rows."""
-        transform = problem.transform
-        if transform is None:
-            return cls(problem.y)
-        found = [_seen(transform, problem, rows) for rows in train]
-        return cls(np.stack([y for y, _ in found]), tuple(fitted for _, fitted in found))
-
-    def undone(self, k: int, decisions: Array) -> Array:
-        """Decisions ``[..., m]`` of fold k in the units of y."""
-        return self.fitted[k].undone(decisions) if self.fitted else decisions
-
-
-def fitted_to(problem: Problem) -> tuple[Problem, FittedTransform | None]:
-    """A problem whose y is what a model of all rows is fitted to, and the transformer that made it."""
-    if problem.transform is None:
-        return problem, None
-    y, fitted = _seen(problem.transform, problem, np.arange(problem.rows))
-    return replace(problem, y=y, transform=None, test=None), fitted
-
-
-def transformer_of(fitted: Any) -> Any:
-    """The transformer of y that a fitted model undoes, not fitted; `None` where there is none."""
-    from sklearn.base import clone
-
-    own = getattr(fitted, "transformer_", getattr(fitted, "target", None))
-    return None if own is None else clone(own)
-
-
-def regressor(fitted: Any, problem: Problem, transformer: FittedTransform) -> Any:
-    """A model that was fitted to a problem's transformed y, as scikit-learn's that undoes this in what it predicts."""
-    from sklearn.base import clone
-    from sklearn.compose import TransformedTargetRegressor
-
-    assert problem.transform is not None
-    unfitted = clone(problem.transform.transformer)
-    made = TransformedTargetRegressor(clone(fitted), transformer=unfitted, check_inverse=False)
-    made.regressor_, made.transformer_, made._training_dim = fitted, transformer.transformer, problem.y.ndim
-    if hasattr(fitted, "feature_names_in_"):
-        made.feature_names_in_ = fitted.feature_names_in_
-    return made
-
-
-def _seen(transform: TargetTransform, problem: Problem, rows: Rows) -> tuple[Array, FittedTransform]:
-    """Transformed targets of rows to train on, and their mean elsewhere."""
-    rows = weighing(rows, problem.sample_weight)
-    fitted = transform.fit(problem.y, rows)
-    made = fitted.transformed(problem.y[rows])
-    y = np.tile(made.mean(axis=0), (problem.rows,) + (1,) * (problem.y.ndim - 1)).reshape(problem.y.shape)
-    y[rows] = made
-    return y, fitted
 
 
 def _rows(rows: Rows) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from regsearch.data.features import is_frame, is_sparse
+from regsearch.data.fold_targets import check_transform
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
@@ -145,8 +146,7 @@ def _setup(old: Mapping[str, Any], problem: Problem, cv: Any, seed: int, scoring
     folds = folds_like(said, problem, seed) if cv is None else make_folds(cv, problem, seed)
     pooled = old["score"].get("pooled") or None  # else as far as the new folds need it
     metrics = pooled_metrics(resolve(scoring, problem)[:1], problem, folds, pooled)
-    if problem.transform is not None:
-        problem.transform.check(problem, folds.train)
+    check_transform(problem, folds.train)
     return Setup(problem, folds, metrics, seed, fold_weights=said.get("weights", "equal"))
 
 

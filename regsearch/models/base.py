@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
 
 from regsearch._types import Array, Task
+from regsearch.data.fold_targets import fitted_to, regressor
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
-from regsearch.data.target_transforms import FittedTransform, fitted_to, regressor
+from regsearch.data.target_transforms import FittedTransform
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import DEFAULTS, Metric

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
+from regsearch.data.fold_targets import regressor
 from regsearch.data.problem import Problem
-from regsearch.data.target_transforms import regressor
 from regsearch.data.weights import weighing
 
 

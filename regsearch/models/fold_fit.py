@@ -12,8 +12,8 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.data.features import take_rows
+from regsearch.data.fold_targets import FoldTargets
 from regsearch.data.problem import Problem
-from regsearch.data.target_transforms import FoldTargets
 from regsearch.errors import FOREIGN
 from regsearch.models.fitting import decisions_of, fitted_on, seeded, whole
 from regsearch.models.rounds import walk

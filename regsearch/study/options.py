@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import remember_secrets
 from regsearch.data.dataset import read_dataset
+from regsearch.data.fold_targets import aimed, check_transform
 from regsearch.data.folds import make_folds, runs_forward
 from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.data.survival import signed_times
@@ -114,8 +115,7 @@ class StudyOptions:
             X, y, groups=self.groups, sample_weight=self.sample_weight, score_weight=self.score_weight,
             test=self.test, task=task, ordered=ordered, seed=self.seed,
         )  # fmt: skip
-        transform = transform_of(self.target, problem.rows)
-        problem = problem if transform is None else transform.of(problem)
+        problem = aimed(problem, transform_of(self.target, problem.rows))
         return problem, None if share is None else {"share": share, "ordered": ordered}
 
     def setup_of(self, problem: Problem) -> Setup:
@@ -130,8 +130,7 @@ class StudyOptions:
         metrics = resolve(self.space.scoring(problem) if self.scoring is None else self.scoring, problem)
         metrics = pooled_metrics(metrics, problem, folds, self.pooled)
         check_defined(metrics[0], problem, folds)
-        if problem.transform is not None:
-            problem.transform.check(problem, folds.train)
+        check_transform(problem, folds.train)
         if problem.test is not None:
             check_test(metrics, problem.test)
         return Setup(problem, folds, metrics, self.seed, self.n_jobs, self.prune, fold_weights=self.fold_weights)

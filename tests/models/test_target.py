@@ -31,6 +31,7 @@ from sklearn.preprocessing import (
 from regsearch import MLP, Choice, Estimator, Float, Linear, Net, Path, RegSearchCV, Study, load, load_config, spaces
 from regsearch import nn_techniques as t
 from regsearch import open as open_study
+from regsearch.data.fold_targets import aimed
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
 from regsearch.data.target_transforms import NAMES, TargetTransform
@@ -63,8 +64,7 @@ def amounts(p: int, targets: int = 1, n: int = N) -> tuple[Any, Any]:
 
 def setup_of(X: Any, y: Any, target: Any, **of: Any) -> Setup:
     problem = make_problem(X, y, task="regression", **of)
-    transform = transform_of(target, problem.rows)
-    problem = problem if transform is None else transform.of(problem)
+    problem = aimed(problem, transform_of(target, problem.rows))
     return Setup(problem, make_folds(CV, problem, 0), resolve(SCORERS, problem))
 
 
@@ -282,7 +282,7 @@ def test_a_search_and_a_stored_study_know_their_target(tmp_path: Folder) -> None
     X, y = made._data
     weighted = made.replace(sample_weight=np.r_[np.zeros(5), np.ones(N - 5)], root=tmp_path / "w").problem
     bare = make_problem(X[5:], y[5:])
-    fitted = Linear("l2", 0.1).refit(weighted, 0), Linear("l2", 0.1).refit(made.problem.transform.of(bare), 0)
+    fitted = Linear("l2", 0.1).refit(weighted, 0), Linear("l2", 0.1).refit(aimed(bare, made.problem.transform), 0)
     np.testing.assert_allclose(fitted[0].predict(X), fitted[1].predict(X))
 
 

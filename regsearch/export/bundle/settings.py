@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from regsearch._types import NUMBERS
+from regsearch.data.fold_targets import aimed, transformer_of
 from regsearch.data.problem import Problem
-from regsearch.data.target_transforms import QUANTILES, TargetTransform, transformer_of
+from regsearch.data.target_transforms import QUANTILES, TargetTransform
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export.bundle.files import CONFIG, TARGET, Bundle
 from regsearch.models.base import Candidate, Model, Outcome, Setup
@@ -48,7 +49,7 @@ class BundleSettings:
 
     def aimed(self, problem: Problem) -> Problem:
         """A problem whose models are fitted to what those of the bundle are fitted to of y."""
-        return problem if self.transform is None else self.transform(problem.rows).of(problem)
+        return aimed(problem, None if self.transform is None else self.transform(problem.rows))
 
     def build(self, problem: Problem | None = None) -> Any:
         """An unfitted scikit-learn estimator of this config.

@@ -6,8 +6,8 @@ import textwrap
 from typing import Any
 
 from regsearch.data.features import is_sparse
+from regsearch.data.fold_targets import fitted_to
 from regsearch.data.problem import Problem
-from regsearch.data.target_transforms import fitted_to
 from regsearch.errors import InvalidInput
 from regsearch.export.code.columns import ESTIMATOR, estimator_of
 from regsearch.export.code.preparing import front_of

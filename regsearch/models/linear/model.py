@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from regsearch._types import Task
+from regsearch.data.fold_targets import fitted_to
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.table_checks import check_columns, check_table
-from regsearch.data.target_transforms import fitted_to
 from regsearch.errors import InvalidInput
 from regsearch.models.axes import LAMBDA
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
@@ -225,7 +225,5 @@ class Linear(Model):
 
         found = interpret(self, fitted_to(problem)[0], folds)
         if problem.transform is not None:
-            found["interpretation"]["lines"].insert(
-                0, f"All of this is of target={problem.transform.name}, and not of y."
-            )
+            found["interpretation"]["lines"].insert(0, f"All this is of target={problem.transform.name}, not of y.")
         return found

@@ -9,9 +9,9 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.data.encoding import Encoded
+from regsearch.data.fold_targets import FoldTargets
 from regsearch.data.problem import Problem
 from regsearch.data.row_table import RowTable
-from regsearch.data.target_transforms import FoldTargets
 from regsearch.models.class_weight import ClassWeight, class_factors
 from regsearch.models.linear.columns import columns_of
 from regsearch.models.linear.design import Design, LinearConfig, Solver

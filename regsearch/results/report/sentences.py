@@ -27,8 +27,8 @@ def about(results: Results) -> str:
     rare = unscored(identity)["rare"]
     fitted = f", fitted to target={identity['target_transform']}" if "target_transform" in identity else ""
     return (
-        f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}{fitted}, {identity['cv']}, scored by "
-        f"{results.metric_label}{pooled} (larger is better); trials: {ended or 'none finished'}."
+        f"{identity['rows']} rows, {identity['columns']} columns, {identity['task']}{fitted}, {identity['cv']}, "
+        f"scored by {results.metric_label}{pooled} (larger is better); trials: {ended or 'none finished'}."
     ) + (f" {rare}" if rare else "")
 
 

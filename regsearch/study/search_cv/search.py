@@ -301,8 +301,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     @property
     def coef_(self) -> Array:
         """Coefficients of the last step of `best_estimator_`."""
-        best = self._best("coef_")
-        best = getattr(best, "regressor_", best)  # of a transformed y
+        best = getattr(self._best("coef_"), "regressor_", self.best_estimator_)  # that of a transformed y
         return np.asarray((best[-1] if hasattr(best, "steps") else best).coef_)
 
     def _best(self, wanted: str) -> Any:

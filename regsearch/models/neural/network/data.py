@@ -14,10 +14,10 @@ import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.data.features import is_sparse
+from regsearch.data.fold_targets import FoldTargets
 from regsearch.data.mapped import placed
 from regsearch.data.problem import Problem
 from regsearch.data.row_table import WHOLE
-from regsearch.data.target_transforms import FoldTargets
 from regsearch.data.weights import Spread, spread_of, weighing
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import ClassWeight, class_factors
