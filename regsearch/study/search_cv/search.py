@@ -21,7 +21,6 @@ from sklearn.utils import ClassifierTags, RegressorTags, Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from regsearch import spaces
 from regsearch._types import Array
 from regsearch.data import validation
 from regsearch.data.problem import SAME, Problem
@@ -30,7 +29,6 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import FoldWeights
 from regsearch.models.base import Model, Space
 from regsearch.models.estimator import Estimator
-from regsearch.models.families import as_space
 from regsearch.numeric import is_whole, plain
 from regsearch.parallel.crew import Workers
 from regsearch.results.choice import Chosen
@@ -38,6 +36,7 @@ from regsearch.results.results import Results
 from regsearch.results.rules import Pick, Rule, find_rule
 from regsearch.study.options import StudyOptions
 from regsearch.study.search_cv.columns import columns, rows_of
+from regsearch.study.search_cv.given_space import space_of
 from regsearch.study.search_cv.keeping import kept, passing
 from regsearch.study.study import Study
 
@@ -229,7 +228,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         StudyMismatch
             When a kept study of that name has other folds, another weighting of them or another scoring.
         """
-        space, rule = _space(self.space), self._rule()
+        space, rule = space_of(self.space), self._rule()
         X, y = validation.validate_fit_data(self, X, y)
         task = validation.infer_task(self.task, self._kind(), y, sample_weight)
         rows = {"sample_weight": sample_weight, "score_weight": score_weight, "groups": groups}
@@ -390,15 +389,3 @@ def _picked_row(refit: Callable[[dict[str, Any]], Any], results: Results) -> Pic
             f"A function as refit must return the index of a row of cv_results_, 0 to {len(rows) - 1}, got {index!r}."
         )
     return replace(find_rule(int(rows[index]["trial"]))(results), why="The function given as refit chose it.")
-
-
-def _space(space: Space | str) -> Model:
-    """A space, or the ready-made one of that name."""
-    if not isinstance(space, str):
-        found: Model = as_space(space)
-        return found
-    own = {name: f for name, f in vars(spaces).items() if getattr(f, "__module__", "") == spaces.__name__}
-    made = {name: f for name, f in own.items() if not name.startswith("_")}
-    if space not in made:
-        raise InvalidInput(f"space must be a model or one of {', '.join(made)}, got {space!r}; see regsearch.spaces.")
-    return made[space]()  # type: ignore[no-any-return]
