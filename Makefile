@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 # Bytecode is compiled as modules are imported: of what is installed, most never is, and it would take a minute or two.
 INSTALL := $(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable
 
+# The pip that a Python brings may be years old: a new one finds the versions in half of the time.
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+	$@ -m pip install --quiet --upgrade --constraint constraints.txt pip
 
 $(VENV)/ready: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) ".[fast,torch,data]"

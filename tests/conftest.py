@@ -26,7 +26,7 @@ settings.load_profile("same")
 HERE = Path(__file__).resolve().parent
 MEMORY = Path("/dev/shm")
 ENOUGH = 4 << 30  # bytes
-SAMPLE = 8  # of the slow cases every eighth runs ...
+SAMPLE = 12  # of the slow cases every twelfth runs ...
 MOST = 8  # ... and no more than these of one test
 
 
@@ -53,7 +53,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out seven eighths of the slow cases, the same in every run, unless all are asked for.
+    """Leave out most of the slow cases, the same in every run, unless all are asked for.
 
     A test of hundreds of cases runs a few of them, which lie as far from each other as its cases go.
 

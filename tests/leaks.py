@@ -12,6 +12,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 
+AROUND = 300  # bytes that are shown on either side
+
+
 def spellings(secrets: Sequence[str]) -> Iterator[str]:
     """Secrets as files and addresses have them."""
     for secret in secrets:
@@ -35,6 +38,7 @@ def told(folder: Path, secrets: Sequence[str], but: str = "") -> list[str]:
     files = [file for file in folder.rglob("*") if file.is_file() and file.name != but and file.suffix != ".pyc"]
     assert files
     return [
-        f"{file}: {secret}"
-        for file in files for content in contents(file) for secret in spellings(secrets) if secret.encode() in content
+        f"{file}: {secret} in {content[max(0, at - AROUND) : at + AROUND]!r}"
+        for file in files for content in contents(file) for secret in spellings(secrets)
+        if (at := content.find(secret.encode())) >= 0
     ]  # fmt: skip

@@ -97,6 +97,7 @@ def test_what_is_none_is_refused(number: Any, tmp_path: Path) -> None:
             make()
 
 
+@pytest.mark.slow
 def test_a_study_of_numpy_numbers(tmp_path: Path) -> None:
     """A study whose options numpy computed is the one of Python's numbers, and goes on as it."""
     one = study(tmp_path, seed=3, test=0.25, n_jobs=1).run(4, quiet=True)

@@ -56,6 +56,7 @@ def test_figures_are_those_of_the_window() -> None:
     assert not Figures(1000, 5.0, 191.0, 0.0, 0.0, 0.0).bends
 
 
+@pytest.mark.slow
 @given(st.integers(1, 10_000), st.floats(0.01, 1e4), st.floats(1e-4, 1.0))
 def test_nothing_is_expected_beyond_what_driver_and_workers_can(workers: int, seconds: float, driver_s: float) -> None:
     """Expected trials a second are at most what is offered and what the driver can; more workers are never fewer."""

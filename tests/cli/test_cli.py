@@ -221,6 +221,7 @@ def test_show(root: Path) -> None:
         assert [int(row[0]) for row in rows] == [one.number for one in results.top(3)]
 
 
+@pytest.mark.slow
 def test_a_trial_by_its_number(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

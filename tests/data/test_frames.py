@@ -119,6 +119,7 @@ def lacking(table: Any) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_in_any_library(tmp_path: Path) -> None:
     """A study of one library is that of the others: the same trials, and each goes on with the other's."""
     found, y = sample()

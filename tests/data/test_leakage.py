@@ -149,6 +149,7 @@ def with_other_rows(p: Problem, rows: Any) -> Problem:
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
     ("task", "penalty"),

@@ -143,6 +143,7 @@ def load_pipeline(file: Path) -> Any:
     return read_object(file)
 
 
+@pytest.mark.slow
 def test_reading_imports_no_optuna(bundle: Path, tmp_path: Path) -> None:
     """A fresh process loads a linear bundle and its config without optuna or mlflow."""
     done = python("-c", BARE, str(bundle), cwd=tmp_path)
@@ -254,6 +255,7 @@ def test_rows_that_no_model_takes(framed: Path, bundle: Path) -> None:
         load(bundle).score(regression()[0], [1.0])
 
 
+@pytest.mark.slow
 def test_infinite_entries_of_sparse_rows(tmp_path: Path) -> None:
     """Of sparse rows too, the column and the row are named."""
     X, y = regression()
@@ -364,6 +366,7 @@ def test_difference(values: list[float], by: float) -> None:
 # --- configs ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_linear_config_is_a_pipeline(tmp_path: Path) -> None:
     """A config whose penalty scikit-learn has becomes its own pipeline, of the strength for the rows at hand."""
     X, y = regression(120)
@@ -382,6 +385,7 @@ def test_a_linear_config_is_a_pipeline(tmp_path: Path) -> None:
     assert built.fit(X, labels).predict(X).dtype == bool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", ["l1", "l2", ElasticNet(0.5)], ids=str)
 @pytest.mark.parametrize("labelled", [False, True], ids=["numbers", "classes"])
 def test_a_pipeline_fitted_again_is_the_bundle(penalty: Any, labelled: bool, tmp_path: Path) -> None:
@@ -422,6 +426,7 @@ def test_a_net_config_trains(tmp_path: Path) -> None:
     assert set(built.predict(X)) <= {"up", "down"}
 
 
+@pytest.mark.slow
 def test_an_estimator_config(tmp_path: Path) -> None:
     """The config of an estimator's bundle is that estimator, unfitted, with the parameters that were found."""
     space = Estimator(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": Float(0.1, 10.0, log=True)})

@@ -85,6 +85,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, pd.DataFrame
     return model, study.problem.X, expected
 
 
+@pytest.mark.slow
 def test_categories_tell_what_they_do(shipped: tuple[Any, pd.DataFrame, Any]) -> None:
     """Each category has a coefficient: with a column's categories exchanged, predictions are others."""
     model, X, expected = shipped

@@ -171,6 +171,7 @@ def test_linear_code_says_how_close_it_comes() -> None:
     assert {name for name in said if "ConvergenceWarning" in said[name]} == {"binary_elastic", "classes", "classes_l1"}
 
 
+@pytest.mark.slow
 def test_linear_code_is_the_pipeline_of_the_refit() -> None:
     """The estimator that is printed has the parameters of the one that the refit holds."""
     for name, case in linear_cases().items():

@@ -30,6 +30,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return one
 
 
+@pytest.mark.slow
 def test_the_same_data(searched: Study, bundle: Path, tmp_path: Path) -> None:
     """On the old data, a retraining gives the old model and the old score."""
     X, y = regression()

@@ -613,6 +613,7 @@ def test_onnx_of_any_frame(kind: str, tmp_path: Path) -> None:
     near(onnx(file, feed), model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "labels"), [(SVC(), ["down", "up"]), (LinearSVC(), [False, True]), (SVC(), [3, 7])]
 )
@@ -681,6 +682,7 @@ def test_what_has_no_onnx(tmp_path: Path) -> None:
         assert not (bundle / "model.onnx").exists()
 
 
+@pytest.mark.slow
 def test_other_methods_are_refused(tmp_path: Path) -> None:
     """A regression has no probabilities, and the error says which method it has."""
 

@@ -60,6 +60,7 @@ def exported(searched: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
 EVERYTHING = dict.fromkeys(["files", "versions", "example", "config", "data", "folds", "score"], True)
 
 
+@pytest.mark.slow
 def test_from_a_file(searched: Study, bundle: Path, tmp_path: Path) -> None:
     """The data come back from a CSV file, columns in any order, to the fingerprint; so do folds and score."""
     X, y = frame()
@@ -192,6 +193,7 @@ def test_folds_of_an_unknown_splitter(bundle: Path) -> None:
     assert "MySplitter" in str(verdict)
 
 
+@pytest.mark.slow
 def test_types_that_are_not_trusted(tmp_path: Path) -> None:
     """A model of types that nobody was told to trust is not loaded, and they are named; trusted, it holds."""
     one = study(tmp_path, space=Estimator(DecisionTreeRegressor(), {"max_depth": Choice(1, 2)}))
@@ -373,6 +375,7 @@ def test_a_module_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "predicts the 5 stored rows to the bit" in said
 
 
+@pytest.mark.slow
 def test_a_setting_that_is_none(tmp_path: Path) -> None:
     """A parameter that is None, which TOML has no word for, is no edit."""
     one = study(tmp_path, space=Estimator(DecisionTreeRegressor(), {"max_depth": Choice(1, 2)}))
@@ -411,6 +414,7 @@ def test_the_score_is_made_as_it_was(kind: str, tmp_path: Path) -> None:
     assert verify(found.folder, Evidence(one.problem, one.folds)).holds
 
 
+@pytest.mark.slow
 def test_rows_that_weigh_in_one_score_alone(tmp_path: Path) -> None:
     """A retraining whose score has other weights says so, and calls its score weighted where it is."""
     X, y = regression(60)

@@ -95,6 +95,7 @@ def test_a_fresh_process_predicts_the_same(searched: Study, tmp_path: Path, rule
     np.testing.assert_array_equal(said["predicted"], load(folder).predict(X))
 
 
+@pytest.mark.slow
 def test_the_config_rebuilds_the_model(searched: Study, bundle: Path) -> None:
     """The config table of config.toml is the chosen config, and refitting it gives the bundle's predictions."""
     document = tomllib.loads((bundle / CONFIG).read_text())
@@ -160,6 +161,7 @@ def test_classes_come_back_as_labels(tmp_path: Path) -> None:
     assert (model.predict(X) == labels).mean() > 0.6
 
 
+@pytest.mark.slow
 def test_an_estimator_study(tmp_path: Path) -> None:
     """A study of a scikit-learn pipeline exports from its own object."""
     pipeline = make_pipeline(StandardScaler(), Ridge())

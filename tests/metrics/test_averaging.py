@@ -87,6 +87,7 @@ def test_what_repeated_folds_are_worth(cv: Any, worth: float) -> None:
     assert over.effective < over.folds
 
 
+@pytest.mark.slow
 @given(st.integers(2, 6), st.integers(2, 5), st.integers(0, 2**32 - 1), st.sampled_from(["equal", "size"]))
 def test_the_same_folds_again_tell_nothing(count: int, times: int, seed: int, by: Any) -> None:
     """Folds that are repeated as they are change no mean, no error and no degrees of freedom, and hardly a test."""

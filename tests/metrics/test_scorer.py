@@ -114,6 +114,7 @@ def test_along_is_the_scorer(task: str, name: str, seed: int, weights: bool, siz
         assert found[step] == pytest.approx(theirs, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SCORERS["regression"] if name != "neg_max_error"])
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans(), t=st.integers(2, 4), steps=st.integers(1, 5))
 def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: int, steps: int) -> None:
@@ -136,6 +137,7 @@ def test_several_targets_are_the_scorer(name: str, seed: int, weights: bool, t: 
         assert metric.score(model, replace(p.take(rows), X=decision[:, step])) == pytest.approx(theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POSITIVE)
 @given(seed=st.integers(0, 2**32 - 1), weights=st.booleans())
 def test_deviances_are_the_scorer(name: str, seed: int, weights: bool) -> None:

@@ -87,6 +87,7 @@ def test_a_path_that_stops_is_a_shorter_path(case: str) -> None:
     assert (found.step, found.reason) == (whole.step, whole.reason)
 
 
+@pytest.mark.slow
 def test_a_trial_that_takes_too_long_is_pruned() -> None:
     """A trial is given up once it has taken as long as one may, however much time the run has, and the next one begins
     anew.

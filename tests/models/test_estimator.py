@@ -79,6 +79,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], Any, Any, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cv", [4, RepeatedKFold(n_splits=3, n_repeats=2, random_state=1)], ids=["4", "repeated"])
 @pytest.mark.parametrize("case", CASES)
 def test_scores_are_cross_validates(case: str, cv: Any) -> None:
@@ -201,6 +202,7 @@ def test_predictions_give_the_scores(case: str) -> None:
         np.testing.assert_allclose(found, outcome.trajectory.curves[metric.name].val[:, 0], rtol=1e-4)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.sampled_from([np.float32, np.float64]))
 def test_logits_keep_the_order_and_the_loss(positive: list[float], kind: Any) -> None:
     """Log-odds are finite, never turn the order of probabilities round, and have scikit-learn's log loss."""
@@ -223,6 +225,7 @@ def test_jobs_do_not_matter() -> None:
         np.testing.assert_array_equal(one.trajectory.curves[name].val, two.trajectory.curves[name].val)
 
 
+@pytest.mark.slow
 def test_random_state_is_fixed() -> None:
     """What the user left to chance follows the study's seed, what they set stays, also inside pipelines."""
     config = Estimator(RandomForestClassifier(n_estimators=5), {"max_depth": 2})

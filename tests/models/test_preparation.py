@@ -78,6 +78,7 @@ def test_no_fold_learns_of_rows_outside_its_training(model: Any, tmp_path: Folde
     assert sorted(map(sorted, Recorder.seen)) == sorted(train.tolist() for train in made.folds.train)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("penalty", "sparse"), [("l1", 0.0), ("l2", 0.0), ("l2", 1.0)])
 def test_scores_are_those_of_a_pipeline(penalty: str, sparse: float, tmp_path: Folder) -> None:
     """A trial's scores are those of transformer, imputer, scaler and model fitted by scikit-learn, fold by fold."""

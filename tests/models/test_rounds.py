@@ -140,6 +140,7 @@ def trees(**params: Any) -> Estimator:
     )
 
 
+@pytest.mark.slow
 def test_a_study_of_rounds(tmp_path: Any) -> None:
     """Trials tell the round that was chosen, the reference is the estimator as given, and a stored study says the
     same."""

@@ -343,6 +343,7 @@ def test_a_net_of_whole_batches_counts_rows(task: Task, form: str, scale: str) -
     same(evaluated(model, setup), evaluated(model, again), copies, 1e-7)
 
 
+@pytest.mark.slow
 def test_images_and_several_targets_of_a_net() -> None:
     """Channels of images are scaled, and several targets standardised and scored, by weighted rows."""
     rng = np.random.default_rng(0)

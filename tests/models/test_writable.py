@@ -44,6 +44,7 @@ def unchanged(x: Any) -> Any:
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "params", "step"),
     [

@@ -187,6 +187,7 @@ def unscaled(results: Results) -> Pick:
     return Pick(trial.number, trial.step, "It has something to take away.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("space", "technique", "rest"), ON_OWN_PATHS)
 def test_each_config_walks_its_own_path(space: Linear, technique: str, rest: Linear, tmp_path: Path) -> None:
     """Without a technique a config scores what a study of what is left of it finds as its best, lambda and all; the

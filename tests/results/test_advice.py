@@ -239,6 +239,7 @@ def test_rounding_is_no_evidence(tmp_path: Path) -> None:
     assert Estimate(1e-8, 1e-9, 3, 2, 5e-10).certain
 
 
+@pytest.mark.slow
 def test_few_trials_name_a_total_that_is_more(tmp_path: Path) -> None:
     """``--trials`` counts what was run, so that the number that is named lies above it."""
     one = study(tmp_path, space=spaces.linear())
@@ -276,6 +277,7 @@ def test_simpler_is_more_regularized(tmp_path: Path) -> None:
     assert "--rule paired" in text
 
 
+@pytest.mark.slow
 def test_a_space_that_is_done_needs_no_trials(tmp_path: Path) -> None:
     """Where every config of a finite space was tried, more trials are not asked for, few as they are."""
     space = Estimator(Ridge(), {"alpha": Choice(0.1, 1.0, 10.0), "fit_intercept": Choice(True, False)})
@@ -409,6 +411,7 @@ def test_what_only_the_reference_says(tmp_path: Path) -> None:
 # --- widening --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(strategies.spaces(), st.integers(0, 1000))
 def test_places_are_named_as_draws_are(space: Any, seed: int) -> None:
     """Whatever is drawn from a space has its place, under its name and inside its range, in the space as stored."""

@@ -324,6 +324,7 @@ def test_the_luck_of_a_step_is_corrected(tmp_path: Path) -> None:
     assert np.mean(inside) >= 0.75
 
 
+@pytest.mark.slow
 def test_epochs_are_chosen_again_too(tmp_path: Path) -> None:
     """Of a net, a choice that is made again is one of an epoch, too, of a study that is read without its data."""
     rng = np.random.default_rng(0)
@@ -457,6 +458,7 @@ def test_no_overtuning_within_its_error(se: float, said: str, tmp_path: Path) ->
     assert found.why.startswith("Overtuning") == (2 * se < 0.1)
 
 
+@pytest.mark.slow
 def test_the_error_of_a_held_out_difference() -> None:
     """Of a mean of losses it is, on average, the error of the mean difference of rows paired."""
     found, known = [], []
@@ -472,6 +474,7 @@ def test_the_error_of_a_held_out_difference() -> None:
     assert np.mean(found) == pytest.approx(np.mean(known), rel=0.2)
 
 
+@pytest.mark.slow
 def test_overtuning_of_a_search(tmp_path: Path) -> None:
     """A study with a held-out set has incumbents up to its best trial; one without has no overtuning to tell."""
     one = study(tmp_path, test=20 / 60).run(12, quiet=True)

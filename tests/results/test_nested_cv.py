@@ -141,6 +141,7 @@ def test_every_task(kind: str, tmp_path: Path) -> None:
         assert (inner.rows, inner.test) == (40, None)
 
 
+@pytest.mark.slow
 def test_time_runs_forward_outside_too(tmp_path: Path) -> None:
     """Where the study's folds run forward in time the outer ones do, with the same gap between them."""
     one = ridge(tmp_path, cv=TimeSeriesSplit(3, gap=2))
@@ -228,6 +229,7 @@ def test_ctrl_c_amid_a_refit(tmp_path: Path) -> None:
     assert np.isnan([found.mean, found.se, found.optimism]).all()
 
 
+@pytest.mark.slow
 def test_other_data_under_the_same_name_is_refused(tmp_path: Path) -> None:
     """An outer fold's study goes on with its own rows only."""
     ridge(tmp_path).nested(3, 2, quiet=True)

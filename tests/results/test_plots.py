@@ -165,6 +165,7 @@ def test_the_front_is_what_nothing_beats(dots: np.ndarray) -> None:
     assert list(map(tuple, pareto(dots))) == sorted({tuple(dot) for dot in dots if not beaten(dot)})
 
 
+@pytest.mark.slow
 def test_gap_record(results: Results) -> None:
     """One dot for each complete trial but the reference, which is marked, as are the choices of two rules."""
     record = gap_record(results)
@@ -183,6 +184,7 @@ def test_gap_record(results: Results) -> None:
     np.testing.assert_array_equal(traces["Pareto front"], record.front)
 
 
+@pytest.mark.slow
 def test_nothing_drawn_lies_beyond_the_front(results: Results, epochs: Results, classes: Results) -> None:
     """No trial and no choice, which may be a point of a path that no trial chose, beats two of the front."""
     for one in (results, epochs, classes):
@@ -341,6 +343,7 @@ def test_importance_finds_what_decides(tmp_path: Path) -> None:
     assert record.drop[0] > 10 * abs(record.drop[1])
 
 
+@pytest.mark.slow
 def test_parallel_has_a_line_for_each_trial(results: Results) -> None:
     """Each trial is a line through as many axes as there are parameters, and its score."""
     record = space_record(results)

@@ -103,6 +103,7 @@ def test_a_reference_alone_is_chosen(tmp_path: Path) -> None:
     assert not results.reference_leads
 
 
+@pytest.mark.slow
 def test_nets_without_techniques_are_no_candidates(tmp_path: Path) -> None:
     """A sampled config that is the reference's is no more chosen than it."""
     space = Net(MLP(hidden=(4,)), weight_decay=Choice(0.0, 1.0), lr=0.1, early_stopping=t.FixedEpochs(5))

@@ -72,6 +72,7 @@ def epochs(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return study(tmp_path_factory.mktemp("epochs"), "dial", space=Dial()).run(12, quiet=True)
 
 
+@pytest.mark.slow
 def test_the_page_says_every_chosen_number(results: Results) -> None:
     """For each rule: trial, score, standard error, train score, gap and reason; and every trial with its config."""
     text = page_of(results)
@@ -117,6 +118,7 @@ def test_what_the_folds_cannot_tell_is_not_claimed(tmp_path: Path) -> None:
     assert "nothing else was tried yet" in page_of(study(tmp_path, "alone").run(1, quiet=True))
 
 
+@pytest.mark.slow
 def test_a_winner_without_a_penalty_is_no_remedy(tmp_path: Path) -> None:
     """Where the best point of all paths is at lambda 0, that is said of it, and nothing is said to have helped."""
     X, _ = regression(200, 4)  # and noise that no shrinkage takes for a signal, by luck of the folds
@@ -128,6 +130,7 @@ def test_a_winner_without_a_penalty_is_no_remedy(tmp_path: Path) -> None:
     assert "What it has and the reference has not" not in page_of(one)
 
 
+@pytest.mark.slow
 def test_only_figures_that_are_there_are_named(tmp_path: Path) -> None:
     """Where nothing beats the reference, the figure of scores by kind is pointed at in studies that have it."""
     poor = {"alpha": Choice(1e5, 1e6)}
@@ -207,6 +210,7 @@ def test_the_page_on_paper(results: Results, tmp_path: Path, page: Page) -> None
     assert (tmp_path / "report.pdf").stat().st_size > 50_000
 
 
+@pytest.mark.slow
 def test_the_page_is_whole(results: Results) -> None:
     """The page is well formed, loads nothing and styles nothing from elsewhere; plotly is in it once."""
     text = page_of(results)
@@ -265,6 +269,7 @@ def test_a_report_is_replaced_whole(results: Results, tmp_path: Path, monkeypatc
     assert sorted(one.name for one in tmp_path.iterdir()) == ["latest.html", "report.html"]
 
 
+@pytest.mark.slow
 def test_a_report_for_a_pipe(results: Results, tmp_path: Path) -> None:
     """What is no regular file is written to, not replaced."""
     os.mkfifo(tmp_path / "pipe")

@@ -40,6 +40,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return study(tmp_path_factory.mktemp("results"), space=spaces.linear(), test=0.2).run(15, quiet=True)
 
 
+@pytest.mark.slow
 def test_table(results: Results) -> None:
     """One row per trial, by number, with scores that follow from the curves, params, held-out scores and a reason."""
     table = results.trials
@@ -292,6 +293,7 @@ def test_predictions_outside_training_give_the_score(results: Results) -> None:
     assert best.score == pytest.approx(np.mean(scores), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_study_of_another_name(tmp_path: Path) -> None:
     """An absent study is not found, by name and root."""
     with pytest.raises(NotFound, match=rf"no study 'absent' under {tmp_path}"):
@@ -398,6 +400,7 @@ def separable(scoring: str) -> dict[str, Any]:
     return {"data": (X, (X @ [2.0, -1.0, 0.5, 0.0] > 0).astype(int)), "scoring": scoring, "space": Linear("l2")}
 
 
+@pytest.mark.slow
 def test_nothing_is_compared_with_what_diverges(tmp_path: Path) -> None:
     """A reference that diverges is said to, in what is printed, the report and the card, and no figure is of it."""
     searched = study(tmp_path, **separable("neg_log_loss"))
@@ -418,6 +421,7 @@ def test_nothing_is_compared_with_what_diverges(tmp_path: Path) -> None:
     assert list(searched.ablate().failed) == ["penalty"]
 
 
+@pytest.mark.slow
 def test_ranks_of_what_diverges_are_compared(tmp_path: Path) -> None:
     """Of a score that has a limit, such as that of ranks, the reference is compared as any other."""
     found = study(tmp_path, **separable("roc_auc")).run(2, quiet=True)

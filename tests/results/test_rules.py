@@ -38,6 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return study(tmp_path_factory.mktemp("rules"), space=spaces.linear(), cv=5).run(25, quiet=True)
 
 
+@pytest.mark.slow
 def test_best_is_the_highest_point_of_all(results: Results) -> None:
     """No point on any path has a better mean validation score than the best."""
     top = max(float(results.curves(trial.number).val.mean(axis=0).max()) for trial in results.candidates)
@@ -66,6 +67,7 @@ def test_one_se_is_glmnets_on_a_single_path(tmp_path: Path, seed: int, penalty: 
     assert chosen.config.lambda_ == chosen.params["lambda"] == chosen.lambda_
 
 
+@pytest.mark.slow
 def test_one_se_is_within_one_se_and_fits_least(results: Results) -> None:
     """The one-SE choice is never better than the best, within its standard error, and fits training least of those."""
     best, chosen = results.best, results.choose("one_se")
@@ -340,6 +342,7 @@ def scores(draw: st.DrawFn) -> tuple[Any, Any, Any, Any]:
     return val, train, rng.integers(1, 3, shape).astype(float), 1 + 1e-15 * rng.integers(-4, 5, (2, *shape))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", NAMES)
 @given(given=scores())
 def test_no_rule_goes_by_rounding(rule: str, given: tuple[Any, Any, Any, Any]) -> None:
@@ -403,6 +406,7 @@ def test_units_do_not_matter(tmp_path: Path) -> None:
     assert choices[0] == choices[1]
 
 
+@pytest.mark.slow
 def test_custom_rule(results: Results) -> None:
     """A function from results to a pick is a rule; its name and its reason go along."""
 

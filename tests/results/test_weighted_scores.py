@@ -140,6 +140,7 @@ def test_refuses(make: Any, said: str) -> None:
         make(*data())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score_weight", [None, np.arange(ROWS) % 2 + 0.5])
 def test_scores_weigh_rows_as_they_are_told(tmp_path: Folder, score_weight: Any) -> None:
     """Fits have the weights of fits and scores their own: scikit-learn's loss of the predictions outside training."""
@@ -165,6 +166,7 @@ def test_weighted_scores_say_so(tmp_path: Folder) -> None:
     assert all("neg_log_loss (weighted)" in text or "`neg_log_loss (weighted)`" in text for text in shown)
 
 
+@pytest.mark.slow
 def test_studies_that_weigh_otherwise_are_compared_alike(tmp_path: Folder) -> None:
     """A study whose scores weigh rows is compared with one whose do not, by the weights of the first."""
     plain = study(tmp_path, "plain").run(3, quiet=True)
@@ -201,6 +203,7 @@ def test_a_held_out_set_brings_its_weights(tmp_path: Folder) -> None:
     assert found[0] != found[1]
 
 
+@pytest.mark.slow
 def test_sentences_about_the_best_say_that_rows_weigh(tmp_path: Folder) -> None:
     """The corrected score and the comparison with the reference are called weighted where rows weigh, only there."""
     for name, weight in (("a", np.linspace(0.5, 2, len(data()[1]))), ("b", None)):

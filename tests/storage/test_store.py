@@ -311,6 +311,7 @@ def test_a_dead_owner_is_taken_over(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_owner_on_another_host(tmp_path: Path) -> None:
     """The same path on another host owns a study only where the study's files are."""
     url = url_of(tmp_path)
@@ -331,6 +332,7 @@ def test_a_moved_root_takes_its_study_along(tmp_path: Path) -> None:
     assert claimed(tmp_path / "b", url)[1].user_attrs[OWNER]["root"] == str(tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_a_foreign_study_is_not_marked(tmp_path: Path) -> None:
     """An Optuna study that has trials and no owner is left as it is."""
     foreign = optuna.create_study(study_name="small", storage=url_of(tmp_path))

@@ -88,6 +88,7 @@ def test_uneven_folds_choose_otherwise(tmp_path: Path) -> None:
     assert steps["even", "equal"] == steps["even", "size"]
 
 
+@pytest.mark.slow
 def test_nets_choose_their_epoch_by_size(tmp_path: Path) -> None:
     """A net's epoch is the best of the mean by size."""
     cv, given = UNEVEN[0]
@@ -131,6 +132,7 @@ def test_in_scikit_learns_words() -> None:
     assert search.best_score_ == pytest.approx(table["mean_test_score"][search.best_index_])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", ["diabetes", "drawn", "few rows"])
 def test_repeats_hardly_change_the_error(tmp_path: Path, data: str) -> None:
     """Repeating the folds, once or twenty times, hardly changes the standard error of the best, nor of its gap."""

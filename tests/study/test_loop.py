@@ -89,6 +89,7 @@ def test_same_seed_same_trials(tmp_path: Path) -> None:
     assert outcomes(first) != outcomes(other)
 
 
+@pytest.mark.slow
 def test_an_outcome_depends_on_the_config_alone(tmp_path: Path) -> None:
     """A config scores the same, bit for bit, in another study that came to it in another order."""
     space = Linear(penalty=Choice("l1", "l2", "elastic_net"), lambda_=Axis(30))
@@ -162,6 +163,7 @@ def test_n_trials_is_a_total(tmp_path: Path) -> None:
     assert outcomes(results) == whole
 
 
+@pytest.mark.slow
 def test_timeout(tmp_path: Path) -> None:
     """A study without time left proposes nothing more; what is finished stays."""
     assert len(study(tmp_path).run(4, quiet=True).complete) == 4
@@ -170,6 +172,7 @@ def test_timeout(tmp_path: Path) -> None:
     assert len(later.complete) > 4
 
 
+@pytest.mark.slow
 def test_patience(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The study stops as soon as the last trials, as many as the patience, brought no better score."""
     results = study(tmp_path).run(patience=6)
@@ -336,6 +339,7 @@ def test_ctrl_c(tmp_path: Path) -> None:
 # --- samplers and storage --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_users_sampler(tmp_path: Path) -> None:
     """The user's sampler proposes: a grid is walked, and a random sampler's draws differ from TPE's."""
     space = Estimator(Ridge(), {"alpha": Float(0.1, 100.0, log=True)})
@@ -364,6 +368,7 @@ def test_storage_url(tmp_path: Path) -> None:
 # --- pruning and the held-out set ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prune", [True, False])
 def test_pruning_never_loses_the_best(tmp_path: Path, prune: bool) -> None:
     """Only configs that are behind the best so far on their folds are given up; without pruning none is."""
@@ -403,6 +408,7 @@ def test_held_out_scores_decide_nothing(tmp_path: Path, prune: bool) -> None:
     assert chosen.test == {"neg_mean_squared_error": pytest.approx(-np.mean((fitted.predict(test[0]) - test[1]) ** 2))}
 
 
+@pytest.mark.slow
 def test_held_out_fraction(tmp_path: Path) -> None:
     """A fraction takes those rows away from the folds, the same for one seed."""
     one = study(tmp_path, test=0.2)
@@ -426,6 +432,7 @@ def test_sampled_lambda(tmp_path: Path) -> None:
     assert results.best.score <= path.best.score + 1e-3 * abs(path.best.score)
 
 
+@pytest.mark.slow
 def test_several_metrics(tmp_path: Path) -> None:
     """Every metric is recorded at the chosen step, and only the first decides."""
     scoring = ["neg_mean_squared_error", "r2", "neg_mean_absolute_error"]

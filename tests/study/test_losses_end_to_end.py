@@ -97,6 +97,7 @@ def test_a_survival_bundle_is_verified_and_retrained(searched: tuple[Study, Any]
     assert verify(tmp_path / "again").holds
 
 
+@pytest.mark.slow
 def test_a_survival_study_is_told(searched: tuple[Study, Any]) -> None:
     """Its report and code say what it is, and its advice takes a small share of the deviance for what it is worth."""
     made, results = searched

@@ -17,6 +17,7 @@ def own_score(estimator: object, X: object, y: object) -> float:
     return 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [{"test": 0.2, "cv": TimeSeriesSplit(3)}, {"scoring": ["r2", "neg_max_error"], "pooled": True, "seed": 5}],

@@ -198,6 +198,7 @@ class Knot:
         self.knot = self
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_garbage_of_others_to_them() -> None:
     """During a run what was there before is not gone through; after it, and within it of what it made, all is."""
     before, seen = weakref.ref(Knot()), list[int]()
@@ -217,6 +218,7 @@ def test_a_run_leaves_the_garbage_of_others_to_them() -> None:
     assert seen[0] > 10_000
 
 
+@pytest.mark.slow
 def test_what_a_program_has_frozen_stays_frozen() -> None:
     """A server that froze its objects before it forked has them frozen after a search."""
     gc.freeze()

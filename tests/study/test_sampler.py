@@ -52,6 +52,7 @@ def test_exhausts_a_finite_space() -> None:
     assert len(set(known)) == size(space) == 6
 
 
+@pytest.mark.slow
 def test_same_seed_same_proposals() -> None:
     """Proposals are a function of the seed and of the trials before."""
     space = Linear(penalty=Choice(ElasticNet(Float(0.1, 0.9)), AdaptiveLasso(Float(0.5, 2))))
@@ -100,6 +101,7 @@ def searched(trials: int, seed: int, resumed: bool = False, in_flight: int = 3) 
     return study.get_trials(deepcopy=False)
 
 
+@pytest.mark.slow
 def test_a_search_that_resumes_goes_on_alike() -> None:
     """Proposals are those of the trials alone: a sampler that is made anew for each has the same."""
     trials = searched(22, 0)
@@ -118,6 +120,7 @@ def test_it_finds_more_than_chance() -> None:
     assert np.mean(found) > np.mean(chance)
 
 
+@pytest.mark.slow
 def test_it_proposes_around_what_is_good() -> None:
     """What comes late is better than what came first, in the median, and no option is left out of sight."""
     heights = [height(trial.params) for trial in searched(40, 0)]

@@ -207,6 +207,7 @@ def test_has_what_users_read_of_grid_search() -> None:
 # --- nested cross-validation -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_cross_val_score_is_nested_cross_validation(tmp_path: Path) -> None:
     """Each outer fold is searched, chosen, refitted and scored as a study of its training rows is by hand."""
     X, y = regression()
@@ -245,6 +246,7 @@ def test_workers_come_to_what_one_process_does() -> None:
     assert one.best_score_ == two.best_score_
 
 
+@pytest.mark.slow
 def test_probabilities_out_of_fold() -> None:
     """What needs probabilities of a search finds them, columns in the order of the labels."""
     X, y = classes()
@@ -301,6 +303,7 @@ def test_what_was_given_up_has_no_score() -> None:
     assert table["rank_test_score"][complete].max() < table["rank_test_score"][~complete].min()
 
 
+@pytest.mark.slow
 def test_several_scorers() -> None:
     """Each scorer has columns of its own, and the first decides and is what `score` measures."""
     X, y = classes()
@@ -331,6 +334,7 @@ def test_score_is_what_scikit_learn_expects() -> None:
 # --- what it is ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_becomes_what_y_makes_of_it() -> None:
     """Before fit a search is what task and space say, after it what was fitted, and then has its methods alone."""
     assert is_classifier(small(task="classification"))
@@ -470,6 +474,7 @@ def test_works_in_a_pipeline() -> None:
     assert is_regressor(pipeline)
 
 
+@pytest.mark.slow
 def test_frames_go_through() -> None:
     """Frames with categories and holes, or out of a pipeline, are searched by name, whatever transformers return."""
     X, y = regression()
@@ -552,6 +557,7 @@ def test_refuses_options(options: dict[str, Any], error: type[Exception], messag
 # --- as GridSearchCV's -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_refit_is_that_of_grid_search() -> None:
     """A name is a rule's, a function gets `cv_results_` and returns an index, and `False` leaves the fit out."""
     X, y = regression()

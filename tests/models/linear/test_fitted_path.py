@@ -80,6 +80,7 @@ def test_ridge_reaches_its_limit_with_more_columns_than_rows(scale: str, task: s
     assert trial(made, Linear("l2", scale=scale)).point.val >= plain - 1e-9 * abs(plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wild", [1e3, 1e5, 1e7])
 @pytest.mark.parametrize("heavy", [False, True])
 def test_a_column_of_other_units_does_not_end_a_path(wild: float, heavy: bool) -> None:

@@ -87,6 +87,7 @@ def test_the_fit_is_the_mode_of_the_posterior(task: str, penalty: Penalty, weigh
     np.testing.assert_allclose(minimise(smooth, found["laplace_scale"], 4), w.w[w.chosen, :, 0], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_noise_is_estimated_without_bias() -> None:
     """Noise of a known variance is found again on average, by ridge and lasso; of classes there is none to find."""
     rng = np.random.default_rng(1)

@@ -262,6 +262,7 @@ def test_constant_and_duplicate_columns(penalty: L1, as_sparse: bool) -> None:
         np.testing.assert_allclose(coef[:, :, 0], coef[:, :, 6], atol=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("penalty", [L1(), L2()])
 def test_missing_entries_are_filled_inside_each_fold(classes: int, penalty: L1) -> None:
@@ -378,6 +379,7 @@ def test_lambda_zero_is_no_penalty(classes: int) -> None:
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", [1e6, 1e8])
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("l1_ratio", PENALTIES)

@@ -50,6 +50,7 @@ def same(one: Outcome, other: Outcome) -> bool:
     return alike and one.step == other.step and np.array_equal(one.predictions, other.predictions)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binary", [False, True])
 def test_another_relax_fits_nothing(binary: bool, fits: list[int]) -> None:
     """Trials that differ by `relax` alone fit one path, and their outcomes are to the bit those of trials alone."""

@@ -75,6 +75,7 @@ def grid(s: Solver, penalty: Penalty, ratio: float = 0.02, scale: str = "standar
     return np.geomspace(top, ratio * top, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_sparse_equals_dense(loss: str, penalty: str) -> None:

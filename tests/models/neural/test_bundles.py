@@ -106,6 +106,7 @@ def test_a_fresh_process_predicts_the_same(case: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(said["predicted"], method(X))
 
 
+@pytest.mark.slow
 def test_a_refit_continues_what_the_folds_did() -> None:
     """A refit on a problem's rows is the fold that trains on all of them, but for its own random numbers: with no
     randomness in the config, training the same rows as a fold and as a refit from one start gives the same net."""
@@ -298,6 +299,7 @@ def test_shared_frozen_and_unsaved(tmp_path: Path) -> None:
     assert np.mean(scaled**2) < np.var(y[:90]) * 1.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", ["X", "y"])
 def test_far_from_zero(move: str) -> None:
     """Columns and targets that lie far from 0 are learned as if they lay near it: timestamps, ids, large prices."""

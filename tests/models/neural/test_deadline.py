@@ -104,6 +104,7 @@ def test_a_block_gives_the_epochs_that_it_had_time_for() -> None:
     np.testing.assert_array_equal(joined.nonzero, np.concatenate([whole.nonzero[:, :2]] * 2))
 
 
+@pytest.mark.slow
 def test_nets_that_take_too_long_are_pruned(whole: dict[int, Outcome]) -> None:
     """A net whose share of the time is more than a trial may take is given up when it is looked at next."""
     found = stream(replace(setup(), n_jobs=1, deadline=Deadline(trial_s=1e-9)))
@@ -133,6 +134,7 @@ def test_ctrl_c_keeps_the_epochs_before(whole: dict[int, Outcome], n_jobs: int) 
         part_of(one, whole[one.number])
 
 
+@pytest.mark.slow
 def test_ctrl_c_amid_an_epoch_of_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while processes train ends them, whatever they have still to say."""
     answers = count(1)
@@ -148,6 +150,7 @@ def test_ctrl_c_amid_an_epoch_of_other_processes(monkeypatch: pytest.MonkeyPatch
     assert {one.state for one in found.values()} == {"stopped"}
 
 
+@pytest.mark.slow
 def test_what_folds_have_is_kept_before_all_have_something() -> None:
     """A trial of which one fold has trained and the others have not is kept with that fold's curves."""
     of = replace(setup(), prune=True, n_jobs=1)

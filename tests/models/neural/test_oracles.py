@@ -260,6 +260,7 @@ def task_of(name: str, **options: Any) -> tuple[Setup, int]:
     return setup("regression" if name == "two targets" else name, **(given | options)), outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_mlp(task: str) -> None:
     """Without techniques a block is Adam on the mean loss, weighted where rows have weights."""
@@ -289,6 +290,7 @@ CASES: dict[str, tuple[dict[str, Any], Plain]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("task", ["regression", "multiclass"])
 def test_technique(case: str, task: str) -> None:
@@ -375,6 +377,7 @@ def test_everything_at_once(task: str) -> None:
     agree(of, net(**options), lambda: mlp((5, 6, 5, outputs), rate=0.3), do)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["batch_norm", "layer_norm"])
 def test_norms(norm: str) -> None:
     """Norm layers are torch's, running statistics included, also under EMA and dropout."""

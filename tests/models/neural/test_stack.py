@@ -103,6 +103,7 @@ def whole(request: pytest.FixtureRequest) -> tuple[Setup, dict[int, Outcome]]:
     return of, stream(of, MIXED)
 
 
+@pytest.mark.slow
 def test_everything_comes_out(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     """Every candidate has one complete outcome, with curves of all its epochs, a step on them and predictions."""
     of, found = whole
@@ -121,6 +122,7 @@ def test_everything_comes_out(whole: tuple[Setup, dict[int, Outcome]]) -> None:
         assert chosen.horizon == config.horizon
 
 
+@pytest.mark.slow
 def test_order_does_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     """Candidates in another order have the same outcomes."""
     of, found = whole
@@ -237,6 +239,7 @@ def test_folds_of_other_sizes_have_blocks_of_their_own(mixed: list[int]) -> None
     same(found, by_themselves(mixed, partial(stream, of, configs)))
 
 
+@pytest.mark.slow
 def test_each_row_is_scaled_as_its_fold(mixed: list[int]) -> None:
     """Missing entries, and images that are changed before they are scaled, are those of each row's own fold."""
     rng = np.random.default_rng(0)
@@ -339,6 +342,7 @@ def test_rungs_give_up_what_falls_behind() -> None:
     same(kept, {number: without[number] for number in kept})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_one_fold_until_the_first_rung() -> None:
     """A trial that is given up at the first rung was trained on its first fold alone, where others did better."""
@@ -360,6 +364,7 @@ def test_one_fold_until_the_first_rung() -> None:
     assert all(scores[kept] > scores[out.number] for kept in on for out in gone if out.number in scores)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_first_folds_are_as_long_as_the_others() -> None:
     """A fold that is ahead of the others of its trial trains no longer than they do: it has as many epochs."""
@@ -389,6 +394,7 @@ def test_catching_up_changes_nothing(stopping: Any, rows: int | None) -> None:
     same(stream(replace(of, prune=True), configs), stream(of, configs))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_pooled_scores_need_all_folds() -> None:
     """Where one score of all folds decides, every trial begins on all of them."""
@@ -424,6 +430,7 @@ def test_without_pruning_nothing_is_pruned() -> None:
     assert {(outcome.state, outcome.trajectory.steps) for outcome in climb(prune=False).values()} == {("complete", 20)}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("early")
 def test_the_reference_is_never_pruned() -> None:
     """The reference is trained to its end however bad it is, and counts on no rung."""

@@ -107,6 +107,7 @@ def test_a_technique_of_a_script() -> None:
     check_technique(cls)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_registry")
 def test_a_technique_of_a_script_in_other_processes() -> None:
     """What a technique of a script's own gives is the same, to the bit, in forked processes and in this one."""
