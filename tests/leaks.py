@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-
 AROUND = 300  # bytes that are shown on either side
 
 
