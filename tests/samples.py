@@ -51,6 +51,8 @@ def study(root: Path, name: str = "small", **options: Any) -> Study:
         database(root)
     X, y = options.pop("data", None) or regression()
     given: dict[str, Any] = {"space": spaces.linear(), "root": root, "tracking": False, "cv": 3}
+    if np.asarray(y).dtype.kind == "f":
+        given["scoring"] = "neg_mean_squared_error"  # whose oracles are the simplest
     return Study(name, X, y, **(given | options))
 
 

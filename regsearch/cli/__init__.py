@@ -98,6 +98,7 @@ def _add_analysis_commands(found: Any) -> None:
     report.add_argument("study", metavar="STUDY")
     report.add_argument("--out", metavar="FILE", help="where to, or a folder for STUDY.html (default: this one)")
     _add_trial(report)
+    report.add_argument("--templates", metavar="DIR", help="a folder whose Jinja templates take the place of ours")
     report.add_argument("--open", action="store_true", help="show it in the browser")
 
     compare = _stored(

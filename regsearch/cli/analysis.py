@@ -19,7 +19,7 @@ def report(arguments: argparse.Namespace) -> int:
     results = results_with_files(arguments, arguments.study)
     wanted, step = chooser(arguments)
     chosen = None if (wanted, step) == (BEST, None) else results.choose(wanted, step)
-    file = write_report(results, arguments.out or ".", chosen)
+    file = write_report(results, arguments.out or ".", chosen, templates=arguments.templates)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is gone is not waited for
     whole = chosen is None and file.is_file()  # the one of another trial is nobody else's
     failed = log_report(results.store, file) if whole else None

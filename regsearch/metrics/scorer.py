@@ -42,7 +42,7 @@ _ERRORS = ("_error", "_loss", "_deviance")  # what the names of metrics end with
 POOLED = " pooled"  # what the identity of a pooled score ends with
 SURE = 30.0  # log-odds of a prediction without doubt
 DEFAULTS = {
-    "regression": "neg_mean_squared_error",
+    "regression": "neg_root_mean_squared_error",  # in the units of y
     "binary": "neg_log_loss",
     "multiclass": "neg_log_loss",
     "survival": "d2_cox",

@@ -24,7 +24,7 @@ from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Point
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import format_estimate, format_items, format_value, json_safe
+from regsearch.results.formatting import Measured, format_items, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.table import Table
@@ -136,22 +136,24 @@ class Ablation(Presented):
 
     def blocks(self) -> Iterator[Block]:
         """The table, what failed, and a sentence."""
-        head = ["without", "was", self.metric, "score change", "gap", "gap change"]
-        nothing = ["nothing", "", f"{self.best.val:.5g}", "", f"{self.best.gap:.3g}", ""]
-        rows = [
+        alike = [self.metric, "score change", "gap", "gap change"]
+        nothing: list[Any] = ["nothing", "", self.best.val, "", self.best.gap, ""]
+        head = ["without", "was", *alike]
+        rows: list[list[Any]] = [
             [
-                one.technique, one.was, f"{one.own.point.val:.5g}", format_estimate(one.own.score, "+"),
-                f"{one.own.point.gap:.3g}", format_estimate(one.own.gap, "+"),
+                one.technique, one.was, one.own.point.val, Measured.of(one.own.score, "+"), one.own.point.gap,
+                Measured.of(one.own.gap, "+"),
             ]
             for one in self.rows
         ]  # fmt: skip
         if self.axis:
             text = path_axis(self.axis).text
             head += [self.axis, "held as chosen", "held change"]
-            nothing += [text(self.value), f"{self.chosen.val:.5g}", ""]
+            alike += ["held as chosen", "held change"]
+            nothing += [text(self.value), self.chosen.val, ""]
             for row, one in zip(rows, self.rows, strict=True):
-                row += [text(one.own.value), f"{one.held.point.val:.5g}", format_estimate(one.held.score, "+")]
-        table = Table(tuple(head), [tuple(row) for row in (nothing, *rows)], words={"without", "was"})
+                row += [text(one.own.value), one.held.point.val, Measured.of(one.held.score, "+")]
+        table = Table(tuple(head), [tuple(row) for row in (nothing, *rows)], words={"without", "was"}, alike=alike)
         failures = [f"without {technique}: failed: {reason}" for technique, reason in self.failed.items()]
         yield table
         yield from failures

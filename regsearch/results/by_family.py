@@ -14,7 +14,7 @@ from regsearch.metrics.scorer import label_of
 from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Point
 from regsearch.results.advice.evidence import CLEAR, difference
-from regsearch.results.formatting import format_estimate, format_value, json_safe
+from regsearch.results.formatting import Measured, format_estimate, format_number, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.results.table import Table
@@ -80,23 +80,23 @@ class FamilyStandings(Presented):
         lead = second.behind
         clear = "" if lead.se == 0 or lead.beyond(CLEAR) else ": the folds cannot tell them apart"
         return (
-            f"{first.name} wins, {first.point.val:.5g} with a gap of "
+            f"{first.name} wins, {format_number(first.point.val, 5)} with a gap of "
             f"{format_value(first.point.gap, first.point.gap_se)}; {second.name} is {format_estimate(lead)} behind, "
             f"with a gap of {format_value(second.point.gap, second.point.gap_se)}{clear}."
         )
 
     def table(self) -> Table:
         """A row for each family."""
-        head = ["family", "trial", self.score, "behind", "train", "gap", "reference gap", "trials"]
+        alike = (self.score, "behind", "train", "gap", "reference gap")
         rows = [
             [
-                one.name, one.best.number, format_value(one.point.val, one.point.val_se, digits=5),
-                format_estimate(one.behind) if at else "", f"{one.point.train:.5g}", f"{one.point.gap:.3g}",
-                "-" if one.reference is None else f"{one.reference.gap:.3g}", one.trials,
+                one.name, one.best.number, Measured(one.point.val, one.point.val_se),
+                Measured.of(one.behind) if at else "", one.point.train, one.point.gap,
+                "-" if one.reference is None else one.reference.gap, one.trials,
             ]
             for at, one in enumerate(self.rows)
         ]  # fmt: skip
-        return Table(head, rows, words={"family"})
+        return Table(("family", "trial", *alike, "trials"), rows, words={"family"}, alike=alike)
 
     def blocks(self) -> Iterator[Block]:
         """The table, and the sentence."""

@@ -9,7 +9,7 @@ from typing import Any
 from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.path import Point
-from regsearch.results.formatting import format_items, format_value, json_safe
+from regsearch.results.formatting import format_items, format_number, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.storage.trial import DIVERGES, UNSOLVED, Trial
 
@@ -140,7 +140,7 @@ class Chosen(Presented):
         lines = (
             f"trial {self.number}: {format_items(self.settings)}",
             f"{label_of(self.metric, self.weighted)} {format_value(self.point.val, self.point.val_se, digits=5)} "
-            f"(train {self.point.train:.5g}, gap {self.point.gap:.3g})",
+            f"(train {format_number(self.point.train, 5)}, gap {format_number(self.point.gap, 3)})",
             *([f"The score still rises there: it is the {path_axis(self.axis).edge}."] if self.at_edge else ()),
             *(["Its lambda is 0: that is the fit without a penalty."] if self.unpenalized else ()),
             *(f"{what}: {format_items(figures)}" for what, figures in others.items() if figures),

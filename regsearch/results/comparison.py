@@ -20,7 +20,7 @@ from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.axes import path_axis
 from regsearch.models.path import ROUNDING
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import format_estimate, format_value, json_safe
+from regsearch.results.formatting import Measured, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.rules import Rule
@@ -127,7 +127,8 @@ class Comparison(Presented):
             "s/trial", "s",
         )  # fmt: skip
         rows = [_row(study, one) for study, one in zip(self.studies, (None, *self.differences), strict=True)]
-        yield Table(head, rows, words={"study", "space"})
+        alike = (self.metric, "difference", "gap", "gap difference")
+        yield Table(head, rows, words={"study", "space"}, alike=alike)
         yield self.summary
 
 
@@ -221,15 +222,15 @@ def _sentence(one: StudyDifference, first: str, metric: str) -> str:
     return f"{one.name} and {first} cannot be told apart: they differ by {by} ({known})."
 
 
-def _row(study: ComparedStudy, one: StudyDifference | None) -> Sequence[str]:
+def _row(study: ComparedStudy, one: StudyDifference | None) -> Sequence[Any]:
     point = study.chosen.point
-    against = ("", "") if one is None else (format_estimate(one.score, "+"), f"{one.score.p:.2g}")
-    gap = "" if one is None else format_estimate(one.gap, "+")
+    against = ("", "") if one is None else (Measured.of(one.score, "+"), f"{one.score.p:.2g}")
+    gap = "" if one is None else Measured.of(one.gap, "+")
     complexity = (
         f"{study.complexity:.4g} {path_axis(study.chosen.axis).complexity}" if math.isfinite(study.complexity) else "-"
     )
     return (
-        study.name, study.space, format_value(point.val, point.val_se, digits=5), *against, f"{point.gap:.3g}", gap,
+        study.name, study.space, Measured(point.val, point.val_se), *against, point.gap, gap,
         complexity, f"{study.counts['complete']} of {study.finished}", f"{study.seconds_per_trial:.2g}",
         f"{study.seconds:.3g}",
     )  # fmt: skip

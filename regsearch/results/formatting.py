@@ -3,13 +3,58 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from regsearch.cleaning import printable
 from regsearch.metrics.statistics import Estimate
+
+GROUPED, HUGE = 1e4, 1e7  # from here on thousands are set apart; from here on a number has an exponent
+TINY = 1e-5  # below it, too
+
+
+class Measured(NamedTuple):
+    """A cell of a table: a number with its standard error, NaN where that is not known; `sign` as in a format."""
+
+    value: float
+    se: float
+    sign: str = ""
+
+    @classmethod
+    def of(cls, estimate: Estimate, sign: str = "") -> Measured:
+        """A mean over folds with its standard error."""
+        return cls(estimate.mean, estimate.se, sign)
+
+
+class NumberFormat(NamedTuple):
+    """How the numbers of a column are written, all alike, so that their points stand below each other."""
+
+    spec: str
+
+    @classmethod
+    def of(cls, values: Iterable[float], digits: int = 4) -> NumberFormat:
+        """That in which the middle one of these, by size, has so many significant digits; whole numbers stay whole."""
+        sizes = np.array([abs(value) for value in values if math.isfinite(value) and value])
+        if not len(sizes):
+            return cls(".0f")
+        typical = float(np.median(sizes))
+        if not TINY <= typical < HUGE:
+            return cls(f".{digits - 1}e")
+        decimals = max(0, digits - 1 - math.floor(math.log10(typical)))
+        return cls(f"{',' if sizes.max() >= GROUPED else ''}.{decimals}f")
+
+    def text(self, cell: float | Measured) -> str:
+        """A number in this format, with its error; a dash for one that there is not."""
+        value, se, sign = cell if isinstance(cell, Measured) else Measured(cell, math.nan)
+        return self._number(value, sign) + (f" ± {self._number(se)}" if math.isfinite(se) else "")
+
+    def _number(self, value: float, sign: str = "") -> str:
+        if not math.isfinite(value):
+            return "-" if math.isnan(value) else f"{value}"
+        text = format(value, sign + (self.spec if abs(value) < HUGE else ".3e"))
+        return text.removeprefix("-") if not float(text.replace(",", "")) else text  # no zero has a sign
 
 
 def json_safe(value: Any) -> Any:
@@ -27,12 +72,23 @@ def format_items(figures: Mapping[str, Any], between: str = ", ") -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else printable(value)
+    if not isinstance(value, (float, np.floating)):
+        return printable(value)
+    plain = GROUPED <= abs(float(value)) < HUGE  # as one would type it: thousands are not set apart
+    return f"{value:.0f}" if plain else f"{value:.4g}"
+
+
+def format_number(value: float, digits: int = 4, sign: str = "") -> str:
+    """A number as people write it: so many significant digits, whole above them, an exponent only far from one."""
+    text = f"{value:{sign}.{digits}g}"
+    if not (GROUPED <= abs(value) < HUGE or ("e" in text and 1 <= abs(value) < HUGE)):
+        return text
+    return f"{value:{sign},.0f}" if abs(value) >= GROUPED else f"{value:{sign}.0f}"
 
 
 def format_value(value: float, se: float, sign: str = "", digits: int = 3) -> str:
     """A number with its standard error, where there is one; `sign` as in a format."""
-    return f"{value:{sign}.{digits}g}" + (f" ± {se:.2g}" if math.isfinite(se) else "")
+    return format_number(value, digits, sign) + (f" ± {format_number(se, 2)}" if math.isfinite(se) else "")
 
 
 def format_estimate(estimate: Estimate, sign: str = "", digits: int = 3) -> str:

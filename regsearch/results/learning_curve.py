@@ -24,7 +24,7 @@ from regsearch.metrics.averaging import Averaging
 from regsearch.models.base import Candidate, Setup
 from regsearch.progress import Progress
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import format_estimate, json_safe
+from regsearch.results.formatting import Measured, format_estimate, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.table import Table
@@ -84,14 +84,13 @@ class LearningCurve(Presented):
     def blocks(self) -> Iterator[Block]:
         """The table, and a sentence."""
         train, gap = self.averaging.mean(self.train), self.averaging.mean(self.train - self.val)
+        scores = [self.averaging.estimate(self.val[:, s]) for s in range(len(self.sizes))]
         rows = [
-            (
-                size, format_estimate(self.averaging.estimate(self.val[:, s]), digits=5), f"{train[s]:.5g}",
-                f"{gap[s]:.3g}",
-            )
-            for s, size in enumerate(self.sizes)
-        ]  # fmt: skip
-        yield Table(("rows", self.metric, "train", "gap"), rows)
+            (size, Measured.of(score), float(train[s]), float(gap[s]))
+            for s, (size, score) in enumerate(zip(self.sizes, scores, strict=True))
+        ]
+        alike = (self.metric, "train", "gap")
+        yield Table(("rows", *alike), rows, alike=alike)
         yield self.summary
 
 

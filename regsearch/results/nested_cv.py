@@ -21,7 +21,7 @@ from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import Metric, check_test, label_of
 from regsearch.numeric import is_whole, plain
 from regsearch.progress import Progress
-from regsearch.results.formatting import format_items, format_value, json_safe
+from regsearch.results.formatting import format_items, format_number, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.rules import Rule, find_rule, rule_name
@@ -147,20 +147,19 @@ class NestedResult(Presented):
         if not self.complete:
             return f"{len(self.folds)} of {self.outer} outer folds are finished; run it again to go on."
         low, high = self.interval
-        between = f" (95 %: {low:.5g} to {high:.5g})" if math.isfinite(low) else ""
+        between = f" (95 %: {format_number(low, 5)} to {format_number(high, 5)})" if math.isfinite(low) else ""
         return (
             f"Nested {self.label} {format_value(self.mean, self.se, digits=5)}{between}; the searches inside promised "
-            f"{abs(self.optimism):.2g} {'more' if self.optimism >= 0 else 'less'}."
+            f"{format_number(abs(self.optimism), 2)} {'more' if self.optimism >= 0 else 'less'}."
         )
 
     def blocks(self) -> Iterator[Block]:
         """The table, and a sentence."""
         head = ("outer fold", self.label, "inner", "config")
         rows = [
-            (k, f"{fold.scores[self.metric]:.5g}", f"{fold.inner:.5g}", format_items(fold.params))
-            for k, fold in enumerate(self.folds)
+            (k, fold.scores[self.metric], fold.inner, format_items(fold.params)) for k, fold in enumerate(self.folds)
         ]
-        yield Table(head, rows, words={"config"})
+        yield Table(head, rows, words={"config"}, alike=(self.label, "inner"))
         yield self.summary
 
 

@@ -102,8 +102,8 @@ def trials_on_lines(top: Sequence[Chosen]) -> Table:
     rows = []
     for one in top:
         point, score = one.point, one.test.get(one.metric)
-        figures = [f"{point.val:.5g}", f"{point.val_se:.2g}", f"{point.train:.5g}", f"{point.gap:.3g}"]
-        tests = ["-" if score is None else f"{score:.5g}" for _ in held_out]
+        figures = [point.val, point.val_se, point.train, point.gap]
+        tests = ["-" if score is None else score for _ in held_out]
         rows.append([one.number, *figures, *tests, describe(one.trial, {**one.settings, **one.measures}, " ")])
-    head = ("trial", label_of("score", top[0].weighted), "se", "train", "gap", *held_out, "config")
-    return Table(head, rows, words={"config"})
+    alike = (label_of("score", top[0].weighted), "se", "train", "gap", *held_out)
+    return Table(("trial", *alike, "config"), rows, words={"config"}, alike=alike)

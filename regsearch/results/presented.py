@@ -13,6 +13,7 @@ Block: TypeAlias = str | Sequence[str] | Table  # a paragraph, whose lines stay;
 # Notebooks align every cell alike and read what stands between dollars as a formula.
 STYLE = (
     "<style>.regsearch td,.regsearch th{text-align:left;vertical-align:top}"
+    ".regsearch td,.regsearch th{padding:.15rem .75rem .15rem 0;white-space:nowrap}"
     ".regsearch .number{text-align:right}.regsearch .scroll{overflow-x:auto}</style>"
 )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from regsearch.cleaning import as_html, as_words, printable
+from regsearch.results.formatting import Measured, NumberFormat
 
 
 @dataclass(frozen=True)
@@ -16,21 +18,33 @@ class Table:
     Attributes
     ----------
     head, rows
-        Names of the columns, and the cells below them: text, or what is one by `str`.
+        Names of the columns, and the cells below them: text, or what is one by `str`; a `float` or `Measured` is
+        written as the others of its column are, with the same decimals.
     words
         Names of the columns that hold words, and stand to the left; the others hold numbers, to the right.
     sentences
         Names of the columns that hold many words: a page breaks them into lines.
+    alike
+        Names of the columns whose numbers are of one unit: all have the decimals of the first.
     """
 
     head: Sequence[str]
     rows: Sequence[Sequence[Any]]
     words: Container[str] = ()
     sentences: Container[str] = ()
+    alike: Sequence[str] = ()
+
+    @cached_property
+    def _lines(self) -> list[list[Any]]:
+        """The rows, each number in the format of its column."""
+        formats = {name: NumberFormat.of(_numbers(row[at] for row in self.rows)) for at, name in enumerate(self.head)}
+        if self.alike:
+            formats |= dict.fromkeys(self.alike, formats[self.alike[0]])
+        return [[_written(cell, formats[name]) for name, cell in zip(self.head, row, strict=True)] for row in self.rows]
 
     def text(self) -> str:
         """Lines for a terminal."""
-        lines = [[printable(cell) for cell in row] for row in (self.head, *self.rows)]
+        lines = [[printable(cell) for cell in row] for row in (self.head, *self._lines)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(self._padded, self.head, line, widths)).rstrip() for line in lines)
 
@@ -39,15 +53,19 @@ class Table:
 
     def markdown(self, write: Callable[[Any], str] = as_words) -> str:
         """A table of GitHub's Markdown; `write` gives the text of a cell, `str` that of cells that are Markdown."""
-        head, *cells = [[write(cell).replace("|", r"\|") for cell in row] for row in (self.head, *self.rows)]
+        head, *cells = [[write(cell).replace("|", r"\|") for cell in row] for row in (self.head, *self._lines)]
         return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *cells))
 
     def html(self) -> str:
         """A table that is scrolled where it is wider than the page."""
         head = "".join(f'<th scope="col"{self._class(name)}>{as_html(name)}</th>' for name in self.head)
-        body = "".join(f"<tr>{''.join(map(self._html_cell, self.head, row))}</tr>" for row in self.rows)
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        body = "".join(f"<tr>{''.join(map(self._html_cell, self.head, row))}</tr>" for row in self._lines)
+        short = sum(name not in self.sentences for name in self.head)
+        lines = f' class="lines" style="--short:{short}"' if short < len(self.head) else ""  # for pages of phones
+        table = f"<table{lines}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f'<div class="scroll" tabindex="0">{table}</div>'
+
+    __html__ = html  # templates and notebooks take it as it is
 
     def _html_cell(self, name: str, cell: Any) -> str:
         return f"<td{self._class(name)}>{as_html(cell)}</td>"
@@ -56,3 +74,12 @@ class Table:
         if name in self.sentences:
             return ' class="text"'
         return "" if name in self.words else ' class="number"'
+
+
+def _numbers(cells: Iterable[Any]) -> Iterator[float]:
+    """The numbers among the cells that are written as their column is."""
+    return (cell.value if isinstance(cell, Measured) else cell for cell in cells if isinstance(cell, float | Measured))
+
+
+def _written(cell: Any, number: NumberFormat) -> Any:
+    return number.text(cell) if isinstance(cell, float | Measured) else cell

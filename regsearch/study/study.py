@@ -59,8 +59,8 @@ class Study(Presented, Analyses):
         How folds count in means and standard errors: ``equal`` (alike, as in scikit-learn) or ``size`` (by the weight
         of the rows that validate, as in R's glmnet).
     scoring
-        scikit-learn scorer, or several; the first decides. Default: mean squared error or log loss; accuracy for an
-        estimator without probabilities.
+        scikit-learn scorer, or several; the first decides. Default: root mean squared error, in the units of
+        y, or log loss; accuracy for an estimator without probabilities.
     pooled
         Whether a score is computed once on all folds' predictions together, as of `cross_val_predict`, its error by
         leaving folds out. By default only where it is not defined for some fold alone, as ROC AUC of one class.

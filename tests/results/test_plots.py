@@ -25,7 +25,7 @@ from regsearch.results.plots.ablation import ablation_record
 from regsearch.results.plots.calibration import calibration_record, reliability
 from regsearch.results.plots.coefficients import coefficients_record
 from regsearch.results.plots.columns import parameter_columns
-from regsearch.results.plots.gap import GapRecord, Mark, _frame, _marks, gap, gap_record, pareto
+from regsearch.results.plots.gap import GapRecord, Mark, _frame, _marks, gap, gap_image, gap_record, pareto
 from regsearch.results.plots.history import history_record
 from regsearch.results.plots.images import new_image
 from regsearch.results.plots.importance import importance_record
@@ -228,6 +228,9 @@ def test_what_is_outside_is_said() -> None:
     drawn = gap(record)
     assert drawn.layout.meta["note"] == "2 trials lie outside the frame (reference included): a double click shows all"
     assert drawn.data[0].x.tolist() == dots[:, 0].tolist(), "where they are, for that click"
+    assert [one.text for one in drawn.layout.annotations] == ["→ reference: gap 9, score 0"]
+    (axes,) = gap_image(record).axes
+    assert "→ reference: gap 9, score 0" in [text.get_text() for text in axes.get_legend().get_texts()]
     assert gap(replace(record, families={"l1": dots[:2]}, marks=marks[:1])).layout.meta["note"] == ""
 
 

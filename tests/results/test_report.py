@@ -19,9 +19,11 @@ from playwright.sync_api import Browser, Dialog, Page
 from samples import regression, study
 from sklearn.linear_model import Ridge
 
-from regsearch import Choice, Estimator, Float, Linear, SearchFailed, spaces
+from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, SearchFailed, spaces
 from regsearch.results.report import note, write_artifacts, write_report
 from regsearch.results.report import page as page_of
+from regsearch.results.report.drawing import CARTESIAN, library
+from regsearch.results.report.sentences import about
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
 
@@ -79,11 +81,11 @@ def test_the_page_says_every_chosen_number(results: Results) -> None:
     for rule in RULES:
         chosen = results.choose(rule)
         point = chosen.point
-        cells = [chosen.number, *(f"{v:.4g}" for v in (point.val, point.val_se, point.train, point.gap))]
+        cells = [chosen.number, *(f"{v:.3f}" for v in (point.val, point.val_se, point.train, point.gap))]
         assert f"<td>{rule}</td>" + "".join(f'<td class="number">{cell}</td>' for cell in cells) in text
-        assert html.escape(chosen.why) in text
+        assert chosen.why in html.unescape(text)
     for trial in results.complete:
-        assert f'<td class="number">{results.point(trial).val:.4g}</td>' in text
+        assert f'<td class="number">{results.point(trial).val:.3f}</td>' in text
         assert f"gamma={trial.params['gamma']:.4g}" in text
 
 
@@ -191,6 +193,7 @@ def test_the_page_in_a_browser(results: Results, tmp_path: Path, browser: Browse
                 tab.locator(f"#{name}").scroll_into_view_if_needed()
                 tab.locator(f"#{name} .main-svg").first.wait_for()
             assert tab.evaluate("document.documentElement.scrollWidth") == width
+            assert (tab.locator("#parallel .scroll.moves").count() == 1) == (width == 390)  # which says so
             paper = tab.evaluate("getComputedStyle(document.querySelector('#gap .main-svg')).backgroundColor")
             assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 25, 29)"}[scheme]
             shoot(tab, f"report-{scheme}", whole=True)
@@ -203,6 +206,7 @@ def test_the_page_on_paper(results: Results, tmp_path: Path, page: Page) -> None
     with watched(page):
         page.emulate_media(color_scheme="dark")
         page.goto(file.as_uri())
+        page.locator("#gap .main-svg").first.wait_for()
         page.pdf(path=tmp_path / "report.pdf", format="A4")
         names = [drawn.name for drawn in results.plots.drawn()]
         for name in names:
@@ -219,8 +223,35 @@ def test_the_page_is_whole(results: Results) -> None:
     assert links.loaded == []
     assert not {"link", "iframe", "object", "embed"} & set(links.tags)
     assert "@import" not in text[: text.index("</style>")]
-    assert text.count("plotly.js v") == 1
+    assert text.count("plotly.js") == 0  # it is packed
+    assert text.count('id="library"') == 1
     assert text.startswith("<!doctype html>")
+
+
+def test_a_template_of_ones_own(results: Results, tmp_path: Path) -> None:
+    """A page of a user's folder extends ours, escaped as ours; a folder without one, or with a wrong one, is told."""
+    own = tmp_path / "page.html"
+    with pytest.raises(NotFound, match=r"none of page\.css, page\.html, page\.js"):
+        page_of(results, tmp_path)
+    own.write_text('{% extends "regsearch/page.html" %}{% block header %}{{ "<b>" }}{{ report.about }}{% endblock %}')
+    text = page_of(results, tmp_path)
+    assert f"<header>&lt;b&gt;{html.escape(about(results))}</header>" in text
+    assert "What each rule chooses" in text
+    for wrong in ("{% block %}", "{{ report.nothing }}", '{% include "none.css" %}'):
+        own.write_text(wrong)
+        with pytest.raises(InvalidInput, match="must be one of Jinja"):
+            page_of(results, tmp_path)
+    with pytest.raises(NotFound, match="there is none at"):
+        page_of(results, tmp_path / "gone")
+
+
+def test_the_smallest_script_that_draws(results: Results) -> None:
+    """Reports carry the part of plotly for two axes, and the whole where a figure of a user's needs it."""
+    small, whole = library({"scatter", "box"}), library({"scatter", "surface"})
+    assert all(f'moduleType:"trace",name:"{kind}"' in small for kind in CARTESIAN)
+    assert small.count('moduleType:"trace"') == len(CARTESIAN)
+    assert len(small) < len(whole) / 3
+    assert len(page_of(results).encode()) < 1e6
 
 
 @pytest.mark.slow
@@ -306,7 +337,7 @@ def test_the_note_says_what_was_chosen(results: Results) -> None:
     text = note(results)
     for rule in ("best", "one_se"):
         chosen = results.choose(rule)
-        assert f"| {rule} | {chosen.number} | {chosen.score:.5g} |" in text
+        assert f"| {rule} | {chosen.number} | {chosen.score:.3f} |" in text
     assert results.reference is not None
     assert f"| without regularization | {results.reference.number} |" in text
     assert "60 rows, 6 columns, regression" in text

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regsearch.results.formatting import Measured, format_number
 from regsearch.results.table import Table
 
 WORDS = st.text("abc é%", min_size=1, max_size=8).map(lambda text: text.replace(" ", "x"))
@@ -45,3 +47,26 @@ def test_html() -> None:
 def test_no_rows() -> None:
     """A table without rows is its head."""
     assert Table(("a", "b"), []).text() == "a  b"
+
+
+def test_numbers_of_a_column_are_written_alike() -> None:
+    """Points stand below each other, thousands are set apart, columns of one unit have the decimals of the first."""
+    rows = [[-33381.2, 812.6, 0.1234], [-9120.0, float("nan"), 12.0]]
+    assert Table(("score", "se", "other"), rows, alike=("score", "se")).text().splitlines()[1:] == [
+        "-33,381  813   0.123",
+        " -9,120    -  12.000",
+    ]
+    measured = [[Measured(0.51234, 0.0123)], [Measured(-0.00001, float("nan"))], [Measured(0.25, 0.5, "+")]]
+    lines = Table(("gap",), measured).text().splitlines()
+    assert [line.strip() for line in lines] == ["gap", "0.5123 ± 0.0123", "0.0000", "+0.2500 ± 0.5000"]
+    assert Table(("tiny",), [[1.5e-9], [2e-9]]).text().split() == ["tiny", "1.500e-09", "2.000e-09"]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(-33381.4, 4, "-33,381"), (1234.5, 3, "1234"), (0.12345, 3, "0.123"), (999.96, 3, "1000"), (2.5e8, 3, "2.5e+08"),
+     (0.0, 4, "0"), (1e-7, 2, "1e-07")],
+)  # fmt: skip
+def test_a_number_in_a_sentence(value: float, digits: int, text: str) -> None:
+    """Nothing of an ordinary size has an exponent."""
+    assert format_number(value, digits) == text

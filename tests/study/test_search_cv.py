@@ -325,7 +325,7 @@ def test_score_is_what_scikit_learn_expects() -> None:
         base = RegressorMixin if is_regressor(search) else ClassifierMixin
         weight = np.linspace(0.1, 1, len(y))
         assert search.score(X, y, sample_weight=weight) == base.score(search, X, y, sample_weight=weight)
-        loss = "neg_mean_squared_error" if is_regressor(search) else "neg_log_loss"
+        loss = "neg_root_mean_squared_error" if is_regressor(search) else "neg_log_loss"
         same = small(scoring=loss).fit(X, y)
         assert same.score(X, y, weight) == pytest.approx(get_scorer(loss)(search, X, y, sample_weight=weight))
         assert same.best_score_ == search.best_score_

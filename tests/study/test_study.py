@@ -202,7 +202,7 @@ def test_the_parent_tells_the_study(linear: tuple[Path, Results]) -> None:
     client = mlflow_client(root)
     note = parent.data.tags["mlflow.note.content"]
     assert "small" in note
-    assert f"{results.best.score:.5g}" in note
+    assert f"{results.best.score:.3f}" in note
     (data,) = parent.inputs.dataset_inputs
     assert data.dataset.digest == results.identity["fingerprint"]
     assert parent.data.metrics["val/mean"] == pytest.approx(results.best.score, rel=DIGITS)

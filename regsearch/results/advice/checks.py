@@ -36,6 +36,7 @@ from regsearch.results.advice.ranges import (
     says_of_kinds,
     still_rising_at_end,
 )
+from regsearch.results.formatting import format_number
 from regsearch.results.stored_study import StoredStudy, comparable, is_winner, reference_name
 from regsearch.space.path import Path
 from regsearch.space.sampling import size
@@ -125,8 +126,9 @@ def leak(case: Case) -> Advice | None:
         first = f" Begin with {suspects[0]!r}, which tells y alone."
     return Advice(
         "leak", f"The scores are too good: look for y, or something made from it, among the columns.{first}",
-        f"{case.study.metric_label} train {point.train:.4g}, validation {point.val:.4g}, perfect {scale.perfect:.4g}, "
-        f"constant {scale.constant:.4g}",
+        f"{case.study.metric_label} train {format_number(point.train, 4)}, validation {format_number(point.val, 4)}, "
+        f"perfect {format_number(scale.perfect, 4)}, "
+        f"constant {format_number(scale.constant, 4)}",
     )  # fmt: skip
 
 
@@ -225,7 +227,8 @@ def _best_sampled(case: Case) -> Trial | None:
 
 def _of_reference(case: Case, reference: Trial) -> str:
     point, name = case.study.point(reference), reference_name(case.study, reference)
-    return f"{case.study.metric_label} of the reference ({name}) {point.val:.4g}, gap {point.gap:.3g}"
+    score, gap = format_number(point.val, 4), format_number(point.gap, 3)
+    return f"{case.study.metric_label} of the reference ({name}) {score}, gap {gap}"
 
 
 def underfit(case: Case) -> Advice | None:
@@ -240,7 +243,7 @@ def underfit(case: Case) -> Advice | None:
         "underfit",
         f"The model learns next to nothing, even of its training rows, which no penalty mends: {remedy}."
         f"{_verdict(case)}",
-        f"{_figures(case, scale)}, perfect {scale.perfect:.4g}",
+        f"{_figures(case, scale)}, perfect {format_number(scale.perfect, 4)}",
     )
 
 
@@ -250,11 +253,11 @@ def overfit(case: Case) -> Advice | None:
     if scale is None or not overfits(study, scale) or not case.sampled:
         return None
     plain = comparable(study)
-    reference = "" if plain is None else f", of the reference {study.point(plain).gap:.3g}"
+    reference = "" if plain is None else f", of the reference {format_number(study.point(plain).gap, 3)}"
     return Advice(
         "overfit", "Even the winner loses most of what it learns on training rows: search other ways to regularize, "
         f"fewer columns or a smaller model, or get more rows.{_verdict(case)}",
-        f"gap {point.gap:.3g} ± {point.gap_se:.2g}{reference}; {_figures(case, scale)}",
+        f"gap {format_number(point.gap, 3)} ± {point.gap_se:.2g}{reference}; {_figures(case, scale)}",
     )  # fmt: skip
 
 
@@ -268,8 +271,9 @@ def _figures(case: Case, scale: Scale) -> str:
     point = case.point
     train = point.train if abs(point.train) > rounding_error(point) else 0.0
     return (
-        f"train {case.study.metric_label} {train:.4g}, validation {point.val:.4g}, better than a constant prediction "
-        f"({scale.constant:.4g}) by {lead_on_constant(case.study, case.best, scale)}"
+        f"train {case.study.metric_label} {format_number(train, 4)}, validation {format_number(point.val, 4)}, "
+        "better than a constant prediction "
+        f"({format_number(scale.constant, 4)}) by {lead_on_constant(case.study, case.best, scale)}"
     )
 
 
@@ -286,8 +290,8 @@ def noisy(case: Case) -> Advice | None:
     return Advice(
         "noise", "The folds disagree more than the trials differ, so which trial is best is chance: take the most "
         f"regularized one (--rule one_se){more and f', or {more}'}.",
-        f"standard error of the best score {point.val_se:.3g}, its lead on the median of {len(scores)} trials "
-        f"{ahead:.2g}",
+        f"standard error of the best score {format_number(point.val_se, 3)}, its lead on the median of {len(scores)} "
+        f"trials {format_number(ahead, 2)}",
     )  # fmt: skip
 
 

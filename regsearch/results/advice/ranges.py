@@ -35,6 +35,7 @@ from regsearch.results.advice.leaves import (
     values_taken,
     wider,
 )
+from regsearch.results.formatting import format_number
 from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.space.domains import bounds_of
 from regsearch.space.path import Path
@@ -140,8 +141,8 @@ def _gaps(name: str, strong: Mapping[float, Point], plain: Point) -> str:
     tried = " to ".join(dict.fromkeys(f"{value:.3g}" for value in (min(strong), max(strong))))
     gap, train = (fmean(getattr(point, part) for point in strong.values()) for part in ("gap", "train"))
     return (
-        f"the strongest {name} tried ({tried}): mean gap {gap:.3g}, train {train:.4g}; the reference: "
-        f"{plain.gap:.3g}, {plain.train:.4g}"
+        f"the strongest {name} tried ({tried}): mean gap {format_number(gap, 3)}, train {format_number(train, 4)}; "
+        f"the reference: {format_number(plain.gap, 3)}, {format_number(plain.train, 4)}"
     )
 
 

@@ -51,6 +51,7 @@ from regsearch.models.path import ROUNDING
 from regsearch.results.bias.choosing import method_of
 from regsearch.results.bias.resampling import Resampling
 from regsearch.results.bias.ruling import by_rule
+from regsearch.results.formatting import format_number
 from regsearch.results.rules import NAMED, OneTrial, Rule, find_rule
 from regsearch.results.stored_study import StoredStudy
 
@@ -89,8 +90,8 @@ class Corrected:
     def __str__(self) -> str:
         if self.score is None or self.interval is None:
             return self.why
-        low, high = self.interval
-        return f"{self.metric} {self.plain:.5g}, corrected {self.score:.5g} (95 %: {low:.5g} to {high:.5g}): {self.why}"
+        plain, score, low, high = (format_number(value, 5) for value in (self.plain, self.score, *self.interval))
+        return f"{self.metric} {plain}, corrected {score} (95 %: {low} to {high}): {self.why}"
 
 
 def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RESAMPLES, seed: int = 0) -> Corrected:
@@ -170,5 +171,5 @@ def _why(optimism: float, resampling: Resampling, trials: int, rule: Rule) -> st
     what = f"{among} configs" if points == configs else f"{among} configs, of {points} points of their paths"
     alone = sum(not one.whole for one in resampling.contenders)
     unseen = f"; of {alone} of them the chosen point alone is stored" if alone else ""
-    worth = f"is worth {optimism:.2g} of it{unseen}."
+    worth = f"is worth {format_number(optimism, 2)} of it{unseen}."
     return f"being the {'best' if rule is find_rule('best') else 'choice'} of {what} {worth}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from regsearch.metrics.scorer import label_of
 from regsearch.metrics.statistics import difference_se
 from regsearch.models.path import ROUNDING
-from regsearch.results.formatting import format_value
+from regsearch.results.formatting import format_number, format_value
 from regsearch.results.ranking import is_better
 from regsearch.results.stored_study import StoredStudy
 
@@ -78,9 +78,9 @@ def overtuning(study: StoredStudy) -> Overtuning | None:
 def _sentence(metric: str, test: tuple[float, ...], lost: float, se: float, relative: float | None) -> str:
     many = f"{len(test)} incumbents" if len(test) > 1 else "1 incumbent"
     if not lost:
-        return f"No overtuning: the last of {many} has the best held-out {metric} ({test[-1]:.5g})."
+        return f"No overtuning: the last of {many} has the best held-out {metric} ({format_number(test[-1], 5)})."
     below = f"{format_value(lost, se, digits=2)} below the best"
-    last = f"the last of {many} has a held-out {metric} of {test[-1]:.5g}, {below}"
+    last = f"the last of {many} has a held-out {metric} of {format_number(test[-1], 5)}, {below}"
     if not math.isfinite(se):
         return f"Whether the search overtuned is not known: {last} of them, with no error to weigh it by."
     if lost <= CLEAR * se:

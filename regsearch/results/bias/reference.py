@@ -11,7 +11,7 @@ from regsearch.errors import NotFound
 from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Curves
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import format_estimate
+from regsearch.results.formatting import format_estimate, format_number
 from regsearch.results.stored_study import StoredStudy, comparable, reference_name
 from regsearch.storage.trial import DIVERGES
 
@@ -37,7 +37,7 @@ def against_reference(study: StoredStudy, chosen: Chosen) -> str:
     reference, lead = study.point(plain), lead_on_reference(study, chosen)
     paired = f", paired over {lead.folds} folds" if lead.folds > 1 else ""
     change = f"score {format_estimate(lead, '+')} ({study.metric_label}{paired})"
-    return f"Against {name}: gap {reference.gap:.3g} -> {chosen.gap:.3g}, {change}."
+    return f"Against {name}: gap {format_number(reference.gap, 3)} -> {format_number(chosen.gap, 3)}, {change}."
 
 
 def lead_on_reference(study: StoredStudy, chosen: Chosen) -> Estimate:

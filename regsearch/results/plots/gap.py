@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.results.formatting import format_items
+from regsearch.results.formatting import format_items, format_number
 from regsearch.results.plots.images import literal, new_image
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import (
@@ -43,6 +43,7 @@ FEWEST_FRAMED = 5  # trials that a frame is made for, if there are so many
 NEAR = 0.02  # of a frame: marks closer than that hide each other
 MOST_FAMILIES = len(COLOURS)
 SYMBOLS = {"best": "star", "one se": "diamond", "reference": "x"}
+ARROWS = {(-1, -1): "↙", (-1, 0): "←", (-1, 1): "↖", (0, -1): "↓", (0, 1): "↑", (1, -1): "↘", (1, 0): "→", (1, 1): "↗"}
 NAMED = "circle-open"  # the symbol of a trial that a report was asked of
 MARKERS = {"star": "*", "diamond": "D", "x": "X", NAMED: "o"}  # of matplotlib, for plotly's
 
@@ -55,6 +56,14 @@ class Mark:
     gap: float
     score: float
     symbol: str
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Words with an arrow that point to a mark outside the frame."""
+
+    mark: Mark
+    text: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,14 @@ class GapRecord:
     def outside(self) -> int:
         """How many trials lie outside the frame."""
         return sum(int((~self._holds(dots)).sum()) for dots in self.families.values()) + len(self.unseen)
+
+    @property
+    def signs(self) -> Iterator[Sign]:
+        """What points to each mark outside the frame, so that none is missed."""
+        for mark in self.unseen:
+            arrow = ARROWS[_side(mark.gap, self.x), _side(mark.score, self.y)]
+            where = f"gap {format_number(mark.gap)}, score {format_number(mark.score, 5)}"
+            yield Sign(mark, f"{arrow} {mark.label}: {where}")
 
     @property
     def unseen(self) -> tuple[Mark, ...]:
@@ -131,6 +148,11 @@ def gap_record(study: StoredStudy) -> GapRecord | None:
         {name: np.array(of) for name, of in families.items()}, labels, pareto(np.concatenate([dots, chosen])),
         _marks(places, x, y), x, y, study.metric_label,
     )  # fmt: skip
+
+
+def _side(value: float, shown: Window) -> int:
+    """-1 below what is shown, 1 above it, 0 inside."""
+    return int(value > shown.high) - int(value < shown.low)
 
 
 def _frame(dots: Array, chosen: Array) -> tuple[Window, Window]:
@@ -196,9 +218,11 @@ def gap_image(record: GapRecord) -> Image:
     for colour, (name, dots) in zip(COLOURS * 9, record.families.items(), strict=False):
         x, y = record.x.clip(dots[:, 0]), record.y.clip(dots[:, 1])
         axes.scatter(x, y, s=26, color=colour, alpha=0.75, lw=0, label=literal(name))
+    signs = {sign.mark: sign.text for sign in record.signs}
     for mark in record.marks:
         x, y = record.x.clip(np.array([mark.gap])), record.y.clip(np.array([mark.score]))
-        axes.scatter(x, y, s=110, marker=MARKERS[mark.symbol], color="0.15", edgecolors="w", label=literal(mark.label))
+        said = signs.get(mark, mark.label)
+        axes.scatter(x, y, s=110, marker=MARKERS[mark.symbol], color="0.15", edgecolors="w", label=literal(said))
     axes.set(
         xlabel="generalization gap (train - validation)", ylabel=literal(f"validation {record.metric}"),
         xlim=record.x.range, ylim=record.y.range, title=outside_note(record.outside) or "Score and gap",
@@ -236,6 +260,13 @@ def gap(record: GapRecord) -> Figure:
             hovertemplate=f"{escape(mark.label)}<br>{where}",
             marker={"symbol": mark.symbol, "size": 15, "color": INK, "line": {"color": PAPER, "width": 1.5}},
         )  # fmt: skip
+    signs = [escape(sign.text) for sign in record.signs]
+    if signs:
+        figure.add_annotation(
+            x=1, y=1, xref="paper", yref="paper", text="<br>".join(signs), showarrow=False, xanchor="right",
+            yanchor="bottom", font={"color": INK, "size": 12},
+        )  # fmt: skip
+        figure.update_layout(margin_t=90)
     figure.update_xaxes(range=record.x.range)
     figure.update_yaxes(range=record.y.range)
     return figure

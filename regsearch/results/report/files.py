@@ -16,7 +16,13 @@ from regsearch.results.report.page import page
 from regsearch.results.results import Results
 
 
-def write_report(results: Results, file: str | os.PathLike[str], chosen: Chosen | None = None) -> Path:
+def write_report(
+    results: Results,
+    file: str | os.PathLike[str],
+    chosen: Chosen | None = None,
+    *,
+    templates: str | os.PathLike[str] | None = None,
+) -> Path:
     """Write the report as one HTML page that needs nothing from elsewhere; returns where it is.
 
     The page appears whole or not at all: an earlier one stays until the new one takes its place.
@@ -27,13 +33,16 @@ def write_report(results: Results, file: str | os.PathLike[str], chosen: Chosen 
         The page, whose folder is made; or a folder that is there, in which it is called as the study.
     chosen
         What it is about, in place of the best trial.
+    templates
+        A folder with files that take the place of regsearch's ``page.html``, ``page.css`` or ``page.js``: Jinja
+        templates, of which the first may extend ``regsearch/page.html`` and fill its blocks.
 
     Raises
     ------
     NotFound
-        When no trial is complete.
+        When no trial is complete, or the folder has no templates.
     InvalidInput
-        When the file cannot be written.
+        When the file cannot be written, or a template is wrong.
     """
     if not results.complete:
         raise NotFound(f"{results.name!r} has no complete trial to report on; run it first.")
@@ -45,7 +54,7 @@ def write_report(results: Results, file: str | os.PathLike[str], chosen: Chosen 
     about = results if chosen is None else dataclasses.replace(results, subject=chosen)
     try:
         written.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(written, page(about).encode())
+        write_whole(written, page(about, templates).encode())
     except OSError as error:
         raise InvalidInput(f"The report cannot be written to {written} ({error.strerror}); choose another.") from error
     return written

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from regsearch.cleaning import as_code, as_words
 from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import path_axis
@@ -21,7 +23,8 @@ def note(results: Results) -> str:
     lines = [f"**{results.name}**: {as_words(about(results))}", ""]
     if results.complete:
         best = results.best
-        head = ["", "trial", label_of("score", results.weighted), "train", "gap", *filter(None, [best.axis])]
+        alike = [label_of("score", results.weighted), "train", "gap"]
+        head = ["", "trial", *alike, *filter(None, [best.axis])]
         chosen = [(rule, results.choose(rule)) for rule in RULES]
         rows = [[rule, *_cells(one, one.point)] for rule, one in chosen]
         if results.reference is not None:
@@ -35,14 +38,14 @@ def note(results: Results) -> str:
         if families.rows:
             lines += [families.table().markdown(), "", as_words(families.summary), ""]
         settings = ", ".join(as_code(f"{key}={value}") for key, value in best.settings.items())
-        lines += [Table(head, rows).markdown(), "", f"Best config: {settings}", ""]
+        lines += [Table(head, rows, alike=alike).markdown(), "", f"Best config: {settings}", ""]
         if identity["script"]:
             lines.append(f"Export it: `regsearch export {results.name} --out DIR`")
     return "\n".join(lines)
 
 
-def _cells(trial: Chosen | Trial, point: Point) -> list[str]:
+def _cells(trial: Chosen | Trial, point: Point) -> list[Any]:
     """Number, figures, and the place on the path where there is one."""
     along = path_axis(trial.axis)
     where = [along.text(trial.value) + marks(trial)] if trial.axis else []
-    return [str(trial.number), f"{point.val:.5g}", f"{point.train:.5g}", f"{point.gap:.3g}", *where]
+    return [trial.number, point.val, point.train, point.gap, *where]

@@ -11,7 +11,7 @@ from regsearch.models.path import Point
 from regsearch.results.ablation import CLEAR, summarize
 from regsearch.results.bias.reference import gap_closed, lead_on_reference
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import format_items, format_value
+from regsearch.results.formatting import format_items, format_number, format_value
 from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
 from regsearch.results.results import Results
@@ -65,8 +65,8 @@ def _called(results: Results) -> str:
 def _overfitting(results: Results) -> str:
     best = winner_of(results)
     said = (
-        f"{_called(results)} scores {best.point.val:.5g} on rows it was not trained on and {best.point.train:.5g} on "
-        f"those it was: a gap of {_gap(best.point)}."
+        f"{_called(results)} scores {format_number(best.point.val, 5)} on rows it was not trained on and "
+        f"{format_number(best.point.train, 5)} on those it was: a gap of {_gap(best.point)}."
     )
     return f"{said} {_without(results)}".rstrip()
 
@@ -86,8 +86,8 @@ def _without(results: Results) -> str:
     if (leading := leading_reference(results)) is not None:
         point, name = results.point(leading), reference_name(results, leading)
         return (
-            f"The reference ({name}) scores better, {point.val:.5g} with a gap of {_gap(point)}: no regularization "
-            "that was tried helps, and no rule chooses the reference."
+            f"The reference ({name}) scores better, {format_number(point.val, 5)} with a gap of {_gap(point)}: "
+            "no regularization that was tried helps, and no rule chooses the reference."
         )
     less = 1 - winner_of(results).gap / point.gap if point.gap > 0 else 0.0
     whose = "the winner" if results.subject is None else f"trial {results.subject.number}"
@@ -111,16 +111,17 @@ def _closed(results: Results) -> str:
         return ""
     less = gap_closed(results, winner_of(results))
     low, high = less.interval
+    smaller = "smaller" if less.mean > 0 else "larger"
     if not math.isfinite(low):
-        return f"Cannot tell: a single fold says nothing of the error of a gap that is {less.mean:.3g} smaller."
-    by = f"by {abs(less.mean):.3g} (95 %: {low:.3g} to {high:.3g} less, paired over {less.folds} folds)"
+        change = format_number(abs(less.mean), 3)
+        return f"Cannot tell: a single fold says nothing of the error of a gap that is {change} {smaller}."
+    amount, least, most = (format_number(value, 3) for value in (abs(less.mean), low, high))
+    by = f"by {amount} (95 %: {least} to {most} less, paired over {less.folds} folds)"
     if low > less.rounding:
         return f"Yes: the gap is smaller than without regularization {by}."
     if high < -less.rounding:
         return f"No: the gap is larger than without regularization {by}."
-    return (
-        f"Cannot tell: the gap is {'smaller' if less.mean > 0 else 'larger'} {by}, and that may be luck of the folds."
-    )
+    return f"Cannot tell: the gap is {smaller} {by}, and that may be luck of the folds."
 
 
 def _unclear(results: Results) -> str:

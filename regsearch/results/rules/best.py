@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from regsearch.results.formatting import format_number
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy, leading_reference, reference_name
@@ -14,7 +15,6 @@ def best(results: StoredStudy) -> Pick:
     why = f"It has the best {results.metric_label} of {len(results.candidates)} trials."
     if (leading := leading_reference(results)) is not None:
         score = results.point(leading).val
-        why += (
-            f" The reference ({reference_name(results, leading)}), which no rule chooses, scores better: {score:.5g}."
-        )
+        plain = reference_name(results, leading)
+        why += f" The reference ({plain}), which no rule chooses, scores better: {format_number(score, 5)}."
     return Pick(trial.number, trial.step, why)

@@ -10,6 +10,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
 from regsearch.numeric import plain
+from regsearch.results.formatting import format_number
 from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_cost, path_points
@@ -47,9 +48,10 @@ def gap_budget(budget: float) -> Rule:
         number, step = least_cost(results, rows[within, :3] if within.any() else rows[:, [0, 1, 3, 2]])
         (gap,) = rows[(rows[:, 0] == number) & (rows[:, 1] == step), 3]
         if within.any():
-            why = f"It has the best {results.metric_label} of all points with a gap of at most {budget:g}: {gap:.3g}."
+            best = f"the best {results.metric_label} of all points"
+            why = f"It has {best} with a gap of at most {budget:g}: {format_number(gap, 3)}."
         else:
-            why = f"No point has a gap of at most {budget:g}; this one has the smallest: {gap:.3g}."
+            why = f"No point has a gap of at most {budget:g}; this one has the smallest: {format_number(gap, 3)}."
         return Pick(number, step, why)
 
     within_budget.__name__ = f"gap_budget={budget:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from regsearch.results.formatting import format_number
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_fitted
 from regsearch.results.rules.registry import rule
@@ -24,5 +25,5 @@ def one_se(results: StoredStudy) -> Pick:
     return Pick(
         number, step, f"It fits the training folds least of all {count} points "
         f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric_label} "
-        f"({top.val:.5g}).",
+        f"({format_number(top.val, 5)}).",
     )  # fmt: skip

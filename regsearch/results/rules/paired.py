@@ -9,6 +9,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.path import ROUNDING
+from regsearch.results.formatting import format_number
 from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import complexity_known, least_cost, near_best, path_points
@@ -51,7 +52,8 @@ def paired(results: StoredStudy) -> Pick:
     alike = "within one standard error of" if freedom > 0 else "as good as"
     return Pick(
         number, step, f"It is the simplest of {len(rivals)} trials that are {alike} the best "
-        f"{results.metric_label} ({results.point(top).val:.5g}) and not worse in a paired test over folds ({said}).",
+        f"{results.metric_label} ({format_number(results.point(top).val, 5)}) and "
+        f"not worse in a paired test over folds ({said}).",
     )  # fmt: skip
 
 

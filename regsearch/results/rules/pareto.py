@@ -9,6 +9,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.path import ROUNDING
+from regsearch.results.formatting import format_number
 from regsearch.results.ranking import merge_ties, score_tolerance
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import complexity_known, near_best
@@ -77,4 +78,4 @@ def _undominated(trials: Sequence[Trial], costs: Array) -> tuple[list[Trial], Ar
 def _figures(results: StoredStudy, trial: Trial) -> str:
     point = results.point(trial)
     known = f", {trial.complexity:.3g} degrees of freedom" if math.isfinite(trial.complexity) else ""
-    return f"{point.val:.5g}, gap {point.gap:.3g}{known}"
+    return f"{format_number(point.val, 5)}, gap {format_number(point.gap, 3)}{known}"

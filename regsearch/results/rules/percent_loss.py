@@ -7,6 +7,7 @@ from functools import cache
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 from regsearch.numeric import is_number, plain
+from regsearch.results.formatting import format_number
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_fitted
 from regsearch.results.rules.registry import Rule, rule_with_number
@@ -41,7 +42,7 @@ def percent_loss(percent: float) -> Rule:
         number, step, count = least_fitted(results, best - percent / 100 * abs(best))
         return Pick(
             number, step, f"It fits the training folds least of all {count} points within {percent:g} % of the best "
-            f"{results.metric_label} ({best:.5g}).",
+            f"{results.metric_label} ({format_number(best, 5)}).",
         )  # fmt: skip
 
     within_percent.__name__ = f"percent_loss={percent:g}"

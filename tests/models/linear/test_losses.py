@@ -180,7 +180,7 @@ def test_task_is_inferred(kind: str) -> None:
     x, y = amounts(kind, 60, 4)
     problem = make_problem(x, np.ceil(y).astype(int), task=space.task)
     assert "deviance" in space.scoring(problem)
-    assert Linear(loss=Choice(None, kind)).scoring(problem) == "neg_mean_squared_error"
+    assert Linear(loss=Choice(None, kind)).scoring(problem) == "neg_root_mean_squared_error"
     assert Linear(loss=Tweedie(Float(1.1, 1.9))).scoring(problem) == "neg_mean_poisson_deviance"
 
 

@@ -1,0 +1,96 @@
+"use strict";
+// Figures are drawn when they come near the screen, in the colours of the page, and all of them before it is printed.
+(() => {
+  const PAPER_WIDTH = 680; // CSS pixels between the margins of A4
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const coarse = matchMedia("(pointer: coarse)");
+  const plots = [...document.querySelectorAll("figure.plot")];
+  const exchange = Object.entries(JSON.parse(document.getElementById("dark").textContent));
+  const texts = new Map();
+  const seen = new Set();
+
+  const unpack = async (element) => {
+    const bytes = Uint8Array.from(atob(element.textContent), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  };
+
+  const content = (plot, night) => {
+    const text = texts.get(plot);
+    return JSON.parse(night ? exchange.reduce((all, [from, to]) => all.replaceAll(from, to), text) : text);
+  };
+
+  // On a phone a legend has a line for each entry, and long names of axes take two.
+  const fit = (layout, data) => {
+    const entries = data.filter((trace) => trace.name && trace.showlegend !== false).length;
+    if (entries > 3 && layout.showlegend !== false) layout.height += 19 * (entries - 3);
+    for (const axis of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
+      const title = layout[axis].title;
+      if (title?.text?.length > 24 && !title.text.includes("<br>")) title.text = title.text.replace(" ", "<br>");
+    }
+  };
+
+  const draw = (plot, paper = false) => {
+    const { data, layout } = content(plot, dark.matches && !paper);
+    layout.autosize = !paper;
+    if (paper) layout.width = PAPER_WIDTH;
+    const canvas = plot.querySelector(".canvas");
+    if (!paper && canvas.clientWidth < 480) fit(layout, data);
+    canvas.style.height = `${layout.height}px`;
+    if (coarse.matches) layout.dragmode = false; // a finger scrolls the page
+    const config = { responsive: !paper, displaylogo: false, displayModeBar: coarse.matches ? false : "hover", modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+    return Plotly.react(canvas, data, layout, config);
+  };
+
+  const show = (plot) => {
+    if (seen.has(plot)) return;
+    seen.add(plot);
+    draw(plot);
+  };
+
+  const drawFigures = () => {
+    const watcher = new IntersectionObserver((entries) => {
+      for (const entry of entries.filter((one) => one.isIntersecting)) {
+        watcher.unobserve(entry.target);
+        show(entry.target);
+      }
+    }, { rootMargin: "400px" });
+    plots.slice(0, 1).forEach(show);
+    plots.slice(1).forEach((plot) => watcher.observe(plot));
+    dark.addEventListener("change", () => seen.forEach((plot) => draw(plot)));
+    addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, true)));
+    addEventListener("afterprint", () => {
+      plots.forEach((plot) => seen.add(plot));
+      plots.forEach((plot) => draw(plot));
+    });
+  };
+
+  const begin = async () => {
+    const [library] = await Promise.all([
+      unpack(document.getElementById("library")),
+      ...plots.map(async (plot) => texts.set(plot, await unpack(plot.querySelector("script")))),
+    ]);
+    const script = document.createElement("script");
+    script.textContent = library;
+    document.head.append(script);
+    drawFigures();
+  };
+
+  // What is wider than the page says that it can be moved.
+  const measure = () => {
+    for (const box of document.querySelectorAll(".scroll")) {
+      const most = box.scrollWidth - box.clientWidth;
+      box.classList.toggle("moves", most > 1);
+      box.classList.toggle("moved", most > 1 && box.scrollLeft > most - 2);
+    }
+  };
+  for (const box of document.querySelectorAll(".scroll")) {
+    box.addEventListener("scroll", measure, { passive: true });
+    new ResizeObserver(measure).observe(box.firstElementChild);
+  }
+  addEventListener("resize", measure);
+  measure();
+
+  if (!plots.length) return;
+  if ("DecompressionStream" in window) begin();
+  else plots.forEach((plot) => { plot.querySelector(".canvas").textContent = "The figures need a browser of 2023 or later."; });
+})();
