@@ -190,6 +190,11 @@ class OptunaStudy:
         self._in_flight[asked.number] = asked
         return asked
 
+    @property
+    def all_asked(self) -> Sequence[optuna.trial.Trial]:
+        """Every trial in flight."""
+        return list(self._in_flight.values())
+
     def asked(self, number: int) -> optuna.trial.Trial:
         """A trial in flight."""
         return self._in_flight[number]

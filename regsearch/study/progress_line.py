@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Iterable
 
 from regsearch.models.deadline import Deadline
 from regsearch.progress import BETWEEN, Progress
@@ -12,9 +13,12 @@ from regsearch.results.results import Results
 from regsearch.storage.trial import ENDED, Trial
 from regsearch.study.history import History
 from regsearch.study.limits import Limits
+from regsearch.study.slow_trials import InFlight, SlowTrials
 
 FEWEST = 3  # trials of a run before their rate says when it ends
 LONG_S = 1.0  # seconds of a trial that is worth naming
+LOOK_S = 1.0  # between two looks at how long trials in flight have taken
+HOUR_S, DAY_S = 3600, 86_400  # between these, it is also said when a run ends
 
 
 def farewell(results: Results) -> str:
@@ -31,6 +35,12 @@ def farewell(results: Results) -> str:
     return said
 
 
+def _left(seconds: float) -> str:
+    """The time left, and of hours when they are over."""
+    until = f", until {time.strftime('%H:%M', time.localtime(time.time() + seconds))}"
+    return f"{format_duration(seconds)} left{until if HOUR_S <= seconds < DAY_S else ''}"
+
+
 class ProgressLine:
     """The state of a run: trials, their rate and the time left, what is being done, the best score, the longest trial.
 
@@ -44,12 +54,18 @@ class ProgressLine:
         Of the run, which keeps it up to date.
     metric
         What the deciding score is called.
+    running
+        The trials that are being evaluated.
     """
 
-    def __init__(self, progress: Progress, limits: Limits, deadline: Deadline, history: History, metric: str) -> None:
-        self.progress, self.limits, self.deadline, self.history, self.metric = (
-            progress, limits, deadline, history, metric
+    def __init__(
+        self, progress: Progress, limits: Limits, deadline: Deadline, history: History, metric: str,
+        running: Callable[[], Iterable[InFlight]] = lambda: (),
+    ) -> None:  # fmt: skip
+        self.progress, self.limits, self.deadline, self.history, self.metric, self.running = (
+            progress, limits, deadline, history, metric, running
         )  # fmt: skip
+        self.slow, self._next_look = SlowTrials(limits.trial_timeout), 0.0
         self.started, self.shown = time.monotonic(), 0
         self.doing = ""
         self.longest: Trial | None = None
@@ -59,6 +75,7 @@ class ProgressLine:
         self.shown += 1
         if self.longest is None or trial.seconds > self.longest.seconds:
             self.longest = trial
+        self._leave(self.slow.finished(trial))
         self._write()
 
     def notice(self, text: str) -> None:
@@ -66,7 +83,14 @@ class ProgressLine:
         self.doing = text
         if not self.shown and not text:
             self.started = time.monotonic()  # what the first trial waits for says nothing of the next ones
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_S
+            self._leave(self.slow.running(self.running(), round(time.time() * 1000)))
         self._write()
+
+    def _leave(self, said: str) -> None:
+        if said:
+            self.progress.end(said)
 
     def _write(self) -> None:
         parts = (self._count(), self.doing, self._best(), self._longest())
@@ -91,7 +115,7 @@ class ProgressLine:
     def _count(self) -> str:
         total = "" if self.limits.n_trials is None else f"/{self.limits.n_trials}"
         rate = f" {self._rate:.2g} trials/s" if self.shown else ""
-        left = f", {format_duration(self.left_s)} left" if math.isfinite(self.left_s) and self.shown else ""
+        left = f", {_left(self.left_s)}" if math.isfinite(self.left_s) and self.shown else ""
         return f"[{len(self.history.trials)}{total}]{rate}{left}"
 
     def _best(self) -> str:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from regsearch.data.profile import profile
@@ -36,6 +37,7 @@ from regsearch.study.limits import Limits
 from regsearch.study.loop import Loop
 from regsearch.study.mirroring import MirrorFeed
 from regsearch.study.progress_line import ProgressLine, farewell
+from regsearch.study.slow_trials import in_flight
 
 GRACE_S = 0.5  # after its time is up, for what a run may still do
 
@@ -106,7 +108,7 @@ class Run:
         self._warn_of_export(progress)
         feed = self._feed(study, progress)
         history = History(self.store, self.setup.metrics[0].name)
-        line = ProgressLine(progress, limits, deadline, history, before.metric_label)
+        line = ProgressLine(progress, limits, deadline, history, before.metric_label, partial(in_flight, study))
 
         def on_trial(trial: Trial, trajectory: Trajectory) -> None:
             if feed is not None:
