@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
-from regsearch.cleaning import one_line
+from regsearch.cleaning import clean, one_line
 
 BETWEEN = " | "  # what stands between the parts of a state
 BAR = "width:100%;max-width:36em"
@@ -83,6 +83,32 @@ class Lines:
 
     def clear(self) -> bool:
         return False  # a line is over when it is written
+
+
+class Page:
+    """Several lines in the place of those before, cut to what fits a terminal; elsewhere they follow each other."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._lines, self._last = 0, ""
+
+    def write(self, text: str) -> None:
+        """Show a text in the place of the one before it."""
+        lines = clean(text).splitlines()
+        if self.stream.isatty():
+            size = shutil.get_terminal_size()
+            lines = [line[: size.columns - 1] for line in lines[: size.lines - 1]]
+        over = f"\x1b[{self._lines}F\x1b[J" if self._lines else ""
+        self._lines = len(lines) if self.stream.isatty() else 0
+        self.stream.write(over + "".join(f"{line}\n" for line in lines))
+        self.stream.flush()
+
+    def add(self, text: str) -> None:
+        """Show a line, unless it is the one before it."""
+        if text != self._last:
+            self.stream.write(f"{one_line(text)}\n")
+            self.stream.flush()
+        self._last = text
 
 
 class Notebook:

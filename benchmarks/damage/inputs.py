@@ -207,7 +207,7 @@ def command_lines(folder: Path) -> Iterator[tuple[str, Callable[[str], list[str]
         "run": ["script.py", "--trials", "2", "--timeout", "1"], "list": ["--root", "root"],
         "show": ["one", "--root", "root"],
         "export": ["one", "--out", "out", "--root", "root"], "ui": ["--root", "folder"],
-        "report": ["one", "--root", "root"], "sync": ["one", "--root", "root"],
+        "report": ["one", "--root", "root"], "sync": ["one", "--root", "root"], "watch": ["one", "--root", "root"],
         "compare": ["one", "one", "--root", "root"], "ablate": ["one", "--root", "root"],
         "learn": ["one", "--sizes", "0.5", "1", "--root", "root"], "verify": [str(folder / "bundle")],
         "retrain": [str(folder / "bundle"), "--data", "no.csv", "--target", "y", "--out", "out"],

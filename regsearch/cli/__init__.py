@@ -1,6 +1,6 @@
 """The command line.
 
-``regsearch run | sync | list | show | export | verify | retrain | report | compare | ...``
+``regsearch run | sync | watch | list | show | export | verify | retrain | report | compare | ...``
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ def _add_study_commands(found: Any) -> None:
     sync = _stored(found.add_parser("sync", help="write to MLflow what it lacks of a study"), commands.sync)
     sync.add_argument("study", metavar="STUDY")
     sync.add_argument("--tracking", metavar="URI", help="MLflow tracking URI (default: that of the study's last run)")
+
+    watch = _stored(found.add_parser("watch", help="show a study while another process runs it"), commands.watch)
+    watch.add_argument("study", metavar="STUDY")
+    watch.add_argument("--once", action="store_true", help="show it as it is now, and end")
 
     _stored(found.add_parser("list", help="list the studies under a root"), commands.list_)
 

@@ -1,4 +1,4 @@
-"""The commands that run studies and ship what they chose: run, sync, list, show, export, ui."""
+"""The commands that run studies and ship what they chose: run, sync, watch, list, show, export, ui."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ def sync(arguments: argparse.Namespace) -> int:
     written, said = bring_up_to_date(store, arguments.tracking, Progress())
     say(said)
     return INTERRUPTED if written.in_background else 0
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    """Show a study that another process runs, until its run or Ctrl-C ends it."""
+    from regsearch.storage.store import Store
+    from regsearch.study.watching import watch as show_while_it_runs
+
+    try:
+        show_while_it_runs(Store(arguments.root, arguments.study, arguments.storage), sys.stdout, arguments.once)
+    except KeyboardInterrupt:
+        say()
+    return 0
 
 
 def list_(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from regsearch.inputs import did_you_mean
 from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
 from regsearch.storage.ownership import claim
+from regsearch.storage.run_record import RUN, RunRecord
 from regsearch.storage.searched import FIRST, ROLE, SearchedTrials
 from regsearch.storage.store import TRIALS, Store, study_names
 from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
@@ -150,6 +151,19 @@ class OptunaStudy:
             except Damaged as error:
                 found[trial.number] = f"{error}: it is run again with the study"
         return found | {trial.number: trial.reason for trial in everything if trial.state == "damaged"}
+
+    # --- who runs it -------------------------------------------------------------------------------------------
+
+    @property
+    def last_run(self) -> RunRecord | None:
+        """The run that goes on or was the last; `None` where none has left a record."""
+        with self.failures("read"):
+            return RunRecord.from_attribute(self._study.user_attrs.get(RUN))
+
+    def keep_run(self, run: RunRecord) -> None:
+        """Let those who watch the study know of a run."""
+        with self.failures("written"):
+            self._study.set_user_attr(RUN, run.to_attribute())
 
     def failures(self, did: str) -> AbstractContextManager[None]:
         return storage_failures(f"The storage of study {self._study.study_name!r} could not be {did}")

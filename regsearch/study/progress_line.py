@@ -35,7 +35,7 @@ def farewell(results: Results) -> str:
     return said
 
 
-def _left(seconds: float) -> str:
+def time_left(seconds: float) -> str:
     """The time left, and of hours when they are over."""
     until = f", until {time.strftime('%H:%M', time.localtime(time.time() + seconds))}"
     return f"{format_duration(seconds)} left{until if HOUR_S <= seconds < DAY_S else ''}"
@@ -115,7 +115,7 @@ class ProgressLine:
     def _count(self) -> str:
         total = "" if self.limits.n_trials is None else f"/{self.limits.n_trials}"
         rate = f" {self._rate:.2g} trials/s" if self.shown else ""
-        left = f", {_left(self.left_s)}" if math.isfinite(self.left_s) and self.shown else ""
+        left = f", {time_left(self.left_s)}" if math.isfinite(self.left_s) and self.shown else ""
         return f"[{len(self.history.trials)}{total}]{rate}{left}"
 
     def _best(self) -> str:

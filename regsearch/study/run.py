@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import io
+import math
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +31,7 @@ from regsearch.results.choice import Chosen
 from regsearch.results.results import Results, read_results
 from regsearch.results.stored_study import Scoring
 from regsearch.storage.optuna_study import OptunaStudy
+from regsearch.storage.run_record import RunRecord
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 from regsearch.study.callbacks import Listeners
@@ -96,10 +99,20 @@ class Run:
         """Search until a limit is reached; the results also after Ctrl-C."""
         deadline = replace(limits.begin(), request=self.listeners.request)
         with OptunaStudy.open(self.store, self.identity) as study:
-            return self._search(study, limits, deadline, progress)
+            before = self._results(study)
+            study.keep_run(self._record(before, limits))
+            return self._search(study, before, limits, deadline, progress)
 
-    def _search(self, study: OptunaStudy, limits: Limits, deadline: Deadline, progress: Progress) -> Results:
-        before = self._results(study)
+    @staticmethod
+    def _record(before: Results, limits: Limits) -> RunRecord:
+        now_ms = round(time.time() * 1000)
+        until_ms = now_ms + round(1000 * limits.timeout) if limits.timeout and math.isfinite(limits.timeout) else None
+        finished = sum(before.counts[state] for state in ("complete", "pruned", "failed", "damaged"))
+        return RunRecord.here(now_ms, finished, limits.n_trials, until_ms)
+
+    def _search(
+        self, study: OptunaStudy, before: Results, limits: Limits, deadline: Deadline, progress: Progress
+    ) -> Results:
         self._say(before.damage, progress)
         self._keep_data(progress)
         progress.end(self._about())
@@ -161,12 +174,19 @@ class Run:
     def _end(self, study: OptunaStudy, loop: Loop, feed: MirrorFeed | None, progress: Progress) -> Results:
         """What a search that has ended found, kept and in MLflow."""
         progress.end()
+        self._end_record(study, loop.stopped)
         results = replace(self._results(study), stopped=loop.stopped)
         if results.complete:
             self._keep_findings(results, feed is not None, loop.setup.deadline.left_for_findings() + GRACE_S, progress)
         if feed is not None:
             return replace(results, unmirrored=feed.finish(results, progress))
         return results
+
+    @staticmethod
+    def _end_record(study: OptunaStudy, stopped: str) -> None:
+        run = study.last_run
+        if run is not None:
+            study.keep_run(replace(run, ended_ms=round(time.time() * 1000), stopped=stopped))
 
     @staticmethod
     def _say(damage: Sequence[str], progress: Progress) -> None:

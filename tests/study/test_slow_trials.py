@@ -72,6 +72,6 @@ def test_a_line_stands_and_the_state_goes_on(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(("seconds", "said"), [(600, "10 min left"), (7200, "2 h 0 min left, until "), (2e5, "55 h")])
 def test_of_hours_it_is_said_when_they_are_over(seconds: float, said: str) -> None:
     """What is left of a run is said as time, and where that is hours, as the time of day when it ends."""
-    shown = progress_line._left(seconds)
+    shown = progress_line.time_left(seconds)
     assert shown.startswith(said)
     assert ("until" in shown) == (seconds == 7200)
