@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from regsearch import spaces
+    from regsearch.data.column_preparation import column_transformer
     from regsearch.errors import InvalidInput, NotFound, RegsearchError, SearchFailed, StudyMismatch
     from regsearch.export.bundle import load, load_config
     from regsearch.models.estimator import Estimator
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from regsearch.study.study import Study
 
 _HOMES = {
+    "regsearch.data.column_preparation": ("column_transformer",),
     "regsearch.errors": ("InvalidInput", "NotFound", "RegsearchError", "SearchFailed", "StudyMismatch"),
     "regsearch.models.estimator": ("Estimator",),
     "regsearch.export.bundle": ("load", "load_config"),
@@ -82,7 +84,8 @@ __all__ = [
     "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "Cox", "ElasticNet",
     "Estimator", "Float", "Gamma", "Huber", "Int", "InvalidInput", "Linear", "Loss", "Net", "NoPenalty", "NotFound",
     "Path", "Penalty", "Pick", "Poisson", "Prepare", "Quantile", "Ray", "RegSearchCV", "RegsearchError", "Results",
-    "SearchFailed", "Study", "StudyMismatch", "Tweedie", "load", "load_config", "nn_techniques", "open", "spaces",
+    "SearchFailed", "Study", "StudyMismatch", "Tweedie", "column_transformer", "load", "load_config",
+    "nn_techniques", "open", "spaces",
 ]  # fmt: skip
 __all__ += [name for name in _HOME_OF if name not in __all__]  # a new penalty or loss is in no list
 

@@ -127,6 +127,15 @@ def _end(text: str) -> Any:
     return pd.Timedelta(text) if "days" in text else pd.Timestamp(text)
 
 
+def with_booleans(X: pd.DataFrame) -> pd.DataFrame:
+    """A DataFrame whose columns of True, False and missing values, which files give as objects, are booleans."""
+    import pandas as pd
+
+    objects = [name for name, dtype in X.dtypes.items() if dtype.kind == "O"]
+    found = [name for name in objects if pd.api.types.infer_dtype(X[name], skipna=True) == "boolean"]
+    return X.astype(dict.fromkeys(found, "boolean")) if found else X
+
+
 def kinds_of(X: pd.DataFrame) -> dict[Any, Kind]:
     """The kind of each column.
 

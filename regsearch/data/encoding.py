@@ -131,7 +131,7 @@ def transformer(X: Any) -> Any | None:
     if not is_frame(X):
         return impute
     kinds = column_kinds(X)
-    numeric, boolean, category = (_selector(X, names) for names in kinds)
+    numeric, boolean, category = (selector(X, names) for names in kinds)
     zero_one = OrdinalEncoder(
         categories=[[False, True]] * len(boolean), handle_unknown="use_encoded_value", unknown_value=np.nan,
         encoded_missing_value=np.nan,
@@ -139,12 +139,12 @@ def transformer(X: Any) -> Any | None:
     parts = [
         (impute, numeric),
         (make_pipeline(zero_one, SimpleImputer(keep_empty_features=True)), boolean),
-        (_one_hot([X[column] for column in kinds[2]]), category),
+        (one_hot([X[column] for column in kinds[2]]), category),
     ]
     return make_column_transformer(*[part for part in parts if part[1]], verbose_feature_names_out=False)
 
 
-def _one_hot(columns: list[pd.Series[Any]]) -> Any:
+def one_hot(columns: list[pd.Series[Any]]) -> Any:
     """The unfitted step for columns of categories; what is neither text, number nor boolean it sees as text."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
@@ -205,7 +205,7 @@ def _observed_mean(column: Array, weights: Array, holes: NDArray[np.integer[Any]
     return float(np.average(column[seen], weights=weights[seen])) if seen.any() else 0.0
 
 
-def _selector(X: Any, names: list[Any]) -> list[Any]:
+def selector(X: Any, names: list[Any]) -> list[Any]:
     """What picks columns in scikit-learn: their names, or places where the names are no strings."""
     return names if all(isinstance(name, str) for name in X.columns) else [X.columns.get_loc(name) for name in names]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.data.columns import canonical, kinds_of
+from regsearch.data.columns import canonical, kinds_of, with_booleans
 from regsearch.errors import InvalidInput
 
 MASKED = 2**22  # numbers looked at together
@@ -124,6 +124,7 @@ def _checked_frame(X: Any) -> Any:
     repeated = X.columns[X.columns.duplicated()]
     if len(repeated):
         raise InvalidInput(f"Column names of X must be unique, got {repeated[0]!r} twice; rename one.")
+    X = with_booleans(X)
     for column, kind in kinds_of(X).items():
         if kind == "numeric":
             check_finite(X[column].to_numpy(dtype=float, na_value=np.nan), f"column {column!r} of X")

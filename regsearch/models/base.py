@@ -291,6 +291,10 @@ class Model(Node, abstract=True):
         """The scorer that decides when the user names none."""
         return DEFAULTS[problem.task]
 
+    def prepared_by(self, make: Callable[[], Any]) -> Model:
+        """This space with a transformer in front where it could have one and has none; made when it is needed."""
+        return self
+
     def preload(self) -> None:
         """Load what evaluating takes, in a process that others are then forked from: nothing that starts threads."""
 

@@ -126,6 +126,10 @@ class Families(Model):
         found = self._of_all(lambda family: family.scoring(problem))
         return str(found[0]) if len(found) == 1 else super().scoring(problem)
 
+    def prepared_by(self, make: Callable[[], Any]) -> Families:
+        made = (family.prepared_by(make) for family in self.family.options)
+        return Families(self.family.with_options(*made))
+
     def preload(self) -> None:
         for family in self.families.values():
             family.preload()

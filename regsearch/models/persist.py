@@ -15,9 +15,12 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.models.archives import TREE, check_archive
 
-# what skops leaves to its caller: a description of numbers, a loss that holds one, and a step of this package's own
-# that holds nothing
-TRUSTED = ("numpy.dtype", "sklearn._loss.loss.HalfTweedieLoss", "regsearch.data.category_text.CategoriesToText")
+# what skops leaves to its caller: a description of numbers, a loss that holds one, and steps of this package's own
+# that hold nothing
+TRUSTED = (
+    "numpy.dtype", "sklearn._loss.loss.HalfTweedieLoss", "regsearch.data.category_text.CategoriesToText",
+    *(f"regsearch.data.column_steps.{name}" for name in ("TextOrNothing", "WordWeights", "DateParts", "level_name")),
+)  # fmt: skip
 PART = ".part"  # how the name of a file ends that is not whole yet
 FEW = 8  # files that are kept one by one
 

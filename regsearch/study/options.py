@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import remember_secrets
+from regsearch.data.column_preparation import column_transformer
+from regsearch.data.column_roles import needed, said_of
 from regsearch.data.dataset import read_dataset
 from regsearch.data.fold_targets import aimed, check_transform
 from regsearch.data.folds import make_folds, runs_forward
@@ -23,6 +26,7 @@ from regsearch.mirror.address import check_address
 from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
 from regsearch.models.families import as_space
+from regsearch.models.preparation import Prepare
 from regsearch.models.target import transform_of
 from regsearch.numeric import is_whole, plain
 from regsearch.storage.artifacts import Artifacts
@@ -30,6 +34,19 @@ from regsearch.storage.store import Store
 
 if TYPE_CHECKING:
     import optuna
+
+
+def prepared_for(options: StudyOptions, problem: Problem) -> tuple[StudyOptions, str]:
+    """The options of a study of a table, and what is made of its text and dates, if it has some.
+
+    A space without a transformer gets one that makes numbers of them.
+    """
+    roles = needed(problem.X)
+    if not roles:
+        return options, ""
+    space = options.space.prepared_by(lambda: Prepare(column_transformer(problem.X), name="columns"))
+    said = "" if space == options.space else f"Prepared inside each fold: {said_of(roles)}; prepare= changes that."
+    return dataclasses.replace(options, space=space), said
 
 
 @dataclass(frozen=True, kw_only=True)

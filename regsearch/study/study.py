@@ -31,7 +31,7 @@ from regsearch.study.analyses import Analyses
 from regsearch.study.callbacks import Callback, Listeners, callbacks_of
 from regsearch.study.identity import identity_of
 from regsearch.study.limits import Limits
-from regsearch.study.options import StudyOptions
+from regsearch.study.options import StudyOptions, prepared_for
 from regsearch.study.run import Run
 from regsearch.study.script import calling_script
 from regsearch.study.try_first import first_params
@@ -157,6 +157,7 @@ class Study(Presented, Analyses):
         self._data = X, y
         self.store = options.store_of(name)
         self.problem, self._drawn = options.problem_of(X, y)
+        self.options, self._columns = prepared_for(options, self.problem)
         self.setup = options.setup_of(self.problem)
         check_searched(self.space)
         self.space.check(self.setup)
@@ -173,6 +174,8 @@ class Study(Presented, Analyses):
         transform = self.problem.transform
         what = what if transform is None else f"{what}, fitted to target={transform.name}"
         yield f"Study {self.name!r}: {what}, {self.folds.name}, {metrics}; in {self.store.folder}"
+        if self._columns:
+            yield self._columns
         try:
             yield from self.results().blocks()
         except NotFound:
@@ -295,7 +298,14 @@ class Study(Presented, Analyses):
         of_study = self.setup, self.space, self.store, self._identity(), tracking, sampler, self._first
         run = Run(*of_study, evaluators, deterministic, listeners)
         with self.store.running(), identities_kept(self._identities), self._stoppable(listeners.request):
-            return run.run(limits, Progress(quiet=quiet))
+            return run.run(limits, self._progress(quiet))
+
+    def _progress(self, quiet: bool) -> Progress:
+        """Where a run says how it goes on, after what is made of text and dates."""
+        progress = Progress(quiet=quiet)
+        if self._columns:
+            progress.end(self._columns)
+        return progress
 
     @contextmanager
     def _stoppable(self, request: StopRequest) -> Iterator[None]:

@@ -159,7 +159,6 @@ def test_dates_reach_a_pipeline_as_they_are(tmp_path: Path) -> None:
     assert not one.run(2, quiet=True).counts["failed"]
 
 
-@pytest.mark.parametrize("space", [*SPACES, "bare"])
 @pytest.mark.parametrize(
     ("column", "said"),
     [
@@ -168,11 +167,11 @@ def test_dates_reach_a_pipeline_as_they_are(tmp_path: Path) -> None:
         ("written", r"read its dates with pd.to_datetime\(X\['written'\]\); a date is taken in parts"),
     ],
 )
-def test_what_is_encoded_is_told_apart(space: str, column: str, said: str, tmp_path: Path) -> None:
-    """Models that see numbers refuse text and dates before a fit; a date is offered as parts, not as categories."""
+def test_what_is_encoded_is_told_apart(column: str, said: str, tmp_path: Path) -> None:
+    """A bare estimator refuses text and dates before a fit; a date is offered as parts, not as categories."""
     X, y = words()
     X["written"] = X["day"].dt.strftime("%d/%m/%Y")
-    model = Estimator(Ridge(), {"alpha": Choice(1.0, 2.0)}) if space == "bare" else SPACES[space]()
+    model = Estimator(Ridge(), {"alpha": Choice(1.0, 2.0)})
     with pytest.raises(InvalidInput, match=said) as error:
         study(tmp_path, data=(X[["a", column]], y), space=model)
     assert ("category" in str(error.value).replace("categorical", "")) == (column == "text")

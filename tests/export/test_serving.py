@@ -152,6 +152,30 @@ def test_a_frame_over_http(wine: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_text_and_dates_over_http(tmp_path: Path) -> None:
+    """A bundle that prepares text, dates and holes itself serves raw rows, as any language sends them."""
+    random = np.random.default_rng(0)
+    X, y = frame()
+    words = ["dry and light", "sweet, heavy", "smells of oak"]
+    X = X.assign(
+        notes=random.permutation([" ".join(random.choice(words, 2)) + f" bottle {k}" for k in range(len(X))]),
+        bottled=pd.date_range("2020-01-01", periods=len(X), freq="D").strftime("%Y-%m-%d"),
+        sold=pd.date_range("2024-01-01", periods=len(X), freq="h"),
+    )
+    X.loc[::7, "notes"] = None
+    bundle = exported(tmp_path, Linear("l2"), (X, y))
+    told: dict[str, Any] = {"kind": ["a", "new", None], "bottled": ["2020-02-01", None, "2021-01-01"]}
+    rows = X.iloc[[0, 5, 70]].assign(**told)
+    split = json.loads(rows.to_json(orient="split", index=False, date_format="iso"))
+    with served(str(save_model(bundle, tmp_path / "model")), "", tmp_path / "log") as address:
+        assert ask(address, dataframe_split=split) == load(bundle).predict(rows).tolist()
+        split["data"][0][split["columns"].index("bottled")] = "1.2.2020"
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask(address, dataframe_split=split)
+        assert "must hold dates as %Y-%m-%d" in refused.value.read().decode()
+
+
+@pytest.mark.slow
 def test_a_tensor_over_http(small_net: Path, tmp_path: Path) -> None:
     """A net saved as an MLflow model, in no registry, serves tensors and frames of numbers, probabilities included."""
     folder = save_model(small_net, tmp_path / "model")

@@ -63,6 +63,8 @@ class Column:
             )
         if self.kind == "numeric":
             return given.astype(float) if given.dtype.kind == "O" else given
+        if self.kind == "boolean":
+            return given.astype("boolean") if given.dtype.kind == "O" and found == "booleans" else given
         if self.kind != "category":
             return given
         if self.objects and (found == "text" or self.values in OBJECTS):

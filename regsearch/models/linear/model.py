@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, ClassVar
@@ -172,6 +172,9 @@ class Linear(Model):
         ones = np.ones((1, len(problem.encoded_features), problem.outputs))
         terms: GeneralTerms = default(self.penalty).terms(lambda: ones)
         return terms.on(columns_of(self, problem, lambda: ones[:, :, 0]))
+
+    def prepared_by(self, make: Callable[[], Any]) -> Linear:
+        return self if self.prepare is not None else replace(self, prepare=make())
 
     def preload(self) -> None:
         import regsearch.models.linear.backend  # noqa: F401

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from regsearch.data.problem import Problem
 from regsearch.data.target_transforms import FittedTransform
 from regsearch.errors import InvalidInput
-from regsearch.models.base import Backend, Setup, check_scored_by_predictions
+from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
 from regsearch.models.deadline import Deadline
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.limits import MAX_STACKED
@@ -86,6 +86,9 @@ class Net(NetConfig):
 
     def cannot_be_exported(self) -> str:
         return cannot_be_exported(self.prepare)
+
+    def prepared_by(self, make: Callable[[], Any]) -> Model:
+        return self if self.prepare is not None else self.replace(prepare=make())
 
     def preload(self) -> None:
         import torch  # noqa: F401

@@ -1,0 +1,128 @@
+"""A table with text and dates as numbers: scikit-learn's `ColumnTransformer` of what its columns are taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch.data.column_roles import FEW_LEVELS, RARE, WORDS, ColumnRole, Role, column_roles
+from regsearch.data.encoding import one_hot, selector
+from regsearch.data.frames import to_pandas
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def column_transformer(X: Any, roles: Mapping[Any, Role] | None = None) -> Any:
+    """An unfitted transformer of a table's columns to numbers, as studies of text and dates have it by default.
+
+    Words of a column become tf-idf weights, dates their year, month, day, day of the week and hour, text of few words a
+    column for each level, levels of few rows together. It is fitted inside each fold.
+
+    Parameters
+    ----------
+    X
+        A DataFrame, of whose values only the kinds of columns are kept.
+    roles
+        What columns are taken for, by name, where that is to be something else: ``number``, ``boolean``, ``category``,
+        ``words``, ``date`` or ``drop``.
+
+    Returns
+    -------
+    sklearn.compose.ColumnTransformer
+        For ``Linear(prepare=...)`` and ``Net(prepare=...)``.
+
+    Raises
+    ------
+    InvalidInput
+        When a column cannot be what is said.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> X = pd.DataFrame({"day": ["2026-01-31", "2026-02-01"], "town": ["Rome", "Bern"]})
+    >>> column_transformer(X, {"town": "drop"}).fit(X).get_feature_names_out().tolist()
+    ['day year', 'day month', 'day day', 'day day of week']
+    """
+    from sklearn.compose import make_column_transformer
+
+    X = to_pandas(X)
+    found = column_roles(X, roles)
+    thin = any(one.role == "words" for one in found)
+    parts = [part for make in _PARTS for part in make(X, found, thin)]
+    return make_column_transformer(*parts, sparse_threshold=float(thin), verbose_feature_names_out=False)
+
+
+def _numbers(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[Any]:
+    """Numbers as they are; missing ones are filled here where the rest is sparse, else by the study."""
+    names = [one.name for one in roles if one.role == "number"]
+    return [(_filled("passthrough", thin), selector(X, names))] if names else []
+
+
+def _booleans(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[Any]:
+    from sklearn.preprocessing import OrdinalEncoder
+
+    names = [one.name for one in roles if one.role == "boolean"]
+    zero_one = OrdinalEncoder(
+        categories=[[False, True]] * len(names), handle_unknown="use_encoded_value", unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+    )  # fmt: skip
+    return [(_filled(zero_one, thin), selector(X, names))] if names else []
+
+
+def _categories(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[Any]:
+    """Categories as models of tables without text have them."""
+    names = [one.name for one in roles if one.role == "category" and one.kind == "category"]
+    return [(one_hot([X[name] for name in names]), selector(X, names))] if names else []
+
+
+def _levels(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[Any]:
+    """Text that is categories; a level that a fold has not seen is one of the rare ones, where there are some."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    from regsearch.data.column_steps import TextOrNothing, level_name
+
+    made = []
+    for few in (True, False):
+        some = [one for one in roles if one.role == "category" and one.kind == "text"]
+        names = [one.name for one in some if (one.levels <= FEW_LEVELS) == few]
+        encoder = OneHotEncoder(
+            handle_unknown="infrequent_if_exist", min_frequency=None if few else RARE, sparse_output=thin,
+            feature_name_combiner=level_name,
+        )  # fmt: skip
+        made += [(make_pipeline(TextOrNothing(), encoder), selector(X, names))] if names else []
+    return made
+
+
+def _dates(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[Any]:
+    from regsearch.data.column_steps import DateParts
+
+    found = [one for one in roles if one.role == "date"]
+    return [(_filled(DateParts(one.format or None, one.hours), thin), selector(X, [one.name])) for one in found]
+
+
+def _words(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[Any]:
+    from regsearch.data.column_steps import WordWeights
+
+    found = [one for one in roles if one.role == "words"]
+    made = WordWeights(sublinear_tf=True, max_features=WORDS, token_pattern=r"(?u)\b\w+\b")
+    return [(made, selector(X, [one.name])[0]) for one in found]
+
+
+_PARTS: tuple[Callable[[pd.DataFrame, tuple[ColumnRole, ...], bool], list[Any]], ...] = (
+    _numbers, _booleans, _categories, _levels, _dates, _words,
+)  # fmt: skip
+
+
+def _filled(step: Any, thin: bool) -> Any:
+    """A step whose missing numbers are filled by means, where what stands beside it is sparse."""
+    if not thin:
+        return step
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+
+    impute = SimpleImputer(keep_empty_features=True)
+    return impute if isinstance(step, str) else make_pipeline(step, impute)

@@ -1,0 +1,141 @@
+"""What is made of each column of a table with text and dates, where nobody says it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from regsearch.data.columns import ENCODED, Kind, kinds_of
+from regsearch.data.features import is_frame
+from regsearch.errors import InvalidInput
+from regsearch.inputs import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Role: TypeAlias = Literal["number", "boolean", "category", "words", "date", "drop"]
+FEW_LEVELS = 20  # distinct texts up to which they are categories ...
+MANY_WORDS = 3.0  # ... and words in one, on average, from which they are not
+LOOKED_AT = 1000  # distinct texts
+RARE = 5  # rows of a level of more than few below which it is one of the rare ones
+WORDS = 10_000  # of a column at most: the most frequent ones
+FORMATS = (  # of dates as text: the first one that all of a column have
+    "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y",
+    "%d.%m.%Y %H:%M", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S",
+)  # fmt: skip
+_USUAL: Mapping[Kind, Role] = {"numeric": "number", "boolean": "boolean", "category": "category", "date": "date"}
+
+
+@dataclass(frozen=True)
+class ColumnRole:
+    """What a column is taken for.
+
+    Attributes
+    ----------
+    kind
+        What it is in the table.
+    format
+        Of dates as text; empty elsewhere.
+    hours
+        Whether its dates have times of the day.
+    levels
+        How many distinct texts there are, of text.
+    swapped
+        Whether all of its dates can be read with day and month swapped, too.
+    """
+
+    name: Any
+    kind: Kind
+    role: Role
+    format: str = ""
+    hours: bool = False
+    levels: int = 0
+    swapped: bool = False
+
+    def __str__(self) -> str:
+        if self.role == "words":
+            return f"{self.name}: words (tf-idf)"
+        if self.role == "date":
+            read = f", read as {self.format}" if self.format else ""
+            return f"{self.name}: date in parts{read}{', though days and months could be swapped' * self.swapped}"
+        if self.role == "category" and self.kind == "text":
+            rare = f", those of under {RARE} rows as one" if self.levels > FEW_LEVELS else ""
+            return f"{self.name}: {self.levels} categories{rare}"
+        return f"{self.name}: {self.role}"
+
+
+def column_roles(X: Any, roles: Mapping[Any, Role] | None = None) -> tuple[ColumnRole, ...]:
+    """What each column of a DataFrame is taken for: as it is said, else by its form, whatever y is.
+
+    Text of which there are few, or of few words, is a category; text that is all dates is a date; other text is words.
+
+    Raises
+    ------
+    InvalidInput
+        When a column has no such kind, or a role is none.
+    """
+    given = dict(roles or {})
+    for name, role in given.items():
+        if name not in X.columns:
+            raise InvalidInput(
+                f"Roles are those of columns, got {name!r}; {did_you_mean(name, map(str, X.columns), 'name one of X.')}"
+            )
+        if role not in get_args(Role):
+            raise InvalidInput(f"A column's role must be {', '.join(get_args(Role))}, got {role!r} for {name!r}.")
+    return tuple(_role(X[name], kind, given.get(name)) for name, kind in kinds_of(X).items())
+
+
+def needed(X: Any) -> tuple[ColumnRole, ...]:
+    """The roles of the columns of a table that has text or dates; empty where models take it as it is."""
+    if not is_frame(X) or all(kind in ENCODED for kind in kinds_of(X).values()):
+        return ()
+    return column_roles(X)
+
+
+def said_of(roles: tuple[ColumnRole, ...]) -> str:
+    """What is made of text and dates, in a line."""
+    return "; ".join(str(one) for one in roles if one.kind not in ENCODED)
+
+
+def _role(values: pd.Series[Any], kind: Kind, said: Role | None) -> ColumnRole:
+    if kind == "text":
+        found = _of_text(values)
+        if said is None or said == found.role:
+            return found
+        if said == "date":
+            raise InvalidInput(
+                f"The column {values.name!r} must hold dates of one known form; read it with pd.to_datetime."
+            )
+        return replace(found, role=said, format="", hours=False, swapped=False)
+    usual = _USUAL[kind]
+    if said not in (None, usual, "drop"):
+        raise InvalidInput(f"The {kind} column {values.name!r} is a {usual} or dropped, got {said!r}; convert it.")
+    hours = kind == "date" and bool((values.dropna() != values.dropna().dt.normalize()).any())
+    return ColumnRole(values.name, kind, said or usual, hours=hours)
+
+
+def _of_text(values: pd.Series[Any]) -> ColumnRole:
+    texts = values.dropna().drop_duplicates().astype(object)
+    levels = len(texts)
+    formats = _formats(texts) if levels else []
+    if formats:
+        first = formats[0]
+        return ColumnRole(values.name, "text", "date", first, "%H" in first, levels, len(formats) > 1)
+    words = sum(len(str(one).split()) for one in texts.head(LOOKED_AT)) / max(1, min(levels, LOOKED_AT))
+    return ColumnRole(
+        values.name, "text", "words" if levels > FEW_LEVELS and words >= MANY_WORDS else "category", levels=levels
+    )
+
+
+def _formats(texts: pd.Series[Any]) -> list[str]:
+    """The formats in which all of some texts are dates; a few texts rule out most."""
+    few = [one for one in FORMATS if _reads(texts.head(FEW_LEVELS), one)]
+    return [one for one in few if _reads(texts, one)]
+
+
+def _reads(texts: pd.Series[Any], form: str) -> bool:
+    import pandas as pd
+
+    return bool(pd.to_datetime(texts, format=form, errors="coerce").notna().all())

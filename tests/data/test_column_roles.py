@@ -1,0 +1,104 @@
+"""Text and dates of a table become numbers by themselves, and whoever wants it otherwise says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from regsearch import InvalidInput, Linear, Study, column_transformer, load, spaces
+from regsearch import Path as LambdaPath
+from regsearch.data.column_roles import column_roles, said_of
+from regsearch.export.bundle.files import open_bundle
+from regsearch.export.bundle.loading import form_of
+from regsearch.export.bundle.tables import read_table
+
+N = 80
+RANDOM = np.random.default_rng(0)
+X = pd.DataFrame({
+    "size": RANDOM.normal(size=N),
+    "notes": [f"the house number {k} is {RANDOM.choice(['old and dark', 'new'])} inside" for k in range(N)],
+    "sold": pd.date_range("2024-01-30", periods=N, freq="36h"),
+    "built": pd.date_range("1990-01-13", periods=N, freq="D").strftime("%d/%m/%Y"),
+    "town": RANDOM.choice(["Rome", "Bern"], N),
+    "owner": [f"Dr {k}" for k in range(N)],
+    "lift": RANDOM.choice([True, False], N),
+})  # fmt: skip
+HOLES = X.assign(lift=X["lift"].astype(object))
+for place, name in enumerate(HOLES.columns):
+    HOLES.loc[place::11, name] = None
+Y = X["notes"].str.contains("dark") + X["size"] + X["sold"].dt.month / 12 + RANDOM.normal(size=N) / 5
+
+
+def test_a_column_is_what_its_form_says() -> None:
+    """Dates in any usual form are dates, few texts or few words are categories, and the rest is words, holes or not."""
+    said = {one.name: str(one) for one in column_roles(HOLES.assign(lift=X["lift"]))}
+    assert said == {
+        "size": "size: number", "notes": "notes: words (tf-idf)", "sold": "sold: date in parts",
+        "built": "built: date in parts, read as %d/%m/%Y", "town": "town: 2 categories",
+        "owner": "owner: 73 categories, those of under 5 rows as one", "lift": "lift: boolean",
+    }  # fmt: skip
+    either = column_roles(pd.DataFrame({"day": ["01/02/2024", "03/04/2024"]}))
+    assert "days and months could be swapped" in said_of(either)
+
+
+def test_what_columns_become_is_what_pandas_and_scikit_learn_say() -> None:
+    """Parts of dates are pandas' own, words are those of TfidfVectorizer, and levels are zeros and ones."""
+    step = column_transformer(X).fit(X)
+    made = pd.DataFrame(step.transform(X).toarray(), columns=step.get_feature_names_out())
+    built = pd.to_datetime(X["built"], format="%d/%m/%Y")
+    np.testing.assert_array_equal(made["built month"], built.dt.month)
+    np.testing.assert_array_equal(made["sold hour"], X["sold"].dt.hour)
+    np.testing.assert_array_equal(made["sold day of week"], X["sold"].dt.day_of_week)
+    np.testing.assert_array_equal(made["town=Rome"], X["town"] == "Rome")
+    theirs = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b").fit(X["notes"])
+    np.testing.assert_allclose(
+        made["notes=dark"], theirs.transform(X["notes"]).toarray()[:, theirs.vocabulary_["dark"]]
+    )
+    few = column_transformer(X, {"notes": "drop", "town": "words", "owner": "drop"}).fit(X)
+    assert {"town=rome", "town=bern"} < set(few.get_feature_names_out())
+    assert not any(name.startswith(("notes", "owner")) for name in few.get_feature_names_out())
+
+
+@pytest.mark.parametrize(
+    ("roles", "says"),
+    [
+        ({"twn": "words"}, "'town'"), ({"town": "word"}, "must be number"), ({"town": "date"}, "read it with"),
+        ({"sold": "words"}, "is a date or dropped"),
+    ],
+)  # fmt: skip
+def test_roles_that_cannot_be_are_refused(roles: Any, says: str) -> None:
+    """The error names the column and what it may be."""
+    with pytest.raises(InvalidInput, match=says):
+        column_transformer(X, roles)
+
+
+def test_a_csv_file_goes_from_ten_lines_to_a_bundle_that_serves_raw_rows(tmp_path: Path) -> None:
+    """A table as pandas reads it is searched, says what became of columns, and its bundle takes the file."""
+    HOLES.assign(price=Y).to_csv(tmp_path / "houses.csv", index=False)
+    table = pd.read_csv(tmp_path / "houses.csv")
+    data: tuple[Any, Any] = table.drop(columns="price"), table["price"]
+    study = Study("houses", *data, space=Linear("l1", LambdaPath(10)), cv=3, root=tmp_path, tracking=False)
+    assert "notes: words (tf-idf)" in str(study)
+    best = study.run(2, quiet=True).best
+    assert best.score > -Y.var()
+    bundle = study.export(out=tmp_path / "bundle")
+    model = load(bundle)
+    rows, _, _ = read_table(tmp_path / "houses.csv", "price", form_of(open_bundle(bundle)))
+    np.testing.assert_allclose(model.predict(rows), model.predict(data[0]))
+    assert np.isfinite(model.predict(data[0].head(1).assign(town="Oslo", notes=None, built=None))).all()
+    with pytest.raises(InvalidInput, match=r"'built' must hold dates as %d/%m/%Y, got '1990-01-13'"):
+        model.predict(data[0].head(1).assign(built="1990-01-13"))
+
+
+def test_what_is_prepared_otherwise_stays_so(tmp_path: Path) -> None:
+    """A transformer of the user's own, and a table without text or dates, are left as they are."""
+    own = column_transformer(X, {"notes": "drop"})
+    made = Study("own", X, Y, space=Linear(prepare=own), root=tmp_path, tracking=False)
+    assert made.space.fields()["prepare"].transformer is own
+    plain = Study("plain", X[["size", "lift"]], Y, space=spaces.linear(), root=tmp_path, tracking=False)
+    assert plain.space.fields()["prepare"] is None
