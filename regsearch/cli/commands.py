@@ -114,11 +114,16 @@ def ui(arguments: argparse.Namespace) -> int:
             f"There is no MLflow database in {root}, or none that is whole; run a study, or pass its --root."
         )
     address = f"http://127.0.0.1:{arguments.port}"
-    say(f"MLflow at {address} (Ctrl-C ends it)")
-    for name in study_names(root, arguments.storage):
-        links = page_links(Store(root, name, arguments.storage), address)
+    shown = {
+        name: page_links(Store(root, name, arguments.storage), address) for name in study_names(root, arguments.storage)
+    }
+    for name, links in shown.items():
         if links:
             say(f"{name}\n  trials  {links[0]}\n  charts  {links[1]}")
+    if any(shown.values()):
+        say(f"Open one of these, not {address} itself, which knows nothing of studies (Ctrl-C ends it).")
+    else:
+        say(f"MLflow at {address} (Ctrl-C ends it)")
     sys.stdout.flush()  # the server takes this process over
     server = ["-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(root), "--port", str(arguments.port)]
     os.execv(sys.executable, [sys.executable, *server])

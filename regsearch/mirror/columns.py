@@ -61,6 +61,7 @@ FIGURES: tuple[TrialColumn, ...] = (
     TrialColumn("", lambda trial: trial.measures),
     TrialColumn("time/fit_s", lambda trial: trial.seconds),
 )
+PLACE = "axis"
 # by name, from the curves of the deciding metric to ``[K, S]``: what is drawn by fold, and along the path
 BY_FOLD: Mapping[str, Callable[[Curves], Array]] = {
     "fold/val": lambda curves: curves.val,
@@ -71,6 +72,11 @@ ALONG_PATH: Mapping[str, Callable[[Curves], Array]] = {
     "path/train": lambda curves: curves.train,
     "path/gap": lambda curves: curves.train - curves.val,
 }
+
+
+def place_on_path(axis: str) -> str:
+    """The metric by which charts place the points of a path, beside its step; empty where the step is its value."""
+    return f"{PLACE}/log10_{axis}" if path_axis(axis).log else ""  # not of the paths, each of which is a chart
 
 
 def trial_metrics(trial: Trial, metric: str) -> dict[str, float]:
@@ -109,7 +115,7 @@ def shown_metrics() -> tuple[str, ...]:
 def prefixes(others: Iterable[str]) -> tuple[str, ...]:
     """What stands before the slash in the names of metrics, of scorers that do not decide too."""
     scores, figures = ([column.name for column in columns] for columns in (SCORES, FIGURES))
-    own = [*scores, *(column.name for column in FIGURES if column.best), *ALONG_PATH, *BY_FOLD, *figures]
+    own = [*scores, *(column.name for column in FIGURES if column.best), *ALONG_PATH, *BY_FOLD, f"{PLACE}/", *figures]
     return (*dict.fromkeys(_prefixes(own)), *(f"{name}/{part}" for name in others for part in _score_parts()))
 
 

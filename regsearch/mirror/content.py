@@ -14,10 +14,18 @@ from numpy.typing import NDArray
 
 from regsearch.cleaning import as_code, as_words
 from regsearch.mirror import Artifact, Dataset, Series, StudyRecord, SummaryRecord, TrialRecord, View
-from regsearch.mirror.columns import ALONG_PATH, BY_FOLD, best_metrics, prefixes, shown_metrics, trial_metrics
+from regsearch.mirror.columns import (
+    ALONG_PATH,
+    BY_FOLD,
+    best_metrics,
+    place_on_path,
+    prefixes,
+    shown_metrics,
+    trial_metrics,
+)
 from regsearch.models.axes import path_axis
 from regsearch.models.base import REFERENCE, Model
-from regsearch.models.path import Curves, Trajectory
+from regsearch.models.path import Trajectory
 from regsearch.space.params import parameter_names
 from regsearch.space.sampling import fill, random_params
 from regsearch.space.starts import initial_params
@@ -80,8 +88,10 @@ def view_of(metrics: Sequence[str], space: Model) -> View:
         scatter=("gap/mean", "val/mean"),
         parallel_params=tuple(drawn[:_PARALLEL]),
         parallel_metrics=(*along, "gap/mean", "val/mean"),
-        lines=("path/val", "path/train") if space.axes else (),
+        lines=tuple(ALONG_PATH) if space.axes else (),
         prefixes=prefixes(metrics[1:]),
+        first=tuple(name for name in params if name in _FAMILY or name in space.axes),
+        along=place_on_path(space.axis),
     )
 
 
@@ -104,7 +114,7 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str, study: str) 
         name=f"{trial.number} {_called(trial)[:40]}",
         params={name: _readable(value) for name, value in trial.params.items()},
         metrics=_finite(trial_metrics(trial, metric)),
-        series=_series(trajectory.curves.get(metric), trial.step),
+        series=_series(trajectory, metric, trial),
         tags=tags,
         note=_trial_note(trial, study),
     )
@@ -160,7 +170,10 @@ def summary_record(
 
 def _best_tags(best: Trial) -> dict[str, str]:
     """The winner's config as tags of the study's own run, by which studies are compared: parameters never change."""
-    where = {"trial": best.number, **({"step": best.step} if best.axis else {})}
+    where: dict[str, Any] = {"trial": best.number, **({"step": best.step} if best.axis else {})}
+    if best.points:
+        score, error, gap = _rounded((best.point.val, best.point.val_se, best.point.gap))
+        where |= {"score": f"{score:g}" + (f" ± {error:.2g}" if math.isfinite(error) else ""), "gap": f"{gap:g}"}
     return {f"best.{name}": str(_readable(value)) for name, value in {**where, **best.params}.items()}
 
 
@@ -181,22 +194,25 @@ def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(finite, _rounded(finite.values()), strict=True))
 
 
-def _series(curves: Curves | None, step: int) -> dict[str, Series]:
+def _series(trajectory: Trajectory, metric: str, trial: Trial) -> dict[str, Series]:
     """Curves along the path, over the folds that were fitted, and values by fold of the deciding metric.
 
     MLflow draws a line only beyond step 0, so a path begins at 1. A path of lambdas is even in their logarithm: so are
-    the points of it that are sent.
+    the points of it that are sent, each with that logarithm, by which paths of several trials line up.
     """
-    if curves is None:
+    if (curves := trajectory.curves.get(metric)) is None:
         return {}
     folds, steps = map(_spread, curves.val.shape)
     series = {
-        name: Series(tuple(folds.tolist()), _rounded(read(curves)[folds, step])) for name, read in BY_FOLD.items()
+        name: Series(tuple(folds.tolist()), _rounded(read(curves)[folds, trial.step])) for name, read in BY_FOLD.items()
     }
     if len(steps) > 1 and curves.fitted.any():
         for name, read in ALONG_PATH.items():
             along = curves.average(read(curves)[:, steps])
             series[name] = Series(tuple((steps + 1).tolist()), _rounded(along))
+        if place := place_on_path(trial.axis):
+            above = steps[trajectory.axis[steps] > 0]  # zero, the last of a path, has no logarithm
+            series[place] = Series(tuple((above + 1).tolist()), _rounded(np.log10(trajectory.axis[above])))
     return series
 
 

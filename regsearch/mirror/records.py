@@ -127,12 +127,16 @@ class View:
         The metric that sorts the trials, largest first.
     metrics, params
         Columns of the table.
+    first
+        Those of `params` that stand before the metrics: the others may be out of sight.
     scatter
         The metrics of a chart's x and y axis.
     parallel_params, parallel_metrics
         Axes of the parallel coordinates; a trial that lacks one of them is not drawn there.
     lines
         Metrics with a value per step, each a chart.
+    along
+        The metric whose value at the same step is the place on the charts' x axis; the step itself where it is empty.
     prefixes
         What stands before the slash in the names of the metrics that trials may have.
     """
@@ -145,6 +149,8 @@ class View:
     parallel_metrics: tuple[str, ...]
     lines: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    along: str = ""
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Self:

@@ -19,8 +19,11 @@ KIND = {"mlflow.experimentKind": "custom_model_development"}
 _MODE = "workflowType=machine_learning"
 _COMPARED = 100  # runs that the page loads at once, and so compares
 _UNPREFIXED = "Model metrics"  # the page's section of metrics without a slash in their names
-_BEFORE = ("1", "attributes.`Run Name`")  # the page's own columns: the box to select a run, and its name
-_AFTER = ("runDateAndNestInfo", "duration")
+_BEFORE = ("1", "attributes.`Run Name`", "runDateAndNestInfo")  # the page's own columns: select a run, name, state
+_AFTER = ("duration",)
+# pixels, by which the scores are in sight on a screen of 1440 beside the page's assistant
+_OWN_WIDTHS = {"attributes.`Run Name`": 125, "runDateAndNestInfo": 50}
+_WORD, _FIGURE = 105, 88
 
 
 def address(experiment_id: str, study_id: str) -> str:
@@ -52,12 +55,15 @@ def _share_key(study_id: str) -> str:
 
 def _state(view: View, parent: str) -> dict[str, Any]:
     """The page's record: the parent is filtered out, which also makes the trials a flat list."""
-    columns = [*(_column("metrics", name) for name in view.metrics), *(_column("params", name) for name in view.params)]
+    metrics = [_column("metrics", name) for name in view.metrics]
+    params = [_column("params", name) for name in (*view.first, *(one for one in view.params if one not in view.first))]
+    columns = [*params[: len(view.first)], *metrics, *params[len(view.first) :]]
+    widths = _OWN_WIDTHS | dict.fromkeys(params, _WORD) | dict.fromkeys(metrics, _FIGURE)
     return {
         "searchFilter": f'tags.`mlflow.parentRunId` = "{parent}"',
         "orderByKey": _column("metrics", view.order), "orderByAsc": False,
         "startTime": "ALL", "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
-        "selectedColumns": columns, "columnOrder": [*_BEFORE, *columns, *_AFTER], "columnWidths": {},
+        "selectedColumns": columns, "columnOrder": [*_BEFORE, *columns, *_AFTER], "columnWidths": widths,
         "runsExpanded": {}, "runsPinned": [], "runsHidden": [], "runsVisibilityMap": {}, "runsHiddenMode": "SHOW_ALL",
         "viewMaximized": True, "runListHidden": False, "isAccordionReordered": True,
         "groupBy": None, "groupsExpanded": {}, "useGroupedValuesInCharts": True,
@@ -94,7 +100,7 @@ def _charts(view: View) -> list[dict[str, Any]]:
             "PARALLEL", "Parameters", "parallel",
             selectedParams=parameters, selectedMetrics=metrics, showAllRuns=True,
         ),
-        *(_line(name) for name in view.lines),
+        *(_line(name, view.along) for name in view.lines),
     ]  # fmt: skip
 
 
@@ -102,10 +108,11 @@ def _axis(metric: str) -> dict[str, str]:
     return {"key": metric, "type": "METRIC"}
 
 
-def _line(metric: str) -> dict[str, Any]:
+def _line(metric: str, along: str) -> dict[str, Any]:
     return _chart(
         "LINE", "path", metric, metricKey=metric, selectedMetricKeys=[metric], lineSmoothness=0, scaleType="linear",
-        xAxisScaleType="linear", xAxisKey="step", selectedXAxisMetricKey="", yAxisKey="metric", yAxisExpressions=[],
+        xAxisScaleType="linear", xAxisKey="metric" if along else "step", selectedXAxisMetricKey=along,
+        yAxisKey="metric", yAxisExpressions=[],
         range={}, ignoreOutliers=False, useGlobalXaxisKey=False, useGlobalLineSmoothing=False, displayPoints=False,
     )  # fmt: skip
 

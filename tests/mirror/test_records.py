@@ -85,13 +85,16 @@ def test_numpy_values_are_written_as_plain_numbers() -> None:
 def test_few_points_of_a_path_are_sent(steps: int) -> None:
     """Of a long path MLflow gets so many points at most, both ends and none twice, each with the values of its step."""
     val = np.arange(2.0 * steps).reshape(2, steps)
-    trajectory = Trajectory(np.geomspace(1, 1e-3, steps), {"r2": Curves(val + 1, val)})
-    series = trial_record(Trial(0, "complete"), trajectory, "r2", "small").series
+    trajectory = Trajectory(np.append(np.geomspace(1, 1e-3, steps - 1), 0.0), {"r2": Curves(val + 1, val)})
+    series = trial_record(Trial(0, "complete", axis="lambda"), trajectory, "r2", "small").series
     sent = series["path/val"]
     assert len(set(sent.steps)) == len(sent.steps) == min(steps, SERIES_POINTS)
     assert (sent.steps[0], sent.steps[-1]) == (1, steps)
     np.testing.assert_allclose(sent.values, val.mean(axis=0)[np.array(sent.steps) - 1], rtol=1e-5)
     np.testing.assert_allclose(series["path/gap"].values, 1.0)
+    place = series["axis/log10_lambda"]
+    assert place.steps == sent.steps[:-1]  # zero has no logarithm
+    np.testing.assert_allclose(10 ** np.array(place.values), trajectory.axis[np.array(place.steps) - 1], rtol=1e-4)
 
 
 @pytest.mark.parametrize("line", ["", "{}", '{"kind": "Nothing"}', '{"kind": "Ack", "what": 1}', "[1]", "7"])

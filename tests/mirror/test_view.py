@@ -29,6 +29,7 @@ from regsearch.results.results import Results
 
 expect.set_options(timeout=PATIENCE_MS)
 COLUMNS = ["val/mean", "val/se", "train/mean", "gap/mean"]
+DESK = 1440  # pixels, of which the page's assistant takes a fourth
 SHARED = "family"  # one experiment of two studies
 
 
@@ -92,18 +93,21 @@ def cells(page: Page, column: str) -> list[str]:
 @pytest.mark.slow
 def test_the_table_shows_trials_by_score(shown: Shown, page: Page) -> None:
     """The table opens on the trials alone, best first, in the prepared order of columns, with the study's numbers."""
+    page.set_viewport_size({"width": DESK, "height": 900})
     page.goto(shown.links(shown.first)[0])
-    for name in COLUMNS:
-        expect(page.locator(f'.ag-header-cell[col-id="metrics.`{name}`"]')).to_be_visible()
-    expect(page.locator('.ag-header-cell[col-id="params.`penalty`"]')).to_be_visible()
+    heads = [page.locator(f'.ag-header-cell[col-id="params.`{name}`"]') for name in ("penalty", "lambda")]
+    heads += [column(page, name) for name in COLUMNS]
+    for head in heads:
+        expect(head).to_be_visible()
     expect(page.get_by_text("30 matching runs")).to_be_visible()
     scores = [float(text) for text in cells(page, "metrics.`val/mean`")]
     best = [shown.first.point(trial) for trial in shown.first.complete[: len(scores)]]
     assert len(scores) > 10
     assert scores == [float(f"{point.val:.6g}") for point in best]
     assert cells(page, "metrics.`gap/mean`")[0] == f"{float(f'{best[0].gap:.6g}'):g}"
-    places = [(column(page, name).bounding_box() or {"x": 0.0})["x"] for name in COLUMNS]
-    assert places == sorted(places)
+    boxes = [head.bounding_box() or {"x": 0.0, "width": 0.0} for head in heads]
+    assert [box["x"] for box in boxes] == sorted(box["x"] for box in boxes)
+    assert boxes[-1]["x"] + boxes[-1]["width"] <= DESK * 0.75
     shoot(page, "mlflow_table")
 
 
@@ -127,6 +131,7 @@ def test_the_charts_are_drawn(shown: Shown, page: Page) -> None:
     shoot(page, "mlflow_parallel")
     page.mouse.wheel(0, 600)
     expect(page.get_by_text("path/train").first).to_be_visible()
+    expect(page.get_by_text("axis/log10_lambda").first).to_be_attached()  # not "Step"
     expect(page.locator(".scatterlayer .js-line").first).to_be_attached()
     shoot(page, "mlflow_paths")
 

@@ -30,7 +30,7 @@ from regsearch.study.script import run_with
 DIGITS = 5e-6  # MLflow gets six digits of each number
 MOST = {
     "val/mean", "val/se", "train/mean", "gap/mean", "gap/se", "complexity/df", "time/fit_s", "fold/val",
-    "fold/train", "path/val", "path/train", "path/gap", "log10_lambda",
+    "fold/train", "path/val", "path/train", "path/gap", "axis/log10_lambda", "log10_lambda",
 }  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def test_metrics_have_the_documented_names(linear: tuple[Path, Results]) -> None
     for number, run in children.items():
         trial = by_number[number]
         held_out = {"test/neg_mean_squared_error", "test/r2"} if trial.test else set()
-        path = set() if trial.steps > 1 else {"path/val", "path/train", "path/gap"}
+        path = set() if trial.steps > 1 else {"path/val", "path/train", "path/gap", "axis/log10_lambda"}
         log = set() if trial.value else {"log10_lambda"}
         assert set(run.data.metrics) == MOST - path - log | second | held_out
 
@@ -206,6 +206,8 @@ def test_the_parent_tells_the_study(linear: tuple[Path, Results]) -> None:
     (data,) = parent.inputs.dataset_inputs
     assert data.dataset.digest == results.identity["fingerprint"]
     assert parent.data.metrics["val/mean"] == pytest.approx(results.best.score, rel=DIGITS)
+    assert parent.data.tags["best.score"].startswith(f"{results.best.score:.6g} ± ")  # where the note is folded
+    assert float(parent.data.tags["best.gap"]) == pytest.approx(results.best.gap, rel=DIGITS)
     assert parent.data.metrics["trials/complete"] == len(results.complete)
     curve = client.get_metric_history(parent.info.run_id, "best/val")
     scores = [results.point(trial).val for trial in finished(results) if trial.state == "complete"]
@@ -232,7 +234,7 @@ def test_statuses_of_an_estimator_study(tmp_path: Path) -> None:
         assert set(run.data.params) == {"estimator", "alpha", "fit_intercept"}
         if trial.state == "complete":
             assert set(run.data.metrics) == MOST - {
-                "complexity/df", "path/val", "path/train", "path/gap", "log10_lambda",
+                "complexity/df", "path/val", "path/train", "path/gap", "axis/log10_lambda", "log10_lambda",
             }  # fmt: skip
 
 
@@ -263,7 +265,7 @@ def test_a_study_of_epochs(tmp_path: Path) -> None:
     for trial in finished(results):
         run, pruned = children[trial.number], trial.state == "pruned"
         shown = run.data.metrics
-        assert set(shown) == MOST - {"complexity/df", "log10_lambda"} | {
+        assert set(shown) == MOST - {"complexity/df", "axis/log10_lambda", "log10_lambda"} | {
             "epochs", "weights/norm", "weights/nonzero",
         }  # fmt: skip
         assert (shown["epochs"], shown["weights/norm"]) == (trial.value, 3.25)
