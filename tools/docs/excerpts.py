@@ -36,27 +36,7 @@ def included(kind: str, argument: str) -> str:
     return KINDS[kind](argument)
 
 
-# --- the README and the changelog ------------------------------------------------------------------------------
-
-
-def readme(heading: str) -> str:
-    """The text of a section of the README, without its heading; the first that begins so."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    parts = re.split(r"^##? (.+)$", text, flags=re.MULTILINE)[1:]
-    sections = dict(zip(parts[::2], parts[1::2], strict=True))
-    for name, body in sections.items():
-        if name.startswith(heading):
-            return body.strip().replace("](docs/", "](/")
-    raise ValueError(f"The README has no section {heading!r}; it has {'; '.join(sections)}.")
-
-
-def measured(heading: str) -> str:
-    """The table of measurements of a section of the README, with the sentences below it."""
-    body = readme(heading)
-    found = re.search(r"^\| against .*?\n\n.+?(?=\n\n|\Z)", body, flags=re.DOTALL | re.MULTILINE)
-    if found is None:
-        raise ValueError(f"The section {heading!r} of the README has no table that begins with 'against'.")
-    return found[0]
+# --- the changelog ---------------------------------------------------------------------------------------------
 
 
 def changelog(_: str) -> str:
@@ -177,7 +157,7 @@ def help_of(*command: str) -> str:
 
 
 KINDS: dict[str, Callable[[str], str]] = {
-    "readme": readme, "measured": measured, "changelog": changelog, "source": source, "benchmark": benchmark,
+    "changelog": changelog, "source": source, "benchmark": benchmark,
     "suite": suite, "notation": notation, "commands": commands, "penalties": catalogue.penalties,
     "penalty_classes": catalogue.penalty_classes, "losses": catalogue.losses, "loss_classes": catalogue.loss_classes,
     "slots": catalogue.slots, "techniques": catalogue.techniques, "scales": catalogue.scales,

@@ -31,7 +31,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def on_serve(server: Any, config: Any, builder: Any) -> Any:
-    """While somebody writes, look at the package and the README too."""
-    for watched in (Path("regsearch"), Path("README.md"), Path("CHANGELOG.md")):
+    """While somebody writes, look at the package and the changelog too."""
+    for watched in (Path("regsearch"), Path("CHANGELOG.md")):
         server.watch(os.fspath(ROOT / watched))
     return server
