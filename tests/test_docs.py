@@ -124,7 +124,7 @@ CHECKS = {
 @pytest.mark.parametrize("name", PAGES)
 def test_no_figure_is_typed_by_hand(name: str) -> None:
     """Measured figures stand where a block or a benchmark put them: prose has no decimals, percentages or ratios."""
-    written = r"<!-- (\w+) -->.*?<!-- /\1 -->"  # by a benchmark, such as its table
+    written = r"<!-- (\w+) -->.*?<!-- /\1 -->|<!-- include: .*?<!-- /include -->"  # by a benchmark, or made of classes
     prose = re.sub(rf"{written}|```.*?```|`[^`\n]*`|\]\([^)]*\)|<!--.*?-->", "", text(name), flags=re.DOTALL)
     assert not re.findall(r"\d*\.\d+|\d+ ?%|\b1/\d+", prose)
 
@@ -147,6 +147,13 @@ def test_catalogue_has_everything_that_regularizes() -> None:
         (entry,) = re.findall(rf"^### {cls.__name__} {{ #{anchor} }}$(.*?)(?=^##|\Z)", made, re.DOTALL | re.MULTILINE)
         assert all(f"| `{field.name}` |" in entry for field in dataclasses.fields(cls))
     assert all(f"| `{slot}` |" in made for slot in nn_techniques.slots(nn_techniques.SHIPPED))
+
+
+@pytest.mark.parametrize("name", excerpts.WRITTEN)
+def test_a_page_that_is_read_in_the_repository_is_current(name: str) -> None:
+    """It has what its includes stand for; `tools/docs/excerpts.py` writes it anew."""
+    assert text(name) == excerpts.written(text(name))
+    assert excerpts.expanded(text(name)).count("include") == 0
 
 
 def test_docstring_is_read() -> None:

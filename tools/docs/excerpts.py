@@ -1,6 +1,7 @@
 """Pieces of pages that come from elsewhere in the repository, so that they cannot drift.
 
-A line ``<!-- include: KIND ARGUMENT -->`` of a page stands for Markdown that one of `KINDS` makes.
+A line ``<!-- include: KIND ARGUMENT -->`` of a page stands for Markdown that one of `KINDS` makes. In the pages of
+`WRITTEN` it stands below that line, to be read in the repository too: ``python tools/docs/excerpts.py`` writes it anew.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from pathlib import Path
 import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
-LINE = re.compile(r"^<!-- include: (\S+) ?(.*?) ?-->$", flags=re.MULTILINE)
+WRITTEN = ("catalogue.md",)
+BODY = r"(?:\n(?:(?!^<!-- include: ).)*?^<!-- /include -->$)?"
+LINE = re.compile(rf"^<!-- include: (\S+) ?([^\n]*?) ?-->${BODY}", flags=re.MULTILINE | re.DOTALL)
 
 
 def expanded(page: str) -> str:
@@ -27,6 +30,13 @@ def expanded(page: str) -> str:
         When one names nothing that exists.
     """
     return LINE.sub(lambda found: included(found[1], found[2]), page)
+
+
+def written(page: str) -> str:
+    """A page with what its includes stand for below each of their lines."""
+    return LINE.sub(
+        lambda found: f"{found[0].splitlines()[0]}\n{included(found[1], found[2])}\n<!-- /include -->", page
+    )
 
 
 def included(kind: str, argument: str) -> str:
@@ -164,3 +174,9 @@ KINDS: dict[str, Callable[[str], str]] = {
     "figures": catalogue.figures, "rules": catalogue.rules,
     "rule_functions": catalogue.rule_functions, "spaces": catalogue.ready_made,
 }  # fmt: skip
+
+
+if __name__ == "__main__":
+    for name in WRITTEN:
+        file = ROOT / "docs" / name
+        file.write_text(written(file.read_text(encoding="utf-8")), encoding="utf-8")
