@@ -20,7 +20,7 @@ class InvalidInput(RegsearchError, ValueError):
 
 
 class StudyMismatch(RegsearchError):
-    """A stored study was asked to go on with other data, folds, scoring or space."""
+    """A stored study was asked to go on with other data, folds, scoring or seed."""
 
 
 class NotFound(RegsearchError, LookupError):

@@ -105,6 +105,7 @@ def commands() -> dict[str, list[list[str]]]:
     return {
         "run": [["run", "telling.py", "--trials", "4"]],
         "sync": [["sync", "one", *url]],
+        "watch": [["watch", "one", "--once", *url]],
         "list": [["list", *url], ["list", "--storage", f"postgresql//me:{PASSWORD}@127.0.0.1:1/db"]],
         "show": [["show", "one", *url], ["show", "one", "--json", *url], ["show", "one", "--rule", "one_se", *url]],
         "export": [["export", "one", "--out", "bundle", "--register", "it", *url]],

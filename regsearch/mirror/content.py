@@ -23,6 +23,7 @@ from regsearch.mirror.columns import (
     shown_metrics,
     trial_metrics,
 )
+from regsearch.mirror.records import OUT_OF_SPACE, OUTSIDE
 from regsearch.models.axes import path_axis
 from regsearch.models.base import REFERENCE, Model
 from regsearch.models.path import Trajectory
@@ -38,8 +39,8 @@ _PARALLEL = 6  # parameters that parallel coordinates have room for
 SERIES_POINTS = 50  # halves the writing time of 100-step paths; MLflow's charts show no difference
 
 
-def study_record(identity: Mapping[str, Any], view: View | None) -> StudyRecord:
-    """The parent run of a study, and the page that shows its trials."""
+def study_record(identity: Mapping[str, Any], view: View | None, outside: Sequence[int] = ()) -> StudyRecord:
+    """The parent run of a study, the page that shows its trials, and which of them its space has no more."""
     shown = ("task", "metric", "seed", "cv", "folds", "space")
     tagged = (
         "study",
@@ -63,6 +64,7 @@ def study_record(identity: Mapping[str, Any], view: View | None) -> StudyRecord:
             rows=identity["rows"], columns=identity["columns"], task=identity["task"], target=identity["target"],
         ),
         view=view,
+        outside=tuple(outside),
     )  # fmt: skip
 
 
@@ -104,11 +106,13 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str, study: str) 
         tags["regsearch.unsolved"] = UNSOLVED
     if trial.diverges:
         tags["regsearch.diverges"] = DIVERGES
+    if trial.outside:
+        tags[OUTSIDE] = OUT_OF_SPACE
     if trial.reason:
         tags["regsearch.reason"] = trial.reason
     return TrialRecord(
         number=trial.number,
-        state=_STATES[trial.state],  # type: ignore[arg-type]
+        state=_STATES[trial.was or trial.state],  # type: ignore[arg-type]
         start_ms=trial.start_ms,
         end_ms=trial.end_ms,
         name=f"{trial.number} {_called(trial)[:40]}",

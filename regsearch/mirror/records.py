@@ -10,13 +10,14 @@ they were; the writer leaves them out of MLflow and says so in a tag.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from regsearch.errors import InvalidInput
 
 Scalar = str | int | float | bool | None
+OUTSIDE, OUT_OF_SPACE = "regsearch.outside", "its study has another space now"  # tag of a trial, and its value
 TrialState = Literal["COMPLETE", "PRUNED", "FAIL", "STOPPED"]
 StudyEnd = Literal["COMPLETE", "INTERRUPTED", "FAIL"]
 
@@ -184,15 +185,17 @@ class StudyRecord(Record):
     dataset: Dataset | None = None
     note: str = ""
     view: View | None = None
+    outside: Sequence[int] = ()  # numbers of trials that its space has no more
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Self:
         """Rebuild the record, its dataset and its view."""
-        dataset, view = fields.pop("dataset"), fields.pop("view")
+        dataset, view, outside = fields.pop("dataset"), fields.pop("view"), tuple(fields.pop("outside"))
         return cls(
             **fields,
             dataset=Dataset(**dataset) if dataset else None,
             view=View.from_fields(view) if view else None,
+            outside=outside,
         )
 
 

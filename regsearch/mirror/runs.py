@@ -21,7 +21,17 @@ from mlflow.exceptions import MlflowException
 
 from regsearch.cleaning import clean, shortened
 from regsearch.mirror import view
-from regsearch.mirror.records import Dataset, Ready, Scalar, Series, StudyRecord, SummaryRecord, TrialRecord
+from regsearch.mirror.records import (
+    OUT_OF_SPACE,
+    OUTSIDE,
+    Dataset,
+    Ready,
+    Scalar,
+    Series,
+    StudyRecord,
+    SummaryRecord,
+    TrialRecord,
+)
 
 STUDY_ID = "regsearch.study_id"
 TRIAL = "regsearch.trial"
@@ -93,7 +103,9 @@ class StudyStore:
         self._view = self._prepare_view(experiment, study)
         self._describe(parent, study)
         for run in self._search({PARENT: self._parent}):
-            self._know(int(run.data.tags[TRIAL]), run)
+            number = int(run.data.tags[TRIAL])
+            self._know(number, run)
+            self._mark(run, number in study.outside)
         return Ready(self._parent, self._experiment, frozenset(self._done), self._view)
 
     def _know(self, number: int, run: Run) -> None:
@@ -104,6 +116,13 @@ class StudyStore:
         else:
             known = self._done if run.info.status in ENDED else self._begun
             known[number] = run.info.run_id
+
+    def _mark(self, run: Run, outside: bool) -> None:
+        """Say of a child run whether the study's space has its trial no more."""
+        if outside and OUTSIDE not in run.data.tags:
+            self._client.set_tag(run.info.run_id, OUTSIDE, OUT_OF_SPACE)
+        elif not outside and OUTSIDE in run.data.tags:
+            self._client.delete_tag(run.info.run_id, OUTSIDE)
 
     def write_trial(self, trial: TrialRecord) -> None:
         """Write one child run, or complete one that a kill left running; a finished one is left as it is.

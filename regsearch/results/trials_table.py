@@ -39,7 +39,7 @@ def _last_columns(study: StoredStudy, trial: Trial) -> dict[str, Any]:
         {f"{name}_{part}": value for name, point in others.items() for part, value in _scores(point).items()}
         | {f"test_{name}": value for name, value in trial.test.items()}
         | dict(trial.measures)
-        | {"reason": trial.reason}
+        | {"reason": trial.why}
     )
 
 

@@ -34,15 +34,21 @@ def params_for(space: Node, data: Any, value: float | None, source: str) -> dict
     InvalidInput
         Naming everything of the config that the space does not have.
     """
-    placing = _Placing(value)
-    placing.walk(space, data, "")
-    if placing.misfits:
+    params, misfits = placed(space, data, value)
+    if misfits:
         raise InvalidInput(
-            f"A config to try first must lie in the space, that of {source} does not: {'; '.join(placing.misfits)}. "
+            f"A config to try first must lie in the space, that of {source} does not: {'; '.join(misfits)}. "
             "Widen the space, or leave the config out."
         )
+    return params
+
+
+def placed(space: Node, data: Any, value: float | None) -> tuple[dict[str, Any], list[str]]:
+    """The same, and what of the config the space does not have, a phrase each."""
+    placing = _Placing(value)
+    placing.walk(space, data, "")
     names = parameter_names(space).leaves
-    return {names[way]: found for way, found in placing.params.items()}
+    return {names[way]: found for way, found in placing.params.items()}, placing.misfits
 
 
 class _Placing:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import Damaged, NotFound, StudyMismatch
 from regsearch.inputs import did_you_mean
+from regsearch.models.base import Model
 from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
+from regsearch.storage.moving import SpaceChange, in_space, moved_identity, own_in
 from regsearch.storage.ownership import claim
+from regsearch.storage.parameter_names import own_names
 from regsearch.storage.run_record import RUN, RunRecord
+from regsearch.storage.same_study import check_same
 from regsearch.storage.searched import FIRST, ROLE, SearchedTrials
 from regsearch.storage.store import TRIALS, Store, study_names
-from regsearch.storage.trial import ATTRIBUTE, STOPPED, Trial
+from regsearch.storage.trial import ATTRIBUTE, OUTSIDE, STOPPED, Trial
 
 if TYPE_CHECKING:
     import optuna
@@ -26,14 +29,6 @@ if TYPE_CHECKING:
 IDENTITY = "regsearch"  # user attribute of the Optuna study
 COPY = "regsearch_copy"  # the same again: a line of the journal that is lost must not cost the study
 AGAIN = "regsearch_again_"  # with a number: what became of a trial that was evaluated again
-# what must be equal to go on with a stored study, and what to call it; a seed changes folds too, so it comes first
-MUST_MATCH = {
-    "seed": "seed", "fingerprint": "data", "folds_hash": "folds", "space_hash": "space",
-    "scoring": "scoring", "fold_weights": "weighting of folds", "target_transform": "target transformer",
-}  # fmt: skip
-
-
-UNSAID = {"fold_weights": "equal", "target_transform": "none"}  # what an identity leaves out
 
 
 class OptunaStudy:
@@ -181,10 +176,16 @@ class OptunaStudy:
             self._searched.enqueue_trial(dict(params), user_attrs={ROLE: role} | ({FIRST: True} if first else {}))
 
     def enqueued(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """Role and parameters of every config that was enqueued, whatever has become of it."""
+        """Role and parameters of every config of the space that was enqueued, whatever has become of it."""
         with self.failures("read"):
-            frozen = self._study.get_trials(deepcopy=False)
-        return [(one.user_attrs[ROLE], one.system_attrs["fixed_params"]) for one in frozen if ROLE in one.user_attrs]
+            frozen, again = self._study.get_trials(deepcopy=False), self._study.user_attrs
+        found = []
+        for one in frozen:
+            given_up = one.state.name == "FAIL" and ATTRIBUTE not in one.user_attrs  # when the space changed
+            record = again.get(f"{AGAIN}{one.number}", {})
+            if ROLE in one.user_attrs and not given_up and record.get("state") != OUTSIDE:
+                found.append((one.user_attrs[ROLE], record.get("draws", one.system_attrs["fixed_params"])))
+        return found
 
     def ask(
         self, sampler: optuna.samplers.BaseSampler, expected: Mapping[int, float] = MappingProxyType({})
@@ -250,9 +251,52 @@ class OptunaStudy:
 
     def tell_again(self, trial: Trial) -> None:
         """Store what became of a finished trial that was evaluated again: Optuna itself changes none."""
-        record = {"state": trial.state, "attribute": trial.to_attribute()}
+        self._keep_again(trial, {} if not self._moves else {"draws": dict(trial.draws)})
+
+    def _keep_again(self, trial: Trial, more: Mapping[str, Any]) -> None:
+        record = {"state": trial.state, "attribute": trial.to_attribute(), **more}
         with self.failures("written"):
             self._study.set_user_attr(f"{AGAIN}{trial.number}", record)
+
+    # --- another space -----------------------------------------------------------------------------------------
+
+    def go_on_in(self, space: Model, identity: Mapping[str, Any]) -> SpaceChange | None:
+        """Go on in a space: what lies in it counts, what does not is kept outside; `None` where it is the stored one.
+
+        What waited or was in flight is given up: it is asked for anew, if the space has it.
+        """
+        change = None
+        if self.identity["space_hash"] != identity["space_hash"]:
+            self._keep_identity({**self.identity, "space_hash": ""})  # whoever goes on from in between moves all again
+            self._give_up_unfinished()
+            trials = [(trial, in_space(space, trial)) for trial in self.trials()]
+            for before, after in trials:
+                if after != before:
+                    self._keep_again(after, {"draws": dict(after.draws), "was": after.was, "outside": after.outside})
+            self._keep_identity(moved_identity(self.identity, identity))
+            change = SpaceChange.of(after for _, after in trials)
+        if self._moves:
+            known = {trial.number: trial for trial in self.trials()}
+            self._searched._storage.moved = lambda frozen: own_in(frozen, known.get(frozen.number), space)  # type: ignore[attr-defined]
+        return change
+
+    @property
+    def _moves(self) -> bool:
+        """Whether the space of the study has ever changed."""
+        return "spaces" in self.identity
+
+    def _keep_identity(self, identity: Mapping[str, Any]) -> None:
+        with self.failures("written"):
+            for name in (IDENTITY, COPY):
+                self._study.set_user_attr(name, dict(identity))
+        self.identity = identity
+
+    def _give_up_unfinished(self) -> None:
+        from optuna.trial import TrialState
+
+        with self.failures("written"):
+            for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
+                self._searched._storage.set_trial_state_values(frozen._trial_id, TrialState.FAIL)
 
     def give_back(self, can_fill: Callable[[Mapping[str, Any]], bool]) -> set[int]:
         """Put what was asked for and not told back into the queue, under its own number.
@@ -273,7 +317,7 @@ class OptunaStudy:
         waiting = set()
         with self.failures("written"):
             for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                whole = ROLE in frozen.user_attrs or can_fill(frozen.params)
+                whole = ROLE in frozen.user_attrs or can_fill(own_names(frozen.params))
                 state = TrialState.WAITING if whole else TrialState.FAIL
                 self._searched._storage.set_trial_state_values(frozen._trial_id, state)
                 waiting |= {frozen.number} if whole else set()
@@ -311,7 +355,7 @@ def _elsewhere(store: Store) -> str:
 def searched_study(study: optuna.Study, expected: Mapping[int, float] = MappingProxyType({})) -> optuna.Study:
     """The same study, in which samplers find the trials that `SearchedTrials` shows."""
     found = copy.copy(study)
-    found._storage = SearchedTrials(study._storage, expected)  # type: ignore[assignment]
+    found._storage = SearchedTrials(study._storage, study._study_id, expected)  # type: ignore[assignment]
     return found
 
 
@@ -330,22 +374,3 @@ def check_free(store: Store) -> None:
             "where it would begin anew; name the storage that has them (--storage, storage=; none for the journal), "
             "give the new study another name, or remove the folder."
         )
-
-
-def check_same(stored: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, trials: Sequence[Trial]) -> None:
-    """Refuse to go on with a stored study, which has these trials, under another identity.
-
-    Raises
-    ------
-    StudyMismatch
-        Naming what differs.
-    """
-    for key, what in MUST_MATCH.items():
-        old, new = (one.get(key, UNSAID.get(key)) for one in (stored, identity))
-        if old != new:
-            finished = sum(trial.config is not None for trial in trials)
-            lost = f", with its {finished} finished {'trial' if finished == 1 else 'trials'}" if finished else ""
-            raise StudyMismatch(
-                f"A stored study goes on with the same {what} only: {stored['study']!r} has {old}, got {new}; "
-                f"give the new study another name, or remove {folder}{lost}."
-            )

@@ -8,10 +8,11 @@ had: as a pruned trial it would be worse than all others to some samplers, and u
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from regsearch.models.base import REFERENCE
+from regsearch.storage.parameter_names import StoredNames, own_names
 from regsearch.storage.trial import ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -26,14 +27,19 @@ class SearchedTrials:
 
     Parameters
     ----------
+    study_id
+        Of the study, as the storage numbers it.
     expected
         What pruned trials would have scored, by number; one that is not in it has its last score.
     """
 
-    def __init__(self, storage: Any, expected: Mapping[int, float]) -> None:
-        self._all, self.expected = storage, expected
+    def __init__(self, storage: Any, study_id: int, expected: Mapping[int, float]) -> None:
+        self._all, self.study_id, self.expected = storage, study_id, expected
         self._telling: set[int] = set()  # numbers of finished trials: samplers read each of them at every proposal
         self._completed: dict[int, FrozenTrial] = {}  # pruned ones as complete
+        self.moved: Callable[[FrozenTrial], FrozenTrial | None] = own_trial  # as the space has a trial, if it does
+        self._own: dict[int, FrozenTrial | None] = {}  # finished ones so
+        self._names: StoredNames | None = None
         self._waiting: set[int] | None = None  # ids: whoever asks looks for them first, among all trials there are
 
     def __getattr__(self, name: str) -> Any:
@@ -49,9 +55,27 @@ class SearchedTrials:
         found = self._all.get_all_trials(study_id, deepcopy=deepcopy, states=wanted)
         telling = self._telling
         told = [frozen for frozen in found if frozen.number in telling or self._tells(frozen)]
+        told = [own for own in map(self._as_own, told) if own is not None]
         if states is not None and not completes:
             return told
         return [self._complete(one) if one.state == TrialState.PRUNED else one for one in told]
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return own_trial(self._all.get_trial(trial_id))
+
+    def set_trial_param(self, trial_id: int, param_name: str, param_value_internal: float, distribution: Any) -> None:
+        if self._names is None:
+            self._names = StoredNames(self._all.get_all_trials(self.study_id, deepcopy=False))
+        stored = self._names.of(param_name, distribution)
+        self._all.set_trial_param(trial_id, stored, param_value_internal, distribution)
+
+    def _as_own(self, frozen: FrozenTrial) -> FrozenTrial | None:
+        """A trial as the space has it; a finished one is looked at once."""
+        if not frozen.state.is_finished():
+            return own_trial(frozen)
+        if frozen.number not in self._own:
+            self._own[frozen.number] = self.moved(frozen)
+        return self._own[frozen.number]
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         queue, made = self._queue(study_id), int(self._all.create_new_trial(study_id, template_trial))
@@ -92,6 +116,19 @@ class SearchedTrials:
             known.state, known.value = TrialState.COMPLETE, score
             self._completed[number] = known
         return known
+
+
+def own_trial(frozen: FrozenTrial) -> FrozenTrial:
+    """A trial whose parameters have the names of their own; itself where they have."""
+    params = own_names(frozen.params)
+    return frozen if params.keys() == frozen.params.keys() else renamed(frozen, params, own_names(frozen.distributions))
+
+
+def renamed(frozen: FrozenTrial, params: Mapping[str, Any], distributions: Mapping[str, Any]) -> FrozenTrial:
+    """A trial with other parameters."""
+    found = copy.copy(frozen)
+    found.params, found.distributions = dict(params), dict(distributions)
+    return found
 
 
 def _turn(waiting: FrozenTrial) -> int:

@@ -14,15 +14,19 @@ from regsearch.models.path import Point, Trajectory
 from regsearch.numeric import is_number
 from regsearch.space.config import digest, to_data
 from regsearch.space.params import ParameterNames
+from regsearch.storage.parameter_names import own_names
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 ATTRIBUTE = "regsearch"
 STOPPED = "regsearch_stopped"  # user attribute of a trial that waits: what it had come to when its run ended
-State: TypeAlias = Literal["complete", "pruned", "failed", "interrupted", "damaged", "stopped", "running", "waiting"]
+State: TypeAlias = Literal[
+    "complete", "pruned", "failed", "interrupted", "damaged", "outside", "stopped", "running", "waiting"
+]
+OUTSIDE: State = "outside"
 STATES: tuple[State, ...] = get_args(State)
-ENDED: tuple[State, ...] = STATES[:6]  # of trials that no process has in hand, and that have come to something
+ENDED: tuple[State, ...] = STATES[:7]  # of trials that no process has in hand, and that have come to something
 _STATES: dict[str, State] = {
     "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting",
 }  # fmt: skip
@@ -42,7 +46,8 @@ class Trial:
     ----------
     state
         ``interrupted``: its process ended while it was proposed, and another was proposed in its place. ``damaged``: it
-        had finished, what was kept of it cannot be read, and the next run evaluates it again. ``stopped``: its run had
+        had finished, what was kept of it cannot be read, and the next run evaluates it again. ``outside``: its study's
+        space has changed, and has it no more; it is kept, and never chosen. ``stopped``: its run had
         no more time; what it had come to is kept, and the next run evaluates it again, to its end.
     role
         ``reference`` (no regularization), ``start`` (a default), or empty when it was sampled.
@@ -85,6 +90,10 @@ class Trial:
         Why it ended so, at most 2,000 characters of it.
     sha256
         Of the file of its arrays; empty where it was not kept.
+    was
+        Of one that is outside, the state that it had come to ...
+    outside
+        ... and what of it the space does not have.
     """
 
     number: int = field(metadata=BY_OPTUNA)
@@ -113,6 +122,8 @@ class Trial:
     diverges: bool = False
     family: str = ""
     lacking: Sequence[str] = ()
+    was: State | Literal[""] = field(default="", metadata=BY_OPTUNA)
+    outside: str = field(default="", metadata=BY_OPTUNA)
 
     # --- made, written, read -----------------------------------------------------------------------------------
 
@@ -174,17 +185,21 @@ class Trial:
         }  # fmt: skip
         state, reason = without_record.get(state, (state, ""))
         return cls(
-            frozen.number, state, draws=dict(frozen.params), role=frozen.user_attrs.get("role", ""), reason=reason,
+            frozen.number, state, draws=own_names(frozen.params), role=frozen.user_attrs.get("role", ""), reason=reason,
             start_ms=_milliseconds(frozen.datetime_start), end_ms=_milliseconds(frozen.datetime_complete),
         )  # fmt: skip
 
     @classmethod
-    def from_attribute(cls, frozen: FrozenTrial, state: State, attribute: Mapping[str, Any]) -> Trial:
-        """The trial of a record that `to_attribute` made."""
+    def from_attribute(
+        cls, frozen: FrozenTrial, state: State, attribute: Mapping[str, Any], draws: Mapping[str, Any] | None = None,
+        was: State | Literal[""] = "", outside: str = "",
+    ) -> Trial:  # fmt: skip
+        """The trial of a record that `to_attribute` made; without other `draws` with those that Optuna has."""
         points = {name: Point(**point) for name, point in attribute["points"].items()}
         read = {**attribute, "points": points, "test_parts": tuple(attribute["test_parts"])}
         read["lacking"] = tuple(attribute.get("lacking", ()))
-        return cls(frozen.number, state, draws=dict(frozen.params), **read)
+        drawn = own_names(frozen.params if draws is None else draws)
+        return cls(frozen.number, state, draws=drawn, was=was, outside=outside, **read)
 
     def damaged(self, reason: str) -> Trial:
         """This trial when what was kept of it cannot be read: what it was, and none of its figures."""
@@ -193,6 +208,11 @@ class Trial:
         )  # fmt: skip
 
     # --- read --------------------------------------------------------------------------------------------------
+
+    @property
+    def why(self) -> str:
+        """Why it is what it is."""
+        return f"outside the space: {self.outside}" if self.outside else self.reason
 
     @property
     def metric(self) -> str:

@@ -125,7 +125,7 @@ class Analyses:
         InvalidInput
             When an outer or inner split is impossible; nothing has been fitted then.
         StudyMismatch
-            When an inner study is stored with other data, folds, scoring, seed or space.
+            When an inner study is stored with other data, folds, scoring or seed.
         """
         folds = outer_folds(outer, self.options.cv, self.problem, self.options.seed)
         for number, train in enumerate(folds.train):

@@ -28,7 +28,7 @@ from regsearch.space.starts import initial_params, reference_params
 from regsearch.space.tree import Node
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
-from regsearch.storage.trial import Trial
+from regsearch.storage.trial import OUTSIDE, Trial
 from regsearch.study.history import History
 from regsearch.study.limits import Limits
 from regsearch.study.proposals.sampler import DefaultSampler
@@ -143,7 +143,7 @@ class Loop:
                 continue  # the queue has it
             if trial.number in self.damaged:
                 self._again[trial.number] = trial
-            elif trial.config is not None:
+            elif trial.config is not None and trial.state != OUTSIDE:
                 self.history.add(trial)
         self._enqueue()
 
@@ -157,7 +157,11 @@ class Loop:
             if ("start", given) not in begun and not self._was_tried(fill(self.space, given)):
                 self.study.enqueue("start", given, first=True)
         for params in initial_params(self.space):
-            if ("start", params) not in begun and params not in self.first:
+            if (
+                ("start", params) not in begun
+                and params not in self.first
+                and not self._was_tried(fill(self.space, params))
+            ):
                 self.study.enqueue("start", params)
 
     def _can_fill(self, params: Mapping[str, Any]) -> bool:

@@ -76,10 +76,15 @@ class MirrorFeed:
         The one that decides.
     earlier
         Numbers of the trials that earlier runs finished: only MLflow can say which of them it has.
+    outside
+        Those of trials that the space has no more.
     """
 
-    def __init__(self, tracking: str, store: Store, metric: str, earlier: Collection[int] = ()) -> None:
+    def __init__(
+        self, tracking: str, store: Store, metric: str, earlier: Collection[int] = (), outside: Collection[int] = ()
+    ) -> None:
         self.tracking, self.store, self.metric, self.earlier = tracking, store, metric, frozenset(earlier)
+        self.outside = sorted(outside)
         self._mirror = Mirror(tracking, store.root / "artifacts", store.folder / LOG, store.folder / LOCK)
         self._view: View | None = None
         self._sent: set[int] = set()
@@ -94,7 +99,7 @@ class MirrorFeed:
 
     def start(self, identity: Mapping[str, Any], view: View | None) -> None:
         """Open the study's run in MLflow."""
-        self._mirror.start(study_record(identity, view))
+        self._mirror.start(study_record(identity, view, self.outside))
 
     def send(self, trial: Trial, trajectory: Trajectory) -> None:
         """Send a trial; the search does not wait for it."""

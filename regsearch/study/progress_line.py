@@ -24,7 +24,7 @@ HOUR_S, DAY_S = 3600, 86_400  # between these, it is also said when a run ends
 def farewell(results: Results) -> str:
     """What a run leaves: how many trials came to what end, and why it ended."""
     by = "Ctrl-C" if results.stopped == "interrupted" else "time"
-    words = {"stopped": f"stopped by {by}, to be gone on with"}
+    words = {"stopped": f"stopped by {by}, to be gone on with", "outside": "outside the space"}
     found = ((results.counts[state], words.get(state, state)) for state in ENDED)
     counts = ", ".join(f"{count} {what}" for count, what in found if count)
     said = f"{results.name}: {counts or 'nothing finished'} ({results.stopped})"

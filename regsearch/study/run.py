@@ -99,6 +99,9 @@ class Run:
         """Search until a limit is reached; the results also after Ctrl-C."""
         deadline = replace(limits.begin(), request=self.listeners.request)
         with OptunaStudy.open(self.store, self.identity) as study:
+            change = study.go_on_in(self.space, self.identity)
+            if change is not None:
+                self._notify(str(change), progress)
             before = self._results(study)
             study.keep_run(self._record(before, limits))
             return self._search(study, before, limits, deadline, progress)
@@ -196,6 +199,12 @@ class Run:
             if progress.quiet:
                 warnings.warn(one, RuntimeWarning, stacklevel=4)
 
+    @staticmethod
+    def _notify(said: str, progress: Progress) -> None:
+        progress.end(said)
+        if progress.quiet:
+            warnings.warn(said, UserWarning, stacklevel=4)
+
     def _results(self, study: OptunaStudy) -> Results:
         return read_results(self.store, study, self.space, Scoring.of(self.setup))
 
@@ -204,8 +213,10 @@ class Run:
             return None
         if (silence := unanswered(self.tracking)) is not None:
             progress.end(f"{silence}; the search goes on, and what is missing is written once it does.")
-        earlier = [trial.number for trial in study.trials() if trial.config is not None]
-        feed = MirrorFeed(self.tracking, self.store, self.setup.metrics[0].name, earlier)
+        trials = study.trials()
+        earlier = [trial.number for trial in trials if trial.config is not None]
+        outside = [trial.number for trial in trials if trial.outside]
+        feed = MirrorFeed(self.tracking, self.store, self.setup.metrics[0].name, earlier, outside)
         feed.begin(study.identity, view_of(study.identity["metrics"], self.space))
         return feed
 

@@ -25,7 +25,8 @@ from regsearch.results.stored_study import Scoring
 from regsearch.space.config import Identities, identities_kept, written
 from regsearch.space.sampling import check_searched
 from regsearch.storage.artifacts import Artifacts
-from regsearch.storage.optuna_study import check_same
+from regsearch.storage.moving import in_space, moved_identity
+from regsearch.storage.same_study import check_same
 from regsearch.study import script
 from regsearch.study.analyses import Analyses
 from regsearch.study.callbacks import Callback, Listeners, callbacks_of
@@ -48,7 +49,8 @@ class Study(Presented, Analyses):
     Parameters
     ----------
     name
-        Names the study's folder and its MLflow run; running a study of a stored name goes on with it.
+        Names the study's folder and its MLflow run; running a study of a stored name goes on with it. `space` may have
+        changed: trials that it still has count, the others are kept and never chosen.
     X, y
         Data, as `regsearch.data.problem.make_problem` takes them: also a mapped file, or the path of a Parquet one.
     space
@@ -284,7 +286,7 @@ class Study(Presented, Analyses):
         Raises
         ------
         StudyMismatch
-            When a study of this name exists with other data, folds, scoring, seed or space.
+            When a study of this name exists with other data, folds, scoring or seed.
         InvalidInput
             When a limit, `workers`, the root, the storage or `tracking` cannot be what it is.
         SearchFailed
@@ -337,11 +339,15 @@ class Study(Presented, Analyses):
         Raises
         ------
         StudyMismatch
-            When it is stored with other data, folds, scoring, seed or space.
+            When it is stored with other data, folds, scoring or seed. In another space, its trials are as a run there
+            would have them.
         """
-        results = load_results(self.store, self.space, Scoring.of(self.setup))
-        check_same(results.identity, self._identity(), self.store.folder, results.all)
-        return results
+        results, identity = load_results(self.store, self.space, Scoring.of(self.setup)), self._identity()
+        check_same(results.identity, identity, self.store.folder, results.all)
+        if results.identity["space_hash"] == identity["space_hash"]:
+            return results
+        trials = tuple(in_space(self.space, trial) for trial in results.all)
+        return dataclasses.replace(results, all=trials, identity=moved_identity(results.identity, identity))
 
     def main(self, argv: Sequence[str] | None = None) -> int:
         """Run from a script's command line; ``--help`` lists the options."""

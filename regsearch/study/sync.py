@@ -65,7 +65,8 @@ def _write(results: Results, address: str, progress: Progress) -> MirrorOutcome:
     view = _view(results.identity) if shown is None else shown.view
     status: StudyEnd = ("COMPLETE" if results.complete else "INTERRUPTED") if shown is None else shown.status
     numbers = [trial.number for trial in results.all if sendable(trial)]
-    feed = MirrorFeed(address, store, results.metric, numbers)
+    outside = [trial.number for trial in results.all if trial.outside]
+    feed = MirrorFeed(address, store, results.metric, numbers, outside)
     feed.start(results.identity, view)
     written = feed.complete(results, status, progress)
     progress.end(str(written) if written.status.sent else "")

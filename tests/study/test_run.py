@@ -48,14 +48,13 @@ def test_equal_fold_scores(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"space": Linear("l1", scale="none")}, "space"),
         ({"scoring": {"score": shifted}}, "scoring"),
         ({"scoring": {"score": make_scorer(mean_absolute_error, greater_is_better=False)}}, "scoring"),
         ({"cv": 4}, "folds"),
     ],
 )
 def test_identity(tmp_path: Path, changed: dict[str, Any], what: str) -> None:
-    """Neither a run, nor results, nor an export goes on under another space, scorer or folds."""
+    """Neither a run, nor results, nor an export goes on under another scorer or folds."""
     options: dict[str, Any] = {"space": Linear("l1"), "scoring": {"score": constant}}
     study(tmp_path, **options).run(2, quiet=True)
     other = study(tmp_path, **(options | changed))

@@ -44,7 +44,6 @@ MOST = {
         ({"sample_weight": np.ones(60)}, "data"),
         ({"test": 0.2}, "data"),
         ({"cv": 4}, "folds"),
-        ({"space": Linear(penalty="l2")}, "space"),
         ({"scoring": "r2"}, "scoring"),
         ({"scoring": ["neg_mean_squared_error", "r2"]}, "scoring"),
         ({"seed": 1, "cv": [(np.arange(40), np.arange(40, 60)), (np.arange(20, 60), np.arange(20))]}, "seed"),

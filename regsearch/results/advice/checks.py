@@ -331,14 +331,15 @@ def few(case: Case) -> Advice | None:
     """A search that ended before it was done."""
     study, done = case.study, case.sampled
     searched = [place for place in space_leaves(study) if not isinstance(place.leaf, Path)]
-    tried = len({trial.key for trial in study.all if trial.config is not None and trial.role != "reference"})
+    known = [trial for trial in study.all if trial.state != "outside"]
+    tried = len({trial.key for trial in known if trial.config is not None and trial.role != "reference"})
     configs = size(fields_of(study))
     if configs is not None and tried >= configs:
         return None
     wanted = max(PER_PARAMETER * len(searched), 1)  # a path has no parameter, and must be walked
     lacking = (wanted if configs is None else min(wanted, configs)) - tried
     if lacking > 0:
-        ran = sum(trial.state != "waiting" for trial in study.all)
+        ran = sum(trial.state != "waiting" for trial in known)
         total = ROUND * math.ceil((ran + lacking) / ROUND)  # --trials counts what was run
         return Advice(
             "trials", f"That is few trials for this space: go on, with --trials {total} or more.",
@@ -352,8 +353,8 @@ def few(case: Case) -> Advice | None:
     if study.complete[0].role == "reference" or not gain.certain:
         return None
     return Advice(
-        "trials", f"The scores were still rising when the search ended: go on, with --trials {2 * len(study.all)}.",
-        f"the best is trial {study.complete[0].number} of {len(study.all)}; the last quarter gained {gain}",
+        "trials", f"The scores were still rising when the search ended: go on, with --trials {2 * len(known)}.",
+        f"the best is trial {study.complete[0].number} of {len(known)}; the last quarter gained {gain}",
     )  # fmt: skip
 
 

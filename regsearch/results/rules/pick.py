@@ -50,7 +50,7 @@ class OneTrial:
         if trial is None:
             raise NotFound(f"{study.name!r} has no trial {self.number}; it has {len(study.all)}, counted from 0.")
         if trial not in study.complete:
-            why = f" ({trial.reason})" if trial.reason else ""
+            why = f" ({trial.why})" if trial.why else ""
             raise NotFound(
                 f"Trial {self.number} of {study.name!r} is {trial.state}{why}, and a complete one is needed; "
                 f"{study.complete[0].number} is the best of them."
