@@ -11,6 +11,7 @@ from regsearch.models.deadline import Deadline
 from regsearch.numeric import plain
 
 DEFAULT_TRIALS = 100  # of a run without any limit
+ALREADY_HAS = "asked for, and it already has"  # what is said of a number of trials that is less than there are
 
 
 @dataclass(frozen=True)

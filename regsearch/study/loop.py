@@ -30,7 +30,7 @@ from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
 from regsearch.storage.trial import OUTSIDE, Trial
 from regsearch.study.history import History
-from regsearch.study.limits import Limits
+from regsearch.study.limits import ALREADY_HAS, Limits
 from regsearch.study.proposals.sampler import DefaultSampler
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Loop:
         if limits.n_trials is not None and self._count >= limits.n_trials:
             self.stopped = f"{limits.n_trials} trials"
             if self.history.before > limits.n_trials:
-                self.stopped += f" asked for, and it already has {self.history.before}"
+                self.stopped += f" {ALREADY_HAS} {self.history.before}"
         elif self.setup.deadline.passed():
             self.stopped = self.setup.deadline.reason
         elif limits.patience is not None and self.history.since_best >= limits.patience:

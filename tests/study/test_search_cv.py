@@ -595,3 +595,21 @@ def test_coefficients_and_what_is_said(capsys: pytest.CaptureFixture[str]) -> No
     assert "complete" in capsys.readouterr().err
     with pytest.raises(AttributeError, match="not fitted yet"):
         _ = small().coef_
+
+
+def test_fewer_trials_than_a_kept_study_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Trials are counted in all: a kept study that has more says so, in a warning or in the line of its run."""
+    options = StudyOptions(
+        space=Linear(Choice("l1", "elastic_net"), LambdaPath(8)), cv=3, root=tmp_path, tracking=False
+    )
+
+    def fitted(n_trials: int, quiet: bool) -> int:
+        return len(kept("one", *regression(), options, {"n_trials": n_trials, "quiet": quiet})[1].complete)
+
+    assert fitted(3, quiet=True) == 3
+    said = "2 trials asked for, and it already has 3"
+    with pytest.warns(UserWarning, match=f"one-.*: {said}; n_trials counts those of earlier fits, too"):
+        assert fitted(2, quiet=True) == 3
+    assert fitted(2, quiet=False) == 3
+    assert said in capsys.readouterr().err
+    assert fitted(4, quiet=True) == 4

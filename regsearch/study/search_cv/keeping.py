@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 from regsearch.results.results import Results
 from regsearch.space.config import digest
+from regsearch.study.limits import ALREADY_HAS
 from regsearch.study.options import StudyOptions
 from regsearch.study.script import calling_script
 from regsearch.study.study import Study
@@ -25,7 +27,11 @@ def kept(name: str, X: Any, y: Any, options: StudyOptions, how: Mapping[str, Any
     problem, _ = options.problem_of(X, y)
     suffix = digest([problem.fingerprint, digest(options.space), options.seed])[:8]
     study = Study.from_options(f"{name}-{suffix}", X, y, replace(options, experiment=name), calling_script())
-    return study, _run(study, how)
+    results = _run(study, how)
+    if how.get("quiet") and ALREADY_HAS in results.stopped:  # elsewhere the run has said so
+        said = f"{study.name}: {results.stopped}; n_trials counts those of earlier fits, too."
+        warnings.warn(said, UserWarning, stacklevel=4)
+    return study, results
 
 
 def passing(name: str, X: Any, y: Any, options: StudyOptions, how: Mapping[str, Any]) -> tuple[Study, Results]:
