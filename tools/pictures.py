@@ -6,6 +6,7 @@ Each is taken whole, at the width of a desk and of a phone, on light and on dark
 $ python tools/pictures.py                    # of a study of 20 trials, into build/pictures
 $ python tools/pictures.py --trials 300 2000  # of longer ones: half a minute, and several
 $ python tools/pictures.py --root mlruns --study diabetes-linear  # of one that there is
+$ python tools/pictures.py --docs  # docs/report.png anew: the top of the report of studies/diabetes_linear.py
 ```
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -79,16 +81,35 @@ def _draw(tab: Page) -> None:
     tab.evaluate("scrollTo(0, 0)")
 
 
+def take_for_docs(browser: Browser, folder: Path) -> Path:
+    """The top of the report of the ten lines that the README shows, after an ablation."""
+    script = runpy.run_path(str(ROOT / "studies" / "diabetes_linear.py"))
+    study = script["study"].replace(root=folder, tracking=False)
+    study.run(50, quiet=True)
+    study.ablate(quiet=True)
+    file = write_report(study.results(), folder / "report.html")
+    tab = browser.new_page(viewport={"width": 980, "height": 1720}, color_scheme="light")
+    tab.goto(file.as_uri())
+    tab.locator(".main-svg").first.wait_for()
+    picture = ROOT / "docs" / "report.png"
+    tab.screenshot(path=picture)
+    return picture
+
+
 def main() -> None:
     """Take the pictures that the command line asks for, and name them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, nargs="+", default=[20], help="of a search of so many trials")
     parser.add_argument("--study", nargs="+", default=[], metavar="NAME", help="of studies that there are, instead")
     parser.add_argument("--root", type=Path, default=Path("mlruns"), help="where those are (default: mlruns)")
+    parser.add_argument("--docs", action="store_true", help="only the picture of a report that the docs show")
     asked = parser.parse_args()
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, launched() as browser:
         folder = Path(name)
+        if asked.docs:
+            print(take_for_docs(browser, folder).relative_to(ROOT))
+            return
         stored = (load_results(Store(asked.root, study, None)) for study in asked.study)
         for results in stored if asked.study else (searched(folder, trials) for trials in asked.trials):
             for file in pages(results, folder):

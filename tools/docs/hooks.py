@@ -15,10 +15,10 @@ PLOTLY = "assets/plotly.min.js"
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Put plotly's own script beside the pages: the site needs nothing from elsewhere."""
-    from plotly.offline import get_plotlyjs
+    """Put the script that draws figures beside the pages: the site needs nothing from elsewhere."""
+    from regsearch.results.report.drawing import CARTESIAN, library
 
-    files.append(File.generated(config, PLOTLY, content=get_plotlyjs()))
+    files.append(File.generated(config, PLOTLY, content=library(CARTESIAN)))
     return files
 
 
