@@ -121,23 +121,24 @@ class Notebook:
 
     def write(self, text: str, share: float | None) -> None:
         bar = "" if share is None else f'<progress max="1" value="{share:.4f}" style="{BAR}"></progress><br>'
-        self._display(bar + "<br>".join(html.escape(part) for part in text.split(BETWEEN)))
+        self._display(bar + "<br>".join(html.escape(part) for part in text.split(BETWEEN)), text)
 
     def leave(self, text: str) -> None:
-        self._display(html.escape(text))
+        self._display(html.escape(text), text)
         self._shown = None
 
     def clear(self) -> bool:
         return False  # the display has a place of its own
 
-    def _display(self, content: str) -> None:
-        from IPython.display import HTML, display
+    def _display(self, content: str, text: str) -> None:
+        from IPython.display import display
 
-        page = HTML(f'<div class="tex2jax_ignore mathjax_ignore">{content}</div>')
+        page = f'<div class="tex2jax_ignore mathjax_ignore">{content}</div>'
+        shown = {"text/html": page, "text/plain": text}  # the latter where a notebook is read as text
         if self._shown is None:
-            self._shown = display(page, display_id=True)
+            self._shown = display(shown, raw=True, display_id=True)
         else:
-            self._shown.update(page)
+            self._shown.update(shown, raw=True)
 
 
 def in_notebook() -> bool:

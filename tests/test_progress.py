@@ -14,11 +14,13 @@ from regsearch.progress import Lines, Notebook, Progress
 class Handle:
     """A display of a notebook, which notes what it shows."""
 
-    def __init__(self, page: str) -> None:
-        self.pages = [page]
+    def __init__(self, shown: dict[str, str]) -> None:
+        self.pages, self.texts = [shown["text/html"]], [shown["text/plain"]]
 
-    def update(self, page: str) -> None:
-        self.pages.append(page)
+    def update(self, shown: dict[str, str], raw: bool) -> None:
+        assert raw
+        self.pages.append(shown["text/html"])
+        self.texts.append(shown["text/plain"])
 
 
 @pytest.fixture
@@ -26,14 +28,16 @@ def displays(monkeypatch: pytest.MonkeyPatch) -> list[Handle]:
     """The displays that a notebook made, in a process that looks like its kernel."""
     made: list[Handle] = []
 
-    def display(page: str, display_id: bool) -> Handle:
-        made.append(Handle(page))
+    def display(shown: dict[str, str], raw: bool, display_id: bool) -> Handle:
+        assert raw
+        assert display_id
+        made.append(Handle(shown))
         return made[-1]
 
     ipython, module = ModuleType("IPython"), ModuleType("IPython.display")
     names: dict[str, Any] = {"get_ipython": lambda: SimpleNamespace(kernel=object())}
     vars(ipython).update(names)
-    vars(module).update(HTML=str, display=display)
+    vars(module).update(display=display)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     monkeypatch.setattr(Notebook, "every_s", 0.0)
@@ -52,6 +56,7 @@ def test_a_notebook_is_updated_in_its_place(displays: list[Handle]) -> None:
     assert "[1/4]<br>&lt;b&gt;" in first[0]
     assert "done" in first[-1]
     assert "<progress" not in first[-1] + second[0]
+    assert displays[0].texts == ["[1/4] | <b>", "[2/4]", "done"]
     Progress(quiet=True).show("nothing")
     assert len(displays) == 2
 

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regsearch import Path as LambdaPath
+
 HITTERS = str(Path(__file__).parents[1] / "studies" / "hitters_penalties.py")
 NUMBERS = [
     "AtBat", "Hits", "HmRun", "Runs", "RBI", "Walks", "Years", "CAtBat", "CHits", "CHmRun", "CRuns", "CRBI", "CWalks",
@@ -81,3 +83,27 @@ def test_a_cocktail_and_what_mattered_in_it(
     said = capsys.readouterr().out
     assert "without" in said
     assert "skip" not in said
+
+
+TEXT = str(Path(__file__).parents[1] / "studies" / "text_sparse.py")
+
+
+@pytest.mark.slow
+def test_words_that_give_a_module_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The study of text names a few words of each module, none of which is the module's own name, and draws them."""
+    names = runpy.run_path(TEXT)
+    table = names["table"].groupby("module").head(12).reset_index(drop=True)
+    table = table[table["module"].isin(["integrate", "linalg", "signal"])]
+    small = names["study"]._with("text", table[["text"]], table["module"], tracking=False)
+    small = small.replace(space=small.space.replace(lambda_=LambdaPath(4)))
+    words = ["--trials", "2", "--root", str(tmp_path / "runs"), "--figure", str(tmp_path / "words.png")]
+    monkeypatch.setattr(sys, "argv", [TEXT, *words])
+    monkeypatch.setitem(names["main"].__globals__, "study", small)
+    assert names["main"]() == 0
+    said = capsys.readouterr().out
+    found = {line.split()[0]: line.split(maxsplit=1)[1].split(", ") for line in said.splitlines()[-5:-2]}
+    assert set(found) == {"integrate", "linalg", "signal"}
+    assert not {word for several in found.values() for word in several} & {"scipy", *found}
+    assert (tmp_path / "words.png").read_bytes().startswith(b"\x89PNG")

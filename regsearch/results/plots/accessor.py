@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch.errors import NotFound
 from regsearch.results.plots.registry import PLOTS, Plot, plots
+from regsearch.results.presented import Block, Presented
 from regsearch.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
@@ -25,14 +26,19 @@ class DrawnPlot:
     wide: bool
 
 
-@dataclass(frozen=True)
-class Plots:
+@dataclass(frozen=True, repr=False)
+class Plots(Presented):
     """Figures of a study as plotly figures: each registered plot is a method of its name, such as ``gap()``.
 
     A method raises `NotFound` where the study has nothing to show in it.
     """
 
     study: StoredStudy
+
+    def blocks(self) -> Iterator[Block]:
+        """What there is to draw."""
+        yield f"Figures of {self.study.name}, each drawn by its name, as in plots.{self.names[0]}():"
+        yield list(self.names)
 
     @property
     def names(self) -> tuple[str, ...]:
