@@ -23,11 +23,13 @@ from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of
 from regsearch.export.bundle.schema import Form
 from regsearch.export.bundle.settings import evaluate, settings_of
-from regsearch.export.write import Parcel, check_target, score, transformed, translated, what_lacks, write
+from regsearch.export.write import Parcel, check_target, on_targets, score, transformed, translated, what_lacks, write
 from regsearch.metrics.pooled import pooled_metrics
 from regsearch.metrics.scorer import label_of, resolve
 from regsearch.models.base import Outcome, Setup
+from regsearch.results.by_target import of_decisions
 from regsearch.results.formatting import format_value
+from regsearch.results.stored_study import Scoring
 from regsearch.results.table import Table
 from regsearch.space.config import to_data
 
@@ -230,7 +232,8 @@ def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any
         "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest}
         | {"weights": setup.fold_weights} | what_lacks(folds.weightless, folds.rare),
         "score": score(outcome.trajectory.metric, outcome.point, {})
-        | {"weighted": problem.score_weight is not None, "pooled": setup.metrics[0].pooled},
+        | {"weighted": problem.score_weight is not None, "pooled": setup.metrics[0].pooled}
+        | on_targets(of_decisions(Scoring.of(setup), setup.averaging, outcome.predictions)),
         "path": {
             "axis": path["axis"], "value": path["value"], "step": outcome.step, "steps": outcome.trajectory.steps,
             "translated": translated(path["axis"], path["value"], problem.rows),

@@ -45,6 +45,7 @@ from regsearch.metrics.scorer import POOLED
 from regsearch.models.base import Model
 from regsearch.models.path import Point
 from regsearch.models.persist import Shipped, write_object
+from regsearch.results.by_target import scores_by_target
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import json_safe
 from regsearch.results.plots import static_images
@@ -160,7 +161,7 @@ def provenance_of(
         | {"weights": identity.get("fold_weights", "equal")} | what_lacks(**unscored(identity)),
         "score": score(chosen.metric, chosen.point, chosen.test)
         | {"corrected": _corrected(results, chosen), "weighted": chosen.weighted, "test_weighted": chosen.test_weighted}
-        | {"pooled": identity["scoring"][0].endswith(POOLED)},
+        | {"pooled": identity["scoring"][0].endswith(POOLED)} | on_targets(scores_by_target(results, chosen)),
         "path": {
             "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
             "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
@@ -176,6 +177,11 @@ def transformed(problem: Problem) -> dict[str, Any]:
 def what_lacks(weightless: int, rare: RareClasses | None) -> dict[str, Any]:
     """How many folds were left out, and which classes never score; see `Folds`. Nothing where there is none."""
     return ({"weightless": weightless} if weightless else {}) | ({"rare": str(rare)} if rare else {})
+
+
+def on_targets(scores: Mapping[str, float]) -> dict[str, Any]:
+    """Scores of each of several targets as plain data; nothing where they are not known."""
+    return {"by_target": json_safe(dict(scores))} if scores else {}
 
 
 def score(metric: str, point: Point, test: Mapping[str, float]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from regsearch._types import Array
+from regsearch.metrics.averaging import Averaging
 from regsearch.results.choice import Chosen
-from regsearch.results.stored_study import StoredStudy
+from regsearch.results.stored_study import Scoring, StoredStudy
 
 
 def scores_by_target(study: StoredStudy, chosen: Chosen) -> dict[str, float]:
@@ -20,13 +22,20 @@ def scores_by_target(study: StoredStudy, chosen: Chosen) -> dict[str, float]:
     if scoring is None or scoring.problem.targets == 1:
         return {}
     own = next(trial for trial in study.all if trial.number == chosen.number)
-    decisions, held = study.predictions(chosen.number), np.concatenate(scoring.folds.val)
-    if decisions is None or own.step != chosen.step or len(np.unique(held)) < len(held):
+    if own.step != chosen.step:
+        return {}
+    return of_decisions(scoring, study.averaging, study.predictions(chosen.number))
+
+
+def of_decisions(scoring: Scoring, averaging: Averaging, decisions: Array | None) -> dict[str, float]:
+    """The same of decisions ``[n, t]`` for rows outside training."""
+    held = np.concatenate(scoring.folds.val)
+    if decisions is None or scoring.problem.targets == 1 or len(np.unique(held)) < len(held):
         return {}
     found = {}
     for j, name in enumerate(scoring.problem.target_names):
         problem = replace(scoring.problem, y=scoring.problem.y[:, j], target_names=(name,))
         outside = [decisions[val, j][:, None, None] for val in scoring.folds.val]
-        scores = replace(scoring, problem=problem).by_fold(outside, study.averaging)
-        found[name] = float(study.averaging.mean(scores)[0])
+        scores = replace(scoring, problem=problem).by_fold(outside, averaging)
+        found[name] = float(averaging.mean(scores)[0])
     return found

@@ -121,6 +121,7 @@ def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
     held_out = label_of("held out", bool(score.get("test_weighted")))
     rows = [
         ("validation", _number(score["val"]), _number(score["val_se"])),
+        *((f"validation of {name}", _number(value), "") for name, value in score.get("by_target", {}).items()),
         ("train", _number(score["train"]), ""),
         ("gap (train - validation)", _number(score["gap"]), _number(score["gap_se"])),
         *((f"{held_out} ({name})", _number(value), "") for name, value in score["test"].items()),

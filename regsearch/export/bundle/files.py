@@ -58,7 +58,7 @@ _MAY: Mapping[str, Mapping[str, str]] = {  # what provenance.json may have, or n
 }  # fmt: skip
 _HOW: Mapping[str, Mapping[str, str]] = {  # what parts of it may say of how was scored
     "folds": {"weights": "a weighting of folds", "weightless": "a whole number", "rare": "text"},
-    "score": dict.fromkeys(("weighted", "test_weighted", "pooled"), "true or false"),
+    "score": dict.fromkeys(("weighted", "test_weighted", "pooled"), "true or false") | {"by_target": "a table"},
 }
 _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "a table": lambda value: isinstance(value, dict),

@@ -8,6 +8,7 @@ from regsearch.cleaning import as_code, as_words
 from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
+from regsearch.results.by_target import scores_by_target
 from regsearch.results.choice import Chosen, marks
 from regsearch.results.report.sentences import about
 from regsearch.results.results import Results
@@ -39,6 +40,9 @@ def note(results: Results) -> str:
             lines += [families.table().markdown(), "", as_words(families.summary), ""]
         settings = ", ".join(as_code(f"{key}={value}") for key, value in best.settings.items())
         lines += [Table(head, rows, alike=alike).markdown(), "", f"Best config: {settings}", ""]
+        targets = scores_by_target(results, best)
+        if targets:
+            lines += [Table(["target", alike[0]], list(targets.items()), alike=alike[:1]).markdown(), ""]
         if identity["script"]:
             lines.append(f"Export it: `regsearch export {results.name} --out DIR`")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from regsearch.metrics.scorer import POOLED
 from regsearch.models.path import Point
 from regsearch.results.ablation import CLEAR, summarize
 from regsearch.results.bias.reference import gap_closed, lead_on_reference
+from regsearch.results.by_target import scores_by_target
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_items, format_number, format_value
 from regsearch.results.plots.kinds import kinds_record
@@ -38,7 +39,15 @@ def verdict(results: Results) -> list[tuple[str, str]]:
         ("How much does it overfit?", _overfitting(results)),
         ("What fixed it?", _remedy(results)),
         ("How far can the score be trusted?", _trust(results)),
+        *_targets(results),
     ]
+
+
+def _targets(results: Results) -> list[tuple[str, str]]:
+    """What it scores on each of several targets, where that is known."""
+    found = scores_by_target(results, winner_of(results))
+    said = "; ".join(f"{name}: {format_number(score, 5)}" for name, score in found.items())
+    return [("How good is it on each target?", f"{said}. The mean of these is the score.")] if found else []
 
 
 def interpretation(results: Results) -> list[str]:

@@ -18,11 +18,14 @@ from regsearch._types import Array
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.export.code import code
+from regsearch.export.retrain import retrain
 from regsearch.export.verify import Evidence, verify
 from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.row_norms import RowTerms
 from regsearch.models.linear.solvers import Solvers
+from regsearch.results.report.note import note
+from regsearch.results.report.sentences import verdict as verdict_of
 from regsearch.results.results import load_results
 from regsearch.space.path import Path
 from regsearch.space.tree import Choice
@@ -184,6 +187,14 @@ def test_several_targets_are_searched_and_shipped(tmp_path: FilePath) -> None:
     assert "By target: u=" in str(overview)
     folder = study.export(tmp_path / "model")
     best = results.best
+    score = overview.by_target["v"]
+    assert ("How good is it on each target?", f"v: {score:.5g}") in [
+        (asked, answer.split("; ")[1]) for asked, answer in verdict_of(results) if "; v: " in answer
+    ]
+    assert f"| v | {score:.4g}" in note(results)
+    assert f"| validation of v | {score:.5g} |" in (folder / "README.md").read_text()
+    again = retrain(folder, frame, targets, tmp_path / "again")
+    assert again.new["by_target"]["v"] == pytest.approx(score, rel=1e-3)
     np.testing.assert_array_equal(
         regsearch.load(folder).predict(frame), best.config.refit(study.problem, 0).predict(frame)
     )
