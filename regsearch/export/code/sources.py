@@ -59,7 +59,12 @@ class CodeWriter:
         name, module = getattr(value, "__name__", ""), str(getattr(value, "__module__", ""))
         public = module.partition("._")[0]
         home = next((one for one in (public, module) if _has(one, name, value)), "")
-        if not home or home.partition(".")[0] == "regsearch":
+        if home.startswith("regsearch."):
+            raise InvalidInput(
+                f"Plain code has no {name}, a step of regsearch's own; export a bundle, or pass prepare= a transformer of "
+                "scikit-learn's."
+            )
+        if not home:
             raise InvalidInput(
                 f"Plain code imports what it uses, {name or value!r} of {module or 'no module'} cannot be imported; "
                 "define it in a module of its own."
