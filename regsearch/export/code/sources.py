@@ -61,8 +61,8 @@ class CodeWriter:
         home = next((one for one in (public, module) if _has(one, name, value)), "")
         if home.startswith("regsearch."):
             raise InvalidInput(
-                f"Plain code has no {name}, a step of regsearch's own; export a bundle, or pass prepare= a transformer of "
-                "scikit-learn's."
+                f"Plain code has no {name}, a step of regsearch's own; export a bundle, or pass prepare= a transformer "
+                "of scikit-learn's."
             )
         if not home:
             raise InvalidInput(
