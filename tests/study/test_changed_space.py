@@ -121,6 +121,23 @@ def test_a_resumed_run_is_the_same(tmp_path: Path) -> None:
     assert outcomes(found[0]) == outcomes(found[1])
 
 
+def test_what_waited_is_asked_for_anew(tmp_path: Path) -> None:
+    """Starts of the old space that had no turn yet have none in the new one, unless that has them, too."""
+    study(tmp_path, space=OLD).run(2, quiet=True)
+    results = study(tmp_path, space=NEW).run(6, quiet=True)
+    assert {one.state for one in results.all[2:5]} == {"interrupted"}
+    assert all(one.draws["lambda"] <= 0.3 for one in finished(results) if one.draws)
+    assert results.counts["complete"] == 6
+
+
+def test_another_path_is_another_space(tmp_path: Path) -> None:
+    """Trials that walked other lambdas are outside, for their numbers are not those of the new path."""
+    study(tmp_path, space=Linear("l1", Axis(10))).run(2, quiet=True)
+    results = study(tmp_path, space=Linear("l1", Axis(12))).run(2, quiet=True)
+    assert (results.all[1].state, results.all[1].outside) == ("outside", "the space has another path")
+    assert results.best.trial.steps >= 12
+
+
 def test_samplers_see_what_lies_in_the_space(tmp_path: Path) -> None:
     """A sampler finds the trials that count, with parameters and ranges of the space that is searched now."""
     seen: list[Any] = []
