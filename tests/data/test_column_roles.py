@@ -77,6 +77,7 @@ def test_roles_that_cannot_be_are_refused(roles: Any, says: str) -> None:
         column_transformer(X, roles)
 
 
+@pytest.mark.slow
 def test_a_csv_file_goes_from_ten_lines_to_a_bundle_that_serves_raw_rows(tmp_path: Path) -> None:
     """A table as pandas reads it is searched, says what became of columns, and its bundle takes the file."""
     HOLES.assign(price=Y).to_csv(tmp_path / "houses.csv", index=False)

@@ -199,13 +199,10 @@ def study(root: Folder, space: Any, target: Any, **options: Any) -> Study:
                  tracking=False, **options)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("space", "target"),
-    [
-        (Linear("l2", Path(5)), "log"),
-        pytest.param(NET.replace(lr=Choice(0.01, 0.02)), "log1p", marks=pytest.mark.slow),
-        pytest.param(RIDGE, PowerTransformer(), marks=pytest.mark.slow),
-    ],
+    [(Linear("l2", Path(5)), "log"), (NET.replace(lr=Choice(0.01, 0.02)), "log1p"), (RIDGE, PowerTransformer())],
     ids=["linear", "net", "estimator"],
 )
 def test_a_transformed_target_ships_whole(space: Any, target: Any, tmp_path: Folder) -> None:
@@ -267,6 +264,7 @@ def test_onnx_undoes_logarithms_and_refuses_other_transformers(tmp_path: Folder)
         to_onnx(other.export(out=tmp_path / "c"))
 
 
+@pytest.mark.slow
 def test_a_search_and_a_stored_study_know_their_target(tmp_path: Folder) -> None:
     """RegSearchCV predicts y and has the coefficients of log y; a study goes on with the same target alone."""
     X, y = amounts(3)
