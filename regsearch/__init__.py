@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from regsearch.models.linear.penalties import SparseGroupLasso as SparseGroupLasso
     from regsearch.models.neural import CNN, MLP, Net
     from regsearch.models.neural import techniques as nn_techniques
+    from regsearch.models.own_loop import Loop
     from regsearch.models.preparation import Prepare
     from regsearch.parallel.ray import Ray
     from regsearch.results.choice import Chosen
@@ -53,6 +54,7 @@ _HOMES = {
     "regsearch.export.bundle": ("load", "load_config"),
     "regsearch.models.linear": ("Linear", "Loss", "Penalty"),
     "regsearch.models.neural": ("CNN", "MLP", "Net"),
+    "regsearch.models.own_loop": ("Loop",),
     "regsearch.models.preparation": ("Prepare",),
     "regsearch.parallel.ray": ("Ray",),
     "regsearch.results.choice": ("Chosen",),
@@ -82,9 +84,9 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | {
 
 __all__ = [
     "CNN", "L1", "L2", "MLP", "AdaptiveElasticNet", "AdaptiveLasso", "Choice", "Chosen", "Cox", "ElasticNet",
-    "Estimator", "Float", "Gamma", "Huber", "Int", "InvalidInput", "Linear", "Loss", "Net", "NoPenalty", "NotFound",
-    "Path", "Penalty", "Pick", "Poisson", "Prepare", "Quantile", "Ray", "RegSearchCV", "RegsearchError", "Results",
-    "SearchFailed", "Study", "StudyMismatch", "Tweedie", "column_transformer", "load", "load_config",
+    "Estimator", "Float", "Gamma", "Huber", "Int", "InvalidInput", "Linear", "Loop", "Loss", "Net", "NoPenalty",
+    "NotFound", "Path", "Penalty", "Pick", "Poisson", "Prepare", "Quantile", "Ray", "RegSearchCV", "RegsearchError",
+    "Results", "SearchFailed", "Study", "StudyMismatch", "Tweedie", "column_transformer", "load", "load_config",
     "nn_techniques", "open", "spaces",
 ]  # fmt: skip
 __all__ += [name for name in _HOME_OF if name not in __all__]  # a new penalty or loss is in no list

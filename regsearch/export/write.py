@@ -122,6 +122,8 @@ def export(
     check_target(out)
     if not isinstance(chosen.config, Model):
         raise InvalidInput("The config's kind is defined in the study's script; export from there: study.export(...).")
+    if chosen.config.keeps_its_model:
+        raise InvalidInput(f"The model cannot be exported: {chosen.config.cannot_be_exported()}")
     fitted = chosen.config.refit(problem, int(results.identity["seed"]))
     provenance = provenance_of(results, chosen, problem, drawn)
     pictures = {name: image for name, image in static_images(results).items() if f"{name}.png" in FIGURES}

@@ -248,6 +248,7 @@ class Model(Node, abstract=True):
     packages: ClassVar[tuple[str, ...]] = ()  # what a refitted model needs beside scikit-learn
     gives_up: ClassVar[bool] = True  # whether its backend gives candidates up for what others came to
     cost: ClassVar[int] = 1  # of a fit, beside that of other families: a search of several begins with the cheapest
+    keeps_its_model: ClassVar[bool] = False  # whether no config of it can be exported: its model is the user's own
     holds: ClassVar[int] = 1  # candidates that its backend evaluates at a time
 
     @property

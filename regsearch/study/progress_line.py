@@ -128,4 +128,4 @@ class ProgressLine:
         longest = self.longest
         if longest is None or longest.seconds < LONG_S:
             return ""
-        return f"longest trial {format_duration(longest.seconds)} ({longest.number} {longest.kind})"
+        return f"longest trial {format_duration(longest.seconds)} ({" ".join(filter(None, (str(longest.number), longest.kind)))})"

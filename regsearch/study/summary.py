@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from regsearch.cleaning import HIDDEN, printable, public_address
 from regsearch.mirror.pages import page_links
+from regsearch.models.base import Model
 from regsearch.results.choice import reasons
 from regsearch.results.results import Results
 from regsearch.results.stored_study import leading_reference, reference_name
@@ -48,7 +49,10 @@ def _next(results: Results, tracking: str | bool | None) -> Iterator[str]:
         yield f"Browse:  {_browsed(tracking) or f'{command()} ui{options}'}"
         if links := page_links(store):
             yield f"         trials {links[0]}\n         charts {links[1]}"
-    yield f"Export:  {command()} export {results.name} --out DIR{options}"
+    keeps = isinstance(results.space, Model) and results.space.keeps_its_model
+    yield f"Config:  {command()} show {results.name} --json{options}" if keeps else (
+        f"Export:  {command()} export {results.name} --out DIR{options}"
+    )
     if HIDDEN in options:
         yield f"         with the secrets of the storage in place of {HIDDEN}, or its whole URL in {STORAGE}"
 
