@@ -9,7 +9,6 @@ Lightning's trainer goes on for one epoch at a time, and the loop says after eac
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +21,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from regsearch import Float, Loop, Study
 from regsearch.models.own_loop import EpochScores, LoopFold
+
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)  # it tells of each epoch that it has no GPU
 
 X, y = load_diabetes(return_X_y=True)
 
@@ -83,6 +84,4 @@ study = Study(
 )
 
 if __name__ == "__main__":
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
     study.main()

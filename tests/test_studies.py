@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from regsearch import Path as LambdaPath
+from regsearch import Study
 
 HITTERS = str(Path(__file__).parents[1] / "studies" / "hitters_penalties.py")
 NUMBERS = [
@@ -107,3 +108,20 @@ def test_words_that_give_a_module_away(
     assert set(found) == {"integrate", "linalg", "signal"}
     assert not {word for several in found.values() for word in several} & {"scipy", *found}
     assert (tmp_path / "words.png").read_bytes().startswith(b"\x89PNG")
+
+
+LOOPS = [str(Path(__file__).parents[1] / "studies" / f"own_loop_{kind}.py") for kind in ("torch", "lightning")]
+
+
+@pytest.mark.slow(of="loops")
+@pytest.mark.parametrize("script", LOOPS, ids=lambda script: Path(script).stem)
+def test_loops_of_ones_own(script: str, tmp_path: Path) -> None:
+    """The loop of a study learns: the best of a few short trials is better than a constant; what it fits predicts."""
+    ready = runpy.run_path(script)
+    rows, X, y = np.arange(0, len(ready["X"]), 4), ready["X"], ready["y"]
+    space = ready["study"].space.replace(epochs=6)
+    small = Study("small", X[rows], y[rows], space=space, cv=2, tracking=False, root=tmp_path)
+    chosen = small.run(3, quiet=True).choose()
+    constant = -np.log(10) if y.dtype.kind == "i" else -np.std(y[rows])
+    assert chosen.score > constant
+    assert len(chosen.config.refit(small.problem, 0).predict(X[rows])) == len(rows)

@@ -35,21 +35,21 @@ def largest_file(size: int) -> Iterator[None]:
 @contextmanager
 def after_trials(count: int, do: Callable[[], None]) -> Iterator[None]:
     """Do something when so many trials are finished."""
-    from regsearch.study.loop import Loop
+    from regsearch.study.loop import SearchLoop
 
-    real, seen = Loop._finish, [0]
+    real, seen = SearchLoop._finish, [0]
 
-    def finish(self: Loop, outcome: Any) -> None:
+    def finish(self: SearchLoop, outcome: Any) -> None:
         real(self, outcome)
         seen[0] += 1
         if seen[0] == count:
             do()
 
-    setattr(Loop, "_finish", finish)  # noqa: B010
+    setattr(SearchLoop, "_finish", finish)  # noqa: B010
     try:
         yield
     finally:
-        setattr(Loop, "_finish", real)  # noqa: B010
+        setattr(SearchLoop, "_finish", real)  # noqa: B010
 
 
 def fresh(copy: Copy, *more: object) -> Ended:

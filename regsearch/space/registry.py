@@ -14,7 +14,7 @@ from regsearch.space.tree import Node
 # The module that registers a family, by the scope of its classes or by the kind of the one model that it has; what has
 # neither is a linear model, or a penalty or loss of one. Names and not imports: models are built on spaces.
 FAMILIES = {
-    "net": "regsearch.models.neural", "estimator": "regsearch.models.estimator",
+    "net": "regsearch.models.neural", "estimator": "regsearch.models.estimator", "loop": "regsearch.models.own_loop",
     "prepare": "regsearch.models.preparation", "families": "regsearch.models.families",
     "": "regsearch.models.linear",
 }  # fmt: skip

@@ -40,7 +40,7 @@ FAILURES = 5  # this many failed trials and none complete: the next ones would f
 
 
 @dataclass
-class Loop:
+class SearchLoop:
     """One run of a search over a stored study.
 
     Attributes

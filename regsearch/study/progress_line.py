@@ -122,10 +122,15 @@ class ProgressLine:
         best = self.history.best
         if best is None:
             return ""
-        return f"best {self.metric} {best.point.val:.5g} (trial {best.number} {best.kind}) gap {best.point.gap:.3g}"
+        return f"best {self.metric} {best.point.val:.5g} (trial {_called(best)}) gap {best.point.gap:.3g}"
 
     def _longest(self) -> str:
         longest = self.longest
         if longest is None or longest.seconds < LONG_S:
             return ""
-        return f"longest trial {format_duration(longest.seconds)} ({" ".join(filter(None, (str(longest.number), longest.kind)))})"
+        return f"longest trial {format_duration(longest.seconds)} ({_called(longest)})"
+
+
+def _called(trial: Trial) -> str:
+    """The number of a trial, and its kind where it has one."""
+    return f"{trial.number} {trial.kind}".rstrip()

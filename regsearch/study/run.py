@@ -37,7 +37,7 @@ from regsearch.storage.trial import Trial
 from regsearch.study.callbacks import Listeners
 from regsearch.study.history import History
 from regsearch.study.limits import Limits
-from regsearch.study.loop import Loop
+from regsearch.study.loop import SearchLoop
 from regsearch.study.mirroring import MirrorFeed
 from regsearch.study.progress_line import ProgressLine, farewell
 from regsearch.study.slow_trials import in_flight
@@ -73,9 +73,9 @@ class Run:
     tracking
         MLflow tracking URI, or `None` to keep MLflow out.
     sampler
-        See `regsearch.study.loop.Loop`.
+        See `regsearch.study.loop.SearchLoop`.
     first
-        See `regsearch.study.loop.Loop`.
+        See `regsearch.study.loop.SearchLoop`.
     workers
         Who evaluates candidates; by default this process.
     in_turn
@@ -135,7 +135,7 @@ class Run:
 
         setup = replace(self.setup, history=history, notice=line.notice, deadline=deadline)
         damaged = [trial.number for trial in before.all if trial.state == "damaged"]
-        loop = Loop(
+        loop = SearchLoop(
             setup, self.space, study, self.store, history, self.sampler, on_trial, self._backend(self.workers),
             self._backend(Local(1)) if self.workers is None else None, damaged, self.first,
         )  # fmt: skip
@@ -174,7 +174,7 @@ class Run:
             else lambda setup: WorkersBackend(self.space, setup, workers, str(self.identity["script"]), self.in_turn)
         )
 
-    def _end(self, study: OptunaStudy, loop: Loop, feed: MirrorFeed | None, progress: Progress) -> Results:
+    def _end(self, study: OptunaStudy, loop: SearchLoop, feed: MirrorFeed | None, progress: Progress) -> Results:
         """What a search that has ended found, kept and in MLflow."""
         progress.end()
         self._end_record(study, loop.stopped)

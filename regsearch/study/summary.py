@@ -50,8 +50,10 @@ def _next(results: Results, tracking: str | bool | None) -> Iterator[str]:
         if links := page_links(store):
             yield f"         trials {links[0]}\n         charts {links[1]}"
     keeps = isinstance(results.space, Model) and results.space.keeps_its_model
-    yield f"Config:  {command()} show {results.name} --json{options}" if keeps else (
-        f"Export:  {command()} export {results.name} --out DIR{options}"
+    yield (
+        f"Config:  {command()} show {results.name} --json{options}"
+        if keeps
+        else (f"Export:  {command()} export {results.name} --out DIR{options}")
     )
     if HIDDEN in options:
         yield f"         with the secrets of the storage in place of {HIDDEN}, or its whole URL in {STORAGE}"

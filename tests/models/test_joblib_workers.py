@@ -17,7 +17,7 @@ from sklearn.linear_model import Ridge
 from regsearch import MLP, Estimator, Float, Net, Study
 from regsearch import nn_techniques as t
 from regsearch.models.base import Model, Outcome
-from regsearch.study.loop import Loop
+from regsearch.study.loop import SearchLoop
 
 ENDS: dict[str, type[BaseException] | None] = {"whole": None, "Ctrl-C": KeyboardInterrupt, "error": RuntimeError}
 
@@ -48,15 +48,15 @@ SPACES: dict[str, Callable[[], Model]] = {
 @pytest.mark.parametrize(("kind", "end"), [(kind, end) for end in ENDS for kind in SPACES])
 def test_workers_end_with_their_study(kind: str, end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However a study ends, by itself, at Ctrl-C or with anyone's error, it leaves no process that fitted for it."""
-    before, seen, real, error = workers(), list[int](), Loop._finish, ENDS[end]
+    before, seen, real, error = workers(), list[int](), SearchLoop._finish, ENDS[end]
 
-    def finish(self: Loop, outcome: Outcome) -> None:
+    def finish(self: SearchLoop, outcome: Outcome) -> None:
         seen.append(len(workers() - before))
         if error is not None:
             raise error
         real(self, outcome)
 
-    monkeypatch.setattr(Loop, "_finish", finish)
+    monkeypatch.setattr(SearchLoop, "_finish", finish)
     with pytest.raises(RuntimeError) if error is RuntimeError else nullcontext():
         searched(tmp_path, SPACES[kind]()).run(3, quiet=True)
     assert seen[0] >= 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Weights:
         return np.asarray(X @ self.w)
 
 
-def descent(config: Any, fold: LoopFold) -> Iterator[Any]:
+def descent(config: Any, fold: LoopFold) -> Generator[Any, None, Weights]:
     """Gradient descent on noisy rows, with numbers of all three global generators."""
     w, trained = np.random.normal(0, 0.1, fold.X.shape[1]), 0
     for epoch in range(fold.epochs):
@@ -64,6 +64,7 @@ def data() -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def study(folder: Path, train: Any = descent, name: str = "loop", epochs: int = 20, **options: Any) -> Study:
+    options = {"scoring": "neg_mean_squared_error"} | options
     space = Loop(train, DECAY, plain={"decay": 0.0}, epochs=epochs, patience=options.pop("patience", None))
     return Study(name, *data(), space=space, root=folder, tracking=False, cv=3, **options)
 
@@ -274,7 +275,7 @@ def raises(config: Any, fold: LoopFold) -> Iterator[Any]:
 @pytest.mark.parametrize(("train", "reason"), [(diverges, "not finite"), (raises, "ValueError: too much")])
 def test_a_config_that_fails_fails_alone(train: Any, reason: str, tmp_path: Path) -> None:
     """A config whose training raises or has no score fails with the reason, and others do not."""
-    results = study(tmp_path, train).run(8, quiet=True)
+    results = study(tmp_path, train, try_first=[{"decay": 5.0}]).run(6, quiet=True)
     failed = [trial.params["decay"] > 0.3 for trial in results.all]
     assert [trial.state == "failed" for trial in results.all] == failed
     assert any(failed)

@@ -21,7 +21,7 @@ from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.trial import INTERRUPTED, Trial
 from regsearch.study.history import History
 from regsearch.study.limits import Limits
-from regsearch.study.loop import Loop
+from regsearch.study.loop import SearchLoop
 
 NAMES = parameter_names(Linear(Choice("l1", "adaptive_lasso")))  # gamma is neutral at 0
 
@@ -106,7 +106,9 @@ def test_a_search_reads_what_it_wrote(tmp_path: Path) -> None:
     one.store.prepare()
     kept = OptunaStudy.open(one.store, one._identity())
     history = History(one.store, one.setup.metrics[0].name)
-    Loop(one.setup, one.space, kept, one.store, history, None, lambda trial, _: made.append(trial)).run(Limits(10))
+    SearchLoop(one.setup, one.space, kept, one.store, history, None, lambda trial, _: made.append(trial)).run(
+        Limits(10)
+    )
     assert {trial.state for trial in made} == {"complete", "pruned"}
     assert {trial.steps for trial in made if trial.state == "pruned"} == {PRUNED_AT}
     assert [repr(trial) for trial in one.results().all] == [repr(trial) for trial in made]

@@ -190,8 +190,9 @@ def told(yielded: Any, metrics: Sequence[Metric]) -> EpochScores:
 
 def _pair(metric: Metric, scores: Any) -> tuple[float, float]:
     """A training and a validation score of a metric."""
-    numbers = [_number(score) for score in scores] if isinstance(scores, tuple | list) else []
-    if len(numbers) != 2 or None in numbers:
+    found = [_number(score) for score in scores] if isinstance(scores, tuple | list) else []
+    numbers = [number for number in found if number is not None]
+    if not len(found) == len(numbers) == 2:
         raise InvalidInput(f"A loop must {WAYS}, got {shown(scores)} for {metric.name}.")
     if metric.pooled:
         raise InvalidInput(

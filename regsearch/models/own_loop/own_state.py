@@ -45,7 +45,10 @@ class PythonNumbers(Shared):
 
     read = staticmethod(random.getstate)
     restore = staticmethod(random.setstate)
-    begin = staticmethod(random.seed)
+
+    @staticmethod
+    def begin(seed: int) -> None:
+        random.seed(seed)
 
 
 class NumpyNumbers(Shared):

@@ -6,6 +6,7 @@ Notation: K folds; S epochs; M metrics; n_k validation rows of fold k; m outputs
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -83,7 +84,8 @@ class FoldRun:
         return self.returned
 
     def _go_on(self) -> Any:
-        with self._state.in_place():
+        with self._state.in_place(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as of other models: they would come again with every epoch
             try:
                 return next(self._loop)
             except StopIteration as end:
