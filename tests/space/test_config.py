@@ -24,6 +24,7 @@ from regsearch.space.tree import Leaf, Node
 
 OPAQUE = {
     "estimator",
+    "loop",
     "net.custom",
     "prepare",
 }  # kinds whose fields hold anyone's objects: written to be read, not rebuilt
