@@ -213,6 +213,10 @@ class Setup:
         """How scores of the folds are averaged."""
         return Averaging.of(self.folds, self.problem.score_weight, self.fold_weights)
 
+    def prunes_in_folds(self, candidate: Candidate) -> bool:
+        """Whether a candidate may be given up after some folds: not the reference, nor where none has its own score."""
+        return self.prune and not self.metrics[0].pooled and candidate.role != REFERENCE and len(self.folds) > 1
+
     def alone(self) -> Setup:
         """The same for configs that are evaluated beside no search: to their end, by the deciding metric alone."""
         return replace(self, metrics=self.metrics[:1], prune=False, history=FixedHistory(), deadline=NO_DEADLINE)

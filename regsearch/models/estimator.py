@@ -261,7 +261,7 @@ class EstimatorBackend:
 
         setup, deadline = self.setup, self.setup.deadline
         folds = list(zip(setup.folds.train, setup.folds.val, strict=True))
-        prunes = self._prunes(candidate)
+        prunes = self.setup.prunes_in_folds(candidate)
         order = self.rungs.order(candidate.number) if prunes else list(range(len(folds)))
         fits: dict[int, FoldFit] = {}
         while len(fits) < len(folds):
@@ -282,11 +282,6 @@ class EstimatorBackend:
             if stop is not None and len(fits) < len(folds):
                 return fits, stop.at(f"after {len(fits)} of {len(folds)} folds")
         return fits, None
-
-    def _prunes(self, candidate: Candidate) -> bool:
-        """Whether a candidate may be given up: not the reference, nor where folds have no scores of their own."""
-        pooled = self.setup.metrics[0].pooled
-        return self.setup.prune and not pooled and candidate.role != REFERENCE and len(self.setup.folds) > 1
 
     def _enough_to_prune(
         self, candidate: Candidate, fits: Mapping[int, FoldFit], new: Sequence[int]

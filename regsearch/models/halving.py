@@ -100,6 +100,10 @@ class RungVerdict:
     better: int
     compared: int
 
+    def said(self, rung: int) -> str:
+        """Why a trial is given up at a rung."""
+        return f"rung at epoch {rung}: {self.better} of the last {self.compared} trials did better"
+
 
 class SuccessiveHalving:
     """What is known at each rung, and who goes on.

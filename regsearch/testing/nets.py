@@ -11,7 +11,7 @@ import numpy as np
 from regsearch._types import Task
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
-from regsearch.metrics.scorer import resolve
+from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Setup
 from regsearch.models.neural import MLP, Net
 from regsearch.models.neural.network.data import Fold
@@ -21,6 +21,7 @@ from regsearch.models.neural.training.shared import SharedParts
 
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
 EPOCHS = 4
+LOSSES = DEFAULTS | {"regression": "neg_mean_squared_error"}
 IMAGE = (2, 6, 6)
 
 
@@ -45,8 +46,8 @@ def setup(task: str = "regression", scoring: Any = None, **options: Any) -> Setu
 
 
 def setup_for(made: Problem, scoring: Any = None, **options: Any) -> Setup:
-    """Three folds of a problem."""
-    return Setup(made, make_folds(3, made, 0), resolve(scoring, made), **options)
+    """Three folds of a problem, by default scored by the loss that nets train by."""
+    return Setup(made, make_folds(3, made, 0), resolve(scoring or LOSSES[made.task], made), **options)
 
 
 def net(module: Any = None, **options: Any) -> Net:

@@ -143,7 +143,6 @@ def load_pipeline(file: Path) -> Any:
     return read_object(file)
 
 
-@pytest.mark.slow
 def test_reading_imports_no_optuna(bundle: Path, tmp_path: Path) -> None:
     """A fresh process loads a linear bundle and its config without optuna or mlflow."""
     done = python("-c", BARE, str(bundle), cwd=tmp_path)

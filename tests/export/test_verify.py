@@ -193,7 +193,6 @@ def test_folds_of_an_unknown_splitter(bundle: Path) -> None:
     assert "MySplitter" in str(verdict)
 
 
-@pytest.mark.slow
 def test_types_that_are_not_trusted(tmp_path: Path) -> None:
     """A model of types that nobody was told to trust is not loaded, and they are named; trusted, it holds."""
     one = study(tmp_path, space=Estimator(DecisionTreeRegressor(), {"max_depth": Choice(1, 2)}))

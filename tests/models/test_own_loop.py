@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from samples import python
 from sklearn.datasets import load_iris
 from sklearn.metrics import get_scorer
 
@@ -257,6 +259,62 @@ def test_a_trial_that_takes_too_long_is_kept_as_far_as_it_got(tmp_path: Path) ->
     assert 0 < results.trajectory(trial.number).steps < 100_000
 
 
+def test_what_has_come_to_its_end_is_kept(tmp_path: Path) -> None:
+    """A trial whose time is up with its last epoch is complete."""
+
+    def slow_at_the_end(config: Any, fold: LoopFold) -> Iterator[Any]:
+        for epoch in range(fold.epochs):
+            yield 0.0, -1.0
+            if (fold.number, epoch) == (2, 1):
+                until = time.monotonic() + 0.3
+                while time.monotonic() < until:
+                    pass
+
+    results = study(tmp_path, slow_at_the_end, epochs=3, prune=False).run(2, trial_timeout=0.2, quiet=True)
+    assert [trial.state for trial in results.all] == ["complete", "complete"]
+
+
+def test_a_loop_that_cannot_be_ended_ends_no_run(tmp_path: Path) -> None:
+    """What a loop raises when its training is given up costs neither its trial nor the run."""
+
+    def stubborn(config: Any, fold: LoopFold) -> Iterator[Any]:
+        try:
+            for epoch in range(100_000):
+                yield 0.0, -1.0 / (epoch + 1)
+        finally:
+            raise OSError("a file is gone")
+
+    with pytest.warns(RuntimeWarning, match="could not be ended: OSError: a file is gone"):
+        results = study(tmp_path, stubborn, epochs=100_000).run(2, trial_timeout=0.1, quiet=True)
+    assert [trial.state for trial in results.all] == ["pruned", "pruned"]
+
+
+LAZY = """
+import sys
+from regsearch import Float, Loop, Study
+
+def train(config, fold):
+    import torch
+    for epoch in range(fold.epochs):
+        yield 0.0, -float(torch.rand(1)) - 0 * config["decay"]
+
+import numpy as np
+space = Loop(train, {"decay": Float(1, 2)}, epochs=2)
+X, y = np.arange(20.0).reshape(10, 2), np.arange(10.0)
+results = Study("lazy", X, y, space=space, cv=2, root=sys.argv[1], tracking=False).run(2, quiet=True)
+print(*(results.trajectory(number).deciding.val.tolist() for number in (0, 1)), sep="\\n")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_loop_may_load_torch_itself(tmp_path: Path) -> None:
+    """The first training of a program draws what any later one does, though it is the one that loads torch."""
+    (tmp_path / "lazy.py").write_text(LAZY)
+    first, second = python(str(tmp_path / "lazy.py"), str(tmp_path / "root")).stdout.splitlines()[-2:]
+    assert first == second
+
+
 def silent(config: Any, fold: LoopFold) -> Iterator[Any]:
     yield from ()
 
@@ -341,6 +399,8 @@ def one_argument(config: Any) -> Iterator[Any]:
         (lambda: Loop(one_argument, DECAY), "train.config, fold."),
         (lambda: Loop(descent, ["decay"]), "Loop.params=.*by name"),
         (lambda: Loop(descent, DECAY, plain={"deca": 0.0}), "did you mean 'decay'"),
+        (lambda: Loop(descent, DECAY, plain={"decay": Float(0, 1)}), "must have values, got Float"),
+        (lambda: Loop(descent, {"epochs": Float(0, 1)}), "cannot be called 'epochs'"),
         (lambda: Loop(descent, DECAY, epochs=0), "Loop.epochs=.*whole number from 1, got 0"),
         (lambda: Loop(descent, DECAY, patience=1.5), "Loop.patience=.*got 1.5"),
     ],

@@ -67,7 +67,6 @@ def test_one_se_is_glmnets_on_a_single_path(tmp_path: Path, seed: int, penalty: 
     assert chosen.config.lambda_ == chosen.params["lambda"] == chosen.lambda_
 
 
-@pytest.mark.slow
 def test_one_se_is_within_one_se_and_fits_least(results: Results) -> None:
     """The one-SE choice is never better than the best, within its standard error, and fits training least of those."""
     best, chosen = results.best, results.choose("one_se")

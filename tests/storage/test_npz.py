@@ -46,7 +46,6 @@ def test_it_is_the_same_file_every_time() -> None:
     assert npz.packed({"a": np.arange(3)}) == npz.packed({"a": np.arange(3)})
 
 
-@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.data())
 def test_a_changed_byte_is_no_other_number(data: st.DataObject) -> None:

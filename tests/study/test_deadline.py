@@ -272,7 +272,6 @@ def unkeyed(results: Results) -> list[Any]:
 INTERRUPTED = RIDGE | {"space": Estimator(Interrupted(), {"alpha": Float(0.1, 100.0, log=True)})}
 
 
-@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_in_flight(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """After Ctrl-C in the third fold of a trial, two folds are kept; gone on with, the study is as if nothing was."""
     SIGNALS.begin(0)
@@ -286,7 +285,6 @@ def test_ctrl_c_keeps_what_is_in_flight(tmp_path: Path, capsys: pytest.CaptureFi
     assert unkeyed(one.run(5, quiet=True)) == whole
 
 
-@pytest.mark.slow
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while what is in flight is being kept costs that, and nothing else."""
     SIGNALS.begin(0)

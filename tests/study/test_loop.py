@@ -89,7 +89,6 @@ def test_same_seed_same_trials(tmp_path: Path) -> None:
     assert outcomes(first) != outcomes(other)
 
 
-@pytest.mark.slow
 def test_an_outcome_depends_on_the_config_alone(tmp_path: Path) -> None:
     """A config scores the same, bit for bit, in another study that came to it in another order."""
     space = Linear(penalty=Choice("l1", "l2", "elastic_net"), lambda_=Axis(30))
@@ -368,7 +367,6 @@ def test_storage_url(tmp_path: Path) -> None:
 # --- pruning and the held-out set ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("prune", [True, False])
 def test_pruning_never_loses_the_best(tmp_path: Path, prune: bool) -> None:
     """Only configs that are behind the best so far on their folds are given up; without pruning none is."""

@@ -101,7 +101,6 @@ def searched(trials: int, seed: int, resumed: bool = False, in_flight: int = 3) 
     return study.get_trials(deepcopy=False)
 
 
-@pytest.mark.slow
 def test_a_search_that_resumes_goes_on_alike() -> None:
     """Proposals are those of the trials alone: a sampler that is made anew for each has the same."""
     trials = searched(22, 0)

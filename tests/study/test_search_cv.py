@@ -207,7 +207,6 @@ def test_has_what_users_read_of_grid_search() -> None:
 # --- nested cross-validation -----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_cross_val_score_is_nested_cross_validation(tmp_path: Path) -> None:
     """Each outer fold is searched, chosen, refitted and scored as a study of its training rows is by hand."""
     X, y = regression()

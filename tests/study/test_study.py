@@ -134,7 +134,6 @@ def linear(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     return root, study(root, tracking=None, test=0.2, scoring=scoring, space=spaces.linear()).run(10, quiet=True)
 
 
-@pytest.mark.slow
 def test_every_trial_once(linear: tuple[Path, Results]) -> None:
     """One parent, and one finished child for each trial."""
     root, results = linear

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from regsearch.errors import FOREIGN, RegsearchError
-from regsearch.models.base import REFERENCE, Candidate, Outcome, Setup
+from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.deadline import Stop
 from regsearch.models.halving import SuccessiveHalving, first_fold, rung_epochs
+from regsearch.models.own_loop.own_state import load_shared
 from regsearch.models.own_loop.training import FoldRun, LoopTraining
 from regsearch.models.path import Trajectory
 
@@ -43,6 +44,7 @@ class LoopBackend:
     halving: SuccessiveHalving = field(init=False)
 
     def __post_init__(self) -> None:
+        load_shared()
         self.halving = SuccessiveHalving(self.setup.history.curves, self.setup.averaging)
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
@@ -56,16 +58,16 @@ class LoopBackend:
         started = clock()
         begin = partial(config.begin, self.setup)
         with closing(LoopTraining(self.setup, begin, config.patience if config.stop_at is None else None)) as training:
+            end, through = None, False
             try:
                 with self.setup.deadline.interruptible():
-                    end = self._train(candidate, config, training, lambda: self._stop(started))
+                    end, through = self._train(candidate, config, training, lambda: self._stop(started)), True
             except RegsearchError:
                 raise
             except FOREIGN as error:  # anyone's code: the trial fails with its words, the search goes on
                 why = f"{type(error).__name__}: {error}"
                 return Outcome(candidate, "failed", reason=why, seconds=clock() - started)
-            if self.setup.deadline.was_interrupted:
-                end = self._stop(started)
+            end = end if through else self._stop(started)  # Ctrl-C ended it
             return self._outcome(candidate, config, training, end, clock() - started)
 
     def _stop(self, started: float) -> Stop | None:
@@ -76,7 +78,7 @@ class LoopBackend:
     ) -> Stop | None:
         """Why a candidate is left before its end, if it is."""
         folds = range(len(self.setup.folds))
-        rungs = self._rungs(config) if self._prunes(candidate) else ()
+        rungs = self._rungs(config) if self.setup.prunes_in_folds(candidate) else ()
         begun = [first_fold(candidate.number, len(folds))] if rungs else folds
         for rung in rungs:
             end = training.advance(begun, rung, stop) or self._judge(candidate, training, rung)
@@ -93,20 +95,13 @@ class LoopBackend:
         updates = max(1, min(map(len, self.setup.folds.train)) // BATCH)
         return rung_epochs(config.last, updates)
 
-    def _prunes(self, candidate: Candidate) -> bool:
-        """Whether a candidate may be given up: not the reference, nor where folds have no scores of their own."""
-        pooled = self.setup.metrics[0].pooled
-        return self.setup.prune and not pooled and candidate.role != REFERENCE and len(self.setup.folds) > 1
-
     def _judge(self, candidate: Candidate, training: LoopTraining, rung: int) -> Stop | None:
         """Why a candidate is given up at a rung, if it is; one that has ended before is judged there too."""
         val = training.curve(0, training.epoch).val
         verdict = self.halving.judge(rung, {candidate.number: val})[candidate.number]
         if verdict.goes_on:
             return None
-        return Stop(
-            "pruned", f"rung at epoch {rung}: {verdict.better} of the last {verdict.compared} trials did better"
-        )
+        return Stop("pruned", verdict.said(rung))
 
     def _outcome(
         self, candidate: Candidate, config: LoopConfig, training: LoopTraining, end: Stop | None, seconds: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from regsearch.models.base import Backend, Model, Setup, check_scored_by_predict
 from regsearch.models.deadline import Deadline, OutOfTime
 from regsearch.models.own_loop.backend import LoopBackend
 from regsearch.models.own_loop.fold import LoopFold
+from regsearch.models.own_loop.own_state import load_shared
 from regsearch.models.own_loop.training import FoldRun
 from regsearch.numeric import is_whole
 from regsearch.space.config import to_data
@@ -94,6 +96,16 @@ class Loop(Model):
             if name not in self.params:
                 hint = did_you_mean(name, self.params, f"it has {', '.join(self.params)}.")
                 raise InvalidInput(f"Loop(plain=...) names no parameter of the loop with {name!r}; {hint}")
+            if any(True for _ in leaves(self.plain[name])):
+                raise InvalidInput(
+                    f"Loop(plain=...) must have values, got {self.plain[name]!r} for {name!r}; name one."
+                )
+        taken = next((name for name in self.params if name in (EPOCHS, self.kind)), None)
+        if taken is not None:
+            raise InvalidInput(
+                f"A parameter of a loop cannot be called {taken!r}, as tables call what a loop has; call it "
+                f"'my_{taken}', say."
+            )
         for name in ("epochs", "patience", "stop_at"):
             value = getattr(self, name)
             if not (is_whole(value) and value >= 1) and (value is not None or name == "epochs"):
@@ -138,6 +150,9 @@ class Loop(Model):
                 "transform y in the loop, and what it predicts back."
             )
 
+    def preload(self) -> None:
+        load_shared()
+
     def backend(self, setup: Setup) -> Backend:
         return LoopBackend(setup)
 
@@ -165,14 +180,14 @@ class Loop(Model):
 
     def _refit(self, problem: Problem, seed: int, deadline: Deadline) -> Any:
         rows = np.arange(problem.rows)
-        run = FoldRun(
-            self.train, self.params, LoopFold.of(problem, (rows, rows), (), (self.last, self.epochs), seed, -1)
-        )
-        for epoch in range(self.last):
-            if deadline.passed():
-                raise OutOfTime(f"after {epoch} of {self.last} epochs")
-            run.next(())
-        fitted = run.finish()
+        load_shared()
+        fold = LoopFold.of(problem, (rows, rows), (), (self.last, self.epochs), seed, -1)
+        with closing(FoldRun(self.train, self.params, fold)) as run:
+            for epoch in range(self.last):
+                if deadline.passed():
+                    raise OutOfTime(f"after {epoch} of {self.last} epochs")
+                run.next(())
+            fitted = run.finish()
         if not hasattr(fitted, "predict"):
             raise InvalidInput(
                 f"A loop must return its model, with a method predict, got {type(fitted).__name__}; write return model "

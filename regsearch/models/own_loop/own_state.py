@@ -6,11 +6,13 @@ tracks gradients, as a loop may yield inside ``torch.no_grad()``.
 
 from __future__ import annotations
 
+import importlib
 import random
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -104,6 +106,12 @@ class TorchGradients(Shared):
     @staticmethod
     def begin(seed: int) -> None:
         _torch().set_grad_enabled(True)
+
+
+def load_shared() -> None:
+    """Load torch where it is installed: a loop that imports it itself would find generators that nobody has begun."""
+    if find_spec("torch") is not None:
+        importlib.import_module("torch")
 
 
 class OwnState:

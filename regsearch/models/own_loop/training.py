@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.errors import InvalidInput
+from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.models.base import Setup
 from regsearch.models.deadline import Stop
@@ -95,9 +95,15 @@ class FoldRun:
     def close(self) -> None:
         """End the loop where it stands."""
         close = getattr(self._loop, "close", None)
-        if close is not None:
-            with self._state.in_place():
+        if close is None:
+            return
+        with self._state.in_place():
+            try:
                 close()
+            except FOREIGN as error:  # anyone's code, in a training that nobody waits for any more
+                warnings.warn(
+                    f"A loop could not be ended: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2
+                )
 
 
 @dataclass
@@ -137,12 +143,15 @@ class LoopTraining:
             for run in self.runs.values():
                 while run.epoch <= self.epoch:
                     run.next(self.setup.metrics)
-                    ends = stop()
-                    if ends is not None:
+                    if self._lacking(to) and (ends := stop()) is not None:
                         self._count()
                         return ends
             self._count()
         return None
+
+    def _lacking(self, to: int) -> bool:
+        """Whether a fold is to train further: of what has come to its end, nothing is thrown away."""
+        return any(run.epoch < to for run in self.runs.values())
 
     @property
     def whole(self) -> bool:
@@ -170,20 +179,29 @@ class LoopTraining:
     def _take_in(self, epoch: int) -> None:
         if self.whole:
             self._score_together(epoch)
-        mean = float(self.curve(0, epoch + 1).mean()[epoch])
+        held = {epoch - 1, self.best, *self._spread.kept}
+        mean = self._mean(epoch)
         if math.isfinite(mean) and mean > self._best_mean:
             self.best, self._best_mean = epoch, mean
         if self.whole:
             self._spread.add(epoch, True)
-            self._forget(epoch - 1, {self.best, *self._spread.kept})  # the last one may be what counts
+            self._forget(held - {self.best, *self._spread.kept})  # but not the last one, which may be what counts
             self.done = self.patience is not None and epoch - self.best >= self.patience
 
-    def _forget(self, epoch: int, kept: set[int]) -> None:
-        """Leave out the decisions of all epochs until one, but of those that are kept."""
+    def _mean(self, epoch: int) -> float:
+        """The mean over folds of the deciding validation score after an epoch."""
+        if 0 in self._pooled:
+            return float(self._pooled[0][epoch].mean())
+        runs = sorted(self.runs)
+        val = np.array([[self.runs[k].scores[epoch].val[0]] for k in runs])
+        return float(self.setup.averaging.some(np.isin(np.arange(len(self.setup.folds)), runs)).mean(val)[0])
+
+    def _forget(self, epochs: Iterable[int]) -> None:
+        """Leave out the decisions of some epochs."""
         for run in self.runs.values():
-            for step in set(range(epoch + 1)) - kept:
-                if run.scores[step].decisions is not None:
-                    run.scores[step] = replace(run.scores[step], decisions=None)
+            for epoch in epochs:
+                if epoch >= 0 and run.scores[epoch].decisions is not None:
+                    run.scores[epoch] = replace(run.scores[epoch], decisions=None)
 
     def _score_together(self, epoch: int) -> None:
         """Compute scores that are those of all folds' predictions together."""
@@ -228,5 +246,6 @@ class LoopTraining:
         return PathDecisions.of([step for step, _ in found], [one for _, one in found])
 
     def close(self) -> None:
+        """End all loops where they stand, as well as they can be: what they came to is known."""
         for run in self.runs.values():
             run.close()

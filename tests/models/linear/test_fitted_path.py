@@ -32,6 +32,7 @@ SCORERS = {"regression": ("neg_mean_squared_error", "neg_mean_absolute_error", "
 
 def backend(X: Any, y: Any, scoring: Any = None, cv: Any = 3) -> LinearBackend:
     problem = make_problem(X, y)
+    scoring = scoring or ("neg_mean_squared_error" if problem.classes is None else "neg_log_loss")
     return LinearBackend(Setup(problem, make_folds(cv, problem, 0), resolve(scoring, problem)))
 
 

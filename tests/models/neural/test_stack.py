@@ -122,7 +122,6 @@ def test_everything_comes_out(whole: tuple[Setup, dict[int, Outcome]]) -> None:
         assert chosen.horizon == config.horizon
 
 
-@pytest.mark.slow
 def test_order_does_not_matter(whole: tuple[Setup, dict[int, Outcome]]) -> None:
     """Candidates in another order have the same outcomes."""
     of, found = whole

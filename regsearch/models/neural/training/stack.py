@@ -276,7 +276,7 @@ class Stack:
                 verdict = verdicts[run.candidate.number]
                 run.judged = rung
                 if not verdict.goes_on:
-                    why = f"rung at epoch {rung}: {verdict.better} of the last {verdict.compared} trials did better"
+                    why = verdict.said(rung)
                     found[id(run)] = Stop("pruned", why)
         for run in self.runs:
             if not run.partial and run.rungs and run.epoch >= run.rungs[0]:
