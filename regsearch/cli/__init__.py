@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_analysis_commands(found)
     _add_bundle_commands(found)
     ui = _stored(found.add_parser("ui", help="browse the trials in MLflow"), commands.ui)
+    shown = "show the trials of the last study in the browser (default: where there is a screen)"
+    ui.add_argument("--open", action=argparse.BooleanOptionalAction, help=shown)
     ui.add_argument("--port", type=port, default=5000, metavar="N", help="where to serve them (default 5000)")
     return parser
 

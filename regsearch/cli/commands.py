@@ -7,11 +7,13 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regsearch.cleaning import say
 from regsearch.cli import shipping
+from regsearch.cli.browser import can_show, show_later
 from regsearch.cli.stored import chooser, find_own_rule, results_of, results_with_files, study_again, study_of
 from regsearch.errors import NotFound, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
@@ -120,6 +122,8 @@ def ui(arguments: argparse.Namespace) -> int:
     for name, links in shown.items():
         if links:
             say(f"{name}\n  trials  {links[0]}\n  charts  {links[1]}")
+    if arguments.open if arguments.open is not None else can_show():
+        show_later(_latest(root, arguments.storage, shown) or address)
     if any(shown.values()):
         say(f"Open one of these, not {address} itself, which knows nothing of studies (Ctrl-C ends it).")
     else:
@@ -127,3 +131,11 @@ def ui(arguments: argparse.Namespace) -> int:
     sys.stdout.flush()  # the server takes this process over
     server = ["-m", "mlflow", "ui", "--backend-store-uri", tracking_uri(root), "--port", str(arguments.port)]
     os.execv(sys.executable, [sys.executable, *server])
+
+
+def _latest(root: Path, storage: str | None, shown: Mapping[str, tuple[str, ...]]) -> str:
+    """The table of the study that ran last; empty where no study has one."""
+    from regsearch.storage.store import Store
+
+    links = {Store(root, name, storage).folder: found[0] for name, found in shown.items() if found}
+    return links[max(links, key=lambda folder: folder.stat().st_mtime)] if links else ""

@@ -621,7 +621,7 @@ def test_a_closed_pipe(root: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.process
 def test_ui(root: Path) -> None:
-    """``ui`` starts MLflow on the root's database, which answers with the study's experiment."""
+    """``ui`` starts MLflow on the root's database, which has the study's experiment, and opens its table."""
     import socket
 
     with socket.socket() as probe:
@@ -629,11 +629,15 @@ def test_ui(root: Path) -> None:
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     assert mlflow_client(root).get_experiment_by_name(NAME) is not None
+    browser, opened = root.parent / "browser.sh", root.parent / "opened"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > "{opened}.part" && mv "{opened}.part" "{opened}"\n')
+    browser.chmod(0o755)
     with (root.parent / "ui.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "regsearch", "ui", "--root", str(root), "--port", str(port)],
+            [sys.executable, "-m", "regsearch", "ui", "--open", "--root", str(root), "--port", str(port)],
             stdout=log, stderr=log, start_new_session=True,
-            env=os.environ | {"MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            env=os.environ
+            | {"MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "BROWSER": str(browser)},
         )  # fmt: skip
 
     def healthy() -> bool:
@@ -651,7 +655,10 @@ def test_ui(root: Path) -> None:
         )  # fmt: skip
         with urllib.request.urlopen(query, timeout=20) as answer:
             assert NAME in {one["name"] for one in json.load(answer)["experiments"]}
-        assert address in (root.parent / "ui.log").read_text()
+        said = (root.parent / "ui.log").read_text()
+        assert poll(opened.exists)
+        assert f"trials  {opened.read_text()}\n" in said
+        assert opened.read_text().startswith(f"{address}/#/experiments/")
     finally:
         os.killpg(server.pid, 15)
         server.wait(20)
