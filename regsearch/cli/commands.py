@@ -133,7 +133,7 @@ def ui(arguments: argparse.Namespace) -> int:
     os.execv(sys.executable, [sys.executable, *server])
 
 
-def _latest(root: Path, storage: str | None, shown: Mapping[str, tuple[str, ...]]) -> str:
+def _latest(root: Path, storage: str | None, shown: Mapping[str, tuple[str, str] | None]) -> str:
     """The table of the study that ran last; empty where no study has one."""
     from regsearch.storage.store import Store
 
