@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from regsearch.data.column_roles import FEW_LEVELS, RARE, WORDS, ColumnRole, Role, column_roles
-from regsearch.data.encoding import one_hot, selector
+from regsearch.data.column_roles import FEW_LEVELS, RARE, WORD, WORDS, ColumnRole, Role, column_roles
+from regsearch.data.encoding import one_hot, selector, zero_one
 from regsearch.data.frames import to_pandas
+from regsearch.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +51,10 @@ def column_transformer(X: Any, roles: Mapping[Any, Role] | None = None) -> Any:
     found = column_roles(X, roles)
     thin = any(one.role == "words" for one in found)
     parts = [part for make in _PARTS for part in make(X, found, thin)]
+    if not parts:
+        raise InvalidInput(
+            f"A column of X must not be dropped, got {'; '.join(map(str, found))}; give one another role."
+        )
     return make_column_transformer(*parts, sparse_threshold=float(thin), verbose_feature_names_out=False)
 
 
@@ -62,14 +65,8 @@ def _numbers(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list
 
 
 def _booleans(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[Any]:
-    from sklearn.preprocessing import OrdinalEncoder
-
     names = [one.name for one in roles if one.role == "boolean"]
-    zero_one = OrdinalEncoder(
-        categories=[[False, True]] * len(names), handle_unknown="use_encoded_value", unknown_value=np.nan,
-        encoded_missing_value=np.nan,
-    )  # fmt: skip
-    return [(_filled(zero_one, thin), selector(X, names))] if names else []
+    return [(_filled(zero_one(len(names)), thin), selector(X, names))] if names else []
 
 
 def _categories(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[Any]:
@@ -108,7 +105,7 @@ def _words(X: pd.DataFrame, roles: tuple[ColumnRole, ...], thin: bool) -> list[A
     from regsearch.data.column_steps import WordWeights
 
     found = [one for one in roles if one.role == "words"]
-    made = WordWeights(sublinear_tf=True, max_features=WORDS, token_pattern=r"(?u)\b\w+\b")
+    made = WordWeights(sublinear_tf=True, max_features=WORDS, token_pattern=WORD)
     return [(made, selector(X, [one.name])[0]) for one in found]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -19,6 +21,7 @@ FEW_LEVELS = 20  # distinct texts up to which they are categories ...
 MANY_WORDS = 3.0  # ... and words in one, on average, from which they are not
 LOOKED_AT = 1000  # distinct texts
 RARE = 5  # rows of a level of more than few below which it is one of the rare ones
+WORD = r"(?u)\b\w+\b"  # of a text in small letters, as scikit-learn finds it
 WORDS = 10_000  # of a column at most: the most frequent ones
 FORMATS = (  # of dates as text: the first one that all of a column have
     "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y",
@@ -44,6 +47,8 @@ class ColumnRole:
         How many distinct texts there are, of text.
     swapped
         Whether all of its dates can be read with day and month swapped, too.
+    rare
+        Whether it is text of many levels of which each is a rare one.
     """
 
     name: Any
@@ -53,6 +58,7 @@ class ColumnRole:
     hours: bool = False
     levels: int = 0
     swapped: bool = False
+    rare: bool = False
 
     def __str__(self) -> str:
         if self.role == "words":
@@ -61,8 +67,10 @@ class ColumnRole:
             read = f", read as {self.format}" if self.format else ""
             return f"{self.name}: date in parts{read}{', though days and months could be swapped' * self.swapped}"
         if self.role == "category" and self.kind == "text":
-            rare = f", those of under {RARE} rows as one" if self.levels > FEW_LEVELS else ""
-            return f"{self.name}: {self.levels} categories{rare}"
+            merged = f", {'all' if self.rare else 'those'} of under {RARE} rows{':' * self.rare} as one"
+            return f"{self.name}: {self.levels} categories{merged if self.levels > FEW_LEVELS else ''}"
+        if self.role == "drop" and self.rare:
+            return f"{self.name}: dropped, each of its {self.levels} texts is in under {RARE} rows"
         return f"{self.name}: {self.role}"
 
 
@@ -70,11 +78,12 @@ def column_roles(X: Any, roles: Mapping[Any, Role] | None = None) -> tuple[Colum
     """What each column of a DataFrame is taken for: as it is said, else by its form, whatever y is.
 
     Text of which there are few, or of few words, is a category; text that is all dates is a date; other text is words.
+    So is text of few words whose levels are all rare, if it has words that some of them share; else it is dropped.
 
     Raises
     ------
     InvalidInput
-        When a column has no such kind, or a role is none.
+        When a column has no such kind, holds numbers as text, or a role is none.
     """
     given = dict(roles or {})
     for name, role in given.items():
@@ -87,11 +96,9 @@ def column_roles(X: Any, roles: Mapping[Any, Role] | None = None) -> tuple[Colum
     return tuple(_role(X[name], kind, given.get(name)) for name, kind in kinds_of(X).items())
 
 
-def needed(X: Any) -> tuple[ColumnRole, ...]:
-    """The roles of the columns of a table that has text or dates; empty where models take it as it is."""
-    if not is_frame(X) or all(kind in ENCODED for kind in kinds_of(X).values()):
-        return ()
-    return column_roles(X)
+def needed(X: Any) -> bool:
+    """Whether a table has text or dates, which models do not take as they are."""
+    return is_frame(X) and not all(kind in ENCODED for kind in kinds_of(X).values())
 
 
 def said_of(roles: tuple[ColumnRole, ...]) -> str:
@@ -102,8 +109,14 @@ def said_of(roles: tuple[ColumnRole, ...]) -> str:
 def _role(values: pd.Series[Any], kind: Kind, said: Role | None) -> ColumnRole:
     if kind == "text":
         found = _of_text(values)
+        if said is None:
+            _check_no_numbers(values, found)
         if said is None or said == found.role:
             return found
+        if said in ("number", "boolean"):
+            raise InvalidInput(
+                f"The text column {values.name!r} must be category, words, date or drop, got {said!r}; convert it."
+            )
         if said == "date":
             raise InvalidInput(
                 f"The column {values.name!r} must hold dates of one known form; read it with pd.to_datetime."
@@ -123,9 +136,43 @@ def _of_text(values: pd.Series[Any]) -> ColumnRole:
     if formats:
         first = formats[0]
         return ColumnRole(values.name, "text", "date", first, "%H" in first, levels, len(formats) > 1)
-    words = sum(len(str(one).split()) for one in texts.head(LOOKED_AT)) / max(1, min(levels, LOOKED_AT))
-    return ColumnRole(
-        values.name, "text", "words" if levels > FEW_LEVELS and words >= MANY_WORDS else "category", levels=levels
+    if levels <= FEW_LEVELS:
+        return ColumnRole(values.name, "text", "category", levels=levels)
+    some = [str(one) for one in texts.head(LOOKED_AT)]
+    rare = bool(values.value_counts().iloc[0] < RARE)
+    found: Role = "words" if sum(len(one.split()) for one in some) >= MANY_WORDS * len(some) else "category"
+    if found == "category" and rare:  # one column that is the same throughout, as a category
+        found = "words" if _share_words(some) else "drop"
+    return ColumnRole(values.name, "text", found, levels=levels, rare=rare)
+
+
+def _share_words(texts: Sequence[str]) -> bool:
+    """Whether there is a word that enough of some distinct texts have, and enough have not."""
+    counts = Counter(word for text in texts for word in set(re.findall(WORD, text.lower())))
+    return any(RARE <= count <= len(texts) - RARE for count in counts.values())
+
+
+def _check_no_numbers(values: pd.Series[Any], found: ColumnRole) -> None:
+    """Refuse numbers that are text, as one that is none makes them; a few numbers that all are may be codes.
+
+    Raises
+    ------
+    InvalidInput
+        When most of the texts are numbers.
+    """
+    import pandas as pd
+
+    texts = values.dropna().drop_duplicates().astype(object)
+    numbers = pd.to_numeric(texts, errors="coerce").notna()
+    others = texts[~numbers]
+    if not numbers.mean() > 0.5 or not (len(others) or found.rare):
+        return
+    first, name = (others if len(others) else texts).iloc[0], f"X[{values.name!r}]"
+    fix = "make what is none missing, " if len(others) else "convert it, "
+    raise InvalidInput(
+        f"The column {values.name!r} must hold numbers or text, {int(numbers.sum())} of its {len(texts)} texts are "
+        f"numbers and {'not all, got' if len(others) else 'hardly one repeats, such as'} {first!r:.40}; {fix}"
+        f"{name} = pd.to_numeric({name}, errors='coerce'), or make a category of it, {name}.astype('category')."
     )
 
 

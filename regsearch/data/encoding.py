@@ -123,7 +123,6 @@ def transformer(X: Any) -> Any | None:
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OrdinalEncoder
 
     if is_sparse(X):
         return None
@@ -132,16 +131,22 @@ def transformer(X: Any) -> Any | None:
         return impute
     kinds = column_kinds(X)
     numeric, boolean, category = (selector(X, names) for names in kinds)
-    zero_one = OrdinalEncoder(
-        categories=[[False, True]] * len(boolean), handle_unknown="use_encoded_value", unknown_value=np.nan,
-        encoded_missing_value=np.nan,
-    )  # fmt: skip
     parts = [
         (impute, numeric),
-        (make_pipeline(zero_one, SimpleImputer(keep_empty_features=True)), boolean),
+        (make_pipeline(zero_one(len(boolean)), SimpleImputer(keep_empty_features=True)), boolean),
         (one_hot([X[column] for column in kinds[2]]), category),
     ]
     return make_column_transformer(*[part for part in parts if part[1]], verbose_feature_names_out=False)
+
+
+def zero_one(columns: int) -> Any:
+    """The unfitted step for so many columns of booleans: 0 and 1, NaN where one is missing."""
+    from sklearn.preprocessing import OrdinalEncoder
+
+    return OrdinalEncoder(
+        categories=[[False, True]] * columns, handle_unknown="use_encoded_value", unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+    )  # fmt: skip
 
 
 def one_hot(columns: list[pd.Series[Any]]) -> Any:

@@ -136,9 +136,9 @@ class Ablation(Presented):
 
     def blocks(self) -> Iterator[Block]:
         """The table, what failed, and a sentence."""
-        alike = [self.metric, "score change", "gap", "gap change"]
+        alike, differences = [self.metric], ["score change", "gap", "gap change"]
         nothing: list[Any] = ["nothing", "", self.best.val, "", self.best.gap, ""]
-        head = ["without", "was", *alike]
+        head = ["without", "was", *alike, *differences]
         rows: list[list[Any]] = [
             [
                 one.technique, one.was, one.own.point.val, Measured.of(one.own.score, "+"), one.own.point.gap,
@@ -149,11 +149,12 @@ class Ablation(Presented):
         if self.axis:
             text = path_axis(self.axis).text
             head += [self.axis, "held as chosen", "held change"]
-            alike += ["held as chosen", "held change"]
+            alike.append("held as chosen")
+            differences.append("held change")
             nothing += [text(self.value), self.chosen.val, ""]
             for row, one in zip(rows, self.rows, strict=True):
                 row += [text(one.own.value), one.held.point.val, Measured.of(one.held.score, "+")]
-        table = Table(tuple(head), [tuple(row) for row in (nothing, *rows)], words={"without", "was"}, alike=alike)
+        table = Table(head, (nothing, *rows), words={"without", "was"}, alike=alike, differences=differences)
         failures = [f"without {technique}: failed: {reason}" for technique, reason in self.failed.items()]
         yield table
         yield from failures

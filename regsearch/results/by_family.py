@@ -87,7 +87,7 @@ class FamilyStandings(Presented):
 
     def table(self) -> Table:
         """A row for each family."""
-        alike = (self.score, "behind", "train", "gap", "reference gap")
+        differences = ("gap", "reference gap")
         rows = [
             [
                 one.name, one.best.number, Measured(one.point.val, one.point.val_se),
@@ -96,7 +96,10 @@ class FamilyStandings(Presented):
             ]
             for at, one in enumerate(self.rows)
         ]  # fmt: skip
-        return Table(("family", "trial", *alike, "trials"), rows, words={"family"}, alike=alike)
+        return Table(
+            ("family", "trial", self.score, "behind", "train", *differences, "trials"), rows, words={"family"},
+            alike=(self.score, "train"), differences=("behind", *differences),
+        )  # fmt: skip
 
     def blocks(self) -> Iterator[Block]:
         """The table, and the sentence."""

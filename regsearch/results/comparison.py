@@ -127,8 +127,8 @@ class Comparison(Presented):
             "s/trial", "s",
         )  # fmt: skip
         rows = [_row(study, one) for study, one in zip(self.studies, (None, *self.differences), strict=True)]
-        alike = (self.metric, "difference", "gap", "gap difference")
-        yield Table(head, rows, words={"study", "space"}, alike=alike)
+        differences = ("difference", "gap", "gap difference")
+        yield Table(head, rows, words={"study", "space"}, alike=(self.metric,), differences=differences)
         yield self.summary
 
 

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch.cleaning import printable
 from regsearch.metrics.statistics import Estimate
 
 GROUPED, HUGE = 1e4, 1e7  # from here on thousands are set apart; from here on a number has an exponent
 TINY = 1e-5  # below it, too
+ERROR_DIGITS = 2  # significant ones of a standard error
 
 
 class Measured(NamedTuple):
@@ -34,16 +36,28 @@ class NumberFormat(NamedTuple):
     spec: str
 
     @classmethod
-    def of(cls, values: Iterable[float], digits: int = 4) -> NumberFormat:
-        """That in which the middle one of these, by size, has so many significant digits; whole numbers stay whole."""
-        sizes = np.array([abs(value) for value in values if math.isfinite(value) and value])
+    def of(
+        cls, values: Iterable[float], digits: int = 4, errors: Iterable[float] = (), least: float = 0.0
+    ) -> NumberFormat:
+        """That in which the middle one of these, by size, has so many significant digits; whole numbers stay whole.
+
+        Parameters
+        ----------
+        errors
+            Standard errors, of which the smallest has at least two.
+        least
+            What is smaller is rounding, and taken for zero.
+        """
+        sizes, known = _positive(values, least), _positive(errors, least)
+        if not len(sizes):
+            sizes = known
         if not len(sizes):
             return cls(".0f")
         typical = float(np.median(sizes))
         if not TINY <= typical < HUGE:
             return cls(f".{digits - 1}e")
-        decimals = max(0, digits - 1 - math.floor(math.log10(typical)))
-        return cls(f"{',' if sizes.max() >= GROUPED else ''}.{decimals}f")
+        decimals = [_decimals(typical, digits), *(_decimals(float(one), ERROR_DIGITS) for one in known)]
+        return cls(f"{',' if sizes.max() >= GROUPED else ''}.{max(decimals)}f")
 
     def text(self, cell: float | Measured) -> str:
         """A number in this format, with its error; a dash for one that there is not."""
@@ -53,8 +67,23 @@ class NumberFormat(NamedTuple):
     def _number(self, value: float, sign: str = "") -> str:
         if not math.isfinite(value):
             return "-" if math.isnan(value) else f"{value}"
-        text = format(value, sign + (self.spec if abs(value) < HUGE else ".3e"))
-        return text.removeprefix("-") if not float(text.replace(",", "")) else text  # no zero has a sign
+        return _written(value, sign + (self.spec if abs(value) < HUGE else ".3e"))
+
+
+def _positive(values: Iterable[float], least: float) -> NDArray[np.float64]:
+    """The sizes of what is finite and no zero."""
+    return np.array([abs(value) for value in values if math.isfinite(value) and abs(value) > least])
+
+
+def _decimals(value: float, digits: int) -> int:
+    """In which a number has so many significant digits."""
+    return max(0, digits - 1 - math.floor(math.log10(value)))
+
+
+def _written(value: float, spec: str) -> str:
+    """A number by a format, of which no zero has a sign."""
+    text = format(value, spec)
+    return text if float(text.replace(",", "")) else text.lstrip("+-")
 
 
 def json_safe(value: Any) -> Any:
@@ -80,7 +109,7 @@ def _short(value: Any) -> str:
 
 def format_number(value: float, digits: int = 4, sign: str = "") -> str:
     """A number as people write it: so many significant digits, whole above them, an exponent only far from one."""
-    text = f"{value:{sign}.{digits}g}"
+    text = _written(value, f"{sign}.{digits}g")
     if not (GROUPED <= abs(value) < HUGE or ("e" in text and 1 <= abs(value) < HUGE)):
         return text
     return f"{value:{sign},.0f}" if abs(value) >= GROUPED else f"{value:{sign}.0f}"
@@ -88,7 +117,7 @@ def format_number(value: float, digits: int = 4, sign: str = "") -> str:
 
 def format_value(value: float, se: float, sign: str = "", digits: int = 3) -> str:
     """A number with its standard error, where there is one; `sign` as in a format."""
-    return format_number(value, digits, sign) + (f" ± {format_number(se, 2)}" if math.isfinite(se) else "")
+    return format_number(value, digits, sign) + (f" ± {format_number(se, ERROR_DIGITS)}" if math.isfinite(se) else "")
 
 
 def format_estimate(estimate: Estimate, sign: str = "", digits: int = 3) -> str:

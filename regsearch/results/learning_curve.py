@@ -89,8 +89,7 @@ class LearningCurve(Presented):
             (size, Measured.of(score), float(train[s]), float(gap[s]))
             for s, (size, score) in enumerate(zip(self.sizes, scores, strict=True))
         ]
-        alike = (self.metric, "train", "gap")
-        yield Table(("rows", *alike), rows, alike=alike)
+        yield Table(("rows", self.metric, "train", "gap"), rows, alike=(self.metric, "train"), differences=("gap",))
         yield self.summary
 
 

@@ -105,5 +105,8 @@ def trials_on_lines(top: Sequence[Chosen]) -> Table:
         figures = [point.val, point.val_se, point.train, point.gap]
         tests = ["-" if score is None else score for _ in held_out]
         rows.append([one.number, *figures, *tests, describe(one.trial, {**one.settings, **one.measures}, " ")])
-    alike = (label_of("score", top[0].weighted), "se", "train", "gap", *held_out)
-    return Table(("trial", *alike, "config"), rows, words={"config"}, alike=alike)
+    name = label_of("score", top[0].weighted)
+    return Table(
+        ("trial", name, "se", "train", "gap", *held_out, "config"), rows, words={"config"},
+        alike=(name, "train", *held_out), differences=("gap",), errors=("se",),
+    )  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from regsearch.cleaning import as_html, as_words, printable
+from regsearch.models.path import ROUNDING
 from regsearch.results.formatting import Measured, NumberFormat
 
 
@@ -25,7 +27,12 @@ class Table:
     sentences
         Names of the columns that hold many words: a page breaks them into lines.
     alike
-        Names of the columns whose numbers are of one unit: all have the decimals of the first.
+        Names of the columns that hold scores of one unit: all have the decimals of the first.
+    differences
+        Names of the columns that hold differences of those, such as gaps: each has decimals of its own, in which the
+        smallest standard error of the table has two significant digits.
+    errors
+        Names of the columns that hold standard errors of those.
     """
 
     head: Sequence[str]
@@ -33,14 +40,29 @@ class Table:
     words: Container[str] = ()
     sentences: Container[str] = ()
     alike: Sequence[str] = ()
+    differences: Sequence[str] = ()
+    errors: Sequence[str] = ()
 
     @cached_property
     def _lines(self) -> list[list[Any]]:
         """The rows, each number in the format of its column."""
-        formats = {name: NumberFormat.of(_numbers(row[at] for row in self.rows)) for at, name in enumerate(self.head)}
-        if self.alike:
-            formats |= dict.fromkeys(self.alike, formats[self.alike[0]])
+        columns = {name: [row[at] for row in self.rows] for at, name in enumerate(self.head)}
+        formats = {name: NumberFormat.of(_sizes(cells), errors=_errors(cells)) for name, cells in columns.items()}
+        formats |= self._of_one_unit(columns)
         return [[_written(cell, formats[name]) for name, cell in zip(self.head, row, strict=True)] for row in self.rows]
+
+    def _of_one_unit(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, NumberFormat]:
+        """The formats of scores, and of their differences and errors, which may be far smaller."""
+        if not self.alike:
+            return {}
+        scores = [*_sizes(columns[self.alike[0]])]
+        least = ROUNDING * max(filter(math.isfinite, scores), default=0.0)
+        own = [error for name in self.errors for error in _sizes(columns[name])]
+        own += [error for name in self.alike for error in _errors(columns[name])]
+        shown = own + [error for name in self.differences for error in _errors(columns[name])]
+        made = dict.fromkeys(self.alike, NumberFormat.of(scores, 4, own, least))
+        made |= {name: NumberFormat.of(_sizes(columns[name]), 3, shown, least) for name in self.differences}
+        return made | {name: NumberFormat.of(_sizes(columns[name]), 2, own, least) for name in self.errors}
 
     def text(self) -> str:
         """Lines for a terminal."""
@@ -76,9 +98,17 @@ class Table:
         return "" if name in self.words else ' class="number"'
 
 
-def _numbers(cells: Iterable[Any]) -> Iterator[float]:
-    """The numbers among the cells that are written as their column is."""
-    return (cell.value if isinstance(cell, Measured) else cell for cell in cells if isinstance(cell, float | Measured))
+def _sizes(cells: Iterable[Any]) -> Iterator[float]:
+    """The sizes of the numbers among the cells that are written as their column is; of an error that is larger, its."""
+    for cell in cells:
+        if isinstance(cell, float | Measured):
+            value, se, _ = cell if isinstance(cell, Measured) else Measured(cell, math.nan)
+            yield max(abs(value), se) if math.isfinite(se) else abs(value)
+
+
+def _errors(cells: Iterable[Any]) -> list[float]:
+    """The standard errors beside them."""
+    return [cell.se for cell in cells if isinstance(cell, Measured)]
 
 
 def _written(cell: Any, number: NumberFormat) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import remember_secrets
 from regsearch.data.column_preparation import column_transformer
-from regsearch.data.column_roles import needed, said_of
+from regsearch.data.column_roles import column_roles, needed, said_of
 from regsearch.data.dataset import read_dataset
 from regsearch.data.fold_targets import aimed, check_transform
 from regsearch.data.folds import make_folds, runs_forward
@@ -41,12 +41,13 @@ def prepared_for(options: StudyOptions, problem: Problem) -> tuple[StudyOptions,
 
     A space without a transformer gets one that makes numbers of them.
     """
-    roles = needed(problem.X)
-    if not roles:
+    if not needed(problem.X):
         return options, ""
     space = options.space.prepared_by(lambda: Prepare(column_transformer(problem.X), name="columns"))
-    said = "" if space == options.space else f"Prepared inside each fold: {said_of(roles)}; prepare= changes that."
-    return dataclasses.replace(options, space=space), said
+    if space == options.space:
+        return options, ""
+    made = said_of(column_roles(problem.X))
+    return dataclasses.replace(options, space=space), f"Prepared inside each fold: {made}; prepare= changes that."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,10 +40,25 @@ def test_a_column_is_what_its_form_says() -> None:
     assert said == {
         "size": "size: number", "notes": "notes: words (tf-idf)", "sold": "sold: date in parts",
         "built": "built: date in parts, read as %d/%m/%Y", "town": "town: 2 categories",
-        "owner": "owner: 73 categories, those of under 5 rows as one", "lift": "lift: boolean",
+        "owner": "owner: dropped, each of its 73 texts is in under 5 rows", "lift": "lift: boolean",
     }  # fmt: skip
     either = column_roles(pd.DataFrame({"day": ["01/02/2024", "03/04/2024"]}))
     assert "days and months could be swapped" in said_of(either)
+
+
+def test_no_column_is_silently_one_constant() -> None:
+    """Numbers as text are refused with the first that is none; of levels that are all rare, shared words are taken."""
+    numbers = [str(k / 7) for k in range(60)]
+    for texts, says in (([*numbers, None, "?", "-"], r"'a' .* got '\?'.*to_numeric"), (numbers, r"such as '0\.0'")):
+        stray = pd.DataFrame({"a": pd.Series(texts, dtype=object)})
+        with pytest.raises(InvalidInput, match=says):
+            column_transformer(stray)
+        assert column_roles(stray, {"a": "category"})[0].role == "category"
+        assert column_transformer(stray.astype("category")).fit_transform(stray.astype("category")).shape[1] >= 60
+    rare = {"prefixed": [f"{'ab'[k % 2]}-{k}" for k in range(60)], "codes": ["1", "2"] * 30}
+    assert [one.role for one in column_roles(pd.DataFrame(rare))] == ["words", "category"]
+    with pytest.raises(InvalidInput, match="must not be dropped"):
+        column_transformer(X[["owner"]])
 
 
 def test_what_columns_become_is_what_pandas_and_scikit_learn_say() -> None:
@@ -68,7 +83,7 @@ def test_what_columns_become_is_what_pandas_and_scikit_learn_say() -> None:
     ("roles", "says"),
     [
         ({"twn": "words"}, "'town'"), ({"town": "word"}, "must be number"), ({"town": "date"}, "read it with"),
-        ({"sold": "words"}, "is a date or dropped"),
+        ({"sold": "words"}, "is a date or dropped"), ({"town": "number"}, "text column 'town' must be category"),
     ],
 )  # fmt: skip
 def test_roles_that_cannot_be_are_refused(roles: Any, says: str) -> None:

@@ -569,6 +569,16 @@ def kinds() -> dict[str, tuple[Any, Any]]:
 
 
 @pytest.mark.slow
+def test_only_a_transformed_y_is_undone(wine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that happens to have attributes of these names is converted as it is."""
+    pytest.importorskip("skl2onnx")
+    model = load(wine)
+    model.model.target, model.model.transformer_ = "wine", "anything"
+    monkeypatch.setattr("regsearch.export.serving.onnx.load", lambda *_: model)
+    assert to_onnx(wine, tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds())
 def test_onnx_says_what_the_bundle_says(kind: str, tmp_path: Path) -> None:
     """On other rows than its example, ONNX Runtime agrees with the bundle within 1e-5."""

@@ -24,6 +24,7 @@ from regsearch.results.report import note, write_artifacts, write_report
 from regsearch.results.report import page as page_of
 from regsearch.results.report.drawing import CARTESIAN, library
 from regsearch.results.report.sentences import about
+from regsearch.results.report.templates import rendered
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
 
@@ -81,8 +82,11 @@ def test_the_page_says_every_chosen_number(results: Results) -> None:
     for rule in RULES:
         chosen = results.choose(rule)
         point = chosen.point
-        cells = [chosen.number, *(f"{v:.3f}" for v in (point.val, point.val_se, point.train, point.gap))]
-        assert f"<td>{rule}</td>" + "".join(f'<td class="number">{cell}</td>' for cell in cells) in text
+        row = text[text.index(f"<td>{rule}</td>") :].partition("</tr>")[0]
+        number, *cells = map(float, re.findall(r'<td class="number">(.*?)</td>', row)[:5])
+        assert number == chosen.number
+        np.testing.assert_allclose(cells, [point.val, point.val_se, point.train, point.gap], 0, 0.05 * point.val_se)
+        assert f'<td class="number">{point.val:.3f}</td>' in row
         assert chosen.why in html.unescape(text)
     for trial in results.complete:
         assert f'<td class="number">{results.point(trial).val:.3f}</td>' in text
@@ -243,6 +247,19 @@ def test_a_template_of_ones_own(results: Results, tmp_path: Path) -> None:
             page_of(results, tmp_path)
     with pytest.raises(NotFound, match="there is none at"):
         page_of(results, tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"\n{{ 1/0 }}", ", line 2: division by zero"), (b"{{ ''.__class__.__mro__ }}", ", line 1: .*unsafe"),
+     ("é".encode("latin-1"), " is not: .*codec can't decode")],
+)  # fmt: skip
+def test_a_template_that_fails_is_named(content: bytes, says: str, tmp_path: Path) -> None:
+    """Whatever a template does, the error names its file; it may not reach what is no part of the report."""
+    own = tmp_path / "page.html"
+    own.write_bytes(content)
+    with pytest.raises(InvalidInput, match=re.escape(str(own)) + says):
+        rendered(tmp_path)
 
 
 def test_the_smallest_script_that_draws(results: Results) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,9 +52,9 @@ def test_no_rows() -> None:
 
 
 def test_numbers_of_a_column_are_written_alike() -> None:
-    """Points stand below each other, thousands are set apart, columns of one unit have the decimals of the first."""
+    """Points stand below each other, thousands are set apart, scores of one unit have the decimals of the first."""
     rows = [[-33381.2, 812.6, 0.1234], [-9120.0, float("nan"), 12.0]]
-    assert Table(("score", "se", "other"), rows, alike=("score", "se")).text().splitlines()[1:] == [
+    assert Table(("score", "se", "other"), rows, alike=("score",), errors=("se",)).text().splitlines()[1:] == [
         "-33,381  813   0.123",
         " -9,120    -  12.000",
     ]
@@ -60,6 +62,24 @@ def test_numbers_of_a_column_are_written_alike() -> None:
     lines = Table(("gap",), measured).text().splitlines()
     assert [line.strip() for line in lines] == ["gap", "0.5123 ± 0.0123", "0.0000", "+0.2500 ± 0.5000"]
     assert Table(("tiny",), [[1.5e-9], [2e-9]]).text().split() == ["tiny", "1.500e-09", "2.000e-09"]
+
+
+def test_errors_are_seen_however_small_beside_the_score() -> None:
+    """Differences and errors have two digits of the smallest error shown; rounding is zero, and no zero has a sign."""
+    rows = [[54.32, Measured(0.0012, 0.0004, "+"), 0.3], [54.3, Measured(-3e-5, 0.02, "+"), -1e-9]]
+    table = Table(("score", "change", "gap"), rows, alike=("score",), differences=("change", "gap"))
+    assert [line.split("  ") for line in table.text().splitlines()[1:]] == [
+        ["54.32", "+0.00120 ± 0.00040", "0.30000"],
+        ["54.30", "-0.00003 ± 0.02000", "0.00000"],
+    ]
+    columns: Any = {"alike": ("score", "train"), "differences": ("gap",), "errors": ("se",)}
+    shown = Table(("score", "se", "train", "gap"), [[5432.1, 0.4, 5432.4, 0.3]], **columns).text()
+    assert shown.splitlines()[1].split() == ["5432.10", "0.40", "5432.40", "0.300"]
+    noise = Table(("score", "change"), [[54.3, Measured(1e-15, 2e-15, "+")]], alike=("score",), differences=("change",))
+    assert noise.text().split()[2:] == ["54.30", "0", "±", "0"]
+    mixed = Table(("change",), [[Measured(0.5, math.nan, "+")], [Measured(1e-6, math.nan, "+")]]).text()
+    assert mixed.split() == ["change", "+0.5000", "0.0000"]
+    assert (format_number(0.0, sign="+"), format_number(-0.0)) == ("0", "0")
 
 
 @pytest.mark.parametrize(

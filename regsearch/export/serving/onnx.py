@@ -19,7 +19,7 @@ from regsearch.errors import InvalidInput
 from regsearch.export.bundle import load
 from regsearch.export.bundle.column import Column
 from regsearch.export.bundle.example import rows_of
-from regsearch.export.bundle.files import EXAMPLE, ONNX, open_bundle
+from regsearch.export.bundle.files import EXAMPLE, ONNX, TARGET, open_bundle
 from regsearch.export.bundle.schema import Form
 from regsearch.models.neural.files import TENSORS
 from regsearch.models.persist import write_whole
@@ -64,7 +64,7 @@ def to_onnx(
     rows = _rows(rows_of(opened.json(EXAMPLE)["rows"], model.form), model.form)
     convert = _net if opened.model == TENSORS else _pipeline
     try:
-        inner, undone = _parts(model.model)
+        inner, undone = _parts(model.model, TARGET in opened.head)
         made = _undoing(convert(inner, rows, model.form), undone)
         if model.form.columns:
             columns = {given.name: name for given, name in zip(made.graph.input, model.form.names, strict=True)}
@@ -102,10 +102,13 @@ def _type(column: Column) -> Any:
 # --- a transformed y -------------------------------------------------------------------------------------------
 
 
-def _parts(model: Any) -> tuple[Any, Any]:
+def _parts(model: Any, transformed: bool) -> tuple[Any, Any]:
     """A fitted model of what y was transformed to, and the fitted transformer; that is `None` where there is none."""
-    undone = getattr(model, "transformer_", getattr(model, "target", None))
-    return getattr(model, "regressor_", model), undone
+    from sklearn.compose import TransformedTargetRegressor
+
+    if isinstance(model, TransformedTargetRegressor):  # by a study's target=, or an estimator of the user's own
+        return model.regressor_, model.transformer_
+    return model, model.target if transformed else None
 
 
 def _undoing(made: Any, transformer: Any) -> Any:

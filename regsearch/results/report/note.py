@@ -24,8 +24,8 @@ def note(results: Results) -> str:
     lines = [f"**{results.name}**: {as_words(about(results))}", ""]
     if results.complete:
         best = results.best
-        alike = [label_of("score", results.weighted), "train", "gap"]
-        head = ["", "trial", *alike, *filter(None, [best.axis])]
+        alike = [label_of("score", results.weighted), "train"]
+        head = ["", "trial", *alike, "gap", *filter(None, [best.axis])]
         chosen = [(rule, results.choose(rule)) for rule in RULES]
         rows = [[rule, *_cells(one, one.point)] for rule, one in chosen]
         if results.reference is not None:
@@ -39,7 +39,7 @@ def note(results: Results) -> str:
         if families.rows:
             lines += [families.table().markdown(), "", as_words(families.summary), ""]
         settings = ", ".join(as_code(f"{key}={value}") for key, value in best.settings.items())
-        lines += [Table(head, rows, alike=alike).markdown(), "", f"Best config: {settings}", ""]
+        lines += [Table(head, rows, alike=alike, differences=["gap"]).markdown(), "", f"Best config: {settings}", ""]
         targets = scores_by_target(results, best)
         if targets:
             lines += [Table(["target", alike[0]], list(targets.items()), alike=alike[:1]).markdown(), ""]

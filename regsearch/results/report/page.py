@@ -138,8 +138,7 @@ def _choices(results: Results) -> Table:
         rows.append(
             ["reference", one.number, *_numbers(results.point(one)), "", reasons(f"For comparison: {name}.", one)]
         )
-    alike = _names(results)
-    return Table(["rule", "trial", *alike, "config", "why"], rows, {"rule"}, SENTENCES, alike)
+    return _table(results, ["rule", "trial"], ["config", "why"], rows)
 
 
 def _trials(results: Results) -> Table:
@@ -148,13 +147,16 @@ def _trials(results: Results) -> Table:
          describe(trial, {name: value for name, value in trial.own_params.items() if name in results.varied})]
         for trial in results.complete[:TOP]
     ]  # fmt: skip
-    alike = _names(results)
-    return Table(["trial", "role", *alike, "config"], rows, {"role"}, SENTENCES, alike)
+    return _table(results, ["trial", "role"], ["config"], rows)
 
 
-def _names(results: Results) -> list[str]:
-    """What the columns of `_numbers` are called."""
-    return [label_of("score", results.weighted), "se", "train", "gap"]
+def _table(results: Results, before: list[str], after: list[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Rows that have `_numbers` between other columns."""
+    score = label_of("score", results.weighted)
+    return Table(
+        [*before, score, "se", "train", "gap", *after], rows, {"rule", "role"}, SENTENCES, alike=(score, "train"),
+        differences=("gap",), errors=("se",),
+    )  # fmt: skip
 
 
 def _numbers(point: Point) -> list[float]:
