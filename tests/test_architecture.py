@@ -116,6 +116,22 @@ def test_every_class_has_a_name_of_its_own() -> None:
     assert {name for name, count in names.items() if count > 1} == set()
 
 
+@pytest.mark.slow
+def test_no_local_variable_has_the_name_of_an_import() -> None:
+    """A name means one thing in a module; parameters, which callers know, have the names of their meaning."""
+    hidden = []
+    for module, tree in MODULES.items():
+        heads = [one for one in tree.body if isinstance(one, ast.Import | ast.ImportFrom)]
+        known = {alias.asname or alias.name for head in heads for alias in head.names}
+        for function in definitions(tree):
+            if not isinstance(function, ast.ClassDef):
+                own_names = {one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)}
+                names = (one for one in ast.walk(function) if isinstance(one, ast.Name))
+                made = {one.id for one in names if isinstance(one.ctx, ast.Store)}
+                hidden += [f"{module}.{function.name}: {name}" for name in (made & known) - own_names]
+    assert hidden == []
+
+
 def test_optunas_private_names_are_known_in_one_file() -> None:
     """Only the file that keeps Optuna's study touches what Optuna does not promise."""
     private = {"_storage", "_trial_id"}

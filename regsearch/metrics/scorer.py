@@ -225,10 +225,10 @@ def defined_on(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> bool
     """
 
     score = metric.by_scorer if metric.kernel is None else metric.along
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         found = [bool(np.isfinite(score(problem, rows, one, {})).all()) for one in _probes(problem, rows)]
-    return any(found) and not (len(rows) == 1 and any(issubclass(one.category, UserWarning) for one in said))
+    return any(found) and not (len(rows) == 1 and any(issubclass(one.category, UserWarning) for one in warned))
 
 
 def formula(metric: Metric) -> str:
@@ -312,8 +312,8 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
             return metric
     if own and _reads_more(metric, problem, rows):
         return replace(metric, needs_fit=own)
-    said = f": {reason}" if reason not in ("", _MISFIT) else ""
-    raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task{said}. {_suggest(problem)}")
+    why = f": {reason}" if reason not in ("", _MISFIT) else ""
+    raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task{why}. {_suggest(problem)}")
 
 
 def _reads_more(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> bool:

@@ -179,9 +179,9 @@ class Results(Presented):
             When the number or the metric is none of the study's.
         """
         name, place = self.metric if metric is None else metric, counted(number, "The number of a trial")
-        known = next((tuple(trial.points) for trial in self.complete), (self.metric,))
-        if name not in known:
-            raise InvalidInput(f"A metric must be one of the study's ({', '.join(known)}), got {name!r}.")
+        metrics = next((tuple(trial.points) for trial in self.complete), (self.metric,))
+        if name not in metrics:
+            raise InvalidInput(f"A metric must be one of the study's ({', '.join(metrics)}), got {name!r}.")
         return self.measured[place].curves[name] if place in self.measured else self._readings.curves(place, name)
 
     def trajectory(self, number: int) -> Trajectory:

@@ -101,8 +101,8 @@ class Node(ABC):
     def field_levels(self) -> dict[str, Levels]:
         """By field name, what the fields say of weak, usual and strong values; without those that say nothing."""
         found = {field.name: field.metadata.get("levels") for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-        said = {name: levels for name, levels in found.items() if levels is not None}
-        return said if self.regularizes else {name: Levels(usual=levels.usual) for name, levels in said.items()}
+        told = {name: levels for name, levels in found.items() if levels is not None}
+        return told if self.regularizes else {name: Levels(usual=levels.usual) for name, levels in told.items()}
 
     @property
     def option_label(self) -> str:
@@ -370,8 +370,8 @@ def tunable(
         that range: its end that is nearer to `off`, the middle, and the other end, each a fifth from it on its own
         scale. A field without `off` of which only `usual` is said, or nothing, is as usual in every start.
     """
-    said = Levels(weak, usual, strong, off if is_number(off) or off in (math.inf, -math.inf) else None)
-    levels = None if said == Levels() else said
+    given = Levels(weak, usual, strong, off if is_number(off) or off in (math.inf, -math.inf) else None)
+    levels = None if given == Levels() else given
     return dataclasses.field(default=default, metadata={"domain": domain, "off": off, "levels": levels})
 
 

@@ -87,7 +87,7 @@ def stored_example(bundle: Bundle, form: Form) -> tuple[Any, dict[str, Any]]:
         raise InvalidInput(
             f"{EXAMPLE} must have rows as {FORM} describes them ({error!r}); export it again."
         ) from error
-    return rows, {name: said for name, said in stored.items() if name not in ("schema", "rows")}
+    return rows, {name: answer for name, answer in stored.items() if name not in ("schema", "rows")}
 
 
 def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
@@ -129,14 +129,14 @@ def _try_out(bundle: Bundle, model: Any, form: Form) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            said = predictions(model, form.checked(rows))
+            answers = predictions(model, form.checked(rows))
             classes = [plain(label) for label in np.asarray(getattr(model, "classes_", form.classes or ())).tolist()]
     except Exception as error:  # whatever parts of a model that do not go together lead to
         raise InvalidInput(
             f"The model of {bundle.folder} cannot predict the rows of its own example ({type(error).__name__}: "
             f"{first_line(error)}); export it again."
         ) from error
-    if {name: np.shape(one) for name, one in said.items()} != {name: _shape(one) for name, one in stored.items()}:
+    if {name: np.shape(one) for name, one in answers.items()} != {name: _shape(one) for name, one in stored.items()}:
         raise InvalidInput(f"The model of {bundle.folder} must say of its example what {EXAMPLE} has; export it again.")
     if form.classes is not None and classes != list(form.classes):
         raise InvalidInput(f"The model of {bundle.folder} must tell the classes of {FORM} apart; export it again.")

@@ -115,16 +115,16 @@ class NetConfig(Model, abstract=True):
         """Without each slot and each part of one, and with the reference's scale, and its class weights; training goes
         on to its last epoch where it ended before.
         """
-        slots = {slot: config for slot, config in super().without().items() if _acts(self.techniques[slot])}
-        slots.pop("early_stopping", None)
+        techniques = {slot: config for slot, config in super().without().items() if _acts(self.techniques[slot])}
+        techniques.pop("early_stopping", None)
         parts = {
             f"{slot} {part}": self.replace(**{slot: rest})
-            for slot in slots for part, rest in _parts(self.techniques[slot]).items()
+            for slot in techniques for part, rest in _parts(self.techniques[slot]).items()
         }  # fmt: skip
         others = self._as_in(plain, "scale", "class_weight", "prepare")
         if self.last < self.horizon:
             others["early_stopping"] = self.at(self.horizon)
-        return slots | parts | others
+        return techniques | parts | others
 
     def at(self, value: float | None) -> NetConfig:
         if value is None:
