@@ -278,7 +278,8 @@ def search_rows(name: str, X: Any, y: Any, bar: float) -> Iterator[Row]:
         other = seconds(lambda: theirs.fit(X, y))
     with tempfile.TemporaryDirectory() as root:
         started = time.time()
-        study = Study("bench", X, y, space=Linear(penalty=spaces.linear().penalty), cv=folds, seed=SEED, root=root)
+        ours_in = Linear(penalty=spaces.linear().penalty)
+        study = Study("bench", X, y, space=ours_in, cv=folds, scoring=theirs.scoring, seed=SEED, root=root)
         results = study.run(n_trials=50, quiet=True)
     reached = [t.end_ms for t in results.complete if results.point(t).val >= theirs.best_score_]
     ours = min(reached) / 1000 - started if reached else np.inf

@@ -49,6 +49,8 @@ class Truth:
 
     Attributes
     ----------
+    scoring
+        The score whose expectation `risk` is, so that its error is in the same units.
     risk
         From decisions ``[rows, S]`` on the test rows to ``[S]`` expected losses.
     """
@@ -56,6 +58,7 @@ class Truth:
     X: Array
     y: Array
     test: Array
+    scoring: str
     risk: Callable[[Array], Array]
 
 
@@ -82,7 +85,7 @@ def classes(rng: np.random.Generator) -> Truth:
     def risk(decisions: Array) -> Array:
         return np.asarray((np.logaddexp(0, decisions) - p * decisions).mean(axis=0))
 
-    return Truth(X[:60], drawn, X[60:], risk)
+    return Truth(X[:60], drawn, X[60:], "neg_log_loss", risk)
 
 
 PROBLEMS = {"sparse": sparse, "correlated": correlated, "classes": classes}
@@ -90,7 +93,11 @@ PROBLEMS = {"sparse": sparse, "correlated": correlated, "classes": classes}
 
 def _regression(X: Array, signal: Array, noise: float, rows: int, rng: np.random.Generator) -> Truth:
     y, known = signal[:rows] + noise * rng.normal(size=rows), signal[rows:, None]
-    return Truth(X[:rows], y, X[rows:], lambda decisions: ((decisions - known) ** 2).mean(axis=0) + noise**2)
+
+    def risk(decisions: Array) -> Array:
+        return np.asarray(((decisions - known) ** 2).mean(axis=0) + noise**2)
+
+    return Truth(X[:rows], y, X[rows:], "neg_mean_squared_error", risk)
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ def configs() -> list[Linear]:
 def searched(truth: Truth, seed: int) -> tuple[Results, Problem, list[Outcome]]:
     """The results of a study of all configs, without what a study writes."""
     problem = make_problem(truth.X, truth.y)
-    setup = Setup(problem, make_folds(5, problem, seed), resolve(None, problem))
+    setup = Setup(problem, make_folds(5, problem, seed), resolve(truth.scoring, problem))
     roles = ["reference", *[""] * (len(configs()) - 1)]
     candidates = [Candidate(i, config, role) for i, (config, role) in enumerate(zip(configs(), roles, strict=True))]
     outcomes = list(LinearBackend(setup).stream(candidates))

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
-from regsearch.cleaning import first_line, public_address
+from regsearch.cleaning import cleaned, first_line, public_address
 from regsearch.errors import InvalidInput
 from regsearch.storage.database import missing_driver
 
@@ -80,7 +80,7 @@ def _check_database(tracking: str) -> None:
     try:
         sqlalchemy.make_url(tracking).get_dialect()
     except sqlalchemy.exc.ArgumentError as error:
-        raise InvalidInput(f"tracking must be the address of a database, got {_shown(tracking)}.") from error
+        raise InvalidInput(f"tracking must be the address of a database, got {_shown(tracking)}.") from cleaned(error)
     if (missing := missing_driver(tracking)) is not None:
         raise InvalidInput(f"tracking must be a database whose driver is installed, got {_shown(tracking)}: {missing}.")
     file = database_path(tracking)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from regsearch.cleaning import first_line, shortened
+from regsearch.cleaning import cleaned, first_line, shortened
 from regsearch.cores import limit_threads
 from regsearch.errors import FOREIGN, InvalidInput, NotFound, WorkersFailed
 from regsearch.inputs import said
@@ -102,11 +102,11 @@ def connected(address: str | None, folder: str) -> Iterator[None]:
     environment = {"working_dir": folder, "excludes": list(LEFT_OUT)} if folder else {}
     try:
         ray.init(address, runtime_env=environment, log_to_driver=False, logging_level=logging.WARNING)
-    except Exception as error:  # Ray raises its own, gRPC's, the system's and plain RuntimeError, by address and cause
+    except Exception as error:  # noqa: BLE001 - Ray raises its own, gRPC's, the system's and plain RuntimeError, by address and cause
         raise NotFound(
             f"Ray must take what is to run on it, at {address or 'this machine'} it did not ({first_line(error)}); see "
             "that the cluster runs, and that the script's folder is small."
-        ) from error
+        ) from cleaned(error)
     try:
         yield
     finally:
@@ -184,7 +184,7 @@ def lost_cluster() -> Iterator[None]:
     except (ConnectionError, ray.exceptions.RayError) as error:
         raise WorkersFailed(
             f"The Ray cluster is gone ({first_line(error)}); everything finished is kept: see that it runs and go on."
-        ) from error
+        ) from cleaned(error)
 
 
 class Actors:

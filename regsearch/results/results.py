@@ -392,8 +392,5 @@ def read_results(store: Store, study: OptunaStudy, space: Model | None = None, l
     trials, damaged = study.trials(), study.damage(store)
     files = store.damaged_files(study.identity) if store.has_files and any(one.config for one in trials) else ()
     damage = (*store.lost_lines, *files, *(f"trial {number}: {why}" for number, why in damaged.items()))
-    shown = tuple(
-        trial.damaged(damaged[trial.number]) if trial.number in damaged and not trial.outside else trial
-        for trial in trials
-    )
+    shown = tuple(trial.damaged(damaged[trial.number]) if trial.number in damaged else trial for trial in trials)
     return Results(store, study.identity, shown, space, live, damage=damage)

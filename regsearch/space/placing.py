@@ -130,8 +130,8 @@ class _Placing:
         self, space: Mapping[str, Any], data: Any, name: str, tag: Mapping[str, Any], empty: Mapping[str, Any] = EMPTY
     ) -> None:
         given = dict(data) if isinstance(data, Mapping) else {}
-        if given.pop("type", None) != tag.get("type"):
-            self._misfit(name or "kind", data, tag.get("type"))
+        if tag and given.pop("type", None) != tag["type"]:  # one of a plain dict is a key like any other
+            self._misfit(name or "kind", data, tag["type"])
             return
         for key, child in space.items():
             self.walk(child, given.pop(key, None), way_to(name, key), empty.get(key))

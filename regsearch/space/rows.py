@@ -97,6 +97,8 @@ class _Rows:
         if given is UNSAID:
             return RowPlacing({own: leaf.levels(levels).usual})
         whole = isinstance(leaf, Int)
+        if whole and isinstance(given, float) and given.is_integer():
+            given = int(given)  # a table with a gap in a column of whole numbers has them so
         if not (is_whole(given) if whole else is_number(given)) or not leaf.low <= given <= leaf.high:
             kind = "whole numbers from " if whole else ""
             return RowPlacing(

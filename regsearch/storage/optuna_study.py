@@ -136,12 +136,13 @@ class OptunaStudy:
         """The trials of which what was kept cannot be read: why, by number.
 
         Where a store holds nothing of the study at all, its files lie elsewhere, and no trial is known to be damaged.
+        Of those outside the space none is: nothing is read of them, and no run evaluates them.
         """
         found = {}
         everything = self.trials()
         for trial in everything if store.has_files else ():
             try:
-                if trial.config is not None:
+                if trial.config is not None and trial.state != OUTSIDE:
                     store.check(trial.number, trial.sha256)
             except Damaged as error:
                 found[trial.number] = f"{error}: it is run again with the study"

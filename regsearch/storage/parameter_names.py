@@ -2,6 +2,7 @@
 
 A storage takes one name for one kind of distribution, and one list of options, for ever. So the parameter
 ``penalty``, of which a changed space has other options, is stored as ``penalty~2``; all else knows it by its own name.
+So no parameter may have such a name of its own.
 """
 
 from __future__ import annotations
@@ -11,11 +12,29 @@ from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from regsearch.errors import InvalidInput
+
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 _NUMBER = re.compile(r"~\d+$")
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse parameters that are called as if they had changed: what is stored of them would be another's.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the first of them.
+    """
+    for name in names:
+        if _NUMBER.search(name):
+            raise InvalidInput(
+                f"A parameter's name must not end in ~ and a number, by which changed ones are stored, got {name!r}; "
+                f"call it {name.replace('~', '_')!r}."
+            )
 
 
 def own_names(stored: Mapping[str, Any]) -> dict[str, Any]:

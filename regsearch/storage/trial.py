@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
@@ -27,6 +27,7 @@ State: TypeAlias = Literal[
 OUTSIDE: State = "outside"
 STATES: tuple[State, ...] = get_args(State)
 ENDED: tuple[State, ...] = STATES[:7]  # of trials that no process has in hand, and that have come to something
+COUNTED: tuple[State, ...] = ("complete", "pruned", "failed", "damaged")  # of the trials that a study shall have
 _STATES: dict[str, State] = {
     "COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running", "WAITING": "waiting",
 }  # fmt: skip
@@ -273,6 +274,11 @@ class Trial:
             at_edge=_at_edge(step, trajectory), complexity=trajectory.complexity_at(step), measures={}, test={},
             test_parts=(), unsolved=trajectory.unsolved_at(step),
         )  # fmt: skip
+
+
+def counted(trials: Iterable[Trial]) -> int:
+    """How many of trials count for the number that a study shall have."""
+    return sum(trial.state in COUNTED for trial in trials)
 
 
 def _at_edge(step: int, trajectory: Trajectory) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from regsearch.cleaning import first_line
+from regsearch.cleaning import cleaned, first_line
 from regsearch.errors import CallbackFailed, InvalidInput
 from regsearch.inputs import said, takes
 from regsearch.models.deadline import StopRequest
@@ -67,5 +67,5 @@ class Listeners:
                     f"A callback must not raise an error, {readable(callback)} did after trial {trial.number} "
                     f"({type(error).__name__}: {first_line(error)}); what is finished is kept: mend it and run again."
                 )
-                self.failure.__cause__ = error
+                self.failure.__cause__ = cleaned(error)
                 self.request.make()

@@ -41,6 +41,11 @@ def time_left(seconds: float) -> str:
     return f"{format_duration(seconds)} left{until if HOUR_S <= seconds < DAY_S else ''}"
 
 
+def best_so_far(trial: Trial, metric: str) -> str:
+    """The best trial in words, by what its deciding score is called."""
+    return f"best {metric} {trial.point.val:.5g} (trial {_called(trial)}), gap {trial.point.gap:.3g}"
+
+
 class ProgressLine:
     """The state of a run: trials, their rate and the time left, what is being done, the best score, the longest trial.
 
@@ -120,9 +125,7 @@ class ProgressLine:
 
     def _best(self) -> str:
         best = self.history.best
-        if best is None:
-            return ""
-        return f"best {self.metric} {best.point.val:.5g} (trial {_called(best)}) gap {best.point.gap:.3g}"
+        return "" if best is None else best_so_far(best, self.metric)
 
     def _longest(self) -> str:
         longest = self.longest

@@ -33,7 +33,7 @@ from regsearch.results.stored_study import Scoring
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.run_record import RunRecord
 from regsearch.storage.store import Store
-from regsearch.storage.trial import Trial
+from regsearch.storage.trial import Trial, counted
 from regsearch.study.callbacks import Listeners
 from regsearch.study.history import History
 from regsearch.study.limits import Limits
@@ -103,15 +103,26 @@ class Run:
             if change is not None:
                 self._notify(str(change), progress)
             before = self._results(study)
-            study.keep_run(self._record(before, limits))
-            return self._search(study, before, limits, deadline, progress)
+            with self._recorded(study, before, limits):
+                return self._search(study, before, limits, deadline, progress)
+
+    @contextmanager
+    def _recorded(self, study: OptunaStudy, before: Results, limits: Limits) -> Iterator[None]:
+        """Let those who watch know of a run, and that it is over wherever it ends: its process may live on."""
+        study.keep_run(self._record(before, limits))
+        try:
+            yield
+        except StorageFailed:  # so nothing can be kept
+            raise
+        except BaseException as error:
+            self._end_record(study, "interrupted" if isinstance(error, KeyboardInterrupt) else "")
+            raise
 
     @staticmethod
     def _record(before: Results, limits: Limits) -> RunRecord:
         now_ms = round(time.time() * 1000)
         until_ms = now_ms + round(1000 * limits.timeout) if limits.timeout and math.isfinite(limits.timeout) else None
-        finished = sum(before.counts[state] for state in ("complete", "pruned", "failed", "damaged"))
-        return RunRecord.here(now_ms, finished, limits.n_trials, until_ms)
+        return RunRecord.here(now_ms, counted(before.all), limits.n_trials, until_ms)
 
     def _search(
         self, study: OptunaStudy, before: Results, limits: Limits, deadline: Deadline, progress: Progress
@@ -122,7 +133,6 @@ class Run:
         self._say_what_folds_lack(progress)
         self._look_at_columns(progress)
         self._warn_of_export(progress)
-        feed = self._feed(study, progress)
         history = History(self.store, self.setup.metrics[0].name)
         line = ProgressLine(progress, limits, deadline, history, before.metric_label, partial(in_flight, study))
 
@@ -139,6 +149,7 @@ class Run:
             setup, self.space, study, self.store, history, self.sampler, on_trial, self._backend(self.workers),
             self._backend(Local(1)) if self.workers is None else None, damaged, self.first,
         )  # fmt: skip
+        feed = self._feed(study, progress)
         try:
             with frozen_garbage():
                 loop.run(limits)
@@ -188,7 +199,7 @@ class Run:
     @staticmethod
     def _end_record(study: OptunaStudy, stopped: str) -> None:
         run = study.last_run
-        if run is not None:
+        if run is not None and run.ended_ms is None:
             study.keep_run(replace(run, ended_ms=round(time.time() * 1000), stopped=stopped))
 
     @staticmethod

@@ -23,9 +23,11 @@ from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results, load_results
 from regsearch.results.stored_study import Scoring
 from regsearch.space.config import Identities, identities_kept, written
+from regsearch.space.params import parameter_names
 from regsearch.space.sampling import check_searched
 from regsearch.storage.artifacts import Artifacts
 from regsearch.storage.moving import in_space, moved_identity
+from regsearch.storage.parameter_names import check_names
 from regsearch.storage.same_study import check_same
 from regsearch.study import script
 from regsearch.study.analyses import Analyses
@@ -163,10 +165,11 @@ class Study(Presented, Analyses):
         self.setup = options.setup_of(self.problem)
         check_searched(self.space)
         self.space.check(self.setup)
+        check_names(parameter_names(self.space).leaves.values())
         self._identities: Identities = {}  # of now: a fit may change what a user's object holds
         with identities_kept(self._identities):
             self._written = written(self.space)
-        self._request: StopRequest | None = None  # while it runs
+        self._requests: list[StopRequest] = []  # of runs that go on
         self._first = first_params(options.first, self.space)
 
     def blocks(self) -> Iterator[Block]:
@@ -292,15 +295,15 @@ class Study(Presented, Analyses):
         SearchFailed
             When the first five trials fail, or all of them, whatever becomes of the reference; what is finished stays.
         """
-        limits, evaluators = Limits.of_run(n_trials, timeout, patience, trial_timeout), workers_of(workers)
-        switch(deterministic, "deterministic")
-        listeners = Listeners(callbacks_of(on_trial), self, StopRequest())
-        self.store.prepare()
-        tracking, sampler = self.options.tracking_of(self.store.root), self.options.sampler
-        of_study = self.setup, self.space, self.store, self._identity(), tracking, sampler, self._first
-        run = Run(*of_study, evaluators, deterministic, listeners)
-        with self.store.running(), identities_kept(self._identities), self._stoppable(listeners.request):
-            return run.run(limits, self._progress(quiet))
+        with self._stoppable() as request:
+            limits, evaluators = Limits.of_run(n_trials, timeout, patience, trial_timeout), workers_of(workers)
+            switch(deterministic, "deterministic")
+            listeners = Listeners(callbacks_of(on_trial), self, request)
+            self.store.prepare()
+            tracking, sampler = self.options.tracking_of(self.store.root), self.options.sampler
+            of_study = self.setup, self.space, self.store, self._identity(), tracking, sampler, self._first
+            with self.store.running(), identities_kept(self._identities):
+                return Run(*of_study, evaluators, deterministic, listeners).run(limits, self._progress(quiet))
 
     def _progress(self, quiet: bool) -> Progress:
         """Where a run says how it goes on, after what is made of text and dates."""
@@ -310,12 +313,14 @@ class Study(Presented, Analyses):
         return progress
 
     @contextmanager
-    def _stoppable(self, request: StopRequest) -> Iterator[None]:
-        self._request = request
+    def _stoppable(self) -> Iterator[StopRequest]:
+        """What ends a run, from its first line on; one that is refused beside it leaves that of the other alone."""
+        request = StopRequest()
+        self._requests.append(request)
         try:
-            yield
+            yield request
         finally:
-            self._request = None
+            self._requests.remove(request)
 
     def stop(self) -> None:
         """End the run of this study that is in progress, from a callback, another thread or a signal handler.
@@ -323,8 +328,7 @@ class Study(Presented, Analyses):
         It ends as it does when its time is up: trials in flight are kept as far as they got and gone on with next time,
         and `run` returns what there is. Where this object runs nothing, nothing happens.
         """
-        request = self._request
-        if request is not None:
+        for request in tuple(self._requests):
             request.make()
 
     def _identity(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from regsearch.inputs import did_you_mean, place, said
 from regsearch.models.base import REFERENCE, Model
 from regsearch.numeric import plain
 from regsearch.results.choice import Chosen
+from regsearch.results.trials_table import params_in_row
 from regsearch.space.config import digest, to_data
 from regsearch.space.params import parameter_names
 from regsearch.space.placing import params_for
@@ -24,6 +25,7 @@ FORMS = (
     "a dict of parameters by the names that `results.trials` shows, the choice of another study, a config, the folder "
     "of a bundle or a JSON file of such dicts"
 )
+SHOWN = {"chosen": "study", "config": "number"}  # what `regsearch show --json` prints of a config, and what beside it
 
 
 def first_params(given: Iterable[tuple[str, Any]], space: Model) -> list[dict[str, Any]]:
@@ -82,14 +84,26 @@ def _(one: str | os.PathLike[str], space: Model, what: str) -> Iterator[dict[str
 
 @_params.register
 def _(one: Mapping, space: Model, what: str) -> Iterator[dict[str, Any]]:  # type: ignore[type-arg]
-    if isinstance(one.get("chosen"), Mapping):  # what `regsearch show --json` prints
-        yield from _params(one["chosen"], space, what)
-    elif isinstance(one.get("config"), Mapping):  # one of its trials
-        yield from _params(one["config"], space, what)
-    elif "type" in one:
+    known = _names(space)
+    for shown, beside in SHOWN.items():
+        if isinstance(one.get(shown), Mapping) and (shown not in known or beside in one):
+            yield from _params(one[shown], space, what)
+            return
+    if "type" in one and (
+        "type" not in known or one["type"] in [family.tag() for family in space.references().values()]
+    ):
         yield params_for(space, one, None, what)
-    else:
-        yield _of_row(one, space, what)
+    elif "role" in known or one.get("role") != REFERENCE:
+        row = params_in_row({name: plain(value) for name, value in one.items()}, known)
+        if one and not row:
+            raise InvalidInput(f"A config to try first must have parameters, {what} has none; name one.")
+        yield _of_row(row, space, what)
+
+
+def _names(space: Model) -> set[str]:
+    """What the space calls its parameters, in tables and in Optuna."""
+    names = parameter_names(space)
+    return {*names.names.values(), *names.leaves.values()} - {""}
 
 
 def _of_row(row: Mapping[str, Any], space: Model, what: str) -> dict[str, Any]:
@@ -111,7 +125,7 @@ def _rest(row: Mapping[str, Any], params: Mapping[str, Any], used: set[str], spa
     value = plain(row.get(config.axis))
     shown = names.row(config, family)
     at_point = shown if value is None else names.row(config.at(value), family)
-    known = sorted({*names.names.values(), *names.leaves.values(), config.axis} - {""})
+    known = sorted({*_names(space), config.axis} - {""})
     walked = {config.axis, *(name for name, child in names.flat(config).items() if name not in shown)}
     for name, given in row.items():
         if name in used or name in walked:

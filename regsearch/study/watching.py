@@ -19,8 +19,8 @@ from regsearch.results.table import Table
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.run_record import RunRecord
 from regsearch.storage.store import Store
-from regsearch.storage.trial import ENDED, Trial
-from regsearch.study.progress_line import FEWEST, time_left
+from regsearch.storage.trial import COUNTED, ENDED, Trial, counted
+from regsearch.study.progress_line import FEWEST, best_so_far, time_left
 
 EVERY_S = 1.0  # between two looks
 SHOWN = 10  # trials of the front, and of those in flight
@@ -50,7 +50,7 @@ class WatchedStudy(Presented):
     @cached_property
     def finished(self) -> int:
         """Trials that count for the number a study shall have."""
-        return sum(self.results.counts[state] for state in ("complete", "pruned", "failed", "damaged"))
+        return counted(self.results.all)
 
     @property
     def is_over(self) -> bool:
@@ -139,18 +139,18 @@ class WatchedStudy(Presented):
     @property
     def _counts(self) -> str:
         counts = self.results.counts
-        ends = ", ".join(f"{counts[state]} {state}" for state in ENDED if counts[state])
+        ends = [f"{counts[state]} {state}" for state in COUNTED if counts[state]]
+        beside = [f"{counts[state]} {state}" for state in ENDED if counts[state] and state not in COUNTED]
         of = "" if self.run is None or self.run.n_trials is None else f" of {self.run.n_trials}"
-        return f"{self.finished}{of} trials{f' ({ends})' if ends else ''}"
+        inside = f" ({', '.join(ends)})" if ends else ""
+        return ", ".join([f"{self.finished}{of} trials{inside}", *beside])
 
     @property
     def _best(self) -> str:
         results = self.results
         if not results.complete:
             return ""
-        best = results.candidates[0]
-        point = results.point(best)
-        return f"best {results.metric_label} {point.val:.5g} (trial {best.number} {best.kind}), gap {point.gap:.3g}"
+        return best_so_far(results.candidates[0], results.metric_label)
 
     @property
     def _flying(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,41 @@ def test_a_callback_that_fails(tmp_path: Path) -> None:
     assert heard == [0, 0, 1, -1, 2]
     assert len(finished(one.results())) == 3
     assert outcomes(one.run(6, quiet=True)) == outcomes(study(tmp_path, "whole", **RIDGE).run(6, quiet=True))
+
+
+def test_the_cause_of_a_callbacks_error_has_no_password(tmp_path: Path) -> None:
+    """An address in what a callback raises is shown without its password, in the traceback too."""
+    password = "-".join(("very", "secret"))
+
+    def broken(one: Study, trial: Any) -> None:
+        raise KeyError(f"http://me:{password}@host.example/x")
+
+    with pytest.raises(RegsearchError) as failed:
+        study(tmp_path, **RIDGE).run(1, on_trial=broken, quiet=True)
+    said = "".join(traceback.format_exception(failed.value))
+    assert "host.example" in said
+    assert password not in said
+
+
+def test_a_request_at_once_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is asked to end before its search begins does nothing; one that is refused beside it ends none."""
+    one = study(tmp_path, **RIDGE)
+    prepare = one.store.prepare
+
+    def stops() -> None:
+        prepare()
+        one.stop()
+
+    monkeypatch.setattr(one.store, "prepare", stops)
+    assert finished(one.run(3, quiet=True)) == []
+    monkeypatch.undo()
+
+    def beside(running: Study, trial: Any) -> None:
+        with pytest.raises(InvalidInput):
+            running.run(-1)
+        running.stop()
+
+    assert len(finished(one.run(3, on_trial=beside, quiet=True))) == 1
 
 
 def test_a_run_is_asked_to_end(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from samples import finished, mlflow_client, outcomes, poll, study
 from sklearn.linear_model import Ridge
 
-from regsearch import MLP, Choice, Estimator, Float, Linear, Net, NotFound, Results
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, Results
 from regsearch import Path as Axis
 from regsearch import nn_techniques as t
 from regsearch.cli import main
@@ -19,6 +19,7 @@ from regsearch.results.results import load_results
 from regsearch.space.config import digest
 from regsearch.space.sampling import fill
 from regsearch.storage.optuna_study import OptunaStudy
+from regsearch.storage.store import trial_file
 
 OLD = Linear(Choice("elastic_net", "l1"), Float(1e-2, 1.0, log=True))
 NEW = Linear(  # one option more, two with a leaf of one name, a range that is shifted, and another leaf
@@ -58,6 +59,17 @@ def test_what_lies_in_the_new_space_counts(tmp_path: Path, moved: Any) -> None:
     assert after.counts["outside"] > 0
     assert {trial.params["gamma"] for trial in after.complete} > {0.0}
     assert all("penalty.elastic_net.l1_ratio" in one.draws for one in after.complete if one.kind == "elastic_net")
+
+
+def test_a_damaged_file_outside_the_space_is_nobodys_concern(tmp_path: Path, moved: Any) -> None:
+    """What is not evaluated again is not said to be; back in its space, the trial is."""
+    (number, *_) = [trial.number for trial in moved.results().all if trial.state == "outside"]
+    (moved.store.folder / trial_file(number)).write_bytes(b"")
+    assert moved.results().damage == ()
+    old = study(tmp_path, space=OLD)
+    with pytest.warns(RuntimeWarning, match=f"trial {number}: .* is empty: it is run again"):
+        old.run(16, quiet=True)
+    assert (old.results().damage, old.results().all[number].state) == ((), "complete")
 
 
 def test_numbers_are_those_of_a_study_made_in_the_new_space(tmp_path: Path, moved: Any) -> None:
@@ -234,3 +246,17 @@ def test_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = study(tmp_path, space=OLD).run(1)
     assert "The space has changed: 6 of 6 finished trials lie in it and count." in capsys.readouterr().err
     assert np.isfinite(results.best.score)
+
+
+class Tilde(Ridge):  # type: ignore[misc]
+    """A ridge whose parameters have any names."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {"alpha": self.alpha, "alpha~2": 0.0}
+
+
+def test_a_name_that_changed_parameters_are_stored_by_is_refused(tmp_path: Path) -> None:
+    """A parameter whose draws would be read as those of another is refused before any trial, with another name."""
+    space = Estimator(Tilde(), {"alpha": Float(0.1, 1.0), "alpha~2": Float(0.1, 1.0)})
+    with pytest.raises(InvalidInput, match=r"must not end in ~ and a number, .* got 'alpha~2'; call it 'alpha_2'"):
+        study(tmp_path, space=space)

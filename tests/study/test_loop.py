@@ -393,7 +393,7 @@ def test_held_out_scores_decide_nothing(tmp_path: Path, prune: bool) -> None:
     keep = np.random.default_rng(0).permutation(80)
     data, test = (X[keep[:60]], y[keep[:60]]), (X[keep[60:]], y[keep[60:]])
     without = study(tmp_path, "without", data=data, prune=prune).run(20, quiet=True)
-    results = study(tmp_path, "with", data=data, test=test, prune=prune, scoring=None).run(20, quiet=True)
+    results = study(tmp_path, "with", data=data, test=test, prune=prune).run(20, quiet=True)
     absurd = study(tmp_path, "absurd", data=data, test=(test[0], -1e6 * test[1]), prune=prune).run(20, quiet=True)
     assert outcomes(results) == outcomes(without) == outcomes(absurd)
     best = -np.inf

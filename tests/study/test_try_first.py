@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from regsearch import MLP, Choice, Estimator, Float, Int, InvalidInput, Linear, Net, spaces
 from regsearch import nn_techniques as t
 from regsearch.models.families import as_space
-from regsearch.space.config import digest
+from regsearch.space.config import digest, to_data
 from regsearch.space.params import parameter_names
 from regsearch.space.sampling import fill, random_params
 from regsearch.study.script import main
@@ -106,3 +106,40 @@ def test_a_file_that_holds_no_configs_is_refused(tmp_path: Path) -> None:
     file.write_text("[1]", encoding="utf-8")
     with pytest.raises(InvalidInput, match=r"numbers\.json must hold dicts of parameters, got 1"):
         study(tmp_path, space=SPACE, try_first=file)
+
+
+@pytest.mark.slow
+def test_a_row_of_results_is_its_config(tmp_path: Path) -> None:
+    """What `results.trials` has of a trial beside its parameters does not stand in the way; the reference is known."""
+    ridge = Estimator(Ridge(), {"alpha": Float(0.1, 10.0), "max_iter": Choice(None, Int(5, 50))})
+    for number, space in enumerate((SPACE, Choice(Linear("l1"), ridge))):
+        options: dict[str, Any] = {"space": space, "scoring": ["neg_mean_squared_error", "r2"], "test": 0.2}
+        results = study(tmp_path, f"table-{number}", **options).run(6, quiet=True)
+        rows = [results.trials.iloc[i].to_dict() for i in range(len(results.trials))]
+        found = first_params([("it", row) for row in rows], as_space(space))
+        expected = dict.fromkeys(trial.key for trial in results.all if trial.role != "reference")
+        assert [digest(fill(as_space(space), params)) for params in found] == list(expected)
+
+
+class Named(Ridge):  # type: ignore[misc]
+    """A ridge with parameters that are called like what a dict may have else."""
+
+    def __init__(self, alpha: float = 1.0, type: int = 1, config: Any = None, score: float = 0.5) -> None:  # noqa: A002
+        super().__init__(alpha)
+        self.type, self.config, self.score = type, config, score
+
+
+def test_names_of_the_space_come_first() -> None:
+    """Parameters may be called as the parts of a config, of a document or of a table are; a config is still known."""
+    space = Estimator(Named(), {"type": Int(1, 9), "config": Choice({"a": 1}, {"a": 2}), "score": Float(0.0, 1.0)})
+    row = {"type": 7, "config": {"a": 2}, "score": 0.25}
+    config = fill(space, {"type": 7, "config": space.params["config"].labels[1], "score": 0.25})
+    table = {"state": "complete", "score": -9.0, "type": 7, "config": {"a": 2}, "param_score": 0.25}
+    for given in (row, table, to_data(config), {"chosen": {"number": 3, "config": row}}):
+        (params,) = first_params([("it", given)], space)
+        assert digest(fill(space, params)) == digest(config)
+    assert first_params([("it", table | {"role": "reference"})], space) == []
+    with pytest.raises(InvalidInput, match="no parameter 'typ'"):
+        first_params([("it", table | {"typ": 1})], space)
+    with pytest.raises(InvalidInput, match="must have parameters, it has none"):
+        first_params([("it", {"state": "interrupted", "config": np.nan})], space)

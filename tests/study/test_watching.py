@@ -20,6 +20,7 @@ from regsearch.cli import main
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.run_record import RunRecord
 from regsearch.storage.store import Store
+from regsearch.study.run import Run
 from regsearch.study.watching import WatchedStudy, watch
 
 RIDGE: dict[str, Any] = {"space": Estimator(Ridge(), {"alpha": Float(0.1, 100.0, log=True)}), "prune": False}
@@ -150,3 +151,31 @@ def test_runs_leave_a_record(tmp_path: Path) -> None:
     one.run(9, on_trial=lambda running, _: running.stop(), quiet=True)
     assert seen(one).run.stopped == "stop() was called"
     assert seen(one).run.finished == 3
+
+
+def test_the_counts_add_up(tmp_path: Path) -> None:
+    """In brackets stand the trials that count for the number there shall be, and beside them those that do not."""
+    states = [*["complete"] * 2, "pruned", *["outside"] * 4, "stopped", "running"]
+    one = study(tmp_path, **RIDGE)
+    one.run(1, quiet=True)
+    now = seen(one)
+    all_ = tuple(replace(now.results.all[0], number=i, state=state) for i, state in enumerate(states))
+    now = replace(now, results=replace(now.results, all=all_), run=RunRecord(0, n_trials=10))
+    assert now._counts == "3 of 10 trials (2 complete, 1 pruned), 4 outside, 1 stopped"
+
+
+@pytest.mark.parametrize(("error", "stopped"), [(ValueError("full"), ""), (KeyboardInterrupt(), "interrupted")])
+def test_a_run_that_ends_before_its_search_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, stopped: str
+) -> None:
+    """An error on the way to the search leaves no run that seems to go on in a process that does."""
+    one = study(tmp_path, **RIDGE)
+
+    def fails(*_: Any) -> None:
+        assert not seen(one).is_over
+        raise error
+
+    monkeypatch.setattr(Run, "_keep_data", fails)
+    with pytest.raises(type(error)):
+        one.run(1, quiet=True)
+    assert (seen(one).is_over, seen(one).run.stopped) == (True, stopped)
