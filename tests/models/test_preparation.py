@@ -13,6 +13,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Lasso, Ridge
+from sklearn.metrics import root_mean_squared_error
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
 
@@ -94,7 +95,7 @@ def test_scores_are_those_of_a_pipeline(penalty: str, sparse: float, tmp_path: F
         own = clone(front).set_params(tfidfvectorizer__min_df=trial.params["tfidfvectorizer__min_df"])
         steps = [own, *([] if sparse else [SimpleImputer()]), StandardScaler(with_mean=not sparse), model]
         fitted = make_pipeline(*steps).fit(data.iloc[train], Y[train])
-        error = -np.mean((fitted.predict(data.iloc[val]) - Y[val]) ** 2)
+        error = -root_mean_squared_error(Y[val], fitted.predict(data.iloc[val]))
         np.testing.assert_allclose(results.curves(trial.number).val[k, trial.step], error, rtol=1e-3)
 
 
