@@ -109,8 +109,8 @@ def test_folds_in_step_are_folds_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_pruning_changes_no_number_of_what_ends(tmp_path: Path) -> None:
     """A trial that comes to its end has the same bits whether it began on one fold or on all."""
-    every = study(tmp_path, name="every", prune=False, epochs=100).run(16, quiet=True)
-    some = study(tmp_path, name="some", epochs=100).run(16, quiet=True)
+    every = study(tmp_path, name="every", prune=False, epochs=100).run(12, quiet=True)
+    some = study(tmp_path, name="some", epochs=100).run(12, quiet=True)
     whole = {trial.key: every.trajectory(trial.number).deciding.val for trial in every.all}
     both = [trial for trial in some.all if trial.state == "complete" and trial.key in whole]
     assert len(both) > 3
@@ -230,7 +230,7 @@ def test_patience_ends_a_trial(tmp_path: Path) -> None:
     assert [trial.step for trial in results.all] == [19, 5, 5]
 
 
-@pytest.mark.slow(of="workers")
+@pytest.mark.slow
 def test_workers_find_the_same(tmp_path: Path) -> None:
     """Trials that are evaluated in turns have the same numbers in processes of their own."""
     here = study(tmp_path, name="here").run(8, quiet=True)
