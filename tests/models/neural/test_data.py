@@ -136,7 +136,7 @@ def test_validation_rows_do_not_leak(task: str) -> None:
     y[val], weight[val] = y[val][::-1] + (50 if task == "regression" else 0), 5.0
     made = make_problem(X, y, sample_weight=weight)
     pairs = list(zip(of.folds.train, of.folds.val, strict=True))
-    changed = Setup(made, make_folds(pairs, made, 0), resolve(None, made))
+    changed = Setup(made, make_folds(pairs, made, 0), of.metrics)
     for config in (net(), net(class_weight="balanced"), net(early_stopping=t.EarlyStopping(4, inner=0.3))):
         if task == "regression" and config.class_weight == "balanced":
             continue
