@@ -16,9 +16,9 @@ PLOTLY = "assets/plotly.min.js"
 
 def on_files(files: Files, config: Any) -> Files:
     """Put the script that draws figures beside the pages: the site needs nothing from elsewhere."""
-    from regsearch.results.report.drawing import CARTESIAN, library
+    from regsearch.results.report.drawing import CARTESIAN, plotly_script
 
-    files.append(File.generated(config, PLOTLY, content=library(CARTESIAN)))
+    files.append(File.generated(config, PLOTLY, content=plotly_script(CARTESIAN)))
     return files
 
 

@@ -21,6 +21,7 @@ WARM_UP = 0.6  # ratio of the lambdas that lead to the first one asked for
 WARM_UP_TOL = 1e-3
 RIDGE_RATIO = 1e-6  # smallest lambda over largest on a path without an L1 part
 ADAPTIVE_SHARE = 1e-2  # how much further a path goes down whose weights span orders of magnitude
+ABOVE = 1e-12  # how much above the lambda that zeroes all: at it, rounding would decide which coefficient is zero
 LOWEST = 1e-20  # smallest lambda over largest of a path that goes on for as long as it rises
 FitLambdas: TypeAlias = Callable[[Array, Array], Iterator[Piece]]
 
@@ -28,10 +29,10 @@ FitLambdas: TypeAlias = Callable[[Array, Array], Iterator[Piece]]
 def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, design: Design) -> Array:
     """The lambdas of a trial, descending: one when it is sampled or the penalty has none.
 
-    The top is glmnet's: the smallest lambda that zeroes every coefficient. Without an L1 part no lambda does, and what
-    counts is lambda against the variance of the columns; glmnet's convention (an L1 share of 1e-3 on unit columns and
-    unit y) is kept for columns and y of any unit by converting the gradient. Such a path costs the same at any length,
-    so it reaches further down.
+    The top is glmnet's: the smallest lambda that zeroes every coefficient, and that rounding does not undo. Without an
+    L1 part no lambda does, and what counts is lambda against the variance of the columns; glmnet's convention (an L1
+    share of 1e-3 on unit columns and unit y) is kept for columns and y of any unit by converting the gradient. Such a
+    path costs the same at any length, so it reaches further down.
     """
     if not config.penalty.path:
         return np.zeros(1)
@@ -43,7 +44,7 @@ def lambda_grid(config: LinearConfig, solver: Solver, terms: GeneralTerms, desig
         scales = design.scales(config.scale)
         units = design.scales("standard") / np.where(scales > 0, scales, 1.0)
         gradient = gradient * units[:, :, None] / solver.spread
-    highest = terms.lambda_max(gradient)
+    highest = terms.lambda_max(gradient) * (1 + ABOVE)
     if not 0 < highest < np.inf:
         allowed = " that its limits allow" if config.limits else ""
         raise InvalidInput(f"No column has any relation to y{allowed} in training, so that no lambda is worth trying.")

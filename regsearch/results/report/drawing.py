@@ -18,7 +18,7 @@ CARTESIAN = frozenset({
 FILE = Path(__file__).parent / "template" / "plotly-cartesian.min.js.gz"
 
 
-def library(kinds: Set[str]) -> str:
+def plotly_script(kinds: Set[str]) -> str:
     """The smallest of plotly's scripts that draws these kinds of traces."""
     if kinds <= CARTESIAN:
         return gzip.decompress(FILE.read_bytes()).decode()

@@ -20,7 +20,7 @@ from regsearch.results.by_family import FamilyStandings
 from regsearch.results.choice import describe, reasons
 from regsearch.results.plots.accessor import DrawnPlot
 from regsearch.results.plots.style import DARK
-from regsearch.results.report.drawing import library, packed
+from regsearch.results.report.drawing import packed, plotly_script
 from regsearch.results.report.sentences import about, interpretation, verdict
 from regsearch.results.report.templates import rendered
 from regsearch.results.results import Results
@@ -81,7 +81,7 @@ class Report:
         Sentences on what the winner's numbers mean.
     pictures
         By what they are called, addresses of images that are in the page.
-    library
+    plotly
         The plotting library as a script, packed as the figures' data are.
     dark
         Colours of figures on light paper, each with the one in its place on dark.
@@ -99,7 +99,7 @@ class Report:
     shown: int
     complete: int
     pictures: Mapping[str, str]
-    library: str
+    plotly: str
     dark: Mapping[str, str]
 
 
@@ -118,7 +118,7 @@ def _report(results: Results) -> Report:
         title=results.name, about=about(results), verdict=verdict(results), advice=results.advice,
         choices=_choices(results), families=results.families, figures=[PageFigure.of(one) for one in drawn],
         meaning=interpretation(results), trials=_trials(results), shown=min(TOP, len(results.complete)),
-        complete=len(results.complete), pictures=pictures, library=packed(library(_kinds(drawn))), dark=DARK,
+        complete=len(results.complete), pictures=pictures, plotly=packed(plotly_script(_kinds(drawn))), dark=DARK,
     )  # fmt: skip
 
 

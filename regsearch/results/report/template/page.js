@@ -65,12 +65,12 @@
   };
 
   const begin = async () => {
-    const [library] = await Promise.all([
-      unpack(document.getElementById("library")),
+    const [plotly] = await Promise.all([
+      unpack(document.getElementById("plotly")),
       ...plots.map(async (plot) => texts.set(plot, await unpack(plot.querySelector("script")))),
     ]);
     const script = document.createElement("script");
-    script.textContent = library;
+    script.textContent = plotly;
     document.head.append(script);
     drawFigures();
   };
