@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# A machine may say that bytecode is not to be written (containers do): each of the programs that are started here would
+# compile the libraries anew, which takes longer than what it does.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: study test check bench docs clean
 
 # Bytecode is compiled as modules are imported: of what is installed, most never is, and it would take a minute or two.
