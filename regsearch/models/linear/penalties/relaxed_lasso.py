@@ -20,6 +20,8 @@ class RelaxedLasso(Penalty):
     """Relaxed lasso: columns are those of ``lambda |w|_1``, coefficients between its own and theirs without it.
 
     ``relax`` is how far they go from the first, at 0, to the second, at 1 (Hastie, Tibshirani & Tibshirani 2020).
+    Where the lasso has several solutions, as with classes and the columns of a category, the second is the fit on the
+    columns of the solution that was found, and another's differs; a relaxed elastic net has one.
     """
 
     plain: ClassVar[bool] = False
