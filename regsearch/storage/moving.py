@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 # what of a study's identity follows from its space, and what must be kept of the old one
-OF_SPACE = ("reference", "space", "space_hash", "space_data", "parameters", "script", "version")
+OF_SPACE = ("reference", "space", "space_hash", "space_data", "column_roles", "parameters", "script", "version")
 
 
 def moved_identity(stored: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 from regsearch.cleaning import HIDDEN
+from regsearch.data.column_roles import column_roles
+from regsearch.data.features import is_frame
 from regsearch.data.target_transforms import NAMES
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.metrics.scorer import POOLED, is_named
 from regsearch.mirror.pages import shown_of
 from regsearch.models.base import Model
 from regsearch.results.results import Results, load_results
-from regsearch.space.config import from_data
+from regsearch.space.config import digest, from_data
 from regsearch.storage.store import Store
+from regsearch.study.default_preparation import check_roles, unprepared
 from regsearch.study.options import StudyOptions
 from regsearch.study.script import calling_script
 from regsearch.study.study import Study
@@ -60,7 +63,8 @@ def open(  # noqa: A001
     NotFound
         When there is no study of that name.
     InvalidInput
-        When what only its script has is needed, and not given: a space or a scorer of the user's own.
+        When what only its script has is needed, and not given: a space or a scorer of the user's own; or when text,
+        dates or another column of X would be prepared otherwise than when the study was made.
     StudyMismatch
         When the data are not those of the study.
     """
@@ -77,6 +81,8 @@ def open(  # noqa: A001
     if "space" not in options:
         given["space"] = _stored_space(results.identity)
     study = Study.from_options(name, X, y, StudyOptions(**given), calling_script())
+    if "space" not in options:
+        _check_prepared(results.identity, study)
     study.results()  # refuses other data at once
     return study
 
@@ -123,9 +129,22 @@ def _stored_target(identity: Mapping[str, Any]) -> str | None:
     return name
 
 
+def _check_prepared(identity: Mapping[str, Any], study: Study) -> None:
+    """Refuse columns that are not prepared as they were, where nobody said how."""
+    if not identity["column_roles"]:
+        return
+    X = study.problem.X
+    check_roles(identity, column_roles(X) if is_frame(X) else ())
+    if digest(study.space) != identity["space_hash"]:  # by another version
+        raise InvalidInput(
+            f"The columns of {study.name!r} are prepared in another way by this version; pass space= with prepare=."
+        )
+
+
 def _stored_space(identity: Mapping[str, Any]) -> Model:
     try:
-        space = from_data(identity["space_data"])
+        data = identity["space_data"]
+        space = from_data(unprepared(data) if identity["column_roles"] else data)
     except RegsearchError as error:
         raise InvalidInput(
             f"The space of {identity['study']!r} is known to its script alone ({error}); pass space=."

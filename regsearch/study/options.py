@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import remember_secrets
-from regsearch.data.column_preparation import column_transformer
-from regsearch.data.column_roles import column_roles, needed, said_of
 from regsearch.data.dataset import read_dataset
 from regsearch.data.fold_targets import aimed, check_transform
 from regsearch.data.folds import make_folds, runs_forward
@@ -26,7 +23,6 @@ from regsearch.mirror.address import check_address
 from regsearch.mirror.pages import tracking_uri
 from regsearch.models.base import Model, Setup
 from regsearch.models.families import as_space
-from regsearch.models.preparation import Prepare
 from regsearch.models.target import transform_of
 from regsearch.numeric import is_whole, plain
 from regsearch.storage.artifacts import Artifacts
@@ -34,20 +30,6 @@ from regsearch.storage.store import Store
 
 if TYPE_CHECKING:
     import optuna
-
-
-def prepared_for(options: StudyOptions, problem: Problem) -> tuple[StudyOptions, str]:
-    """The options of a study of a table, and what is made of its text and dates, if it has some.
-
-    A space without a transformer gets one that makes numbers of them.
-    """
-    if not needed(problem.X):
-        return options, ""
-    space = options.space.prepared_by(lambda: Prepare(column_transformer(problem.X), name="columns"))
-    if space == options.space:
-        return options, ""
-    made = said_of(column_roles(problem.X))
-    return dataclasses.replace(options, space=space), f"Prepared inside each fold: {made}; prepare= changes that."
 
 
 @dataclass(frozen=True, kw_only=True)

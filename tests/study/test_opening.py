@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from samples import outcomes, regression, study
 from sklearn.model_selection import TimeSeriesSplit
 
 import regsearch
-from regsearch import InvalidInput, NotFound, Results, Study, StudyMismatch, spaces
+from regsearch import Choice, InvalidInput, Linear, NotFound, Results, Study, StudyMismatch, column_transformer, spaces
+from regsearch import Path as LambdaPath
+from regsearch.space.config import digest
 
 
 def own_score(estimator: object, X: object, y: object) -> float:
@@ -48,3 +51,34 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
         regsearch.open("own", X, y, root=tmp_path)
     assert regsearch.open("own", X, y, root=tmp_path, scoring={"own": own_score}, space=spaces.linear())
     assert np.isfinite(regsearch.open("own", root=tmp_path).best.score)
+
+
+def test_a_table_that_was_prepared_by_default_goes_on_without_its_space(tmp_path: Path) -> None:
+    """Its columns are prepared as they were, also of a study made from it; one that is taken for another is named."""
+    n = 40
+    X = pd.DataFrame({
+        "town": ["Rome", "Bern"] * (n // 2), "day": [f"2026-01-{1 + k % 28:02}" for k in range(n)],
+        "size": np.random.default_rng(0).normal(size=n),
+    })  # fmt: skip
+    y = X["size"] + (X["town"] == "Rome")
+    space = Linear(Choice("l1", "l2"), LambdaPath(5))
+    made = Study("table", X, y, space=space, cv=3, root=tmp_path, tracking=False)
+    made.run(2, quiet=True)
+    opened = regsearch.open("table", X, y, root=tmp_path)
+    assert digest(opened.space) == digest(made.space)
+    assert len(opened.run(3, quiet=True).trials) == 3
+    other = tmp_path / "other"
+    assert "Prepared inside each fold: town: 2 categories" in str(opened.replace(root=other, seed=1))
+    opened.replace(root=other, seed=1).run(1, quiet=True)
+    assert digest(regsearch.open("table", X, y, root=other).space) == digest(made.space)
+    for changed, said in (
+        (X.assign(town=X["town"] + [f" by the lake number {k}" for k in range(n)]), "'town': then text, 2 cat.* words"),
+        (X.drop(columns="day"), "'day': then text, date in parts, read as %Y-%m-%d, now no such column"),
+        (X.assign(day=pd.to_datetime(X["day"])), "'day': then text, .* now date in parts; pass its data as"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            regsearch.open("table", changed, y, root=tmp_path)
+    own = Linear(prepare=column_transformer(X, {"town": "drop"}))
+    Study("own", X, y, space=own, cv=3, root=tmp_path, tracking=False).run(1, quiet=True)
+    with pytest.raises(InvalidInput, match="known to its script alone"):
+        regsearch.open("own", X, y, root=tmp_path)
