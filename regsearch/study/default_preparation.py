@@ -65,7 +65,8 @@ def check_roles(stored: Mapping[str, Any], roles: Sequence[ColumnRole]) -> None:
         if was != is_now:
             raise InvalidInput(
                 f"Columns of X must be what they were when {stored['study']!r} was made, got {name!r}: then "
-                f"{_of(was)}, now {_of(is_now)}; pass its data as they were read then, or space= with a prepare= of your own."
+                f"{_of(was)}, now {_of(is_now)}; pass its data as they were read then, or space= with a prepare= of "
+                "your own."
             )
 
 
