@@ -113,7 +113,7 @@ def fit(config: Any, split: Split, epochs: int, seed: int = 0) -> np.ndarray:
     loader, augmented = loader_of(split), augmentation(config, split.x)
     schedule = CosineAnnealingLR(optimizer, config.horizon * len(loader))
     criterion = nn.CrossEntropyLoss(label_smoothing=t["label_smoothing"].eps)
-    average = AveragedModel(model, multi_avg_fn=partial(rising, t["ema"].decay, count(1)))
+    average = AveragedModel(model, multi_avg_fn=partial(rising, t["averaging"].decay, count(1)))
     l1, l2 = penalty.lambda_ * penalty.l1_ratio, penalty.lambda_ * (1 - penalty.l1_ratio) / 2
     sigma, limit = t["input_noise"].sigma, t["max_norm"].limit
     along = []

@@ -75,7 +75,7 @@ def everything(module: Any, stopping: Any, **more: Any) -> Net:
         weight_decay=t.WeightDecay(), dropout=t.Dropout(Float(0.01, 0.5)),
         input_dropout=t.InputDropout(Float(0.01, 0.3)), input_noise=t.InputNoise(Float(1e-3, 0.5, log=True)),
         label_smoothing=t.LabelSmoothing(Float(1e-3, 0.2)), gradient_clipping=t.GradientClipping(),
-        max_norm=t.MaxNorm(), schedule=t.Cosine(), ema=t.Ema(0.99),
+        max_norm=t.MaxNorm(), schedule=t.Cosine(), averaging=t.Ema(0.99),
         early_stopping=stopping, **more,
     )  # fmt: skip
 

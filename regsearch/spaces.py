@@ -53,11 +53,12 @@ def cocktail(
 ) -> Net:  # fmt: skip
     """The regularization cocktail of Kadra et al. 2021 for tables: any of its techniques together, each on or off.
 
-    Batch norm, stochastic weight averaging, lookahead, weight decay, dropout with its shape, skip connections with
-    stochastic depth or ShakeDrop, and one of mixup, CutMix, Cutout and adversarial training. Fixed are Adam's learning
-    rate of 1e-3, batches of 128, and epochs: cosine restarts, each cycle twice as long, to the end of the last. The
-    paper's net is ``hidden=(512,) * 9``. What its space has and this has not: snapshot ensembles and shake-shake.
-    Its one validation split, which is too noisy to tune on, is cross-validation here.
+    Batch norm, stochastic weight averaging or an ensemble of three snapshots, lookahead, weight decay, dropout with its
+    shape, skip connections with stochastic depth or ShakeDrop, and one of mixup, CutMix, Cutout and adversarial
+    training. Fixed are Adam's learning rate of 1e-3, batches of 128, and epochs: cosine restarts, each cycle twice as
+    long, to the end of the last. The paper's net is ``hidden=(512,) * 9``. What its space has and this has not:
+    shake-shake, and averaged weights together with snapshots. Its one validation split, which is too noisy to tune on,
+    is cross-validation here.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def _cocktail(
     first, count = cycles
     slots: dict[str, Any] = {
         "norm": Choice(None, t.BatchNorm()),
-        "averaging": Choice(None, t.SWA(0.75)),
+        "averaging": Choice(None, t.SWA(0.75), t.Snapshots(count, 2.0, last=3)),
         "lookahead": Choice(None, t.Lookahead()),
         "weight_decay": Choice(None, t.WeightDecay()),
         "dropout": Choice(None, dropout(Float(0.0, 0.8), Choice(*SHAPES))),

@@ -168,7 +168,6 @@ def nets(draw: st.DrawFn, filled: bool = False) -> Net:
         if "domain" in field.metadata and field.name != "module"
     }
     slots = set(draw(st.lists(st.sampled_from(sorted(SLOTS)), unique=True, max_size=5)))
-    slots -= {"ema"} if "averaging" in slots else set()  # which exclude each other
     module = nodes(MLP, filled) | nodes(CNN, filled)
     if "skip" in slots:  # they need two layers
         module = st.builds(MLP, hidden=DEEP)

@@ -191,7 +191,6 @@ def test_nets_are_described_without_torch() -> None:
         "from regsearch.space.sampling import default\n"
         "from regsearch.space.tree import Choice\n"
         "slots = {slot: Choice(None, *(c() for c in found)) for slot, found in techniques.slots().items()}\n"
-        "del slots['ema']\n"  # of it and averaging only one can count
         "space = Net(Choice(MLP(), CNN()), **slots)\n"
         "assert from_toml(to_toml(space)) == space\n"
         "flat(default(space))\n"

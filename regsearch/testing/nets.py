@@ -16,7 +16,8 @@ from regsearch.models.base import Setup
 from regsearch.models.neural import MLP, Net
 from regsearch.models.neural.network.data import Fold
 from regsearch.models.neural.techniques.fixed_epochs import FixedEpochs
-from regsearch.models.neural.training.block import Block, Segment
+from regsearch.models.neural.training.block import Block
+from regsearch.models.neural.training.segment import Segment
 from regsearch.models.neural.training.shared import SharedParts
 
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")

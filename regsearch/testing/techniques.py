@@ -16,7 +16,7 @@ from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.neural import Net
 from regsearch.models.neural.technique import SCHEDULE, ProblemInfo, Stopping, Technique
-from regsearch.models.neural.training.block import Segment
+from regsearch.models.neural.training.segment import Segment
 from regsearch.space.config import digest, from_toml, to_toml
 from regsearch.space.domains import Between, OneOf, Whole
 from regsearch.space.params import ParameterNames
@@ -198,7 +198,8 @@ def stacked_equals_separate(cls: type[Technique]) -> None:
         together = train(of, configs)
         for row, config in enumerate(configs):
             alone, where = train(of, [config]), f"{_where(of, slot)}, row {row} of {len(configs)}"
-            _close(together.weights[:, row], alone.weights[:, 0], 1e-10, where)
+            for epoch in range(EPOCHS):
+                _close(together.weights_of(row, epoch), alone.weights_of(0, epoch), 1e-10, where)
             for part, scores in alone.scores.items():
                 _close(together.scores[part][:, row], scores[:, 0], 1e-10, where)
 
@@ -211,7 +212,7 @@ def evaluation_is_left_alone(cls: type[Technique]) -> None:
     for of, slot in _places(cls) if is_stacked(cls) else ():
         used, plain = block(of, [net_for(slot, **{slot: strong(cls)})]), block(of, [net_for(slot)])
         used.advance(1)
-        weights = used.evaluated()
+        weights, _ = used.evaluated()
         evaluators = [one.evaluators[1] for one in (used, plain)]
         with torch.no_grad():
             for part in ("train", "val"):
@@ -243,8 +244,8 @@ def rows_may_come_and_go(cls: type[Technique]) -> None:
         for part, scores in end.scores.items():
             expected = np.stack([straight.scores[part][:, i, e - 1] for i, e in at], 1)
             _close(scores[..., -1], expected, 1e-11, f"{_where(of, slot)}: scores of the {part} rows")
-        expected = np.stack([straight.weights[e - 1, i] for i, e in at])
-        _close(end.weights[-1], expected, 1e-11, f"{_where(of, slot)}: weights")
+        for row, (i, e) in enumerate(at):
+            _close(end.weights_of(row), straight.weights_of(i, e - 1), 1e-11, f"{_where(of, slot)}: weights")
 
 
 @SUITE.check(
@@ -340,9 +341,8 @@ def strong(cls: type[Technique]) -> Any:
 
 def equal_rows(a: Segment, b: Segment, row: int = 0) -> bool:
     """Whether a row of two segments is the same to the bit."""
-    return np.array_equal(a.weights[:, row], b.weights[:, row]) and all(
-        np.array_equal(a.scores[part][:, row], b.scores[part][:, row]) for part in a.scores
-    )
+    same = all(np.array_equal(a.weights_of(row, epoch), b.weights_of(row, epoch)) for epoch in range(a.epochs))
+    return same and all(np.array_equal(a.scores[part][:, row], b.scores[part][:, row]) for part in a.scores)
 
 
 def _places(cls: type[Technique]) -> Iterator[tuple[Setup, str]]:

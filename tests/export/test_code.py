@@ -226,12 +226,12 @@ def net_cases() -> dict[str, Case]:
         "l1_decay": Case(net(penalty=t.L1Penalty(0.01), weight_decay=0.1, schedule=cosine), numbers, 1e-9),
         "by_name": Case(net(penalty={"linear0.*": t.L1Penalty(0.01), "out.weight": t.L2Penalty(0.1)}), numbers, 1e-9),
         "several": Case(net(penalty=t.ElasticNetPenalty(0.01, 0.3), max_norm=0.5), several, 1e-9),
-        "mixed": Case(net(ema=0.9, scale="minmax"), mixed(), 1e-9),
+        "mixed": Case(net(averaging=0.9, scale="minmax"), mixed(), 1e-9),
         "classes": Case(net(label_smoothing=0.1, class_weight="balanced", norm="layer_norm"), classes, 1e-9),
         "weighted": Case(
             net(bias_penalty=t.L2Penalty(0.1), gradient_clipping=0.05, label_smoothing=0.1), weighted, 1e-9
         ),
-        "batch_norm": Case(net(norm="batch_norm", ema=0.8, schedule=restarts, scale="none"), classes, 1e-9),
+        "batch_norm": Case(net(norm="batch_norm", averaging=0.8, schedule=restarts, scale="none"), classes, 1e-9),
         "adversarial": Case(
             net(norm="batch_norm", data_augmentation=t.AdversarialTraining(0.1), weight_decay=0.1), weighted, 1e-9
         ),
@@ -242,8 +242,13 @@ def net_cases() -> dict[str, Case]:
         ),
         "nesterov": Case(net(optimizer=t.SGD(0.02, 0.5, "nesterov"), lr=None, weight_decay=t.CPR(0.9)), numbers, 1e-9),
         "swa": Case(net(norm="batch_norm", averaging=t.SWA(0.25)), classes, 1e-9),
+        "snapshots": Case(net(norm="batch_norm", averaging=t.Snapshots(2, 1.5, 2), sam=0.05), classes, 1e-9),
+        "snapshots of two": Case(
+            net(averaging=t.Snapshots(5, 1.0, 3), early_stopping=t.FixedEpochs(12)), weighted, 1e-9
+        ),
+        "snapshots of numbers": Case(net(averaging=t.Snapshots(4), schedule=cosine), numbers, 1e-9),
         "schedules": Case(net(weight_decay=0.5, weight_decay_schedule=t.Fall(0.2)), numbers, 1e-9),
-        "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", ema=0.9), numbers, 1e-9),
+        "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", averaging=0.9), numbers, 1e-9),
         "skip of images": Case(
             net(norm="batch_norm", skip="skip_connection", averaging=t.SWA(0.5)).replace(module=CNN(channels=(3, 4))),
             images,

@@ -245,5 +245,5 @@ def test_a_net_starts_from_a_bundle(tmp_path: Path) -> None:
     folder = one.export(tmp_path / "bundle")
     other = study(tmp_path / "two", data=(X, y), space=space, start_from=folder).run(2, quiet=True)
     assert other.all[1].params == best.params
-    with pytest.raises(InvalidInput, match="ema"):
-        study(tmp_path / "three", data=(X, y), space=space.replace(ema=0.9), start_from=folder)
+    with pytest.raises(InvalidInput, match="averaging"):
+        study(tmp_path / "three", data=(X, y), space=space.replace(averaging=0.9), start_from=folder)

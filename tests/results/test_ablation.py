@@ -139,7 +139,7 @@ def test_nets_lose_one_slot_at_a_time(tmp_path: Path) -> None:
     """The chosen net comes out as it did in the search; each slot that acts is taken away, others and the rate stay."""
     X, y = load_breast_cancer(return_X_y=True)
     space = Net(
-        MLP(hidden=(4,)), lr=0.02, dropout=Float(0.1, 0.4), weight_decay=0.1, ema=0.0, schedule=t.Cosine(),
+        MLP(hidden=(4,)), lr=0.02, dropout=Float(0.1, 0.4), weight_decay=0.1, averaging=0.0, schedule=t.Cosine(),
         early_stopping=t.EarlyStopping(max_epochs=12, patience=2),
     )  # fmt: skip
     one = study(tmp_path, data=(X[:120], y[:120]), space=space, cv=2, prune=False)

@@ -50,7 +50,32 @@ class Skip(nn.Sequential):
         return x + h
 '''
 
-HELPERS = {"mix": MIX, "patch": PATCH, "mix of patches": MIX + PATCH}
+ENSEMBLE = '''
+
+class Ensemble(nn.Module):
+    """Nets whose mean counts{of}."""
+
+    def __init__(self, nets):
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def forward(self, x):
+        out = torch.stack([net(x) for net in self.nets])
+        return {mean}
+'''
+
+_MEANS = {
+    "regression": ("", "out.mean(0)"),
+    "binary": (
+        ": of probabilities, as log-odds",
+        "functional.logsigmoid(out).logsumexp(0) - functional.logsigmoid(-out).logsumexp(0)",
+    ),
+    "multiclass": (": of probabilities, as logits", "out.log_softmax(2).logsumexp(0)"),
+}
+
+HELPERS = {"mix": MIX, "patch": PATCH, "mix of patches": MIX + PATCH} | {
+    f"ensemble of {task}": ENSEMBLE.format(of=of, mean=mean) for task, (of, mean) in _MEANS.items()
+}
 
 _TEXT = '''"""A net of torch alone: its module, and a training loop with what regularizes it.{unlike}"""
 

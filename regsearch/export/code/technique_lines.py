@@ -92,7 +92,7 @@ def _max_norm(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     return {"stepped": "\n".join(lines)}
 
 
-def _ema(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+def _ema(one: Any, form: NetForm) -> Lines:
     follow = (
         "steps += 1", f"decay = min({number(one.decay)!r}, (1 + steps) / (10 + steps))",
         "for name, value in net.state_dict().items():", "    if value.is_floating_point():",
@@ -174,7 +174,7 @@ def _sam(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     return {"ascent": "\n".join(lines)}
 
 
-def _swa(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+def _swa(one: Any, form: NetForm) -> Lines:
     follow = (
         f"if epoch + 1 > {number(one.swa_start)!r} * {form.horizon}:", "    count += 1",
         "    for name, value in net.state_dict().items():",
@@ -188,6 +188,33 @@ def _swa(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
         "    torch.optim.swa_utils.update_bn([inputs[rows] for rows in torch.randperm(n).tensor_split(cuts)], net)",
     )  # fmt: skip
     return {"before": "count, average = 0, {}", "epoch_end": "\n".join(follow), "after": "\n".join(last)}
+
+
+def _snapshots(one: Any, form: NetForm) -> Lines:
+    factor, cycles = number(one.factor), range(1, one.cycles + 1)
+    lengths = [k if factor == 1 else factor**k - 1 for k in cycles]
+    ends = tuple(sorted({round(form.horizon * length / lengths[-1]) for length in lengths} - {0}))
+    rate = (
+        "now = epoch + i / len(batches)",
+        f"begun, end = max(e for e in {(0, *ends)} if e <= now), min(e for e in {ends} if e > now)",
+        "lr = lr * (1 + math.cos(math.pi * (now - begun) / (end - begun))) / 2",
+    )
+    keep = (
+        f"if epoch + 1 in {ends} and epoch + 1 < EPOCHS:",
+        "    state = {name: value.clone() for name, value in net.state_dict().items()}",
+        f"    snapshots = [state, *snapshots][:{one.last - 1}]",
+    )
+    last = (
+        "nets = [net, *(make_net() for _ in snapshots)]", "for one, state in zip(nets[1:], snapshots):",
+        "    one.load_state_dict(state)", "net = Ensemble(nets)",
+    )  # fmt: skip
+    return {
+        "helper": f"ensemble of {form.problem.task}", "before": "snapshots = []", "rate": "\n".join(rate),
+        "epoch_end": "\n".join(keep), "after": "\n".join(last),
+    }  # fmt: skip
+
+
+_AVERAGED: dict[str, Callable[[Any, NetForm], Lines]] = {"ema": _ema, "snapshots": _snapshots, "swa": _swa}
 
 
 def _label_noise(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
@@ -222,13 +249,12 @@ LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "bias_penalty": _penalty,
     "data_augmentation": lambda one, form, names: _AUGMENTED[one.kind](one, form),
     "max_norm": _max_norm,
-    "averaging": _swa,
+    "averaging": lambda one, form, names: _AVERAGED[one.kind](one, form),
     "lookahead": _lookahead,
     "sam": _sam,
     "weight_decay": _weight_decay,
     "weight_decay_schedule": lambda one, form, names: {"rate": f"decaying = {_factor(one, form)}"},
     "dropout_schedule": _dropout_schedule,
-    "ema": _ema,
     "label_noise": _label_noise,
     "label_smoothing": _label_smoothing,
     "schedule": _schedule,

@@ -115,7 +115,7 @@ class ActiveTechniques:
                 old = next((one for one in others._with_state if one.key == active.key), None)
                 if old is not None:
                     for name in active.state:
-                        getattr(active.v, name)[start : start + len(index)] = getattr(old.v, name)[index]
+                        _take_over(getattr(active.v, name)[start : start + len(index)], getattr(old.v, name)[index])
                 start += len(index)
 
     def schedule(self, epoch: float | torch.Tensor, horizon: torch.Tensor) -> None:
@@ -152,6 +152,12 @@ class ActiveTechniques:
     @property
     def _with_state(self) -> list[ActiveTechnique]:
         return [*self._all, self.optimizer]
+
+
+def _take_over(new: torch.Tensor, old: torch.Tensor) -> None:
+    """Write the state of rows in place; where other rows need longer axes, what lies beyond is not theirs."""
+    shared = tuple(slice(min(sizes)) for sizes in zip(new.shape, old.shape, strict=True))
+    new[shared] = old[shared]
 
 
 def _of_optimizer(kind: type[Optimizer], rows: Sequence[RowConfig], options: dict[str, Any]) -> ActiveTechnique:

@@ -59,7 +59,6 @@ class NetConfig(Model, abstract=True):
             module = Custom(module)
         kept = {slot: _technique(slot, one) for slot, one in ({"early_stopping": EarlyStopping()} | techniques).items()}
         lr, kept["optimizer"] = placed_rate(plain(lr), kept.get("optimizer"))
-        _check_beside(kept)
         given = {
             "module": module, "lr": lr, "batch_size": batch_size, "scale": scale, "class_weight": class_weight,
             "precision": precision, "prepare": prepare, "device": device,
@@ -175,10 +174,16 @@ class NetConfig(Model, abstract=True):
         return norm.kind if norm is not None else ""
 
     def placed(self) -> Iterator[tuple[str, str, Technique]]:
-        """``(slot, pattern, technique)`` of everything that is on; the pattern is empty without one."""
+        """``(slot, pattern, technique)`` of everything that is on; the pattern is empty without one.
+
+        What another technique replaces is not.
+        """
+        replaced = {
+            slot for one in self.techniques.values() for of in options(one) if of.acting for slot in of.replaces
+        }
         for slot, value in self.techniques.items():
             for pattern, technique in value.items() if isinstance(value, Mapping) else (("", value),):
-                if technique is not None:
+                if technique is not None and slot not in replaced:
                     yield slot, pattern, technique
 
 
@@ -211,14 +216,6 @@ def _technique(slot: str, value: Any) -> Any:
         return None
     value = plain(value)
     return _Slot(slot).admit(value, f"Net({slot}=...)")
-
-
-def _check_beside(slots: Mapping[str, Any]) -> None:
-    """Refuse techniques of two slots of which only one can count."""
-    both = [next((one for one in options(slots.get(slot)) if one.acting), None) for slot in ("ema", "averaging")]
-    if all(both):
-        names = " and ".join(type(one).__name__ for one in both)
-        raise InvalidInput(f"Only one technique can say which weights count, got {names}; leave one out.")
 
 
 def _instead(slot: str) -> str:

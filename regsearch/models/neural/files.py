@@ -48,19 +48,26 @@ class Spec:
         Whether raw columns go through a preparing step first.
     transformed
         Whether a transformer of y is undone in what it says.
+    nets
+        How many there are, the mean of which counts.
     """
 
     module: Mapping[str, Any]
     inputs: tuple[int, ...]
     outputs: int
     norm: str
-    task: str
+    task: Task
     precision: str
     classes: tuple[Any, ...] | None
     label_type: str
     image: bool
     prepared: bool
     transformed: bool = False
+    nets: int = 1
+
+    def of_net(self, number: int) -> str:
+        """What stands in front of the names of a net's tensors."""
+        return MODULE if self.nets == 1 else f"{MODULE}nets.{number}."
 
     def text(self) -> str:
         """As JSON."""
@@ -134,6 +141,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "image": lambda value: isinstance(value, bool),
     "prepared": lambda value: isinstance(value, bool),
     "transformed": lambda value: isinstance(value, bool),
+    "nets": _size,
 }  # fmt: skip
 
 

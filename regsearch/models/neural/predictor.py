@@ -228,12 +228,22 @@ def _module(spec: Spec, tensors: Mapping[str, torch.Tensor], architecture: Archi
     if not isinstance(architecture, Custom):
         _check_sizes(spec, own, architecture)
     with torch.random.fork_rng(devices=[]):  # the start is overwritten: nobody's random numbers move
-        module = architecture.module(spec.inputs, spec.outputs, spec.norm).to(getattr(torch, spec.precision))
+        module = _new_module(spec, architecture).to(getattr(torch, spec.precision))
     try:
         module.load_state_dict(own)
     except RuntimeError as error:
         raise InvalidInput(f"The module is not the one that was trained: {error}") from error
     return module.eval()
+
+
+def _new_module(spec: Spec, architecture: Architecture) -> torch.nn.Module:
+    """The module as it starts: a net, or several as one."""
+    nets = [architecture.module(spec.inputs, spec.outputs, spec.norm) for _ in range(spec.nets)]
+    if len(nets) == 1:
+        return nets[0]
+    from regsearch.models.neural.network.ensemble import Ensemble
+
+    return Ensemble(nets, spec.task)
 
 
 def _check_sizes(spec: Spec, own: Mapping[str, torch.Tensor], architecture: Architecture) -> None:
@@ -247,11 +257,13 @@ def _check_sizes(spec: Spec, own: Mapping[str, torch.Tensor], architecture: Arch
     import torch
 
     layers = max((len(value) for value in architecture.fields().values() if isinstance(value, tuple)), default=0)
-    if layers > len(own):
-        raise InvalidInput(f"The module is not the one that was trained: {layers} layers for {len(own)} tensors.")
+    if max(layers, 1) * spec.nets > len(own):
+        raise InvalidInput(
+            f"The module is not the one that was trained: {layers * spec.nets} layers for {len(own)} tensors."
+        )
     try:
         with torch.device("meta"):  # shapes without numbers
-            made = architecture.module(spec.inputs, spec.outputs, spec.norm).state_dict()
+            made = _new_module(spec, architecture).state_dict()
     except (RuntimeError, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidInput(f"The module is not the one that was trained: {error}") from error
     wanted, found = ({name: tuple(one.shape) for name, one in state.items()} for state in (made, own))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,13 +14,17 @@ from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.deadline import NO_DEADLINE, Deadline, OutOfTime
 from regsearch.models.neural.config import NetConfig
-from regsearch.models.neural.files import MODULE, Spec
+from regsearch.models.neural.files import Spec
 from regsearch.models.neural.network.evaluator import Evaluator
+from regsearch.models.neural.network.network import Network
 from regsearch.models.neural.predictor import make_predictor
 from regsearch.models.neural.training.pool import WorkerPool
 from regsearch.models.neural.training.shared import ALL_ROWS, SharedParts, Structure
 from regsearch.models.neural.training.worker import Failed
 from regsearch.models.preparation import prepared
+
+if TYPE_CHECKING:
+    import torch
 from regsearch.space.config import to_data
 
 
@@ -52,7 +56,7 @@ def refit(config: NetConfig, problem: Problem, seed: int, deadline: Deadline = N
         raise InvalidInput(f"The net cannot be trained on all rows: {done.message}")
     if not done.segment.epochs:
         raise OutOfTime
-    row = done.segment.weights[-1, 0]
+    row = done.segment.weights_of(0)
     if not np.isfinite(row).all():
         raise InvalidInput("Training on all rows diverged; a smaller lr or gradient_clipping may help.")
     return _predictor(config, problem, structure, shared.evaluator(structure, ALL_ROWS), row)
@@ -68,20 +72,27 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
         to_data(architecture), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),
         "" if problem.classes is None else _type_name(problem.classes), problem.image is not None, prepare is not None,
+        nets=len(row) // network.layout.length,
     )  # fmt: skip
-    views = network.layout.views(torch.from_numpy(row[None]))
-    tensors = {MODULE + name: view[0] for name, view in views.items()}
+    nets = [_state(network, one) for one in torch.from_numpy(row.reshape(spec.nets, -1))]
+    tensors = {spec.of_net(i) + name: value for i, net in enumerate(nets) for name, value in net.items()}
     tensors |= {
         "offset": torch.from_numpy(data.offset), "center": scaling.center, "spread": scaling.spread,
         "target_center": scaling.target_center, "target_spread": scaling.target_spread,
     }  # fmt: skip
-    for name, kept in network.other_state.items():
-        if kept == "":
-            del tensors[MODULE + name]
-        else:
-            tensors[MODULE + name] = tensors[MODULE + kept] if isinstance(kept, str) else kept
     plain = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
     return make_predictor(spec, plain, prepare, architecture)
+
+
+def _state(network: Network, row: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The state of a plain module by name, from its row ``[Q]``."""
+    state = {name: view[0] for name, view in network.layout.views(row[None]).items()}
+    for name, kept in network.other_state.items():
+        if isinstance(kept, str) and not kept:
+            del state[name]
+        else:
+            state[name] = state[kept] if isinstance(kept, str) else kept
+    return state
 
 
 def _preparing(config: NetConfig, problem: Problem) -> Any:

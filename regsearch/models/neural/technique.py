@@ -22,6 +22,7 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_average`    takes note of the parameters after a step
 `on_epoch`      takes note of the parameters after an epoch
 `on_evaluate`   what is evaluated in place of the parameters
+`on_members`    several nets ``[R, S, Q]``, of which the mean of what they say counts
 `on_statistics` in which rows that needs running statistics of its own
 ==============  =======================================================================================
 
@@ -110,12 +111,14 @@ class ProblemInfo:
 class Technique(Node, abstract=True):
     """One regularizer: its numbers, and what it does with them (see the module).
 
-    `slots` are the arguments of `Net` that it may stand in. A `structural` technique is part of the net's computation:
-    only rows that have it alike train together. A `schedulable` one reads `v.strength`, see `rate_of`.
+    `slots` are the arguments of `Net` that it may stand in; what stands in those that it `replaces` has no effect
+    beside it. A `structural` technique is part of the net's computation: only rows that have it alike train together.
+    A `schedulable` one reads `v.strength`, see `rate_of`.
     """
 
     scope: ClassVar[str] = "net"
     slots: ClassVar[tuple[str, ...]] = ()
+    replaces: ClassVar[tuple[str, ...]] = ()
     structural: ClassVar[bool] = False
     schedulable: ClassVar[bool] = False
 
@@ -263,6 +266,11 @@ class Technique(Node, abstract=True):
     def on_evaluate(v: Columns, theta: torch.Tensor) -> torch.Tensor:
         """What to evaluate."""
         return theta
+
+    @staticmethod
+    def on_members(v: Columns, theta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Nets ``[R, S, Q]`` to evaluate together, and how many of the first of them ``[R]`` are each row's."""
+        raise NotImplementedError
 
 
 class Stopping(Technique, abstract=True):

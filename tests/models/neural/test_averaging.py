@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import log_loss, mean_squared_error
 from torch import nn
 
-from regsearch import InvalidInput, Net
+from regsearch import InvalidInput
 from regsearch.models.neural import CNN
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.streams import RandomStream, seed_of
@@ -56,11 +57,58 @@ def test_statistics_are_those_of_torch(module: Any, image: bool) -> None:
             torch.testing.assert_close(values[name], value, rtol=1e-10, atol=1e-12)
 
 
-def test_one_technique_says_which_weights_count() -> None:
-    """Two averages are refused at construction; one that is off is not."""
-    with pytest.raises(InvalidInput, match=r"got Ema and SWA; leave one out"):
-        Net(ema=0.9, averaging="swa")
-    assert Net(ema=0.0, averaging="swa")
+@pytest.mark.parametrize("image", [False, True])
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+def test_snapshots_are_nets_at_the_ends_of_cycles(task: str, image: bool) -> None:
+    """What counts are the weights of a training with the same restarts, and those at the ends of cycles before; scored
+    is the mean of what these nets predict, in the search and after the refit.
+    """
+    of = setup(task, image=image)
+    module = CNN((3,)) if image else None
+    stop = t.FixedEpochs(6)
+    restarts = net(module, schedule=t.CosineRestarts(2, 1.0), early_stopping=stop)
+    config = net(module, averaging=t.Snapshots(3, last=2), early_stopping=stop, schedule="cosine")
+    plain, found = (train(of, [one], 6) for one in (restarts, config))
+    made = block(of, [config]).evaluators[1]
+    for epoch, nets in enumerate([[1], [2], [3, 2], [4, 2], [5, 4], [6, 4]]):
+        expected = [plain.weights_of(0, one - 1) for one in nets]
+        np.testing.assert_allclose(found.weights_of(0, epoch), np.concatenate(expected), atol=1e-12)
+        ((out, rows),) = (
+            made.outputs(torch.from_numpy(np.stack(expected)), "val") if not image else _each(made, expected)
+        )
+        score = sklearn_score(made, task, out, rows)
+        assert found.scores["val"][0, 0, epoch] == pytest.approx(score, abs=1e-10)
+    np.testing.assert_allclose(found.nonzero[0, -1], plain.nonzero[0, [5, 3]].sum())
+
+
+def _each(evaluator: Any, weights: list[Any]) -> list[Any]:
+    """What nets that do not stack return, as if they did."""
+    outs = [next(iter(evaluator.outputs(torch.from_numpy(one[None]), "val"))) for one in weights]
+    return [(torch.cat([out for out, _ in outs]), outs[0][1])]
+
+
+def sklearn_score(evaluator: Any, task: str, out: torch.Tensor, rows: torch.Tensor) -> float:
+    """The score of the mean prediction of nets that return ``[S, m, B]``."""
+    y = evaluator.fold.data.problem.y[rows.numpy()]
+    if task == "regression":
+        return -float(mean_squared_error(y, evaluator.fold.decisions(out)[:, 0].numpy().mean(0)))
+    p = np.stack([1 - out[:, 0].sigmoid(), out[:, 0].sigmoid()], 1) if task == "binary" else out.softmax(1).numpy()
+    return -float(log_loss(y, p.mean(0).T))
+
+
+def test_a_refit_of_snapshots_is_all_of_them() -> None:
+    """The refit predicts the mean of its nets' probabilities, by one plain module, and so does what is read back."""
+    of = setup("multiclass").problem
+    stop = t.FixedEpochs(6)
+    model = net(averaging=t.Snapshots(3, last=2), early_stopping=stop, norm="batch_norm").refit(of, 0)
+    rate = t.CosineRestarts(2, 1.0)
+    alone = [
+        net(schedule=rate, early_stopping=t.FixedEpochs(epochs, 6), norm="batch_norm").refit(of, 0)
+        for epochs in (6, 4)
+    ]  # fmt: skip
+    expected = np.mean([one.predict_proba(of.X) for one in alone], 0)
+    np.testing.assert_allclose(model.predict_proba(of.X), expected, atol=1e-10)
+    assert sum(name.startswith("module.nets.1.") for name in model.tensors) == len(alone[0].module_.state_dict())
 
 
 def test_a_layer_without_momentum_is_named() -> None:

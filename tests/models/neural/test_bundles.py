@@ -72,11 +72,11 @@ def two_targets() -> tuple[Any, Any]:
 
 
 CASES: dict[str, tuple[Any, Net]] = {
-    "digits": (digits(), Net(MLP(hidden=(16,)), dropout=Float(0, 0.5), ema=0.9, early_stopping=STOPPING)),
+    "digits": (digits(), Net(MLP(hidden=(16,)), dropout=Float(0, 0.5), averaging=0.9, early_stopping=STOPPING)),
     "images": (digits(image=True), Net(CNN(channels=(4,)), norm="batch_norm", batch_size=64, dropout=Float(0, 0.5),
                                        early_stopping=STOPPING)),
     "frame": (frame(), Net(MLP(hidden=(8,)), norm="layer_norm", batch_size=32, penalty=t.L2Penalty(),
-                           early_stopping=STOPPING)),
+                           averaging=t.Snapshots(2), early_stopping=STOPPING)),
     "two targets": (two_targets(), Net(MLP(hidden=(8,)), batch_size=32, weight_decay=Float(0, 1),
                                        early_stopping=STOPPING)),
 }  # fmt: skip

@@ -17,8 +17,8 @@ from regsearch.space.sampling import fill, random_params
 from regsearch.testing.nets import setup
 
 PAPER = {
-    "batch_norm", "swa", "lookahead", "weight_decay", "dropout", "skip_connection", "shake_drop", "mixup", "cutmix",
-    "cutout", "adversarial_training",
+    "batch_norm", "swa", "snapshots", "lookahead", "weight_decay", "dropout", "skip_connection", "shake_drop", "mixup",
+    "cutmix", "cutout", "adversarial_training",
 }  # fmt: skip
 
 
@@ -39,8 +39,9 @@ def test_the_cocktail_is_that_of_the_paper() -> None:
 
 def test_what_is_left_out_and_pinned() -> None:
     """Slots and techniques are left out by name, others fixed or searched otherwise; unknown names are refused."""
-    space = spaces.cocktail(without=["swa", "cutout", "skip"], dropout=0.3, norm="batch_norm", lr=Float(1e-4, 1e-2))
-    assert not {"swa", "cutout", "skip_connection", "shake_drop"} & kinds(space)
+    without = ["averaging", "cutout", "skip"]
+    space = spaces.cocktail(without=without, dropout=0.3, norm="batch_norm", lr=Float(1e-4, 1e-2))
+    assert not {"swa", "snapshots", "cutout", "skip_connection", "shake_drop"} & kinds(space)
     assert {"mixup", "cutmix"} <= kinds(space)
     assert space.techniques["dropout"] == t.Dropout(0.3)
     assert space.lr == Float(1e-4, 1e-2)

@@ -23,7 +23,7 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.deadline import Deadline
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training import pool, processes
-from regsearch.models.neural.training.block import Segment
+from regsearch.models.neural.training.segment import Segment
 from regsearch.models.neural.training.stack import Stack
 from regsearch.study.limits import Limits
 from regsearch.testing.nets import block, net, setup

@@ -65,7 +65,7 @@ def moved(of: Any, structure: Structure) -> SharedParts:
 AUGMENT = t.Augment(20.0, 0.5, 0.5, 0.1, 0.1, 0.1, 0.3, 0.1)
 ALL = net(
     dropout=0.3, input_dropout=0.2, input_noise=0.1, penalty=t.ElasticNetPenalty(0.1, 0.5), weight_decay=0.1,
-    gradient_clipping=1.0, max_norm=2.0, schedule="cosine", ema=0.9, label_noise=0.1, weight_noise=0.1,
+    gradient_clipping=1.0, max_norm=2.0, schedule="cosine", averaging=0.9, label_noise=0.1, weight_noise=0.1,
     label_smoothing=0.1, activity_penalty=t.L2Penalty(0.1), batch_size=12,
 )  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_training_and_scores_stay_on_the_device(
             step()
         for part in made.split() if structure.stacks else ():
             part.keep([1, 0])
-        assert {tensor.device for tensor in (made.evaluated(), *made._state())} == {META}
+        assert {tensor.device for tensor in (made.evaluated()[0], *made._state())} == {META}
         outputs = list(scored(shared, structure, torch.zeros(2, made.theta.shape[1], dtype=made.theta.dtype)))
     assert {out.device for out in outputs} == {META}
 

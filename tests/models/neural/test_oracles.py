@@ -21,7 +21,7 @@ from regsearch.models.base import Setup
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.streams import RandomStream, seed_of
-from regsearch.models.neural.training.block import Segment
+from regsearch.models.neural.training.segment import Segment
 from regsearch.testing.nets import EPOCHS, block, net, setup, shared_parts, train
 
 K = 1
@@ -284,7 +284,7 @@ CASES: dict[str, tuple[dict[str, Any], Plain]] = {
     "input noise": ({"input_noise": 0.3}, Plain(sigma=0.3)),
     "cosine": ({"schedule": t.Cosine()}, Plain(cosine=True)),
     "restarts": ({"schedule": t.CosineRestarts(first=1)}, Plain(first=1)),
-    "ema": ({"ema": 0.9}, Plain(average=0.9)),
+    "ema": ({"averaging": 0.9}, Plain(average=0.9)),
     "max norm": ({"max_norm": 0.6}, Plain(limit=0.6)),
     "activity": ({"activity_penalty": t.L1Penalty(0.01)}, Plain(activity=0.01)),
 }
@@ -383,7 +383,7 @@ def test_norms(norm: str) -> None:
     """Norm layers are torch's, running statistics included, also under EMA and dropout."""
     of, _ = task_of("binary")
     make: Any = {"batch_norm": nn.BatchNorm1d, "layer_norm": nn.LayerNorm}[norm]
-    for options, do in (({}, Plain()), ({"ema": 0.8, "dropout": 0.2}, Plain(average=0.8))):
+    for options, do in (({}, Plain()), ({"averaging": 0.8, "dropout": 0.2}, Plain(average=0.8))):
         rate = options.get("dropout", 0.0)
         agree(of, net(norm=norm, **options), lambda rate=rate: mlp(rate=rate, norm=make), do)
 

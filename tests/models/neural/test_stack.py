@@ -49,7 +49,7 @@ MIXED = (
     net(penalty=t.L1Penalty(0.02), early_stopping=t.EarlyStopping(9, patience=2), lr=0.2),
     net(batch_size=5, input_noise=0.2),
     net(norm="batch_norm", early_stopping=t.FixedEpochs(7)),
-    net(ema=0.9, weight_decay=0.1, schedule="cosine", early_stopping=t.FixedEpochs(8)),
+    net(averaging=0.9, weight_decay=0.1, schedule="cosine", early_stopping=t.FixedEpochs(8)),
     net(early_stopping=t.EarlyStopping(8, patience=3, inner=0.3), lr=0.1),
     net(MLP((4,)), label_noise=0.2, early_stopping=t.EarlyStopping(6, patience=1)),
     net(early_stopping=t.EarlyStopping(12, patience=4), lr=0.1, penalty={"out.*": t.L2Penalty(0.1)}),
@@ -389,7 +389,7 @@ def test_catching_up_changes_nothing(stopping: Any, rows: int | None) -> None:
     if rows is not None:  # of the first fold: uneven ones
         pairs = [(np.arange(rows, 60), np.arange(rows)), (np.arange(40), np.arange(40, 60))]
         of = replace(of, folds=make_folds(pairs, of.problem, 0))
-    configs = [net(lr=lr, early_stopping=stopping, ema=0.5, dropout=0.2) for lr in (0.1, 0.05, 0.2)]
+    configs = [net(lr=lr, early_stopping=stopping, averaging=0.5, dropout=0.2) for lr in (0.1, 0.05, 0.2)]
     same(stream(replace(of, prune=True), configs), stream(of, configs))
 
 

@@ -35,6 +35,8 @@ class Network:
         trained under; or nothing for a buffer that the module does not save.
     running
         The running statistics of batch normalisation, and how much of a batch a training pass takes into each.
+    stacks
+        Whether a forward pass takes several rows.
     """
 
     layout: Layout
@@ -44,6 +46,7 @@ class Network:
     rates: tuple[float, ...]
     other_state: dict[str, torch.Tensor | str]
     running: tuple[tuple[Param, float | None], ...] = ()
+    stacks: bool = False
 
 
 def make_network(
@@ -69,7 +72,7 @@ def make_network(
     other |= dict.fromkeys(temporary, "")
     return Network(
         layout, partial(architecture.forward, module), theta[0], hidden_layers, architecture.rates(module), other,
-        tuple(_running(module, layout)),
+        tuple(_running(module, layout)), architecture.stacks,
     )  # fmt: skip
 
 

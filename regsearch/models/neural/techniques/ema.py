@@ -20,7 +20,7 @@ class Ema(Technique):
     The decay starts small and rises to `decay`, so that the average is not held back by the random start.
     """
 
-    slots: ClassVar[tuple[str, ...]] = ("ema",)
+    slots: ClassVar[tuple[str, ...]] = ("averaging",)
     main: ClassVar[str] = "decay"
     decay: Any = tunable(Between(0.0, 0.99999), Choice(0.0, 0.9, 0.99, 0.999), off=0.0)
 
@@ -38,4 +38,4 @@ class Ema(Technique):
     @staticmethod
     def on_evaluate(v: Columns, theta: torch.Tensor) -> torch.Tensor:
         mean: torch.Tensor = v.mean
-        return mean
+        return mean.where(v.decay[:, None] > 0, theta)

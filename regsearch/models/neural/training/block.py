@@ -27,6 +27,7 @@ from regsearch.models.neural.network.network import Network
 from regsearch.models.neural.network.streams import EpochGroup, RandomStream, RandomStreams, epoch_groups, seed_of
 from regsearch.models.neural.training.batches import Batch, batch_slices, epoch_batches
 from regsearch.models.neural.training.gradient import LossGradient
+from regsearch.models.neural.training.segment import Segment, as_long, no_decisions
 from regsearch.models.neural.training.statistics import with_statistics
 from regsearch.models.out_of_fold import steps_kept
 
@@ -46,80 +47,6 @@ class BlockState:
 
 class Stopped(Exception):
     """Training ends because `stop` is set."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """What some epochs of a block gave; E epochs, of which there may be none.
-
-    Attributes
-    ----------
-    scores
-        By part of the fold, ``[metrics, R, E]``, in evaluation mode after each epoch.
-    nonzero
-        ``[R, E]``: kernels that are not zero.
-    weights
-        ``[E, R, Q]``: what was evaluated.
-    decisions
-        ``[E, R, n_val, m]`` on the validation rows, in single precision; of no rows where they are not kept.
-    """
-
-    scores: dict[str, Array]
-    nonzero: Array
-    weights: Array
-    decisions: NDArray[np.float32]
-
-    @property
-    def epochs(self) -> int:
-        return len(self.weights)
-
-    @classmethod
-    def none(cls, rows: int, parameters: int) -> Segment:
-        """Of no epochs."""
-        return cls({}, np.empty((rows, 0)), np.empty((0, rows, parameters)), np.empty((0, rows, 0, 0), np.float32))
-
-    @classmethod
-    def join(cls, parts: Sequence[Segment]) -> Segment:
-        """Rows of several segments, one after another, for as many epochs as all have."""
-        epochs = min(one.epochs for one in parts)
-        if not epochs:
-            return cls.none(sum(len(one.nonzero) for one in parts), parts[0].weights.shape[2])
-        scores = {
-            part: np.concatenate([one.scores[part][:, :, :epochs] for one in parts], axis=1) for part in parts[0].scores
-        }
-        nonzero = np.concatenate([one.nonzero[:, :epochs] for one in parts])
-        weights, decisions = (
-            np.concatenate([getattr(one, name)[:epochs] for one in parts], axis=1) for name in ("weights", "decisions")
-        )
-        return cls(scores, nonzero, weights, decisions)
-
-    def row(self, i: int) -> Iterator[FoldEpoch]:
-        """What the epochs gave of one row."""
-        for e in range(len(self.weights)):
-            scores = {part: values[:, i, e] for part, values in self.scores.items()}
-            yield FoldEpoch(scores, float(self.nonzero[i, e]), self.weights[e, i], self.decisions[e, i])
-
-
-@dataclass(frozen=True)
-class FoldEpoch:
-    """What one epoch of one trial gave in one fold.
-
-    Attributes
-    ----------
-    scores
-        By part of the fold, ``[metrics]``.
-    nonzero
-        Kernels that are not zero.
-    weights
-        ``[Q]``.
-    decisions
-        ``[n_val, m]``; of no rows where they are not kept.
-    """
-
-    scores: dict[str, Array]
-    nonzero: float
-    weights: Array
-    decisions: NDArray[np.float32]
 
 
 class Block:
@@ -276,7 +203,7 @@ class Block:
         import torch
 
         scores: list[dict[str, Array]] = []
-        nonzero, weights, decisions = [], [], []
+        nonzero, weights, nets, decisions = [], [], [], []
         keeps = steps_kept(self.data.problem.rows, self.data.outputs) > 0
         with torch.no_grad():
             for remaining in reversed(range(epochs)):
@@ -285,18 +212,24 @@ class Block:
                 self._train_epoch()
                 if not measure and remaining:
                     continue
-                theta = self.evaluated()
+                theta, count = self.evaluated()
                 weights.append(theta.to("cpu", copy=True).numpy())
+                nets.append(count)
                 nonzero.append(self._any.nonzero(theta))
-                measured, decided = self._measured(theta, keeps) if measure else ({}, _no_decisions(len(theta)))
+                measured, decided = self._measured(theta, count, keeps) if measure else ({}, no_decisions(len(theta)))
                 scores.append(measured)
                 decisions.append(decided)
         if not weights:
             return Segment.none(*self.theta.shape)
         along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
-        return Segment(along, np.stack(nonzero, axis=1), np.stack(weights), np.stack(decisions))
+        return Segment(
+            along, np.stack(nonzero, axis=1), np.stack(as_long(weights)), np.stack(nets, axis=1),
+            self.theta.shape[1], np.stack(decisions),
+        )  # fmt: skip
 
-    def _measured(self, theta: torch.Tensor, keeps: bool) -> tuple[dict[str, Array], NDArray[np.float32]]:
+    def _measured(
+        self, theta: torch.Tensor, nets: NDArray[np.int64], keeps: bool
+    ) -> tuple[dict[str, Array], NDArray[np.float32]]:
         """Scores ``[metrics, R]`` of rows by part, and their decisions ``[R, n_val, m]`` where they are kept."""
         found = []
         for k, where in self._rows_by_fold().items():
@@ -304,10 +237,10 @@ class Block:
             kept: list[NDArray[np.float32]] = []
             measure, parts = partial(self.evaluators[k].measure, rows), self.evaluators[k].fold.parts
             scores = {
-                part: measure(part, self.metrics, kept if keeps and part == "val" else None)
+                part: measure(part, self.metrics, kept if keeps and part == "val" else None, nets[where].tolist())
                 for part, samples in parts.items() if len(samples)
             }  # fmt: skip
-            found.append((where, scores, np.concatenate(kept, axis=1) if kept else _no_decisions(len(rows))))
+            found.append((where, scores, np.concatenate(kept, axis=1) if kept else no_decisions(len(rows))))
         if len(found) == 1:
             return found[0][1], found[0][2]
         back = np.argsort(np.concatenate([where for where, _, _ in found]))
@@ -321,8 +254,20 @@ class Block:
             found.setdefault(k, []).append(i)
         return found
 
-    def evaluated(self) -> torch.Tensor:
-        """``[R, Q]``: what counts of the rows, which a technique may average."""
+    def evaluated(self) -> tuple[torch.Tensor, NDArray[np.int64]]:
+        """What counts of the rows ``[R, S Q]``, which a technique may average, and of how many nets ``[R]`` each is."""
+        import torch
+
+        theta, nets = self._averaged(), np.ones(len(self.rows), np.int64)
+        for active in self.techniques.with_hook("on_members"):
+            members, count = active.technique.on_members(active.v, theta)
+            nets = count.cpu().numpy()
+            most = int(nets.max())
+            inside = torch.arange(most, device=theta.device) < count[:, None]
+            theta = members[:, :most].where(inside[:, :, None], 0.0).flatten(1)
+        return theta, nets
+
+    def _averaged(self) -> torch.Tensor:
         theta = self.theta
         for active in self.techniques.with_hook("on_evaluate"):
             theta = active.technique.on_evaluate(active.v, theta)
@@ -385,7 +330,3 @@ class Block:
         if len(set(self.epochs)) == 1:
             return number(self.epochs[0])
         return self.lr.new_tensor([number(epoch) for epoch in self.epochs])
-
-
-def _no_decisions(rows: int) -> NDArray[np.float32]:
-    return np.empty((rows, 0, 0), np.float32)

@@ -87,7 +87,7 @@ def _along(shared: SharedParts, structure: Structure, run: TrainingRun) -> PathD
 
 
 def _validated(shared: SharedParts, structure: Structure, k: int, weights: Array) -> tuple[Rows, Array]:
-    """Rows ``[r]`` that a fold validates, and the decisions ``[r, m]`` of its net with weights ``[Q]``."""
+    """Rows ``[r]`` that a fold validates, and the decisions ``[r, m]`` of its nets with weights ``[S Q]``."""
     import torch
 
     evaluator = shared.evaluator(structure, k)
@@ -114,12 +114,13 @@ def pooled_of_nets(
 
 
 def _weight_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:
-    """Mean over folds of the chosen weights' norm and number of non-zeros."""
+    """Mean over folds of the chosen weights' norm, of each where several nets count, and number of non-zeros."""
     import torch
 
     if not run.weights:
         return {}
-    kernels = shared.network(structure, 0).layout.part("kernel")
-    rows = [torch.from_numpy(weights[None]) for weights in run.weights]
-    norms = [sum(float(view.square().sum()) for view in kernels.views(row)) ** 0.5 for row in rows]
+    layout = shared.network(structure, 0).layout
+    rows = [torch.from_numpy(weights.reshape(-1, layout.length)) for weights in run.weights]
+    kernels = layout.part("kernel")
+    norms = [(sum(float(view.square().sum()) for view in kernels.views(row)) / len(row)) ** 0.5 for row in rows]
     return {"weights/norm": float(np.mean(norms)), "weights/nonzero": float(run.nonzero[:, run.step].mean())}

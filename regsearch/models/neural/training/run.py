@@ -20,7 +20,7 @@ from regsearch.models.out_of_fold import SpreadSteps
 from regsearch.models.path import Curves
 
 if TYPE_CHECKING:
-    from regsearch.models.neural.training.block import FoldEpoch
+    from regsearch.models.neural.training.segment import FoldEpoch
     from regsearch.models.neural.training.shared import Structure
 
 

@@ -30,7 +30,7 @@ class EpochResult:
     epoch
         ``[K]``: its number, from 1; of several where folds have each their own.
     weights
-        ``[Q]`` for each fold.
+        ``[S Q]`` for each fold, of its S nets.
     """
 
     scores: dict[str, Array]

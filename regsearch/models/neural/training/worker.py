@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from regsearch.errors import FOREIGN
 from regsearch.models.neural.columns import RowConfig
-from regsearch.models.neural.training.block import Block, BlockState, Segment, Stopped
+from regsearch.models.neural.training.block import Block, BlockState, Stopped
+from regsearch.models.neural.training.segment import Segment
 from regsearch.models.neural.training.shared import SharedParts, Structure
 
 BlockKey: TypeAlias = int  # number of a block
