@@ -241,9 +241,9 @@ def _new_module(spec: Spec, architecture: Architecture) -> torch.nn.Module:
     nets = [architecture.module(spec.inputs, spec.outputs, spec.norm) for _ in range(spec.nets)]
     if len(nets) == 1:
         return nets[0]
-    from regsearch.models.neural.network.ensemble import Ensemble
+    from regsearch.models.neural.network.mean_net import MeanNet
 
-    return Ensemble(nets, spec.task)
+    return MeanNet(nets, spec.task)
 
 
 def _check_sizes(spec: Spec, own: Mapping[str, torch.Tensor], architecture: Architecture) -> None:

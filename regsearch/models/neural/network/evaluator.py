@@ -90,7 +90,7 @@ class Evaluator:
         """What rows say ``[R, m, B]``, from what the first net of each and then all further ones do."""
         import torch
 
-        from regsearch.models.neural.network.ensemble import mean_output
+        from regsearch.models.neural.network.mean_net import mean_output
 
         task, made = self.fold.data.problem.task, out[: len(counts)].clone()
         further = torch.split(out[len(counts) :], [count - 1 for count in counts])

@@ -32,7 +32,7 @@ def mean_output(out: torch.Tensor, task: Task, nets: int, outputs: int) -> torch
     return out.log_softmax(outputs).logsumexp(nets)
 
 
-class Ensemble(nn.Module):
+class MeanNet(nn.Module):
     """Nets whose mean counts, as a plain module.
 
     Parameters
