@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from regsearch.data.columns import ENCODED, Kind, kinds_of
-from regsearch.data.features import is_frame
 from regsearch.errors import InvalidInput
 from regsearch.inputs import did_you_mean
 
@@ -49,6 +48,8 @@ class ColumnRole:
         Whether all of its dates can be read with day and month swapped, too.
     rare
         Whether it is text of many levels of which each is a rare one.
+    holes
+        Whether it has missing entries.
     """
 
     name: Any
@@ -59,6 +60,7 @@ class ColumnRole:
     levels: int = 0
     swapped: bool = False
     rare: bool = False
+    holes: bool = False
 
     def __str__(self) -> str:
         if self.role == "words":
@@ -93,17 +95,18 @@ def column_roles(X: Any, roles: Mapping[Any, Role] | None = None) -> tuple[Colum
             )
         if role not in get_args(Role):
             raise InvalidInput(f"A column's role must be {', '.join(get_args(Role))}, got {role!r} for {name!r}.")
-    return tuple(_role(X[name], kind, given.get(name)) for name, kind in kinds_of(X).items())
+    found = [_role(X[name], kind, given.get(name)) for name, kind in kinds_of(X).items()]
+    return tuple(replace(one, holes=bool(X[one.name].isna().any())) for one in found)
 
 
-def needed(X: Any) -> bool:
-    """Whether a table has text or dates, which models do not take as they are."""
-    return is_frame(X) and not all(kind in ENCODED for kind in kinds_of(X).values())
+def has_text_or_dates(X: Any) -> bool:
+    """Whether a DataFrame has columns that no model takes as they are."""
+    return not all(kind in ENCODED for kind in kinds_of(X).values())
 
 
 def said_of(roles: tuple[ColumnRole, ...]) -> str:
-    """What is made of text and dates, in a line."""
-    return "; ".join(str(one) for one in roles if one.kind not in ENCODED)
+    """What is made of columns that are no numbers, in a line."""
+    return "; ".join(str(one) for one in roles if one.kind not in ("numeric", "boolean"))
 
 
 def _role(values: pd.Series[Any], kind: Kind, said: Role | None) -> ColumnRole:

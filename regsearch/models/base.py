@@ -29,6 +29,8 @@ from regsearch.space.tree import Choice, Node, public_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from regsearch.models.default_columns import DefaultColumns
+
 REFERENCE = "reference"  # the role of a candidate that is not regularized
 State: TypeAlias = Literal["complete", "pruned", "failed", "stopped"]
 
@@ -296,8 +298,8 @@ class Model(Node, abstract=True):
         """The scorer that decides when the user names none."""
         return DEFAULTS[problem.task]
 
-    def prepared_by(self, make: Callable[[], Any]) -> Model:
-        """This space with a transformer in front where it could have one and has none; made when it is needed."""
+    def prepared_by(self, columns: DefaultColumns) -> Model:
+        """This space with a transformer in front where it has none, and does not take columns as they are."""
         return self
 
     def preload(self) -> None:

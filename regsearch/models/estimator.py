@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.data.survival import check_not_survival
-from regsearch.data.table_checks import check_columns, check_table
+from regsearch.data.table_checks import check_table
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
@@ -28,14 +28,20 @@ from regsearch.models.joblib_workers import ending_workers
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean, spread_steps, steps_kept
 from regsearch.models.parameter_ranges import check_names, check_ranges
 from regsearch.models.path import Curves, Trajectory
+from regsearch.models.preparation import Preparation, first_of, preparations
 from regsearch.models.rounds import last_step, left_to_the_data, walked_alike, way_of
 from regsearch.models.writable import obstacle
 from regsearch.numeric import is_whole
 from regsearch.space.config import to_data
 from regsearch.space.path import Path
-from regsearch.space.sampling import fill, leaves
+from regsearch.space.sampling import default, fill, leaves
 from regsearch.space.starts import initial_params
-from regsearch.space.tree import Node
+from regsearch.space.tree import Node, tunable
+
+if TYPE_CHECKING:
+    from regsearch.models.default_columns import DefaultColumns
+
+FRONT = ("prepare", "prepare_columns", "prepare_X")  # what the first step is called: as none of the user's is
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,10 @@ class Estimator(Model):
         `HistGradientBoostingClassifier`, ``"n_estimators"`` of others, LightGBM's and XGBoost's among them. One fit is
         then scored after each of its rounds, of which the best on the mean of the folds is chosen; there are as many
         as `params`, or the estimator, says. What would end a fit earlier in a fold is turned off.
+    prepare
+        A transformer in front of it, or a `Prepare`, fitted inside each fold; a `Choice` of them is searched. A study
+        of a table adds one where the estimator cannot be fitted to a few rows as they are: with text, dates, categories
+        or missing numbers that it, or a step of its own, does not take.
 
     Raises
     ------
@@ -75,6 +85,7 @@ class Estimator(Model):
     estimator: Any
     params: Mapping[str, Any]
     path: str | None = None
+    prepare: Any = tunable(Preparation(), None)
 
     def __post_init__(self) -> None:
         made = not isinstance(self.estimator, type)  # the class itself has the methods too
@@ -82,6 +93,7 @@ class Estimator(Model):
             raise InvalidInput(f"Estimator needs a scikit-learn estimator, got {self.estimator!r}; pass SVC(), say.")
         if not isinstance(self.params, Mapping):
             raise InvalidInput(f"Estimator needs params by name, got {self.params!r}; write {{'C': Float(0.1, 10)}}.")
+        super().__post_init__()
         check_names(self.estimator, [*self.params, *filter(None, [self.path])])
         if self.path is not None:
             object.__setattr__(self, "params", self._along(self.path, self.estimator.get_params()))
@@ -111,7 +123,7 @@ class Estimator(Model):
     def shown_fields(self) -> dict[str, Any]:
         set_by_path = left_to_the_data(self.estimator, self.params)
         shown = {name: value for name, value in self.params.items() if name not in set_by_path}
-        return {"estimator": self.option_label, **shown}
+        return {"estimator": self.option_label, **shown} | ({} if self.prepare is None else {"prepare": self.prepare})
 
     def scoring(self, problem: Problem) -> str:
         proba = problem.classes is None or hasattr(self.estimator, "predict_proba")
@@ -131,8 +143,9 @@ class Estimator(Model):
         name = type(self.estimator).__name__
         check_table(setup.problem, "Estimator")
         check_not_survival(setup.problem.task, "Estimator")
-        if not any(hasattr(part, "fit") for part in self.estimator.get_params().values()):
-            check_columns(setup.problem, f"{name} without steps that encode it")
+        for one in preparations(self.prepare):
+            if one is not None:
+                check_ranges(one.transformer, one.params)
         if any(isinstance(leaf, Path) for leaf in leaves(self.params)):
             raise InvalidInput(
                 "A Path is the axis of a linear model's lambda, got one for an estimator; use Float or Choice."
@@ -157,6 +170,20 @@ class Estimator(Model):
                     "choose another scorer, such as 'accuracy'."
                 )
 
+    def prepared_by(self, columns: DefaultColumns) -> Estimator:
+        from sklearn.utils import get_tags
+
+        has_parts = any(hasattr(part, "fit") for part in self.estimator.get_params().values())
+        if self.prepare is not None or columns.plain or columns.taken_by([self.reference().build, default(self).build]):
+            return self
+        if has_parts and not columns.known:
+            return self
+        made = [
+            replace(self, prepare=one) for one in columns.for_estimator(get_tags(self.estimator).input_tags.allow_nan)
+        ]
+        taken = (one for one in made if columns.taken_by([default(one).build]))
+        return next(taken, self if has_parts else made[-1])  # one with parts may take all of the rows, as it is
+
     def preload(self) -> None:
         from joblib import Parallel  # noqa: F401
 
@@ -167,7 +194,8 @@ class Estimator(Model):
 
     def reference(self) -> Estimator:
         own = self.estimator.get_params()
-        return replace(self, params={name: own[name] for name in self.params}, path=None)
+        given = {name: own[name] for name in self.params}
+        return replace(self, params=given, path=None, prepare=first_of(self.prepare))
 
     def without(self, plain: Model | None = None) -> dict[str, Model]:
         off, set_by_path = self.reference().params, left_to_the_data(self.estimator, self.params)
@@ -178,10 +206,27 @@ class Estimator(Model):
         }
 
     def build(self) -> Any:
-        """The unfitted estimator of a config."""
+        """The unfitted estimator of a config, behind what prepares its rows."""
         from sklearn.base import clone
+        from sklearn.pipeline import Pipeline
 
-        return clone(self.estimator).set_params(**self.params)
+        made = clone(self.estimator).set_params(**self.params)
+        if self.prepare is None:
+            return made
+        steps = made.steps if hasattr(made, "steps") else [(self._step, made)]
+        first = next(name for name in FRONT if name not in dict(steps)), self.prepare.build()
+        return made.set_params(steps=[first, *steps]) if hasattr(made, "steps") else Pipeline([first, *steps])
+
+    @property
+    def rounds(self) -> str | None:
+        """The parameter of what `build` makes that `path` is."""
+        behind = self.path is not None and self.prepare is not None and not hasattr(self.estimator, "steps")
+        return f"{self._step}__{self.path}" if behind else self.path
+
+    @property
+    def _step(self) -> str:
+        """What the estimator is called behind a transformer."""
+        return type(self.estimator).__name__.lower()
 
     def cannot_be_exported(self) -> str:
         filled = (fill(self, params) for params in initial_params(self))

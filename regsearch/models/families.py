@@ -24,6 +24,8 @@ from regsearch.space.tree import Choice
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from regsearch.models.default_columns import DefaultColumns
+
 FAMILY = "family"
 
 
@@ -126,8 +128,8 @@ class Families(Model):
         found = self._of_all(lambda family: family.scoring(problem))
         return str(found[0]) if len(found) == 1 else super().scoring(problem)
 
-    def prepared_by(self, make: Callable[[], Any]) -> Families:
-        made = (family.prepared_by(make) for family in self.family.options)
+    def prepared_by(self, columns: DefaultColumns) -> Families:
+        made = (family.prepared_by(columns) for family in self.family.options)
         return Families(self.family.with_options(*made))
 
     def preload(self) -> None:

@@ -20,9 +20,10 @@ from regsearch.models.rounds import walk
 
 
 class Buildable(Protocol):
-    """A config of an estimator; `path` counts its rounds, where they are walked."""
+    """A config of an estimator; `rounds` is the parameter that counts its rounds, where they are walked."""
 
-    path: str | None
+    @property
+    def rounds(self) -> str | None: ...
 
     def build(self) -> Any:
         """The unfitted estimator."""
@@ -59,10 +60,10 @@ def fit_fold(config: Buildable, problem: Problem, metrics: Any, seed: int, fold:
         warnings.simplefilter("ignore")
         try:
             estimator = seeded(config.build(), seed)
-            if config.path is None:
+            if config.rounds is None:
                 train, val, predictions = _measured(estimator, problem, metrics, fold, kept)
             else:
-                train, val, predictions = _measured_along(estimator, config.path, problem, metrics, fold, kept)
+                train, val, predictions = _measured_along(estimator, config.rounds, problem, metrics, fold, kept)
         except FOREIGN as error:  # anyone's code: the trial fails with its words, the search goes on
             return FoldFit.failed(f"{type(error).__name__}: {error}")
     if not np.isfinite(train[0] if metrics[0].pooled else [train[0], val[0]]).all():

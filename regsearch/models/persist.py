@@ -18,7 +18,8 @@ from regsearch.models.archives import TREE, check_archive
 # what skops leaves to its caller: a description of numbers, a loss that holds one, and steps of this package's own
 # that hold nothing
 TRUSTED = (
-    "numpy.dtype", "sklearn._loss.loss.HalfTweedieLoss", "regsearch.data.category_text.CategoriesToText",
+    "numpy.dtype", "scipy.sparse._csr.csr_matrix", "sklearn._loss.loss.HalfTweedieLoss",
+    "regsearch.data.category_text.CategoriesToText",
     *(f"regsearch.data.column_steps.{name}" for name in ("TextOrNothing", "WordWeights", "DateParts", "level_name")),
 )  # fmt: skip
 PART = ".part"  # how the name of a file ends that is not whole yet

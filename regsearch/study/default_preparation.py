@@ -5,37 +5,40 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from regsearch.data.column_preparation import column_transformer
-from regsearch.data.column_roles import ColumnRole, column_roles, needed, said_of
+from regsearch.data.column_roles import ColumnRole
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.models.default_columns import COLUMNS, DefaultColumns
 from regsearch.models.preparation import Prepare
 from regsearch.space.config import to_data
 from regsearch.study.options import StudyOptions
 
-COLUMNS = "columns"  # what the preparation is called in configs
+
+@dataclass(frozen=True)
+class PreparedByDefault:
+    """What a study's columns are taken for, where nobody says it, and what is made of them, in a line; or neither."""
+
+    roles: tuple[ColumnRole, ...] = ()
+    line: str = ""
 
 
-def prepared_for(options: StudyOptions, problem: Problem) -> tuple[StudyOptions, tuple[ColumnRole, ...]]:
-    """The options of a study of a table, and what its columns are taken for, where nobody says it.
+def prepared_for(options: StudyOptions, problem: Problem) -> tuple[StudyOptions, PreparedByDefault]:
+    """The options of a study of a table, with a space whose models get numbers, and what was done for that.
 
-    A space without a transformer gets one that makes numbers of text and dates; it may have that one already.
+    A model without a transformer that does not take the columns as they are gets one; it may have that one already.
     """
-    if not needed(problem.X):
-        return options, ()
-    space = options.space.prepared_by(lambda: _default(problem.X))
-    if space != options.space:
-        return dataclasses.replace(options, space=space), column_roles(problem.X)
+    columns = DefaultColumns(problem)
+    if columns.plain:
+        return options, PreparedByDefault()
+    space = options.space.prepared_by(columns)
     data = to_data(space)
-    by_default = _named_so(data) and _holds(data, to_data(_default(problem.X)))
-    return options, column_roles(problem.X) if by_default else ()
-
-
-def told(roles: tuple[ColumnRole, ...]) -> str:
-    """What is made of columns by default, in a line; empty where nothing is."""
-    return f"Prepared inside each fold: {said_of(roles)}; prepare= changes that." if roles else ""
+    used = [one for one in columns.every if _holds(data, to_data(one))] if unprepared(data) != data else []
+    if not used:
+        return options, PreparedByDefault()
+    return dataclasses.replace(options, space=space), PreparedByDefault(columns.roles, columns.told(used))
 
 
 def roles_data(roles: Sequence[ColumnRole]) -> list[dict[str, Any]]:
@@ -70,16 +73,8 @@ def check_roles(stored: Mapping[str, Any], roles: Sequence[ColumnRole]) -> None:
             )
 
 
-def _default(X: Any) -> Prepare:
-    return Prepare(column_transformer(X), name=COLUMNS)
-
-
 def _is_default(data: Any) -> bool:
     return isinstance(data, Mapping) and data.get("type") == Prepare.tag() and data.get("name") == COLUMNS
-
-
-def _named_so(data: Any) -> bool:
-    return bool(unprepared(data) != data)
 
 
 def _holds(data: Any, part: Any) -> bool:

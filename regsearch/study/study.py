@@ -32,7 +32,7 @@ from regsearch.storage.same_study import check_same
 from regsearch.study import script
 from regsearch.study.analyses import Analyses
 from regsearch.study.callbacks import Callback, Listeners, callbacks_of
-from regsearch.study.default_preparation import prepared_for, roles_data, told
+from regsearch.study.default_preparation import prepared_for, roles_data
 from regsearch.study.identity import identity_of
 from regsearch.study.limits import Limits
 from regsearch.study.options import StudyOptions
@@ -162,7 +162,7 @@ class Study(Presented, Analyses):
         self._data = X, y
         self.store = options.store_of(name)
         self.problem, self._drawn = options.problem_of(X, y)
-        self.options, self._roles = prepared_for(options, self.problem)
+        self.options, self._prepared = prepared_for(options, self.problem)
         self.setup = options.setup_of(self.problem)
         check_searched(self.space)
         self.space.check(self.setup)
@@ -180,8 +180,8 @@ class Study(Presented, Analyses):
         transform = self.problem.transform
         what = what if transform is None else f"{what}, fitted to target={transform.name}"
         yield f"Study {self.name!r}: {what}, {self.folds.name}, {metrics}; in {self.store.folder}"
-        if self._roles:
-            yield told(self._roles)
+        if self._prepared.line:
+            yield self._prepared.line
         try:
             yield from self.results().blocks()
         except NotFound:
@@ -309,8 +309,8 @@ class Study(Presented, Analyses):
     def _progress(self, quiet: bool) -> Progress:
         """Where a run says how it goes on, after what is made of text and dates."""
         progress = Progress(quiet=quiet)
-        if self._roles:
-            progress.end(told(self._roles))
+        if self._prepared.line:
+            progress.end(self._prepared.line)
         return progress
 
     @contextmanager
@@ -335,7 +335,7 @@ class Study(Presented, Analyses):
     def _identity(self) -> dict[str, Any]:
         share = None if self._drawn is None else self._drawn["share"]
         found = identity_of(self.name, self.experiment, self.setup, self.space, self._written, self.script, share)
-        return found | {"column_roles": roles_data(self._roles)}
+        return found | {"column_roles": roles_data(self._prepared.roles)}
 
     # --- afterwards --------------------------------------------------------------------------------------------
 

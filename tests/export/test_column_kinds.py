@@ -20,7 +20,7 @@ from sklearn.model_selection import KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, load
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, column_transformer, load
 from regsearch import nn_techniques as t
 from regsearch.data.problem import make_problem
 from regsearch.export.bundle import to_trust
@@ -168,10 +168,10 @@ def test_dates_reach_a_pipeline_as_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_encoded_is_told_apart(column: str, said: str, tmp_path: Path) -> None:
-    """A bare estimator refuses text and dates before a fit; a date is offered as parts, not as categories."""
+    """Without a transformer text and dates are refused before a fit; a date is offered as parts, not as categories."""
     X, y = words()
     X["written"] = X["day"].dt.strftime("%d/%m/%Y")
-    model = Estimator(Ridge(), {"alpha": Choice(1.0, 2.0)})
+    model = Linear(prepare=Choice(None, column_transformer(X)))
     with pytest.raises(InvalidInput, match=said) as error:
         study(tmp_path, data=(X[["a", column]], y), space=model)
     assert ("category" in str(error.value).replace("categorical", "")) == (column == "text")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,9 @@ from regsearch.space.domains import (
 from regsearch.space.path import Path
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, public_name, tunable
+
+if TYPE_CHECKING:
+    from regsearch.models.default_columns import DefaultColumns
 
 BY_TASK = "by task"  # what the loss of the task is called in a row
 SILENT = {  # what a row leaves out where it is None, and what that is called in others
@@ -173,8 +176,8 @@ class Linear(Model):
         terms: GeneralTerms = default(self.penalty).terms(lambda: ones)
         return terms.on(columns_of(self, problem, lambda: ones[:, :, 0]))
 
-    def prepared_by(self, make: Callable[[], Any]) -> Linear:
-        return self if self.prepare is not None else replace(self, prepare=make())
+    def prepared_by(self, columns: DefaultColumns) -> Linear:
+        return self if self.prepare is not None or not columns.needed else replace(self, prepare=columns.encoding)
 
     def preload(self) -> None:
         import regsearch.models.linear.backend  # noqa: F401

@@ -19,6 +19,8 @@ from regsearch.models.preparation import cannot_be_exported
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from regsearch.models.default_columns import DefaultColumns
+
 
 @dataclass(frozen=True, init=False)
 class Net(NetConfig):
@@ -87,8 +89,8 @@ class Net(NetConfig):
     def cannot_be_exported(self) -> str:
         return cannot_be_exported(self.prepare)
 
-    def prepared_by(self, make: Callable[[], Any]) -> Model:
-        return self if self.prepare is not None else self.replace(prepare=make())
+    def prepared_by(self, columns: DefaultColumns) -> Model:
+        return self if self.prepare is not None or not columns.needed else self.replace(prepare=columns.encoding)
 
     def preload(self) -> None:
         import torch  # noqa: F401

@@ -104,6 +104,8 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         Give poor configs up early.
     sampler
         Optuna sampler instead of the default.
+    try_first
+        A config to try before all others, or several: as in `Study`.
     on_trial
         Called with the study and each finished trial, as in `Study.run`; ``study.stop()`` ends the search.
     tracking
@@ -171,6 +173,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         deterministic: bool = False,
         prune: bool = True,
         sampler: Any = None,
+        try_first: Any = (),
         on_trial: Any = None,
         tracking: str | bool | None = None,
         name: str = "search",
@@ -196,6 +199,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         self.deterministic = deterministic
         self.prune = prune
         self.sampler = sampler
+        self.try_first = try_first
         self.on_trial = on_trial
         self.tracking = tracking
         self.name = name

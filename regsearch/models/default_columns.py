@@ -1,0 +1,120 @@
+"""What a table's columns become in front of a model that does not take them, where nobody says it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from regsearch._types import Rows
+from regsearch.data.column_preparation import transformer_of
+from regsearch.data.column_roles import ColumnRole, column_roles, has_text_or_dates, said_of
+from regsearch.data.columns import kinds_of
+from regsearch.data.features import is_frame
+from regsearch.data.problem import Problem
+from regsearch.errors import FOREIGN, InvalidInput
+from regsearch.models.fitting import fitted_on
+from regsearch.models.preparation import Prepare
+from regsearch.space.config import to_data
+
+COLUMNS = "columns"  # what the preparation is called in configs
+FEW = 100  # rows that an estimator is tried on, spread over all ...
+OF_EACH = 10  # ... beside the first of each class, and of those where a column has none
+
+
+@dataclass(frozen=True)
+class DefaultColumns:
+    """The columns of a problem's table, and what numbers are made of them by default.
+
+    Some models encode categories and fill missing numbers themselves: linear models, nets. To others a table is to be
+    numbers without holes, or with them.
+    """
+
+    problem: Problem
+
+    @cached_property
+    def roles(self) -> tuple[ColumnRole, ...]:
+        return column_roles(self.problem.X)
+
+    @property
+    def known(self) -> bool:
+        """Whether every column can be taken for something."""
+        try:
+            return bool(self.roles)
+        except InvalidInput:
+            return False
+
+    @property
+    def needed(self) -> bool:
+        """Whether there are text or dates, which no model takes as they are."""
+        return is_frame(self.problem.X) and has_text_or_dates(self.problem.X)
+
+    @property
+    def plain(self) -> bool:
+        """Whether there are numbers and nothing but numbers, which every model takes as they are."""
+        X = self.problem.X
+        return not is_frame(X) or (set(kinds_of(X).values()) <= {"numeric", "boolean"} and not X.isna().any(axis=None))
+
+    @cached_property
+    def encoding(self) -> Prepare:
+        """For a model that encodes and fills the rest itself."""
+        return self._made(self._has_words, self._has_words)
+
+    def for_estimator(self, allows_holes: bool) -> Iterator[Prepare]:
+        """For one of scikit-learn's, that takes missing numbers or not: sparse where there are words, then dense."""
+        for thin in (True, False) if self._has_words else (False,):
+            yield self._made(thin, not allows_holes)
+
+    def taken_by(self, attempts: Iterable[Callable[[], Any]]) -> bool:
+        """Whether one of some unfitted estimators can be fitted to a few rows."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return any(self._fits(make) for make in attempts)
+
+    @property
+    def every(self) -> tuple[Prepare, ...]:
+        """All that a model may get."""
+        return self.encoding, *self.for_estimator(allows_holes=True), *self._filling
+
+    def told(self, used: Iterable[Prepare]) -> str:
+        """What is made of the columns by what models got, in a line."""
+        filling = [*map(to_data, self._filling)]
+        filled = any(to_data(one) in filling for one in used)
+        holes = [str(role.name) for role in self.roles if role.role in ("number", "boolean") and role.holes]
+        means = f"missing numbers of {', '.join(holes[:3])}{', …' * (len(holes) > 3)}: their means"
+        said = "; ".join(filter(None, (said_of(self.roles), means * bool(filled and holes))))
+        return f"Prepared inside each fold: {said}; prepare= changes that."
+
+    @property
+    def _filling(self) -> tuple[Prepare, ...]:
+        return tuple(self.for_estimator(allows_holes=False))
+
+    @property
+    def _has_words(self) -> bool:
+        return any(one.role == "words" for one in self.roles)
+
+    def _made(self, thin: bool, filled: bool) -> Prepare:
+        return Prepare(transformer_of(self.problem.X, self.roles, thin, filled), name=COLUMNS)
+
+    def _fits(self, make: Callable[[], Any]) -> bool:
+        try:
+            fitted_on(make(), self.problem, self._few)
+        except FOREIGN:  # anyone's code
+            return False
+        return True
+
+    @cached_property
+    def _few(self) -> Rows:
+        """A few rows, of which each class and the holes of each column are some."""
+        problem = self.problem
+        every = np.arange(problem.rows)
+        found = [np.linspace(0, problem.rows - 1, min(FEW, problem.rows)).astype(int)]
+        holes = problem.X.isna().to_numpy()
+        found += [np.flatnonzero(column)[:OF_EACH] for column in holes.T]
+        labels = problem.fit_labels(every)
+        found += [] if problem.classes is None else [np.flatnonzero(labels == one)[:OF_EACH] for one in problem.classes]
+        return np.unique(np.concatenate(found))
