@@ -9,7 +9,7 @@ a constant column, which takes no coefficient. So all folds have columns of one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from regsearch._types import Matrix, Rows
+from regsearch.data.column_sources import column_sources, of_every_part
 from regsearch.data.encoding import Encoded, Missing, encode
 from regsearch.data.features import check_finite, is_frame, take_rows
 from regsearch.data.problem import Problem
@@ -39,11 +40,14 @@ class PreparedRows:
         transformer was fitted to, what it made of them then.
     fitted
         ``[K]`` the transformers.
+    sources
+        ``[p]`` the column of X that each comes from; empty where that is not known.
     """
 
     names: tuple[str, ...]
     matrices: tuple[Any, ...]
     fitted: tuple[Any, ...]
+    sources: tuple[str, ...]
 
     def problem(self, problem: Problem, k: int) -> Problem:
         """A problem as fold k sees it: a table of numbers."""
@@ -71,7 +75,11 @@ def prepare_rows(make: Callable[[], Any], problem: Problem, train: Sequence[Rows
     place = {name: j for j, name in enumerate(names)}
     thin = all(sparse.issparse(matrix) for matrix, _, _ in found)
     matrices = (_aligned(matrix, [place[name] for name in own], len(names), thin) for matrix, own, _ in found)
-    return PreparedRows(names, tuple(matrices), tuple(fitted for _, _, fitted in found))
+    told = of_every_part(
+        dict(zip(own, column_sources(fitted, own, problem.column_names), strict=True)) for _, own, fitted in found
+    )
+    sources = tuple(told[name] for name in names)
+    return PreparedRows(names, tuple(matrices), tuple(fitted for _, _, fitted in found), sources)
 
 
 def _prepared(transformer: Any, problem: Problem, rows: Rows, k: int) -> tuple[Any, list[str], Any]:
@@ -191,6 +199,17 @@ class PreparedProblem(Problem):
     @property
     def column_names(self) -> list[str]:
         return list(self._made.names)
+
+    @cached_property
+    def places(self) -> Mapping[str, Sequence[int]]:
+        """Under the name of a column of X, all that it becomes."""
+        found: dict[str, list[int]] = {}
+        for j, source in enumerate(self._made.sources):
+            if source:
+                found.setdefault(source, []).append(j)
+        for j, name in enumerate(self._made.names):
+            found[name] = sorted({j, *found.get(name, ())})
+        return found
 
     @property
     def encoded_names(self) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -157,6 +158,11 @@ class Problem:
         if self.image is not None:
             return False
         return (self.encoded if self.table is None else self.table).missing is not None
+
+    @property
+    def places(self) -> Mapping[str, Sequence[int]]:
+        """The places among `column_names` of what is meant by the name of a column."""
+        return {name: [j] for j, name in enumerate(self.column_names)}
 
     @property
     def encoded_names(self) -> list[str]:

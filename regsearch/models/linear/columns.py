@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,14 +21,16 @@ FEW = 10  # names that an error lists
 
 
 def check_column_names(config: LinearConfig, problem: Problem) -> None:
-    """Refuse a name in a config's factors or limits, or in an option of a choice of them, that no column of X has.
+    """Refuse a name in a config's factors or limits, or in an option of a choice of them, that no column has.
+
+    Of X that is prepared, both its columns and those that they become have names.
 
     Raises
     ------
     InvalidInput
         With the name that was perhaps meant; and where a column is unpenalized and has a factor above 0.
     """
-    known = problem.column_names
+    known = problem.places
     for field in ("penalty_factors", "unpenalized", "limits"):
         for option in _options(getattr(config, field)):
             _check_known(
@@ -38,7 +40,8 @@ def check_column_names(config: LinearConfig, problem: Problem) -> None:
         _check_known(f"{penalty.kind} must name columns of X in its groups", penalty.names(), known)
     for factors in _options(config.penalty_factors):
         for free in _options(config.unpenalized):
-            both = [name for name, factor in factors if factor > 0 and name in free]
+            out = {place for name in free for place in known[name]}
+            both = [name for name, factor in factors if factor > 0 and out.intersection(known[name])]
             if both:
                 raise InvalidInput(
                     f"A column is either unpenalized or has a penalty factor above 0, {both[0]!r} is both; "
@@ -51,6 +54,8 @@ def columns_of(
 ) -> PenalisedColumns:
     """What a filled config asks of each of the encoded columns; those of a category share what is asked of it.
 
+    So do those that a column of X becomes, but for what is asked of one of them by its own name.
+
     Parameters
     ----------
     powers
@@ -60,18 +65,22 @@ def columns_of(
     """
     features = problem.encoded_features
     factors, low, high = (np.full(problem.columns, fill) for fill in (1.0, -np.inf, np.inf))
-    place = {name: j for j, name in enumerate(problem.column_names)}
-    for name, factor in config.penalty_factors or ():
+    place = problem.places
+
+    def widest_first(said: Any) -> list[Any]:
+        return sorted(said or (), key=lambda one: -len(place[one[0]]))
+
+    for name, factor in widest_first(config.penalty_factors):
         factors[place[name]] = factor
     for name in config.unpenalized or ():
         factors[place[name]] = 0.0
-    for name, *ends in config.limits or ():
+    for name, *ends in widest_first(config.limits):
         low[place[name]], high[place[name]] = (
             default if end is None else end for end, default in zip(ends, (-np.inf, np.inf), strict=True)
         )
     scales = np.ones((1, len(features))) if scales is None else scales
     least, most = _scaled(low[features], scales), _scaled(high[features], scales)
-    return PenalisedColumns(problem.column_names, features, factors[features], least, most, powers)
+    return PenalisedColumns(place, features, factors[features], least, most, powers)
 
 
 def _scaled(limit: Array, scales: Array) -> Array:
@@ -80,10 +89,10 @@ def _scaled(limit: Array, scales: Array) -> Array:
         return np.where(np.isfinite(limit), limit * scales, limit)
 
 
-def _check_known(must: str, names: Iterable[str], known: list[str]) -> None:
+def _check_known(must: str, names: Iterable[str], known: Mapping[str, Any]) -> None:
     for name in names:
         if name not in known:
-            listed = ", ".join(known[:FEW]) + (f" and {len(known) - FEW} more" if len(known) > FEW else "")
+            listed = ", ".join([*known][:FEW]) + (f" and {len(known) - FEW} more" if len(known) > FEW else "")
             hint = did_you_mean(name, known, f"it has {listed}.")
             raise InvalidInput(f"{must}, got {name!r}; {hint}")
 

@@ -15,7 +15,7 @@ some        [e]          places of the columns that a fold works on
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, TypeVar
@@ -37,8 +37,8 @@ class PenalisedColumns:
 
     Attributes
     ----------
-    names
-        The columns of X.
+    places
+        By name, which columns of X are meant.
     features
         ``[p]``: the one of these that each comes from; those of a category have one number.
     factors
@@ -49,7 +49,7 @@ class PenalisedColumns:
         Variances of the scaled columns ``[K, p]``, 0 of one that is constant; read when they are asked for.
     """
 
-    names: list[str]
+    places: Mapping[str, Sequence[int]]
     features: Rows
     factors: Array
     low: Array
@@ -59,9 +59,9 @@ class PenalisedColumns:
     @classmethod
     def plain(cls, features: Rows) -> PenalisedColumns:
         """Columns of which nothing else is known."""
-        p, names = len(features), [f"x{j}" for j in range(int(features.max(initial=-1)) + 1)]
+        p, places = len(features), {f"x{j}": [j] for j in range(int(features.max(initial=-1)) + 1)}
         return cls(
-            names, features, np.ones(p), np.full((1, p), -np.inf), np.full((1, p), np.inf), lambda: np.ones((1, p))
+            places, features, np.ones(p), np.full((1, p), -np.inf), np.full((1, p), np.inf), lambda: np.ones((1, p))
         )
 
     @property

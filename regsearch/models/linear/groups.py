@@ -73,9 +73,9 @@ class GroupTerms(GeneralTerms):
     def on(self, columns: PenalisedColumns) -> GroupTerms:
         if columns.limited:
             raise InvalidInput("Limits of coefficients need a penalty of each alone, got groups; choose elastic_net.")
-        of_feature = np.arange(len(columns.names))
+        of_feature = np.arange(int(columns.features.max(initial=-1)) + 1)
         for _, names in self.named or ():
-            places = [columns.names.index(name) for name in names]
+            places = [place for name in names for place in columns.places[name]]
             of_feature[places] = min(places)
         _, first, group, counts = np.unique(
             of_feature[columns.features], return_index=True, return_inverse=True, return_counts=True

@@ -89,8 +89,9 @@ class Linear(Model):
         that of dose from being negative. They must let it be 0.
     prepare
         A transformer of scikit-learn, a `Prepare` with leaves for its parameters, or a `Choice` of them: fitted inside
-        each fold, it makes numbers of X, text and dates among it. Where columns are named above, those that it gives
-        are meant. Its train scores are of what it made of the rows when it was fitted to them.
+        each fold, it makes numbers of X, text and dates among it. Where columns are named above, by a column of X all
+        that it becomes is meant, and those that it gives may be named, too. Its train scores are of what it made of the
+        rows when it was fitted to them.
 
     Examples
     --------
