@@ -87,7 +87,7 @@ import torch
 {imports}
 from torch import nn
 from torch.nn import functional
-
+{definitions}
 SHAPE = {shape}  # of a row that the net sees
 {classes}KERNELS = {kernels}  # what weight decay and the like act on
 LR, EPOCHS, BETAS, EPS = {lr!r}, {epochs}, {betas}, {eps!r}

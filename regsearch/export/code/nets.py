@@ -16,7 +16,7 @@ from regsearch.errors import InvalidInput
 from regsearch.export.code.loop import HELPERS, SKIP, write_loop, written
 from regsearch.export.code.optimizers import DECAYED, OPTIMIZERS, SHRINK
 from regsearch.export.code.preparing import Front, front_of
-from regsearch.export.code.sources import CodeWriter
+from regsearch.export.code.sources import NUMPY, CodeWriter
 from regsearch.export.code.technique_lines import LINES, NetForm
 from regsearch.export.code.weighting import unlike
 from regsearch.models.class_weight import class_factors
@@ -59,7 +59,8 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     optimizer, metric = _optimizer(config, "shrink" in called)
     values = {
         "target": "" if problem.transform is None else source.of(problem.transform.transformer),
-        "unlike": unlike(config, problem), "imports": "\n".join(source.imports), "prepare": prepare, "shape": shape,
+        "unlike": unlike(config, problem), "prepare": prepare, "shape": shape, "definitions": source.definitions,
+        "imports": "\n".join(line for line in source.imports if line != NUMPY),
         "dtype": config.precision,
         "epochs": config.last, "lr": number(config.optimizer.lr), "betas": BETAS, "eps": EPS, "optimizer": optimizer,
         "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),

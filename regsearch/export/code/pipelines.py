@@ -11,7 +11,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.code.columns import ESTIMATOR, estimator_of
 from regsearch.export.code.preparing import front_of
-from regsearch.export.code.sources import WIDTH, CodeWriter
+from regsearch.export.code.sources import NUMPY, WIDTH, CodeWriter
 from regsearch.export.code.weighting import unlike
 from regsearch.models.estimator import Estimator
 from regsearch.models.fitting import seeded
@@ -19,10 +19,6 @@ from regsearch.models.linear import Linear
 from regsearch.models.linear.refit import total_weight, unfitted
 from regsearch.space.tree import number
 
-_OF_COLUMNS = (
-    "from sklearn.base import BaseEstimator", "from sklearn.pipeline import make_pipeline",
-    "from sklearn.utils.metaestimators import available_if",
-)  # fmt: skip
 REACH = {  # by solver: how close the printed code comes, where that is not to rounding
     "liblinear": "liblinear penalizes the intercept too, by a thousandth here: probabilities of scaled columns are "
     "within about 0.001 of the exported model's.",
@@ -68,6 +64,10 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
 
 def _columns_code(config: Linear, problem: Problem) -> str:
     """A pipeline whose last step is written out; see `regsearch.export.code.columns`."""
+    from sklearn.base import BaseEstimator
+    from sklearn.pipeline import make_pipeline
+    from sklearn.utils.metaestimators import available_if
+
     front = front_of(config.prepare, problem)
     several = problem.targets > 1 or (config.penalty.by_column and problem.outputs > 2)
     if config.loss is not None or config.class_weight is not None or is_sparse(front.table.X) or several:
@@ -82,13 +82,15 @@ def _columns_code(config: Linear, problem: Problem) -> str:
     weighted = ["standardscaler"] * (config.scale == "standard") + ["penalizedcolumns"]
     made = "make_pipeline(\n" + textwrap.indent(",\n".join(written), "    ") + ",\n)"
     made = _undoing(made, problem, source)
-    imports = sorted({*source.imports, *_OF_COLUMNS})
+    for used in (BaseEstimator, make_pipeline, available_if):
+        source.named(used)
+    imports = [line for line in source.imports if line != NUMPY]
     what = (
         f"{type(config.penalty).__name__}, its lambda and the weights of columns multiplied into l1 and l2 of scaled "
         "columns."
     )
     said = textwrap.fill(f"{what} {unlike(config, front.table)}".strip(), WIDTH)
-    head = [f'"""{said}"""', "", "import numpy as np", *imports, "", "", ESTIMATOR, ""]
+    head = [f'"""{said}"""', "", NUMPY, *imports, source.definitions, "", ESTIMATOR, ""]
     return "\n".join([*head, f"model = {made}", _fit(problem, weighted), ""])
 
 
@@ -113,7 +115,8 @@ def estimator_code(config: Estimator, problem: Problem, seed: int) -> str:
 def _module(model: Any, problem: Problem, weighted: list[str], said: str) -> str:
     source = CodeWriter()
     made = _undoing(source.of(model), problem, source)
-    return "\n".join([f'"""{said}"""', "", *source.imports, "", f"model = {made}", _fit(problem, weighted), ""])
+    head = [f'"""{said}"""', "", *source.imports, source.definitions]
+    return "\n".join([*head, f"model = {made}", _fit(problem, weighted), ""])
 
 
 def _fit(problem: Problem, weighted: list[str]) -> str:

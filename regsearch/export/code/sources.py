@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from regsearch.errors import InvalidInput
+from regsearch.export.code.definitions import WRITTEN_OUT, SourceModule
 
+NUMPY = "import numpy as np"
 WIDTH = 100  # characters after which a call is written on several lines
 
 
 class CodeWriter:
-    """Code of objects, and the imports that it needs.
+    """Code of objects, and the imports and definitions that it needs.
 
     Examples
     --------
@@ -28,11 +30,19 @@ class CodeWriter:
 
     def __init__(self) -> None:
         self._imported: dict[str, set[str]] = {}
+        self._modules: set[str] = set()
+        self._defined: dict[str, str] = {}
 
     @property
     def imports(self) -> list[str]:
-        """One line for each module."""
-        return [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(self._imported.items())]
+        """One line for each module, and those of definitions."""
+        own = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(self._imported.items())]
+        return [*(f"import {module}" for module in sorted(self._modules)), *own]
+
+    @property
+    def definitions(self) -> str:
+        """The steps of regsearch's own, to stand behind the imports, with the blank lines around them; often empty."""
+        return "".join(f"\n\n{text}\n" for text in self._defined.values())
 
     def of(self, value: Any) -> str:
         """The expression that makes an object.
@@ -59,6 +69,8 @@ class CodeWriter:
         name, module = getattr(value, "__name__", ""), str(getattr(value, "__module__", ""))
         public = module.partition("._")[0]
         home = next((one for one in (public, module) if _has(one, name, value)), "")
+        if home in WRITTEN_OUT:
+            return self._define(SourceModule(home), name)
         if home.startswith("regsearch."):
             raise InvalidInput(
                 f"Plain code has no {name}, a step of regsearch's own; export a bundle, or pass prepare= a transformer "
@@ -72,6 +84,13 @@ class CodeWriter:
         if home != "builtins":
             self._imported.setdefault(home, set()).add(name)
         return str(name)
+
+    def _define(self, module: SourceModule, name: str) -> str:
+        for used in module.needed_by(name):
+            self._defined[used] = module.code(used)
+            for home, taken in module.imports(used):
+                (self._imported.setdefault(home, set()) if home else self._modules).add(taken)
+        return name
 
     def _estimator(self, value: Any) -> str:
         """A call with the parameters that differ from their defaults."""

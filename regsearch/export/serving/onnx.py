@@ -14,6 +14,8 @@ import numpy as np
 
 from regsearch.cleaning import first_line
 from regsearch.data.category_text import CategoriesToText
+from regsearch.data.column_roles import WORD
+from regsearch.data.column_steps import DateParts, TextOrNothing, WordWeights
 from regsearch.data.features import is_sparse
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle import load
@@ -31,6 +33,7 @@ INPUT = "X"
 COLUMNS = "columns"  # in the model's metadata: which input is which column of a DataFrame
 WITHIN = 1e-5  # of what the bundle says, relative where it is larger than 1
 OPSET = 18
+LETTERS = r"[\p{L}\p{N}_]+"  # what Python's \w is in the language of ONNX Runtime's expressions
 
 
 def to_onnx(
@@ -40,11 +43,12 @@ def to_onnx(
     """Write a bundle's model as ONNX, checked on the bundle's example.
 
     Its input is ``X`` ``[n, ...]`` of float32; of a DataFrame, an input ``[n, 1]`` for each column in the bundle's
-    order: numbers as float32, booleans as float32 0 and 1 (NaN where one is missing), categories as text, or as int64
-    where they are whole numbers. An input has the name of its column, with ``_`` for what ONNX has in no name and a
-    number where two would be one; ``columns`` in the model's metadata is the JSON object of which input is which
-    column. The last output is the probabilities ``[n, C]`` in the order of the model's classes; of a classifier without
-    ``predict_proba`` the labels ``[n]``, of a regression the numbers ``[n, t]``.
+    order: numbers as float32, booleans as float32 0 and 1 (NaN where one is missing), text and categories as text,
+    which is empty where it is missing, or as int64 where they are whole numbers. An input has the name of its column,
+    with ``_`` for what ONNX has in no name and a number where two would be one; ``columns`` in the model's metadata is
+    the JSON object of which input is which column. The last output is the probabilities ``[n, C]`` in the order of the
+    model's classes; of a classifier without ``predict_proba`` the labels ``[n]``, of a regression the numbers
+    ``[n, t]``.
 
     Parameters
     ----------
@@ -168,17 +172,52 @@ def _joined(model: Any, rows: Any, form: Form) -> Any:
 
 
 def _of_text(model: Any) -> Any:
-    """A fitted model that is given text where it makes it itself of intervals and dates."""
+    """A fitted model that is given text where it makes it itself of intervals, dates and missing entries."""
     from sklearn.compose import ColumnTransformer
 
     model = copy.deepcopy(model)
     for part in (model, *model.get_params().values()):
         if isinstance(part, ColumnTransformer):
-            part.transformers_ = [
-                (name, step[-1] if isinstance(_steps(step)[0][1], CategoriesToText) else step, columns)
-                for name, step, columns in part.transformers_
-            ]
+            part.transformers_ = [(name, _step_of_text(step), columns) for name, step, columns in part.transformers_]
     return model
+
+
+def _step_of_text(step: Any) -> Any:
+    """A step of a column transformer that is given text."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if any(isinstance(one, DateParts) for _, one in _steps(step)):
+        raise InvalidInput(
+            "An ONNX model takes no dates apart; give the study their parts as numbers, such as X['day'].dt.month, or "
+            "serve the bundle with MLflow."
+        )
+    if any(rare is not None for rare in getattr(_steps(step)[-1][1], "infrequent_categories_", None) or ()):
+        raise InvalidInput(
+            "An ONNX model has no one column for all rare levels, as text of many levels gets; make a category of it, "
+            "X['town'].astype('category'), or serve the bundle with MLflow."
+        )
+    if isinstance(_steps(step)[0][1], (CategoriesToText, TextOrNothing)):
+        if step[-1].handle_unknown == "infrequent_if_exist":  # and none does
+            step[-1].handle_unknown = "ignore"
+        return step[-1]
+    if isinstance(step, WordWeights):
+        step.__class__ = TfidfVectorizer  # of a copy: it differs in how it reads a table, and in the names it gives
+    return step
+
+
+def _word_options(model: Any) -> dict[int, Any]:
+    """How the steps that count words find them, by their id: in whatever letters, on any machine."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    parts = [one for one in (model, *model.get_params().values()) if isinstance(one, ColumnTransformer)]
+    counts = [step for part in parts for _, step, _ in part.transformers_ if isinstance(step, CountVectorizer)]
+    ours = {"tokenexp": LETTERS}
+    return {
+        id(one): {"locale": "C" if "".join(one.vocabulary_).isascii() else "C.UTF-8"}
+        | (ours if one.token_pattern == WORD else {})
+        for one in counts
+    }
 
 
 def _steps(model: Any) -> list[tuple[str, Any]]:
@@ -195,7 +234,8 @@ def _converted(model: Any, form: Form, options: dict[int, Any] | None = None) ->
     types = [(str(one.name), kinds[_type(one)]([None, 1])) for one in form.columns]
     try:
         return convert_sklearn(
-            model, initial_types=types or [(INPUT, FloatTensorType([None, *form.shape]))], options=options,
+            model, initial_types=types or [(INPUT, FloatTensorType([None, *form.shape]))],
+            options={**(options or {}), **_word_options(model)},
             target_opset={"": OPSET, "ai.onnx.ml": 3},
         )  # fmt: skip
     except Exception as error:  # skl2onnx has an error of its own for each way in which a step may have no form
@@ -215,7 +255,8 @@ def _net(model: Any, rows: Any, form: Form) -> Any:
     from onnx.compose import add_prefix, merge_models
 
     first = _converted(_of_text(model.prepare), form)
-    prepared = np.asarray(model.prepare.transform(rows), dtype=np.float32)
+    made = model.prepare.transform(rows)
+    prepared = np.asarray(made.toarray() if is_sparse(made) else made, dtype=np.float32)
     taken = {given.name for given in first.graph.input}
     net = add_prefix(_exported(model, prepared, taken), "net_", rename_outputs=False)
     first.ir_version = net.ir_version
@@ -314,6 +355,8 @@ def _fed(rows: Any, form: Form, names: list[str]) -> dict[str, Any]:
 
 
 def _input(values: Any, kind: Any) -> Any:
-    """``[n, 1]`` of a column, of numpy's type of its input."""
+    """``[n, 1]`` of a column, of numpy's type of its input; missing text is empty."""
+    if kind is str:
+        values = values.astype(object).where(values.notna(), "")
     found = values.to_numpy(dtype=kind, na_value=np.nan) if kind is np.float32 else values.to_numpy().astype(kind)
     return found.reshape(-1, 1)
