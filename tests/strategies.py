@@ -13,6 +13,7 @@ from regsearch.models.families import Families
 from regsearch.models.linear import Linear
 from regsearch.models.linear.groups import ColumnGroups
 from regsearch.models.neural import CNN, MLP, Net
+from regsearch.models.neural.architectures.embedded import Embedded
 from regsearch.models.neural.architectures.residual import ResidualCNN, ResidualMLP
 from regsearch.models.neural.techniques import SHIPPED, slots
 from regsearch.models.preparation import Preparation
@@ -188,6 +189,12 @@ def families() -> st.SearchStrategy[Families]:
 OWN: dict[type[Node], Callable[[bool], st.SearchStrategy[Any]]] = {
     Net: nets,
     ResidualMLP: lambda filled: st.builds(ResidualMLP, hidden=DEEP),
+    Embedded: lambda filled: st.builds(
+        Embedded,
+        nodes(MLP, filled),
+        st.one_of(*[nodes(cls, filled) for cls in SLOTS["embedding"]]),
+        st.sets(st.integers(0, 99)).map(sorted).map(tuple),
+    ),
     ResidualCNN: lambda filled: st.builds(ResidualCNN, channels=DEEP, kernel=st.sampled_from([1, 3, 5])),
 }
 

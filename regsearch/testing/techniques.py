@@ -192,7 +192,7 @@ def stacked_equals_separate(cls: type[Technique]) -> None:
     for of, slot in _places(cls) if is_trained(cls) else ():
         own = "lr" in fields(cls)  # an optimizer has a rate of its own
         rates: list[dict[str, Any]] = [{} if own else {"lr": 0.01 * (seed + 1)} for seed in range(4)]
-        configs = [net_for(slot, **rates[seed], **{slot: example(cls, seed)}) for seed in range(4)]
+        configs = [net_for(slot, **rates[seed], **{slot: alike(cls, seed)}) for seed in range(4)]
         if not cls.structural:
             configs.insert(1, net_for(slot))
         together = train(of, configs)
@@ -227,7 +227,7 @@ def evaluation_is_left_alone(cls: type[Technique]) -> None:
 def rows_may_come_and_go(cls: type[Technique]) -> None:
     """Split, joined at different epochs and put in another order, rows train as they would have: state goes along."""
     for of, slot in _places(cls) if is_trained(cls) else ():
-        configs = [net_for(slot, **{slot: example(cls, seed)}) for seed in range(ROWS)]
+        configs = [net_for(slot, **{slot: alike(cls, seed)}) for seed in range(ROWS)]
         if not cls.structural:
             configs[0] = net_for(slot)
         straight, order = block(of, configs).advance(6), [2, 0, 1]
@@ -256,7 +256,7 @@ def training_may_go_back(cls: type[Technique]) -> None:
     if not is_trained(cls):
         return
     of, slot = next(_places(cls))
-    made = block(of, [net_for(slot, **{slot: example(cls, seed)}) for seed in range(ROWS)])
+    made = block(of, [net_for(slot, **{slot: alike(cls, seed)}) for seed in range(ROWS)])
     made.advance(1)
     before = made.snapshot()
     first = made.advance(3)
@@ -324,6 +324,12 @@ def example(cls: type[Technique], seed: int) -> Any:
             if several and field.metadata["off"] is not None and rng.random() < 0.4:
                 values[name] = field.metadata["off"]
     return cls(**values)
+
+
+def alike(cls: type[Technique], seed: int) -> Any:
+    """An example whose rows train together with those of other seeds."""
+    first = example(cls, 0)
+    return example(cls, seed).replace(**{name: getattr(first, name) for name in cls.structural_fields})
 
 
 def strong(cls: type[Technique]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
@@ -28,12 +29,21 @@ from regsearch.models.linear.penalties import L1, L2
 from regsearch.models.linear.scales import SCALES
 from regsearch.models.linear.solvers import Solvers
 from regsearch.models.neural.network import data
+from regsearch.models.neural.network.data import SCALES as NET_SCALES
+from regsearch.testing.nets import fold, setup_for
 
 pytestmark = pytest.mark.slow(of="mapped data")
 
 SPACES: dict[str, Any] = {
     "linear": lambda: Linear(ElasticNet(Float(0.0, 1.0))),
     "net": lambda: Net(MLP(hidden=(4,)), dropout=Float(0, 0.5), early_stopping=t.EarlyStopping(max_epochs=3)),
+    "embedded net": lambda: Net(
+        MLP(hidden=(4,)),
+        scale="robust",
+        embedding=t.PiecewiseLinear(4),
+        dropout=Float(0, 0.5),
+        early_stopping=t.FixedEpochs(2),
+    ),
     "estimator": lambda: Estimator(Ridge(alpha=1.0), {"alpha": Float(0.1, 10.0, log=True)}),
 }
 
@@ -113,6 +123,23 @@ def test_blocks_of_single_precision_say_what_doubles_in_memory_do(
     for penalty, other in zip((L1(), L2()), refitted, strict=True):
         predicted = Linear(penalty, 0.1, scale).refit(single, 0).predict(X)
         np.testing.assert_allclose(predicted, other, rtol=1e-4 if holes else 1e-5)  # rows are predicted in float32
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("scale", NET_SCALES)
+def test_a_net_sees_blocks_of_rows_as_it_sees_them_in_memory(
+    request: pytest.FixtureRequest, scale: str, holes: bool, weighted: bool
+) -> None:
+    """What a fold says of columns by blocks is what it says of the same numbers in memory, but for rounding."""
+    X, y = rows(holes=holes)
+    weight = np.arange(len(y)) % 3 * 1.0 if weighted else None
+    seen = []
+    for make in (lambda: None, lambda: request.getfixturevalue("large")):
+        make()
+        where = fold(setup_for(make_problem(X, y, sample_weight=weight)), scale=scale)
+        seen.append(where.scaling.apply(where.data.take(torch.arange(len(y))))[0].numpy())
+    np.testing.assert_allclose(*seen, rtol=1e-5, atol=1e-5)
 
 
 def path_of(solvers: Solvers, scale: str) -> list[NDArray[Any]]:

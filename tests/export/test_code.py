@@ -247,6 +247,12 @@ def net_cases() -> dict[str, Case]:
             net(averaging=t.Snapshots(5, 1.0, 3), early_stopping=t.FixedEpochs(12)), weighted, 1e-9
         ),
         "snapshots of numbers": Case(net(averaging=t.Snapshots(4), schedule=cosine), numbers, 1e-9),
+        "robust": Case(net(scale="robust", embedding=t.Periodic(5, 2, 0.3), averaging=0.9), numbers, 1e-9),
+        "robust of weighted": Case(net(scale="robust", embedding=t.PiecewiseLinear(4)), weighted, 1e-9),
+        "bins": Case(net(embedding=t.PiecewiseLinear(6), averaging=0.9), mixed(), 1e-9),
+        "bins of classes": Case(
+            net(8, 8, embedding=t.PiecewiseLinear(4), skip="skip_connection", class_weight="balanced"), classes, 1e-9
+        ),
         "schedules": Case(net(weight_decay=0.5, weight_decay_schedule=t.Fall(0.2)), numbers, 1e-9),
         "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", averaging=0.9), numbers, 1e-9),
         "skip of images": Case(

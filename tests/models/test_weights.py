@@ -349,7 +349,7 @@ def test_images_and_several_targets_of_a_net() -> None:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(ROWS, 1, 8, 8)), rng.normal(size=(ROWS, 2))
     X[WEIGHT == 0] *= 50
-    for scale in NET_SCALES:
+    for scale in set(NET_SCALES) - {"robust"}:  # which is for tables
         problem = make_problem(X, y, sample_weight=WEIGHT)
         fold = np.arange(ROWS) // 4 % FOLDS
         train, val = (tuple(np.flatnonzero((fold == k) == held) for k in range(FOLDS)) for held in (False, True))

@@ -115,12 +115,12 @@ def fit(X, y, sample_weight=None):
 {scale}
     spread = np.where(spread > 1e-12, spread, 1.0)
     center, spread = (a.reshape(-1, *[1] * (len(SHAPE) - 1)) for a in (center, spread))
-    scaled = lambda X: torch.tensor((rows_of(X) - center) / spread, dtype=DTYPE)
+    scaled = lambda X: torch.tensor({scaled}, dtype=DTYPE)
 {targets}
     inputs, weight = scaled(X), torch.tensor(weight / weight.mean(), dtype=DTYPE)
 
     net, n = make_net(), len(inputs)
-    weights = dict(net.named_parameters())
+{made}    weights = dict(net.named_parameters())
     optimizer = {optimizer}
     cuts = {batches}  # a batch of one row joins the one before it
 {before}    for epoch in range(EPOCHS):
@@ -143,6 +143,7 @@ def fit(X, y, sample_weight=None):
 
 _RATE = 'for group in optimizer.param_groups:\n    group["lr"] = lr'
 _DEPTH = {
+    "made": 4,
     "before": 4,
     "batch": 12,
     "samples": 12,

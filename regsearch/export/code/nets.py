@@ -13,6 +13,7 @@ import numpy as np
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.export.code.embeddings import CLIPPED, HAS_CODE, QUANTILES, ROBUST, EmbeddingCode
 from regsearch.export.code.loop import HELPERS, SKIP, write_loop, written
 from regsearch.export.code.optimizers import DECAYED, OPTIMIZERS, SHRINK
 from regsearch.export.code.preparing import Front, front_of
@@ -23,6 +24,9 @@ from regsearch.models.class_weight import class_factors
 from regsearch.models.neural.architectures import Custom
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.dropout_masks import rates
+from regsearch.models.neural.network.architecture import Architecture
+from regsearch.models.neural.network.data import CLIPPED as CLIPPED_SCALE
+from regsearch.models.neural.network.data import Data, numeric_columns
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.techniques.adam import BETAS, EPS
@@ -38,7 +42,14 @@ PLACES = (
     "before", "batch", "samples", "loss_lines", "rate", "ascent", "gradient", "stepped", "averaged",
     "epoch_end", "after",
 )  # fmt: skip
-_ELSEWHERE = ("dropout", "early_stopping", "norm", "optimizer", "skip")  # in the module, the epochs and the optimizer
+_ELSEWHERE = (
+    "dropout",
+    "early_stopping",
+    "embedding",
+    "norm",
+    "optimizer",
+    "skip",
+)  # in the module, the epochs and the optimizer
 
 
 def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
@@ -47,7 +58,8 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     problem = problem if front is None else front.table
     _check(config, problem)
     shape, outputs = _shape(problem), problem.outputs
-    network = make_network(config.architecture, shape, outputs, config.norm, seed, ALL_ROWS)
+    architecture = config.architecture.on_columns(lambda: _numeric(problem))
+    network = make_network(architecture, shape, outputs, config.norm, seed, ALL_ROWS)
     on = frozenset(slot for slot, _, one in config.placed() if one.acting)
     form = NetForm(problem, network.layout, config.horizon, config.optimizer.kind, on)
     placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in LINES)
@@ -55,7 +67,8 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     source = CodeWriter()
     prepare = source.of(_as_one(front)) if front and (config.prepare is not None or _prepared(given)) else ""
     called = {one["helper"] for one in lines if "helper" in one}
-    module = config.architecture.module(shape, outputs, config.norm)
+    module, clips = architecture.module(shape, outputs, config.norm), config.scale == CLIPPED_SCALE
+    embedded = EmbeddingCode.of(config.techniques.get("embedding"), architecture, shape[0])
     optimizer, metric = _optimizer(config, "shrink" in called)
     values = {
         "target": "" if problem.transform is None else source.of(problem.transform.transformer),
@@ -64,10 +77,12 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
         "dtype": config.precision,
         "epochs": config.last, "lr": number(config.optimizer.lr), "betas": BETAS, "eps": EPS, "optimizer": optimizer,
         "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),
-        "module": _module(config, module),
-        "helpers": metric + (SKIP if hasattr(module, "skip1") else "")
+        "module": _module(config, architecture, module, embedded.call), "made": [*embedded.made],
+        "helpers": metric + (SKIP if hasattr(module, "skip1") else "") + embedded.text
+        + (QUANTILES if clips and QUANTILES not in embedded.text else "")
         + "".join(text for name, text in HELPERS.items() if name in called),
-        "scale": _SCALES[config.scale], "batches": _batches(config.batch),
+        "scale": (*_SCALES[config.scale], *(("given = weight",) if embedded.made else ())),
+        "scaled": CLIPPED if clips else "(rows_of(X) - center) / spread", "batches": _batches(config.batch),
         **_TASKS[problem.task](problem, config.class_weight),
         **{place: [one[place] for one in lines if place in one] for place in PLACES},
     }  # fmt: skip
@@ -106,6 +121,8 @@ def _check(config: NetConfig, problem: Problem) -> None:
     if config.optimizer.kind not in OPTIMIZERS:
         unknown.append(f"{type(config.optimizer).__name__} (optimizer)")
     slots = {slot: one for slot, _, one in config.placed() if one.acting}
+    if "embedding" in slots and slots["embedding"].kind not in HAS_CODE:
+        unknown.append(f"{type(slots['embedding']).__name__} (embedding)")
     if "sam" in slots and getattr(slots.get("data_augmentation"), "kind", "") == "adversarial_training":
         unknown.append("SAM (sam) of AdversarialTraining (data_augmentation)")
     if unknown:
@@ -116,6 +133,13 @@ def _check(config: NetConfig, problem: Problem) -> None:
 
 def _shape(problem: Problem) -> tuple[int, ...]:
     return problem.image or (len(problem.encoded_names),)
+
+
+def _numeric(problem: Problem) -> tuple[int, ...]:
+    """The columns that an embedding embeds."""
+    import torch
+
+    return numeric_columns(Data(problem, torch.device("cpu"), torch.float64))
 
 
 def _as_one(front: Front) -> Any:
@@ -130,9 +154,9 @@ def _prepared(problem: Problem) -> bool:
     return problem.image is None and (is_frame(problem.X) or problem.has_holes)
 
 
-def _module(config: NetConfig, module: nn.Module) -> str:
+def _module(config: NetConfig, architecture: Architecture, module: nn.Module, embedded: str) -> str:
     """The layers as torch prints them, by name, with the dropout that follows hidden layers."""
-    hidden_layers = config.architecture.hidden_layers(module)
+    hidden_layers = architecture.hidden_layers(module)
     dropout = config.techniques.get("dropout", Dropout(0.0))
     rate = dict(zip(hidden_layers, rates(number(dropout.rate), dropout.dropout_shape, len(hidden_layers)), strict=True))
     image = hasattr(module, "conv0") and dropout.kind == "spatial_dropout"
@@ -141,7 +165,9 @@ def _module(config: NetConfig, module: nn.Module) -> str:
 
     def chain(layers: nn.Module, way: str) -> Iterator[str]:
         for name, layer in layers.named_children():
-            if name.startswith("skip"):
+            if name == "embedding":
+                yield f"{name}={embedded},"
+            elif name.startswith("skip"):
                 yield f"{name}=Skip(OrderedDict({' '.join(chain(layer, f'{name}.'))[:-1]}){next(skipped)}),"
             else:
                 yield f"{name}=nn.{layer!r},"
@@ -175,6 +201,7 @@ _SCALES = {
     ),
     "minmax": ("center = columns.min((0, 2))", "spread = np.ptp(columns, (0, 2))"),
     "none": ("center, spread = np.zeros(SHAPE[0]), np.ones(SHAPE[0])",),
+    "robust": ROBUST,
 }
 
 

@@ -24,6 +24,7 @@ from regsearch.export.bundle.example import rows_of
 from regsearch.export.bundle.files import EXAMPLE, ONNX, TARGET, open_bundle
 from regsearch.export.bundle.schema import Form
 from regsearch.models.neural.files import TENSORS
+from regsearch.models.neural.network.robust import smoothly_clipped
 from regsearch.models.persist import write_whole
 
 if TYPE_CHECKING:
@@ -306,7 +307,8 @@ def _Answer(model: Any) -> Any:
                 self.register_buffer(name, model.tensors[name].to(dtype))
 
         def forward(self, X: torch.Tensor) -> torch.Tensor:
-            out: torch.Tensor = self.module((X.to(self.center.dtype) - self.center) / self.spread)
+            x = (X.to(self.center.dtype) - self.center) / self.spread
+            out: torch.Tensor = self.module(smoothly_clipped(x) if model.spec.clips else x)
             if model.spec.classes is None:
                 return (out * self.target_spread[:, 0] + self.target_center[:, 0]).float()
             return (

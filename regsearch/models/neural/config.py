@@ -11,7 +11,7 @@ from regsearch.errors import InvalidInput
 from regsearch.inputs import did_you_mean
 from regsearch.models.axes import EPOCHS
 from regsearch.models.base import Model
-from regsearch.models.neural.architectures import MLP, Custom, with_skips
+from regsearch.models.neural.architectures import MLP, Custom, with_embedding, with_skips
 from regsearch.models.neural.learning_rate import OF_OPTIMIZER, placed_rate
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
@@ -163,9 +163,13 @@ class NetConfig(Model, abstract=True):
 
     @property
     def architecture(self) -> Architecture:
-        """The module, with skip connections where it is to have some."""
+        """The module, with skip connections and behind an embedding where it is to have them."""
         module: Architecture = self.module
-        return with_skips(module) if self.techniques.get("skip") else module
+        module, embedding = (
+            with_skips(module) if self.techniques.get("skip") else module,
+            self.techniques.get("embedding"),
+        )
+        return module if embedding is None else with_embedding(module, embedding)
 
     @property
     def norm(self) -> str:

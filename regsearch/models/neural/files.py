@@ -50,6 +50,8 @@ class Spec:
         Whether a transformer of y is undone in what it says.
     nets
         How many there are, the mean of which counts.
+    clips
+        Whether rows are clipped smoothly once they are scaled.
     """
 
     module: Mapping[str, Any]
@@ -64,6 +66,7 @@ class Spec:
     prepared: bool
     transformed: bool = False
     nets: int = 1
+    clips: bool = False
 
     def of_net(self, number: int) -> str:
         """What stands in front of the names of a net's tensors."""
@@ -142,6 +145,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "prepared": lambda value: isinstance(value, bool),
     "transformed": lambda value: isinstance(value, bool),
     "nets": _size,
+    "clips": lambda value: isinstance(value, bool),
 }  # fmt: skip
 
 

@@ -86,6 +86,10 @@ class Layout:
         """All parameters of a role."""
         return Part(tuple(param for param in self.params if param.role == role))
 
+    def named(self, pattern: str) -> Part:
+        """The trainable parameters whose names match a pattern; there may be none."""
+        return Part(tuple(param for param in self.weights if fnmatchcase(param.name, pattern)))
+
     def matching(self, pattern: str) -> Part:
         """The trainable parameters whose names match a pattern (``*.weight``).
 
@@ -94,11 +98,11 @@ class Layout:
         InvalidInput
             When there are none.
         """
-        found = tuple(param for param in self.weights if fnmatchcase(param.name, pattern))
-        if not found:
+        found = self.named(pattern)
+        if not found.params:
             names = ", ".join(param.name for param in self.weights)
             raise InvalidInput(f"A pattern must match a parameter of the net, got {pattern!r}; it has {names}.")
-        return Part(found)
+        return found
 
     def views(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
         """Every parameter and buffer of rows ``[R, Q]`` by name."""

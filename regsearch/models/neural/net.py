@@ -40,7 +40,8 @@ class Net(NetConfig):
     batch_size
         Rows of a batch; ``auto`` cuts a fold into batches of one size, of about 128 rows.
     scale
-        How columns (or channels of images) are scaled inside each fold: ``standard``, ``minmax`` or ``none``.
+        How columns (or channels of images) are scaled inside each fold: ``standard``, ``minmax``, ``none``, or
+        ``robust``, for tables alone: by their quartiles, then clipped smoothly to less than 3 (RealMLP).
     class_weight
         What classes weigh in training, times the rows' weights, and not in scores: `None`, ``balanced`` (every class
         the same) or a dict from labels to weights, as scikit-learn has it.

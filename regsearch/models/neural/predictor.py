@@ -22,6 +22,7 @@ from regsearch.errors import InvalidInput
 from regsearch.metrics.predictions import probabilities, winners
 from regsearch.models.neural.files import METADATA, MODULE, PREPARE, TENSORS, TRANSFORM, Spec, read_tensors
 from regsearch.models.neural.network.architecture import Architecture
+from regsearch.models.neural.network.robust import smoothly_clipped
 from regsearch.models.persist import read_object, write_object
 from regsearch.space.config import from_data
 
@@ -91,7 +92,10 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
         with torch.inference_mode():
             for rows in self._batches(X):
                 x = (rows - self.tensors["center"]) / self.tensors["spread"]
-                out = self.module_(x).double() * self.tensors["target_spread"][:, 0]
+                out = (
+                    self.module_(smoothly_clipped(x) if self.spec.clips else x).double()
+                    * self.tensors["target_spread"][:, 0]
+                )
                 found.append((out + self.tensors["target_center"][:, 0]).numpy())
         return np.concatenate(found) if found else np.empty((0, self.spec.outputs))
 
@@ -256,7 +260,8 @@ def _check_sizes(spec: Spec, own: Mapping[str, torch.Tensor], architecture: Arch
     """
     import torch
 
-    layers = max((len(value) for value in architecture.fields().values() if isinstance(value, tuple)), default=0)
+    sizes = getattr(architecture, "net", architecture).fields().values()
+    layers = max((len(value) for value in sizes if isinstance(value, tuple)), default=0)
     if max(layers, 1) * spec.nets > len(own):
         raise InvalidInput(
             f"The module is not the one that was trained: {layers * spec.nets} layers for {len(own)} tensors."

@@ -4,6 +4,7 @@ Notation, here and in every technique: R rows (trials of one fold that train in 
 outputs, P trainable parameters of a row. A tensor that all rows share has a leading dimension of 1 and broadcasts.
 
 ==============  =======================================================================================
+`on_start`      the parameters that training starts from ``[R, Q]``, in place
 `on_raw`        a batch before it is scaled ``[1 or R, B, ...]``
 `on_batch`      a scaled batch ``[1 or R, B, ...]``
 `on_target`     targets ``[1 or R, m, B]``: one-hot classes, 0 and 1, or standardised numbers
@@ -113,13 +114,16 @@ class Technique(Node, abstract=True):
 
     `slots` are the arguments of `Net` that it may stand in; what stands in those that it `replaces` has no effect
     beside it. A `structural` technique is part of the net's computation: only rows that have it alike train together.
-    A `schedulable` one reads `v.strength`, see `rate_of`.
+    A `schedulable` one reads `v.strength`, see `rate_of`. Of a structural one with numbers, `structural_fields` are
+    those that rows must have alike. `acts_on` is a pattern of the parameters that are `v.part`, by default kernels.
     """
 
     scope: ClassVar[str] = "net"
     slots: ClassVar[tuple[str, ...]] = ()
     replaces: ClassVar[tuple[str, ...]] = ()
     structural: ClassVar[bool] = False
+    structural_fields: ClassVar[tuple[str, ...]] = ()
+    acts_on: ClassVar[str] = ""
     schedulable: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
@@ -179,6 +183,10 @@ class Technique(Node, abstract=True):
     @staticmethod
     def init_state(v: Columns, theta: torch.Tensor) -> None:
         """Add state that training changes as further columns; `theta` ``[R, Q]`` are the parameters."""
+
+    @staticmethod
+    def on_start(v: Columns, theta: torch.Tensor) -> None:
+        """Change where training starts."""
 
     @staticmethod
     def on_raw(v: Columns, x: torch.Tensor, rng: RandomNumbers) -> torch.Tensor:

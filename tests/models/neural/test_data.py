@@ -137,7 +137,8 @@ def test_validation_rows_do_not_leak(task: str) -> None:
     made = make_problem(X, y, sample_weight=weight)
     pairs = list(zip(of.folds.train, of.folds.val, strict=True))
     changed = Setup(made, make_folds(pairs, made, 0), of.metrics)
-    for config in (net(), net(class_weight="balanced"), net(early_stopping=t.EarlyStopping(4, inner=0.3))):
+    embedded = net(scale="robust", embedding=t.PiecewiseLinear(4))
+    for config in (net(), embedded, net(class_weight="balanced"), net(early_stopping=t.EarlyStopping(4, inner=0.3))):
         if task == "regression" and config.class_weight == "balanced":
             continue
         a, b = (block(one, [config]).advance(3) for one in (of, changed))

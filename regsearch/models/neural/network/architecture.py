@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from regsearch._types import Array
+    from regsearch.models.neural.layout import Layout
     from regsearch.models.neural.network.hooks import HiddenHooks
 
     Views: TypeAlias = Mapping[str, torch.Tensor]
@@ -52,6 +54,13 @@ class Architecture(Node, abstract=True):
     def gives_log_odds(self, module: nn.Module) -> bool:
         """Whether the one output of a module is made of two, as only two classes have it."""
         return False
+
+    def on_columns(self, numeric: Callable[[], tuple[int, ...]]) -> Architecture:
+        """The architecture for a table of which those columns have more than two values."""
+        return self
+
+    def set_start(self, layout: Layout, theta: torch.Tensor, rows: Callable[[], tuple[Array, Array]]) -> None:
+        """Write into the start ``[Q]`` what training rows say, scaled ``[n, p]``, with their weights ``[n]``."""
 
     @abstractmethod
     def forward(self, module: nn.Module) -> Forward:

@@ -6,6 +6,7 @@ leading dimension of 1: every row of a stack sees the same samples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,13 +22,16 @@ from regsearch.data.row_table import WHOLE
 from regsearch.data.weights import Spread, spread_of, weighing
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import ClassWeight, class_factors
+from regsearch.models.neural.network.robust import quartiles, robust_scale, smoothly_clipped
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.network.table_data import CHUNK, FAR, fits, table_columns, table_offset, tensor_of
 
 if TYPE_CHECKING:
     import torch
 
-SCALES = ("standard", "minmax", "none")
+SCALES = ("standard", "minmax", "robust", "none")
+MOST = 2**24  # numbers that are looked at for quantiles
+CLIPPED = "robust"  # the scale after which values are clipped, smoothly
 
 
 class Data:
@@ -109,6 +113,8 @@ class Scaling:
         ``[*shape]``, broadcasting: a value becomes ``(value - center) / spread``.
     target_center, target_spread
         ``[m, 1]``: of a regression's targets; 0 and 1 for classes.
+    clips
+        Whether what is scaled is then clipped smoothly.
     """
 
     fill: torch.Tensor
@@ -116,6 +122,7 @@ class Scaling:
     spread: torch.Tensor
     target_center: torch.Tensor
     target_spread: torch.Tensor
+    clips: bool = False
 
     @classmethod
     def of_rows(cls, scalings: Sequence[Scaling], counts: Sequence[int]) -> Scaling:
@@ -128,13 +135,15 @@ class Scaling:
                 return parts[0]
             return torch.cat([part.expand(n, 1, *part.shape) for part, n in zip(parts, counts, strict=True)])
 
-        return cls(rows("fill"), rows("center"), rows("spread"), scalings[0].target_center, scalings[0].target_spread)
+        first = scalings[0]
+        return cls(rows("fill"), rows("center"), rows("spread"), first.target_center, first.target_spread, first.clips)
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         """Scale ``[..., *shape]``."""
         if self.fill.numel():
             x = x.where(~x.isnan(), self.fill)
-        return (x - self.center) / self.spread
+        scaled = (x - self.center) / self.spread
+        return smoothly_clipped(scaled) if self.clips else scaled
 
 
 class Fold:
@@ -217,8 +226,40 @@ def scaling(data: Data, rows: Rows, how: str, y: torch.Tensor | None = None) -> 
         target = of_y.mean[:, None], _divisor(of_y)[:, None]
     import torch
 
-    inputs = (torch.as_tensor(a, dtype=data.dtype, device=data.device) for a in (fill, center, spread))
-    return Scaling(*inputs, *(torch.as_tensor(a, device=data.device) for a in target))
+    names = ("fill", "center", "spread", "target_center", "target_spread")
+    inputs = [torch.as_tensor(a, dtype=data.dtype, device=data.device) for a in (fill, center, spread)]
+    outputs = [torch.as_tensor(a, device=data.device) for a in target]
+    return Scaling(**dict(zip(names, inputs + outputs, strict=True)), clips=how == CLIPPED)
+
+
+def numeric_columns(data: Data) -> tuple[int, ...]:
+    """Which columns of a table have more than two values; all, where it is too large to be looked at for that.
+
+    Raises
+    ------
+    InvalidInput
+        When it is sparse.
+    """
+    import torch
+
+    if data.sparse:
+        raise InvalidInput("An embedding takes a dense table, got a sparse X; pass X.toarray(), or leave it out.")
+    if data.mapped or data.table is not None:
+        return tuple(range(data.shape[0]))
+    x = data.X
+    low, high = (x.nan_to_num(nan=end).aminmax(dim=0)[i] for i, end in ((0, torch.inf), (1, -torch.inf)))
+    return tuple(((x > low) & (x < high)).any(0).nonzero()[:, 0].tolist())
+
+
+def scaled_rows(fold: Fold) -> tuple[Array, Array]:
+    """Training rows ``[n, p]`` as a net sees them, of many some, and their weights ``[n]``."""
+    import torch
+
+    rows = fold.parts["train"]
+    rows = rows[:: math.ceil(len(rows) * math.prod(fold.data.shape) / MOST)]
+    x = fold.scaling.apply(fold.data.take(torch.as_tensor(rows, device=fold.data.device)))[0]
+    weight = fold.data.problem.sample_weight
+    return x.double().cpu().numpy(), np.ones(len(rows)) if weight is None else weight[rows]
 
 
 # --- statistics ------------------------------------------------------------------------------------------------
@@ -264,6 +305,8 @@ def _columns(x: Array, weight: Array, how: str, offset: Array) -> tuple[Array, A
     spread = spread_of(x, weight / weight.sum(), offset)
     if how == "minmax":
         return fill, x.min(axis=0), np.where(spread.varies, np.ptp(x, axis=0), 1.0)
+    if how == "robust":
+        return fill, *robust_scale(quartiles(x, weight), spread, np.ptp(x[weight > 0], axis=0))
     return fill, spread.mean, _divisor(spread)
 
 
@@ -293,7 +336,14 @@ def _sparse_spread(x: Any, weight: Array, how: str) -> Array:
     if how == "minmax":
         largest = np.asarray(abs(x).max(axis=0).todense()).ravel()
         return np.where(largest > 0, largest, 1.0)
+    if how == "robust":
+        return np.concatenate([_dense_spread(x[:, [j]].toarray(), weight) for j in range(x.shape[1])])
     return _divisor(spread_of(x, weight / weight.sum()))
+
+
+def _dense_spread(x: Array, weight: Array) -> Array:
+    """What a column ``[n, 1]`` is divided by that is not shifted; zeros of sparse rows count."""
+    return robust_scale(quartiles(x, weight), spread_of(x, weight / weight.sum()), np.ptp(x[weight > 0], axis=0))[1]
 
 
 def _divisor(spread: Spread) -> Array:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 from regsearch.data.row_table import RowTable
 from regsearch.data.weights import spreads_by_blocks
+from regsearch.models.neural.network.robust import quartiles, robust_scale
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,7 @@ class TableRows(Protocol):
     """What is read of `regsearch.models.neural.network.data.Data`, which itself knows those who read it."""
 
     device: torch.device
+    table: RowTable | None
     shape: tuple[int, ...]
     missing: bool
     offset: Array
@@ -82,7 +84,20 @@ def table_columns(data: TableRows, rows: Rows, weight: Array, how: str) -> tuple
     (spread,), (low,), (high,) = spreads_by_blocks(blocks, lambda part: share[None, part], (1, p), data.offset)
     if how == "minmax":
         return fill, low, np.where(spread.varies, high - low, 1.0)
+    if how == "robust":
+        return fill, *robust_scale(_quartiles(data, rows, weight, fill), spread, high - low)
     return fill, spread.mean, np.where(spread.varies, spread.deviation, 1.0)
+
+
+def _quartiles(data: TableRows, rows: Rows, weight: Array, fill: Array) -> Array:
+    """``[3, p]``, a few whole columns at a time."""
+    assert data.table is not None
+    found = []
+    for part, columns in data.table.column_blocks():
+        for j, of in enumerate(range(part.start, part.stop)):
+            x = columns[rows, j : j + 1].astype(float) - data.offset[of]
+            found.append(quartiles(np.where(np.isnan(x), fill[of], x) if len(fill) else x, weight))
+    return np.concatenate(found, axis=1)
 
 
 def _fills(data: TableRows, rows: Rows, weight: Array) -> Array:

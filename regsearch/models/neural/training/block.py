@@ -91,6 +91,9 @@ class Block:
         starts = {k: one.network.theta.to(self.data.device, self.data.dtype) for k, one in self.evaluators.items()}
         self.theta = torch.stack([starts[k] for k in self.folds])
         self._bind(rows)
+        for active in self.techniques.with_hook("on_start"):
+            active.technique.on_start(active.v, self.theta)
+        self.techniques.init_state(self.theta)
 
     def _bind(self, rows: Sequence[RowConfig]) -> None:
         """Take the numbers of the rows' configs; `theta` is theirs already."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -13,10 +14,10 @@ from regsearch.data.table_checks import check_columns
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.class_weight import check_class_weight
-from regsearch.models.neural.architectures import with_skips
+from regsearch.models.neural.architectures import with_embedding, with_skips
 from regsearch.models.neural.config import NetConfig, options
 from regsearch.models.neural.network.architecture import Architecture
-from regsearch.models.neural.network.data import Data, inner_split
+from regsearch.models.neural.network.data import CLIPPED, Data, inner_split
 from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
@@ -43,15 +44,17 @@ def check(space: NetConfig, setup: Setup) -> None:
     check_not_survival(setup.problem.task, "Net")
     _check_device(space)
     _check_batch(space, setup)
+    _check_scale(space, setup)
     _check_schedules(space)
     check_class_weight(space.class_weight, setup.problem)
     _check_inner(space, setup)
     shared = SharedParts(setup, space.device)
     first = structure_of(default(space))
     data = shared.data(first)
-    for own, norm, changed in product(_modules(space.module), _norms(space), _skips(space)):
-        module = changed(own)
-        structure = replace(first, module=module, norm=norm)
+    every = product(_modules(space.module), _norms(space), _skips(space), _embeddings(space))
+    for own, norm, changed, embedded in every:
+        structure = shared.on_columns(replace(first, module=embedded(changed(own)), norm=norm))
+        module = structure.module
         info = _check_module(module, structure, data, setup)
         for slot, value in space.techniques.items():
             for technique in options(value):
@@ -94,6 +97,16 @@ def _skips(space: NetConfig) -> Iterator[Callable[[Architecture], Architecture]]
         yield with_skips if skip is not None else lambda module: module
 
 
+def _embeddings(space: NetConfig) -> Iterator[Callable[[Architecture], Architecture]]:
+    """What nets of the space may have in front of an architecture: nothing, and each embedding."""
+    value = space.techniques.get("embedding")
+    for one in value.options if isinstance(value, Choice) else (value,):
+        filled = [fill(one, params) for params in initial_params(one)] if one is not None else []
+        yield from (partial(with_embedding, embedding=each) for each in filled)
+        if one is None:
+            yield lambda module: module
+
+
 def _modules(value: Any) -> Iterator[Architecture]:
     """Every option of the architecture, filled in each way that shows a further one."""
     for module in value.options if isinstance(value, Choice) else (value,):
@@ -120,6 +133,11 @@ def _check_batch(space: NetConfig, setup: Setup) -> None:
             f"batch_size must not exceed the training rows of a fold, got {largest} and fold {fold} has {rows}; "
             f"use at most {rows}."
         )
+
+
+def _check_scale(space: NetConfig, setup: Setup) -> None:
+    if setup.problem.image is not None and CLIPPED in getattr(space.scale, "options", (space.scale,)):
+        raise InvalidInput(f"scale={CLIPPED!r} is for tables, got images; use 'standard'.")
 
 
 def _check_inner(space: NetConfig, setup: Setup) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from regsearch.models.class_weight import ClassWeight
 from regsearch.models.neural.columns import RowConfig
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.network.architecture import Architecture
-from regsearch.models.neural.network.data import Data, Fold
+from regsearch.models.neural.network.data import Data, Fold, numeric_columns, scaled_rows
 from regsearch.models.neural.network.evaluator import Evaluator
 from regsearch.models.neural.network.network import Network, make_network
 from regsearch.models.neural.optimizer import Optimizer
@@ -90,11 +90,20 @@ class SharedParts:
         """The metrics that are measured after each epoch: the one that decides, and those with a formula."""
         return tuple(metric for i, metric in enumerate(self.setup.metrics) if i == 0 or metric.kernel is not None)
 
+    @property
+    def first(self) -> int:
+        """The first fold; where there are none, that of all rows."""
+        return 0 if len(self.setup.folds) else ALL_ROWS
+
     def structure(self, config: NetConfig) -> Structure:
         """A config's structure; its network is made, so that what cannot be built says so here."""
-        structure = structure_of(config)
-        self.network(structure, 0)
+        structure = self.on_columns(structure_of(config))
+        self.network(structure, self.first)
         return structure
+
+    def on_columns(self, structure: Structure) -> Structure:
+        """A structure whose architecture knows the columns of numbers."""
+        return replace(structure, module=structure.module.on_columns(lambda: numeric_columns(self.data(structure))))
 
     def data(self, structure: Structure, k: int = 0) -> Data:
         """The rows as fold `k` sees them before they are scaled: alike in all folds, unless they are prepared."""
@@ -138,16 +147,16 @@ class SharedParts:
     def network(self, structure: Structure, k: int) -> Network:
         if (structure, k) not in self._networks:
             data = self.data(structure, k)
-            self._networks[structure, k] = make_network(
-                structure.module, data.shape, data.outputs, structure.norm, self.setup.seed, k
-            )
+            made = make_network(structure.module, data.shape, data.outputs, structure.norm, self.setup.seed, k)
+            structure.module.set_start(made.layout, made.theta, lambda: scaled_rows(self.fold(structure, k)))
+            self._networks[structure, k] = made
         return self._networks[structure, k]
 
     def max_rows(self, structure: Structure) -> int:
         """Rows of a block: as many for one worker as for many, because sums round so."""
         if not structure.stacks:
             return 1
-        data, layout = self.data(structure), self.network(structure, 0).layout
+        data, layout = self.data(structure), self.network(structure, self.first).layout
         slices = batch_slices(self.fold(structure, 0).n, structure.batch_size)
         samples = max(part.stop - part.start for part in slices)
         return self.limits.rows_of(RowSize.of(layout, math.prod(data.shape), samples, data.dtype))
@@ -155,12 +164,12 @@ class SharedParts:
     def info(self, structure: Structure) -> ProblemInfo:
         """What techniques may need to know."""
         data, problem = self.data(structure), self.setup.problem
-        return ProblemInfo(problem.task, data.outputs, problem.image, self.network(structure, 0).hidden_layers)
+        return ProblemInfo(problem.task, data.outputs, problem.image, self.network(structure, self.first).hidden_layers)
 
     def row_config(self, config: NetConfig, structure: Structure) -> RowConfig:
         """What the training of a row needs of a config."""
         placed = {(slot, pattern): one for slot, pattern, one in config.placed() if slot not in _ELSEWHERE}
-        own = self.network(structure, 0).rates
+        own = self.network(structure, self.first).rates
         if own and "dropout" not in config.techniques:
             placed["dropout", ""] = OwnDropout(rates=own)
         optimizer, info = config.optimizer, self.info(structure)
