@@ -51,6 +51,11 @@ class Folds:
         return len(self.train)
 
     @cached_property
+    def repeated(self) -> bool:
+        """Whether several folds validate a row."""
+        return bool((np.bincount(np.concatenate(self.val)) > 1).any())
+
+    @cached_property
     def digest(self) -> str:
         """16 hex digits that change with any index."""
         hashed = hashlib.sha256()

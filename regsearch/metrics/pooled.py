@@ -91,7 +91,7 @@ def pooled_scores(
         As of `regsearch.metrics.scorer.Metric.along`.
     """
     found = np.empty((len(val), decisions[0].shape[1]))
-    for some in _repetitions([weighing(rows, problem.score_weight) for rows in val]):
+    for some in repetitions([weighing(rows, problem.score_weight) for rows in val]):
         rows = np.concatenate([val[k] for k in some])
         group = np.repeat(_groups(len(some)), [len(val[k]) for k in some])
         together = np.concatenate([decisions[k] for k in some])
@@ -118,7 +118,7 @@ def _groups(folds: int) -> Rows:
     return np.arange(folds) * min(folds, MOST_GROUPS) // folds
 
 
-def _repetitions(val: Sequence[Rows]) -> list[list[int]]:
+def repetitions(val: Sequence[Rows]) -> list[list[int]]:
     """The folds of each repetition, which validates every row that weighs once; all together where there are none."""
     found, seen = [list[int]()], [set[int]()]
     for k, rows in enumerate(val):

@@ -24,13 +24,12 @@ def scores_by_target(study: StoredStudy, chosen: Chosen) -> dict[str, float]:
     own = next(trial for trial in study.all if trial.number == chosen.number)
     if own.step != chosen.step:
         return {}
-    return of_decisions(scoring, study.averaging, study.predictions(chosen.number))
+    return of_decisions(scoring, study.averaging, study.decisions(chosen.number))
 
 
 def of_decisions(scoring: Scoring, averaging: Averaging, decisions: Array | None) -> dict[str, float]:
     """The same of decisions ``[n, t]`` for rows outside training."""
-    held = np.concatenate(scoring.folds.val)
-    if decisions is None or scoring.problem.targets == 1 or len(np.unique(held)) < len(held):
+    if decisions is None or scoring.problem.targets == 1 or scoring.folds.repeated:
         return {}
     found = {}
     for j, name in enumerate(scoring.problem.target_names):

@@ -200,7 +200,7 @@ def _folds(first: Results, results: Results, chosen: Chosen) -> tuple[Array, Arr
 
 def _rescored(first: Results, results: Results, chosen: Chosen) -> Array:
     """``[K]`` validation scores of a choice's stored predictions as the first study scores."""
-    scoring, decisions = first.scoring, results.predictions(chosen.number)
+    scoring, decisions = first.scoring, results.decisions(chosen.number)
     own = next(trial for trial in results.all if trial.number == chosen.number)
     once = scoring is not None and len(np.unique(rows := np.concatenate(scoring.folds.val))) == len(rows)
     if scoring is None or decisions is None or own.step != chosen.step or not once:

@@ -9,15 +9,12 @@ from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from regsearch._types import Array
 from regsearch.data.folds import Folds
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.inputs import counted
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import known, label_of
 from regsearch.models.base import REFERENCE, Model
-from regsearch.models.out_of_fold import PathDecisions
-from regsearch.models.path import Curves, Point, Trajectory
+from regsearch.models.path import Point, Trajectory
 from regsearch.numeric import is_whole, plain
 from regsearch.results import bias
 from regsearch.results.advice import Advice, advise
@@ -25,13 +22,14 @@ from regsearch.results.bias import Corrected, Overtuning
 from regsearch.results.by_family import FamilyStandings, family_standings
 from regsearch.results.by_target import scores_by_target
 from regsearch.results.choice import Chosen, reasons
+from regsearch.results.ensemble import AMONG, SIZE, Ensemble, ensemble
 from regsearch.results.overview import TOP, Overview
 from regsearch.results.plots import Plots
 from regsearch.results.presented import Block, Presented
 from regsearch.results.ranking import candidates, rank_trials, references_of
-from regsearch.results.readings import Readings
 from regsearch.results.rules import RETURNS, Pick, Rule, find_rule, rule_name
 from regsearch.results.stored_study import Scoring, unfilled_config, unscored
+from regsearch.results.trial_arrays import TrialArrays
 from regsearch.results.trials_table import trials_table
 from regsearch.storage.optuna_study import OptunaStudy
 from regsearch.storage.store import Store
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Results(Presented):
+class Results(TrialArrays, Presented):
     """A study as stored: read only.
 
     Attributes
@@ -170,37 +168,6 @@ class Results(Presented):
             raise NotFound(f"Trial {trial.number} has no score: it is {trial.state}.")
         return trial.points[metric or self.metric]
 
-    def curves(self, number: int, metric: str | None = None) -> Curves:
-        """Scores ``[folds, steps]`` of a trial along its path.
-
-        Raises
-        ------
-        InvalidInput
-            When the number or the metric is none of the study's.
-        """
-        name, place = self.metric if metric is None else metric, counted(number, "The number of a trial")
-        metrics = next((tuple(trial.points) for trial in self.complete), (self.metric,))
-        if name not in metrics:
-            raise InvalidInput(f"A metric must be one of the study's ({', '.join(metrics)}), got {name!r}.")
-        return self.measured[place].curves[name] if place in self.measured else self._readings.curves(place, name)
-
-    def trajectory(self, number: int) -> Trajectory:
-        """What a trial measured along its path: axis, curves of every metric, complexity."""
-        place = counted(number, "The number of a trial")
-        return self.measured[place] if place in self.measured else self.store.trajectory(place)
-
-    def predictions(self, number: int) -> Array | None:
-        """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept."""
-        return self._readings.predictions(counted(number, "The number of a trial"))
-
-    def along(self, number: int) -> PathDecisions | None:
-        """The same at other steps of the trial's path; `None` where the path has none, or they are not stored."""
-        return self._readings.along(counted(number, "The number of a trial"))
-
-    @cached_property
-    def _readings(self) -> Readings:
-        return Readings(self.store)
-
     def as_if(self, trials: Sequence[Trial], trajectories: Mapping[int, Trajectory]) -> Results:
         """This study, had those been its trials, with these trajectories by their numbers."""
         return replace(self, all=tuple(trials), measured=trajectories)
@@ -248,6 +215,30 @@ class Results(Presented):
         if function not in self._corrected:
             self._corrected[function] = bias.corrected(self, function)
         return self._corrected[function]
+
+    def ensemble(self, size: int = SIZE, among: int = AMONG, bags: int = 1) -> Ensemble:
+        """Trials whose predictions, averaged, score better than those of the best: selected greedily, forward and with
+        replacement (Caruana et al. 2004), by the study's metric on stored predictions. `Study.export` takes it.
+
+        Parameters
+        ----------
+        size
+            How many picks it has at most: a trial may be picked again, which weighs it.
+        among
+            From how many of the best trials; from fewer where rows are many or the scorer is slow.
+        bags
+            From how many random halves of these, averaged: 20 lessen what the selection owes to luck, where trials err
+            apart, at the price of many members.
+
+        Raises
+        ------
+        NotFound
+            When no trial is complete.
+        InvalidInput
+            When a number is none, of survival, whose log hazards have no common scale, or where predictions are not
+            stored or cannot be scored without the study's script.
+        """
+        return ensemble(self, size, among, bags)
 
     @cached_property
     def overtuning(self) -> Overtuning | None:

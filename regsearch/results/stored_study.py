@@ -156,7 +156,7 @@ class StoredStudy(Protocol):
         """A trial as it stands at another step of its path."""
         ...
 
-    def predictions(self, number: int) -> Array | None:
+    def decisions(self, number: int) -> Array | None:
         """``[n, m]`` decisions for rows outside training; see `regsearch.models.base.Outcome`."""
         ...
 

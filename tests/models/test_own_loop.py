@@ -97,7 +97,7 @@ def test_folds_in_step_are_folds_alone(tmp_path: Path) -> None:
             np.testing.assert_array_equal(trajectory.deciding.val[k], [one.val[0] for one in told])
             np.testing.assert_array_equal(trajectory.deciding.train[k], [one.train[0] for one in told])
             said = told[trial.step].decisions[:, 0]
-            np.testing.assert_allclose(results.predictions(trial.number)[rows[1], 0], said, rtol=1e-6)
+            np.testing.assert_allclose(results.decisions(trial.number)[rows[1], 0], said, rtol=1e-6)
     chosen = results.choose()
     fitted = chosen.config.refit(problem, 0)
     everything = np.arange(60)

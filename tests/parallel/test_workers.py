@@ -188,7 +188,7 @@ def test_threads_are_not_oversubscribed(tmp_path: Path, monkeypatch: pytest.Monk
         3, workers=workers, quiet=True
     )
     for trial in found.complete:
-        assert set(np.asarray(found.predictions(trial.number), dtype=float).ravel()) == {1.0}
+        assert set(np.asarray(found.decisions(trial.number), dtype=float).ravel()) == {1.0}
 
 
 # --- deaths ------------------------------------------------------------------------------------------------------

@@ -230,7 +230,7 @@ def test_rows_that_no_fold_validates_are_left_out(tmp_path: Path) -> None:
     X, y = regression(80)
     cv = [(np.arange(40), np.arange(40, 60)), (np.arange(60), np.arange(60, 80))]
     one = study(tmp_path, data=(X, y), cv=cv).run(8, quiet=True)
-    assert np.isnan(one.predictions(one.best.number)[:40]).all()  # type: ignore[index]
+    assert np.isnan(one.decisions(one.best.number)[:40]).all()  # type: ignore[index]
     found = one.corrected
     assert found.score is not None
     assert found.configs == len(one.candidates)
@@ -293,7 +293,7 @@ def noise_labels(root: Path, seed: int, number: int = 4) -> Results:
 def forgotten(results: Results) -> Results:
     """A study as stored before decisions were kept along paths."""
     for trial in results.complete:
-        results.store.save(trial.number, results.trajectory(trial.number), results.predictions(trial.number))
+        results.store.save(trial.number, results.trajectory(trial.number), results.decisions(trial.number))
     return replace(results)
 
 

@@ -57,11 +57,11 @@ def test_what_is_returned_is_the_callers(results: Results) -> None:
     number = results.complete[0].number
     before = results.curves(number).val.copy()
     results.curves(number).val[:] = 0
-    decisions = results.predictions(number)
+    decisions = results.decisions(number)
     assert decisions is not None
     decisions[:] = 7
     np.testing.assert_array_equal(results.curves(number).val, before)
-    again = results.predictions(number)
+    again = results.decisions(number)
     assert again is not None
     assert (again != 7).any()
 

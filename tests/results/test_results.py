@@ -287,7 +287,7 @@ def test_predictions_outside_training_give_the_score(results: Results) -> None:
     """The stored predictions of the best trial, scored fold by fold, are its validation scores."""
     one = study(results.store.root, test=0.2)
     best = results.best
-    predictions = results.predictions(best.number)
+    predictions = results.decisions(best.number)
     assert predictions is not None
     scores = [-np.mean((predictions[rows, 0] - one.problem.y[rows]) ** 2) for rows in one.folds.val]
     assert best.score == pytest.approx(np.mean(scores), rel=1e-5)

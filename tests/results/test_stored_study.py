@@ -27,7 +27,7 @@ def test_stored_predictions_give_the_stored_scores(task: str, tmp_path: Path) ->
     scoring = results.scoring
     assert scoring is not None
     for trial in results.complete:
-        predictions = results.predictions(trial.number)
+        predictions = results.decisions(trial.number)
         assert predictions is not None
         scores = [scoring.scores(rows, predictions[rows, None])[0] for rows in scoring.folds.val]
         assert np.mean(scores) == pytest.approx(results.point(trial).val, rel=1e-4)
@@ -65,7 +65,7 @@ def test_own_scorer_judges_by_the_rows(tmp_path: Path) -> None:
     best, scoring = results.best, results.scoring
     assert scoring is not None
     rows = scoring.folds.val[0]
-    decisions = results.predictions(best.number)
+    decisions = results.decisions(best.number)
     assert decisions is not None
     assert scoring.scores(rows, decisions[rows][:, None]) == pytest.approx(
         [results.curves(best.number).val[0, best.step]]

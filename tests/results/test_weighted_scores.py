@@ -101,7 +101,7 @@ def test_class_weights_touch_no_score(tmp_path: Folder) -> None:
     )
     results = made.run(2, quiet=True)
     best = results.best
-    decided = results.predictions(best.number)[:, 0]  # type: ignore[index]
+    decided = results.decisions(best.number)[:, 0]  # type: ignore[index]
     y = made.problem.y
     expected = np.mean([average_precision_score(y[val], decided[val]) for val in made.folds.val])
     assert best.score == pytest.approx(expected, rel=1e-9)
@@ -146,7 +146,7 @@ def test_scores_weigh_rows_as_they_are_told(tmp_path: Folder, score_weight: Any)
     """Fits have the weights of fits and scores their own: scikit-learn's loss of the predictions outside training."""
     made = study(tmp_path, sample_weight=WEIGHT, score_weight=score_weight)
     results = made.run(2, quiet=True)
-    likely = probabilities(results.predictions(results.best.number))  # type: ignore[arg-type]
+    likely = probabilities(results.decisions(results.best.number))  # type: ignore[arg-type]
     y, w = made.problem.y, score_weight
     losses = [log_loss(y[val], likely[val], sample_weight=None if w is None else w[val]) for val in made.folds.val]
     assert results.best.score == pytest.approx(-np.mean(losses), rel=1e-6)
@@ -176,7 +176,7 @@ def test_studies_that_weigh_otherwise_are_compared_alike(tmp_path: Folder) -> No
     y, folds = study(tmp_path, "c").problem.y, study(tmp_path, "c").folds
     losses = []
     for results in (weighed, plain):
-        likely = probabilities(results.predictions(results.best.number))  # type: ignore[arg-type]
+        likely = probabilities(results.decisions(results.best.number))  # type: ignore[arg-type]
         losses.append(np.mean([log_loss(y[val], likely[val]) for val in folds.val]))
     assert difference.score.mean == pytest.approx(losses[1] - losses[0], abs=1e-7)
     (other,) = compare(plain, only_fit).differences

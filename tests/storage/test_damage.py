@@ -97,7 +97,7 @@ def test_damaged_trials_are_run_again_under_their_numbers(made: Path, tmp_path: 
     assert outcomes(results) == outcomes(whole)
     for trial in whole.complete:
         np.testing.assert_array_equal(results.trajectory(trial.number).axis, whole.trajectory(trial.number).axis)
-        np.testing.assert_array_equal(results.predictions(trial.number), whole.predictions(trial.number))
+        np.testing.assert_array_equal(results.decisions(trial.number), whole.decisions(trial.number))
     assert outcomes(one.run(TRIALS + 2, quiet=True))[:TRIALS] == outcomes(whole)
 
 

@@ -235,7 +235,7 @@ def test_leaving_one_out(tmp_path: Path, case: str, capsys: pytest.CaptureFixtur
     assert "one score of all rows outside training, not one a fold" in capsys.readouterr().err
     assert results.counts["complete"] == 2
     for trial in results.complete:
-        outside = results.predictions(trial.number)
+        outside = results.decisions(trial.number)
         assert outside is not None
         assert trial.point.val == pytest.approx(oracle(y, outside[:, 0]), abs=1e-5)
         assert trial.point.val_se > 0
@@ -264,7 +264,7 @@ def test_pooling_is_part_of_what_a_study_is(tmp_path: Path) -> None:
         pooled.run(2, quiet=True)
     other = pooled.replace(root=tmp_path / "b")
     results = other.run(2, quiet=True)
-    outside = results.predictions(1)
+    outside = results.decisions(1)
     assert outside is not None
     assert results.all[1].point.val == pytest.approx(r2_score(numbers()[1], outside[:, 0]), abs=1e-6)
     with pytest.raises(InvalidInput, match="pooled must be True or False, got 'yes'"):

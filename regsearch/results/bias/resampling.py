@@ -103,7 +103,7 @@ class Resampling:
         """The trials whose decisions are stored, best first, with their points."""
         found = []
         for trial in self.study.complete:
-            if self._fits(self.study.predictions(trial.number)):
+            if self._fits(self.study.decisions(trial.number)):
                 along = self.study.along(trial.number)
                 others = np.empty(0, np.intp) if along is None else along.steps
                 steps = np.sort(np.append(others, trial.step))
@@ -155,7 +155,7 @@ class Resampling:
 
     def _decisions(self, one: Contender) -> Array:
         """``[k, n, m]`` of a trial's points."""
-        chosen, along = self.study.predictions(one.number), self.study.along(one.number)
+        chosen, along = self.study.decisions(one.number), self.study.along(one.number)
         assert chosen is not None, "a contender has predictions"
         places = {} if along is None else {int(step): i for i, step in enumerate(along.steps)}
         found = [

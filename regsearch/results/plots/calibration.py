@@ -122,7 +122,7 @@ def _of_probabilities(study: StoredStudy) -> bool:
 
 def _of(study: StoredStudy, scoring: Scoring, trial: Trial) -> Reliability | None:
     own = next(one for one in study.all if one.number == trial.number)
-    decisions = study.predictions(trial.number) if own.step == trial.step else None  # they are those of its own step
+    decisions = study.decisions(trial.number) if own.step == trial.step else None  # they are those of its own step
     if decisions is None or decisions.shape[1] != scoring.problem.outputs:
         return None
     rows = np.flatnonzero(np.isfinite(decisions).all(axis=1))

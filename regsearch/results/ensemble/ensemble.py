@@ -1,0 +1,260 @@
+"""An ensemble of a study's trials: whose predictions are averaged, with which weights, and what that is worth.
+
+Members are selected greedily on the predictions outside training that the search stored
+(`regsearch.Results.predictions`), by the study's own metric: nothing is fitted, and no data are needed. What is
+averaged are class probabilities, or predicted numbers in the units of y: means of counts and amounts, quantiles, one by
+one of several targets. Log hazards of survival are not averaged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch._types import Array
+from regsearch.errors import InvalidInput, NotFound
+from regsearch.inputs import said
+from regsearch.metrics.scorer import Metric, label_of
+from regsearch.metrics.statistics import ALPHA, Estimate
+from regsearch.models.path import ROUNDING
+from regsearch.numeric import is_whole, plain
+from regsearch.results.bias import Corrected
+from regsearch.results.choice import Chosen, describe
+from regsearch.results.ensemble.correction import HeldOut, OutOfSelection, blended, held_out, out_of_selection
+from regsearch.results.ensemble.library import Entry, Library, affordable
+from regsearch.results.ensemble.selection import Judge, Selection
+from regsearch.results.formatting import format_estimate, format_number, format_value, json_safe
+from regsearch.results.presented import Block, Presented
+from regsearch.results.rules import Pick
+from regsearch.results.stored_study import Scoring
+from regsearch.results.table import Table
+
+if TYPE_CHECKING:
+    from regsearch.results.results import Results
+
+SIZE, AMONG = 25, 50
+RULE = "ensemble"  # what an export says instead of a rule
+
+
+@dataclass(frozen=True)
+class EnsembleMember:
+    """A trial of an ensemble.
+
+    Attributes
+    ----------
+    chosen
+        The trial at its own step.
+    weight
+        Its share of the picks.
+    """
+
+    chosen: Chosen
+    weight: float
+
+    @property
+    def number(self) -> int:
+        return self.chosen.number
+
+    @property
+    def told(self) -> str:
+        """What tells its config from others."""
+        return describe(self.chosen.trial, self.chosen.settings)
+
+
+@dataclass(frozen=True, repr=False)
+class Ensemble(Presented):
+    """Trials whose predictions are averaged.
+
+    Attributes
+    ----------
+    study
+        The study's name.
+    members
+        The heaviest first; weights sum to one.
+    score, se
+        The mean validation score on the rows that the ensemble was selected on, and its standard error over folds.
+    corrected
+        That score without what it owes to the selection, and its interval; see
+        `regsearch.results.ensemble.correction`.
+    single
+        The trial that is the best alone.
+    single_score
+        Its score, computed as the ensemble's is: where folds repeat, of mean predictions.
+    difference
+        The ensemble minus the best trial, where both are chosen on the rows of other folds: mean, and an error that
+        knows that training sets overlap.
+    among
+        How many trials it was selected from.
+    decisions
+        ``[n, m]``: what it says outside training, as `regsearch.Results.decisions` has it of a trial.
+    predictions
+        The same as `regsearch.Results.predictions` has it.
+    metric_label
+        The metric as it is shown.
+    repeated
+        Whether several folds validate a row.
+    """
+
+    study: str
+    members: tuple[EnsembleMember, ...]
+    score: float
+    se: float
+    corrected: Corrected
+    single: Chosen
+    single_score: float
+    difference: Estimate
+    among: int
+    decisions: Array
+    predictions: Array
+    metric_label: str
+    repeated: bool = False
+
+    @property
+    def weights(self) -> Mapping[int, float]:
+        """By the trial's number."""
+        return {member.number: member.weight for member in self.members}
+
+    @property
+    def metric(self) -> str:
+        return self.single.metric
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is better than the best trial, in one sentence."""
+        number, by = self.single.number, self.difference
+        if len(self.members) == 1:
+            same = self.members[0].number == number
+            return f"No mean with another trial scores better than trial {self.members[0].chosen.number} alone" + (
+                ": use that." if same else f", which comes before trial {number} by predictions outside training."
+            )
+        if not math.isfinite(by.p):
+            return "Whether it is better than the best trial cannot be told: there is no error of their difference."
+        amount = f"{format_estimate(by, '+')} in {self.metric_label}, p = {by.p:.2g}"
+        if by.p < ALPHA:
+            word = "better" if by.mean > 0 else "worse"
+            return f"It is {word} than the best trial alone ({amount}), each chosen on the other folds."
+        return f"It cannot be told from the best trial alone ({amount}), each chosen on the other folds."
+
+    def row(self) -> dict[str, Any]:
+        """As one JSON object; what is not finite is null."""
+        corrected = self.corrected
+        row: dict[str, Any] = json_safe({
+            "study": self.study, "metric": self.metric, "score": self.score, "se": self.se,
+            "corrected": corrected.score, "optimism": corrected.optimism, "interval": corrected.interval,
+            "among": self.among,
+            "members": [
+                {"number": one.number, "step": one.chosen.step, "weight": one.weight, "score": one.chosen.score,
+                 "config": dict(one.chosen.params)} for one in self.members
+            ],
+            "single": {"number": self.single.number, "score": self.single_score},
+            "difference": {"mean": self.difference.mean, "se": self.difference.se, "p": self.difference.p},
+        })  # fmt: skip
+        return row
+
+    def blocks(self) -> Iterator[Block]:
+        """Its members, its score, and whether it is better than the best trial."""
+        yield f"ensemble of {len(self.members)} of the best {self.among} trials of {self.study!r}, by weight"
+        rows = [(str(one.number), f"{one.weight:.2f}", float(one.chosen.score), one.told) for one in self.members]
+        score = self.metric_label
+        yield Table(("trial", "weight", score, "config"), rows, words={"config"}, alike=(score,))
+        lines = [f"{self.metric_label} {format_value(self.score, self.se, digits=5)}{self._worth}"]
+        alone = f"trial {self.single.number} alone: {format_number(self.single_score, 5)}"
+        lines.append(alone + (", of its mean predictions over repeated folds, too" if self.repeated else ""))
+        yield "\n".join([*lines, self.verdict])
+
+    @property
+    def _worth(self) -> str:
+        found = self.corrected
+        if found.score is None or found.interval is None:
+            return f"; {found.why}"
+        score, low, high = (format_number(value, 5) for value in (found.score, *found.interval))
+        return f", corrected {score} (95 %: {low} to {high}): {found.why}"
+
+
+def ensemble(study: Results, size: int = SIZE, among: int = AMONG, bags: int = 1) -> Ensemble:
+    """Select an ensemble from the trials of a study; see `regsearch.Results.ensemble`."""
+    how = Selection(_positive(size, "The size of an ensemble"), _positive(bags, "The number of bags"))
+    most, scoring, averaging = _positive(among, "How many trials to select from"), _scoring(study), study.averaging
+    left = held_out(scoring, averaging)
+    library = Library(study, scoring, min(most, affordable(scoring, how.picks * (left.groups + 1))))
+    entries, every = library.best(), Judge(scoring, averaging, scoring.folds.val)
+    weights = how.weights(every, [one.decisions for one in entries])
+    decisions, single = blended(scoring, entries, weights, np.arange(scoring.problem.rows)), entries[0]
+    both = np.stack([decisions, single.decisions], axis=1)
+    by_fold = scoring.by_fold([both[val] for val in scoring.folds.val], averaging)
+    score, alone = averaging.mean(by_fold).tolist()
+    honest = out_of_selection(library, averaging, left, how, decisions)
+    return Ensemble(
+        study.name, _members(study, entries, weights), score, float(averaging.error(by_fold)[0]),
+        _corrected(study, score, honest, left, scoring.metric), study.at(Pick(single.number, single.step, ""), "best"),
+        alone, left.averaging.difference(honest.ensemble, honest.single, ROUNDING), len(entries), decisions,
+        study.as_predictions(decisions), label_of(study.metric, study.weighted), scoring.folds.repeated,
+    )  # fmt: skip
+
+
+def _positive(value: Any, what: str) -> int:
+    count = plain(value)
+    if not is_whole(count) or not 0 < count <= 10_000:
+        raise InvalidInput(f"{what} must be a whole number from 1 to 10,000, got {said(value)}; {SIZE} is usual.")
+    return int(count)
+
+
+def _scoring(study: Results) -> Scoring:
+    """What scores a mean of predictions.
+
+    Raises
+    ------
+    NotFound
+        When nothing is complete.
+    InvalidInput
+        When means cannot be taken, or not be scored.
+    """
+    if not study.complete:
+        raise NotFound(f"{study.name!r} has no complete trial to select from; run it first.")
+    if study.identity["task"] == "survival":
+        raise InvalidInput(
+            "An ensemble averages predictions that have a common scale, log hazards of different models have none; "
+            "export the best trial."
+        )
+    if study.scoring is None:
+        raise InvalidInput(
+            f"An ensemble is selected by {study.metric!r} on stored predictions, which cannot be scored here: targets "
+            "were not stored, or the scorer reads the fitted model, or is your own (then ask study.results() of the "
+            "script that made it)."
+        )
+    return study.scoring.of_rows_that_weigh()
+
+
+def _members(study: Results, entries: Sequence[Entry], weights: Array) -> tuple[EnsembleMember, ...]:
+    """Those that weigh anything, the heaviest first."""
+    order = np.argsort(-weights, kind="stable")[: np.count_nonzero(weights)].tolist()
+    picks = ((Pick(entries[t].number, entries[t].step, ""), float(weights[t])) for t in order)
+    return tuple(EnsembleMember(study.at(pick, RULE), weight) for pick, weight in picks)
+
+
+def _corrected(study: Results, score: float, found: OutOfSelection, left: HeldOut, metric: Metric) -> Corrected:
+    """The score without what it owes to the selection."""
+    trials, over = found.trials, left.averaging
+    if left.groups < 2 or not np.isfinite([found.usual, found.ensemble]).all():
+        why = "there is no corrected score: too few rows are left to score what is selected on the others."
+        return Corrected(study.metric_label, score, why=why)
+    optimism = float(over.mean(found.usual - found.ensemble))
+    optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(score)) else 0.0
+    low, high = over.estimate(found.ensemble).interval
+    why = f"selecting it from {trials} trials is worth {format_number(optimism, 2)} of it."
+    interval = _around(score - optimism, (high - low) / 2, metric)
+    return Corrected(study.metric_label, score, score - optimism, optimism, interval, trials, trials, left.groups, why)
+
+
+def _around(score: float, half: float, metric: Metric) -> tuple[float, float]:
+    """An interval of a score: of losses, whose spread grows with them, one of the logarithm."""
+    perfect = math.inf if metric.perfect is None else metric.perfect
+    loss = perfect - score
+    if math.isfinite(perfect) and not metric.counts and loss > 0:
+        factor = math.exp(half / loss)
+        return perfect - loss * factor, perfect - loss / factor
+    return score - half, min(score + half, perfect)

@@ -1,0 +1,107 @@
+"""What an ensemble is selected from: the best trials, each at a step of its path, and what they say of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.errors import InvalidInput
+from regsearch.results.stored_study import Scoring, StoredStudy
+from regsearch.storage.trial import Trial
+
+CELLS = 10_000_000  # numbers that are averaged at a time: of many rows fewer trials
+CALLS = 8_000  # of a scorer without a formula
+FEWEST = 5  # trials, whatever the work
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trial at a step of its path, and its decisions ``[n, m]`` there."""
+
+    number: int
+    step: int
+    decisions: Array
+
+
+class Library:
+    """The trials of a study that an ensemble may have.
+
+    Parameters
+    ----------
+    most
+        How many are looked at, the best; fewer where rows are many or the scorer is slow.
+
+    Raises
+    ------
+    InvalidInput
+        When none has predictions of all rows that score.
+    """
+
+    def __init__(self, study: StoredStudy, scoring: Scoring, most: int) -> None:
+        self.study, self.scoring = study, scoring
+        self.most, self._rows = most, np.unique(np.concatenate(scoring.folds.val))
+        if not self.trials:
+            raise InvalidInput(
+                f"An ensemble takes trials whose predictions outside training are stored, {study.name!r} has none; "
+                "search a family that makes some."
+            )
+
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """Those that a rule may choose and whose predictions are stored, best first, each config once."""
+        by_config = {trial.key: trial for trial in reversed(self.study.candidates)}
+        first = (trial for trial in self.study.candidates if by_config[trial.key] is trial)
+        return tuple(trial for trial in first if self._fits(self.study.decisions(trial.number)))
+
+    def _fits(self, kept: Array | None) -> bool:
+        outputs = self.scoring.problem.outputs
+        return kept is not None and kept.shape[1] == outputs and bool(np.isfinite(kept[self._rows]).all())
+
+    @property
+    def count(self) -> int:
+        """How many trials there are to select from."""
+        return min(self.most, len(self.trials))
+
+    def best(self) -> list[Entry]:
+        """The best trials, each at its own step."""
+        return [self._entry(trial, trial.step) for trial in self.trials[: self.count]]
+
+    def best_over(self, folds: NDArray[np.bool_]) -> list[Entry]:
+        """The trials that are the best over some of the folds ``[K]`` alone, each at the step that is the best there.
+
+        Of each path those steps are compared whose predictions are stored.
+        """
+        found = []
+        for place, trial in enumerate(self.trials):
+            curves = self.study.curves(trial.number)
+            steps = self._steps(trial)
+            steps = steps[curves.choosable[steps]] if curves.choosable[steps].any() else steps
+            scores = curves.over(folds).mean(curves.val[folds][:, steps])
+            scores = np.where(np.isfinite(scores), scores, -np.inf)
+            found.append((-float(scores.max()), place, int(steps[scores.argmax()])))
+        return [self._entry(self.trials[place], step) for _, place, step in sorted(found)[: self.count]]
+
+    def _steps(self, trial: Trial) -> NDArray[np.intp]:
+        along = self.study.along(trial.number)
+        return np.array([trial.step]) if along is None else np.sort(np.append(along.steps, trial.step))
+
+    def _entry(self, trial: Trial, step: int) -> Entry:
+        along = self.study.along(trial.number) if step != trial.step else None
+        if along is not None:
+            return Entry(trial.number, step, along.decisions[int(np.searchsorted(along.steps, step))].astype(float))
+        decisions = self.study.decisions(trial.number)
+        assert decisions is not None, "what is in a library has predictions"
+        return Entry(trial.number, step, decisions)
+
+
+def affordable(scoring: Scoring, picks: int) -> int:
+    """How many trials can be tried for so many picks in a bearable time and space."""
+    rows, problem = sum(map(len, scoring.folds.val)), scoring.problem
+    most = CELLS // (rows * (problem.outputs if problem.classes is None else max(2, problem.outputs)))
+    if scoring.metric.kernel is None:
+        most = min(most, CALLS // (picks * len(scoring.folds.val)))
+    return max(FEWEST, most)

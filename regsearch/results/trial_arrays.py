@@ -1,0 +1,126 @@
+"""What trials measured along their paths, and what they said of rows outside training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from regsearch._types import NUMBERS, Array
+from regsearch.errors import InvalidInput, NotFound
+from regsearch.inputs import counted
+from regsearch.metrics.predictions import probabilities
+from regsearch.models.out_of_fold import PathDecisions
+from regsearch.models.path import Curves, Trajectory
+from regsearch.results.readings import Readings
+from regsearch.storage.store import Store
+from regsearch.storage.trial import Trial
+
+NUMBER = "The number of a trial"
+
+
+class TrialArrays:
+    """What `regsearch.Results` reads of the files of trials; it says what the attributes are."""
+
+    store: Store
+    identity: Mapping[str, Any]
+    all: tuple[Trial, ...]
+    measured: Mapping[int, Trajectory]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics, the deciding one first."""
+        deciding = (str(self.identity["metric"]),)
+        return next((tuple(trial.points) for trial in self.all if trial.state == "complete"), deciding)
+
+    def curves(self, number: int, metric: str | None = None) -> Curves:
+        """Scores ``[folds, steps]`` of a trial along its path.
+
+        Raises
+        ------
+        InvalidInput
+            When the number or the metric is none of the study's.
+        """
+        name, place = self.metrics[0] if metric is None else metric, counted(number, NUMBER)
+        if name not in self.metrics:
+            raise InvalidInput(f"A metric must be one of the study's ({', '.join(self.metrics)}), got {name!r}.")
+        return self.measured[place].curves[name] if place in self.measured else self._readings.curves(place, name)
+
+    def trajectory(self, number: int) -> Trajectory:
+        """What a trial measured along its path: axis, curves of every metric, complexity."""
+        place = counted(number, NUMBER)
+        return self.measured[place] if place in self.measured else self.store.trajectory(place)
+
+    def predictions(self, number: int, step: int | None = None) -> Array:
+        """What a trial says of each row outside training: by the models of the folds that validate it, their mean.
+
+        Read from what the search stored, so that neither data nor models are needed. NaN in rows that no fold
+        validates. Where folds repeat, a row's number is the mean over repetitions (of classes, the mean of log-odds or
+        logits, as a probability), which is better than that of one model alone.
+
+        Parameters
+        ----------
+        number
+            A complete trial's.
+        step
+            Of its path, counted from 0; by default its own. Others are stored here and there along it:
+            ``results.along(number).steps``.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[n]`` numbers in the units of y, means of counts or amounts, log hazards of survival; ``[n, targets]`` of
+            several, in the order of y's columns; ``[n, classes]`` probabilities in the order of the sorted labels,
+            which is that of ``classes_``. A classifier that has no probabilities is taken at the logistic function of
+            its decision. Single precision, where that rounds no difference away.
+
+        Raises
+        ------
+        NotFound
+            When nothing is stored there; it says at which steps something is.
+        InvalidInput
+            When number or step are none.
+        """
+        return self.as_predictions(self._decisions_at(counted(number, NUMBER), step))
+
+    def as_predictions(self, decisions: Array) -> Array:
+        """What `predictions` makes of decisions ``[n, m]``."""
+        if self.identity["task"] not in NUMBERS:
+            return probabilities(decisions)
+        return decisions[:, 0] if decisions.shape[1] == 1 else decisions
+
+    def _decisions_at(self, number: int, step: int | None) -> Array:
+        trial = next((one for one in self.all if one.number == number), None)
+        if trial is None:
+            raise NotFound(f"{self.identity['study']!r} has no trial {number}; it has {len(self.all)}.")
+        own = self.decisions(number) if trial.state == "complete" else None
+        if own is None:
+            why = f"it is {trial.state}" if trial.state != "complete" else "its training loop says none"
+            raise NotFound(f"Trial {number} of {self.identity['study']!r} has no predictions outside training: {why}.")
+        if step is None or counted(step, "A step") == trial.step:
+            return own
+        along = self.along(number)
+        places = {} if along is None else {int(one): place for place, one in enumerate(along.steps)}
+        if along is None or step not in places:
+            kept = ", ".join(map(str, sorted([*places, trial.step])))
+            raise NotFound(
+                f"Predictions of trial {number} are stored at the steps {kept}, not at {step}; take one near."
+            )
+        return np.asarray(along.decisions[places[step]], dtype=float)
+
+    def decisions(self, number: int) -> Array | None:
+        """``[n, m]`` decisions of a trial for rows outside training, at its own chosen step; `None` if not kept.
+
+        A decision is a number, the log-odds of the second of two classes, or one logit per class.
+        """
+        return self._readings.predictions(counted(number, NUMBER))
+
+    def along(self, number: int) -> PathDecisions | None:
+        """The same at other steps of the trial's path; `None` where the path has none, or they are not stored."""
+        return self._readings.along(counted(number, NUMBER))
+
+    @cached_property
+    def _readings(self) -> Readings:
+        return Readings(self.store)
