@@ -93,6 +93,8 @@ def _add_study_commands(found: Any) -> None:
         found.add_parser("export", help="refit a study's choice on all rows and write it to a folder"), commands.export
     )
     _add_choice(export, script=True)
+    export.add_argument("--ensemble", action="store_true", help="an ensemble of trials in place of one")
+    _add_selection(export)
     export.add_argument("--out", required=True, metavar="DIR")
     export.add_argument("--onnx", action="store_true", help="write model.onnx too")
     export.add_argument("--register", metavar="NAME", help="register it in the study's MLflow store")
@@ -113,6 +115,14 @@ def _add_analysis_commands(found: Any) -> None:
     compare.add_argument("studies", nargs="+", metavar="STUDY", help="two or more; each is compared with the first")
     _add_rule(compare)
     _add_json(compare)
+
+    ensemble = _stored(
+        found.add_parser("ensemble", help="select trials whose mean predictions score better than the best"),
+        analysis.ensemble,
+    )
+    ensemble.add_argument("study", metavar="STUDY")
+    _add_selection(ensemble)
+    _add_json(ensemble)
 
     ablate = _stored(
         found.add_parser("ablate", help="fit a study's choice again without each of its techniques"), analysis.ablate
@@ -183,6 +193,15 @@ def _add_choice(parser: Any, script: bool = False) -> None:
         parser.add_argument(
             "--script", metavar="FILE", help="where to read the data from (default: the script that was run)"
         )
+
+
+def _add_selection(parser: Any) -> None:
+    """How an ensemble is selected."""
+    parser.add_argument("--size", type=positive, metavar="N", help="picks of an ensemble at most (default 25)")
+    parser.add_argument("--among", type=positive, metavar="N", help="from so many of the best trials (default 50)")
+    parser.add_argument(
+        "--bags", type=positive, metavar="N", help="from so many random halves of them (default 1: all)"
+    )
 
 
 def _add_trial(parser: Any) -> None:

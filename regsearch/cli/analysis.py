@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from regsearch.cleaning import say
-from regsearch.cli.stored import BEST, chooser, find_own_rule, results_with_files, study_again
+from regsearch.cli.stored import BEST, chooser, find_own_rule, results_with_files, selection, study_again
 
 
 def report(arguments: argparse.Namespace) -> int:
@@ -40,6 +40,11 @@ def compare(arguments: argparse.Namespace) -> int:
     studies = [results_with_files(arguments, name) for name in arguments.studies]
     find_own_rule(arguments.rule, str(studies[0].identity["script"]))
     return _print(comparison.compare(*studies, rule=arguments.rule or BEST), arguments)
+
+
+def ensemble(arguments: argparse.Namespace) -> int:
+    """Select an ensemble of a study's trials."""
+    return _print(results_with_files(arguments, arguments.study).ensemble(**selection(arguments)), arguments)
 
 
 def ablate(arguments: argparse.Namespace) -> int:

@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING
 from regsearch.cleaning import say
 from regsearch.cli import shipping
 from regsearch.cli.browser import can_show, show_later
-from regsearch.cli.stored import chooser, find_own_rule, results_of, results_with_files, study_again, study_of
+from regsearch.cli.stored import (
+    chooser,
+    find_own_rule,
+    results_of,
+    results_with_files,
+    selection,
+    study_again,
+    study_of,
+)
 from regsearch.errors import NotFound, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
 
 if TYPE_CHECKING:
+    from regsearch.results.choice import Chosen
+    from regsearch.results.ensemble import Ensemble
     from regsearch.results.results import Results
 
 FINISHED = ("complete", "pruned", "failed")
@@ -98,7 +108,11 @@ def export(arguments: argparse.Namespace) -> int:
     """Refit a choice and write its bundle."""
     shipping.check(arguments)
     study = study_again(arguments, "An export")
-    chosen = study.results().choose(*chooser(arguments))
+    chosen: Chosen | Ensemble
+    if arguments.ensemble:
+        chosen = study.results().ensemble(**selection(arguments))
+    else:
+        chosen = study.results().choose(*chooser(arguments))
     folder = study.export(arguments.out, chosen)
     say(f"{chosen}\n\nWritten to {folder}")
     say(f"Use it:  {shipping.usage(folder, arguments.out)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regsearch.cleaning import public_address, say
-from regsearch.cli.stored import chooser, own_module, study_again
+from regsearch.cli.stored import chooser, own_module, selection, study_again
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
 
@@ -38,8 +38,15 @@ def check(arguments: argparse.Namespace) -> None:
     Raises
     ------
     InvalidInput
-        When it has no name, or there is an alias of nothing.
+        When it has no name, there is an alias of nothing, or an ensemble is asked for beside a trial, or not at all.
     """
+    chosen = {"--rule": arguments.rule, "--trial": arguments.trial, "--onnx": arguments.onnx or None}
+    if arguments.ensemble and (other := [name for name, value in chosen.items() if value is not None]):
+        raise InvalidInput(
+            f"--ensemble exports several trials and has no ONNX form, got {other[0]} too; leave one out."
+        )
+    if not arguments.ensemble and (given := selection(arguments)):
+        raise InvalidInput(f"--{next(iter(given))} is of an ensemble, and none is asked for; add --ensemble.")
     if arguments.register is not None and not arguments.register.strip():
         raise InvalidInput("--register needs the name of the registered model, got none; name it.")
     if arguments.alias is not None and arguments.register is None:

@@ -108,6 +108,12 @@ def chooser(arguments: argparse.Namespace) -> tuple[str | int, int | None]:
     return arguments.trial, arguments.step
 
 
+def selection(arguments: argparse.Namespace) -> dict[str, int]:
+    """How a command line selects an ensemble."""
+    given = {name: getattr(arguments, name) for name in ("size", "among", "bags")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def find_own_rule(name: str | None, script: str) -> None:
     """Read the script of a study where the rule is none of regsearch's, so that those which it defines are known."""
     from regsearch.results.rules import RULES, RULES_WITH_NUMBER

@@ -1,4 +1,4 @@
-"""The config of a bundle on new data: a new bundle, and what became of score and gap."""
+"""The config of a bundle on new data: a new bundle, and what became of score and gap; of an ensemble, all members'."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from regsearch.data.problem import SAME, Problem, make_problem
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.card import FLATTERS
 from regsearch.export.bundle.column import plain
-from regsearch.export.bundle.files import Bundle, open_bundle
+from regsearch.export.bundle.files import MEMBERS, Bundle, open_bundle
 from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of
 from regsearch.export.bundle.schema import Form
 from regsearch.export.bundle.settings import evaluate, settings_of
+from regsearch.export.ensembles import ParcelOfMembers, score_of_mean, write_ensemble
 from regsearch.export.write import Parcel, check_target, on_targets, score, transformed, translated, what_lacks, write
 from regsearch.metrics.pooled import pooled_metrics
 from regsearch.metrics.scorer import label_of, resolve
@@ -70,7 +71,7 @@ class Retrained:
         return after - before, math.nan if self.same else math.hypot(*errors)
 
     def __str__(self) -> str:
-        rows = [self._row(name) for name in ("val", "train", "gap")]
+        rows = [self._row(name) for name in ("val", "train", "gap") if self.new[name] is not None]
         table = Table(("", "old data", "new data", "change"), rows, words={""})
         name = label_of(self.metric, bool(self.new.get("weighted")))
         return "\n".join([f"{name}, cross-validated with the same config", table.text(), *self.notes])
@@ -99,7 +100,8 @@ def retrain(
 ) -> Retrained:
     """Refit the config of a bundle on new data, and compare score and gap with the old.
 
-    A column that has no value in the new data is no error; `Retrained.notes` names it.
+    Of an ensemble every member is, and the weights stay; it has no train score, and so no gap. A column that has no
+    value in the new data is no error; `Retrained.notes` names it.
 
     Parameters
     ----------
@@ -123,23 +125,58 @@ def retrain(
     InvalidInput
         When the bundle cannot be read, the new target has other classes, or the config cannot be fitted to the data.
     """
-    bundle = open_bundle(folder)
+    bundle, given = open_bundle(folder), GivenData(X, y, groups, sample_weight, score_weight, cv, scoring)
     check_target(out)
+    again = [_again(one, given, trusted, module if one.factory else None) for one in bundle.parts]
+    setup, parcels = again[0].setup, [one.parcel for one in again]
+    provenance = parcels[0].provenance
+    if bundle.members:
+        provenance = _of_members(bundle, setup, [one.outcome for one in again])
+        told = [str(one.get("config", "")) for one in bundle.provenance[MEMBERS]]
+        written = write_ensemble(ParcelOfMembers(parcels, [*bundle.members.values()], told, provenance), out)
+    else:
+        written = write(parcels[0], out)
+    old, notes = bundle.provenance, tuple(provenance["retrained"]["notes"])
+    same, metric = _is(setup.problem, old["data"]), setup.metrics[0].name
+    return Retrained(written, metric, old["score"], provenance["score"], same, notes)
+
+
+@dataclass(frozen=True)
+class GivenData:
+    """The new data, and how they are split and scored; see `retrain`."""
+
+    X: Any
+    y: Any
+    groups: Any
+    sample_weight: Any
+    score_weight: Any
+    cv: Any
+    scoring: Any
+
+
+@dataclass(frozen=True)
+class _Again:
+    """The config of a bundle on new data: what is written, and how it scored."""
+
+    parcel: Parcel
+    setup: Setup
+    outcome: Outcome
+
+
+def _again(bundle: Bundle, given: GivenData, trusted: Sequence[str], module: Callable[[], Any] | None) -> _Again:
+    """Score and refit the config of a bundle of one model."""
     settings = settings_of(bundle, lambda: fitted(bundle, trusted, module), module)
     problem = make_problem(
-        X, y, groups=groups, sample_weight=sample_weight, score_weight=score_weight, task=settings.task,
-        seed=settings.seed,
+        given.X, given.y, groups=given.groups, sample_weight=given.sample_weight, score_weight=given.score_weight,
+        task=settings.task, seed=settings.seed,
     )  # fmt: skip
     problem = settings.aimed(problem)
     _check_classes(form_of(bundle), problem)
-    setup = _setup(bundle.provenance, problem, cv, settings.seed, settings.scoring if scoring is None else scoring)
+    scoring = settings.scoring if given.scoring is None else given.scoring
+    setup = _setup(bundle.provenance, problem, given.cv, settings.seed, scoring)
     outcome = evaluate(settings.config, setup)
-    provenance = _provenance(bundle, setup, outcome)
     model = settings.config.refit(problem, settings.seed)
-    written = write(Parcel(settings.config, model, problem, provenance), out)
-    old, notes = bundle.provenance, tuple(provenance["retrained"]["notes"])
-    same, metric = _is(problem, old["data"]), outcome.trajectory.metric
-    return Retrained(written, metric, old["score"], provenance["score"], same, notes)
+    return _Again(Parcel(settings.config, model, problem, _provenance(bundle, setup, outcome)), setup, outcome)
 
 
 def _setup(old: Mapping[str, Any], problem: Problem, cv: Any, seed: int, scoring: Any) -> Setup:
@@ -219,18 +256,12 @@ def _empty(problem: Problem) -> list[str]:
 
 def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any]:
     """As that of the old bundle, with the new data, folds and score; the old ones are kept beside them."""
-    old, problem, folds = bundle.provenance, setup.problem, setup.folds
+    old, problem = bundle.provenance, setup.problem
     path = old["path"]
     return {
         **{name: old[name] for name in ("study", "trial", "rule", "seed")},
         "why": old["why"],
-        "data": {
-            "fingerprint": problem.fingerprint, "rows": problem.rows, "columns": problem.columns,
-            "target": problem.name, "task": problem.task, "searched": problem.fingerprint,
-        } | transformed(problem),
-        "held_out": None,
-        "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest}
-        | {"weights": setup.fold_weights} | what_lacks(folds.weightless, folds.rare),
+        **_origin_of(setup),
         "score": score(outcome.trajectory.metric, outcome.point, {})
         | {"weighted": problem.score_weight is not None, "pooled": setup.metrics[0].pooled}
         | on_targets(of_decisions(Scoring.of(setup), setup.averaging, outcome.predictions)),
@@ -239,11 +270,41 @@ def _provenance(bundle: Bundle, setup: Setup, outcome: Outcome) -> dict[str, Any
             "translated": translated(path["axis"], path["value"], problem.rows),
             "config": to_data(outcome.candidate.config),
         },
-        "retrained": {
-            **{name: old[name] for name in ("exported", "data", "folds", "score")},
-            "searched": _searched(old), "notes": _notes(problem, old),
-        },
+        "retrained": _before(problem, old),
     }  # fmt: skip
+
+
+def _of_members(bundle: Bundle, setup: Setup, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The same of an ensemble, whose weights stay."""
+    old = bundle.provenance
+    point = score_of_mean(Scoring.of(setup), setup.averaging, outcomes, [*bundle.members.values()])
+    return {
+        **{name: old[name] for name in ("study", "rule", "why", "seed")},
+        **_origin_of(setup),
+        "score": score(setup.metrics[0].name, point, {})
+        | {"weighted": setup.problem.score_weight is not None, "pooled": setup.metrics[0].pooled},
+        "retrained": _before(setup.problem, old),
+    }
+
+
+def _origin_of(setup: Setup) -> dict[str, Any]:
+    """The new data and folds as plain data."""
+    problem, folds = setup.problem, setup.folds
+    return {
+        "data": {
+            "fingerprint": problem.fingerprint, "rows": problem.rows, "columns": problem.columns,
+            "target": problem.name, "task": problem.task, "searched": problem.fingerprint,
+        } | transformed(problem),
+        "held_out": None,
+        "folds": {"cv": folds.name, "count": len(folds), "hash": folds.digest}
+        | {"weights": setup.fold_weights} | what_lacks(folds.weightless, folds.rare),
+    }  # fmt: skip
+
+
+def _before(problem: Problem, old: Mapping[str, Any]) -> dict[str, Any]:
+    """What the old bundle says of its data and score, and what a reader of the new score must know."""
+    kept = {name: old[name] for name in ("exported", "data", "folds", "score")}
+    return kept | {"searched": _searched(old), "notes": _notes(problem, old)}
 
 
 def _known(figure: float | None) -> float:

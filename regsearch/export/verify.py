@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.export.bundle.example import difference, predictions
-from regsearch.export.bundle.files import CONFIG, TARGET, Bundle, open_bundle
+from regsearch.export.bundle.files import CONFIG, MEMBERS, TARGET, Bundle, open_bundle
 from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of, load, stored_example
 from regsearch.export.bundle.settings import evaluate, rebuilt, settings_of
+from regsearch.export.ensembles import score_of_mean
 from regsearch.metrics.scorer import Metric, label_of, resolve
 from regsearch.models.base import Model, Setup
 from regsearch.models.estimator import Estimator
+from regsearch.results.stored_study import Scoring
 from regsearch.space.config import to_data, without_none
 from regsearch.version import __version__
 
@@ -104,7 +107,7 @@ def verify(
             *(BundleCheck(name, None, "likewise") for name in ("config", "score")),
         ]
         return Verdict(tuple(checks))
-    checks += [_example(bundle, trusted, module), _config(bundle, trusted, module)]
+    checks += [_example(bundle, trusted, module), _configs(bundle, trusted, module)]
     if evidence is None:
         checks.append(
             BundleCheck("score", None, "pass the data (--data and --target, or --script) to score the config again")
@@ -129,13 +132,20 @@ def _lacking(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] |
 
 def _files(bundle: Bundle) -> BundleCheck:
     """Every file that the provenance lists is there, and what it was."""
-    wrong = []
-    for name in bundle.files:
-        try:
-            bundle.file(name)
-        except RegsearchError as error:
-            wrong.append(str(error))
-    return BundleCheck("files", not wrong, " ".join(wrong) or f"all {len(bundle.files)} are what was exported")
+    wrong, count = [], 0
+    try:
+        whole = (bundle, *bundle.parts) if bundle.members else (bundle,)
+    except RegsearchError as error:
+        return BundleCheck("files", False, str(error))
+    for one in whole:
+        count += len(one.files)
+        for name in one.files:
+            try:
+                one.file(name)
+            except RegsearchError as error:
+                wrong.append(str(error))
+    of = f", those of {len(bundle.members)} members among them" if bundle.members else ""
+    return BundleCheck("files", not wrong, " ".join(wrong) or f"all {count} are what was exported{of}")
 
 
 def _versions(bundle: Bundle) -> BundleCheck:
@@ -153,6 +163,21 @@ def _version(name: str) -> str:
         return own.get(name) or importlib.metadata.version(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):  # the latter of what names no package
         return "none"
+
+
+def _configs(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> BundleCheck:
+    """The config of a bundle, or those of all members and their weights, are what was searched and selected."""
+    if not bundle.members:
+        return _config(bundle, trusted, module)
+    said = {one.get("folder"): one.get("weight") for one in bundle.head[MEMBERS] if isinstance(one, dict)}
+    if said != dict(bundle.members):
+        return BundleCheck("config", False, f"{CONFIG} was edited: members or weights are not those that were selected")
+    for one in bundle.parts:
+        check = _config(one, trusted, module if one.factory else None)
+        if not check.holds:
+            return replace(check, said=f"{one.folder.name}: {check.said}")
+    many = f"each of {len(bundle.members)} members has the config that was searched, and its weight"
+    return BundleCheck("config", True, many)
 
 
 def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> BundleCheck:
@@ -254,18 +279,29 @@ def _score(
         return [data, same_folds, BundleCheck("score", None, own)]
     try:
         setup = Setup(problem, folds, (metric,), made["seed"], fold_weights=made["folds"].get("weights", "equal"))
-        aimed = settings_of(bundle, lambda: fitted(bundle, trusted, module), module).aimed(problem)
-        outcome = evaluate(_searched(bundle, trusted, module), replace(setup, problem=aimed))
+        found, stored = _scored(bundle, setup, trusted, module), made["score"]["val"]
     except RegsearchError as error:
         return [data, same_folds, BundleCheck("score", False, str(error))]
-    step = min(made["path"]["step"], outcome.trajectory.steps - 1)
-    found, stored = outcome.trajectory.deciding.point(step).val, made["score"]["val"]
     holds = abs(found - stored) <= TOLERANCE * max(abs(stored), made["score"]["val_se"] or 0.0)
     said = f"{label_of(metric.name, problem.score_weight is not None)} {found:.6g}, exported with {stored:.6g}"
     if not holds:
         same = data.holds and same_folds.holds
         said += "; data and folds are the same: see versions" if same else "; data or folds are not the same"
     return [data, same_folds, BundleCheck("score", holds, said)]
+
+
+def _scored(bundle: Bundle, setup: Setup, trusted: Sequence[str], module: Callable[[], Any] | None) -> float:
+    """What a bundle scores on folds; an ensemble, the mean of what its members predict outside training."""
+    outcomes = []
+    for one in bundle.parts:
+        own = module if one.factory or not bundle.members else None
+        aimed = settings_of(one, partial(fitted, one, trusted, own), own).aimed(setup.problem)
+        outcomes.append(evaluate(_searched(one, trusted, own), replace(setup, problem=aimed)))
+    if bundle.members:
+        point = score_of_mean(Scoring.of(setup), setup.averaging, outcomes, [*bundle.members.values()])
+        return point.val
+    step = min(bundle.provenance["path"]["step"], outcomes[0].trajectory.steps - 1)
+    return float(outcomes[0].trajectory.deciding.point(step).val)
 
 
 def _same(name: str, then: str, now: str, hint: str) -> BundleCheck:

@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from regsearch.export.bundle.files import (
     FILES,
     FORM,
     LOAD,
+    MEMBER,
     MODEL,
     PROVENANCE,
     SCHEMA,
@@ -120,22 +121,43 @@ def export(
         When the folder holds something else or cannot be written, or the config cannot be refitted or loaded again.
     """
     check_target(out)
+    check_exported(chosen)
+    pictures = {name: image for name, image in static_images(results).items() if f"{name}.png" in FIGURES}
+    return write(replace(parcel_of(results, chosen, problem, drawn), figures=pictures), out)
+
+
+def check_exported(chosen: Chosen) -> None:
+    """Refuse a choice that no bundle can hold, before anything is fitted.
+
+    Raises
+    ------
+    InvalidInput
+        Saying why.
+    """
     if not isinstance(chosen.config, Model):
         raise InvalidInput("The config's kind is defined in the study's script; export from there: study.export(...).")
     if chosen.config.keeps_its_model:
-        raise InvalidInput(f"The model cannot be exported: {chosen.config.cannot_be_exported()}")
+        what = f"The model of trial {chosen.number}"
+        raise InvalidInput(f"{what} cannot be exported: {chosen.config.cannot_be_exported()}")
+
+
+def parcel_of(results: Results, chosen: Chosen, problem: Problem, drawn: Mapping[str, Any] | None) -> Parcel:
+    """A choice refitted on all rows, with where it comes from."""
     fitted = chosen.config.refit(problem, int(results.identity["seed"]))
-    provenance = provenance_of(results, chosen, problem, drawn)
-    pictures = {name: image for name, image in static_images(results).items() if f"{name}.png" in FIGURES}
-    return write(Parcel(chosen.config, fitted, problem, provenance, pictures), out)
+    return Parcel(chosen.config, fitted, problem, provenance_of(results, chosen, problem, drawn))
 
 
 def write(parcel: Parcel, out: str | os.PathLike[str]) -> Path:
     """Write a bundle, whole or not at all; see `export`."""
+    return written(out, lambda part: fill(parcel, part))
+
+
+def written(out: str | os.PathLike[str], fill_folder: Callable[[Path], None]) -> Path:
+    """A folder that is filled whole or not at all, in the place of an earlier bundle."""
     target = check_target(out)
     part = _part_of(target)
     try:
-        _fill(parcel, part)
+        fill_folder(part)
         _move(part, target)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -152,6 +174,21 @@ def provenance_of(
     comparable_to = comparable(results, trial.family) == results.references.get(trial.family)
     return {
         "study": results.name, "trial": chosen.number, "rule": chosen.rule, "why": chosen.why,
+        **origin_of(results, problem, drawn),
+        "score": score(chosen.metric, chosen.point, chosen.test)
+        | {"corrected": _corrected(results, chosen), "weighted": chosen.weighted, "test_weighted": chosen.test_weighted}
+        | {"pooled": identity["scoring"][0].endswith(POOLED)} | on_targets(scores_by_target(results, chosen)),
+        "path": {
+            "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
+            "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
+        },
+    } | ({} if comparable_to else {"reference_diverges": True})  # fmt: skip
+
+
+def origin_of(results: Results, problem: Problem, drawn: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The seed, the data and the folds of a study as plain data."""
+    identity = results.identity
+    return {
         "seed": int(identity["seed"]),
         "data": {
             "fingerprint": identity["fingerprint"], "rows": identity["rows"], "columns": identity["columns"],
@@ -161,14 +198,7 @@ def provenance_of(
         "held_out": None if problem.test is None else {"rows": problem.test.rows, **(drawn or {})},
         "folds": {"cv": identity["cv"], "count": identity["folds"], "hash": identity["folds_hash"]}
         | {"weights": identity.get("fold_weights", "equal")} | what_lacks(**unscored(identity)),
-        "score": score(chosen.metric, chosen.point, chosen.test)
-        | {"corrected": _corrected(results, chosen), "weighted": chosen.weighted, "test_weighted": chosen.test_weighted}
-        | {"pooled": identity["scoring"][0].endswith(POOLED)} | on_targets(scores_by_target(results, chosen)),
-        "path": {
-            "axis": chosen.axis, "value": chosen.value, "step": chosen.step, "steps": trial.steps,
-            "translated": translated(chosen.axis, chosen.value, identity["rows"]), "config": trial.config,
-        },
-    } | ({} if comparable_to else {"reference_diverges": True})  # fmt: skip
+    }  # fmt: skip
 
 
 def transformed(problem: Problem) -> dict[str, Any]:
@@ -215,36 +245,47 @@ def translated(axis: str, value: float | None, rows: int) -> str:
     return TRANSLATED[axis if axis in TRANSLATED and value is not None else ""].format(rows=rows, value=value)
 
 
-def _fill(parcel: Parcel, folder: Path) -> None:
+def fill(parcel: Parcel, folder: Path) -> None:
     """Write every file of a bundle to an empty folder; the provenance, which has the hashes of the others, last."""
     config, fitted, form = parcel.config, parcel.fitted, form_of(parcel.problem)
     trusted = fitted.ship(folder) if isinstance(fitted, Shipped) else write_object(fitted, folder / MODEL)
-    _write(folder / FORM, to_json({"schema": SCHEMA, **form.data()}))
-    rows = example_of(parcel.problem, form)
-    said = predictions(Checked(fitted, form), rows_of(rows, form))
-    _write(folder / EXAMPLE, to_json({"schema": SCHEMA, "rows": rows, **said}))
+    write_form(folder, parcel.problem, Checked(fitted, form))
     for name, figure in parcel.figures.items():
         figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})  # no version in the picture
-    provenance = {"schema": SCHEMA, "exported": _now(), **parcel.provenance, "versions": _versions(config)}
+    provenance = {"schema": SCHEMA, "exported": now(), **parcel.provenance, "versions": versions_of(config)}
     factory, transform = own_factory(config), parcel.problem.transform
     load = ({"trusted": trusted} if trusted else {}) | ({"factory": factory} if factory else {})
     head = {
         "schema": SCHEMA, "task": parcel.problem.task, "seed": provenance["seed"],
         "scoring": provenance["score"]["metric"], "cv": provenance["folds"]["cv"], "config": to_data(config),
     } | ({LOAD: load} if load else {}) | ({TARGET: transform.name} if transform else {})  # fmt: skip
-    _write(folder / CONFIG, to_toml(head))
-    names = sorted(file.name for file in folder.iterdir())
+    write_text(folder / CONFIG, to_toml(head))
     row = {name: to_data(value) for name, value in flat(config).items()}
-    _write(folder / CARD, card({**provenance, "trusted": trusted, "factory": factory}, row, form, names))
+    trust = {"trusted": trusted, "factory": factory}
+    write_said(folder, provenance, lambda names: card({**provenance, **trust}, row, form, names))
+
+
+def write_form(folder: Path, problem: Problem, model: Checked) -> None:
+    """Write which rows a model takes, and what it says of a few."""
+    write_text(folder / FORM, to_json({"schema": SCHEMA, **model.form.data()}))
+    rows = example_of(problem, model.form)
+    said = predictions(model, rows_of(rows, model.form))
+    write_text(folder / EXAMPLE, to_json({"schema": SCHEMA, "rows": rows, **said}))
+
+
+def write_said(folder: Path, provenance: Mapping[str, Any], describe: Callable[[Sequence[str]], str]) -> None:
+    """Write the card, made of the names of the files beside it, and the provenance, which has the hashes of all."""
+    names = sorted(file.name for file in folder.iterdir() if file.is_file())
+    write_text(folder / CARD, describe(names))
     hashes = {name: sha256(folder / name) for name in sorted([*names, CARD])}
-    _write(folder / PROVENANCE, to_json({**provenance, "files": hashes}))
+    write_text(folder / PROVENANCE, to_json({**provenance, "files": hashes}))
 
 
-def _write(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
     file.write_bytes(text.encode())  # line ends as they are, on any system
 
 
-def _now() -> str:
+def now() -> str:
     """The date of an export; that of ``SOURCE_DATE_EPOCH`` where builds are to repeat to the bit."""
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
     if fixed is not None and not fixed.isdigit():
@@ -252,7 +293,7 @@ def _now() -> str:
     return (datetime.fromtimestamp(int(fixed), UTC) if fixed else datetime.now(UTC)).isoformat(timespec="seconds")
 
 
-def _versions(config: Model) -> dict[str, str]:
+def versions_of(config: Model) -> dict[str, str]:
     own = {"python": platform.python_version(), "regsearch": __version__}
     return own | {name: importlib.metadata.version(name) for name in (*PACKAGES, *config.packages)}
 
@@ -281,8 +322,10 @@ def check_target(out: str | os.PathLike[str]) -> Path:
 
 def _may_go(folder: Path) -> bool:
     """Whether a folder is empty, or a bundle and nothing else."""
-    names = {file.name for file in folder.iterdir()}
-    return not names or {CONFIG, PROVENANCE, FORM} <= names <= FILES  # other projects have a config.toml too
+    members = [file for file in folder.iterdir() if MEMBER.fullmatch(file.name) and file.is_dir()]
+    names = {file.name for file in folder.iterdir() if file not in members}
+    whole = {CONFIG, PROVENANCE, FORM} <= names <= FILES  # other projects have a config.toml too
+    return (not names and not members) or (whole and all(map(_may_go, members)))
 
 
 def _move(part: Path, target: Path) -> None:

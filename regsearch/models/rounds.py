@@ -76,7 +76,7 @@ class Truncated(Rounds):
             yield [as_decisions(method, getattr(fitted, method)(view, **part), problem) for view in views]
 
 
-class Ensemble(Rounds):
+class Independent(Rounds):
     """Forests and bags: members that know nothing of each other, of which the first few are one, too."""
 
     @staticmethod

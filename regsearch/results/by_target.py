@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
 from regsearch.results.choice import Chosen

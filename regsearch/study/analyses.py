@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from regsearch.data.problem import Problem
+from regsearch.export.ensembles import export_ensemble
 from regsearch.export.write import export
 from regsearch.models.base import Setup
 from regsearch.parallel.crew import Workers
 from regsearch.progress import Progress
 from regsearch.results.ablation import Ablation, ablate
 from regsearch.results.choice import Chosen
+from regsearch.results.ensemble import Ensemble
 from regsearch.results.learning_curve import SIZES, LearningCurve, learning_curve
 from regsearch.results.nested_cv import NestedCV, NestedResult, outer_folds
 from regsearch.results.results import Results
@@ -45,8 +47,17 @@ class Analyses:
         """A study of the same script with another name, data or options."""
         raise NotImplementedError
 
-    def export(self, out: str | os.PathLike[str], rule: str | int | Rule | Chosen = "best") -> Path:
-        """Refit what a rule chooses on all rows and write it to a folder; see `regsearch.export.write.export`.
+    def export(self, out: str | os.PathLike[str], rule: str | int | Rule | Chosen | Ensemble = "best") -> Path:
+        """Refit what a rule chooses, or every member of an ensemble, on all rows and write it to a folder.
+
+        See `regsearch.export.write.export` and `regsearch.export.ensembles.export_ensemble`.
+
+        Parameters
+        ----------
+        out
+            A folder that does not exist, is empty, or is an earlier bundle, which is replaced.
+        rule
+            As `Results.choose` takes it, or what `Results.ensemble` found.
 
         Raises
         ------
@@ -54,6 +65,8 @@ class Analyses:
             As `results`.
         """
         results = self.results()
+        if isinstance(rule, Ensemble):
+            return export_ensemble(results, rule, self.problem, out, self._drawn)
         return export(results, results.choose(rule), self.problem, out, self._drawn)
 
     def ablate(self, rule: str | int | Rule | Chosen = "best", *, quiet: bool = False) -> Ablation:

@@ -9,7 +9,7 @@ from typing import Any
 
 from regsearch.documents import JSON_BYTES, parse_json, read_bounded
 from regsearch.errors import InvalidInput
-from regsearch.export.bundle.loading import start_of
+from regsearch.export.bundle.loading import starts_of
 from regsearch.inputs import did_you_mean, place, said
 from regsearch.models.base import REFERENCE, Model
 from regsearch.numeric import plain
@@ -70,8 +70,7 @@ def _(one: Model, space: Model, what: str) -> Iterator[dict[str, Any]]:
 def _(one: str | os.PathLike[str], space: Model, what: str) -> Iterator[dict[str, Any]]:
     path = place(one, what)
     if path.is_dir():
-        begun = start_of(path, space)
-        yield from () if begun is None else [begun]
+        yield from starts_of(path, space)
         return
     if not path.is_file():
         raise InvalidInput(f"{what} must be {FORMS}; there is no {path}.")

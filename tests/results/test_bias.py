@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bias import KINDS, Kind, judge
+from made_studies import stored
 from numpy.typing import NDArray
 from samples import regression, study
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -18,10 +19,8 @@ from regsearch import MLP, Choice, Float, Linear, Net, Study, spaces
 from regsearch import nn_techniques as t
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
-from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import Metric, resolve
 from regsearch.metrics.statistics import difference_se, scores_without
-from regsearch.models.path import Curves, Trajectory
 from regsearch.results.bias import corrected, overtuning
 from regsearch.results.bias.choosing import by_scorer, method_of
 from regsearch.results.bias.resampling import Resampling
@@ -35,27 +34,6 @@ SCORERS = [
     "neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error", "r2", "neg_log_loss",
     "accuracy", "roc_auc",
 ]  # fmt: skip
-
-
-def stored(root: Path, problem: Problem, scoring: str, decisions: NDArray[Any]) -> Results:
-    """A study as it would be stored whose configs made these decisions ``[T, n, m]``."""
-    metric, folds = resolve(scoring, problem)[0], make_folds(K, problem, 0)
-    store = Store(root, "made")
-    store.prepare()
-    store.save_folds(folds, Averaging.of(folds))
-    store.save_targets(problem)
-    trials = []
-    for number, decision in enumerate(decisions.astype(np.float32)):
-        kept = decision[:, None].astype(float)
-        val = np.array([metric.along(problem, rows, kept[rows]) for rows in folds.val])
-        curves = Curves(val, val)
-        store.save(number, Trajectory(np.full(1, np.nan), {scoring: curves}), decision)
-        trials.append(Trial(number, "complete", key=str(number), points={scoring: curves.point(0)}, end_ms=number))
-    identity = {
-        "study": "made", "task": problem.task, "cv": "made", "scoring": [metric.identity], "metric": scoring,
-        "metrics": [scoring], "fingerprint": problem.fingerprint, "folds_hash": folds.digest,
-    }  # fmt: skip
-    return Results(store, identity, tuple(trials))
 
 
 def classes(rows: int = 80, configs: int = 12, seed: int = 0) -> tuple[Problem, NDArray[Any]]:

@@ -58,6 +58,65 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
         "## What it is",
         "\n".join(f"- {as_words(name)}: {as_words(format_items({'': value})[1:])}" for name, value in params.items()),
         made["path"]["translated"],
+        *_use(made, form, factory),
+        f"`{CONFIG}` is the config, `{PROVENANCE}` says where it comes from: data, folds, seed, versions, and the hash "
+        "of every file but itself.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def ensemble_card(provenance: Mapping[str, Any], form: Form, files: Sequence[str]) -> str:
+    """What the bundle of an ensemble is, how good it is, and how to use it; see `card`."""
+    made, factory = provenance, provenance["factory"]
+    members = [
+        (
+            as_code(one["folder"]),
+            f"{one['weight']:.3g}",
+            str(one["trial"]),
+            _number(one["score"]),
+            as_words(one["config"]),
+        )
+        for one in made["members"]
+    ]
+    table = Table(("member", "weight", "trial", "score alone", "config"), members, words={"member", "config"})
+    what = "class probabilities" if form.classes is not None else "predictions"
+    parts = [
+        f"# {as_words(made['study'])}: an ensemble",
+        f"Predicts {as_words(', '.join(form.targets))} ({form.task}) from {_inputs(form)}. Its {what} are the weighted "
+        f"mean of those of {len(members)} trials of the study {as_code(made['study'])}. {as_words(made['why'])}",
+        *_transformed(made["data"]),
+        "## How good it is",
+        _scores(made["score"], made["folds"]),
+        *_cautions_of_ensemble(made),
+        "## What it is",
+        table.markdown(str),
+        f"Each member is a bundle of its own, fitted to all {made['data']['rows']} rows, in the folder of its name.",
+        *_use(made, form, factory),
+        f"`{CONFIG}` has the weights, `{PROVENANCE}` says where they come from: data, folds, seed, versions, the hash "
+        "of every file but itself, and of each member that of its provenance, which has those of its files.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _cautions_of_ensemble(made: Mapping[str, Any]) -> list[str]:
+    """What a reader must know not to take the score of an ensemble for more than it is."""
+    if made.get("retrained") is not None:
+        return list(made["retrained"]["notes"])
+    corrected = made["score"]["corrected"]
+    if corrected is None:
+        return [
+            "Its members were selected on the rows that score it, so it flatters: expect a little less on new data."
+        ]
+    low, high = map(_number, corrected["interval"])
+    return [
+        f"Being selected from {corrected['configs']} trials flatters a score: on rows that did not select it, it is "
+        f"worth {_number(corrected['score'])} ({low} to {high})."
+    ]
+
+
+def _use(made: Mapping[str, Any], form: Form, factory: str | None) -> list[str]:
+    """How a bundle is loaded, checked and fitted again."""
+    return [
         "## How to use it",
         "```python\n{}\n\nmodel = {}  # this folder\nmodel.predict(X)\n```".format(
             *loading(".", made["trusted"], factory)
@@ -65,10 +124,7 @@ def card(provenance: Mapping[str, Any], params: Mapping[str, Any], form: Form, f
         f"X has {_columns(form)}. `{FORM}` has their types, `{EXAMPLE}` a few rows with what the model says of them.",
         _for_mlflow(form),
         _commands(made, form, factory),
-        f"`{CONFIG}` is the config, `{PROVENANCE}` says where it comes from: data, folds, seed, versions, and the hash "
-        "of every file but itself.",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def loading(folder: str, trusted: Sequence[str], factory: str | None) -> tuple[str, str]:
@@ -122,8 +178,7 @@ def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
     rows = [
         ("validation", _number(score["val"]), _number(score["val_se"])),
         *((f"validation of {name}", _number(value), "") for name, value in score.get("by_target", {}).items()),
-        ("train", _number(score["train"]), ""),
-        ("gap (train - validation)", _number(score["gap"]), _number(score["gap_se"])),
+        *_trained(score),
         *((f"{held_out} ({name})", _number(value), "") for name, value in score["test"].items()),
     ]
     table = Table(("", "mean over folds", "standard error"), rows)
@@ -131,6 +186,16 @@ def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
     how = f"{as_code(name)}, larger is better, {as_words(folds['cv'])}, {folds['count']} folds"
     rare = f"\n\n{as_words(folds['rare'])}" if "rare" in folds else ""
     return f"{how}:\n\n{table.markdown()}{rare}"
+
+
+def _trained(score: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Train score and gap, which an ensemble does not have."""
+    if score["train"] is None:
+        return []
+    return [
+        ("train", _number(score["train"]), ""),
+        ("gap (train - validation)", _number(score["gap"]), _number(score["gap_se"])),
+    ]
 
 
 def _cautions(made: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,9 @@
     example.json        a few rows and what the model says of them
     README.md, *.png    the model card
     model.sig           its signature, where someone signed it
+
+An ensemble has no model and no config of its own: the bundles of its members lie in folders below it, ``member-00`` and
+so on, whose weights ``config.toml`` and ``provenance.json`` have, with the sha256 of the provenance of each.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +41,8 @@ ONNX = "model.onnx"  # written beside the others when asked for, so not among th
 SIGNATURE = "model.sig"  # of OpenSSF's model signing, put there by whoever signs the folder
 FIGURES = ("path.png", "gap.png")
 FILES = {CONFIG, PROVENANCE, MODEL, FORM, EXAMPLE, CARD, TENSORS, PREPARE, TRANSFORM, ONNX, SIGNATURE, *FIGURES}
+MEMBERS = "members"  # what an ensemble has in place of a config, and of a trial and its path
+MEMBER = re.compile(r"member-\d{2,3}")  # the folder of one
 HEAD = {"config": "a table", "task": "a task", "seed": "a seed", "scoring": "text"}  # what config.toml must have
 LOAD, TARGET = "load", "target"  # and what it may have: a table, and the text of what y is transformed by
 SAID = {"study": "text", "trial": "a whole number", "rule": "text", "why": "text", "exported": "text", "seed": "a seed"}
@@ -52,6 +58,8 @@ PARTS: Mapping[str, Mapping[str, str]] = {  # what provenance.json must have, an
     "versions": {},
     "files": {CONFIG: "text", FORM: "text"},
 }  # fmt: skip
+_OF_ONE = ("trial", "path", "config")  # what an ensemble does not have
+_OF_MEMBERS = {"folder": "a member", "weight": "a weight", "trial": "a whole number", "sha256": "text"}
 _MAY: Mapping[str, Mapping[str, str]] = {  # what provenance.json may have, or null
     "held_out": {"rows": "a whole number"},
     "retrained": {"data": "a table", "searched": "a table"},
@@ -67,6 +75,8 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "a seed": lambda value: type(value) is int and 0 <= value < 2**32,
     "a number": lambda value: type(value) in (int, float) and abs(value) < math.inf,
     "a number or null": lambda value: value is None or (type(value) in (int, float) and abs(value) < math.inf),
+    "a member": lambda value: isinstance(value, str) and MEMBER.fullmatch(value) is not None,
+    "a weight": lambda value: type(value) is float and 0 < value <= 1,
     "a task": lambda value: value in get_args(Task),
     "a weighting of folds": lambda value: value in FOLD_WEIGHTS,
     "true or false": lambda value: isinstance(value, bool),
@@ -101,13 +111,55 @@ class Bundle:
         return found
 
     @property
+    def members(self) -> Mapping[str, float]:
+        """Weights of the members of an ensemble, by their folders; empty for any other bundle."""
+        return {one["folder"]: one["weight"] for one in self.provenance.get(MEMBERS, ())}
+
+    @property
+    def parts(self) -> tuple[Bundle, ...]:
+        """The bundles that it consists of: those of its members, else itself.
+
+        Raises
+        ------
+        NotFound, InvalidInput
+            When one is missing, is not what was exported, or is an ensemble itself.
+        """
+        return tuple(map(self._member, self.provenance[MEMBERS])) if MEMBERS in self.provenance else (self,)
+
+    def _member(self, said: Mapping[str, Any]) -> Bundle:
+        found = open_bundle(self.folder / said["folder"])
+        if sha256(found.folder / PROVENANCE) != said["sha256"]:
+            raise InvalidInput(
+                f"{found.folder} is damaged: it is not the member that was exported (the sha256 of its {PROVENANCE} is "
+                f"not that of {self.folder / PROVENANCE}); export the ensemble again."
+            )
+        if found.members:
+            raise InvalidInput(f"A member of an ensemble must be no ensemble, {found.folder} is one; export it again.")
+        return found
+
+    def single(self, doing: str) -> Bundle:
+        """Itself, unless it is an ensemble.
+
+        Raises
+        ------
+        InvalidInput
+            Then: what is asked for, `doing`, is of one model.
+        """
+        if self.members:
+            raise InvalidInput(
+                f"{doing} is of one model, {self.folder} is an ensemble of {len(self.members)}; pass the folder of a "
+                f"member, {self.folder / next(iter(self.members))}, say, or export the best trial."
+            )
+        return self
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Names of its files but for the provenance, which lists them."""
         return (*self.provenance["files"],)
 
     @property
     def model(self) -> str:
-        """The file that the model lies in."""
+        """The file that the model lies in; an ensemble has none."""
         return TENSORS if TENSORS in self.files else MODEL
 
     def file(self, name: str) -> Path:
@@ -164,21 +216,39 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
 
 def _check_provenance(said: Mapping[str, Any], file: Path) -> None:
     """Refuse a provenance without what verifying, retraining or starting from it reads, or with other kinds of it."""
+    without = _OF_ONE if MEMBERS in said else ()
     for name, kind in SAID.items():
-        if not _is(said.get(name), kind):
+        if name not in without and not _is(said.get(name), kind):
             raise InvalidInput(f"{file} must have {name!r}, {kind}; export it again.")
-    for part, kinds in PARTS.items():
-        _check_part(said.get(part), part, kinds, file)
+    for part in (name for name in PARTS if name not in without):
+        _check_part(said.get(part), part, PARTS[part], file)
+    if MEMBERS in said:
+        _check_members(said[MEMBERS], file)
     for part, kinds in _HOW.items():
         _check_part(said[part], part, {name: kind for name, kind in kinds.items() if name in said[part]}, file)
-    for part, kinds in _MAY.items():
-        if said.get(part) is not None:
-            _check_part(said[part], part, kinds, file)
+    for part in (name for name in _MAY if said.get(name) is not None):
+        _check_part(said[part], part, _MAY[part], file)
     for name in ("data", "searched") if said.get("retrained") else ():
         _check_part(said["retrained"][name], name, _DATA, file)
     for part in ("versions", "files"):
-        if not all(isinstance(value, str) for value in said[part].values()):
-            raise InvalidInput(f"{file} must have {part!r}, an object of texts; export it again.")
+        _check_texts(said[part], part, file)
+
+
+def _check_texts(found: Mapping[str, Any], part: str, file: Path) -> None:
+    if not all(isinstance(value, str) for value in found.values()):
+        raise InvalidInput(f"{file} must have {part!r}, an object of texts; export it again.")
+
+
+def _check_members(found: Any, file: Path) -> None:
+    """Refuse members that are none, or whose weights do not sum to one."""
+    if not isinstance(found, list) or not found:
+        raise InvalidInput(f"{file} must have {MEMBERS!r}, a list of one or more; export it again.")
+    for one in found:
+        _check_part(one, MEMBERS, _OF_MEMBERS, file)
+    if len({one["folder"] for one in found}) < len(found) or abs(sum(one["weight"] for one in found) - 1) > 1e-6:
+        raise InvalidInput(
+            f"{file} must have {MEMBERS!r} in folders of their own, whose weights sum to 1; export it again."
+        )
 
 
 def _check_part(found: Any, part: str, kinds: Mapping[str, str], file: Path) -> None:
@@ -203,7 +273,7 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     head = parse_toml(read_bounded(file, TOML_BYTES).decode(errors="replace"), str(file))
     check_schema(head, file)
     for name, what in HEAD.items():
-        if not _is(head.get(name), what):
+        if not (name in _OF_ONE and MEMBERS in head) and not _is(head.get(name), what):
             raise InvalidInput(f"{file} must have {name!r}, {what}, got {head.get(name)!r}; export it again.")
     if not isinstance(head.get(TARGET, ""), str):
         raise InvalidInput(f"{file} may have {TARGET!r}, text, got {head[TARGET]!r}; export it again.")

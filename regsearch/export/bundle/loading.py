@@ -58,7 +58,7 @@ def load_config(
     folder: str | os.PathLike[str], trusted: Sequence[str] = (), module: Callable[[], Any] | None = None
 ) -> BundleSettings:
     """The config of a bundle, to fit again; see `load` for parameters and errors."""
-    bundle = open_bundle(folder)
+    bundle = open_bundle(folder).single("A config")
     return settings_of(bundle, lambda: fitted(bundle, trusted, module), module)
 
 
@@ -91,10 +91,12 @@ def stored_example(bundle: Bundle, form: Form) -> tuple[Any, dict[str, Any]]:
 
 
 def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any] | None = None) -> Any:
-    """The fitted model of a bundle as it is."""
+    """The fitted model of a bundle as it is; of an ensemble, the mean of its members'."""
     trusted = names(trusted, "trusted")
     if module is not None and not callable(module):
         raise InvalidInput(f"module must be the function that makes the net's module, got {said(module)}.")
+    if bundle.members:
+        return _averaged(bundle, trusted, module)
     bundle.file(bundle.model)
     if bundle.model == MODEL:
         return _estimator(read_object(bundle.folder / MODEL, trusted), bundle)
@@ -106,6 +108,20 @@ def fitted(bundle: Bundle, trusted: Sequence[str] = (), module: Callable[[], Any
     from regsearch.models.neural.predictor import load_net
 
     return load_net(bundle.folder, trusted, module)
+
+
+def _averaged(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | None) -> Any:
+    """The members of an ensemble, all of which take its rows."""
+    from regsearch.export.bundle.averaged import averaged
+
+    form, models = form_of(bundle), []
+    for one in bundle.parts:
+        if form_of(one) != form:
+            raise InvalidInput(
+                f"The members of an ensemble must take its rows, {one.folder} takes others; export it again."
+            )
+        models.append(fitted(one, trusted, module if one.factory else None))
+    return averaged(models, [*bundle.members.values()], form)
 
 
 def _estimator(found: Any, bundle: Bundle) -> Any:
@@ -151,12 +167,15 @@ def _shape(stored: Any) -> tuple[int, ...] | None:
     return shape
 
 
-def start_of(folder: str | os.PathLike[str], space: Model) -> dict[str, Any] | None:
-    """Optuna parameters under which a space gives the config of a bundle; see `params_for`.
+def starts_of(folder: str | os.PathLike[str], space: Model) -> list[dict[str, Any]]:
+    """Optuna parameters under which a space gives the config of a bundle, or those of its members; see `params_for`.
 
-    `None` for the space's own reference: it is in no option of the space, and every study begins with it.
+    None for the space's own reference: it is in no option of the space, and every study begins with it.
     """
-    path = open_bundle(folder).provenance["path"]
-    if path["config"] in map(to_data, space.references().values()):
-        return None
-    return params_for(space, path["config"], path["value"], os.fspath(folder))
+    references = [*map(to_data, space.references().values())]
+    paths = {os.fspath(one.folder): one.provenance["path"] for one in open_bundle(folder).parts}
+    return [
+        params_for(space, path["config"], path["value"], where)
+        for where, path in paths.items()
+        if path["config"] not in references
+    ]

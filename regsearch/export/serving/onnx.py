@@ -65,7 +65,7 @@ def to_onnx(
     InvalidInput
         When the model has no ONNX form, its packages are missing, or what ONNX Runtime says differs from the bundle.
     """
-    opened, model = open_bundle(bundle), load(bundle, trusted, module)
+    opened, model = open_bundle(bundle).single("An ONNX model"), load(bundle, trusted, module)
     rows = _rows(rows_of(opened.json(EXAMPLE)["rows"], model.form), model.form)
     convert = _net if opened.model == TENSORS else _pipeline
     try:

@@ -99,7 +99,7 @@ def _needed(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | 
 def requirements(bundle: Bundle, others: Sequence[str] = ()) -> list[str]:
     """What serving a bundle needs, pinned to what it was exported with; regsearch's own search is not used."""
     exported: Mapping[str, str] = bundle.provenance["versions"]
-    names = dict.fromkeys((*NEEDED, *(OF_NETS if bundle.model == TENSORS else ()), *others))
+    names = dict.fromkeys((*NEEDED, *(OF_NETS if any(one.model == TENSORS for one in bundle.parts) else ()), *others))
     versions = {name: exported.get(name) or importlib.metadata.version(name) for name in names}
     return [f"{name}=={version.partition('+')[0]}" for name, version in versions.items()]  # no index has local labels
 

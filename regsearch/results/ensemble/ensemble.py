@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,11 +30,8 @@ from regsearch.results.ensemble.selection import Judge, Selection
 from regsearch.results.formatting import format_estimate, format_number, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.rules import Pick
-from regsearch.results.stored_study import Scoring
+from regsearch.results.stored_study import Scoring, StoredStudy
 from regsearch.results.table import Table
-
-if TYPE_CHECKING:
-    from regsearch.results.results import Results
 
 SIZE, AMONG = 25, 50
 RULE = "ensemble"  # what an export says instead of a rule
@@ -175,7 +172,19 @@ class Ensemble(Presented):
         return f", corrected {score} (95 %: {low} to {high}): {found.why}"
 
 
-def ensemble(study: Results, size: int = SIZE, among: int = AMONG, bags: int = 1) -> Ensemble:
+class Selectable(StoredStudy, Protocol):
+    """A stored study that says what a trial is when it is chosen."""
+
+    def at(self, pick: Pick, rule: str) -> Chosen:
+        """The choice that a pick stands for."""
+        ...
+
+    def as_predictions(self, decisions: Array) -> Array:
+        """What decisions are as people read them."""
+        ...
+
+
+def ensemble(study: Selectable, size: int = SIZE, among: int = AMONG, bags: int = 1) -> Ensemble:
     """Select an ensemble from the trials of a study; see `regsearch.Results.ensemble`."""
     how = Selection(_positive(size, "The size of an ensemble"), _positive(bags, "The number of bags"))
     most, scoring, averaging = _positive(among, "How many trials to select from"), _scoring(study), study.averaging
@@ -203,7 +212,7 @@ def _positive(value: Any, what: str) -> int:
     return int(count)
 
 
-def _scoring(study: Results) -> Scoring:
+def _scoring(study: Selectable) -> Scoring:
     """What scores a mean of predictions.
 
     Raises
@@ -229,14 +238,14 @@ def _scoring(study: Results) -> Scoring:
     return study.scoring.of_rows_that_weigh()
 
 
-def _members(study: Results, entries: Sequence[Entry], weights: Array) -> tuple[EnsembleMember, ...]:
+def _members(study: Selectable, entries: Sequence[Entry], weights: Array) -> tuple[EnsembleMember, ...]:
     """Those that weigh anything, the heaviest first."""
     order = np.argsort(-weights, kind="stable")[: np.count_nonzero(weights)].tolist()
     picks = ((Pick(entries[t].number, entries[t].step, ""), float(weights[t])) for t in order)
     return tuple(EnsembleMember(study.at(pick, RULE), weight) for pick, weight in picks)
 
 
-def _corrected(study: Results, score: float, found: OutOfSelection, left: HeldOut, metric: Metric) -> Corrected:
+def _corrected(study: Selectable, score: float, found: OutOfSelection, left: HeldOut, metric: Metric) -> Corrected:
     """The score without what it owes to the selection."""
     trials, over = found.trials, left.averaging
     if left.groups < 2 or not np.isfinite([found.usual, found.ensemble]).all():

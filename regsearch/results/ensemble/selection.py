@@ -22,6 +22,8 @@ from regsearch.metrics.blending import to_average, to_decisions
 from regsearch.models.path import ROUNDING
 from regsearch.results.stored_study import Scoring
 
+PATIENCE = 10  # picks in a row that make nothing better, after which it ends
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -99,8 +101,8 @@ def select(judge: Judge, parts: Sequence[Array], size: int) -> NDArray[np.intp]:
     """``[T]``: how often each trial is picked, `size` times at most in all.
 
     It begins with as many of the best trials as have the best mean, half of `size` at most; then the trial is added,
-    which may be there already, whose addition scores best. Of all the ensembles on the way the best counts; of equal
-    ones the first.
+    which may be there already, whose addition scores best, until ten in a row have made nothing better. Of all the
+    ensembles on the way the best counts; of equal ones the first.
 
     Parameters
     ----------
@@ -115,7 +117,7 @@ def select(judge: Judge, parts: Sequence[Array], size: int) -> NDArray[np.intp]:
     start = _first_best(on_the_way)
     picks = [*first[: start + 1].tolist()]
     best, score, sums = list(picks), float(on_the_way[start]), [mean[:, start] * (start + 1) for mean in begun]
-    while len(picks) < size:
+    while len(picks) < min(size, len(best) + PATIENCE):
         scores = judge.scores(
             [(sum_[:, None] + part) / (len(picks) + 1) for sum_, part in zip(sums, parts, strict=True)]
         )
