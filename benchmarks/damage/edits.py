@@ -43,7 +43,7 @@ Editor = Callable[[bytes, random.Random], bytes]
 
 
 def make_bundles(folder: Path) -> list[Path]:
-    """A bundle of each kind: an array, a table, an estimator and a net."""
+    """A bundle of each kind: an array, a table, an estimator, a net, and an ensemble of the first."""
     generator = np.random.default_rng(0)
     X = generator.normal(size=(80, 4))
     y = X[:, 0] - X[:, 1] + generator.normal(size=80)
@@ -64,6 +64,8 @@ def make_bundles(folder: Path) -> list[Path]:
         study = Study(name, data, target, space=space, root=folder / "root", tracking=False, cv=2)
         study.run(2, quiet=True)
         made.append(study.export(folder / name))
+        if name == "array":
+            made.append(study.export(folder / "ensemble", study.results().ensemble(size=2)))
     return made
 
 
@@ -182,15 +184,21 @@ EDITORS: dict[str, Editor] = {
 
 def edited(bundle: Path, draw: random.Random) -> str:
     """Edit one file of a bundle, and make the hashes fit or not; what was done."""
-    file = draw.choice([one for one in sorted(bundle.iterdir()) if one.suffix in EDITORS])
+    file = draw.choice([one for one in sorted(bundle.rglob("*")) if one.suffix in EDITORS])
     editor = draw.choice((of_bytes, *3 * (EDITORS[file.suffix],)))
     file.write_bytes(editor(file.read_bytes(), draw))
     fits = draw.random() < REHASHED
+    home = file.parent
     if fits and file.name != PROVENANCE:
-        said = json.loads((bundle / PROVENANCE).read_text())
+        said = json.loads((home / PROVENANCE).read_text())
         said["files"][file.name] = sha256(file)
+        (home / PROVENANCE).write_text(json.dumps(said))
+    if fits and home != bundle:
+        said = json.loads((bundle / PROVENANCE).read_text())
+        for member in said["members"]:
+            member["sha256"] = sha256(bundle / member["folder"] / PROVENANCE)
         (bundle / PROVENANCE).write_text(json.dumps(said))
-    return f"{bundle.name}/{file.name} {editor.__name__}{' rehashed' if fits else ''}"
+    return f"{file.relative_to(bundle.parent)} {editor.__name__}{' rehashed' if fits else ''}"
 
 
 # --- what must hold --------------------------------------------------------------------------------------------

@@ -170,6 +170,10 @@ def _functions(made: Made) -> Iterator[Place]:
         "top()": results.top,
         "curves()": results.curves,
         "predictions()": results.predictions,
+        "predictions(step=)": lambda value: results.predictions(0, value),
+        "ensemble(size=)": results.ensemble,
+        "ensemble(among=)": lambda value: results.ensemble(among=value),
+        "ensemble(bags=)": lambda value: results.ensemble(bags=value),
         "compare()": lambda value: results.compare(value) if hasattr(results, "compare") else None,
         "write_report(file)": lambda value: _inside(made, lambda: write_report(results, value)),
         "load(folder)": load,
@@ -209,6 +213,7 @@ def command_lines(folder: Path) -> Iterator[tuple[str, Callable[[str], list[str]
         "export": ["one", "--out", "out", "--root", "root"], "ui": ["--root", "folder"],
         "report": ["one", "--root", "root"], "sync": ["one", "--root", "root"], "watch": ["one", "--root", "root"],
         "compare": ["one", "one", "--root", "root"], "ablate": ["one", "--root", "root"],
+        "ensemble": ["one", "--root", "root"],
         "learn": ["one", "--sizes", "0.5", "1", "--root", "root"], "verify": [str(folder / "bundle")],
         "retrain": [str(folder / "bundle"), "--data", "no.csv", "--target", "y", "--out", "out"],
     }  # fmt: skip

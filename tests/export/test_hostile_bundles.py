@@ -66,7 +66,7 @@ def cheap() -> Iterator[None]:
 
 
 @pytest.mark.slow
-@given(draw=st.randoms(use_true_random=False), name=st.sampled_from(["array", "table", "estimator", "net"]))
+@given(draw=st.randoms(use_true_random=False), name=st.sampled_from(["array", "table", "estimator", "net", "ensemble"]))
 def test_edits(made: dict[str, Path], draw: random.Random, name: str) -> None:
     """However the files of a bundle are edited, it predicts or is refused by an error of regsearch's."""
     place = made[name].parent / "edited"

@@ -268,6 +268,7 @@ def test_an_ensemble_of_families(searched: Study) -> None:
     assert {"score", "corrected", "members", "difference"} <= here.row().keys()
 
 
+@pytest.mark.slow
 def test_predictions_have_a_column_for_each_class(tmp_path: Path) -> None:
     """Probabilities in the order of the sorted labels, NaN in rows that no fold validates; of scores without, too."""
     X, y = load_iris(return_X_y=True)
@@ -287,6 +288,7 @@ def test_predictions_have_a_column_for_each_class(tmp_path: Path) -> None:
     assert two.ensemble(size=3).metric == "accuracy"
 
 
+@pytest.mark.slow
 def test_several_targets_and_counts(tmp_path: Path) -> None:
     """Numbers are averaged in the units of y, each target by itself, and means of counts as such."""
     rng = np.random.default_rng(0)

@@ -205,6 +205,8 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
     check_schema(provenance, folder / PROVENANCE)
     bundle = Bundle(folder, head, provenance)
     _check_provenance(provenance, folder / PROVENANCE)
+    if (MEMBERS in head) != (MEMBERS in provenance):
+        raise InvalidInput(f"{folder} has {MEMBERS!r} in one of {CONFIG} and {PROVENANCE} alone; export it again.")
     outside = [name for name in bundle.files if name in (".", "..") or Path(name).name != name]
     if outside:
         raise InvalidInput(
@@ -275,6 +277,8 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     for name, what in HEAD.items():
         if not (name in _OF_ONE and MEMBERS in head) and not _is(head.get(name), what):
             raise InvalidInput(f"{file} must have {name!r}, {what}, got {head.get(name)!r}; export it again.")
+    if not isinstance(head.get(MEMBERS, []), list):
+        raise InvalidInput(f"{file} may have {MEMBERS!r}, a list, got {head[MEMBERS]!r}; export it again.")
     if not isinstance(head.get(TARGET, ""), str):
         raise InvalidInput(f"{file} may have {TARGET!r}, text, got {head[TARGET]!r}; export it again.")
     load = head.get(LOAD, {})
