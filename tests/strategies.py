@@ -22,6 +22,7 @@ from regsearch.space.domains import (
     ClassWeights,
     ColumnFactors,
     ColumnLimits,
+    ColumnName,
     ColumnNames,
     Family,
     OneOf,
@@ -113,6 +114,8 @@ def values(domain: Domain, filled: bool = False) -> st.SearchStrategy[Any]:
         return weights if filled else weights | choices(st.sampled_from([None, "balanced"]))
     if isinstance(domain, ColumnNames | ColumnFactors | ColumnLimits | ColumnGroups | Preparation):
         return FIXED[type(domain)]
+    if isinstance(domain, ColumnName):
+        return st.text("ab", min_size=1)
     if isinstance(domain, Sizes):
         sizes = st.lists(st.integers(1, 512), min_size=1, max_size=4).map(tuple)
         return sizes if filled else sizes | choices(sizes)

@@ -219,6 +219,10 @@ class PreparedProblem(Problem):
     def encoded_features(self) -> Rows:
         return np.arange(self.columns)
 
+    def entries(self, feature: int) -> NDArray[np.float64]:
+        columns = [matrix[:, [feature]] for matrix in self._made.matrices]
+        return np.stack([np.ravel(one.toarray() if sparse.issparse(one) else one) for one in columns])
+
     @property
     def table(self) -> None:
         return None

@@ -25,6 +25,7 @@ from regsearch.data.features import (
     checked_weights,
     checked_X,
     is_frame,
+    is_sparse,
     take_rows,
 )
 from regsearch.data.fingerprint import bytes_of
@@ -141,6 +142,13 @@ class Problem:
         if is_frame(self.X):
             return [str(column) for column in self.X.columns]
         return [f"x{j}" for j in range(self.columns)]
+
+    def entries(self, feature: int) -> Array:
+        """``[1, n]`` numbers of a column of X by its place, NaN where one is missing; ``[K, n]`` where folds differ."""
+        if is_frame(self.X):
+            return np.asarray(self.X.iloc[:, feature].to_numpy(dtype=float, na_value=np.nan))[None]
+        column = self.X[:, [feature]]
+        return np.array(column.toarray() if is_sparse(column) else column, dtype=np.float64).T
 
     @cached_property
     def encoded(self) -> Encoded:

@@ -34,11 +34,14 @@ class RowTable:
         ``[p]``: what missing entries are read as; `None` leaves them.
     notice
         Told what rows are read for, and how many have been.
+    zeroed
+        A column that is read as zeros; `None` for none.
     """
 
     values: NDArray[Any]
     fills: Array | None = None
     notice: Callable[[str], None] = lambda text: None
+    zeroed: int | None = None
 
     __array_ufunc__ = None  # an array leaves products to this class
 
@@ -64,6 +67,8 @@ class RowTable:
         block = np.array(self.values[rows], dtype=np.float64, order="C")
         if self.fills is not None:
             np.copyto(block, self.fills, where=np.isnan(block))
+        if self.zeroed is not None:
+            block[:, self.zeroed] = 0.0
         return block
 
     def blocks(self, rows: Rows | None = None, what: str = "") -> Iterator[tuple[slice, Array]]:
@@ -87,6 +92,8 @@ class RowTable:
             columns = self.values[:, part]
             if self.fills is not None:
                 columns = np.where(np.isnan(columns), self.fills[part], columns)
+            if self.zeroed is not None and part.start <= self.zeroed < part.stop:
+                columns = np.where(np.arange(part.start, part.stop) == self.zeroed, columns.dtype.type(0), columns)
             yield part, columns
 
     def __matmul__(self, coef: Array) -> Array:

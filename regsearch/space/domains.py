@@ -130,6 +130,16 @@ class ColumnNames:
 
 
 @dataclass(frozen=True)
+class ColumnName:
+    """A field that holds the name of a column of X."""
+
+    def admit(self, value: Any, where: str) -> Any:
+        if not isinstance(value, str):
+            raise InvalidInput(f"{where} must be the name of a column, got {said(value)}; write 'exposure'.")
+        return value
+
+
+@dataclass(frozen=True)
 class ColumnFactors:
     """A field that holds a number of at least 0 for columns of X by name, kept as pairs; `None` where there is none."""
 

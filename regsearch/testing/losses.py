@@ -294,12 +294,12 @@ def _design(problem: Problem, rows: Rows, weights: Array) -> Design:
     return Design(np.asfortranarray(problem.X[rows]), (everything,), (everything[:0],), weights)
 
 
-def _solver(cls: type[Loss], tol: float, **options: int) -> Glm:
+def _solver(cls: type[Loss], tol: float, max_steps: int = 200) -> Glm:
     problem = _problem(cls)
     folds = make_folds(FOLDS, problem, 0)
     weights = np.random.default_rng(1).uniform(0.5, 2, problem.rows)
     design = Design(np.asfortranarray(problem.X), folds.train, folds.val, weights)
-    return Glm(design, problem.y[:, None], default(cls()), tol, **options)
+    return Glm(design, problem.y[:, None], default(cls()), tol, max_steps)
 
 
 def _samples(cls: type[Loss]) -> Iterator[_At]:
@@ -308,7 +308,7 @@ def _samples(cls: type[Loss]) -> Iterator[_At]:
     for sample in _solver(cls, EXACT).samples:
         n = sample.y.shape[2]
         spread = _solver(cls, EXACT).spread
-        yield _At(sample, sample.offset[:, None, None] + 0.7 * spread * random.normal(size=(1, 1, n)))
+        yield _At(sample, sample.null_intercept[:, None, None] + 0.7 * spread * random.normal(size=(1, 1, n)))
 
 
 def _difference(sample: Sample, eta: Array, row: int, size: float) -> float:

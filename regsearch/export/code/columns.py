@@ -14,6 +14,7 @@ from regsearch.data.problem import Problem
 from regsearch.export.code.sources import CodeWriter
 from regsearch.models.linear import Linear
 from regsearch.models.linear.penalty import Terms
+from regsearch.models.linear.scales import column_divisors
 from regsearch.models.linear.solvers import Solvers
 from regsearch.space.tree import number
 
@@ -77,7 +78,7 @@ ESTIMATOR = '''class PenalizedColumns(BaseEstimator):
 
 def estimator_of(config: Linear, problem: Problem, source: CodeWriter) -> str:
     """The call that makes the estimator of a config, its penalty and limits being those of scaled columns."""
-    solvers = Solvers.of_all_rows(problem)
+    solvers = Solvers.of_all_rows(problem, offset=config.offset)
     terms = solvers.terms(config)
     assert isinstance(terms, Terms)  # a penalty that is plain
     p = solvers.design.shape[1]
@@ -86,6 +87,13 @@ def estimator_of(config: Linear, problem: Problem, source: CodeWriter) -> str:
     l1 = np.minimum(strength * fold.l1, EXCLUDED)  # a column of infinite weight is out
     parts: dict[str, Array] = {"l1": l1, "l2": strength * np.asarray(fold.l2)}
     parts |= {"low": np.asarray(fold.low), "high": np.asarray(fold.high)}
+    if solvers.offset is not None:  # a coefficient between one and one, in units of the column
+        at = solvers.offset.place
+        column = np.asfortranarray(problem.encoded.matrix[:, [at]])
+        one = column_divisors(column, np.arange(problem.rows), config.scale, solvers.design.weights, np.zeros(1))[0]
+        parts = {name: np.array(np.broadcast_to(part, (p, 1))) for name, part in parts.items()}
+        for name, part in parts.items():
+            part[at] = (one or 1.0) if name in ("low", "high") else 0.0
     given = ", ".join(f"{name}={source.of(_one_or_all(part[:, 0]))}" for name, part in parts.items())
     return f"PenalizedColumns({given}{', classes=True' if problem.classes is not None else ''})"
 

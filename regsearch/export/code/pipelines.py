@@ -41,7 +41,7 @@ def linear_code(config: Linear, problem: Problem, seed: int) -> str:
         )
     if config.loss is not None and config.loss.shipped_ratio is None:
         raise InvalidInput(f"scikit-learn has no {config.loss.kind} loss; export a bundle.")
-    if config.penalty_factors or config.unpenalized or config.limits or config.penalty.by_column:
+    if config.penalty_factors or config.unpenalized or config.limits or config.offset or config.penalty.by_column:
         return _columns_code(config, problem)
     if config.loss is not None and config.penalty.l1_ratio != config.loss.shipped_ratio and number(config.lambda_):
         part = "L1" if config.loss.shipped_ratio else "L2"
@@ -72,9 +72,9 @@ def _columns_code(config: Linear, problem: Problem) -> str:
     several = problem.targets > 1 or (config.penalty.by_column and problem.outputs > 2)
     if config.loss is not None or config.class_weight is not None or is_sparse(front.table.X) or several:
         raise InvalidInput(
-            "Plain code with penalty_factors, unpenalized, limits or an adaptive penalty is of one target, squared "
-            "error or log-loss, a dense X and no class_weight, and an adaptive one of two classes at most; export a "
-            "bundle."
+            "Plain code with penalty_factors, unpenalized, limits, an offset or an adaptive penalty is of one target, "
+            "squared error or log-loss, a dense X and no class_weight, and an adaptive one of two classes at most; "
+            "export a bundle."
         )
     source = CodeWriter()
     steps = [step for step in (*front.steps, _scaler(config.scale, False)) if step is not None]

@@ -42,12 +42,17 @@ class LinearBackend:
     ----------
     losses
         Those that candidates may have, filled; `None` is that of the task.
+    offset
+        That of all of them; see `Linear`.
     """
 
-    def __init__(self, setup: Setup, losses: tuple[Loss | None, ...] = (None,)) -> None:
+    def __init__(
+        self, setup: Setup, losses: tuple[Loss | None, ...] = (None,), offset: str | None = None
+    ) -> None:  # fmt: skip
         self.setup = setup
         moments = losses == (None,)
-        self.solvers = Solvers(setup.problem, setup.folds.train, setup.folds.val, setup.notice, moments)
+        train, val = setup.folds.train, setup.folds.val
+        self.solvers = Solvers(setup.problem, train, val, setup.notice, moments, offset=offset)
         self.design, self.solver = self.solvers.design, self._solver(None, losses[0])
         self._unpenalized: dict[tuple[ClassWeight, Loss | None, str, Any], FittedPiece] = {}
 
@@ -265,9 +270,9 @@ class LinearBackend:
             held.append(np.concatenate(outside, axis=1))
         return np.concatenate(scores, axis=2)
 
-    def _said(self, k: int, solver: Solver, eta: Array) -> Array:
-        """What scores take for decisions ``[..., m]`` of a fold, in the units of y."""
-        return self.solvers.targets.undone(k, solver.predicted(eta))
+    def _said(self, k: int, solver: Solver, eta: Array, rows: Rows | slice = slice(None)) -> Array:
+        """What scores take for decisions ``[rows, S, m]`` of a fold, in the units of y."""
+        return self.solvers.targets.undone(k, solver.predicted(self.solvers.decided(k, eta, rows)))
 
     def _design_intercept(self, coef: Array, intercept: Array) -> Array:
         """Intercepts beside the columns of the design's matrix, of those beside the caller's."""
@@ -295,7 +300,7 @@ class LinearBackend:
         others = spread_steps(path.steps, step, steps_kept(n, outputs))
         coef, intercept = path.take([step, *others])
         intercept = self._design_intercept(coef, intercept)
-        found = ((rows, self._said(k, solver, along + intercept[k])) for k, rows, along in self._products(coef))
+        found = ((rows, self._said(k, solver, along + intercept[k], rows)) for k, rows, along in self._products(coef))
         flat = ((rows, along.reshape(len(along), -1)) for rows, along in found)
         every = out_of_fold_mean(flat, (n, (1 + len(others)) * outputs))
         chosen, *rest = np.split(every, 1 + len(others), axis=1)

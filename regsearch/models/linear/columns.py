@@ -12,6 +12,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.inputs import did_you_mean
 from regsearch.models.linear.general import PenalisedColumns
+from regsearch.models.linear.offsets import check_offset
 from regsearch.space.tree import Choice
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ def check_column_names(config: LinearConfig, problem: Problem) -> None:
             _check_known(
                 f"{field} must name columns of X", [one if isinstance(one, str) else one[0] for one in option], known
             )
+    for name in filter(None, _options(config.offset)):
+        _check_known("offset must name a column of X", [name], known)
+        check_offset(name, problem)
+        _check_not_fitted(config, name)
     for penalty in _options(config.penalty):
         _check_known(f"{penalty.kind} must name columns of X in its groups", penalty.names(), known)
     for factors in _options(config.penalty_factors):
@@ -95,6 +100,18 @@ def _check_known(must: str, names: Iterable[str], known: Mapping[str, Any]) -> N
             listed = ", ".join([*known][:FEW]) + (f" and {len(known) - FEW} more" if len(known) > FEW else "")
             hint = did_you_mean(name, known, f"it has {listed}.")
             raise InvalidInput(f"{must}, got {name!r}; {hint}")
+
+
+def _check_not_fitted(config: LinearConfig, offset: str) -> None:
+    """Refuse what a config says of the coefficient of a column that is its offset."""
+    said = {"penalty_factors": config.penalty_factors, "unpenalized": config.unpenalized, "limits": config.limits}
+    for field, value in said.items():
+        for option in _options(value):
+            if offset in [one if isinstance(one, str) else one[0] for one in option]:
+                raise InvalidInput(f"The coefficient of the offset {offset!r} is one; remove it from {field}.")
+    for penalty in _options(config.penalty):
+        if offset in penalty.names():
+            raise InvalidInput(f"The coefficient of the offset {offset!r} is one; remove it from {penalty.kind}.")
 
 
 def _options(value: Any) -> list[Any]:

@@ -212,6 +212,9 @@ class LinearConfig(Protocol):
     def prepare(self) -> Any: ...
 
     @property
+    def offset(self) -> Any: ...
+
+    @property
     def loss(self) -> Any: ...
 
 

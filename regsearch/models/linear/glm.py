@@ -33,10 +33,15 @@ class Glm(LogLoss):
         ``[n, 1]`` targets, or ``[K, n, 1]``.
     loss
         What is minimised.
+    offset
+        ``[K, n]`` what is known of decisions; by default nothing.
     """
 
-    def __init__(self, design: Design, y: Array, loss: Loss, tol: float = 1e-6, max_steps: int = 200) -> None:
-        self.loss, self.newton = loss, Newton if loss.smooth else InteriorPoint
+    def __init__(
+        self, design: Design, y: Array, loss: Loss, tol: float = 1e-6, max_steps: int = 200,
+        offset: Array | None = None,
+    ) -> None:  # fmt: skip
+        self.loss, self.newton, self.offset = loss, Newton if loss.smooth else InteriorPoint, offset
         super().__init__(design, y, tol, max_steps)
         each = [design.weights / design.weights.sum()] if y.ndim == 2 else design.fold_weights
         spreads = [loss.spread(of_fold(y, k)[:, 0], share) for k, share in enumerate(each)]
@@ -47,7 +52,10 @@ class Glm(LogLoss):
 
     def _sample(self, y: Array, k: int) -> Sample:
         rows = self.design.train[k]
-        return self.loss.sample(np.ascontiguousarray(y[rows].T[:, None]), self.design.fold_weights[k, rows])
+        targets, weights = np.ascontiguousarray(y[rows].T[:, None]), self.design.fold_weights[k, rows]
+        if self.offset is None:
+            return self.loss.sample(targets, weights)
+        return self.loss.sample_beside(targets, weights, self.offset[k, rows])
 
     def _ridge_in(self, basis: Basis, sample: Sample, rows: float) -> RidgeFits:
         return NewtonRidge(basis, sample, rows, self.newton)
@@ -82,6 +90,10 @@ class NewtonRidge:
         weights = self.sample.weights
         power = float(np.divide(residual[0] ** 2, weights, out=np.zeros_like(weights), where=weights > 0).sum())
         return self._mean_curvature * gcv_strength(self.basis.values, slope**2, power, self.rows)
+
+    def decisions(self, theta: Array) -> Array:
+        """``[1, S, n]`` of coefficients ``[1, S, r + 1]``."""
+        return np.asarray((self.basis.predict(theta[0, :, :-1]) + theta[0, :, -1:])[None])
 
     def start(self, intercept: Array) -> Array:
         return np.append(np.zeros(len(self.basis.values)), intercept)[None, None]

@@ -110,6 +110,10 @@ class RidgeFits(Protocol):
         """``[m, S, p]`` of the scaled columns."""
         ...
 
+    def decisions(self, theta: Array) -> Array:
+        """``[m, 1, n]`` of one strength, ``[m, 1, r+1]``."""
+        ...
+
 
 def gcv_strength(values: Array, slopes: Array, power: float, rows: float) -> float:
     """The strength with the least generalized cross-validation error, of a squared error of unit curvature.

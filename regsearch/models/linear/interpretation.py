@@ -105,13 +105,13 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
         root of the sum of its squares.
     """
     fit = fit_all(config, problem)
-    size = _feature_sizes(fit.w)
-    kept = _folds_with(config, problem, folds, fit.names)
-    names = fit.names
+    own = [j for j, name in enumerate(fit.names) if name != config.offset]
+    size, names = _feature_sizes(fit.w)[:, own], [fit.names[j] for j in own]
+    kept = _folds_with(config, problem, folds, names)
     noise = _noise(fit, _rows(problem))
     implied = prior(config, total_weight(config, problem), noise)
     order = np.argsort(-np.abs(size[fit.chosen]), kind="stable")
-    w = fit.w[fit.chosen]
+    w = fit.w[fit.chosen][own]
     lines = [
         *_constraint_line(config, fit), *_prior_line(config, problem, fit, implied), *_columns_line(config),
         _freedom_line(fit.freedom, w.size),
@@ -135,7 +135,7 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
 def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     """A filled config on all rows, along a path of lambdas that its own is one of; a single step without a penalty."""
     problem = seen_by(config.prepare, problem, (np.arange(problem.rows),))
-    solvers = Solvers.of_all_rows(problem, config.loss)
+    solvers = Solvers.of_all_rows(problem, config.loss, config.offset)
     design, solver = solvers.design_of(config.class_weight), solvers.of(config.class_weight, config.loss)
     terms = solvers.terms(config)
     own = strength(config)
@@ -148,9 +148,10 @@ def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     pieces = list(solver.path(terms, config.scale, lambdas))
     points = [piece.point(step) for piece in pieces for step in range(piece.coef.shape[1])]
     chosen = int(np.flatnonzero(lambdas == own)[0])
+    w = np.concatenate([piece.coef[0] for piece in pieces]) * design.scales(config.scale)[0][:, None]
     return Fit(
         lambdas,
-        np.concatenate([piece.coef[0] for piece in pieces]) * design.scales(config.scale)[0][:, None],
+        w,
         _freedom(config, problem, solver, terms, points[chosen]),
         _deviance(config, problem, solver, points[chosen]),
         chosen,
@@ -237,7 +238,7 @@ def _noise(fit: Fit, rows: float) -> float:
 def _folds_with(config: LinearConfig, problem: Problem, folds: Folds, names: list[str]) -> NDArray[np.intp]:
     """In how many folds the config, fitted to the training rows, gives columns a coefficient, by their names."""
     problem = seen_by(config.prepare, problem, folds.train)
-    solvers = Solvers(problem, folds.train, folds.val, moments=config.loss is None, tol=FINAL_TOL)
+    solvers = Solvers(problem, folds.train, folds.val, moments=config.loss is None, tol=FINAL_TOL, offset=config.offset)
     solver = solvers.of(config.class_weight, config.loss)
     *_, last = solver.path(solvers.terms(config), config.scale, np.array([strength(config)]))
     count = np.asarray((last.coef[:, -1] != 0).any(axis=-1).sum(axis=0))
@@ -308,13 +309,15 @@ def _prior_line(config: LinearConfig, problem: Problem, fit: Fit, implied: Mappi
 
 
 def _columns_line(config: LinearConfig) -> list[str]:
-    """What factors and limits change of the sentences before."""
+    """What factors, limits and an offset change of the sentences before."""
     lines = []
     if config.penalty_factors or config.unpenalized:
         lines.append(
             "There, |w_j| and w_j^2 count times the column's penalty factor, the prior of a column is by as much "
             "narrower, and that of an unpenalised one is flat."
         )
+    if config.offset is not None:
+        lines.append(f"Of {config.offset!r}, the offset, the coefficient is one.")
     if config.limits:
         lines.append("Coefficients have no probability beyond their limits.")
     return lines

@@ -102,7 +102,7 @@ class LogSample(Sample):
 
     def __init__(self, y: Array, weights: Array) -> None:
         super().__init__(y, weights)
-        self.offset = null_intercept(self.y, weights)
+        self.null_intercept = null_intercept(self.y, weights)
 
     def at(self, eta: Array) -> tuple[Array, Array]:
         return probabilities_and_losses(eta, self.y, self.weights)

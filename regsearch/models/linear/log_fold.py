@@ -54,7 +54,7 @@ class LogFold:
         self._columns: WorkingColumns | None = None
 
     def origin(self) -> LogPoint:
-        b = self.sample.offset
+        b = self.sample.null_intercept
         return self._at(np.zeros((self.design.shape[1], len(b))), b, np.zeros_like(self.sample.y) + b[:, None, None])
 
     def gradients(self, points: Sequence[LogPoint]) -> Array:

@@ -189,7 +189,7 @@ class LogLoss:
         ridge = self._ridge(k, scale)
         held = strengths > 0
         strengths = np.where(held, strengths, FLAT * ridge.largest_curvature())
-        start = ridge.start(self.samples[k].offset) if start is None else start
+        start = ridge.start(self.samples[k].null_intercept) if start is None else start
         target, separable = self.tol * self.null[k], False
         theta, gap, freedom = ridge.solve(start, strengths, target, self.max_steps)
         if not held.any():
@@ -202,7 +202,6 @@ class LogLoss:
 
     def _settled(self, ridge: RidgeFits, theta: Array, strength: float, null: float) -> tuple[Array, bool]:
         """The fit without a penalty, and whether it is none, as classes are separable."""
-        assert isinstance(ridge, (Ridge, MatrixFreeRidge))
         return settle(ridge, theta, strength, null, self.max_steps)
 
     def _estimate(self, k: int, scale: str) -> Array:
@@ -277,7 +276,7 @@ class _WorkingSets:
         self.solver, self.scale, self.l2 = solver, scale, float(terms.l2)
         self.l1 = np.array(np.broadcast_to(terms.l1, (folds, p, m)).transpose(0, 2, 1), dtype=np.float64, order="C")
         self.null = self.slope = solver.null_slope(scale)
-        self.w, self.b = np.zeros((folds, m, p)), np.stack([sample.offset for sample in solver.samples])
+        self.w, self.b = np.zeros((folds, m, p)), np.stack([sample.null_intercept for sample in solver.samples])
         self.working = np.zeros((folds, m, p), dtype=bool)
         self.curvature = np.zeros((folds, m, 0))  # of the outputs at the last lambdas, where an L2 part asks for it
 

@@ -67,6 +67,16 @@ class Loss(Node, abstract=True):
     def sample(self, y: Array, weights: Array) -> Sample:
         """The loss on the training rows of a fold, targets ``[1, 1, n]``."""
 
+    def sample_beside(self, y: Array, weights: Array, offset: Array) -> Sample:
+        """The same where a part ``[n]`` of each row's decision is known; of a loss in units of y that is taken off y.
+
+        Raises
+        ------
+        InvalidInput
+            Of a loss that cannot have one: what all others override.
+        """
+        raise InvalidInput(f"The {self.kind} loss takes no offset; leave it out, or define sample_beside of the loss.")
+
     @abstractmethod
     def estimator(self, lambda_: float, l1_ratio: float, n: float) -> Any:
         """scikit-learn's estimator of this loss, with the penalty as far as that has it; `n` as in `convert`."""
@@ -75,6 +85,11 @@ class Loss(Node, abstract=True):
     def variance_power(self) -> float:
         """The power of the mean that the variance of y grows with: that of the deviance which D squared is of."""
         return 0.0
+
+    @property
+    def in_units_of_y(self) -> bool:
+        """Whether its decision says y itself, so that what is known of one can be taken off the other."""
+        return self.task == "regression" and not self.log_link
 
     def predicted(self, eta: Array) -> Array:
         """What is predicted for decisions."""

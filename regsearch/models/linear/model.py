@@ -30,6 +30,7 @@ from regsearch.space.domains import (
     ClassWeights,
     ColumnFactors,
     ColumnLimits,
+    ColumnName,
     ColumnNames,
     Family,
     OneOf,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 BY_TASK = "by task"  # what the loss of the task is called in a row
 SILENT = {  # what a row leaves out where it is None, and what that is called in others
     "class_weight": "none", "loss": BY_TASK, "penalty_factors": "none", "unpenalized": "none", "limits": "none",
-    "prepare": "none",
+    "prepare": "none", "offset": "none",
 }  # fmt: skip
 
 
@@ -87,6 +88,9 @@ class Linear(Model):
     limits
         Limits of the coefficients of columns of X, by name and in units of the column: ``{"dose": (0, None)}`` keeps
         that of dose from being negative. They must let it be 0.
+    offset
+        The name of a column of X that is added to the decision as it is, its coefficient being one: the logarithm of an
+        exposure beside a log link, or what another model predicts. It is never penalised, scaled or counted.
     prepare
         A transformer of scikit-learn, a `Prepare` with leaves for its parameters, or a `Choice` of them: fitted inside
         each fold, it makes numbers of X, text and dates among it. Where columns are named above, by a column of X all
@@ -108,6 +112,7 @@ class Linear(Model):
     limits: Any = tunable(ColumnLimits(), None)
     loss: Any = tunable(OrNone(Family(Loss), BY_TASK), None)
     prepare: Any = tunable(Preparation(), None)
+    offset: Any = tunable(OrNone(ColumnName(), "none"), None)
 
     gives_up: ClassVar[bool] = False
     cost: ClassVar[int] = 0
@@ -131,7 +136,7 @@ class Linear(Model):
     @property
     def shipped_whole(self) -> bool:
         """Whether scikit-learn's estimator fits a filled config with its penalty again, and not a part of it."""
-        said = any(getattr(self, name) for name in ("penalty_factors", "unpenalized", "limits"))
+        said = any(getattr(self, name) for name in ("penalty_factors", "unpenalized", "limits", "offset"))
         whole = self.loss is None or self.loss.shipped_ratio == self.penalty.l1_ratio
         return bool(self.penalty.plain and whole and not said)
 
@@ -189,7 +194,7 @@ class Linear(Model):
         return PreparedBackend(setup, tuple(loss if loss is None else default(loss) for loss in self.losses))
 
     def reference(self) -> Linear:
-        first = {name: getattr(self, name) for name in ("scale", "class_weight", "loss")}
+        first = {name: getattr(self, name) for name in ("scale", "class_weight", "loss", "offset")}
         first = {name: value.first if isinstance(value, Choice) else value for name, value in first.items()}
         first["loss"] = None if first["loss"] is None else default(first["loss"])
         nothing = {"penalty_factors": None, "unpenalized": None, "limits": None}

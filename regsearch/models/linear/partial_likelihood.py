@@ -20,39 +20,42 @@ TINY = 1e-300
 
 
 class CoxSample(Sample):
-    """The partial likelihood; y are signed times, p the decisions themselves.
+    """The partial likelihood; y are signed times, p the decisions themselves, what is known of them among it.
 
     Parameters
     ----------
     efron
         Efron's way with events at one time, else Breslow's.
+    offset
+        ``[n]`` what is known of decisions, beside what the coefficients say.
     """
 
-    def __init__(self, y: Array, weights: Array, efron: bool) -> None:
+    def __init__(self, y: Array, weights: Array, efron: bool, offset: Array | float = 0.0) -> None:
         super().__init__(y, weights)
+        self.offset = offset
         self.sets = RiskSets.of(self.y[0, 0], weights, efron)
-        self.offset = np.zeros(1)
+        self.null_intercept = np.zeros(1)
 
     def at(self, eta: Array) -> tuple[Array, Array]:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far, which is taken back
-            return eta, self.sets.at(eta[0]).loss
+            return eta + self.offset, self.sets.at(eta[0] + self.offset).loss
 
     def residual(self, p: Array) -> Array:
         return np.asarray(self.sets.residual(p[0])[None])
 
     def hessian(self, eta: Array, p: Array) -> tuple[Array, Array | None]:
         """The curvature from above, without what is `between_rows`."""
-        at = self.sets.at(eta)
+        at = self.sets.at(eta + self.offset)
         return self.sets.in_order_of_y(at.size * self.sets.hazards(at)), None
 
     def between_rows(self, eta: Array) -> Callable[[Array], Array]:
         """The means of columns over the rows at risk, times the root of each term's share."""
-        sets, at = self.sets, self.sets.at(eta)
+        sets, at = self.sets, self.sets.at(eta + self.offset)
         factor = np.sqrt(sets.share) / at.total[0]
         return lambda columns: sets.at_risk(columns[:, sets.order] * at.size[0]) * factor
 
     def mean_curvatures(self, eta: Array, p: Array) -> Array:
-        at = self.sets.at(eta[0])
+        at = self.sets.at(eta[0] + self.offset)
         return np.asarray(np.maximum((at.size * self.sets.hazards(at)).sum(axis=1), LEAST)[None])
 
     def shift(self, eta: Array) -> Array:
@@ -63,10 +66,11 @@ class CoxSample(Sample):
         size = np.where(np.isinf(threshold), 0.0, np.abs(gradient))[0]
         over = size > threshold[0]
         shrink = np.divide(threshold[0], size, out=np.ones_like(size), where=over).min(axis=1, initial=1.0)
-        gap = value - self._dual(p[0], shrink)
+        known = (self.residual(p)[0] * self.offset).sum(axis=1)  # which residuals weigh
+        gap = value - self._dual(p[0], shrink) + shrink * known
         if np.all(ridge > 0):
             excess = (np.where(over, size - threshold[0], 0.0) ** 2).sum(axis=1)
-            gap = np.minimum(gap, value - self._dual(p[0], np.ones_like(shrink)) + excess / (2 * ridge))
+            gap = np.minimum(gap, value - self._dual(p[0], np.ones_like(shrink)) + known + excess / (2 * ridge))
         return np.asarray(np.maximum(gap, 0.0))
 
     def _dual(self, eta: Array, share: Array) -> Array:

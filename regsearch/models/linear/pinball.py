@@ -32,7 +32,7 @@ class QuantileSample(Sample):
         order = np.argsort(self.y[0, 0], kind="stable")
         reached = np.cumsum(weights[order])
         place = min(int(np.searchsorted(reached, quantile * reached[-1])), len(order) - 1)
-        self.offset = self.y[0, 0][order[[place]]]
+        self.null_intercept = self.y[0, 0][order[[place]]]
 
     def at(self, eta: Array) -> tuple[Array, Array]:
         residual = self.y - eta
@@ -64,7 +64,7 @@ class QuantileSample(Sample):
         size = np.where(np.isinf(threshold[0]), 0.0, np.abs(gradient))
         over = size > threshold[0]
         shrink = np.divide(threshold[0], size, out=np.ones_like(size), where=over).min(axis=1, initial=1.0)
-        worth = dual @ (self.weights * (self.y[0, 0] - self.offset))
+        worth = dual @ (self.weights * (self.y[0, 0] - self.null_intercept))
         gap = value - shrink * worth
         if np.all(ridge > 0):
             excess = (np.where(over, size - threshold[0], 0.0) ** 2).sum(axis=1)
@@ -83,8 +83,8 @@ class QuantileSample(Sample):
     @cached_property
     def _null(self) -> tuple[Array, Array]:
         """Of rows at the quantile itself, residuals that make their sum zero."""
-        at = self.y[0, 0] == self.offset
-        p, loss = self.at(np.broadcast_to(self.offset[:, None, None], self.y.shape))
+        at = self.y[0, 0] == self.null_intercept
+        p, loss = self.at(np.broadcast_to(self.null_intercept[:, None, None], self.y.shape))
         others = float(p[0, 0][~at] @ self.weights[~at])
         p[0, 0][at] = -others / float(self.weights[at].sum())
         return p, loss

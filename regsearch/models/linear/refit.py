@@ -64,7 +64,7 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
         everything = (np.arange(problem.rows),)
         made = prepared(config.prepare, problem, everything)
         transformer, table, whole = made.fitted[0], made.problem(problem, 0), behind(problem, made, everything)
-    solvers = Solvers.of_all_rows(whole, config.loss)
+    solvers = Solvers.of_all_rows(whole, config.loss, config.offset)
     coef, intercept = _fit(config, solvers)
     prepare = fit_transformer(table.X, lambda: table.encoded, table.sample_weight)
     if isinstance(solvers.design.matrix, RowTable):
@@ -76,10 +76,11 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
         weights = None if problem.sample_weight is None else problem.sample_weight[rows]
         scaler = _scaler(config.scale, seen, weights, solvers.design)
     rescaled = _rescaled(coef, intercept, scaler, solvers.design, config.scale)
+    rescaled = rescaled if solvers.offset is None else _with_offset(*rescaled, scaler, solvers.offset.place)
     model = _model(config, problem, *rescaled)
     if config.loss is not None:
         rows, decided = solvers.design.train[0], decisions(solvers.design, coef, intercept)
-        config.loss.fill(model, problem.y[rows], decided, solvers.design.weights[rows], _lambda(config))
+        config.loss.fill(model, solvers.aims(config.loss)[rows], decided, solvers.design.weights[rows], _lambda(config))
     return [step for step in (transformer, prepare, scaler, model) if step is not None]
 
 
@@ -167,6 +168,16 @@ def _rescaled(coef: Array, intercept: Array, scaler: Any, design: Design, how: s
     factor = np.divide(high - low, spread, out=np.ones_like(spread), where=spread > 0)
     scaled = coef / factor[:, None]
     return scaled, intercept + center @ coef - low @ scaled
+
+
+def _with_offset(coef: Array, intercept: Array, scaler: Any, place: int) -> tuple[Array, Array]:
+    """Those of scaled columns with a column's own coefficient, one, which no solver knows."""
+    ends = np.zeros((2, len(coef)))
+    ends[1, place] = 1.0
+    low, high = ends[:, place] if scaler is None else scaler.transform(ends)[:, place]
+    coef = coef.copy()
+    coef[place] = 1.0 / (high - low)
+    return coef, intercept - low * coef[place]
 
 
 def _model(config: LinearConfig, problem: Problem, coef: Array, intercept: Array) -> Any:

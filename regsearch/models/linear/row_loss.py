@@ -18,6 +18,7 @@ and relative to that of the model without columns it is one less what is explain
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,14 +55,18 @@ class RowFormulas(ABC):
         mean = float(weights @ y)
         return mean + float(self.shift(np.full((1, len(y)), mean), y, weights)[0])
 
+    def around(self, eta: Array, y: Array, weights: Array) -> tuple[Array, Array]:
+        """``[S]`` twice: an interval that holds `shift`."""
+        middle, width = np.mean(y - eta, axis=1), np.ptp(eta - y, axis=1)
+        return middle - width, middle + width
+
     def shift(self, eta: Array, y: Array, weights: Array) -> Array:
         """``[S]``: what an intercept must be moved by to be at its best: residuals then have the mean zero.
 
         Newton's steps, halved into the interval that is known to hold it.
         """
-        low, high = -np.ptp(eta - y, axis=1), np.ptp(eta - y, axis=1)
-        middle = np.mean(y - eta, axis=1)
-        low, high, shift = middle + low, middle + high, np.zeros(len(eta))
+        low, high = self.around(eta, y, weights)
+        shift = np.zeros(len(eta))
         for _ in range(ROUNDS):
             moved = eta + shift[:, None]
             residual = self.residual(moved, y)
@@ -78,11 +83,47 @@ class RowFormulas(ABC):
         return shift
 
 
+@dataclass(frozen=True)
+class BesideOffset(RowFormulas):
+    """Formulas of what is to be added to a decision that is known in part.
+
+    Attributes
+    ----------
+    offset
+        ``[n]`` that part.
+    """
+
+    formulas: RowFormulas
+    offset: Array
+
+    def value(self, eta: Array, y: Array) -> Array:
+        return self.formulas.value(eta + self.offset, y)
+
+    def residual(self, eta: Array, y: Array) -> Array:
+        return self.formulas.residual(eta + self.offset, y)
+
+    def curvature(self, eta: Array, y: Array) -> Array:
+        return self.formulas.curvature(eta + self.offset, y)
+
+    def dual(self, residual: Array, y: Array) -> Array:
+        return np.asarray(self.formulas.dual(residual, y) - residual * self.offset)
+
+    def start(self, y: Array, weights: Array) -> float:
+        alone = self.formulas.start(y, weights)
+        return alone + float(self.shift(np.full((1, len(y)), alone), y, weights)[0])
+
+    def shift(self, eta: Array, y: Array, weights: Array) -> Array:
+        return self.formulas.shift(eta + self.offset, y, weights)
+
+
 class RowLoss(RowFormulas, Loss, abstract=True):
     """A loss that is the weighted mean of one of each row, by formulas that are the same in every fold."""
 
     def sample(self, y: Array, weights: Array) -> Sample:
         return RowSample(self, y, weights)
+
+    def sample_beside(self, y: Array, weights: Array, offset: Array) -> Sample:
+        return RowSample(BesideOffset(self, offset), y, weights)
 
 
 class RowSample(Sample):
@@ -91,7 +132,7 @@ class RowSample(Sample):
     def __init__(self, loss: RowFormulas, y: Array, weights: Array) -> None:
         super().__init__(y, weights)
         self.loss, self.target = loss, self.y[0]
-        self.offset = np.array([self.loss.start(self.target[0], weights)])
+        self.null_intercept = np.array([self.loss.start(self.target[0], weights)])
 
     def at(self, eta: Array) -> tuple[Array, Array]:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a step too far, which is taken back

@@ -33,11 +33,11 @@ class Sample(ABC):
         ``[m, 1, n]`` targets.
     weights
         ``[n]``, summing to one.
-    offset
+    null_intercept
         ``[m]`` intercepts of the model without columns.
     """
 
-    offset: Array
+    null_intercept: Array
 
     def __init__(self, y: Array, weights: Array) -> None:
         self.y, self.weights = np.asarray(y, dtype=np.float64), weights
@@ -92,7 +92,7 @@ class Sample(ABC):
 
     @cached_property
     def _null(self) -> tuple[Array, Array]:
-        return self.at(np.broadcast_to(self.offset[:, None, None], self.y.shape))
+        return self.at(np.broadcast_to(self.null_intercept[:, None, None], self.y.shape))
 
     @property
     def null_loss(self) -> float:
@@ -102,7 +102,7 @@ class Sample(ABC):
     @property
     def null_curvatures(self) -> Array:
         """``[m]`` mean curvatures of the model without columns."""
-        at = np.broadcast_to(self.offset[:, None, None], self.y.shape)
+        at = np.broadcast_to(self.null_intercept[:, None, None], self.y.shape)
         return self.mean_curvatures(at, self._null[0])[:, 0]
 
     @property

@@ -13,8 +13,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, solve
 
 from regsearch._types import Array
-from regsearch.models.linear.glm_ridge import Ridge
-from regsearch.models.linear.krylov import MatrixFreeRidge
+from regsearch.models.linear.glm_ridge import Ridge, RidgeFits
 from regsearch.models.linear.likelihood import probabilities_and_losses
 
 CERTAIN = 8.0  # lead of a class below which, in all rows, the likelihood is taken to have a maximum
@@ -27,9 +26,7 @@ HALVINGS = 40
 SOLVED = 1e-15  # what a step promises, relative to the objective
 
 
-def settle(
-    ridge: Ridge | MatrixFreeRidge, theta: Array, strength: float, null: float, max_steps: int
-) -> tuple[Array, bool]:
+def settle(ridge: RidgeFits, theta: Array, strength: float, null: float, max_steps: int) -> tuple[Array, bool]:
     """Of a fit ``[m, 1, r + 1]`` under a ridge next to none: the same, and whether without it there would be none.
 
     Where that may be, it is solved as well as numbers allow, so that it does not depend on what it was solved to.
@@ -47,7 +44,7 @@ def settle(
     return found, bool(_leads(ridge, further - found).max() > GROWN)
 
 
-def _leads(ridge: Ridge | MatrixFreeRidge, theta: Array) -> Array:
+def _leads(ridge: RidgeFits, theta: Array) -> Array:
     """``[n]``: how far the first class is ahead of the last."""
     eta = ridge.decisions(theta)[:, 0]
     return np.asarray(np.abs(eta[0]) if len(eta) == 1 else np.ptp(eta, axis=0))

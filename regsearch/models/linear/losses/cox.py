@@ -40,6 +40,9 @@ class Cox(Loss):
     def sample(self, y: Array, weights: Array) -> Sample:
         return CoxSample(y, weights, self.ties == "efron")
 
+    def sample_beside(self, y: Array, weights: Array, offset: Array) -> Sample:
+        return CoxSample(y, weights, self.ties == "efron", offset)
+
     def spread(self, y: Array, weights: Array) -> float:
         return 1.0
 
