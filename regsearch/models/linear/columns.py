@@ -40,7 +40,7 @@ def check_column_names(config: LinearConfig, problem: Problem) -> None:
     for name in filter(None, _options(config.offset)):
         _check_known("offset must name a column of X", [name], known)
         check_offset(name, problem)
-        _check_not_fitted(config, name)
+        _check_not_fitted(config, name, known)
     for penalty in _options(config.penalty):
         _check_known(f"{penalty.kind} must name columns of X in its groups", penalty.names(), known)
     for factors in _options(config.penalty_factors):
@@ -102,16 +102,18 @@ def _check_known(must: str, names: Iterable[str], known: Mapping[str, Any]) -> N
             raise InvalidInput(f"{must}, got {name!r}; {hint}")
 
 
-def _check_not_fitted(config: LinearConfig, offset: str) -> None:
+def _check_not_fitted(config: LinearConfig, offset: str, known: Mapping[str, Any]) -> None:
     """Refuse what a config says of the coefficient of a column that is its offset."""
-    said = {"penalty_factors": config.penalty_factors, "unpenalized": config.unpenalized, "limits": config.limits}
-    for field, value in said.items():
-        for option in _options(value):
-            if offset in [one if isinstance(one, str) else one[0] for one in option]:
-                raise InvalidInput(f"The coefficient of the offset {offset!r} is one; remove it from {field}.")
-    for penalty in _options(config.penalty):
-        if offset in penalty.names():
-            raise InvalidInput(f"The coefficient of the offset {offset!r} is one; remove it from {penalty.kind}.")
+    said = {
+        field: [
+            one if isinstance(one, str) else one[0] for option in _options(getattr(config, field)) for one in option
+        ]
+        for field in ("penalty_factors", "unpenalized", "limits")
+    }
+    said |= {penalty.kind: list(penalty.names()) for penalty in _options(config.penalty)}
+    for field, names in said.items():
+        if any(set(known[name]) == set(known[offset]) for name in names if name in known):
+            raise InvalidInput(f"The coefficient of the offset {offset!r} is one; remove it from {field}.")
 
 
 def _options(value: Any) -> list[Any]:

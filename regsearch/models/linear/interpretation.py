@@ -81,6 +81,8 @@ class Fit:
         The penalty.
     names
         What the columns are called.
+    offset
+        The place of the one whose coefficient is one, `None` where none is.
     """
 
     lambdas: Array
@@ -90,6 +92,7 @@ class Fit:
     chosen: int
     terms: GeneralTerms
     names: list[str]
+    offset: int | None
 
 
 @one_thread()
@@ -105,7 +108,7 @@ def interpret(config: LinearConfig, problem: Problem, folds: Folds) -> dict[str,
         root of the sum of its squares.
     """
     fit = fit_all(config, problem)
-    own = [j for j, name in enumerate(fit.names) if name != config.offset]
+    own = [j for j in range(len(fit.names)) if j != fit.offset]
     size, names = _feature_sizes(fit.w)[:, own], [fit.names[j] for j in own]
     kept = _folds_with(config, problem, folds, names)
     noise = _noise(fit, _rows(problem))
@@ -157,6 +160,7 @@ def fit_all(config: LinearConfig, problem: Problem) -> Fit:
         chosen,
         terms,
         problem.encoded_names,
+        None if solvers.offset is None else solvers.offset.place,
     )
 
 

@@ -15,6 +15,7 @@ from scipy import sparse
 
 from regsearch._types import Array, Matrix
 from regsearch.data.encoding import Encoded, Missing
+from regsearch.data.features import is_frame
 from regsearch.data.problem import Problem
 from regsearch.data.row_table import RowTable
 from regsearch.errors import InvalidInput
@@ -38,7 +39,7 @@ class Offset:
     @classmethod
     def of(cls, problem: Problem, name: str) -> Offset:
         """That of a column of X by its name."""
-        feature = problem.column_names.index(name)
+        (feature,) = problem.places[name]
         return cls(int(np.flatnonzero(problem.encoded_features == feature)[0]), problem.entries(feature))
 
     def without(self, data: Encoded) -> Encoded:
@@ -81,12 +82,30 @@ def check_offset(name: str, problem: Problem) -> None:
         raise InvalidInput(
             f"An offset is added to one decision, y has {problem.outputs} {what}; leave offset={name!r} out."
         )
-    feature = problem.column_names.index(name)
-    own = np.flatnonzero(problem.encoded_features == feature)
-    if len(own) != 1 or problem.encoded_names[own[0]] != name:
-        raise InvalidInput(f"An offset must be a column of numbers, {name!r} is a category; encode it as a number.")
-    holes = int(np.isnan(problem.entries(feature)).any(axis=0).sum())
+    places = problem.places[name]
+    own = np.flatnonzero(np.isin(problem.encoded_features, places))
+    if len(places) != 1 or len(own) != 1 or problem.encoded_names[own[0]] != problem.column_names[places[0]]:
+        raise InvalidInput(
+            f"An offset must be one column of numbers, {name!r} is a category or becomes {len(own)} columns; encode it "
+            "as a number."
+        )
+    values = problem.entries(places[0])
+    if (
+        is_frame(problem.X)
+        and name in problem.X
+        and not np.array_equal(values[0], _given(problem, name), equal_nan=True)
+    ):
+        raise InvalidInput(
+            f"An offset is added as it is, and what prepares X changes {name!r}; let it pass through: "
+            f"make_column_transformer((..., [...]), ('passthrough', [{name!r}]))."
+        )
+    holes = int(np.isnan(values).any(axis=0).sum())
     if holes:
         raise InvalidInput(
             f"An offset must be known in every row, {name!r} is missing in {holes}; fill it in, or leave them out."
         )
+
+
+def _given(problem: Problem, name: str) -> Array:
+    """``[n]`` of a column of X before anything prepares it."""
+    return np.asarray(problem.X[name].to_numpy(dtype=float, na_value=np.nan))

@@ -191,8 +191,9 @@ def test_a_fold_predicts_what_a_refit_to_its_rows_does(kind: str, form: str, sca
 
 def test_it_is_known_behind_a_transformer_too() -> None:
     """The column that a transformer passes through is the offset, and a missing one is refused."""
+    from sklearn.base import clone
     from sklearn.compose import make_column_transformer
-    from sklearn.preprocessing import PolynomialFeatures
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
     prepare = make_column_transformer(
         (PolynomialFeatures(2, include_bias=False), ["a", "b"]),
@@ -204,9 +205,15 @@ def test_it_is_known_behind_a_transformer_too() -> None:
     by_hand = pd.DataFrame(prepare.fit_transform(X), columns=prepare.get_feature_names_out())
     found = evaluated(of, make_problem(X, y))
     plain = evaluated(of.replace(prepare=None), make_problem(by_hand, y))
+    renamed = evaluated(
+        of.replace(prepare=clone(prepare).set_params(verbose_feature_names_out=True)), make_problem(X, y)
+    )
+    np.testing.assert_array_equal(found.predictions, renamed.predictions)
     np.testing.assert_allclose(found.predictions, plain.predictions, rtol=1e-6)
     model = of.refit(make_problem(X, y), 0)
     np.testing.assert_allclose(model.predict(X.assign(o=X["o"] + 1)), np.e * model.predict(X))
+    with pytest.raises(InvalidInput, match="added as it is, and what prepares X changes 'o'; let it pass through"):
+        evaluated(of.replace(prepare=StandardScaler()), make_problem(X, y))
     with pytest.raises(InvalidInput, match="'o' is missing in 2"):
         evaluated(of, make_problem(X.assign(o=X["o"].mask(np.arange(N) < 2)), y))
 
@@ -280,7 +287,7 @@ def test_a_config_keeps_it() -> None:
     ("more", "said"),
     [
         ({"offset": "exposure"}, "offset must name a column of X, got 'exposure'; it has"),
-        ({"offset": "kind"}, "must be a column of numbers, 'kind' is a category"),
+        ({"offset": "kind"}, "must be one column of numbers, 'kind' is a category"),
         ({"offset": "holes"}, "'holes' is missing in 1; fill it in"),
         ({"unpenalized": ["o"]}, "The coefficient of the offset 'o' is one; remove it from unpenalized"),
         ({"penalty_factors": {"o": 0.5}}, "remove it from penalty_factors"),
