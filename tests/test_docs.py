@@ -24,6 +24,7 @@ from regsearch.space.registry import kinds
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools" / "docs"))
 
+import api  # noqa: E402
 import blocks  # noqa: E402
 import catalogue  # noqa: E402
 import excerpts  # noqa: E402
@@ -132,7 +133,8 @@ def test_no_figure_is_typed_by_hand(name: str) -> None:
 def test_reference_has_every_public_name() -> None:
     """The reference names every public name once; those of modules of classes are the catalogue's."""
     pages = [excerpts.expanded(text(name)) for name in PAGES if name.startswith("reference/")]
-    named = [word for page in pages for word in re.findall(r"^::: regsearch\.(\w+)$", page, flags=re.MULTILINE)]
+    line = r"^\*`from regsearch import (\w+)`\*$"
+    named = [word for page in pages for word in re.findall(line, page, flags=re.MULTILINE)]
     assert len(named) == len(set(named))
     assert set(regsearch.__all__) - {"nn_techniques"} <= set(named)
 
@@ -153,7 +155,19 @@ def test_catalogue_has_everything_that_regularizes() -> None:
 def test_a_page_that_is_read_in_the_repository_is_current(name: str) -> None:
     """It has what its includes stand for; `tools/docs/excerpts.py` writes it anew."""
     assert text(name) == excerpts.written(text(name))
-    assert excerpts.expanded(text(name)).count("include") == 0
+    assert "<!-- include" not in excerpts.expanded(text(name))
+
+
+def test_a_docstring_reads_as_markdown() -> None:
+    """Signatures have no annotations, sections become lists of names, and nothing is taken for a tag."""
+    made = api.entry("regsearch.Float")
+    assert "```text\nFloat(low, high, log=False, start=None)\n```" in made
+    assert "\n- `start`: The value that a search takes for the usual one; by default" in made
+    text = "Is <so>, ``a<b``.\n\nReturns\n-------\nx, y\n    One\n    line.\n\n    Two."
+    assert api.said(text) == "Is &lt;so>, `a<b`.\n\n**Returns**\n\n- `x`, `y`: One line.\n\n    Two."
+    assert "#### Results.choose" in api.entry("regsearch.Results")
+    with pytest.raises(ValueError, match=r"There is no regsearch\.Nobody"):
+        api.entry("regsearch.Nobody")
 
 
 def test_docstring_is_read() -> None:

@@ -32,7 +32,7 @@ def column_transformer(X: Any, roles: Mapping[Any, Role] | None = None) -> Any:
     Returns
     -------
     sklearn.compose.ColumnTransformer
-        For ``Linear(prepare=...)`` and ``Net(prepare=...)``.
+        For `prepare=` of `Linear`, `Net` and `Estimator`.
 
     Raises
     ------

@@ -27,7 +27,7 @@ SEED = 0  # of what a transformer draws where it was left open: the same in ever
 
 @dataclass(frozen=True)
 class Prepare(Node):
-    """A transformer with leaves for its parameters, for ``Linear(prepare=...)`` and ``Net(prepare=...)``.
+    """A transformer with leaves for its parameters, for `prepare=` of `Linear`, `Net` and `Estimator`.
 
     It is fitted inside each fold, on the fold's training rows and their labels, and gets X as it is: text, dates and
     missing values included. What it gives must be numbers; missing ones are filled by means, as without it. A row of

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from itertools import compress
 from typing import Any
 
+from api import api
+
 Parts = tuple[str, dict[str, str]]
 
 
@@ -86,14 +88,14 @@ def penalty_classes(_: str) -> str:
     """A place in the reference for each penalty."""
     from regsearch.models.linear import penalties
 
-    return "\n\n".join(f"::: regsearch.{name}" for name in penalties.__all__)
+    return api(" ".join(f"regsearch.{name}" for name in penalties.__all__))
 
 
 def loss_classes(_: str) -> str:
     """A place in the reference for each loss."""
     from regsearch.models.linear import losses
 
-    return "\n\n".join(f"::: regsearch.{name}" for name in losses.__all__)
+    return api(" ".join(f"regsearch.{name}" for name in losses.__all__))
 
 
 def rule_functions(_: str) -> str:
@@ -101,7 +103,7 @@ def rule_functions(_: str) -> str:
     from regsearch.results.rules import RULES, RULES_WITH_NUMBER
 
     functions = [*RULES.values(), *RULES_WITH_NUMBER.values()]
-    return "\n\n".join(f"::: {one.__module__}.{one.__name__}" for one in functions)
+    return api(" ".join(f"{one.__module__}.{one.__name__}" for one in functions))
 
 
 def ready_made(_: str) -> str:

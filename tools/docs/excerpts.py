@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import catalogue
+from api import api
 
 ROOT = Path(__file__).resolve().parents[2]
-WRITTEN = ("catalogue.md",)
+WRITTEN = ("catalogue.md", *(f"reference/{name}.md" for name in ("after", "commands", "spaces", "studies")))
 BODY = r"(?:\n(?:(?!^<!-- include: ).)*?^<!-- /include -->$)?"
 LINE = re.compile(rf"^<!-- include: (\S+) ?([^\n]*?) ?-->${BODY}", flags=re.MULTILINE | re.DOTALL)
 
@@ -167,7 +168,7 @@ def help_of(*command: str) -> str:
 
 
 KINDS: dict[str, Callable[[str], str]] = {
-    "changelog": changelog, "source": source, "benchmark": benchmark,
+    "api": api, "changelog": changelog, "source": source, "benchmark": benchmark,
     "suite": suite, "notation": notation, "commands": commands, "penalties": catalogue.penalties,
     "penalty_classes": catalogue.penalty_classes, "losses": catalogue.losses, "loss_classes": catalogue.loss_classes,
     "slots": catalogue.slots, "techniques": catalogue.techniques, "scales": catalogue.scales,
