@@ -214,6 +214,8 @@ def _series(trajectory: Trajectory, metric: str, trial: Trial) -> dict[str, Seri
         for name, read in ALONG_PATH.items():
             along = curves.average(read(curves)[:, steps])
             series[name] = Series(tuple((steps + 1).tolist()), _rounded(along))
+        for name, values in trajectory.followed.items():
+            series[f"path/{name}"] = Series(tuple((steps + 1).tolist()), _rounded(curves.average(values[:, steps])))
         if place := place_on_path(trial.axis):
             above = steps[trajectory.axis[steps] > 0]  # zero, the last of a path, has no logarithm
             series[place] = Series(tuple((above + 1).tolist()), _rounded(np.log10(trajectory.axis[above])))

@@ -117,11 +117,14 @@ class Trajectory:
         By metric name; the first decides. Empty when nothing was measured.
     complexity
         ``[K, S]``: effective degrees of freedom of a linear model, non-zero weights of a net; NaN when unknown.
+    followed
+        By name, ``[K, S]``: what else was kept of each step, such as what became of a strength.
     """
 
     axis: Array = field(default_factory=lambda: np.full(1, np.nan))
     curves: Mapping[str, Curves] = field(default_factory=dict)
     complexity: Array = field(default_factory=lambda: np.full((1, 1), np.nan))
+    followed: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:

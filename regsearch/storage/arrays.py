@@ -5,6 +5,7 @@
 ``complexity``        ``[K, S]``
 ``train/METRIC``      ``[K, S]``, the deciding metric first
 ``val/METRIC``        ``[K, S]``
+``followed/NAME``     ``[K, S]``, where something else was kept of each step
 ``unsolved``          ``[S]``, where some point of the path is not solved
 ``predictions``       ``[n, m]`` where there are some, in single precision where it has them
 ``along/steps``       ``[s]`` other steps of the path at which there are some
@@ -33,6 +34,7 @@ DATA, NAMES = "fingerprint", "target_names"  # of the data that targets belong t
 Read = TypeVar("Read")
 TRAIN, VAL, PREDICTIONS, UNSOLVED = "train/", "val/", "predictions", "unsolved"
 EFFECTIVE, OVERLAP, SHARES = "effective", "overlap", "shares"  # of `Averaging`
+FOLLOWED = "followed/"
 ALONG_STEPS, ALONG_DECISIONS = "along/steps", "along/decisions"
 
 
@@ -41,6 +43,7 @@ def to_arrays(
 ) -> dict[str, NDArray[Any]]:
     """What is stored of a trial."""
     arrays: dict[str, NDArray[Any]] = {"axis": trajectory.axis, "complexity": trajectory.complexity}
+    arrays |= {FOLLOWED + name: values for name, values in trajectory.followed.items()}
     for name, curves in trajectory.curves.items():
         arrays |= {TRAIN + name: curves.train, VAL + name: curves.val}
     if trajectory.curves and trajectory.deciding.unsolved is not None:
@@ -53,9 +56,11 @@ def to_arrays(
 def to_trajectory(arrays: Mapping[str, NDArray[Any]], averaging: Averaging | None = None) -> Trajectory:
     """The trajectory that arrays hold, of folds that are averaged so."""
     curves = {name: to_curves(arrays, name, averaging) for name in metrics(arrays)}
-    found = Trajectory(arrays["axis"], curves, arrays["complexity"])
+    followed = {name.removeprefix(FOLLOWED): arrays[name] for name in sorted(arrays) if name.startswith(FOLLOWED)}
+    found = Trajectory(arrays["axis"], curves, arrays["complexity"], followed)
     along = [array.shape[1:] for one in curves.values() for array in (one.train, one.val)]
     along += [one.unsolved.shape for one in curves.values() if one.unsolved is not None]
+    along += [one.shape[1:] for one in followed.values()]
     steps = {found.axis.shape, *along}
     if len(steps) > 1 or found.axis.ndim != 1:
         raise ValueError(f"a path's arrays must have a column for each of its {len(found.axis)} steps")

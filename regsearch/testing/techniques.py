@@ -16,6 +16,7 @@ from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.neural import Net
 from regsearch.models.neural.technique import SCHEDULE, ProblemInfo, Stopping, Technique
+from regsearch.models.neural.techniques import slots
 from regsearch.models.neural.training.segment import Segment
 from regsearch.space.config import digest, from_toml, to_toml
 from regsearch.space.domains import Between, OneOf, Whole
@@ -299,7 +300,7 @@ def setups(cls: type[Technique], **options: Any) -> Iterator[Setup]:
 def net_for(slot: str, **options: Any) -> Net:
     """A tiny net with what the techniques of a slot act on: of a schedule, what it is a schedule of."""
     of = slot.removesuffix(SCHEDULE)
-    return net(**({of: 0.4} if of != slot else {}), **options)
+    return net(**({of: strong(slots()[of][0])} if of != slot else {}), **options)
 
 
 def fields(cls: type[Technique]) -> dict[str, dataclasses.Field[Any]]:

@@ -254,6 +254,7 @@ def net_cases() -> dict[str, Case]:
             net(8, 8, embedding=t.PiecewiseLinear(4), skip="skip_connection", class_weight="balanced"), classes, 1e-9
         ),
         "schedules": Case(net(weight_decay=0.5, weight_decay_schedule=t.Fall(0.2)), numbers, 1e-9),
+        "falling lambda": Case(net(penalty=t.L1Penalty(0.02), penalty_schedule=t.Fall(0.2)), numbers, 1e-9),
         "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", averaging=0.9), numbers, 1e-9),
         "skip of images": Case(
             net(norm="batch_norm", skip="skip_connection", averaging=t.SWA(0.5)).replace(module=CNN(channels=(3, 4))),

@@ -117,7 +117,7 @@ def _check(config: NetConfig, problem: Problem) -> None:
             "transformer give a dense table (sparse_threshold=0)."
         )
     unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed()
-               if one.acting and slot not in {*LINES, *_ELSEWHERE}]  # fmt: skip
+               if one.acting and (slot not in {*LINES, *_ELSEWHERE} or one.held_out())]  # fmt: skip
     if config.optimizer.kind not in OPTIMIZERS:
         unknown.append(f"{type(config.optimizer).__name__} (optimizer)")
     slots = {slot: one for slot, _, one in config.placed() if one.acting}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from regsearch.data.problem import Problem
@@ -30,11 +31,13 @@ class NetForm:
         return tuple(param.name for param in (self.layout.matching(pattern) if pattern else role).params)
 
 
-def _penalty(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
+def _penalty(one: Any, form: NetForm, names: tuple[str, ...], slot: str) -> Lines:
     l1, l2 = one.strengths()
+    factor = " * penalising" if slot == "penalty" and "penalty_schedule" in form.slots else ""
     return {
         "helper": "shrink",
-        "stepped": f"shrink(optimizer, [weights[name] for name in {written(names)}], lr, l1={l1!r}, l2={l2!r})",
+        "stepped": f"shrink(optimizer, [weights[name] for name in {written(names)}], lr, l1={l1!r}{factor}, "
+        f"l2={l2!r}{factor})",
     }
 
 
@@ -245,8 +248,9 @@ def _schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
 
 
 LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
-    "penalty": _penalty,
-    "bias_penalty": _penalty,
+    "penalty": partial(_penalty, slot="penalty"),
+    "penalty_schedule": lambda one, form, names: {"rate": f"penalising = {_factor(one, form)}"},
+    "bias_penalty": partial(_penalty, slot="bias_penalty"),
     "data_augmentation": lambda one, form, names: _AUGMENTED[one.kind](one, form),
     "max_norm": _max_norm,
     "averaging": lambda one, form, names: _AVERAGED[one.kind](one, form),

@@ -157,9 +157,20 @@ class NetConfig(Model, abstract=True):
         return int(self.stopping.epochs or self.stopping.max_epochs)
 
     @property
-    def inner(self) -> float:
+    def picking(self) -> float:
         """Share of the training rows that picks an epoch; 0 where the mean validation curve does."""
         return 0.0 if self.stopping.epochs else float(self.stopping.inner)
+
+    @property
+    def inner(self) -> float:
+        """Share of the training rows that is not trained on."""
+        return max([self.picking, *(float(technique.held_out()) for _, _, technique in self.placed())])
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The slots of which numbers are kept along the path."""
+        plain = Technique.on_record
+        return tuple(slot for slot, _, one in self.placed() if one.acting and type(one).on_record is not plain)
 
     @property
     def architecture(self) -> Architecture:

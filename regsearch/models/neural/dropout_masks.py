@@ -11,6 +11,7 @@ from regsearch.models.neural.technique import Columns
 if TYPE_CHECKING:
     import torch
 
+MOST = 0.9  # of a rate, unless it is said to be more
 # the share of the largest rate at a layer's position t in [0, 1], from the first hidden layer to the last
 SHAPES: dict[str, Callable[[float], float]] = {
     "flat": lambda t: 1.0,
@@ -40,8 +41,9 @@ def survival(rate: float | list[float]) -> dict[str, float | list[float]]:
 def scheduled(v: Columns, index: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Rate and scale ``[R]`` of a layer at this step; to the bit what configs say, where no schedule changes it."""
     rate, scale = v.rate_of(), v.scale
-    changed = rate is not v.rate
-    scale = scale.where(rate == v.rate, 1 / (1 - rate)) if changed else scale
+    if rate is not v.rate:
+        rate = rate.minimum(v.rate.clamp(min=MOST))  # a factor may be above 1
+        scale = scale.where(rate == v.rate, 1 / (1 - rate))
     return rate[:, index], scale[:, index]
 
 

@@ -21,6 +21,7 @@ class WeightPenalty(Technique, abstract=True):
     """``lambda * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2)`` of kernels, biases or hidden outputs."""
 
     slots: ClassVar[tuple[str, ...]] = ("penalty", "bias_penalty", "activity_penalty")
+    schedulable: ClassVar[bool] = True
 
     @abstractmethod
     def strengths(self) -> tuple[float, float]:
@@ -40,12 +41,13 @@ class Proximal(Technique, abstract=True):
 
     @staticmethod
     def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
+        l1, l2 = v.at_strength(v.l1)[:, None], v.at_strength(v.l2)[:, None]
         for w, moved in zip(v.part.views(theta), v.part.views(rate), strict=True):
             if v.on.l1:
-                threshold = moved * v.l1[:, None]
+                threshold = moved * l1
                 w.sub_(w.clamp(-threshold, threshold))
             if v.on.l2:
-                w.div_((moved * v.l2[:, None]).add_(1))
+                w.div_((moved * l2).add_(1))
 
 
 class ActivityPenalty(Technique, abstract=True):

@@ -22,6 +22,8 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_stepped`    the parameters after a step ``[R, P]``, in place
 `on_average`    takes note of the parameters after a step
 `on_epoch`      takes note of the parameters after an epoch
+`on_losses`     takes note of the losses on rows that are trained on and on those that are held out, after an epoch
+`on_record`     a number ``[R]`` to keep of each epoch
 `on_evaluate`   what is evaluated in place of the parameters
 `on_members`    several nets ``[R, S, Q]``, of which the mean of what they say counts
 `on_statistics` in which rows that needs running statistics of its own
@@ -61,8 +63,11 @@ class Columns(SimpleNamespace):
     part: Part
 
     def rate_of(self) -> torch.Tensor:
-        """The rates ``[R, ...]`` at this step, times the factor of their schedule where there is one."""
-        rate: torch.Tensor = self.rate
+        """The rates ``[R, ...]`` at this step."""
+        return self.at_strength(self.rate)
+
+    def at_strength(self, rate: torch.Tensor) -> torch.Tensor:
+        """Rates ``[R, ...]`` times the factor of their schedule at this step, where there is one."""
         strength = getattr(self, STRENGTH, None)
         return rate if strength is None else rate * strength.view(-1, *[1] * (rate.dim() - 1))
 
@@ -165,6 +170,10 @@ class Technique(Node, abstract=True):
         offs = {name: off for name, off in self.neutral_fields().items() if off is not None}
         return tuple(name for name, off in offs.items() if getattr(self, name) != off) if offs else (self.kind,)
 
+    def held_out(self) -> Any:
+        """Which share of the training rows must not be trained on, a number or a leaf."""
+        return 0.0
+
     def parts(self) -> dict[str, Technique]:
         """A filled technique without one of the several things that it does, by what goes."""
         acting, offs = self.acting, self.neutral_fields()
@@ -264,6 +273,15 @@ class Technique(Node, abstract=True):
     @staticmethod
     def on_epoch(v: Columns, theta: torch.Tensor, epoch: torch.Tensor, horizon: torch.Tensor) -> None:
         """Take note of the parameters ``[R, Q]`` after so many epochs ``[R]``, of at most `horizon` ``[R]``."""
+
+    @staticmethod
+    def on_losses(v: Columns, train: torch.Tensor, inner: torch.Tensor) -> None:
+        """Take note of losses ``[R]`` in evaluation mode; `inner` is on rows that nothing is trained on."""
+
+    @staticmethod
+    def on_record(v: Columns) -> torch.Tensor:
+        """The factor ``[R]`` that a schedule has come to: a curve of the trial."""
+        raise NotImplementedError
 
     @staticmethod
     def on_statistics(v: Columns) -> torch.Tensor:

@@ -116,7 +116,7 @@ CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
     "inner": (
         "multiclass",
         lambda: net(early_stopping=t.EarlyStopping(5, inner=0.05)),
-        r"0\.05\) cannot split the 24",
+        r"inner part of 0\.05 cannot be split off the 24",
     ),
 }
 

@@ -369,7 +369,7 @@ def inner_split(problem: Problem, rows: Rows, share: float, seed: int) -> tuple[
         train, inner = next(splitter.split(np.empty(len(rows)), problem.y[rows], groups))
     except ValueError as error:
         raise InvalidInput(
-            f"EarlyStopping(inner={share:g}) cannot split the {len(rows)} training rows of a fold: {error}; "
-            "hold out another share, or none: inner=0."
+            f"An inner part of {share:g} cannot be split off the {len(rows)} training rows of a fold: {error}; "
+            "hold out another share, or none: EarlyStopping(inner=0), and no AdaptiveStrength."
         ) from error
     return rows[np.sort(train)], rows[np.sort(inner)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fall(Technique):
-    """The rate of dropout, or of weight decay, falls evenly from what it is said to be (Rennie et al. 2014).
+    """The rate of dropout or weight decay, or a lambda, falls evenly from what it is said to be (Rennie et al. 2014).
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Fall(Technique):
         Which part of the rate is left at the horizon: the last epoch that training may come to.
     """
 
-    slots: ClassVar[tuple[str, ...]] = ("dropout_schedule", "weight_decay_schedule")
+    slots: ClassVar[tuple[str, ...]] = ("dropout_schedule", "penalty_schedule", "weight_decay_schedule")
     final: Any = tunable(Between(0.0, 1.0), Float(0.0, 0.5), off=1.0)
 
     @staticmethod

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rise(Technique):
-    """The rate of dropout, or of weight decay, rises evenly to what it is said to be (Morerio et al. 2017).
+    """The rate of dropout or weight decay, or a lambda, rises evenly to what it is said to be (Morerio et al. 2017).
 
     It gets there at the horizon: the last epoch that training may come to.
 
@@ -25,7 +25,7 @@ class Rise(Technique):
         Which part of the rate training starts with.
     """
 
-    slots: ClassVar[tuple[str, ...]] = ("dropout_schedule", "weight_decay_schedule")
+    slots: ClassVar[tuple[str, ...]] = ("dropout_schedule", "penalty_schedule", "weight_decay_schedule")
     initial: Any = tunable(Between(0.0, 1.0), Float(0.0, 0.5), off=1.0)
 
     @staticmethod

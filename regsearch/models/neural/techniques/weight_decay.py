@@ -28,4 +28,4 @@ class WeightDecay(Technique):
     def on_step(v: Columns, theta: torch.Tensor, lr: torch.Tensor) -> None:
         rate = v.rate_of()[:, None]
         for w in v.part.views(theta):
-            w.mul_(1 - lr * rate)
+            w.mul_((1 - lr * rate).clamp(min=0))

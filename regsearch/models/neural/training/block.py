@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.metrics.scorer import Metric
+from regsearch.metrics.scorer import DEFAULTS, Metric, resolve
 from regsearch.models.deadline import Deadline
 from regsearch.models.neural.columns import ActiveTechniques, RowConfig
 from regsearch.models.neural.network.data import Data
@@ -33,6 +33,9 @@ from regsearch.models.out_of_fold import steps_kept
 
 if TYPE_CHECKING:
     import torch
+
+
+LOSSES = DEFAULTS | {"regression": "neg_mean_squared_error"}  # by task, what nets train by
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,7 @@ class Block:
         import torch
 
         scores: list[dict[str, Array]] = []
-        nonzero, weights, nets, decisions = [], [], [], []
+        nonzero, weights, nets, decisions, recorded = [], [], [], [], []
         keeps = steps_kept(self.data.problem.rows, self.data.outputs) > 0
         with torch.no_grad():
             for remaining in reversed(range(epochs)):
@@ -222,12 +225,14 @@ class Block:
                 measured, decided = self._measured(theta, count, keeps) if measure else ({}, no_decisions(len(theta)))
                 scores.append(measured)
                 decisions.append(decided)
+                recorded.append(self._recorded())
         if not weights:
             return Segment.none(*self.theta.shape)
         along = {part: np.stack([one[part] for one in scores], axis=2) for part in (scores[0] if scores else {})}
         return Segment(
             along, np.stack(nonzero, axis=1), np.stack(as_long(weights)), np.stack(nets, axis=1),
             self.theta.shape[1], np.stack(decisions),
+            {slot: np.stack([one[slot] for one in recorded], axis=1) for slot in recorded[0]},
         )  # fmt: skip
 
     def _measured(
@@ -296,6 +301,26 @@ class Block:
         self.epochs = tuple(epoch + 1 for epoch in self.epochs)
         for active in self.techniques.with_hook("on_epoch"):
             active.technique.on_epoch(active.v, self.theta, self.lr.new_tensor(self.epochs), self.horizon)
+        following = self.techniques.with_hook("on_losses")
+        losses = [self._losses(part) for part in ("train", "inner")] if following else []
+        for active in following:
+            active.technique.on_losses(active.v, *losses)
+
+    def _losses(self, part: str) -> torch.Tensor:
+        """``[R]``: by the loss that nets train by, of the weights as they are."""
+        problem, found = self.data.problem, self.lr.clone()
+        metrics = resolve(LOSSES[problem.task], problem)
+        for k, where in self._rows_by_fold().items():
+            found[where] = found.new_tensor(-self.evaluators[k].measure(self.theta[where], part, metrics)[0])
+        return found
+
+    def _recorded(self) -> dict[str, Array]:
+        """By slot, what techniques have kept of the last epoch ``[R]``."""
+        import torch
+
+        following = self.techniques.with_hook("on_record")
+        kept = {active.key[0]: active.technique.on_record(active.v) for active in following}
+        return {slot: factor.to("cpu", torch.float64, copy=True).numpy() for slot, factor in kept.items()}
 
     def steps(self) -> Iterator[partial[None]]:
         """What trains on each batch of the next epoch, in turn."""

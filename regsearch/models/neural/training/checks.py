@@ -142,10 +142,11 @@ def _check_scale(space: NetConfig, setup: Setup) -> None:
 
 def _check_inner(space: NetConfig, setup: Setup) -> None:
     """Every fold can be split as asked for, at both ends of what is searched."""
-    for stopping in options(space.techniques["early_stopping"]):
-        for share in bounds_of(stopping.fields().get("inner", 0.0)):
-            for k, train in enumerate(setup.folds.train) if share else ():
-                inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
+    stopping = (one.fields().get("inner", 0.0) for one in options(space.techniques["early_stopping"]))
+    needed = (one.held_out() for value in space.techniques.values() for one in options(value))
+    for share in (share for value in (*stopping, *needed) for share in bounds_of(value) if share):
+        for k, train in enumerate(setup.folds.train):
+            inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
 
 
 def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> ProblemInfo:

@@ -13,6 +13,7 @@ from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Outcome
 from regsearch.models.deadline import Stop
+from regsearch.models.neural.technique import SCHEDULE
 from regsearch.models.neural.training.run import TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean
@@ -41,7 +42,8 @@ def make_outcome(shared: SharedParts, run: TrainingRun, stop: Stop | None = None
 def _trajectory(shared: SharedParts, run: TrainingRun, curves: Mapping[str, Curves]) -> Trajectory:
     """The path of a run so far, with its metrics in the study's order."""
     ordered = {metric.name: curves[metric.name] for metric in shared.setup.metrics if metric.name in curves}
-    return Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.on_all(run.nonzero))
+    followed = {slot.removesuffix(SCHEDULE) + "_strength": run.on_all(values) for slot, values in run.recorded.items()}
+    return Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.on_all(run.nonzero), followed)
 
 
 def _late_curves(

@@ -65,6 +65,8 @@ class TrainingRun:
         ``[k, E]``.
     counting
         ``[k, E]``: the epoch that counts in each fold if training ends there.
+    recorded
+        By slot, ``[k, E]``: the factors that techniques which follow something have come to.
     decisions
         Of some epochs, ``[n_val, m]`` for each fold, where the epoch that counts is chosen by them.
     trained
@@ -96,6 +98,7 @@ class TrainingRun:
     judged: int = 0
     ended: bool = False
     failure: str = ""
+    recorded: dict[str, Array] = field(default_factory=dict)
     _ahead: dict[int, deque[FoldEpoch]] = field(default_factory=dict)  # by fold, epochs that the others lack
     _taken: list[FoldEpoch] = field(default_factory=list)  # of the only fold, for the run on all of them
 
@@ -112,7 +115,7 @@ class TrainingRun:
         return cls(
             candidate, structure, settings, folds, empty, empty, empty[0], empty[0], selection,
             SpreadSteps(settings.kept if selection.by_score else 0), Patience.of(config), dict.fromkeys(folds, 0),
-            rungs, _ahead={k: deque() for k in folds},
+            rungs, recorded=dict.fromkeys(config.recorded, empty[0]), _ahead={k: deque() for k in folds},
         )  # fmt: skip
 
     def widened(self) -> TrainingRun:
@@ -235,6 +238,8 @@ class TrainingRun:
             scores["val"][together] = self.settings.pooled(self.structure, pooled, weights)
         if self.decisions.most:
             self.decisions.add(self.epoch, [one.decisions for one in found])
+        for slot, values in self.recorded.items():
+            self.recorded[slot] = np.c_[values, [one.recorded[slot] for one in found]]
         nonzero, epoch = np.array([one.nonzero for one in found]), np.full(len(found), self.epoch + 1.0)
         self._add(EpochResult(scores, nonzero, epoch, weights))
 

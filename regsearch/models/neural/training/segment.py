@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ class Segment:
         Q.
     decisions
         ``[E, R, n_val, m]`` on the validation rows, in single precision; of no rows where they are not kept.
+    recorded
+        By slot, ``[R, E]``: the factors that techniques which follow something have come to; 1 in other rows.
     """
 
     scores: dict[str, Array]
@@ -37,6 +39,7 @@ class Segment:
     nets: NDArray[np.int64]
     length: int
     decisions: NDArray[np.float32]
+    recorded: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def epochs(self) -> int:
@@ -64,13 +67,19 @@ class Segment:
         )
         weights = np.concatenate(as_long([one.weights[:epochs] for one in parts]), axis=1)
         decisions = np.concatenate([one.decisions[:epochs] for one in parts], axis=1)
-        return cls(scores, nonzero, weights, nets, parts[0].length, decisions)
+        slots = sorted({slot for one in parts for slot in one.recorded})
+        recorded = {
+            slot: np.concatenate([one.recorded.get(slot, np.ones_like(one.nonzero))[:, :epochs] for one in parts])
+            for slot in slots
+        }
+        return cls(scores, nonzero, weights, nets, parts[0].length, decisions, recorded)
 
     def row(self, i: int) -> Iterator[FoldEpoch]:
         """What the epochs gave of one row."""
         for e in range(len(self.weights)):
             scores = {part: values[:, i, e] for part, values in self.scores.items()}
-            yield FoldEpoch(scores, float(self.nonzero[i, e]), self.weights_of(i, e), self.decisions[e, i])
+            recorded = {slot: float(values[i, e]) for slot, values in self.recorded.items()}
+            yield FoldEpoch(scores, float(self.nonzero[i, e]), self.weights_of(i, e), self.decisions[e, i], recorded)
 
     def weights_of(self, row: int, epoch: int = -1) -> Array:
         """``[S Q]`` of a row after an epoch, of all of its nets."""
@@ -91,12 +100,15 @@ class FoldEpoch:
         ``[S Q]``, of S nets.
     decisions
         ``[n_val, m]``; of no rows where they are not kept.
+    recorded
+        By slot.
     """
 
     scores: dict[str, Array]
     nonzero: float
     weights: Array
     decisions: NDArray[np.float32]
+    recorded: Mapping[str, float] = field(default_factory=dict)
 
 
 def as_long(weights: Sequence[Array]) -> list[Array]:

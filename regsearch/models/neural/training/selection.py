@@ -149,7 +149,7 @@ def selection_of(config: NetConfig, averaging: Averaging) -> EpochSelection:
     if config.stopping.epochs:
         return LastEpoch()
     min_delta = float(config.stopping.min_delta)
-    return BestPerFold(min_delta) if config.inner else BestMean(averaging, min_delta)
+    return BestPerFold(min_delta) if config.picking else BestMean(averaging, min_delta)
 
 
 @dataclass
