@@ -169,8 +169,8 @@ class NetConfig(Model, abstract=True):
     @property
     def recorded(self) -> tuple[str, ...]:
         """The slots of which numbers are kept along the path."""
-        plain = Technique.on_record
-        return tuple(slot for slot, _, one in self.placed() if one.acting and type(one).on_record is not plain)
+        usual = Technique.on_record
+        return tuple(slot for slot, _, one in self.placed() if one.acting and type(one).on_record is not usual)
 
     @property
     def architecture(self) -> Architecture:
