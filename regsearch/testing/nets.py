@@ -36,7 +36,7 @@ def problem(task: str = "regression", n: int = 36, p: int = 5, image: bool = Fal
     cuts = {"regression": None, "binary": [0.5], "multiclass": [0.3, 0.6]}[task]
     y: Any = 3 * signal + 5 if cuts is None else np.searchsorted(np.quantile(signal, cuts), signal)
     if options.get("targets", 1) > 1:
-        y = np.column_stack([y, flat[:, 1] * 10 - y])
+        y = np.column_stack([y, *(flat[:, i] * 10 - y for i in range(1, options["targets"]))])
     return make_problem(X, y, sample_weight=rng.uniform(0.2, 2, n) if options.get("weighted") else None)
 
 

@@ -6,7 +6,7 @@ A *row* is one trial in one fold; rows with a technique and rows without it trai
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from regsearch.testing.suite import Suite, require
 
 ROWS = 3
 SEEDS = range(3)
+KINDS: tuple[Mapping[str, Any], ...] = ({}, {"image": True}, {"targets": 3})  # of problems
 
 SUITE = Suite()
 
@@ -136,11 +137,11 @@ def says_what_it_does_not_fit(cls: type[Technique]) -> None:
     """A technique refuses what it has no meaning for with its name and the fix, and fits something."""
     fitting = 0
     for task in TASKS:
-        for image in (False, True):
-            said = _refusal(lambda task=task, image=image: example(cls, 0).check(problem_info(task, image)))
+        for options in KINDS:
+            said = _refusal(lambda task=task, options=options: example(cls, 0).check(problem_info(task, **options)))
             fitting += not said
             well = said.startswith(f"{cls.__name__} needs ") and "got a " in said and said.endswith("leave it out.")
-            require(not said or well, f"{task}{' of images' * image}: refused with {said!r}.")
+            require(not said or well, f"{task} with {options}: refused with {said!r}.")
     require(fitting > 0, "It fits no task at all.")
 
 
@@ -279,22 +280,23 @@ def is_stacked(cls: type[Technique]) -> bool:
     return is_trained(cls) and not cls.structural
 
 
-def problem_info(task: Task, image: bool = False) -> ProblemInfo:
+def problem_info(task: Task, image: bool = False, targets: int = 1) -> ProblemInfo:
     """What a technique may know of a task, on a table or on images."""
-    return ProblemInfo(task, {"multiclass": 3}.get(task, 1), IMAGE if image else None, ("hidden0", "hidden1"))
+    outputs = targets if task == "regression" else {"multiclass": 3}.get(task, 1)
+    return ProblemInfo(task, outputs, IMAGE if image else None, ("hidden0", "hidden1"))
 
 
-def fits(cls: type[Technique], task: Task, image: bool = False) -> bool:
+def fits(cls: type[Technique], task: Task, image: bool = False, targets: int = 1) -> bool:
     """Whether a technique has a meaning for a task."""
-    return not _refusal(lambda: example(cls, 0).check(problem_info(task, image)))
+    return not _refusal(lambda: example(cls, 0).check(problem_info(task, image, targets)))
 
 
 def setups(cls: type[Technique], **options: Any) -> Iterator[Setup]:
-    """A small problem for every task that a technique fits; of tables if it fits them."""
+    """A small problem for every task that a technique fits; of tables and of one target if it fits them."""
     for task in TASKS:
-        image = not fits(cls, task)
-        if fits(cls, task, image):
-            yield setup(task, image=image, **options)
+        fitting = next((kind for kind in KINDS if fits(cls, task, **kind)), None)
+        if fitting is not None:
+            yield setup(task, **fitting, **options)
 
 
 def net_for(slot: str, **options: Any) -> Net:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from regsearch.errors import InvalidInput
 from regsearch.inputs import did_you_mean
 from regsearch.models.axes import EPOCHS
 from regsearch.models.base import Model
-from regsearch.models.neural.architectures import MLP, Custom, with_embedding, with_skips
+from regsearch.models.neural.architectures import MLP, Custom, with_embedding, with_skips, with_tasks
 from regsearch.models.neural.learning_rate import OF_OPTIMIZER, placed_rate
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
@@ -29,6 +29,9 @@ from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Leaf, tunable
 
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
+CHANGES: Mapping[str, Callable[[Architecture, Any], Architecture]] = {
+    "tasks": with_tasks, "skip": lambda net, one: with_skips(net), "embedding": with_embedding,
+}  # fmt: skip  # slots whose techniques are part of the architecture, in the order in which they change it
 _EMPTY = {"early_stopping": FixedEpochs(), "dropout": Dropout(0.0)}  # without dropout, a module has its own
 
 
@@ -174,13 +177,12 @@ class NetConfig(Model, abstract=True):
 
     @property
     def architecture(self) -> Architecture:
-        """The module, with skip connections and behind an embedding where it is to have them."""
-        module: Architecture = self.module
-        module, embedding = (
-            with_skips(module) if self.techniques.get("skip") else module,
-            self.techniques.get("embedding"),
-        )
-        return module if embedding is None else with_embedding(module, embedding)
+        """The module, as the slots of techniques that are part of it have it."""
+        made: Architecture = self.module
+        for slot, change in CHANGES.items():
+            if self.techniques.get(slot) is not None:
+                made = change(made, self.techniques[slot])
+        return made
 
     @property
     def norm(self) -> str:

@@ -109,6 +109,8 @@ def with_skips(architecture: Architecture) -> Architecture:
     made: dict[type[Architecture], Callable[..., Architecture]] = {MLP: ResidualMLP, CNN: ResidualCNN}
     if type(architecture) in (ResidualMLP, ResidualCNN):
         return architecture
+    if isinstance(architecture, MLP) and type(architecture) is not MLP:
+        raise InvalidInput(f"skip= is for an MLP, got a {type(architecture).__name__}; leave skip= out.")
     if type(architecture) not in made:
         raise InvalidInput("Your own module has its own connections: skip= is for MLP and CNN; leave it out.")
     return made[type(architecture)](**architecture.fields())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from itertools import product
 from typing import Any
 
@@ -14,8 +14,7 @@ from regsearch.data.table_checks import check_columns
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.class_weight import check_class_weight
-from regsearch.models.neural.architectures import with_embedding, with_skips
-from regsearch.models.neural.config import NetConfig, options
+from regsearch.models.neural.config import CHANGES, NetConfig, options
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import CLIPPED, Data, inner_split
 from regsearch.models.neural.network.hooks import HiddenHooks
@@ -51,9 +50,10 @@ def check(space: NetConfig, setup: Setup) -> None:
     shared = SharedParts(setup, space.device)
     first = structure_of(default(space))
     data = shared.data(first)
-    every = product(_modules(space.module), _norms(space), _skips(space), _embeddings(space))
-    for own, norm, changed, embedded in every:
-        structure = shared.on_columns(replace(first, module=embedded(changed(own)), norm=norm))
+    changes = product(*(_changes(space, slot) for slot in CHANGES))
+    for own, norm, each in product(_modules(space.module), _norms(space), changes):
+        changed = reduce(lambda made, change: change(made), each, own)
+        structure = shared.on_columns(replace(first, module=changed, norm=norm))
         module = structure.module
         info = _check_module(module, structure, data, setup)
         for slot, value in space.techniques.items():
@@ -90,21 +90,19 @@ def _norms(space: NetConfig) -> Iterator[str]:
         yield "" if norm is None else norm.kind
 
 
-def _skips(space: NetConfig) -> Iterator[Callable[[Architecture], Architecture]]:
-    """What nets of the space may make of an architecture: nothing, and one with skip connections."""
-    value = space.techniques.get("skip")
-    for skip in value.options if isinstance(value, Choice) else (value,):
-        yield with_skips if skip is not None else lambda module: module
-
-
-def _embeddings(space: NetConfig) -> Iterator[Callable[[Architecture], Architecture]]:
-    """What nets of the space may have in front of an architecture: nothing, and each embedding."""
-    value = space.techniques.get("embedding")
+def _changes(space: NetConfig, slot: str) -> Iterator[Callable[[Architecture], Architecture]]:
+    """What nets of the space may make of an architecture by a slot: nothing, and what each of its techniques does."""
+    value = space.techniques.get(slot)
     for one in value.options if isinstance(value, Choice) else (value,):
-        filled = [fill(one, params) for params in initial_params(one)] if one is not None else []
-        yield from (partial(with_embedding, embedding=each) for each in filled)
         if one is None:
-            yield lambda module: module
+            yield lambda architecture: architecture
+        else:
+            filled = (fill(one, params) for params in initial_params(one))
+            yield from (partial(_changed, slot=slot, technique=each) for each in filled)
+
+
+def _changed(architecture: Architecture, slot: str, technique: Any) -> Architecture:
+    return CHANGES[slot](architecture, technique)
 
 
 def _modules(value: Any) -> Iterator[Architecture]:

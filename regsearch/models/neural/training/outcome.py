@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,6 +34,7 @@ def make_outcome(shared: SharedParts, run: TrainingRun, stop: Stop | None = None
         return Outcome.left(candidate, stop, trajectory, seconds, step, measures)
     failures: dict[str, str] = {}
     trajectory = _trajectory(shared, run, run.curves | _late_curves(shared, structure, run, failures))
+    measures = measures | _target_measures(shared, structure, run)
     return Outcome(
         candidate, "complete", trajectory, step, _predictions(shared, structure, run), _along(shared, structure, run),
         seconds, measures, unmeasured(failures),
@@ -88,14 +90,16 @@ def _along(shared: SharedParts, structure: Structure, run: TrainingRun) -> PathD
     return PathDecisions.of(list(others), means)
 
 
-def _validated(shared: SharedParts, structure: Structure, k: int, weights: Array) -> tuple[Rows, Array]:
-    """Rows ``[r]`` that a fold validates, and the decisions ``[r, m]`` of its nets with weights ``[S Q]``."""
+def _validated(
+    shared: SharedParts, structure: Structure, k: int, weights: Array, part: str = "val"
+) -> tuple[Rows, Array]:
+    """Rows ``[r]`` of a part of a fold, and the decisions ``[r, m]`` of its nets with weights ``[S Q]``."""
     import torch
 
     evaluator = shared.evaluator(structure, k)
     parts = [
         (rows.cpu().numpy(), evaluator.fold.decisions(out)[0].T.double().cpu().numpy())
-        for out, rows in evaluator.outputs(torch.from_numpy(weights[None]), "val")
+        for out, rows in evaluator.outputs(torch.from_numpy(weights[None]), part)
     ]
     return np.concatenate([rows for rows, _ in parts]), np.concatenate([decisions for _, decisions in parts])
 
@@ -113,6 +117,29 @@ def pooled_of_nets(
     val, decisions = [rows for rows, _ in held], [found[:, None] for _, found in held]
     problem, averaging = shared.setup.problem, shared.setup.averaging
     return np.stack([pooled_scores(metric, problem, val, decisions, averaging, said)[:, 0] for metric in metrics])
+
+
+def _target_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:
+    """Of each of several targets, by its name, the validation score at the chosen epoch and the gap; means over folds.
+
+    Not of a metric that needs all folds together.
+    """
+    problem, metric, found = shared.setup.problem, shared.setup.metrics[0], {}
+    if problem.targets == 1 or metric.pooled:
+        return {}
+    said = {
+        part: [_validated(shared, structure, k, weights, part) for k, weights in enumerate(run.weights)]
+        for part in ("train", "val")
+    }
+    for j, name in enumerate(problem.target_names):
+        of_target = replace(problem, y=problem.y[:, j], target_names=(name,))
+        scores = {
+            part: np.array([metric.along(of_target, rows, out[:, j][:, None, None])[0] for rows, out in of_folds])
+            for part, of_folds in said.items()
+        }
+        found[f"target/{name}/val"] = float(run.settings.averaging.mean(scores["val"]))
+        found[f"target/{name}/gap"] = float(run.settings.averaging.mean(scores["train"] - scores["val"]))
+    return found
 
 
 def _weight_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:

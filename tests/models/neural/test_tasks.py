@@ -1,0 +1,180 @@
+"""Nets of several targets: what they share, by formulas and torch's own modules, and what is known of each target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import solve, sqrtm
+from scipy.optimize import minimize
+from sklearn.datasets import load_linnerud
+from sklearn.metrics import mean_squared_error
+from torch import nn
+
+import regsearch
+from regsearch import CNN, Choice, InvalidInput, Study
+from regsearch.models.base import Candidate
+from regsearch.models.neural import techniques as t
+from regsearch.models.neural.layout import Layout, Part
+from regsearch.models.neural.technique import Columns
+from regsearch.models.neural.training.stack import Stack
+from regsearch.testing.nets import block, net, setup, shared_parts, train
+
+SEPARATE = t.SoftSharing(0.0)
+
+
+def plain(of: Any, config: Any) -> Any:
+    made: nn.Module = shared_parts(of).structure(config).module.module((5,), 3, config.norm).double().eval()
+    return made
+
+
+@pytest.mark.parametrize("tasks", [t.SoftSharing(0.1), t.CrossStitch(0.8), t.TaskRelation(0.1)])
+@pytest.mark.parametrize("norm", [None, "batch_norm"])
+def test_the_stack_computes_what_the_plain_module_does(tasks: Any, norm: Any) -> None:
+    """Rows of trained nets return what torch's module with their parameters does, behind an embedding, too."""
+    of = setup("regression", targets=3)
+    for embedding in (None, t.PiecewiseLinear(3)):
+        configs = [net(tasks=tasks, norm=norm, embedding=embedding, dropout=0.2, lr=lr) for lr in (0.02, 0.05)]
+        made = block(of, configs)
+        made.advance(2)
+        evaluator, module = made.evaluators[1], plain(of, configs[0])
+        x = evaluator.fold.scaling.apply(evaluator.fold.data.take(evaluator.fold.rows["val"]))[0]
+        ((out, _),) = evaluator.outputs(made.theta, "val")
+        for row in range(2):
+            state = {name: view[row] for name, view in evaluator.network.layout.views(made.theta).items()}
+            module.load_state_dict(state, strict=False)
+            torch.testing.assert_close(module(x).T, out[row], rtol=1e-9, atol=1e-11)
+
+
+def test_nets_that_share_nothing_are_separate_nets() -> None:
+    """Without a strength, and without mixing, each target's output is that of a perceptron with its own parameters."""
+    of = setup("regression", targets=3)
+    for tasks in (SEPARATE, t.CrossStitch(1.0)):
+        made = block(of, [net(tasks=tasks)])
+        views = {name: view[0] for name, view in made.network.layout.views(made.theta).items()}
+        x = torch.randn(4, 5, generator=torch.Generator().manual_seed(0)).double()
+        module = plain(of, net(tasks=tasks))
+        module.load_state_dict(views, strict=False)
+        for task in range(3):
+            h = x
+            for name, units in (("linear0", 6), ("linear1", 5), ("out", 1)):
+                own = slice(task * units, (task + 1) * units)
+                h = nn.functional.linear(h, views[f"{name}.weight"][own], views[f"{name}.bias"][own])
+                h = h.relu() if name != "out" else h
+            torch.testing.assert_close(module(x)[:, task], h[:, 0])
+
+
+def test_soft_sharing_is_the_proximal_map_of_its_penalty() -> None:
+    """After a step kernels are what is best of ``|u - w|^2 / (2 step) + lambda / 2 |u - mean u|^2``, in each row by its
+    lambda; with much of it, the nets of all targets have one kernel in each layer but the last."""
+    w = np.random.default_rng(0).normal(size=(2, 3, 4))
+    theta, rate = torch.from_numpy(w.reshape(2, 12).copy()), torch.full((2, 12), 0.3).double()
+    part = Part(Layout([("linear1.weight", (3, 4), "kernel")]).params)
+    v = Columns(lambda_=torch.tensor([0.0, 2.0]).double(), tasks=torch.tensor([3.0, 3.0]), part=part)
+    t.SoftSharing.on_stepped(v, theta, rate)
+    np.testing.assert_array_equal(theta[0].numpy(), w[0].ravel())
+
+    def cost(flat: Any) -> float:
+        u = flat.reshape(3, 4)
+        return float(((u - w[1]) ** 2).sum() / 0.6 + ((u - u.mean(0)) ** 2).sum())
+
+    best = minimize(cost, w[1].ravel(), tol=1e-12).x
+    np.testing.assert_allclose(theta[1].numpy(), best, atol=1e-5)
+    made = block(setup("regression", targets=3), [net(tasks=t.SoftSharing(1e6)), net(tasks=SEPARATE)])
+    made.advance(2)
+    kernels = {param.name: param.view(made.theta) for param in made.network.layout.part("kernel").params}
+    apart = {name: w.view(2, 3, -1).std(1).amax(1) for name, w in kernels.items()}
+    assert (apart["linear1.weight"] < torch.tensor([1e-4, np.inf])).all()
+    assert apart["linear1.weight"][1] > 0.05
+    assert apart["out.weight"].min() > 0.05
+
+
+def test_stitches_start_as_is_said_and_are_learned() -> None:
+    """A task's own share is that of its row, the others have even parts of the rest; training moves them, decay never."""
+    made = block(
+        setup("regression", targets=3), [net(tasks=t.CrossStitch(own), weight_decay=5.0) for own in (0.7, 1.0)]
+    )
+    alpha = made.network.layout.named("stitch0.alpha").params[0]
+    start = alpha.view(made.theta).view(2, 3, 3).clone()
+    expected = torch.full((3, 3), 0.15).double().fill_diagonal_(0.7)
+    torch.testing.assert_close(start[0], expected)
+    assert torch.equal(start[1], torch.eye(3).double())
+    made.advance(3)
+    assert not torch.equal(alpha.view(made.theta).view(2, 3, 3), start)
+    assert alpha.role == "bias"
+
+
+def test_relations_are_the_best_of_their_kernels() -> None:
+    """The covariance is the root of the kernels' products, of mean variance 1, and a step solves for the penalty by it;
+    before the first epoch's end it is the identity, an L2 penalty."""
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(1, 3, 6)) * [[[3], [1], [1]]]
+    theta, rate = torch.from_numpy(w.reshape(1, 18).copy()), torch.full((1, 18), 0.2).double()
+    part = Part(Layout([("out.weight", (3, 6), "kernel")]).params)
+    v = Columns(lambda_=torch.tensor([0.5]).double(), part=part)
+    t.TaskRelation.init_state(v, theta)
+    t.TaskRelation.on_stepped(v, theta, rate)
+    np.testing.assert_allclose(theta.numpy(), w.reshape(1, 18) / (1 + 0.2 * 0.5))
+    before = theta.numpy().reshape(3, 6).copy()
+    t.TaskRelation.on_epoch(v, theta, torch.ones(1), torch.ones(1))
+    root = sqrtm(before @ before.T)
+    covariance = root / np.trace(root) * 3
+    t.TaskRelation.on_stepped(v, theta, rate)
+    expected = solve(np.eye(3) + 0.1 * np.linalg.inv(covariance), before)
+    np.testing.assert_allclose(theta.numpy().reshape(3, 6), expected, rtol=1e-9)
+
+
+def test_each_target_has_a_score_and_a_gap() -> None:
+    """Beside the score of all, the validation score of each target and its gap are known, as scikit-learn has them."""
+    of = setup("regression", targets=3)
+    (outcome,) = Stack(of).stream([Candidate(0, net(tasks="cross_stitch"))])
+    assert outcome.predictions is not None
+    for j, name in enumerate(of.problem.target_names):
+        val = [
+            -mean_squared_error(of.problem.y[rows, j], outcome.predictions[rows, j]) for rows in of.folds.val
+        ]  # fmt: skip
+        assert outcome.measures[f"target/{name}/val"] == pytest.approx(np.mean(val), rel=1e-9)
+    points = outcome.points["neg_mean_squared_error"]
+    gaps = [outcome.measures[f"target/{name}/gap"] for name in of.problem.target_names]
+    assert np.mean(gaps) == pytest.approx(points.gap, rel=1e-9)
+    (single,) = Stack(setup()).stream([Candidate(0, net())])
+    assert not [name for name in single.measures if name.startswith("target/")]
+
+
+@pytest.mark.slow
+def test_sharing_is_searched_exported_and_read_back(tmp_path: Path) -> None:
+    """Every way to share is an option of one space; each refit predicts in a file what it does out of it."""
+    X, y = load_linnerud(return_X_y=True)
+    space = net(tasks=Choice(None, t.SoftSharing(), t.CrossStitch(), t.TaskRelation()), precision="float32")
+    study = Study("tasks", X, y, space=space, cv=3, root=tmp_path, tracking=False, prune=False)
+    results = study.run(10, quiet=True)
+    trials = {trial.params["tasks"]: trial for trial in results.complete}
+    assert set(trials) == {"none", "soft_sharing", "cross_stitch", "task_relation"}
+    for kind, trial in trials.items():
+        model = regsearch.load(study.export(tmp_path / kind, trial.number))
+        fitted = results.choose(trial.number).config.refit(study.problem, study.seed)
+        np.testing.assert_array_equal(model.predict(X), fitted.predict(X))
+        assert model.predict(X).shape == y.shape
+
+
+def test_what_cannot_share_is_said() -> None:
+    """One target, classes, and nets that cannot stand side by side are refused with what to do."""
+    with pytest.raises(InvalidInput, match="SoftSharing needs several targets, got a problem of one target"):
+        net(tasks="soft_sharing").check(setup())
+    with pytest.raises(InvalidInput, match="TaskRelation needs several targets, got a problem of classes"):
+        net(tasks=t.TaskRelation()).check(setup("multiclass"))
+    several = setup("regression", targets=3)
+    with pytest.raises(InvalidInput, match="skip= is for an MLP, got a TaskMLP"):
+        net(tasks="cross_stitch", skip="skip_connection").check(several)
+    with pytest.raises(InvalidInput, match="tasks='cross_stitch' is for an MLP, got a CNN"):
+        net(CNN((3,)), tasks="cross_stitch").check(setup("regression", image=True, targets=2))
+    with pytest.raises(InvalidInput, match="tasks='task_relation' is for an MLP or a CNN, got a Custom"):
+        net(lambda: nn.Linear(5, 3), tasks="task_relation").check(several)
+    with pytest.raises(InvalidInput, match="layer_norm would mix the tasks"):
+        net(tasks="cross_stitch", norm=Choice(None, "layer_norm")).check(several)
+    assert np.isfinite(
+        train(setup("regression", image=True, targets=2), [net(CNN((3,)), tasks=t.TaskRelation(0.1))]).weights
+    ).all()
