@@ -71,7 +71,7 @@ def test_soft_sharing_is_the_proximal_map_of_its_penalty() -> None:
     """After a step kernels are what is best of ``|u - w|^2 / (2 step) + lambda / 2 |u - mean u|^2``, in each row by its
     lambda; with much of it, the nets of all targets have one kernel in each layer but the last."""
     w = np.random.default_rng(0).normal(size=(2, 3, 4))
-    theta, rate = torch.from_numpy(w.reshape(2, 12).copy()), torch.full((2, 12), 0.3).double()
+    theta, rate = torch.from_numpy(w.reshape(2, 12).copy()), torch.full((2, 12), 0.3, dtype=torch.float64)
     part = Part(Layout([("linear1.weight", (3, 4), "kernel")]).params)
     v = Columns(lambda_=torch.tensor([0.0, 2.0]).double(), tasks=torch.tensor([3.0, 3.0]), part=part)
     t.SoftSharing.on_stepped(v, theta, rate)
@@ -93,7 +93,7 @@ def test_soft_sharing_is_the_proximal_map_of_its_penalty() -> None:
 
 
 def test_stitches_start_as_is_said_and_are_learned() -> None:
-    """A task's own share is that of its row, the others have even parts of the rest; training moves them, decay never."""
+    """A task's own share is that of its row, the others have even parts of the rest; training moves them."""
     made = block(
         setup("regression", targets=3), [net(tasks=t.CrossStitch(own), weight_decay=5.0) for own in (0.7, 1.0)]
     )
@@ -112,7 +112,7 @@ def test_relations_are_the_best_of_their_kernels() -> None:
     before the first epoch's end it is the identity, an L2 penalty."""
     rng = np.random.default_rng(0)
     w = rng.normal(size=(1, 3, 6)) * [[[3], [1], [1]]]
-    theta, rate = torch.from_numpy(w.reshape(1, 18).copy()), torch.full((1, 18), 0.2).double()
+    theta, rate = torch.from_numpy(w.reshape(1, 18).copy()), torch.full((1, 18), 0.2, dtype=torch.float64)
     part = Part(Layout([("out.weight", (3, 6), "kernel")]).params)
     v = Columns(lambda_=torch.tensor([0.5]).double(), part=part)
     t.TaskRelation.init_state(v, theta)
