@@ -51,6 +51,8 @@ def moved(of: Any, structure: Structure) -> SharedParts:
     """Shared parts whose data and folds lie there; what they are made from is looked at, so that they move late."""
     shared = SharedParts(of, "cpu")
     folds = [shared.fold(structure, k) for k in FOLDS]
+    for k in FOLDS:  # which may start from what rows say
+        shared.network(structure, k)
     data = shared.data(structure)
     data.device = META
     for place in (data, *folds, *(fold.scaling for fold in folds)):
@@ -62,6 +64,7 @@ def moved(of: Any, structure: Structure) -> SharedParts:
     return shared
 
 
+SEVERAL = {"task": "regression", "targets": 3}
 AUGMENT = t.Augment(20.0, 0.5, 0.5, 0.1, 0.1, 0.1, 0.3, 0.1)
 ALL = net(
     dropout=0.3, input_dropout=0.2, input_noise=0.1, penalty=t.ElasticNetPenalty(0.1, 0.5), weight_decay=0.1,
@@ -72,19 +75,26 @@ ALL = net(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("image", "configs"),
+    ("task", "configs"),
     [
-        (False, [ALL, net(batch_size=12)]), (False, [net(norm="batch_norm", class_weight="balanced")] * 2),
-        (True, [net(MLP((4,)), augment=AUGMENT), net(MLP((4,)))]), (True, [net(CNN((3, 4)), augment=AUGMENT)]),
+        ({}, [ALL, net(batch_size=12)]), ({}, [net(norm="batch_norm", class_weight="balanced")] * 2),
+        ({"image": True}, [net(MLP((4,)), augment=AUGMENT), net(MLP((4,)))]),
+        ({"image": True}, [net(CNN((3, 4)), augment=AUGMENT)]),
+        ({}, [net(embedding=t.Periodic(4, 2, sigma), scale="robust", batch_size=12) for sigma in (0.1, 0.3)]),
+        ({}, [net(embedding=t.PiecewiseLinear(4), skip="skip_connection", batch_size=12)] * 2),
+        (SEVERAL, [net(tasks=t.SoftSharing(0.1), batch_size=12)] * 2),
+        (SEVERAL, [net(tasks=t.CrossStitch(), embedding=t.PiecewiseLinear(3), batch_size=12)] * 2),
+        (SEVERAL, [net(tasks=t.TaskRelation(0.1), batch_size=12)] * 2),
     ],
-    ids=["techniques", "norm", "images", "convolutions"],
+    ids=["techniques", "norm", "images", "convolutions", "periodic", "bins", "soft", "stitches", "relations"],
 )  # fmt: skip
 def test_training_and_scores_stay_on_the_device(
-    image: bool, configs: list[Any], monkeypatch: pytest.MonkeyPatch
+    task: dict[str, Any], configs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An epoch of rows of all folds, halves of them, and scores of weights in main memory mix no devices."""
     monkeypatch.setattr(block, "RandomStream", Drawn)
-    of = setup("multiclass", ("neg_log_loss", "accuracy"), image=image)
+    metrics = ("neg_mean_squared_error", "r2") if task == SEVERAL else ("neg_log_loss", "accuracy")
+    of = setup(**({"task": "multiclass", "scoring": metrics} | task))
     structure = SharedParts(of, "cpu").structure(configs[0])
     shared = moved(of, structure)
     rows = [(k, shared.row_config(config, structure)) for k in FOLDS for config in configs]

@@ -71,18 +71,19 @@ def test_soft_sharing_is_the_proximal_map_of_its_penalty() -> None:
     """After a step kernels are what is best of ``|u - w|^2 / (2 step) + lambda / 2 |u - mean u|^2``, in each row by its
     lambda; with much of it, the nets of all targets have one kernel in each layer but the last."""
     w = np.random.default_rng(0).normal(size=(2, 3, 4))
-    theta, rate = torch.from_numpy(w.reshape(2, 12).copy()), torch.full((2, 12), 0.3, dtype=torch.float64)
-    part = Part(Layout([("linear1.weight", (3, 4), "kernel")]).params)
-    v = Columns(lambda_=torch.tensor([0.0, 2.0]).double(), tasks=torch.tensor([3.0, 3.0]), part=part)
-    t.SoftSharing.on_stepped(v, theta, rate)
-    np.testing.assert_array_equal(theta[0].numpy(), w[0].ravel())
+    layers = Layout([("linear1.weight", (3, 4), "kernel"), ("out.weight", (3, 1), "kernel")])
+    theta = torch.from_numpy(np.c_[w.reshape(2, 12), np.ones((2, 3))])
+    v = Columns(lambda_=torch.tensor([0.0, 2.0]).double(), part=Part(layers.params))
+    t.SoftSharing.on_stepped(v, theta, torch.full((2, 15), 0.3, dtype=torch.float64))
+    np.testing.assert_array_equal(theta[0, :12].numpy(), w[0].ravel())
+    assert (theta[:, 12:] == 1).all()
 
     def cost(flat: Any) -> float:
         u = flat.reshape(3, 4)
         return float(((u - w[1]) ** 2).sum() / 0.6 + ((u - u.mean(0)) ** 2).sum())
 
     best = minimize(cost, w[1].ravel(), tol=1e-12).x
-    np.testing.assert_allclose(theta[1].numpy(), best, atol=1e-5)
+    np.testing.assert_allclose(theta[1, :12].numpy(), best, atol=1e-5)
     made = block(setup("regression", targets=3), [net(tasks=t.SoftSharing(1e6)), net(tasks=SEPARATE)])
     made.advance(2)
     kernels = {param.name: param.view(made.theta) for param in made.network.layout.part("kernel").params}

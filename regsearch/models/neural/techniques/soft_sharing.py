@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.models.neural.sharing import TaskSharing
-from regsearch.models.neural.technique import Columns, Numbers, ProblemInfo
+from regsearch.models.neural.technique import Columns
 from regsearch.space.domains import Between
 from regsearch.space.tree import Float, tunable
 
@@ -29,16 +29,14 @@ class SoftSharing(TaskSharing):
 
     structural: ClassVar[bool] = True
     towers: ClassVar[bool] = True
-    acts_on: ClassVar[str] = "linear*.weight"
+    acts_on: ClassVar[str] = "[lo]*.weight"  # linear0, linear1, ... and out, which has a row for each task
     lambda_: Any = tunable(Between(0.0, 1e6), Float(1e-3, 10.0, log=True), off=0.0)
-
-    def numbers(self, info: ProblemInfo) -> Numbers:
-        return {"lambda_": self.lambda_, "tasks": info.outputs}
 
     @staticmethod
     def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
-        tasks = int(v.tasks[0])
-        for kernel in v.part.params:
+        *kernels, last = v.part.params
+        tasks = last.shape[0]
+        for kernel in kernels:
             w, moved = (kernel.view(one).view(len(theta), tasks, -1) for one in (theta, rate))
             pull = moved * v.lambda_.view(-1, *[1] * (moved.dim() - 1))
             w.sub_((w - w.mean(1, keepdim=True)) * (pull / (1 + pull)))
