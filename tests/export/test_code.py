@@ -254,6 +254,10 @@ def net_cases() -> dict[str, Case]:
             net(8, 8, embedding=t.PiecewiseLinear(4), skip="skip_connection", class_weight="balanced"), classes, 1e-9
         ),
         "schedules": Case(net(weight_decay=0.5, weight_decay_schedule=t.Fall(0.2)), numbers, 1e-9),
+        "soft sharing": Case(net(tasks=t.SoftSharing(0.5), norm="batch_norm"), several, 1e-9),
+        "soft sharing by momentum": Case(net(tasks=t.SoftSharing(0.5), optimizer=t.SGD(0.02), lr=None), several, 1e-9),
+        "stitches": Case(net(8, 8, tasks=t.CrossStitch(0.8), embedding=t.PiecewiseLinear(3)), several, 1e-9),
+        "relations": Case(net(tasks=t.TaskRelation(0.05), weight_decay=0.1), several, 1e-9),
         "falling lambda": Case(net(penalty=t.L1Penalty(0.02), penalty_schedule=t.Fall(0.2)), numbers, 1e-9),
         "skip": Case(net(8, 8, 4, skip="skip_connection", norm="layer_norm", averaging=0.9), numbers, 1e-9),
         "skip of images": Case(

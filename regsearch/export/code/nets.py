@@ -6,6 +6,7 @@ The loop is one text; each technique adds its lines at `PLACES` of it, in the or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from regsearch.export.code.loop import HELPERS, SKIP, write_loop, written
 from regsearch.export.code.optimizers import DECAYED, OPTIMIZERS, SHRINK
 from regsearch.export.code.preparing import Front, front_of
 from regsearch.export.code.sources import NUMPY, CodeWriter
+from regsearch.export.code.tasks import TASKS, layer_text
 from regsearch.export.code.technique_lines import LINES, NetForm
 from regsearch.export.code.weighting import unlike
 from regsearch.models.class_weight import class_factors
@@ -69,7 +71,7 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     called = {one["helper"] for one in lines if "helper" in one}
     module, clips = architecture.module(shape, outputs, config.norm), config.scale == CLIPPED_SCALE
     embedded = EmbeddingCode.of(config.techniques.get("embedding"), architecture, shape[0])
-    optimizer, metric = _optimizer(config, "shrink" in called)
+    optimizer, metric = _optimizer(config, called)
     values = {
         "target": "" if problem.transform is None else source.of(problem.transform.transformer),
         "unlike": unlike(config, problem), "prepare": prepare, "shape": shape, "definitions": source.definitions,
@@ -79,6 +81,7 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
         "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),
         "module": _module(config, architecture, module, embedded.call), "made": [*embedded.made],
         "helpers": metric + (SKIP if hasattr(module, "skip1") else "") + embedded.text
+        + (TASKS if layer_text(module.get_submodule("out"), None) else "")
         + (QUANTILES if clips and QUANTILES not in embedded.text else "")
         + "".join(text for name, text in HELPERS.items() if name in called),
         "scale": (*_SCALES[config.scale], *(("given = weight",) if embedded.made else ())),
@@ -89,7 +92,7 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     return write_loop(values)
 
 
-def _optimizer(config: NetConfig, penalised: bool) -> tuple[str, str]:
+def _optimizer(config: NetConfig, called: AbstractSet[str]) -> tuple[str, str]:
     """The optimizer as code, and what it needs beside."""
     one, decay = config.optimizer, config.techniques.get("weight_decay")
     text = OPTIMIZERS[one.kind]
@@ -98,7 +101,9 @@ def _optimizer(config: NetConfig, penalised: bool) -> tuple[str, str]:
     if one.kind == "adam" and decay is not None and decay.kind == "weight_decay" and not scheduled:
         call = DECAYED.format(decay=number(decay.rate))
     own = text.metric(one)
-    return call, (own + SHRINK if penalised else own if "class" in own else "")
+    if "shrink" in called:
+        return call, own + SHRINK
+    return call, own if "class" in own or "metric" in called else ""
 
 
 def _check(config: NetConfig, problem: Problem) -> None:
@@ -161,7 +166,7 @@ def _module(config: NetConfig, architecture: Architecture, module: nn.Module, em
     rate = dict(zip(hidden_layers, rates(number(dropout.rate), dropout.dropout_shape, len(hidden_layers)), strict=True))
     image = hasattr(module, "conv0") and dropout.kind == "spatial_dropout"
     kind = "Dropout2d" if image else "Dropout"
-    skipped = _branch_rates(config, len(hidden_layers))
+    skipped, sharing = _branch_rates(config, len(hidden_layers)), config.techniques.get("tasks")
 
     def chain(layers: nn.Module, way: str) -> Iterator[str]:
         for name, layer in layers.named_children():
@@ -170,7 +175,7 @@ def _module(config: NetConfig, architecture: Architecture, module: nn.Module, em
             elif name.startswith("skip"):
                 yield f"{name}=Skip(OrderedDict({' '.join(chain(layer, f'{name}.'))[:-1]}){next(skipped)}),"
             else:
-                yield f"{name}=nn.{layer!r},"
+                yield f"{name}={layer_text(layer, sharing) or f'nn.{layer!r}'},"
             if rate.get(way + name):
                 yield f"drop_{name}=nn.{kind}({rate[way + name]!r}),"
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from regsearch.data.problem import Problem
 from regsearch.export.code.loop import written
+from regsearch.export.code.tasks import soft_sharing_lines, task_relation_lines
 from regsearch.models.neural.layout import Layout
 from regsearch.space.tree import number
 
@@ -247,6 +248,12 @@ def _schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     return {"rate": "\n".join(lines)}
 
 
+_SHARED: dict[str, Callable[[Any, int], Lines]] = {
+    "soft_sharing": soft_sharing_lines, "task_relation": task_relation_lines,
+    "cross_stitch": lambda one, tasks: {},  # a part of the module
+}  # fmt: skip
+
+
 LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "penalty": partial(_penalty, slot="penalty"),
     "penalty_schedule": lambda one, form, names: {"rate": f"penalising = {_factor(one, form)}"},
@@ -259,6 +266,7 @@ LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "weight_decay": _weight_decay,
     "weight_decay_schedule": lambda one, form, names: {"rate": f"decaying = {_factor(one, form)}"},
     "dropout_schedule": _dropout_schedule,
+    "tasks": lambda one, form, names: _SHARED[one.kind](one, form.problem.targets),
     "label_noise": _label_noise,
     "label_smoothing": _label_smoothing,
     "schedule": _schedule,
