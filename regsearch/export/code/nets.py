@@ -31,6 +31,7 @@ from regsearch.models.neural.network.data import CLIPPED as CLIPPED_SCALE
 from regsearch.models.neural.network.data import Data, numeric_columns
 from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
+from regsearch.models.neural.technique import PACKAGE, Technique
 from regsearch.models.neural.techniques.adam import BETAS, EPS
 from regsearch.models.neural.techniques.dropout import Dropout
 from regsearch.models.neural.training.batches import USUAL_SIZE
@@ -121,8 +122,7 @@ def _check(config: NetConfig, problem: Problem) -> None:
             "The plain loop takes a table or images, got a sparse X; pass X.toarray() to the study, or let its "
             "transformer give a dense table (sparse_threshold=0)."
         )
-    unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed()
-               if one.acting and (slot not in {*LINES, *_ELSEWHERE} or one.held_out())]  # fmt: skip
+    unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed() if not _has_code(slot, one)]
     if config.optimizer.kind not in OPTIMIZERS:
         unknown.append(f"{type(config.optimizer).__name__} (optimizer)")
     slots = {slot: one for slot, _, one in config.placed() if one.acting}
@@ -134,6 +134,12 @@ def _check(config: NetConfig, problem: Problem) -> None:
         raise InvalidInput(
             f"A plain training loop has no {', '.join(sorted(unknown))}; export the net, or search without it."
         )
+
+
+def _has_code(slot: str, one: Technique) -> bool:
+    """Whether the loop has lines for what a technique does; for what a script defines it has none."""
+    known = slot in {*LINES, *_ELSEWHERE} and type(one).__module__.startswith(PACKAGE)
+    return not one.acting or (known and not one.held_out())
 
 
 def _shape(problem: Problem) -> tuple[int, ...]:

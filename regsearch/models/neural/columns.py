@@ -188,11 +188,11 @@ def _active(
     if not any(on.values()):
         return None
     v = Columns(**{name: torch.tensor([one[name] for one in numbers], **options) for name in neutral})
-    v.on, v.part = SimpleNamespace(**on), _part(slot, pattern, example.acts_on, layout)
+    v.on, v.part = SimpleNamespace(**on), part_of(slot, pattern, example.acts_on, layout)
     return ActiveTechnique(key, example.implementation(slot), v, frozenset({*vars(v), STRENGTH}))
 
 
-def _part(slot: str, pattern: str, acts_on: str, layout: Layout) -> Part:
+def part_of(slot: str, pattern: str, acts_on: str, layout: Layout) -> Part:
     """The parameters that a technique in a slot acts on."""
     if slot == "activity_penalty":
         return Part(())

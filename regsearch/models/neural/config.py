@@ -12,6 +12,7 @@ from regsearch.inputs import did_you_mean
 from regsearch.models.axes import EPOCHS
 from regsearch.models.base import Model
 from regsearch.models.neural.architectures import MLP, Custom, with_embedding, with_skips, with_tasks
+from regsearch.models.neural.function_penalty import FunctionPenalty, function_penalty
 from regsearch.models.neural.learning_rate import OF_OPTIMIZER, placed_rate
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
@@ -227,12 +228,16 @@ def _technique(slot: str, value: Any) -> Any:
         raise InvalidInput(f"A Net has no {slot!r}; {_instead(slot)}")
     if isinstance(value, Mapping) and slot in PENALTIES:
         return {str(pattern): _technique(slot, one) for pattern, one in value.items()}
-    if isinstance(value, Choice) and any(isinstance(one, Technique | str) or one is None for one in value.options):
+    if isinstance(value, Choice) and any(_is_technique(one) for one in value.options):
         return value.with_options(*(_technique(slot, one) for one in value.options))
     if value is None:
         return None
     value = plain(value)
     return _Slot(slot).admit(value, f"Net({slot}=...)")
+
+
+def _is_technique(value: Any) -> bool:
+    return isinstance(value, Technique | str) or value is None or callable(value)
 
 
 def _instead(slot: str) -> str:
@@ -262,6 +267,8 @@ class _Slot:
             return value
         if isinstance(value, (int, float, Leaf)) and not isinstance(value, Path) and first.main:
             return first(**{first.main: value})
+        if self.name in FunctionPenalty.slots and callable(value) and not isinstance(value, type):
+            return function_penalty(value)
         names = ", ".join(cls.__name__ for cls in kinds.values())
         if isinstance(value, (list, tuple, set)):
             raise InvalidInput(

@@ -152,6 +152,9 @@ class Technique(Node, abstract=True):
     def check(self, info: ProblemInfo) -> None:
         """Refuse a problem that the technique has no meaning for."""
 
+    def check_part(self, part: Part) -> None:
+        """Refuse parameters that it is to act on and cannot."""
+
     @classmethod
     def neutral(cls) -> Technique:
         """The technique where it is exactly off."""

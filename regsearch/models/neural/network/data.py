@@ -216,7 +216,8 @@ def scaling(data: Data, rows: Rows, how: str, y: torch.Tensor | None = None) -> 
     elif data.table is not None:
         fill, center, spread = table_columns(data, rows, weight, how)
     else:
-        fill, center, spread = _columns(data.X[rows].double().cpu().numpy(), weight, how, data.offset)
+        own = np.array(rows)  # those of a worker cannot be written, which torch warns of
+        fill, center, spread = _columns(data.X[own].double().cpu().numpy(), weight, how, data.offset)
         center = -data.offset if how == "none" else center
         fill = fill if data.missing else np.empty(0)
     target = np.zeros((data.outputs, 1)), np.ones((data.outputs, 1))

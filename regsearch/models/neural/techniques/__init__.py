@@ -7,6 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from regsearch.models.neural.function_penalty import function_penalty as function_penalty
 from regsearch.models.neural.technique import Technique
 from regsearch.space.registry import shipped
 from regsearch.space.tree import Node

@@ -14,7 +14,9 @@ from regsearch.data.table_checks import check_columns
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.class_weight import check_class_weight
+from regsearch.models.neural.columns import part_of
 from regsearch.models.neural.config import CHANGES, NetConfig, options
+from regsearch.models.neural.layout import Layout
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import CLIPPED, Data, inner_split
 from regsearch.models.neural.network.hooks import HiddenHooks
@@ -55,13 +57,14 @@ def check(space: NetConfig, setup: Setup) -> None:
         changed = reduce(lambda made, change: change(made), each, own)
         structure = shared.on_columns(replace(first, module=changed, norm=norm))
         module = structure.module
-        info = _check_module(module, structure, data, setup)
+        info, layout = _check_module(module, structure, data, setup)
         for slot, value in space.techniques.items():
-            for technique in options(value):
-                technique.check(info)
-                _check_hidden_layers(slot, technique, info)
-            for pattern in value if isinstance(value, dict) else ():
-                _check_pattern(slot, pattern, module, structure, data, info)
+            for pattern, one in value.items() if isinstance(value, dict) else (("", value),):
+                _check_pattern(slot, pattern, layout, info)
+                for technique in options(one):
+                    technique.check(info)
+                    _check_hidden_layers(slot, technique, info)
+                    technique.check_part(part_of(slot, pattern, technique.acts_on, layout))
 
 
 def _check_schedules(space: NetConfig) -> None:
@@ -147,8 +150,8 @@ def _check_inner(space: NetConfig, setup: Setup) -> None:
             inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
 
 
-def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> ProblemInfo:
-    """What the space may need to know of a net; its output is looked at for a few rows."""
+def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> tuple[ProblemInfo, Layout]:
+    """What the space may need to know of a net, and its parameters; its output is looked at for a few rows."""
     import torch
 
     if data.dtype == torch.float32:
@@ -182,18 +185,17 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         raise InvalidInput(
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
         )
-    return ProblemInfo(setup.problem.task, data.outputs, setup.problem.image, network.hidden_layers)
+    info = ProblemInfo(setup.problem.task, data.outputs, setup.problem.image, network.hidden_layers)
+    return info, network.layout
 
 
-def _check_pattern(
-    slot: str, pattern: str, module: Architecture, structure: Structure, data: Data, info: ProblemInfo
-) -> None:
+def _check_pattern(slot: str, pattern: str, layout: Layout, info: ProblemInfo) -> None:
     from fnmatch import fnmatchcase
 
-    if slot == "activity_penalty":
+    if pattern and slot == "activity_penalty":
         if not any(fnmatchcase(name, pattern) for name in info.hidden_layers):
             raise InvalidInput(
                 f"A pattern must match a hidden layer, got {pattern!r}; there are {', '.join(info.hidden_layers)}."
             )
-    else:
-        make_network(module, data.shape, data.outputs, structure.norm, 0, 0).layout.matching(pattern)
+    elif pattern:
+        layout.matching(pattern)
