@@ -3,14 +3,14 @@
     python benchmarks/bias.py [WORD ...] [--quick] [--json]
 
 Each row is the share of 200 simulated studies whose 95 % interval does not hold the truth, for a rule and a kind of
-problem. A study has ridge paths on a few sets of columns; the truth is the expected score on new rows of the folds'
-models at the chosen point, in closed form.
+problem, or an ensemble. A study has ridge paths on a few sets of columns; the truth is the expected score on new rows
+of the folds' models at the chosen point, or of the mean of those of the members, in closed form.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -36,6 +36,7 @@ from regsearch.storage.trial import Trial
 STUDIES = 200
 RULES = ("best", "one_se", "paired")
 STEPS = np.geomspace(100.0, 0.01, 12)  # lambdas of each path
+MEMBERS = 20  # paths that an ensemble is selected from
 RULED = 24  # resamples that a rule is asked on: as many as a mean and a variance take
 
 
@@ -97,10 +98,26 @@ class Memory:
 
 @dataclass(frozen=True)
 class Simulated:
-    """A study as stored, and by trial the true score at each step of its path ``[S]``."""
+    """A study as stored, and by trial the true score at each step of its path ``[S]``.
 
+    Attributes
+    ----------
+    off
+        By trial, ``[K, S, p + 1]``: how far coefficients and intercepts of the folds' models are off.
+    """
+
+    kind: Kind
     results: Results
     truth: dict[int, Array]
+    off: dict[int, Array]
+
+    def truth_of_mean(self, weights: Mapping[int, float]) -> float:
+        """The true score of the mean of the folds' models of some trials, each at its own step."""
+        if self.kind.scoring == "accuracy":
+            return 0.5
+        steps = {trial.number: trial.step for trial in self.results.all}
+        mean = sum(weight * self.off[number][:, steps[number]] for number, weight in weights.items())
+        return -float(self.kind.noise**2 + (np.asarray(mean) ** 2).sum(axis=1).mean())
 
 
 def simulate(kind: Kind, seed: int, paths: int = 3, root: Path = Path("nowhere")) -> Simulated:
@@ -122,7 +139,7 @@ def simulate(kind: Kind, seed: int, paths: int = 3, root: Path = Path("nowhere")
     folds, metric = make_folds(5, problem, seed), resolve(kind.scoring, problem)[0]
     store = Store(root, "simulated", artifacts=Memory())
     store.save_folds(folds, Averaging.of(folds))
-    trials, truth = [], {}
+    trials, truth, off = [], {}, {}
     target = y if labels is None else 2.0 * labels - 1.0
     for number in range(paths):
         subset = np.sort(rng.choice(kind.columns, kind.columns if number == 0 else kind.columns // 2, replace=False))
@@ -143,17 +160,18 @@ def simulate(kind: Kind, seed: int, paths: int = 3, root: Path = Path("nowhere")
         step = choose_step(val.mean(axis=0))
         others = [s for s in range(len(STEPS)) if s != step]
         store.save(number, trajectory, said[step].astype(float), PathDecisions.of(others, list(said[others])))
+        off[number] = np.concatenate([whole - beta, intercept[:, :, None]], axis=2)
         truth[number] = np.full(len(STEPS), 0.5)
         if labels is None:
-            excess = ((whole - beta) ** 2).sum(axis=2) + intercept**2
-            truth[number] = -(kind.noise**2 + excess).mean(axis=0)
+            truth[number] = -(kind.noise**2 + (off[number] ** 2).sum(axis=2)).mean(axis=0)
         trial = Trial(number, "complete", key=str(number), axis="lambda", end_ms=number)
         trials.append(trial.on(trajectory, step))
     identity = {
         "study": "simulated", "task": problem.task, "cv": "made", "scoring": [metric.identity],
         "metric": kind.scoring, "metrics": [kind.scoring], "reference": "none", "folds_hash": folds.digest,
+        "folds": len(folds),
     }  # fmt: skip
-    return Simulated(Results(store, identity, tuple(trials), live=Scoring(problem, folds, metric)), truth)
+    return Simulated(kind, Results(store, identity, tuple(trials), live=Scoring(problem, folds, metric)), truth, off)
 
 
 def _ridge(X: Array, y: Array, folds: Folds) -> tuple[Array, Array]:
@@ -200,6 +218,17 @@ def judge(kind: Kind, rule: str, studies: int = STUDIES) -> Judged:
     return Judged(inside, plain, score, truth, width)
 
 
+def judge_ensemble(kind: Kind, studies: int = STUDIES) -> Judged:
+    """Simulate studies, select an ensemble in each, and compare its corrected score with the truth of it."""
+    rows = []
+    for seed in range(studies):
+        one = simulate(kind, seed, MEMBERS)
+        found = one.results.ensemble()
+        rows.append(_row(found.corrected, one.truth_of_mean(found.weights)))
+    inside, plain, score, truth, width = np.mean(rows, axis=0).tolist()
+    return Judged(inside, plain, score, truth, width)
+
+
 def _row(found: Corrected, truth: float) -> tuple[float, ...]:
     assert found.interval is not None, found.why
     assert found.score is not None
@@ -207,26 +236,30 @@ def _row(found: Corrected, truth: float) -> tuple[float, ...]:
     return float(low <= truth <= high), found.plain, found.score, truth, (high - low) / 2
 
 
-def rows_of(rule: str) -> Iterator[Row]:
+def rows_of(what: str, judged: Callable[[Kind, int], Judged]) -> Iterator[Row]:
     for kind in KINDS:
-        found = judge(kind, rule, 5 if quick() else STUDIES)
+        found = judged(kind, 5 if quick() else STUDIES)
         yield Row(
-            f"{rule}, {kind.name}: intervals that miss, %", 100 * (1 - found.coverage), 8.0,
+            f"{what}, {kind.name}: intervals that miss, %", 100 * (1 - found.coverage), 8.0,
             f"plain {found.plain:.3f}, corrected {found.score:.3f} ± {found.width:.2g}, truth {found.truth:.3f}",
         )  # fmt: skip
 
 
 def best() -> Iterator[Row]:
-    yield from rows_of("best")
+    yield from rows_of("best", lambda kind, studies: judge(kind, "best", studies))
 
 
 def one_se() -> Iterator[Row]:
-    yield from rows_of("one_se")
+    yield from rows_of("one_se", lambda kind, studies: judge(kind, "one_se", studies))
 
 
 def paired() -> Iterator[Row]:
-    yield from rows_of("paired")
+    yield from rows_of("paired", lambda kind, studies: judge(kind, "paired", studies))
+
+
+def ensemble() -> Iterator[Row]:
+    yield from rows_of("ensemble", judge_ensemble)
 
 
 if __name__ == "__main__":
-    main((best, one_se, paired), __doc__.partition("\n")[0])
+    main((best, one_se, paired, ensemble), __doc__.partition("\n")[0])

@@ -32,3 +32,4 @@ study = Study(
 if __name__ == "__main__":
     study.main()
     print(study.results().families)
+    print(study.results().ensemble())

@@ -25,7 +25,7 @@ from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.blending import to_average, to_decisions
 from regsearch.metrics.scorer import resolve
-from regsearch.results.ensemble.correction import held_out
+from regsearch.results.ensemble.against_best import held_out
 from regsearch.results.ensemble.library import Library
 from regsearch.results.ensemble.selection import Judge, Selection, select
 from regsearch.results.stored_study import Scoring
@@ -108,7 +108,7 @@ def test_scores_are_those_of_the_weighted_mean_of_predictions(tmp_path: Path) ->
 
 
 def test_a_fold_is_scored_by_what_was_selected_without_it(tmp_path: Path) -> None:
-    """What is selected without a fold does not depend on what trials say there; the corrected score does."""
+    """What is compared on a fold was selected without it: it does not depend on what trials say there."""
     problem, decisions = numbers()
     one = stored(tmp_path / "one", problem, "neg_mean_squared_error", decisions)
     scoring = one.scoring
@@ -124,7 +124,7 @@ def test_a_fold_is_scored_by_what_was_selected_without_it(tmp_path: Path) -> Non
     found = []
     for study in (one, two):
         entries = Library(study, scoring, 50).best_over(rest)
-        weights = Selection(10).weights(judge, [entry.decisions for entry in entries])
+        weights = Selection(10).weights(judge, judge.parts([entry.decisions for entry in entries]))
         found.append({entry.number: float(weight) for entry, weight in zip(entries, weights, strict=True)})
     assert found[0] == found[1]
     assert one.ensemble().corrected.score != two.ensemble().corrected.score
@@ -136,12 +136,12 @@ def test_the_corrected_score_is_what_new_rows_give(tmp_path: Path, kind: str) ->
     """On problems that are known the score flatters, the corrected one does not, and its interval mostly holds."""
     rows, new, claimed, honest, held = 100, 4000, [], [], []
     metric = "neg_mean_squared_error" if kind == "numbers" else "neg_log_loss"
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         signal = rng.normal(size=rows + new) * 1.5
         noisy = rng.random(rows + new) < expit(signal)
         y = signal + rng.normal(size=rows + new) if kind == "numbers" else noisy.astype(int)
-        decisions = signal[:, None] + rng.uniform(0.4, 1.2, (30, 1, 1)) * rng.normal(size=(30, rows + new, 1))
+        decisions = signal[:, None] + rng.uniform(0.4, 1.2, (15, 1, 1)) * rng.normal(size=(15, rows + new, 1))
         problem, later = (make_problem(np.arange(len(part))[:, None] * 1.0, part) for part in (y[:rows], y[rows:]))
         found = stored(tmp_path / str(seed), problem, metric, decisions[:, :rows]).ensemble()
         mean = sum(w * to_average(later, decisions[t, rows:]) for t, w in found.weights.items())

@@ -42,8 +42,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
@@ -53,7 +55,7 @@ from regsearch.results.bias.resampling import Resampling
 from regsearch.results.bias.ruling import by_rule
 from regsearch.results.formatting import format_number
 from regsearch.results.rules import NAMED, OneTrial, Rule, find_rule
-from regsearch.results.stored_study import StoredStudy
+from regsearch.results.stored_study import Scoring, StoredStudy
 
 RESAMPLES = 1000
 LEAST = 10  # rows, or groups of rows, below which a bootstrap says nothing
@@ -121,30 +123,66 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
         luck = f"{NAMED} How much of its score is luck depends on what it was named for."
         return replace(plain, why=luck if named else unscored)
     scoring = scoring.of_rows_that_weigh()
-    rows = np.unique(np.concatenate(scoring.folds.val))
-    units = rows if scoring.problem.groups is None else scoring.problem.groups[rows]
-    if (found := len(np.unique(units))) < LEAST:
-        what = "rows" if scoring.problem.groups is None else "groups"
-        return replace(plain, why=f"A bootstrap needs at least {LEAST} {what} that are validated, there are {found}.")
-    resampling = Resampling(study, scoring, rows, units, resamples, seed)
+    if why := too_few(scoring):
+        return replace(plain, why=why)
+    resampling = resampling_of(study, scoring, resamples, seed)
     if chosen.number not in {one.number for one in resampling.contenders}:
         return replace(plain, why="The chosen trial's predictions outside training are not stored.")
     choose: Callable[[Resampling], tuple[Array, Array]] = partial(by_rule, rule)
     if rule is find_rule("best"):
         numbers, choose = [trial.number for trial in study.candidates], method_of(scoring)
         resampling.contenders = tuple(one for one in resampling.contenders if one.number in numbers)
-    usual, outside = choose(resampling)
+    return settled(plain, resampling, choose(resampling), lambda worth: _why(worth, resampling, len(numbers), rule))
+
+
+def too_few(scoring: Scoring) -> str:
+    """Why a bootstrap of the rows that score says nothing; empty where it does."""
+    if (found := len(np.unique(_units(scoring)))) >= LEAST:
+        return ""
+    what = "rows" if scoring.problem.groups is None else "groups"
+    return f"A bootstrap needs at least {LEAST} {what} that are validated, there are {found}."
+
+
+def resampling_of(study: StoredStudy, scoring: Scoring, resamples: int, seed: int = 0) -> Resampling:
+    """Resamples of the rows that score; groups stay together."""
+    return Resampling(study, scoring, _rows(scoring), _units(scoring), resamples, seed)
+
+
+def _rows(scoring: Scoring) -> NDArray[np.intp]:
+    return np.unique(np.concatenate(scoring.folds.val))
+
+
+def _units(scoring: Scoring) -> NDArray[Any]:
+    """``[n]``: what is drawn at a time of the rows that score."""
+    rows = _rows(scoring)
+    return rows if scoring.problem.groups is None else scoring.problem.groups[rows]
+
+
+def settled(
+    plain: Corrected, resampling: Resampling, scores: tuple[Array, Array], say: Callable[[float], str]
+) -> Corrected:
+    """The corrected score that follows from scores ``[B]`` outside resamples.
+
+    Parameters
+    ----------
+    scores
+        Of what all rows choose, and of what each resample does.
+    say
+        What was done, given the optimism.
+    """
+    usual, outside = scores
     known = np.isfinite(usual) & np.isfinite(outside)
     usual, outside = usual[known], outside[known]
     if 2 * len(outside) < resampling.resamples or not len(outside):
-        return replace(plain, why=f"On most resamples {study.metric} is not defined: there are too few rows.")
+        why = f"On most resamples {resampling.study.metric} is not defined: there are too few rows."
+        return replace(plain, why=why)
     optimism = float((usual - outside).mean())
     optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(plain.plain)) else 0.0
     score = plain.plain - optimism
     return replace(
         plain, score=score, optimism=optimism, resamples=len(outside), points=resampling.points,
-        interval=_interval(score, usual, outside, scoring.metric, resampling.count_of_units),
-        configs=len(resampling.contenders), why=_why(optimism, resampling, len(numbers), rule),
+        interval=_interval(score, usual, outside, resampling.scoring.metric, resampling.count_of_units),
+        configs=len(resampling.contenders), why=say(optimism),
     )  # fmt: skip
 
 

@@ -75,6 +75,10 @@ class Resampling:
     def at_most(self, resamples: int) -> None:
         self.resamples = max(1, min(self.resamples, max(FEWEST, resamples)))
 
+    def score_together(self) -> None:
+        """Score all rows at once, whatever the metric: a scorer is called once in place of once for each fold."""
+        self.parts, self.averaging = [np.arange(len(self.rows))], Averaging.equal(1)
+
     def counts(self) -> NDArray[np.int64]:
         """``[n, B]``: how often each row is in each resample; those that leave no weight outside are left out."""
         units = self.count_of_units
@@ -138,7 +142,7 @@ class Resampling:
     def decisions(self) -> Iterator[Array]:
         """Decisions ``[some, n, m]`` of all points in their order, a few trials at a time."""
         for batch in self._batches():
-            yield np.concatenate([self._decisions(one) for one in batch])
+            yield np.concatenate([self.decisions_at(one) for one in batch])
 
     def _batches(self) -> Iterator[Sequence[Contender]]:
         batch: list[Contender] = []
@@ -153,7 +157,7 @@ class Resampling:
         if batch:
             yield batch
 
-    def _decisions(self, one: Contender) -> Array:
+    def decisions_at(self, one: Contender) -> Array:
         """``[k, n, m]`` of a trial's points."""
         chosen, along = self.study.decisions(one.number), self.study.along(one.number)
         assert chosen is not None, "a contender has predictions"

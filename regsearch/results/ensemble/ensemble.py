@@ -18,14 +18,14 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import said
-from regsearch.metrics.scorer import Metric, label_of
+from regsearch.metrics.scorer import label_of
 from regsearch.metrics.statistics import ALPHA, Estimate
-from regsearch.models.path import ROUNDING
 from regsearch.numeric import is_whole, plain
 from regsearch.results.bias import Corrected
 from regsearch.results.choice import Chosen, describe
-from regsearch.results.ensemble.correction import HeldOut, OutOfSelection, blended, held_out, out_of_selection
-from regsearch.results.ensemble.library import Entry, Library, affordable
+from regsearch.results.ensemble.against_best import difference
+from regsearch.results.ensemble.correction import corrected
+from regsearch.results.ensemble.library import Entry, Library, affordable, blended
 from regsearch.results.ensemble.selection import Judge, Selection
 from regsearch.results.formatting import format_estimate, format_number, format_value, json_safe
 from regsearch.results.presented import Block, Presented
@@ -188,20 +188,19 @@ def ensemble(study: Selectable, size: int = SIZE, among: int = AMONG, bags: int 
     """Select an ensemble from the trials of a study; see `regsearch.Results.ensemble`."""
     how = Selection(_positive(size, "The size of an ensemble"), _positive(bags, "The number of bags"))
     most, scoring, averaging = _positive(among, "How many trials to select from"), _scoring(study), study.averaging
-    left = held_out(scoring, averaging)
-    library = Library(study, scoring, min(most, affordable(scoring, how.picks * (left.groups + 1))))
+    library = Library(study, scoring, min(most, affordable(scoring, how.picks)))
     entries, every = library.best(), Judge(scoring, averaging, scoring.folds.val)
-    weights = how.weights(every, [one.decisions for one in entries])
+    weights = how.weights(every, every.parts([one.decisions for one in entries]))
     decisions, single = blended(scoring, entries, weights, np.arange(scoring.problem.rows)), entries[0]
     both = np.stack([decisions, single.decisions], axis=1)
     by_fold = scoring.by_fold([both[val] for val in scoring.folds.val], averaging)
     score, alone = averaging.mean(by_fold).tolist()
-    honest = out_of_selection(library, averaging, left, how, decisions)
+    plain_score = Corrected(label_of(study.metric, study.weighted), score)
     return Ensemble(
         study.name, _members(study, entries, weights), score, float(averaging.error(by_fold)[0]),
-        _corrected(study, score, honest, left, scoring.metric), study.at(Pick(single.number, single.step, ""), "best"),
-        alone, left.averaging.difference(honest.ensemble, honest.single, ROUNDING), len(entries), decisions,
-        study.as_predictions(decisions), label_of(study.metric, study.weighted), scoring.folds.repeated,
+        corrected(plain_score, library, how, decisions), study.at(Pick(single.number, single.step, ""), "best"), alone,
+        difference(library, averaging, how), len(entries), decisions, study.as_predictions(decisions),
+        plain_score.metric, scoring.folds.repeated,
     )  # fmt: skip
 
 
@@ -243,27 +242,3 @@ def _members(study: Selectable, entries: Sequence[Entry], weights: Array) -> tup
     order = np.argsort(-weights, kind="stable")[: np.count_nonzero(weights)].tolist()
     picks = ((Pick(entries[t].number, entries[t].step, ""), float(weights[t])) for t in order)
     return tuple(EnsembleMember(study.at(pick, RULE), weight) for pick, weight in picks)
-
-
-def _corrected(study: Selectable, score: float, found: OutOfSelection, left: HeldOut, metric: Metric) -> Corrected:
-    """The score without what it owes to the selection."""
-    trials, over = found.trials, left.averaging
-    if left.groups < 2 or not np.isfinite([found.usual, found.ensemble]).all():
-        why = "there is no corrected score: too few rows are left to score what is selected on the others."
-        return Corrected(study.metric_label, score, why=why)
-    optimism = float(over.mean(found.usual - found.ensemble))
-    optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(score)) else 0.0
-    low, high = over.estimate(found.ensemble).interval
-    why = f"selecting it from {trials} trials is worth {format_number(optimism, 2)} of it."
-    interval = _around(score - optimism, (high - low) / 2, metric)
-    return Corrected(study.metric_label, score, score - optimism, optimism, interval, trials, trials, left.groups, why)
-
-
-def _around(score: float, half: float, metric: Metric) -> tuple[float, float]:
-    """An interval of a score: of losses, whose spread grows with them, one of the logarithm."""
-    perfect = math.inf if metric.perfect is None else metric.perfect
-    loss = perfect - score
-    if math.isfinite(perfect) and not metric.counts and loss > 0:
-        factor = math.exp(half / loss)
-        return perfect - loss * factor, perfect - loss / factor
-    return score - half, min(score + half, perfect)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array
+from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
+from regsearch.metrics.blending import to_average, to_decisions
 from regsearch.results.stored_study import Scoring, StoredStudy
 from regsearch.storage.trial import Trial
 
 CELLS = 10_000_000  # numbers that are averaged at a time: of many rows fewer trials
-CALLS = 8_000  # of a scorer without a formula
-FEWEST = 5  # trials, whatever the work
+CALLS = 12_000  # of a scorer without a formula
+BY_FOLD, TOGETHER = 6, 20  # selections that score each fold, and that score all rows at once
+FEWEST = 3  # trials, whatever the work
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,17 @@ class Library:
         return Entry(trial.number, step, decisions)
 
 
+def blended(scoring: Scoring, entries: Sequence[Entry], weights: Array, rows: Rows) -> Array:
+    """``[len(rows), m]`` decisions of an ensemble of some entries, of which each weighs so much."""
+    problem, picked = scoring.problem, np.flatnonzero(weights).tolist()
+    mean = sum(weights[t] * to_average(problem, entries[t].decisions[rows]) for t in picked)
+    return to_decisions(problem, np.asarray(mean))
+
+
 def affordable(scoring: Scoring, picks: int) -> int:
     """How many trials can be tried for so many picks in a bearable time and space."""
     rows, problem = sum(map(len, scoring.folds.val)), scoring.problem
     most = CELLS // (rows * (problem.outputs if problem.classes is None else max(2, problem.outputs)))
     if scoring.metric.kernel is None:
-        most = min(most, CALLS // (picks * len(scoring.folds.val)))
+        most = min(most, CALLS // (picks * (BY_FOLD * len(scoring.folds.val) + TOGETHER)))
     return max(FEWEST, most)

@@ -85,9 +85,9 @@ class Selection:
         """In all bags together."""
         return self.size * self.bags
 
-    def weights(self, judge: Judge, decisions: Sequence[Array]) -> Array:
-        """``[T]`` that sum to one, of the decisions ``[n, m]`` of T trials."""
-        parts, count = judge.parts(decisions), len(decisions)
+    def weights(self, judge: Judge, parts: Sequence[Array]) -> Array:
+        """``[T]`` that sum to one, of what `Judge.parts` gives of T trials."""
+        count = parts[0].shape[1]
         draw = np.random.default_rng(0)
         total = np.zeros(count)
         for _ in range(self.bags):
