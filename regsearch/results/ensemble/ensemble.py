@@ -138,10 +138,10 @@ class Ensemble(Presented):
 
     def row(self) -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
-        corrected = self.corrected
+        worth = self.corrected
         row: dict[str, Any] = json_safe({
             "study": self.study, "metric": self.metric, "score": self.score, "se": self.se,
-            "corrected": corrected.score, "optimism": corrected.optimism, "interval": corrected.interval,
+            "corrected": worth.score, "optimism": worth.optimism, "interval": worth.interval,
             "among": self.among,
             "members": [
                 {"number": one.number, "step": one.chosen.step, "weight": one.weight, "score": one.chosen.score,
