@@ -24,10 +24,22 @@ def linear() -> Linear:
     )
 
 
-def mlp(hidden: tuple[int, ...] = (64, 64), max_epochs: int = 100) -> Net:
-    """Penalty type, lambda, L1 ratio, weight decay, dropout, input noise and patience of an MLP, for any task."""
+def mlp(hidden: tuple[int, ...] = (64, 64), max_epochs: int = 100, embedding: bool = False) -> Net:
+    """Penalty type, lambda, L1 ratio, weight decay, dropout, input noise and patience of an MLP, for any task.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the hidden layers.
+    max_epochs
+        Where training ends at the latest.
+    embedding
+        Whether to search over embeddings of numbers, too: for dense tables.
+    """
+    embeddings: dict[str, Any] = {"embedding": Choice(None, t.Periodic(), t.PiecewiseLinear())} if embedding else {}
     return Net(
         MLP(hidden=hidden),
+        **embeddings,
         penalty=Choice(None, t.L1Penalty(), t.L2Penalty(), t.ElasticNetPenalty()),
         weight_decay=Float(1e-5, 1e-1, log=True),
         dropout=Float(0.0, 0.5),

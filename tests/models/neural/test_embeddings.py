@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.preprocessing import KBinsDiscretizer, RobustScaler
 
 import regsearch
-from regsearch import CNN, Choice, InvalidInput, Net, Study
+from regsearch import CNN, Choice, InvalidInput, Net, Study, spaces
 from regsearch.data.problem import make_problem
 from regsearch.models.base import Candidate
 from regsearch.models.neural import techniques as t
@@ -147,6 +147,15 @@ def test_an_embedding_is_searched_exported_and_read_back(tmp_path: Path) -> None
         model = regsearch.load(study.export(tmp_path / kind, best.number))
         fitted = results.choose(best.number).config.refit(study.problem, study.seed)
         np.testing.assert_array_equal(model.predict(frame), fitted.predict(frame))
+
+
+def test_embeddings_are_an_option_of_the_usual_space() -> None:
+    """`spaces.mlp` searches over embeddings where it is asked to, beside what it searches over anyway."""
+    space = spaces.mlp(embedding=True)
+    space.check(setup())
+    kinds = [getattr(one, "kind", None) for one in space.techniques["embedding"].options]
+    assert kinds == [None, "periodic", "piecewise_linear"]
+    assert space.replace(embedding=None) == spaces.mlp()
 
 
 def test_what_cannot_be_embedded_is_said() -> None:
