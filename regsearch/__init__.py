@@ -96,8 +96,19 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
     if name not in _HOME_OF:
-        raise AttributeError(f"module 'regsearch' has no attribute {name!r}")
+        raise AttributeError(f"module 'regsearch' has no attribute {name!r}{_meant(name)}", name=name)
     return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def _meant(name: str) -> str:
+    """What was perhaps meant by a name that is none; of those that programs ask for by themselves, nothing."""
+    if name.startswith("_"):
+        return ""
+    from regsearch.inputs import did_you_mean
+
+    called = {"lasso": "L1", "ridge": "L2", "search": "Study", "regsearch": "RegSearchCV", "mlpclassifier": "Net"}
+    hint = did_you_mean(name, __all__, "", called)
+    return f"; {hint}" if hint else ""
 
 
 def __dir__() -> list[str]:

@@ -5,14 +5,12 @@ Whatever another library says, and whatever repeats an address or a name that a 
 
 from __future__ import annotations
 
-import html
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, TextIO
-from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 HIDDEN = "***"
 REASON = 300  # characters of the first line of what another library says
@@ -70,7 +68,9 @@ def shortened(text: str, most: int) -> str:
 
 def as_html(text: Any) -> str:
     """A name or a sentence in a page."""
-    return html.escape(printable(text))
+    from html import escape
+
+    return escape(printable(text))
 
 
 def as_words(text: Any) -> str:
@@ -170,6 +170,8 @@ def _misread(rest: str) -> bool:
 
 def _spellings(secret: str) -> Iterator[str]:
     """A secret as addresses and Python write it."""
+    from urllib.parse import quote, quote_plus, unquote, unquote_plus
+
     for plain in {secret, unquote(secret), unquote_plus(secret)}:
         yield from (plain, quote(plain, safe=""), quote(plain), quote_plus(plain), repr(plain)[1:-1])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,6 +119,8 @@ def takes(count: int, function: Callable[..., Any], what: str, fix: str) -> None
     InvalidInput
         Saying why it cannot.
     """
+    import inspect
+
     try:
         inspect.signature(function).bind(*[None] * count)
     except ValueError:  # one that is not written in Python may have no signature

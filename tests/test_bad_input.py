@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -16,6 +17,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, KFold
 
+import regsearch
 from regsearch import (
     L1,
     MLP,
@@ -26,6 +28,7 @@ from regsearch import (
     InvalidInput,
     Linear,
     Net,
+    NotFound,
     RegSearchCV,
     RegsearchError,
     Study,
@@ -36,6 +39,7 @@ from regsearch import (
 from regsearch import Path as LambdaPath
 from regsearch.cli import main
 from regsearch.data.problem import make_problem
+from regsearch.results.rules.registry import find_rule
 
 X, Y = regression()
 LABELS = np.where(Y > 0, "up", "down")
@@ -426,3 +430,42 @@ def test_names_that_steer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     assert "<script>alert" not in page + words
     assert "](http://x)" not in words
     assert set(load(bundle).predict(frame[:9])) <= {EVIL, "other"}
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda: Study("a", X, Y, space=cast(Any, "lasso")), r"got 'lasso'; space=spaces\.linear\(\) searches"),
+        (lambda: Study("a", X, Y, space=Ridge()), r"wrap an estimator with what is searched: Estimator\(Ridge\("),
+        (lambda: Study("a", X, "price", space=spaces.linear()), r"'price'; pass X\.drop\(columns='price'\)"),
+        (lambda: Study("a", X, Y, space=spaces.linear(), test=2), r"or a pair \(X, y\).*got 2\."),
+        (lambda: Net(MLP(hidden=(4,)), epochs=5), r"Net\(early_stopping=nn_techniques\.EarlyStopping\(max_epochs=50\)"),
+        (lambda: Net(MLP(hidden=(4,)), learning_rate=0.1), "did you mean 'lr'"),
+        (lambda: Net(MLP(hidden=(4,)), l1=0.1), r"L1Penalty stands in penalty=.*Net\(penalty='l1'\)"),
+    ],
+)  # fmt: skip
+def test_what_others_call_it_is_answered_with_what_it_is_called_here(made: Any, said: str) -> None:
+    """Words of other libraries, and what a first try gets wrong, are refused with what to write."""
+    with pytest.raises(InvalidInput, match=said):
+        made()
+
+
+def test_names_that_are_none_are_answered_with_those_that_were_perhaps_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the package, of rules, of commands and their options, and of scripts."""
+    for name, meant in (("Studdy", "Study"), ("Lasso", "L1")):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'; did you mean '{meant}'"):
+            getattr(regsearch, name)
+    assert not hasattr(regsearch, "__wrapped__")
+    with pytest.raises(NotFound, match="did you mean 'one_se'"):
+        find_rule("1se")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "search.py").write_text("")
+    for words, said in (
+        (["shw", "a"], "did you mean 'show'"), (["run", "search.py", "--n-trials", "5"], "did you mean '--trials'"),
+        (["run", "search"], "did you mean 'search.py'"),
+    ):  # fmt: skip
+        with contextlib.suppress(SystemExit):
+            assert main(words) == 2
+        assert said in capsys.readouterr().err

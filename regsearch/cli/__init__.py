@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -36,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:  # noqa: BLE001 - what no one foresaw is shown in full, but for secrets
+        import traceback
+
         say(traceback.format_exc(), error=True)
         return 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 
@@ -19,6 +18,8 @@ def can_show() -> bool:
 
 def show_later(address: str) -> None:
     """Open a page once its server answers, from a process of its own: the server may take this one over."""
+    import subprocess  # what most commands can do without
+
     subprocess.Popen(
         [sys.executable, "-m", "regsearch.cli.browser", address], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import sys
@@ -91,12 +90,14 @@ def _list_row(results: Results) -> list[str]:
 
 def show(arguments: argparse.Namespace) -> int:
     """Show what a rule chooses, what to make of it, and the best trials."""
+    from dataclasses import replace
+
     if arguments.flavor:
         return shipping.show_code(arguments)
     results = results_with_files(arguments, arguments.study)
     find_own_rule(arguments.rule, arguments.script or str(results.identity["script"]))
     results.choose(*chooser(arguments))  # what cannot be chosen is an error; a study alone shows what there is of it
-    overview = dataclasses.replace(results.overview(*chooser(arguments), top=arguments.top), damage=())  # it was said
+    overview = replace(results.overview(*chooser(arguments), top=arguments.top), damage=())  # it was said
     if arguments.json:
         print(json.dumps(overview.row(), allow_nan=False))
     else:

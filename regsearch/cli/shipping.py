@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +93,8 @@ def ship(folder: Path, study: Study, arguments: argparse.Namespace) -> int:
             say(f"regsearch: {failure}: interrupted; the bundle in {folder} is whole", error=True)
             return INTERRUPTED
         except Exception:  # noqa: BLE001 - what no one foresaw is shown in full, and stops no other part either
+            import traceback
+
             say(f"regsearch: {failure}:\n{traceback.format_exc()}", error=True)
             status = 2
     return status

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import first_line, say
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.inputs import place
+from regsearch.inputs import did_you_mean, place
 
 BEST = "best"  # the rule where a command line names none
 
@@ -49,6 +48,8 @@ def results_with_files(arguments: argparse.Namespace, name: str) -> Results:
     NotFound
         When there is no study of that name.
     """
+    from dataclasses import replace
+
     from regsearch.results.results import load_results
 
     results = results_of(arguments, name)
@@ -57,7 +58,7 @@ def results_with_files(arguments: argparse.Namespace, name: str) -> Results:
         return results
     with contextlib.redirect_stdout(sys.stderr):
         options = study_of(script, name).options
-    own = dataclasses.replace(options, root=arguments.root, storage=arguments.storage)
+    own = replace(options, root=arguments.root, storage=arguments.storage)
     return _said(load_results(own.store_of(name)))
 
 
@@ -181,7 +182,9 @@ def run_script(script: str) -> dict[str, Any]:
 
     path = place(script, "The script")
     if not path.is_file():
-        raise NotFound(f"There is no script {script!r}; give the path of a Python file that makes a Study.")
+        scripts = [str(one) for one in path.parent.glob("*.py")]
+        hint = did_you_mean(path, scripts, "give the path of a Python file that makes a Study.")
+        raise NotFound(f"There is no script {script!r}; {hint}")
     try:
         compile(path.read_bytes(), str(path), "exec")
     except (SyntaxError, ValueError, RecursionError, OSError) as error:

@@ -38,6 +38,7 @@ from regsearch.data.target_transforms import TargetTransform
 from regsearch.data.targets import checked_test_y, checked_y, count_hint
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
+from regsearch.inputs import said
 from regsearch.numeric import plain
 
 SAME = "same"  # of score_weight: what rows weigh in fits
@@ -370,9 +371,7 @@ def _alone(problem: Problem) -> Rows:
 
 def _given_test(problem: Problem, test: Any) -> Problem:
     if not isinstance(test, (tuple, list)) or len(test) not in (2, 3):
-        raise InvalidInput(
-            f"test must be a fraction or a pair (X, y), or (X, y, score_weight), got {type(test).__name__}."
-        )
+        raise InvalidInput(f"test must be a fraction or a pair (X, y), or (X, y, score_weight), got {said(test)}.")
     X, y, weight = (*test, None)[:3]
     X, y = read_dataset(X, y)
     X, y, _, _, weight = paired(X, signed_times(y, problem.task)[0], score_weight=weight, of=" of the test set")

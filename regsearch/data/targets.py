@@ -149,8 +149,10 @@ def _columns(y: Any) -> tuple[list[NDArray[Any]], tuple[str, ...]]:
         alone = str(getattr(y, "name", None) or "y")
         names = (alone,) if len(columns) == 1 else tuple(f"y{j}" for j in range(len(columns)))
     if not columns:
+        column = f"{y!r:.60}; pass X.drop(columns={y!r:.60}) and X[{y!r:.60}]" if isinstance(y, str) else ""
         raise InvalidInput(
-            f"y must have one value per row, or one column per target, got the shape {np.shape(y)}; reshape it."
+            "y must have one value per row, or one column per target, got "
+            f"{column or f'the shape {np.shape(y)}; reshape it'}."
         )
     return columns, names
 

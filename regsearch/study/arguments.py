@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from regsearch.cleaning import clean
 from regsearch.errors import InvalidInput
+from regsearch.inputs import did_you_mean
 
 if TYPE_CHECKING:
     from regsearch.parallel.crew import Workers
@@ -41,7 +43,7 @@ def _whole(text: str, low: int, high: int) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors show no control character and no password of what they repeat."""
+    """A parser whose errors say what was perhaps meant, and show no control character and no password."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As its base has it, but that an option whose value is ``--`` is refused: there it has no value."""
@@ -49,10 +51,17 @@ class Parser(argparse.ArgumentParser):
         for name, value in vars(found).items():
             if value == []:
                 self.error(f"argument {name}: expected one argument, got '--'")
+        unknown = next((one.partition("=")[0] for one in others if one.startswith("-")), "")
+        hint = did_you_mean(unknown, self._option_string_actions, "") if unknown else ""
+        if hint:
+            self.error(f"unrecognized argument {unknown}; {hint}")
         return found, others
 
     def error(self, message: str) -> NoReturn:
-        super().error(clean(message))
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        known = [] if wrong is None else [one.strip(" '") for one in wrong[2].split(",")]
+        hint = "" if wrong is None else did_you_mean(wrong[1], known, "")
+        super().error(clean(f"{message}; {hint}" if hint else message))
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -152,7 +152,12 @@ class StudyOptions:
 
     def _check_space(self) -> None:
         if not isinstance(self.space, Model):
-            raise InvalidInput(f"space must be a model such as Linear(...) or spaces.linear(), got {said(self.space)}.")
+            given, example = self.space, "space=spaces.linear() searches linear models"
+            if hasattr(given, "fit") and not isinstance(given, type):
+                example = f"wrap an estimator with what is searched: Estimator({type(given).__name__}(...), {{...}})"
+            raise InvalidInput(
+                f"space must be a model such as Linear(...) or spaces.linear(), got {said(given)}; {example}."
+            )
 
     def _check_numbers(self) -> None:
         if not isinstance(self.fold_weights, str) or self.fold_weights not in FOLD_WEIGHTS:

@@ -433,7 +433,7 @@ def test_a_pick_that_is_not_there(results: Results, number: Any, step: Any) -> N
 
 def test_unknown_rule(results: Results) -> None:
     """An unknown rule is not found, and the known ones are named."""
-    with pytest.raises(NotFound, match=r"No rule is called 'bset'; there are best, .*one_se"):
+    with pytest.raises(NotFound, match=r"No rule is called 'bset'; did you mean 'best'\? There are best, .*one_se"):
         results.choose("bset")
 
 

@@ -29,6 +29,8 @@ from regsearch.space.path import Path
 from regsearch.space.sampling import default
 from regsearch.space.tree import Choice, Leaf, tunable
 
+NUMBERS_OF_EPOCHS = ("epochs", "max_epochs", "n_epochs", "num_epochs", "max_iter")  # as others call it
+CALLED = {"learning_rate": "lr", "learning_rate_init": "lr", "dropout_rate": "dropout", "batchsize": "batch_size"}
 PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
 CHANGES: Mapping[str, Callable[[Architecture, Any], Architecture]] = {
     "tasks": with_tasks, "skip": lambda net, one: with_skips(net), "embedding": with_embedding,
@@ -243,13 +245,15 @@ def _is_technique(value: Any) -> bool:
 def _instead(slot: str) -> str:
     """What somebody may have meant by a slot that is not there."""
     known = slots()
-    for place, found in known.items():
+    for place, found in sorted(known.items(), key=lambda one: one[0] != "penalty"):  # of several, that of weights
         named = next((cls for cls in found if cls.kind == slot), None)
         if named is not None:
             others = ", ".join(cls.__name__ for cls in found)
             return f"{named.__name__} stands in {place}=, which takes one of {others}: Net({place}={slot!r})."
+    if slot in NUMBERS_OF_EPOCHS:
+        return "their number is that of early stopping: Net(early_stopping=nn_techniques.EarlyStopping(max_epochs=50))."
     fields = [field.name for field in dataclasses.fields(NetConfig) if field.name != "techniques"]
-    return did_you_mean(slot, [*fields, *known], f"it has {', '.join(fields)}; {', '.join(known)}.")
+    return did_you_mean(slot, [*fields, *known], f"it has {', '.join(fields)}; {', '.join(known)}.", CALLED)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from regsearch.results.stored_study import StoredStudy, leading_reference, refer
 def best(results: StoredStudy) -> Pick:
     """The trial with the best mean validation score, at the best point of its path; of equal ones the simplest."""
     trial = results.candidates[0]
-    why = f"It has the best {results.metric_label} of {len(results.candidates)} trials."
+    count = len(results.candidates)
+    why = f"It has the best {results.metric_label} of {count} trials." if count > 1 else "It is the only one."
     if (leading := leading_reference(results)) is not None:
         score = results.point(leading).val
         plain = reference_name(results, leading)

@@ -48,7 +48,8 @@ class OneTrial:
         """
         trial = next((one for one in study.all if one.number == self.number), None)
         if trial is None:
-            raise NotFound(f"{study.name!r} has no trial {self.number}; it has {len(study.all)}, counted from 0.")
+            ran = max(one.number for one in study.all if one.config is not None)
+            raise NotFound(f"{study.name!r} has no trial {self.number}; those that ran are 0 to {ran}.")
         if trial not in study.complete:
             why = f" ({trial.why})" if trial.why else ""
             raise NotFound(

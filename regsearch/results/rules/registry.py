@@ -7,9 +7,13 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
 from regsearch.errors import InvalidInput, NotFound
-from regsearch.inputs import counted, said, takes
+from regsearch.inputs import counted, did_you_mean, said, takes
 from regsearch.numeric import is_whole, plain
 from regsearch.results.rules.pick import OneTrial, Pick
+
+CALLED = {  # by what people call it, the rule
+    "1se": "one_se", "1-se": "one_se", "onese": "one_se", "lambda.1se": "one_se", "min": "best", "lambda.min": "best",
+}  # fmt: skip
 
 RETURNS = (
     "a function takes the results and ends as in `trial = results.candidates[0]; return regsearch.Pick(trial.number, "
@@ -103,10 +107,9 @@ def _named(name: str) -> Rule:
         return RULES[name]
     kind, _, number = name.partition("=")
     if kind not in RULES_WITH_NUMBER:
-        raise NotFound(
-            f"No rule is called {name!r}; there are {', '.join(rule_names())}, or pass a function, or give one of your "
-            "own its name with @rule."
-        )
+        known = f"{', '.join(rule_names())}, or pass a function, or give one of your own its name with @rule."
+        hint = did_you_mean(kind, [*RULES, *RULES_WITH_NUMBER], "", CALLED)
+        raise NotFound(f"No rule is called {name!r}; {f'{hint} There are' if hint else 'there are'} {known}")
     try:
         value = float(number)
     except ValueError as error:
