@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from regsearch._types import Array, Rows
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
@@ -29,6 +31,11 @@ class Rounds(ABC):
     @abstractmethod
     def knows(estimator: Any, name: str) -> bool:
         """Whether the parameter of that name is the number of rounds of an estimator, and this its way."""
+
+    @staticmethod
+    def watch(estimator: Any) -> Any:
+        """An estimator that is going to be fitted, which keeps what its way needs of the fit."""
+        return estimator
 
     @staticmethod
     @abstractmethod
@@ -96,6 +103,50 @@ class Independent(Rounds):
             yield [as_decisions(method, getattr(fitted, method)(view), problem) for view in views]
 
 
+class Epochs(Rounds):
+    """Perceptrons of scikit-learn's that are trained in batches: their weights are copied where an epoch begins."""
+
+    @staticmethod
+    def knows(estimator: Any, name: str) -> bool:
+        params = estimator.get_params(deep=False)
+        known = name == "max_iter" and {"hidden_layer_sizes", "solver", "shuffle"} <= params.keys()
+        return known and params["shuffle"] is True and params["solver"] in ("adam", "sgd")
+
+    @staticmethod
+    def watch(estimator: Any) -> Any:
+        return estimator.set_params(random_state=_EpochStarts(estimator, estimator.random_state))
+
+    @staticmethod
+    def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
+        method = response(fitted, problem)
+        _, *begun = fitted.random_state.weights  # what the second epoch begins with the first has left
+        for coefs, intercepts in [*begun, (fitted.coefs_, fitted.intercepts_)]:
+            fitted.coefs_, fitted.intercepts_ = coefs, intercepts
+            yield [as_decisions(method, getattr(fitted, method)(view), problem) for view in views]
+
+
+class _EpochStarts(np.random.RandomState):
+    """The random numbers of a perceptron, as it would have drawn them, which it asks for once where an epoch begins.
+
+    Attributes
+    ----------
+    weights
+        Coefficients and intercepts at each of these times.
+    """
+
+    def __init__(self, estimator: Any, seed: Any) -> None:
+        from sklearn.utils import check_random_state
+
+        super().__init__()
+        self.set_state(check_random_state(seed).get_state())
+        self._estimator, self.weights = estimator, list[tuple[list[Array], list[Array]]]()
+
+    def shuffle(self, x: Any) -> None:
+        both = self._estimator.coefs_, self._estimator.intercepts_
+        self.weights.append(tuple([part.copy() for part in parts] for parts in both))  # type: ignore[arg-type]
+        super().shuffle(x)
+
+
 def last_step(estimator: Any) -> tuple[str, Any]:
     """What stands before the parameters of the last step of a pipeline, and that step; of another, nothing and it."""
     if not hasattr(estimator, "steps"):
@@ -117,8 +168,9 @@ def way_of(estimator: Any, parameter: str) -> type[Rounds]:
     ways = [way for way in Rounds.__subclasses__() if parameter == prefix + own and way.knows(last, own)]
     if not ways:
         raise InvalidInput(
-            "path= must be what counts the rounds of boosted trees or the members of a forest, such as 'max_iter' of a "
-            f"HistGradientBoostingClassifier, got {parameter!r} of {type(last).__name__}; search it as a parameter."
+            "path= must be what counts the rounds of boosted trees, the members of a forest or the epochs of a "
+            "perceptron that is trained in shuffled batches, such as 'max_iter' of a HistGradientBoostingClassifier, "
+            f"got {parameter!r} of {type(last).__name__}; search it as a parameter."
         )
     return ways[0]
 
@@ -154,6 +206,7 @@ def left_to_the_data(estimator: Any, params: Mapping[str, Any]) -> set[str]:
 def walk(estimator: Any, parameter: str, problem: Problem, train: Rows, views: Sequence[Any]) -> Iterator[list[Array]]:
     """Fit to some rows; what the fit says of each of some tables, ``[n, m]``, after each of its rounds."""
     way, rounds = way_of(estimator, parameter), int(estimator.get_params()[parameter])
+    way.watch(last_step(estimator)[1])
     fitted = fitted_on(estimator, problem, train)
     if hasattr(fitted, "steps"):
         views = [fitted[:-1].transform(view) for view in views] if len(fitted.steps) > 1 else views

@@ -22,7 +22,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.linear_model import Ridge
-from sklearn.neural_network import MLPRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -64,6 +64,13 @@ ESTIMATORS = [
     (BaggingClassifier(max_features=0.6), "n_estimators", TWO),
     (BaggingClassifier(SVC(), max_samples=0.5), "n_estimators", TWO),  # votes
     (make_pipeline(StandardScaler(), GradientBoostingRegressor()), "gradientboostingregressor__n_estimators", Y),
+    (MLPRegressor(hidden_layer_sizes=6, batch_size=9), "max_iter", Y),
+    (make_pipeline(StandardScaler(), MLPClassifier((6, 4), learning_rate_init=0.02)), "mlpclassifier__max_iter", THREE),
+    (
+        MLPClassifier(6, solver="sgd", learning_rate="adaptive", learning_rate_init=0.5, tol=1.0),
+        "max_iter",
+        TWO,
+    ),  # ends
 ]
 
 
@@ -118,6 +125,7 @@ def test_a_path_is_as_many_fits(estimator: Any, path: str, y: Any, weight: Any) 
         np.testing.assert_allclose(decisions, alone[step].predictions, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer.*:sklearn.exceptions.ConvergenceWarning")  # it ends before
 @pytest.mark.parametrize(("estimator", "path", "y"), CASES)
 def test_a_refit_has_the_rounds_that_were_chosen(estimator: Any, path: str, y: Any) -> None:
     """What is chosen is the plain estimator with that number: its refit predicts as scikit-learn's own does."""
@@ -182,7 +190,9 @@ def test_pruned_trials_are_judged_at_their_best_round() -> None:
         (GradientBoostingRegressor(n_iter_no_change=5), {}, "n_estimators", "n_iter_no_change=5 ends each"),
         (HistGradientBoostingRegressor(), {"max_iter": 0}, "max_iter", "a whole number from 1, got 0"),
         (HistGradientBoostingRegressor(), {"max_iter": 2.5}, "max_iter", "a whole number from 1, got 2.5"),
-        (MLPRegressor(), {}, "max_iter", "path= must be what counts the rounds"),
+        (MLPRegressor(solver="lbfgs"), {}, "max_iter", "or the epochs of a perceptron that is trained in shuffled"),
+        (MLPRegressor(shuffle=False), {}, "max_iter", "or the epochs of a perceptron that is trained in shuffled"),
+        (MLPRegressor(early_stopping=True), {}, "max_iter", "early_stopping=True ends each"),
         (make_pipeline(GradientBoostingRegressor()), {}, "n_estimators", "no parameter 'n_estimators'"),
     ],
 )
