@@ -11,7 +11,7 @@ from __future__ import annotations
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from regsearch import Choice, Estimator, Float, Int, Study, spaces
+from regsearch import Choice, Estimator, Float, Int, Results, Study, spaces
 
 X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 
@@ -29,7 +29,12 @@ study = Study(
     "families", X, y, space=Choice(spaces.linear(), spaces.mlp(hidden=(32,), max_epochs=60), trees), cv=5, seed=0
 )
 
+
+def told(results: Results) -> None:
+    """Who wins by how much, and what all of them say together."""
+    print(results.families)
+    print(results.ensemble())
+
+
 if __name__ == "__main__":
-    study.main()
-    print(study.results().families)
-    print(study.results().ensemble())
+    raise SystemExit(study.main(then=told))

@@ -84,4 +84,4 @@ study = Study(
 )
 
 if __name__ == "__main__":
-    study.main()
+    raise SystemExit(study.main())

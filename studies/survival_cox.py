@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from regsearch import Choice, Cox, ElasticNet, Float, Linear, Path, Study
+from regsearch import Choice, Cox, ElasticNet, Float, Linear, Path, Results, Study
 
 N, P, TRUE = 400, 30, 8
 
@@ -36,11 +36,16 @@ study = Study(
     seed=0,
 )
 
-if __name__ == "__main__":
-    study.main()
-    coef = study.results().best.config.refit(study.problem, study.seed)[-1].coef_
+
+def told(results: Results) -> None:
+    """How many of the columns that matter are found."""
+    coef = results.best.config.refit(study.problem, study.seed)[-1].coef_
     kept = set(X.columns[np.flatnonzero(coef)]) - {"age", "stage"}
     true = {f"gene{j}" for j in range(TRUE)}
     print(
         f"Of the {TRUE} columns that matter {len(kept & true)} are kept, of the {P - TRUE} others {len(kept - true)}."
     )
+
+
+if __name__ == "__main__":
+    raise SystemExit(study.main(then=told))

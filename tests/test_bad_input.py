@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import gzip
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -420,7 +422,8 @@ def test_names_that_steer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
         main([command, *names.get(command, ["steer"]), "--root", str(tmp_path)])
     printed = "".join(capfd.readouterr())
     page, card = (tmp_path / "r.html").read_text(), (bundle / "README.md").read_text()
-    drawn = "".join(re.findall(r'<script type="application/json">(.*?)</script>', page))
+    figures = re.findall(r'<script type="text/plain">(.*?)</script>', page)
+    drawn = "".join(gzip.decompress(base64.b64decode(one)).decode() for one in figures)
     assert r"\\x1b[31mred" in drawn
     assert not re.search(r"(?<!\\)\\u(001b|0007|202e)", drawn)
     for text in (printed, re.sub("<script.*?</script>", "", page, flags=re.DOTALL), card):

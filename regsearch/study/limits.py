@@ -30,10 +30,8 @@ class Limits:
     trial_timeout: float | None = None
 
     def __post_init__(self) -> None:
-        _check_limit("n_trials", self.n_trials, Integral)
-        _check_limit("timeout", self.timeout, Real)
-        _check_limit("patience", self.patience, Integral)
-        _check_limit("trial_timeout", self.trial_timeout, Real)
+        for name, kind in (("n_trials", Integral), ("timeout", Real), ("patience", Integral), ("trial_timeout", Real)):
+            object.__setattr__(self, name, _checked_limit(name, plain(getattr(self, name)), kind))
 
     @classmethod
     def of_run(
@@ -48,8 +46,8 @@ class Limits:
         return Deadline.of_run(self.timeout, self.trial_timeout)
 
 
-def _check_limit(what: str, limit: Any, kind: Any) -> None:
-    limit = plain(limit)
+def _checked_limit(what: str, limit: Any, kind: Any) -> Any:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, kind) or not limit > 0):
         number = "whole number" if kind is Integral else "number"
         raise InvalidInput(f"{what} must be a positive {number}, got {limit!r}; leave it out for no such limit.")
+    return limit

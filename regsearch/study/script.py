@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -52,20 +52,24 @@ class Runnable(Protocol):
     ) -> Results: ...
 
 
-def main(study: Runnable, argv: Sequence[str] | None = None) -> int:
-    """Run a study from its script's command line; the exit status."""
+def main(
+    study: Runnable, argv: Sequence[str] | None = None, then: Callable[[Any], object] | None = None
+) -> int:  # fmt: skip
+    """Run a study from its script's command line; the exit status. See `regsearch.Study.main`."""
     parser = Parser(description=f"Run the study {study.name}.")
     add_run_options(parser)
     arguments = vars(parser.parse_args(argv))
     try:
-        return run_with(study, arguments)
+        return run_with(study, arguments, then)
     except RegsearchError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     except Exception:  # noqa: BLE001 - what no one foresaw is shown in full, but for secrets
         parser.exit(1, clean(traceback.format_exc()))
 
 
-def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
+def run_with(
+    study: Runnable, arguments: Mapping[str, Any], then: Callable[[Any], object] | None = None
+) -> int:  # fmt: skip
     """Run a study as the arguments of `add_run_options` say, and print what it found; the exit status."""
     changed = {key: arguments[key] for key in CHANGEABLE if arguments.get(key) is not None}
     if study.options.storage is None and os.environ.get(STORAGE):
@@ -85,6 +89,8 @@ def run_with(study: Runnable, arguments: Mapping[str, Any]) -> int:
     say(summary(results, study.options.tracking))
     if results.stopped == "interrupted":
         return INTERRUPTED
+    if then is not None:
+        then(results)
     if results.unmirrored:
         say(
             f"regsearch: the search is done, and MLflow lacks {results.unmirrored} of it: status {UNMIRRORED}",

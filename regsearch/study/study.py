@@ -355,6 +355,17 @@ class Study(Presented, Analyses):
         trials = tuple(in_space(self.space, trial) for trial in results.all)
         return dataclasses.replace(results, all=trials, identity=moved_identity(results.identity, identity))
 
-    def main(self, argv: Sequence[str] | None = None) -> int:
-        """Run from a script's command line; ``--help`` lists the options."""
-        return script.main(self, argv)
+    def main(self, argv: Sequence[str] | None = None, then: Callable[[Results], object] | None = None) -> int:
+        """Run from a script's command line; ``--help`` lists the options.
+
+        Parameters
+        ----------
+        then
+            Called with the results of a run that has come to its end, wherever its command line has put them.
+
+        Returns
+        -------
+        int
+            The exit status, for ``raise SystemExit(study.main())``.
+        """
+        return script.main(self, argv, then)

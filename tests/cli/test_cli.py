@@ -273,7 +273,9 @@ def test_show_json(root: Path) -> None:
 
     said: dict[str, Any] = json.loads(done.stdout, parse_constant=no_constant)
     heads = {"study", "metric", "weighted", "test_weighted", "counts", "advice", "top"}
-    assert set(said) == heads | {"rule", "why", "chosen", "corrected"}
+    assert set(said) == heads | {"rule", "why", "chosen", "corrected", "families", "by_target"}
+    assert said["families"] == []
+    assert said["by_target"] == {}
     assert said["corrected"]["score"] == results.correct("one_se").score != results.corrected.score
     assert said["advice"] == [str(one) for one in results.advice]
     assert (said["study"], said["metric"], said["rule"]) == (NAME, results.metric, "one_se")

@@ -53,7 +53,7 @@ def test_stopped_again_and_again(tmp_path: Path, ticking: Ticking, options: dict
     """A study that is cut off in every run, wherever it is, comes to the trials of one that never was, to the bit."""
     whole = study(tmp_path, "whole", **options).run(7, quiet=True)
     cut, seen = study(tmp_path, "cut", **options), set()
-    for at in count(10):
+    for at in np.random.default_rng(0).integers(6, 18, size=100):  # wherever in a trial that is
         ticking(at)
         results = cut.run(7, quiet=True)
         stopped = [trial for trial in results.all if trial.state == "stopped"]
@@ -69,6 +69,7 @@ def test_stopped_again_and_again(tmp_path: Path, ticking: Ticking, options: dict
         assert len(stopped) <= 1
         if done:
             break
+    assert done
     assert len(seen) >= 2
     assert outcomes(results) == outcomes(whole)
 

@@ -342,6 +342,17 @@ def test_a_store_that_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.splitlines()[-1].endswith("MLflow lacks 4 trials of it: status 3")
 
 
+def test_a_script_goes_on_with_its_results(tmp_path: Path) -> None:
+    """What a script does after its search gets the results from where its command line has put them."""
+    found: list[Results] = []
+    one = study(tmp_path / "here", tracking=False)
+    assert one.main(["--trials", "2", "--root", str(tmp_path / "there")], then=found.append) == 0
+    (results,) = found
+    assert results.store.folder.is_relative_to(tmp_path / "there")
+    assert len(results.complete) == 2
+    assert not (tmp_path / "here").exists()
+
+
 def test_a_tracking_address_that_can_never_be(tmp_path: Path) -> None:
     """What can be no MLflow store is told before the search, which leaves nothing behind."""
     (tmp_path / "file").write_text("")
