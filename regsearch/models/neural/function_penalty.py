@@ -36,6 +36,7 @@ class FunctionPenalty(Technique, abstract=True):
     """
 
     slots: ClassVar[tuple[str, ...]] = ("penalty", "bias_penalty")
+    schedulable: ClassVar[bool] = True
     function: ClassVar[Callable[[Any], Any]]
     lambda_: Any = tunable(Between(0.0, 1e9), 1.0, off=0.0)
 
@@ -93,8 +94,9 @@ def _add_gradient(
     """Of rows without the penalty, not even what is not finite is added."""
     import torch
 
+    lambda_ = v.at_strength(v.lambda_)
     for param in v.part.params:
-        strength = v.lambda_.view(-1, *[1] * len(param.shape))
+        strength = lambda_.view(-1, *[1] * len(param.shape))
         slope = _slope(function, param, param.view(theta))
         param.view(gradient).add_(torch.where(strength > 0, strength * slope, 0.0))
 

@@ -57,6 +57,17 @@ def test_it_is_a_term_of_the_loss() -> None:
         assert not torch.allclose(ours, weights(net(optimizer=optimizer)), rtol=1e-3)
 
 
+def test_it_has_the_strength_of_its_schedule() -> None:
+    """Half the squares under a schedule are decay by an optimizer without a memory under the same, from step to step."""
+    half = t.function_penalty(lambda w: w.square().sum() / 2, 0.3)
+    options: dict[str, Any] = {"optimizer": t.SGD(0.05, 0.0)}
+    falls, decays = t.Fall(0.0), {"weight_decay": 0.3, "weight_decay_schedule": t.Fall(0.0)}
+    scheduled = net(**options, penalty=half, penalty_schedule=falls)
+    scheduled.check(setup("regression"))
+    torch.testing.assert_close(weights(scheduled), weights(net(**options, **decays)), rtol=1e-10, atol=1e-12)
+    assert not torch.allclose(weights(scheduled), weights(net(**options, penalty=half)), rtol=1e-3)
+
+
 def test_it_acts_on_each_parameter_of_its_slot() -> None:
     """A function sees kernels as the module has them, biases in their own slot, those of a pattern alone."""
     seen: dict[str, set[tuple[int, ...]]] = {}

@@ -55,6 +55,8 @@ def test_a_schedule_needs_a_rate() -> None:
         net(weight_decay_schedule="rise").check(setup())
     with pytest.raises(InvalidInput, match=r"rate of weight_decay, got CPR; give it a rate"):
         net(weight_decay="cpr", weight_decay_schedule="rise").check(setup())
+    with pytest.raises(InvalidInput, match=r"rate of weight_decay, got CPR; give it a rate"):
+        net(weight_decay=Choice(t.WeightDecay(), t.CPR()), weight_decay_schedule="rise").check(setup())
     net(weight_decay=Choice(None, t.WeightDecay()), weight_decay_schedule=t.Rise(0.1)).check(setup())
     off, plain = (train(setup(), [net(**one)], 2) for one in ({"weight_decay_schedule": t.Rise(0.1)}, {}))
     assert np.array_equal(off.weights, plain.weights)

@@ -68,12 +68,15 @@ def check(space: NetConfig, setup: Setup) -> None:
 
 
 def _check_schedules(space: NetConfig) -> None:
-    """Whatever has a schedule may have a rate that it changes; of what a trial has off it changes nothing."""
+    """Whatever has a schedule has a rate that it changes, in each of its options; of none it changes nothing."""
     for slot in space.techniques:
         target = slot.removesuffix(SCHEDULE)
+        if target == slot:
+            continue
         found = list(options(space.techniques.get(target)))
-        if target != slot and not any(one.schedulable for one in found):
-            got = type(found[0]).__name__ if found else f"no {target}"
+        without = next((type(one).__name__ for one in found if not one.schedulable), None)
+        if without or not found:
+            got = without or f"no {target}"
             raise InvalidInput(f"{slot} changes the rate of {target}, got {got}; give it a rate, or leave it out.")
 
 
