@@ -46,6 +46,14 @@ class FoldTargets:
         found = [_seen(transform, problem, rows) for rows in train]
         return cls(np.stack([y for y, _ in found]), tuple(fitted for _, fitted in found))
 
+    def with_rows(self, k: int, problem: Problem, rows: Rows) -> Array:
+        """The targets of fold k, some rows beside those that it trains on among them, but for what is not finite."""
+        y: Array = self.y[k].copy()
+        if len(rows):
+            made = self.fitted[k].transformed(problem.y[rows])
+            y[rows] = np.where(np.isfinite(made), made, y[rows])
+        return y
+
     def undone(self, k: int, decisions: Array) -> Array:
         """Decisions ``[..., m]`` of fold k in the units of y."""
         return self.fitted[k].undone(decisions) if self.fitted else decisions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from sklearn.metrics import log_loss, mean_squared_error
 from regsearch import Choice, InvalidInput, Study
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
+from regsearch.data.target_transforms import TargetTransform
 from regsearch.export.code.nets import net_code
 from regsearch.mirror.content import trial_record
 from regsearch.models.base import Setup
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.training.block import Block
-from regsearch.testing.nets import block, net, setup
+from regsearch.testing.nets import block, net, setup, setup_for
 
 GAIN, TARGET, SHARE, EPOCHS = 2.0, 0.1, 0.25, 5
 ADAPTIVE = t.AdaptiveStrength(GAIN, TARGET, SHARE)
@@ -76,6 +78,28 @@ def test_rows_that_score_a_trial_have_no_part_in_it() -> None:
     )
     np.testing.assert_array_equal(ours.recorded["weight_decay_schedule"], theirs.recorded["weight_decay_schedule"])
     np.testing.assert_array_equal(ours.weights, theirs.weights)
+
+
+def test_the_losses_are_those_that_are_trained_by() -> None:
+    """The unit of a target, weights that rows are scored by and how a transformed target is undone move no strength;
+    weights that rows are trained by do."""
+    of, config = setup("regression", targets=2), net(weight_decay=0.3, weight_decay_schedule=ADAPTIVE)
+    problem = of.problem
+    logs = problem.y / problem.y.std(axis=0)
+    held = block(of, [config]).evaluators[1].fold.parts["inner"]
+    scored, trained = np.ones(problem.rows), np.linspace(0.1, 2.0, problem.rows)
+    scored[held] = 0.0
+
+    def strengths(y: Any, target: str | None = None, **weights: Any) -> Any:
+        made = make_problem(problem.X, y, **weights)
+        made = replace(made, transform=target and TargetTransform.named(target, made.rows))
+        return block(setup_for(made), [config]).advance(3).recorded["weight_decay_schedule"]
+
+    plain = strengths(problem.y)
+    assert np.isfinite(plain).all()
+    np.testing.assert_allclose(strengths(problem.y * [1.0, 1e-8], score_weight=scored), plain, rtol=1e-9)
+    np.testing.assert_allclose(strengths(np.exp(logs), "log"), plain, rtol=1e-6)
+    assert np.abs(strengths(problem.y, sample_weight=trained, score_weight=None) - plain).max() > 1e-3
 
 
 def test_a_refit_does_what_the_folds_did() -> None:

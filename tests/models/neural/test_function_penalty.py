@@ -58,7 +58,7 @@ def test_it_is_a_term_of_the_loss() -> None:
 
 
 def test_it_has_the_strength_of_its_schedule() -> None:
-    """Half the squares under a schedule are decay by an optimizer without a memory under the same, from step to step."""
+    """Half the squares under a schedule are decay under the same where an optimizer has no memory."""
     half = t.function_penalty(lambda w: w.square().sum() / 2, 0.3)
     options: dict[str, Any] = {"optimizer": t.SGD(0.05, 0.0)}
     falls, decays = t.Fall(0.0), {"weight_decay": 0.3, "weight_decay_schedule": t.Fall(0.0)}

@@ -182,7 +182,8 @@ class Fold:
         targets = FoldTargets.of(data.problem, (self.parts["train"],))
         y = data.y
         if targets.fitted:
-            y = torch.as_tensor(targets.y[0].reshape(data.problem.rows, -1).T, device=data.device)
+            seen = targets.with_rows(0, data.problem, self.parts.get("inner", np.arange(0)))
+            y = torch.as_tensor(seen.reshape(data.problem.rows, -1).T, device=data.device)
         self._targets, self.scaling = targets, scaling(data, self.parts["train"], scale, y)
         self.y = ((y - self.scaling.target_center) / self.scaling.target_spread).to(data.dtype)
         weight = data.weight.clone()

@@ -13,7 +13,7 @@ from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
 from regsearch.models.neural.network.data import Fold
 from regsearch.models.neural.network.hooks import HiddenHooks
-from regsearch.models.neural.network.loss import Tally
+from regsearch.models.neural.network.loss import Tally, losses
 from regsearch.models.neural.network.network import Network
 from regsearch.models.neural.network.table_data import CHUNK
 
@@ -64,6 +64,14 @@ class Evaluator:
             if keep is not None:
                 keep.append(self.fold.decisions(out).float().transpose(1, 2).cpu().numpy())
         return tally.scores()
+
+    def loss(self, theta: torch.Tensor, part: str) -> torch.Tensor:
+        """``[R]``: the loss that nets train by of rows ``[R, Q]`` on a part, of targets and weights as they train."""
+        fold, total = self.fold, theta.new_zeros(len(theta)).double()
+        for out, samples in self.outputs(theta, part):
+            each = losses(fold.data.problem.task, out, fold.y[:, samples][None])
+            total += (each @ fold.weight[samples]).double()
+        return total / fold.weight[fold.rows[part]].sum()
 
     def outputs(
         self, theta: torch.Tensor, part: str, nets: Sequence[int] | None = None

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.metrics.scorer import DEFAULTS, Metric, resolve
+from regsearch.metrics.scorer import Metric
 from regsearch.models.deadline import Deadline
 from regsearch.models.neural.columns import ActiveTechniques, RowConfig
 from regsearch.models.neural.network.data import Data
@@ -33,9 +33,6 @@ from regsearch.models.out_of_fold import steps_kept
 
 if TYPE_CHECKING:
     import torch
-
-
-LOSSES = DEFAULTS | {"regression": "neg_mean_squared_error"}  # by task, what nets train by
 
 
 @dataclass(frozen=True)
@@ -308,10 +305,9 @@ class Block:
 
     def _losses(self, part: str) -> torch.Tensor:
         """``[R]``: by the loss that nets train by, of the weights as they are."""
-        problem, found = self.data.problem, self.lr.clone()
-        metrics = resolve(LOSSES[problem.task], problem)
+        found = self.lr.clone()
         for k, where in self._rows_by_fold().items():
-            found[where] = found.new_tensor(-self.evaluators[k].measure(self.theta[where], part, metrics)[0])
+            found[where] = self.evaluators[k].loss(self.theta[where], part).to(found)
         return found
 
     def _recorded(self) -> dict[str, Array]:
