@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from regsearch._types import Array
+from regsearch.data.problem import Problem
 from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.by_target import of_targets
 from regsearch.results.choice import Chosen
 from regsearch.results.stored_study import Scoring, StoredStudy
 
@@ -14,7 +16,7 @@ def scores_by_target(study: StoredStudy, chosen: Chosen) -> dict[str, float]:
     """Mean validation scores by the names of targets: their mean is the score of the choice, of any usual metric.
 
     Empty for one target, and where stored predictions do not tell: at another point than the trial's best, and of rows
-    that several folds validate.
+    that several folds validate; and without those that the scorer fails of, as one does that needs all targets.
     """
     scoring = study.scoring
     if scoring is None or scoring.problem.targets == 1:
@@ -29,10 +31,9 @@ def of_decisions(scoring: Scoring, averaging: Averaging, decisions: Array | None
     """The same of decisions ``[n, t]`` for rows outside training."""
     if decisions is None or scoring.problem.targets == 1 or scoring.folds.repeated:
         return {}
-    found = {}
-    for j, name in enumerate(scoring.problem.target_names):
-        problem = replace(scoring.problem, y=scoring.problem.y[:, j], target_names=(name,))
+
+    def scored(alone: Problem, j: int, failures: dict[str, str]) -> float:
         outside = [decisions[val, j][:, None, None] for val in scoring.folds.val]
-        scores = replace(scoring, problem=problem).by_fold(outside, averaging)
-        found[name] = float(averaging.mean(scores)[0])
-    return found
+        return float(averaging.mean(replace(scoring, problem=alone).by_fold(outside, averaging, failures))[0])
+
+    return dict(of_targets(scoring.problem, scored))

@@ -52,11 +52,17 @@ class Scoring:
         val = tuple(weighing(rows, self.problem.score_weight) for rows in self.folds.val)
         return replace(self, folds=replace(self.folds, val=val))
 
-    def by_fold(self, decisions: Sequence[Array], averaging: Averaging) -> Array:
-        """``[K, S]`` scores of decisions ``[n_val, S, m]`` on the rows that each fold validates."""
+    def by_fold(
+        self, decisions: Sequence[Array], averaging: Averaging, failures: dict[str, str] | None = None
+    ) -> Array:
+        """``[K, S]`` scores of decisions ``[n_val, S, m]`` on the rows that each fold validates.
+
+        `failures` are those of `regsearch.metrics.scorer.Metric.along`.
+        """
         if self.metric.pooled:
-            return pooled_scores(self.metric, self.problem, self.folds.val, decisions, averaging)
-        return np.array([self.scores(rows, one) for rows, one in zip(self.folds.val, decisions, strict=True)])
+            return pooled_scores(self.metric, self.problem, self.folds.val, decisions, averaging, failures)
+        folds = zip(self.folds.val, decisions, strict=True)
+        return np.array([self.metric.along(self.problem, rows, one, failures) for rows, one in folds])
 
     def scores(self, rows: NDArray[np.intp], decisions: Array) -> Array:
         """``[S]`` scores of decisions ``[len(rows), S, m]`` of S trials on some rows, which may repeat."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import linear_model
-from sklearn.metrics import r2_score
+from sklearn.metrics import make_scorer, mean_squared_error, r2_score
 from sklearn.preprocessing import StandardScaler
 
 import regsearch
@@ -24,9 +24,11 @@ from regsearch.metrics.scorer import resolve
 from regsearch.models.base import Candidate, Setup
 from regsearch.models.linear.row_norms import RowTerms
 from regsearch.models.linear.solvers import Solvers
+from regsearch.results.by_target import of_decisions
 from regsearch.results.report.note import note
 from regsearch.results.report.sentences import verdict as verdict_of
 from regsearch.results.results import load_results
+from regsearch.results.stored_study import Scoring
 from regsearch.space.path import Path
 from regsearch.space.tree import Choice
 
@@ -208,3 +210,12 @@ def test_several_targets_are_searched_and_shipped(tmp_path: FilePath) -> None:
     found = RegSearchCV(space, cv=3, n_trials=2, scoring="r2").fit(frame, targets)
     assert found.predict(frame).shape == (40, 3)
     assert found.score(frame, targets) == pytest.approx(r2_score(targets, found.predict(frame)))
+
+
+def test_a_choice_by_all_targets_together_says_nothing_of_each() -> None:
+    """A scorer that weighs targets is of none alone: what tells of each leaves it out, and ends nothing."""
+    X, Y = data(40, 6)
+    weighted = make_scorer(mean_squared_error, greater_is_better=False, multioutput=[0.2, 0.3, 0.5])
+    for scoring, told in ((weighted, []), ("neg_mean_squared_error", ["y0", "y1", "y2"])):
+        setup = setup_of(make_problem(X, Y), scoring)
+        assert list(of_decisions(Scoring.of(setup), setup.averaging, Y + 0.1)) == told

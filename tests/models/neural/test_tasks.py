@@ -11,7 +11,7 @@ import torch
 from scipy.linalg import solve, sqrtm
 from scipy.optimize import minimize
 from sklearn.datasets import load_linnerud
-from sklearn.metrics import mean_squared_error
+from sklearn.metrics import make_scorer, mean_squared_error
 from torch import nn
 
 import regsearch
@@ -179,3 +179,17 @@ def test_what_cannot_share_is_said() -> None:
     assert np.isfinite(
         train(setup("regression", image=True, targets=2), [net(CNN((3,)), tasks=t.TaskRelation(0.1))]).weights
     ).all()
+
+
+def test_a_scorer_of_all_targets_together_measures_none_alone() -> None:
+    """What weighs targets, or adds up over them, scores a net of several all the same, and none alone."""
+
+    def added(model: Any, X: Any, y: Any) -> float:
+        return -float(np.abs(model.predict(X) - y).sum(axis=1).mean())
+
+    weighted = make_scorer(mean_squared_error, greater_is_better=False, multioutput=[0.2, 0.3, 0.5])
+    for scorer in (weighted, added):
+        of = setup("regression", targets=3, scoring=scorer)
+        (outcome,) = Stack(of).stream([Candidate(0, net(tasks="cross_stitch"))])
+        assert outcome.state == "complete", outcome.reason
+        assert not [name for name in outcome.measures if name.startswith("target/")]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from regsearch._types import Array, Rows
 from regsearch.cleaning import first_line
+from regsearch.data.problem import Problem
 from regsearch.errors import FOREIGN
+from regsearch.metrics.by_target import of_targets
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
 from regsearch.models.base import Outcome
@@ -122,24 +123,27 @@ def pooled_of_nets(
 def _target_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:
     """Of each of several targets, by its name, the validation score at the chosen epoch and the gap; means over folds.
 
-    Not of a metric that needs all folds together.
+    Not of a metric that needs all folds together, or all targets.
     """
-    problem, metric, found = shared.setup.problem, shared.setup.metrics[0], {}
+    problem, metric = shared.setup.problem, shared.setup.metrics[0]
     if problem.targets == 1 or metric.pooled:
         return {}
     said = {
         part: [_validated(shared, structure, k, weights, part) for k, weights in enumerate(run.weights)]
         for part in ("train", "val")
     }
-    for j, name in enumerate(problem.target_names):
-        of_target = replace(problem, y=problem.y[:, j], target_names=(name,))
+
+    def measured(alone: Problem, j: int, failures: dict[str, str]) -> dict[str, float]:
         scores = {
-            part: np.array([metric.along(of_target, rows, out[:, j][:, None, None])[0] for rows, out in of_folds])
+            part: np.array([metric.along(alone, rows, out[:, j][:, None, None], failures)[0] for rows, out in of_folds])
             for part, of_folds in said.items()
         }
-        found[f"target/{name}/val"] = float(run.settings.averaging.mean(scores["val"]))
-        found[f"target/{name}/gap"] = float(run.settings.averaging.mean(scores["train"] - scores["val"]))
-    return found
+        mean = run.settings.averaging.mean
+        return {"val": float(mean(scores["val"])), "gap": float(mean(scores["train"] - scores["val"]))}
+
+    return {
+        f"target/{name}/{what}": value for name, found in of_targets(problem, measured) for what, value in found.items()
+    }
 
 
 def _weight_measures(shared: SharedParts, structure: Structure, run: TrainingRun) -> dict[str, float]:
