@@ -202,13 +202,13 @@ class PreparedProblem(Problem):
 
     @cached_property
     def places(self) -> Mapping[str, Sequence[int]]:
-        """Under the name of a column of X, all that it becomes."""
+        """Under a name that the transformer gives, that column; under another one of X, all that it becomes."""
         found: dict[str, list[int]] = {}
         for j, source in enumerate(self._made.sources):
             if source:
                 found.setdefault(source, []).append(j)
         for j, name in enumerate(self._made.names):
-            found[name] = sorted({j, *found.get(name, ())})
+            found[name] = [j]
         return found
 
     @property

@@ -8,9 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+    SplineTransformer,
+    StandardScaler,
+)
 
 from regsearch import Choice, InvalidInput, Linear, Path, Prepare, column_transformer
 from regsearch.data.column_sources import column_sources
@@ -19,6 +27,7 @@ from regsearch.data.problem import make_problem
 from regsearch.export.code.pipelines import linear_code
 from regsearch.metrics.scorer import DEFAULTS, resolve
 from regsearch.models.base import Candidate, Setup
+from regsearch.models.preparation import seen_by
 from regsearch.space.config import from_toml, to_toml
 
 N = 60
@@ -68,6 +77,46 @@ def test_what_is_made_knows_its_column(transformer: Any, sources: list[str]) -> 
     """Steps of a column transformer say it, however they name their columns; of encoders of several, names do."""
     names = transformer.fit(X).get_feature_names_out().tolist()
     assert list(column_sources(transformer, names, [*X])) == sources
+
+
+SQUARES = PolynomialFeatures(include_bias=False)  # of a, b, "a b" and a_b: each, then the products in this order
+PRODUCTS = ["a", *[""] * 3, "b", *[""] * 2, "a b", "", "a_b"]
+
+
+@pytest.mark.parametrize(
+    ("transformer", "sources"),
+    [
+        (SQUARES, ["a", "b", "a b", "a_b", *PRODUCTS]),
+        (make_column_transformer((SQUARES, ["a", "b"]), (StandardScaler(), ["a b"])), ["a", "b", "a", "", "b", "a b"]),
+        (make_pipeline(make_column_transformer((OneHotEncoder(), ["a_b"]), ("passthrough", ["b"])),
+                       PolynomialFeatures(include_bias=False, interaction_only=True)),
+         [*["a_b"] * 2, "b", "a_b", "", ""]),
+        (make_union(StandardScaler(), KBinsDiscretizer(2, quantile_method="averaged_inverted_cdf")),
+         ["a", "b", "a b", "a_b", *[one for one in ("a", "b", "a b", "a_b") for _ in range(2)]]),
+        (make_column_transformer((PCA(2), ["a", "b"]), (PCA(1), ["a_b"])), ["", "", "a_b"]),
+        (FunctionTransformer(np.cumsum, kw_args={"axis": 1},  # names that say nothing of what it is asked with
+                             feature_names_out=lambda _, names: ["a sum", "step__b sum", "sum of a", "a b and b"]),
+         ["a", "b", "", ""]),
+    ],
+)  # fmt: skip
+def test_what_is_made_of_several_columns_is_of_none(transformer: Any, sources: list[str]) -> None:
+    """A product is of neither of its factors, whichever its name begins with, in whatever steps it is made."""
+    table = pd.DataFrame(RANDOM.normal(size=(N, 3)), columns=["a", "b", "a b"]).assign(a_b=np.arange(N) % 2)
+    names = transformer.fit(table).get_feature_names_out().tolist()
+    assert list(column_sources(transformer, names, [*table])) == sources
+
+
+def test_a_name_that_is_made_means_that_column_alone() -> None:
+    """A column of X means all that it becomes, unless one of these has its very name; products are none of it."""
+    table = pd.DataFrame(RANDOM.normal(size=(N, 2)), columns=["a", "b"])
+    problem = make_problem(table, Y)
+    for transformer, a, b in (
+        (SQUARES, [0], [1]),
+        (make_column_transformer((SQUARES, ["a", "b"])), [0, 2], [1, 4]),
+        (make_column_transformer((SplineTransformer(3), ["a"]), ("passthrough", ["b"])), [*range(5)], [5]),
+    ):
+        seen = seen_by(Prepare(transformer), problem, [np.arange(N)])
+        assert (seen.places["a"], seen.places["b"]) == (a, b)
 
 
 @pytest.mark.slow
