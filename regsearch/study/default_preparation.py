@@ -47,6 +47,12 @@ def roles_data(roles: Sequence[ColumnRole]) -> list[dict[str, Any]]:
     return found
 
 
+def stored_roles(identity: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What a stored study's columns were taken for by default; nothing of one that is older than such defaults."""
+    found: Sequence[Mapping[str, Any]] = identity.get("column_roles", ())
+    return found
+
+
 def unprepared(data: Any) -> Any:
     """The data of a space without what it has been prepared by by default: such data can be read back."""
     if isinstance(data, Mapping):
@@ -62,7 +68,7 @@ def check_roles(stored: Mapping[str, Any], roles: Sequence[ColumnRole]) -> None:
     InvalidInput
         Naming the first such column, what it was and what it is.
     """
-    old, new = ({one.name: one for one in found} for found in (_read(stored["column_roles"]), _read(roles_data(roles))))
+    old, new = ({one.name: one for one in found} for found in (_read(stored_roles(stored)), _read(roles_data(roles))))
     for name in [*old, *new]:
         was, is_now = old.get(name), new.get(name)
         if was != is_now:

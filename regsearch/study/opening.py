@@ -17,7 +17,7 @@ from regsearch.models.base import Model
 from regsearch.results.results import Results, load_results
 from regsearch.space.config import digest, from_data
 from regsearch.storage.store import Store
-from regsearch.study.default_preparation import check_roles, unprepared
+from regsearch.study.default_preparation import check_roles, stored_roles, unprepared
 from regsearch.study.options import StudyOptions
 from regsearch.study.script import calling_script
 from regsearch.study.study import Study
@@ -131,7 +131,7 @@ def _stored_target(identity: Mapping[str, Any]) -> str | None:
 
 def _check_prepared(identity: Mapping[str, Any], study: Study) -> None:
     """Refuse columns that are not prepared as they were, where nobody said how."""
-    if not identity["column_roles"]:
+    if not stored_roles(identity):
         return
     X = study.problem.X
     check_roles(identity, column_roles(X) if is_frame(X) else ())
@@ -144,7 +144,7 @@ def _check_prepared(identity: Mapping[str, Any], study: Study) -> None:
 def _stored_space(identity: Mapping[str, Any]) -> Model:
     try:
         data = identity["space_data"]
-        space = from_data(unprepared(data) if identity["column_roles"] else data)
+        space = from_data(unprepared(data) if stored_roles(identity) else data)
     except RegsearchError as error:
         raise InvalidInput(
             f"The space of {identity['study']!r} is known to its script alone ({error}); pass space=."

@@ -36,6 +36,16 @@ def test_a_study_goes_on_without_its_script(tmp_path: Path, options: dict[str, o
     assert outcomes(found) == outcomes(whole)
 
 
+def test_a_study_that_is_older_than_defaults_for_columns_goes_on(tmp_path: Path) -> None:
+    """One whose identity says nothing of columns was prepared by nothing: it opens with its data, to run on."""
+    study(tmp_path).run(1, quiet=True)
+    (log,) = tmp_path.rglob("journal.log")
+    told = log.read_text()
+    assert ',"column_roles":[]' in told
+    log.write_text(told.replace(',"column_roles":[]', ""))
+    assert len(regsearch.open("small", *regression(), root=tmp_path).run(2, quiet=True).trials) == 2
+
+
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
     """Another study's data are refused, and what only a script has is asked for by its name."""
     X, y = regression()
