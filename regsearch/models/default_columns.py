@@ -9,12 +9,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regsearch._types import Rows
 from regsearch.data.column_preparation import transformer_of
 from regsearch.data.column_roles import ColumnRole, column_roles, has_text_or_dates, said_of
 from regsearch.data.columns import kinds_of
-from regsearch.data.features import is_frame
+from regsearch.data.encoding import transformer
+from regsearch.data.features import count_missing, is_frame, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.models.fitting import fitted_on
@@ -31,14 +33,18 @@ class DefaultColumns:
     """The columns of a problem's table, and what numbers are made of them by default.
 
     Some models encode categories and fill missing numbers themselves: linear models, nets. To others a table is to be
-    numbers without holes, or with them.
+    numbers without holes, or with them. Of an array those columns count that have holes.
     """
 
     problem: Problem
 
     @cached_property
     def roles(self) -> tuple[ColumnRole, ...]:
-        return column_roles(self.problem.X)
+        X = self.problem.X
+        if is_frame(X):
+            return column_roles(X)
+        names = self.problem.column_names
+        return tuple(ColumnRole(names[j], "numeric", "number", holes=True) for j in np.flatnonzero(self._holes.any(0)))
 
     @property
     def known(self) -> bool:
@@ -57,7 +63,9 @@ class DefaultColumns:
     def plain(self) -> bool:
         """Whether there are numbers and nothing but numbers, which every model takes as they are."""
         X = self.problem.X
-        return not is_frame(X) or (set(kinds_of(X).values()) <= {"numeric", "boolean"} and not X.isna().any(axis=None))
+        if is_frame(X):
+            return set(kinds_of(X).values()) <= {"numeric", "boolean"} and not X.isna().any(axis=None)
+        return is_sparse(X) or self.problem.image is not None or not count_missing(X)
 
     @cached_property
     def encoding(self) -> Prepare:
@@ -97,8 +105,16 @@ class DefaultColumns:
     def _has_words(self) -> bool:
         return any(one.role == "words" for one in self.roles)
 
+    @property
+    def _holes(self) -> NDArray[np.bool_]:
+        """``[n, p]``: where X has nothing."""
+        X = self.problem.X
+        return np.asarray(X.isna() if is_frame(X) else np.isnan(X))
+
     def _made(self, thin: bool, filled: bool) -> Prepare:
-        return Prepare(transformer_of(self.problem.X, self.roles, thin, filled), name=COLUMNS)
+        X = self.problem.X
+        made = transformer_of(X, self.roles, thin, filled) if is_frame(X) else transformer(X)
+        return Prepare(made, name=COLUMNS)
 
     def _fits(self, make: Callable[[], Any]) -> bool:
         try:
@@ -113,8 +129,7 @@ class DefaultColumns:
         problem = self.problem
         every = np.arange(problem.rows)
         found = [np.linspace(0, problem.rows - 1, min(FEW, problem.rows)).astype(int)]
-        holes = problem.X.isna().to_numpy()
-        found += [np.flatnonzero(column)[:OF_EACH] for column in holes.T]
+        found += [np.flatnonzero(column)[:OF_EACH] for column in self._holes.T]
         labels = problem.fit_labels(every)
         found += [] if problem.classes is None else [np.flatnonzero(labels == one)[:OF_EACH] for one in problem.classes]
         return np.unique(np.concatenate(found))

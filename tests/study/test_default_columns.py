@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
@@ -53,7 +54,9 @@ def study_of(table: Any, space: Any, root: Path, y: Any = Y) -> Study:
         (X, Estimator(make_pipeline("passthrough", Ridge()), {"passthrough": Choice(TOWN)}), ""),
         (X[["size", "kind"]], Estimator(TREES, {"max_depth": Int(2, 4)}), ""),
         (HOLES[["size"]], Estimator(RandomForestRegressor(2), {"max_depth": Int(2, 4)}), ""),
-        (HOLES[["size"]].to_numpy(), Estimator(Ridge(), ALPHA), ""),
+        (HOLES[["size"]].to_numpy(), Estimator(RandomForestRegressor(2), {"max_depth": Int(2, 4)}), ""),
+        (HOLES[["size"]].to_numpy(), Estimator(Ridge(), ALPHA), "missing numbers of x0: their means"),
+        (np.asfortranarray(HOLES[["size"]].fillna(0)), Estimator(Ridge(), ALPHA), ""),
         (HOLES[["size"]], Estimator(Ridge(), ALPHA), "missing numbers of size: their means"),
         (HOLES, Estimator(TREES, {"max_depth": Int(2, 4)}), "note: words (tf-idf); kind: category"),
         (HOLES, Estimator(Ridge(), ALPHA), "note: words (tf-idf); kind: category; missing numbers of size: their"),
@@ -75,6 +78,18 @@ def test_an_estimator_that_takes_columns_gets_them_and_another_gets_numbers(
         again = study_of(table, study.space, tmp_path)
         assert digest(again.space) == digest(study.space)
         assert lines[0] in str(again)
+
+
+def test_an_array_with_holes_is_filled_by_the_means_of_each_fold(tmp_path: Path) -> None:
+    """An estimator that takes no holes has the scores, and fitted to all rows the predictions, of such a pipeline."""
+    numbers = RANDOM.normal(size=(N, 2))
+    numbers[::9, 1] = np.nan
+    filled = make_pipeline(SimpleImputer(), Ridge())
+    own = study_of(numbers, Estimator(filled, {"ridge__alpha": Float(0.1, 10)}), tmp_path / "own").run(1, quiet=True)
+    found = study_of(numbers, Estimator(Ridge(), ALPHA), tmp_path).run(1, quiet=True)
+    assert found.best.score == own.best.score
+    search = RegSearchCV(space=Estimator(Ridge(), {"copy_X": Choice(True, False)}), cv=3, n_trials=1).fit(numbers, Y)
+    np.testing.assert_allclose(search.predict(numbers), filled.fit(numbers, Y).predict(numbers))
 
 
 @pytest.mark.slow

@@ -161,14 +161,14 @@ class Linear(Model):
             check_columns(setup.problem, "Linear")
         check_scored_by_predictions(setup, "Linear")
         check_class_weight(self.class_weight, setup.problem)
-        check_preparations(self.prepare, setup.problem, setup.folds.train, lambda seen: check_column_names(self, seen))
         if setup.problem.task == "survival" and None in self.losses:
             raise InvalidInput("Linear has one loss of a survival task, got another; pass loss='cox'.")
         check_losses(self.losses, setup.problem, setup.folds)
-        self._check_penalties(setup.problem)
+        check_preparations(self.prepare, setup.problem, setup.folds.train, self._check_columns)
 
-    def _check_penalties(self, problem: Problem) -> None:
-        """Refuse a penalty that one of the losses, or the task, cannot have."""
+    def _check_columns(self, problem: Problem) -> None:
+        """Refuse names that columns do not have, and a penalty of them that a loss, or the task, cannot have."""
+        check_column_names(self, problem)
         asked = ("penalty", "loss", "penalty_factors", "unpenalized", "limits")
         for options in product(*(_options(getattr(self, name)) for name in asked)):
             one = replace(self, **dict(zip(asked, options, strict=True)))

@@ -374,6 +374,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         given = self._given()
         if given is not None:
             tags.input_tags = get_tags(given).input_tags
+            tags.input_tags.allow_nan = True  # what an estimator does not take is filled in front of it
         return tags
 
     def __getstate__(self) -> dict[str, Any]:

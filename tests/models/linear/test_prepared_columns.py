@@ -20,7 +20,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from regsearch import Choice, InvalidInput, Linear, Path, Prepare, column_transformer
+from regsearch import Choice, InvalidInput, Linear, Path, Prepare, Quantile, column_transformer
 from regsearch.data.column_sources import column_sources
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import make_problem
@@ -43,6 +43,7 @@ Y = X["size"] + X["note"].str.contains("dark") + (X["town"] == "Oslo") + RANDOM.
 PROBLEM = make_problem(X, Y)
 FRONT = column_transformer(X)
 MADE = FRONT.fit(X).get_feature_names_out().tolist()
+PARTS = column_transformer(X, {"note": "drop"})
 TABLE = make_column_transformer((OneHotEncoder(), ["town", "town_code"]), ("passthrough", ["size"]))
 
 
@@ -117,6 +118,18 @@ def test_a_name_that_is_made_means_that_column_alone() -> None:
     ):
         seen = seen_by(Prepare(transformer), problem, [np.arange(N)])
         assert (seen.places["a"], seen.places["b"]) == (a, b)
+
+
+def test_a_penalty_is_held_to_the_columns_that_are_made() -> None:
+    """Text and names of what it becomes are no obstacle to several targets or a loss without derivatives."""
+    several = make_problem(X, np.column_stack([Y, X["size"]]))
+    setups = [Setup(one, make_folds(3, one, 0), resolve(DEFAULTS["regression"], one)) for one in (several, PROBLEM)]
+    for setup, loss, refused in zip(
+        setups, (None, Quantile(0.5)), ("fitted to several targets", "no derivatives"), strict=True
+    ):
+        Linear("l1", loss=loss, penalty_factors={"town=Oslo": 2}, prepare=PARTS).check(setup)
+        with pytest.raises(InvalidInput, match=refused):
+            Linear("group_lasso", loss=loss, prepare=PARTS).check(setup)
 
 
 @pytest.mark.slow
