@@ -283,7 +283,7 @@ def is_stacked(cls: type[Technique]) -> bool:
 def problem_info(task: Task, image: bool = False, targets: int = 1) -> ProblemInfo:
     """What a technique may know of a task, on a table or on images."""
     outputs = targets if task == "regression" else {"multiclass": 3}.get(task, 1)
-    return ProblemInfo(task, outputs, IMAGE if image else None, ("hidden0", "hidden1"))
+    return ProblemInfo(task, outputs, IMAGE if image else None, ("hidden0", "hidden1"), IMAGE if image else (5,))
 
 
 def fits(cls: type[Technique], task: Task, image: bool = False, targets: int = 1) -> bool:

@@ -36,13 +36,14 @@ class Periodic(nn.Module):
         count, bound = len(columns), 1 / math.sqrt(frequencies)
         self.frequency = nn.Parameter(torch.randn(count * frequencies).to(DTYPE) * sigma)
         self.phase = nn.Parameter(torch.empty(count * frequencies).uniform_(-math.pi, math.pi))
-        self.weight = nn.Parameter(torch.empty(count, frequencies, width).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(count * width, frequencies).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(count * width).uniform_(-bound, bound))
 
     def forward(self, x):
         own = x[:, self.columns, None]
         waves = (2 * math.pi * own * self.frequency.view(self.shape) + self.phase.view(self.shape)).cos()
-        made = torch.einsum("bck,ckw->bcw", waves, self.weight) + self.bias.view(self.shape[0], -1)
+        weight = self.weight.view(self.shape[0], -1, self.shape[1])
+        made = torch.einsum("bck,cwk->bcw", waves, weight) + self.bias.view(self.shape[0], -1)
         return torch.cat([torch.cat([own, made], 2).flatten(1), x[:, self.others]], 1)
 '''
 

@@ -71,15 +71,16 @@ class PeriodicLayer(ColumnEmbedding):
         count, bound = len(columns), 1 / math.sqrt(frequencies)
         self.frequency = nn.Parameter(torch.randn(count * frequencies))  # flat: no kernels, so nothing decays them
         self.phase = nn.Parameter(torch.empty(count * frequencies).uniform_(-math.pi, math.pi))
-        self.weight = nn.Parameter(torch.empty(count, frequencies, width).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(count * width, frequencies).uniform_(-bound, bound))  # [out, in]
         self.bias = nn.Parameter(torch.empty(count * width).uniform_(-bound, bound))
 
     def embedded(self, p: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         weight = p["weight"]
-        rows, count, frequencies, width = weight.shape
+        (rows, _, frequencies), count = weight.shape, x.shape[2]
         turns = x[..., None] * p["frequency"].view(rows, 1, count, frequencies)
         waves = (2 * math.pi * turns + p["phase"].view(rows, 1, count, frequencies)).cos()
-        made = torch.einsum("rbck,rckw->rbcw", waves, weight) + p["bias"].view(rows, 1, count, width)
+        weight, bias = weight.view(rows, count, -1, frequencies), p["bias"].view(rows, 1, count, -1)
+        made = torch.einsum("rbck,rcwk->rbcw", waves, weight) + bias
         return torch.cat([x[..., None].expand(rows, -1, -1, 1), made], 3)
 
 

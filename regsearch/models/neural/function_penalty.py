@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.models.neural.layout import Param, Part
-from regsearch.models.neural.technique import Columns, RandomNumbers, Technique
+from regsearch.models.neural.technique import Columns, ProblemInfo, RandomNumbers, Technique
 from regsearch.space.domains import Between
 from regsearch.space.fingerprint import content_hash
 from regsearch.space.tree import Node, tunable
@@ -40,7 +40,7 @@ class FunctionPenalty(Technique, abstract=True):
     function: ClassVar[Callable[[Any], Any]]
     lambda_: Any = tunable(Between(0.0, 1e9), 1.0, off=0.0)
 
-    def check_part(self, part: Part) -> None:
+    def check_part(self, part: Part, info: ProblemInfo) -> None:
         import torch
 
         for param in part.params:

@@ -106,12 +106,15 @@ class ProblemInfo:
         ``(channels, height, width)`` or `None`.
     hidden_layers
         Their names in the net.
+    inputs
+        The shape of a row.
     """
 
     task: Task
     outputs: int
     image: tuple[int, int, int] | None
     hidden_layers: tuple[str, ...]
+    inputs: tuple[int, ...]
 
 
 class Technique(Node, abstract=True):
@@ -152,7 +155,7 @@ class Technique(Node, abstract=True):
     def check(self, info: ProblemInfo) -> None:
         """Refuse a problem that the technique has no meaning for."""
 
-    def check_part(self, part: Part) -> None:
+    def check_part(self, part: Part, info: ProblemInfo) -> None:
         """Refuse parameters that it is to act on and cannot."""
 
     @classmethod

@@ -128,6 +128,34 @@ def test_frequencies_start_as_far_apart_as_is_said() -> None:
     assert not torch.equal(next(iter(part.views(made.theta))), start)
 
 
+def test_neurons_of_an_embedding_are_groups() -> None:
+    """What goes by the weights into a neuron takes those of an embedding so: one for each number it makes."""
+    of, options = setup(), {"embedding": t.Periodic(5, 2, 0.3), "early_stopping": t.FixedEpochs(12)}
+    configs = [net(**options, group_sparsity=t.GroupSparsity(0.004, "neurons")), net(**options, max_norm=0.3)]
+    made = block(of, configs)
+    made.advance(12, measure=False)
+    sparse_net, bounded = made.network.layout.views(made.theta)["embedding.weight"]
+    assert sparse_net.shape == (5 * 2, 5)
+    zero = sparse_net == 0
+    assert torch.equal(zero.all(1), zero.any(1))
+    assert 0 < zero.all(1).sum() < 10
+    assert bounded.norm(dim=1).max() <= 0.3 + 1e-12
+
+
+def test_inputs_are_groups_where_the_first_layer_has_them() -> None:
+    """Behind what makes several numbers of a column, no group of a layer's weights is an input: that is refused."""
+    inputs, embeddings = t.GroupSparsity(0.1), (t.Periodic(5, 2), t.PiecewiseLinear(4), Choice(None, t.Periodic()))
+    for embedding in embeddings:
+        with pytest.raises(InvalidInput, match=r"first layer that has the 5 inputs themselves, got \w+.weight \["):
+            net(embedding=embedding, group_sparsity=inputs).check(setup())
+        net(embedding=embedding, group_sparsity=t.GroupSparsity(0.1, "neurons")).check(setup())
+    own = torch.nn.Sequential(torch.nn.Unflatten(1, (1, 5)), torch.nn.Conv1d(1, 5, 5), torch.nn.Flatten())
+    with pytest.raises(InvalidInput, match=r"got 1.weight \[5, 1, 5\]; take groups='neurons', or leave out"):
+        net(lambda: torch.nn.Sequential(*own, torch.nn.Linear(5, 1)), group_sparsity=inputs).check(setup())
+    net(group_sparsity=inputs).check(setup())
+    net(CNN((3,)), group_sparsity=inputs).check(setup(image=True))
+
+
 @pytest.mark.slow
 def test_an_embedding_is_searched_exported_and_read_back(tmp_path: Path) -> None:
     """A space of embeddings and scales is searched on a frame with holes and categories; what is exported predicts to

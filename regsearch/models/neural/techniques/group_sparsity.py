@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from regsearch.errors import InvalidInput
+from regsearch.models.neural.embedding import Embedding
+from regsearch.models.neural.layout import Param, Part
 from regsearch.models.neural.technique import Columns, Numbers, ProblemInfo, Technique
-from regsearch.space.domains import Between, OneOf
+from regsearch.space.domains import Between, OneOf, bounds_of
 from regsearch.space.tree import Float, number, tunable
 
 if TYPE_CHECKING:
@@ -37,6 +41,16 @@ class GroupSparsity(Technique):
         strength = number(self.lambda_)
         return {group: strength * (self.groups == group) for group in ("inputs", "neurons")}
 
+    def check_part(self, part: Part, info: ProblemInfo) -> None:
+        selects = "inputs" in getattr(self.groups, "options", (self.groups,)) and any(bounds_of(self.lambda_))
+        if selects and not any(_takes_inputs(kernel, info) for kernel in part.params[:1]):
+            got = " ".join(f"{kernel.name} {[*kernel.shape]}" for kernel in part.params[:1]) or "no kernel"
+            raise InvalidInput(
+                f"GroupSparsity(groups='inputs') needs a first layer that has the {'x'.join(map(str, info.inputs))} "
+                f"inputs themselves, got {got}; take groups='neurons', or leave out what stands in front of it "
+                "(embedding=, or a layer of your own module)."
+            )
+
     @staticmethod
     def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
         kernels = v.part.params
@@ -45,6 +59,14 @@ class GroupSparsity(Technique):
         if v.on.neurons:
             for kernel in kernels[:-1]:
                 _threshold(kernel.view(theta), kernel.view(rate), v.neurons, kept=1)
+
+
+def _takes_inputs(kernel: Param, info: ProblemInfo) -> bool:
+    """Whether a kernel ``[out, in, ...]`` is that of a layer of all numbers of a row, or of an image's channels."""
+    if fnmatchcase(kernel.name, Embedding.acts_on):
+        return False
+    channels = info.image is not None and len(kernel.shape) == 4 and kernel.shape[1] == info.image[0]
+    return channels or kernel.shape[1:] == (math.prod(info.inputs),)
 
 
 def _threshold(w: torch.Tensor, rate: torch.Tensor, strength: torch.Tensor, kept: int) -> None:

@@ -64,7 +64,7 @@ def check(space: NetConfig, setup: Setup) -> None:
                 for technique in options(one):
                     technique.check(info)
                     _check_hidden_layers(slot, technique, info)
-                    technique.check_part(part_of(slot, pattern, technique.acts_on, layout))
+                    technique.check_part(part_of(slot, pattern, technique.acts_on, layout), info)
 
 
 def _check_schedules(space: NetConfig) -> None:
@@ -188,7 +188,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         raise InvalidInput(
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
         )
-    info = ProblemInfo(setup.problem.task, data.outputs, setup.problem.image, network.hidden_layers)
+    info = ProblemInfo(setup.problem.task, data.outputs, setup.problem.image, network.hidden_layers, data.shape)
     return info, network.layout
 
 

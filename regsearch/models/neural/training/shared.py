@@ -164,7 +164,8 @@ class SharedParts:
     def info(self, structure: Structure) -> ProblemInfo:
         """What techniques may need to know."""
         data, problem = self.data(structure), self.setup.problem
-        return ProblemInfo(problem.task, data.outputs, problem.image, self.network(structure, self.first).hidden_layers)
+        hidden = self.network(structure, self.first).hidden_layers
+        return ProblemInfo(problem.task, data.outputs, problem.image, hidden, data.shape)
 
     def row_config(self, config: NetConfig, structure: Structure) -> RowConfig:
         """What the training of a row needs of a config."""
