@@ -26,7 +26,6 @@ from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.blending import to_average, to_decisions
 from regsearch.metrics.scorer import resolve
 from regsearch.results.ensemble.against_best import held_out
-from regsearch.results.ensemble.library import Library
 from regsearch.results.ensemble.selection import Judge, Selection, select
 from regsearch.results.stored_study import Scoring
 
@@ -107,27 +106,40 @@ def test_scores_are_those_of_the_weighted_mean_of_predictions(tmp_path: Path) ->
         assert found.score > found.single_score
 
 
-def test_a_fold_is_scored_by_what_was_selected_without_it(tmp_path: Path) -> None:
-    """What is compared on a fold was selected without it: it does not depend on what trials say there."""
-    problem, decisions = numbers()
-    one = stored(tmp_path / "one", problem, "neg_mean_squared_error", decisions)
-    scoring = one.scoring
+@pytest.mark.parametrize(
+    "cv",
+    [5, ShuffleSplit(4, test_size=0.5, random_state=0), ShuffleSplit(12, test_size=0.5, random_state=0),
+     [(np.arange(45), np.arange(45, 90))], [(np.arange(45), np.arange(45, 90)), (np.arange(40), np.arange(45, 90))]],
+    ids=["parted", "overlapping", "many", "one", "twice"],
+)  # fmt: skip
+def test_rows_are_scored_by_what_was_selected_without_them(tmp_path: Path, cv: Any) -> None:
+    """The ensemble and the best trial that are compared on some rows were selected on all others, and on none of them,
+    however folds overlap.
+    """
+    problem, decisions = numbers(configs=20, seed=3)
+    study = stored(tmp_path, problem, "neg_mean_squared_error", decisions, cv)
+    scoring, y = study.scoring, problem.y
     assert scoring is not None
-    other = decisions.copy()
-    first = scoring.folds.val[0]
-    other[:, first] = np.random.default_rng(9).permutation(other[:, first], axis=0)
-    two = stored(tmp_path / "two", problem, "neg_mean_squared_error", other)
-    left = held_out(scoring, one.averaging)
-    assert (left.groups, left.rows(0).tolist()) == (5, np.sort(first).tolist())
-    rest = np.array([False, True, True, True, True])
-    judge = Judge(scoring, one.averaging, [np.setdiff1d(val, first) for val in scoring.folds.val])
-    found = []
-    for study in (one, two):
-        entries = Library(study, scoring, 50).best_over(rest)
-        weights = Selection(10).weights(judge, judge.parts([entry.decisions for entry in entries]))
-        found.append({entry.number: float(weight) for entry, weight in zip(entries, weights, strict=True)})
-    assert found[0] == found[1]
-    assert one.ensemble().corrected.score != two.ensemble().corrected.score
+    said = decisions.astype(np.float32).astype(float)
+    gained = []
+    for cell in held_out(scoring, study.averaging).cells:
+        rest = [np.setdiff1d(val, cell) for val in scoring.folds.val]
+        errors = [np.mean([mean_squared_error(y[rows], one[rows]) for rows in rest if len(rows)]) for one in said]
+        judge = Judge(scoring, study.averaging, rest)
+        mean = np.einsum("t,tnm->nm", Selection(25).weights(judge, judge.parts(list(said))), said)
+        best = said[int(np.argmin(errors))]
+        gained.append(mean_squared_error(y[cell], best[cell]) - mean_squared_error(y[cell], mean[cell]))
+    assert len(gained) > 3
+    assert study.ensemble().difference.mean == pytest.approx(np.mean(gained))
+
+
+def test_where_nothing_is_left_to_select_by_nothing_is_compared(tmp_path: Path) -> None:
+    """A fold that validates all rows of the others leaves none to choose on, and the ensemble says so."""
+    problem, decisions = numbers()
+    cv = [(np.arange(45), np.arange(45, 90)), (np.arange(40), np.arange(60, 90))]
+    found = stored(tmp_path, problem, "neg_mean_squared_error", decisions, cv).ensemble(size=4)
+    assert np.isnan([found.difference.mean, found.difference.p]).all()
+    assert "cannot be told: there is no error" in found.verdict
 
 
 @pytest.mark.slow
@@ -200,7 +212,7 @@ def test_metrics_of_labels_and_of_ranks(tmp_path: Path, metric: str) -> None:
     found = stored(tmp_path, problem, metric, decisions).ensemble(size=5, among=4)
     assert found.score >= found.single_score
     assert found.corrected.score is not None
-    assert found.among == 4
+    assert found.among == found.corrected.configs == 4
 
 
 def test_bags_average_selections(tmp_path: Path) -> None:

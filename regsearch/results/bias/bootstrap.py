@@ -132,7 +132,12 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
     if rule is find_rule("best"):
         numbers, choose = [trial.number for trial in study.candidates], method_of(scoring)
         resampling.contenders = tuple(one for one in resampling.contenders if one.number in numbers)
-    return settled(plain, resampling, choose(resampling), lambda worth: _why(worth, resampling, len(numbers), rule))
+    scores = choose(resampling)  # which may leave some of them out
+
+    def say(worth: float) -> str:
+        return _why(worth, resampling, len(numbers), rule)
+
+    return settled(plain, resampling, scores, say, len(resampling.contenders))
 
 
 def too_few(scoring: Scoring) -> str:
@@ -159,7 +164,7 @@ def _units(scoring: Scoring) -> NDArray[Any]:
 
 
 def settled(
-    plain: Corrected, resampling: Resampling, scores: tuple[Array, Array], say: Callable[[float], str]
+    plain: Corrected, resampling: Resampling, scores: tuple[Array, Array], say: Callable[[float], str], configs: int
 ) -> Corrected:
     """The corrected score that follows from scores ``[B]`` outside resamples.
 
@@ -169,6 +174,8 @@ def settled(
         Of what all rows choose, and of what each resample does.
     say
         What was done, given the optimism.
+    configs
+        How many were chosen from.
     """
     usual, outside = scores
     known = np.isfinite(usual) & np.isfinite(outside)
@@ -182,7 +189,7 @@ def settled(
     return replace(
         plain, score=score, optimism=optimism, resamples=len(outside), points=resampling.points,
         interval=_interval(score, usual, outside, resampling.scoring.metric, resampling.count_of_units),
-        configs=len(resampling.contenders), why=say(optimism),
+        configs=configs, why=say(optimism),
     )  # fmt: skip
 
 

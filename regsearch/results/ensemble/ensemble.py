@@ -24,6 +24,7 @@ from regsearch.numeric import is_whole, plain
 from regsearch.results.bias import Corrected
 from regsearch.results.choice import Chosen, describe
 from regsearch.results.ensemble.against_best import difference
+from regsearch.results.ensemble.anew import SelectionAnew
 from regsearch.results.ensemble.correction import corrected
 from regsearch.results.ensemble.library import Entry, Library, affordable, blended
 from regsearch.results.ensemble.selection import Judge, Selection
@@ -82,7 +83,7 @@ class Ensemble(Presented):
     single_score
         Its score, computed as the ensemble's is: where folds repeat, of mean predictions.
     difference
-        The ensemble minus the best trial, where both are chosen on the rows of other folds: mean, and an error that
+        The ensemble minus the best trial, where both are chosen on other rows: mean, and an error that
         knows that training sets overlap.
     among
         How many trials it was selected from.
@@ -133,8 +134,8 @@ class Ensemble(Presented):
         amount = f"{format_estimate(by, '+')} in {self.metric_label}, p = {by.p:.2g}"
         if by.p < ALPHA:
             word = "better" if by.mean > 0 else "worse"
-            return f"It is {word} than the best trial alone ({amount}), each chosen on the other folds."
-        return f"It cannot be told from the best trial alone ({amount}), each chosen on the other folds."
+            return f"It is {word} than the best trial alone ({amount}), each chosen on other rows."
+        return f"It cannot be told from the best trial alone ({amount}), each chosen on other rows."
 
     def row(self) -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
@@ -195,11 +196,13 @@ def ensemble(study: Selectable, size: int = SIZE, among: int = AMONG, bags: int 
     both = np.stack([decisions, single.decisions], axis=1)
     by_fold = scoring.by_fold([both[val] for val in scoring.folds.val], averaging)
     score, alone = averaging.mean(by_fold).tolist()
+    anew = SelectionAnew(library, how)
+    apart = difference(anew, averaging)
     plain_score = Corrected(label_of(study.metric, study.weighted), score)
     return Ensemble(
         study.name, _members(study, entries, weights), score, float(averaging.error(by_fold)[0]),
-        corrected(plain_score, library, how, decisions), study.at(Pick(single.number, single.step, ""), "best"), alone,
-        difference(library, averaging, how), len(entries), decisions, study.as_predictions(decisions),
+        corrected(plain_score, library, anew, decisions), study.at(Pick(single.number, single.step, ""), "best"), alone,
+        apart, len(entries), decisions, study.as_predictions(decisions),
         plain_score.metric, scoring.folds.repeated,
     )  # fmt: skip
 

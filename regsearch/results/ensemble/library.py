@@ -1,4 +1,4 @@
-"""What an ensemble is selected from: the best trials, each at a step of its path, and what they say of rows."""
+"""What an ensemble is selected from: the best trials, each at its own step, and what they say of rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
@@ -23,7 +22,7 @@ FEWEST = 3  # trials, whatever the work
 
 @dataclass(frozen=True)
 class Entry:
-    """A trial at a step of its path, and its decisions ``[n, m]`` there."""
+    """A trial at its step, and its decisions ``[n, m]`` there."""
 
     number: int
     step: int
@@ -71,34 +70,12 @@ class Library:
 
     def best(self) -> list[Entry]:
         """The best trials, each at its own step."""
-        return [self._entry(trial, trial.step) for trial in self.trials[: self.count]]
+        return [self._entry(trial) for trial in self.trials[: self.count]]
 
-    def best_over(self, folds: NDArray[np.bool_]) -> list[Entry]:
-        """The trials that are the best over some of the folds ``[K]`` alone, each at the step that is the best there.
-
-        Of each path those steps are compared whose predictions are stored.
-        """
-        found = []
-        for place, trial in enumerate(self.trials):
-            curves = self.study.curves(trial.number)
-            steps = self._steps(trial)
-            steps = steps[curves.choosable[steps]] if curves.choosable[steps].any() else steps
-            scores = curves.over(folds).mean(curves.val[folds][:, steps])
-            scores = np.where(np.isfinite(scores), scores, -np.inf)
-            found.append((-float(scores.max()), place, int(steps[scores.argmax()])))
-        return [self._entry(self.trials[place], step) for _, place, step in sorted(found)[: self.count]]
-
-    def _steps(self, trial: Trial) -> NDArray[np.intp]:
-        along = self.study.along(trial.number)
-        return np.array([trial.step]) if along is None else np.sort(np.append(along.steps, trial.step))
-
-    def _entry(self, trial: Trial, step: int) -> Entry:
-        along = self.study.along(trial.number) if step != trial.step else None
-        if along is not None:
-            return Entry(trial.number, step, along.decisions[int(np.searchsorted(along.steps, step))].astype(float))
+    def _entry(self, trial: Trial) -> Entry:
         decisions = self.study.decisions(trial.number)
         assert decisions is not None, "what is in a library has predictions"
-        return Entry(trial.number, step, decisions)
+        return Entry(trial.number, trial.step, decisions)
 
 
 def blended(scoring: Scoring, entries: Sequence[Entry], weights: Array, rows: Rows) -> Array:
