@@ -39,7 +39,9 @@ def check(arguments: argparse.Namespace) -> None:
     InvalidInput
         When it has no name, there is an alias of nothing, or an ensemble is asked for beside a trial, or not at all.
     """
-    chosen = {"--rule": arguments.rule, "--trial": arguments.trial, "--onnx": arguments.onnx or None}
+    chosen = {
+        "--rule": arguments.rule, "--trial": arguments.trial, "--step": arguments.step, "--onnx": arguments.onnx or None
+    }  # fmt: skip
     if arguments.ensemble and (other := [name for name, value in chosen.items() if value is not None]):
         raise InvalidInput(
             f"--ensemble exports several trials and has no ONNX form, got {other[0]} too; leave one out."

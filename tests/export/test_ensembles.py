@@ -264,6 +264,8 @@ def test_on_the_command_line(searched: Study, tmp_path: Path, capsys: pytest.Cap
     assert capsys.readouterr().out.strip() == str(found).strip()
     assert main(["ensemble", searched.name, *place, "--size", "3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(found.row()))
-    for wrong in (["--size", "3"], ["--ensemble", "--trial", "1"], ["--ensemble", "--onnx"]):
+    beside = (["--trial", "1"], ["--step", "0"], ["--rule", "best"], ["--onnx"])
+    for wrong in (["--size", "3"], *(["--ensemble", *other] for other in beside)):
         assert main(["export", searched.name, *place, "--out", str(tmp_path / "out"), *wrong]) == 2
-        assert "ensemble" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert all(name in said for name in (*wrong, "--ensemble") if name.startswith("--"))
