@@ -30,6 +30,7 @@ from regsearch.space.tree import number
 
 NEARLY_ALL = 0.01  # of the null model's loss: a fit that leaves less is solved to a gap relative to its own loss ...
 LEAST_TOL = 1e-13  # ... but no nearer than what rounding lets solvers come to
+ROUNDED: Any = {"invalid": "ignore"}  # a constant column's weighted variance may be below 0: its scale is 1 then, too
 
 
 def refit(config: LinearConfig, problem: Problem) -> Any:
@@ -128,7 +129,8 @@ def _scaler(how: str, seen: Any, weights: Array | None, design: Design) -> Any |
         spread = design.scales("minmax")[0]
         scaler.scale_ = np.where(spread > 0, spread, 1.0)
         return scaler
-    return StandardScaler(with_mean=dense).fit(seen, sample_weight=weights)
+    with np.errstate(**ROUNDED):
+        return StandardScaler(with_mean=dense).fit(seen, sample_weight=weights)
 
 
 def scaler_by_rows(how: str, design: Design) -> Any | None:
@@ -146,7 +148,8 @@ def scaler_by_rows(how: str, design: Design) -> Any | None:
     scaler = StandardScaler() if how == "standard" else MinMaxScaler()
     for part, block in table.blocks(rows):
         more = {"sample_weight": design.weights[rows[part]]} if how == "standard" else {}
-        scaler.partial_fit(block, **more)
+        with np.errstate(**ROUNDED):
+            scaler.partial_fit(block, **more)
     return scaler
 
 

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from regsearch import L1, L2, AdaptiveLasso, ElasticNet, InvalidInput, Linear, NoPenalty
+from regsearch.data import row_table
 from regsearch.data.features import take_rows
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem, make_problem
@@ -250,3 +251,18 @@ def test_refit_has_ten_digits(penalty: str, classes: bool) -> None:
     solver = make(solvers.design, given.y[:, None].astype(float), tol=1e-14)
     *_, exact = solver.path(solvers.terms(config), "standard", np.array([0.05]))
     np.testing.assert_allclose(found, exact.coef[0, -1, :, 0] * solvers.design.scales("standard")[0], atol=2e-5)
+
+
+@pytest.mark.parametrize("form", ["array", "sparse", "rows"])
+def test_a_constant_column_changes_nothing_under_any_weights(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weighted variance of a date's year may round to below 0: no warning, and predictions as without it."""
+    monkeypatch.setattr(row_table, "WHOLE", 0 if form == "rows" else row_table.WHOLE)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        weights, numbers = rng.uniform(0.5, 2, N // 2), rng.normal(size=(N // 2, 2))
+        target, whole = numbers[:, 0] + rng.normal(size=N // 2), np.column_stack([numbers, np.full(N // 2, 2026.0)])
+        X = sparse.csr_array(whole) if form == "sparse" else whole
+        fitted, bare = (
+            Linear("l2", 0.1).refit(make_problem(one, target, sample_weight=weights), 0) for one in (X, X[:, :2])
+        )
+        np.testing.assert_allclose(fitted.predict(X), bare.predict(X[:, :2]), rtol=1e-9)
