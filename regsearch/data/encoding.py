@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array, Matrix, Rows
 from regsearch.data.columns import column_kinds, is_plain, text_of
-from regsearch.data.features import is_frame, is_sparse, take_rows
+from regsearch.data.features import count_missing, is_frame, is_sparse, take_rows
 from regsearch.data.row_table import RowHoles, RowTable
+from regsearch.data.sparse_holes import SparseHoles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ class Encoded:
     matrix
         ``[n, p]`` float64, Fortran-ordered array or CSC; missing entries hold 0 until they are filled. Or a `RowTable`.
     missing
-        Those entries, or `None`.
+        Those entries, a `Missing`, `RowHoles` or `SparseHoles`, or `None`.
     own
         The matrix of each fold, where these differ by more than what is filled in.
     """
@@ -86,7 +87,7 @@ class Encoded:
 def encode(X: Any) -> Encoded:
     """One-hot encode categories, pass numbers through, mark what is missing; see `Problem.encoded`."""
     if is_sparse(X):
-        return Encoded(X.tocsc().astype(np.float64), None)
+        return _encoded_sparse(X.tocsc().astype(np.float64))
     matrix = _frame_matrix(X) if is_frame(X) else np.array(X, dtype=np.float64, order="F", copy=None)
     found = [np.flatnonzero(np.isnan(column)).astype(np.int32) for column in matrix.T]
     rows = np.concatenate(found)
@@ -98,6 +99,14 @@ def encode(X: Any) -> Encoded:
         matrix[holes, j] = 0.0
     columns = np.repeat(np.arange(len(found), dtype=np.int32), [len(holes) for holes in found])
     return Encoded(matrix, Missing(rows, columns))
+
+
+def _encoded_sparse(matrix: Any) -> Encoded:
+    holes = np.flatnonzero(np.isnan(matrix.data))
+    if not len(holes):
+        return Encoded(matrix, None)
+    matrix.data[holes] = 0.0
+    return Encoded(matrix, SparseHoles(holes))
 
 
 def encoded_names(X: pd.DataFrame) -> list[str]:
@@ -116,7 +125,8 @@ def encoded_features(X: pd.DataFrame) -> Rows:
 
 
 def transformer(X: Any) -> Any | None:
-    """The unfitted scikit-learn step that turns raw X into what the model sees before scaling; `None` if X is sparse.
+    """The unfitted scikit-learn step that turns raw X into what the model sees before scaling; `None` if X is sparse
+    and nothing is missing.
 
     Its output columns are those of `encode`, in the same order.
     """
@@ -124,9 +134,9 @@ def transformer(X: Any) -> Any | None:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
 
-    if is_sparse(X):
-        return None
     impute = SimpleImputer(keep_empty_features=True)
+    if is_sparse(X):
+        return impute if count_missing(X.data) else None
     if not is_frame(X):
         return impute
     kinds = column_kinds(X)
@@ -166,7 +176,7 @@ def one_hot(columns: list[pd.Series[Any]]) -> Any:
 
 
 def fit_transformer(X: Any, encoded: Callable[[], Encoded], weights: Array | None) -> Any | None:
-    """`transformer` fitted to all rows; `None` if X is sparse.
+    """`transformer` fitted to all rows, if there is one.
 
     scikit-learn's imputers know no weights: theirs are the means that folds fill with, by the weights ``[n]``. Nor do
     they read a large table by blocks of rows: a few rows tell them what it is.
@@ -198,7 +208,9 @@ def _imputers(prepare: Any) -> Iterator[Any]:
 
 
 def _weighted_means(encoded: Encoded, weights: Array, columns: range) -> Array:
-    """Means of the observed entries of some columns."""
+    """Means of the observed entries of some columns; of a sparse matrix, which is of one kind, of all."""
+    if is_sparse(encoded.matrix):
+        return np.asarray(encoded.missing.fills(encoded.matrix, weights))
     holes = {} if encoded.missing is None else encoded.missing.holes
     none = np.empty(0, dtype=np.intp)
     return np.array([_observed_mean(encoded.matrix[:, j], weights, holes.get(j, none)) for j in columns])

@@ -23,6 +23,7 @@ from regsearch.data.column_sources import column_sources, of_every_part
 from regsearch.data.encoding import Encoded, Missing, encode
 from regsearch.data.features import check_finite, is_frame, take_rows
 from regsearch.data.problem import Problem
+from regsearch.data.sparse_holes import SparseHoles
 from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
 
@@ -36,7 +37,7 @@ class PreparedRows:
     names
         ``[p]``.
     matrices
-        ``[K]`` of ``[n, p]`` float64, arrays with NaN where entries are missing, or CSR. Of rows that a fold's
+        ``[K]`` of ``[n, p]`` float64, arrays or CSR, with NaN where entries are missing. Of rows that a fold's
         transformer was fitted to, what it made of them then.
     fitted
         ``[K]`` the transformers.
@@ -250,5 +251,5 @@ class PreparedProblem(Problem):
 
 
 def _filled(encoded: Encoded, weights: NDArray[np.float64]) -> Matrix:
-    missing: Missing | None = encoded.missing
+    missing: Missing | SparseHoles | None = encoded.missing
     return encoded.matrix if missing is None else missing.fill(encoded.matrix, missing.fills(encoded.matrix, weights))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import CountVectorizer
@@ -130,6 +131,28 @@ def test_a_penalty_is_held_to_the_columns_that_are_made() -> None:
         Linear("l1", loss=loss, penalty_factors={"town=Oslo": 2}, prepare=PARTS).check(setup)
         with pytest.raises(InvalidInput, match=refused):
             Linear("group_lasso", loss=loss, prepare=PARTS).check(setup)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_missing_numbers_of_a_sparse_table_are_filled_as_those_of_an_array(weighted: bool) -> None:
+    """By the means of each fold's training rows, zeros that are not stored among them, and so in the bundle's model."""
+    table = X[["size", "town"]].assign(size=X["size"].where(X.index % 7 > 0), never=np.nan, few=0.0)
+    table["few"] = np.where(table.index % 9 == 0, np.nan, table.index % 9 == 1)
+    weights = RANDOM.integers(0, 3, N) * 0.7 if weighted else None
+    problem = make_problem(table, Y, sample_weight=weights)
+    train = make_folds(3, problem, 0).train
+    made, seen = {}, {}
+    for threshold in (0.0, 1.0):
+        front = make_column_transformer(
+            (OneHotEncoder(), ["town"]), remainder="passthrough", sparse_threshold=threshold
+        )
+        config = Linear("l2", 0.01, "none", prepare=front)
+        seen[threshold] = [
+            sparse.csr_array(one).toarray() for one in seen_by(config.prepare, problem, train).encoded.own
+        ]
+        made[threshold] = config.refit(problem, 0).predict(table)
+    np.testing.assert_allclose(seen[1.0], seen[0.0], rtol=1e-12)
+    np.testing.assert_allclose(made[1.0], made[0.0], rtol=1e-6)
 
 
 @pytest.mark.slow
