@@ -48,7 +48,7 @@ def samples(problem: Problem, magnitudes: Mapping[str, float], seed: int) -> Arr
     v.on = Columns(**{name: value > 0 for name, value in row.items()})
     stream = RandomStream(seed_of(seed, "figures"), torch.float32, data.device)
     scale = scaling(data, rows, "standard")
-    x = Augment.on_batch(v, scale.apply(Augment.on_raw(v, data.take(torch.as_tensor(rows)), stream)), stream)
+    x = Augment.on_batch(v, scale.apply(Augment.on_raw(v, data.take(data.index(rows)), stream)), stream)
     return np.asarray((x[0] * scale.spread + scale.center).numpy(), dtype=float)
 
 

@@ -193,6 +193,22 @@ def test_batches_hold_every_row_once(n: int, size: int) -> None:
         assert len(batches[-1]) > 1
 
 
+def test_rows_that_may_not_be_written_are_as_good() -> None:
+    """Of the rows of a worker, which lie in shared memory, torch warns nowhere: of tables, images and embeddings."""
+    images = np.random.default_rng(0).normal(size=(N, *IMAGE))
+    X, bins = images[:, 0, 0], t.PiecewiseLinear(4)
+    kinds: tuple[tuple[Any, dict[str, Any]], ...] = ((X, {"embedding": bins}), (sparse.csr_array(X), {}), (images, {}))
+    torch.set_warn_always(True)
+    try:
+        for inputs, options in kinds:
+            of = setup_for(make_problem(inputs, np.arange(N) % 2))
+            for rows in (*of.folds.train, *of.folds.val):
+                rows.flags.writeable = False
+            block(of, [net(**options)]).advance(1)
+    finally:
+        torch.set_warn_always(False)
+
+
 def test_the_users_data_is_left_alone() -> None:
     """Neither X nor y is written to, whether they may be or not."""
     for writeable in (True, False):

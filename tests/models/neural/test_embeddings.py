@@ -190,6 +190,9 @@ def test_what_cannot_be_embedded_is_said() -> None:
     """Images, sparse rows and nets that are no perceptrons are refused with what to do."""
     with pytest.raises(InvalidInput, match="got a CNN; leave it out"):
         net(CNN((3,)), embedding="periodic").check(setup(image=True))
+    for one in (t.Periodic(), Choice(None, t.PiecewiseLinear(4))):
+        with pytest.raises(InvalidInput, match=r"needs a table, got a problem of images; leave it out"):
+            net(embedding=one).check(setup(image=True))
     thin = setup_for(make_problem(sparse.csr_array(special()[0]), special()[1]))
     with pytest.raises(InvalidInput, match=r"dense table, got a sparse X; pass X\.toarray"):
         net(embedding=Choice(None, t.Periodic())).check(thin)

@@ -87,6 +87,12 @@ class Data:
         """m: what a net returns for a sample."""
         return int(self.y.shape[0])
 
+    def index(self, rows: Rows) -> torch.Tensor:
+        """Numbers of rows as `take` has them: copied, as those of a worker cannot be written, which torch warns of."""
+        import torch
+
+        return torch.tensor(rows, device=self.device)
+
     def take(self, rows: torch.Tensor) -> torch.Tensor:
         """``[1, B, *shape]``, less the offset and not scaled."""
         import torch
@@ -178,7 +184,7 @@ class Fold:
             self.parts["train"], self.parts["inner"] = inner_split(
                 data.problem, train, inner, seed_of(seed, number, "inner")
             )
-        self.rows = {part: torch.tensor(rows, device=data.device) for part, rows in self.parts.items()}
+        self.rows = {part: data.index(rows) for part, rows in self.parts.items()}
         targets = FoldTargets.of(data.problem, (self.parts["train"],))
         y = data.y
         if targets.fitted:
@@ -217,8 +223,8 @@ def scaling(data: Data, rows: Rows, how: str, y: torch.Tensor | None = None) -> 
     elif data.table is not None:
         fill, center, spread = table_columns(data, rows, weight, how)
     else:
-        own = np.array(rows)  # those of a worker cannot be written, which torch warns of
-        fill, center, spread = _columns(data.X[own].double().cpu().numpy(), weight, how, data.offset)
+        own = data.X[data.index(rows)].double().cpu().numpy()
+        fill, center, spread = _columns(own, weight, how, data.offset)
         center = -data.offset if how == "none" else center
         fill = fill if data.missing else np.empty(0)
     target = np.zeros((data.outputs, 1)), np.ones((data.outputs, 1))
@@ -255,11 +261,9 @@ def numeric_columns(data: Data) -> tuple[int, ...]:
 
 def scaled_rows(fold: Fold) -> tuple[Array, Array]:
     """Training rows ``[n, p]`` as a net sees them, of many some, and their weights ``[n]``."""
-    import torch
-
     rows = fold.parts["train"]
     rows = rows[:: math.ceil(len(rows) * math.prod(fold.data.shape) / MOST)]
-    x = fold.scaling.apply(fold.data.take(torch.as_tensor(rows, device=fold.data.device)))[0]
+    x = fold.scaling.apply(fold.data.take(fold.data.index(rows)))[0]
     weight = fold.data.problem.sample_weight
     return x.double().cpu().numpy(), np.ones(len(rows)) if weight is None else weight[rows]
 

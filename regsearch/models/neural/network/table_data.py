@@ -26,11 +26,12 @@ CHUNK = 4096  # rows looked at together
 class TableRows(Protocol):
     """What is read of `regsearch.models.neural.network.data.Data`, which itself knows those who read it."""
 
-    device: torch.device
     table: RowTable | None
     shape: tuple[int, ...]
     missing: bool
     offset: Array
+
+    def index(self, rows: Rows) -> torch.Tensor: ...
 
     def take(self, rows: torch.Tensor) -> torch.Tensor: ...
 
@@ -111,8 +112,6 @@ def _fills(data: TableRows, rows: Rows, weight: Array) -> Array:
 
 def _blocks(data: TableRows, rows: Rows) -> Iterator[tuple[slice, Array]]:
     """Some rows as a net sees them before they are scaled, in double precision."""
-    import torch
-
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
-        yield part, data.take(torch.as_tensor(rows[part], device=data.device))[0].double().cpu().numpy()
+        yield part, data.take(data.index(rows[part]))[0].double().cpu().numpy()

@@ -52,6 +52,7 @@ def check(space: NetConfig, setup: Setup) -> None:
     shared = SharedParts(setup, space.device)
     first = structure_of(default(space))
     data = shared.data(first)
+    _check_embeddings(space, ProblemInfo(setup.problem.task, data.outputs, setup.problem.image, (), data.shape))
     changes = product(*(_changes(space, slot) for slot in CHANGES))
     for own, norm, each in product(_modules(space.module), _norms(space), changes):
         changed = reduce(lambda made, change: change(made), each, own)
@@ -65,6 +66,12 @@ def check(space: NetConfig, setup: Setup) -> None:
                     technique.check(info)
                     _check_hidden_layers(slot, technique, info)
                     technique.check_part(part_of(slot, pattern, technique.acts_on, layout), info)
+
+
+def _check_embeddings(space: NetConfig, info: ProblemInfo) -> None:
+    """Before a net is made, as the columns that an embedding takes are part of its architecture."""
+    for technique in options(space.techniques.get("embedding")):
+        technique.check(info)
 
 
 def _check_schedules(space: NetConfig) -> None:
