@@ -22,7 +22,7 @@ from regsearch.export.bundle.example import difference, predictions
 from regsearch.export.bundle.files import CONFIG, MEMBERS, TARGET, Bundle, open_bundle
 from regsearch.export.bundle.folding import folds_like, searched_rows
 from regsearch.export.bundle.loading import fitted, form_of, load, stored_example
-from regsearch.export.bundle.settings import evaluate, rebuilt, settings_of
+from regsearch.export.bundle.settings import Undefined, evaluate, rebuilt, settings_of
 from regsearch.export.ensembles import score_of_mean
 from regsearch.metrics.scorer import Metric, label_of, resolve
 from regsearch.models.base import Model, Setup
@@ -189,6 +189,8 @@ def _config(bundle: Bundle, trusted: Sequence[str], module: Callable[[], Any] | 
         value, then = path["value"], path["config"]
         filled = Estimator.data_at(then, value) if own else to_data(_searched(bundle, trusted, module).at(value))
         searched = without_none(filled | ({"prepare": then["prepare"]} if "prepare" in then else {}))
+    except Undefined as error:
+        return BundleCheck("config", None, str(error))
     except RegsearchError as error:
         return BundleCheck("config", False, str(error))
     names = dict.fromkeys([*said, *searched])
@@ -280,6 +282,8 @@ def _score(
     try:
         setup = Setup(problem, folds, (metric,), made["seed"], fold_weights=made["folds"].get("weights", "equal"))
         found, stored = _scored(bundle, setup, trusted, module), made["score"]["val"]
+    except Undefined:
+        return [data, same_folds, BundleCheck("score", None, "it takes the config")]
     except RegsearchError as error:
         return [data, same_folds, BundleCheck("score", False, str(error))]
     holds = abs(found - stored) <= TOLERANCE * max(abs(stored), made["score"]["val_se"] or 0.0)

@@ -130,6 +130,15 @@ def from_data(data: Any) -> Any:
         raise InvalidInput(f"{cls.__name__} cannot be made from {dict(data)!r}: {error}.") from error
 
 
+def tags_in(data: Any) -> Iterator[str]:
+    """The types that plain data name, of all nodes in it."""
+    if isinstance(data, Mapping):
+        yield from (str(data[key]) for key in ("type",) if key in data)
+    inside = data.values() if isinstance(data, Mapping) else data if isinstance(data, list) else ()
+    for child in inside:
+        yield from tags_in(child)
+
+
 def _start(options: list[Any], place: Any) -> int:
     """The place of the option that a choice starts from; without options, that is refused elsewhere."""
     if options and not (is_whole(place) and 0 <= place < len(options)):

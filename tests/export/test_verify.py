@@ -17,7 +17,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, Study, load, spaces
+from regsearch import (
+    MLP,
+    Choice,
+    Estimator,
+    Float,
+    InvalidInput,
+    Linear,
+    Net,
+    NotFound,
+    Study,
+    load,
+    load_config,
+    spaces,
+)
 from regsearch import nn_techniques as t
 from regsearch.cli import main
 from regsearch.cli.stored import study_of
@@ -29,6 +42,7 @@ from regsearch.export.bundle.tables import read_table
 from regsearch.export.retrain import retrain
 from regsearch.export.verify import Evidence, Verdict, verify
 from regsearch.results.rules import Pick
+from regsearch.space.tree import Node
 
 
 def frame() -> tuple[pd.DataFrame, Any]:
@@ -372,6 +386,33 @@ def test_a_module_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().out
     assert "not checked" not in said
     assert "predicts the 5 stored rows to the bit" in said
+
+
+@pytest.mark.slow
+def test_a_penalty_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing has defined a penalty that was searched, the config is not checked and not blamed, and who must
+    bring it is said, to `load_config` too; a name that the config alone has is blamed."""
+    defined = dict(Node.registry)
+    monkeypatch.setattr(Node, "registry", defined)
+    of_own = t.function_penalty(lambda w: w.square().sum(), Float(1e-4, 1e-2, log=True))
+    X, y = regression()
+    one = study(tmp_path, data=(X, y), space=Net(MLP((4,)), penalty=of_own, early_stopping=t.EarlyStopping(3)))
+    penalised = next(trial.number for trial in one.run(2, quiet=True).all if trial.params["penalty"] != "none")
+    folder, evidence = one.export(tmp_path / "bundle", penalised), Evidence(one.problem)
+    assert of(verify(folder, evidence)) == EVERYTHING
+    monkeypatch.setattr(Node, "registry", {tag: cls for tag, cls in defined.items() if cls is not type(of_own)})
+    verdict = verify(folder, evidence)
+    assert of(verdict) == EVERYTHING | {"config": None, "score": None}
+    said = rf"has {type(of_own).tag()}, which regsearch \S+ does not: your own code defines it. Pass --script FILE"
+    assert re.search(said, str(verdict))
+    with pytest.raises(InvalidInput, match=said):
+        load_config(folder)
+    monkeypatch.setattr(Node, "registry", defined)
+    (folder / CONFIG).write_text((folder / CONFIG).read_text().replace(type(of_own).tag(), "net.l3"))
+    made = json.loads((folder / PROVENANCE).read_text())
+    made["files"][CONFIG] = sha256(folder / CONFIG)
+    (folder / PROVENANCE).write_text(json.dumps(made))
+    assert of(verify(folder))["config"] is False
 
 
 @pytest.mark.slow

@@ -18,9 +18,15 @@ from regsearch.models.estimator import Estimator
 from regsearch.models.linear import Linear
 from regsearch.models.neural.architectures.custom import Custom
 from regsearch.models.preparation import Prepare
-from regsearch.space.config import from_data, to_data
+from regsearch.space.config import from_data, tags_in, to_data
 from regsearch.space.naming import import_name
+from regsearch.space.registry import find
 from regsearch.space.sampling import leaves
+from regsearch.version import __version__
+
+
+class Undefined(InvalidInput):
+    """A config has what a script of the user's own defines, and nothing here has defined it yet."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,15 @@ class BundleSettings:
 
 
 def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], Any] | None = None) -> BundleSettings:
-    """The settings of a bundle; an estimator's are those of the fitted model, which is loaded for it."""
+    """The settings of a bundle; an estimator's are those of the fitted model, which is loaded for it.
+
+    Raises
+    ------
+    Undefined
+        When a script must define a penalty or technique of it first.
+    InvalidInput
+        When the config cannot be read.
+    """
     head = bundle.head
     transform: Callable[[int], TargetTransform] | None = None
     if TARGET in head:
@@ -98,10 +112,22 @@ def settings_of(bundle: Bundle, fitted: Callable[[], Any], module: Callable[[], 
         model = fitted()
         config: Model = Estimator(clone(model if transform is None else model.regressor), {})
     else:
+        _check_defined(bundle)
         config = rebuilt(head["config"], fitted, module, CONFIG)
         if open_leaves := leaves(config):
             raise InvalidInput(f"The config in {CONFIG} must be filled, it leaves {next(iter(open_leaves))} open.")
     return BundleSettings(config, head["task"], head["seed"], head["scoring"], transform)
+
+
+def _check_defined(bundle: Bundle) -> None:
+    """What was searched has classes that are here; one that the config alone names is an error in the config."""
+    said = {key: value for key, value in bundle.provenance["path"]["config"].items() if key != "prepare"}
+    unknown = sorted({tag for tag in tags_in(said) if find(tag) is None})
+    if unknown:
+        raise Undefined(
+            f"The config has {' and '.join(unknown)}, which regsearch {__version__} does not: your own code defines "
+            "it. Pass --script FILE that does, or in Python import it first: reading a bundle imports nothing by name."
+        )
 
 
 def rebuilt(data: dict[str, Any], fitted: Callable[[], Any], module: Callable[[], Any] | None, where: str) -> Model:
