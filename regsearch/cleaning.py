@@ -30,6 +30,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # the same where // or the colon before it was forgotten; no models:/name@alias, no C:\\folder@
     (re.compile(r"[^\s'\"<>/:@\\]{1,64}:(?![/\\]|\d+[/?#])[^\s'\"<>]{1,400}@(?=[\w\[])"), f"{HIDDEN}@"),
     (_IN_QUERY, rf"\1{HIDDEN}"),
+    (re.compile(r"(\(host=\S{1,200} (?:port=\d+ )?user=)\S+(?= database=)"), rf"\1{HIDDEN}"),  # psycopg of a connection
     (re.compile(r"\b(basic|bearer) +[\w.~+/=-]{6,}", re.IGNORECASE), rf"\1 {HIDDEN}"),
     # password=value of a connection string, 'password': 'value' of a dict
     (re.compile(rf"(\b[\w.-]{{0,100}}{_NAME}=)('[^']*'|\"[^\"]*\"|[^\s'\"&,;)]+)", re.IGNORECASE), rf"\1{HIDDEN}"),

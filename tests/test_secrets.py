@@ -226,6 +226,7 @@ def test_a_hint_that_a_user_can_run(tmp_path: Path) -> None:
         ("me:sec/ret@host", "***@host"),
         ("http://host:5000/api?api_key=abc&x=1", "http://host:5000/api?api_key=***&x=1"),
         ("host=db user=me password=abc port=1", "host=db user=me password=*** port=1"),
+        ("<Pipeline (host=db port=1 user=me database=x)>", "<Pipeline (host=db port=1 user=*** database=x)>"),
         ("{'password': 'abc', 'user': 'me'}", "{'password': '***', 'user': 'me'}"),
         ("Authorization: Basic bWU6c2VjcmV0", "Authorization: Basic ***"),
         ("Bearer abc.def-ghi", "Bearer ***"),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from regsearch import AdaptiveLasso, Choice, ElasticNet, Float, Int, Linear, Net, spaces
@@ -134,6 +134,8 @@ def test_few_numbers_are_left_to_tpe() -> None:
     assert ExpectedImprovement.of(NUMBERS) is not None
 
 
+@example(scores=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1e300], running=0, different=0)
+@example(scores=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1e300], running=0, different=0)
 @given(
     st.lists(st.sampled_from([0.0, -0.0, 1.0, 1e-300, -1e300, 1e300, float("inf"), float("-inf")]), max_size=30),
     st.integers(0, 3), st.integers(0, 4),

@@ -23,6 +23,7 @@ SCALE, SCALE_SD = 0.5, 0.8  # a priori: median for one column, and deviation of 
 SIGNAL_SD, NOISE_SD = 0.5, 1.0  # deviations of the logarithms of variances a priori, whose medians are 1 and ...
 NOISE, MORE_NOISE = 0.02, 0.1
 JITTER = 1e-6
+MOST = 1e6  # deviations of a score from the median: others beside it are as good as equal
 BLOCK = 128  # rows that are looked at together: what is reckoned of them stays in the cache
 FAR = -6.0  # deviations below the best, from where an expected improvement is too small for its formula
 
@@ -34,7 +35,8 @@ def standardized(scores: Array) -> Array:
     """
     low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
     spread = max((high - low) / 1.349, 1e-12 * max(1.0, abs(middle)))
-    z = (scores - middle) / spread
+    with np.errstate(over="ignore"):  # scores as far apart as numbers go
+        z = np.clip((scores - middle) / spread, -MOST, MOST)
     z = np.where(z < 0, -np.log1p(np.maximum(-z, 0.0)), z)
     return np.asarray(z - z.mean())
 
