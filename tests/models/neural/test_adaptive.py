@@ -155,6 +155,12 @@ def test_what_it_needs_is_said() -> None:
         net_code(net(weight_decay=0.1, weight_decay_schedule=ADAPTIVE).at(3), setup().problem, 0)
     with pytest.raises(InvalidInput, match="changes the rate of penalty, got no penalty"):
         net(penalty_schedule=ADAPTIVE).check(setup())
+    of, scored = setup(), np.zeros(36)
+    scored[[val[0] for val in of.folds.val]] = 1.0
+    silent = setup_for(make_problem(of.problem.X, of.problem.y, score_weight=scored))
+    with pytest.raises(InvalidInput, match=r"of fold \d have a score_weight of 0; hold out a larger share, or none"):
+        net(early_stopping=t.EarlyStopping(3, inner=0.2)).check(silent)
+    net(weight_decay=0.1, weight_decay_schedule=ADAPTIVE).check(silent)
     assert net(weight_decay=0.1, weight_decay_schedule=t.AdaptiveStrength(0.0)).inner == 0
     stop = t.EarlyStopping(3, inner=0.4)
     assert net(weight_decay=0.1, weight_decay_schedule=ADAPTIVE, early_stopping=stop).inner == 0.4

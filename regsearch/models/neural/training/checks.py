@@ -11,6 +11,7 @@ from typing import Any
 from regsearch.data.magnitudes import check_single_precision
 from regsearch.data.survival import check_not_survival
 from regsearch.data.table_checks import check_columns
+from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.models.base import Setup
 from regsearch.models.class_weight import check_class_weight
@@ -152,12 +153,24 @@ def _check_scale(space: NetConfig, setup: Setup) -> None:
 
 
 def _check_inner(space: NetConfig, setup: Setup) -> None:
-    """Every fold can be split as asked for, at both ends of what is searched."""
-    stopping = (one.fields().get("inner", 0.0) for one in options(space.techniques["early_stopping"]))
+    """Every fold can be split as asked for, at both ends of what is searched, and what decides an epoch has a score."""
+    stopping = {end for one in options(space.techniques["early_stopping"]) for end in bounds_of(_inner(one)) if end}
     needed = (one.held_out() for value in space.techniques.values() for one in options(value))
-    for share in (share for value in (*stopping, *needed) for share in bounds_of(value) if share):
+    problem, weight = setup.problem, setup.problem.score_weight
+    for share in sorted(stopping | {end for value in needed for end in bounds_of(value) if end}):
         for k, train in enumerate(setup.folds.train):
-            inner_split(setup.problem, train, share, seed_of(setup.seed, k, "inner"))
+            rows = weighing(train, problem.sample_weight)
+            _, inner = inner_split(problem, rows, share, seed_of(setup.seed, k, "inner"))
+            if share in stopping and weight is not None and not weight[inner].any():
+                raise InvalidInput(
+                    f"Rows that early stopping holds out must score, all {len(inner)} of fold {k} have a score_weight "
+                    "of 0; hold out a larger share, or none: EarlyStopping(inner=0)."
+                )
+
+
+def _inner(stopping: Technique) -> Any:
+    """Which share of the training rows an early stopping holds out."""
+    return stopping.fields().get("inner", 0.0)
 
 
 def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> tuple[ProblemInfo, Layout]:
