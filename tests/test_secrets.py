@@ -112,6 +112,7 @@ def commands() -> dict[str, list[list[str]]]:
         "ui": [["ui", *url, "--root", "elsewhere"]],
         "report": [["report", "one", *url], ["report", "one", "--storage", f"mysql://me:{PASSWORD}@127.0.0.1:1/db"]],
         "compare": [["compare", "one", "one", *url]],
+        "ensemble": [["ensemble", "one", *url]],
         "ablate": [["ablate", "one", *url]],
         "learn": [["learn", "one", "--sizes", "0.5", "1", *url]],
         "verify": [["verify", "bundle", *more, *trust]],
