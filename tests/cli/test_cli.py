@@ -592,7 +592,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, root: Path, capsys: pytest
 @pytest.mark.slow
 def test_unknown_rule(root: Path) -> None:
     """An unknown rule is one line that names the known ones."""
-    refused(regsearch("show", NAME, "--rule", "bset", "--root", root), "there are best, ")
+    refused(regsearch("show", NAME, "--rule", "bset", "--root", root), "There are best, ")
 
 
 @pytest.mark.slow

@@ -148,12 +148,12 @@ def test_the_corrected_score_is_what_new_rows_give(tmp_path: Path, kind: str) ->
     """On problems that are known the score flatters, the corrected one does not, and its interval mostly holds."""
     rows, new, claimed, honest, held = 100, 4000, [], [], []
     metric = "neg_mean_squared_error" if kind == "numbers" else "neg_log_loss"
-    for seed in range(20):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         signal = rng.normal(size=rows + new) * 1.5
         noisy = rng.random(rows + new) < expit(signal)
         y = signal + rng.normal(size=rows + new) if kind == "numbers" else noisy.astype(int)
-        decisions = signal[:, None] + rng.uniform(0.4, 1.2, (15, 1, 1)) * rng.normal(size=(15, rows + new, 1))
+        decisions = signal[:, None] + rng.uniform(0.4, 1.2, (30, 1, 1)) * rng.normal(size=(30, rows + new, 1))
         problem, later = (make_problem(np.arange(len(part))[:, None] * 1.0, part) for part in (y[:rows], y[rows:]))
         found = stored(tmp_path / str(seed), problem, metric, decisions[:, :rows]).ensemble()
         mean = sum(w * to_average(later, decisions[t, rows:]) for t, w in found.weights.items())

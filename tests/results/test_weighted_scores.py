@@ -158,8 +158,8 @@ def test_scores_weigh_rows_as_they_are_told(tmp_path: Folder, score_weight: Any)
 @pytest.mark.slow
 def test_weighted_scores_say_so(tmp_path: Folder) -> None:
     """Where scores weigh rows, their name says it in choices, figures, comparisons and cards."""
-    made = study(tmp_path, sample_weight=WEIGHT)
-    results = made.run(2, quiet=True)
+    made = study(tmp_path, space=Linear(Choice("l1", "l2")), sample_weight=WEIGHT)
+    results = made.run(3, quiet=True)
     shown = [str(results.best), results.best.why, (made.export(tmp_path / "out") / "README.md").read_text()]
     other = study(tmp_path, "b", sample_weight=WEIGHT, seed=0).run(3, quiet=True)
     shown.append(str(compare(results, other)))
