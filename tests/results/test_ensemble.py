@@ -270,7 +270,7 @@ def test_predictions_at_other_steps(searched: Study) -> None:
 
 
 def test_an_ensemble_of_families(searched: Study) -> None:
-    """Trials of several families are one library; opened without the data it is the same ensemble."""
+    """Trials of several families are one pool; opened without the data it is the same ensemble."""
     here, elsewhere = (
         searched.results().ensemble(size=4),
         regsearch.open("both", root=searched.options.root).ensemble(4),

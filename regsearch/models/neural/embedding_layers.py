@@ -6,6 +6,7 @@ R rows, B samples, p columns of which c are embedded, each as d numbers.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from regsearch._types import Array
 from regsearch.data.weights import weighted_quantiles
 
 
-class ColumnEmbedding(nn.Module):
+class ColumnEmbedding(nn.Module, ABC):
     """Embeds some columns and passes on the others, behind them: ``[B, p]`` to ``[B, c d + p - c]``.
 
     Parameters
@@ -54,9 +55,9 @@ class ColumnEmbedding(nn.Module):
         passed = x.index_select(2, others)
         return torch.cat([made, passed.expand(len(made), -1, -1)], 2)
 
+    @abstractmethod
     def embedded(self, p: Mapping[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         """``[R, B, c, d]`` of columns ``[1 or R, B, c]``."""
-        raise NotImplementedError
 
     def fit(self, x: Array, weight: Array) -> dict[str, Array]:
         """The buffers, by name, that rows ``[n, c]`` of the embedded columns give, by their weights ``[n]``."""

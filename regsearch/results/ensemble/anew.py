@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 from regsearch.metrics.blending import to_average
 from regsearch.results.bias.bootstrap import resampling_of
-from regsearch.results.ensemble.library import Library
+from regsearch.results.ensemble.pool import TrialPool
 from regsearch.results.ensemble.selection import Judge, Selection
 
 RESAMPLES = 50
@@ -38,15 +38,15 @@ class SelectionAnew:
         ``[n, P, q]``: what is averaged.
     """
 
-    def __init__(self, library: Library, how: Selection) -> None:
-        self.how, self.most = how, library.count
-        self.resampling = resampling = resampling_of(library.study, library.scoring, RESAMPLES)
-        known = {trial.number for trial in library.trials[: max(2 * library.count, FEWEST)]}
+    def __init__(self, pool: TrialPool, how: Selection) -> None:
+        self.how, self.most = how, pool.count
+        self.resampling = resampling = resampling_of(pool.study, pool.scoring, RESAMPLES)
+        known = {trial.number for trial in pool.trials[: max(2 * pool.count, FEWEST)]}
         resampling.contenders = tuple(one for one in resampling.contenders if one.number in known)
-        if library.scoring.metric.kernel is None:
+        if pool.scoring.metric.kernel is None:
             resampling.keep_best(CALLED)
         said = np.concatenate([*resampling.decisions()]).transpose(1, 0, 2)
-        self.said = to_average(library.scoring.problem, said)
+        self.said = to_average(pool.scoring.problem, said)
         starts = np.cumsum([0, *(len(one.steps) for one in resampling.contenders)])
         self._paths = [np.arange(*pair) for pair in pairwise(starts.tolist())]
 

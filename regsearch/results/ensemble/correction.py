@@ -18,14 +18,14 @@ from regsearch.metrics.blending import to_average
 from regsearch.results.bias import Corrected
 from regsearch.results.bias.bootstrap import settled, too_few
 from regsearch.results.ensemble.anew import SelectionAnew
-from regsearch.results.ensemble.library import Library
+from regsearch.results.ensemble.pool import TrialPool
 from regsearch.results.ensemble.selection import Judge
 from regsearch.results.formatting import format_number
 
 WORK = 300_000_000  # numbers that are scored: of many rows fewer resamples
 
 
-def corrected(plain: Corrected, library: Library, anew: SelectionAnew, usual: Array) -> Corrected:
+def corrected(plain: Corrected, pool: TrialPool, anew: SelectionAnew, usual: Array) -> Corrected:
     """The score of an ensemble without what it owes to the selection.
 
     Parameters
@@ -35,19 +35,19 @@ def corrected(plain: Corrected, library: Library, anew: SelectionAnew, usual: Ar
     usual
         ``[n, m]`` decisions of the ensemble that was selected on all rows.
     """
-    scoring, resampling = library.scoring, anew.resampling
+    scoring, resampling = pool.scoring, anew.resampling
     if why := too_few(scoring):
         return replace(plain, why=why)
     if scoring.metric.kernel is None:
         resampling.score_together()
-    each = len(resampling.rows) * (resampling.points + anew.how.picks * library.count)
+    each = len(resampling.rows) * (resampling.points + anew.how.picks * pool.count)
     resampling.at_most(WORK // each if scoring.metric.kernel is not None else 1)
     scores = np.array([_outside(anew, times, usual) for times in resampling.counts().T])
 
     def say(worth: float) -> str:
-        return f"selecting it from {library.count} trials is worth {format_number(worth, 2)} of it."
+        return f"selecting it from {pool.count} trials is worth {format_number(worth, 2)} of it."
 
-    return settled(plain, resampling, (scores[:, 0], scores[:, 1]), say, library.count)
+    return settled(plain, resampling, (scores[:, 0], scores[:, 1]), say, pool.count)
 
 
 def _outside(anew: SelectionAnew, times: NDArray[np.int64], usual: Array) -> tuple[float, float]:

@@ -26,7 +26,7 @@ from regsearch.results.choice import Chosen, describe
 from regsearch.results.ensemble.against_best import difference
 from regsearch.results.ensemble.anew import SelectionAnew
 from regsearch.results.ensemble.correction import corrected
-from regsearch.results.ensemble.library import Entry, Library, affordable, blended
+from regsearch.results.ensemble.pool import Entry, TrialPool, affordable, blended
 from regsearch.results.ensemble.selection import Judge, Selection
 from regsearch.results.formatting import format_estimate, format_number, format_value, json_safe
 from regsearch.results.presented import Block, Presented
@@ -189,19 +189,19 @@ def ensemble(study: Selectable, size: int = SIZE, among: int = AMONG, bags: int 
     """Select an ensemble from the trials of a study; see `regsearch.Results.ensemble`."""
     how = Selection(_positive(size, "The size of an ensemble"), _positive(bags, "The number of bags"))
     most, scoring, averaging = _positive(among, "How many trials to select from"), _scoring(study), study.averaging
-    library = Library(study, scoring, min(most, affordable(scoring, how.picks)))
-    entries, every = library.best(), Judge(scoring, averaging, scoring.folds.val)
+    pool = TrialPool(study, scoring, min(most, affordable(scoring, how.picks)))
+    entries, every = pool.best(), Judge(scoring, averaging, scoring.folds.val)
     weights = how.weights(every, every.parts([one.decisions for one in entries]))
     decisions, single = blended(scoring, entries, weights, np.arange(scoring.problem.rows)), entries[0]
     both = np.stack([decisions, single.decisions], axis=1)
     by_fold = scoring.by_fold([both[val] for val in scoring.folds.val], averaging)
     score, alone = averaging.mean(by_fold).tolist()
-    anew = SelectionAnew(library, how)
+    anew = SelectionAnew(pool, how)
     apart = difference(anew, averaging)
     plain_score = Corrected(label_of(study.metric, study.weighted), score)
     return Ensemble(
         study.name, _members(study, entries, weights), score, float(averaging.error(by_fold)[0]),
-        corrected(plain_score, library, anew, decisions), study.at(Pick(single.number, single.step, ""), "best"), alone,
+        corrected(plain_score, pool, anew, decisions), study.at(Pick(single.number, single.step, ""), "best"), alone,
         apart, len(entries), decisions, study.as_predictions(decisions),
         plain_score.metric, scoring.folds.repeated,
     )  # fmt: skip

@@ -29,7 +29,7 @@ class Entry:
     decisions: Array
 
 
-class Library:
+class TrialPool:
     """The trials of a study that an ensemble may have.
 
     Parameters
@@ -74,7 +74,7 @@ class Library:
 
     def _entry(self, trial: Trial) -> Entry:
         decisions = self.study.decisions(trial.number)
-        assert decisions is not None, "what is in a library has predictions"
+        assert decisions is not None, "what is in a pool has predictions"
         return Entry(trial.number, trial.step, decisions)
 
 
