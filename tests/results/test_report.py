@@ -20,11 +20,12 @@ from samples import regression, study
 from sklearn.linear_model import Ridge
 
 from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, SearchFailed, spaces
+from regsearch.results.plots.gap import gap_record
 from regsearch.results.report import note, write_artifacts, write_report
 from regsearch.results.report import page as page_of
-from regsearch.results.report.drawing import CARTESIAN, plotly_script
+from regsearch.results.report.drawing import BASIC, CARTESIAN, plotly_script
 from regsearch.results.report.sentences import about
-from regsearch.results.report.templates import rendered
+from regsearch.results.report.templates import OURS, rendered
 from regsearch.results.results import Results
 from regsearch.results.rules import RULES
 
@@ -265,12 +266,41 @@ def test_a_template_that_fails_is_named(content: bytes, says: str, tmp_path: Pat
 
 
 def test_the_smallest_script_that_draws(results: Results) -> None:
-    """Reports carry the part of plotly for two axes, and the whole where a figure of a user's needs it."""
-    small, whole = plotly_script({"scatter", "box"}), plotly_script({"scatter", "surface"})
-    assert all(f'moduleType:"trace",name:"{kind}"' in small for kind in CARTESIAN)
-    assert small.count('moduleType:"trace"') == len(CARTESIAN)
-    assert len(small) < len(whole) / 3
-    assert len(page_of(results).encode()) < 1e6
+    """Reports carry the least of plotly that draws figures of regsearch, and more where one of a user's needs it."""
+    kinds = {trace.type for drawn in results.plots.drawn() for trace in drawn.figure.data}
+    assert kinds <= BASIC
+    scripts = [plotly_script(some) for some in (BASIC, CARTESIAN, {"scatter", "surface"})]
+    for some, script in zip((BASIC, CARTESIAN), scripts, strict=False):
+        assert all(f'moduleType:"trace",name:"{kind}"' in script for kind in some)
+        assert script.count('moduleType:"trace"') == len(some)
+    assert len(scripts[0]) < len(scripts[1]) < len(scripts[2]) / 3
+    assert len(page_of(results).encode()) < 8e5
+
+
+@pytest.mark.slow
+def test_of_many_trials_the_best_are_seen_first(results: Results, tmp_path: Path, page: Page) -> None:
+    """The first figure is drawn with the first marks of each trace, then with every trial."""
+    script = (OURS / "page.js").read_text()
+    (tmp_path / "page.js").write_text(script.replace("AT_ONCE = 150", "AT_ONCE = 3"))
+    text = page_of(results, tmp_path)
+    assert text != page_of(results)
+    (tmp_path / "report.html").write_text(text)
+    page.add_init_script("""
+        const look = () => {
+          const seen = document.querySelectorAll("#gap .points path").length;
+          if (seen && seen !== counts.at(-1)) counts.push(seen);
+          requestAnimationFrame(look);
+        };
+        globalThis.counts = [];
+        look();
+    """)
+    sampled = sum(len(of) for of in gap_record(results).families.values())
+    marks = len(gap_record(results).marks)
+    with watched(page):
+        page.goto((tmp_path / "report.html").as_uri())
+        page.wait_for_function("counts.length > 1")
+    assert page.evaluate("counts")[-1] == sampled + marks
+    assert page.evaluate("counts[0]") == sum(min(3, len(of)) for of in gap_record(results).families.values()) + marks
 
 
 @pytest.mark.slow

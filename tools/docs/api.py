@@ -101,8 +101,8 @@ def _arguments(known: list[inspect.Parameter]) -> Iterator[str]:
         if one.kind is one.KEYWORD_ONLY and not marked:
             yield "*"
         marked = marked or one.kind in (one.KEYWORD_ONLY, one.VAR_POSITIONAL)
-        stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
-        yield stars + one.name + ("" if one.default is one.empty else f"={_default(one.default)}")
+        starred: dict[Any, str] = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}
+        yield starred.get(one.kind, "") + one.name + ("" if one.default is one.empty else f"={_default(one.default)}")
 
 
 def _default(value: Any) -> str:

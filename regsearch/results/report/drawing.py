@@ -1,7 +1,8 @@
 """What draws the figures of a page: the part of plotly's JavaScript that their kinds of traces need, compressed.
 
-The part for charts with two axes is kept here as plotly publishes it (``plotly.js-cartesian-dist-min``, MIT; its
-licence lies beside it): a third of the whole, which plotly's Python package brings. `tools/plotly` renews it.
+Two parts are kept here as plotly publishes them (its npm packages ``basic`` and ``cartesian-dist-min``, MIT; their
+licence lies beside them). The first is all that figures of regsearch need, a quarter of what plotly's Python package
+brings, and sooner at work in a browser; figures of a user's may need more. `tools/plotly` renews both.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import gzip
 from collections.abc import Set
 from pathlib import Path
 
-CARTESIAN = frozenset({
-    "bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image", "pie", "scatter",
-    "scatterternary", "violin",
-})  # fmt: skip
-FILE = Path(__file__).parent / "template" / "plotly-cartesian.min.js.gz"
+BASIC = frozenset({"bar", "pie", "scatter"})
+CARTESIAN = BASIC | {
+    "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image", "scatterternary", "violin",
+}  # fmt: skip
+PARTS = {"basic": BASIC, "cartesian": CARTESIAN}  # the smallest first
+FOLDER = Path(__file__).parent / "template"
 
 
 def plotly_script(kinds: Set[str]) -> str:
     """The smallest of plotly's scripts that draws these kinds of traces."""
-    if kinds <= CARTESIAN:
-        return gzip.decompress(FILE.read_bytes()).decode()
+    for name, drawn in PARTS.items():
+        if kinds <= drawn:
+            return gzip.decompress((FOLDER / f"plotly-{name}.min.js.gz").read_bytes()).decode()
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())
