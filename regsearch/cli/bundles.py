@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from regsearch.cleaning import say
+from regsearch.cli.combinations import excludes, needs
 from regsearch.cli.stored import own_module, own_scorer, study_of
 from regsearch.errors import InvalidInput
 
@@ -21,6 +22,9 @@ def verify(arguments: argparse.Namespace) -> int:
     """Print the checklist of a bundle; exit status 1 where something fails."""
     from regsearch.export import verify
 
+    excludes(arguments, "--script", "has the data of its study", "--data")
+    needs(arguments, "--data FILE", "a column of the data", "--target", "--weights")
+    needs(arguments, "--script FILE", "the one of a script's studies", "--study")
     evidence, module = _evidence(arguments)
     verdict = verify.verify(arguments.bundle, evidence, trusted=arguments.trust or (), module=module)
     say(verdict)
@@ -31,6 +35,7 @@ def retrain(arguments: argparse.Namespace) -> int:
     """Fit a bundle's config to new data, and print score and gap beside the old."""
     from regsearch.export import retrain
 
+    needs(arguments, "--script FILE", "the one of a script's studies", "--study")
     X, y, weights = _table(arguments)
     scoring, module = arguments.scoring, None
     if arguments.script:

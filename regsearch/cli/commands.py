@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from regsearch.cleaning import say
 from regsearch.cli import shipping
 from regsearch.cli.browser import can_show, show_later
+from regsearch.cli.combinations import excludes
 from regsearch.cli.stored import (
     chooser,
     find_own_rule,
     results_of,
     results_with_files,
+    script_of,
     selection,
     study_again,
     study_of,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from regsearch.results.ensemble import Ensemble
     from regsearch.results.results import Results
 
+TOP = 10  # trials that are listed
 FINISHED = ("complete", "pruned", "failed")
 
 
@@ -92,12 +95,13 @@ def show(arguments: argparse.Namespace) -> int:
     """Show what a rule chooses, what to make of it, and the best trials."""
     from dataclasses import replace
 
-    if arguments.flavor:
+    excludes(arguments, "--as", "prints the code of the choice alone", "--json", "--top")
+    if vars(arguments)["as"]:
         return shipping.show_code(arguments)
     results = results_with_files(arguments, arguments.study)
-    find_own_rule(arguments.rule, arguments.script or str(results.identity["script"]))
+    find_own_rule(arguments.rule, script_of(arguments, results))
     results.choose(*chooser(arguments))  # what cannot be chosen is an error; a study alone shows what there is of it
-    overview = replace(results.overview(*chooser(arguments), top=arguments.top), damage=())  # it was said
+    overview = replace(results.overview(*chooser(arguments), top=arguments.top or TOP), damage=())  # it was said
     if arguments.json:
         print(json.dumps(overview.row(), allow_nan=False))
     else:

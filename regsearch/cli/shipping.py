@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regsearch.cleaning import public_address, say
+from regsearch.cli.combinations import excludes, needs
 from regsearch.cli.stored import chooser, own_module, selection, study_again
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from regsearch.study.study import Study
 
 ALIAS = "champion"
+ONE_TRIAL = ("--rule", "--trial", "--step")
+SELECTION = ("--size", "--among", "--bags")
 
 
 def show_code(arguments: argparse.Namespace) -> int:
@@ -25,35 +28,26 @@ def show_code(arguments: argparse.Namespace) -> int:
 
     study = study_again(arguments, "Plain code")
     chosen = study.results().choose(*chooser(arguments))
-    print(code(chosen.config, study.problem, arguments.flavor, study.seed), end="")
+    print(code(chosen.config, study.problem, vars(arguments)["as"], study.seed), end="")
     if said := unlike(chosen.config, study.problem):
         say(f"regsearch: {said}", error=True)
     return 0
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Refuse a registration that cannot be meant, before anything is fitted.
+    """Refuse what cannot be meant, before anything is fitted.
 
     Raises
     ------
     InvalidInput
-        When it has no name, there is an alias of nothing, or an ensemble is asked for beside a trial, or not at all.
+        When a registration has no name, there is an alias of nothing, or an ensemble is asked for beside a trial, or
+        not at all.
     """
-    chosen = {
-        "--rule": arguments.rule, "--trial": arguments.trial, "--step": arguments.step, "--onnx": arguments.onnx or None
-    }  # fmt: skip
-    if arguments.ensemble and (other := [name for name, value in chosen.items() if value is not None]):
-        raise InvalidInput(
-            f"--ensemble exports several trials and has no ONNX form, got {other[0]} too; leave one out."
-        )
-    if not arguments.ensemble and (given := selection(arguments)):
-        raise InvalidInput(f"--{next(iter(given))} is of an ensemble, and none is asked for; add --ensemble.")
+    excludes(arguments, "--ensemble", "exports several trials and has no ONNX form", *ONE_TRIAL, "--onnx")
+    needs(arguments, "--ensemble", "of an ensemble", *SELECTION)
+    needs(arguments, "--register NAME", "of a registered version", "--alias")
     if arguments.register is not None and not arguments.register.strip():
         raise InvalidInput("--register needs the name of the registered model, got none; name it.")
-    if arguments.alias is not None and arguments.register is None:
-        raise InvalidInput(
-            f"--alias is of a registered version, got {arguments.alias!r} and no --register; add --register NAME."
-        )
 
 
 def usage(folder: Path, out: str) -> str:

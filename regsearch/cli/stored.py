@@ -15,6 +15,8 @@ from regsearch.inputs import did_you_mean, place
 BEST = "best"  # the rule where a command line names none
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from regsearch.results.results import Results
     from regsearch.study.study import Study
 
@@ -53,13 +55,25 @@ def results_with_files(arguments: argparse.Namespace, name: str) -> Results:
     from regsearch.results.results import load_results
 
     results = results_of(arguments, name)
-    script = str(getattr(arguments, "script", None) or results.identity["script"])
+    script = script_of(arguments, results)
     if results.store.has_files or not _is_file(script):
         return results
     with contextlib.redirect_stdout(sys.stderr):
         options = study_of(script, name).options
     own = replace(options, root=arguments.root, storage=arguments.storage)
     return _said(load_results(own.store_of(name)))
+
+
+def script_of(arguments: argparse.Namespace, results: Results) -> str:
+    """The script that a command line names, else the one that ran the study; empty for none.
+
+    Raises
+    ------
+    NotFound
+        When there is no file of the name that was given.
+    """
+    given: str | None = getattr(arguments, "script", None)
+    return str(results.identity["script"]) if given is None else str(_script_file(given))
 
 
 def study_again(arguments: argparse.Namespace, doing: str) -> Study:
@@ -76,7 +90,7 @@ def study_again(arguments: argparse.Namespace, doing: str) -> Study:
         When there is no such study, or its script is gone.
     """
     results = results_of(arguments, arguments.study)
-    script = arguments.script or results.identity["script"]
+    script = script_of(arguments, results)
     if not _is_file(script):
         missing = f"its script {script} is gone" if script else "it was not started from a script"
         raise NotFound(
@@ -180,11 +194,7 @@ def run_script(script: str) -> dict[str, Any]:
     """
     import runpy
 
-    path = place(script, "The script")
-    if not path.is_file():
-        scripts = [str(one) for one in path.parent.glob("*.py")]
-        hint = did_you_mean(path, scripts, "give the path of a Python file that makes a Study.")
-        raise NotFound(f"There is no script {script!r}; {hint}")
+    path = _script_file(script)
     try:
         compile(path.read_bytes(), str(path), "exec")
     except (SyntaxError, ValueError, RecursionError, OSError) as error:
@@ -192,3 +202,19 @@ def run_script(script: str) -> dict[str, Any]:
     sys.path.insert(0, str(path.parent.absolute()))  # as `python SCRIPT` would
     name_of_module = path.stem if path.stem != "__main__" else "regsearch_script"  # it is read, not started
     return runpy.run_path(str(path), run_name=name_of_module)
+
+
+def _script_file(script: str) -> Path:
+    """The file of a script.
+
+    Raises
+    ------
+    NotFound
+        When there is none.
+    """
+    path = place(script, "The script")
+    if not path.is_file():
+        scripts = [str(one) for one in path.parent.glob("*.py")]
+        hint = did_you_mean(path, scripts, "give the path of a Python file that makes a Study.")
+        raise NotFound(f"There is no script {script!r}; {hint}")
+    return path

@@ -404,6 +404,26 @@ def test_errors_are_one_line(tmp_path: Path, arguments: tuple[str, ...], said: s
     assert done.stderr.startswith("regsearch: ")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("show one --as sklearn --json", "--as prints the code of the choice alone, got --json too; leave one out"),
+        ("show one --as sklearn --top 3", "got --top too; leave one out"),
+        ("export one --out x --ensemble --step 0", "got --step too; leave one out"),
+        ("export one --out x --bags 2", "of an ensemble, got it without --ensemble; add --ensemble, or leave it out"),
+        ("export one --out x --alias a", "got it without --register; add --register NAME, or leave it out"),
+        ("verify x --script two.py --data x.csv", "--script has the data of its study, got --data too; leave one out"),
+        ("verify x --weights w", "a column of the data, got it without --data; add --data FILE"),
+        ("verify x --study one", "got it without --script; add --script FILE"),
+        ("retrain x --data x.csv --target y --out z --study one", "got it without --script; add --script FILE"),
+    ],
+)
+def test_no_option_is_ignored(arguments: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What an option cannot change is refused before anything is read, whether or not there is such a study."""
+    assert main(arguments.split()) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [(), ("no-such",), ("show",), ("run", "x.py", "--trials", "many")])
 def test_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """A command that is not one shows its usage and ends with status 2."""

@@ -808,7 +808,7 @@ def test_a_part_that_fails_stops_no_other(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--alias", "live"], "got 'live' and no --register; add --register NAME"),
+        (["--alias", "live"], "got it without --register; add --register NAME"),
         (["--register", ""], "--register needs the name of the registered model"),
         (["--register", " ", "--alias", "live"], "--register needs the name of the registered model"),
     ],

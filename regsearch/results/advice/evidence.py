@@ -120,14 +120,15 @@ def _constant(problem: Problem, train: Rows, metric: Metric) -> Array:
 
 
 def difference(study: StoredStudy, first: Trial, second: Trial) -> Estimate:
-    """How much better the first trial is, each at its own chosen step, on the same folds."""
+    """How much better the first trial is, each at its own chosen step, on the same folds, with its corrected error."""
     rounding = max(rounding_error(study.point(first)), rounding_error(study.point(second)))
-    return _difference(study, _scores(study, first) - _scores(study, second), rounding)
+    return _of_any_folds(study.averaging.difference(_scores(study, first), _scores(study, second), rounding))
 
 
 def lead_on_constant(study: StoredStudy, trial: Trial, scale: Scale) -> Estimate:
     """How much better than a constant prediction a trial is, on the same folds."""
-    return _difference(study, _scores(study, trial) - scale.constants, rounding_error(study.point(trial)))
+    values = _scores(study, trial) - scale.constants
+    return _of_any_folds(study.averaging.estimate(values, rounding_error(study.point(trial))))
 
 
 def no_better_than_constant(study: StoredStudy, scale: Scale | None) -> bool:
@@ -135,9 +136,8 @@ def no_better_than_constant(study: StoredStudy, scale: Scale | None) -> bool:
     return scale is not None and not lead_on_constant(study, study.candidates[0], scale).certain
 
 
-def _difference(study: StoredStudy, values: Array, rounding: float) -> Estimate:
-    """The mean of values ``[K]`` by fold, whose error counts as 0 for a single fold."""
-    found = study.averaging.estimate(values, rounding)
+def _of_any_folds(found: Estimate) -> Estimate:
+    """An estimate whose error counts as 0 for a single fold."""
     return found if np.isfinite(found.se) else replace(found, se=0.0)
 
 
