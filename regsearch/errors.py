@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 from regsearch.cleaning import one_line, shortened
 
+PACKAGE = __name__.partition(".")[0]
 LONGEST = 4000  # letters of what an error says: some quote what they were given
 FOREIGN = (Exception, SystemExit)  # what anyone's code may raise, which its trial fails of, and nothing else
 
@@ -45,3 +49,11 @@ class CallbackFailed(RegsearchError):
 
 class SearchFailed(RegsearchError):
     """Every trial so far failed, so going on would only repeat the failure."""
+
+
+def warn(said: str, category: type[Warning] = UserWarning) -> None:
+    """Warn where a line outside of the package led here, however deep in it that is."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(said, category, stacklevel=level)

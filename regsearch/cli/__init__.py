@@ -84,9 +84,7 @@ def _add_study_commands(found: Any) -> None:
 
     show = _stored(found.add_parser("show", help="show a study's choice and its best trials"), commands.show)
     _add_choice(show, script=True)
-    show.add_argument(
-        "--as", dest="as", metavar="LIBRARY", help="print the choice as code of sklearn or torch alone"
-    )
+    show.add_argument("--as", dest="as", metavar="LIBRARY", help="print the choice as code of sklearn or torch alone")
     show.add_argument("--top", type=positive, metavar="N", help="how many trials to list (default 10)")
     _add_json(show)
 

@@ -22,7 +22,7 @@ def needs(arguments: argparse.Namespace, owner: str, why: str, *options: str) ->
     InvalidInput
         When one of them is given without it.
     """
-    name = owner.split()[0]
+    name = owner.partition(" ")[0]
     if not _given(arguments, name) and (first := _first(arguments, options)):
         raise InvalidInput(f"{first} is {why}, got it without {name}; add {owner}, or leave it out.")
 

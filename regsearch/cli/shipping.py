@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from regsearch.cleaning import public_address, say
 from regsearch.cli.combinations import excludes, needs
-from regsearch.cli.stored import chooser, own_module, selection, study_again
+from regsearch.cli.stored import chooser, own_module, study_again
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
 

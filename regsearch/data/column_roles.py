@@ -179,6 +179,11 @@ def _check_no_numbers(values: pd.Series[Any], found: ColumnRole) -> None:
     )
 
 
+def is_date_text(texts: pd.Series[Any]) -> bool:
+    """Whether some distinct texts are all dates of one of the usual forms."""
+    return bool(_formats(texts))
+
+
 def _formats(texts: pd.Series[Any]) -> list[str]:
     """The formats in which all of some texts are dates; a few texts rule out most."""
     few = [one for one in FORMATS if _reads(texts.head(FEW_LEVELS), one)]

@@ -60,11 +60,13 @@ def _dataset(X: Any) -> Any | None:
     try:
         found = ds.dataset(os.fspath(X), format="parquet", partitioning="hive")
         found.head(1)
+    except FileNotFoundError as error:
+        raise InvalidInput(f"An X that is a path must be there, {os.fspath(X)!r} is not; mind the folder.") from error
     except (OSError, pa.ArrowInvalid) as error:
         what = str(error).partition("\n")[0].rstrip(".")
         raise InvalidInput(
             f"An X that is a path must be a Parquet file or a folder of them, {os.fspath(X)!r} is none: {what}; read "
-            "other files into an array, a DataFrame or np.memmap first."
+            "others into a table first, as with pd.read_csv."
         ) from error
     return found
 

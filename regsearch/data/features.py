@@ -67,12 +67,17 @@ def _checked_sparse(X: Any) -> Any:
     return X
 
 
+def _reshaped(axes: int) -> str:
+    """What to do about an X of so many axes."""
+    return "reshape it" + (" to a table of one column, as X[['name']] or X.reshape(-1, 1)" if axes == 1 else "")
+
+
 def _checked_array(X: NDArray[Any]) -> NDArray[Any]:
     """A table ``[n, p]`` as it is, images ``[n, h, w]`` or ``[n, c, h, w]`` with their channels."""
     if X.ndim not in (2, 3, 4):
         raise InvalidInput(
             "X must be a table [rows, columns] or images [rows, height, width] or [rows, channels, height, width], "
-            f"got {X.ndim} axes; reshape it."
+            f"got {X.ndim} axes; {_reshaped(X.ndim)}."
         )
     check_finite(X, "X")
     if X.ndim > 2:

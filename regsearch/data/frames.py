@@ -6,13 +6,12 @@ where their library lends them.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from regsearch.errors import InvalidInput
+from regsearch.errors import InvalidInput, warn
 
 if TYPE_CHECKING:
     import narwhals.stable.v2 as nw
@@ -98,11 +97,9 @@ def _in_order(index: Any, other: Any, name: str, of: str) -> Any:
             f"X and {name}{of} must have the same index, got {where} and {there}; if their rows are in the same order, "
             f"pass {name}.to_numpy(), if the labels say which belong together, {name}.loc[X.index]."
         )
-    warnings.warn(
+    warn(
         f"The indexes of X and {name}{of} have the same labels in another order: rows are paired by label. Pass "
-        f"{name}.to_numpy() to pair them by place.",
-        UserWarning,
-        stacklevel=2,
+        f"{name}.to_numpy() to pair them by place."
     )
     return other.loc[index]
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
+from regsearch.data.column_roles import is_date_text
 from regsearch.data.columns import kinds_of
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
@@ -184,8 +185,10 @@ def _of_levels(column: pd.Series[Any], name: str, kind: str, problem: Problem, a
     if kind == "date" or known.sum() < LEAST:
         return ""
     if count == len(column) and not alone:
-        free = kind == "text" and column.astype(str).str.contains(r"\s").any()  # sentences are distinct, and no ids
-        return "" if free else "ids"
+        sentences = (
+            kind == "text" and column.astype(str).str.contains(r"\s").any()
+        )  # distinct, and no ids; as dates are
+        return "" if sentences or (kind == "text" and is_date_text(column)) else "ids"
     return "disguised" if _levels_tell(codes[known], count, problem.y[known], problem) else ""
 
 

@@ -97,6 +97,8 @@ def checked_y(y: Any, n: int, task: Task | None, counting: Rows | None = None) -
         )
     if len(columns) > 1:
         return Targets(_quantities(columns, names, task), "regression", None, names)
+    if task is None:
+        _check_no_numbers(columns[0][counting])
     task = task or infer_task(columns[0][counting])
     if task == SURVIVAL:
         times = _numbers(columns[0], "y")
@@ -219,8 +221,39 @@ def _quantities(columns: list[NDArray[Any]], names: tuple[str, ...], task: Task 
 
 def _numbers(values: NDArray[Any], what: str) -> Array:
     if values.dtype.kind not in "fiub":
-        raise InvalidInput(f"Regression needs a numeric {what}, got {values.dtype}; drop task='regression'.")
+        texts = values.tolist()
+        numbers = sum(map(_is_number, texts)) > len(texts) / 2
+        fix = "convert it, y = pd.to_numeric(y)" if numbers else "drop task='regression'"
+        raise InvalidInput(f"Regression needs a numeric {what}, got {values.dtype}; {fix}.")
     return values.astype(float)
+
+
+def _check_no_numbers(values: NDArray[Any]) -> None:
+    """Refuse numbers that are text and too many to be labels, as a file read with one that is none among them has them.
+
+    Raises
+    ------
+    InvalidInput
+        When most of the texts are numbers.
+    """
+    texts = np.unique(values).tolist() if values.dtype.kind in "UT" else []
+    others = [text for text in texts if not _is_number(text)]
+    if len(texts) <= FEW_CLASSES or 2 * len(others) >= len(texts):
+        return
+    first, what = (others[0], "not all, got") if others else (texts[0], "too many for labels, such as")
+    raise InvalidInput(
+        f"y must hold numbers or class labels, {len(texts) - len(others)} of its {len(texts)} texts are numbers and "
+        f"{what} {first!r:.40}; convert it, y = pd.to_numeric(y, errors='coerce'), drop the rows that become missing, or "
+        "pass task='multiclass'."
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _classes(values: NDArray[Any], task: Task) -> NDArray[Any]:

@@ -350,7 +350,11 @@ def _elsewhere(store: Store) -> str:
         )
     if store.has_files:
         return "its files are, so name the storage that has its trials (--storage, storage=)"
-    return "it was never started" if store.exists else "`regsearch list` shows those that are"
+    if store.exists:
+        return "it was never started"
+    if not study_names(store.root, store.url):
+        return "there is none at all: name the root that it was run with (--root, root=)"
+    return "`regsearch list` shows those that are"
 
 
 def searched_study(study: optuna.Study, expected: Mapping[int, float] = MappingProxyType({})) -> optuna.Study:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from regsearch.errors import warn
 from regsearch.mirror import Artifact, Mirror, Status, View
 from regsearch.mirror.content import study_record, summary_record, trial_record
 from regsearch.mirror.pages import keep_page, keep_shown
@@ -140,7 +140,7 @@ class MirrorFeed:
         else:
             said = str(written) if written.status.sent else ""
         if written.status.reason and progress.quiet:
-            warnings.warn(said, RuntimeWarning, stacklevel=4)
+            warn(said, RuntimeWarning)
         progress.end(said)
         return written.lacking
 
@@ -199,7 +199,12 @@ class MirrorFeed:
             if sendable(trial) and trial.number not in known:
                 self.send(trial, self.store.trajectory(trial.number))
         self._finish_study(results, status, self._artifacts(results, progress))
-        return len(unsure), self._mirror.drain(wait_s, lambda reached: progress.show(_written(reached)))
+
+        def show(reached: Status) -> None:
+            if reached.sent:
+                progress.show(_written(reached))
+
+        return len(unsure), self._mirror.drain(wait_s, show)
 
     def _keep_page(self, timeout_s: float) -> frozenset[int] | None:
         """Remember where MLflow shows the study, once it has said so.

@@ -21,13 +21,15 @@ LOOK_S = 1.0  # between two looks at how long trials in flight have taken
 HOUR_S, DAY_S = 3600, 86_400  # between these, it is also said when a run ends
 
 
-def farewell(results: Results) -> str:
-    """What a run leaves: how many trials came to what end, and why it ended."""
+def farewell(results: Results, new: int) -> str:
+    """What a run leaves: how many trials came to what end, `new` ones among them, and why it ended."""
     by = "Ctrl-C" if results.stopped == "interrupted" else "time"
     words = {"stopped": f"stopped by {by}, to be gone on with", "outside": "outside the space"}
     found = ((results.counts[state], words.get(state, state)) for state in ENDED)
     counts = ", ".join(f"{count} {what}" for count, what in found if count)
     said = f"{results.name}: {counts or 'nothing finished'} ({results.stopped})"
+    if not new and results.complete and not results.stopped.startswith("interrupted"):
+        said += "; nothing new: these were stored"
     if results.counts["failed"]:
         said += f"; the last failure: {results.last_failure}"
     if results.stopped == "interrupted":

@@ -6,7 +6,6 @@ import gc
 import io
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from typing import Any
 
 from regsearch.data.profile import profile
 from regsearch.data.suspects import suspects
-from regsearch.errors import SearchFailed, StorageFailed
+from regsearch.errors import SearchFailed, StorageFailed, warn
 from regsearch.metrics.scorer import label_of
 from regsearch.mirror.address import unanswered
 from regsearch.mirror.content import view_of
@@ -164,7 +163,7 @@ class Run:
             self._end(study, loop, feed, progress)
             raise
         results = self._end(study, loop, feed, progress)
-        progress.end(farewell(results))
+        progress.end(farewell(results, line.shown))
         if self.listeners.failure is not None:
             raise self.listeners.failure
         if history.failures and loop.stopped != "interrupted" and not results.counts["stopped"]:
@@ -208,13 +207,13 @@ class Run:
         for one in damage:
             progress.end(f"Damaged: {one}")
             if progress.quiet:
-                warnings.warn(one, RuntimeWarning, stacklevel=4)
+                warn(one, RuntimeWarning)
 
     @staticmethod
     def _notify(said: str, progress: Progress) -> None:
         progress.end(said)
         if progress.quiet:
-            warnings.warn(said, UserWarning, stacklevel=4)
+            warn(said)
 
     def _results(self, study: OptunaStudy) -> Results:
         return read_results(self.store, study, self.space, Scoring.of(self.setup))
@@ -252,7 +251,7 @@ class Run:
         if folds.rare is not None:
             progress.end(str(folds.rare))
             if progress.quiet:
-                warnings.warn(str(folds.rare), UserWarning, stacklevel=4)
+                warn(str(folds.rare))
 
     @property
     def _pooled(self) -> str:
@@ -263,14 +262,14 @@ class Run:
     def _warn_of_export(self, progress: Progress) -> None:
         """Say in a line that what will be found cannot be exported, where that is known before anything is fitted."""
 
-        def warn() -> None:
+        def look() -> None:
             transform = self.setup.problem.transform
             why = self.space.cannot_be_exported() or (obstacle([transform.transformer]) if transform else "")
             if why:
                 progress.end(f"What this study finds cannot be exported: {why}")
 
         if not progress.quiet:
-            self._keep("Whether it can be exported: not found out", warn, progress)
+            self._keep("Whether it can be exported: not found out", look, progress)
 
     # --- what is kept beside the trials ------------------------------------------------------------------------
 

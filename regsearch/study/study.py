@@ -344,10 +344,16 @@ class Study(Presented, Analyses):
 
         Raises
         ------
+        NotFound
+            When it has not run.
         StudyMismatch
             When it is stored with other data, folds, scoring or seed. In another space, its trials are as a run there
             would have them.
         """
+        if not self.store.exists and not self.store.has_files:
+            raise NotFound(
+                f"There is no study {self.name!r} under {self.store.root}: it has not run yet; call run first."
+            )
         results, identity = load_results(self.store, self.space, Scoring.of(self.setup)), self._identity()
         check_same(results.identity, identity, self.store.folder, results.all)
         if results.identity["space_hash"] == identity["space_hash"]:

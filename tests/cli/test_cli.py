@@ -116,7 +116,10 @@ def test_run_goes_on(root: Path) -> None:
     """Running again adds the trials that are missing, from the script itself as well, and nothing when none is."""
     done = python(str(SCRIPT), "--trials", "9", "--root", str(root))
     assert done.returncode == 0, done.stderr
-    assert regsearch("run", SCRIPT, "--trials", "9", "--root", root).returncode == 0
+    done = regsearch("run", SCRIPT, "--trials", "9", "--root", root)
+    assert done.returncode == 0
+    assert "9 complete (9 trials); nothing new: these were stored" in done.stderr
+    assert "0 of 0" not in done.stderr
     assert len(load_results(Store(root, NAME)).complete) == 9
 
 

@@ -150,6 +150,18 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         "cannot be split off: .* pass task='regression'",
     ),
     "distinct labels": (lambda: make_problem(X, [f"id{i}" for i in range(N)]), "Classes must repeat, got 24 distinct"),
+    "numbers as text": (
+        lambda: make_problem(X, [f"{i}.5" for i in range(N)]),
+        r"24 of its 24 texts are numbers and too many for labels, such as '0\.5'; convert it, y = pd\.to_numeric",
+    ),
+    "a text among numbers": (
+        lambda: make_problem(X, ["?", *(f"{i}" for i in range(N - 1))]),
+        "23 of its 24 texts are numbers and not all, got '\\?'",
+    ),
+    "regression on text": (
+        lambda: make_problem(X, [f"{i}.5" for i in range(N)], task="regression"),
+        "numeric y, got .*; convert it, y = pd",
+    ),
     "constant X": (lambda: make_problem(np.ones((N, 2)), Y), "X must vary, got the same row throughout; there is"),
     "constant frame": (lambda: make_problem(pd.DataFrame({"a": [1] * N}), Y), "X must vary"),
     "constant sparse": (lambda: make_problem(sparse.csr_array(np.ones((N, 2))), Y), "X must vary"),

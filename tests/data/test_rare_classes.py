@@ -77,11 +77,15 @@ def test_a_class_of_one_row_is_never_held_out() -> None:
 
 
 def test_scores_are_those_of_the_rows_that_score(tmp_path: Folder) -> None:
-    """A fold's log-loss is scikit-learn's of a fit to its training rows, told of the classes that it cannot see."""
+    """A fold's log-loss is scikit-learn's of a fit to its training rows, told of the classes that it cannot see.
+
+    The warning names the line of the user's that ran the study, not one of the package.
+    """
     space = Estimator(LogisticRegression(), {"C": Choice(0.5, 1.0)})
     study = Study("s", X, Y, space=space, cv=3, root=tmp_path, tracking=False, prune=False)
-    with pytest.warns(UserWarning, match="too rare"):
+    with pytest.warns(UserWarning, match="too rare") as warned:
         results = study.run(2, quiet=True)
+    assert warned[0].filename == __file__
     val = results.curves(results.best.number).val[:, 0]
     C = results.best.params["C"]
     for k, (train, rows) in enumerate(zip(study.folds.train, study.folds.val, strict=True)):

@@ -122,6 +122,7 @@ def test_chance_is_no_suspect(seed: int) -> None:
         (rng.normal(size=(12, 6)), rng.integers(0, 2, 12)),
         (np.arange(60.0)[:, None], rng.normal(size=60)),
         (PLAIN.assign(day=pd.date_range("2024", periods=N), said=[f"it was {i}" for i in range(N)]), Y),
+        (PLAIN.assign(day=pd.date_range("2024", periods=N).strftime("%d/%m/%Y")), Y),
     ]
     for X, y in made:
         assert suspects(make_problem(X, y)) == Suspects()

@@ -235,7 +235,7 @@ def test_a_trial_that_was_cut_off_has_not_failed(tmp_path: Path) -> None:
     assert (results.counts["failed"], results.counts["interrupted"]) == (0, 1)
     assert results.trials.loc[asked.number, ["state", "reason"]].tolist() == ["interrupted", INTERRUPTED]
     assert results.last_failure == ""
-    for said in (farewell(results), about(results)):
+    for said in (farewell(results, 3), about(results)):
         assert "1 interrupted" in said
         assert "failed" not in said
 

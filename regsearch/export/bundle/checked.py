@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from regsearch.data.frames import to_pandas
-from regsearch.errors import InvalidInput
+from regsearch.errors import InvalidInput, warn
 from regsearch.export.bundle.schema import Form, listed
 
 TAKE_ROWS = frozenset(
@@ -53,12 +52,12 @@ def _checking(method: Callable[..., Any], form: Form, warned: set[str | int]) ->
         X, others = form.without_others(X)
         if new := [name for name in others if name not in warned]:
             warned.update(new)
-            warnings.warn(f"Columns that training did not have are ignored: {listed(new)}.", UserWarning, stacklevel=2)
+            warn(f"Columns that training did not have are ignored: {listed(new)}.")
         X = form.checked(X)
         for name, values in form.strangers(X).items():
             if name not in warned:
                 warned.add(name)
-                warnings.warn(_strange(name, values), UserWarning, stacklevel=2)
+                warn(_strange(name, values))
         try:
             return method(X, *map(to_pandas, arguments), **{name: to_pandas(one) for name, one in options.items()})
         except ValueError as error:  # looked into only now: most rows are in order, and one is to be quick

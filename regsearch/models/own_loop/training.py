@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.errors import FOREIGN, InvalidInput
+from regsearch.errors import FOREIGN, InvalidInput, warn
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.models.base import Setup
 from regsearch.models.deadline import Stop
@@ -101,9 +101,7 @@ class FoldRun:
             try:
                 close()
             except FOREIGN as error:  # anyone's code, in a training that nobody waits for any more
-                warnings.warn(
-                    f"A loop could not be ended: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2
-                )
+                warn(f"A loop could not be ended: {type(error).__name__}: {error}", RuntimeWarning)
 
 
 @dataclass

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import warnings
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from regsearch.errors import warn
 from regsearch.results.results import Results
 from regsearch.space.config import digest
 from regsearch.study.limits import ALREADY_HAS
@@ -30,7 +30,7 @@ def kept(name: str, X: Any, y: Any, options: StudyOptions, how: Mapping[str, Any
     results = _run(study, how)
     if how.get("quiet") and ALREADY_HAS in results.stopped:  # elsewhere the run has said so
         said = f"{study.name}: {results.stopped}; n_trials counts those of earlier fits, too."
-        warnings.warn(said, UserWarning, stacklevel=4)
+        warn(said)
     return study, results
 
 

@@ -8,7 +8,6 @@ torch says that gradients do not survive the fork.
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any
 
+from regsearch.errors import warn
 from regsearch.models.neural.columns import RowConfig
 from regsearch.models.neural.training.processes import (
     Forked,
@@ -146,9 +146,7 @@ class WorkerPool:
     def _shrink(self, max_rows: int) -> None:
         if max_rows < self.max_rows:
             self.max_rows = max_rows
-            warnings.warn(
-                f"Memory ran out: the stack shrinks to {max_rows} rows a block.", RuntimeWarning, stacklevel=2
-            )
+            warn(f"Memory ran out: the stack shrinks to {max_rows} rows a block.", RuntimeWarning)
 
     def _call(self, key: BlockKey, name: str, *arguments: Any) -> Any:
         process = self._placements[key].process
