@@ -243,8 +243,8 @@ def _check_no_numbers(values: NDArray[Any]) -> None:
     first, what = (others[0], "not all, got") if others else (texts[0], "too many for labels, such as")
     raise InvalidInput(
         f"y must hold numbers or class labels, {len(texts) - len(others)} of its {len(texts)} texts are numbers and "
-        f"{what} {first!r:.40}; convert it, y = pd.to_numeric(y, errors='coerce'), drop the rows that become missing, or "
-        "pass task='multiclass'."
+        f"{what} {first!r:.40}; convert it, y = pd.to_numeric(y, errors='coerce'), drop the rows that become missing, "
+        "or pass task='multiclass'."
     )
 
 
