@@ -105,7 +105,7 @@ class FamilyStandings(Presented):
         """The table, and the sentence."""
         if self.rows:
             yield self.table()
-            yield self.summary
+        yield self.summary or "There are not several families of models with a complete trial, so none to compare."
 
 
 def family_standings(study: StoredStudy) -> FamilyStandings:

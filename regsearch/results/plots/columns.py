@@ -85,12 +85,16 @@ def _word(value: Any) -> str:
 
 
 def _numbers(name: str, label: str, numbers: Array, along: bool) -> ParameterColumn:
-    from matplotlib.ticker import MaxNLocator
-
     finite = numbers[np.isfinite(numbers)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    ticks = [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
-    return ParameterColumn(name, label, numbers, tuple((tick, f"{tick:.4g}") for tick in ticks), along=along)
+    return ParameterColumn(name, label, numbers, number_ticks(low, high), along=along)
+
+
+def number_ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
+    """Round numbers of a range, a few, with what is written there."""
+    from matplotlib.ticker import MaxNLocator
+
+    return tuple((float(at), f"{at:.6g}") for at in MaxNLocator(4).tick_values(low, high) if low <= at <= high)
 
 
 def _logarithms(name: str, label: str, numbers: Array, along: bool) -> ParameterColumn | None:

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 from regsearch.results.plots.gap import MOST_DOTS
 
+RISING = "Where the line still rises at its end, more trials may find more; where it has long been flat, hardly."
+FITTED = (
+    "If the best validation score goes on rising while its held-out score does not, the search has begun to fit the "
+    "folds."
+)
+
 
 @dataclass(frozen=True)
 class HistoryRecord:
@@ -68,9 +74,12 @@ def history_record(study: StoredStudy) -> HistoryRecord | None:
     return HistoryRecord(numbers, scores, best, held_out, y, study.metric_label, study.test_weighted)
 
 
+def _caption(record: HistoryRecord) -> str:
+    return FITTED if len(record.held_out) else RISING
+
+
 @plot(
-    "If the best validation score goes on rising while its held-out score does not, the search has begun to fit "
-    "the folds.",
+    f"{RISING} With held-out rows: {FITTED[0].lower()}{FITTED[1:]}", caption_of=_caption,
     needs="two complete trials", record=history_record, order=11,
 )  # fmt: skip
 def history(record: HistoryRecord) -> Figure:

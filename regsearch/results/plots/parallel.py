@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.results.plots.columns import ParameterColumn
+from regsearch.results.plots.columns import ParameterColumn, number_ticks
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import (
     BLUE,
@@ -16,7 +16,6 @@ from regsearch.results.plots.style import (
     PAPER,
     SKY,
     VERMILION,
-    Window,
     escape,
     new_figure,
     thin_out,
@@ -39,7 +38,8 @@ BANDS = ((0.05, "best 5%", VERMILION, 0.9), (0.25, "best 25%", BLUE, 0.55), (0.5
 )  # fmt: skip
 def parallel(record: SpaceRecord) -> Figure:
     """Parameters and scores as parallel axes."""
-    score = ParameterColumn(record.metric, record.metric, record.y.clip(record.scores), _score_ticks(record.y))
+    ticks = number_ticks(record.y.low, record.y.high)
+    score = ParameterColumn(record.metric, "score", record.y.clip(record.scores), ticks)
     axes = (*record.columns, score)
     figure = new_figure("Parameters of good trials", height=460, note=record.note)
     high = np.stack([_height(column) for column in axes], axis=1)
@@ -80,7 +80,3 @@ def _height(column: ParameterColumn) -> Array:
     places: Array = (column.at - low) / ((high - low) or 1)
     shaken = np.random.default_rng(0).uniform(-0.02, 0.02, len(places)) if column.words else 0.0
     return np.asarray(places + shaken)
-
-
-def _score_ticks(y: Window) -> tuple[tuple[float, str], ...]:
-    return tuple((float(at), f"{at:.4g}") for at in np.linspace(y.low, y.high, 5))

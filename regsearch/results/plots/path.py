@@ -74,7 +74,7 @@ def path_record(study: StoredStudy) -> PathRecord | None:
         marks={_name(study, best): float(axis[best.step]), "one standard error": float(axis[within[0]])},
         y=_along_window(train, val, best.step, float(np.nan_to_num(se[best.step]))),
         metric=study.metric_label,
-        title=f"{study.name}, trial {best.number}: {model_label(best.params)}",
+        title=f"Scores along {path_axis(best.axis).name}: trial {best.number}, {model_label(best.params)}",
     )
 
 
