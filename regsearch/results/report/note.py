@@ -37,15 +37,20 @@ def note(results: Results) -> str:
             )
         families = results.families
         if families.rows:
-            lines += [families.table().markdown(), "", as_words(families.summary), ""]
+            lines += [families.table().markdown(_apart), "", as_words(families.summary), ""]
         settings = ", ".join(as_code(f"{key}={value}") for key, value in best.settings.items())
-        lines += [Table(head, rows, alike=alike, differences=["gap"]).markdown(), "", f"Best config: {settings}", ""]
+        lines += [Table(head, rows, alike=alike, differences=["gap"]).markdown(_apart), "", f"Best config: {settings}", ""]
         targets = scores_by_target(results, best)
         if targets:
-            lines += [Table(["target", alike[0]], list(targets.items()), alike=alike[:1]).markdown(), ""]
+            lines += [Table(["target", alike[0]], list(targets.items()), alike=alike[:1]).markdown(_apart), ""]
         if identity["script"]:
             lines.append(f"Export it: `regsearch export {results.name} --out DIR`")
     return "\n".join(lines)
+
+
+def _apart(cell: Any) -> str:
+    """A cell as words, with room to the next: MLflow sets cells side by side without any."""
+    return f"{as_words(cell)}&nbsp;&nbsp;"
 
 
 def _cells(trial: Chosen | Trial, point: Point) -> list[Any]:

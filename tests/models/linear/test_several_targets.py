@@ -193,7 +193,7 @@ def test_several_targets_are_searched_and_shipped(tmp_path: FilePath) -> None:
     assert ("How good is it on each target?", f"v: {score:.5g}") in [
         (asked, answer.split("; ")[1]) for asked, answer in verdict_of(results) if "; v: " in answer
     ]
-    assert f"| v | {score:.4g}" in note(results)
+    assert f"| v&nbsp;&nbsp; | {score:.4g}" in note(results)
     assert f"| validation of v | {score:.5g} |" in (folder / "README.md").read_text()
     again = retrain(folder, frame, targets, tmp_path / "again")
     assert again.new["by_target"]["v"] == pytest.approx(score, rel=1e-3)
