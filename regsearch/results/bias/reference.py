@@ -37,7 +37,8 @@ def against_reference(study: StoredStudy, chosen: Chosen) -> str:
     reference, lead = study.point(plain), lead_on_reference(study, chosen)
     paired = f", paired over {lead.folds} folds" if lead.folds > 1 else ""
     change = f"score {format_estimate(lead, '+')} ({study.metric_label}{paired})"
-    return f"Against the reference ({name}): gap {format_number(reference.gap, 3)} -> {format_number(chosen.gap, 3)}, {change}."
+    gap = f"gap {format_number(reference.gap, 3)} -> {format_number(chosen.gap, 3)}"
+    return f"Against the reference ({name}): {gap}, {change}."
 
 
 def lead_on_reference(study: StoredStudy, chosen: Chosen) -> Estimate:

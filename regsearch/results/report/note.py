@@ -39,7 +39,8 @@ def note(results: Results) -> str:
         if families.rows:
             lines += [families.table().markdown(_apart), "", as_words(families.summary), ""]
         settings = ", ".join(as_code(f"{key}={value}") for key, value in best.settings.items())
-        lines += [Table(head, rows, alike=alike, differences=["gap"]).markdown(_apart), "", f"Best config: {settings}", ""]
+        choices = Table(head, rows, alike=alike, differences=["gap"])
+        lines += [choices.markdown(_apart), "", f"Best config: {settings}", ""]
         targets = scores_by_target(results, best)
         if targets:
             lines += [Table(["target", alike[0]], list(targets.items()), alike=alike[:1]).markdown(_apart), ""]
