@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -216,6 +217,11 @@ def compare(problem: Problem, proposed: list[Proposed], seed: int, sizes: Sizes,
         ours.at(s) / other if np.isfinite(other) else 0.0 for s, other in zip(AT_SECONDS, by_then, strict=True)
     )
     within, best = ours.reach_within_error(np.array(goal.folds)), ours.reach(goal.loss)
+    print(
+        f"{problem.name}, seed {seed}: within an error after {within:.0f} s, {goal.loss:.4f} after {best:.0f} s, "
+        f"{ours.best:.4f} after {ours.total:.0f} s; the script takes {ends[-1]:.0f} s",
+        file=sys.stderr,
+    )
     return Compared(within / ends[-1], best / ends[-1], losses)
 
 

@@ -206,9 +206,7 @@ def test_several_targets_of_a_penalty_that_has_one(root: Path) -> None:
 @pytest.mark.parametrize("space", [SPACE, spaces.linear()], ids=["estimator", "linear"])
 def test_images_of_a_model_of_tables(root: Path, space: Any) -> None:
     """Images are refused, by name, with what makes a table of them."""
-    with pytest.raises(
-        InvalidInput, match=r"(Estimator|Linear) needs a table .*\(1, 3, 2\); .*X.reshape\(len\(X\), -1\)"
-    ):
+    with pytest.raises(InvalidInput, match=r"(Estimator|Linear) needs a table .*\(3, 2\); .*X.reshape\(len\(X\), -1\)"):
         Study("bad", X.reshape(60, 3, 2), Y, space=space, root=root)
 
 

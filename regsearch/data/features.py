@@ -73,16 +73,29 @@ def _reshaped(axes: int) -> str:
 
 
 def _checked_array(X: NDArray[Any]) -> NDArray[Any]:
-    """A table ``[n, p]`` as it is, images ``[n, h, w]`` or ``[n, c, h, w]`` with their channels."""
-    if X.ndim not in (2, 3, 4):
+    """A table, sequences, images or volumes, as they are: what an axis means, a net says that reads them."""
+    if not 2 <= X.ndim <= 5:
         raise InvalidInput(
-            "X must be a table [rows, columns] or images [rows, height, width] or [rows, channels, height, width], "
-            f"got {X.ndim} axes; {_reshaped(X.ndim)}."
+            "X must be a table [rows, columns], sequences [rows, channels, length], images [rows, height, width] or "
+            "[rows, channels, height, width], or volumes [rows, channels, depth, height, width], "
+            f"got {X.ndim} {'axis' if X.ndim == 1 else 'axes'}; {_reshaped(X.ndim)}."
         )
     check_finite(X, "X")
     if X.ndim > 2:
-        _check_complete(X, "images", "fill them, for example with np.nan_to_num(X), or drop those rows.")
-    return X[:, None] if X.ndim == 3 else X
+        fix = "fill them, for example with np.nan_to_num(X), or drop those rows."
+        _check_complete(X, f"rows of the shape {X.shape[1:]}", fix)
+    return X
+
+
+def with_sides(X: Any, shape: tuple[int, ...]) -> Any:
+    """Rows of that shape, where theirs alone has, or has not, an axis for one channel; others as they are."""
+    own = tuple(X.shape[1:])
+    alike = min(len(own), len(shape)) > 1 and _sides(own) == _sides(shape)
+    return X.reshape(X.shape[0], *shape) if alike else X
+
+
+def _sides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return shape[1:] if shape[0] == 1 else shape
 
 
 def check_varies(X: Any, rows: Rows) -> None:

@@ -27,6 +27,7 @@ from regsearch.data.features import (
     is_frame,
     is_sparse,
     take_rows,
+    with_sides,
 )
 from regsearch.data.fingerprint import bytes_of
 from regsearch.data.frames import paired
@@ -97,12 +98,9 @@ class Problem:
         return math.prod(self.X.shape[1:])
 
     @property
-    def image(self) -> tuple[int, int, int] | None:
-        """``(channels, height, width)`` of every row; `None` for a table."""
-        if self.X.ndim == 2:
-            return None
-        channels, height, width = self.X.shape[1:]
-        return channels, height, width
+    def grid(self) -> tuple[int, ...] | None:
+        """The shape of every row where it is more than a list: of sequences, images, volumes; `None` for a table."""
+        return tuple(self.X.shape[1:]) if self.X.ndim > 2 else None
 
     @property
     def targets(self) -> int:
@@ -164,7 +162,7 @@ class Problem:
     @property
     def has_holes(self) -> bool:
         """Whether entries are missing that folds fill."""
-        if self.image is not None:
+        if self.grid is not None:
             return False
         return (self.encoded if self.table is None else self.table).missing is not None
 
@@ -375,7 +373,7 @@ def _given_test(problem: Problem, test: Any) -> Problem:
     X, y, weight = (*test, None)[:3]
     X, y = read_dataset(X, y)
     X, y, _, _, weight = paired(X, signed_times(y, problem.task)[0], score_weight=weight, of=" of the test set")
-    X = checked_X(X)
+    X = with_sides(checked_X(X), problem.X.shape[1:])
     if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
         raise InvalidInput(
             f"The test set must have the columns of X ({_width(problem.X)}), got {_width(X)} in a {type(X).__name__}."

@@ -44,7 +44,7 @@ def profile(problem: Problem) -> dict[str, Any]:
         "rows": problem.rows, "columns": problem.columns, "class_shares": _class_shares(problem),
         "missing": _missing(problem.X), "scale_spread": None, "eigenvalues": None, "condition": None,
     }  # fmt: skip
-    if problem.image is not None or problem.rows * problem.columns > ENTRIES:
+    if problem.grid is not None or problem.rows * problem.columns > ENTRIES:
         return found
     matrix = _numbers(problem.X) if problem.table is None else problem.table.values
     columns = _columns(matrix, problem.sample_weight)

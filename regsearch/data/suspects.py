@@ -75,7 +75,7 @@ def suspects(problem: Problem) -> Suspects:
     if problem.sample_weight is not None and not problem.sample_weight.all():
         problem = problem.take(np.flatnonzero(problem.sample_weight))
     found: dict[str, list[str]] = {kind: [] for kind in ("empty", "constant", "ids", "disguised")}
-    if problem.image is None and problem.columns <= WIDEST and problem.rows * problem.columns <= ENTRIES:
+    if problem.grid is None and problem.columns <= WIDEST and problem.rows * problem.columns <= ENTRIES:
         for name, kind in _found(problem):
             found[kind].append(name)
     return Suspects(**{kind: tuple(names) for kind, names in found.items()}, count=_count(problem))

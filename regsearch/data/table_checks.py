@@ -16,9 +16,9 @@ def check_table(problem: Problem, who: str) -> None:
     InvalidInput
         Saying how to make a table of them.
     """
-    if problem.image is not None:
+    if problem.grid is not None:
         raise InvalidInput(
-            f"{who} needs a table X [rows, columns], got images of the shape {problem.image}; "
+            f"{who} needs a table X [rows, columns], got rows of the shape {problem.grid}; "
             "flatten them: X.reshape(len(X), -1)."
         )
 

@@ -248,7 +248,7 @@ def _weighing(problem: Problem, before: bool) -> list[str]:
 def _empty(problem: Problem) -> list[str]:
     """Columns in which every value is missing."""
     X = problem.X
-    if is_sparse(X) or problem.image is not None:
+    if is_sparse(X) or problem.grid is not None:
         return []
     columns = (X[name].isna() for name in X.columns) if is_frame(X) else (np.isnan(column) for column in X.T)
     return [name for name, missing in zip(problem.column_names, columns, strict=True) if missing.all()]

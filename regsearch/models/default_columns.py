@@ -65,7 +65,7 @@ class DefaultColumns:
         X = self.problem.X
         if is_frame(X):
             return set(kinds_of(X).values()) <= {"numeric", "boolean"} and not X.isna().any(axis=None)
-        return is_sparse(X) or self.problem.image is not None or not count_missing(X)
+        return is_sparse(X) or self.problem.grid is not None or not count_missing(X)
 
     @cached_property
     def encoding(self) -> Prepare:

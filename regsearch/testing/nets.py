@@ -23,14 +23,17 @@ from regsearch.models.neural.training.shared import SharedParts
 TASKS: tuple[Task, ...] = ("regression", "binary", "multiclass")
 EPOCHS = 4
 LOSSES = DEFAULTS | {"regression": "neg_mean_squared_error"}
-IMAGE = (2, 6, 6)
+IMAGE, SEQUENCE = (2, 6, 6), (2, 12)
 
 
 @cache
-def problem(task: str = "regression", n: int = 36, p: int = 5, image: bool = False, **options: Any) -> Problem:
+def problem(
+    task: str = "regression", n: int = 36, p: int = 5, image: bool = False, sequence: bool = False, **options: Any
+) -> Problem:
     """A task that can be learned; ``targets`` and ``weighted`` are further options."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, *IMAGE)) if image else rng.normal(size=(n, p)) * rng.uniform(0.5, 2, p) + 1
+    shape = IMAGE if image else SEQUENCE if sequence else None
+    X = rng.normal(size=(n, *shape)) if shape else rng.normal(size=(n, p)) * rng.uniform(0.5, 2, p) + 1
     flat = X.reshape(n, -1)[:, :5]
     signal = flat @ np.array([1.0, -1.0, 0.5, 0.0, 0.0]) + rng.normal(size=n) / 2
     cuts = {"regression": None, "binary": [0.5], "multiclass": [0.3, 0.6]}[task]
@@ -58,6 +61,12 @@ def net(module: Any = None, **options: Any) -> Net:
         del given["lr"]
     given["early_stopping"] = FixedEpochs(EPOCHS)
     return Net(module or MLP((6, 5)), **(given | options))
+
+
+def module_for(of: Setup) -> MLP:
+    """A tiny perceptron that reads a problem's axes as they are meant."""
+    grid = of.problem.grid
+    return MLP((6, 5), dims=2 if grid is None else len(grid) - 1)
 
 
 def block(of: Setup, configs: Sequence[Net], k: int = 1) -> Block:

@@ -23,12 +23,12 @@ from regsearch.space.domains import Between, OneOf, Whole
 from regsearch.space.params import ParameterNames
 from regsearch.space.tree import Choice, Float, Leaf, public_name
 from regsearch.testing.levels import IN_ORDER, check_levels
-from regsearch.testing.nets import EPOCHS, IMAGE, TASKS, block, net, setup, train
+from regsearch.testing.nets import EPOCHS, IMAGE, SEQUENCE, TASKS, block, module_for, net, setup, train
 from regsearch.testing.suite import Suite, require
 
 ROWS = 3
 SEEDS = range(3)
-KINDS: tuple[Mapping[str, Any], ...] = ({}, {"image": True}, {"targets": 3})  # of problems
+KINDS: tuple[Mapping[str, Any], ...] = ({}, {"image": True}, {"sequence": True}, {"targets": 3})  # of problems
 
 SUITE = Suite()
 
@@ -91,7 +91,7 @@ def stands_in_a_net(cls: type[Technique]) -> None:
     )
     for slot in cls.slots:
         require(
-            net_for(slot, **{slot: cls.kind}) == net_for(slot, **{slot: cls()}),
+            net_for(slot, None, **{slot: cls.kind}) == net_for(slot, None, **{slot: cls()}),
             f"Net({slot}={cls.kind!r}) is no {cls.__name__}().",
         )
 
@@ -101,11 +101,11 @@ def file_keeps_it(cls: type[Technique]) -> None:
     """A filled technique in a net comes back equal from TOML, in each of its slots, and so does one with its leaves."""
     for slot in cls.slots:
         for seed in SEEDS:
-            config = net_for(slot, **{slot: example(cls, seed)})
+            config = net_for(slot, None, **{slot: example(cls, seed)})
             again = from_toml(to_toml(config))
             require(again == config, f"A file of {config.techniques[slot]} is read as another config.")
             require(digest(again) == digest(config), f"The digest of {config.techniques[slot]} changes in a file.")
-        space = net_for(slot, **{slot: Choice(None, cls())})
+        space = net_for(slot, None, **{slot: Choice(None, cls())})
         require(from_toml(to_toml(space)) == space, f"A file of a space with {cls()} is read as another space.")
 
 
@@ -149,8 +149,11 @@ def says_what_it_does_not_fit(cls: type[Technique]) -> None:
 def off_is_what_tables_show(cls: type[Technique]) -> None:
     """A config without the technique shows in a table what the technique shows at its neutral value."""
     for slot in cls.slots if is_stacked(cls) else ():
-        names = ParameterNames.of(net_for(slot, **{slot: Choice(None, cls())}))
-        without, off = names.row(net_for(slot, **{slot: None})), names.flat(net_for(slot, **{slot: cls.neutral()}))
+        names = ParameterNames.of(net_for(slot, None, **{slot: Choice(None, cls())}))
+        without, off = (
+            names.row(net_for(slot, None, **{slot: None})),
+            names.flat(net_for(slot, None, **{slot: cls.neutral()})),
+        )
         for name, value in cls.neutral_fields().items():
             shown = slot if name == cls.main else public_name(name)
             shown = f"{slot}.{shown}" if f"{slot}.{shown}" in off else shown
@@ -165,13 +168,13 @@ def off_is_what_tables_show(cls: type[Technique]) -> None:
 def off_is_off(cls: type[Technique]) -> None:
     """A row at the neutral value is, to the bit, a row without the technique: among its like and beside others."""
     for of, slot in _places(cls) if is_stacked(cls) else ():
-        plain = train(of, [net_for(slot)] * ROWS)
-        off, full = net_for(slot, **{slot: cls.neutral()}), net_for(slot, **{slot: strong(cls)})
+        plain = train(of, [net_for(slot, of)] * ROWS)
+        off, full = net_for(slot, of, **{slot: cls.neutral()}), net_for(slot, of, **{slot: strong(cls)})
         alone = block(of, [off] * ROWS)
         require(not [one for one in alone.techniques if one.key[0] == slot], f"{cls.neutral()} acts in {slot}.")
         segment = alone.advance(EPOCHS)
         require(equal_rows(segment, plain), f"{_where(of, slot)}: rows that are all off learn something else.")
-        beside = train(of, [off, full, net_for(slot)])
+        beside = train(of, [off, full, net_for(slot, of)])
         require(equal_rows(beside, plain, 0), f"{_where(of, slot)}: beside a row with it, one that is off differs.")
         require(equal_rows(beside, plain, 2), f"{_where(of, slot)}: beside a row with it, one without it differs.")
 
@@ -180,7 +183,7 @@ def off_is_off(cls: type[Technique]) -> None:
 def does_something(cls: type[Technique]) -> None:
     """At a strong value a technique changes what is learned, in every slot and for every task that it fits."""
     for of, slot in _places(cls) if is_trained(cls) else ():
-        plain, used = train(of, [net_for(slot)]), train(of, [net_for(slot, **{slot: strong(cls)})])
+        plain, used = train(of, [net_for(slot, of)]), train(of, [net_for(slot, of, **{slot: strong(cls)})])
         require(
             used.scores["val"].shape == plain.scores["val"].shape, f"{_where(of, slot)}: scores have another shape."
         )
@@ -194,9 +197,9 @@ def stacked_equals_separate(cls: type[Technique]) -> None:
     for of, slot in _places(cls) if is_trained(cls) else ():
         own = "lr" in fields(cls)  # an optimizer has a rate of its own
         rates: list[dict[str, Any]] = [{} if own else {"lr": 0.01 * (seed + 1)} for seed in range(4)]
-        configs = [net_for(slot, **rates[seed], **{slot: alike(cls, seed)}) for seed in range(4)]
+        configs = [net_for(slot, of, **rates[seed], **{slot: alike(cls, seed)}) for seed in range(4)]
         if not cls.structural:
-            configs.insert(1, net_for(slot))
+            configs.insert(1, net_for(slot, of))
         together = train(of, configs)
         for row, config in enumerate(configs):
             alone, where = train(of, [config]), f"{_where(of, slot)}, row {row} of {len(configs)}"
@@ -212,7 +215,7 @@ def evaluation_is_left_alone(cls: type[Technique]) -> None:
     import torch
 
     for of, slot in _places(cls) if is_stacked(cls) else ():
-        used, plain = block(of, [net_for(slot, **{slot: strong(cls)})]), block(of, [net_for(slot)])
+        used, plain = block(of, [net_for(slot, of, **{slot: strong(cls)})]), block(of, [net_for(slot, of)])
         used.advance(1)
         weights, _ = used.evaluated()
         evaluators = [one.evaluators[1] for one in (used, plain)]
@@ -229,9 +232,9 @@ def evaluation_is_left_alone(cls: type[Technique]) -> None:
 def rows_may_come_and_go(cls: type[Technique]) -> None:
     """Split, joined at different epochs and put in another order, rows train as they would have: state goes along."""
     for of, slot in _places(cls) if is_trained(cls) else ():
-        configs = [net_for(slot, **{slot: alike(cls, seed)}) for seed in range(ROWS)]
+        configs = [net_for(slot, of, **{slot: alike(cls, seed)}) for seed in range(ROWS)]
         if not cls.structural:
-            configs[0] = net_for(slot)
+            configs[0] = net_for(slot, of)
         straight, order = block(of, configs).advance(6), [2, 0, 1]
         first = block(of, configs)
         first.advance(2)
@@ -258,7 +261,7 @@ def training_may_go_back(cls: type[Technique]) -> None:
     if not is_trained(cls):
         return
     of, slot = next(_places(cls))
-    made = block(of, [net_for(slot, **{slot: alike(cls, seed)}) for seed in range(ROWS)])
+    made = block(of, [net_for(slot, of, **{slot: alike(cls, seed)}) for seed in range(ROWS)])
     made.advance(1)
     before = made.snapshot()
     first = made.advance(3)
@@ -280,15 +283,15 @@ def is_stacked(cls: type[Technique]) -> bool:
     return is_trained(cls) and not cls.structural
 
 
-def problem_info(task: Task, image: bool = False, targets: int = 1) -> ProblemInfo:
-    """What a technique may know of a task, on a table or on images."""
+def problem_info(task: Task, image: bool = False, sequence: bool = False, targets: int = 1) -> ProblemInfo:
+    """What a technique may know of a task, on a table, images or sequences."""
     outputs = targets if task == "regression" else {"multiclass": 3}.get(task, 1)
-    return ProblemInfo(task, outputs, IMAGE if image else None, ("hidden0", "hidden1"), IMAGE if image else (5,))
+    return ProblemInfo(task, outputs, ("hidden0", "hidden1"), IMAGE if image else SEQUENCE if sequence else (5,))
 
 
-def fits(cls: type[Technique], task: Task, image: bool = False, targets: int = 1) -> bool:
-    """Whether a technique has a meaning for a task."""
-    return not _refusal(lambda: example(cls, 0).check(problem_info(task, image, targets)))
+def fits(cls: type[Technique], task: Task, **kind: Any) -> bool:
+    """Whether a technique has a meaning for a task on some kind of problem."""
+    return not _refusal(lambda: example(cls, 0).check(problem_info(task, **kind)))
 
 
 def setups(cls: type[Technique], **options: Any) -> Iterator[Setup]:
@@ -299,10 +302,11 @@ def setups(cls: type[Technique], **options: Any) -> Iterator[Setup]:
             yield setup(task, **fitting, **options)
 
 
-def net_for(slot: str, **options: Any) -> Net:
-    """A tiny net with what the techniques of a slot act on: of a schedule, what it is a schedule of."""
-    of = slot.removesuffix(SCHEDULE)
-    return net(**({of: strong(slots()[of][0])} if of != slot else {}), **options)
+def net_for(slot: str, of: Setup | None, **options: Any) -> Net:
+    """A tiny net, for a problem or any, with what the techniques of a slot act on: of a schedule, what it is one of."""
+    target = slot.removesuffix(SCHEDULE)
+    scheduled = {target: strong(slots()[target][0])} if target != slot else {}
+    return net(None if of is None else module_for(of), **scheduled, **options)
 
 
 def fields(cls: type[Technique]) -> dict[str, dataclasses.Field[Any]]:

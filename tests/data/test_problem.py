@@ -200,11 +200,11 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: make_problem(pd.DataFrame(X, columns=["a", 1, 2]), Y),
         "names of X must be all strings or none, got 'a' and 1; rename",
     ),
-    "1-D X": (lambda: make_problem(X[:, 0], Y), r"a table \[rows, columns\] or images .*, got 1 axes; reshape"),
-    "series X": (lambda: make_problem(pd.Series(X[:, 0]), Y), "a table .* or images .*, got 1 axes; reshape"),
-    "5-D X": (
-        lambda: make_problem(IMAGES[:, None], Y),
-        "images .rows, height, width. or .rows, channels, .*, got 5 axes",
+    "1-D X": (lambda: make_problem(X[:, 0], Y), r"a table \[rows, columns\], .*, got 1 axis; reshape"),
+    "series X": (lambda: make_problem(pd.Series(X[:, 0]), Y), "a table .*, got 1 axis; reshape"),
+    "6-D X": (
+        lambda: make_problem(IMAGES[:, None, None], Y),
+        "sequences .rows, channels, length., images .rows, height, width. or .rows, channels, .*, got 6 axes",
     ),
     "1-D sparse X": (lambda: make_problem(sparse.coo_array(X[:, 0]), Y), "A sparse X must be a table .*, got 1 axes"),
     "constant images": (
@@ -214,9 +214,12 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "one image": (lambda: make_problem(X[None], [1.0]), "y must vary|X must vary"),
     "NaN in images": (
         lambda: make_problem(with_value(IMAGES.astype(np.float32), np.nan), Y),
-        r"images must have no NaN, got 1; fill them, for example with np.nan_to_num\(X\)",
+        r"rows of the shape \(3, 5, 4\) must have no NaN, got 1; fill them, for example with np.nan_to_num\(X\)",
     ),
-    "masked images": (lambda: make_problem(np.ma.masked_less(IMAGES, 9), Y), "images must have no NaN, got .*; fill"),
+    "masked images": (
+        lambda: make_problem(np.ma.masked_less(IMAGES, 9), Y),
+        "must have no NaN, got .*; fill",
+    ),
     "inf in images": (lambda: make_problem(with_value(IMAGES / 1.0, np.inf), Y), "X must be finite, got 1 inf.*; clip"),
     "complex images": (lambda: make_problem(IMAGES + 1j, Y), "X must hold numbers, got an array of complex128"),
     "object images": (lambda: make_problem(IMAGES.astype(object), Y), "X must hold numbers, got an array of object"),
@@ -435,39 +438,39 @@ def test_column_kinds() -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64, bool, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("gray", [True, False])
 def test_images(dtype: Any, gray: bool) -> None:
-    """Images of any numbers are taken as they are, without a copy, those of one channel with or without its axis."""
+    """Images of any numbers are taken as they are, without a copy, and so are their axes."""
     given_X = (IMAGES[:, 0] if gray else IMAGES).astype(dtype)
     problem = make_problem(given_X, LABELS)
     assert problem.X.dtype == dtype
     assert np.shares_memory(problem.X, given_X)
-    assert problem.X.shape == (N, *problem.image)
-    assert problem.image == ((1, 5, 4) if gray else (3, 5, 4))
+    assert problem.X.shape == (N, *problem.grid)
+    assert problem.grid == ((5, 4) if gray else (3, 5, 4))
     assert (problem.rows, problem.columns) == (N, given_X[0].size)
     assert len(set(problem.column_names)) == problem.columns
     np.testing.assert_array_equal(problem.X.reshape(given_X.shape), given_X)
     assert make_problem(problem.X, LABELS).fingerprint == problem.fingerprint
-    assert make_problem(given_X.tolist(), LABELS).image == problem.image
+    assert make_problem(given_X.tolist(), LABELS).grid == problem.grid
 
 
 def test_a_table_is_no_image() -> None:
     """Tables of every form have no image shape."""
     for data in (X, X.astype(np.uint8), sparse.csr_array(X), frame(), X.tolist()):
-        assert make_problem(data, Y).image is None
+        assert make_problem(data, Y).grid is None
 
 
 def test_parts_of_images() -> None:
     """Parts and held-out sets of images are images with their rows' labels, given or drawn."""
     numbered = np.arange(N * 6, dtype=np.uint8).reshape(N, 2, 3)
     part = make_problem(numbered, Y).take(np.array([7, 1]))
-    np.testing.assert_array_equal(part.X, numbered[[7, 1], None])
+    np.testing.assert_array_equal(part.X, numbered[[7, 1]])
     np.testing.assert_array_equal(part.y, Y[[7, 1]])
     drawn = make_problem(numbered, Y, test=0.25)
-    rows = np.concatenate([drawn.X, drawn.test.X])[:, 0, 0, 0] // 6
-    assert (drawn.test.rows, drawn.test.image) == (6, (1, 2, 3))
+    rows = np.concatenate([drawn.X, drawn.test.X])[:, 0, 0] // 6
+    assert (drawn.test.rows, drawn.test.grid) == (6, (2, 3))
     np.testing.assert_array_equal(np.concatenate([drawn.y, drawn.test.y]), Y[rows])
     for other in (numbered[:5], numbered[:5, None]):
         pair = make_problem(numbered, Y, test=(other, Y[:5])).test
-        assert (pair.rows, pair.image, pair.X.dtype) == (5, (1, 2, 3), np.uint8)
+        assert (pair.rows, pair.grid, pair.X.dtype) == (5, (2, 3), np.uint8)
 
 
 @given(row=st.integers(0, N - 1), pixel=st.integers(0, 59), value=st.integers(0, 255))

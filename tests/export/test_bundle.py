@@ -525,7 +525,7 @@ def test_json_that_is_none(bundle: Path, name: str, text: bytes) -> None:
 def test_a_form_of_no_rows(bundle: Path) -> None:
     """A schema of rows that no model takes is refused, even where its hash was made to fit."""
     edit(bundle, FORM, lambda said: said.update({"rows": "cube"}))
-    with pytest.raises(InvalidInput, match="rows are frame or array or sparse or images, not 'cube'"):
+    with pytest.raises(InvalidInput, match="rows are frame or array or sparse, not 'cube'"):
         load(bundle)
 
 

@@ -564,6 +564,7 @@ def kinds() -> dict[str, tuple[Any, Any]]:
         "net": (net(norm="batch_norm"), (X, words)),
         "layer_norm": (net(norm="layer_norm", precision="float64"), (holes, several)),
         "cnn": (net(module=CNN(channels=(3,))), (images, three)),
+        "sequences": (net(module=CNN(channels=(3,), dims=1)), (images.astype(float), words)),
         "mlp": (net(scale="none"), (X + 5000, three)),
     }
 
@@ -589,9 +590,8 @@ def test_onnx_says_what_the_bundle_says(kind: str, tmp_path: Path) -> None:
     bundle = exported(tmp_path, space, data)
     file, model = to_onnx(bundle, tmp_path / "model.onnx"), load(bundle)
     X = data[0].astype(np.float32)
-    rows = X[:, None] if X.ndim == 3 else X
-    expected = model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows)
-    near(onnx(file, {"X": rows}), expected)
+    expected = model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+    near(onnx(file, {"X": X}), expected)
 
 
 def test_onnx_of_a_frame(wine: Path) -> None:

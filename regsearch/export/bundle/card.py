@@ -227,8 +227,8 @@ def _transformed(data: Mapping[str, Any]) -> list[str]:
 
 
 def _inputs(form: Form) -> str:
-    if form.rows == "images":
-        return f"images of {' x '.join(map(str, form.shape))} (channels, height, width)"
+    if len(form.shape) > 1:
+        return f"rows of the shape {' x '.join(map(str, form.shape))}"
     return f"{form.shape[0]} columns"
 
 
@@ -272,9 +272,8 @@ def _plain_types(form: Form) -> str:
 
 
 def _plain_array(form: Form) -> str:
-    """An array as that signature has it; of images with one channel, whether the study's X had that axis or not."""
-    grey = form.rows == "images" and form.shape[0] == 1
-    dense = ".toarray()" if form.rows == "sparse" else f".reshape{(-1, *form.shape)}" if grey else ""
+    """An array as that signature has it."""
+    dense = ".toarray()" if form.rows == "sparse" else ""
     doubles = ".astype(float)" if form.dtype != "float64" else ""
     return f"X{dense}{doubles}" if dense or doubles else ""
 

@@ -21,11 +21,12 @@ APART = 7919  # a prime: columns of one row come from rows far apart
 def example_of(problem: Problem, form: Form) -> list[Any]:
     """A few rows as JSON has them: lists, or objects by column name.
 
-    Every column of a table is taken from another row of the data, so that no row is anyone's; images stay whole.
+    Every column of a table is taken from another row of the data, so that no row is anyone's; rows that
+    are no lists stay whole.
     """
     rows = max(1, min(ROWS, problem.rows, NUMBERS // problem.columns))
     places = np.arange(rows) * (problem.rows // rows)
-    if form.rows == "images":
+    if len(form.shape) > 1:
         return nested(problem.X[places])
     across = (places[:, None] + APART * np.arange(problem.columns)) % problem.rows
     if form.rows == "frame":

@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 
 from regsearch._types import NUMBERS, Task
 from regsearch.data.columns import kinds_of
-from regsearch.data.features import is_frame, is_sparse
+from regsearch.data.features import is_frame, is_sparse, with_sides
 from regsearch.data.frames import to_pandas
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.column import Column, column_faults, column_of, distinct, plain_name
 
-KindOfRows: TypeAlias = Literal["frame", "array", "sparse", "images"]
+KindOfRows: TypeAlias = Literal["frame", "array", "sparse"]
 SHOWN = 6  # columns that an error names
 DTYPES = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64|96|128)")  # of the numbers of an array
 SIZE = 2**31  # that no side of a row reaches
+MOST_SIDES = 4  # of a row: channels, depth, height and width
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Form:
     Attributes
     ----------
     rows
-        ``frame``, ``array``, ``sparse`` or ``images``.
+        ``frame``, ``array`` or ``sparse``.
     shape
-        Of one row: ``(columns,)`` or ``(channels, height, width)``.
+        Of one row: ``(columns,)``, or of sequences, images and volumes as training had them.
     dtype
         Of the numbers of an array; empty for a frame.
     columns
@@ -184,12 +185,11 @@ class Form:
                 raise InvalidInput("Rows must be a dense array as in training, got a sparse matrix; pass X.toarray().")
         else:
             X = _numbers(X)
-        grey = self.rows == "images" and X.ndim == 3 and self.shape[0] == 1
-        shape = (1, *X.shape[1:]) if grey else X.shape[1:]
-        if shape != self.shape:
+        X = with_sides(X, self.shape)
+        if X.shape[1:] != self.shape:
             hint = "; pass one row as X.reshape(1, -1)" if X.shape == self.shape else ""
-            raise InvalidInput(f"Rows must have the shape {self.shape} as in training, got {tuple(shape)}{hint}.")
-        return X[:, None] if grey else X
+            raise InvalidInput(f"Rows must have the shape {self.shape} as in training, got {X.shape[1:]}{hint}.")
+        return X
 
 
 def _kinds(data: Mapping[str, Any]) -> Iterator[str]:
@@ -204,9 +204,9 @@ def _faults(form: Form) -> Iterator[str]:
     """What of a form that was read cannot be, the columns of a frame apart."""
     if form.rows not in get_args(KindOfRows):
         yield f"rows are {' or '.join(get_args(KindOfRows))}, not {form.rows!r}"
-    sides = 3 if form.rows == "images" else 1
-    if len(form.shape) != sides or not all(type(side) is int and 0 < side < SIZE for side in form.shape):
-        yield f"a row of {form.rows} has {sides} sides, not {form.shape!r}"
+    most = MOST_SIDES if form.rows == "array" else 1
+    if not 0 < len(form.shape) <= most or not all(type(side) is int and 0 < side < SIZE for side in form.shape):
+        yield f"a row of {form.rows} has at most {most} sides, not {form.shape!r}"
     if form.rows == "frame" and (form.dtype or len(form.columns) != form.shape[0]):
         yield f"a frame of {form.shape[0]} columns cannot have {len(form.columns)} and the type {form.dtype!r}"
     if form.rows != "frame" and (form.columns or DTYPES.fullmatch(form.dtype) is None):
@@ -224,9 +224,7 @@ def _faults(form: Form) -> Iterator[str]:
 def form_of(problem: Problem) -> Form:
     """The form of a problem's rows."""
     X = problem.X
-    rows: KindOfRows = (
-        "frame" if is_frame(X) else "sparse" if is_sparse(X) else "array" if problem.image is None else "images"
-    )
+    rows: KindOfRows = "frame" if is_frame(X) else "sparse" if is_sparse(X) else "array"
     classes = None if problem.classes is None else tuple(problem.classes.tolist())
     columns = tuple(column_of(name, kind, X[name]) for name, kind in kinds_of(X).items()) if rows == "frame" else ()
     dtype = "" if rows == "frame" else str(X.dtype)

@@ -76,7 +76,7 @@ def _rows(X: Any, form: Form) -> Any:
         X.columns = form.names
         return X
     numbers = X.to_numpy()
-    if form.rows == "images":
+    if len(form.shape) > 1:
         return form.checked(numbers.reshape(len(X), *form.shape).astype(form.dtype))
     numbers = form.checked(numbers).astype(form.dtype if form.dtype[0] == "f" else numbers.dtype)
     if form.rows == "sparse":

@@ -19,12 +19,12 @@ def mix(t, w, other, share):
 PATCH = '''
 
 def patch(size, side):
-    """The pixels of a rectangle with its middle anywhere, cut by the edges."""
-    inside = []
+    """The places of a stretch, rectangle or box with its middle anywhere, cut by the edges."""
+    found = torch.tensor(True)
     for length in size:
         start, place = int(torch.randint(length, ())) - int(side * length) // 2, torch.arange(length)
-        inside.append((place >= start) & (place < start + int(side * length)))
-    return inside[0][:, None] & inside[1]
+        found = found[..., None] & (place >= start) & (place < start + int(side * length))
+    return found
 '''
 
 SKIP = '''
@@ -38,7 +38,7 @@ class Skip(nn.Sequential):
 
     def forward(self, x):
         h = super().forward(x)
-        x = functional.max_pool2d(x, 2) if x.dim() == 4 else x
+        x = getattr(functional, f"max_pool{x.dim() - 2}d")(x, 2) if x.dim() > 2 else x
         x = functional.pad(x, [0, 0] * (x.dim() - 2) + [0, h.shape[1] - x.shape[1]])
         if self.training and self.rate:
             shape = (len(h), *[1] * (h.dim() - 1))

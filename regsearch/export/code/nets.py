@@ -23,7 +23,7 @@ from regsearch.export.code.tasks import TASKS, layer_text
 from regsearch.export.code.technique_lines import LINES, NetForm
 from regsearch.export.code.weighting import unlike
 from regsearch.models.class_weight import class_factors
-from regsearch.models.neural.architectures import Custom
+from regsearch.models.neural.architectures import CNN, Custom
 from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.dropout_masks import rates
 from regsearch.models.neural.network.architecture import Architecture
@@ -57,10 +57,10 @@ _ELSEWHERE = (
 
 def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     """A net's module, and `fit`, which trains it as its refit was trained: same start, same steps, other draws."""
-    given, front = problem, front_of(config.prepare, problem) if problem.image is None else None
+    given, front = problem, front_of(config.prepare, problem) if problem.grid is None else None
     problem = problem if front is None else front.table
     _check(config, problem)
-    shape, outputs = _shape(problem), problem.outputs
+    shape, outputs = _shape(config, problem), problem.outputs
     architecture = config.architecture.on_columns(lambda: _numeric(problem))
     network = make_network(architecture, shape, outputs, config.norm, seed, ALL_ROWS)
     on = frozenset(slot for slot, _, one in config.placed() if one.acting)
@@ -142,8 +142,9 @@ def _has_code(slot: str, one: Technique) -> bool:
     return not one.acting or (known and not one.held_out())
 
 
-def _shape(problem: Problem) -> tuple[int, ...]:
-    return problem.image or (len(problem.encoded_names),)
+def _shape(config: NetConfig, problem: Problem) -> tuple[int, ...]:
+    """Of a row that the net sees."""
+    return (len(problem.encoded_names),) if problem.grid is None else config.architecture.inputs(problem.grid)
 
 
 def _numeric(problem: Problem) -> tuple[int, ...]:
@@ -162,7 +163,7 @@ def _as_one(front: Front) -> Any:
 
 def _prepared(problem: Problem) -> bool:
     """Whether columns need more than numpy before they are scaled."""
-    return problem.image is None and (is_frame(problem.X) or problem.has_holes)
+    return problem.grid is None and (is_frame(problem.X) or problem.has_holes)
 
 
 def _module(config: NetConfig, architecture: Architecture, module: nn.Module, embedded: str) -> str:
@@ -170,8 +171,8 @@ def _module(config: NetConfig, architecture: Architecture, module: nn.Module, em
     hidden_layers = architecture.hidden_layers(module)
     dropout = config.techniques.get("dropout", Dropout(0.0))
     rate = dict(zip(hidden_layers, rates(number(dropout.rate), dropout.dropout_shape, len(hidden_layers)), strict=True))
-    image = hasattr(module, "conv0") and dropout.kind == "spatial_dropout"
-    kind = "Dropout2d" if image else "Dropout"
+    of_channels = isinstance(architecture, CNN) and dropout.kind == "spatial_dropout"
+    kind = f"Dropout{getattr(architecture, 'dims', '')}d" if of_channels else "Dropout"
     skipped, sharing = _branch_rates(config, len(hidden_layers)), config.techniques.get("tasks")
 
     def chain(layers: nn.Module, way: str) -> Iterator[str]:

@@ -53,19 +53,19 @@ def _mixup(one: Any, form: NetForm) -> Lines:
 
 def _cutmix(one: Any, form: NetForm) -> Lines:
     part = (
-        "    cut = patch(x.shape[2:], float(torch.rand(()).sqrt()))" if form.problem.image
+        "    cut = patch(x.shape[2:], float(torch.rand(()).sqrt()))" if form.problem.grid
         else "    cut = torch.randperm(x.shape[1]) < max(1, int(torch.rand(()) * x.shape[1]))"
     )  # fmt: skip
     lines = (
         f"if torch.rand(()) < {number(one.probability)!r}:", "    other = torch.randperm(len(x))", part,
         "    x, (t, w) = torch.where(cut, x[other], x), mix(t, w, other, float(cut.double().mean()))",
     )  # fmt: skip
-    return {"helper": "mix of patches" if form.problem.image else "mix", "samples": "\n".join(lines)}
+    return {"helper": "mix of patches" if form.problem.grid else "mix", "samples": "\n".join(lines)}
 
 
 def _cutout(one: Any, form: NetForm) -> Lines:
     chosen, side = f"torch.rand(()) < {number(one.probability)!r}", number(one.patch)
-    if form.problem.image:
+    if form.problem.grid:
         changed = f"image.masked_fill(patch(x.shape[2:], {side!r}), 0) if {chosen} else image"
         return {"helper": "patch", "batch": f"x = torch.stack([{changed} for image in x])"}
     masked = f"    x[:, torch.randperm(x.shape[1]) < max(1, int({side!r} * x.shape[1]))] = 0"
@@ -132,7 +132,7 @@ def _factor(one: Any, form: NetForm) -> str:
 def _dropout_schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     lines = ("for layer, rate in dropouts:", f"    layer.p = rate * {_factor(one, form)}")
     return {
-        "before": "dropouts = [(one, one.p) for one in net.modules() if isinstance(one, (nn.Dropout, nn.Dropout2d))]",
+        "before": "dropouts = [(one, one.p) for one in net.modules() if type(one).__name__.startswith('Dropout')]",
         "batch": "\n".join(lines),
     }
 

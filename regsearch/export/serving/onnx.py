@@ -307,7 +307,7 @@ def _Answer(model: Any) -> Any:
                 self.register_buffer(name, model.tensors[name].to(dtype))
 
         def forward(self, X: torch.Tensor) -> torch.Tensor:
-            x = (X.to(self.center.dtype) - self.center) / self.spread
+            x = (X.to(self.center.dtype).reshape(-1, *model.spec.inputs) - self.center) / self.spread
             out: torch.Tensor = self.module(smoothly_clipped(x) if model.spec.clips else x)
             if model.spec.classes is None:
                 return (out * self.target_spread[:, 0] + self.target_center[:, 0]).float()

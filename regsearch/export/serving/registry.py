@@ -52,8 +52,9 @@ def save_model(
 
     Requests are a DataFrame with the columns of the study (numbers as doubles, text and dates as they are, categories
     as their values, or as their text where JSON has none, as of intervals), or a tensor ``[n, ...]`` of doubles: rows
-    of a table, or images with their axis of channels. Both may have ``{"predict_method": "predict_proba"}`` as
-    parameters. Where the study's X was of other types, the model card has the line that converts it.
+    of a table, or sequences, images and volumes as training had them. Both may have
+    ``{"predict_method": "predict_proba"}`` as parameters. Where the study's X was of other types, the model card has
+    the line that converts it.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ class Embedding(Technique, abstract=True):
     acts_on: ClassVar[str] = "embedding.*"
 
     def check(self, info: ProblemInfo) -> None:
-        if info.image is not None:
+        if info.sides:
             raise InvalidInput(f"{type(self).__name__} needs a table, got a problem of images; leave it out.")
 
     def shape(self) -> Embedding:

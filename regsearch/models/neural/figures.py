@@ -16,6 +16,7 @@ from regsearch.models.neural.network.streams import RandomStream, seed_of
 from regsearch.models.neural.technique import Columns
 from regsearch.models.neural.techniques.augment import Augment
 from regsearch.space.domains import bounds_of
+from regsearch.space.sampling import default
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,21 +28,22 @@ SAMPLES = 3  # images shown at each magnitude
 def figures(space: NetConfig, problem: Problem, seed: int) -> Mapping[str, Figure]:
     """One picture of every operation that the space augments by; none for a space that does not."""
     found = [one for one in options(space.techniques.get("augment")) if isinstance(one, Augment)]
-    if not found or problem.image is None:
+    shape = problem.grid and default(space).architecture.inputs(problem.grid)
+    if not found or shape is None or len(shape) != 3:
         return {}
     largest = {
         field.name: max(end for one in found for end in bounds_of(getattr(one, field.name)))
         for field in dataclasses.fields(Augment)
     }
     used = {name: value for name, value in largest.items() if value > 0}
-    return {"augmentation": augmentation_figure(used, problem, seed)} if used else {}
+    return {"augmentation": augmentation_figure(used, problem, shape, seed)} if used else {}
 
 
-def samples(problem: Problem, magnitudes: Mapping[str, float], seed: int) -> Array:
+def samples(problem: Problem, magnitudes: Mapping[str, float], shape: tuple[int, ...], seed: int) -> Array:
     """``[SAMPLES, channels, height, width]``: the first images, changed, as a net in training would get them."""
     import torch
 
-    data = Data(problem.take(np.arange(min(SAMPLES, problem.rows))), torch.device("cpu"), torch.float32)
+    data = Data(problem.take(np.arange(min(SAMPLES, problem.rows))), torch.device("cpu"), torch.float32, shape)
     rows = np.arange(data.problem.rows)
     row = dataclasses.replace(Augment.neutral(), **magnitudes).fields()  # type: ignore[type-var]
     v = Columns(**{name: torch.tensor([value]) for name, value in row.items()})
@@ -52,7 +54,7 @@ def samples(problem: Problem, magnitudes: Mapping[str, float], seed: int) -> Arr
     return np.asarray((x[0] * scale.spread + scale.center).numpy(), dtype=float)
 
 
-def augmentation_figure(largest: Mapping[str, float], problem: Problem, seed: int) -> Figure:
+def augmentation_figure(largest: Mapping[str, float], problem: Problem, shape: tuple[int, ...], seed: int) -> Figure:
     """A row for each operation, from nothing to its largest magnitude; images and random numbers are the same."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -62,7 +64,7 @@ def augmentation_figure(largest: Mapping[str, float], problem: Problem, seed: in
     grid = figure.subplots(len(largest), len(SHARES), squeeze=False)
     for axes, (name, highest) in zip(grid, largest.items(), strict=True):
         for one, share in zip(axes, SHARES, strict=True):
-            _show(one, samples(problem, {name: share * highest}, seed))
+            _show(one, samples(problem, {name: share * highest}, shape, seed))
             one.set_xlabel(f"{share * highest:.3g}", fontsize=8, labelpad=2)
         axes[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
     figure.suptitle("What a magnitude of augmentation does to the first images", fontsize=11)

@@ -42,8 +42,6 @@ class Spec:
         As in the study.
     classes
         Labels, or `None`; `label_type` is numpy's name of their type.
-    image
-        Whether rows are images.
     prepared
         Whether raw columns go through a preparing step first.
     transformed
@@ -62,7 +60,6 @@ class Spec:
     precision: str
     classes: tuple[Any, ...] | None
     label_type: str
-    image: bool
     prepared: bool
     transformed: bool = False
     nets: int = 1
@@ -133,7 +130,7 @@ def _labels(value: Any) -> bool:
 
 _FITS: Mapping[str, Callable[[Any], bool]] = {
     "module": lambda value: isinstance(value, dict),
-    "inputs": lambda value: isinstance(value, list) and 0 < len(value) <= 3 and all(map(_size, value))
+    "inputs": lambda value: isinstance(value, list) and 0 < len(value) <= 4 and all(map(_size, value))
     and math.prod(value) < SIZE,
     "outputs": _size,
     "norm": lambda value: value in ("", "batch_norm", "layer_norm"),
@@ -141,7 +138,6 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "precision": lambda value: value in ("float32", "float64"),
     "classes": _labels,
     "label_type": lambda value: isinstance(value, str) and LABELS.fullmatch(value) is not None,
-    "image": lambda value: isinstance(value, bool),
     "prepared": lambda value: isinstance(value, bool),
     "transformed": lambda value: isinstance(value, bool),
     "nets": _size,

@@ -1,4 +1,4 @@
-"""Parts of samples: rectangles of images, and columns of tables.
+"""Parts of samples: stretches of sequences, rectangles of images, boxes of volumes, and columns of tables.
 
 Shapes: R rows, B samples, p columns.
 """
@@ -28,16 +28,19 @@ def features(columns: int, share: torch.Tensor, least: int, rng: RandomNumbers) 
 
 
 def patch(size: Sequence[int], side: torch.Tensor, rng: RandomNumbers, samples: int) -> torch.Tensor:
-    """``[1 or R, samples, 1, height, width]``: the pixels of a rectangle with its middle anywhere, cut by the edges.
+    """``[1 or R, samples, 1, *size]``: the places of a stretch, rectangle or box, its middle anywhere, cut by edges.
 
     Parameters
     ----------
     side
-        ``[1 or R]``: how much of the height and of the width it has, rounded down to pixels.
+        ``[1 or R]``: how much of each side of a sample it has, rounded down to places.
     """
-    middle = rng.uniform(1, 2, samples)
-    down, across = (_inside(length, side, middle[:, axis]) for axis, length in enumerate(size))
-    return (down[..., :, None] & across[..., None, :])[:, :, None]
+    middle = rng.uniform(1, len(size), samples)
+    inside = [_inside(length, side, middle[:, axis]) for axis, length in enumerate(size)]
+    found = inside[0]
+    for one in inside[1:]:
+        found = found[..., None] & one.view(*one.shape[:2], *[1] * (found.dim() - 2), -1)
+    return found[:, :, None]
 
 
 def _inside(length: int, side: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:

@@ -120,8 +120,8 @@ class Predictor(BaseEstimator):  # type: ignore[misc]
             made = self.prepare.transform(X)
             return made.tocsr() if is_sparse(made) else np.asarray(made)
         X = X.tocsr() if is_sparse(X) else np.asarray(X)
-        if self.spec.image and X.ndim == 3 and self.spec.inputs[0] == 1:
-            X = X[:, None]
+        if X.ndim > 2:
+            X = X.reshape(len(X), *self.architecture.inputs(X.shape[1:]))
         if X.shape[1:] != self.spec.inputs:
             raise InvalidInput(f"Rows must have the shape {self.spec.inputs} as in training, got {tuple(X.shape[1:])}.")
         return X

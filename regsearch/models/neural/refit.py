@@ -66,12 +66,12 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
     import torch
 
     scaling, data, network = trained.fold.scaling, trained.fold.data, trained.network
-    prepare = None if problem.image is not None else _preparing(config, problem)
+    prepare = None if problem.grid is not None else _preparing(config, problem)
     architecture = structure.module
     spec = Spec(
         to_data(architecture), tuple(int(size) for size in data.shape), data.outputs, structure.norm, problem.task,
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),
-        "" if problem.classes is None else _type_name(problem.classes), problem.image is not None, prepare is not None,
+        "" if problem.classes is None else _type_name(problem.classes), prepare is not None,
         nets=len(row) // network.layout.length, clips=scaling.clips,
     )  # fmt: skip
     nets = [_state(network, one) for one in torch.from_numpy(row.reshape(spec.nets, -1))]

@@ -102,19 +102,21 @@ class ProblemInfo:
     ----------
     task, outputs
         Of the problem; `outputs` is m.
-    image
-        ``(channels, height, width)`` or `None`.
     hidden_layers
         Their names in the net.
     inputs
-        The shape of a row.
+        The shape of a row as the net reads it: ``(p,)`` of a table, else channels before what lies side by side.
     """
 
     task: Task
     outputs: int
-    image: tuple[int, int, int] | None
     hidden_layers: tuple[str, ...]
     inputs: tuple[int, ...]
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Length of sequences, height and width of images, depth before them of volumes; empty of a table."""
+        return self.inputs[1:]
 
 
 class Technique(Node, abstract=True):

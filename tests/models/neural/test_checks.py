@@ -137,7 +137,7 @@ def test_a_rate_may_be_read_of_a_layer_that_is_called() -> None:
 
 def test_images_too_small() -> None:
     """Convolutions that halve an image away are refused with how many there may be."""
-    with pytest.raises(InvalidInput, match=r"halves the image, got 4 for 6x6; use fewer channels"):
+    with pytest.raises(InvalidInput, match=r"halves every side, got 4 for 6x6; use fewer channels"):
         net(CNN((2, 2, 2, 2))).check(setup("binary", image=True))
 
 

@@ -15,6 +15,7 @@ from regsearch.models.neural.mixing import Samples
 from regsearch.models.neural.network.loss import losses
 from regsearch.models.neural.network.streams import RandomStream
 from regsearch.models.neural.technique import Columns
+from regsearch.models.neural.techniques.sequence_augment import _stretched
 from regsearch.testing.nets import TASKS, net, setup, train
 from regsearch.testing.techniques import problem_info
 
@@ -139,6 +140,52 @@ def test_patches_of_images_are_rectangles() -> None:
     other = mixed.x[0].flatten(1).where(swapped.flatten(1), 0).amax(1).long()[moved]
     weights = (1 - part) * own.weight[0, moved] + part * own.weight[0, other]
     torch.testing.assert_close(mixed.weight[0, moved], weights)
+
+
+def test_cut_stretches_and_boxes() -> None:
+    """Of sequences a stretch is masked, of volumes a box, as long along each side as asked for but for the edges."""
+    for sides in ((12,), (4, 6, 8)):
+        x = torch.ones(1, 60, 2, *sides, dtype=torch.float64)
+        masked = t.Cutout.on_batch(columns(t.Cutout(1.0, 0.5)), x, stream())[0] == 0
+        assert torch.equal(masked[:, 0], masked[:, 1])
+        found = set()
+        for one in masked[:, 0]:
+            along = [one.movedim(axis, 0).flatten(1).any(1) for axis in range(len(sides))]
+            assert all((np.diff(np.flatnonzero(inside)) == 1).all() for inside in along)
+            found.add(tuple(int(inside.sum()) for inside in along))
+            assert int(one.sum()) == np.prod([int(inside.sum()) for inside in along])
+        assert tuple(map(max, zip(*found, strict=True))) == tuple(side // 2 for side in sides)
+
+
+def test_sequences_are_stretched_as_numpy_interpolates() -> None:
+    """What is left of a sequence lies in it where it is said to, linear between places, and its ends go on."""
+    rng = np.random.default_rng(0)
+    x, places = torch.from_numpy(rng.normal(size=(1, 5, 2, 9))), torch.from_numpy(rng.uniform(size=(1, 3, 5)))
+    v = columns(*(t.SequenceAugment(0.0, 0.0, shift, crop) for shift, crop in ((0.0, 0.6), (0.4, 0.0), (0.3, 0.5))))
+    made = _stretched(v, x, places)
+    for row, (shift, crop) in enumerate(((0.0, 0.6), (0.4, 0.0), (0.3, 0.5))):
+        for sample in range(5):
+            length, start, moved = places[0, :, sample].tolist()
+            first = crop * length * start + shift * (2 * moved - 1)
+            at = (first + (1 - crop * length) * np.arange(9) / 8) * 8
+            for channel in range(2):
+                expected = np.interp(at, np.arange(9), x[0, sample, channel].numpy())
+                np.testing.assert_allclose(made[row, sample, channel], expected, atol=1e-12)
+
+
+def test_sequences_are_scaled_and_shaken() -> None:
+    """Scaling multiplies each channel of a sequence by one factor of the range, and jitter adds as much noise."""
+    x = torch.ones(1, 200, 3, 50, dtype=torch.float64)
+    v = columns(
+        t.SequenceAugment(0.0, 0.5, 0.0, 0.0), t.SequenceAugment(0.2, 0.0, 0.0, 0.0), t.SequenceAugment.neutral()
+    )
+    v.on = Columns(jitter=True, scaling=True, shift=False, crop=False)
+    scaled, shaken, off = t.SequenceAugment.on_batch(v, x, stream())
+    torch.testing.assert_close(scaled, scaled[..., :1].expand(-1, -1, 50))
+    assert 1 / 1.5 <= scaled.min() < 0.7 < 1.45 < scaled.max() <= 1.5
+    assert abs(scaled[..., 0].log().mean()) < 0.05
+    assert stats.kstest((shaken - x[0]).flatten().numpy() / 0.2, "norm").pvalue > 0.01
+    assert torch.equal(off, x[0])
 
 
 def test_adversaries_move_by_epsilon_to_a_larger_loss() -> None:

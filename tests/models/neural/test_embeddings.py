@@ -62,7 +62,9 @@ def test_robust_scaling_of_sparse_rows_keeps_zeros() -> None:
 
 def test_robust_scaling_is_for_tables() -> None:
     """Images are refused by name, before anything is trained."""
-    with pytest.raises(InvalidInput, match="scale='robust' is for tables, got images; use 'standard'"):
+    with pytest.raises(
+        InvalidInput, match=r"scale='robust' is for tables, got rows of the shape \(2, 6, 6\); use 'standard'"
+    ):
         net(CNN((3,)), scale=Choice("standard", "robust")).check(setup(image=True))
 
 

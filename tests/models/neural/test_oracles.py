@@ -7,6 +7,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,12 +18,13 @@ from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from regsearch.data.problem import make_problem
 from regsearch.models.base import Setup
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.network.streams import RandomStream, seed_of
 from regsearch.models.neural.training.segment import Segment
-from regsearch.testing.nets import EPOCHS, block, net, setup, shared_parts, train
+from regsearch.testing.nets import EPOCHS, block, net, setup, setup_for, shared_parts, train
 
 K = 1
 HORIZON = EPOCHS
@@ -77,14 +79,15 @@ def mlp(
     return nn.Sequential(layers | OrderedDict(out=nn.Linear(*sizes[-2:])))
 
 
-def cnn(outputs: int, rate: float = 0.0, norm: bool = False) -> nn.Sequential:
+def cnn(outputs: int, rate: float = 0.0, norm: bool = False, dims: int = 2, last: int = 4) -> nn.Sequential:
+    conv, normalise, pool = (getattr(nn, f"{name}{dims}d") for name in ("Conv", "BatchNorm", "MaxPool"))
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for i, (width, size) in enumerate([(2, 3), (3, 4)]):
-        layers[f"conv{i}"] = nn.Conv2d(width, size, 3, padding="same", bias=not norm)
+        layers[f"conv{i}"] = conv(width, size, 3, padding="same", bias=not norm)
         if norm:
-            layers[f"norm{i}"] = nn.BatchNorm2d(size)
-        layers |= {f"hidden{i}": nn.ReLU(), f"pool{i}": nn.MaxPool2d(2), f"mask{i}": Mask(rate)}
-    return nn.Sequential(layers | OrderedDict(flatten=nn.Flatten(), out=nn.Linear(4, outputs)))
+            layers[f"norm{i}"] = normalise(size)
+        layers |= {f"hidden{i}": nn.ReLU(), f"pool{i}": pool(2), f"mask{i}": Mask(rate)}
+    return nn.Sequential(layers | OrderedDict(flatten=nn.Flatten(), out=nn.Linear(last, outputs)))
 
 
 def named(segment: Segment, of: Setup, config: Net, row: int = 0, epoch: int = -1) -> dict[str, torch.Tensor]:
@@ -106,13 +109,13 @@ def oracle(  # noqa: C901 - a plain training loop, whole, as somebody else would
 ) -> Iterator[Epoch]:
     """What a fold's net has learned after each epoch."""
     made, rows, val = of.problem, of.folds.train[K], of.folds.val[K]
-    flat = made.X.transpose(0, 2, 3, 1).reshape(-1, made.X.shape[1]) if made.image else made.X
+    flat = np.moveaxis(made.X, 1, -1).reshape(-1, made.X.shape[1]) if made.grid else made.X
     pixels = len(flat) // made.rows
     each = np.repeat(np.isin(np.arange(made.rows), rows), pixels)
     weight = np.ones(made.rows) if made.sample_weight is None else made.sample_weight
     scaler = StandardScaler().fit(flat[each], sample_weight=np.repeat(weight, pixels)[each])
     X = scaler.transform(flat)
-    X = torch.tensor(X.reshape(made.rows, *made.X.shape[2:], -1).transpose(0, 3, 1, 2) if made.image else X)
+    X = torch.tensor(np.moveaxis(X.reshape(made.rows, *made.X.shape[2:], -1), -1, 1) if made.grid else X)
     y, labels = np.asarray(made.y, dtype=float).reshape(made.rows, -1), torch.tensor(made.y)
     if made.task == "regression":
         targets = StandardScaler().fit(y[rows], sample_weight=weight[rows])
@@ -395,6 +398,17 @@ def test_cnn(rate: float, norm: bool) -> None:
     of, _ = task_of("multiclass", image=True)
     options: dict[str, Any] = {"dropout": rate} | ({"norm": "batch_norm"} if norm else {})
     agree(of, net(CNN((3, 4)), **options), lambda: cnn(3, rate, norm), Plain())
+
+
+@pytest.mark.parametrize("shape", [(2, 12), (2, 4, 5, 6)], ids=["sequences", "volumes"])
+@pytest.mark.parametrize("skip", [False, True])
+def test_cnn_of_other_dims(shape: tuple[int, ...], skip: bool) -> None:
+    """Convolutions along one side and three are torch's, norms, skip connections and scales by channel included."""
+    rng, dims = np.random.default_rng(0), len(shape) - 1
+    of = setup_for(make_problem(rng.normal(1, 3, (30, *shape)), np.arange(30) % 3))
+    plain = net(CNN((3, 4), dims=dims), norm="batch_norm", **({"skip": "skip_connection"} if skip else {}))
+    make = partial(cnn, 3, 0.0, True, dims, 4 * int(np.prod([side // 4 for side in shape[1:]])))
+    agree(of, plain, (lambda: plain.architecture.module(shape, 3, "batch_norm")) if skip else make, Plain())
 
 
 @pytest.mark.parametrize("norm", ["", "batch_norm", "layer_norm"])

@@ -19,7 +19,7 @@ from regsearch.models.neural.network.streams import RandomStream
 from regsearch.models.neural.technique import Columns, ProblemInfo
 from regsearch.testing.nets import block, net, problem, setup, train
 
-INFO = ProblemInfo("regression", 1, None, ("a", "b", "c"), (5,))
+INFO = ProblemInfo("regression", 1, ("a", "b", "c"), (5,))
 
 
 def test_a_skip_adds_what_comes_in() -> None:

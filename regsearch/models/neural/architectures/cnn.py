@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,9 +13,11 @@ from regsearch.models.neural.network.architecture import (
     ACTIVATIONS,
     EPS,
     MOMENTUM,
-    Architecture,
+    ROWS,
+    SidedArchitecture,
     activation,
     activation_layer,
+    norm_of,
 )
 from regsearch.space.domains import OneOf, Sizes, Whole
 from regsearch.space.tree import tunable
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CNN(Architecture):
+class CNN(SidedArchitecture):
     """Convolutions, each with a pooling by 2 and an activation, then one linear layer.
 
     Convolutions gain nothing from being stacked on a CPU: rows train one by one, a thread each.
@@ -40,6 +44,8 @@ class CNN(Architecture):
         Width of the convolutions, odd.
     activation
         ``relu``, ``gelu``, ``silu`` or ``tanh``.
+    dims
+        Axes that a convolution goes along, see `SidedArchitecture`: 1 for sequences, 2 for images, 3 for volumes.
     """
 
     kind: ClassVar[str] = "cnn"
@@ -50,57 +56,81 @@ class CNN(Architecture):
     def module(self, inputs: tuple[int, ...], outputs: int, norm: str) -> nn.Module:
         from torch import nn
 
-        if len(inputs) != 3:
-            raise InvalidInput("A CNN needs images [n, channels, height, width], got a table; use an MLP.")
-        channels, height, width = inputs
+        self.check_inputs(inputs)
+        channels, *sides = inputs
+        Convolution, Norm, Pooling = (getattr(nn, f"{name}{self.dims}d") for name in ("Conv", "BatchNorm", "MaxPool"))
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for i, size in enumerate(self.channels):
-            if min(height, width) < 2:
+            if min(sides) < 2:
                 raise InvalidInput(
-                    f"Each convolution halves the image, got {len(self.channels)} for {inputs[1]}x{inputs[2]}; "
-                    "use fewer channels."
+                    f"Each convolution halves every side, got {len(self.channels)} for "
+                    f"{'x'.join(map(str, inputs[1:]))}; use fewer channels."
                 )
             # batch normalisation takes any bias out again
-            layers[f"conv{i}"] = nn.Conv2d(
+            layers[f"conv{i}"] = Convolution(
                 channels, size, self.kernel, padding=self.kernel // 2, bias=norm != "batch_norm"
             )
             if norm:
-                layers[f"norm{i}"] = nn.BatchNorm2d(size) if norm == "batch_norm" else nn.GroupNorm(1, size)
-            layers[f"pool{i}"] = nn.MaxPool2d(2)
+                layers[f"norm{i}"] = Norm(size) if norm == "batch_norm" else nn.GroupNorm(1, size)
+            layers[f"pool{i}"] = Pooling(2)
             layers[f"hidden{i}"] = activation_layer(self.activation)
             channels = size
             # an even kernel pads one more than it takes
-            height, width = ((edge + 1 - self.kernel % 2) // 2 for edge in (height, width))
+            sides = [(side + 1 - self.kernel % 2) // 2 for side in sides]
         layers["flatten"] = nn.Flatten()
-        layers["out"] = nn.Linear(channels * height * width, outputs)
+        layers["out"] = nn.Linear(channels * math.prod(sides), outputs)
         return nn.Sequential(layers)
+
+    def check_inputs(self, inputs: tuple[int, ...]) -> None:
+        if len(inputs) == 1:
+            raise InvalidInput(f"A CNN needs {ROWS[self.dims]}, got a table; use an MLP.")
+        super().check_inputs(inputs)
 
     def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         return tuple(f"hidden{i}" for i in range(len(self.channels)))
 
     def forward(self, module: nn.Module) -> Forward:
-        norm = {"BatchNorm2d": "batch_norm", "GroupNorm": "layer_norm"}.get(
-            type(getattr(module, "norm0", None)).__name__, ""
-        )
-        act, layers, pad = activation(self.activation), len(self.channels), self.kernel // 2
+        from torch.nn import functional
+
+        act, layers, convolved = activation(self.activation), len(self.channels), self.convolution(norm_of(module))
 
         def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
-            import torch
-            from torch.nn import functional
-
-            h = x[0].contiguous(memory_format=torch.channels_last)  # convolutions are twice as fast on it
+            h = self.laid_out(x[0])
             for i in range(layers):
-                bias = p[f"conv{i}.bias"][0] if norm != "batch_norm" else None
-                h = functional.conv2d(h, p[f"conv{i}.weight"][0], bias, padding=pad)
-                h = functional.max_pool2d(normalise_images(p, f"norm{i}", norm, h, training), 2)
-                h = hooks(act(h)[None], i)[0]
+                h = hooks(act(convolved(p, h, "", i, training))[None], i)[0]
             return functional.linear(h.flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
 
         return run
 
+    def laid_out(self, x: torch.Tensor) -> torch.Tensor:
+        """``[B, channels, *sides]`` with the channels of a place together: convolutions are twice as fast on it."""
+        import torch
 
-def normalise_images(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -> torch.Tensor:
-    """Normalisation of ``[B, channels, height, width]``, by torch's own fast functions; `h` without a norm."""
+        order = {2: torch.channels_last, 3: torch.channels_last_3d}.get(self.dims)
+        return x if order is None else x.contiguous(memory_format=order)
+
+    def convolution(self, norm: str) -> Callable[[Views, torch.Tensor, str, int, bool], torch.Tensor]:
+        """What a convolution, its norm and its pooling make of ``[B, channels, *sides]``.
+
+        A function of parameters, what comes in, what stands in front of their names, the layer's number, and whether
+        to train.
+        """
+        from torch.nn import functional
+
+        convolve: Callable[..., torch.Tensor] = getattr(functional, f"conv{self.dims}d")
+        pool, pad = getattr(functional, f"max_pool{self.dims}d"), self.kernel // 2
+
+        def convolved(p: Views, h: torch.Tensor, at: str, i: int, training: bool) -> torch.Tensor:
+            bias = p[f"{at}conv{i}.bias"][0] if norm != "batch_norm" else None
+            h = convolve(h, p[f"{at}conv{i}.weight"][0], bias, padding=pad)
+            pooled: torch.Tensor = pool(_normalised(p, f"{at}norm{i}", norm, h, training), 2)
+            return pooled
+
+        return convolved
+
+
+def _normalised(p: Views, name: str, norm: str, h: torch.Tensor, training: bool) -> torch.Tensor:
+    """Normalisation of ``[B, channels, *sides]``, by torch's own fast functions; `h` without a norm."""
     from torch.nn import functional
 
     if not norm:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.models.neural.network.architecture import (
     ACTIVATIONS,
-    Architecture,
+    SidedArchitecture,
     activation,
     activation_layer,
+    norm_of,
     normalise,
 )
 from regsearch.space.domains import OneOf, Sizes
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MLP(Architecture):
+class MLP(SidedArchitecture):
     """Fully connected layers, an activation after each hidden one.
 
     Parameters
@@ -35,6 +36,8 @@ class MLP(Architecture):
         Widths of the hidden layers.
     activation
         ``relu``, ``gelu``, ``silu`` or ``tanh``.
+    dims
+        What the axes of X mean where it is no table, see `SidedArchitecture`.
     """
 
     kind: ClassVar[str] = "mlp"
@@ -45,6 +48,7 @@ class MLP(Architecture):
     def module(self, inputs: tuple[int, ...], outputs: int, norm: str) -> nn.Module:
         from torch import nn
 
+        self.check_inputs(inputs)
         kinds = {"batch_norm": nn.BatchNorm1d, "layer_norm": nn.LayerNorm}
         layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
         width = math.prod(inputs)
@@ -61,12 +65,9 @@ class MLP(Architecture):
         return tuple(f"hidden{i}" for i in range(len(self.hidden)))
 
     def forward(self, module: nn.Module) -> Forward:
-        norm = {"BatchNorm1d": "batch_norm", "LayerNorm": "layer_norm"}.get(
-            type(getattr(module, "norm0", None)).__name__, ""
-        )
         from regsearch.models.neural.network.layers import head, linear, relu_mlp
 
-        act, layers = activation(self.activation), len(self.hidden)
+        norm, act, layers = norm_of(module), activation(self.activation), len(self.hidden)
         weights = [
             f"{name}.{kind}" for name in (*(f"linear{i}" for i in range(layers)), "out") for kind in ("weight", "bias")
         ]

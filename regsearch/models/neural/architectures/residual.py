@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from regsearch.errors import InvalidInput
-from regsearch.models.neural.architectures.cnn import CNN, normalise_images
+from regsearch.models.neural.architectures.cnn import CNN
 from regsearch.models.neural.architectures.mlp import MLP
-from regsearch.models.neural.network.architecture import Architecture, activation, normalise
+from regsearch.models.neural.network.architecture import Architecture, activation, norm_of, normalise
 
 if TYPE_CHECKING:
     import torch
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
     from regsearch.models.neural.network.architecture import Forward, Views
     from regsearch.models.neural.network.hooks import HiddenHooks
-
-NORMS = {
-    "BatchNorm1d": "batch_norm", "BatchNorm2d": "batch_norm", "LayerNorm": "layer_norm", "GroupNorm": "layer_norm",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class ResidualMLP(MLP):
         from regsearch.models.neural.network.layers import head, linear
         from regsearch.models.neural.network.skip import fitted
 
-        act, norm, hidden = activation(self.activation), _norm_of(module), self.hidden
+        act, norm, hidden = activation(self.activation), norm_of(module), self.hidden
 
         def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
             h = x.flatten(2).expand(len(p["out.weight"]), -1, -1)
@@ -77,22 +73,17 @@ class ResidualCNN(CNN):
         return _named(super().hidden_layers(module))
 
     def forward(self, module: nn.Module) -> Forward:
-        act, norm, channels, pad = activation(self.activation), _norm_of(module), self.channels, self.kernel // 2
+        from torch.nn import functional
+
+        from regsearch.models.neural.network.skip import fitted, halved
+
+        act, channels, convolved = activation(self.activation), self.channels, self.convolution(norm_of(module))
 
         def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
-            import torch
-            from torch.nn import functional
-
-            from regsearch.models.neural.network.skip import fitted
-
-            h = x[0].contiguous(memory_format=torch.channels_last)
+            h = self.laid_out(x[0])
             for i, width in enumerate(channels):
-                at = _prefix(i)
-                bias = p[f"{at}conv{i}.bias"][0] if norm != "batch_norm" else None
-                made = functional.conv2d(h, p[f"{at}conv{i}.weight"][0], bias, padding=pad)
-                made = functional.max_pool2d(normalise_images(p, f"{at}norm{i}", norm, made, training), 2)
-                made = hooks(act(made)[None], i)
-                h = hooks.added(fitted(functional.max_pool2d(h, 2), width, 1)[None], made, i)[0] if i else made[0]
+                made = hooks(act(convolved(p, h, _prefix(i), i, training))[None], i)
+                h = hooks.added(fitted(halved(h), width, 1)[None], made, i)[0] if i else made[0]
             return functional.linear(h.flatten(1), p["out.weight"][0], p["out.bias"][0]).T[None]
 
         return run
@@ -148,8 +139,3 @@ def _prefix(index: int) -> str:
 
 def _named(layers: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{_prefix(i)}{name}" for i, name in enumerate(layers))
-
-
-def _norm_of(module: nn.Module) -> str:
-    """The kind of a module's norm layers, or empty."""
-    return NORMS.get(type(getattr(module, "norm0", None)).__name__, "")

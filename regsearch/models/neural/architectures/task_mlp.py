@@ -88,7 +88,7 @@ def with_tasks(architecture: Architecture, sharing: TaskSharing) -> Architecture
         When it cannot be that of several nets, or is the user's own.
     """
     if type(architecture) is MLP and sharing.towers:
-        return TaskMLP(architecture.hidden, architecture.activation, "stitches" if sharing.stitched else "none")
+        return TaskMLP(**architecture.fields(), ties="stitches" if sharing.stitched else "none")
     if sharing.towers or not isinstance(architecture, MLP | CNN):
         known = "an MLP" if sharing.towers else "an MLP or a CNN"
         raise InvalidInput(

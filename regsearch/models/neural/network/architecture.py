@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from regsearch.errors import InvalidInput
 from regsearch.space.tree import Node
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 EPS = 1e-5  # of a normalisation
+ROWS = {
+    1: "sequences [n, channels, length]",
+    2: "images [n, channels, height, width]",
+    3: "volumes [n, channels, depth, height, width]",
+}  # by `dims`
 MOMENTUM = 0.1  # of the running statistics of batch normalisation
 
 
@@ -32,6 +39,10 @@ class Architecture(Node, abstract=True):
 
     scope: ClassVar[str] = "net"
     stacks: ClassVar[bool] = False
+
+    def inputs(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """What a row of X that is no list is read as: its channels, then its sides."""
+        return shape
 
     @abstractmethod
     def module(self, inputs: tuple[int, ...], outputs: int, norm: str) -> nn.Module:
@@ -69,6 +80,53 @@ class Architecture(Node, abstract=True):
         It maps parameters and buffers ``[R, ...]`` by name, a batch ``[1 or R, B, *inputs]``, hooks to call with what
         leaves each hidden layer, and whether to train, to ``[R, outputs, B]``.
         """
+
+
+@dataclass(frozen=True)
+class SidedArchitecture(Architecture, abstract=True):
+    """A net that is told what the axes of X mean, where it is no table.
+
+    Parameters
+    ----------
+    dims
+        Axes beside the channels: 1 for sequences, X ``[n, channels, length]``; 2 for images,
+        ``[n, channels, height, width]``; 3 for volumes, ``[n, channels, depth, height, width]``. Images and volumes of
+        one channel need no axis for it.
+    """
+
+    dims: int = field(default=2, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dims not in ROWS:
+            raise InvalidInput(f"dims of a net must be 1, 2 or 3, got {self.dims!r}; 2 for images.")
+
+    def inputs(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (1, *shape) if len(shape) == self.dims > 1 else shape
+
+    def check_inputs(self, inputs: tuple[int, ...]) -> None:
+        """Refuse rows that have other axes.
+
+        Raises
+        ------
+        InvalidInput
+            Naming the axes that X must have.
+        """
+        if len(inputs) not in (1, self.dims + 1):
+            raise InvalidInput(
+                f"{type(self).__name__}(dims={self.dims}) reads {ROWS[self.dims]}, got rows of the shape "
+                f"{'x'.join(map(str, inputs))}; use dims={len(inputs) - 1}, or reshape X."
+            )
+
+
+def norm_of(module: nn.Module) -> str:
+    """The kind of the norm layers of a chain of layers, or empty."""
+    from torch import nn
+
+    first = getattr(module, "norm0", None)
+    if first is None:
+        return ""
+    return "batch_norm" if isinstance(first, nn.modules.batchnorm._BatchNorm) else "layer_norm"
 
 
 def activation(name: str) -> Any:

@@ -41,6 +41,8 @@ class Data:
     ----------
     device, dtype
         Of every batch; images of small integers are kept as they are.
+    shape
+        What a row is read as, channels first, where the problem has no table.
 
     Attributes
     ----------
@@ -50,23 +52,25 @@ class Data:
         ``[*shape]`` taken off columns that lie far from 0, before single precision would round their differences away.
     """
 
-    def __init__(self, problem: Problem, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, problem: Problem, device: torch.device, dtype: torch.dtype, shape: tuple[int, ...] | None = None
+    ) -> None:
         import torch
 
         self.problem, self.device, self.dtype = problem, device, dtype
         self.sparse = is_sparse(problem.X)
         self.table = problem.table
-        self.X: Any = _matrix(problem) if self.table is None else self.table.values
+        self.X: Any = _matrix(problem, shape) if self.table is None else self.table.values
         self.offset = np.zeros(self.X.shape[1:])
         self.mapped = placed(problem.X) is not None and self.X.size > WHOLE and not fits(self.X, device, dtype)
         if self.table is not None:
             self.offset = table_offset(self.table, weighing(np.arange(problem.rows), problem.sample_weight))
             self.X = self.X if self.mapped else tensor_of(self.table, self.offset, device, dtype)
-        elif problem.image is None and not self.sparse:
+        elif problem.grid is None and not self.sparse:
             self.offset = _offset(self.X[weighing(np.arange(problem.rows), problem.sample_weight)])
             self.X = self.X - self.offset if self.offset.any() else self.X
         if not self.sparse and not self.mapped and self.table is None:
-            keep = problem.image is not None and self.X.dtype == np.uint8
+            keep = problem.grid is not None and self.X.dtype == np.uint8
             matrix = self.X if self.X.flags.writeable else self.X.copy()  # torch has no tensors that may not be written
             self.X = torch.as_tensor(matrix, dtype=None if keep else dtype, device=device)
         self.shape: tuple[int, ...] = tuple(self.X.shape[1:])
@@ -218,8 +222,8 @@ def scaling(data: Data, rows: Rows, how: str, y: torch.Tensor | None = None) -> 
     weight = np.ones(len(rows)) if problem.sample_weight is None else problem.sample_weight[rows]
     if data.sparse:
         fill, center, spread = np.empty(0), np.zeros(data.shape), _sparse_spread(data.X[rows], weight, how)
-    elif problem.image is not None:
-        fill, (center, spread) = np.empty(0), _channels(problem.X, rows, weight, how)
+    elif problem.grid is not None:
+        fill, (center, spread) = np.empty(0), _channels(problem.X, data.shape, rows, weight, how)
     elif data.table is not None:
         fill, center, spread = table_columns(data, rows, weight, how)
     else:
@@ -271,10 +275,10 @@ def scaled_rows(fold: Fold) -> tuple[Array, Array]:
 # --- statistics ------------------------------------------------------------------------------------------------
 
 
-def _matrix(problem: Problem) -> Any:
-    """Numbers ``[n, ...]``: images as they are, tables encoded, NaN where an entry is missing."""
-    if problem.image is not None:
-        return problem.X
+def _matrix(problem: Problem, shape: tuple[int, ...] | None) -> Any:
+    """Numbers ``[n, ...]``: of a shape as they are, tables encoded, NaN where an entry is missing."""
+    if problem.grid is not None:
+        return problem.X.reshape(problem.rows, *(shape or problem.grid))
     encoded = problem.encoded
     if is_sparse(problem.X):
         return encoded.matrix.tocsr()
@@ -316,23 +320,24 @@ def _columns(x: Array, weight: Array, how: str, offset: Array) -> tuple[Array, A
     return fill, spread.mean, _divisor(spread)
 
 
-def _channels(X: Any, rows: Rows, weight: Array, how: str) -> tuple[Array, Array]:
-    """``[channels, 1, 1]`` of images, some at a time: they are kept as small integers."""
+def _channels(X: Any, shape: tuple[int, ...], rows: Rows, weight: Array, how: str) -> tuple[Array, Array]:
+    """``[channels, 1, ...]`` of rows of a shape, some at a time: images are kept as small integers."""
     low, high = np.inf, -np.inf
-    total = squares = np.zeros(X.shape[1])
+    total = squares = np.zeros(shape[0])
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
-        x = X[rows[part]].astype(float)
-        low, high = np.minimum(low, x.min(axis=(0, 2, 3))), np.maximum(high, x.max(axis=(0, 2, 3)))
-        total = total + weight[part] @ x.mean(axis=(2, 3))
-        squares = squares + weight[part] @ (x**2).mean(axis=(2, 3))
+        x = X[rows[part]].reshape(-1, shape[0], math.prod(shape[1:])).astype(float)
+        low, high = np.minimum(low, x.min(axis=(0, 2))), np.maximum(high, x.max(axis=(0, 2)))
+        total = total + weight[part] @ x.mean(axis=2)
+        squares = squares + weight[part] @ (x**2).mean(axis=2)
     mean = total / weight.sum()
     deviation = np.sqrt(np.maximum(squares / weight.sum() - mean**2, 0.0))
     center, spread = {
         "none": (np.zeros_like(mean), np.ones_like(mean)), "minmax": (low, high - low), "standard": (mean, deviation),
     }[how]  # fmt: skip
     varies = deviation > 1e-12 * np.sqrt(squares / weight.sum())  # of differences, which lose digits
-    return center[:, None, None], np.where(varies, spread, 1.0)[:, None, None]
+    sides = [1] * len(shape[1:])
+    return center.reshape(-1, *sides), np.where(varies, spread, 1.0).reshape(-1, *sides)
 
 
 def _sparse_spread(x: Any, weight: Array, how: str) -> Array:

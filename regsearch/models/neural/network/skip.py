@@ -10,7 +10,7 @@ from torch.nn import functional
 class Skip(nn.Sequential):
     """Adds what comes in to what its layers make of it.
 
-    Of images what comes in is pooled by 2 as the layers do it. Where the layers return more numbers, or channels, the
+    What has sides is pooled by 2 as the layers do it. Where the layers return more numbers, or channels, the
     rest is zero; where they return fewer, the last are left out (He et al. 2016, option A).
     """
 
@@ -19,8 +19,13 @@ class Skip(nn.Sequential):
         h = x
         for layer in self:
             h = layer(h)
-        x = functional.max_pool2d(x, 2) if x.dim() == 4 else x
-        return fitted(x, h.shape[1], 1) + h
+        return fitted(halved(x), h.shape[1], 1) + h
+
+
+def halved(x: torch.Tensor) -> torch.Tensor:
+    """The largest of every two places along each side of ``[B, channels, *sides]``; ``[B, units]`` as they are."""
+    pool = {3: functional.max_pool1d, 4: functional.max_pool2d, 5: functional.max_pool3d}.get(x.dim())
+    return x if pool is None else pool(x, 2)
 
 
 def fitted(x: torch.Tensor, size: int, axis: int) -> torch.Tensor:

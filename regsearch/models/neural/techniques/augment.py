@@ -51,9 +51,11 @@ class Augment(Technique):
     noise: Any = tunable(Between(0.0, 10.0), Float(0.0, 0.3), off=0.0, strong=0.15)
 
     def check(self, info: ProblemInfo) -> None:
-        if info.image is None:
+        if len(info.sides) != 2:
+            got = f"a problem of rows read as {'x'.join(map(str, info.inputs))}" if info.sides else "a table"
             raise InvalidInput(
-                "Augment needs images, X [n, channels, height, width] or [n, height, width], got a table; leave it out."
+                "Augment needs images, X [n, channels, height, width] or [n, height, width] (sequences have "
+                f"SequenceAugment), got {got}; leave it out."
             )
 
     @staticmethod

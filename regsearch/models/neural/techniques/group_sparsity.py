@@ -62,10 +62,10 @@ class GroupSparsity(Technique):
 
 
 def _takes_inputs(kernel: Param, info: ProblemInfo) -> bool:
-    """Whether a kernel ``[out, in, ...]`` is that of a layer of all numbers of a row, or of an image's channels."""
+    """Whether a kernel ``[out, in, ...]`` is that of a layer of all numbers of a row, or of the channels."""
     if fnmatchcase(kernel.name, Embedding.acts_on):
         return False
-    channels = info.image is not None and len(kernel.shape) == 4 and kernel.shape[1] == info.image[0]
+    channels = bool(info.sides) and len(kernel.shape) == len(info.inputs) + 1 and kernel.shape[1] == info.inputs[0]
     return channels or kernel.shape[1:] == (math.prod(info.inputs),)
 
 

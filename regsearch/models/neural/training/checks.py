@@ -53,13 +53,13 @@ def check(space: NetConfig, setup: Setup) -> None:
     shared = SharedParts(setup, space.device)
     first = structure_of(default(space))
     data = shared.data(first)
-    _check_embeddings(space, ProblemInfo(setup.problem.task, data.outputs, setup.problem.image, (), data.shape))
+    _check_embeddings(space, ProblemInfo(setup.problem.task, data.outputs, (), data.shape))
     changes = product(*(_changes(space, slot) for slot in CHANGES))
     for own, norm, each in product(_modules(space.module), _norms(space), changes):
         changed = reduce(lambda made, change: change(made), each, own)
         structure = shared.on_columns(replace(first, module=changed, norm=norm))
         module = structure.module
-        info, layout = _check_module(module, structure, data, setup)
+        info, layout = _check_module(module, structure, shared.data(structure), setup)
         for slot, value in space.techniques.items():
             for pattern, one in value.items() if isinstance(value, dict) else (("", value),):
                 _check_pattern(slot, pattern, layout, info)
@@ -148,8 +148,10 @@ def _check_batch(space: NetConfig, setup: Setup) -> None:
 
 
 def _check_scale(space: NetConfig, setup: Setup) -> None:
-    if setup.problem.image is not None and CLIPPED in getattr(space.scale, "options", (space.scale,)):
-        raise InvalidInput(f"scale={CLIPPED!r} is for tables, got images; use 'standard'.")
+    if setup.problem.grid is not None and CLIPPED in getattr(space.scale, "options", (space.scale,)):
+        raise InvalidInput(
+            f"scale={CLIPPED!r} is for tables, got rows of the shape {setup.problem.grid}; use 'standard'."
+        )
 
 
 def _check_inner(space: NetConfig, setup: Setup) -> None:
@@ -208,7 +210,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         raise InvalidInput(
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
         )
-    info = ProblemInfo(setup.problem.task, data.outputs, setup.problem.image, network.hidden_layers, data.shape)
+    info = ProblemInfo(setup.problem.task, data.outputs, network.hidden_layers, data.shape)
     return info, network.layout
 
 

@@ -109,12 +109,17 @@ class SharedParts:
         """The rows as fold `k` sees them before they are scaled: alike in all folds, unless they are prepared."""
         import torch
 
-        made = structure.preparation
-        key = (structure.precision, made, 0 if made is None else k)
+        made, shape = structure.preparation, self._read_as(structure)
+        key = (structure.precision, made, shape, 0 if made is None else k)
         if key not in self._data:
             problem = self.setup.problem if made is None else self._problem(made, k)
-            self._data[key] = Data(problem, self.device, getattr(torch, structure.precision))
+            self._data[key] = Data(problem, self.device, getattr(torch, structure.precision), shape)
         return self._data[key]
+
+    def _read_as(self, structure: Structure) -> tuple[int, ...] | None:
+        """The shape that a row is read as, channels first; `None` for a table."""
+        grid = self.setup.problem.grid
+        return None if grid is None else structure.module.inputs(grid)
 
     def _problem(self, made: SharedPreparation, k: int) -> Problem:
         """The rows as they are prepared in fold `k`."""
@@ -137,7 +142,7 @@ class SharedParts:
 
     def fold(self, structure: Structure, k: int) -> Fold:
         how = (structure.scale, structure.class_weight, structure.inner)
-        key = (structure.precision, structure.preparation, *how, k)
+        key = (structure.precision, structure.preparation, self._read_as(structure), *how, k)
         if key not in self._folds:
             folds, n = self.setup.folds, self.setup.problem.rows
             train, val = (folds.train[k], folds.val[k]) if k != ALL_ROWS else (np.arange(n), np.arange(0))
@@ -165,7 +170,7 @@ class SharedParts:
         """What techniques may need to know."""
         data, problem = self.data(structure), self.setup.problem
         hidden = self.network(structure, self.first).hidden_layers
-        return ProblemInfo(problem.task, data.outputs, problem.image, hidden, data.shape)
+        return ProblemInfo(problem.task, data.outputs, hidden, data.shape)
 
     def row_config(self, config: NetConfig, structure: Structure) -> RowConfig:
         """What the training of a row needs of a config."""
