@@ -48,11 +48,23 @@ def mlp(hidden: tuple[int, ...] = (64, 64), max_epochs: int = 100, embedding: bo
     )
 
 
-def cnn(channels: tuple[int, ...] = (16, 32), max_epochs: int = 30) -> Net:
-    """Augmentation, dropout, weight decay and patience of a small convolutional net."""
+def cnn(channels: tuple[int, ...] = (16, 32), max_epochs: int = 30, dims: int = 2) -> Net:
+    """Augmentation, dropout, weight decay and patience of a small convolutional net.
+
+    Parameters
+    ----------
+    channels
+        Of each convolution.
+    max_epochs
+        After which training ends at the latest.
+    dims
+        1 for sequences, 2 for images, 3 for volumes, which have no augmentation.
+    """
+    augment = {1: t.SequenceAugment, 2: t.Augment}.get(dims)
+    changed: dict[str, Any] = {} if augment is None else {"augment": Choice(None, augment())}
     return Net(
-        CNN(channels=channels),
-        augment=Choice(None, t.Augment()),
+        CNN(channels=channels, dims=dims),
+        **changed,
         dropout=Float(0.0, 0.5),
         weight_decay=Float(1e-5, 1e-1, log=True),
         early_stopping=t.EarlyStopping(max_epochs, patience=Choice(3, 6)),

@@ -61,6 +61,8 @@ FIXED: dict[type, st.SearchStrategy[Any]] = {
     Preparation: st.none(),  # a transformer does not come back from a file
 }
 
+UNDECLARED = {"dims": st.sampled_from([1, 2, 3])}  # fields that are never searched, by name
+
 
 @st.composite
 def ranges(draw: st.DrawFn, low: float, high: float) -> Float:
@@ -133,7 +135,10 @@ def nodes(cls: type[Node], filled: bool = False) -> st.SearchStrategy[Any]:
     """Any node of a class whose fields all declare their domain, or that has a strategy of its own."""
     if cls in OWN:
         return OWN[cls](filled)
-    declared = {field.name: values(field.metadata["domain"], filled) for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    declared = {
+        field.name: UNDECLARED[field.name] if field.name in UNDECLARED else values(field.metadata["domain"], filled)
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+    }
     return st.builds(cls, **declared)
 
 
@@ -204,12 +209,14 @@ OWN: dict[type[Node], Callable[[bool], st.SearchStrategy[Any]]] = {
 
 def declared() -> list[type[Node]]:
     """Every registered class that can be generated: it says of each of its fields what it admits, or is in `OWN`."""
+
+    def says(cls: Any) -> bool:
+        return all("domain" in field.metadata or field.name in UNDECLARED for field in dataclasses.fields(cls))
+
     return [
         cls
         for cls in registered().values()
-        if not issubclass(cls, Leaf)
-        and cls.__module__.startswith("regsearch.")
-        and (cls in OWN or all("domain" in field.metadata for field in dataclasses.fields(cls)))  # type: ignore[arg-type]
+        if not issubclass(cls, Leaf) and cls.__module__.startswith("regsearch.") and (cls in OWN or says(cls))
     ]
 
 

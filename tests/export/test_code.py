@@ -292,8 +292,8 @@ def test_a_net_that_draws_learns_as_well(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     X, y = load_digits(return_X_y=True)
     problem = make_problem(X[:600], y[:600])
-    noisy: dict[str, Any] = {"dropout": 0.2, "input_dropout": 0.1, "input_noise": 0.1, "label_noise": 0.05}
-    noisy["data_augmentation"] = t.Mixup(0.2)
+    noisy: dict[str, Any] = {"dropout": {"hidden0": 0.1, "h*": 0.1}, "input_dropout": 0.1, "input_noise": 0.1}
+    noisy |= {"label_noise": 0.05, "data_augmentation": t.Mixup(0.2)}
     stop = t.FixedEpochs(15)
     cases = {
         "auto": Case(Net(MLP(hidden=(32,)), lr=3e-3, early_stopping=stop, **noisy), problem, 0.2),

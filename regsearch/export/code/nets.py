@@ -5,8 +5,10 @@ The loop is one text; each technique adds its lines at `PLACES` of it, in the or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +35,6 @@ from regsearch.models.neural.network.network import make_network
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.technique import PACKAGE, Technique
 from regsearch.models.neural.techniques.adam import BETAS, EPS
-from regsearch.models.neural.techniques.dropout import Dropout
 from regsearch.models.neural.training.batches import USUAL_SIZE
 from regsearch.models.neural.training.shared import ALL_ROWS
 from regsearch.space.tree import number
@@ -169,10 +170,7 @@ def _prepared(problem: Problem) -> bool:
 def _module(config: NetConfig, architecture: Architecture, module: nn.Module, embedded: str) -> str:
     """The layers as torch prints them, by name, with the dropout that follows hidden layers."""
     hidden_layers = architecture.hidden_layers(module)
-    dropout = config.techniques.get("dropout", Dropout(0.0))
-    rate = dict(zip(hidden_layers, rates(number(dropout.rate), dropout.dropout_shape, len(hidden_layers)), strict=True))
-    of_channels = isinstance(architecture, CNN) and dropout.kind == "spatial_dropout"
-    kind = f"Dropout{getattr(architecture, 'dims', '')}d" if of_channels else "Dropout"
+    dropped = _dropped(config, architecture, hidden_layers)
     skipped, sharing = _branch_rates(config, len(hidden_layers)), config.techniques.get("tasks")
 
     def chain(layers: nn.Module, way: str) -> Iterator[str]:
@@ -183,10 +181,24 @@ def _module(config: NetConfig, architecture: Architecture, module: nn.Module, em
                 yield f"{name}=Skip(OrderedDict({' '.join(chain(layer, f'{name}.'))[:-1]}){next(skipped)}),"
             else:
                 yield f"{name}={layer_text(layer, sharing) or f'nn.{layer!r}'},"
-            if rate.get(way + name):
-                yield f"drop_{name}=nn.{kind}({rate[way + name]!r}),"
+            for i, drop in enumerate(dropped[way + name]):
+                yield f"drop{i or ''}_{name}={drop},"
 
     return "\n".join(f"        {layer}" for layer in chain(module, ""))
+
+
+def _dropped(config: NetConfig, architecture: Architecture, hidden_layers: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """The dropout layers that follow each hidden layer."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for pattern, dropout in [(pattern, one) for slot, pattern, one in config.placed() if slot == "dropout"]:
+        of_channels = isinstance(architecture, CNN) and dropout.kind == "spatial_dropout"
+        kind = f"Dropout{getattr(architecture, 'dims', '')}d" if of_channels else "Dropout"
+        fields = dropout.fields()
+        each = rates(number(fields["rate"]), fields["dropout_shape"], len(hidden_layers))
+        for name, rate in zip(hidden_layers, each, strict=True):
+            if rate and fnmatchcase(name, pattern or "*"):
+                found[name].append(f"nn.{kind}({rate!r})")
+    return found
 
 
 def _branch_rates(config: NetConfig, layers: int) -> Iterator[str]:

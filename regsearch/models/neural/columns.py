@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from regsearch.models.neural.layout import Layout, Part
 from regsearch.models.neural.optimizer import Optimizer
-from regsearch.models.neural.technique import SCHEDULE, STRENGTH, Columns, HiddenLayer, ProblemInfo, Technique
+from regsearch.models.neural.technique import (
+    OF_LAYERS,
+    SCHEDULE,
+    STRENGTH,
+    Columns,
+    HiddenLayer,
+    ProblemInfo,
+    Technique,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -61,8 +69,8 @@ class ActiveTechnique:
         return sorted(set(vars(self.v)) - self.given)
 
     def acts_at(self, layer: HiddenLayer) -> bool:
-        """Whether its pattern names a hidden layer."""
-        return not self.key[1] or fnmatchcase(layer.name, self.key[1])
+        """Whether its pattern names a hidden layer, or it has none and the layer is any technique's."""
+        return fnmatchcase(layer.name, self.key[1]) if self.key[1] else not layer.named
 
 
 class ActiveTechniques:
@@ -194,7 +202,7 @@ def _active(
 
 def part_of(slot: str, pattern: str, acts_on: str, layout: Layout) -> Part:
     """The parameters that a technique in a slot acts on."""
-    if slot == "activity_penalty":
+    if slot in OF_LAYERS:
         return Part(())
     if pattern:
         return layout.matching(pattern)

@@ -16,7 +16,7 @@ from regsearch.models.neural.function_penalty import FunctionPenalty, function_p
 from regsearch.models.neural.learning_rate import OF_OPTIMIZER, placed_rate
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
-from regsearch.models.neural.technique import Technique
+from regsearch.models.neural.technique import OF_LAYERS, Technique
 from regsearch.models.neural.techniques import slots
 from regsearch.models.neural.techniques.adam import Adam
 from regsearch.models.neural.techniques.dropout import Dropout
@@ -31,7 +31,7 @@ from regsearch.space.tree import Choice, Leaf, tunable
 
 NUMBERS_OF_EPOCHS = ("epochs", "max_epochs", "n_epochs", "num_epochs", "max_iter")  # as others call it
 CALLED = {"learning_rate": "lr", "learning_rate_init": "lr", "dropout_rate": "dropout", "batchsize": "batch_size"}
-PENALTIES = ("penalty", "bias_penalty", "activity_penalty")  # slots that may be set by pattern of names
+BY_NAME = ("penalty", "bias_penalty", *OF_LAYERS)  # slots that may be set by pattern of names
 CHANGES: Mapping[str, Callable[[Architecture, Any], Architecture]] = {
     "tasks": with_tasks, "skip": lambda net, one: with_skips(net), "embedding": with_embedding,
 }  # fmt: skip  # slots whose techniques are part of the architecture, in the order in which they change it
@@ -185,7 +185,13 @@ class NetConfig(Model, abstract=True):
         for slot, change in CHANGES.items():
             if self.techniques.get(slot) is not None:
                 made = change(made, self.techniques[slot])
-        return made
+        return made.with_named(self.named)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Patterns of the hidden layers that techniques name."""
+        found = (self.techniques.get(slot) for slot in OF_LAYERS)
+        return tuple(sorted({name for value in found if isinstance(value, Mapping) for name in value}))
 
     @property
     def norm(self) -> str:
@@ -228,7 +234,7 @@ def _technique(slot: str, value: Any) -> Any:
     known = slots()
     if slot not in known:
         raise InvalidInput(f"A Net has no {slot!r}; {_instead(slot)}")
-    if isinstance(value, Mapping) and slot in PENALTIES:
+    if isinstance(value, Mapping) and slot in BY_NAME:
         return {str(pattern): _technique(slot, one) for pattern, one in value.items()}
     if isinstance(value, Choice) and any(_is_technique(one) for one in value.options):
         return value.with_options(*(_technique(slot, one) for one in value.options))

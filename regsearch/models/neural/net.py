@@ -55,8 +55,8 @@ class Net(NetConfig):
     **techniques
         By slot, for example ``dropout=Float(0, 0.5)``, ``penalty=Choice(None, t.L1Penalty(), t.L2Penalty())``; see
         `regsearch.nn_techniques`. A number or a leaf stands for the technique's first field, `None` for none. A penalty
-        may be a dict from patterns of parameter names (``{"linear0.weight": t.L1Penalty()}``; of hidden layers for
-        `activity_penalty`).
+        may be a dict from patterns of parameter names (``{"linear0.weight": t.L1Penalty()}``), and `activity_penalty`
+        and `dropout` one from patterns of hidden layers' names: of a module of your own, of any layer's.
 
     Raises
     ------

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "regsearch."
 SCHEDULE, STRENGTH = "_schedule", "strength"  # end of the name of a slot of schedules, and what these write
+OF_LAYERS = ("activity_penalty", "dropout")  # slots whose techniques act on what leaves hidden layers
 Numbers: TypeAlias = Mapping[str, Any]  # of one row: a number or a few, by name
 
 
@@ -87,11 +88,15 @@ class RandomNumbers(Protocol):
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """A hidden layer: its number from the input side, how many there are, and its name in the net."""
+    """A hidden layer: its number from the input side, how many there are, and its name in the net.
+
+    What is `named` alone is a layer to techniques that name it, and to no other.
+    """
 
     index: int
     count: int
     name: str
+    named: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,13 @@ class Bad(nn.Module):
         return self.what(self.linear(x))
 
 
+class First(nn.Module):
+    """The first of several things."""
+
+    def forward(self, several: Any) -> torch.Tensor:
+        return several[0]
+
+
 class ReadsRate(nn.Module):
     """A module that reads the rate of its dropout layer, and drops by it itself, or not at all where it is 0."""
 
@@ -107,6 +114,24 @@ CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
         lambda: net(activity_penalty={"out": t.L1Penalty()}),
         r"match a hidden layer, got 'out'.*hidden0",
     ),
+    "layer": (
+        "regression",
+        lambda: net(says(nn.Sequential(nn.Linear(5, 2), nn.Linear(2, 1))), dropout={"2": 0.1}),
+        r"match a hidden layer, got '2'; there are 0, 0\.0, 0\.1\.",
+    ),
+    "no layer": (
+        "binary",
+        lambda: net(says(nn.Linear(5, 1)), dropout=0.1),
+        r"it has none; .*dropout=\{'NAME': \.",
+    ),
+    "several things": (
+        "binary",
+        lambda: net(
+            says(nn.Sequential(nn.LSTM(5, 3), First(), nn.Linear(3, 1))), activity_penalty={"0": t.L1Penalty()}
+        ),
+        r"the layer '0\.0' returns a tuple; name one behind it",
+    ),
+    "dims": ("regression", lambda: net(CNN(dims=1)), r"A CNN needs sequences \[n, channels, length\], got a table"),
     "table": ("regression", lambda: net(CNN()), r"A CNN needs images.*got a table; use an MLP"),
     "one of them": ("regression", lambda: net(Choice(MLP(), CNN())), r"A CNN needs images"),
     "smoothing": ("regression", lambda: net(label_smoothing=0.1), r"LabelSmoothing needs classes, got a regression"),
@@ -119,6 +144,16 @@ CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
         r"inner part of 0\.05 cannot be split off the 24",
     ),
 }
+
+
+def test_rows_of_other_dims() -> None:
+    """A net that reads other axes than X has is refused with how it would read them."""
+    with pytest.raises(InvalidInput, match=r"MLP\(dims=1\) reads sequences .*, got .* 2x6x6; use dims=2, or reshape X"):
+        net(MLP(dims=1)).check(setup("binary", image=True))
+    with pytest.raises(InvalidInput, match="must be 1, 2 or 3, got 4"):
+        CNN(dims=4)
+    with pytest.raises(InvalidInput, match=r"SequenceAugment needs .* got a problem of rows read as 2x6x6; leave it"):
+        net(augment=t.SequenceAugment()).check(setup("binary", image=True))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -148,7 +183,7 @@ def test_images_too_small() -> None:
         (lambda: Net(zzz=0.1), r"no 'zzz'; it has module, lr, .*; activity_penalty, .*weight_noise"),
         (lambda: Net(dropout="cosine"), r"Net\(dropout=...\) must be a technique \(Dropout, SpatialDropout\)"),
         (lambda: Net(dropout=t.L1Penalty()), r"must be a technique \(Dropout, SpatialDropout\).*got L1Penalty"),
-        (lambda: Net(dropout={"*": t.Dropout()}), r"must be a technique"),
+        (lambda: Net(input_dropout={"*": 0.1}), r"must be a technique"),
         (lambda: Net(penalty=0.1), r"must be a technique \(ElasticNetPenalty, L1Penalty, L2Penalty\)"),
         (lambda: Net(dropout=Float(0, 2)), r"Dropout\(rate=...\) must lie in \[0, 0.95\]"),
         (lambda: Net(learning_rate=0.1), r"no 'learning_rate'; did you mean 'lr'\?"),

@@ -150,7 +150,7 @@ def test_cut_stretches_and_boxes() -> None:
         assert torch.equal(masked[:, 0], masked[:, 1])
         found = set()
         for one in masked[:, 0]:
-            along = [one.movedim(axis, 0).flatten(1).any(1) for axis in range(len(sides))]
+            along = [one.movedim(axis, 0).reshape(sides[axis], -1).any(1) for axis in range(len(sides))]
             assert all((np.diff(np.flatnonzero(inside)) == 1).all() for inside in along)
             found.add(tuple(int(inside.sum()) for inside in along))
             assert int(one.sum()) == np.prod([int(inside.sum()) for inside in along])

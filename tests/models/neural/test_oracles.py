@@ -62,6 +62,7 @@ class Plain:
     activity: float = 0.0
     balanced: bool = False
     program: str = "Dropout"
+    pattern: str = ""
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.AdamW
     rho: float = 0.0
 
@@ -139,7 +140,7 @@ def oracle(  # noqa: C901 - a plain training loop, whole, as somebody else would
     steps = 0
     for epoch in range(EPOCHS):
         noise = stream(of, epoch, ("input_noise", "", "InputNoise"))
-        masks = stream(of, epoch, ("dropout", "", do.program))
+        masks = stream(of, epoch, ("dropout", do.pattern, do.program))
         for module in model.modules():
             if isinstance(module, Mask):
                 module.stream = masks
@@ -446,6 +447,24 @@ def test_own_module(given: dict[str, Any]) -> None:
     rates = {0.4: 0.4, 0.1: 0.1} if not given else dict.fromkeys((0.4, 0.1), given["dropout"] or 0.0)
     program = "Dropout" if given else "OwnDropout"
     agree(of, net(own, **given), lambda: own(lambda rate: Mask(rates[rate])), Plain(program=program))
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_layers_of_an_own_module_by_name(drops: bool) -> None:
+    """What names layers of a user's module acts on them alone, and what names none on its dropout layers alone."""
+
+    def made(named: nn.Module, other: nn.Module) -> nn.Module:
+        layers = {"first": nn.Linear(5, 6), "act": nn.ReLU(), "named": named, "second": nn.Linear(6, 4)}
+        return nn.Sequential(OrderedDict(**layers, tanh=nn.Tanh(), other=other, last=nn.Linear(4, 1)))
+
+    of, _ = task_of("regression")
+    dropout: Any = 0.2 if drops else {"act": 0.25}
+    config = net(
+        lambda: made(nn.Identity(), nn.Dropout(0.5) if drops else nn.Identity()),
+        dropout=dropout, activity_penalty={"a*": t.L1Penalty(0.01)},
+    )  # fmt: skip
+    plain = partial(made, nn.Identity(), Mask(0.2)) if drops else partial(made, Mask(0.25), nn.Identity())
+    agree(of, config, plain, Plain(activity=0.01, pattern="" if drops else "act"))
 
 
 # --- closed forms ----------------------------------------------------------------------------------------------

@@ -45,7 +45,9 @@ class CNN(SidedArchitecture):
     activation
         ``relu``, ``gelu``, ``silu`` or ``tanh``.
     dims
-        Axes that a convolution goes along, see `SidedArchitecture`: 1 for sequences, 2 for images, 3 for volumes.
+        Axes that a convolution goes along: 1 for sequences, X ``[n, channels, length]``; 2 for images,
+        ``[n, channels, height, width]``; 3 for volumes, ``[n, channels, depth, height, width]``. Images and volumes of
+        one channel need no axis for it.
     """
 
     kind: ClassVar[str] = "cnn"

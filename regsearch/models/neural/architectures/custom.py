@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.errors import InvalidInput
@@ -22,12 +25,13 @@ class Custom(Architecture):
 
     Of two classes it may have one output, the logit, or two: their difference is the logit then. Rows train one by one,
     a thread each. Its ``nn.Dropout`` layers are the hidden layers: their rates are those of the technique `Dropout`, or
-    their own where it is not used. Other random numbers that its forward pass draws from the global generator of torch
-    are not the study's: results would not repeat.
+    their own where it is not used. Any other layer is one to the techniques that name it. Other random numbers that its
+    forward pass draws from the global generator of torch are not the study's: results would not repeat.
     """
 
     kind: ClassVar[str] = "custom"
     factory: Any
+    named: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         made = hasattr(self.factory, "state_dict") and not isinstance(self.factory, type)
@@ -53,12 +57,23 @@ class Custom(Architecture):
         return _log_odds in module._forward_hooks.values()
 
     def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
-        from torch import nn
+        named = self.named_layers(module)
+        return tuple(name for name, child in module.named_modules() if _drops(child) or name in named)
 
-        return tuple(name for name, child in module.named_modules() if isinstance(child, nn.modules.dropout._DropoutNd))
+    def named_layers(self, module: nn.Module) -> frozenset[str]:
+        names = [name for name, child in module.named_modules() if name and not _drops(child)]
+        return frozenset(name for name in names if any(fnmatchcase(name, pattern) for pattern in self.named))
+
+    def _known(self, hidden_layers: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.factory().named_modules() if name)
+
+    def with_named(self, patterns: tuple[str, ...]) -> Custom:
+        return replace(self, named=patterns)
 
     def rates(self, module: nn.Module) -> tuple[float, ...]:
-        return tuple(float(module.get_submodule(name).p) for name in self.hidden_layers(module))  # type: ignore[arg-type]
+        layers = [module.get_submodule(name) for name in self.hidden_layers(module)]
+        own = tuple(float(layer.p) if _drops(layer) else 0.0 for layer in layers)  # type: ignore[arg-type]
+        return own if any(map(_drops, layers)) else ()
 
     def forward(self, module: nn.Module) -> Forward:
         import copy
@@ -66,23 +81,52 @@ class Custom(Architecture):
         import torch
 
         own = copy.deepcopy(module)  # a pass changes its mode, and puts its own layers into it
-        layers = self.hidden_layers(own)
-        stands_in = [_hook_module(i, own.get_submodule(name)) for i, name in enumerate(layers)]
-        for name, one in zip(layers, stands_in, strict=True):
+        layers = {name: (i, own.get_submodule(name)) for i, name in enumerate(self.hidden_layers(own))}
+        stands_in = {name: _hook_module(i, layer) for name, (i, layer) in layers.items() if _drops(layer)}
+        current = _Current()
+        for name, one in stands_in.items():
             own.set_submodule(name, one)
+        for name, (i, layer) in layers.items():
+            if name not in stands_in:
+                layer.register_forward_hook(partial(current.on_output, i, name))
 
         def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
-            for one in stands_in:
+            current.hooks = hooks
+            for one in stands_in.values():
                 one.begin(hooks)
             own.train(training)
             out = torch.func.functional_call(own, {name: value[0] for name, value in p.items()}, (x[0],))
-            _check_called(layers, stands_in)
+            _check_called(stands_in)
             if not isinstance(out, torch.Tensor) or out.dim() != 2:
                 got = f"the shape {list(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
                 raise InvalidInput(f"Your module must return [rows, outputs], got {got}; end it with an nn.Linear.")
             return out.T[None]
 
         return run
+
+
+class _Current:
+    """The hooks of the pass that is running, for layers that are not replaced."""
+
+    hooks: HiddenHooks
+
+    def on_output(self, index: int, name: str, layer: Any, given: Any, out: Any) -> torch.Tensor:
+        """What the next layer gets of what a layer returns ``[B, ...]``."""
+        import torch
+
+        if not isinstance(out, torch.Tensor):
+            raise InvalidInput(
+                f"A technique acts on what is one tensor, the layer {name!r} returns a {type(out).__name__}; name one "
+                "behind it."
+            )
+        changed: torch.Tensor = self.hooks(out[None], index)[0]
+        return changed
+
+
+def _drops(layer: nn.Module) -> bool:
+    from torch import nn
+
+    return isinstance(layer, nn.modules.dropout._DropoutNd)
 
 
 def _own_outputs(module: nn.Module, inputs: tuple[int, ...]) -> int:
@@ -130,8 +174,8 @@ def _hook_module(index: int, layer: Any) -> Any:
     return HookModule()
 
 
-def _check_called(layers: tuple[str, ...], stands_in: list[Any]) -> None:
-    for name, one in zip(layers, stands_in, strict=True):
+def _check_called(stands_in: Mapping[str, Any]) -> None:
+    for name, one in stands_in.items():
         if one.was_read and not one.was_called:
             raise InvalidInput(
                 f"A dropout layer drops when it is called, your module reads the rate of {name!r} without: that is not "

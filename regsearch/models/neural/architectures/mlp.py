@@ -37,7 +37,8 @@ class MLP(SidedArchitecture):
     activation
         ``relu``, ``gelu``, ``silu`` or ``tanh``.
     dims
-        What the axes of X mean where it is no table, see `SidedArchitecture`.
+        What the axes of X mean where it is no table, as of `CNN`; a row is one list of numbers to this net, and scaled
+        by channel.
     """
 
     kind: ClassVar[str] = "mlp"

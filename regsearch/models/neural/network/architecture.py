@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from regsearch.errors import InvalidInput
@@ -57,6 +58,30 @@ class Architecture(Node, abstract=True):
     @abstractmethod
     def hidden_layers(self, module: nn.Module) -> tuple[str, ...]:
         """Names of the module's hidden layers, where dropout and activity penalties act, in order."""
+
+    def named_layers(self, module: nn.Module) -> frozenset[str]:
+        """The hidden layers on which nothing acts that does not name them."""
+        return frozenset()
+
+    def with_named(self, patterns: tuple[str, ...]) -> Architecture:
+        """The architecture, with what patterns of names match among its hidden layers, if they may be any."""
+        return self
+
+    def check_layer(self, pattern: str, hidden_layers: tuple[str, ...]) -> None:
+        """Refuse a pattern that names no hidden layer.
+
+        Raises
+        ------
+        InvalidInput
+            Naming those that there are.
+        """
+        if not any(fnmatchcase(name, pattern) for name in hidden_layers):
+            there = ", ".join(self._known(hidden_layers))
+            raise InvalidInput(f"A pattern must match a hidden layer, got {pattern!r}; there are {there}.")
+
+    def _known(self, hidden_layers: tuple[str, ...]) -> tuple[str, ...]:
+        """Which layers a pattern may name, where it is known which there are."""
+        return hidden_layers
 
     def rates(self, module: nn.Module) -> tuple[float, ...]:
         """The module's own dropout rates, by hidden layer; empty where it has none."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 from regsearch.models.neural.columns import ActiveTechnique
@@ -19,8 +21,8 @@ class HiddenHooks:
 
     Attributes
     ----------
-    hidden_layers
-        Names of the layers.
+    hidden_layers, named
+        Names of the layers, and those of them on which nothing acts that does not name them.
     masks, penalties, branches
         The techniques that mask what leaves a layer, those that have a term of the loss from it, and those that change
         what a layer adds to what comes in.
@@ -42,6 +44,7 @@ class HiddenHooks:
     terms: list[torch.Tensor] = field(default_factory=list)
     drawn: list[torch.Tensor] = field(default_factory=list)
     repeated: Iterator[torch.Tensor] | None = None
+    named: frozenset[str] = frozenset()
 
     def again(self) -> HiddenHooks:
         """For another pass in which layers get the same factors."""
@@ -60,15 +63,15 @@ class HiddenHooks:
 
         For a pass that multiplies by itself, which it may where there are no `penalties`.
         """
-        if self.repeated is not None and self.masks:
+        acting = [active for active in self.masks if active.acts_at(self._layer(index))]
+        if not acting:
+            return None
+        if self.repeated is not None:
             return next(self.repeated)
-        made = None
-        for active in self.masks:
-            mask = active.technique.on_hidden(active.v, shape, self._layer(index), self.streams[active.key])
-            made = mask if made is None else made * mask
-        if made is not None:
-            self.drawn.append(made)
-        return made
+        layer = self._layer(index)
+        factors = [one.technique.on_hidden(one.v, shape, layer, self.streams[one.key]) for one in acting]
+        self.drawn.append(reduce(mul, factors))
+        return self.drawn[-1]
 
     def added(self, x: torch.Tensor, made: torch.Tensor, index: int) -> torch.Tensor:
         """What comes in ``[R, B, ...]``, and to it what a layer made of it."""
@@ -87,4 +90,5 @@ class HiddenHooks:
         return x + made
 
     def _layer(self, index: int) -> HiddenLayer:
-        return HiddenLayer(index, len(self.hidden_layers), self.hidden_layers[index])
+        name = self.hidden_layers[index]
+        return HiddenLayer(index, len(self.hidden_layers), name, name in self.named)

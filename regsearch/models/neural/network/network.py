@@ -30,6 +30,8 @@ class Network:
         ``[Q]``: where every trial of the fold starts.
     hidden_layers, rates
         Names of its hidden layers, and the dropout rates that the module has of its own.
+    named
+        The hidden layers on which nothing acts that does not name them.
     other_state
         By name in the state of the module: what is no real number, as it was made; the name that a tied parameter is
         trained under; or nothing for a buffer that the module does not save.
@@ -47,6 +49,7 @@ class Network:
     other_state: dict[str, torch.Tensor | str]
     running: tuple[tuple[Param, float | None], ...] = ()
     stacks: bool = False
+    named: frozenset[str] = frozenset()
 
 
 def make_network(
@@ -72,7 +75,7 @@ def make_network(
     other |= dict.fromkeys(temporary, "")
     return Network(
         layout, partial(architecture.forward, module), theta[0], hidden_layers, architecture.rates(module), other,
-        tuple(_running(module, layout)), architecture.stacks,
+        tuple(_running(module, layout)), architecture.stacks, architecture.named_layers(module),
     )  # fmt: skip
 
 

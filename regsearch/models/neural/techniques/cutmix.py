@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class CutMix(Technique):
     """A part of each sample of a batch is that of another, and as large a share of its target (Yun et al. 2019).
 
-    Of an image the part is a rectangle. Of a row of a table it is some of the columns as the net sees them, the same in
-    the whole batch (Kadra et al. 2021). Its share is drawn for each batch, any share alike.
+    Of an image the part is a rectangle, of a sequence a stretch, of a volume a box. Of a row of a table it is some of
+    the columns as the net sees them, the same in the whole batch (Kadra et al. 2021). Its share is drawn for each
+    batch, any share alike.
 
     Parameters
     ----------

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 class Cutout(Technique):
     """A part of a sample is 0: of standardised inputs, their mean (DeVries and Taylor 2017).
 
-    Of an image the part is a rectangle at a place of its own, which the edges may cut. Of the rows of a table it is
-    some of the columns as the net sees them, at least one, the same in the whole batch (Kadra et al. 2021).
+    Of an image the part is a rectangle at a place of its own, which the edges may cut; of a sequence it is a stretch,
+    of a volume a box. Of the rows of a table it is some of the columns as the net sees them, at least one, the same in
+    the whole batch (Kadra et al. 2021).
 
     Parameters
     ----------
     probability
         Of an image, or of a batch of a table, to be changed.
     patch
-        How much of the height and of the width of an image, or of the columns of a table, is masked.
+        How much of each side of an image, sequence or volume, or of the columns of a table, is masked.
     """
 
     slots: ClassVar[tuple[str, ...]] = ("data_augmentation",)

@@ -17,13 +17,12 @@ from regsearch.models.base import Setup
 from regsearch.models.class_weight import check_class_weight
 from regsearch.models.neural.columns import part_of
 from regsearch.models.neural.config import CHANGES, NetConfig, options
-from regsearch.models.neural.layout import Layout
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import CLIPPED, Data, inner_split
 from regsearch.models.neural.network.hooks import HiddenHooks
-from regsearch.models.neural.network.network import make_network
+from regsearch.models.neural.network.network import Network, make_network
 from regsearch.models.neural.network.streams import seed_of
-from regsearch.models.neural.technique import SCHEDULE, ProblemInfo, Technique
+from regsearch.models.neural.technique import OF_LAYERS, SCHEDULE, ProblemInfo, Technique
 from regsearch.models.neural.training.shared import SharedParts, Structure, device_of, structure_of
 from regsearch.models.preparation import check_preparations, preparations
 from regsearch.space.domains import bounds_of
@@ -56,17 +55,17 @@ def check(space: NetConfig, setup: Setup) -> None:
     _check_embeddings(space, ProblemInfo(setup.problem.task, data.outputs, (), data.shape))
     changes = product(*(_changes(space, slot) for slot in CHANGES))
     for own, norm, each in product(_modules(space.module), _norms(space), changes):
-        changed = reduce(lambda made, change: change(made), each, own)
+        changed = reduce(lambda made, change: change(made), each, own).with_named(space.named)
         structure = shared.on_columns(replace(first, module=changed, norm=norm))
         module = structure.module
-        info, layout = _check_module(module, structure, shared.data(structure), setup)
+        info, network = _check_module(module, structure, shared.data(structure), setup)
         for slot, value in space.techniques.items():
             for pattern, one in value.items() if isinstance(value, dict) else (("", value),):
-                _check_pattern(slot, pattern, layout, info)
+                _check_pattern(slot, pattern, module, network)
                 for technique in options(one):
                     technique.check(info)
-                    _check_hidden_layers(slot, technique, info)
-                    technique.check_part(part_of(slot, pattern, technique.acts_on, layout), info)
+                    _check_hidden_layers(slot, pattern, technique, network)
+                    technique.check_part(part_of(slot, pattern, technique.acts_on, network.layout), info)
 
 
 def _check_embeddings(space: NetConfig, info: ProblemInfo) -> None:
@@ -88,12 +87,13 @@ def _check_schedules(space: NetConfig) -> None:
             raise InvalidInput(f"{slot} changes the rate of {target}, got {got}; give it a rate, or leave it out.")
 
 
-def _check_hidden_layers(slot: str, technique: Technique, info: ProblemInfo) -> None:
+def _check_hidden_layers(slot: str, pattern: str, technique: Technique, network: Network) -> None:
     acting = type(technique).implementation(slot)
     inside = acting.on_hidden is not Technique.on_hidden or acting.on_activity is not Technique.on_activity
-    if inside and not info.hidden_layers and technique.acting:
+    if inside and not pattern and network.named.issuperset(network.hidden_layers) and technique.acting:
         raise InvalidInput(
-            f"{slot} acts where your module has nn.Dropout layers, it has none; add them, or leave it out."
+            f"{slot} acts where your module has nn.Dropout layers, it has none; add them, name the layers that are "
+            f"meant, {slot}={{'NAME': ...}}, or leave it out."
         )
 
 
@@ -175,8 +175,8 @@ def _inner(stopping: Technique) -> Any:
     return stopping.fields().get("inner", 0.0)
 
 
-def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> tuple[ProblemInfo, Layout]:
-    """What the space may need to know of a net, and its parameters; its output is looked at for a few rows."""
+def _check_module(module: Architecture, structure: Structure, data: Data, setup: Setup) -> tuple[ProblemInfo, Network]:
+    """What the space may need to know of a net, and the net; its output is looked at for a few rows."""
     import torch
 
     if data.dtype == torch.float32:
@@ -211,16 +211,11 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
         )
     info = ProblemInfo(setup.problem.task, data.outputs, network.hidden_layers, data.shape)
-    return info, network.layout
+    return info, network
 
 
-def _check_pattern(slot: str, pattern: str, layout: Layout, info: ProblemInfo) -> None:
-    from fnmatch import fnmatchcase
-
-    if pattern and slot == "activity_penalty":
-        if not any(fnmatchcase(name, pattern) for name in info.hidden_layers):
-            raise InvalidInput(
-                f"A pattern must match a hidden layer, got {pattern!r}; there are {', '.join(info.hidden_layers)}."
-            )
+def _check_pattern(slot: str, pattern: str, module: Architecture, network: Network) -> None:
+    if pattern and slot in OF_LAYERS:
+        module.check_layer(pattern, network.hidden_layers)
     elif pattern:
-        layout.matching(pattern)
+        network.layout.matching(pattern)
