@@ -127,7 +127,7 @@ CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
     "several things": (
         "binary",
         lambda: net(
-            says(nn.Sequential(nn.LSTM(5, 3), First(), nn.Linear(3, 1))), activity_penalty={"0": t.L1Penalty()}
+            says(nn.Sequential(nn.LSTM(5, 3), First(), nn.Linear(3, 1))), activity_penalty={"0.0": t.L1Penalty()}
         ),
         r"the layer '0\.0' returns a tuple; name one behind it",
     ),
