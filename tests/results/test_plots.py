@@ -17,7 +17,8 @@ from samples import regression, study
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
-from regsearch import Choice, Estimator, Float, InvalidInput, Linear, NotFound, spaces
+from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, NotFound, spaces
+from regsearch import nn_techniques as t
 from regsearch.models.axes import EPOCHS, LAMBDA
 from regsearch.results import plots
 from regsearch.results.plots import PLOTS, Plots, plot, static_images
@@ -33,6 +34,7 @@ from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.learning_curve import learning_record
 from regsearch.results.plots.parameters import space_record
 from regsearch.results.plots.path import path_image, path_record
+from regsearch.results.plots.strengths import strengths_record
 from regsearch.results.plots.style import Window, escape, model_label, new_figure, short_name, thin_out, window
 from regsearch.results.report import page, write_artifacts
 from regsearch.results.results import Results
@@ -435,6 +437,32 @@ def test_margins_are_no_probabilities(
 
 
 # --- findings --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_what_became_of_a_strength_is_drawn(tmp_path: Path, results: Results) -> None:
+    """The winner's strengths that follow its training have a line each, the mean of its folds; a thin one for each."""
+    with pytest.raises(NotFound, match="'strengths' needs a best trial with a strength that follows"):
+        results.plots.strengths()
+    space = Net(
+        MLP(hidden=(4,)), early_stopping=t.EarlyStopping(max_epochs=4), dropout=Float(0.1, 0.2),
+        penalty=t.L2Penalty(1e-3), dropout_schedule=t.AdaptiveStrength(gain=2.0),
+        penalty_schedule=t.AdaptiveStrength(gain=0.5),
+    )  # fmt: skip
+    nets = study(tmp_path, "nets", space=space, prune=False).run(2, quiet=True)
+    record = strengths_record(nets)
+    assert record is not None
+    followed = nets.store.trajectory(nets.best.number).followed
+    assert len(followed) == len(record.mean) == 2
+    for name, values in followed.items():
+        said = name.replace("_", " ")
+        np.testing.assert_allclose(record.mean[said], values.mean(axis=0))
+        assert record.folds[said].shape == values.shape == (3, 4)
+        assert np.ptp(values) > 0
+    figure = nets.plots.strengths()
+    named = {trace.name: trace.y for trace in figure.data if trace.name}
+    np.testing.assert_array_equal(named["penalty strength"], record.mean["penalty strength"])
+    assert "strengths" in nets.plots.all()
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def _why(optimism: float, resampling: Resampling, trials: int, rule: Rule) -> st
     configs = len(resampling.contenders)
     among = f"the best {configs} of {trials}" if configs < trials else str(configs)
     points = resampling.points
-    what = f"{among} configs" if points == configs else f"{among} configs, and of {points} points of their paths,"
+    what = f"{among} configs" if points == configs else f"{among} configs, and of {points:,} points of their paths,"
     alone = sum(not one.whole for one in resampling.contenders)
     unseen = f"; of {alone} of them the chosen point alone is stored" if alone else ""
     worth = f"is worth {format_number(optimism, 2)} of it{unseen}."

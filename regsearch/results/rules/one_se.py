@@ -23,7 +23,7 @@ def one_se(results: StoredStudy) -> Pick:
     number, step, count = least_fitted(results, top.floor)
     within = f"within one standard error ({top.val_se:.2g}) of"
     return Pick(
-        number, step, f"It fits the training folds least of all {count} points "
+        number, step, f"It fits the training folds least of all {count:,} points "
         f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric_label} "
         f"({format_number(top.val, 5)}).",
     )  # fmt: skip

@@ -41,7 +41,7 @@ def percent_loss(percent: float) -> Rule:
         best = results.point(results.candidates[0]).val
         number, step, count = least_fitted(results, best - percent / 100 * abs(best))
         return Pick(
-            number, step, f"It fits the training folds least of all {count} points within {percent:g} % of the best "
+            number, step, f"It fits the training folds least of all {count:,} points within {percent:g} % of the best "
             f"{results.metric_label} ({format_number(best, 5)}).",
         )  # fmt: skip
 
