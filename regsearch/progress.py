@@ -6,6 +6,7 @@ import html
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
@@ -174,13 +175,17 @@ class Progress:
     def __post_init__(self) -> None:
         self._screen = screen_for(self.stream)
         self._next = 0.0
-        self._text = ""
+        self._state: Callable[[], str] = str
 
     def show(self, text: str, share: float | None = None) -> None:
         """Show a state in the place of the one before it, unless that was shown just now."""
-        self._text = text
+        self.show_of(lambda: text, lambda: share)
+
+    def show_of(self, text: Callable[[], str], share: Callable[[], float | None]) -> None:
+        """Show a state that is put into words when it is shown: a fast search has thousands that are not."""
+        self._state = text
         if not self.quiet and time.monotonic() >= self._next:
-            self._screen.write(one_line(text), share)
+            self._screen.write(one_line(text()), share())
             self._next = time.monotonic() + self._screen.every_s
 
     def clear(self) -> None:
@@ -190,7 +195,8 @@ class Progress:
 
     def end(self, text: str = "") -> None:
         """Leave the last state, or `text`, standing."""
-        text = one_line(text) or one_line(self._text)
-        if not self.quiet and text:
-            self._screen.leave(text)
-        self._next, self._text = 0.0, ""
+        if not self.quiet:
+            left = one_line(text) or one_line(self._state())
+            if left:
+                self._screen.leave(left)
+        self._next, self._state = 0.0, str

@@ -82,6 +82,8 @@ class Averaging:
         """``[...]`` of values ``[K, ...]``; NaN of no fold."""
         if not len(values):
             return np.full(values.shape[1:], np.nan)
+        if self.shares is None:  # as `mean` and `average` do, which take several times as long for a few numbers
+            return np.asarray(np.add.reduce(values, axis=0) / len(values))
         return np.asarray(np.average(values, axis=0, weights=self.shares))
 
     def error(self, values: Array) -> Array:

@@ -6,6 +6,7 @@ import ctypes
 import io as streams
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -40,10 +41,12 @@ TRIES = 3  # to write a file whose beginning someone tidies away meanwhile
 
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file whole or not at all: beside its place, then moved there; what links to it goes on doing so."""
-    place = file.resolve() if file.is_symlink() else file
-    if place.exists() and not place.is_file():  # a pipe or a device: there is nothing to replace
-        place.write_bytes(content)
-        return
+    place = file
+    if not _is_usual(file):
+        place = file.resolve() if file.is_symlink() else file
+        if place.exists() and not place.is_file():  # a pipe or a device: there is nothing to replace
+            place.write_bytes(content)
+            return
     for left in reversed(range(TRIES)):
         try:
             _replace(place, content)
@@ -51,6 +54,14 @@ def write_whole(file: Path, content: bytes) -> None:
         except FileNotFoundError:  # `remove_parts` of a run that begins just now
             if not left or not place.parent.is_dir():
                 raise
+
+
+def _is_usual(file: Path) -> bool:
+    """Whether there is a file, or nothing at all, as is so of most: asked once, as each question takes the system."""
+    try:
+        return stat.S_ISREG(os.lstat(file).st_mode)
+    except FileNotFoundError:
+        return True
 
 
 def _replace(place: Path, content: bytes) -> None:

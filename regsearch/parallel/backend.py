@@ -19,10 +19,11 @@ from regsearch.models.deadline import NO_DEADLINE
 from regsearch.models.halving import RECENT
 from regsearch.parallel.crew import Crew, WorkerId, Workers
 from regsearch.parallel.evaluation import is_evidence
-from regsearch.parallel.messages import Begin, Died, Doing, Evaluated, Idle, Job, Message, Task, Wanted
+from regsearch.parallel.messages import Begin, Died, Doing, Evaluated, Job, Message, Task, Wanted
 
 GRACE_S = 5.0  # after its time is up, for a worker to hand over what it has
 LOOK_S = 1.0  # between two looks at the clock
+NOTICE_S = 0.1  # between two words on what is being done
 DEATHS = 2  # in flight at so many, and alone at the last, a candidate has failed
 STILLBORN = 2  # once all and so many more in a row have died before they asked for anything, the next ones would, too
 
@@ -35,8 +36,6 @@ class WorkerState:
     ----------
     in_flight
         Its candidates, by number.
-    waits
-        What it asked for and has not been answered; `None` while it works.
     alone
         Whether it is to have one candidate only, for its second try.
     has_spoken
@@ -50,7 +49,6 @@ class WorkerState:
     """
 
     in_flight: dict[int, Candidate] = field(default_factory=dict)
-    waits: Message | None = None
     alone: bool = False
     has_spoken: bool = False
     since_s: float = 0.0
@@ -78,6 +76,9 @@ class WorkersBackend:
         self.histories = {family: history.of(family) if family else history for family in space.references()}
         self._source: Iterator[Candidate] = iter(())
         self._states: dict[WorkerId, WorkerState] = {}
+        self._waiting: dict[WorkerId, Message] = {}  # what workers have asked for and were not answered: few at a time
+        self._sorted: list[WorkerId] = []  # all there are; empty where it is to be made again
+        self._next_notice = 0.0
         self._again: deque[Candidate] = deque()  # for their second try
         self._deaths: dict[int, int] = {}  # by number of a candidate
         self._stillborn = 0  # workers in a row
@@ -112,12 +113,14 @@ class WorkersBackend:
 
     def _hand_out(self, crew: Crew) -> bool:
         """Answer those who wait; whether there is anything left to wait for."""
-        for worker, state in self._states.items():
-            if isinstance(state.waits, Wanted):
-                self._answer_wanted(crew, worker, state)
-            elif isinstance(state.waits, Idle) and (self._again or not self._exhausted):
+        for worker, asked in list(self._waiting.items()):
+            if isinstance(asked, Wanted):
+                self._answer_wanted(crew, worker, self._states[worker])
+            elif self._again or not self._exhausted:
                 self._answer(crew, worker, Begin(self.deadline.left()))
-        self.setup.notice(self._doing)  # once for all: with a thousand workers it takes as long as a trial does
+        if self.deadline.clock() >= self._next_notice:  # with a thousand workers it takes as long as half a trial does
+            self.setup.notice(self._doing)
+            self._next_notice = self.deadline.clock() + NOTICE_S
         in_flight = any(state.in_flight for state in self._states.values())
         return in_flight or bool(self._again) or not self._exhausted
 
@@ -158,20 +161,27 @@ class WorkersBackend:
         return Task(number, role, draws, best, tuple(others[-RECENT * len(self.histories) :]))
 
     def _answer(self, crew: Crew, worker: WorkerId, answer: Begin | Task | None) -> None:
-        state = self._states[worker]
-        state.waits, state.since_s = None, self.deadline.clock()
+        self._waiting.pop(worker, None)
+        self._states[worker].since_s = self.deadline.clock()
         crew.answer(worker, answer)
 
     # --- messages ----------------------------------------------------------------------------------------------
 
     def _hear(self, crew: Crew, wait_s: float) -> Iterator[Outcome]:
         """The outcomes among what workers say next."""
-        working = sorted(worker for worker, state in self._states.items() if state.waits is None)
+        working = self._working
         if self.in_turn and working:
             working = [next((worker for worker in working if worker > self._last), working[0])]
         for worker, message in crew.messages(min(wait_s, self.deadline.left()), working):
             self._last = self._last if isinstance(message, Doing) else worker
             yield from self._take(crew, worker, message)
+
+    @property
+    def _working(self) -> list[WorkerId]:
+        """Those who do not wait, in their order."""
+        self._sorted = self._sorted or sorted(self._states)
+        waiting = self._waiting
+        return [worker for worker in self._sorted if worker not in waiting] if waiting else self._sorted
 
     def _take(self, crew: Crew, worker: WorkerId, message: Message) -> Iterator[Outcome]:
         state = self._states[worker]
@@ -182,7 +192,7 @@ class WorkersBackend:
         if isinstance(message, Evaluated):
             yield self._evaluated(worker, message)
         elif not isinstance(message, Doing):
-            state.waits = message
+            self._waiting[worker] = message
             if isinstance(message, Wanted):  # at once: what others have said by now may take seconds to hear
                 self._answer_wanted(crew, worker, state)
 
@@ -201,12 +211,12 @@ class WorkersBackend:
     # --- deaths ------------------------------------------------------------------------------------------------
 
     def _start(self, crew: Crew, worker: WorkerId) -> None:
-        self._states[worker] = WorkerState(since_s=self.deadline.clock())
+        self._states[worker], self._sorted = WorkerState(since_s=self.deadline.clock()), []
         crew.start(worker)
 
     def _bury(self, crew: Crew, worker: WorkerId, why: str) -> Iterator[Outcome]:
         """Let what a dead worker had in flight have another try, or fail; and start another in its place."""
-        state = self._states.pop(worker)
+        state = self._gone(worker)
         self._stillborn += not state.has_spoken
         if self._stillborn >= STILLBORN + self.workers.workers:
             raise WorkersFailed(f"Workers end before they evaluate anything, the last because {why}.")
@@ -219,6 +229,12 @@ class WorkersBackend:
                 yield self._failed(candidate, state, f"in flight at {deaths} deaths of a worker: {why}")
         if self._again or not self._exhausted:
             self._start(crew, worker)
+
+    def _gone(self, worker: WorkerId) -> WorkerState:
+        """What was known of a worker that is no more."""
+        self._waiting.pop(worker, None)
+        self._sorted = []
+        return self._states.pop(worker)
 
     def _end_hangs(self, crew: Crew) -> Iterator[Outcome]:
         """End workers that do not get to the end of a trial in its time, nor to where they would look at the clock."""
@@ -247,16 +263,15 @@ class WorkersBackend:
         clock = self.deadline.clock
         end = clock() + GRACE_S
         while clock() < end:
-            for worker, state in self._states.items():
-                if isinstance(state.waits, Wanted):
-                    self._answer(crew, worker, None)
-            working = [worker for worker, state in self._states.items() if state.waits is None and state.in_flight]
+            for worker in [worker for worker, asked in self._waiting.items() if isinstance(asked, Wanted)]:
+                self._answer(crew, worker, None)
+            working = [worker for worker in self._working if self._states[worker].in_flight]
             if not working:
                 return
             for worker, message in crew.messages(end - clock(), working):
                 if isinstance(message, Evaluated):
                     yield self._evaluated(worker, message)
                 elif isinstance(message, Died):
-                    del self._states[worker]
+                    self._gone(worker)
                 elif not isinstance(message, Doing):
-                    self._states[worker].waits = message
+                    self._waiting[worker] = message

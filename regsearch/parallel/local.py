@@ -51,10 +51,10 @@ class Local:
     def crew(self, job: Job) -> Iterator[Processes]:
         cores = share_of_cores(self.workers)
         job = replace(job, setup=replace(job.setup, cores=cores))
-        pieces = pack(job)
         with tempfile.TemporaryFile() as file:
-            processes = Processes(write_pieces(pieces, file), file, cores)
+            processes = Processes(file, cores)
             try:
+                processes.load(write_pieces(pack(job), file))
                 yield processes
             finally:
                 processes.end()
@@ -106,8 +106,8 @@ class Template:
     handles: socket.socket
 
     @classmethod
-    def start(cls, sizes: tuple[int, ...], file: IO[bytes], cores: int) -> Template:
-        """One that loads the job, meanwhile."""
+    def start(cls, file: IO[bytes], cores: int) -> Template:
+        """One that loads libraries, meanwhile."""
         here, there = socket.socketpair()
         with there:
             descriptors = there.fileno(), file.fileno()
@@ -116,9 +116,12 @@ class Template:
                 env={**os.environ, **thread_limits(cores), "PYTHONPATH": _path()},
                 pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
-        made = cls(process, Connection(os.dup(here.fileno())), here)
-        made.requests.send(sizes)
-        return made
+        return cls(process, Connection(os.dup(here.fileno())), here)
+
+    def load(self, sizes: tuple[int, ...]) -> None:
+        """Have it load the job, meanwhile."""
+        with suppress(OSError):  # it has ended, as the first worker's first message says
+            self.requests.send(sizes)
 
     @property
     def has_ended(self) -> bool:
@@ -171,18 +174,25 @@ class WorkerProcess:
 
 
 class Processes:
-    """Processes that evaluate a job, which lies in a file in pieces of these sizes, forked from a template."""
+    """Processes that evaluate a job, which lies in a file, forked from a template."""
 
-    def __init__(self, sizes: tuple[int, ...], file: IO[bytes], cores: int) -> None:
-        self.sizes, self.file, self.cores = sizes, file, cores
+    def __init__(self, file: IO[bytes], cores: int) -> None:
+        self.file, self.cores = file, cores
+        self.sizes: tuple[int, ...] = ()
         self._running: dict[WorkerId, WorkerProcess] = {}
         self._heard: deque[tuple[WorkerId, Message]] = deque()  # and not handed on yet
-        self._template = Template.start(sizes, file, cores)
+        self._template = Template.start(file, cores)
+
+    def load(self, sizes: tuple[int, ...]) -> None:
+        """Take the job from the file, where it is in pieces of these sizes; libraries are loaded while it is written."""
+        self.sizes = sizes
+        self._template.load(sizes)
 
     def start(self, worker: WorkerId) -> None:
         if self._template.has_ended:
             self._template.end()
-            self._template = Template.start(self.sizes, self.file, self.cores)
+            self._template = Template.start(self.file, self.cores)
+            self._template.load(self.sizes)
         line, its_line = socket.socketpair()
         alive, its_alive = socket.socketpair()
         with its_line, its_alive:

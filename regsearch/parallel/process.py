@@ -19,6 +19,7 @@ from regsearch.errors import FOREIGN
 from regsearch.parallel.evaluation import JobWorker
 from regsearch.parallel.messages import Answer, Died, Job, Message
 from regsearch.parallel.shipping import mapped_pieces, unpack
+from regsearch.space.registry import registered
 
 FORK, STATUS = "fork", "status"  # what a template is asked for
 
@@ -79,8 +80,9 @@ def main(descriptors: list[str]) -> None:
 
 def _serve(requests: int, data: int) -> None:
     driver, handles = Connection(requests), socket.socket(fileno=os.dup(requests))
+    failed = _load_libraries()
     sizes: tuple[int, ...] = driver.recv()
-    job = _loaded(sizes, data)
+    job = failed or _loaded(sizes, data)
     while True:
         what, process = driver.recv()
         if what == STATUS:
@@ -95,6 +97,16 @@ def _serve(requests: int, data: int) -> None:
             if isinstance(job, Died):
                 connection.send(job)
         os.close(alive)
+
+
+def _load_libraries() -> Died | None:
+    """Load what every job takes, while the driver still writes this one; why that cannot be, if so."""
+    try:
+        registered()
+        import sklearn.metrics  # noqa: F401
+    except FOREIGN as error:  # the driver says it
+        return Died(_said(error))
+    return None
 
 
 def _loaded(sizes: tuple[int, ...], data: int) -> Job | Died:

@@ -208,7 +208,8 @@ class Actors:
     def messages(self, wait_s: float, of: Collection[WorkerId]) -> Iterator[tuple[WorkerId, Message]]:
         import ray
 
-        awaited = [reference for reference, worker in self._awaited.items() if worker in of]
+        those = frozenset(of)
+        awaited = [reference for reference, worker in self._awaited.items() if worker in those]
         with lost_cluster():
             ready, _ = ray.wait(awaited, timeout=wait_s) if awaited else ([], [])
             ready, _ = ray.wait(awaited, num_returns=len(awaited), timeout=0) if ready else ([], [])

@@ -53,13 +53,21 @@ def _walk(value: Any, way: str, draw: Draw, said: Levels | None = None) -> Any:
     if isinstance(value, Leaf):
         return draw(value, way, said)
     if isinstance(value, Node):
-        levels = value.field_levels()
-        fields = value.fields().items()
-        found = {key: _walk(child, way_to(way, key), draw, levels.get(key)) for key, child in fields}
-        return found[value.chosen] if value.chosen else value.replace(**found)
+        return _walk_fields(value, way, draw)
     if isinstance(value, Mapping):
         return {key: _walk(child, way_to(way, key), draw) for key, child in value.items()}
     return value
+
+
+def _walk_fields(node: Node, way: str, draw: Draw) -> Any:
+    """A node with every leaf below it drawn, which is itself where there is none; or what it has chosen."""
+    fields = node.fields()
+    levels = node.field_levels() if any(isinstance(child, Leaf) for child in fields.values()) else {}
+    found = {key: _walk(child, way_to(way, key), draw, levels.get(key)) for key, child in fields.items()}
+    if node.chosen:
+        return found[node.chosen]
+    same = all(found[key] is child for key, child in fields.items())
+    return node if same else node.replace(**found)
 
 
 def drawn(space: NodeT, draw: Draw) -> NodeT:

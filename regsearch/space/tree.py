@@ -12,13 +12,14 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
-from regsearch.numeric import is_number, is_whole, plain
+from regsearch.numeric import is_number, is_own, is_whole, plain
 from regsearch.space.levels import Levels, check_range, nearest, whole, within
 from regsearch.space.naming import readable
 from regsearch.space.suggests import Domain, Suggests
@@ -31,6 +32,22 @@ NAMES = "_names"  # ... and what its parameters are called
 def public_name(name: str) -> str:
     """The name that users, files and logs see: ``lambda_`` is ``lambda``."""
     return name.rstrip("_")
+
+
+# made once for each class: a search makes nodes, and looks into them, all the time
+@cache
+def _field_names(cls: type[Node]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+
+
+@cache
+def _checked_fields(cls: type[Node]) -> tuple[tuple[str, Domain, str, Any], ...]:
+    """Name, domain, the beginning of what is said of an error, and neutral value of each field that has a domain."""
+    fields = [field for field in dataclasses.fields(cls) if field.metadata.get("domain") is not None]  # type: ignore[arg-type]
+    return tuple(
+        (one.name, one.metadata["domain"], f"{cls.__name__}({public_name(one.name)}=...)", one.metadata["off"])
+        for one in fields
+    )
 
 
 class Node(ABC):
@@ -65,12 +82,8 @@ class Node(ABC):
             Node.registry[cls.tag()] = cls
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            domain = field.metadata.get("domain")
-            if domain is not None:
-                where = f"{type(self).__name__}({public_name(field.name)}=...)"
-                admitted = admit(domain, getattr(self, field.name), where, field.metadata["off"])
-                object.__setattr__(self, field.name, admitted)
+        for name, domain, where, off in _checked_fields(type(self)):
+            object.__setattr__(self, name, admit(domain, getattr(self, name), where, off))
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy or another process gets: the fields, and not what was made of them."""
@@ -88,7 +101,7 @@ class Node(ABC):
 
     def fields(self) -> dict[str, Any]:
         """Field values by field name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in _field_names(type(self))}
 
     def replace(self: NodeT, **fields: Any) -> NodeT:
         """The same node with other field values."""
@@ -383,9 +396,10 @@ def admit(domain: Domain, value: Any, where: str, off: Any = None) -> Any:
     InvalidInput
         When it does not admit the value; the message starts with `where`.
     """
-    if isinstance(value, Choice):
-        return value.with_options(*(admit(domain, option, where, off) for option in value.options))
-    value = plain(value)
+    if not is_own(value):
+        if isinstance(value, Choice):
+            return value.with_options(*(admit(domain, option, where, off) for option in value.options))
+        value = plain(value)
     if off is not None and type(value) in (int, float, str) and value == off:
         return value
     return domain.admit(value, where)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from regsearch.models.persist import write_whole
 from regsearch.storage.journal_lines import CREATE_TRIAL, Line, numbered, parsed, readable
-from regsearch.storage.lock import wait_lock
+from regsearch.storage.lock import locked_file
 from regsearch.storage.pace import Pace
 
 KEEP_S = 1.0  # seconds between two times that the disk is told to keep what was written
@@ -39,12 +42,26 @@ def drop_partial_line(journal: Path) -> None:
             file.truncate(whole)
 
 
+class AppendedFile:
+    """A file to append to, which is open for as long as this object is there."""
+
+    def __init__(self, place: Path) -> None:
+        number = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        weakref.finalize(self, os.close, number)
+        self.file = FileIO(number, "a", closefd=False)
+
+    def is_one_of(self, found: os.stat_result) -> bool:
+        """Whether it is the file that was found in its place: another may have been put there."""
+        return os.path.samestat(os.fstat(self.file.fileno()), found)
+
+
 class JournalFile:
-    """Optuna's journal file, with three differences that make it fit a fast search.
+    """Optuna's journal file, with four differences that make it fit a fast search.
 
     Its lock dies with its process, so that a killed study never waits for itself. The disk is told to keep what was
     written once a second, not five times a trial: what a process wrote outlives that process either way, and a power
-    failure costs a second of trials at most. And a line that cannot be read costs that line: `lost` says which.
+    failure costs a second of trials at most. What belongs `together` is written at once, to a file that stays open. And
+    a line that cannot be read costs that line: `lost` says which.
 
     Parameters
     ----------
@@ -62,45 +79,107 @@ class JournalFile:
         self.lost: tuple[str, ...] = ()
         self._pace = Pace(KEEP_S)
         self._numbers = itertools.count()  # each line is unlike every other, so that a copy of one is known
-        self._read = self._end = self._trials = 0  # logs that were read, where the next one begins, trials they made
+        self._end = self._trials = 0  # where the next line begins that was not read, and trials of those that were
         self._first: list[Line] = []  # of the first reading, where some were lost
-        self._own: list[bytes] = []  # written here right behind what was read, and not read yet
+        self._own: list[bytes] = []  # written here, and not read yet
+        self._holds = False  # whether what is appended is written at the end of a block
+        self._held: list[bytes] = []  # not written yet, and read ...
+        self._ahead: list[bytes] = []  # ... but for these, the last of them
+        self._known: set[int] = set()  # where lines begin that were read before they were written
+        self._file: AppendedFile | None = None
         journal.touch()
+
+    # --- read --------------------------------------------------------------------------------------------------
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """Those that were not read yet, or all."""
-        for line in self._lines(from_start=log_number_from == 0):
-            self._end += len(line.text)
+        for line, size in self._all() if log_number_from == 0 else self._new():
+            self._end += size
             if line.log is not None:
-                self._read += 1
                 self._trials += line.log["op_code"] == CREATE_TRIAL
                 yield line.log
 
-    def _lines(self, from_start: bool) -> list[Line]:
-        """Whole lines: the last may still be on its way."""
-        own, self._own = self._own, []
-        if not from_start:
-            alone = self.journal.stat().st_size == self._end + sum(map(len, own))
-            return parsed(own if alone else _whole_lines(self.journal, self._end))
-        self._read = self._end = self._trials = 0
+    def _all(self) -> Iterator[tuple[Line, int]]:
+        """Whole lines, and what they take in the file: the last may still be on its way."""
+        self._own, self._end, self._trials = [], 0, 0
         lines = readable(parsed(_whole_lines(self.journal)), self.name, _replayed() if self.careful else None)
         lost = [line for line in lines if line.problem]
         self.lost = tuple(f"line {line.number} of {self.journal} {line.problem}: it is left out" for line in lost)
         self._first = lines if lost else []
-        return lines
+        return ((line, len(line.text)) for line in lines)
+
+    def _new(self) -> Iterator[tuple[Line, int]]:
+        """Those that came since; what others write may wait for the end of a block."""
+        own, ahead = self._own, self._ahead
+        self._own, self._ahead = [], []
+        if own or not self._holds:
+            yield from self._written(own)
+        yield from ((line, 0) for line in parsed(ahead))
+
+    def _written(self, own: list[bytes]) -> Iterator[tuple[Line, int]]:
+        """Lines that are in the file: one's own without reading it, where nobody else wrote."""
+        found = self.journal.stat()
+        if self._file is not None and not self._file.is_one_of(found):
+            self._file = None
+        alone = found.st_size == self._end + sum(map(len, own))
+        at = self._end
+        for line in parsed(own if alone else _whole_lines(self.journal, at)):
+            yield replace(line, log=None) if at in self._known else line, len(line.text)
+            at += len(line.text)
+
+    # --- write -------------------------------------------------------------------------------------------------
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write operations, each a line, whole or not at all."""
         written = numbered(logs, self._trials, self._numbers)
         lines = [json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in written]
-        with self.journal.open("ab", buffering=0) as file:
-            wait_lock(file, poll_s=LOCK_POLL_S)
-            _append(file, b"".join(lines))
+        if self._holds and not any(log["op_code"] == CREATE_TRIAL for log in logs):
+            self._held += lines
+            self._ahead += lines
+        else:
+            self._write_held()
+            self._append(lines)
             self._own += lines
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is appended within the block at its end, at once; but for new trials, which others may number."""
+        outer, self._holds = self._holds, True
+        try:
+            yield
+        finally:
+            self._holds = outer
+            if not outer:
+                self._write_held()
+
+    def _write_held(self) -> None:
+        """Write what is held; where Ctrl-C comes between, with what is appended next: a copy of a line is known."""
+        if self._held:
+            self._append(self._held, len(self._held) - len(self._ahead))
+            self._held, self._ahead = [], []
+
+    def _append(self, lines: Sequence[bytes], read: int = 0) -> None:
+        """Write lines, of which so many were read."""
+        if self._file is None:
+            self._file = AppendedFile(self.journal)
+        file = self._file.file
+        with locked_file(file, LOCK_POLL_S):
+            begun = file.seek(0, os.SEEK_END)
+            places = list(itertools.accumulate(map(len, lines), initial=begun))
+            self._known.update(places[:read])
+            _write(file, b"".join(lines), begun)
+            if read and begun == self._end:  # nobody wrote meanwhile
+                self._end = places[read]
+                self._known = {place for place in self._known if place >= self._end}
             if self._pace.due:
                 with self._pace.telling():
                     self.before_sync()
                     os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Let go of the file; whatever is appended afterwards opens it again."""
+        self._write_held()
+        self._file = None
 
     def mend(self) -> None:
         """Write the journal without what was lost of it, the damaged one aside; a run must hold the study."""
@@ -110,9 +189,21 @@ class JournalFile:
             self._end, self._first = self.journal.stat().st_size, []
 
 
-def _append(file: FileIO, content: bytes) -> None:
+def together(storage: Any) -> AbstractContextManager[None]:
+    """Have an Optuna storage write what it is given within the block at once, where it is a journal."""
+    journal = getattr(storage, "_backend", None)
+    return journal.together() if isinstance(journal, JournalFile) else nullcontext()
+
+
+def close_journal(storage: Any) -> None:
+    """Let go of the file of an Optuna storage, where it is a journal."""
+    journal = getattr(storage, "_backend", None)
+    if isinstance(journal, JournalFile):
+        journal.close()
+
+
+def _write(file: FileIO, content: bytes, end: int) -> None:
     """Write at the end of a file; where the disk is full, the part that it took is taken back."""
-    end = file.seek(0, os.SEEK_END)
     try:
         done = 0
         while done < len(content):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,12 +19,23 @@ if sys.platform == "win32":
     import msvcrt
 
     def _grab(file: IO[Any]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        _first_byte(file, msvcrt.LK_NBLCK)
+
+    def _free(file: IO[Any]) -> None:
+        _first_byte(file, msvcrt.LK_UNLCK)
+
+    def _first_byte(file: IO[Any], how: int) -> None:
+        """Windows locks from where a file stands, which is not the same for all."""
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+        msvcrt.locking(file.fileno(), how, 1)
 else:
     import fcntl
 
     def _grab(file: IO[Any]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _free(file: IO[Any]) -> None:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def try_lock(file: IO[Any]) -> bool:
@@ -63,6 +75,16 @@ def wait_lock(file: IO[Any], timeout_s: float | None = None, poll_s: float = POL
         if deadline is not None and time.monotonic() > deadline:
             raise TimeoutError(f"{file.name} stayed locked by another process for {timeout_s:g} s")
         time.sleep(poll_s)
+
+
+@contextmanager
+def locked_file(file: IO[Any], poll_s: float = POLL_S) -> Iterator[None]:
+    """Hold the lock of an open file, which stays open, while the block runs."""
+    wait_lock(file, poll_s=poll_s)
+    try:
+        yield
+    finally:
+        _free(file)
 
 
 @contextmanager

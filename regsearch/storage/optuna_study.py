@@ -13,6 +13,7 @@ from regsearch.inputs import did_you_mean
 from regsearch.models.base import Model
 from regsearch.storage.database import close_storage
 from regsearch.storage.failures import storage_failures
+from regsearch.storage.journal import close_journal, together
 from regsearch.storage.moving import SpaceChange, in_space, moved_identity, own_in
 from regsearch.storage.ownership import claim
 from regsearch.storage.parameter_names import own_names
@@ -112,7 +113,7 @@ class OptunaStudy:
 
     def __exit__(self, *_: object) -> None:
         """Let go of the storage's connections; what is asked for afterwards connects again."""
-        close_storage(self._study._storage)
+        _let_go(self._study._storage)
 
     # --- read --------------------------------------------------------------------------------------------------
 
@@ -171,6 +172,10 @@ class OptunaStudy:
 
     # --- ask and tell ------------------------------------------------------------------------------------------
 
+    def together(self) -> AbstractContextManager[None]:
+        """Have a journal keep at once, at the end of the block, what is told within it of trials that there are."""
+        return together(self._study._storage)
+
     def enqueue(self, role: str, params: Mapping[str, Any], first: bool = False) -> None:
         """Let a config that is not sampled be the next one after those that wait, or after the references `first`."""
         with self.failures("written"):
@@ -223,7 +228,7 @@ class OptunaStudy:
         reached
             Of a pruned trial, how many scores it had: samplers think the better of one that got further.
         """
-        with self.failures("written"):
+        with self.failures("written"), self.together():
             self._tell(self._in_flight.pop(trial.number), trial, reached)
 
     def _tell(self, asked: optuna.trial.Trial, trial: Trial, reached: int) -> None:
@@ -338,8 +343,13 @@ def _open(store: Store) -> Iterator[Any]:
     try:
         yield storage
     except BaseException:
-        close_storage(storage)
+        _let_go(storage)
         raise
+
+
+def _let_go(storage: Any) -> None:
+    close_storage(storage)
+    close_journal(storage)
 
 
 def _elsewhere(store: Store) -> str:

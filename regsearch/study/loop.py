@@ -239,10 +239,10 @@ class SearchLoop:
         return size(self.space)
 
     def _ask(self) -> Candidate:
-        asked = self.study.ask(self._sampler(), self.history.expected)
-        self._suspects.discard(asked.number)
-        role = asked.user_attrs.get("role", "")
-        with self.study.failures("written"):
+        with self.study.failures("written"), self.study.together():
+            asked = self.study.ask(self._sampler(), self.history.expected)
+            self._suspects.discard(asked.number)
+            role = asked.user_attrs.get("role", "")
             config = self._sample_reference(asked) if role == REFERENCE else self._sample(asked)
         return Candidate(asked.number, config, role, asked.params, self.space.family_of(asked.params))
 

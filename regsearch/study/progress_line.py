@@ -100,8 +100,11 @@ class ProgressLine:
             self.progress.end(said)
 
     def _write(self) -> None:
+        self.progress.show_of(self._state, self._share)
+
+    def _state(self) -> str:
         parts = (self._count(), self.doing, self._best(), self._longest())
-        self.progress.show(BETWEEN.join(part for part in parts if part), self._share())
+        return BETWEEN.join(part for part in parts if part)
 
     @property
     def _rate(self) -> float:
