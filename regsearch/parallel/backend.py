@@ -88,7 +88,7 @@ class WorkersBackend:
 
     def stream(self, candidates: Iterable[Candidate]) -> Iterator[Outcome]:
         self._source = iter(candidates)
-        self.setup.notice(f"starting {self.workers.workers} workers")
+        self.setup.notice(f"starting {_workers(self.workers.workers)}")
         with self.workers.crew(self._job()) as crew:
             with self.deadline.interruptible():
                 for worker in range(self.workers.workers):
@@ -206,7 +206,7 @@ class WorkersBackend:
     def _doing(self) -> str:
         """What is being done, in a few words."""
         count = sum(len(state.in_flight) for state in self._states.values())
-        return f"{count} trials on {len(self._states)} workers"
+        return f"{count} trial{'s' * (count != 1)} on {_workers(len(self._states))}"
 
     # --- deaths ------------------------------------------------------------------------------------------------
 
@@ -275,3 +275,7 @@ class WorkersBackend:
                     self._gone(worker)
                 elif not isinstance(message, Doing):
                     self._waiting[worker] = message
+
+
+def _workers(count: int) -> str:
+    return f"{count} worker{'s' * (count != 1)}"

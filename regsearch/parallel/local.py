@@ -184,7 +184,7 @@ class Processes:
         self._template = Template.start(file, cores)
 
     def load(self, sizes: tuple[int, ...]) -> None:
-        """Take the job from the file, where it is in pieces of these sizes; libraries are loaded while it is written."""
+        """Take the job from the file, where it is in pieces of these sizes: libraries are loaded by now."""
         self.sizes = sizes
         self._template.load(sizes)
 

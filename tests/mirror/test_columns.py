@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from nets import Dial
 from samples import study
 
-from regsearch.mirror import columns
+from regsearch.mirror import columns, content
 from regsearch.mirror.columns import ScoreColumn, TrialColumn, best_metrics, prefixes, trial_metrics
 from regsearch.mirror.content import study_record, trial_record, view_of
 from regsearch.results.results import Results
@@ -61,3 +64,12 @@ def test_a_column_is_one_entry(results: Results, monkeypatch: pytest.MonkeyPatch
     view = study_record(results.identity, view_of(results.identity["metrics"], Dial())).view
     assert view is not None
     assert view.metrics[-1] == "ratio/gap"
+
+
+@given(st.lists(st.floats(width=64)))
+def test_many_numbers_get_the_digits_that_one_gets(values: list[float]) -> None:
+    """Numbers of a series have six digits at most, as one alone has, and are as near to what they were."""
+    found = content._six_digits(np.array(values)).tolist()
+    for rounded, alone in zip(found, content._rounded(values), strict=True):
+        assert repr(rounded) == repr(float(f"{rounded:.6g}"))
+        assert rounded == pytest.approx(alone, rel=2e-6, nan_ok=True)

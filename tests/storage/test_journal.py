@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import optuna
 import pytest
 from samples import outcomes, study
 
-from regsearch.storage.journal import BLOCK, DAMAGED, drop_partial_line
+from regsearch.storage import journal
+from regsearch.storage.journal import BLOCK, DAMAGED, drop_partial_line, together
 from regsearch.storage.journal_lines import BLANK, DOUBLED, GARBAGE, parsed, readable
 from regsearch.storage.store import Store
 
@@ -138,3 +140,89 @@ def test_a_process_reads_what_another_writes_between_its_lines(tmp_path: Path) -
     both = [[(trial.number, trial.params, trial.values) for trial in each.get_trials()] for each in (one, other)]
     assert both[0] == both[1]
     assert [number for number, *_ in both[0]] == list(range(10))
+
+
+def opened(folder: Path) -> optuna.Study:
+    """The study of a journal, through a storage of its own."""
+    store = Store(folder, "shared")
+    store.prepare()
+    return optuna.create_study(study_name="shared", storage=store.optuna(), load_if_exists=True)
+
+
+def contents(one: optuna.Study) -> list[tuple[object, ...]]:
+    """What a study knows of its trials."""
+    found = one.get_trials(deepcopy=False)
+    return [(trial.number, trial.state, trial.params, trial.values, trial.user_attrs) for trial in found]
+
+
+def test_what_belongs_together_is_one_write(tmp_path: Path) -> None:
+    """Within a block only new trials are written; all else follows at its end, also where the block is cut short."""
+    one = opened(tmp_path)
+    file = Store(tmp_path, "shared").journal
+    before = file.stat().st_size
+    with suppress(RuntimeError), together(one._storage):
+        asked = one.ask()
+        made = file.stat().st_size
+        asked.suggest_float("x", 0, 1)
+        with together(one._storage):
+            asked.set_user_attr("said", "this")
+        assert before < made == file.stat().st_size
+        assert contents(one)[0][2:] == (asked.params, None, {"said": "this"})
+        raise RuntimeError
+    assert file.stat().st_size > made
+    one.tell(asked, 1.0)
+    assert contents(opened(tmp_path)) == contents(one)
+
+
+def test_what_others_write_within_a_block_is_read_once(tmp_path: Path) -> None:
+    """Lines of two that write in blocks which overlap mean the same to both, and to who reads them all later."""
+    one, other = opened(tmp_path), opened(tmp_path)
+    for k in range(3):
+        with together(one._storage):
+            mine = one.ask()
+            mine.suggest_float("x", 0, 1)
+            with together(other._storage):
+                theirs = other.ask()
+                theirs.suggest_float("x", 0, 1)
+                mine.set_user_attr("k", k)
+                other.tell(theirs, -k)
+            mine.set_user_attr("later", k)
+        one.tell(mine, k)
+    assert contents(one) == contents(other) == contents(opened(tmp_path))
+    assert len(contents(one)) == 6
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_ctrl_c_while_it_writes_loses_nothing(written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cut off before or after it reached the file is there once when the next operation is."""
+    one = opened(tmp_path)
+    asked = one.ask()
+    write = journal._write
+
+    def cut(*given: object) -> None:
+        monkeypatch.setattr(journal, "_write", write)
+        if written:
+            write(*given)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal, "_write", cut)
+    with suppress(KeyboardInterrupt), together(one._storage):
+        asked.set_user_attr("k", 1)
+        one.tell(asked, 1.0)
+    known = contents(one)
+    one.set_user_attr("after", "that")
+    assert contents(one) == known == contents(opened(tmp_path))
+    assert one.user_attrs == opened(tmp_path).user_attrs == {"after": "that"}
+
+
+def test_a_journal_that_was_put_in_the_place_of_another_is_written_to(tmp_path: Path) -> None:
+    """The file that stays open is that of the name: where another lies there now, the next operations go to that."""
+    one = opened(tmp_path)
+    asked = one.ask()
+    file = Store(tmp_path, "shared").journal
+    content = file.read_bytes()
+    file.unlink()
+    file.write_bytes(content)
+    assert len(one.get_trials()) == 1
+    one.tell(asked, 1.0)
+    assert contents(opened(tmp_path)) == contents(one)
