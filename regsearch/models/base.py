@@ -23,8 +23,9 @@ from regsearch.models.deadline import NO_DEADLINE, Deadline, Stop
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Point, Trajectory
 from regsearch.space.config import to_data
+from regsearch.space.fields import public_name
 from regsearch.space.sampling import fill
-from regsearch.space.tree import Choice, Node, public_name
+from regsearch.space.tree import Choice, Node
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

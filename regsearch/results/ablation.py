@@ -29,7 +29,8 @@ from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.table import Table
 from regsearch.space.config import digest, to_data
-from regsearch.space.tree import Node, public_name
+from regsearch.space.fields import public_name
+from regsearch.space.tree import Node
 from regsearch.storage.trial import DIVERGES
 
 FINDING = "ablation"

@@ -14,9 +14,10 @@ from typing import Any, TypeAlias
 from regsearch.documents import parse_toml
 from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.numeric import is_own, is_whole, plain
+from regsearch.space.fields import public_name
 from regsearch.space.naming import identity
 from regsearch.space.registry import kind
-from regsearch.space.tree import WRITTEN, Choice, Node, public_name
+from regsearch.space.tree import WRITTEN, Choice, Node
 
 # by the id of a user's object: the object, which keeps the id its own, and its identity when it was first asked for
 Identities: TypeAlias = dict[int, tuple[Any, str]]

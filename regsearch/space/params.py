@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 from regsearch.numeric import is_own
 from regsearch.space.config import to_data
+from regsearch.space.fields import public_name
 from regsearch.space.path import Path
-from regsearch.space.tree import NAMES, Choice, Leaf, Node, public_name
+from regsearch.space.tree import NAMES, Choice, Leaf, Node
 
 Keys: TypeAlias = tuple[str, ...]  # of a value in a config, from its root; options of a choice have no key of their own
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from regsearch.errors import InvalidInput
 from regsearch.space.config import to_data
+from regsearch.space.fields import public_name
 from regsearch.space.params import parameter_names, way_to
 from regsearch.space.path import Path
-from regsearch.space.tree import Choice, Float, Int, Leaf, Node, public_name
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 

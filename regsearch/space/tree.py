@@ -12,7 +12,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 from regsearch.numeric import is_number, is_own, is_whole, plain
+from regsearch.space.fields import checked_fields, field_names, public_name
 from regsearch.space.levels import Levels, check_range, nearest, whole, within
 from regsearch.space.naming import readable
 from regsearch.space.suggests import Domain, Suggests
@@ -27,27 +27,6 @@ from regsearch.space.suggests import Domain, Suggests
 NodeT = TypeVar("NodeT", bound="Node")
 WRITTEN = "_written"  # where a node keeps what it is as plain data, made when it is asked for ...
 NAMES = "_names"  # ... and what its parameters are called
-
-
-def public_name(name: str) -> str:
-    """The name that users, files and logs see: ``lambda_`` is ``lambda``."""
-    return name.rstrip("_")
-
-
-# made once for each class: a search makes nodes, and looks into them, all the time
-@cache
-def _field_names(cls: type[Node]) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
-
-
-@cache
-def _checked_fields(cls: type[Node]) -> tuple[tuple[str, Domain, str, Any], ...]:
-    """Name, domain, the beginning of what is said of an error, and neutral value of each field that has a domain."""
-    fields = [field for field in dataclasses.fields(cls) if field.metadata.get("domain") is not None]  # type: ignore[arg-type]
-    return tuple(
-        (one.name, one.metadata["domain"], f"{cls.__name__}({public_name(one.name)}=...)", one.metadata["off"])
-        for one in fields
-    )
 
 
 class Node(ABC):
@@ -82,7 +61,7 @@ class Node(ABC):
             Node.registry[cls.tag()] = cls
 
     def __post_init__(self) -> None:
-        for name, domain, where, off in _checked_fields(type(self)):
+        for name, domain, where, off in checked_fields(type(self)):
             object.__setattr__(self, name, admit(domain, getattr(self, name), where, off))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -101,7 +80,7 @@ class Node(ABC):
 
     def fields(self) -> dict[str, Any]:
         """Field values by field name."""
-        return {name: getattr(self, name) for name in _field_names(type(self))}
+        return {name: getattr(self, name) for name in field_names(type(self))}
 
     def replace(self: NodeT, **fields: Any) -> NodeT:
         """The same node with other field values."""

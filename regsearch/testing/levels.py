@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from regsearch.errors import InvalidInput
-from regsearch.space.tree import Leaf, Node, public_name
+from regsearch.space.fields import public_name
+from regsearch.space.tree import Leaf, Node
 from regsearch.testing.suite import require
 
 IN_ORDER = "let weak, usual and strong of tunable lie in the range that is the field's default, each farther from off."

@@ -31,10 +31,11 @@ from regsearch.models.linear.penalty import Penalty, Terms
 from regsearch.models.linear.row_norms import RowTerms
 from regsearch.space.config import from_toml, to_toml
 from regsearch.space.domains import Between
+from regsearch.space.fields import public_name
 from regsearch.space.params import flat
 from regsearch.space.path import Path
 from regsearch.space.sampling import default
-from regsearch.space.tree import Choice, Float, public_name
+from regsearch.space.tree import Choice, Float
 from regsearch.testing.by_the_book import mean_loss, proximal_gradient
 from regsearch.testing.declared import DECLARE, check_declared
 from regsearch.testing.designs import FOLDS, collinear_setup, plain_setup

@@ -20,8 +20,9 @@ from regsearch.models.neural.techniques import slots
 from regsearch.models.neural.training.segment import Segment
 from regsearch.space.config import digest, from_toml, to_toml
 from regsearch.space.domains import Between, OneOf, Whole
+from regsearch.space.fields import public_name
 from regsearch.space.params import ParameterNames
-from regsearch.space.tree import Choice, Float, Leaf, public_name
+from regsearch.space.tree import Choice, Float, Leaf
 from regsearch.testing.levels import IN_ORDER, check_levels
 from regsearch.testing.nets import EPOCHS, IMAGE, SEQUENCE, TASKS, block, module_for, net, setup, train
 from regsearch.testing.suite import Suite, require

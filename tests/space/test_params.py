@@ -14,9 +14,10 @@ from strategies import configs, spaces
 
 from regsearch import L1, Choice, ElasticNet, Estimator, Linear, Net
 from regsearch import nn_techniques as t
+from regsearch.space.fields import public_name
 from regsearch.space.params import ParameterNames, flat
 from regsearch.space.sampling import fill, random_params
-from regsearch.space.tree import Leaf, Node, label, public_name
+from regsearch.space.tree import Leaf, Node, label
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ from strategies import LEAVES, configs, spaces
 
 from regsearch import L1, L2, AdaptiveLasso, Choice, ElasticNet, Estimator, Float, Int, InvalidInput, Linear, NotFound
 from regsearch.space.domains import Between, Family, PathField
+from regsearch.space.fields import public_name
 from regsearch.space.path import Path
 from regsearch.space.registry import kind, registered
 from regsearch.space.sampling import default, fill, leaves, sample, size
 from regsearch.space.starts import initial_params
-from regsearch.space.tree import Leaf, Node, label, number, public_name, tunable
+from regsearch.space.tree import Leaf, Node, label, number, tunable
 
 
 @dataclass(frozen=True)

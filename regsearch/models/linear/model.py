@@ -37,9 +37,10 @@ from regsearch.space.domains import (
     OrNone,
     PathField,
 )  # fmt: skip
+from regsearch.space.fields import public_name
 from regsearch.space.path import Path
 from regsearch.space.sampling import default
-from regsearch.space.tree import Choice, public_name, tunable
+from regsearch.space.tree import Choice, tunable
 
 if TYPE_CHECKING:
     from regsearch.models.default_columns import DefaultColumns

@@ -46,8 +46,9 @@ from regsearch._types import Task
 from regsearch.errors import InvalidInput
 from regsearch.models.neural.layout import Part
 from regsearch.models.neural.mixing import Samples
+from regsearch.space.fields import public_name
 from regsearch.space.registry import kind
-from regsearch.space.tree import Node, public_name
+from regsearch.space.tree import Node
 
 if TYPE_CHECKING:
     import torch

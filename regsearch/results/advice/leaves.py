@@ -12,8 +12,9 @@ from regsearch.errors import RegsearchError
 from regsearch.models.base import Model
 from regsearch.results.stored_study import StoredStudy
 from regsearch.space.config import from_data
+from regsearch.space.fields import public_name
 from regsearch.space.registry import find
-from regsearch.space.tree import Choice, Float, Int, Leaf, Node, public_name
+from regsearch.space.tree import Choice, Float, Int, Leaf, Node
 from regsearch.storage.trial import Trial
 
 DECADE = 10.0  # how far an end moves on a log scale; on another, by the width of the range
