@@ -31,7 +31,7 @@ from regsearch._types import Array, Rows
 from regsearch.models.linear.descent import Descent, GramDescent, RowDescent, go_down
 from regsearch.models.linear.design import NOTHING, Design, Piece, spread_of
 from regsearch.models.linear.freedom import column_powers, most_freedom
-from regsearch.models.linear.general import GeneralTerms
+from regsearch.models.linear.general import GeneralTerms, Quadratic
 from regsearch.models.linear.kernels import duality_gaps
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.penalty import Terms
@@ -39,10 +39,11 @@ from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.models.linear.spectrum import Spectrum
-from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint
+from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint, convex
 from regsearch.models.linear.threads import all_threads
 
 WHOLE = 400  # columns up to which working on few of them gains nothing
+GRAMS = 2  # times the room of the data that Gram matrices of all columns may take, to work on all
 SMALL = 200  # columns up to which the memory for moments never matters, nor the time for an exact solution
 TOL = {"moments": 1e-7, "rows": 1e-5}
 
@@ -114,6 +115,7 @@ class Gaussian:
         self.whole = p <= WHOLE
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}
+        self._quadratics: dict[tuple[int, str], Quadratic] = {}
         self._paths = KeptPaths[SquaredPoint]()
 
     def gradient(self, scale: str, terms: GeneralTerms | None = None) -> Array:
@@ -185,10 +187,18 @@ class Gaussian:
             yield self._piece(scale, w, along.gap * self.source.power[:, None] / 2, along.freedom, state)
 
     def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath[SquaredPoint]]:
-        return [
-            FoldPath.of(k, SquaredFold(self.source, k, scale, power), terms, self.tol, self.whole)
-            for k, power in enumerate(column_powers(self.design, scale))
-        ]
+        powers, (n, p) = column_powers(self.design, scale), self.design.shape
+        few = self.whole or self.design.folds * p**2 <= GRAMS * n * p and p < self.design.counts.min()
+        every = [self._quadratic(k, scale) if few else None for k in range(self.design.folds)]
+        losses = [SquaredFold(self.source, k, scale, *of) for k, of in enumerate(zip(powers, every, strict=True))]
+        return [FoldPath.of(k, loss, terms, self.tol, few) for k, loss in enumerate(losses)]
+
+    def _quadratic(self, k: int, scale: str) -> Quadratic:
+        """Of all columns."""
+        if (k, scale) not in self._quadratics:
+            every = np.arange(self.design.shape[1])
+            self._quadratics[k, scale] = convex(np.ascontiguousarray(self.source.cross(k, every, every, scale)))
+        return self._quadratics[k, scale]
 
     def _at_top(self, terms: GeneralTerms, scale: str) -> Array:
         """``[K, p, 1]`` negative gradient where only what is not penalised is fitted."""

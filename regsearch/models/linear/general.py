@@ -25,6 +25,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.accelerated import accelerated
+from regsearch.models.linear.spent import Bends
 
 HALVINGS = 60
 SAME = 1e-9  # of the largest coefficient: a difference that is rounding
@@ -79,9 +80,15 @@ class Quadratic:
     """A loss, or a model of it, on a fold's own columns: its curvature ``[e m, e m]``, column by column.
 
     The loss at w + d is less by ``slope d - d gram d / 2``.
+
+    Attributes
+    ----------
+    convexity
+        No more than the smallest eigenvalue of the curvature of columns of unit size; 0 is always right.
     """
 
     gram: Array
+    convexity: float = 0.0
 
     @cached_property
     def largest(self) -> float:
@@ -198,13 +205,13 @@ class GeneralTerms(ABC):
         """
         return np.where(w != 0, np.arange(w.size).reshape(w.shape), -1)
 
-    def bends(self, w: Array, own: Rows) -> Array | None:
-        """``[a, a]`` second derivatives of the penalty by its coefficients ``w.ravel()[own]``, lambda being 1.
+    def bends(self, w: Array, own: Rows) -> Bends | None:
+        """Second derivatives of the penalty by its coefficients ``w.ravel()[own]``, lambda being 1.
 
         By them degrees of freedom are held back (Vaiter et al. 2012); `None` where it has none.
         """
         ridge = self.ridge(w.shape).ravel()[own]
-        return np.diag(ridge) if ridge.any() else None
+        return Bends.alone(ridge) if ridge.any() else None
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         """Coefficients ``[e, m]`` that minimise a quadratic with the penalty, from w, where it falls by `slope`.
@@ -222,7 +229,12 @@ class GeneralTerms(ABC):
         return accelerated(quadratic.gram, w, slope, step, prox, lambda u: float(self.value(u, lambda_)), tolerance)
 
 
-def excess(distance: Array, w: Array, curvature: Array) -> float:
-    """About how far a point with distances ``[p, m]`` is above its minimum; see `regsearch.models.linear.proximal`."""
+def excess(distance: Array, w: Array, curvature: Array, convexity: float = 0.0) -> float:
+    """About how far a point with distances ``[p, m]`` is above its minimum; see `regsearch.models.linear.proximal`.
+
+    It is a bound where there is a convexity: an objective which is as convex as ``convexity curvature`` can fall no
+    further below the planes that its subgradients are.
+    """
     spread = np.maximum(curvature, 1e-12)[:, None]
-    return float((distance * (np.abs(w) + distance / spread)).sum())
+    promised = float((distance * (np.abs(w) + distance / spread)).sum())
+    return min(promised, float((distance**2 / spread).sum()) / (2 * convexity)) if convexity > 0 else promised

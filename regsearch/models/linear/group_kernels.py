@@ -15,7 +15,8 @@ slope       [e]       the *negative* gradient of the quadratic at w
 alone       [e]       weight of |w_j|; infinite keeps it at zero
 together    [G]       weight of a group's length
 steep       [G]       no less than the largest eigenvalue of a group's block
-some        [a]       coefficients of one group
+convexity   float     see `regsearch.models.linear.general.Quadratic`
+some        [a]       coefficients of one group, or of all that take a Newton step
 ==========  ========  ==============================================================================
 """
 
@@ -24,18 +25,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.bounded import LEAPS
-from regsearch.models.linear.kernels import compiled
-from regsearch.models.linear.leaps import JITTER, factorise
-from regsearch.models.linear.support import solve
+from regsearch.models.linear.general import Quadratic
+from regsearch.models.linear.kernels import HISTORY, compiled, heading
+from regsearch.models.linear.leaps import JITTER
 
 HALVINGS = 20
-SWEEPS = 20  # between two leaps
+SWEEPS, SHARE = 20, 8  # between two leaps: so many, or one for each so many coefficients, which cost as much as a leap
 MEETS = 1e-12  # share of a coefficient that is rounding, where it is to be zero
 INSIDE = 10  # steps within a group, each time it has its turn ...
 QUIET = 0.1  # ... up to one that moves it by so much less than the first
+FLAT = 1e-12  # curvature that is rounding
 
 
 class Groups(NamedTuple):
@@ -70,11 +73,34 @@ def steepest(gram: Array, members: Rows, first: Rows) -> Array:
 
 
 @compiled
+def above_minimum(
+    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, convexity: float
+) -> float:  # fmt: skip
+    """How far the objective can be above its minimum; see `regsearch.models.linear.general.excess`."""
+    promised, square = 0.0, 0.0
+    for g in range(together.shape[0]):
+        norm, outside = 0.0, 0.0
+        for j in members[first[g] : first[g + 1]]:
+            norm += w[j] ** 2
+            outside += max(abs(slope[j]) - alone[j], 0.0) ** 2
+        norm, outside = np.sqrt(norm), np.sqrt(outside)
+        share = max(1.0 - together[g] / outside, 0.0) if outside > 0.0 else 0.0
+        for j in members[first[g] : first[g + 1]]:
+            left = max(abs(slope[j]) - alone[j], 0.0) * (1.0 if norm > 0.0 else share)
+            if w[j] != 0.0:
+                left = abs(slope[j] - together[g] / norm * w[j] - alone[j] * np.sign(w[j]))
+            curvature = max(gram[j, j], FLAT)
+            promised += left * (abs(w[j]) + left / curvature)
+            square += left**2 / curvature
+    return min(promised, square / (2.0 * convexity)) if convexity > 0.0 else promised
+
+
+@compiled
 def settle(
     gram: Array, w: Array, slope: Array, some: Rows, alone: Array, together: float, steep: float, new: Array
-) -> float:  # fmt: skip
-    """Steps of proximal gradient descent within a group, in place; about how much the first can have lowered."""
-    worth, count = 0.0, 1 if len(some) == 1 else INSIDE
+) -> None:  # fmt: skip
+    """Steps of proximal gradient descent within a group, in place."""
+    most, count = 0.0, 1 if len(some) == 1 else INSIDE
     for turn in range(count):
         square, moved = 0.0, 0.0
         for j in some:
@@ -84,41 +110,41 @@ def settle(
         share = max(1.0 - together / steep / np.sqrt(square), 0.0) if square > 0.0 else 0.0
         for j in some:
             size = abs(share * new[j] - w[j])
-            moved += size * steep * (abs(w[j]) + size)
+            moved += size * (abs(w[j]) + size)
         if turn == 0:
-            worth = moved
-        if moved <= QUIET * worth:
+            most = moved
+        if moved <= QUIET * most:
             break
         for j in some:
             change = share * new[j] - w[j]
             w[j] += change
             for i in some:
-                slope[i] -= change * gram[i, j]
-    return worth
+                slope[i] -= change * gram[j, i]
 
 
 @compiled
 def sweep(
     gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, steep: Array,
     before: Array, new: Array,
-) -> float:  # fmt: skip
-    """Settle each group in turn, in place; returns about how much that can have lowered the objective."""
-    worth = 0.0
+) -> None:  # fmt: skip
+    """Settle each group in turn, in place."""
     for g in range(steep.shape[0]):
         if steep[g] <= 0.0:
             continue
         some = members[first[g] : first[g + 1]]
         for j in some:
             before[j] = w[j]
-        worth += settle(gram, w, slope, some, alone, together[g], steep[g], new)
+        settle(gram, w, slope, some, alone, together[g], steep[g], new)
         for j in some:
             new[j] = slope[j]  # which has its own moves
         for j in some:
-            if w[j] != before[j]:
-                slope -= (w[j] - before[j]) * gram[j]
+            change = w[j] - before[j]
+            if change != 0.0:
+                row = gram[j]
+                for i in range(slope.shape[0]):
+                    slope[i] -= change * row[i]
         for j in some:
             slope[j] = new[j]
-    return worth
 
 
 @compiled
@@ -137,10 +163,35 @@ def value(w: Array, members: Rows, first: Rows, alone: Array, together: Array) -
 
 
 @compiled
-def newton_step(
+def descend(
+    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, steep: Array,
+    convexity: float, tolerance: float, most: int,
+) -> bool:  # fmt: skip
+    """Sweep in place, going on where sweeps are heading; whether that came within the tolerance of the minimum."""
+    before, new = np.zeros(w.shape[0]), np.zeros(w.shape[0])
+    points, slopes, seen = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, w.shape[0])), 0
+    for _ in range(most):
+        if above_minimum(gram, w, slope, members, first, alone, together, convexity) <= tolerance:
+            return True
+        sweep(gram, w, slope, members, first, alone, together, steep, before, new)
+        points[seen], slopes[seen] = w, slope
+        seen += 1
+        if seen > HISTORY:
+            shares = heading(points)
+            ahead, there = shares @ points[1:], shares @ slopes[1:]  # the slope is affine in w
+            fall = (slope + there) @ (ahead - w) / 2
+            rise = value(ahead, members, first, alone, together) - value(w, members, first, alone, together)
+            if rise < fall:
+                w[:], slope[:] = ahead, there
+            points[0], slopes[0], seen = w, slope, 1
+    return False
+
+
+@compiled
+def newton_system(
     gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array
-) -> tuple[Rows, Array]:  # fmt: skip
-    """What is in use or free, and its Newton step; of none where rounding leaves no step."""
+) -> tuple[Rows, Array, Array]:  # fmt: skip
+    """What is in use or free, the curvature of the objective there and its negative gradient."""
     some, of, pull, bend, count = (
         np.zeros(len(w), dtype=np.intp),
         np.zeros(len(w)),
@@ -165,17 +216,15 @@ def newton_step(
         for k in range(count):
             corner[i, k] = gram[j, some[k]] - (bend[i] * w[j] * w[some[k]] if of[i] == of[k] else 0.0)
         corner[i, i] += pull[i] + JITTER * gram[j, j]
-    if not factorise(corner):
-        return some[:0], push[:0]
-    return some[:count], solve(corner, push, False)
+    return some[:count], corner, push
 
 
 @compiled
 def leap(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array
+    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, some: Rows,
+    move: Array,
 ) -> None:  # fmt: skip
-    """A Newton step of all coefficients in use in place, to where the first meets zero at most, if it lowers."""
-    some, move = newton_step(gram, w, slope, members, first, alone, together)
+    """Take a Newton step in place, to where the first coefficient meets zero at most, if it lowers."""
     length, change, ahead = 1.0, np.zeros(w.shape[0]), np.zeros(w.shape[0])
     for i in range(some.shape[0]):
         j = some[i]
@@ -197,21 +246,15 @@ def leap(
         length /= 2
 
 
-@compiled
-def descend(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, tolerance: float
-) -> None:  # fmt: skip
-    """Go to the minimum in place: by sweeps, and by leaps where sweeps are slow."""
-    steep, before, new = steepest(gram, members, first), np.zeros(w.shape[0]), np.zeros(w.shape[0])
-    for _ in range(LEAPS):
-        for _ in range(SWEEPS):
-            if sweep(gram, w, slope, members, first, alone, together, steep, before, new) <= tolerance:
-                return
-        leap(gram, w, slope, members, first, alone, together)
-
-
-def minimise(gram: Array, start: Array, slope: Array, groups: Groups, tolerance: float) -> Array:
+def minimise(quadratic: Quadratic, start: Array, slope: Array, groups: Groups, tolerance: float) -> Array:
     """The minimiser ``[e]``, within about the tolerance."""
-    w = start.copy()
-    descend(gram, w, slope.copy(), *groups, tolerance)
+    gram, w, slope = quadratic.gram, start.copy(), slope.copy()
+    steep, most = steepest(gram, groups.members, groups.first), max(SWEEPS, len(w) // SHARE)
+    for _ in range(LEAPS):
+        if descend(gram, w, slope, *groups, steep, quadratic.convexity, tolerance, most):
+            break
+        some, corner, push = newton_system(gram, w, slope, *groups)
+        factor, indefinite = dpotrf(corner.T, lower=1, overwrite_a=1) if len(some) else (corner, 1)
+        if not indefinite:
+            leap(gram, w, slope, *groups, some, dpotrs(factor, push, lower=1)[0])
     return w

@@ -17,6 +17,7 @@ from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 from regsearch.models.linear.general import GeneralTerms, PenalisedColumns, Quadratic
+from regsearch.models.linear.spent import Bends
 
 
 @dataclass(frozen=True)
@@ -133,15 +134,12 @@ class GroupTerms(GeneralTerms):
     def lambda_max(self, gradient: Array) -> float:
         return super().lambda_max(np.where(self.unpenalised, 0.0, gradient))
 
-    def bends(self, w: Array, own: Rows) -> Array:
+    def bends(self, w: Array, own: Rows) -> Bends:
         """A norm is curved across its direction: ``(1 - w w' / |w|^2) / |w|``."""
         norms = self._norms(w)
-        group, flat = self.group[own // w.shape[1]], w.ravel()[own]
-        steep, along = (self._together(w) / np.where(norms > 0, norms, 1.0))[group], flat / norms[group]
-        bends = np.diag(steep)
-        row, column = np.nonzero(group[:, None] == group)
-        bends[row, column] -= steep[row] * along[row] * along[column]
-        return bends
+        group = self.group[own // w.shape[1]]
+        steep, along = self._together(w)[group] / norms[group], w.ravel()[own] / norms[group]
+        return Bends(steep, np.sqrt(steep) * along, group)
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         from regsearch.models.linear.group_kernels import Groups, minimise
@@ -150,7 +148,7 @@ class GroupTerms(GeneralTerms):
         members = (columns[:, None] * m + np.arange(m)).ravel()
         alone = np.ascontiguousarray(np.broadcast_to(lambda_ * self._alone, w.shape)).ravel()
         groups = Groups(members, np.append(starts * m, w.size), alone, lambda_ * self._together(w))
-        return minimise(quadratic.gram, w.ravel(), slope.ravel(), groups, tolerance).reshape(w.shape)
+        return minimise(quadratic, w.ravel(), slope.ravel(), groups, tolerance).reshape(w.shape)
 
     @cached_property
     def _alone(self) -> Array:

@@ -53,6 +53,10 @@ class LogFold:
         self._some: Rows = np.arange(0)
         self._columns: WorkingColumns | None = None
 
+    @property
+    def convexity(self) -> float:
+        return 0.0  # rows whose class is certain have no curvature
+
     def origin(self) -> LogPoint:
         b = self.sample.null_intercept
         return self._at(np.zeros((self.design.shape[1], len(b))), b, np.zeros_like(self.sample.y) + b[:, None, None])

@@ -25,13 +25,12 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
+from regsearch.models.linear.spent import FreedomAlong, spent
 
 ROUNDS = 100  # looks at all columns, at one lambda
-FLAT = 1e-6  # the ridge that stands for none
 INNER = 0.1  # share of what is allowed that the columns at work may leave
 
 
@@ -58,6 +57,11 @@ class FoldLoss(Protocol[PointT]):
 
     null: float
     curvature: Array
+
+    @property
+    def convexity(self) -> float:
+        """By how much of `curvature` it is convex at least, wherever; 0 is always right."""
+        ...
 
     def origin(self) -> PointT:
         """Where all coefficients are zero."""
@@ -109,6 +113,7 @@ class FoldPath(Generic[PointT]):
     start: FoldPath[PointT] | None = None
     point: PointT = field(init=False)
     working: Rows = field(default_factory=lambda: np.arange(0))
+    spending: FreedomAlong = field(default_factory=FreedomAlong)
 
     def __post_init__(self) -> None:
         self.point = self.loss.origin()
@@ -173,8 +178,8 @@ class FoldPath(Generic[PointT]):
     def _gaps(self, terms: GeneralTerms, points: list[PointT], lambdas: Array) -> Array:
         """About how far each point is above its minimum."""
         along = zip(points, self.loss.gradients(points), lambdas, strict=True)
-        curvature = self.loss.curvature
-        return np.array([excess(terms.distance(one.w, slope, float(at)), one.w, curvature) for one, slope, at in along])
+        shape = self.loss.curvature, self.loss.convexity if terms.convex else 0.0
+        return np.array([excess(terms.distance(one.w, slope, float(at)), one.w, *shape) for one, slope, at in along])
 
     def _extend(self, terms: GeneralTerms, point: PointT, lambda_: float) -> bool:
         """Work on the columns in use and those that ask for it, too; whether any is new."""
@@ -188,30 +193,21 @@ class FoldPath(Generic[PointT]):
             self.working = np.flatnonzero(asked)
         return len(self.working) > before
 
-    def freedom(self, point: PointT, lambda_: float) -> float:
+    def freedom(self, points: Sequence[PointT], lambdas: Array) -> list[float]:
         """Effective degrees of freedom: the trace of the hat matrix of what is in use, or its number."""
+        last = points[-1].w
+        if self.terms.bends(last, np.flatnonzero(last)) is None:
+            return [float(len(np.unique(self.terms.faces(point.w)[point.w != 0]))) for point in points]
+        return self.spending.of([point.w != 0 for point in points], lambdas, lambda i: self._spent(points[i], lambdas[i]))
+
+    def _spent(self, point: PointT, lambda_: float) -> float:
         used = point.w != 0
         bends = self.terms.bends(point.w, np.flatnonzero(used))
-        if bends is None:
-            return float(len(np.unique(self.terms.faces(point.w)[used])))
+        assert bends is not None
         some = np.flatnonzero(used.any(axis=1))
         some = self.working if np.isin(some, self.working).all() else some  # whose curvature the loss still has
-        own = used[some].ravel()
-        gram = self.loss.quadratic(point, some).gram[np.ix_(own, own)]
-        held = gram + lambda_ * bends
-        held.flat[:: len(held) + 1] += FLAT * np.diag(gram)  # columns without a penalty may repeat
-        return trace_of_ratio(held, gram)
-
-
-def trace_of_ratio(held: Array, gram: Array) -> float:
-    """The trace of ``held^-1 gram``, both symmetric."""
-    if not len(held):
-        return 0.0
-    factor, indefinite = dpotrf(held, lower=1)
-    if indefinite:  # of a penalty that is not convex
-        return float(np.trace(np.linalg.solve(held, gram)))
-    inverse, _ = dpotri(factor, lower=1, overwrite_c=1)  # below the diagonal
-    return float(2 * np.vdot(np.tril(inverse), gram) - np.diag(inverse) @ np.diag(gram))
+        own, gram = used[some].ravel(), self.loss.quadratic(point, some).gram
+        return spent(gram if own.all() else gram[own].T[own], bends, lambda_)  # a Gram matrix is symmetric
 
 
 class DescendingFold(Protocol[PointT]):
@@ -224,8 +220,8 @@ class DescendingFold(Protocol[PointT]):
         """The points of the next lambdas."""
         ...
 
-    def freedom(self, point: PointT, lambda_: float) -> float:
-        """Effective degrees of freedom."""
+    def freedom(self, points: Sequence[PointT], lambdas: Array) -> list[float]:
+        """Their effective degrees of freedom."""
         ...
 
 
@@ -240,10 +236,8 @@ class Along(NamedTuple, Generic[PointT]):
 def walk(folds: Sequence[DescendingFold[PointT]], lambdas: Array) -> Along[PointT]:
     """Fit the next lambdas of all folds."""
     fits = [fold.advance(lambdas) for fold in folds]
-    freedom = [
-        [fold.freedom(one.point, float(at)) for one, at in zip(along, lambdas, strict=True)]
-        for fold, along in zip(folds, fits, strict=True)
-    ]
+    along = zip(folds, fits, strict=True)
+    freedom = [fold.freedom([one.point for one in points], lambdas) for fold, points in along]
     return Along(
         [[one.point for one in along] for along in fits],
         np.array([[one.gap for one in along] for along in fits]),

@@ -6,7 +6,7 @@ first is fitted and the others are combinations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -15,7 +15,8 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.penalty import Terms
-from regsearch.models.linear.proximal import FLAT, FittedPoint, FoldLoss, FoldPath, LossPoint
+from regsearch.models.linear.proximal import FittedPoint, FoldLoss, FoldPath, LossPoint
+from regsearch.models.linear.spent import FLAT
 
 ROOM = 2**25  # bytes that a fold may keep
 PointT = TypeVar("PointT", bound=LossPoint)
@@ -68,9 +69,9 @@ class RelaxedPath(Generic[PointT]):
             FittedPoint(self.loss.blend(one.chosen.point, one.again.point, self.kept), one.again.gap) for one in ends
         ]
 
-    def freedom(self, point: PointT, lambda_: float) -> float:
-        """The number of coefficients in use."""
-        return float((point.w != 0).sum())
+    def freedom(self, points: Sequence[PointT], lambdas: Array) -> list[float]:
+        """The numbers of coefficients in use."""
+        return [float((point.w != 0).sum()) for point in points]
 
     def _fit(self, lambdas: Array) -> list[Ends[PointT]]:
         ends = [Ends(one, self._again(one.point)) for one in self.chooser.advance(lambdas)]

@@ -13,6 +13,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
 from regsearch.models.linear.general import GeneralTerms, PenalisedColumns, Quadratic
+from regsearch.models.linear.spent import Bends
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,12 @@ class RowTerms(GeneralTerms):
     def ridge(self, shape: tuple[int, ...]) -> Array:
         return np.broadcast_to(self.l2[:, None], shape)
 
-    def bends(self, w: Array, own: Rows) -> Array:
+    def bends(self, w: Array, own: Rows) -> Bends:
         """A norm is curved across its direction: ``(1 - w w' / |w|^2) / |w|``."""
-        row, flat = own // w.shape[1], w.ravel()[own]
+        row = own // w.shape[1]
         norms = _norms(w)[row]
         l1, l2 = (np.broadcast_to(part, len(w))[row] for part in (self.l1, self.l2))
-        along = flat / norms
-        across = (l1 / norms)[:, None] * (row[:, None] == row) * (np.eye(len(own)) - along[:, None] * along)
-        return np.asarray(across + np.diag(l2))
+        return Bends(l1 / norms + l2, np.sqrt(l1 / norms) * w.ravel()[own] / norms, row)
 
     def minimise(self, quadratic: Quadratic, w: Array, slope: Array, lambda_: float, tolerance: float) -> Array:
         from regsearch.models.linear.group_kernels import Groups, minimise
@@ -91,7 +90,8 @@ class RowTerms(GeneralTerms):
         (e, m), ridge = w.shape, lambda_ * np.repeat(np.broadcast_to(self.l2, len(w)), w.shape[1])
         rows = Groups(np.arange(e * m), np.arange(0, e * m + 1, m), np.zeros(e * m), lambda_ * self.l1)
         flat, start = slope.ravel() - ridge * w.ravel(), w.ravel()
-        return minimise(quadratic.gram + np.diag(ridge), start, flat, rows, tolerance).reshape(w.shape)
+        held = Quadratic(quadratic.gram + np.diag(ridge), quadratic.convexity)
+        return minimise(held, start, flat, rows, tolerance).reshape(w.shape)
 
 
 def _norms(w: Array) -> Array:

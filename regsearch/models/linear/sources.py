@@ -28,6 +28,9 @@ from regsearch.models.linear.moments import block_moments, fold_moments
 from regsearch.models.linear.spectrum import Spectrum, dual, primal, row_kernel
 
 
+ROWS_AT_ONCE = 1024  # the copy of training rows stays small
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What a source knows of coefficients: gradient ``[F, S, p]``, mean squared errors ``[F, S]`` of both parts."""
@@ -189,7 +192,9 @@ class FromRows:
     def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
         matrix, inverse = self._design.fold(k), inverse_scales(self._design, scale)[k]
         weights, centers = self._design.fold_weights[k], self.centers[k]
-        if isinstance(matrix, np.ndarray):
+        if isinstance(matrix, np.ndarray) and left is right:
+            product = self._square(k, matrix, left)
+        elif isinstance(matrix, np.ndarray):
             weighted = (matrix[:, right] - centers[right]) * weights[:, None]
             product = matrix[:, left].T @ weighted
             product -= np.outer(centers[left], weighted.sum(axis=0))  # zero but for rounding, which these magnify
@@ -197,6 +202,17 @@ class FromRows:
             weighted = matrix[:, right].multiply(weights[:, None]).tocsc()
             product = (matrix[:, left].T @ weighted).toarray() - np.outer(centers[left], centers[right])
         return np.asarray(product * inverse[left][:, None] * inverse[right])
+
+    def _square(self, k: int, matrix: Array, some: Rows) -> Array:
+        """Products of all pairs of some columns, a few training rows at a time."""
+        train, centers, product = self._design.train[k], self.centers[k, some], np.zeros((len(some), len(some)))
+        for start in range(0, len(train), ROWS_AT_ONCE):
+            rows = train[start : start + ROWS_AT_ONCE]
+            part = matrix.T[some[:, None], rows]
+            part -= centers[:, None]
+            part *= np.sqrt(self._design.fold_weights[k, rows])
+            product += part @ part.T
+        return product
 
     def rows(self, k: int, some: Rows, scale: str) -> tuple[Array, Array] | None:
         rows = self._design.train[k]

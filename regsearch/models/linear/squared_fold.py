@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.general import GeneralTerms, Quadratic
 from regsearch.models.linear.sources import Source
+
+PRODUCTS = 12  # from which an eigenvalue is guessed
+SHARES = 0.95, 0.7, 0.2  # of the guess, the first of which is tried as a bound
+DEPENDENT = 1e-9  # a bound that is rounding
 
 
 @dataclass(frozen=True)
@@ -21,25 +26,42 @@ class SquaredPoint:
 
 @dataclass
 class SquaredFold:
-    """Half the weighted mean squared error; see `regsearch.models.linear.proximal.FoldLoss`."""
+    """Half the weighted mean squared error; see `regsearch.models.linear.proximal.FoldLoss`.
+
+    Parameters
+    ----------
+    every
+        The quadratic of all columns, where it is at hand.
+    """
 
     source: Source
     k: int
     scale: str
     curvature: Array
+    every: Quadratic | None = None
     null: float = field(init=False)
-    _at: tuple[Rows, Quadratic] | None = None
 
     def __post_init__(self) -> None:
         self.moment = self.source.moment(self.scale)[self.k]
         self.null = float(self.source.power[self.k]) / 2
+        nothing = np.arange(0), Quadratic(np.empty((0, 0)))
+        self._at = nothing if self.every is None else (np.arange(len(self.moment)), self.every)
+
+    @property
+    def convexity(self) -> float:
+        """Of all columns; 0 where only some of them are at work."""
+        return self._at[1].convexity if self._whole else 0.0
+
+    @property
+    def _whole(self) -> bool:
+        return len(self._at[0]) == len(self.moment)
 
     def origin(self) -> SquaredPoint:
         return SquaredPoint(np.zeros((len(self.moment), 1)))
 
     def gradients(self, points: Sequence[SquaredPoint]) -> Array:
         w = np.stack([point.w[:, 0] for point in points])
-        if self._at is not None and len(self._at[0]) == w.shape[1]:
+        if self._whole:
             return np.asarray(self.moment - w @ self._at[1].gram)[..., None]
         return np.asarray(self.source.evaluate([self.k], w[None], self.scale).gradient[0, ..., None])
 
@@ -57,6 +79,52 @@ class SquaredFold:
 
     def quadratic(self, point: SquaredPoint, some: Rows) -> Quadratic:
         """The same everywhere, kept for as long as the columns stay the same."""
-        if self._at is None or not np.array_equal(self._at[0], some):
-            self._at = some, Quadratic(np.ascontiguousarray(self.source.cross(self.k, some, some, self.scale)))
+        if not np.array_equal(self._at[0], some):
+            self._at = some, Quadratic(self._grown(some))
         return self._at[1]
+
+    def _grown(self, some: Rows) -> Array:
+        """The Gram matrix of some columns, with what is known of those at work so far."""
+        known, gram = self._at[0], self._at[1].gram
+        if not len(known) or not np.isin(known, some).all():
+            return np.ascontiguousarray(self.source.cross(self.k, some, some, self.scale))
+        old = np.isin(some, known)
+        new, grown = some[~old], np.empty((len(some), len(some)))
+        cross = self.source.cross(self.k, known, new, self.scale)
+        grown[np.ix_(old, old)], grown[np.ix_(old, ~old)], grown[np.ix_(~old, old)] = gram, cross, cross.T
+        grown[np.ix_(~old, ~old)] = self.source.cross(self.k, new, new, self.scale)
+        return grown
+
+
+def convex(gram: Array) -> Quadratic:
+    """A quadratic that knows how convex it is: a guess that a factorisation confirms."""
+    size = np.sqrt(np.diag(gram))
+    used = size > 0
+    unit = gram / np.outer(size, size) if used.all() else gram[np.ix_(used, used)] / np.outer(size[used], size[used])
+    factor, singular = dpotrf(unit.T, lower=1) if len(unit) else (unit, 1)
+    if singular:
+        return Quadratic(gram)
+    least = 1.0 / largest_from_below(lambda vector: dpotrs(factor, vector, lower=1)[0], len(unit))
+    for share in SHARES:
+        lower = unit - share * least * np.eye(len(unit))
+        if share * least > DEPENDENT and not dpotrf(lower.T, lower=1, overwrite_a=1)[1]:
+            return Quadratic(gram, share * least)
+    return Quadratic(gram)
+
+
+def largest_from_below(product: Callable[[Array], Array], size: int) -> float:
+    """About the largest eigenvalue of a symmetric matrix, by a few of its products with vectors (Lanczos 1950)."""
+    vector = np.where(np.arange(size) % 3, 1.0, -1.0) / np.sqrt(size)
+    before, beside = np.zeros(size), 0.0
+    diagonal, off = list[float](), list[float]()
+    for _ in range(min(PRODUCTS, size)):
+        ahead = product(vector) - beside * before
+        diagonal.append(float(vector @ ahead))
+        ahead -= diagonal[-1] * vector
+        beside = float(np.linalg.norm(ahead))
+        off.append(beside)
+        if beside <= DEPENDENT * abs(diagonal[0]):
+            break
+        before, vector = vector, ahead / beside
+    couple = np.diag(off[: len(diagonal) - 1], 1)
+    return float(np.linalg.eigvalsh(np.diag(diagonal) + couple + couple.T)[-1])

@@ -11,6 +11,7 @@ from regsearch.models.linear.general import GeneralTerms, PenalisedColumns, Quad
 from regsearch.models.linear.groups import GroupTerms
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.sorted_terms import SortedTerms
+from regsearch.models.linear.spent import spent
 
 ROWS, COLUMNS, DRAWS = 40, 8, 500
 TRUTH = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, -0.8, -0.8])
@@ -24,14 +25,14 @@ CASES = {
 }
 
 
-def spent(terms: GeneralTerms, w: Array, gram: Array, lambda_: float) -> float:
+def counted(terms: GeneralTerms, w: Array, gram: Array, lambda_: float) -> float:
     """Degrees of freedom as a fold counts them."""
     own = np.flatnonzero(w)
     bends = terms.bends(w, own)
     if bends is None:
         return float(len(np.unique(terms.faces(w)[w != 0])))
     corner = gram[np.ix_(own, own)]
-    return float(np.trace(np.linalg.solve(corner + lambda_ * bends, corner)))
+    return spent(corner, bends, lambda_)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -47,7 +48,7 @@ def test_they_are_how_much_fits_follow_the_noise(name: str) -> None:
         noise = rng.normal(size=ROWS)
         slope = X.T @ (X @ TRUTH + noise) / ROWS
         w = terms.minimise(quadratic, np.zeros((COLUMNS, 1)), slope[:, None], lambda_, 1e-12)
-        difference[draw] = noise @ (X @ (w[:, 0] - TRUTH)) - spent(terms, w, quadratic.gram, lambda_)
+        difference[draw] = noise @ (X @ (w[:, 0] - TRUTH)) - counted(terms, w, quadratic.gram, lambda_)
     error = difference.std() / np.sqrt(DRAWS)
     assert abs(difference.mean()) < 3 * error
     assert error < 0.25  # so that a count of coefficients would be told apart
