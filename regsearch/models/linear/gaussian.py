@@ -39,10 +39,11 @@ from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
 from regsearch.models.linear.spectrum import Spectrum
-from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint, convex
+from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint, convex, minimum
 from regsearch.models.linear.threads import all_threads
 
 WHOLE = 400  # columns up to which working on few of them gains nothing
+APART = 1e-6  # convexity from which rounding does not matter to a linear solve
 GRAMS = 2  # times the room of the data that Gram matrices of all columns may take, to work on all
 SMALL = 200  # columns up to which the memory for moments never matters, nor the time for an exact solution
 TOL = {"moments": 1e-7, "rows": 1e-5}
@@ -113,6 +114,8 @@ class Gaussian:
         self.null = self.source.power / 2
         self.spread = spread_of(design, y)
         self.whole = p <= WHOLE
+        room = 0 if design.sparse else GRAMS * math.prod(design.shape)
+        self.every = self.whole or (design.folds * p**2 <= room and p < design.counts.min())
         self.chunk = None if self.whole and method == "moments" else CHUNK
         self._spectra: dict[tuple[int, str], Spectrum] = {}
         self._quadratics: dict[tuple[int, str], Quadratic] = {}
@@ -140,7 +143,7 @@ class Gaussian:
         if not terms.certified:
             return self._proximal(terms, scale, lambdas, further)
         assert isinstance(terms, Terms)
-        scale = scale if lambdas.any() else self._well_posed(scale)
+        scale = scale if lambdas.any() or self._independent(scale) else self._well_posed(scale)
         descent, ridge = partial(self._descent, terms, scale), partial(self._ridge, float(terms.l2), scale)
         return fit_path(lambdas, further, terms, descent, ridge)
 
@@ -167,6 +170,9 @@ class Gaussian:
         return np.array([spectrum.least(count) for spectrum, count in zip(spectra, columns, strict=True)])
 
     def _ridge(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
+        if not (l2 * np.append(lambdas, further)).any() and self._independent(scale):
+            yield self._least_squares(scale, len(lambdas))
+            return
         spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
         for strengths in chunks(lambdas * l2, self.chunk and 4 * self.chunk, further * l2):
             w = np.stack([spectrum.ridge(strengths) for spectrum in spectra])
@@ -175,7 +181,23 @@ class Gaussian:
             least = np.array([[spectrum.values.min(initial=np.inf)] for spectrum in spectra])
             gap = slack / (2 * np.where(strengths > 0, strengths, least))  # strong convexity
             freedom = np.stack([spectrum.freedom(strengths) for spectrum in spectra])
-            yield self._piece(scale, w, gap, freedom, state)
+            yield self._piece(scale, w, gap, freedom, (state.train, state.val))
+
+    def _independent(self, scale: str) -> bool:
+        """Whether it is cheap to say that no column depends on others, in any fold."""
+        if not self.every or isinstance(self.source, FromMoments):
+            return False
+        return all(self._quadratic(k, scale).convexity > APART for k in range(self.design.folds))
+
+    def _least_squares(self, scale: str, steps: int) -> Piece:
+        """The fit without a penalty, at so many points, of columns that do not depend on each other."""
+        folds, moment = range(self.design.folds), self.source.moment(scale)
+        w = np.repeat(np.stack([minimum(self._quadratic(k, scale), moment[k]) for k in folds])[:, None], steps, axis=1)
+        state, powers = self.source.evaluate(folds, w, scale), column_powers(self.design, scale)
+        left = np.divide(state.gradient**2, powers[:, None], out=np.zeros_like(w), where=powers[:, None] > 0)
+        convexity = np.array([[self._quadratic(k, scale).convexity] for k in folds])
+        freedom = np.repeat((powers > 0).sum(axis=1)[:, None].astype(float), steps, axis=1)
+        return self._piece(scale, w, left.sum(axis=-1) / (2 * convexity), freedom, (state.train, state.val))
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         of = scale, lambdas.tobytes(), further.tobytes()
@@ -183,15 +205,14 @@ class Gaussian:
         for chunk in chunks(lambdas, CHUNK, further):
             along = walk(folds, chunk)
             w = np.array([[point.w[:, 0] for point in points] for points in along.points])
-            state = self.source.evaluate(range(len(folds)), w, scale)
-            yield self._piece(scale, w, along.gap * self.source.power[:, None] / 2, along.freedom, state)
+            losses = self.source.losses(range(len(folds)), w, scale)
+            yield self._piece(scale, w, along.gap * self.source.power[:, None] / 2, along.freedom, losses)
 
     def _folds(self, terms: GeneralTerms, scale: str) -> list[FoldPath[SquaredPoint]]:
-        powers, (n, p) = column_powers(self.design, scale), self.design.shape
-        few = self.whole or self.design.folds * p**2 <= GRAMS * n * p and p < self.design.counts.min()
-        every = [self._quadratic(k, scale) if few else None for k in range(self.design.folds)]
-        losses = [SquaredFold(self.source, k, scale, *of) for k, of in enumerate(zip(powers, every, strict=True))]
-        return [FoldPath.of(k, loss, terms, self.tol, few) for k, loss in enumerate(losses)]
+        folds, powers = range(self.design.folds), column_powers(self.design, scale)
+        every = [self._quadratic(k, scale) if self.every else None for k in folds]
+        losses = [SquaredFold(self.source, k, scale, powers[k], every[k]) for k in folds]
+        return [FoldPath.of(k, loss, terms, self.tol, self.every) for k, loss in enumerate(losses)]
 
     def _quadratic(self, k: int, scale: str) -> Quadratic:
         """Of all columns."""
@@ -216,8 +237,8 @@ class Gaussian:
             asked += len(chunk)
             if asked > 0:
                 w, gap = w[:, skip:], gap[:, skip:]
-                state = Evaluation(state.gradient[:, skip:], state.train[:, skip:], state.val[:, skip:])
-                yield self._piece(scale, w, gap, self._freedom(w, chunk[skip:] * terms.l2, scale), state)
+                losses = state.train[:, skip:], state.val[:, skip:]
+                yield self._piece(scale, w, gap, self._freedom(w, chunk[skip:] * terms.l2, scale), losses)
 
     def _freedom(self, w: Array, strengths: Array, scale: str) -> Array:
         """``[K, S]`` of coefficients that an L1 part has chosen; see `regsearch.models.linear.freedom`."""
@@ -233,12 +254,14 @@ class Gaussian:
         whole = [self._spectrum(k, scale).freedom(strengths) for k in range(self.design.folds)]
         return np.minimum(most, np.stack(whole))
 
-    def _piece(self, scale: str, w: Array, gap: Array, complexity: Array, state: Evaluation) -> Piece:
+    def _piece(
+        self, scale: str, w: Array, gap: Array, complexity: Array, losses: tuple[Array, Array]
+    ) -> Piece:  # fmt: skip
         coef = w * inverse_scales(self.design, scale)[:, None]
         intercept = self.source.target[:, None] - np.einsum("ksp,kp->ks", coef, self.source.centers + self.design.shift)
         null = self.null[:, None]
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)
-        return Piece(coef[..., None], intercept[..., None], relative, complexity, (state.train, state.val))
+        return Piece(coef[..., None], intercept[..., None], relative, complexity, losses)
 
 
 class _ActiveSets:

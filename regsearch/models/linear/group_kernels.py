@@ -38,6 +38,7 @@ SWEEPS, SHARE = 20, 8  # between two leaps: so many, or one for each so many coe
 MEETS = 1e-12  # share of a coefficient that is rounding, where it is to be zero
 INSIDE = 10  # steps within a group, each time it has its turn ...
 QUIET = 0.1  # ... up to one that moves it by so much less than the first
+NEXT = 0.3  # share of what groups ask for on average, up to which one waits for the next sweep
 FLAT = 1e-12  # curvature that is rounding
 
 
@@ -74,16 +75,20 @@ def steepest(gram: Array, members: Rows, first: Rows) -> Array:
 
 @compiled
 def above_minimum(
-    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, convexity: float
+    gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, convexity: float,
+    asked: Array,
 ) -> float:  # fmt: skip
-    """How far the objective can be above its minimum; see `regsearch.models.linear.general.excess`."""
+    """How far the objective can be above its minimum; see `regsearch.models.linear.general.excess`.
+
+    How much of that each group asks for is written to `asked`.
+    """
     promised, square = 0.0, 0.0
     for g in range(together.shape[0]):
         norm, outside = 0.0, 0.0
         for j in members[first[g] : first[g + 1]]:
             norm += w[j] ** 2
             outside += max(abs(slope[j]) - alone[j], 0.0) ** 2
-        norm, outside = np.sqrt(norm), np.sqrt(outside)
+        norm, outside, before = np.sqrt(norm), np.sqrt(outside), square
         share = max(1.0 - together[g] / outside, 0.0) if outside > 0.0 else 0.0
         for j in members[first[g] : first[g + 1]]:
             left = max(abs(slope[j]) - alone[j], 0.0) * (1.0 if norm > 0.0 else share)
@@ -92,6 +97,7 @@ def above_minimum(
             curvature = max(gram[j, j], FLAT)
             promised += left * (abs(w[j]) + left / curvature)
             square += left**2 / curvature
+        asked[g] = square - before
     return min(promised, square / (2.0 * convexity)) if convexity > 0.0 else promised
 
 
@@ -125,11 +131,12 @@ def settle(
 @compiled
 def sweep(
     gram: Array, w: Array, slope: Array, members: Rows, first: Rows, alone: Array, together: Array, steep: Array,
-    before: Array, new: Array,
+    asked: Array, before: Array, new: Array,
 ) -> None:  # fmt: skip
-    """Settle each group in turn, in place."""
+    """Settle each group in turn that asks for it, in place."""
+    enough = NEXT * asked.sum() / asked.shape[0]
     for g in range(steep.shape[0]):
-        if steep[g] <= 0.0:
+        if steep[g] <= 0.0 or asked[g] <= enough:
             continue
         some = members[first[g] : first[g + 1]]
         for j in some:
@@ -168,12 +175,12 @@ def descend(
     convexity: float, tolerance: float, most: int,
 ) -> bool:  # fmt: skip
     """Sweep in place, going on where sweeps are heading; whether that came within the tolerance of the minimum."""
-    before, new = np.zeros(w.shape[0]), np.zeros(w.shape[0])
+    before, new, asked = np.zeros(w.shape[0]), np.zeros(w.shape[0]), np.zeros(together.shape[0])
     points, slopes, seen = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, w.shape[0])), 0
     for _ in range(most):
-        if above_minimum(gram, w, slope, members, first, alone, together, convexity) <= tolerance:
+        if above_minimum(gram, w, slope, members, first, alone, together, convexity, asked) <= tolerance:
             return True
-        sweep(gram, w, slope, members, first, alone, together, steep, before, new)
+        sweep(gram, w, slope, members, first, alone, together, steep, asked, before, new)
         points[seen], slopes[seen] = w, slope
         seen += 1
         if seen > HISTORY:

@@ -31,7 +31,8 @@ from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
 from regsearch.models.linear.spent import FreedomAlong, spent
 
 ROUNDS = 100  # looks at all columns, at one lambda
-INNER = 0.1  # share of what is allowed that the columns at work may leave
+INNER = 0.1  # share of what is allowed that the columns at work may leave ...
+SURE = 0.5  # ... where they are all, and what is left is bounded
 
 
 class LossPoint(Protocol):
@@ -144,7 +145,8 @@ class FoldPath(Generic[PointT]):
         """Fit terms from where the path stands, each lambda from the one before."""
         found: list[FittedPoint[PointT]] = []
         point, allowed = self.point, self.tol * self.loss.null
-        tolerance = INNER * allowed
+        inner = SURE if terms.convex and self.loss.convexity else INNER
+        tolerance = inner * allowed
         self._extend(terms, point, float(lambdas[-1]))
         left = ROUNDS
         while len(found) < len(lambdas):
@@ -153,7 +155,7 @@ class FoldPath(Generic[PointT]):
             solved = int(np.argmax(np.append(gaps > allowed, True)))
             found += [FittedPoint(*one) for one in zip(points[:solved], gaps[:solved], strict=False)]
             if solved:
-                point, tolerance, left = points[solved - 1], INNER * allowed, ROUNDS
+                point, tolerance, left = points[solved - 1], inner * allowed, ROUNDS
             if len(found) == len(lambdas):
                 break
             before, point, left = point, points[solved], left - 1
@@ -162,7 +164,7 @@ class FoldPath(Generic[PointT]):
             tolerance *= INNER
             if left <= 0 or (not solved and np.array_equal(point.w, before.w)):  # within rounding
                 found.append(FittedPoint(point, float(gaps[solved])))
-                tolerance, left = INNER * allowed, ROUNDS
+                tolerance, left = inner * allowed, ROUNDS
         return [FittedPoint(one, gap / self.loss.null if self.loss.null > 0 else 0.0) for one, gap in found]
 
     def _down(self, terms: GeneralTerms, point: PointT, lambdas: Array, tolerance: float) -> list[PointT]:
@@ -195,15 +197,20 @@ class FoldPath(Generic[PointT]):
 
     def freedom(self, points: Sequence[PointT], lambdas: Array) -> list[float]:
         """Effective degrees of freedom: the trace of the hat matrix of what is in use, or its number."""
-        last = points[-1].w
-        if self.terms.bends(last, np.flatnonzero(last)) is None:
-            return [float(len(np.unique(self.terms.faces(point.w)[point.w != 0]))) for point in points]
-        return self.spending.of([point.w != 0 for point in points], lambdas, lambda i: self._spent(points[i], lambdas[i]))
+        used = [point.w != 0 for point in points]
+        most = points[int(np.argmax([one.sum() for one in used]))].w
+        if self.terms.bends(most, np.flatnonzero(most)) is None:
+            return [self._faces(point) for point in points]
+        return self.spending.of(used, lambdas, lambda i: self._spent(points[i], float(lambdas[i])))
+
+    def _faces(self, point: PointT) -> float:
+        return float(len(np.unique(self.terms.faces(point.w)[point.w != 0])))
 
     def _spent(self, point: PointT, lambda_: float) -> float:
         used = point.w != 0
         bends = self.terms.bends(point.w, np.flatnonzero(used))
-        assert bends is not None
+        if bends is None:
+            return self._faces(point)
         some = np.flatnonzero(used.any(axis=1))
         some = self.working if np.isin(some, self.working).all() else some  # whose curvature the loss still has
         own, gram = used[some].ravel(), self.loss.quadratic(point, some).gram

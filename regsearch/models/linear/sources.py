@@ -16,7 +16,7 @@ inverse    [K, p]         one over the scales, 0 for constant columns
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,7 +26,6 @@ from regsearch._types import Array, Matrix, Rows
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.moments import block_moments, fold_moments
 from regsearch.models.linear.spectrum import Spectrum, dual, primal, row_kernel
-
 
 ROWS_AT_ONCE = 1024  # the copy of training rows stays small
 
@@ -64,6 +63,10 @@ class Source(Protocol):
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
         """Gradient and losses of coefficients ``[F, S, p]``."""
+        ...
+
+    def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
+        """The losses alone, ``[F, S]`` of both parts."""
         ...
 
     def spectrum(self, k: int, scale: str) -> Spectrum:
@@ -156,6 +159,10 @@ class FromMoments:
         train = self.power[index, None] - (w * (moment + gradient)).sum(axis=-1)
         return Evaluation(gradient, np.maximum(train, 0.0), self._val_loss(index, w, scale))
 
+    def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
+        state = self.evaluate(folds, w, scale)
+        return state.train, state.val
+
     def spectrum(self, k: int, scale: str) -> Spectrum:
         return primal(self.gram(scale)[k], self.moment(scale)[k], float(self.power[k]), float(self._design.counts[k]))
 
@@ -229,13 +236,25 @@ class FromRows:
         coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
         gradient = np.empty_like(w)
         train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
+        for at, some in self._views(folds):
+            residual, train[at], val[at] = self._misses(some, coef[at])
+            gradient[at] = self._gradient(some, residual)
+        gradient *= inverse_scales(self._design, scale)[list(folds)][:, None]
+        return Evaluation(gradient, train, val)
+
+    def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
+        coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
+        train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
+        for at, some in self._views(folds):
+            _, train[at], val[at] = self._misses(some, coef[at])
+        return train, val
+
+    def _views(self, folds: Sequence[int]) -> Iterator[tuple[list[int], list[int]]]:
+        """Folds that see the same matrix: where they are among those asked for, and which they are."""
         for view in self._design.views:
             at = [i for i, k in enumerate(folds) if k in view]
             if at:
-                some = [folds[i] for i in at]
-                gradient[at], train[at], val[at] = self._evaluate(some, coef[at])
-        gradient *= inverse_scales(self._design, scale)[list(folds)][:, None]
-        return Evaluation(gradient, train, val)
+                yield at, [folds[i] for i in at]
 
     def spectrum(self, k: int, scale: str) -> Spectrum:
         design, inverse = self._design, inverse_scales(self._design, scale)[k]
@@ -256,18 +275,21 @@ class FromRows:
         kernel = row_kernel(design.fold(k)[rows], self.centers[k], inverse, root)
         return dual(kernel, (self._y[k, rows] - self.target[k]) * root, float(design.counts[k]), back)
 
-    def _evaluate(self, folds: list[int], coef: Array) -> tuple[Array, Array, Array]:
-        """Gradient of the unscaled columns and losses, for folds that share a matrix."""
-        matrix = self._design.fold(folds[0])
+    def _misses(self, folds: list[int], coef: Array) -> tuple[Array, Array, Array]:
+        """Residuals ``[n, F, S]`` and losses ``[F, S]`` of both parts, for folds that share a matrix."""
         intercept = self.target[folds, None] - np.einsum("fsp,fp->fs", coef, self.centers[folds])
-        residual = self._y[folds].T[:, :, None] - intercept - _predict(matrix, coef)  # [n, F, S]
+        residual = self._y[folds].T[:, :, None] - intercept - _predict(self._design.fold(folds[0]), coef)
         square = residual**2
         train = np.einsum("fn,nfs->fs", self._design.fold_weights[folds], square)
-        val = np.einsum("fn,nfs->fs", self._held_weights[folds], square)
+        return residual, train, np.einsum("fn,nfs->fs", self._held_weights[folds], square)
+
+    def _gradient(self, folds: list[int], residual: Array) -> Array:
+        """``[F, S, p]`` of the unscaled columns, by residuals that are written to."""
         residual *= self._design.fold_weights[folds].T[:, :, None]
         drift = residual.sum(axis=0)  # zero but for rounding, which a large center would magnify
-        gradient = np.asarray(matrix.T @ residual.reshape(len(residual), -1)).reshape(-1, *coef.shape[:2])
-        return gradient.transpose(1, 2, 0) - drift[:, :, None] * self.centers[folds, None], train, val
+        product = np.asarray(self._design.fold(folds[0]).T @ residual.reshape(len(residual), -1))
+        gradient = product.reshape(-1, *residual.shape[1:]).transpose(1, 2, 0)
+        return np.asarray(gradient - drift[:, :, None] * self.centers[folds, None])
 
 
 def _predict(matrix: Matrix, coef: Array) -> Array:

@@ -21,8 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 from scipy.linalg.lapack import dpotrf, dtrtri, spotrf, strtri
 
 from regsearch._types import Array, Rows
@@ -31,6 +34,7 @@ FLAT = 1e-6  # the ridge that stands for none
 APART = 1e-2  # share of a column that those before do not explain, from which single precision tells six digits
 SMALL = 64  # columns of a triangle that is inverted at once
 MANY = 100  # coefficients in use, from which a trace takes longer than what it is read from
+Reals: TypeAlias = NDArray[np.floating[Any]]  # in either precision
 FORETOLD = 1e-3  # relative error of the trace that three before foretell, up to which those between are told by four
 
 
@@ -65,7 +69,7 @@ class Bends:
         """Those of the coefficients times so much."""
         return Bends(self.diagonal / root**2, self.along / root, self.group)
 
-    def added_to(self, gram: Array) -> Array:
+    def added_to(self, gram: Reals) -> Reals:
         """The sum of both."""
         order = np.argsort(self.group, kind="stable")
         group, held = self.group[order], gram.copy()
@@ -77,16 +81,16 @@ class Bends:
         held.flat[:: len(held) + 1] += self.diagonal
         return held
 
-    def trace(self, inverse: Array) -> float:
+    def trace(self, inverse: Reals) -> float:
         """Of ``inverse bends inverse'``."""
         columns = inverse.T
         total = float(self.diagonal @ np.einsum("ij,ij->i", columns, columns))
         if not self.along.any():
             return total
         order = np.argsort(self.group, kind="stable")
-        first = np.flatnonzero(np.diff(self.group[order], prepend=-1))
-        columns = columns if (order[1:] > order[:-1]).all() else columns[order]
-        sums = np.add.reduceat(columns * self.along[order, None].astype(columns.dtype), first, axis=0)
+        first = np.append(np.flatnonzero(np.diff(self.group[order], prepend=-1)), len(order))
+        along = self.along[order].astype(columns.dtype)
+        sums = sparse.csr_array((along, order, first), (len(first) - 1, len(order))) @ columns
         return total - float(np.vdot(sums, sums))
 
 
@@ -108,7 +112,7 @@ def spent(gram: Array, bends: Bends, lambda_: float) -> float:
     return float(np.trace(np.linalg.solve(bends.added_to(gram), gram)))  # of a penalty that is not convex
 
 
-def _single(gram: Array, bends: Bends, root: Array) -> Array | None:
+def _single(gram: Array, bends: Bends, root: Array) -> Reals | None:
     """The inverse in single precision; `None` where that is not enough."""
     shrink = (1.0 / root).astype(np.float32)
     unit = gram.astype(np.float32)
@@ -120,13 +124,13 @@ def _single(gram: Array, bends: Bends, root: Array) -> Array | None:
     return lower_inverse(factor, strtri)
 
 
-def _double(gram: Array, bends: Bends, root: Array) -> Array | None:
+def _double(gram: Array, bends: Bends, root: Array) -> Reals | None:
     """The inverse; `None` where there is no Cholesky factor."""
     factor, indefinite = dpotrf(bends.added_to(gram / np.outer(root, root)).T, lower=1, clean=1, overwrite_a=1)
     return None if indefinite else lower_inverse(factor, dtrtri)
 
 
-def lower_inverse(factor: Array, small: Callable[..., tuple[Array, int]]) -> Array:
+def lower_inverse(factor: Reals, small: Callable[..., tuple[Reals, int]]) -> Reals:
     """The inverse of a lower triangle, from those of its halves: products of matrices are what is fast."""
     count = len(factor)
     if count <= SMALL:
@@ -163,14 +167,14 @@ class FreedomAlong:
         since = next((i for i in range(steps, 0, -1) if not np.array_equal(used[i - 1], used[-1])), 0)
         lasting = since == 0 and np.array_equal(used[-1], self.used) and len(self.known) == 3
         self.used = used[-1]
+        last = exact(steps - 1)
         if lasting and steps > 2 and count >= MANY:
-            last = exact(steps - 1)
             told = count * _share(_told(self.known, at[-1:]))[0]
             if 0 < last < count and abs(told - last) <= FORETOLD * last:
                 known = [*self.known, (float(at[-1]), _logit(last / count))]
                 self.known = known[1:]
                 return [*(count * _share(_told(known, at[:-1]))), last]
-        found = [exact(i) for i in range(steps)]
+        found = [*(exact(i) for i in range(steps - 1)), last]
         some = sorted({since, (since + steps - 1) // 2, steps - 1})
         shares = [found[i] / count if count else 1.0 for i in some]
         inside = len(some) == 3 and all(0 < share < 1 for share in shares)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotrs
+from scipy.linalg.lapack import dposv, dpotrf, dpotrs
 
 from regsearch._types import Array, Rows
 from regsearch.models.linear.general import GeneralTerms, Quadratic
@@ -110,6 +110,15 @@ def convex(gram: Array) -> Quadratic:
         if share * least > DEPENDENT and not dpotrf(lower.T, lower=1, overwrite_a=1)[1]:
             return Quadratic(gram, share * least)
     return Quadratic(gram)
+
+
+def minimum(quadratic: Quadratic, slope: Array) -> Array:
+    """Where a quadratic with some convexity is least, by its negative gradient at zero; 0 of columns without size."""
+    size = np.sqrt(np.diag(quadratic.gram))
+    used, found = size > 0, np.zeros(len(slope))
+    unit = quadratic.gram[np.ix_(used, used)] / np.outer(size[used], size[used])
+    found[used] = dposv(unit.T, slope[used] / size[used], lower=1, overwrite_a=1)[1] / size[used]
+    return found
 
 
 def largest_from_below(product: Callable[[Array], Array], size: int) -> float:
