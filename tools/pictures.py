@@ -51,7 +51,7 @@ def searched(root: Path, trials: int) -> Results:
 def pages(results: Results, folder: Path) -> Iterator[Path]:
     """The pages of a study, as files."""
     yield write_report(results, folder / f"{results.name}-report.html")
-    shown: list[Presented] = [results, results.best, results.families]
+    shown: list[Presented] = [results, results.best, results.families, results.ensemble(), results.plots]
     notebook = folder / f"{results.name}-notebook.html"
     text = "<hr>".join(one._repr_html_() for one in shown)
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +39,9 @@ class Path(Leaf):
         object.__setattr__(self, "points", plain(self.points))
         object.__setattr__(self, "ratio", plain(self.ratio))
         if not is_whole(self.points) or not 2 <= self.points <= POINTS:
-            raise InvalidInput(
-                f"A Path needs at least 2 points and at most {POINTS}, got {self.points!r}; 100 is usual."
-            )
+            file = isinstance(self.points, str | os.PathLike)
+            fix = "a place of a file is a pathlib.Path, this one an axis of lambdas" if file else "100 is usual"
+            raise InvalidInput(f"A Path needs at least 2 points and at most {POINTS}, got {self.points!r:.80}; {fix}.")
         if self.ratio is not None and not (is_number(self.ratio) and 0 < self.ratio < 1):
             raise InvalidInput(f"A Path's ratio must lie between 0 and 1, got {self.ratio!r}; 1e-4 is usual.")
 
