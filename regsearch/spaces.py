@@ -79,10 +79,10 @@ def cocktail(
 
     Batch norm, stochastic weight averaging or an ensemble of three snapshots, lookahead, weight decay, dropout with its
     shape, skip connections with stochastic depth or ShakeDrop, and one of mixup, CutMix, Cutout and adversarial
-    training. Fixed are Adam's learning rate of 1e-3, batches of 128, and epochs: cosine restarts, each cycle twice as
-    long, to the end of the last. The paper's net is ``hidden=(512,) * 9``. What its space has and this has not:
-    shake-shake, and averaged weights together with snapshots. Its one validation split, which is too noisy to tune on,
-    is cross-validation here.
+    training. Fixed are Adam's learning rate of 1e-3, batches of about 128, and epochs: cosine restarts, each cycle
+    twice as long, to the end of the last. The paper's net is ``hidden=(512,) * 9``. What its space has and this has
+    not: shake-shake, and averaged weights together with snapshots. Its one validation split, which is too noisy to tune
+    on, is cross-validation here.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def _cocktail(
     if layers < 2:
         del slots["skip"]  # there is nothing to skip
     fixed = {
-        "lr": 1e-3, "batch_size": 128, "schedule": t.CosineRestarts(first, 2.0),
+        "lr": 1e-3, "schedule": t.CosineRestarts(first, 2.0),
         "early_stopping": t.FixedEpochs(first * (2**count - 1)),
     }  # fmt: skip
     return Net(module, **{**fixed, **_left(slots | pinned, without)})

@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT / "tools" / "docs"))
 
 import api  # noqa: E402
 import blocks  # noqa: E402
-import catalogue  # noqa: E402
 import excerpts  # noqa: E402
+import regularizers  # noqa: E402
 
 DOCS = ROOT / "docs"
 PAGES = sorted(file.relative_to(DOCS).as_posix() for file in DOCS.rglob("*.md"))
@@ -174,7 +174,7 @@ def test_a_docstring_reads_as_markdown() -> None:
 def test_docstring_is_read() -> None:
     """A numpydoc docstring falls into its text and the meaning of each parameter, several on one line too."""
     parameters = "Parameters\n----------\na, b\n    Both of\n    them.\nc\n    Last."
-    said, meanings = catalogue.parsed(f"A ``thing``.\n\n{parameters}\n\nRaises\n------\nE\n    No.")
+    said, meanings = regularizers.parsed(f"A ``thing``.\n\n{parameters}\n\nRaises\n------\nE\n    No.")
     assert said == "A `thing`."
     assert meanings == {"a": "Both of them.", "b": "Both of them.", "c": "Last."}
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import catalogue
+import regularizers
 from api import api
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,11 +169,12 @@ def help_of(*command: str) -> str:
 
 KINDS: dict[str, Callable[[str], str]] = {
     "api": api, "changelog": changelog, "source": source, "benchmark": benchmark,
-    "suite": suite, "notation": notation, "commands": commands, "penalties": catalogue.penalties,
-    "penalty_classes": catalogue.penalty_classes, "losses": catalogue.losses, "loss_classes": catalogue.loss_classes,
-    "slots": catalogue.slots, "techniques": catalogue.techniques, "scales": catalogue.scales,
-    "figures": catalogue.figures, "rules": catalogue.rules,
-    "rule_functions": catalogue.rule_functions, "spaces": catalogue.ready_made,
+    "suite": suite, "notation": notation, "commands": commands, "penalties": regularizers.penalties,
+    "penalty_classes": regularizers.penalty_classes, "losses": regularizers.losses,
+    "loss_classes": regularizers.loss_classes,
+    "slots": regularizers.slots, "techniques": regularizers.techniques, "scales": regularizers.scales,
+    "figures": regularizers.figures, "rules": regularizers.rules,
+    "rule_functions": regularizers.rule_functions, "spaces": regularizers.ready_made,
 }  # fmt: skip
 
 
