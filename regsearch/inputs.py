@@ -144,3 +144,24 @@ def names(value: Any, what: str) -> Sequence[str]:
     if not all(isinstance(one, str) for one in value):
         raise InvalidInput(f"{what} must be a list of names, got {said(value)}; leave out what is none.")
     return [*value]
+
+
+def check_no_metric(name: str, scorer: Any) -> None:
+    """Refuse a function of targets and predictions, as scikit-learn has them beside its scorers.
+
+    Raises
+    ------
+    InvalidInput
+        When its first argument says so.
+    """
+    import inspect
+
+    try:
+        first = next(iter(inspect.signature(scorer).parameters), "")
+    except (TypeError, ValueError):  # written in C
+        return
+    if first == "y_true":
+        raise InvalidInput(
+            f"A scorer is a function of a model and its data, got {name!r}, which is one of targets and predictions; "
+            f"pass make_scorer({name}), of an error with greater_is_better=False, or the name of a scorer."
+        )

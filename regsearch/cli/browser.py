@@ -16,6 +16,19 @@ def can_show() -> bool:
     return screen and sys.stdout.isatty()
 
 
+def is_free(port: int) -> bool:
+    """Whether a server of this machine can have a port."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do, which do not wait for old answers
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def show_later(address: str) -> None:
     """Open a page once its server answers, from a process of its own: the server may take this one over."""
     import subprocess  # what most commands can do without

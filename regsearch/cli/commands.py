@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from regsearch.cleaning import say
 from regsearch.cli import shipping
-from regsearch.cli.browser import can_show, show_later
+from regsearch.cli.browser import can_show, is_free, show_later
 from regsearch.cli.combinations import excludes
 from regsearch.cli.stored import (
     chooser,
@@ -24,7 +24,7 @@ from regsearch.cli.stored import (
     study_again,
     study_of,
 )
-from regsearch.errors import NotFound, RegsearchError
+from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.study.arguments import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -134,6 +134,10 @@ def ui(arguments: argparse.Namespace) -> int:
         raise NotFound(
             f"There is no MLflow database in {root}, or none that is whole; run a study, or pass its --root."
         )
+    if not is_free(arguments.port):
+        raise InvalidInput(
+            f"--port must be free, {arguments.port} is taken, perhaps by another `ui`; end it, or name another."
+        )
     address = f"http://127.0.0.1:{arguments.port}"
     shown = {
         name: page_links(Store(root, name, arguments.storage), address) for name in study_names(root, arguments.storage)
@@ -144,7 +148,10 @@ def ui(arguments: argparse.Namespace) -> int:
     if arguments.open if arguments.open is not None else can_show():
         show_later(_latest(root, arguments.storage, shown) or address)
     if any(shown.values()):
-        say(f"Open one of these, not {address} itself, which knows nothing of studies (Ctrl-C ends it).")
+        say(
+            f"Open one of these once MLflow is up, which takes a while, not {address} itself, which knows nothing of "
+            "studies (Ctrl-C ends it)."
+        )
     else:
         say(f"MLflow at {address} (Ctrl-C ends it)")
     sys.stdout.flush()  # the server takes this process over

@@ -34,19 +34,21 @@ ENTRIES, WIDEST = 2e8, 5_000  # of X, and columns, up to which columns are looke
 AT_ONCE = 2**20  # numbers of an array that are copied together, some columns at a time
 PROBED = 64  # rows that tell whether all of them are worth sorting
 SHOWN = 6  # columns that a line names
+LABELS = 3  # distinct whole numbers at most, as which a quantity is hardly measured
 COUNTS = 10  # classes that are whole numbers up to which they are hardly a count
 RARE = 10  # how much larger than the smallest class the largest is, where whole numbers are hardly labels
 
 
 @dataclass(frozen=True)
 class Suspects:
-    """Columns by what is the matter with them, and whether y may be a count."""
+    """Columns by what is the matter with them, and whether y may be a count, or labels that were read as numbers."""
 
     empty: tuple[str, ...] = ()
     constant: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     disguised: tuple[str, ...] = ()
     count: int = 0
+    labels: int = 0
 
     def lines(self) -> list[str]:
         """One line for each kind that there is."""
@@ -62,12 +64,17 @@ class Suspects:
                 f"y has {self.count} distinct whole numbers, which are searched as classes; pass task='regression' if "
                 "they count or measure something."
             )
+        if self.labels:
+            lines.append(
+                f"y has {self.labels} distinct values, whole numbers that are searched as quantities; pass "
+                f"task={'binary' if self.labels == 2 else 'multiclass'!r} if they are labels."
+            )
         return lines
 
     def data(self) -> dict[str, Any]:
         """As plain data, with the lines."""
-        columns = {name: list(found) for name, found in asdict(self).items() if name != "count"}
-        return {**columns, "count": self.count, "lines": self.lines()}
+        columns = {name: list(found) for name, found in asdict(self).items() if name not in ("count", "labels")}
+        return {**columns, "count": self.count, "labels": self.labels, "lines": self.lines()}
 
 
 def suspects(problem: Problem) -> Suspects:
@@ -78,7 +85,8 @@ def suspects(problem: Problem) -> Suspects:
     if problem.grid is None and problem.columns <= WIDEST and problem.rows * problem.columns <= ENTRIES:
         for name, kind in _found(problem):
             found[kind].append(name)
-    return Suspects(**{kind: tuple(names) for kind, names in found.items()}, count=_count(problem))
+    columns = {kind: tuple(names) for kind, names in found.items()}
+    return Suspects(**columns, count=_count(problem), labels=_labels(problem))
 
 
 def _found(problem: Problem) -> Iterator[tuple[str, str]]:
@@ -208,6 +216,18 @@ def _count(problem: Problem) -> int:
     sizes = np.bincount(problem.y)
     gaps = int(classes[-1]) - int(classes[0]) >= len(classes)
     return len(classes) if gaps or len(classes) > COUNTS or sizes.max() >= RARE * sizes.min() else 0
+
+
+def _labels(problem: Problem) -> int:
+    """How many distinct values a y has that may be labels: floats, as a column is read that had a missing value."""
+    y = problem.y
+    if not problem.inferred or problem.task != "regression" or y.ndim > 1 or len(y) < LEAST:
+        return 0
+    values = np.unique(y[:: max(1, len(y) // PROBED)])
+    if len(values) > LABELS or not (values == np.rint(values)).all():
+        return 0
+    values = np.unique(y)
+    return len(values) if len(values) <= LABELS and (values == np.rint(values)).all() else 0
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -314,7 +314,8 @@ def check_target(out: str | os.PathLike[str]) -> Path:
         target = target.resolve()  # the link stays, what it points to is replaced
     if target.exists() and not (target.is_dir() and _may_go(target)):
         raise InvalidInput(
-            f"A bundle goes to a new or empty folder, or replaces a bundle, got {target}, which holds other files; "
+            f"A bundle goes to a new or empty folder, or replaces a bundle, got {target}, which "
+            f"{'holds other files' if target.is_dir() else 'is a file'}; "
             "choose another."
         )
     return target

@@ -23,7 +23,7 @@ from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
 from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
-from regsearch.inputs import did_you_mean, one_name, said
+from regsearch.inputs import check_no_metric, did_you_mean, one_name, said
 from regsearch.metrics.absent_classes import told_of_classes
 from regsearch.metrics.counting import counts
 from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, center_of, named_score
@@ -275,6 +275,7 @@ def _metric(name: str, scorer: Any) -> Metric:
     from sklearn.metrics import get_scorer, get_scorer_names
 
     if callable(scorer):
+        check_no_metric(name, scorer)
         return Metric(name, scorer, counts=counts(scorer))
     own = named_score(scorer) if isinstance(scorer, str) else None
     if own is not None:

@@ -22,7 +22,7 @@ def check_names(estimator: Any, names: Iterable[str]) -> None:
     known = estimator.get_params()
     for name in names:
         if name not in known:
-            of_steps = {key.rpartition("__")[2]: key for key in sorted(known, reverse=True) if "__" in key}
+            of_steps = {key.rpartition("__")[2].lower(): key for key in sorted(known, reverse=True) if "__" in key}
             hint = did_you_mean(name, known, f"it has {', '.join(sorted(known))}.", of_steps)
             raise InvalidInput(f"{type(estimator).__name__} has no parameter {name!r}; {hint}")
 

@@ -208,8 +208,9 @@ class Family:
         if isinstance(value, str):
             value = kind(value, self.base)()
         if not isinstance(value, self.base):
-            known = ", ".join(kinds(self.base))
-            raise InvalidInput(f"{where} must be a {self.base.__name__}, got {value!r}; known names: {known}.")
+            known = f"known names: {', '.join(kinds(self.base))}"
+            fix = f"Choice({', '.join(map(repr, value))}) searches over several" if isinstance(value, list) else known
+            raise InvalidInput(f"{where} must be a {self.base.__name__}, got {value!r}; {fix}.")
         return value
 
 

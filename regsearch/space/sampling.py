@@ -154,7 +154,11 @@ def check_searched(space: Node) -> None:
     InvalidInput
         When there is nothing to search.
     """
-    if not leaves(space):
-        raise InvalidInput(
-            "A space must have something to search, got no leaf; let a parameter be a Float, Int, Choice or Path."
-        )
+    if leaves(space):
+        return
+    listed = [(name, one) for name, one in getattr(space, "params", {}).items() if isinstance(one, list) and one]
+    fix = "let a parameter be a Float, Int, Choice or Path"
+    if listed:
+        (name, options), *_ = listed
+        fix = f"a list is one value of {name}: Choice({', '.join(map(repr, options[:5]))}) searches over several"
+    raise InvalidInput(f"A space must have something to search, got no leaf; {fix}.")

@@ -10,7 +10,7 @@ from regsearch.cleaning import HIDDEN
 from regsearch.data.column_roles import column_roles
 from regsearch.data.features import is_frame
 from regsearch.data.target_transforms import NAMES
-from regsearch.errors import InvalidInput, RegsearchError
+from regsearch.errors import InvalidInput, RegsearchError, StudyMismatch
 from regsearch.metrics.scorer import POOLED, is_named
 from regsearch.mirror.pages import shown_of
 from regsearch.models.base import Model
@@ -80,11 +80,25 @@ def open(  # noqa: A001
     given = _stored_options(results) | {"root": root, "storage": storage} | options
     if "space" not in options:
         given["space"] = _stored_space(results.identity)
-    study = Study.from_options(name, X, y, StudyOptions(**given), calling_script())
+    study = _made(results, X, y, StudyOptions(**given))
     if "space" not in options:
         _check_prepared(results.identity, study)
     study.results()  # refuses other data at once
     return study
+
+
+def _made(results: Results, X: Any, y: Any, options: StudyOptions) -> Study:
+    """The study of these data; other data are refused for what they are, not for the stored folds that do not fit."""
+    try:
+        return Study.from_options(results.name, X, y, options, calling_script())
+    except InvalidInput as error:
+        rows, wanted = options.problem_of(X, y)[0].rows, results.identity["rows"]
+        if rows == wanted:
+            raise
+        raise StudyMismatch(
+            f"A stored study goes on with the same data only: {results.name!r} has {wanted} rows, got {rows}; "
+            "pass its own."
+        ) from error
 
 
 def _stored_options(results: Results) -> dict[str, Any]:

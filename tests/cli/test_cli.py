@@ -645,13 +645,20 @@ def test_a_closed_pipe(root: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.process
-def test_ui(root: Path) -> None:
-    """``ui`` starts MLflow on the root's database, which has the study's experiment, and opens its table."""
+def test_ui(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``ui`` starts MLflow on the root's database, which has the study's experiment, and opens its table.
+
+    On a port that is taken it starts nothing, and shows no address of what is there.
+    """
     import socket
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
+        probe.listen()
         port = probe.getsockname()[1]
+        assert main(["ui", "--root", str(root), "--port", str(port)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, f"--port must be free, {port} is taken" in said.err) == ("", True)
     address = f"http://127.0.0.1:{port}"
     assert mlflow_client(root).get_experiment_by_name(NAME) is not None
     browser, opened = root.parent / "browser.sh", root.parent / "opened"

@@ -118,7 +118,7 @@ def test_chance_is_no_suspect(seed: int) -> None:
     made = [
         datasets.make_regression(60, 8, n_informative=3, noise=1.0, random_state=seed),
         datasets.make_classification(80, 8, n_informative=3, class_sep=3.0, random_state=seed),
-        datasets.make_hastie_10_2(120, random_state=seed),
+        (*(hastie := datasets.make_hastie_10_2(120, random_state=seed))[:1], hastie[1].astype(int)),
         (rng.normal(size=(12, 6)), rng.integers(0, 2, 12)),
         (np.arange(60.0)[:, None], rng.normal(size=60)),
         (PLAIN.assign(day=pd.date_range("2024", periods=N), said=[f"it was {i}" for i in range(N)]), Y),
@@ -178,3 +178,15 @@ def test_a_study_says_it_before_its_first_trial(tmp_path: Path, capsys: pytest.C
     one.run(3, quiet=True)
     assert capsys.readouterr().err == ""
     assert "Begin with 'price', which tells y alone." in one.results().advice[0].text
+
+
+def test_labels_that_were_read_as_numbers_are_told() -> None:
+    """Two or three whole numbers as floats are searched as quantities, and a line says how to have them as classes."""
+    X, labels = datasets.make_hastie_10_2(120, random_state=0)
+    found = suspects(make_problem(X, labels))
+    assert found == Suspects(labels=2)
+    assert "pass task='binary' if they are labels" in found.lines()[0]
+    thirds = np.arange(120.0) % 3
+    assert "task='multiclass'" in suspects(make_problem(X, thirds)).lines()[0]
+    for y, task in ((labels, "regression"), (labels, "binary"), (labels + 0.5, None), (np.arange(120.0) % 4, None)):
+        assert suspects(make_problem(X, y, task=task)) == Suspects()

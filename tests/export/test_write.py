@@ -201,8 +201,8 @@ def test_a_bundle_with_other_files_is_left_alone(searched: Study, bundle: Path) 
     """A bundle that the user put a file into, and a file named like a bundle's, are refused and stay as they are."""
     before = (bundle / MODEL).read_bytes()
     (bundle / "notes.txt").write_text("mine")
-    for target in (bundle, bundle / CONFIG):
-        with pytest.raises(InvalidInput, match=r"new or empty folder, or replaces a bundle, got .*other files"):
+    for target, what in ((bundle, "holds other files"), (bundle / CONFIG, "is a file")):
+        with pytest.raises(InvalidInput, match=f"new or empty folder, or replaces a bundle, got .*{what}"):
             searched.export(target)
     assert (bundle / "notes.txt").read_text() == "mine"
     assert (bundle / MODEL).read_bytes() == before

@@ -503,6 +503,7 @@ def test_an_error_may_be_watched() -> None:
         ("regression", lambda estimator, X, y: {"a": 1.0}, "'score' does not fit"),
         ("regression", lambda estimator, X, y: np.nan, "'score' does not fit"),
         ("regression", lambda estimator: 1.0, "'score' does not fit.*takes 1 positional"),
+        ("regression", mean_squared_error, r"one of targets and predictions; pass make_scorer\(mean_squared_error\)"),
     ],
 )
 def test_refuses(task: str, scoring: Any, message: str) -> None:

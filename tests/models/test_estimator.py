@@ -350,13 +350,17 @@ def test_refit() -> None:
             lambda: Estimator(make_pipeline(StandardScaler(), Ridge()), {"ridge_alpha": Float(0, 1)}),
             "Pipeline has no parameter 'ridge_alpha'; did you mean 'ridge__alpha'",
         ),
+        (
+            lambda: Estimator(make_pipeline(StandardScaler(), SVC()), {"C": Float(1, 2)}),
+            "Pipeline has no parameter 'C'; did you mean 'svc__C'",
+        ),
         (lambda: Estimator(Ridge(), {"xyzzy": 1.0}), "no parameter 'xyzzy'; it has alpha, copy_X"),
         (lambda: Estimator(Ridge, {"alpha": 1.0}), "needs a scikit-learn estimator, got .*; pass"),
         (lambda: Estimator("ridge", {}), "needs a scikit-learn estimator, got 'ridge'; pass"),
         (lambda: Estimator(Ridge(), {"alpha": Path()}).check(setup()), "A Path is the axis of a linear model"),
         (
             lambda: Estimator(Ridge(), {"alpha": 1.0}).check(setup(X.reshape(N, 1, 2, 3))),
-            r"Estimator needs a table X .*, got images of the shape \(1, 2, 3\); flatten them: X.reshape",
+            r"Estimator needs a table X .*, got rows of the shape \(1, 2, 3\); flatten them: X.reshape",
         ),
         (lambda: Estimator(SVC(), {"C": Float(1, 2)}).check(setup()), r"must fit the task \(regression\), got SVC"),
     ],

@@ -20,7 +20,7 @@ from regsearch.space.domains import Between, Family, PathField
 from regsearch.space.fields import public_name
 from regsearch.space.path import Path
 from regsearch.space.registry import kind, registered
-from regsearch.space.sampling import default, fill, leaves, sample, size
+from regsearch.space.sampling import check_searched, default, fill, leaves, sample, size
 from regsearch.space.starts import initial_params
 from regsearch.space.tree import Leaf, Node, label, number, tunable
 
@@ -110,6 +110,8 @@ def test_leaves_refuse(make: Callable[[], Leaf], message: str) -> None:
         (lambda: Linear(scale=Float(0, 1)), "one of standard"),
         (lambda: Linear(penalty=3), "must be a Penalty.*known names:.*adaptive_lasso"),
         (lambda: Linear(penalty=Linear()), "must be a Penalty"),
+        (lambda: Linear(penalty=["l1", "l2"]), r"Choice\('l1', 'l2'\) searches over several"),
+        (lambda: check_searched(Estimator(SVC(), {"C": [1, 10]})), r"one value of C: Choice\(1, 10\) searches"),
     ],
 )
 def test_fields_refuse(make: Callable[[], Node], message: str) -> None:

@@ -52,6 +52,8 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     study(tmp_path).run(1, quiet=True)
     with pytest.raises(StudyMismatch, match="the same data only"):
         regsearch.open("small", X, y + 1, root=tmp_path)
+    with pytest.raises(StudyMismatch, match="'small' has 60 rows, got 20; pass its own"):
+        regsearch.open("small", X[:20], y[:20], root=tmp_path)
     with pytest.raises(NotFound, match="no study 'absent'"):
         regsearch.open("absent", root=tmp_path)
     with pytest.raises(InvalidInput, match="Options are those of a study with its data"):

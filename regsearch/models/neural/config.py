@@ -258,6 +258,8 @@ def _instead(slot: str) -> str:
             return f"{named.__name__} stands in {place}=, which takes one of {others}: Net({place}={slot!r})."
     if slot in NUMBERS_OF_EPOCHS:
         return "their number is that of early stopping: Net(early_stopping=nn_techniques.EarlyStopping(max_epochs=50))."
+    if slot in {field.name for field in dataclasses.fields(MLP)}:
+        return f"that is of its module: Net(MLP({slot}=...))."
     fields = [field.name for field in dataclasses.fields(NetConfig) if field.name != "techniques"]
     return did_you_mean(slot, [*fields, *known], f"it has {', '.join(fields)}; {', '.join(known)}.", CALLED)
 

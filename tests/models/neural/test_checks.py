@@ -180,6 +180,7 @@ def test_images_too_small() -> None:
     ("make", "message"),
     [
         (lambda: Net(dropuot=0.1), r"A Net has no 'dropuot'; did you mean 'dropout' or 'input_dropout'\?"),
+        (lambda: Net(hidden=(8,)), r"A Net has no 'hidden'; that is of its module: Net\(MLP\(hidden=...\)\)"),
         (lambda: Net(zzz=0.1), r"no 'zzz'; it has module, lr, .*; activity_penalty, .*weight_noise"),
         (lambda: Net(dropout="cosine"), r"Net\(dropout=...\) must be a technique \(Dropout, SpatialDropout\)"),
         (lambda: Net(dropout=t.L1Penalty()), r"must be a technique \(Dropout, SpatialDropout\).*got L1Penalty"),
