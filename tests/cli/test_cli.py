@@ -657,8 +657,8 @@ def test_ui(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         probe.listen()
         port = probe.getsockname()[1]
         assert main(["ui", "--root", str(root), "--port", str(port)]) == 2
-    said = capsys.readouterr()
-    assert (said.out, f"--port must be free, {port} is taken" in said.err) == ("", True)
+    told = capsys.readouterr()
+    assert (told.out, f"--port must be free, {port} is taken" in told.err) == ("", True)
     address = f"http://127.0.0.1:{port}"
     assert mlflow_client(root).get_experiment_by_name(NAME) is not None
     browser, opened = root.parent / "browser.sh", root.parent / "opened"

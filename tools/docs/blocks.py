@@ -12,6 +12,7 @@ import html
 import io
 import json
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -54,6 +55,21 @@ def played(page: str, name: str) -> str:
     return "".join([*parts, page[start:]])
 
 
+def played_alone(page: str, name: str) -> str:
+    """The same from a process of its own: what a page defines, a rule or a penalty, is unknown to all others.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        When a block fails; its traceback stands on standard error.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "page.md"
+        file.write_text(page, encoding="utf-8")
+        subprocess.run([sys.executable, __file__, str(file), name], check=True)
+        return file.read_text(encoding="utf-8")
+
+
 def run(page: str, name: str) -> Iterator[str]:
     """What each block shows, as Markdown, from running them in one namespace and the current folder."""
     module = ModuleType("page")  # a real one: what a page defines may be sent to other processes, as from a notebook
@@ -94,3 +110,8 @@ def _figure(figure: Any) -> str:
         f'<div class="canvas" role="img" aria-label="{title}" style="height:{figure.layout.height}px"></div>'
         f'<script type="application/json">{held}</script></figure>\n'
     )
+
+
+if __name__ == "__main__":
+    made = Path(sys.argv[1])
+    made.write_text(played(made.read_text(encoding="utf-8"), sys.argv[2]), encoding="utf-8")

@@ -7,7 +7,7 @@ import posixpath
 from pathlib import Path
 from typing import Any
 
-from blocks import played
+from blocks import played_alone
 from excerpts import ROOT, expanded
 from mkdocs.structure.files import File, Files
 
@@ -25,7 +25,7 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Run a page's blocks, then put in what it includes; includes are run by tests of their own."""
     if config.extra["run"] in (True, page.file.src_uri):
-        markdown = played(markdown, page.file.src_uri)
+        markdown = played_alone(markdown, page.file.src_uri)
     up = posixpath.relpath(".", posixpath.dirname(page.file.src_uri) or ".")
     return expanded(markdown).replace("](/", f"]({up}/")
 
