@@ -157,6 +157,8 @@ def _places(numbers: NDArray[np.integer]) -> Places:
 class ColumnNewton(Newton):
     """The penalised loss of one fold as a function of the coefficients in play; see `Newton`."""
 
+    columns: WorkingColumns  # of sparse ones
+
     def _renewed(self, point: Iterate, slow: bool) -> bool:
         """A Hessian of rows costs next to nothing."""
         self._rows = self.sample.hessian(point.eta[:, 0], point.p[:, 0])

@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from scipy import sparse
 
 from regsearch._types import Array, Matrix, Rows
+from regsearch.data.row_table import RowTable
 from regsearch.models.linear.freedom import curved_freedom, mean_curvatures
 from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import duality_gaps, probabilities_and_losses
@@ -340,7 +342,7 @@ def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Ar
         else:
             block = block.multiply(np.sqrt(weights[part, None])).tocsr()
             gram += (block.T @ block).toarray()
-    if not isinstance(matrix, np.ndarray):
+    if sparse.issparse(matrix):
         gram -= np.outer(center, center)
     return np.asarray(gram * inverse[:, None] * inverse)
 
@@ -358,6 +360,7 @@ def products(
     def backward(residual: Array) -> Array:
         spread = np.zeros((size, len(residual)))
         spread[rows] = residual.T
-        return np.asarray(((matrix.T @ spread).T - residual.sum(axis=1)[:, None] * center) * inverse)
+        along = matrix.sums(spread.T) if isinstance(matrix, RowTable) else (matrix.T @ spread).T
+        return np.asarray((along - residual.sum(axis=1)[:, None] * center) * inverse)
 
     return forward, backward

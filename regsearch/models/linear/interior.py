@@ -29,7 +29,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from regsearch._types import Array
-from regsearch.models.linear.newton import Curvature, Iterate, Newton, WorkingColumns
+from regsearch.models.linear.newton import ColumnsInPlay, Curvature, Iterate, Newton
 from regsearch.models.linear.pinball import QuantileSample
 
 BACK = 0.995  # share of the way to an end that a step may go
@@ -101,7 +101,7 @@ class _Program:
     """Where the method stands at one lambda."""
 
     def __init__(
-        self, columns: WorkingColumns, start: Iterate, sample: QuantileSample, bound: Array, ridge: float
+        self, columns: ColumnsInPlay, start: Iterate, sample: QuantileSample, bound: Array, ridge: float
     ) -> None:
         self.columns, self.ridge, self.held = columns, ridge, np.flatnonzero(bound > 0)
         self.y, self.w, self.b = sample.y[0, 0], start.w[0].copy(), float(start.b[0])

@@ -79,8 +79,8 @@ def warm_up_lambdas(top: float, first: float) -> Array:
     return np.geomspace(top, first, count + 1)[1:-1]
 
 
-def chunks(values: Array, size: int | None, further: Array | None = None) -> list[Array]:
+def chunks(values: Array, size: int | None, further: Array | None = None, later: int = CHUNK) -> list[Array]:
     """Consecutive values, at most so many at a time; those further on in chunks of their own, as few may be wanted."""
     size = size or max(len(values), 1)
     first = [values[start : start + size] for start in range(0, len(values), size)]
-    return first if further is None else [*first, *chunks(further, CHUNK)]
+    return first if further is None else [*first, *chunks(further, later)]

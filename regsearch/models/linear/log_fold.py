@@ -11,7 +11,7 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
-from regsearch.models.linear.newton import Curvature, WorkingColumns
+from regsearch.models.linear.newton import ColumnsInPlay, Curvature, columns_in_play
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.sources import inverse_scales
 
@@ -51,7 +51,7 @@ class LogFold:
         self.sample, self.null, self.correlate = sample, null, correlate
         self.curvature = power * float(sample.null_curvatures.mean())
         self._some: Rows = np.arange(0)
-        self._columns: WorkingColumns | None = None
+        self._columns: ColumnsInPlay | None = None
 
     @property
     def convexity(self) -> float:
@@ -86,12 +86,12 @@ class LogFold:
     def quadratic(self, point: LogPoint, some: Rows) -> Quadratic:
         return self._model(point, some)[0]
 
-    def _of(self, some: Rows) -> WorkingColumns:
+    def _of(self, some: Rows) -> ColumnsInPlay:
         """Those columns of the training rows, kept for as long as they are asked for."""
         if self._columns is None or not np.array_equal(some, self._some):
             design, inverse = self.design, inverse_scales(self.design, self.scale)[self.k]
             rows, means = design.train[self.k], design.means[self.k]
-            self._some, self._columns = some, WorkingColumns.of(design.fold(self.k), rows, some, means, inverse)
+            self._some, self._columns = some, columns_in_play(design.fold(self.k), rows, some, means, inverse)
         return self._columns
 
     def _model(self, point: LogPoint, some: Rows) -> tuple[Quadratic, Array, Curvature]:

@@ -29,6 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from regsearch._types import Array, Matrix, Rows
+from regsearch.data.row_table import RowTable
 from regsearch.models.linear.column_newton import ColumnNewton
 from regsearch.models.linear.design import NOTHING, Design, Piece, of_fold
 from regsearch.models.linear.freedom import column_powers, most_freedom
@@ -38,7 +39,7 @@ from regsearch.models.linear.krylov import MatrixFreeRidge, Products
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import LogSample
 from regsearch.models.linear.log_fold import LogFold, LogPoint
-from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns, further
+from regsearch.models.linear.newton import Iterate, Newton, columns_in_play, further
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
@@ -49,6 +50,7 @@ from regsearch.models.linear.threads import all_threads
 
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
+DECISIONS = 2**24  # of all folds that are held at a time, where X itself is not
 CERTAIN = 1e-9  # a null loss below this belongs to a fold that trains on one class alone
 
 
@@ -129,6 +131,13 @@ class LogLoss:
     def predicted(self, eta: Array) -> Array:
         return eta
 
+    def _chunks(self, lambdas: Array, most: int, further: Array | None = None) -> list[Array]:
+        """Lambdas that are fitted together: of a table of many rows so few that little is held of each row."""
+        folds, m, _ = self.shape
+        if isinstance(self.design.matrix, RowTable):
+            most = max(1, min(most, DECISIONS // (folds * m * self.design.shape[0])))
+        return chunks(lambdas, most, further, min(most, CHUNK))
+
     def null_slope(self, scale: str) -> Array:
         """``[K, m, p]`` negative gradient of the null model."""
         if scale not in self._slopes:
@@ -151,7 +160,7 @@ class LogLoss:
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         of = scale, lambdas.tobytes(), further.tobytes()
         folds = self._paths.folds(terms, of, lambda terms: self._folds(terms, scale))
-        for chunk in chunks(lambdas, CHUNK, further):
+        for chunk in self._chunks(lambdas, CHUNK, further):
             along = walk(folds, chunk)
             w = np.array([[point.w.T for point in points] for points in along.points]).transpose(0, 2, 1, 3)
             b = np.array([[point.b for point in points] for points in along.points]).transpose(0, 2, 1)
@@ -171,15 +180,15 @@ class LogLoss:
 
     def _descent(self, terms: Terms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         fits = _WorkingSets(self, terms, scale)
-        for chunk in chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
+        for chunk in self._chunks(warm_up_lambdas(terms.lambda_max(self.gradient(scale)), lambdas[0]), CHUNK):
             fits.advance(chunk, max(WARM_UP_TOL, self.tol))
-        for chunk in chunks(lambdas, CHUNK, further):
+        for chunk in self._chunks(lambdas, CHUNK, further):
             w, b, gap = fits.advance(chunk, self.tol)
             yield self._piece(scale, w, b, gap, self._freedom(w, fits.curvature, chunk * terms.l2, scale))
 
     def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
-        for strengths in chunks(lambdas * l2, CHUNK if self.matrix_free else RIDGE_CHUNK, further * l2):
+        for strengths in self._chunks(lambdas * l2, CHUNK if self.matrix_free else RIDGE_CHUNK, further * l2):
             fits = [self._ridge_fold(k, scale, start, strengths) for k, start in enumerate(starts)]
             starts = [fit.theta[:, -1:] for fit in fits]
             w, b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
@@ -318,7 +327,7 @@ class _WorkingSets:
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
         inverse = inverse_scales(design, self.scale)[k]
-        some = WorkingColumns.of(design.fold(k), design.train[k], columns, design.means[k], inverse)
+        some = columns_in_play(design.fold(k), design.train[k], columns, design.means[k], inverse)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
         newton = ColumnNewton if by_columns else self.solver.newton
@@ -342,4 +351,5 @@ class _WorkingSets:
 def _times(spread: Array, matrix: Matrix) -> Array:
     """``[..., p]`` of ``[..., n]``."""
     flat = spread.reshape(-1, spread.shape[-1])
-    return np.asarray((matrix.T @ flat.T).T).reshape(*spread.shape[:-1], -1)
+    found = matrix.sums(flat) if isinstance(matrix, RowTable) else (matrix.T @ flat.T).T
+    return np.asarray(found).reshape(*spread.shape[:-1], -1)

@@ -29,7 +29,9 @@ from scipy import sparse
 from scipy.linalg import block_diag
 
 from regsearch._types import Array, Matrix, Rows
+from regsearch.data.row_table import RowTable
 from regsearch.models.linear.glm_kernels import minimise
+from regsearch.models.linear.row_columns import RowColumns
 from regsearch.models.linear.sample import Sample
 
 SLOW = 0.25  # a step that leaves more of the gap than this was taken with a curvature too old
@@ -39,6 +41,46 @@ MAX_HALVINGS = 30
 ROWS_AT_ONCE = 1024
 COLUMNS_AT_ONCE = 32
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
+
+
+class ColumnsInPlay(Protocol):
+    """Some columns of a fold's training rows, scaled, and what Newton steps ask of them."""
+
+    @property
+    def shift(self) -> Array:
+        """``[a]``: what is still to be subtracted from each."""
+        ...
+
+    def predict(self, w: Array) -> Array:
+        """``[m, n]`` of coefficients ``[m, a]``."""
+        ...
+
+    def correlate(self, residual: Array) -> Array:
+        """``[m, a]`` of residuals ``[m, n]``."""
+        ...
+
+    def sums(self, weights: Array) -> Array:
+        """``[a]`` of weights ``[n]``, `shift` left out."""
+        ...
+
+    def gram(self, weights: Array, columns: Array) -> Array:
+        """Weighted products of some columns, `shift` left out."""
+        ...
+
+    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
+        ...
+
+    def mapped(self, function: Callable[[Array], Array]) -> Array:
+        """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given a few at a time; `shift` left out."""
+        ...
+
+
+def columns_in_play(matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> ColumnsInPlay:
+    """Some columns of a fold's rows: those of a table stay where they are."""
+    if isinstance(matrix, RowTable):
+        return RowColumns(matrix, rows, columns, center[columns], inverse[columns])
+    return WorkingColumns.of(matrix, rows, columns, center, inverse)
 
 
 @dataclass(frozen=True)
@@ -69,19 +111,18 @@ class WorkingColumns:
         return cls(features, np.zeros(len(columns)))
 
     def predict(self, w: Array) -> Array:
-        """``[m, n]`` of coefficients ``[m, a]``."""
         return np.asarray(w @ self.features - (w @ self.shift)[:, None])
 
     def correlate(self, residual: Array) -> Array:
-        """``[m, a]`` of residuals ``[m, n]``."""
         return np.asarray(residual @ self.features.T - residual.sum(axis=1)[:, None] * self.shift)
 
+    def sums(self, weights: Array) -> Array:
+        return np.asarray(self.features @ weights)
+
     def gram(self, weights: Array, columns: Array) -> Array:
-        """Weighted products of some columns, `shift` left out."""
         return self.products(np.sqrt(weights)[None], columns[None])[0]
 
     def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
-        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
         count, n = int(mask.sum()), factors.shape[1]
         size = n if sparse.issparse(self.features) else ROWS_AT_ONCE  # what is dense is copied a few rows at a time
         gram, edge = np.zeros((count, count)), np.zeros((count, len(factors)))
@@ -93,7 +134,6 @@ class WorkingColumns:
         return gram, edge
 
     def mapped(self, function: Callable[[Array], Array]) -> Array:
-        """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given a few at a time; `shift` left out."""
         parts = (self.features[start : start + COLUMNS_AT_ONCE] for start in range(0, len(self.shift), COLUMNS_AT_ONCE))
         return np.concatenate([function(_dense(part)) for part in parts])
 
@@ -136,7 +176,7 @@ class Curvature:
     inverse: Array
 
     @classmethod
-    def of(cls, sample: Sample, point: Decided, columns: WorkingColumns, mask: Array) -> Curvature:
+    def of(cls, sample: Sample, point: Decided, columns: ColumnsInPlay, mask: Array) -> Curvature:
         """The Hessian of a loss at a point."""
         eta = point.eta[:, 0]
         between = sample.between_rows(eta)
@@ -147,10 +187,10 @@ class Curvature:
         return cls(gram, np.zeros((len(gram), 1)), np.zeros((1, 1)))
 
     @classmethod
-    def at(cls, own: Array, shares: Array | None, columns: WorkingColumns, mask: Array) -> Curvature:
+    def at(cls, own: Array, shares: Array | None, columns: ColumnsInPlay, mask: Array) -> Curvature:
         """The Hessian ``X' (diag(own) - shares shares') X``; see `regsearch.models.linear.sample.Sample.hessian`."""
         gram = block_diag(*(columns.gram(one, some) for one, some in zip(own, mask, strict=True)))
-        edge = block_diag(*((columns.features @ one)[some, None] for one, some in zip(own, mask, strict=True)))
+        edge = block_diag(*(columns.sums(one)[some, None] for one, some in zip(own, mask, strict=True)))
         corner = np.diag(own.sum(axis=1))
         if shares is not None:
             gram_of_means, edge_of_means = columns.products(shares, mask)
@@ -178,7 +218,7 @@ class Newton:
         Penalty weights ``[m, a]`` and their ridge.
     """
 
-    def __init__(self, columns: WorkingColumns, mask: Array, sample: Sample, null: Array, l1: Array, l2: float) -> None:
+    def __init__(self, columns: ColumnsInPlay, mask: Array, sample: Sample, null: Array, l1: Array, l2: float) -> None:
         self.columns, self.mask, self.sample = columns, mask, sample
         self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
         self._curvature: Curvature | None = None

@@ -20,6 +20,7 @@ CERTAIN = 8.0  # lead of a class below which, in all rows, the likelihood is tak
 WEAKER = 0.01  # share of the ridge that is left ...
 GROWN = 1.0  # ... and the change of a lead that says that there is none
 SIZE = 1000  # coefficients up to which Newton's steps are taken ...
+NUMBERS = 2**27  # of a dense matrix that it makes
 TOL = 1e-10  # ... and the duality gap that others are solved to, relative to the loss of the null model
 STEPS = 200
 HALVINGS = 40
@@ -35,7 +36,7 @@ def settle(ridge: RidgeFits, theta: Array, strength: float, null: float, max_ste
         return theta, False
 
     def solved(start: Array, strength: float) -> Array:
-        if isinstance(ridge, Ridge) and theta.size <= SIZE:
+        if isinstance(ridge, Ridge) and theta.size <= SIZE and theta.shape[2] * len(ridge.weights) <= NUMBERS:
             return _maximised(ridge, start, strength)
         return ridge.solve(start, np.array([strength]), TOL * null, max_steps)[0]
 

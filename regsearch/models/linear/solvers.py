@@ -22,6 +22,8 @@ from regsearch.models.linear.offsets import Offset
 from regsearch.models.linear.penalties import NoPenalty
 from regsearch.models.linear.penalty import Penalty, check_penalised
 
+COPIED = 2**27  # numbers of a table of classes up to which there is a copy of it, and one of each fold's columns
+SMALL = 200  # columns up to which a large one is read by blocks of rows
 FINAL_TOL = 1e-10  # of fits that are kept: relative to the loss of the null model
 
 
@@ -55,7 +57,7 @@ class Solvers:
         weights = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.problem, self.tol = problem, tol
         self.targets = FoldTargets.of(problem, train)
-        table = _table(problem, len(train), notice) if moments else None
+        table = _table(problem, len(train), notice, offset is not None) if moments else None
         data = problem.encoded if table is None else Encoded(table, table.missing)
         self.offset = None if offset is None else Offset.of(problem, offset)
         data = data if self.offset is None else self.offset.without(data)
@@ -121,15 +123,22 @@ class Solvers:
         return self.design.multiplied(np.stack(factors))
 
 
-def _table(problem: Problem, folds: int, notice: Callable[[str], None]) -> RowTable | None:
-    """The rows of a problem whose moments are all that its solver reads, where they are too many to be copied."""
-    table = problem.table
-    if table is None or problem.task != "regression":
-        return None
-    from regsearch.models.linear.gaussian import by_moments
+def _table(problem: Problem, folds: int, notice: Callable[[str], None], offset: bool) -> RowTable | None:
+    """The rows of a problem whose solver reads them a few at a time, where they are too many to be copied.
 
+    Of a regression it reads the moments alone. Of classes it reads all rows at every step, which is several times as
+    fast from a copy: only one that is very large is not made.
+    """
+    table = problem.table
+    if table is None:
+        return None
     n, p = table.shape
-    return replace(table, notice=notice) if by_moments(folds, n, p, n * p) else None
+    if problem.task == "regression":
+        from regsearch.models.linear.gaussian import by_moments
+
+        return replace(table, notice=notice) if by_moments(folds, n, p, n * p) else None
+    of_classes = problem.task in ("binary", "multiclass") and not offset
+    return table if of_classes and n * p > COPIED and p <= SMALL else None
 
 
 def _takes_off(problem: Problem, loss: Loss | None) -> bool:

@@ -1,0 +1,80 @@
+"""Columns of a table that is read by blocks of rows, as Newton steps need them; see `newton.py` for the notation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from regsearch._types import Array, Rows
+from regsearch.data.row_table import RowTable
+
+
+@dataclass(frozen=True)
+class RowColumns:
+    """Some columns of a fold's training rows, centred and scaled as they are read: none of them is held.
+
+    Attributes
+    ----------
+    rows, columns
+        Which of the table.
+    center, inverse
+        ``[a]``: what is taken off each, and what it is multiplied by then.
+    """
+
+    table: RowTable
+    rows: Rows
+    columns: Rows
+    center: Array
+    inverse: Array
+
+    @property
+    def shift(self) -> Array:
+        """``[a]``: nothing is left to be subtracted."""
+        return np.zeros(len(self.columns))
+
+    def predict(self, w: Array) -> Array:
+        """``[m, n]`` of coefficients ``[m, a]``."""
+        made = np.empty((len(w), len(self.rows)))
+        for part, block in self._blocks():
+            made[:, part] = w @ block.T
+        return made
+
+    def correlate(self, residual: Array) -> Array:
+        """``[m, a]`` of residuals ``[m, n]``."""
+        total = np.zeros((len(residual), len(self.columns)))
+        for part, block in self._blocks():
+            total += residual[:, part] @ block
+        return total
+
+    def sums(self, weights: Array) -> Array:
+        """``[a]`` of weights ``[n]``."""
+        return np.asarray(self.correlate(weights[None])[0])
+
+    def gram(self, weights: Array, columns: Array) -> Array:
+        """Weighted products of some columns."""
+        return self.products(np.sqrt(weights)[None], columns[None])[0]
+
+    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
+        count = int(mask.sum())
+        gram, edge = np.zeros((count, count)), np.zeros((count, len(factors)))
+        for part, block in self._blocks():
+            pairs = zip(factors[:, part], mask, strict=True)
+            stack = np.concatenate([block.T[some] * factor for factor, some in pairs])
+            gram += stack @ stack.T
+            edge += stack @ factors[:, part].T
+        return gram, edge
+
+    def mapped(self, function: Callable[[Array], Array]) -> Array:
+        """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given one at a time."""
+        made = []
+        for place in range(len(self.columns)):
+            one = np.concatenate([block[:, place] for _, block in self._blocks()])
+            made.append(function(one[None]))
+        return np.concatenate(made)
+
+    def _blocks(self) -> Iterator[tuple[slice, Array]]:
+        for part, block in self.table.blocks(self.rows):
+            yield part, (block[:, self.columns] - self.center) * self.inverse
