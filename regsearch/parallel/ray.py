@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import re
 import threading
@@ -24,6 +25,7 @@ from regsearch.parallel.messages import Answer, Died, Doing, Evaluated, Job, Mes
 from regsearch.parallel.shipping import pack, unpack
 
 LEFT_OUT = ("mlruns", ".env", ".git", ".venv", "__pycache__")  # of the folder that is sent to a cluster
+DEVICES = "CUDA_VISIBLE_DEVICES"  # which GPUs a process sees
 REASON = 200  # letters of why an actor is gone
 
 
@@ -39,7 +41,7 @@ class Ray:
     workers
         How many evaluate at a time, once the cluster has places for them.
     cpus, gpus
-        What each of them takes; parts of a GPU are shared.
+        What each of them takes; parts of a GPU are shared. One that takes no GPU sees none.
 
     Raises
     ------
@@ -134,8 +136,12 @@ class QueueLine:
 class WorkerActor:
     """A worker in a process of a cluster. It works in a thread, so that it can be interrupted meanwhile."""
 
-    def __init__(self, pieces: Sequence[Any], cores: int) -> None:
+    def __init__(self, pieces: Sequence[Any], cores: int, gpus: float) -> None:
         limit_threads(cores)
+        if not gpus:
+            os.environ[DEVICES] = (
+                ""  # Ray shows its part to who asks for one, and all GPUs of a node to who asks for none
+            )
         self.line, self.interrupted = QueueLine(), threading.Event()
         threading.Thread(target=self._work, args=(pieces,), daemon=True).start()
 
@@ -193,13 +199,13 @@ class Actors:
     def __init__(self, stored: Any, cores: int, options: dict[str, Any]) -> None:
         import ray
 
-        self.stored, self.cores = stored, cores
+        self.stored, self.cores, self.gpus = stored, cores, options["num_gpus"]
         self._class = ray.remote(WorkerActor).options(**options)
         self._actors: dict[WorkerId, Any] = {}
         self._awaited: dict[Any, WorkerId] = {}  # by the reference to what it says next
 
     def start(self, worker: WorkerId) -> None:
-        self._actors[worker] = self._class.remote(self.stored, self.cores)
+        self._actors[worker] = self._class.remote(self.stored, self.cores, self.gpus)
         self._listen(worker)
 
     def answer(self, worker: WorkerId, answer: Answer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from samples import ROOT, outcomes, random_sampler, study
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from regsearch import Estimator, Float, InvalidInput, Ray
+from regsearch.errors import SearchFailed
 
 pytestmark = pytest.mark.slow(of="Ray")
 
@@ -51,7 +53,7 @@ def cluster() -> Iterator[Any]:
         patch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT / "tests"), str(ROOT))))  # as installed on each node
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         try:
-            made.nodes = [made.add_node(num_cpus=1) for _ in range(NODES)]
+            made.nodes = [made.add_node(num_cpus=1, num_gpus=1) for _ in range(NODES)]
             yield made
         finally:
             made.shutdown()
@@ -112,6 +114,21 @@ def test_a_node_that_is_killed_costs_nothing(cluster: Any, ray: Ray, tmp_path: P
     sampler = at(6, lambda: cluster.remove_node(lost, allow_graceful=False))
     results = study(tmp_path, sampler=sampler).run(14, workers=ray, quiet=True)
     assert [trial.state for trial in results.all] == ["complete"] * 14
+
+
+class Devices(Fragile):
+    """Says which GPUs it sees."""
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Devices:
+        raise ValueError(f"sees {os.environ['CUDA_VISIBLE_DEVICES']!r}")
+
+
+@pytest.mark.parametrize(("gpus", "seen"), [(0.5, "'0'"), (0, "''")])
+def test_a_worker_sees_the_gpus_that_it_asked_for(ray: Ray, tmp_path: Path, gpus: float, seen: str) -> None:
+    """Who takes a part of a GPU sees that one, who takes none sees none: libraries use all that they see."""
+    asked, space = replace(ray, gpus=gpus), Estimator(Devices(), {"level": Float(0.0, 1.0)})
+    with pytest.raises(SearchFailed, match=f"sees {seen}"):
+        study(tmp_path, space=space).run(9, workers=asked, quiet=True)
 
 
 @pytest.mark.parametrize("wrong", [{"workers": 0}, {"workers": "all"}, {"cpus": 0}, {"gpus": -1}, {"cpus": None}])
