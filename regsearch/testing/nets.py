@@ -30,7 +30,7 @@ IMAGE, SEQUENCE = (2, 6, 6), (2, 12)
 def problem(
     task: str = "regression", n: int = 36, p: int = 5, image: bool = False, sequence: bool = False, **options: Any
 ) -> Problem:
-    """A task that can be learned; ``targets`` and ``weighted`` are further options."""
+    """A task that can be learned; ``targets``, ``weighted`` and ``groups`` are further options."""
     rng = np.random.default_rng(0)
     shape = IMAGE if image else SEQUENCE if sequence else None
     X = rng.normal(size=(n, *shape)) if shape else rng.normal(size=(n, p)) * rng.uniform(0.5, 2, p) + 1
@@ -40,7 +40,8 @@ def problem(
     y: Any = 3 * signal + 5 if cuts is None else np.searchsorted(np.quantile(signal, cuts), signal)
     if options.get("targets", 1) > 1:
         y = np.column_stack([y, *(flat[:, i] * 10 - y for i in range(1, options["targets"]))])
-    return make_problem(X, y, sample_weight=rng.uniform(0.2, 2, n) if options.get("weighted") else None)
+    groups = np.arange(n) % 6 if options.get("groups") else None
+    return make_problem(X, y, groups=groups, sample_weight=rng.uniform(0.2, 2, n) if options.get("weighted") else None)
 
 
 @cache

@@ -29,7 +29,7 @@ from regsearch.testing.suite import Suite, require
 
 ROWS = 3
 SEEDS = range(3)
-KINDS: tuple[Mapping[str, Any], ...] = ({}, {"image": True}, {"sequence": True}, {"targets": 3})  # of problems
+KINDS: tuple[Mapping[str, Any], ...] = ({}, {"image": True}, {"sequence": True}, {"targets": 3}, {"groups": True})
 
 SUITE = Suite()
 
@@ -284,10 +284,13 @@ def is_stacked(cls: type[Technique]) -> bool:
     return is_trained(cls) and not cls.structural
 
 
-def problem_info(task: Task, image: bool = False, sequence: bool = False, targets: int = 1) -> ProblemInfo:
-    """What a technique may know of a task, on a table, images or sequences."""
+def problem_info(
+    task: Task, image: bool = False, sequence: bool = False, targets: int = 1, groups: bool = False
+) -> ProblemInfo:
+    """What a technique may know of a task, on a table, images or sequences, of rows with groups or without."""
     outputs = targets if task == "regression" else {"multiclass": 3}.get(task, 1)
-    return ProblemInfo(task, outputs, ("hidden0", "hidden1"), IMAGE if image else SEQUENCE if sequence else (5,))
+    shape = IMAGE if image else SEQUENCE if sequence else (5,)
+    return ProblemInfo(task, outputs, ("hidden0", "hidden1"), shape, 6 if groups else 0)
 
 
 def fits(cls: type[Technique], task: Task, **kind: Any) -> bool:

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "regsearch."
 SCHEDULE, STRENGTH = "_schedule", "strength"  # end of the name of a slot of schedules, and what these write
-OF_LAYERS = ("activity_penalty", "dropout")  # slots whose techniques act on what leaves hidden layers
+OF_LAYERS = ("activity_penalty", "domain_penalty", "dropout")  # slots whose techniques act on what leaves hidden layers
 Numbers: TypeAlias = Mapping[str, Any]  # of one row: a number or a few, by name
 
 
@@ -91,13 +91,15 @@ class RandomNumbers(Protocol):
 class HiddenLayer:
     """A hidden layer: its number from the input side, how many there are, and its name in the net.
 
-    What is `named` alone is a layer to techniques that name it, and to no other.
+    What is `named` alone is a layer to techniques that name it, and to no other. `domains` are the groups of the
+    samples that pass, numbered from 0 ``[1 or R, B]``, where rows have any.
     """
 
     index: int
     count: int
     name: str
     named: bool = False
+    domains: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,15 @@ class ProblemInfo:
         Their names in the net.
     inputs
         The shape of a row as the net reads it: ``(p,)`` of a table, else channels before what lies side by side.
+    domains
+        How many groups rows have; 0 for none.
     """
 
     task: Task
     outputs: int
     hidden_layers: tuple[str, ...]
     inputs: tuple[int, ...]
+    domains: int = 0
 
     @property
     def sides(self) -> tuple[int, ...]:

@@ -48,6 +48,8 @@ class Data:
     ----------
     mapped
         Whether rows stay in a mapped file until they are in a batch.
+    domains
+        ``[n]``: the group of each row, numbered from 0, where rows have any.
     offset
         ``[*shape]`` taken off columns that lie far from 0, before single precision would round their differences away.
     """
@@ -78,6 +80,9 @@ class Data:
         self.y = torch.tensor(_targets(problem), dtype=torch.float64, device=device)
         weight = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.weight = torch.tensor(weight, dtype=dtype, device=device)
+        self.domains: torch.Tensor | None = None
+        if problem.groups is not None:
+            self.domains = torch.as_tensor(np.unique(problem.groups, return_inverse=True)[1], device=device)
         score_weight = np.ones(problem.rows) if problem.score_weight is None else problem.score_weight
         self.score_weight = torch.tensor(score_weight, dtype=dtype, device=device)
 
@@ -90,6 +95,11 @@ class Data:
     def outputs(self) -> int:
         """m: what a net returns for a sample."""
         return int(self.y.shape[0])
+
+    @property
+    def groups(self) -> int:
+        """How many groups rows have; 0 for none."""
+        return 0 if self.domains is None else int(self.domains.max()) + 1
 
     def index(self, rows: Rows) -> torch.Tensor:
         """Numbers of rows as `take` has them: copied, as those of a worker cannot be written, which torch warns of."""

@@ -34,6 +34,8 @@ class HiddenHooks:
         The factors that layers have been given so far.
     repeated
         Factors to give instead of new ones.
+    domains
+        The groups of the samples, see `HiddenLayer`.
     """
 
     hidden_layers: Sequence[str] = ()
@@ -45,6 +47,7 @@ class HiddenHooks:
     drawn: list[torch.Tensor] = field(default_factory=list)
     repeated: Iterator[torch.Tensor] | None = None
     named: frozenset[str] = frozenset()
+    domains: torch.Tensor | None = None
 
     def again(self) -> HiddenHooks:
         """For another pass in which layers get the same factors."""
@@ -91,4 +94,4 @@ class HiddenHooks:
 
     def _layer(self, index: int) -> HiddenLayer:
         name = self.hidden_layers[index]
-        return HiddenLayer(index, len(self.hidden_layers), name, name in self.named)
+        return HiddenLayer(index, len(self.hidden_layers), name, name in self.named, self.domains)

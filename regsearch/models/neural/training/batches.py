@@ -19,12 +19,16 @@ MAX_GATHERED = 2**22  # numbers that are gathered for a whole epoch: more than a
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs ``[1 or R, B, ...]``, targets ``[1 or R, m, B]``, weights ``[1 or R, B]``; how to scale what is raw."""
+    """Inputs ``[1 or R, B, ...]``, targets ``[1 or R, m, B]``, weights ``[1 or R, B]``; how to scale what is raw.
+
+    Where rows have groups, `domains` are those of the samples ``[1 or R, B]``.
+    """
 
     x: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
     scaling: Scaling | None
+    domains: torch.Tensor | None = None
 
 
 def batch_slices(n: int, size: int) -> list[slice]:
@@ -60,7 +64,8 @@ def epoch_batches(
     scaling = _scaling([folds[group.fold] for group in groups], groups)
     for batches in zip(*of_groups, strict=True):
         x, y, weight = (expand_to_rows([getattr(b, name) for b in batches], groups) for name in ("x", "y", "weight"))
-        yield Batch(x, y, weight, batches[0].scaling and scaling)
+        domains = [b.domains for b in batches if b.domains is not None]
+        yield Batch(x, y, weight, batches[0].scaling and scaling, expand_to_rows(domains, groups) if domains else None)
 
 
 def _group_batches(fold: Fold, slices: Sequence[slice], stream: RandomStream, raw: bool) -> Iterator[Batch]:
@@ -72,9 +77,13 @@ def _group_batches(fold: Fold, slices: Sequence[slice], stream: RandomStream, ra
     data = fold.data
     x = None if raw or fold.n * math.prod(data.shape) > MAX_GATHERED else fold.scaling.apply(data.take(order))
     y, weight = fold.y[:, order][None], fold.weight[order][None]
+    domains = None if data.domains is None else data.domains[order][None]
     for part in slices:
         inputs = data.take(order[part]) if x is None else x[:, part]
-        yield Batch(inputs, y[:, :, part], weight[:, part], fold.scaling if x is None else None)
+        yield Batch(
+            inputs, y[:, :, part], weight[:, part], fold.scaling if x is None else None,
+            None if domains is None else domains[:, part],
+        )  # fmt: skip
 
 
 def _scaling(folds: Sequence[Fold], groups: Sequence[EpochGroup]) -> Scaling:

@@ -52,7 +52,7 @@ def check(space: NetConfig, setup: Setup) -> None:
     shared = SharedParts(setup, space.device)
     first = structure_of(default(space))
     data = shared.data(first)
-    _check_embeddings(space, ProblemInfo(setup.problem.task, data.outputs, (), data.shape))
+    _check_embeddings(space, ProblemInfo(setup.problem.task, data.outputs, (), data.shape, data.groups))
     changes = product(*(_changes(space, slot) for slot in CHANGES))
     for own, norm, each in product(_modules(space.module), _norms(space), changes):
         changed = reduce(lambda made, change: change(made), each, own).with_named(space.named)
@@ -210,7 +210,7 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         raise InvalidInput(
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
         )
-    info = ProblemInfo(setup.problem.task, data.outputs, network.hidden_layers, data.shape)
+    info = ProblemInfo(setup.problem.task, data.outputs, network.hidden_layers, data.shape, data.groups)
     return info, network
 
 

@@ -49,7 +49,7 @@ class LossGradient:
         hooks = HiddenHooks(
             self.network.hidden_layers, self.techniques.with_hook("on_hidden"),
             self.techniques.with_hook("on_activity"), streams, self.techniques.with_hook("on_branch"),
-            named=self.network.named,
+            named=self.network.named, domains=batch.domains,
         )  # fmt: skip
         self._differentiate(used, samples, hooks, self.theta)
         for active in self.techniques.with_hook("on_ascent"):

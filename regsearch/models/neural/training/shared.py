@@ -170,7 +170,7 @@ class SharedParts:
         """What techniques may need to know."""
         data, problem = self.data(structure), self.setup.problem
         hidden = self.network(structure, self.first).hidden_layers
-        return ProblemInfo(problem.task, data.outputs, hidden, data.shape)
+        return ProblemInfo(problem.task, data.outputs, hidden, data.shape, data.groups)
 
     def row_config(self, config: NetConfig, structure: Structure) -> RowConfig:
         """What the training of a row needs of a config."""
