@@ -76,8 +76,8 @@ def test_rows_need_groups(tmp_path: Path) -> None:
     X, y, groups = shifted(60)
     space = Net(MLP((4,)), lr=1e-2, domain_penalty=Float(0.1, 1.0), early_stopping=t.FixedEpochs(2))
     study = Study("sites", X, y, groups=groups, space=space, cv=3, root=tmp_path, tracking=False)
-    study.run(1, quiet=True)
-    bundle = study.export(tmp_path / "bundle")
+    results = study.run(2, quiet=True)
+    bundle = study.export(tmp_path / "bundle", results.choose(1))
     assert regsearch.load(bundle).predict(X[:3]).shape == (3,)
     retrain(bundle, X, y, out=tmp_path / "again", groups=groups, cv=3)
     with pytest.raises(InvalidInput, match="MMD needs groups="):
