@@ -174,7 +174,10 @@ def study_of(script: str, name: str | None) -> Study:
 
     studies = {study.name: study for study in run_script(script).values() if isinstance(study, Study)}
     if not studies:
-        raise InvalidInput(f"A script must make a Study at its top level, {script!r} makes none; assign one.")
+        raise InvalidInput(
+            f"A script must make a Study at its top level, {script!r} makes none; assign one there, in no function and "
+            "not behind `if __name__ == '__main__':`."
+        )
     if name is None and len(studies) > 1:
         raise InvalidInput(f"{script!r} makes several studies ({', '.join(studies)}); pass --study NAME.")
     if name is not None and name not in studies:
@@ -201,7 +204,13 @@ def run_script(script: str) -> dict[str, Any]:
         raise InvalidInput(f"A script must be Python, {script!r} is not ({first_line(error)}); mend it.") from error
     sys.path.insert(0, str(path.parent.absolute()))  # as `python SCRIPT` would
     name_of_module = path.stem if path.stem != "__main__" else "regsearch_script"  # it is read, not started
-    return runpy.run_path(str(path), run_name=name_of_module)
+    try:
+        return runpy.run_path(str(path), run_name=name_of_module)
+    except SystemExit as error:
+        raise InvalidInput(
+            f"A script must make its study and go on, {script!r} ends with status {error.code} while it is read; put "
+            "what it does behind `if __name__ == '__main__':`."
+        ) from error
 
 
 def _script_file(script: str) -> Path:

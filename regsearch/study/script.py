@@ -7,10 +7,11 @@ import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol, Self
 
 from regsearch.cleaning import clean, say
-from regsearch.errors import RegsearchError
+from regsearch.errors import InvalidInput, RegsearchError
 from regsearch.parallel.crew import Workers
 from regsearch.results.advice import range_extensions
 from regsearch.results.results import Results
@@ -55,7 +56,20 @@ class Runnable(Protocol):
 def main(
     study: Runnable, argv: Sequence[str] | None = None, then: Callable[[Any], object] | None = None
 ) -> int:  # fmt: skip
-    """Run a study from its script's command line; the exit status. See `regsearch.Study.main`."""
+    """Run a study from its script's command line; the exit status. See `regsearch.Study.main`.
+
+    Raises
+    ------
+    InvalidInput
+        Where the command line is that of a program that reads the script, such as ``regsearch run``.
+    """
+    frame = _module_frame()
+    if argv is None and frame is not None and frame.f_globals.get("__name__") != "__main__":
+        file = Path(frame.f_code.co_filename).name
+        raise InvalidInput(
+            f"study.main() must stand behind `if __name__ == '__main__':`, {file} calls it while another program "
+            "reads it; put it there."
+        )
     parser = Parser(description=f"Run the study {study.name}.")
     add_run_options(parser)
     arguments = vars(parser.parse_args(argv))
@@ -102,8 +116,14 @@ def run_with(
 
 def calling_script() -> str:
     """The file whose module level is being run, if any: `regsearch export` reads the data from it again."""
+    frame = _module_frame()
+    file = Path(frame.f_code.co_filename) if frame is not None else Path()
+    return os.fspath(file.resolve()) if file.is_file() else ""
+
+
+def _module_frame() -> FrameType | None:
+    """The nearest frame in which a file is being run."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_code.co_name != "<module>":  # `inspect.stack` looks for the source of each
         frame = frame.f_back
-    file = Path(frame.f_code.co_filename) if frame is not None else Path()
-    return os.fspath(file.resolve()) if file.is_file() else ""
+    return frame

@@ -377,7 +377,7 @@ def test_export_when_the_script_is_gone(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("run", "absent.py"), "no script 'absent.py'"),
-        (("run", "empty.py"), "makes none; assign one"),
+        (("run", "empty.py"), "makes none; assign one there"),
         (("run", "two.py"), "several studies (one, two); pass --study NAME"),
         (("run", "two.py", "--study", "three"), "no study 'three'; it makes one, two"),
         (("run", "two.py", "--study", "one", "--trials", "0"), "n_trials must be a positive whole number, got 0"),
@@ -425,6 +425,25 @@ def test_no_option_is_ignored(arguments: str, said: str, capsys: pytest.CaptureF
     """What an option cannot change is refused before anything is read, whether or not there is such a study."""
     assert main(arguments.split()) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ("one.main()", "study.main() must stand behind `if __name__"),
+        ("raise SystemExit(3)", "ends with status 3 while"),
+    ],
+)
+def test_a_script_that_runs_by_itself_is_told(
+    ends: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that reads a script, which then runs or ends, says what to do about it, and runs nothing."""
+    (tmp_path / "script.py").write_text(f"{TWO.format(storage=None)}\n{ends}\n")
+    assert main(["run", str(tmp_path / "script.py"), "--study", "one", "--root", str(tmp_path / "root")]) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert told.err.count("\n") == 1
+    assert not (tmp_path / "root").exists()
 
 
 @pytest.mark.parametrize("arguments", [(), ("no-such",), ("show",), ("run", "x.py", "--trials", "many")])
