@@ -26,7 +26,7 @@ from harness import Row, main, quick
 COLUMNS = 50
 ROWS = 50_000 if quick() else 5_000_000
 NET_ROWS = 200_000 if quick() else 500_000
-CLASS_ROWS = 200_000 if quick() else 3_000_000  # too many for a copy
+CLASS_ROWS = 200_000 if quick() else 2_700_000  # too many for a copy
 AT_ONCE = 65_536
 BAR_GB = 1.0
 CLASS_BAR_GB = 2.0  # a few dozen numbers of each row and fold are held, whatever the columns
@@ -61,7 +61,7 @@ def searched(folder: str, kind: str, rows: int, trials: int) -> dict[str, float]
 
     spaces: dict[str, Any] = {
         "linear": Linear(ElasticNet(Float(0.0, 1.0))),
-        "classes": Linear(ElasticNet(Float(0.5, 1.0)), Along(20, ratio=1e-2)),
+        "classes": Linear(ElasticNet(Float(0.5, 1.0)), Along(5, ratio=0.1)),
         "net": Net(MLP(hidden=(16,)), dropout=Float(0.0, 0.5), batch_size=4096,
                    early_stopping=t.EarlyStopping(max_epochs=2)),
     }  # fmt: skip
