@@ -54,6 +54,27 @@ def bends(ends: Places, rows: Places, values: Array, h: Array, total: float) -> 
 
 
 @compiled
+def predict(ends: Places, rows: Places, values: Array, w: Array, n: int) -> Array:
+    """``[n]``: the columns times their coefficients; those of zeros are not read."""
+    ahead = np.zeros(n)
+    for j in range(len(w)):
+        if w[j] != 0.0:
+            for at in range(ends[j], ends[j + 1]):
+                ahead[rows[at]] += w[j] * values[at]
+    return ahead
+
+
+@compiled
+def correlate(ends: Places, rows: Places, values: Array, residual: Array) -> Array:
+    """``[e]``: products of the columns with residuals ``[n]``."""
+    slope = np.zeros(len(ends) - 1)
+    for j in range(len(slope)):
+        for at in range(ends[j], ends[j + 1]):
+            slope[j] += values[at] * residual[rows[at]]
+    return slope
+
+
+@compiled
 def sweep_columns(
     ends: Places, rows: Places, values: Array, bent: Array, edge: Array, bend: Array, total: float, some: Rows,
     w: Array, pull: Array, drift: float, threshold: Array, ridge: float,

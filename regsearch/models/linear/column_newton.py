@@ -5,15 +5,19 @@ Notation: see `newton.py` and `column_kernels.py`. The Hessian is that of `Sampl
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.models.linear.column_kernels import Places, bends, sweep_columns, sweep_outputs
+from regsearch.models.linear.column_kernels import Places, bends, correlate, predict, sweep_columns, sweep_outputs
 from regsearch.models.linear.kernels import HISTORY, heading
-from regsearch.models.linear.newton import Iterate, Newton, WorkingColumns
+from regsearch.models.linear.newton import Iterate, Newton
+from regsearch.models.linear.sample import Sample
+from regsearch.models.linear.working_columns import WorkingColumns
 
 LOOSE = 20.0  # violations of optimality, each times its coefficient, over what they cost together
 SWEEPS = 200  # in one Newton step
@@ -69,14 +73,31 @@ def _penalties(w: Array, move: Array, threshold: Array, ridge: float) -> float:
     return float(held @ (np.abs(w + move) - np.abs(w)) + ridge * (move @ (w + move / 2)))
 
 
+@dataclass(frozen=True)
+class SparseColumns(WorkingColumns):
+    """The same, whose products with single vectors are compiled: those of scipy take as long to begin."""
+
+    @cached_property
+    def entries(self) -> tuple[Places, Places, Array]:
+        """As `column_kernels` has them."""
+        return _places(self.features.indptr), _places(self.features.indices), self.features.data
+
+    def predict(self, w: Array) -> Array:
+        n = self.features.shape[1]
+        return np.stack([predict(*self.entries, one, n) - one @ self.shift for one in np.ascontiguousarray(w)])
+
+    def correlate(self, residual: Array) -> Array:
+        slopes = [correlate(*self.entries, one) - one.sum() * self.shift for one in np.ascontiguousarray(residual)]
+        return np.stack(slopes)
+
+
 class _OneOutput:
     """Of one output: the intercept is fitted along with every coefficient."""
 
     def __init__(
-        self, columns: WorkingColumns, h: Array, start: Array, pull: Array, threshold: Array, ridge: float
+        self, columns: SparseColumns, h: Array, start: Array, pull: Array, threshold: Array, ridge: float
     ) -> None:
-        features, self.h, self.total = columns.features, h, float(h.sum())
-        self.features, entries = features, (_places(features.indptr), _places(features.indices), features.data)
+        self.h, self.total, entries = h, float(h.sum()), columns.entries
         self.columns = (*entries, *bends(*entries, h, self.total), self.total)
         self.w, self.pull, self.drift = start.copy(), pull.copy(), -float(pull.sum()) / self.total
         self.penalty = threshold, ridge
@@ -88,7 +109,7 @@ class _OneOutput:
     def leap(self, some: Rows, move: Array) -> None:
         whole = np.zeros_like(self.w)
         whole[some] = move
-        ahead = whole @ self.features
+        ahead = predict(*self.columns[:3], whole, len(self.h))
         bent = self.h * ahead
         lost = float(bent.sum())
         gain = ahead @ (self.pull - bent / 2) + lost * (self.drift + lost / self.total / 2)
@@ -157,11 +178,15 @@ def _places(numbers: NDArray[np.integer]) -> Places:
 class ColumnNewton(Newton):
     """The penalised loss of one fold as a function of the coefficients in play; see `Newton`."""
 
-    columns: WorkingColumns  # of sparse ones
+    columns: SparseColumns
+
+    def __init__(self, columns: WorkingColumns, mask: Array, sample: Sample, null: Array, l1: Array, l2: float) -> None:
+        super().__init__(SparseColumns(columns.features, columns.shift), mask, sample, null, l1, l2)
 
     def _renewed(self, point: Iterate, slow: bool) -> bool:
         """A Hessian of rows costs next to nothing."""
-        self._rows = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
+        own, shares = self._rows = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
+        self._bent = own if shares is None else None
         return True
 
     def _step(self, point: Iterate, gradient: Array, lambda_: float, tolerance: float) -> Iterate | None:

@@ -176,6 +176,14 @@ class Design:
         scales: Array = self._cache[("scales", how)]
         return scales
 
+    def inverse_scales(self, how: str) -> Array:
+        """``[K, p]`` one over the scales; 0, and so a zero coefficient, where a column is constant."""
+        if ("inverse", how) not in self._cache:
+            scales = self.scales(how)
+            self._cache["inverse", how] = np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)
+        inverse: Array = self._cache["inverse", how]
+        return inverse
+
     def _scales(self, folds: range, how: str) -> Array:
         """``[folds, p]`` of folds that see the same matrix."""
         matrix = self.fold(folds[0])

@@ -34,10 +34,11 @@ from regsearch.models.linear.freedom import column_powers, most_freedom
 from regsearch.models.linear.general import GeneralTerms, Quadratic
 from regsearch.models.linear.kernels import duality_gaps
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
+from regsearch.models.linear.newton import QUICK
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
-from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source, inverse_scales
+from regsearch.models.linear.sources import Evaluation, FromMoments, FromRows, Source
 from regsearch.models.linear.spectrum import Spectrum
 from regsearch.models.linear.squared_fold import SquaredFold, SquaredPoint, convex, minimum
 from regsearch.models.linear.threads import all_threads
@@ -215,10 +216,11 @@ class Gaussian:
         return [FoldPath.of(k, loss, terms, self.tol, self.every) for k, loss in enumerate(losses)]
 
     def _quadratic(self, k: int, scale: str) -> Quadratic:
-        """Of all columns."""
+        """Of all columns; a fit that is kept does not ask how convex it is, for its coefficients to be exact, too."""
         if (k, scale) not in self._quadratics:
             every = np.arange(self.design.shape[1])
-            self._quadratics[k, scale] = convex(np.ascontiguousarray(self.source.cross(k, every, every, scale)))
+            gram = np.ascontiguousarray(self.source.cross(k, every, every, scale))
+            self._quadratics[k, scale] = convex(gram) if self.tol >= QUICK else Quadratic(gram)
         return self._quadratics[k, scale]
 
     def _at_top(self, terms: GeneralTerms, scale: str) -> Array:
@@ -257,7 +259,7 @@ class Gaussian:
     def _piece(
         self, scale: str, w: Array, gap: Array, complexity: Array, losses: tuple[Array, Array]
     ) -> Piece:  # fmt: skip
-        coef = w * inverse_scales(self.design, scale)[:, None]
+        coef = w * self.design.inverse_scales(scale)[:, None]
         intercept = self.source.target[:, None] - np.einsum("ksp,kp->ks", coef, self.source.centers + self.design.shift)
         null = self.null[:, None]
         relative = np.divide(gap, null, out=np.zeros_like(gap), where=null > 0)

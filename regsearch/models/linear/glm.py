@@ -18,8 +18,9 @@ from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
 from regsearch.models.linear.interior import InteriorPoint
 from regsearch.models.linear.logistic import LogLoss
 from regsearch.models.linear.loss import Loss
-from regsearch.models.linear.newton import Newton, WorkingColumns
+from regsearch.models.linear.newton import Newton
 from regsearch.models.linear.sample import Sample
+from regsearch.models.linear.working_columns import WorkingColumns
 
 
 class Glm(LogLoss):

@@ -29,8 +29,9 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from regsearch._types import Array
-from regsearch.models.linear.newton import ColumnsInPlay, Curvature, Iterate, Newton
+from regsearch.models.linear.newton import Curvature, Iterate, Newton
 from regsearch.models.linear.pinball import QuantileSample
+from regsearch.models.linear.working_columns import ColumnsInPlay
 
 BACK = 0.995  # share of the way to an end that a step may go
 START = 0.1  # of the mean distance, that a start is off its corner

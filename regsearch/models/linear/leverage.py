@@ -28,7 +28,6 @@ from regsearch._types import Array
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.glm_ridge import ROWS_AT_ONCE, decompose
 from regsearch.models.linear.logistic import LogLoss
-from regsearch.models.linear.sources import inverse_scales
 from regsearch.models.linear.spectrum import row_kernel
 from regsearch.models.linear.threads import all_threads
 
@@ -77,7 +76,7 @@ def _hessian(design: Design, scale: str, own: Array, shares: Array | None) -> Ar
 def _rows(design: Design, scale: str) -> Iterator[tuple[slice, Array]]:
     """The rows, a few at a time."""
     rows, p = design.train[0], design.shape[1]
-    matrix, center, inverse = design.fold(0), design.means[0], inverse_scales(design, scale)[0]
+    matrix, center, inverse = design.fold(0), design.means[0], design.inverse_scales(scale)[0]
     if p > len(rows):
         values, vectors = decompose(row_kernel(matrix[rows], center, inverse, np.ones(len(rows))))
         yield slice(None), np.insert(vectors * np.sqrt(values), 0, 1.0, axis=1)

@@ -11,9 +11,9 @@ import numpy as np
 from regsearch._types import Array, Rows
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.general import GeneralTerms, Quadratic, excess
-from regsearch.models.linear.newton import ColumnsInPlay, Curvature, columns_in_play
+from regsearch.models.linear.newton import Curvature
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.sources import inverse_scales
+from regsearch.models.linear.working_columns import ColumnsInPlay, columns_in_play
 
 Correlate: TypeAlias = Callable[[list[int], list[Array], str], Array]
 INNER = 0.01  # share of what a point is above its minimum that a quadratic model may leave unsolved
@@ -89,7 +89,7 @@ class LogFold:
     def _of(self, some: Rows) -> ColumnsInPlay:
         """Those columns of the training rows, kept for as long as they are asked for."""
         if self._columns is None or not np.array_equal(some, self._some):
-            design, inverse = self.design, inverse_scales(self.design, self.scale)[self.k]
+            design, inverse = self.design, self.design.inverse_scales(self.scale)[self.k]
             rows, means = design.train[self.k], design.means[self.k]
             self._some, self._columns = some, columns_in_play(design.fold(self.k), rows, some, means, inverse)
         return self._columns

@@ -39,18 +39,19 @@ from regsearch.models.linear.krylov import MatrixFreeRidge, Products
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import LogSample
 from regsearch.models.linear.log_fold import LogFold, LogPoint
-from regsearch.models.linear.newton import Iterate, Newton, columns_in_play, further
+from regsearch.models.linear.newton import Curvature, Iterate, Newton, further
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.separable import settle
-from regsearch.models.linear.sources import inverse_scales
 from regsearch.models.linear.threads import all_threads
+from regsearch.models.linear.working_columns import columns_in_play
 
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
 DECISIONS = 2**24  # of all folds that are held at a time, where X itself is not
+SMALL = 4  # how many matrices of curvature the columns in play take the room of, where these are kept
 CERTAIN = 1e-9  # a null loss below this belongs to a fold that trains on one class alone
 
 
@@ -155,7 +156,8 @@ class LogLoss:
         else:
             slopes = np.stack([_times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
         slopes -= spread.sum(axis=3, keepdims=True) * self.design.means[folds, None, None]
-        return np.asarray(slopes * inverse_scales(self.design, scale)[folds, None, None])
+        slopes *= self.design.inverse_scales(scale)[folds, None, None]
+        return slopes
 
     def _proximal(self, terms: GeneralTerms, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         of = scale, lambdas.tobytes(), further.tobytes()
@@ -221,7 +223,7 @@ class LogLoss:
         """One fold's ridge problem; it reads the shared matrix, which therefore is filled for the fold."""
         if (k, scale) not in self._ridges:
             rows, sample, count = self.design.train[k], self.samples[k], float(self.design.counts[k])
-            columns = self.design.means[k], inverse_scales(self.design, scale)[k]
+            columns = self.design.means[k], self.design.inverse_scales(scale)[k]
             matrix = self.design.fold(k)  # those may have filled it for other folds
             if self.matrix_free:
                 of = Products(*products(matrix, rows, *columns), column_powers(self.design, scale)[k])
@@ -252,7 +254,7 @@ class LogLoss:
         return np.asarray(np.minimum(most, np.stack(whole)))
 
     def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
-        coef = w * inverse_scales(self.design, scale)[:, None, None]
+        coef = w * self.design.inverse_scales(scale)[:, None, None]
         intercept = b - np.einsum("kmsp,kp->kms", coef, self.design.centers)
         if intercept.shape[1] > 1:
             intercept -= intercept.mean(axis=1, keepdims=True)
@@ -261,10 +263,11 @@ class LogLoss:
 
 
 class _Fitted(NamedTuple):
-    """Decisions and fitted values ``[m, S, n]`` of a fold's training rows, and losses ``[S]``."""
+    """Decisions, fitted values and those that certify the fits ``[m, S, n]``, on a fold's rows, and losses ``[S]``."""
 
     eta: Array
     p: Array
+    dual: Array
     loss: Array
 
 
@@ -287,6 +290,7 @@ class _WorkingSets:
         self.null = self.slope = solver.null_slope(scale)
         self.w, self.b = np.zeros((folds, m, p)), np.stack([sample.null_intercept for sample in solver.samples])
         self.working = np.zeros((folds, m, p), dtype=bool)
+        self.known: list[tuple[Array, Curvature | None]] = [(self.working[0], None)] * folds
         self.curvature = np.zeros((folds, m, 0))  # of the outputs at the last lambdas, where an L2 part asks for it
 
     def advance(self, lambdas: Array, tol: float) -> tuple[Array, Array, Array]:
@@ -297,7 +301,7 @@ class _WorkingSets:
         target, pending, again = tol * self.solver.null, list(range(len(w))), False
         while pending:
             fits = [self._solve(k, w[k], b[k], lambdas, float(target[k]), again) for k in pending]
-            residuals = [self.solver.samples[k].residual(fit.p) for k, fit in zip(pending, fits, strict=True)]
+            residuals = [self.solver.samples[k].residual(fit.dual) for k, fit in zip(pending, fits, strict=True)]
             slope[pending] = self.solver.correlate(pending, residuals, self.scale)
             for k, fit in zip(pending, fits, strict=True):
                 gap[k] = self._gaps(k, w[k], slope[k], fit, lambdas)
@@ -321,24 +325,38 @@ class _WorkingSets:
                 start = newton.ahead(points[-2], start, further(lambdas[step - 2 : step + 1]), float(lambda_))
             points.append(newton.solve(start, float(lambda_), target, self.solver.max_steps))
             w[:, step, columns], b[:, step] = points[-1].w, points[-1].b
-        eta, p = (np.concatenate([getattr(point, name) for point in points], axis=1) for name in ("eta", "p"))
-        return _Fitted(eta, p, np.array([point.loss for point in points]))
+        self._keep(k, newton)
+        eta, p, dual = (np.concatenate([getattr(one, name) for one in points], axis=1) for name in ("eta", "p", "dual"))
+        return _Fitted(eta, p, dual, np.array([point.loss for point in points]))
 
     def _newton(self, k: int, columns: Rows) -> Newton:
         design, sample = self.solver.design, self.solver.samples[k]
-        inverse = inverse_scales(design, self.scale)[k]
+        inverse = design.inverse_scales(self.scale)[k]
         some = columns_in_play(design.fold(k), design.train[k], columns, design.means[k], inverse)
         null, l1 = self.null[k][:, columns], self.l1[k][:, columns]
         by_columns = design.sparse and self.solver.newton is Newton and not sample.compares
         newton = ColumnNewton if by_columns else self.solver.newton
-        return newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
+        made = newton(some, self.working[k][:, columns], sample, null, l1, self.l2)
+        mask, known = self.known[k]
+        if known is not None and (mask != self.working[k]).any():
+            known = known.grown(some, mask[0, columns])
+        if known is not None:
+            made.curvature = known
+        return made
+
+    def _keep(self, k: int, newton: Newton) -> None:
+        """The curvature, for the next lambdas, where it is small beside the columns."""
+        model = newton.curvature
+        room = len(newton.columns.shift) * newton.sample.y.shape[-1]
+        small = model is not None and SMALL * model.gram.size <= room
+        self.known[k] = self.working[k].copy(), model if small else None
 
     def _gaps(self, k: int, w: Array, slope: Array, fit: _Fitted, lambdas: Array) -> Array:
         l1 = self.l1[k][:, None]
         penalty = lambdas * Terms(self.l1[k], self.l2).value(w.transpose(1, 0, 2), 1.0)
         threshold = lambdas[:, None] * l1
         slopes = slope, self.null[k][:, None]
-        return self.solver.samples[k].gaps(fit.loss + penalty, fit.p, *slopes, threshold, lambdas * self.l2)
+        return self.solver.samples[k].gaps(fit.loss + penalty, fit.dual, *slopes, threshold, lambdas * self.l2)
 
     def _extend(self, k: int, slope: Array, lambdas: Array) -> bool:
         """Work on the coefficients ``[m, S, p]`` that should not be zero; whether any is new."""

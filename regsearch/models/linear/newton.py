@@ -20,141 +20,50 @@ slowly, and forming it costs far more than a step. A step that does not lower th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from scipy import sparse
 from scipy.linalg import block_diag
 
-from regsearch._types import Array, Matrix, Rows
-from regsearch.data.row_table import RowTable
+from regsearch._types import Array
 from regsearch.models.linear.glm_kernels import minimise
-from regsearch.models.linear.row_columns import RowColumns
 from regsearch.models.linear.sample import Sample
+from regsearch.models.linear.working_columns import ColumnsInPlay
 
 SLOW = 0.25  # a step that leaves more of the gap than this was taken with a curvature too old
 INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic model may leave unsolved ...
 STRICTER = 0.3  # ... and how it is lowered whenever a step was slow
+TOLD = 0.01  # share of the target that a gap of second order must be below, for decisions to be as exact as by another
+QUICK = 1e-8  # share of the null model's loss from which fits are those of a search, of which most are not kept
 MAX_HALVINGS = 30
-ROWS_AT_ONCE = 1024
-COLUMNS_AT_ONCE = 32
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
-
-
-class ColumnsInPlay(Protocol):
-    """Some columns of a fold's training rows, scaled, and what Newton steps ask of them."""
-
-    @property
-    def shift(self) -> Array:
-        """``[a]``: what is still to be subtracted from each."""
-        ...
-
-    def predict(self, w: Array) -> Array:
-        """``[m, n]`` of coefficients ``[m, a]``."""
-        ...
-
-    def correlate(self, residual: Array) -> Array:
-        """``[m, a]`` of residuals ``[m, n]``."""
-        ...
-
-    def sums(self, weights: Array) -> Array:
-        """``[a]`` of weights ``[n]``, `shift` left out."""
-        ...
-
-    def gram(self, weights: Array, columns: Array) -> Array:
-        """Weighted products of some columns, `shift` left out."""
-        ...
-
-    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
-        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
-        ...
-
-    def mapped(self, function: Callable[[Array], Array]) -> Array:
-        """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given a few at a time; `shift` left out."""
-        ...
-
-
-def columns_in_play(matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> ColumnsInPlay:
-    """Some columns of a fold's rows: those of a table stay where they are."""
-    if isinstance(matrix, RowTable):
-        return RowColumns(matrix, rows, columns, center[columns], inverse[columns])
-    return WorkingColumns.of(matrix, rows, columns, center, inverse)
-
-
-@dataclass(frozen=True)
-class WorkingColumns:
-    """Some columns of a fold's training rows, scaled; dense ones are centred, sparse ones by `shift` alone.
-
-    Attributes
-    ----------
-    features
-        ``[a, n]``, C-ordered or CSR.
-    shift
-        ``[a]`` what is still to be subtracted from each.
-    """
-
-    features: Matrix
-    shift: Array
-
-    @classmethod
-    def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> WorkingColumns:
-        center, inverse = center[columns], inverse[columns]
-        if sparse.issparse(matrix):
-            return cls(_sparse_rows(matrix[:, columns], rows, inverse), center * inverse)
-        features = np.empty((len(columns), len(rows)))
-        for feature, column in zip(features, columns, strict=True):  # one at a time: no copy of the rows left out
-            np.take(matrix[:, column], rows, out=feature, mode="clip")
-        features -= center[:, None]
-        features *= inverse[:, None]
-        return cls(features, np.zeros(len(columns)))
-
-    def predict(self, w: Array) -> Array:
-        return np.asarray(w @ self.features - (w @ self.shift)[:, None])
-
-    def correlate(self, residual: Array) -> Array:
-        return np.asarray(residual @ self.features.T - residual.sum(axis=1)[:, None] * self.shift)
-
-    def sums(self, weights: Array) -> Array:
-        return np.asarray(self.features @ weights)
-
-    def gram(self, weights: Array, columns: Array) -> Array:
-        return self.products(np.sqrt(weights)[None], columns[None])[0]
-
-    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
-        count, n = int(mask.sum()), factors.shape[1]
-        size = n if sparse.issparse(self.features) else ROWS_AT_ONCE  # what is dense is copied a few rows at a time
-        gram, edge = np.zeros((count, count)), np.zeros((count, len(factors)))
-        for start in range(0, n, size):
-            part = slice(start, start + size)
-            stack = self._stack(factors[:, part], mask, part)
-            gram += _dense(stack @ stack.T)
-            edge += stack @ factors[:, part].T
-        return gram, edge
-
-    def mapped(self, function: Callable[[Array], Array]) -> Array:
-        parts = (self.features[start : start + COLUMNS_AT_ONCE] for start in range(0, len(self.shift), COLUMNS_AT_ONCE))
-        return np.concatenate([function(_dense(part)) for part in parts])
-
-    def _stack(self, factors: Array, mask: Array, part: slice) -> Matrix:
-        if sparse.issparse(self.features):
-            pairs = zip(factors, mask, strict=True)
-            return sparse.vstack([self.features[some].multiply(factor) for factor, some in pairs], format="csr")
-        features = self.features[:, part]
-        pairs = zip(factors, mask, strict=True)
-        return np.concatenate([(features if some.all() else features[some]) * factor for factor, some in pairs])
 
 
 @dataclass(frozen=True)
 class Iterate:
-    """Coefficients ``[m, a]``, intercepts ``[m]``, and the decisions, fitted values ``[m, 1, n]`` and loss there."""
+    """Coefficients ``[m, a]``, intercepts ``[m]``, and the decisions, fitted values ``[m, 1, n]`` and loss there.
+
+    Attributes
+    ----------
+    told
+        Fitted values ``[m, 1, n]`` where the quadratic model that led there had its minimum.
+    """
 
     w: Array
     b: Array
     eta: Array
     p: Array
     loss: float
+    told: Array | None = None
+
+    @property
+    def dual(self) -> Array:
+        """Fitted values whose residuals certify the point: its own, or what the model that led there foretold of them.
+
+        The duality gap of those is of second order in what the point is from the minimum, of its own of first.
+        """
+        return self.p if self.told is None else self.told
 
 
 class Decided(Protocol):
@@ -169,11 +78,15 @@ class Decided(Protocol):
 
 @dataclass(frozen=True)
 class Curvature:
-    """The quadratic model of the loss: see the module; `couple` is ``edge corner^+``."""
+    """The quadratic model of the loss: see the module; `couple` is ``edge corner^+``.
+
+    `rows` ``[m, n]`` are the curvatures of rows, where the Hessian has nothing else.
+    """
 
     gram: Array
     couple: Array
     inverse: Array
+    rows: Array | None = None
 
     @classmethod
     def of(cls, sample: Sample, point: Decided, columns: ColumnsInPlay, mask: Array) -> Curvature:
@@ -181,10 +94,26 @@ class Curvature:
         eta = point.eta[:, 0]
         between = sample.between_rows(eta)
         if between is None:
-            return cls.at(*sample.hessian(eta, point.p[:, 0]), columns, mask)
+            own, shares = sample.hessian(eta, point.p[:, 0])
+            return replace(cls.at(own, shares, columns, mask), rows=own if shares is None else None)
         means, some = columns.mapped(between)[mask[0]], mask[0]  # what rows share is of one output, without intercept
         gram = columns.gram(sample.hessian(eta, point.p[:, 0])[0][0], some) - means @ means.T
         return cls(gram, np.zeros((len(gram), 1)), np.zeros((1, 1)))
+
+    def grown(self, columns: ColumnsInPlay, old: Array) -> Curvature | None:
+        """That of more columns, by the same curvatures of rows; `old` ``[a]`` tells those that it is of.
+
+        `None` where that is not cheap, or outputs or rows have to do with each other.
+        """
+        kept, new = np.flatnonzero(old), np.flatnonzero(old == 0)
+        block = None if self.rows is None or len(self.rows) > 1 else columns.across(self.rows[0], new)
+        if self.rows is None or block is None:
+            return None
+        total, edge, gram = 1 / float(self.inverse[0, 0]), np.empty(len(old)), np.empty((len(old), len(old)))
+        edge[kept], edge[new] = total * self.couple[:, 0], columns.sums(self.rows[0])[new]
+        block = block - np.outer(edge[new], edge) / total
+        gram[np.ix_(kept, kept)], gram[new], gram[:, new] = self.gram, block, block.T
+        return Curvature(gram, edge[:, None] / total, self.inverse, self.rows)
 
     @classmethod
     def at(cls, own: Array, shares: Array | None, columns: ColumnsInPlay, mask: Array) -> Curvature:
@@ -221,9 +150,20 @@ class Newton:
     def __init__(self, columns: ColumnsInPlay, mask: Array, sample: Sample, null: Array, l1: Array, l2: float) -> None:
         self.columns, self.mask, self.sample = columns, mask, sample
         self.null, self.l1, self.l2 = null, np.where(mask, l1, np.inf), l2
+        self._lasso = self.l1[mask]
         self._curvature: Curvature | None = None
+        self._bent: Array | None = None  # the curvature of rows that it is of, where nothing else is in it
         self._slow = False  # whether sweeps over the coefficients in play were slow
         self._known: tuple[Iterate, float, float] | None = None  # a point, its lambda and its gap
+
+    @property
+    def curvature(self) -> Curvature | None:
+        """That of the last step; to be taken up where the same coefficients are in play again."""
+        return self._curvature
+
+    @curvature.setter
+    def curvature(self, known: Curvature) -> None:
+        self._curvature, self._bent = known, known.rows
 
     def point(self, w: Array, b: Array) -> Iterate:
         return self._at(w, b, (self.columns.predict(w) + b[:, None])[:, None])
@@ -242,34 +182,50 @@ class Newton:
 
     def solve(self, point: Iterate, lambda_: float, target: float, max_steps: int) -> Iterate:
         """Newton steps from a point until the gap, over the coefficients in play, is at most the target."""
-        before, inner = np.inf, INNER
-        for _ in range(max_steps):
+        before, inner, gap, point = np.inf, INNER, np.inf, replace(point, told=None)
+        for step in range(max_steps):
             gradient = self.columns.correlate(self.residual(point))
-            gap = self._gap(point, gradient, lambda_)
-            self._known = point, lambda_, gap
-            if gap <= target:
-                break
+            if not self._foretells(target) or (step and gap == np.inf):
+                gap = self._gap(point, gradient, lambda_)
+                self._known = point, lambda_, gap
+                if gap <= target:
+                    break
             slow = gap > SLOW * before
             inner *= STRICTER if slow else 1.0
             fresh = self._renewed(point, slow)
-            before = gap
-            ahead = self._step(point, gradient, lambda_, inner * max(target, INNER * gap))
+            aim = TOLD * target if self._foretells(target) else max(target, INNER * gap)
+            before, gap, ahead = gap, np.inf, self._step(point, gradient, lambda_, inner * aim)
             if ahead is None and fresh:
                 break  # the objective cannot be lowered any more within rounding
             point, before = (point, 0.0) if ahead is None else (ahead, before)
+            if point.told is not None and self._foretells(target):
+                gap = self.gap(point, lambda_)
+                if gap <= TOLD * target:
+                    return point
+            point = replace(point, told=None)
         return point
+
+    def _foretells(self, target: float) -> bool:
+        """Whether the minimum of a model may certify the point that it leads to, and so is worth solving for.
+
+        Not where the fit is one that is kept: another step makes its coefficients as exact as its objective.
+        """
+        quick = target >= QUICK * self.sample.null_loss
+        return quick and self._bent is not None and self.sample.foretells
 
     def _renewed(self, point: Iterate, slow: bool) -> bool:
         """Form the curvature at a point, where there is none or the last step was slow; whether it was formed."""
         if self._curvature is not None and not slow:
             return False
         self._curvature = Curvature.of(self.sample, point, self.columns, self.mask)
+        self._bent = self._curvature.rows
         return True
 
     def gap(self, point: Iterate, lambda_: float) -> float:
         """The duality gap of a point, over the coefficients in play."""
         if self._known is None or self._known[0] is not point or self._known[1] != lambda_:
-            self._known = point, lambda_, self._gap(point, self.columns.correlate(self.residual(point)), lambda_)
+            gradient = self.columns.correlate(self.sample.residual(point.dual)[:, 0])
+            self._known = point, lambda_, self._gap(point, gradient, lambda_)
         return self._known[2]
 
     def residual(self, point: Iterate) -> Array:
@@ -284,14 +240,13 @@ class Newton:
 
     def _penalty(self, w: Array, lambda_: float) -> float:
         size = np.abs(w[self.mask])
-        l1 = self.l1[self.mask]
-        return float(lambda_ * (size @ np.where(size > 0, l1, 0.0) + self.l2 / 2 * size @ size))
+        return float(lambda_ * (size @ np.where(size > 0, self._lasso, 0.0) + self.l2 / 2 * size @ size))
 
     def _gap(self, point: Iterate, gradient: Array, lambda_: float) -> float:
         value = np.array([point.loss + self._penalty(point.w, lambda_)])
         threshold, ridge = lambda_ * self.l1[:, None], np.array([lambda_ * self.l2])
         slopes = gradient[:, None], self.null[:, None]
-        return float(self.sample.gaps(value, point.p, *slopes, threshold, ridge)[0])
+        return float(self.sample.gaps(value, point.dual, *slopes, threshold, ridge)[0])
 
     def _step(self, point: Iterate, gradient: Array, lambda_: float, tolerance: float) -> Iterate | None:
         """The next point, or None if the model promised a decrease that no step length delivers."""
@@ -299,7 +254,7 @@ class Newton:
         model, w = self._curvature, point.w[self.mask]
         drift = self.residual(point).sum(axis=1)
         slope = gradient[self.mask] - model.couple @ drift
-        threshold, ridge = lambda_ * self.l1[self.mask], lambda_ * self.l2
+        threshold, ridge = lambda_ * self._lasso, lambda_ * self.l2
         found, self._slow = minimise(model.gram, w, slope, threshold, ridge, tolerance, self._slow)
         change = found - w
         move = np.zeros_like(point.w)
@@ -314,8 +269,13 @@ class Newton:
         for length in 0.5 ** np.arange(MAX_HALVINGS):
             new = self._moved(point, move, shift, ahead, length)
             if self._value(new, lambda_) <= value * (1 + ROUNDING):
-                return new
+                return self._with_told(new, point, ahead) if length == 1 else new
         return None
+
+    def _with_told(self, new: Iterate, point: Iterate, ahead: Array) -> Iterate:
+        """A point, with what the model foretold of it."""
+        told = None if self._bent is None else self.sample.foretold(point.p, self._bent[:, None] * ahead)
+        return replace(new, told=told)
 
     def _moved(self, point: Iterate, move: Array, shift: Array, ahead: Array, length: float) -> Iterate:
         return self._at(point.w + length * move, point.b + length * shift, point.eta + length * ahead)
@@ -327,18 +287,3 @@ class Newton:
 def further(steps: Array) -> float:
     """How far it is to the last of three numbers, by what it is from the first to the second."""
     return float((steps[2] - steps[1]) / (steps[1] - steps[0])) if steps[1] != steps[0] else 0.0
-
-
-def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:
-    """``[a, rows]`` of sparse columns ``[n, a]``, scaled."""
-    place = np.full(columns.shape[0], -1, dtype=columns.indices.dtype)
-    place[rows] = np.arange(len(rows))
-    at = place[columns.indices]
-    kept = at >= 0
-    ends = np.concatenate([[0], np.cumsum(kept)])[columns.indptr].astype(columns.indices.dtype)
-    data = (columns.data * np.repeat(inverse, np.diff(columns.indptr)))[kept]
-    return sparse.csr_array((data, at[kept], ends), shape=(columns.shape[1], len(rows)))
-
-
-def _dense(product: Matrix) -> Array:
-    return np.asarray(product.toarray() if sparse.issparse(product) else product)

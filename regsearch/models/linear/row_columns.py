@@ -67,6 +67,9 @@ class RowColumns:
             edge += stack @ factors[:, part].T
         return gram, edge
 
+    def across(self, weights: Array, some: Rows) -> None:
+        return None
+
     def mapped(self, function: Callable[[Array], Array]) -> Array:
         """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given one at a time."""
         made = []

@@ -50,6 +50,10 @@ class RowFormulas(ABC):
     def dual(self, residual: Array, y: Array) -> Array:
         """The least of ``value + residual * eta`` over all decisions: minus the conjugate of the loss."""
 
+    def reached(self, residual: Array, y: Array) -> bool:
+        """Whether `dual` is defined at residuals that are no decisions'; `False` where that is not known."""
+        return False
+
     def start(self, y: Array, weights: Array) -> float:
         """The intercept of the model without columns."""
         mean = float(weights @ y)
@@ -108,6 +112,9 @@ class BesideOffset(RowFormulas):
     def dual(self, residual: Array, y: Array) -> Array:
         return np.asarray(self.formulas.dual(residual, y) - residual * self.offset)
 
+    def reached(self, residual: Array, y: Array) -> bool:
+        return self.formulas.reached(residual, y)
+
     def start(self, y: Array, weights: Array) -> float:
         alone = self.formulas.start(y, weights)
         return alone + float(self.shift(np.full((1, len(y)), alone), y, weights)[0])
@@ -151,6 +158,14 @@ class RowSample(Sample):
 
     def residual(self, p: Array) -> Array:
         return np.asarray(p * self.weights)
+
+    @property
+    def foretells(self) -> bool:
+        return self.loss.reached(np.zeros_like(self.target), self.target)
+
+    def foretold(self, p: Array, fall: Array) -> Array | None:
+        residual = p - np.divide(fall, self.weights, out=np.zeros_like(fall), where=self.weights > 0)
+        return residual if self.loss.reached(residual[0], self.target) else None
 
     def gaps(self, value: Array, p: Array, gradient: Array, null: Array, threshold: Array, ridge: Array) -> Array:
         """By two points of the dual: the residuals, shrunk until the penalty allows them, or as they are.

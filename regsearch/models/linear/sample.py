@@ -82,6 +82,18 @@ class Sample(ABC):
             ``lambda l1`` ``[m, S, e]`` and ``lambda l2`` ``[S]``.
         """
 
+    @property
+    def foretells(self) -> bool:
+        """Whether `foretold` ever tells."""
+        return False
+
+    def foretold(self, p: Array, fall: Array) -> Array | None:
+        """Fitted values ``[m, S, n]`` whose weighted residuals are less by so much: a model's guess of those ahead.
+
+        `None` of a loss whose dual is not known to be defined there.
+        """
+        return None
+
     def shift(self, eta: Array) -> Array:
         """``[m, S]``: what intercepts are moved by wherever the gaps need them at their best."""
         return np.zeros(eta.shape[:2])

@@ -20,7 +20,7 @@ from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, warm_up_
 from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.row_norms import RowTerms
 from regsearch.models.linear.row_sets import RowFits, RowSets, row_freedom
-from regsearch.models.linear.sources import Source, inverse_scales
+from regsearch.models.linear.sources import Source
 from regsearch.models.linear.squares import Squares
 
 MOST_SWEEPS = 10_000
@@ -127,7 +127,7 @@ class SeveralTargets:
             yield self._piece(scale, fits, row_freedom(fits.w, chunk, terms, sets.powers))
 
     def _piece(self, scale: str, fits: RowFits, freedom: Array) -> Piece:
-        coef = fits.w * inverse_scales(self.design, scale)[:, None, :, None]
+        coef = fits.w * self.design.inverse_scales(scale)[:, None, :, None]
         centers = self.sources[0].centers + self.design.shift
         means = np.stack([source.target for source in self.sources], axis=-1)
         intercept = means[:, None] - np.einsum("kspt,kp->kst", coef, centers)

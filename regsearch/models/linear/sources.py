@@ -74,12 +74,6 @@ class Source(Protocol):
         ...
 
 
-def inverse_scales(design: Design, scale: str) -> Array:
-    """``[K, p]`` one over the scales; 0, and so a zero coefficient, where a column is constant."""
-    scales = design.scales(scale)
-    return np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)
-
-
 class Covariances:
     """Weighted means and covariances of columns and targets, in the parts of each fold, for the sources of all targets.
 
@@ -110,7 +104,7 @@ class Covariances:
     def gram(self, scale: str) -> Array:
         """``[K, p, p]``."""
         if scale not in self._grams:
-            p, inverse = self._design.shape[1], inverse_scales(self._design, scale)
+            p, inverse = self._design.shape[1], self._design.inverse_scales(scale)
             self._grams[scale] = self.train[:, :p, :p] * inverse[:, :, None] * inverse[:, None, :]
         return self._grams[scale]
 
@@ -143,7 +137,7 @@ class FromMoments:
         return [cls(design, known, j) for j in range(y.shape[-1])]
 
     def moment(self, scale: str) -> Array:
-        return np.asarray(self._moment * inverse_scales(self._design, scale))
+        return np.asarray(self._moment * self._design.inverse_scales(scale))
 
     def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
         gram: Array = self.gram(scale)[k]
@@ -168,7 +162,7 @@ class FromMoments:
 
     def _val_loss(self, index: list[int], w: Array, scale: str) -> Array:
         """Squared bias plus variance of the validation residuals."""
-        coef = w * inverse_scales(self._design, scale)[index][:, None]
+        coef = w * self._design.inverse_scales(scale)[index][:, None]
         drift = self._val_centers[index] - self.centers[index]
         bias = (self._val_target - self.target)[index][:, None] - np.einsum("fsp,fp->fs", coef, drift)
         explained = coef * (2 * self._val_moment[index][:, None] - coef @ self._val_gram[index])
@@ -197,7 +191,7 @@ class FromRows:
         return self._moments[scale]
 
     def cross(self, k: int, left: Rows, right: Rows, scale: str) -> Array:
-        matrix, inverse = self._design.fold(k), inverse_scales(self._design, scale)[k]
+        matrix, inverse = self._design.fold(k), self._design.inverse_scales(scale)[k]
         weights, centers = self._design.fold_weights[k], self.centers[k]
         if isinstance(matrix, np.ndarray) and left is right:
             product = self._square(k, matrix, left)
@@ -228,22 +222,22 @@ class FromRows:
         root = np.sqrt(self._design.fold_weights[k, rows])
         columns = self._design.fold(k).T[some[:, None], rows]
         columns -= self.centers[k, some, None]
-        columns *= inverse_scales(self._design, scale)[k, some, None]
+        columns *= self._design.inverse_scales(scale)[k, some, None]
         columns *= root
         return columns, (self._y[k, rows] - self.target[k]) * root
 
     def evaluate(self, folds: Sequence[int], w: Array, scale: str) -> Evaluation:
-        coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
+        coef = w * self._design.inverse_scales(scale)[list(folds)][:, None]
         gradient = np.empty_like(w)
         train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
         for at, some in self._views(folds):
             residual, train[at], val[at] = self._misses(some, coef[at])
             gradient[at] = self._gradient(some, residual)
-        gradient *= inverse_scales(self._design, scale)[list(folds)][:, None]
+        gradient *= self._design.inverse_scales(scale)[list(folds)][:, None]
         return Evaluation(gradient, train, val)
 
     def losses(self, folds: Sequence[int], w: Array, scale: str) -> tuple[Array, Array]:
-        coef = w * inverse_scales(self._design, scale)[list(folds)][:, None]
+        coef = w * self._design.inverse_scales(scale)[list(folds)][:, None]
         train, val = np.empty(w.shape[:2]), np.empty(w.shape[:2])
         for at, some in self._views(folds):
             _, train[at], val[at] = self._misses(some, coef[at])
@@ -257,7 +251,7 @@ class FromRows:
                 yield at, [folds[i] for i in at]
 
     def spectrum(self, k: int, scale: str) -> Spectrum:
-        design, inverse = self._design, inverse_scales(self._design, scale)[k]
+        design, inverse = self._design, self._design.inverse_scales(scale)[k]
         rows, p = design.train[k], design.shape[1]
         if p <= len(rows):
             scatter = block_moments(design.fold(k), self._y[k, :, None], design.fold_weights[k], rows).scatter

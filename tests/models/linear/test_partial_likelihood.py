@@ -10,8 +10,9 @@ from scipy.optimize import minimize
 from regsearch import L2, Cox
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.glm import Glm
-from regsearch.models.linear.newton import Curvature, Newton, WorkingColumns
+from regsearch.models.linear.newton import Curvature, Newton
 from regsearch.models.linear.partial_likelihood import CoxSample
+from regsearch.models.linear.working_columns import WorkingColumns
 
 
 def survival(n: int, p: int, sample_weight: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

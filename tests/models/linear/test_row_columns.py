@@ -86,7 +86,7 @@ def test_no_column_of_a_large_table_is_held(monkeypatch: pytest.MonkeyPatch) -> 
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("a copy")
 
-    monkeypatch.setattr("regsearch.models.linear.newton.WorkingColumns.of", refused)
+    monkeypatch.setattr("regsearch.models.linear.working_columns.WorkingColumns.of", refused)
     monkeypatch.setattr("regsearch.data.problem.encode", refused)
     X, y = classes(2)
     config = Linear("l1", Along(5))

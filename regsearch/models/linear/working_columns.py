@@ -1,0 +1,145 @@
+"""Some columns of a fold's training rows, and what Newton steps ask of them; for the notation see `newton.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import sparse
+
+from regsearch._types import Array, Matrix, Rows
+from regsearch.data.row_table import RowTable
+from regsearch.models.linear.row_columns import RowColumns
+
+ROWS_AT_ONCE = 1024
+COLUMNS_AT_ONCE = 32
+
+
+class ColumnsInPlay(Protocol):
+    """Some columns of a fold's training rows, scaled, and what Newton steps ask of them."""
+
+    @property
+    def shift(self) -> Array:
+        """``[a]``: what is still to be subtracted from each."""
+        ...
+
+    def predict(self, w: Array) -> Array:
+        """``[m, n]`` of coefficients ``[m, a]``."""
+        ...
+
+    def correlate(self, residual: Array) -> Array:
+        """``[m, a]`` of residuals ``[m, n]``."""
+        ...
+
+    def sums(self, weights: Array) -> Array:
+        """``[a]`` of weights ``[n]``, `shift` left out."""
+        ...
+
+    def gram(self, weights: Array, columns: Array) -> Array:
+        """Weighted products of some columns, `shift` left out."""
+        ...
+
+    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+        """``SS'`` and ``S factors'``; S ``[e, n]`` has, for each output, its columns in play times its factors."""
+        ...
+
+    def across(self, weights: Array, some: Rows) -> Array | None:
+        """Weighted products of some columns with all, where they are at hand as they are; else `None`."""
+        ...
+
+    def mapped(self, function: Callable[[Array], Array]) -> Array:
+        """``[a, r]`` of what makes ``[q, r]`` of columns ``[q, n]``, given a few at a time; `shift` left out."""
+        ...
+
+
+def columns_in_play(matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> ColumnsInPlay:
+    """Some columns of a fold's rows: those of a table stay where they are."""
+    if isinstance(matrix, RowTable):
+        return RowColumns(matrix, rows, columns, center[columns], inverse[columns])
+    return WorkingColumns.of(matrix, rows, columns, center, inverse)
+
+
+@dataclass(frozen=True)
+class WorkingColumns:
+    """Some columns of a fold's training rows, scaled; dense ones are centred, sparse ones by `shift` alone.
+
+    Attributes
+    ----------
+    features
+        ``[a, n]``, C-ordered or CSR.
+    shift
+        ``[a]`` what is still to be subtracted from each.
+    """
+
+    features: Matrix
+    shift: Array
+
+    @classmethod
+    def of(cls, matrix: Matrix, rows: Rows, columns: Rows, center: Array, inverse: Array) -> WorkingColumns:
+        center, inverse = center[columns], inverse[columns]
+        if sparse.issparse(matrix):
+            return cls(_sparse_rows(matrix[:, columns], rows, inverse), center * inverse)
+        features = np.empty((len(columns), len(rows)))
+        for start in range(0, len(columns), COLUMNS_AT_ONCE):  # a few at a time: no copy of the rows left out
+            some = columns[start : start + COLUMNS_AT_ONCE]
+            np.take(matrix.T[some], rows, axis=1, out=features[start : start + COLUMNS_AT_ONCE], mode="clip")
+        features -= center[:, None]
+        features *= inverse[:, None]
+        return cls(features, np.zeros(len(columns)))
+
+    def predict(self, w: Array) -> Array:
+        return np.asarray(w @ self.features - (w @ self.shift)[:, None])
+
+    def correlate(self, residual: Array) -> Array:
+        return np.asarray(residual @ self.features.T - residual.sum(axis=1)[:, None] * self.shift)
+
+    def sums(self, weights: Array) -> Array:
+        return np.asarray(self.features @ weights)
+
+    def gram(self, weights: Array, columns: Array) -> Array:
+        return self.products(np.sqrt(weights)[None], columns[None])[0]
+
+    def products(self, factors: Array, mask: Array) -> tuple[Array, Array]:
+        count, n = int(mask.sum()), factors.shape[1]
+        size = n if sparse.issparse(self.features) else ROWS_AT_ONCE  # what is dense is copied a few rows at a time
+        gram, edge = np.zeros((count, count)), np.zeros((count, len(factors)))
+        for start in range(0, n, size):
+            part = slice(start, start + size)
+            stack = self._stack(factors[:, part], mask, part)
+            gram += _dense(stack @ stack.T)
+            edge += stack @ factors[:, part].T
+        return gram, edge
+
+    def across(self, weights: Array, some: Rows) -> Array | None:
+        if sparse.issparse(self.features):
+            return None
+        return np.asarray((self.features[some] * weights) @ self.features.T)
+
+    def mapped(self, function: Callable[[Array], Array]) -> Array:
+        parts = (self.features[start : start + COLUMNS_AT_ONCE] for start in range(0, len(self.shift), COLUMNS_AT_ONCE))
+        return np.concatenate([function(_dense(part)) for part in parts])
+
+    def _stack(self, factors: Array, mask: Array, part: slice) -> Matrix:
+        if sparse.issparse(self.features):
+            pairs = zip(factors, mask, strict=True)
+            return sparse.vstack([self.features[some].multiply(factor) for factor, some in pairs], format="csr")
+        features = self.features[:, part]
+        pairs = zip(factors, mask, strict=True)
+        return np.concatenate([(features if some.all() else features[some]) * factor for factor, some in pairs])
+
+
+def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:
+    """``[a, rows]`` of sparse columns ``[n, a]``, scaled."""
+    place = np.full(columns.shape[0], -1, dtype=columns.indices.dtype)
+    place[rows] = np.arange(len(rows))
+    at = place[columns.indices]
+    kept = at >= 0
+    ends = np.concatenate([[0], np.cumsum(kept)])[columns.indptr].astype(columns.indices.dtype)
+    data = (columns.data * np.repeat(inverse, np.diff(columns.indptr)))[kept]
+    return sparse.csr_array((data, at[kept], ends), shape=(columns.shape[1], len(rows)))
+
+
+def _dense(product: Matrix) -> Array:
+    return np.asarray(product.toarray() if sparse.issparse(product) else product)

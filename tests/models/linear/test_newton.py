@@ -1,0 +1,66 @@
+"""Newton steps on a fold's working coefficients: what models of the loss are made of, and what they certify."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from regsearch._types import Array
+from regsearch.models.linear.losses import Poisson
+from regsearch.models.linear.newton import Curvature, Iterate, Newton
+from regsearch.models.linear.sample import Sample
+from regsearch.models.linear.working_columns import WorkingColumns
+
+ROWS, COLUMNS = 120, 9
+
+
+def problem(seed: int = 0) -> tuple[WorkingColumns, Sample]:
+    """Counts, with weights."""
+    rng = np.random.default_rng(seed)
+    x, weights = rng.normal(size=(COLUMNS, ROWS)), rng.uniform(0.5, 1.5, ROWS)
+    weights /= weights.sum()
+    x -= (x @ weights)[:, None]
+    y = rng.poisson(np.exp(x[0] - 0.5 * x[1]))
+    return WorkingColumns(x, np.zeros(COLUMNS)), Poisson().sample(y[None, None], weights)
+
+
+def newton_of(columns: WorkingColumns, sample: Sample) -> Newton:
+    null, l1 = columns.correlate(sample.null_residual[:, 0]), np.ones((1, COLUMNS))
+    return Newton(columns, np.ones((1, COLUMNS), dtype=bool), sample, null, l1, 0.0)
+
+
+def objective(point: Iterate, lambda_: float) -> float:
+    return point.loss + lambda_ * float(np.abs(point.w).sum())
+
+
+def test_curvature_that_is_grown_is_that_of_all_columns() -> None:
+    """By the curvatures of rows that it was of."""
+    columns, sample = problem()
+    point = newton_of(columns, sample).point(np.zeros((1, COLUMNS)), sample.null_intercept)
+    old = np.arange(COLUMNS) % 3 > 0
+    few = WorkingColumns(columns.features[old], columns.shift[old])
+    grown = Curvature.of(sample, point, few, np.ones((1, int(old.sum())), dtype=bool)).grown(columns, old)
+    whole = Curvature.of(sample, point, columns, np.ones((1, COLUMNS), dtype=bool))
+    assert grown is not None
+    for name in ("gram", "couple", "inverse"):
+        np.testing.assert_allclose(getattr(grown, name), getattr(whole, name), atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_a_model_foretells_certifies_a_point(seed: int) -> None:
+    """Its gap bounds how far the point is above the minimum, and is of the size of that, not of its root."""
+    columns, sample = problem(seed)
+    newton, lambdas = newton_of(columns, sample), np.geomspace(0.3, 0.01, 8)
+    exact, points = newton_of(columns, sample), list[Array]()
+    point = best = newton.point(np.zeros((1, COLUMNS)), sample.null_intercept)
+    told = 0
+    for lambda_ in lambdas:
+        point = newton.solve(point, float(lambda_), 1e-6, 100)
+        best = exact.solve(best, float(lambda_), 1e-13, 100)
+        gap, above = newton.gap(point, float(lambda_)), objective(point, lambda_) - objective(best, lambda_)
+        assert above <= gap + 1e-12
+        assert gap <= 1e-6
+        told += point.told is not None
+        points.append(point.w)
+    assert told > len(lambdas) / 2
+    assert np.any(points[-1] != 0)
