@@ -330,7 +330,8 @@ class LinearBackend:
 def decision(matrix: Array, coef: Array, intercept: Array) -> Array:
     """``[n, S, m]`` of a matrix ``[n, p]``, coefficients ``[S, p, m]`` and intercepts ``[S, m]``."""
     steps, p, m = coef.shape
-    flat = (coef.transpose(0, 2, 1).reshape(steps * m, p) @ matrix.T).T  # which is quicker for few steps
+    flat = coef.transpose(1, 0, 2).reshape(p, steps * m)
+    flat = (flat.T @ matrix.T).T if isinstance(matrix, np.ndarray) else matrix @ flat  # few steps: quicker turned round
     return np.asarray(flat).reshape(-1, steps, m) + intercept
 
 
