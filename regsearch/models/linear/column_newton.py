@@ -185,8 +185,7 @@ class ColumnNewton(Newton):
 
     def _renewed(self, point: Iterate, slow: bool) -> bool:
         """A Hessian of rows costs next to nothing."""
-        own, shares = self._rows = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
-        self._bent = own if shares is None else None
+        self._rows = self.sample.hessian(point.eta[:, 0], point.p[:, 0])
         return True
 
     def _step(self, point: Iterate, gradient: Array, lambda_: float, tolerance: float) -> Iterate | None:

@@ -111,15 +111,6 @@ class LogSample(Sample):
         """``diag(p) - pp'`` of every row, for m = 1 ``p(1 - p)``."""
         return (self.weights * p * (1 - p), None) if len(p) == 1 else (self.weights * p, np.sqrt(self.weights) * p)
 
-    @property
-    def foretells(self) -> bool:
-        return len(self.y) == 1
-
-    def foretold(self, p: Array, fall: Array) -> Array | None:
-        """Of two classes: as far as these are probabilities."""
-        ahead = p + np.divide(fall, self.weights, out=np.zeros_like(fall), where=self.weights > 0)
-        return np.clip(ahead, 0.0, 1.0)
-
     def mean_curvatures(self, eta: Array, p: Array) -> Array:
         return mean_curvatures(p, self.weights)
 
