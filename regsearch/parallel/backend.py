@@ -205,7 +205,10 @@ class WorkersBackend:
     @property
     def _doing(self) -> str:
         """What is being done, in a few words; who has just handed one over is about to get the next."""
-        count = sum(len(one.in_flight) or worker not in self._waiting for worker, one in self._states.items())
+        count = sum(
+            len(one.in_flight) or (one.has_spoken and worker not in self._waiting)
+            for worker, one in self._states.items()
+        )
         return f"{count} trial{'s' * (count != 1)} on {_workers(len(self._states))}"
 
     # --- deaths ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from regsearch.models.persist import write_whole
 from regsearch.storage.journal_lines import CREATE_TRIAL, Line, numbered, parsed, readable
@@ -43,16 +43,34 @@ def drop_partial_line(journal: Path) -> None:
 
 
 class AppendedFile:
-    """A file to append to, which is open for as long as this object is there."""
+    """A file to append to, which is open for as long as this object is there; not in a process that is forked off.
+
+    A lock is that of all who have the file open from one opening: it would outlive the process that took it.
+    """
+
+    opened: ClassVar[weakref.WeakSet[AppendedFile]] = weakref.WeakSet()
 
     def __init__(self, place: Path) -> None:
         number = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        weakref.finalize(self, os.close, number)
+        self.close = weakref.finalize(self, os.close, number)
         self.file = FileIO(number, "a", closefd=False)
+        self.opened.add(self)
 
-    def is_one_of(self, found: os.stat_result) -> bool:
-        """Whether it is the file that was found in its place: another may have been put there."""
-        return os.path.samestat(os.fstat(self.file.fileno()), found)
+    def is_in(self, place: Path) -> bool:
+        """Whether it is open, and the file in its place: another may have been put there."""
+        try:
+            return self.close.alive and os.path.samestat(os.fstat(self.file.fileno()), place.stat())
+        except FileNotFoundError:
+            return False
+
+
+def _close_forked() -> None:
+    for file in list(AppendedFile.opened):
+        file.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_forked)
 
 
 class JournalFile:
@@ -118,10 +136,7 @@ class JournalFile:
 
     def _written(self, own: list[bytes]) -> Iterator[tuple[Line, int]]:
         """Lines that are in the file: one's own without reading it, where nobody else wrote."""
-        found = self.journal.stat()
-        if self._file is not None and not self._file.is_one_of(found):
-            self._file = None
-        alone = found.st_size == self._end + sum(map(len, own))
+        alone = self.journal.stat().st_size == self._end + sum(map(len, own))
         at = self._end
         for line in parsed(own if alone else _whole_lines(self.journal, at)):
             yield replace(line, log=None) if at in self._known else line, len(line.text)
@@ -160,14 +175,18 @@ class JournalFile:
 
     def _append(self, lines: Sequence[bytes], read: int = 0) -> None:
         """Write lines, of which so many were read."""
-        if self._file is None:
+        if self._file is None or not self._file.is_in(self.journal):
             self._file = AppendedFile(self.journal)
         file = self._file.file
         with locked_file(file, LOCK_POLL_S):
             begun = file.seek(0, os.SEEK_END)
             places = list(itertools.accumulate(map(len, lines), initial=begun))
-            self._known.update(places[:read])
-            _write(file, b"".join(lines), begun)
+            self._known.update(places[:read])  # before, as Ctrl-C may come right after they were written
+            try:
+                _write(file, b"".join(lines), begun)
+            except OSError:  # what was written was taken back: others will write there
+                self._known.difference_update(places[:read])
+                raise
             if read and begun == self._end:  # nobody wrote meanwhile
                 self._end = places[read]
                 self._known = {place for place in self._known if place >= self._end}

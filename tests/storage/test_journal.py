@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -213,6 +215,45 @@ def test_ctrl_c_while_it_writes_loses_nothing(written: bool, tmp_path: Path, mon
     one.set_user_attr("after", "that")
     assert contents(one) == known == contents(opened(tmp_path))
     assert one.user_attrs == opened(tmp_path).user_attrs == {"after": "that"}
+
+
+def test_a_full_disk_hides_nothing_that_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a write failed, what another process writes there is read, and one's own when there is room again."""
+    one, other = opened(tmp_path), opened(tmp_path)
+    asked = one.ask()
+    with monkeypatch.context() as full:
+        full.setattr(journal, "_write", raising(OSError(errno.ENOSPC, "No space left on device")))
+        with suppress(OSError), together(one._storage):
+            asked.set_user_attr("k", 1)
+            one.tell(asked, 1.0)
+    other.set_user_attr("theirs", "there")
+    assert one.user_attrs == {"theirs": "there"}
+    one.set_user_attr("after", "that")
+    assert contents(one) == contents(other) == contents(opened(tmp_path))
+    assert one.user_attrs == other.user_attrs == {"theirs": "there", "after": "that"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+def test_a_process_that_is_forked_off_holds_no_file_of_its_parent(tmp_path: Path) -> None:
+    """The lock of who writes ends with it, whoever was forked off meanwhile; the child has a file of its own."""
+    one = opened(tmp_path)
+    one.set_user_attr("k", 0)
+    file = one._storage._backend._file  # type: ignore[attr-defined]
+    child = os.fork()
+    if not child:
+        closed = not file.is_in(Store(tmp_path, "shared").journal)
+        one.set_user_attr("child", closed)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    one.set_user_attr("k", 1)
+    assert opened(tmp_path).user_attrs == {"k": 1, "child": True}
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def fails(*given: object) -> None:
+        raise error
+
+    return fails
 
 
 def test_a_journal_that_was_put_in_the_place_of_another_is_written_to(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ class Gaussian:
 
     def _ridge(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         if not (l2 * np.append(lambdas, further)).any() and self._independent(scale):
-            yield self._least_squares(scale, len(lambdas))
+            yield from (self._least_squares(scale, len(some)) for some in (lambdas, further) if len(some))
             return
         spectra = [self._spectrum(k, scale) for k in range(self.design.folds)]
         for strengths in chunks(lambdas * l2, self.chunk and 4 * self.chunk, further * l2):

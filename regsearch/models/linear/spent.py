@@ -163,6 +163,9 @@ class FreedomAlong:
 
     def of(self, used: Sequence[Array], lambdas: Array, exact: Callable[[int], float]) -> list[float]:
         """Those of the next points, of which `exact` tells one by its number."""
+        if not lambdas.all():  # which has no logarithm
+            self.used, self.known = used[-1], []
+            return [exact(i) for i in range(len(used))]
         count, steps, at = float(used[-1].sum()), len(used), np.log(lambdas)
         since = next((i for i in range(steps, 0, -1) if not np.array_equal(used[i - 1], used[-1])), 0)
         lasting = since == 0 and np.array_equal(used[-1], self.used) and len(self.known) == 3

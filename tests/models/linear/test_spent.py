@@ -97,6 +97,7 @@ def test_points_between_are_told_by_those_around() -> None:
     np.testing.assert_allclose(found, [(values / (values + at)).sum() for at in lambdas], rtol=1e-4)
     freedom(0.2 * lambdas[-5:], bump=0.9)
     assert len(asked) == 5
+    assert freedom(np.array([0.1, 0.0]))[-1] == len(values)  # whatever the logarithm of nothing is
     used = used.copy()
     used[0] = False
     freedom(0.1 * lambdas[-5:])

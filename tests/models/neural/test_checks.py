@@ -32,6 +32,17 @@ class Bad(nn.Module):
         return self.what(self.linear(x))
 
 
+class Attending(nn.Module):
+    """Has a layer whose weights another reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.last = nn.MultiheadAttention(5, 1), nn.Linear(5, 1)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.last(self.attention(x, x, x)[0])
+
+
 class First(nn.Module):
     """The first of several things."""
 
@@ -130,6 +141,11 @@ CASES: dict[str, tuple[str, Callable[[], Net], str]] = {
             says(nn.Sequential(nn.LSTM(5, 3), First(), nn.Linear(3, 1))), activity_penalty={"0.0": t.L1Penalty()}
         ),
         r"the layer '0\.0' returns a tuple; name one behind it",
+    ),
+    "never called": (
+        "binary",
+        lambda: net(says(Attending()), dropout={"*.out_proj": 0.5}),
+        r"does not call '0\.attention\.out_proj': name one that it calls",
     ),
     "dims": ("regression", lambda: net(CNN(dims=1)), r"A CNN needs sequences \[n, channels, length\], got a table"),
     "table": ("regression", lambda: net(CNN()), r"A CNN needs images.*got a table; use an MLP"),

@@ -467,6 +467,24 @@ def test_layers_of_an_own_module_by_name(drops: bool) -> None:
     agree(of, config, plain, Plain(activity=0.01, pattern="" if drops else "act"))
 
 
+def test_a_name_leaves_other_dropout_layers_alone() -> None:
+    """Where a technique names one layer, the module's own dropout layers keep their rates: named at 0, all is as was."""
+    of, _ = task_of("regression")
+    layers = {"first": nn.Linear, "act": nn.ReLU, "drop": nn.Dropout, "last": nn.Linear}
+
+    def made() -> nn.Module:
+        sizes: dict[str, tuple[Any, ...]] = {"first": (5, 6), "act": (), "drop": (0.4,), "last": (6, 1)}
+        return nn.Sequential(OrderedDict((name, layer(*sizes[name])) for name, layer in layers.items()))
+
+    plain, off, own, none = (
+        train(of, [net(made, **({} if rates is None else {"dropout": rates}))]).weights_of(0)
+        for rates in (None, {"act": 0.0}, {"act": 0.0, "drop": 0.4}, {"drop": 0.0})
+    )
+    np.testing.assert_array_equal(plain, off)
+    assert not np.allclose(plain, none)
+    assert not np.allclose(own, none)
+
+
 # --- closed forms ----------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -86,9 +86,10 @@ class Custom(Architecture):
         current = _Current()
         for name, one in stands_in.items():
             own.set_submodule(name, one)
-        for name, (i, layer) in layers.items():
-            if name not in stands_in:
-                layer.register_forward_hook(partial(current.on_output, i, name))
+        hooked = [name for name in layers if name not in stands_in]
+        for name in hooked:
+            i, layer = layers[name]
+            layer.register_forward_hook(partial(current.on_output, i, name))
 
         def run(p: Views, x: torch.Tensor, hooks: HiddenHooks, training: bool) -> torch.Tensor:
             current.hooks = hooks
@@ -97,6 +98,8 @@ class Custom(Architecture):
             own.train(training)
             out = torch.func.functional_call(own, {name: value[0] for name, value in p.items()}, (x[0],))
             _check_called(stands_in)
+            if not training:
+                current.check(hooked)
             if not isinstance(out, torch.Tensor) or out.dim() != 2:
                 got = f"the shape {list(out.shape)}" if isinstance(out, torch.Tensor) else type(out).__name__
                 raise InvalidInput(f"Your module must return [rows, outputs], got {got}; end it with an nn.Linear.")
@@ -106,14 +109,27 @@ class Custom(Architecture):
 
 
 class _Current:
-    """The hooks of the pass that is running, for layers that are not replaced."""
+    """The hooks of the pass that is running, for layers that are not replaced, and which of these were ever called."""
 
     hooks: HiddenHooks
+
+    def __init__(self) -> None:
+        self.called: set[str] = set()
+
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse a layer that is never called: what names it would do nothing."""
+        for name in names:
+            if name not in self.called:
+                raise InvalidInput(
+                    f"A technique acts on what leaves a layer when it is called, your module does not call {name!r}: "
+                    "name one that it calls."
+                )
 
     def on_output(self, index: int, name: str, layer: Any, given: Any, out: Any) -> torch.Tensor:
         """What the next layer gets of what a layer returns ``[B, ...]``."""
         import torch
 
+        self.called.add(name)
         if not isinstance(out, torch.Tensor):
             raise InvalidInput(
                 f"A technique acts on what is one tensor, the layer {name!r} returns a {type(out).__name__}; name one "

@@ -23,7 +23,8 @@ class MMD(Technique):
     The study's ``groups`` (patients, sites, batches of a laboratory) are the domains: what a layer says of the samples
     of one shall be distributed as what it says of another's, so that a net reads what holds in groups that it has not
     seen. The kernel is a mean of Gaussians, whose widths are shares of the mean squared distance in the batch (Gretton
-    et al. 2012; for nets Long et al. 2015, Li et al. 2018). Where groups differ in y, it has its price.
+    et al. 2012; for nets Long et al. 2015, Li et al. 2018). Where groups differ in y, it has its price. Samples count
+    alike, whatever they weigh.
 
     Parameters
     ----------

@@ -195,7 +195,9 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
     except Exception as error:  # anyone's module
         shape = "x".join(map(str, data.shape))
         said = f"{type(error).__name__}: {error}"
-        raise InvalidInput(f"The net cannot be given rows of shape {shape}: {said}") from error
+        grid = setup.problem.grid
+        hint = "; X[:, None] has an axis for one channel" if grid is not None and len(grid) == 2 else ""
+        raise InvalidInput(f"The net cannot be given rows of shape {shape}: {said}{hint}") from error
     two = module.gives_log_odds(module.module(data.shape, data.outputs, structure.norm))
     own = [len(rows), 2] if two and setup.problem.classes is None else list(out.shape)
     if own != [len(rows), data.outputs]:

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -175,9 +176,12 @@ class SharedParts:
     def row_config(self, config: NetConfig, structure: Structure) -> RowConfig:
         """What the training of a row needs of a config."""
         placed = {(slot, pattern): one for slot, pattern, one in config.placed() if slot not in _ELSEWHERE}
-        own = self.network(structure, self.first).rates
-        if own and "dropout" not in config.techniques:
-            placed["dropout", ""] = OwnDropout(rates=own)
+        network = self.network(structure, self.first)
+        named = [pattern for slot, pattern in placed if slot == "dropout"]
+        if network.rates and "" not in named:
+            own = zip(network.hidden_layers, network.rates, strict=True)
+            left = (0.0 if any(fnmatchcase(name, one) for one in named) else rate for name, rate in own)
+            placed["dropout", ""] = OwnDropout(rates=tuple(left))
         optimizer, info = config.optimizer, self.info(structure)
         return RowConfig(optimizer, number(optimizer.lr), structure.batch_size, config.horizon, placed, info)
 

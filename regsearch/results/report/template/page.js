@@ -73,10 +73,15 @@
     }, { rootMargin: "400px" });
     plots.slice(1).forEach((plot) => watcher.observe(plot));
     dark.addEventListener("change", () => seen.forEach((plot) => draw(plot)));
-    addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, { paper: true })));
+  };
+
+  // Whoever prints at once gets the figures that are there.
+  const drawOnPaper = () => {
+    const read = () => plots.filter((plot) => texts.has(plot));
+    addEventListener("beforeprint", () => read().forEach((plot) => draw(plot, { paper: true })));
     addEventListener("afterprint", () => {
-      plots.forEach((plot) => seen.add(plot));
-      plots.forEach((plot) => draw(plot));
+      read().forEach((plot) => seen.add(plot));
+      read().forEach((plot) => draw(plot));
     });
   };
 
@@ -86,6 +91,7 @@
     const script = document.createElement("script");
     script.textContent = plotly;
     document.head.append(script);
+    drawOnPaper();
     showFirst(plots[0]);
     await Promise.all(plots.slice(1).map(read));
     drawOthers();
