@@ -468,7 +468,7 @@ def test_layers_of_an_own_module_by_name(drops: bool) -> None:
 
 
 def test_a_name_leaves_other_dropout_layers_alone() -> None:
-    """Where a technique names one layer, the module's own dropout layers keep their rates: named at 0, all is as was."""
+    """Where a technique names one layer, a module's own dropout layers keep their rates; named at 0, all is as was."""
     of, _ = task_of("regression")
     layers = {"first": nn.Linear, "act": nn.ReLU, "drop": nn.Dropout, "last": nn.Linear}
 
