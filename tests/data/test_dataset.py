@@ -90,12 +90,15 @@ def test_numbers_of_every_type_are_held(tmp_path: Path, column: Any, kind: Any) 
     [
         ({"x": ["u", "v"], "y": [1, 2]}, "y", "'x' is string; write it as numbers"),
         ({"x": [1.0, 2.0], "y": [1, 2]}, "z", "have no column 'z'"),
-        (None, "y", "must be a Parquet file"),
+        (None, "y", "must be there, .* is not; mind the folder"),
+        ("x,y\n1,2\n", "y", "must be a Parquet file .*; read others into a table first"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path: Path, table: Any, y: str, said: str) -> None:
-    """Columns of text, another y and no file at all are named."""
-    if table is not None:
+    """Columns of text, another y, no file at all and one of another kind are named."""
+    if isinstance(table, str):
+        (tmp_path / "x.parquet").write_text(table)
+    elif table is not None:
         pq.write_table(pa.table(table), tmp_path / "x.parquet")
     with pytest.raises(InvalidInput, match=said):
         make_problem(tmp_path / "x.parquet", y)
