@@ -138,10 +138,8 @@ class WorkerActor:
 
     def __init__(self, pieces: Sequence[Any], cores: int, gpus: float) -> None:
         limit_threads(cores)
-        if not gpus:
-            os.environ[DEVICES] = (
-                ""  # Ray shows its part to who asks for one, and all GPUs of a node to who asks for none
-            )
+        if not gpus:  # to who asks for none, Ray shows all GPUs of a node
+            os.environ[DEVICES] = ""
         self.line, self.interrupted = QueueLine(), threading.Event()
         threading.Thread(target=self._work, args=(pieces,), daemon=True).start()
 
