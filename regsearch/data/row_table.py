@@ -64,7 +64,8 @@ class RowTable:
 
     def __getitem__(self, rows: Rows | slice) -> Array:
         """Some rows ``[r, p]``, a copy in C order."""
-        block = np.array(self.values[rows], dtype=np.float64, order="C")
+        some = self.values[rows] if isinstance(rows, slice) else self.values.take(rows, axis=0)
+        block = np.array(some, dtype=np.float64, order="C")
         if self.fills is not None:
             np.copyto(block, self.fills, where=np.isnan(block))
         if self.zeroed is not None:

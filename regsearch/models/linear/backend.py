@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.data.row_table import RowTable
 from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, unmeasured
@@ -310,7 +309,7 @@ class LinearBackend:
         """A fold, rows that it validates, and these times its coefficients ``[s, p, m]``, ``[rows, s, m]``."""
         folds, steps, p, m = coef.shape
         flat, val = coef.transpose(0, 2, 1, 3).reshape(folds, p, steps * m), self.setup.folds.val
-        if isinstance(self.design.matrix, RowTable):
+        if self.design.by_rows:
             for view in self.design.views:
                 of_view = np.concatenate(flat[view.start : view.stop], axis=1)
                 for part, block in self.design.fold(view[0]).blocks(what="predicting rows"):

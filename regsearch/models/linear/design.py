@@ -105,6 +105,11 @@ class Design:
         return bool(sparse.issparse(self.matrix))
 
     @property
+    def by_rows(self) -> bool:
+        """Whether the matrix is read by blocks of rows, whenever it is used."""
+        return isinstance(self.matrix, RowTable)
+
+    @property
     def many(self) -> bool:
         """Whether products of all pairs of sparse columns, or rows, are too many to be formed."""
         return self.sparse and min(self.shape) > FEW

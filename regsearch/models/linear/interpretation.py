@@ -48,7 +48,8 @@ from regsearch.space.tree import number
 
 FEATURES = 50  # that are listed by name
 DRAWN = 20  # whose coefficients are kept along the path
-STEPS = 100  # of that path
+STEPS = 100  # of that path ...
+FEWER = 20  # ... and where X is not held, as every step reads it
 BELOW = 10.0  # how far below the chosen lambda it goes ...
 LARGE = 2e5  # ... unless X has more entries: the rest of a path costs the most, and explains the least
 
@@ -146,8 +147,9 @@ def fit_all(config: LinearConfig, problem: Problem) -> Fit:
     if own > 0:
         shown = config.replace(lambda_=Path(2))  # type: ignore[attr-defined]
         top = lambda_grid(shown, solver, terms, design)[0]
+        steps = FEWER if design.by_rows else STEPS
         last = own / BELOW if problem.rows * problem.columns <= LARGE else own
-        lambdas = np.union1d(np.geomspace(max(top, own), last, STEPS - 1), [own])[::-1]
+        lambdas = np.union1d(np.geomspace(max(top, own), last, steps - 1), [own])[::-1]
     pieces = list(solver.path(terms, config.scale, lambdas))
     points = [piece.point(step) for piece in pieces for step in range(piece.coef.shape[1])]
     chosen = int(np.flatnonzero(lambdas == own)[0])

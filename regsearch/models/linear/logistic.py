@@ -45,7 +45,7 @@ from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.separable import settle
-from regsearch.models.linear.threads import all_threads
+from regsearch.models.linear.threads import all_threads, for_each
 from regsearch.models.linear.working_columns import columns_in_play
 
 RIDGE_CHUNK = 20  # lambdas that descend together
@@ -135,7 +135,7 @@ class LogLoss:
     def _chunks(self, lambdas: Array, most: int, further: Array | None = None) -> list[Array]:
         """Lambdas that are fitted together: of a table of many rows so few that little is held of each row."""
         folds, m, _ = self.shape
-        if isinstance(self.design.matrix, RowTable):
+        if self.design.by_rows:
             most = max(1, min(most, DECISIONS // (folds * m * self.design.shape[0])))
         return chunks(lambdas, most, further, min(most, CHUNK))
 
@@ -191,10 +191,16 @@ class LogLoss:
     def _ridge_path(self, l2: float, scale: str, lambdas: Array, further: Array) -> Iterator[Piece]:
         starts: list[Array | None] = [None] * self.design.folds
         for strengths in self._chunks(lambdas * l2, CHUNK if self.matrix_free else RIDGE_CHUNK, further * l2):
-            fits = [self._ridge_fold(k, scale, start, strengths) for k, start in enumerate(starts)]
+            fits = self._ridge_folds(scale, starts, strengths)
             starts = [fit.theta[:, -1:] for fit in fits]
             w, b, gap, freedom, separable = (np.stack(part) for part in list(zip(*fits, strict=True))[1:])
             yield replace(self._piece(scale, w, b, gap, freedom), separable=separable if separable.any() else None)
+
+    def _ridge_folds(self, scale: str, starts: list[Array | None], strengths: Array) -> list[_RidgeFit]:
+        def fit(k: int) -> _RidgeFit:
+            return self._ridge_fold(k, scale, starts[k], strengths)
+
+        return for_each(fit, range(len(starts)), self.design.by_rows)
 
     def _ridge_fold(self, k: int, scale: str, start: Array | None, strengths: Array) -> _RidgeFit:
         ridge = self._ridge(k, scale)
@@ -300,7 +306,7 @@ class _WorkingSets:
         self.working |= np.abs(self.slope) > lambdas[-1] * self.l1
         target, pending, again = tol * self.solver.null, list(range(len(w))), False
         while pending:
-            fits = [self._solve(k, w[k], b[k], lambdas, float(target[k]), again) for k in pending]
+            fits = self._solve_folds(pending, w, b, lambdas, target, again)
             residuals = [self.solver.samples[k].residual(fit.dual) for k, fit in zip(pending, fits, strict=True)]
             slope[pending] = self.solver.correlate(pending, residuals, self.scale)
             for k, fit in zip(pending, fits, strict=True):
@@ -311,6 +317,14 @@ class _WorkingSets:
             again = True
         self.w, self.b, self.slope = w[:, :, -1], b[:, :, -1], slope[:, :, -1]
         return w, b, gap
+
+    def _solve_folds(
+        self, folds: list[int], w: Array, b: Array, lambdas: Array, target: Array, again: bool
+    ) -> list[_Fitted]:
+        def solve(k: int) -> _Fitted:
+            return self._solve(k, w[k], b[k], lambdas, float(target[k]), again)
+
+        return for_each(solve, folds, self.solver.design.by_rows)
 
     def _solve(self, k: int, w: Array, b: Array, lambdas: Array, target: float, again: bool) -> _Fitted:
         """Solve on a fold's working coefficients, in place.

@@ -16,7 +16,6 @@ from regsearch._types import Array
 from regsearch.data.encoding import FEW, fit_transformer
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
-from regsearch.data.row_table import RowTable
 from regsearch.data.weights import weighing, weighted_quantiles
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import class_factors
@@ -68,7 +67,7 @@ def _steps(config: LinearConfig, problem: Problem) -> list[Any]:
     solvers = Solvers.of_all_rows(whole, config.loss, config.offset)
     coef, intercept = _fit(config, solvers)
     prepare = fit_transformer(table.X, lambda: table.encoded, table.sample_weight)
-    if isinstance(solvers.design.matrix, RowTable):
+    if solvers.design.by_rows:
         scaler = scaler_by_rows(config.scale, solvers.design)
     else:
         rows = weighing(np.arange(problem.rows), problem.sample_weight)

@@ -81,5 +81,9 @@ class RowColumns:
         return np.concatenate(made)
 
     def _blocks(self) -> Iterator[tuple[slice, Array]]:
+        whole = len(self.columns) == self.table.shape[1]
         for part, block in self.table.blocks(self.rows):
-            yield part, (block[:, self.columns] - self.center) * self.inverse
+            some = block if whole else block[:, self.columns]  # both are copies, to be written to
+            some -= self.center
+            some *= self.inverse
+            yield part, some

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 LARGE = 1e10  # multiplications from which threads pay for themselves, even where other programs want the cores too
 
@@ -24,6 +28,18 @@ def all_threads(multiplications: float) -> Iterator[None]:
     controller, most = _pools()
     with controller.limit(limits=most if multiplications >= LARGE else None, user_api="blas"):
         yield
+
+
+def for_each(work: Callable[[Given], Made], over: Iterable[Given], long: bool) -> list[Made]:
+    """What work makes of each, in their order; where it is long, on as many threads as BLAS has unless told otherwise.
+
+    It must let other threads run, as what reads, copies and multiplies arrays does.
+    """
+    most = _pools()[1] if long else 1
+    if most == 1:
+        return [work(one) for one in over]
+    with ThreadPoolExecutor(most) as pool:
+        return list(pool.map(work, over))
 
 
 @cache
