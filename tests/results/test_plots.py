@@ -214,11 +214,36 @@ def test_far_trials_do_not_stretch_the_frame(far: list[float], count: int) -> No
 
 @given(arrays(np.float64, st.tuples(st.integers(1, 30), st.just(2)), elements=FINITE), st.integers(0, 29))
 def test_the_frame_holds_the_choices(dots: np.ndarray, pick: int) -> None:
-    """Whatever the trials, what rules choose of them lies in the frame."""
+    """Whatever the trials, the best and a trial that was asked for lie in the frame, and no choice stretches it far."""
     dots = dots[np.argsort(-dots[:, 1])]
     chosen = np.stack([dots[0], dots[pick % len(dots)]])
     x, y = _frame(dots, chosen)
     assert (x.holds(chosen[:, 0]) & y.holds(chosen[:, 1])).all()
+    far = np.array([[x.high + 9 * (x.high - x.low) + 1.0, y.low]])
+    longer, same = _frame(dots, chosen, far)
+    assert same == y
+    assert longer == x if x.high > x.low else longer.high == far[0, 0], "unless there is nothing to be seen without it"
+    close = np.array([[x.high + (x.high - x.low), y.high]])
+    assert _frame(dots, chosen, close)[0].high == close[0, 0]
+
+
+def test_half_of_the_trials_being_one_model_hides_no_others() -> None:
+    """Where most trials agree to a fraction of an error, the frame has what differs by no more than one."""
+    same, other = np.array([0.1, -0.5]) + 1e-6 * CLOUD, CLOUD - np.array([0.0, 0.1])
+    dots = np.concatenate([same, other])
+    x, y = _frame(dots, same[:1], errors=(0.5, 0.5))
+    assert (x.holds(dots[:, 0]) & y.holds(dots[:, 1])).all()
+    assert _frame(dots, same[:1]) == _frame(same, same[:1]), "without an error, what is near is near to them"
+    few = np.concatenate([same, other[:5]])
+    assert _frame(few, same[:1], errors=(0.5, 0.5)) == _frame(same, same[:1]), "a few do not stretch it"
+
+
+@pytest.mark.parametrize("value", [0.0, -54.4656, 1e9])
+def test_equal_values_but_for_rounding_have_an_axis_to_be_read(value: float) -> None:
+    """Values that are one but for rounding are drawn on an axis of their size, on which ticks differ."""
+    low, high = Window(value, value + abs(value) * 1e-15).range
+    assert high - low >= 0.5 * abs(value)
+    assert high > low
 
 
 def test_what_is_outside_is_said() -> None:
@@ -228,7 +253,7 @@ def test_what_is_outside_is_said() -> None:
     marks = (Mark("best", 0.1, 0.9, "star"), Mark("reference", 9.0, 0.0, "x"))
     record = GapRecord({"l1": dots}, {"l1": ["", "", ""]}, pareto(dots), marks, unit, unit, "r2")
     drawn = gap(record)
-    assert drawn.layout.meta["note"] == "2 trials lie outside the frame (reference included): a double click shows all"
+    assert drawn.layout.meta["note"] == "2 points lie outside the frame (reference included): a double click shows all"
     assert drawn.data[0].x.tolist() == dots[:, 0].tolist(), "where they are, for that click"
     assert [one.text for one in drawn.layout.annotations] == ["→ reference: gap 9, score 0"]
     (axes,) = gap_image(record).axes

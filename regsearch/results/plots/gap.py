@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 MOST_DOTS = 3000
 FEWEST_FRAMED = 5  # trials that a frame is made for, if there are so many
+LEFT_OUT = 0.25  # of the trials: where more lie outside, a standard error decides what is near
 NEAR = 0.02  # of a frame: marks closer than that hide each other
 MOST_FAMILIES = len(COLOURS)
 SYMBOLS = {"best": "star", "one se": "diamond", "reference": "x"}
@@ -107,7 +108,7 @@ class GapRecord:
 
     @property
     def unseen(self) -> tuple[Mark, ...]:
-        """The marks outside the frame: the reference, or none."""
+        """The marks outside the frame: the reference, a choice far from all trials, or none."""
         return tuple(mark for mark in self.marks if not self._holds(np.array([[mark.gap, mark.score]])).all())
 
     def _holds(self, dots: Array) -> NDArray[np.bool_]:
@@ -137,11 +138,12 @@ def gap_record(study: StoredStudy) -> GapRecord | None:
         families.setdefault(name, []).append((point.gap, point.val))
         labels.setdefault(name, []).append(_label(study, trial))
     dots = np.array([(study.point(trial).gap, study.point(trial).val) for trial in trials])
+    top = study.point(study.candidates[0])
     places = {"best": _at(study, best(study)), "one se": _at(study, one_se(study))}
     if study.winner != study.candidates[0]:
         places[f"trial {study.winner.number}"] = study.point(study.winner).gap, study.point(study.winner).val
     chosen = np.array(list(places.values()))
-    x, y = _frame(dots, chosen)
+    x, y = _frame(dots, np.delete(chosen, 1, axis=0), chosen[1:2], (top.gap_se, top.val_se))
     if (reference := comparable(study)) is not None:
         places["reference"] = study.point(reference).gap, study.point(reference).val
     return GapRecord(
@@ -155,29 +157,48 @@ def _side(value: float, shown: Window) -> int:
     return int(value > shown.high) - int(value < shown.low)
 
 
-def _frame(dots: Array, chosen: Array) -> tuple[Window, Window]:
+def _frame(
+    dots: Array, must: Array, may: Array | None = None, errors: tuple[float, float] = (0.0, 0.0)
+) -> tuple[Window, Window]:
     """What is shown of gap and score: the better half of the trials and what lies near it.
 
-    Near is what would make neither side more than three times as long. A few bad trials, or the reference, would
-    otherwise leave those that a choice is made from a corner of the figure.
+    Near is what would make neither side more than three times as long. A few bad trials, the reference, or the end of a
+    path that a rule chose would otherwise leave those that a choice is made from a corner of the figure. Where that
+    leaves out many, as half of the trials are one model again and again, near is what cannot be told from them, too.
 
     Parameters
     ----------
     dots
         ``[n, 2]``, best first.
-    chosen
-        ``[k, 2]``, which is shown in any case.
+    must, may
+        ``[k, 2]``: what is shown in any case, and what is if it is near all that is shown.
+    errors
+        Standard errors of the best's gap and score.
     """
+    near = _near(dots, must, (0.0, 0.0))
+    if near.mean() < 1 - LEFT_OUT:
+        near |= _near(dots, must, errors)
+    shown = np.concatenate([dots[near], must])
+    low, high = shown.min(axis=0), shown.max(axis=0)
+    room = np.where(high > low, high - low, np.inf)
+    others = np.empty((0, 2)) if may is None else may
+    fits = ((others >= low - 2 * room) & (others <= high + 2 * room)).all(axis=1)
+    x, y = (Window(float(side.min()), float(side.max())) for side in np.concatenate([shown, others[fits]]).T)
+    return x, y
+
+
+def _near(dots: Array, must: Array, errors: tuple[float, float]) -> NDArray[np.bool_]:
+    """Which dots lie near the better half of them, or no further from it than a standard error."""
     half = dots[: max(FEWEST_FRAMED, math.ceil(len(dots) / 2))]
     near = np.ones(len(dots), dtype=bool)
-    for values, better, must in zip(dots.T, half.T, chosen.T, strict=True):
-        core = window(better, must)
-        room = core.high - core.low
-        wide = Window(core.low - room, core.high + room) if room else window(values, must)  # room for those that differ
+    for values, better, inside, error in zip(dots.T, half.T, must.T, errors, strict=True):
+        core = window(better, inside)
+        room = max(core.high - core.low, error if math.isfinite(error) else 0.0)
+        wide = (
+            Window(core.low - room, core.high + room) if room else window(values, inside)
+        )  # room for those that differ
         near &= wide.holds(values)
-    shown = np.concatenate([dots[near], chosen])
-    x, y = (Window(float(side.min()), float(side.max())) for side in shown.T)
-    return x, y
+    return near
 
 
 def _marks(places: Mapping[str, tuple[float, float]], x: Window, y: Window) -> tuple[Mark, ...]:
@@ -238,8 +259,9 @@ def gap_image(record: GapRecord) -> Image:
 )  # fmt: skip
 def gap(record: GapRecord) -> Figure:
     """Score against gap of every trial, the Pareto front, the choices and the reference."""
-    among = "".join(f" ({mark.label} included)" for mark in record.unseen)
-    note = f"{outside(record.outside)}{among}: a double click shows all" if record.outside else ""
+    among = " and ".join(mark.label for mark in record.unseen)
+    said = f" ({among} included)" if among else ""
+    note = f"{outside(record.outside, 'point')}{said}: a double click shows all" if record.outside else ""
     figure = new_figure(
         "Score and gap", "generalization gap (train - validation)", f"validation {record.metric}", 480, note
     )

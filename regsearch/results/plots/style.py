@@ -28,6 +28,7 @@ INK, MUTED, GRID, PAPER = "#20242a", "#5c6570", "#e4e7eb", "#ffffff"
 DARK = {INK: "#e8eaed", MUTED: "#a3adb8", GRID: "#343a42", PAPER: "#16191d", BLUE: "#3b9ae0"}
 HEIGHT = 420  # pixels
 REACH = 3.0  # interquartile ranges beyond the quartiles: further out is outside the frame
+ROUNDING = 1e-9  # of a number's size: values that differ by no more are one, which no axis can tell apart
 Item = TypeVar("Item")
 
 
@@ -42,7 +43,8 @@ class Window:
     @property
     def range(self) -> list[float]:
         """Low and high with a margin."""
-        margin = 0.05 * (self.high - self.low) or 0.5 * abs(self.high) or 0.5
+        size, length = max(abs(self.low), abs(self.high)), self.high - self.low
+        margin = 0.05 * length if length > ROUNDING * size else 0.5 * size or 0.5
         return [self.low - margin, self.high + margin]
 
     def clip(self, values: Array) -> Array:
@@ -81,9 +83,9 @@ def _finite(values: Iterable[float]) -> list[float]:
     return [value for value in values if math.isfinite(value)]
 
 
-def outside(count: int) -> str:
-    """How many trials are not where the frame is."""
-    return f"{count} trial{'s lie' if count > 1 else ' lies'} outside the frame"
+def outside(count: int, what: str = "trial") -> str:
+    """How many trials, or what else is drawn, are not where the frame is."""
+    return f"{count} {what}{'s lie' if count > 1 else ' lies'} outside the frame"
 
 
 def outside_note(count: int) -> str:
