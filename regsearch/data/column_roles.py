@@ -22,6 +22,11 @@ LOOKED_AT = 1000  # distinct texts
 RARE = 5  # rows of a level of more than few below which it is one of the rare ones
 WORD = r"(?u)\b\w+\b"  # of a text in small letters, as scikit-learn finds it
 WORDS = 10_000  # of a column at most: the most frequent ones
+# numbers as people write them: with a currency, thousands set apart, a decimal comma, per cent or a short unit behind
+_AMOUNT = r"[-+]?(?:\d{1,3}(?:[,']\d{3})+|\d+)(?:[.,]\d+)?"
+WRITTEN = re.compile(rf"\s*(?:[$€£¥]|[A-Z]{{3}}\s)?\s*{_AMOUNT}\s*(?:[%‰°$€£¥]|\s[A-Za-z]{{1,3}}[²³]?)?\s*")
+COMMA = re.compile(r"[^.,]*,(?:\d{1,2}|\d{4,})\D*")  # one that is decimal, as it parts no thousands
+MOST = 0.9  # of a column's texts
 FORMATS = (  # of dates as text: the first one that all of a column have
     "%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y",
     "%d.%m.%Y %H:%M", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S",
@@ -168,7 +173,10 @@ def _check_no_numbers(values: pd.Series[Any], found: ColumnRole) -> None:
     texts = values.dropna().drop_duplicates().astype(object)
     numbers = pd.to_numeric(texts, errors="coerce").notna()
     others = texts[~numbers]
-    if not numbers.mean() > 0.5 or not (len(others) or found.rare):
+    if not numbers.mean() > 0.5:
+        _check_not_written(values.name, [str(text) for text in texts])
+        return
+    if not (len(others) or found.rare):
         return
     first, name = (others if len(others) else texts).iloc[0], f"X[{values.name!r}]"
     fix = "make what is none missing, " if len(others) else "convert it, "
@@ -176,6 +184,24 @@ def _check_no_numbers(values: pd.Series[Any], found: ColumnRole) -> None:
         f"The column {values.name!r} must hold numbers or text, {int(numbers.sum())} of its {len(texts)} texts are "
         f"numbers and {'not all, got' if len(others) else 'hardly one repeats, such as'} {first!r:.40}; {fix}"
         f"{name} = pd.to_numeric({name}, errors='coerce'), or make a category of it, {name}.astype('category')."
+    )
+
+
+def _check_not_written(name: Any, texts: Sequence[str]) -> None:
+    """Refuse many distinct numbers of which each has the same sign or unit beside it, or commas in it."""
+    some = texts[:LOOKED_AT]
+    found = [text for text in some if WRITTEN.fullmatch(text)]
+    beside = Counter(re.sub(r"[-+\d.,'\s]", "", text) for text in found)
+    if len(texts) <= FEW_LEVELS or max(beside.values(), default=0) < MOST * len(some):
+        return
+    column = f"X[{name!r}]"
+    comma = any(map(COMMA.fullmatch, found))
+    digits = f"{column}.str.replace({r'[^0-9,.+-]' if comma else r'[^0-9.+-]'!r}, '', regex=True)"
+    read = f"{digits}.str.replace(',', '.')" if comma else digits
+    raise InvalidInput(
+        f"The column {name!r} must hold numbers or text, its texts are numbers as people write them, such as "
+        f"{found[0]!r:.40}; convert it, {column} = pd.to_numeric({read}, errors='coerce'), or make a category of it, "
+        f"{column}.astype('category')."
     )
 
 

@@ -28,6 +28,7 @@ PARTS = (
     "a date is taken in parts, X[{0!r}].dt.month or .dt.dayofweek, or as days since the first, "
     "(X[{0!r}] - X[{0!r}].min()).dt.days"
 )
+ZONES = "read its dates, which are of several time zones, with pd.to_datetime(X[{0!r}], utc=True)"
 READ = "read its dates with pd.to_datetime(X[{0!r}]); " + PARTS
 
 
@@ -38,6 +39,7 @@ FAMILIES = {
     "datetime64": "dates", "datetime": "dates", "timedelta64": "timedeltas", "timedelta": "timedeltas",
 }  # fmt: skip
 OF_CATEGORIES = {"decimal": "decimals"}  # which binary numbers of a language are not equal to
+DATES = ("date", "datetime")  # of Python, as pandas calls them
 PLAIN = ("numbers", "text", "booleans", "nothing")
 OBJECTS = ("dates", "interval", "decimals", "timedeltas")  # of which a text tells what it was
 
@@ -127,13 +129,34 @@ def _end(text: str) -> Any:
     return pd.Timedelta(text) if "days" in text else pd.Timestamp(text)
 
 
-def with_booleans(X: pd.DataFrame) -> pd.DataFrame:
-    """A DataFrame whose columns of True, False and missing values, which files give as objects, are booleans."""
+def with_own_types(X: pd.DataFrame) -> pd.DataFrame:
+    """A DataFrame whose columns of booleans, or of dates, with missing values or without, have a type of their own.
+
+    Files and databases give them as objects.
+    """
     import pandas as pd
 
-    objects = [name for name, dtype in X.dtypes.items() if dtype.kind == "O"]
-    found = [name for name in objects if pd.api.types.infer_dtype(X[name], skipna=True) == "boolean"]
-    return X.astype(dict.fromkeys(found, "boolean")) if found else X
+    made: dict[int, Any] = {}
+    for place, dtype in enumerate(X.dtypes):
+        if dtype.kind == "O":
+            values = X.iloc[:, place]
+            held = pd.api.types.infer_dtype(values, skipna=True)
+            if held in ("boolean", *DATES):
+                made[place] = values.astype("boolean") if held == "boolean" else as_dates(values)
+    X = X.copy(deep=False) if made else X
+    for place, values in made.items():
+        X.isetitem(place, values)
+    return X
+
+
+def as_dates(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Dates of Python as pandas has them; those of several time zones, which have no type, stay objects."""
+    import pandas as pd
+
+    try:
+        return pd.to_datetime(values)
+    except (ValueError, TypeError):
+        return values
 
 
 def kinds_of(X: pd.DataFrame) -> dict[Any, Kind]:
@@ -206,9 +229,10 @@ def _hint(column: pd.Series[Any]) -> str:
 
     what = pd.api.types.infer_dtype(column, skipna=True)
     hints = {
-        "datetime64": PARTS, "datetime": READ, "date": READ, "period": "convert it: X[{0!r}].dt.to_timestamp()",
+        "datetime64": PARTS, "datetime": ZONES, "date": READ, "period": "convert it: X[{0!r}].dt.to_timestamp()",
         "timedelta64": "convert it: X[{0!r}].dt.total_seconds()", "complex": "convert it to X[{0!r}].real and .imag",
-        "boolean": "convert it: X[{0!r}].astype('boolean')",
+        "boolean": "convert it: X[{0!r}].astype('boolean')", "bytes": "decode it: X[{0!r}].str.decode('utf-8')",
+        "time": "convert it: pd.to_timedelta(X[{0!r}].astype(str)).dt.total_seconds()",
         **dict.fromkeys(("string", "empty"), "convert it, for example X[{0!r}].astype('category')"),
         **dict.fromkeys(("mixed", "mixed-integer"), "convert it, for example X[{0!r}].astype(str).astype('category')"),
         **{one: "convert it: X[{0!r}].astype(float)" for one, kind in FAMILIES.items() if kind == "numbers"},

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regsearch.data.features import check_no_name
 from regsearch.data.mapped import frame_of, written
 from regsearch.errors import InvalidInput
 from regsearch.progress import Progress
 
 BATCH = 2**20  # numbers of a batch
+READERS = {".csv": "read_csv", ".tsv": "read_csv", ".txt": "read_csv", ".xlsx": "read_excel", ".json": "read_json"}
 
 
 def read_dataset(X: Any, y: Any) -> tuple[Any, Any]:
@@ -31,6 +33,7 @@ def read_dataset(X: Any, y: Any) -> tuple[Any, Any]:
     """
     dataset = _dataset(X)
     if dataset is None:
+        check_no_name(y, X)
         return X, y
     names = list(dataset.schema.names)
     if isinstance(y, str):
@@ -63,10 +66,11 @@ def _dataset(X: Any) -> Any | None:
     except FileNotFoundError as error:
         raise InvalidInput(f"An X that is a path must be there, {os.fspath(X)!r} is not; mind the folder.") from error
     except (OSError, pa.ArrowInvalid) as error:
-        what = str(error).partition("\n")[0].rstrip(".")
+        reader = READERS.get(os.path.splitext(os.fspath(X))[1].lower())
+        what = "" if reader else f": {str(error).partition(chr(10))[0].rstrip('.')}"
         raise InvalidInput(
-            f"An X that is a path must be a Parquet file or a folder of them, {os.fspath(X)!r} is none: {what}; read "
-            "others into a table first, as with pd.read_csv."
+            f"An X that is a path must be a Parquet file or a folder of them, {os.fspath(X)!r} is none{what}; read it "
+            f"into a table first, X = pd.{reader or 'read_csv'}({os.fspath(X)!r})."
         ) from error
     return found
 

@@ -6,15 +6,16 @@ What cannot be searched is refused in one sentence that says what must hold, wha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array, Rows
-from regsearch.data.columns import canonical, kinds_of, with_booleans
+from regsearch.data.columns import canonical, kinds_of, with_own_types
 from regsearch.errors import InvalidInput
+from regsearch.inputs import did_you_mean, said
 
 MASKED = 2**22  # numbers looked at together
 ROWS_AT_ONCE = 256  # rows compared together: rows nearly always differ early, and a mask of all of X may not fit
@@ -50,11 +51,24 @@ def checked_X(X: Any) -> Any:
     if X.dtype.kind not in "fiub":
         raise InvalidInput(
             f"X must hold numbers, got {'a sparse' if is_sparse(X) else 'an'} array of {X.dtype}; "
-            "use a DataFrame with categorical columns for text, or convert with X.astype(float)."
+            "use a DataFrame, pd.DataFrame(X).infer_objects(), for columns of text, or convert with X.astype(float)."
         )
     X = _checked_sparse(X) if is_sparse(X) else _checked_array(X)
     _check_shape(X)
     return X
+
+
+def check_no_name(y: Any, X: Any) -> None:
+    """Refuse the name of a column in the place of its values, where there is no such column.
+
+    Raises
+    ------
+    InvalidInput
+        Saying which may have been meant.
+    """
+    if isinstance(y, str) and is_frame(X) and y not in X.columns:
+        meant = did_you_mean(y, map(str, X.columns), "pass the values themselves.")
+        raise InvalidInput(f"y must have one value per row, got {said(y)}, and X has no column of that name; {meant}")
 
 
 def _checked_sparse(X: Any) -> Any:
@@ -114,9 +128,13 @@ def _as_array(X: Any) -> NDArray[Any]:
     if isinstance(X, np.ma.MaskedArray):  # what is masked is missing
         return np.asarray(np.ma.filled(X.astype(float), np.nan))
     try:
-        return np.asarray(X)
+        found = np.asarray(X)
     except ValueError as error:
         raise InvalidInput(f"X must be a table of rows of one length, got {type(X).__name__}: {error}") from error
+    if found.dtype.kind == "O" and (found.ndim == 0 or isinstance(found.flat[0], Mapping)):
+        fix = "pass the rows" if X is None else "make one of it, pd.DataFrame(X)"
+        raise InvalidInput(f"X must be a table, a DataFrame or an array, got {said(X)}; {fix}.")
+    return found
 
 
 def _as_csr(X: Any) -> Any:
@@ -142,7 +160,7 @@ def _checked_frame(X: Any) -> Any:
     repeated = X.columns[X.columns.duplicated()]
     if len(repeated):
         raise InvalidInput(f"Column names of X must be unique, got {repeated[0]!r} twice; rename one.")
-    X = with_booleans(X)
+    X = with_own_types(X)
     for column, kind in kinds_of(X).items():
         if kind == "numeric":
             check_finite(X[column].to_numpy(dtype=float, na_value=np.nan), f"column {column!r} of X")

@@ -36,7 +36,7 @@ def to_pandas(data: Any) -> Any:
     if data is None or isinstance(data, (np.ndarray, Sequence)) or hasattr(data, "tocsr"):
         return data
     if _is_pandas(data):
-        return _without_dictionaries(data)
+        return _without_arrow_types(data)
     import narwhals.stable.v2 as nw
 
     try:
@@ -120,21 +120,33 @@ def _is_pandas(data: Any) -> bool:
     return isinstance(data, (pd.DataFrame, pd.Series, pd.Index, pd.api.extensions.ExtensionArray))
 
 
-def _without_dictionaries(data: Any) -> Any:
-    """Data of pandas in which dictionaries of Arrow are categories."""
+def _without_arrow_types(data: Any) -> Any:
+    """Data of pandas in which dictionaries of Arrow are categories, and its days without a time are dates."""
     import pandas as pd
 
-    def is_dictionary(dtype: Any) -> bool:
-        return isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith("dictionary")
-
     if not isinstance(data, pd.DataFrame):
-        return _from_dictionary(data) if is_dictionary(data.dtype) else data
-    places = [place for place, dtype in enumerate(data.dtypes) if is_dictionary(dtype)]
+        return _from_arrow(data) if _is_from_arrow(data.dtype) else data
+    places = [place for place, dtype in enumerate(data.dtypes) if _is_from_arrow(dtype)]
     if places:
         data = data.copy(deep=False)
     for place in places:
-        data.isetitem(place, _from_dictionary(data.iloc[:, place]).array)
+        data.isetitem(place, _from_arrow(data.iloc[:, place]).array)
     return data
+
+
+def _is_from_arrow(dtype: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(dtype, pd.ArrowDtype) and str(dtype).startswith(("dictionary", "date"))
+
+
+def _from_arrow(values: Any) -> pd.Series[Any]:
+    """A Series, or what one is made of, of such a type."""
+    if str(values.dtype).startswith("dictionary"):
+        return _from_dictionary(values)
+    import pandas as pd
+
+    return pd.Series(values, copy=False).astype("datetime64[s]")
 
 
 def _from_dictionary(values: Any) -> pd.Series[Any]:

@@ -28,7 +28,8 @@ LEAST = 20  # rows with a value from which a column is looked at: fewer are dist
 SAME = 0.999  # correlation from which a column is y but for its unit and rounding
 APART = 200  # rows from which it is no chance that a column of numbers has each class in a range of its own
 SMALLEST = 20  # rows of each class then
-FEW = 20  # rows per category at the least, where the categories tell the class
+FEW = 20  # rows per category at the least, where the categories tell the class ...
+AGAIN = 3  # ... and where there are as many of them as values of y: fewer are of one by chance, as of rows that repeat
 NAMED = re.compile(r"(?i:(.*[_\W])?(id|uuid|guid|index|row|key|no|nr|number)|unnamed: 0)|.*[a-z](Id|ID|UUID)")
 ENTRIES, WIDEST = 2e8, 5_000  # of X, and columns, up to which columns are looked at one by one
 AT_ONCE = 2**20  # numbers of an array that are copied together, some columns at a time
@@ -192,11 +193,11 @@ def _of_levels(column: pd.Series[Any], name: str, kind: str, problem: Problem, a
         return "constant" if known.all() else ""
     if kind == "date" or known.sum() < LEAST:
         return ""
-    if count == len(column) and not alone:
+    if count == known.sum() and not alone:  # each is another, and so tells nothing of y
         sentences = (
             kind == "text" and column.astype(str).str.contains(r"\s").any()
         )  # distinct, and no ids; as dates are
-        return "" if sentences or (kind == "text" and is_date_text(column)) else "ids"
+        return "" if not known.all() or sentences or (kind == "text" and is_date_text(column)) else "ids"
     return "disguised" if _levels_tell(codes[known], count, problem.y[known], problem) else ""
 
 
@@ -205,7 +206,8 @@ def _levels_tell(codes: NDArray[Any], count: int, y: NDArray[Any], problem: Prob
     values = y if y.ndim == 1 else np.unique(y, axis=0, return_inverse=True)[1]
     distinct = len(np.unique(values))
     pairs = len(np.unique(np.column_stack([codes, np.unique(values, return_inverse=True)[1]]), axis=0))
-    return distinct > 1 and pairs == count and (count == distinct or len(codes) >= max(APART, FEW * count))
+    many = AGAIN * count if count == distinct else max(APART, FEW * count)
+    return distinct > 1 and pairs == count and len(codes) >= many
 
 
 def _count(problem: Problem) -> int:

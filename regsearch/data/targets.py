@@ -20,6 +20,10 @@ from regsearch.data.survival import SURVIVAL
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 
+HINTS = {  # by numpy's kind of what is neither numbers nor labels
+    "S": "decode it: y.astype(str)", "M": "count from a day: (y - y.min()).dt.days",
+    "m": "convert it: y.dt.total_seconds()", "c": "convert it: y.real",
+}  # fmt: skip
 FEW_CLASSES = 20  # whole-number targets with more distinct values than this are taken for quantities
 
 
@@ -168,7 +172,7 @@ def _checked_column(values: NDArray[Any], n: int, what: str, counting: Rows) -> 
         raise InvalidInput(f"{what} must have no missing value, got {missing.sum()}; drop those rows.")
     values = _as_typed(values)
     if values.dtype.kind not in "fiubUT":
-        hint = "decode it: y.astype(str)" if values.dtype.kind == "S" else "convert it"
+        hint = HINTS.get(values.dtype.kind, "convert it: y.astype(float), or y.astype(str) of labels")
         raise InvalidInput(f"{what} must hold numbers, booleans or class labels, got {values.dtype}; {hint}.")
     some = values[counting]
     if (some == some[0]).all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,26 @@ def test_no_column_is_silently_one_constant() -> None:
     assert [one.role for one in column_roles(pd.DataFrame(rare))] == ["words", "category"]
     with pytest.raises(InvalidInput, match="must not be dropped"):
         column_transformer(X[["owner"]])
+
+
+@pytest.mark.parametrize("text", ["$%d,%03d.50", "CHF %d'%03d", "%d.%03d %%", "%d%03d km", "-%d,%03d", "%d%d,%02d"])
+def test_numbers_as_people_write_them_are_refused(text: str) -> None:
+    """A column of amounts is neither dropped nor words: the error's own line makes its numbers."""
+    values = [(k, (37 * k) % 97, 5) for k in range(1, 60)]
+    texts = [text % one[: text.count("%") - text.count("%%") * 2] for one in values]
+    X = pd.DataFrame({"a": [*texts, None]})
+    with pytest.raises(InvalidInput, match="numbers as people write them, such as") as error:
+        column_roles(X)
+    line = str(error.value).partition("convert it, ")[2].partition(", or make")[0]
+    exec(line, {"X": X, "pd": pd})
+    kept = [re.sub(r"[^\d.-]", "", one.replace(",", "." if text.endswith(",%02d") else "")) for one in texts]
+    assert X["a"].tolist()[:-1] == [float(one) for one in kept]
+
+
+@pytest.mark.parametrize("text", ["A%05d", "%d:30", "079 123 45 %02d", "10.0.0.%d", "%d Main Street", "v1.%d"])
+def test_what_has_digits_is_not_yet_a_number(text: str) -> None:
+    """Codes, times, telephone numbers, versions and addresses are what text is, and no error."""
+    assert column_roles(pd.DataFrame({"a": [text % k for k in range(60)]}))[0].role in ("drop", "words")
 
 
 def test_what_columns_become_is_what_pandas_and_scikit_learn_say() -> None:

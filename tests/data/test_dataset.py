@@ -91,7 +91,7 @@ def test_numbers_of_every_type_are_held(tmp_path: Path, column: Any, kind: Any) 
         ({"x": ["u", "v"], "y": [1, 2]}, "y", "'x' is string; write it as numbers"),
         ({"x": [1.0, 2.0], "y": [1, 2]}, "z", "have no column 'z'"),
         (None, "y", "must be there, .* is not; mind the folder"),
-        ("x,y\n1,2\n", "y", "must be a Parquet file .*; read others into a table first"),
+        ("x,y\n1,2\n", "y", "must be a Parquet file .* is none: .*; read it into a table first, X = pd.read_csv"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path: Path, table: Any, y: str, said: str) -> None:

@@ -17,6 +17,7 @@ from samples import outcomes, study
 
 from regsearch import MLP, Float, InvalidInput, Linear, Net, RegSearchCV, Study, load
 from regsearch import nn_techniques as t
+from regsearch.data.columns import kinds_of
 from regsearch.data.encoding import encode
 from regsearch.data.frames import to_pandas
 from regsearch.data.problem import Problem, make_problem
@@ -254,6 +255,26 @@ def test_dates_are_dates() -> None:
         assert (found["day"].fillna(days[0]) == table["day"].fillna(days[0])).all()
         assert (found["there"] == table["there"]).all()
         assert make_problem(other, y).fingerprint == make_problem(table, y).fingerprint
+
+
+@pytest.mark.parametrize("kind", ["date of Arrow", "date of Python", "datetime of Python", "datetime of a zone"])
+def test_dates_of_any_type_are_dates(kind: str) -> None:
+    """Days of Arrow and dates of Python, which databases give, are the dates that they are, holes or not."""
+    days = pd.Series(pd.date_range("2024-03-30", periods=N))
+    made = {
+        "date of Arrow": lambda: days.dt.date.astype(pd.ArrowDtype(pa.date32())),
+        "date of Python": lambda: days.dt.date,
+        "datetime of Python": lambda: pd.Series(list(days.dt.to_pydatetime()), dtype=object),
+        "datetime of a zone": lambda: pd.Series(list(days.dt.tz_localize("UTC").dt.to_pydatetime()), dtype=object),
+    }[kind]()
+    made[3] = None
+    y = np.arange(float(N))
+    found = make_problem(pd.DataFrame({"day": made, "a": y}), y).X["day"]
+    assert kinds_of(found.to_frame()) == {"day": "date"}
+    same = days.mask(days.index == 3).astype(found.dtype) if found.dt.tz is None else days.dt.tz_localize("UTC")
+    assert (found == same)[days.index != 3].all()
+    assert found.isna().tolist() == [k == 3 for k in range(N)]
+    assert not (found.dropna().dt.hour != 0).any()
 
 
 @pytest.mark.parametrize(

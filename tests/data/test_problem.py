@@ -63,6 +63,19 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "None in y": (lambda: make_problem(X, [None, *LABELS[1:]]), "y must have no missing value, got 1; drop"),
     "NA in y": (lambda: make_problem(X, pd.Series([pd.NA, *range(N - 1)], dtype="Int64")), "no missing value, got 1"),
     "inf in y": (lambda: make_problem(X, with_value(Y, np.inf)), "y must be finite, got 1 infinite values; clip"),
+    "y that is called": (
+        lambda: make_problem(pd.DataFrame(X).rename(columns=str), "O"),
+        "got 'O', and X has no column",
+    ),
+    "dates in y": (
+        lambda: make_problem(X, pd.date_range("2024", periods=N)),
+        r"datetime64.*count from a day: \(y - y.min",
+    ),
+    "X that is none": (lambda: make_problem(None, Y), "X must be a table, .* got None; pass the rows"),
+    "X of records": (
+        lambda: make_problem([{"a": 1.0}] * N, Y),
+        r"X must be a table, .*make one of it, pd.DataFrame\(X\)",
+    ),
     "short y": (lambda: make_problem(X, Y[:-1]), "as many rows, got 24 and 23; check"),
     "scalar y": (lambda: make_problem(X, 1.0), r"one value per row, or one column per target, got the shape \(\)"),
     "3-D y": (lambda: make_problem(X, WIDE[:, :, None]), r"one column per target, got the shape \(24, 3, 1\); reshape"),

@@ -123,6 +123,8 @@ def test_chance_is_no_suspect(seed: int) -> None:
         (np.arange(60.0)[:, None], rng.normal(size=60)),
         (PLAIN.assign(day=pd.date_range("2024", periods=N), said=[f"it was {i}" for i in range(N)]), Y),
         (PLAIN.assign(day=pd.date_range("2024", periods=N).strftime("%d/%m/%Y")), Y),
+        (PLAIN.assign(said=[None if hole else f"it was {i}" for i, hole in enumerate(HOLES)]), Y),
+        (PLAIN.assign(said=[f"it was {i // 2}" for i in range(N)]), np.repeat(Y[::2], 2)),
     ]
     for X, y in made:
         assert suspects(make_problem(X, y)) == Suspects()

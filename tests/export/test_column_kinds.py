@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from samples import study
 from sklearn.compose import make_column_transformer
@@ -21,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from regsearch import MLP, Choice, Estimator, Float, InvalidInput, Linear, Net, column_transformer, load
+from regsearch import Path as LambdaPath
 from regsearch import nn_techniques as t
 from regsearch.data.problem import make_problem
 from regsearch.export.bundle import to_trust
@@ -157,6 +159,23 @@ def test_dates_reach_a_pipeline_as_they_are(tmp_path: Path) -> None:
     space = Estimator(make_pipeline(steps, Ridge()), {"ridge__alpha": Choice(1.0, 2.0)})
     one = study(tmp_path, data=(X, y), space=space)
     assert not one.run(2, quiet=True).counts["failed"]
+
+
+@pytest.mark.slow
+def test_dates_of_any_type_are_rows(tmp_path: Path) -> None:
+    """A model of dates takes dates of Python and of Arrow for what they are, and no dates of several time zones."""
+    X, y = words()
+    X = X[["a", "day"]].dropna()
+    one = study(tmp_path, data=(X, y[X.index]), space=Linear("l2", LambdaPath(5)), cv=2)
+    one.run(1, quiet=True)
+    model = load(one.export(out=tmp_path / "bundle"))
+    expected, days = model.predict(X), X["day"]
+    arrow = days.dt.date.astype(pd.ArrowDtype(pa.date32()))
+    for same in (days.dt.date, pd.Series(list(days.dt.to_pydatetime()), X.index, dtype=object), arrow):
+        np.testing.assert_allclose(model.predict(X.assign(day=same)), expected)
+    zones = [day.tz_localize(("UTC", "Asia/Tokyo")[k % 2]).to_pydatetime() for k, day in enumerate(days)]
+    with pytest.raises(InvalidInput, match="'day' must hold dates of one time zone"):
+        model.predict(X.assign(day=pd.Series(zones, X.index, dtype=object)))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from regsearch.data.columns import OBJECTS, PLAIN, Kind, canonical, family, objects_of, text_of
+from regsearch.data.columns import OBJECTS, PLAIN, Kind, as_dates, canonical, family, objects_of, text_of
 from regsearch.errors import InvalidInput
 
 # of what a text stands for more than one way to write: types whose texts do as well
@@ -55,7 +55,8 @@ class Column:
             When it holds values of another type.
         """
         found = family(given)
-        own = {self.values, self.said, *ALSO.get(self.values, ())}
+        days = ("date",) if self.kind == "date" else ()
+        own = {self.values, self.said, *ALSO.get(self.values, ()), *days}
         if found != "nothing" and found not in ADMITTED.get(self.kind, own):
             wanted = f"a category of {self.values}" if self.kind == "category" else self.kind
             raise InvalidInput(
@@ -65,11 +66,22 @@ class Column:
             return given.astype(float) if given.dtype.kind == "O" else given
         if self.kind == "boolean":
             return given.astype("boolean") if given.dtype.kind == "O" and found == "booleans" else given
+        if self.kind == "date":
+            return self._dates(given) if given.dtype.kind == "O" else given
         if self.kind != "category":
             return given
         if self.objects and (found == "text" or self.values in OBJECTS):
             return self._of_training(given)
         return given if hasattr(given, "cat") else given.astype(object).astype("category")
+
+    def _dates(self, given: Any) -> Any:
+        found = as_dates(given)
+        if found.dtype.kind == "O":
+            raise InvalidInput(
+                f"The column {self.name!r} must hold dates of one time zone, got several; "
+                "convert it: pd.to_datetime(..., utc=True)."
+            )
+        return found
 
     def _of_training(self, given: Any) -> Any:
         """The categories of training that values or their texts stand for, and those that it did not have behind them.
