@@ -1,4 +1,4 @@
-"""Numbers that a user gives, of numpy or any other library, as Python's own: what storages, files and Optuna know."""
+"""Numbers that a user gives, of numpy or any other library, as Python's own; and numbers as people read them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+GROUPED, HUGE = 1e4, 1e7  # from here on thousands are set apart; from here on a number has an exponent
 _OWN = frozenset({type(None), bool, int, float, str})
 
 
@@ -42,3 +43,17 @@ def is_number(value: Any) -> bool:
 def is_whole(value: Any) -> bool:
     """Whether a value is a whole number of Python's own, and no truth value."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def format_number(value: float, digits: int = 4, sign: str = "") -> str:
+    """A number as people write it: so many significant digits, whole above them, an exponent only far from one."""
+    text = written(value, f"{sign}.{digits}g")
+    if not (GROUPED <= abs(value) < HUGE or ("e" in text and 1 <= abs(value) < HUGE)):
+        return text
+    return f"{value:{sign},.0f}" if abs(value) >= GROUPED else f"{value:{sign}.0f}"
+
+
+def written(value: float, spec: str) -> str:
+    """A number by a format, of which no zero has a sign."""
+    text = format(value, spec)
+    return text if float(text.replace(",", "")) else text.lstrip("+-")

@@ -86,8 +86,10 @@ def list_(arguments: argparse.Namespace) -> int:
 
 
 def _list_row(results: Results) -> list[str]:
+    from regsearch.numeric import format_number
+
     point = results.point(results.candidates[0]) if results.complete else None
-    figures = [f"{point.val:.5g}", f"{point.gap:.3g}"] if point else ["-", "-"]
+    figures = [format_number(point.val, 5), format_number(point.gap, 3)] if point else ["-", "-"]
     return [results.name, *(str(results.counts[state]) for state in FINISHED), *figures, results.metric_label]
 
 

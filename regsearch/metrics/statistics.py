@@ -11,6 +11,7 @@ import numpy as np
 
 from regsearch.data.problem import Problem
 from regsearch.metrics.scorer import Metric
+from regsearch.numeric import format_number
 
 ALPHA = 0.05  # the level at which a difference is called one
 
@@ -78,7 +79,8 @@ class Estimate:
 
     def __str__(self) -> str:
         mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))
-        return f"{mean:.3g} ± {se:.2g}" if self.freedom > 0 else f"{mean:.3g}"  # a single fold tells of no error
+        error = f" ± {format_number(se, 2)}" if self.freedom > 0 else ""  # a single fold tells of none
+        return f"{format_number(mean, 3)}{error}"
 
 
 PARTS = 10  # of the held-out rows, each left out once

@@ -30,6 +30,7 @@ from regsearch.mirror.records import OUT_OF_SPACE, OUTSIDE
 from regsearch.models.axes import path_axis
 from regsearch.models.base import REFERENCE, Model
 from regsearch.models.path import Trajectory
+from regsearch.numeric import format_number
 from regsearch.space.params import parameter_names
 from regsearch.space.sampling import fill, random_params
 from regsearch.space.starts import initial_params
@@ -135,7 +136,8 @@ def _trial_note(trial: Trial, study: str) -> str:
     if not trial.points:
         return f"{what}: {trial.state}. {as_words(trial.reason)}".strip()
     point, along = trial.point, path_axis(trial.axis)
-    scores = f"{as_words(trial.metric)} {point.val:.5g} (train {point.train:.5g}, gap {point.gap:.3g})"
+    train, gap = format_number(point.train, 5), format_number(point.gap, 3)
+    scores = f"{as_words(trial.metric)} {format_number(point.val, 5)} (train {train}, gap {gap})"
     lines = [f"{what}: {scores}, {trial.state}."]
     if trial.axis:
         at = f"step {trial.step} of {trial.steps - 1}, {along.name} {along.text(trial.value)}"

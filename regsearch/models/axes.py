@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.numeric import format_number
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class PathAxis:
         """A value for people, a dash where there is none."""
         if value is None:
             return "-"
-        return f"{value:.0f}" if self.whole else f"{value:.3g}"
+        return f"{value:.0f}" if self.whole else format_number(value, 3)
 
     def positions(self, values: Array) -> Array:
         """Where values are drawn: on a log scale, zero lies a twentieth of the scale beyond the least of the others."""

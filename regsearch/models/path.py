@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.averaging import Averaging
+from regsearch.numeric import format_number
 
 ROUNDING = 1e-12  # relative difference of two scores that counts as none
 
@@ -28,6 +29,11 @@ class Point:
     train: float
     gap: float
     gap_se: float
+
+    @property
+    def said(self) -> str:
+        """Score and gap in words that follow the metric's name."""
+        return f"{format_number(self.val, 5)}, gap {format_number(self.gap, 3)}"
 
     @property
     def floor(self) -> float:

@@ -13,8 +13,9 @@ from typing import Any
 from regsearch.metrics.scorer import label_of
 from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Point
+from regsearch.numeric import format_number
 from regsearch.results.advice.evidence import CLEAR, difference
-from regsearch.results.formatting import Measured, format_estimate, format_number, format_value, json_safe
+from regsearch.results.formatting import Measured, format_estimate, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.results.table import Table

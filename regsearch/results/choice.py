@@ -9,7 +9,8 @@ from typing import Any
 from regsearch.metrics.scorer import label_of
 from regsearch.models.axes import LAMBDA, path_axis
 from regsearch.models.path import Point
-from regsearch.results.formatting import format_items, format_number, format_value, json_safe
+from regsearch.numeric import format_number
+from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.storage.trial import DIVERGES, UNSOLVED, Trial
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from regsearch.cleaning import printable
 from regsearch.metrics.statistics import Estimate
+from regsearch.numeric import GROUPED, HUGE, format_number, written
 
-GROUPED, HUGE = 1e4, 1e7  # from here on thousands are set apart; from here on a number has an exponent
 TINY = 1e-5  # below it, too
 ERROR_DIGITS = 2  # significant ones of a standard error
 
@@ -67,7 +67,7 @@ class NumberFormat(NamedTuple):
     def _number(self, value: float, sign: str = "") -> str:
         if not math.isfinite(value):
             return "-" if math.isnan(value) else f"{value}"
-        return _written(value, sign + (self.spec if abs(value) < HUGE else ".3e"))
+        return written(value, sign + (self.spec if abs(value) < HUGE else ".3e"))
 
 
 def _positive(values: Iterable[float], least: float) -> NDArray[np.float64]:
@@ -78,12 +78,6 @@ def _positive(values: Iterable[float], least: float) -> NDArray[np.float64]:
 def _decimals(value: float, digits: int) -> int:
     """In which a number has so many significant digits."""
     return max(0, digits - 1 - math.floor(math.log10(value)))
-
-
-def _written(value: float, spec: str) -> str:
-    """A number by a format, of which no zero has a sign."""
-    text = format(value, spec)
-    return text if float(text.replace(",", "")) else text.lstrip("+-")
 
 
 def json_safe(value: Any) -> Any:
@@ -105,14 +99,6 @@ def _short(value: Any) -> str:
         return printable(value)
     plain = GROUPED <= abs(float(value)) < HUGE  # as one would type it: thousands are not set apart
     return f"{value:.0f}" if plain else f"{value:.4g}"
-
-
-def format_number(value: float, digits: int = 4, sign: str = "") -> str:
-    """A number as people write it: so many significant digits, whole above them, an exponent only far from one."""
-    text = _written(value, f"{sign}.{digits}g")
-    if not (GROUPED <= abs(value) < HUGE or ("e" in text and 1 <= abs(value) < HUGE)):
-        return text
-    return f"{value:{sign},.0f}" if abs(value) >= GROUPED else f"{value:{sign}.0f}"
 
 
 def format_value(value: float, se: float, sign: str = "", digits: int = 3) -> str:

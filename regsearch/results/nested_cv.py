@@ -19,9 +19,9 @@ from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging, FoldWeights
 from regsearch.metrics.scorer import Metric, check_test, label_of
-from regsearch.numeric import is_whole, plain
+from regsearch.numeric import format_number, is_whole, plain
 from regsearch.progress import Progress
-from regsearch.results.formatting import format_items, format_number, format_value, json_safe
+from regsearch.results.formatting import format_items, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.rules import Rule, find_rule, rule_name

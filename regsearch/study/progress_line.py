@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from regsearch.models.deadline import Deadline
+from regsearch.numeric import format_number
 from regsearch.progress import BETWEEN, Progress
 from regsearch.results.formatting import format_duration
 from regsearch.results.results import Results
@@ -45,7 +46,8 @@ def time_left(seconds: float) -> str:
 
 def best_so_far(trial: Trial, metric: str) -> str:
     """The best trial in words, by what its deciding score is called."""
-    return f"best {metric} {trial.point.val:.5g} (trial {_called(trial)}), gap {trial.point.gap:.3g}"
+    point = trial.point
+    return f"best {metric} {format_number(point.val, 5)} (trial {_called(trial)}), gap {format_number(point.gap, 3)}"
 
 
 class ProgressLine:

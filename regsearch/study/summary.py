@@ -33,7 +33,7 @@ def _found(results: Results) -> Iterator[str]:
         shown = leading_reference(results) or results.reference
         point, name = results.point(shown), reference_name(results, shown)
         leads = " It scores best of all; no rule chooses it." if results.reference_leads else ""
-        yield f"{name[0].upper()}{name[1:]}: {results.metric_label} {point.val:.5g}, gap {point.gap:.3g}.{leads}"
+        yield f"{name[0].upper()}{name[1:]}: {results.metric_label} {point.said}.{leads}"
         if shown.doubtful:
             yield reasons("", shown)
     if results.families.summary:

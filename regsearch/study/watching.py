@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TextIO
 
+from regsearch.numeric import format_number
 from regsearch.progress import Page
 from regsearch.results.formatting import format_duration, format_items
 from regsearch.results.presented import Block, Presented
@@ -99,7 +100,7 @@ class WatchedStudy(Presented):
         yield f"{self._best}, {self._since(results.candidates[0].end_ms)} ago"
         if results.reference is not None:
             point = results.point(results.reference)
-            yield f"{reference_name(results, results.reference)}: {point.val:.5g}, gap {point.gap:.3g}"
+            yield f"{reference_name(results, results.reference)}: {point.said}"
         numbers = [pick.number for pick in front(results)]
         trials = {trial.number: trial for trial in results.complete}
         rows = [self._row(trials[number]) for number in numbers[:SHOWN]]
@@ -109,7 +110,8 @@ class WatchedStudy(Presented):
 
     def _row(self, trial: Trial) -> list[str]:
         point = self.results.point(trial)
-        return [str(trial.number), f"{point.val:.5g}", f"{point.gap:.3g}", format_items(trial.own_params, " ")]
+        figures = format_number(point.val, 5), format_number(point.gap, 3)
+        return [str(trial.number), *figures, format_items(trial.own_params, " ")]
 
     @staticmethod
     def _others(count: int) -> Iterator[str]:

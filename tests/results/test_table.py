@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regsearch.results.formatting import Measured, format_number
+from regsearch.numeric import format_number
+from regsearch.results.formatting import Measured
 from regsearch.results.table import Table
 
 WORDS = st.text("abc é%", min_size=1, max_size=8).map(lambda text: text.replace(" ", "x"))

@@ -43,6 +43,7 @@ from regsearch.models.linear.refit import total_weight
 from regsearch.models.linear.solvers import FINAL_TOL, Solvers
 from regsearch.models.linear.threads import one_thread
 from regsearch.models.preparation import seen_by
+from regsearch.numeric import format_number
 from regsearch.space.path import Path
 from regsearch.space.tree import number
 
@@ -283,15 +284,16 @@ def _constraint_line(config: LinearConfig, fit: Fit) -> list[str]:
         value = float(np.ravel(fit.terms.value(fit.w[fit.chosen], strength(config)))[0])
         only = "" if fit.terms.convex else ", as far as a search from the convex start can tell"
         return [
-            f"The same fit minimises the loss alone among all whose penalty is not above its own, {value:.4g}{only}."
+            "The same fit minimises the loss alone among all whose penalty is not above its own, "
+            f"{format_number(value)}{only}."
         ]
     w, share = fit.w[fit.chosen], float(config.penalty.l1_ratio)
     value = float(np.ravel(fit.terms.value(w[None], 1.0))[0])
     absolute = "|w|_1" if config.penalty.plain else "sum_j v_j |w_j|, v the adaptive weights,"
     if share in (0.0, 1.0):
-        held = f"{absolute} <= {value:.4g}" if share else f"|w|_2 <= {math.sqrt(2 * value):.4g}"
+        held = f"{absolute} <= {format_number(value)}" if share else f"|w|_2 <= {format_number(math.sqrt(2 * value))}"
     else:
-        held = f"{share:.3g} {absolute} + {(1 - share) / 2:.3g} |w|_2^2 <= {value:.4g}"
+        held = f"{share:.3g} {absolute} + {(1 - share) / 2:.3g} |w|_2^2 <= {format_number(value)}"
     units = "the columns as they are" if config.scale == "none" else f"columns scaled by {config.scale!r}"
     return [f"The same fit minimises the loss alone subject to {held}, w being the coefficients of {units}."]
 
@@ -301,15 +303,15 @@ def _prior_line(config: LinearConfig, problem: Problem, fit: Fit, implied: Mappi
     if implied["family"] == "flat" or not known:
         return []
     scale, sd = implied["laplace_scale"], implied["gaussian_sd"]
-    parts = [f"Laplace with scale {scale:.3g}"] if scale is not None else []
-    parts += [f"Gaussian with standard deviation {sd:.3g}"] if sd is not None else []
+    parts = [f"Laplace with scale {format_number(scale, 3)}"] if scale is not None else []
+    parts += [f"Gaussian with standard deviation {format_number(sd, 3)}"] if sd is not None else []
     adaptive = "" if config.penalty.plain else " (the scale is divided by each column's adaptive weight)"
     given = f"the {'log' if config.loss is None else config.loss.kind} loss is a likelihood as it is"
     if config.loss is not None and config.loss.dispersed:
-        given = f"the dispersion is estimated as {implied['noise_variance']:.3g}"
+        given = f"the dispersion is estimated as {format_number(implied['noise_variance'], 3)}"
     elif problem.classes is None and config.loss is None:
         alike = " in every target" if problem.targets > 1 else ""
-        given = f"the noise has an estimated variance of {implied['noise_variance']:.3g}{alike}"
+        given = f"the noise has an estimated variance of {format_number(implied['noise_variance'], 3)}{alike}"
     each = " times ".join(parts) + adaptive
     return [f"It is the most probable w if, before any data, each coefficient is {each}: {given}."]
 
@@ -331,7 +333,7 @@ def _columns_line(config: LinearConfig) -> list[str]:
 
 def _freedom_line(freedom: Freedom, count: int) -> str:
     value, how = freedom
-    return f"It spends {value:.4g} effective degrees of freedom ({how}); there are {count} coefficients."
+    return f"It spends {format_number(value)} effective degrees of freedom ({how}); there are {count} coefficients."
 
 
 def _features_line(kept: NDArray[np.intp], coef: Array, names: list[str], folds: int) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from regsearch.models.axes import EPOCHS, path_axis
 from regsearch.models.path import Point
+from regsearch.numeric import format_number
 from regsearch.results.advice.evidence import (
     CLEAR,
     Scale,
@@ -36,7 +37,6 @@ from regsearch.results.advice.ranges import (
     says_of_kinds,
     still_rising_at_end,
 )
-from regsearch.results.formatting import format_number
 from regsearch.results.stored_study import StoredStudy, comparable, is_winner, reference_name
 from regsearch.space.path import Path
 from regsearch.space.sampling import size
@@ -257,7 +257,7 @@ def overfit(case: Case) -> Advice | None:
     return Advice(
         "overfit", "Even the winner loses most of what it learns on training rows: search other ways to regularize, "
         f"fewer columns or a smaller model, or get more rows.{_verdict(case)}",
-        f"gap {format_number(point.gap, 3)} ± {point.gap_se:.2g}{reference}; {_figures(case, scale)}",
+        f"gap {format_number(point.gap, 3)} ± {format_number(point.gap_se, 2)}{reference}; {_figures(case, scale)}",
     )  # fmt: skip
 
 

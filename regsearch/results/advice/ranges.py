@@ -13,6 +13,7 @@ from typing import Any
 
 from regsearch.models.axes import path_axis
 from regsearch.models.path import Point
+from regsearch.numeric import format_number
 from regsearch.results.advice.evidence import (
     Scale,
     difference,
@@ -35,7 +36,6 @@ from regsearch.results.advice.leaves import (
     values_taken,
     wider,
 )
-from regsearch.results.formatting import format_number
 from regsearch.results.stored_study import StoredStudy, comparable
 from regsearch.space.domains import bounds_of
 from regsearch.space.path import Path

@@ -50,10 +50,10 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
 from regsearch.models.path import ROUNDING
+from regsearch.numeric import format_number
 from regsearch.results.bias.choosing import method_of
 from regsearch.results.bias.resampling import Resampling
 from regsearch.results.bias.ruling import by_rule
-from regsearch.results.formatting import format_number
 from regsearch.results.rules import NAMED, OneTrial, Rule, find_rule
 from regsearch.results.stored_study import Scoring, StoredStudy
 

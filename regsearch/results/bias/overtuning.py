@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from regsearch.metrics.scorer import label_of
 from regsearch.metrics.statistics import difference_se
 from regsearch.models.path import ROUNDING
-from regsearch.results.formatting import format_number, format_value
+from regsearch.numeric import format_number
+from regsearch.results.formatting import format_value
 from regsearch.results.ranking import is_better
 from regsearch.results.stored_study import StoredStudy
 

@@ -10,8 +10,9 @@ from regsearch._types import Array
 from regsearch.errors import NotFound
 from regsearch.metrics.statistics import Estimate
 from regsearch.models.path import Curves
+from regsearch.numeric import format_number
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import format_estimate, format_number
+from regsearch.results.formatting import format_estimate
 from regsearch.results.stored_study import StoredStudy, comparable, reference_name
 from regsearch.storage.trial import DIVERGES
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.blending import to_average
+from regsearch.numeric import format_number
 from regsearch.results.bias import Corrected
 from regsearch.results.bias.bootstrap import settled, too_few
 from regsearch.results.ensemble.anew import SelectionAnew
 from regsearch.results.ensemble.pool import TrialPool
 from regsearch.results.ensemble.selection import Judge
-from regsearch.results.formatting import format_number
 
 WORK = 300_000_000  # numbers that are scored: of many rows fewer resamples
 

@@ -20,7 +20,7 @@ from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import said
 from regsearch.metrics.scorer import label_of
 from regsearch.metrics.statistics import ALPHA, Estimate
-from regsearch.numeric import is_whole, plain
+from regsearch.numeric import format_number, is_whole, plain
 from regsearch.results.bias import Corrected
 from regsearch.results.choice import Chosen, describe
 from regsearch.results.ensemble.against_best import difference
@@ -28,7 +28,7 @@ from regsearch.results.ensemble.anew import SelectionAnew
 from regsearch.results.ensemble.correction import corrected
 from regsearch.results.ensemble.pool import Entry, TrialPool, affordable, blended
 from regsearch.results.ensemble.selection import Judge, Selection
-from regsearch.results.formatting import format_estimate, format_number, format_value, json_safe
+from regsearch.results.formatting import format_estimate, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.rules import Pick
 from regsearch.results.stored_study import Scoring, StoredStudy

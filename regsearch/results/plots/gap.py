@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regsearch._types import Array
-from regsearch.results.formatting import format_items, format_number
+from regsearch.numeric import format_number
+from regsearch.results.formatting import format_items
 from regsearch.results.plots.images import literal, new_image
 from regsearch.results.plots.registry import plot
 from regsearch.results.plots.style import (

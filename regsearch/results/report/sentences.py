@@ -8,11 +8,12 @@ from typing import Any
 
 from regsearch.metrics.scorer import POOLED
 from regsearch.models.path import Point
+from regsearch.numeric import format_number
 from regsearch.results.ablation import CLEAR, summarize
 from regsearch.results.bias.reference import gap_closed, lead_on_reference
 from regsearch.results.by_target import scores_by_target
 from regsearch.results.choice import Chosen
-from regsearch.results.formatting import format_items, format_number, format_value
+from regsearch.results.formatting import format_items, format_value
 from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
 from regsearch.results.results import Results

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regsearch.results.formatting import format_number
+from regsearch.numeric import format_number
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.registry import rule
 from regsearch.results.stored_study import StoredStudy, leading_reference, reference_name

@@ -9,8 +9,7 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
-from regsearch.numeric import plain
-from regsearch.results.formatting import format_number
+from regsearch.numeric import format_number, plain
 from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_cost, path_points

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from regsearch.results.formatting import format_number
+from regsearch.numeric import format_number
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_fitted
 from regsearch.results.rules.registry import rule
@@ -21,7 +21,7 @@ def one_se(results: StoredStudy) -> Pick:
     """
     top = results.point(results.candidates[0])
     number, step, count = least_fitted(results, top.floor)
-    within = f"within one standard error ({top.val_se:.2g}) of"
+    within = f"within one standard error ({format_number(top.val_se, 2)}) of"
     return Pick(
         number, step, f"It fits the training folds least of all {count:,} points "
         f"{within if math.isfinite(top.val_se) else 'as good, on a single fold, as'} the best {results.metric_label} "

@@ -9,7 +9,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.path import ROUNDING
-from regsearch.results.formatting import format_number
+from regsearch.numeric import format_number
 from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import complexity_known, least_cost, near_best, path_points

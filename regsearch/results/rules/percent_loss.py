@@ -6,8 +6,7 @@ from functools import cache
 
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
-from regsearch.numeric import is_number, plain
-from regsearch.results.formatting import format_number
+from regsearch.numeric import format_number, is_number, plain
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_fitted
 from regsearch.results.rules.registry import Rule, rule_with_number
