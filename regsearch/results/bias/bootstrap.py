@@ -21,9 +21,9 @@ other is by how much scores of choices made anew vary beyond that, which more ro
 are those of t. The spread of losses is in proportion to their size, as of squared errors: theirs is an interval of the
 logarithm, which grows with the correction. Scores that count rows, which have no such spread, get a symmetric one.
 
-Of each path some steps are kept (`regsearch.models.out_of_fold`); of one that was stored without them, and of nets
-that count after a fixed number of epochs or pick the epoch on rows of their own, only the chosen point is seen. Where
-rows are validated by several folds, their mean predictions are resampled; where folds run forward in time, rows count
+Of each path some steps are kept (`regsearch.models.out_of_fold`), and stand for those between them; of one that was
+stored without them, and of nets that count after a fixed number of epochs or pick the epoch on rows of their own, only
+the trial's own point is seen, and a rule's choice of another has no corrected score. Where rows are validated by several folds, their mean predictions are resampled; where folds run forward in time, rows count
 as independent. With few rows, or nearly as many columns as rows, the errors of rows that one fold's model judges go
 together, and any interval of one cross-validation is somewhat too narrow (Bates et al. 2023).
 
@@ -126,9 +126,9 @@ def corrected(study: StoredStudy, rule: Rule | None = None, resamples: int = RES
     if why := too_few(scoring):
         return replace(plain, why=why)
     resampling = resampling_of(study, scoring, resamples, seed)
-    if chosen.number not in {one.number for one in resampling.contenders}:
-        return replace(plain, why="The chosen trial's predictions outside training are not stored.")
-    choose: Callable[[Resampling], tuple[Array, Array]] = partial(by_rule, rule)
+    if not any(one.number == chosen.number and one.stands_for(chosen.step) for one in resampling.contenders):
+        return replace(plain, why="The chosen trial's predictions outside training are not stored at the chosen point.")
+    choose: Callable[[Resampling], tuple[Array, Array]] = partial(by_rule, rule, chosen.number)
     if rule is find_rule("best"):
         numbers, choose = [trial.number for trial in study.candidates], method_of(scoring)
         resampling.contenders = tuple(one for one in resampling.contenders if one.number in numbers)
@@ -181,7 +181,7 @@ def settled(
     known = np.isfinite(usual) & np.isfinite(outside)
     usual, outside = usual[known], outside[known]
     if 2 * len(outside) < resampling.resamples or not len(outside):
-        why = f"On most resamples {resampling.study.metric} is not defined: there are too few rows."
+        why = f"On most resamples of the rows {resampling.study.metric} of what is chosen there is not known."
         return replace(plain, why=why)
     optimism = float((usual - outside).mean())
     optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(plain.plain)) else 0.0

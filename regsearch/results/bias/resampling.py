@@ -32,7 +32,7 @@ class Contender:
     Attributes
     ----------
     steps
-        ``[k]``, ascending; the chosen one is among them.
+        ``[k]``, ascending, all of which may be chosen; the trial's own is among them.
     whole
         Whether the path has no point beside them that was compared with these, or too many to keep all.
     """
@@ -40,6 +40,14 @@ class Contender:
     number: int
     steps: NDArray[np.intp]
     whole: bool = True
+
+    def stands_for(self, step: int) -> bool:
+        """Whether the decisions at one of the points tell those at a step of the path."""
+        return self.whole or step in self.steps
+
+    def nearest(self, count: int) -> NDArray[np.intp]:
+        """``[count]``: of every step of a path of so many, the place of the point that is nearest to it."""
+        return np.abs(np.arange(count)[:, None] - self.steps).argmin(axis=1)
 
 
 class Resampling:
@@ -109,10 +117,14 @@ class Resampling:
         for trial in self.study.complete:
             if self._fits(self.study.decisions(trial.number)):
                 along = self.study.along(trial.number)
-                others = np.empty(0, np.intp) if along is None else along.steps
+                others = np.empty(0, np.intp) if along is None else self._choosable(trial.number, along.steps)
                 steps = np.sort(np.append(others, trial.step))
                 found.append(Contender(trial.number, steps, along is not None or trial.steps == 1))
         return tuple(found)
+
+    def _choosable(self, number: int, steps: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of some steps that the study itself may choose: the score of another is not defined for every row."""
+        return steps[self.study.curves(number).choosable[steps]]
 
     def _fits(self, kept: Array | None) -> bool:
         outputs = self.scoring.problem.outputs

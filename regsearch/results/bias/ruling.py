@@ -23,15 +23,21 @@ from regsearch.results.bias.resampling import Resampling
 from regsearch.results.rules import Rule
 from regsearch.storage.trial import Trial
 
-RIVALS = 40  # trials, the best, that a rule is shown again, and the references
+RIVALS = 40  # trials, the best, that a rule is shown again, beside its choice and the references
 ASKED = 200  # resamples at most, each of which a rule is asked on
 
 
-def by_rule(rule: Rule, resampling: Resampling) -> tuple[Array, Array]:
-    """Let a rule choose again: on each resample it reads the study with the scores that its trials have there."""
+def by_rule(rule: Rule, number: int, resampling: Resampling) -> tuple[Array, Array]:
+    """Let a rule choose again: on each resample it reads the study with the scores that its trials have there.
+
+    Parameters
+    ----------
+    number
+        Of the trial that it chooses of all.
+    """
     shown = resampling.contenders[:RIVALS]
-    references = {one.number for one in resampling.study.references.values()}
-    shown += tuple(one for one in resampling.contenders[RIVALS:] if one.number in references)
+    always = {number, *(one.number for one in resampling.study.references.values())}
+    shown += tuple(one for one in resampling.contenders[RIVALS:] if one.number in always)
     resampling.contenders = shown
     resampling.at_most(ASKED)
     inside, outside = _scored(resampling)
@@ -59,14 +65,22 @@ def _as_wide(scores: Array) -> Array:
 
 
 class _Asked:
-    """A rule, and what it reads beside the scores on rows that are drawn."""
+    """A rule, and what it reads beside the scores on rows that are drawn.
+
+    It reads whole paths, so that a step means what it means in the study: each has the figures of the nearest point
+    whose decisions are stored, which also stands for it when it is picked.
+    """
 
     def __init__(self, rule: Rule, resampling: Resampling) -> None:
         self.rule, self.study, self.contenders = rule, resampling.study, resampling.contenders
         trials = {trial.number: trial for trial in self.study.complete}
         self.trials = [trials[one.number] for one in self.contenders]
+        self.nearest = [
+            one.nearest(trial.steps) for one, trial in zip(self.contenders, self.trials, strict=True)
+        ]
         self.known = [
-            _at_steps(self.study.trajectory(one.number), self.study.metric, one.steps) for one in self.contenders
+            _at_steps(self.study.trajectory(one.number), self.study.metric, one.steps[nearest])
+            for one, nearest in zip(self.contenders, self.nearest, strict=True)
         ]
         starts = np.cumsum([0, *(len(one.steps) for one in self.contenders)])
         self.parts = [slice(*pair) for pair in pairwise(starts.tolist())]
@@ -77,17 +91,17 @@ class _Asked:
             return None
         trials: list[Trial] = []
         trajectories = {}
-        for trial, known, part in zip(self.trials, self.known, self.parts, strict=True):
-            curves = replace(known.deciding, val=scores[:, part])
+        for trial, known, nearest, part in zip(self.trials, self.known, self.nearest, self.parts, strict=True):
+            curves = replace(known.deciding, val=scores[:, part][:, nearest]).defined()
             if not np.isfinite(curves.mean()).any():
                 continue
             trajectory = replace(known, curves={known.metric: curves})
             trajectories[trial.number] = trajectory
             trials.append(trial.on(trajectory, curves.best_step()))
         pick = self.rule(self.study.as_if(trials, trajectories))
-        for one, part in zip(self.contenders, self.parts, strict=True):
-            if one.number == pick.number:
-                return int(part.start) + pick.step
+        for one, nearest, part in zip(self.contenders, self.nearest, self.parts, strict=True):
+            if one.number == pick.number and pick.step in range(len(nearest)):
+                return int(part.start + nearest[pick.step])
         return None
 
 
