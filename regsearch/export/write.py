@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch.data.problem import Problem
 from regsearch.data.rare import RareClasses
-from regsearch.errors import InvalidInput, RegsearchError
+from regsearch.errors import InvalidInput
 from regsearch.export.bundle.card import card
 from regsearch.export.bundle.checked import Checked
 from regsearch.export.bundle.example import example_of, predictions, rows_of
@@ -226,18 +226,9 @@ def _corrected(results: Results, chosen: Chosen) -> dict[str, Any] | None:
     """What a choice's score is worth without what it owes to having been chosen, or that of the study's best where it
     comes from no rule with a name; `None` where unknown.
     """
-    found = results.correct(chosen.rule if _is_chosen_by_name(results, chosen) else "best")
+    found = results.correct(chosen.rule if results.is_chosen_by_name(chosen) else "best")
     document: dict[str, Any] = json_safe(vars(found))
     return document if found.score is not None else None
-
-
-def _is_chosen_by_name(results: Results, chosen: Chosen) -> bool:
-    """Whether the rule that a choice names makes this choice."""
-    try:
-        again = results.choose(chosen.rule)
-    except RegsearchError:  # a function that has no name of its own
-        return False
-    return (again.number, again.trial.step) == (chosen.number, chosen.trial.step)
 
 
 def translated(axis: str, value: float | None, rows: int) -> str:

@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from regsearch.data.folds import Folds
-from regsearch.errors import InvalidInput, NotFound
+from regsearch.errors import InvalidInput, NotFound, RegsearchError
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.scorer import known, label_of
 from regsearch.models.base import REFERENCE, Model
@@ -296,6 +296,14 @@ class Results(TrialArrays, Presented):
         if function not in self._chosen:
             self._chosen[function] = self._picked(function)
         return self._chosen[function]
+
+    def is_chosen_by_name(self, chosen: Chosen) -> bool:
+        """Whether the rule that a choice names makes this choice."""
+        try:
+            again = self.choose(chosen.rule)
+        except RegsearchError:  # a function that has no name of its own, or a trial that was named
+            return False
+        return (again.number, again.step) == (chosen.number, chosen.step)
 
     def _picked(self, function: Rule) -> Chosen:
         name, pick = rule_name(function), function(self)

@@ -339,6 +339,34 @@ def test_any_rule_is_asked_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_points_without_a_score_are_not_chosen_again(tmp_path: Path) -> None:
+    """Where steps of a path predict what a deviance is not defined for, any rule's choice is corrected among the
+    others; a step that a rule names is that of the path, and where its predictions are not stored nothing is said of
+    another point's.
+    """
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(120, 4))
+    y = rng.poisson(np.exp(0.3 + 0.6 * X[:, 0])).astype(float)
+    data = {"data": (X, y), "task": "regression", "scoring": "neg_mean_poisson_deviance"}
+    one = study(tmp_path, space=Linear(Choice("l2", "l1")), cv=3, **data).run(4, quiet=True)
+    trial = one.candidates[0]
+    choosable, along = one.curves(trial.number).choosable, one.along(trial.number)
+    assert along is not None
+    assert not choosable[along.steps].all()
+    for rule in ("best", "one_se"):
+        found = one.correct(rule)
+        assert found.interval is not None
+        assert found.interval[0] < found.score < found.interval[1]  # type: ignore[operator]
+    between = next(k for k in np.flatnonzero(choosable).tolist() if k not in {*along.steps.tolist(), trial.step})
+
+    def named(results: Results) -> Pick:
+        return Pick(trial.number, between, "It was named.")
+
+    assert one.correct(named).optimism == 0
+    assert "not stored at the chosen point" in forgotten(one).correct(named).why
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scoring", ["roc_auc", "neg_root_mean_squared_error", "r2", "neg_log_loss"])
 def test_rules_by_any_metric(scoring: str, tmp_path: Path) -> None:
     """A rule is asked again whatever the score is, with as few calls of a scorer as there may be."""

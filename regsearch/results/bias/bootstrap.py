@@ -23,9 +23,10 @@ logarithm, which grows with the correction. Scores that count rows, which have n
 
 Of each path some steps are kept (`regsearch.models.out_of_fold`), and stand for those between them; of one that was
 stored without them, and of nets that count after a fixed number of epochs or pick the epoch on rows of their own, only
-the trial's own point is seen, and a rule's choice of another has no corrected score. Where rows are validated by several folds, their mean predictions are resampled; where folds run forward in time, rows count
-as independent. With few rows, or nearly as many columns as rows, the errors of rows that one fold's model judges go
-together, and any interval of one cross-validation is somewhat too narrow (Bates et al. 2023).
+the trial's own point is seen, and a rule's choice of another has no corrected score. Where rows are validated by
+several folds, their mean predictions are resampled; where folds run forward in time, rows count as independent. With
+few rows, or nearly as many columns as rows, the errors of rows that one fold's model judges go together, and any
+interval of one cross-validation is somewhat too narrow (Bates et al. 2023).
 
 References
 ----------

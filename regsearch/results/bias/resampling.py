@@ -47,7 +47,7 @@ class Contender:
 
     def nearest(self, count: int) -> NDArray[np.intp]:
         """``[count]``: of every step of a path of so many, the place of the point that is nearest to it."""
-        return np.abs(np.arange(count)[:, None] - self.steps).argmin(axis=1)
+        return np.asarray(np.abs(np.arange(count)[:, None] - self.steps).argmin(axis=1))
 
 
 class Resampling:

@@ -75,9 +75,7 @@ class _Asked:
         self.rule, self.study, self.contenders = rule, resampling.study, resampling.contenders
         trials = {trial.number: trial for trial in self.study.complete}
         self.trials = [trials[one.number] for one in self.contenders]
-        self.nearest = [
-            one.nearest(trial.steps) for one, trial in zip(self.contenders, self.trials, strict=True)
-        ]
+        self.nearest = [one.nearest(trial.steps) for one, trial in zip(self.contenders, self.trials, strict=True)]
         self.known = [
             _at_steps(self.study.trajectory(one.number), self.study.metric, one.steps[nearest])
             for one, nearest in zip(self.contenders, self.nearest, strict=True)

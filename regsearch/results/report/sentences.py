@@ -17,6 +17,7 @@ from regsearch.results.formatting import format_items, format_value
 from regsearch.results.plots.kinds import kinds_record
 from regsearch.results.plots.style import model_label
 from regsearch.results.results import Results
+from regsearch.results.rules import NAMED
 from regsearch.results.stored_study import comparable, is_winner, leading_reference, reference_name, unscored
 from regsearch.storage.trial import DIVERGES, ENDED
 
@@ -154,8 +155,7 @@ def _ablated(results: Results) -> str:
 
 def _trust(results: Results) -> str:
     chosen = winner_of(results)
-    corrected = results.corrected if results.subject is None else results.correct(chosen.number, chosen.step)
-    said = [_sentence(str(corrected))]
+    said = [_sentence(_luck(results, chosen))]
     if nested := results.finding("nested"):
         by = "" if nested["rule"] == "best" else f" by the rule {nested['rule']}"
         said.append(
@@ -165,6 +165,15 @@ def _trust(results: Results) -> str:
     if results.overtuning is not None:
         said.append(_sentence(str(results.overtuning)))
     return " ".join(said)
+
+
+def _luck(results: Results, chosen: Chosen) -> str:
+    """What the score is worth without what it owes to having been chosen, by the rule that chose it."""
+    if results.is_chosen_by_name(chosen):
+        return str(results.correct(chosen.rule))
+    if chosen.why.startswith(NAMED):
+        return str(results.correct(chosen.number, chosen.step))
+    return f"How much of its score is luck is not known: {chosen.rule}, which chose it, cannot be asked by that name."
 
 
 def _sentence(text: str) -> str:
