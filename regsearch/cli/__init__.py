@@ -171,7 +171,10 @@ def _add_bundle(parser: Any, command: Command) -> None:
     parser.set_defaults(command=command)
     parser.add_argument("bundle", metavar="DIR")
     parser.add_argument(
-        "--target", metavar="COLUMN", help="what the data are to predict; several by commas, as EVENT,TIME of survival"
+        "--target",
+        metavar="COLUMN",
+        help="what the data are to predict (default: what it was called in training); several by commas, as EVENT,TIME "
+        "of survival",
     )
     parser.add_argument("--weights", metavar="COLUMN", help="what rows weigh in fits, and in scores where they did")
     parser.add_argument("--trust", action="append", metavar="TYPE", help="a type to trust; may be repeated")

@@ -86,6 +86,7 @@ def _table(arguments: argparse.Namespace) -> tuple[Any, Any, Any]:
     from regsearch.export.bundle.loading import form_of
     from regsearch.export.bundle.tables import read_table
 
-    if arguments.target is None:
-        raise InvalidInput("Data need a column to predict, got no --target; name it.")
-    return read_table(arguments.data, arguments.target, form_of(open_bundle(arguments.bundle)), arguments.weights)
+    bundle = open_bundle(arguments.bundle)
+    if arguments.weights is None and bundle.provenance["score"].get("weighted"):
+        raise InvalidInput("Rows weighed in the scores of this bundle, got no --weights; name the column of the data.")
+    return read_table(arguments.data, arguments.target, form_of(bundle), arguments.weights)

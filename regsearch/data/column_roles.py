@@ -75,7 +75,8 @@ class ColumnRole:
             return f"{self.name}: date in parts{read}{', though days and months could be swapped' * self.swapped}"
         if self.role == "category" and self.kind == "text":
             merged = f", {'all' if self.rare else 'those'} of under {RARE} rows{':' * self.rare} as one"
-            return f"{self.name}: {self.levels} categories{merged if self.levels > FEW_LEVELS else ''}"
+            count = f"{self.levels} categor{'y' if self.levels == 1 else 'ies'}"
+            return f"{self.name}: {count}{merged if self.levels > FEW_LEVELS else ''}"
         if self.role == "drop" and self.rare:
             return f"{self.name}: dropped, each of its {self.levels} texts is in under {RARE} rows"
         return f"{self.name}: {self.role}"

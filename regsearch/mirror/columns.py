@@ -61,7 +61,7 @@ FIGURES: tuple[TrialColumn, ...] = (
     TrialColumn("", lambda trial: trial.measures),
     TrialColumn("time/fit_s", lambda trial: trial.seconds),
 )
-PLACE = "axis"
+PLACE = "path_axis"
 # by name, from the curves of the deciding metric to ``[K, S]``: what is drawn by fold, and along the path
 BY_FOLD: Mapping[str, Callable[[Curves], Array]] = {
     "fold/val": lambda curves: curves.val,

@@ -39,7 +39,7 @@ REASON_LENGTH = 2000  # characters of a reason that are kept: a foreign error ma
 BY_OPTUNA = {"optuna": True}  # a field that Optuna stores by itself
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trial:
     """One trial, as stored.
 
@@ -133,6 +133,12 @@ class Trial:
             reason = clean(self.reason)
             short = reason if len(reason) <= REASON_LENGTH else reason[: REASON_LENGTH - 1] + "…"
             object.__setattr__(self, "reason", short)
+
+    def __repr__(self) -> str:
+        """What it is and what it came to, on a line: a config of a table with text has pages of steps."""
+        scores = next((f": {name} {point.said}" for name, point in self.points.items()), "")
+        config = ", ".join(f"{name}={value}" for name, value in (self.own_params or self.draws).items())
+        return f"Trial {self.number} ({', '.join(filter(None, (self.state, self.role, config)))}){scores}"
 
     @classmethod
     def from_outcome(

@@ -266,14 +266,16 @@ def test_the_commands(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     """The command line verifies with exit status 0, or 1 where something fails, and retrains to a bundle that holds."""
     X, y = frame()
     file, new = tmp_path / "data.csv", tmp_path / "new"
-    X.assign(target=y).to_csv(file, index=False)
+    X.assign(target=y, other="unknown to the study").to_csv(file, index=False)
     data = ["--data", str(file), "--target", "target"]
-    assert main(["verify", str(bundle), *data]) == 0
+    with pytest.warns(UserWarning, match="Columns that training did not have are ignored: 'other'"):
+        assert main(["verify", str(bundle), *data]) == 0
     assert "The bundle holds." in capsys.readouterr().out
+    X.assign(target=y).to_csv(file, index=False)
     assert main(["retrain", str(bundle), *data, "--out", str(new), "--cv", "4"]) == 0
     assert f"Written to {new}" in capsys.readouterr().out
     assert open_bundle(new).provenance["folds"]["count"] == 4
-    assert main(["verify", str(new), *data]) == 0
+    assert main(["verify", str(new), "--data", str(file)]) == 0, "the target is called as it was"
     (bundle / MODEL).write_bytes(b"")
     assert main(["verify", str(bundle)]) == 1
     assert "does NOT hold" in capsys.readouterr().out
@@ -299,11 +301,16 @@ def test_the_commands_weigh_rows(scored: bool, tmp_path: Path, capsys: pytest.Ca
     out = capsys.readouterr().out
     assert label in out.splitlines()[0]
     assert "rows weigh in" not in out
-    assert main(["retrain", str(folder), *data, "--out", str(tmp_path / "plain")]) == 2
-    assert "got also 'w'" in capsys.readouterr().err  # without the option, the weights are one column too many
+    forgotten = ["retrain", str(folder), *data, "--out", str(tmp_path / "plain")]
+    if scored:
+        assert main(forgotten) == 2
+        assert "got no --weights; name the column" in capsys.readouterr().err
+    else:
+        with pytest.warns(UserWarning, match="are ignored: 'w'; --weights names one that weighs rows"):
+            main(forgotten)
     old, new = (open_bundle(one).provenance["score"] for one in (folder, tmp_path / "new"))
     assert new["val"] == pytest.approx(old["val"], rel=1e-4)
-    plain = study(tmp_path / "plain", data=(X, y), score_weight=weight if scored else None).run(3, quiet=True)
+    plain = study(tmp_path / "unweighted", data=(X, y), score_weight=weight if scored else None).run(3, quiet=True)
     assert abs(plain.best.score - old["val"]) > 1e-3 * abs(old["val"])  # so weights of fits tell
     for wrong, said in (("v", "has no column 'v'"), ("target", "got 'target' for both")):
         assert main(["verify", str(folder), *data, "--weights", wrong]) == 2

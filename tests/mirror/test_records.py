@@ -92,7 +92,7 @@ def test_few_points_of_a_path_are_sent(steps: int) -> None:
     assert (sent.steps[0], sent.steps[-1]) == (1, steps)
     np.testing.assert_allclose(sent.values, val.mean(axis=0)[np.array(sent.steps) - 1], rtol=1e-5)
     np.testing.assert_allclose(series["path/gap"].values, 1.0)
-    place = series["axis/log10_lambda"]
+    place = series["path_axis/log10_lambda"]
     assert place.steps == sent.steps[:-1]  # zero has no logarithm
     np.testing.assert_allclose(10 ** np.array(place.values), trajectory.axis[np.array(place.steps) - 1], rtol=1e-4)
 

@@ -131,7 +131,7 @@ def test_the_charts_are_drawn(shown: Shown, page: Page) -> None:
     shoot(page, "mlflow_parallel")
     page.mouse.wheel(0, 600)
     expect(page.get_by_text("path/train").first).to_be_visible()
-    expect(page.get_by_text("axis/log10_lambda").first).to_be_attached()  # not "Step"
+    expect(page.get_by_text("path_axis/log10_lambda").first).to_be_attached()  # not "Step"
     expect(page.locator(".scatterlayer .js-line").first).to_be_attached()
     shoot(page, "mlflow_paths")
 

@@ -111,7 +111,7 @@ def test_a_search_reads_what_it_wrote(tmp_path: Path) -> None:
     )
     assert {trial.state for trial in made} == {"complete", "pruned"}
     assert {trial.steps for trial in made if trial.state == "pruned"} == {PRUNED_AT}
-    assert [repr(trial) for trial in one.results().all] == [repr(trial) for trial in made]
+    assert [repr(vars(trial)) for trial in one.results().all] == [repr(vars(trial)) for trial in made]
 
 
 def test_a_finished_trial_is_read_once(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from regsearch.study.script import run_with
 DIGITS = 5e-6  # MLflow gets six digits of each number
 MOST = {
     "val/mean", "val/se", "train/mean", "gap/mean", "gap/se", "complexity/df", "time/fit_s", "fold/val",
-    "fold/train", "path/val", "path/train", "path/gap", "axis/log10_lambda", "log10_lambda",
+    "fold/train", "path/val", "path/train", "path/gap", "path_axis/log10_lambda", "log10_lambda",
 }  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def test_metrics_have_the_documented_names(linear: tuple[Path, Results]) -> None
     for number, run in children.items():
         trial = by_number[number]
         held_out = {"test/neg_mean_squared_error", "test/r2"} if trial.test else set()
-        path = set() if trial.steps > 1 else {"path/val", "path/train", "path/gap", "axis/log10_lambda"}
+        path = set() if trial.steps > 1 else {"path/val", "path/train", "path/gap", "path_axis/log10_lambda"}
         log = set() if trial.value else {"log10_lambda"}
         assert set(run.data.metrics) == MOST - path - log | second | held_out
 
@@ -232,7 +232,7 @@ def test_statuses_of_an_estimator_study(tmp_path: Path) -> None:
         assert set(run.data.params) == {"estimator", "alpha", "fit_intercept"}
         if trial.state == "complete":
             assert set(run.data.metrics) == MOST - {
-                "complexity/df", "path/val", "path/train", "path/gap", "axis/log10_lambda", "log10_lambda",
+                "complexity/df", "path/val", "path/train", "path/gap", "path_axis/log10_lambda", "log10_lambda",
             }  # fmt: skip
 
 
@@ -263,7 +263,7 @@ def test_a_study_of_epochs(tmp_path: Path) -> None:
     for trial in finished(results):
         run, pruned = children[trial.number], trial.state == "pruned"
         shown = run.data.metrics
-        assert set(shown) == MOST - {"complexity/df", "axis/log10_lambda", "log10_lambda"} | {
+        assert set(shown) == MOST - {"complexity/df", "path_axis/log10_lambda", "log10_lambda"} | {
             "epochs", "weights/norm", "weights/nonzero",
         }  # fmt: skip
         assert (shown["epochs"], shown["weights/norm"]) == (trial.value, 3.25)

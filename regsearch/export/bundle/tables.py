@@ -6,16 +6,18 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from regsearch.errors import InvalidInput, NotFound
+from regsearch.errors import InvalidInput, NotFound, warn
 from regsearch.export.bundle.column import Column
-from regsearch.export.bundle.schema import Form
+from regsearch.export.bundle.schema import Form, listed
 from regsearch.inputs import place
 
 
 def read_table(
-    file: str | os.PathLike[str], target: str, form: Form, weights: str | None = None
+    file: str | os.PathLike[str], target: str | None, form: Form, weights: str | None = None
 ) -> tuple[Any, Any, Any]:
     """Rows of the types that a model was trained on, the target, and what the rows weigh; `None` without weights.
+
+    Columns that a DataFrame's model was not trained on are ignored, with a warning.
 
     Parameters
     ----------
@@ -23,7 +25,7 @@ def read_table(
         A CSV file with a header. Columns of a DataFrame's model may be in any order, those of an array's are taken in
         theirs.
     target
-        The column to predict; several are separated by commas.
+        The column to predict; several are separated by commas. `None` for those that training predicted.
     weights
         The column that says what rows weigh.
 
@@ -46,7 +48,7 @@ def read_table(
     for column in form.columns:
         if column.kind == "date" and column.name in table.columns:
             table[column.name] = _dates(table[column.name], file)
-    targets = [target] if target in table.columns else target.split(",")
+    targets = _targets(target, form, table.columns, file)
     others = [*targets, *([] if weights is None else [weights])]
     absent = [name for name in others if name not in table.columns]
     if absent:
@@ -57,6 +59,16 @@ def read_table(
         )
     y, X = table[targets], table.drop(columns=others)
     return _rows(X, form), y.iloc[:, 0] if len(targets) == 1 else y, None if weights is None else table[weights]
+
+
+def _targets(target: str | None, form: Form, names: Any, file: str | os.PathLike[str]) -> list[str]:
+    if target is not None:
+        return [target] if target in names else target.split(",")
+    if not set(form.targets) <= set(names):
+        raise InvalidInput(
+            f"Data need a column to predict, got no --target, and {file} has no column {listed(form.targets)}; name it."
+        )
+    return [*form.targets]
 
 
 def _dates(values: Any, file: str | os.PathLike[str]) -> Any:
@@ -71,7 +83,12 @@ def _dates(values: Any, file: str | os.PathLike[str]) -> Any:
 def _rows(X: Any, form: Form) -> Any:
     if form.rows == "frame":
         named = [str(name) for name in form.names]
-        X = replace(form, columns=tuple(replace(column, name=str(column.name)) for column in form.columns)).checked(X)
+        form_of_file = replace(form, columns=tuple(replace(one, name=str(one.name)) for one in form.columns))
+        X, others = form_of_file.without_others(X)
+        if others:  # a raw file has more than the study took
+            which = f"{listed(others)}; --weights names one that weighs rows"
+            warn(f"Columns that training did not have are ignored: {which}.")
+        X = form_of_file.checked(X)
         X = X.assign(**{name: _typed(column, X[name]) for name, column in zip(named, form.columns, strict=True)})
         X.columns = form.names
         return X
