@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from regsearch._types import Array
 from regsearch.metrics.residuals import errors_of, over_targets, weighted
 
+TINY = float(np.finfo(float).tiny)
+
 
 def huber_losses(residual: Array, distance: float) -> Array:
     """Of each residual."""
@@ -27,7 +29,8 @@ def huber_center(y: Array, weights: Array, distance: float) -> float:
     low, high = float(y.min()), float(y.max())
     if low == high:
         return low
-    return float(brentq(lambda center: weights @ np.clip(y - center, -distance, distance), low, high, xtol=1e-14))
+    near = max(1e-14 * (high - low), TINY)
+    return float(brentq(lambda center: weights @ np.clip(y - center, -distance, distance), low, high, xtol=near))
 
 
 def neg_huber(y: NDArray[Any], decision: Array, weights: Array, distance: float) -> Array:

@@ -31,6 +31,7 @@ from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
 from regsearch.space.naming import identity
 
+ROUNDING = 1e-14  # of predictions, in what sums of them are off by
 DECIMALS = 12  # of a score that counts rows or pairs of rows: far finer than what it resolves, coarser than rounding
 CALLED = {  # by what people call it, the scorer
     "rmse": "neg_root_mean_squared_error", "mse": "neg_mean_squared_error", "mae": "neg_mean_absolute_error",
@@ -344,13 +345,15 @@ def _check_direction(metric: Metric, problem: Problem) -> None:
     Of a scorer that cannot score them nothing is known, and nothing said.
     """
     rows = _few_rows(problem)
+    extremes = _two_extremes(problem, rows)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # anyone's scorer: what it says of a constant is no news
-            perfect, constant = metric.along(problem, rows, _two_extremes(problem, rows)).tolist()
+            perfect, constant = metric.along(problem, rows, extremes).tolist()
     except Exception:  # noqa: BLE001 - anyone's scorer: it may know what it can score from columns or a method alone
         return
-    if constant - perfect > 10.0**-DECIMALS * max(1.0, abs(constant), abs(perfect)):
+    rounding = 10.0**-DECIMALS * max(abs(constant), abs(perfect)) + ROUNDING * float(np.abs(extremes).max())
+    if constant - perfect > rounding:  # whatever the units of y
         raise InvalidInput(
             f"Larger must be better, the scorer {metric.name!r} gives a perfect prediction {perfect:.4g} and a "
             f"constant one {constant:.4g}; pass greater_is_better=False to make_scorer, or return the negative."

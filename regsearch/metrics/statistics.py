@@ -14,11 +14,16 @@ from regsearch.metrics.scorer import Metric
 from regsearch.numeric import format_number
 
 ALPHA = 0.05  # the level at which a difference is called one
+ALIKE = 1e-12  # share of a mean up to which its error is rounding
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A mean over folds with its standard error, such as that of a paired difference.
+
+    Folds that all say the same, as two or three do that count rows, do not show that there is no error. What is known
+    then is that none of them says the contrary, which signs drawn at random do with a probability of ``2^-E``, E being
+    the folds with rows of their own that they are worth.
 
     Attributes
     ----------
@@ -40,7 +45,7 @@ class Estimate:
 
     @property
     def t(self) -> float:
-        """The mean in standard errors; infinite where the folds do not differ or are one, 0 for a mean of rounding."""
+        """The mean in standard errors; infinite where these are not known, 0 for a mean of rounding."""
         if abs(self.mean) <= self.rounding:
             return 0.0
         return self.mean / self.se if self.se > 0 else math.copysign(math.inf, self.mean)
@@ -58,13 +63,29 @@ class Estimate:
     def _beyond_t(self, t: float) -> float:
         from scipy import stats
 
-        return float(stats.t.sf(t, self.freedom)) if math.isfinite(self.se) else math.nan
+        if not math.isfinite(self.se):
+            return math.nan
+        if self.unanimous:
+            return self._by_chance if t > 0 else 1 - self._by_chance
+        return float(stats.t.sf(t, self.freedom))
+
+    @property
+    def unanimous(self) -> bool:
+        """Whether all folds differ by the same: then the error is not known."""
+        return abs(self.mean) > self.rounding and self.se <= max(self.rounding, ALIKE * abs(self.mean))
+
+    @property
+    def _by_chance(self) -> float:
+        """How often signs that are drawn at random all agree with the mean's."""
+        return float(0.5 ** (self.freedom + 1))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Low and high of the 95 % interval; NaN for a single fold."""
+        """Low and high of the 95 % interval; NaN for a single fold, and where all differ by the same."""
         from scipy import stats
 
+        if self.unanimous:
+            return math.nan, math.nan
         half = float(stats.t.isf(0.025, self.freedom or 1) * self.se)
         return self.mean - half, self.mean + half
 
@@ -74,8 +95,14 @@ class Estimate:
         return self.beyond(1.0)
 
     def beyond(self, errors: float) -> bool:
-        """Whether the mean lies above zero by more than so many standard errors; never where those are not known."""
-        return self.mean > max(errors * self.se, self.rounding)
+        """Whether the mean lies above zero by more than so many standard errors; never where those are not known.
+
+        Of folds that all differ by the same: whether so many would be as unlikely.
+        """
+        from scipy import stats
+
+        above = self.mean > max(errors * self.se, self.rounding)
+        return above and (not self.unanimous or self._by_chance <= float(stats.t.sf(errors, self.freedom)))
 
     def __str__(self) -> str:
         mean, se = (value if abs(value) > self.rounding else 0.0 for value in (self.mean, self.se))

@@ -160,19 +160,21 @@ def summary_record(
     trials: Sequence[Trial],
     metric: str,
     best: Trial | None,
+    so_far: Mapping[int, float],
     note: str,
     artifacts: Sequence[Artifact],
 ) -> SummaryRecord:
-    """The end of a study: the winner's figures and the best score so far, trial by trial."""
-    done = [trial for trial in trials if trial.state == "complete" and trial.points]
-    scores = np.maximum.accumulate([trial.points[metric].val for trial in done if trial.points] or [-math.inf])
+    """The end of a study: the winner's figures, and the score of the best so far by the number of each trial."""
     metrics, tags = (best_metrics(best, metric), _best_tags(best)) if best is not None else ({}, {})
-    metrics |= {"trials/complete": float(len(done)), "trials/all": float(len(trials))}
+    metrics |= {
+        "trials/complete": float(sum(trial.state == "complete" for trial in trials)),
+        "trials/all": float(len(trials)),
+    }
     return SummaryRecord(
         status=status,
         end_ms=end_ms,
         metrics=_finite(metrics),
-        series={"best/val": Series(tuple(trial.number for trial in done), _rounded(scores))} if done else {},
+        series={"best/val": Series(tuple(so_far), _rounded(list(so_far.values())))} if so_far else {},
         tags=tags,
         note=note,
         artifacts=tuple(artifacts),

@@ -20,6 +20,11 @@ from regsearch.numeric import format_number
 ROUNDING = 1e-12  # relative difference of two scores that counts as none
 
 
+def tolerance_of(*scores: Array) -> float:
+    """What such scores must differ by to differ at all, whatever their unit; 0 where none is a finite number."""
+    return ROUNDING * max(float(np.max(np.abs(one), initial=0.0, where=np.isfinite(one))) for one in scores)
+
+
 @dataclass(frozen=True)
 class Point:
     """One metric at one point of a path: means over folds, and their standard errors."""
@@ -38,8 +43,12 @@ class Point:
     @property
     def floor(self) -> float:
         """One standard error below the validation score, rounding allowed for; the score itself for a single fold."""
-        below = self.val - (self.val_se if math.isfinite(self.val_se) else 0.0)
-        return below - ROUNDING * max(1.0, abs(self.val))
+        return self.val - (self.val_se if math.isfinite(self.val_se) else 0.0) - self.tolerance
+
+    @property
+    def tolerance(self) -> float:
+        """What scores like these must differ by to differ at all, whatever their unit."""
+        return ROUNDING * max(abs(self.val), abs(self.train))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from regsearch._types import Array
 from regsearch.errors import InvalidInput
 from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.axes import path_axis
-from regsearch.models.path import ROUNDING
+from regsearch.models.path import tolerance_of
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import Measured, format_value, json_safe
 from regsearch.results.presented import Block, Presented
@@ -158,7 +158,9 @@ def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comp
     )
     over = first.averaging
     differences = tuple(
-        StudyDifference(study.name, over.difference(own_val, val, ROUNDING), over.difference(own_gap, gap))
+        StudyDifference(
+            study.name, over.difference(own_val, val, tolerance_of(own_val, val)), over.difference(own_gap, gap)
+        )
         for study, (own_val, own_gap) in zip(studies[1:], rest, strict=True)
     )
     return Comparison(first.metric_label, studies, differences)

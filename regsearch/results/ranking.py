@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.axes import path_axis
 from regsearch.models.base import REFERENCE
-from regsearch.models.path import ROUNDING, Point
 from regsearch.storage.trial import Trial
 
 References: TypeAlias = Mapping[str, Trial]  # by family
@@ -27,7 +26,7 @@ def rank_trials(trials: Iterable[Trial], metric: str) -> tuple[Trial, ...]:
     if not found:
         return ()
     top = max((point for point, _ in found), key=lambda point: point.val)
-    losses = merge_ties(np.array([-point.val for point, _ in found]), score_tolerance(top))
+    losses = merge_ties(np.array([-point.val for point, _ in found]), top.tolerance)
     references = references_of(trial for _, trial in found)
     places = [
         (trial.doubtful, loss, *simplicity_key(trial, references))
@@ -52,6 +51,14 @@ def is_better(trial: Trial, leader: Trial | None, references: References, metric
     return candidates(ranked, plain)[:1] == (trial,)
 
 
+def leaders(trials: Iterable[Trial], references: References, metric: str) -> Iterator[Trial]:
+    """After each of some complete trials, in the order in which they ended, the best so far."""
+    leader: Trial | None = None
+    for trial in trials:
+        leader = trial if leader is None or is_better(trial, leader, references, metric) else leader
+        yield leader
+
+
 def _is_far_behind(trial: Trial, leader: Trial, references: References, metric: str) -> bool:
     """Whether a trial scores less than its leader by more than rounding, and a tie of three, can make up for.
 
@@ -60,7 +67,7 @@ def _is_far_behind(trial: Trial, leader: Trial, references: References, metric: 
     if leader.doubtful:
         return False
     points = [one.points[metric] for one in (trial, leader, *references.values()) if metric in one.points]
-    return trial.points[metric].val < leader.points[metric].val - 2 * max(map(score_tolerance, points))
+    return trial.points[metric].val < leader.points[metric].val - 2 * max(point.tolerance for point in points)
 
 
 def candidates(ranked: tuple[Trial, ...], references: References) -> tuple[Trial, ...]:
@@ -100,11 +107,6 @@ def simplicity_key(trial: Trial, references: References) -> tuple[bool, float, f
     complexity = trial.complexity if math.isfinite(trial.complexity) else math.inf
     along = trial.value or 0.0
     return plain, complexity, -along if path_axis(trial.axis).descending else along, trial.number
-
-
-def score_tolerance(point: Point) -> float:
-    """What scores like those of a point must differ by to differ at all."""
-    return ROUNDING * max(abs(point.val), abs(point.train))
 
 
 def merge_ties(values: Array, tolerance: float) -> Array:

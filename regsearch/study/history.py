@@ -44,14 +44,11 @@ class History:
         self._tried: set[str] = set()  # keys of the space's configs that have had a trial
         self._failures: list[Trial] = []
         self._works = False  # whether something else than a failure came of a config of the space
-        self._top = float("-inf"), 0  # the best score, and where in `trials` it was first
+        self._improved = 0  # how many trials there were when the best one last gave way to a better
         self.before = 0  # how many trials earlier runs finished
 
     def add(self, trial: Trial) -> None:
         """Take note of a finished trial, whose curves are stored."""
-        score = trial.point.val if trial.state == "complete" else float("-inf")
-        if score > self._top[0]:
-            self._top = score, len(self.trials)
         self.trials.append(trial)
         if trial.state == "failed":
             self._failures.append(trial)
@@ -67,6 +64,7 @@ class History:
         if trial.state == "complete":
             self._evaluated.setdefault(trial.key, trial)
             if self.is_best(trial):
+                self._improved = self._improved if self._ties(trial) else len(self.trials)
                 self.best = trial
                 self.__dict__.pop("best_folds", None)
             if self._leads(trial, self._leaders.get(trial.family)):
@@ -75,6 +73,12 @@ class History:
     def is_best(self, trial: Trial) -> bool:
         """Whether a trial that comes after those here is the best of them all."""
         return trial.state == "complete" and self._leads(trial, self.best)
+
+    def _ties(self, trial: Trial) -> bool:
+        """Whether a trial leads for being more regularized alone, its score being that of the one that led."""
+        points = [one.points.get(self.metric) for one in (trial, self.best) if one is not None]
+        new, *old = [point for point in points if point is not None]
+        return bool(old) and abs(new.val - old[0].val) <= new.tolerance
 
     def _leads(self, trial: Trial, leader: Trial | None) -> bool:
         """Whether a complete trial is better than one that led, and than what is not regularized."""
@@ -121,8 +125,11 @@ class History:
 
     @property
     def since_best(self) -> int:
-        """Trials of this run since the one with the best score, whether they were complete, pruned or failed."""
-        return max(len(self.trials) - max(self._top[1] + 1, self.before), 0)
+        """Trials of this run since the best was last improved on, whether they were complete, pruned or failed.
+
+        What no rule chooses, as the reference and what diverges, is improved on by the first trial beside it.
+        """
+        return max(len(self.trials) - max(self._improved, self.before), 0)
 
     @property
     def failures(self) -> Sequence[Trial]:

@@ -14,6 +14,7 @@ from regsearch.mirror.records import StudyEnd
 from regsearch.models.deadline import OUT_OF_TIME
 from regsearch.models.path import Trajectory
 from regsearch.progress import Progress
+from regsearch.results.ranking import leaders
 from regsearch.results.report import note, write_artifacts
 from regsearch.results.results import Results
 from regsearch.storage.store import Store
@@ -233,7 +234,11 @@ class MirrorFeed:
     def _finish_study(self, results: Results, status: StudyEnd, artifacts: list[Artifact]) -> None:
         end_ms = max((trial.end_ms for trial in results.all), default=0)
         best = results.candidates[0] if results.complete else None
-        self._mirror.finish(summary_record(status, end_ms, results.all, self.metric, best, note(results), artifacts))
+        done = sorted(results.complete, key=lambda trial: trial.number)
+        led = leaders(done, results.references, self.metric)
+        so_far = {trial.number: one.points[self.metric].val for trial, one in zip(done, led, strict=True)}
+        said = note(results), artifacts
+        self._mirror.finish(summary_record(status, end_ms, results.all, self.metric, best, so_far, *said))
 
 
 def sendable(trial: Trial) -> bool:

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from regsearch.metrics.averaging import Averaging
-from regsearch.metrics.statistics import Estimate
+from regsearch.metrics.statistics import ALPHA, Estimate
 
 SCORES = arrays(np.float64, st.integers(2, 12), elements=st.floats(-100, 100).map(lambda x: round(x, 3)))
 
@@ -44,16 +44,31 @@ def test_turned_round(values: np.ndarray) -> None:
     ("estimate", "t", "p"),
     [
         (Estimate(0.0, 0.0, 3, 2), 0.0, 1.0),  # folds that do not differ
-        (Estimate(0.2, 0.0, 3, 2), math.inf, 0.0),  # and differ by the same
-        (Estimate(-0.2, 0.0, 3, 2), -math.inf, 0.0),
+        (Estimate(0.2, 0.0, 3, 2), math.inf, 0.25),  # and differ by the same: two of eight draws of signs do
+        (Estimate(-0.2, 1e-17, 3, 2), -2e16, 0.25),
         (Estimate(1e-13, 0.0, 3, 2, rounding=1e-12), 0.0, 1.0),
         (Estimate(0.2, math.nan, 1, 0), math.inf, math.nan),  # a single fold: no test
     ],
 )
 def test_edges(estimate: Estimate, t: float, p: float) -> None:
-    """What differs by rounding does not differ; without any spread a difference is sure, of one fold it has no p."""
-    assert estimate.t == t
+    """What differs by rounding does not differ; folds that differ by the same prove little, a single one nothing."""
+    assert estimate.t == pytest.approx(t)
     np.testing.assert_equal(estimate.p, p)
+
+
+def test_few_folds_that_count_rows_find_no_difference_where_there_is_none() -> None:
+    """Two classifiers that are as good are told apart at most as often as the level says, however few folds count."""
+    rng = np.random.default_rng(0)
+    for folds, rows in ((2, 40), (2, 60), (3, 60)):
+        over = Averaging.equal(folds)
+        counts = rng.binomial(rows // folds, 0.9, (2000, 2, folds)) / (rows // folds)
+        found = [over.difference(first, second, 1e-12) for first, second in counts]
+        assert np.mean([one.p < ALPHA for one in found]) <= ALPHA
+        assert np.mean([one.beyond(2.0) for one in found]) <= 2 * ALPHA
+    same = Averaging.equal(2).difference(np.array([0.9, 0.8]), np.array([0.8, 0.7]))
+    assert same.unanimous
+    assert not same.beyond(2.0)
+    assert math.isnan(same.interval[0])
 
 
 def test_beyond() -> None:

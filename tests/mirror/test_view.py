@@ -229,7 +229,7 @@ def test_a_store_without_such_tags_loses_only_the_view(tmp_path: Path, caplog: p
     done = finished(results)
     for trial in done:
         store.write_trial(trial_record(trial, results.trajectory(trial.number), results.metric, results.name))
-    store.finish(summary_record("COMPLETE", 1, results.all, results.metric, results.complete[0], "the summary", ()))
+    store.finish(summary_record("COMPLETE", 1, results.all, results.metric, results.complete[0], {}, "the summary", ()))
     assert ready.view == ""
     runs = client.search_runs([ready.experiment_id])
     assert len(runs) == len(done) + 1 == 5

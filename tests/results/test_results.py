@@ -25,7 +25,7 @@ from regsearch.models.linear import backend
 from regsearch.models.path import ROUNDING, Point
 from regsearch.results.choice import describe
 from regsearch.results.formatting import format_value
-from regsearch.results.ranking import merge_ties, rank_trials, score_tolerance
+from regsearch.results.ranking import merge_ties, rank_trials
 from regsearch.results.report.note import note
 from regsearch.results.report.sentences import verdict
 from regsearch.results.results import Results, load_results
@@ -141,7 +141,7 @@ def test_merged_ties(values: list[int], seed: int) -> None:
         of_it = np.array(values) == value
         assert set(found[of_it]) == {(value + off[of_it]).min()}
     tiny = Point(-1e-14, 0.0, -2e-14, 0.0, 0.0)
-    assert score_tolerance(tiny) == 2e-14 * ROUNDING
+    assert tiny.tolerance == 2e-14 * ROUNDING
 
 
 def test_counts(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.metrics.scorer import Metric
-from regsearch.models.path import ROUNDING
+from regsearch.models.path import tolerance_of
 from regsearch.numeric import format_number
 from regsearch.results.bias.choosing import method_of
 from regsearch.results.bias.resampling import Resampling
@@ -185,7 +185,7 @@ def settled(
         why = f"On most resamples of the rows {resampling.study.metric} of what is chosen there is not known."
         return replace(plain, why=why)
     optimism = float((usual - outside).mean())
-    optimism = optimism if abs(optimism) > ROUNDING * max(1.0, abs(plain.plain)) else 0.0
+    optimism = optimism if abs(optimism) > tolerance_of(usual, outside) else 0.0
     score = plain.plain - optimism
     return replace(
         plain, score=score, optimism=optimism, resamples=len(outside), points=resampling.points,

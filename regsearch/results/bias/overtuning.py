@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from regsearch.metrics.scorer import label_of
 from regsearch.metrics.statistics import difference_se
-from regsearch.models.path import ROUNDING
+from regsearch.models.path import tolerance_of
 from regsearch.numeric import format_number
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import is_better
@@ -67,7 +69,7 @@ def overtuning(study: StoredStudy) -> Overtuning | None:
     if not found:
         return None
     numbers, val, test, parts = zip(*found, strict=True)
-    rounding = ROUNDING * max(1.0, abs(test[0]))
+    rounding = tolerance_of(np.array(test))
     lost, gained = max(test) - test[-1], max(test) - test[0]
     lost = lost if lost > rounding else 0.0
     relative = lost / gained if gained > rounding else None

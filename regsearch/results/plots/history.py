@@ -20,6 +20,7 @@ from regsearch.results.plots.style import (
     outside_note,
     window,
 )
+from regsearch.results.ranking import leaders
 from regsearch.results.stored_study import StoredStudy
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class HistoryRecord:
     Attributes
     ----------
     numbers, scores, best
-        ``[n]``: number and score of each complete trial, in the order in which they finished, and the best score so
-        far.
+        ``[n]``: number and score of each complete trial, in the order in which they finished, and the score of the
+        best so far of those that a rule may choose: the reference and what diverges only before there is another.
     held_out
         ``[k, 2]``: place in that order, from 1, and held-out score of those that were the best when they finished.
     test_weighted
@@ -66,7 +67,7 @@ def history_record(study: StoredStudy) -> HistoryRecord | None:
     found = overtuning(study)
     place = {trial.number: at + 1.0 for at, trial in enumerate(trials)}
     held_out = np.column_stack([[place[k] for k in found.numbers], found.test]) if found else np.empty((0, 2))
-    best = np.maximum.accumulate(scores)
+    best = np.array([study.point(one).val for one in leaders(trials, study.references, study.metric)])
     y = window(scores, [scores.max()])
     if found:  # what is drawn inside the frame has its held-out score there, however far that is from it
         y = window(scores, [scores.max(), *held_out[y.holds(np.array(found.val)), 1]])
@@ -93,7 +94,7 @@ def history(record: HistoryRecord) -> Figure:
         marker={"color": MUTED, "opacity": 0.35, "size": 5}, customdata=record.numbers[picked],
         hovertemplate="trial %{customdata}: %{y:.5g}<extra></extra>",
     )  # fmt: skip
-    steps = np.union1d(np.flatnonzero(np.diff(record.best, prepend=-np.inf) > 0), [len(record.best) - 1])
+    steps = np.union1d(np.flatnonzero(np.diff(record.best, prepend=-np.inf) != 0), [len(record.best) - 1])
     figure.add_scatter(
         x=place[steps], y=record.y.clip(record.best[steps]), mode="lines", name="best so far (validation)",
         line={"color": VERMILION, "width": 2.5, "shape": "hv"},

@@ -10,7 +10,6 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.errors import InvalidInput
 from regsearch.numeric import format_number, plain
-from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import least_cost, path_points
 from regsearch.results.rules.registry import Rule, rule_with_number
@@ -43,7 +42,7 @@ def gap_budget(budget: float) -> Rule:
     def within_budget(results: StoredStudy) -> Pick:
         rows = np.concatenate([_losses_and_gaps(results, trial) for trial in results.candidates])
         rows = rows[np.isfinite(rows[:, 3])]  # the score of a point may be undefined in a fold
-        within = rows[:, 3] <= budget + score_tolerance(results.point(results.candidates[0]))
+        within = rows[:, 3] <= budget + results.point(results.candidates[0]).tolerance
         number, step = least_cost(results, rows[within, :3] if within.any() else rows[:, [0, 1, 3, 2]])
         (gap,) = rows[(rows[:, 0] == number) & (rows[:, 1] == step), 3]
         if within.any():

@@ -10,7 +10,6 @@ from regsearch._types import Array
 from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.path import ROUNDING
 from regsearch.numeric import format_number
-from regsearch.results.ranking import score_tolerance
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import complexity_known, least_cost, near_best, path_points
 from regsearch.results.rules.registry import rule
@@ -33,15 +32,12 @@ def paired(results: StoredStudy) -> Pick:
     fitting the training folds least; where a trial does not know them, or families differ, the latter alone. Other
     points of paths are left out: where a path begins, folds differ so much that hardly any loss is significant.
     """
-    from scipy.stats import t
-
     top = results.candidates[0]
     score = results.curves(top.number).val[:, top.step]
     freedom = results.averaging.effective - 1
-    critical = float(t.isf(ALPHA, freedom)) if freedom > 0 else 0.0
     near = near_best(results)
     lost = {trial.number: _lost(results, trial, score) for trial in near}
-    rivals = [trial for trial in near if lost[trial.number].t <= critical]
+    rivals = [trial for trial in near if _is_rival(lost[trial.number])]
     known = complexity_known(rivals)
     least = min(trial.complexity for trial in rivals)
     simplest = [trial for trial in rivals if not known or trial.complexity <= least * (1 + ROUNDING)]
@@ -57,7 +53,12 @@ def paired(results: StoredStudy) -> Pick:
     )  # fmt: skip
 
 
+def _is_rival(lost: Estimate) -> bool:
+    """Whether a test cannot tell that anything is lost; of a single fold, which has none, whether nothing is."""
+    return lost.p_greater >= ALPHA if math.isfinite(lost.se) else lost.mean <= lost.rounding
+
+
 def _lost(results: StoredStudy, trial: Trial, score: Array) -> Estimate:
     """How much worse a trial is, at its own best point, than the scores ``[K]`` of the best."""
     own = results.curves(trial.number).val[:, trial.step]
-    return results.averaging.difference(score, own, score_tolerance(results.point(results.candidates[0])))
+    return results.averaging.difference(score, own, results.point(results.candidates[0]).tolerance)

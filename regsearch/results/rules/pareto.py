@@ -10,7 +10,7 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.models.path import ROUNDING
 from regsearch.numeric import format_number
-from regsearch.results.ranking import merge_ties, score_tolerance
+from regsearch.results.ranking import merge_ties
 from regsearch.results.rules.pick import Pick
 from regsearch.results.rules.points import complexity_known, near_best
 from regsearch.results.rules.registry import rule
@@ -58,7 +58,7 @@ def _costs(results: StoredStudy, trials: Sequence[Trial]) -> Array:
     points = [results.point(trial) for trial in trials]
     complexity = [trial.complexity for trial in trials]
     columns = [[-point.val for point in points], [max(point.gap, 0.0) for point in points]]
-    costs = [merge_ties(np.array(column), score_tolerance(points[0])) for column in columns]
+    costs = [merge_ties(np.array(column), points[0].tolerance) for column in columns]
     if complexity_known(trials):
         costs.append(merge_ties(np.array(complexity), ROUNDING * max(complexity)))
     return np.column_stack(costs)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.models.path import Point
-from regsearch.results.ranking import score_tolerance, simplicity_key
+from regsearch.results.ranking import simplicity_key
 from regsearch.results.stored_study import StoredStudy
 from regsearch.storage.trial import Trial
 
@@ -45,7 +45,7 @@ def _fold_scores(results: StoredStudy, trial: Trial) -> Array:
 
 
 def _worse_everywhere(own: Array, best: Array, point: Point) -> bool:
-    return len(best) >= FOLDS and bool((own < best - score_tolerance(point)).all())
+    return len(best) >= FOLDS and bool((own < best - point.tolerance).all())
 
 
 def path_points(trial: Trial, steps: NDArray[np.intp], *costs: Array) -> Array:
@@ -60,6 +60,7 @@ def least_fitted(results: StoredStudy, floor: float) -> tuple[int, int, int]:
     model. Then how many there are.
     """
     near: list[Array] = []
+    floor -= results.point(results.candidates[0]).tolerance  # means of the same scores are off by rounding
     for trial in results.candidates:
         if results.point(trial).val < floor:
             break  # they come best first: no point of the rest reaches the floor
@@ -76,7 +77,7 @@ def least_cost(results: StoredStudy, rows: Array) -> tuple[int, int]:
     Costs are in units of the score, and what differs by rounding alone is equal. Of equal points of a path the first is
     the most regularized; of those of several trials the one that `regsearch.results.ranking.simplicity_key` says.
     """
-    tolerance = score_tolerance(results.point(results.candidates[0]))
+    tolerance = results.point(results.candidates[0]).tolerance
     for column in range(2, rows.shape[1]):
         cost = rows[:, column]
         rows = rows[cost <= cost.min() + tolerance]

@@ -34,7 +34,7 @@ def standardized(scores: Array) -> Array:
     How bad the bad are is of no interest, and would be most of what a process explains.
     """
     low, middle, high = np.quantile(scores, [0.25, 0.5, 0.75])
-    spread = max((high - low) / 1.349, 1e-12 * max(1.0, abs(middle)))
+    spread = max((high - low) / 1.349, 1e-12 * abs(middle)) or 1.0
     with np.errstate(over="ignore"):  # scores as far apart as numbers go
         z = np.clip((scores - middle) / spread, -MOST, MOST)
     z = np.where(z < 0, -np.log1p(np.maximum(-z, 0.0)), z)
