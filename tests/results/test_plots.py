@@ -259,6 +259,8 @@ def test_what_is_outside_is_said() -> None:
     (axes,) = gap_image(record).axes
     assert "→ reference: gap 9, score 0" in [text.get_text() for text in axes.get_legend().get_texts()]
     assert gap(replace(record, families={"l1": dots[:2]}, marks=marks[:1])).layout.meta["note"] == ""
+    alone = gap(replace(record, families={"l1": dots[:2]})).layout.meta["note"]
+    assert alone == "1 point lies outside the frame (reference): a double click shows all"
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,8 @@ def gap_image(record: GapRecord) -> Image:
 def gap(record: GapRecord) -> Figure:
     """Score against gap of every trial, the Pareto front, the choices and the reference."""
     among = " and ".join(mark.label for mark in record.unseen)
-    said = f" ({among} included)" if among else ""
+    more = " included" if record.outside > len(record.unseen) else ""
+    said = f" ({among}{more})" if among else ""
     note = f"{outside(record.outside, 'point')}{said}: a double click shows all" if record.outside else ""
     figure = new_figure(
         "Score and gap", "generalization gap (train - validation)", f"validation {record.metric}", 480, note
