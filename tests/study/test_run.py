@@ -79,11 +79,14 @@ def test_folds_from_a_generator(tmp_path: Path) -> None:
 
 
 def test_patience_counts_what_was_given_up(tmp_path: Path) -> None:
-    """Patience ends a search whose trials are all pruned."""
+    """Patience ends a search whose last trials are all pruned, however many scored worse than the reference before."""
     space = Estimator(Ridge(alpha=1e-3), {"alpha": Float(1e5, 1e6)})
     one = study(tmp_path, space=space, cv=5).run(40, patience=3, quiet=True)
     assert one.stopped == "no improvement in 3 trials"
-    assert len(finished(one)) == 4
+    *earlier, before = [trial.state for trial in one.all][:-3]
+    assert [trial.state for trial in one.all][-3:] == ["pruned"] * 3
+    assert before == "complete"
+    assert len(earlier) < 20
 
 
 def test_sampler_from_a_function(tmp_path: Path) -> None:
