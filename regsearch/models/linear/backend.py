@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Rows
 from regsearch.errors import InvalidInput
 from regsearch.metrics.pooled import pooled_scores
-from regsearch.metrics.scorer import Metric, unmeasured
+from regsearch.metrics.scorer import Metric, resolve, unmeasured
 from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.class_weight import ClassWeight
 from regsearch.models.deadline import Stop
@@ -129,6 +129,16 @@ class LinearBackend:
         first, *others = self.setup.metrics
         return (first, *(metric for metric in others if metric.kernel is not None))
 
+    @cached_property
+    def _smooth(self) -> tuple[Metric, ...]:
+        """The loss, as a score, where the score that decides moves in steps."""
+        problem = self.setup.problem
+        return resolve(None, problem)[:1] if self.setup.metrics[0].counts else ()
+
+    def _scored(self, piece: Piece, solver: Solver) -> FittedPiece:
+        curves = self._scores(piece, (*self._path_metrics, *self._smooth), solver)
+        return FittedPiece(piece, curves[: len(self._path_metrics)], *curves[len(self._path_metrics) :])
+
     def _fit_path(
         self, config: LinearConfig, solver: Solver, terms: GeneralTerms, lambdas: Array, started: float
     ) -> tuple[FittedPath, Stop | None]:
@@ -142,7 +152,7 @@ class LinearBackend:
         deadline, ended = self.setup.deadline, False
         with deadline.interruptible():
             for piece in solver.path(terms, config.scale, lambdas, further):
-                path.add(FittedPiece(piece, self._scores(piece, self._path_metrics, solver)))
+                path.add(self._scored(piece, solver))
                 ended = self._ends(path, solver, len(lambdas))
                 if ended or deadline.stop(deadline.clock() - started):
                     break
@@ -155,7 +165,8 @@ class LinearBackend:
     def _ends(self, path: FittedPath, solver: Solver, points: int) -> bool:
         """Whether a path that was asked for so many points ends where it is."""
         over = path.steps >= points and not self._goes_on(path, solver)
-        return over or path.past_best(self.setup.metrics[0], points) or path.steps == len(path.lambdas)
+        perfect = tuple(metric.perfect for metric in (self.setup.metrics[0], *self._smooth))
+        return over or path.past_best(perfect, points) or path.steps == len(path.lambdas)
 
     def _limit(self, config: LinearConfig, solver: Solver, terms: GeneralTerms) -> FittedPiece | None:
         """What a path tends to as lambda goes to zero, where that is the fit without a penalty.
@@ -189,7 +200,7 @@ class LinearBackend:
         shared = config.class_weight, config.loss, str(config.scale), config.limits
         if shared not in self._unpenalized:
             (piece,) = solver.path(self.solvers.terms_at_zero(config), config.scale, np.zeros(1))
-            self._unpenalized[shared] = FittedPiece(piece, self._scores(piece, self._path_metrics, solver))
+            self._unpenalized[shared] = self._scored(piece, solver)
         return self._unpenalized[shared]
 
     def _goes_on(self, path: FittedPath, solver: Solver) -> bool:

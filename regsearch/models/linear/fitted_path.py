@@ -3,18 +3,19 @@
 A path goes down its lambdas until its mean curve has left its best point for good. Where they end, it goes on for as
 long as the curve rises, or as the fit without a penalty, its limit, lies well above all that it has passed. It ends
 early where the fit saturates (glmnet's rule) or the solver runs out of steps. The limit is its last point where that
-is the best.
+is the best. A score that moves in steps, such as accuracy, stands still long before the path has reached its end: where
+one decides, the loss must have turned, too.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.metrics.scorer import Metric
 from regsearch.models.linear.design import Piece
 from regsearch.models.path import ROUNDING, Curves, choose_step
 
@@ -27,10 +28,17 @@ SATURATED = 0.999  # share of the null model's loss that a fit explains when it 
 
 @dataclass(frozen=True)
 class FittedPiece:
-    """Consecutive points with their scores, by metric: the first decides."""
+    """Consecutive points with their scores, by metric: the first decides.
+
+    Attributes
+    ----------
+    smooth
+        Scores of the loss, where those that decide move in steps: one that stands still may have far to go.
+    """
 
     piece: Piece
     curves: list[Curves]
+    smooth: Curves | None = None
 
     @property
     def steps(self) -> int:
@@ -73,10 +81,13 @@ class FittedPath:
 
     def scores(self) -> list[Curves]:
         """One `Curves` for each metric, over all steps so far."""
-        return [
-            Curves(np.hstack([one.train for one in along]), np.hstack([one.val for one in along]), along[0].averaging)
-            for along in zip(*(one.curves for one in self.fitted), strict=True)
-        ]
+        return [_joined(along) for along in zip(*(one.curves for one in self.fitted), strict=True)]
+
+    @property
+    def read(self) -> list[Array]:
+        """``[S]`` mean validation curves that tell where the path ends: the deciding one, and beside steps the loss."""
+        smooth = [one.smooth for one in self.fitted if one.smooth is not None]
+        return [self.scores()[0].mean(), *([_joined(smooth).mean()] if smooth else [])]
 
     def gap(self) -> Array:
         """``[K, S]`` relative duality gaps."""
@@ -104,14 +115,10 @@ class FittedPath:
         last = self.fitted[-1]
         return last.piece.point(last.steps - 1)
 
-    def past_best(self, metric: Metric, points: int) -> bool:
-        """Whether the mean validation curve has left its best point for good."""
-        if metric.perfect is None:
-            return False
-        loss = metric.perfect - self.scores()[0].mean()
-        tail = loss[-max(10, round(PATIENCE * points)) - 1 :]
-        least = np.min(loss, initial=np.inf, where=np.isfinite(loss))
-        return len(loss) > len(tail) and bool((tail > (1 + RISE) * least).all())
+    def past_best(self, perfect: tuple[float | None, ...], points: int) -> bool:
+        """Whether every mean validation curve that is read, of such best possible scores, is past its best for good."""
+        pairs = zip(perfect, self.read, strict=True)
+        return all(best is not None and _turned(best - mean, points) for best, mean in pairs)
 
     @property
     def defined(self) -> bool:
@@ -120,9 +127,9 @@ class FittedPath:
 
     @property
     def rising(self) -> bool:
-        """Whether the last point is the best so far."""
-        mean = self.scores()[0].mean()
-        return self.defined and len(mean) > 1 and choose_step(mean) == len(mean) - 1
+        """Whether the last point is the best so far, by any curve that is read."""
+        known = (mean for mean in self.read if len(mean) > 1 and np.isfinite(mean).any())
+        return any(choose_step(mean) == len(mean) - 1 for mean in known)
 
     @property
     def below_limit(self) -> bool:
@@ -158,3 +165,15 @@ class FittedPath:
         ratio = float(self.lambdas[1] / self.lambdas[0])
         foretold = (float(mean[-1] - mean[-2]) if self.rising else 0.0) * ratio / (1 - ratio)
         return self.left <= CLOSE * span and foretold <= max(2 * self.left, FINE * span)
+
+
+def _joined(along: Sequence[Curves]) -> Curves:
+    """One of consecutive ones."""
+    return Curves(np.hstack([one.train for one in along]), np.hstack([one.val for one in along]), along[0].averaging)
+
+
+def _turned(loss: Array, points: int) -> bool:
+    """Whether a loss ``[S]`` has left its best point for good."""
+    tail = loss[-max(10, round(PATIENCE * points)) - 1 :]
+    least = np.min(loss, initial=np.inf, where=np.isfinite(loss))
+    return len(loss) > len(tail) and bool((tail > (1 + RISE) * least).all())

@@ -72,6 +72,15 @@ def test_no_trial_scores_below_the_reference_of_its_scale(
     assert not found.trajectory.rising
 
 
+def test_accuracy_that_stands_still_ends_no_path_whose_loss_falls() -> None:
+    """Of columns whose units differ by thousands those in small units come last."""
+    made = backend(*data("binary", 60, 4, 0.1, 1e3, 4), "accuracy")
+    plain = trial(made, Linear("none", 0.0, "none")).point.val
+    found = trial(made, Linear(default(penalties.AdaptiveElasticNet()), Path(10), "none"))
+    assert len(set(found.trajectory.curves["accuracy"].mean()[5:10])) == 1
+    assert found.point.val >= plain
+
+
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("task", ["regression", "binary"])
 def test_ridge_reaches_its_limit_with_more_columns_than_rows(scale: str, task: str) -> None:
