@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from regsearch.models.base import Candidate, Outcome, Setup
 from regsearch.models.class_weight import ClassWeight
 from regsearch.models.deadline import Stop
 from regsearch.models.linear.design import LinearConfig, Piece, Solver
-from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece
+from regsearch.models.linear.fitted_path import SATURATED, FittedPath, FittedPiece, no_limit
 from regsearch.models.linear.general import GeneralTerms
 from regsearch.models.linear.lambdas import further_lambdas, lambda_grid
 from regsearch.models.linear.loss import Loss
@@ -146,9 +146,9 @@ class LinearBackend:
         if not lambdas.any():
             return FittedPath(lambdas, fitted=[self._without_penalty(config, solver)]), None
         further = further_lambdas(config, lambdas)
-        limit = self._limit(config, solver, terms) if len(further) else None
+        seek = partial(self._limit, config, solver, terms) if len(further) else no_limit
         free = terms.certified and not terms.sparse and config.loss is None and self.setup.problem.classes is None
-        path = FittedPath(np.concatenate([lambdas, further]), limit, free)
+        path = FittedPath(np.concatenate([lambdas, further]), seek, free)
         deadline, ended = self.setup.deadline, False
         with deadline.interruptible():
             for piece in solver.path(terms, config.scale, lambdas, further):
@@ -158,8 +158,7 @@ class LinearBackend:
                     break
         if not ended:
             return path, deadline.stop(deadline.clock() - started)
-        if limit is not None and path.below_limit:
-            path.add(limit)
+        path.close()
         return path, None
 
     def _ends(self, path: FittedPath, solver: Solver, points: int) -> bool:
@@ -168,7 +167,7 @@ class LinearBackend:
         perfect = tuple(metric.perfect for metric in (self.setup.metrics[0], *self._smooth))
         return over or path.past_best(perfect, points) or path.steps == len(path.lambdas)
 
-    def _limit(self, config: LinearConfig, solver: Solver, terms: GeneralTerms) -> FittedPiece | None:
+    def _limit(self, config: LinearConfig, solver: Solver, terms: GeneralTerms, end: Piece) -> FittedPiece | None:
         """What a path tends to as lambda goes to zero, where that is the fit without a penalty.
 
         With an L1 part and no fewer columns than rows it is another of the fits that explain all of y, and so is not
@@ -176,8 +175,10 @@ class LinearBackend:
         """
         rows = np.array([len(train) for train in self.design.train])
         own = not terms.sparse or bool(((self.design.scales(config.scale) > 0).sum(axis=1) < rows - 1).all())
-        limit = self._without_penalty(config, solver) if own else None
-        return None if limit is None or limit.piece.separable is not None else limit
+        if not own or solver.tells_apart(end):
+            return None
+        limit = self._without_penalty(config, solver)
+        return None if limit.piece.separable is not None else limit
 
     def _diverges(self, path: FittedPath, solver: Solver) -> bool:
         """Whether a path of lambda 0 alone has no fit, in some fold, that would have the deciding score of its point.

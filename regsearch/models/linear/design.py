@@ -275,6 +275,10 @@ class Solver(Protocol):
         """``[K]`` losses of a point in training, as `null`, by the weights that it is fitted with."""
         ...
 
+    def tells_apart(self, point: Piece) -> bool:
+        """Whether classes are seen to be separable from a point: without a penalty there is no fit then."""
+        ...
+
     def predicted(self, eta: Array) -> Array:
         """What scores take for a decision ``[..., m]``: that itself, or what a link makes of it."""
         ...

@@ -10,8 +10,9 @@ one decides, the loss must have turned, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -45,6 +46,10 @@ class FittedPiece:
         return int(self.piece.coef.shape[1])
 
 
+def no_limit(end: Piece) -> None:
+    """Of a path that is not known to tend anywhere."""
+
+
 @dataclass
 class FittedPath:
     """The pieces of a path that have been fitted so far, with the scores of each.
@@ -53,8 +58,9 @@ class FittedPath:
     ----------
     lambdas
         Those that may be fitted, in their order.
-    limit
-        The fit at lambda 0, where the path tends to that; `None` where it does not, as with more columns than rows.
+    seek
+        Of the last point, the fit at lambda 0, where the path tends to that; `None` where it does not, as with more
+        columns than rows. It is asked for where a path ends, as it may cost more than the path.
     free
         Whether points cost next to nothing. Such a path ends neither where its fit saturates nor near to its limit by
         the range of its curve: of columns that are alike (spectra) the best lambda lies far below, where all but the
@@ -62,17 +68,28 @@ class FittedPath:
     """
 
     lambdas: Array
-    limit: FittedPiece | None = None
+    seek: Callable[[Piece], FittedPiece | None] = no_limit
     free: bool = False
     fitted: list[FittedPiece] = field(default_factory=list)
+    at_limit: bool = False
 
     def add(self, one: FittedPiece) -> None:
         self.fitted.append(one)
 
+    @cached_property
+    def limit(self) -> FittedPiece | None:
+        return self.seek(self.end)
+
+    def close(self) -> None:
+        """Let the limit be the last point, where that is the best."""
+        if self.below_limit and self.limit is not None:
+            self.add(self.limit)
+            self.at_limit = True
+
     @property
     def axis(self) -> Array:
         """``[S]`` lambdas of the points so far, 0 being that of the limit."""
-        ended = [0.0] if self.limit is not None and self.limit is self.fitted[-1] else []
+        ended = [0.0] if self.at_limit else []
         return np.append(self.lambdas[: self.steps - len(ended)], ended)
 
     @property

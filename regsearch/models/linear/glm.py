@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from regsearch._types import Array
-from regsearch.models.linear.design import Design, of_fold
+from regsearch.models.linear.design import Design, Piece, of_fold
 from regsearch.models.linear.freedom import curved_freedom
 from regsearch.models.linear.glm_ridge import Basis, RidgeFits, gcv_strength
 from regsearch.models.linear.interior import InteriorPoint
@@ -47,6 +47,9 @@ class Glm(LogLoss):
         each = [design.weights / design.weights.sum()] if y.ndim == 2 else design.fold_weights
         spreads = [loss.spread(of_fold(y, k)[:, 0], share) for k, share in enumerate(each)]
         self.spread = float(np.mean(spreads))
+
+    def tells_apart(self, point: Piece) -> bool:
+        return False
 
     def predicted(self, eta: Array) -> Array:
         return self.loss.predicted(eta)

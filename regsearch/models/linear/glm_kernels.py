@@ -1,6 +1,4 @@
-"""The minimum of a penalised quadratic: compiled by numba where it is installed and plain Python otherwise.
-
-Coordinates descend one at a time; where that is slow, their support is solved for.
+"""Descent on a penalised quadratic, one coordinate at a time: compiled by numba where it is installed.
 
 Notation and shapes
 
@@ -22,15 +20,15 @@ import numpy as np
 
 from regsearch._types import Array
 from regsearch.models.linear.kernels import HISTORY, compiled, heading
-from regsearch.models.linear.support import minimise_on_support
-
-SWEEPS, ROUNDS = 5, 2  # sweeps over what is not zero, after each of so many over all, before the support is solved for
 
 
 @compiled
 def sweep(gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float) -> float:
-    """Minimise over each coefficient in turn, in place; returns the largest violation of optimality that was met."""
-    worst = 0.0
+    """Minimise over each coefficient in turn, in place; returns what the violations of optimality that were met cost.
+
+    A violation v costs a duality gap of about ``v |w|_1`` at most, and all of them ``|v|^2 / 2`` over the ridge.
+    """
+    worst, squares = 0.0, 0.0
     for j in range(w.shape[0]):
         curvature = gram[j, j] + ridge
         if curvature <= 0.0:
@@ -39,10 +37,12 @@ def sweep(gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float
         new = np.sign(target) * max(abs(target) - threshold[j], 0.0) / curvature
         step = new - w[j]
         if step != 0.0:
-            worst = max(worst, abs(step) * curvature)
+            violation = abs(step) * curvature
+            worst, squares = max(worst, violation), squares + violation**2
             w[j] = new
             gradient -= step * gram[j]
-    return worst
+    cost = float(worst * np.abs(w).sum())
+    return min(cost, squares / (2.0 * ridge)) if ridge > 0.0 else cost
 
 
 @compiled
@@ -60,8 +60,7 @@ def descend_until(
     points, gradients = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, w.shape[0]))
     seen = 0
     for _ in range(max_sweeps):
-        worst = sweep(gram, w, gradient, threshold, ridge)
-        if worst * np.abs(w).sum() <= tolerance:
+        if sweep(gram, w, gradient, threshold, ridge) <= tolerance:
             break
         points[seen], gradients[seen] = w, gradient
         seen += 1
@@ -82,12 +81,11 @@ def descend(
 ) -> tuple[Array, Array, bool]:  # fmt: skip
     """Coefficients ``[e]`` from `start`, their gradient, and whether a sweep over all found nothing worse than allowed.
 
-    A violation v costs a gap of about ``v |w|_1``; that is what the tolerance bounds. After each sweep over all, those
-    that are not zero descend on a matrix of their own, `max_sweeps` at most.
+    After each sweep over all, those that are not zero descend on a matrix of their own, `max_sweeps` at most.
     """
     w, slope = start.copy(), gradient.copy()
     for _ in range(rounds):
-        if sweep(gram, w, slope, threshold, ridge) * np.abs(w).sum() <= tolerance:
+        if sweep(gram, w, slope, threshold, ridge) <= tolerance:
             return w, slope, True
         some = np.flatnonzero(w)
         rows = gram[some]
@@ -96,18 +94,3 @@ def descend(
         slope += (w[some] - new) @ rows
         w[some] = new
     return w, slope, False
-
-
-def minimise(
-    gram: Array, start: Array, gradient: Array, threshold: Array, ridge: float, tolerance: float, slow: bool
-) -> tuple[Array, bool]:
-    """The minimiser ``[e]``: by sweeps, or on its support where sweeps are slow; whether they are.
-
-    Where they are known to be `slow`, none are taken.
-    """
-    rounds = 1 if slow else ROUNDS
-    w, slope, done = descend(gram, start, gradient, threshold, ridge, tolerance, SWEEPS, rounds)
-    if done:
-        return w, slow
-    moment = slope + gram @ w
-    return minimise_on_support(gram, moment, 0.0, 0.0, threshold, ridge, 1.0, tolerance, w)[0], True

@@ -324,9 +324,19 @@ class _State:
 def decompose(symmetric: Array) -> tuple[Array, Array]:
     """Eigenvalues of what is positive semidefinite, those above the rounding, and their vectors as columns."""
     values, vectors = np.linalg.eigh(symmetric)
-    cutoff = np.finfo(float).eps * len(values) * max(values.max(initial=0.0), np.finfo(float).tiny)
-    kept = values > cutoff
+    kept = _above_rounding(values)
     return values[kept], vectors[:, kept]
+
+
+def primal_values(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Array:
+    """The values of `primal_basis` alone, which cost a third of it."""
+    values: Array = np.linalg.eigvalsh(_gram(matrix, rows, center, inverse, weights)).astype(np.float64, copy=False)
+    return values[_above_rounding(values)]
+
+
+def _above_rounding(values: Array) -> Flags:
+    cutoff = np.finfo(float).eps * len(values) * max(values.max(initial=0.0), np.finfo(float).tiny)
+    return np.asarray(values > cutoff)
 
 
 def _gram(matrix: Matrix, rows: Rows, center: Array, inverse: Array, weights: Array) -> Array:

@@ -28,13 +28,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from regsearch._types import Array, Matrix, Rows
-from regsearch.data.row_table import RowTable
+from regsearch._types import Array, Rows
 from regsearch.models.linear.column_newton import ColumnNewton
 from regsearch.models.linear.design import NOTHING, Design, Piece, of_fold
-from regsearch.models.linear.freedom import column_powers, most_freedom
+from regsearch.models.linear.freedom import column_powers, curved_freedom, most_freedom
 from regsearch.models.linear.general import GeneralTerms
-from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis, products
+from regsearch.models.linear.glm_ridge import Basis, Ridge, RidgeFits, dual_basis, primal_basis, primal_values, products
 from regsearch.models.linear.krylov import MatrixFreeRidge, Products
 from regsearch.models.linear.lambdas import CHUNK, WARM_UP_TOL, chunks, fit_path, warm_up_lambdas
 from regsearch.models.linear.likelihood import LogSample
@@ -44,14 +43,14 @@ from regsearch.models.linear.penalty import Terms
 from regsearch.models.linear.proximal import FoldPath, walk
 from regsearch.models.linear.relaxed_path import KeptPaths
 from regsearch.models.linear.sample import Sample
-from regsearch.models.linear.separable import settle
+from regsearch.models.linear.separable import seen_apart, settle
 from regsearch.models.linear.threads import all_threads, for_each
-from regsearch.models.linear.working_columns import columns_in_play
+from regsearch.models.linear.working_columns import columns_in_play, times
 
 RIDGE_CHUNK = 20  # lambdas that descend together
 FLAT = 1e-8  # the ridge that stands for none, relative to the largest curvature
 DECISIONS = 2**24  # of all folds that are held at a time, where X itself is not
-SMALL = 4  # how many matrices of curvature the columns in play take the room of, where these are kept
+SMALL = 1  # how many matrices of curvature the columns in play take the room of, where these are kept
 CERTAIN = 1e-9  # a null loss below this belongs to a fold that trains on one class alone
 
 
@@ -82,6 +81,7 @@ class LogLoss:
         self._slopes: dict[str, Array] = {}
         self._initial: dict[str, Array] = {}
         self._ridges: dict[tuple[int, str], RidgeFits] = {}
+        self._values: dict[tuple[int, str], Array] = {}  # eigenvalues of all columns
 
     def _sample(self, y: Array, k: int) -> Sample:
         rows = self.design.train[k]
@@ -129,6 +129,11 @@ class LogLoss:
         along = np.asarray(self.design.fold(k) @ coef)[self.design.train[k]]
         return np.ascontiguousarray((along + offset).T[:, None])
 
+    def tells_apart(self, point: Piece) -> bool:
+        """Of two classes and dense columns, by the first fold."""
+        looked_at = self.shape[1] == 1 and isinstance(self.design.matrix, np.ndarray)
+        return looked_at and seen_apart(self.design, 0, self.samples[0], self.decisions(point, 0)[0, 0])
+
     def predicted(self, eta: Array) -> Array:
         return eta
 
@@ -152,9 +157,9 @@ class LogLoss:
         for one, k, residual in zip(spread, folds, residuals, strict=True):
             one[..., self.design.train[k]] = residual
         if self.design.shared:  # one pass over the matrix for all folds
-            slopes = _times(spread, self.design.matrix)
+            slopes = times(spread, self.design.matrix)
         else:
-            slopes = np.stack([_times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
+            slopes = np.stack([times(one, self.design.fold(k)) for one, k in zip(spread, folds, strict=True)])
         slopes -= spread.sum(axis=3, keepdims=True) * self.design.means[folds, None, None]
         slopes *= self.design.inverse_scales(scale)[folds, None, None]
         return slopes
@@ -256,8 +261,19 @@ class LogLoss:
         most = most_freedom(np.minimum(count, rank), power, strengths).sum(axis=1)
         if any(len(rows) < w.shape[3] for rows in self.design.train):
             return np.asarray(most)  # where a spectrum is not cheap
-        whole = [self._ridge(k, scale).freedom(one, strengths) for k, one in enumerate(curvature)]
+        whole = [self._freedom_of_all(k, scale, one, strengths) for k, one in enumerate(curvature)]
         return np.asarray(np.minimum(most, np.stack(whole)))
+
+    def _freedom_of_all(self, k: int, scale: str, curvature: Array, strengths: Array) -> Array:
+        """``[S]``: what all columns of a fold spend."""
+        if self.matrix_free:
+            return self._ridge(k, scale).freedom(curvature, strengths)
+        if (k, scale) not in self._values:
+            rows, columns = self.design.train[k], (self.design.means[k], self.design.inverse_scales(scale)[k])
+            matrix = self.design.fold(k)
+            with all_threads(matrix.shape[0] * matrix.shape[1] ** 2):
+                self._values[k, scale] = primal_values(matrix, rows, *columns, self.samples[k].weights)
+        return curved_freedom(curvature, self._values[k, scale], strengths)
 
     def _piece(self, scale: str, w: Array, b: Array, gap: Array, complexity: Array) -> Piece:
         coef = w * self.design.inverse_scales(scale)[:, None, None]
@@ -378,10 +394,3 @@ class _WorkingSets:
         new = bool(np.any(wanted & ~self.working[k]))
         self.working[k] |= wanted
         return new
-
-
-def _times(spread: Array, matrix: Matrix) -> Array:
-    """``[..., p]`` of ``[..., n]``."""
-    flat = spread.reshape(-1, spread.shape[-1])
-    found = matrix.sums(flat) if isinstance(matrix, RowTable) else (matrix.T @ flat.T).T
-    return np.asarray(found).reshape(*spread.shape[:-1], -1)

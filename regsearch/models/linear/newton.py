@@ -27,7 +27,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from regsearch._types import Array
-from regsearch.models.linear.glm_kernels import minimise
+from regsearch.models.linear.kept_support import Minimiser
 from regsearch.models.linear.sample import Sample
 from regsearch.models.linear.working_columns import ColumnsInPlay
 
@@ -36,6 +36,7 @@ INNER = 0.05  # share of the target, or of a gap far from it, that a quadratic m
 STRICTER = 0.3  # ... and how it is lowered whenever a step was slow
 TOLD = 0.01  # share of the target that a gap of second order must be below, for decisions to be as exact as by another
 QUICK = 1e-8  # share of the null model's loss from which fits are those of a search, of which most are not kept
+CHANGED = 4.0  # how much smaller or larger a curvature that is kept may be said to have become
 MAX_HALVINGS = 30
 ROUNDING = 1e-14  # relative increase of the objective that counts as none
 
@@ -153,7 +154,7 @@ class Newton:
         self._lasso = self.l1[mask]
         self._curvature: Curvature | None = None
         self._bent: Array | None = None  # the curvature of rows that it is of, where nothing else is in it
-        self._slow = False  # whether sweeps over the coefficients in play were slow
+        self._minimiser: Minimiser | None = None  # of its Gram matrix
         self._known: tuple[Iterate, float, float] | None = None  # a point, its lambda and its gap
 
     @property
@@ -252,15 +253,26 @@ class Newton:
         """The next point, or None if the model promised a decrease that no step length delivers."""
         assert self._curvature is not None
         model, w = self._curvature, point.w[self.mask]
+        if self._minimiser is None or self._minimiser.gram is not model.gram:
+            self._minimiser = Minimiser(model.gram, self._minimiser is not None and self._minimiser.slow)
         drift = self.residual(point).sum(axis=1)
         slope = gradient[self.mask] - model.couple @ drift
         threshold, ridge = lambda_ * self._lasso, lambda_ * self.l2
-        found, self._slow = minimise(model.gram, w, slope, threshold, ridge, tolerance, self._slow)
-        change = found - w
+        share = self._share(point, model)
+        self._bent = None if model.rows is None else share * model.rows
+        asked = slope / share, threshold / share, ridge / share, tolerance / share
+        change = self._minimiser.minimum(w, *asked) - w
         move = np.zeros_like(point.w)
         move[self.mask] = change
-        shift = model.inverse @ drift - change @ model.couple
+        shift = model.inverse @ drift / share - change @ model.couple
         return self._search(point, move, shift, lambda_)
+
+    def _share(self, point: Iterate, model: Curvature) -> float:
+        """What the curvatures of rows are of those of a model, on average: most of what changes along a path."""
+        if model.rows is None:
+            return 1.0
+        now, then = float(self.sample.hessian(point.eta[:, 0], point.p[:, 0])[0].sum()), float(model.rows.sum())
+        return float(np.clip(now / then, 1 / CHANGED, CHANGED)) if then > 0 and np.isfinite(now) else 1.0
 
     def _search(self, point: Iterate, move: Array, shift: Array, lambda_: float) -> Iterate | None:
         """Halve a step until it does not raise the objective."""

@@ -13,8 +13,12 @@ import numpy as np
 from scipy.linalg import LinAlgError, solve
 
 from regsearch._types import Array
+from regsearch.models.linear.design import Design
 from regsearch.models.linear.glm_ridge import Ridge, RidgeFits
+from regsearch.models.linear.kernels import Flags
 from regsearch.models.linear.likelihood import probabilities_and_losses
+from regsearch.models.linear.sample import Sample
+from regsearch.models.linear.working_columns import WorkingColumns
 
 CERTAIN = 8.0  # lead of a class below which, in all rows, the likelihood is taken to have a maximum
 WEAKER = 0.01  # share of the ridge that is left ...
@@ -24,6 +28,10 @@ NUMBERS = 2**27  # of a dense matrix that it makes
 TOL = 1e-10  # ... and the duality gap that others are solved to, relative to the loss of the null model
 STEPS = 200
 HALVINGS = 40
+FAULTS = 0.05  # share of the rows that are at fault from which classes are not taken to be nearly separable
+TRIED = 5  # Newton steps towards a decision that is at fault in none
+ROUNDING = 1e-6  # lead of the right class that counts as none
+HELD = 1e-8  # ridge beside them, relative to the mean curvature of a coefficient
 SOLVED = 1e-15  # what a step promises, relative to the objective
 
 
@@ -43,6 +51,35 @@ def settle(ridge: RidgeFits, theta: Array, strength: float, null: float, max_ste
     found = solved(theta, strength)
     further = solved(found, WEAKER * strength)
     return found, bool(_leads(ridge, further - found).max() > GROWN)
+
+
+def seen_apart(design: Design, k: int, sample: Sample, eta: Array) -> bool:
+    """Whether a few Newton steps lead from decisions ``[n]`` of a fold to one that is at fault in no row.
+
+    Two classes are separable then; they may be all the same where it is not seen. Nobody looks where many rows are at
+    fault.
+    """
+    y, weights = sample.y[0, 0], sample.weights
+    if np.mean(_faults(eta, y)) > FAULTS:
+        return False
+    every, inverse = np.arange(design.shape[1]), design.inverse_scales("standard")[k]
+    columns = WorkingColumns.of(design.fold(k), design.train[k], every, design.means[k], inverse).features
+    columns = np.vstack([columns, np.ones(len(weights))])
+    for _ in range(TRIED):
+        p = 1 / (1 + np.exp(-eta))
+        hessian = (columns * (weights * p * (1 - p))) @ columns.T
+        hessian.flat[:: len(hessian) + 1] += HELD * np.trace(hessian) / len(hessian)
+        try:
+            eta = eta + solve(hessian, columns @ (weights * (y - p)), assume_a="pos") @ columns
+        except LinAlgError:  # no curvature is left
+            return False
+        if not _faults(eta, y).any():
+            return True
+    return False
+
+
+def _faults(eta: Array, y: Array) -> Flags:
+    return np.asarray((2 * y - 1) * eta <= ROUNDING)
 
 
 def _leads(ridge: RidgeFits, theta: Array) -> Array:

@@ -77,6 +77,9 @@ class SeveralTargets:
         columns = [point.output(j) for j in range(len(self.solvers))]
         return np.asarray(sum(solver.training_losses(one) for solver, one in zip(self.solvers, columns, strict=True)))
 
+    def tells_apart(self, point: Piece) -> bool:
+        return False
+
     def predicted(self, eta: Array) -> Array:
         return eta
 

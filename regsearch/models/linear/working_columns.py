@@ -143,3 +143,10 @@ def _sparse_rows(columns: Matrix, rows: Rows, inverse: Array) -> Matrix:
 
 def _dense(product: Matrix) -> Array:
     return np.asarray(product.toarray() if sparse.issparse(product) else product)
+
+
+def times(spread: Array, matrix: Matrix) -> Array:
+    """``[..., p]`` of ``[..., n]``."""
+    flat = spread.reshape(-1, spread.shape[-1])
+    found = matrix.sums(flat) if isinstance(matrix, RowTable) else (matrix.T @ flat.T).T
+    return np.asarray(found).reshape(*spread.shape[:-1], -1)
