@@ -28,6 +28,7 @@ from regsearch._types import Array
 
 Flags = NDArray[np.bool_]
 HISTORY = 5  # sweeps between two extrapolations
+FAR = 100.0  # sum of the sizes of shares from which an extrapolation magnifies the rounding of residuals
 FunctionT = TypeVar("FunctionT", bound=Callable[..., object])
 
 
@@ -223,14 +224,16 @@ def descend_rows(
     """
     w = start.copy()
     moment, power = columns @ target, float(target @ target)
-    squares = (columns**2).sum(axis=1)
+    squares = np.empty(w.shape[0])
+    for j in range(w.shape[0]):
+        squares[j] = columns[j] @ columns[j]
     path = np.empty((lambdas.shape[0], w.shape[0]))
     points, residuals = np.empty((HISTORY + 1, w.shape[0])), np.empty((HISTORY + 1, target.shape[0]))
+    residual = target - w @ columns
+    gradient = columns @ residual
     for step in range(lambdas.shape[0]):
         lambda_ = lambdas[step]
         for _ in range(0, max_sweeps, HISTORY + 1):
-            residual = target - w @ columns
-            gradient = columns @ residual
             if duality_gap(w, gradient, moment, power, 0.0, l1, l2, lambda_) <= tolerances[step]:
                 break
             work = (w != 0.0) | (np.abs(gradient) > lambda_ * l1)
@@ -242,7 +245,9 @@ def descend_rows(
             gain = residual @ residual - left @ left + 2 * penalty(w, l1, l2, lambda_)
             if gain > 2 * penalty(ahead, l1, l2, lambda_):
                 w = ahead
-                sweep_rows(columns, w, left, squares, work, l1, l2, lambda_)
+                residual = left if np.abs(shares).sum() < FAR else target - w @ columns
+                sweep_rows(columns, w, residual, squares, work, l1, l2, lambda_)
+            gradient = columns @ residual
         else:
             path[step] = w
             return path, step
