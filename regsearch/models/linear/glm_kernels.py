@@ -28,7 +28,7 @@ def sweep(gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float
 
     A violation v costs a duality gap of about ``v |w|_1`` at most, and all of them ``|v|^2 / 2`` over the ridge.
     """
-    worst, squares = 0.0, 0.0
+    worst, squares, norm = 0.0, 0.0, 0.0
     for j in range(w.shape[0]):
         curvature = gram[j, j] + ridge
         if curvature <= 0.0:
@@ -36,13 +36,13 @@ def sweep(gram: Array, w: Array, gradient: Array, threshold: Array, ridge: float
         target = gradient[j] + gram[j, j] * w[j]
         new = np.sign(target) * max(abs(target) - threshold[j], 0.0) / curvature
         step = new - w[j]
+        norm += max(abs(new), abs(w[j]))
         if step != 0.0:
             violation = abs(step) * curvature
             worst, squares = max(worst, violation), squares + violation**2
             w[j] = new
             gradient -= step * gram[j]
-    cost = float(worst * np.abs(w).sum())
-    return min(cost, squares / (2.0 * ridge)) if ridge > 0.0 else cost
+    return min(worst * norm, squares / (2.0 * ridge)) if ridge > 0.0 else worst * norm
 
 
 @compiled

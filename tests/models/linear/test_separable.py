@@ -20,7 +20,8 @@ from regsearch.models.linear import Linear
 from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.logistic import FLAT, LogLoss
-from regsearch.models.linear.penalties import NoPenalty
+from regsearch.models.linear.penalties import ElasticNet, NoPenalty
+from regsearch.space.sampling import default
 
 
 def _columns(n: int, p: int, seed: int = 0) -> Array:
@@ -169,3 +170,18 @@ def test_no_path_ends_where_there_is_no_fit() -> None:
     found = outcome(_several, "neg_log_loss", Linear("l2"))
     assert found.trajectory.axis.min() > 0
     assert not found.diverges
+
+
+@pytest.mark.parametrize("scale", ["none", "standard"])
+def test_that_classes_are_separable_is_seen_from_a_fit_that_is_not_there_yet(scale: str) -> None:
+    """By Newton steps from a point of a path with few rows at fault; of classes that are not, it is never said."""
+    X = _columns(120, 12)
+    for wrong, apart in ((0, True), (4, False)):
+        y = (X.sum(axis=1) > 0).astype(float)[:, None]
+        y[np.argsort(-X.sum(axis=1))[:wrong]] = 0.0
+        design = Design(np.asfortranarray(X), (np.arange(120),), (np.arange(0),), np.ones(120))
+        solver = LogLoss(design, y)
+        terms = default(ElasticNet(0.5)).terms(lambda: np.ones((1, 12, 1)))
+        top = terms.lambda_max(solver.gradient(scale))
+        (*_, piece) = solver.path(terms, scale, top * np.geomspace(1, 0.02, 10))
+        assert solver.tells_apart(piece.point(piece.coef.shape[1] - 1)) == apart

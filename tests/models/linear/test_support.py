@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from regsearch._types import Array
 from regsearch.models.linear import descent
 from regsearch.models.linear.design import Design
 from regsearch.models.linear.gaussian import Gaussian
+from regsearch.models.linear.kept_support import Minimiser
 from regsearch.models.linear.kernels import duality_gap
 from regsearch.models.linear.penalties import L1, AdaptiveLasso, ElasticNet
 from regsearch.models.linear.penalty import Penalty
@@ -123,3 +126,23 @@ def test_columns_that_are_not_alike_are_swept(monkeypatch: pytest.MonkeyPatch) -
     solver = Gaussian(folds(x), x[:, :1] + np.random.default_rng(1).normal(size=(200, 1)))
     lambdas = np.geomspace(1.0, 1e-3, 30) * L1().terms(lambda: x).lambda_max(solver.gradient("standard"))
     assert max(piece.gap.max() for piece in solver.path(L1().terms(lambda: x), "standard", lambdas)) <= 1.5e-7
+
+
+@pytest.mark.slow
+@given(
+    st.sampled_from([spectra, dummies, copies]), st.sampled_from([0.0, 1e-3, 0.3]), st.booleans(), st.integers(0, 99)
+)
+def test_what_is_kept_of_a_support_changes_no_minimum(columns: Any, l2: float, slow: bool, seed: int) -> None:
+    """Down a path, with jumps and starts from anywhere, every minimum is certified by its duality gap."""
+    rng, X = np.random.default_rng(seed), columns(40, 24, seed)
+    y = X @ (rng.normal(size=24) * (rng.random(24) < 0.3)) + 0.1 * rng.normal(size=40)
+    gram, moment, power = X.T @ X / 40, X.T @ y / 40, float(y @ y) / 40
+    top = np.abs(moment).max()
+    minimiser, w = Minimiser(gram, slow), np.zeros(24)
+    for share in (0.5, 0.3, 0.25, 0.23, 0.2, 0.02, 0.9, 0.15):
+        start = rng.normal(size=24) if share == 0.2 else w
+        threshold, target = np.full(24, share * top), 1e-9 * power
+        w = minimiser.minimum(start, moment - gram @ start, threshold, l2 * share * top, target)
+        l1, lambda_ = np.ones(24), share * top
+        gap = duality_gap(w, moment - gram @ w, moment, power, 0.0, l1, l2, lambda_)
+        assert gap <= 30 * target
