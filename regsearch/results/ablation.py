@@ -11,14 +11,14 @@ in both; what the best config without a technique would reach takes a search of 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from regsearch._types import Array
 from regsearch.errors import SearchFailed
 from regsearch.metrics.averaging import Averaging
-from regsearch.metrics.statistics import Estimate
+from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.axes import path_axis
 from regsearch.models.base import Candidate, Model, Outcome, Setup
 from regsearch.models.path import Point
@@ -34,7 +34,6 @@ from regsearch.space.tree import Node
 from regsearch.storage.trial import DIVERGES
 
 FINDING = "ablation"
-CLEAR = 2.0  # standard errors that a change must come to before a sentence calls it one
 KEPT = "at the same values of all else"
 OWN_PATH = "each at the best point of its own path"
 
@@ -124,11 +123,12 @@ class Ablation(Presented):
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
-        """As one JSON object: what is stored as the finding ``ablation``."""
+        """As one JSON object: what is stored as the finding ``ablation``; ``freedom`` is that of all errors in it."""
         rows = [removal.row() for removal in self.rows]
         origin = {"number": self.number, "step": self.step, "rule": self.rule, "metric": self.metric, "axis": self.axis}
         best = _figures(self.best) | {"value": self.value}
-        return origin | {"chosen": _figures(self.chosen), "best": best, "rows": rows}
+        freedom = self.rows[0].own.score.freedom if self.rows else None
+        return origin | {"chosen": _figures(self.chosen), "best": best, "freedom": freedom, "rows": rows}
 
     @property
     def summary(self) -> str:
@@ -171,19 +171,46 @@ def summarize(found: Mapping[str, Any]) -> str:
     """What the finding ``ablation`` says, in one sentence."""
     if not found["rows"]:
         return f"Trial {found['number']} has no technique of regularization that could be taken away."
-    changes = [
-        (row["score_change"], math.nan if row["score_change_se"] is None else row["score_change_se"], row["technique"])
-        for row in found["rows"]
-    ]
-    change, se, technique = min(changes)
-    said, how = format_value(abs(change), se), OWN_PATH if found.get("axis") else KEPT
-    if change < -CLEAR * se:
-        return f"{technique} matters most: without it {found['metric']} falls by {said}, {how}."
-    if change < 0:
-        return f"No technique clearly matters: the largest loss, without {technique}, is {said}, {how}."
-    change, se, technique = max(changes)
-    rise = f"without {technique} {found['metric']} rises by {format_value(change, se)}"
+    metric, how = found["metric"], OWN_PATH if found.get("axis") else KEPT
+    known = [row for row in found["rows"] if row["score_change"] is not None]
+    if not known:
+        return f"What {metric} is without any one technique is not known."
+    known.sort(key=lambda row: float(row["score_change"]))
+    largest, least, clear = known[0], known[-1], _clear_losses(known, found.get("freedom"))
+    if clear:
+        first, *others = clear
+        falls = [f"without it {metric} falls by {_size(first)}"]
+        falls += [f"without {row['technique']} by {_size(row)}" for row in others]
+        lead, unclear = "matters most", ""
+        if first is not largest:
+            lead = "clearly matters"
+            unclear = f"; the larger loss without {largest['technique']}, {_size(largest)}, may be luck of the folds"
+        return f"{first['technique']} {lead}: {', '.join(falls)}{unclear}, {how}."
+    if largest["score_change"] < 0:
+        loss = f"without {largest['technique']}, is {_size(largest)}"
+        return f"No technique clearly matters: the largest loss, {loss}, {how}."
+    rise = f"without {least['technique']} {metric} rises by {_size(least)}"
     return f"Nothing is lost without any one of them: {rise}, {how}."
+
+
+def _clear_losses(rows: Sequence[Mapping[str, Any]], freedom: float | None) -> list[Mapping[str, Any]]:
+    """Those of some techniques without which the score clearly falls: by a t-test of each, at a level for all together.
+
+    The level of each is `ALPHA` over their number (Bonferroni), or the more techniques there are, the more would seem
+    to matter by luck.
+    """
+    from scipy.stats import t
+
+    critical = float(t.isf(ALPHA / len(rows), freedom or math.inf))
+    return [row for row in rows if row["score_change"] < -critical * _error(row)]
+
+
+def _error(row: Mapping[str, Any]) -> float:
+    return math.nan if row["score_change_se"] is None else float(row["score_change_se"])
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    return format_value(abs(row["score_change"]), _error(row))
 
 
 def ablate(results: Results, chosen: Chosen, setup: Setup, progress: Progress) -> Ablation:

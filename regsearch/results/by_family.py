@@ -6,6 +6,7 @@ of its best trial with that of its reference.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,11 +80,17 @@ class FamilyStandings(Presented):
             return ""
         first, second = self.rows[:2]
         lead = second.behind
-        clear = "" if lead.se == 0 or lead.beyond(CLEAR) else ": the folds cannot tell them apart"
+        score, *gaps = (
+            format_number(first.point.val, 5),
+            *(format_value(one.point.gap, one.point.gap_se) for one in (first, second)),
+        )
+        if lead.mean <= lead.rounding:
+            return f"{first.name} and {second.name} are as good, {score} with gaps of {gaps[0]} and {gaps[1]}."
+        folds = "a single fold" if math.isnan(lead.se) else "the folds"
+        clear = "" if lead.beyond(CLEAR) else f": {folds} cannot tell them apart"
         return (
-            f"{first.name} wins, {format_number(first.point.val, 5)} with a gap of "
-            f"{format_value(first.point.gap, first.point.gap_se)}; {second.name} is {format_estimate(lead)} behind, "
-            f"with a gap of {format_value(second.point.gap, second.point.gap_se)}{clear}."
+            f"{first.name} wins, {score} with a gap of {gaps[0]}; {second.name} is {format_estimate(lead)} behind, "
+            f"with a gap of {gaps[1]}{clear}."
         )
 
     def table(self) -> Table:
@@ -106,7 +113,7 @@ class FamilyStandings(Presented):
         """The table, and the sentence."""
         if self.rows:
             yield self.table()
-        yield self.summary or "There are not several families of models with a complete trial, so none to compare."
+        yield self.summary or "There are not several families of models with a trial to choose, so none to compare."
 
 
 def family_standings(study: StoredStudy) -> FamilyStandings:

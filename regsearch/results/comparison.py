@@ -18,7 +18,7 @@ from regsearch._types import Array
 from regsearch.errors import InvalidInput
 from regsearch.metrics.statistics import ALPHA, Estimate
 from regsearch.models.axes import path_axis
-from regsearch.models.path import tolerance_of
+from regsearch.models.path import Point, tolerance_of
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import Measured, format_value, json_safe
 from regsearch.results.presented import Block, Presented
@@ -37,6 +37,9 @@ class ComparedStudy:
         The study's, and what it searched (``linear``, ``net``, ...).
     chosen
         Its choice.
+    point
+        Scores of the choice by the weights that the first study's have, under whose label they stand. Where its own are
+        others, the score alone is known, and train score and gap, whose predictions are not stored, are NaN.
     complexity
         Mean over folds: degrees of freedom of a linear model, non-zero weights of a net; NaN where unknown.
     counts
@@ -48,6 +51,7 @@ class ComparedStudy:
     name: str
     space: str
     chosen: Chosen
+    point: Point
     complexity: float
     counts: Mapping[str, int]
     seconds: float
@@ -63,7 +67,7 @@ class ComparedStudy:
 
     def row(self) -> dict[str, Any]:
         """As one JSON object; what is not finite is null."""
-        point = self.chosen.point
+        point = self.point
         row: dict[str, Any] = json_safe(
             {
                 "study": self.name, "space": self.space, "number": self.chosen.number, "score": point.val,
@@ -86,7 +90,7 @@ class StudyDifference:
         Positive where this study is better. Its two-sided p is that of the corrected resampled t-test (Nadeau & Bengio
         2003).
     gap
-        Of the gaps, likewise.
+        Of the gaps, likewise; NaN where this study's scores weigh rows otherwise than the first's.
     """
 
     name: str
@@ -146,16 +150,16 @@ def compare(first: Results, *others: Results, rule: str | Rule = "best") -> Comp
     ------
     InvalidInput
         When there is one study only, or data, folds or deciding metric differ. Weights may: scores that weigh rows
-        otherwise than the first study's are computed anew by its weights.
+        otherwise than the first study's are computed anew by its weights, and shown so.
     """
     if not others:
         raise InvalidInput(f"A comparison needs two studies or more, got {first.name!r} alone; name another.")
     for other in others:
         _check_comparable(first, other)
-    studies = tuple(_compared(results, rule) for results in (first, *others))
-    (val, gap), *rest = (
-        _folds(first, results, study.chosen) for results, study in zip((first, *others), studies, strict=True)
-    )
+    choices = [(results, results.choose(rule)) for results in (first, *others)]
+    folds = [_folds(first, *choice) for choice in choices]
+    studies = tuple(_compared(first, *choice, own_val) for choice, (own_val, _) in zip(choices, folds, strict=True))
+    (val, gap), *rest = folds
     over = first.averaging
     differences = tuple(
         StudyDifference(
@@ -179,10 +183,12 @@ def _check_comparable(first: Results, other: Results) -> None:
             )
 
 
-def _compared(results: Results, rule: str | Rule) -> ComparedStudy:
-    chosen = results.choose(rule)
+def _compared(first: Results, results: Results, chosen: Chosen, val: Array) -> ComparedStudy:
+    over, point = first.averaging, chosen.point
+    if not _weighs_alike(first, results):
+        point = Point(float(over.mean(val)), float(over.error(val)), math.nan, math.nan, math.nan)
     return ComparedStudy(
-        results.name, str(results.identity["space"]), chosen, chosen.trial.complexity, results.counts,
+        results.name, str(results.identity["space"]), chosen, point, chosen.trial.complexity, results.counts,
         sum(trial.seconds for trial in results.all),
     )  # fmt: skip
 
@@ -193,11 +199,20 @@ def _identity(results: Results, key: str) -> str:
 
 
 def _folds(first: Results, results: Results, chosen: Chosen) -> tuple[Array, Array]:
-    """``[K]`` validation scores of a choice, by the weights that the first study's scores have, and its own gaps."""
+    """``[K]`` validation scores and gaps of a choice, by the weights that the first study's scores have.
+
+    Where its own are others the gaps are NaN: predictions of training rows are not stored.
+    """
+    if not _weighs_alike(first, results):
+        val = _rescored(first, results, chosen)
+        return val, np.full_like(val, np.nan)
     curves = results.curves(chosen.number)
     val = curves.val[:, chosen.step]
-    same = len({_identity(one, "scores_fingerprint") for one in (first, results)}) == 1
-    return val if same else _rescored(first, results, chosen), curves.train[:, chosen.step] - val
+    return val, curves.train[:, chosen.step] - val
+
+
+def _weighs_alike(first: Results, results: Results) -> bool:
+    return _identity(first, "scores_fingerprint") == _identity(results, "scores_fingerprint")
 
 
 def _rescored(first: Results, results: Results, chosen: Chosen) -> Array:
@@ -225,7 +240,7 @@ def _sentence(one: StudyDifference, first: str, metric: str) -> str:
 
 
 def _row(study: ComparedStudy, one: StudyDifference | None) -> Sequence[Any]:
-    point = study.chosen.point
+    point = study.point
     against = ("", "") if one is None else (Measured.of(one.score, "+"), f"{one.score.p:.2g}")
     gap = "" if one is None else Measured.of(one.gap, "+")
     complexity = (

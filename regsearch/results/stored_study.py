@@ -199,10 +199,13 @@ def reference_name(study: StoredStudy, reference: Trial) -> str:
     return str(said) if isinstance(said, str) else f"{reference.family}, {said[reference.family]}"
 
 
-def leading_reference(study: StoredStudy) -> Trial | None:
-    """The reference that scores better than all that a rule may choose; `None` where none does."""
-    found = (trial for trial in study.complete if trial.role == REFERENCE)
-    return next(found, None) if study.reference_leads else None
+def leading_reference(study: StoredStudy, family: str | None = None) -> Trial | None:
+    """The reference that scores better than all that a rule may choose, or all of a family; `None` where none does."""
+    ranked, tried = (
+        [trial for trial in trials if family in (None, trial.family)] for trials in (study.complete, study.candidates)
+    )
+    found = (trial for trial in ranked if trial.role == REFERENCE)
+    return next(found, None) if ranked[:1] != tried[:1] else None
 
 
 def is_winner(study: StoredStudy, found: Mapping[str, Any]) -> bool:

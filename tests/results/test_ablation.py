@@ -38,7 +38,7 @@ from regsearch import nn_techniques as t
 from regsearch.metrics.statistics import Estimate
 from regsearch.models.linear.penalty import Penalty, Terms
 from regsearch.models.path import Point
-from regsearch.results.ablation import KEPT, OWN_PATH, Ablation, Change, Removal, removed_values
+from regsearch.results.ablation import KEPT, OWN_PATH, Ablation, Change, Removal, removed_values, summarize
 from regsearch.results.results import Results
 from regsearch.results.rules import Pick
 from regsearch.space.domains import Between
@@ -321,8 +321,8 @@ def test_what_went(config: Node, technique: str, was: str) -> None:
 
 def removal(technique: str, change: float, se: float) -> Removal:
     point = Point(0.5 + change, 0.1, 0.6, 0.1, 0.1)
-    own = Change(point, 2.0, Estimate(change, se, 3, 2), Estimate(0.02, 0.01, 3, 2))
-    return Removal(technique, "1", own, replace(own, value=1.0, score=Estimate(-9.0, 0.1, 3, 2)))
+    own = Change(point, 2.0, Estimate(change, se, 5, 4), Estimate(0.02, 0.01, 5, 4))
+    return Removal(technique, "1", own, replace(own, value=1.0, score=Estimate(-9.0, 0.1, 5, 4)))
 
 
 def ablation(rows: tuple[Removal, ...], axis: str = "", failed: dict[str, str] | None = None) -> Ablation:
@@ -334,6 +334,10 @@ def ablation(rows: tuple[Removal, ...], axis: str = "", failed: dict[str, str] |
     ("rows", "said"),
     [
         ([removal("a", -0.3, 0.1), removal("b", 0.1, 0.1)], "a matters most: without it r2 falls by 0.3 ± 0.1"),
+        ([removal("a", -0.6, 0.1), removal("b", -0.5, 0.1), removal("c", -0.1, 0.1)],
+         "a matters most: without it r2 falls by 0.6 ± 0.1, without b by 0.5 ± 0.1"),
+        ([removal("a", -0.1, 0.08), removal("b", -0.06, 0.01)], "b clearly matters: without it r2 falls by 0.06 ± "
+         "0.01; the larger loss without a, 0.1 ± 0.08, may be luck of the folds"),
         ([removal("a", -0.1, 0.1)], "No technique clearly matters: the largest loss, without a, is 0.1 ± 0.1"),
         ([removal("a", -0.1, math.nan)], "No technique clearly matters: the largest loss, without a, is 0.1"),
         ([removal("a", 0.0, 0.1), removal("b", 0.2, 0.1)], "Nothing is lost without any one of them: without b r2 "
@@ -353,10 +357,29 @@ def test_summary(rows: list[Removal], said: str) -> None:
         assert all(("-9" in line) == bool(axis) for line in lines[2:])
 
 
+def test_no_technique_matters_by_luck() -> None:
+    """Of techniques that do nothing, one is said to matter in few of many ablations, however many are taken away."""
+    rng = np.random.default_rng(0)
+    for many in (2, 8):
+        said = 0
+        for scores in rng.normal(size=(200, many, 5)):
+            errors = scores.std(axis=1, ddof=1) / math.sqrt(5)
+            rows = [removal(str(k), *one) for k, one in enumerate(zip(scores.mean(axis=1), errors, strict=True))]
+            said += not ablation(tuple(rows)).summary.startswith(("No technique", "Nothing"))
+        assert said / 200 < 0.09  # .05, and what 200 ablations may be off
+
+
+def test_a_change_that_is_not_known() -> None:
+    """Techniques without which no score is defined are left out of the sentence."""
+    row = ablation((removal("a", -0.3, 0.1), removal("b", math.nan, math.nan))).row()
+    assert summarize(row).startswith("a matters most")
+    assert summarize(row | {"rows": row["rows"][1:]}) == "What r2 is without any one technique is not known."
+
+
 def test_row_is_json() -> None:
     """The finding has the documented keys and is valid JSON, whatever is not finite in it."""
     row = json.loads(json.dumps(ablation((removal("a", -0.1, math.nan),), "lambda").row(), allow_nan=False))
-    assert set(row) == {"number", "step", "rule", "metric", "axis", "chosen", "best", "rows"}
+    assert set(row) == {"number", "step", "rule", "metric", "axis", "chosen", "best", "freedom", "rows"}
     assert row["chosen"] == {"score": 0.5, "se": None, "train": 0.6, "gap": 0.1}
     assert row["best"] == row["chosen"] | {"value": 0.25}
     own = {"value", "score", "gap", "score_change", "score_change_se", "gap_change", "gap_change_se"}

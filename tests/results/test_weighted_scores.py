@@ -172,13 +172,16 @@ def test_studies_that_weigh_otherwise_are_compared_alike(tmp_path: Folder) -> No
     plain = study(tmp_path, "plain").run(3, quiet=True)
     weighed = study(tmp_path, "weighed", sample_weight=WEIGHT).run(3, quiet=True)
     only_fit = study(tmp_path, "fit", sample_weight=WEIGHT, score_weight=None).run(3, quiet=True)
-    (difference,) = compare(plain, weighed).differences
+    sides, (difference,) = (found := compare(plain, weighed)).studies, found.differences
     y, folds = study(tmp_path, "c").problem.y, study(tmp_path, "c").folds
     losses = []
     for results in (weighed, plain):
         likely = probabilities(results.decisions(results.best.number))  # type: ignore[arg-type]
         losses.append(np.mean([log_loss(y[val], likely[val]) for val in folds.val]))
     assert difference.score.mean == pytest.approx(losses[1] - losses[0], abs=1e-7)
+    assert [side.point.val for side in sides] == pytest.approx([-losses[1], -losses[0]], abs=1e-7)  # under one label
+    assert np.isnan([sides[1].point.gap, difference.gap.mean]).all()
+    assert found.row()["studies"][1]["gap"] is None
     (other,) = compare(plain, only_fit).differences
     assert other.score.mean == pytest.approx(only_fit.best.score - plain.best.score, rel=1e-9)
 

@@ -22,6 +22,7 @@ from regsearch.results.advice.evidence import (
     difference,
     has_gap,
     lead_on_constant,
+    may_be_gain,
     no_better_than_constant,
     overfits,
     rounding_error,
@@ -203,7 +204,7 @@ def too_strong(case: Case) -> Advice | None:
 def no_gain(case: Case) -> Advice | None:
     """Nothing that beats the reference by more than the noise of the folds."""
     study, reference, best = case.study, comparable(case.study), _best_sampled(case)
-    if reference is None or best is None or (better := difference(study, best, reference)).certain:
+    if reference is None or best is None or may_be_gain(better := difference(study, best, reference)):
         return None
     text = (
         "Regularization does not help here: the reference is as good without any. Take the simplest that is as good "
@@ -350,7 +351,7 @@ def few(case: Case) -> Advice | None:
         return None
     before = max(early, key=lambda trial: study.point(trial).val)
     gain = difference(study, study.complete[0], before)
-    if study.complete[0].role == "reference" or not gain.certain:
+    if study.complete[0].role == "reference" or not may_be_gain(gain):
         return None
     return Advice(
         "trials", f"The scores were still rising when the search ended: go on, with --trials {2 * len(known)}.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
@@ -122,23 +122,25 @@ def _constant(problem: Problem, train: Rows, metric: Metric) -> Array:
 def difference(study: StoredStudy, first: Trial, second: Trial) -> Estimate:
     """How much better the first trial is, each at its own chosen step, on the same folds, with its corrected error."""
     rounding = max(rounding_error(study.point(first)), rounding_error(study.point(second)))
-    return _of_any_folds(study.averaging.difference(_scores(study, first), _scores(study, second), rounding))
+    return study.averaging.difference(_scores(study, first), _scores(study, second), rounding)
 
 
 def lead_on_constant(study: StoredStudy, trial: Trial, scale: Scale) -> Estimate:
     """How much better than a constant prediction a trial is, on the same folds."""
     values = _scores(study, trial) - scale.constants
-    return _of_any_folds(study.averaging.estimate(values, rounding_error(study.point(trial))))
+    return study.averaging.estimate(values, rounding_error(study.point(trial)))
 
 
 def no_better_than_constant(study: StoredStudy, scale: Scale | None) -> bool:
     """Whether the winner's score is a constant prediction's, as far as the folds can tell."""
-    return scale is not None and not lead_on_constant(study, study.candidates[0], scale).certain
+    return scale is not None and not may_be_gain(lead_on_constant(study, study.candidates[0], scale))
 
 
-def _of_any_folds(found: Estimate) -> Estimate:
-    """An estimate whose error counts as 0 for a single fold."""
-    return found if np.isfinite(found.se) else replace(found, se=0.0)
+def may_be_gain(found: Estimate) -> bool:
+    """Whether a difference lies above zero as far as can be told: on a single fold, which tells of no error, by more
+    than rounding. That is no evidence of one, but nothing to deny it by, and enough to try further in its direction.
+    """
+    return found.certain if np.isfinite(found.se) else found.mean > found.rounding
 
 
 def rounding_error(point: Point) -> float:
@@ -151,7 +153,7 @@ def equals_reference(study: StoredStudy, trial: Trial) -> bool:
     reference = comparable(study, trial.family)
     if reference is None or underfits(study, trial):
         return False
-    return not any(difference(study, *pair).certain for pair in permutations((trial, reference)))
+    return not any(may_be_gain(difference(study, *pair)) for pair in permutations((trial, reference)))
 
 
 def underfits(study: StoredStudy, trial: Trial) -> bool:

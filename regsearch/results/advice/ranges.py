@@ -18,6 +18,7 @@ from regsearch.results.advice.evidence import (
     Scale,
     difference,
     equals_reference,
+    may_be_gain,
     no_better_than_constant,
     overfits,
     scale_of,
@@ -267,7 +268,9 @@ def _of_range(
         return RangeExtension(place.name, leaf, new, f"{limit}, as all others do")
     gain = difference(study, drawn[0][0], inner)
     return (
-        RangeExtension(place.name, leaf, new, f"{limit}, {gain} better than any further in") if gain.certain else None
+        RangeExtension(place.name, leaf, new, f"{limit}, {gain} better than any further in")
+        if may_be_gain(gain)
+        else None
     )
 
 

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from regsearch.metrics.scorer import label_of
-from regsearch.metrics.statistics import difference_se
+from regsearch.metrics.statistics import ALPHA, PARTS, difference_se
 from regsearch.models.path import tolerance_of
 from regsearch.numeric import format_number
 from regsearch.results.formatting import format_value
 from regsearch.results.ranking import is_better
 from regsearch.results.stored_study import StoredStudy
-
-CLEAR = 2.0  # standard errors that a loss must come to before a sentence calls it one
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,13 @@ class Overtuning:
     val, test
         Their mean validation and held-out scores; larger is better.
     lost
-        The best held-out score among them minus that of the last: 0 when the search's choice is the best of them.
+        The best held-out score among them minus that of the last: 0 when the search's choice is the best of them. The
+        more of them, the larger by luck.
     lost_se
         Its standard error, of the two paired on the same held-out rows; NaN where it is not known.
     relative
         `lost` over the most that an incumbent gained on the first one, on the held-out set; above 1 the choice is
-        worse there than where the search began. `None` where no incumbent gained anything.
+        worse there than where the search began. `None` where no incumbent gained anything. As large by luck as `lost`.
     why
         The same in one sentence.
     """
@@ -86,8 +85,19 @@ def _sentence(metric: str, test: tuple[float, ...], lost: float, se: float, rela
     last = f"the last of {many} has a held-out {metric} of {format_number(test[-1], 5)}, {below}"
     if not math.isfinite(se):
         return f"Whether the search overtuned is not known: {last} of them, with no error to weigh it by."
-    if lost <= CLEAR * se:
+    if lost <= _critical(len(test)) * se:
         return f"No clear overtuning: {last} of them, which so few held-out rows cannot tell from none."
     if relative is None:
         return f"Overtuning: {last} of them, the first: the search only made it worse."
     return f"Overtuning: {last} of them, {relative:.0%} of what had been gained since the first."
+
+
+def _critical(incumbents: int) -> float:
+    """Standard errors that the loss must come to before a sentence calls it one.
+
+    It is the largest of as many differences as there are incumbents before the last: each is tested at `ALPHA` over
+    their number (Bonferroni), with the degrees of freedom of an error that comes of so many parts.
+    """
+    from scipy.stats import t
+
+    return float(t.isf(ALPHA / max(incumbents - 1, 1), PARTS - 1))

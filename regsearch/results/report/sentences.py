@@ -9,7 +9,8 @@ from typing import Any
 from regsearch.metrics.scorer import POOLED
 from regsearch.models.path import Point
 from regsearch.numeric import format_number
-from regsearch.results.ablation import CLEAR, summarize
+from regsearch.results.ablation import summarize
+from regsearch.results.advice.evidence import CLEAR, has_gap
 from regsearch.results.bias.reference import gap_closed, lead_on_reference
 from regsearch.results.by_target import scores_by_target
 from regsearch.results.choice import Chosen
@@ -94,21 +95,40 @@ def _without(results: Results) -> str:
         return f"That is the reference itself ({name}): nothing else was tried yet."
     if comparable(results) is None:
         return f"The reference ({name}) diverges, and is nothing to compare with: {DIVERGES}."
-    if (leading := leading_reference(results)) is not None:
-        point, name = results.point(leading), reference_name(results, leading)
+    if leading_reference(results, results.reference.family) is not None:
+        tried = f"no regularization of {results.reference.family}" if results.reference.family else "no regularization"
         return (
             f"The reference ({name}) scores better, {format_number(point.val, 5)} with a gap of {_gap(point)}: "
-            "no regularization that was tried helps, and no rule chooses the reference."
+            f"{tried} that was tried helps, and no rule chooses the reference.{_other_family(results)}"
         )
-    less = 1 - winner_of(results).gap / point.gap if point.gap > 0 else 0.0
+    return f"The reference ({name}) has a gap of {_gap(point)}{_shrunk(results, point)}.{_other_family(results)}"
+
+
+def _shrunk(results: Results, reference: Point) -> str:
+    """How much of the reference's gap the winner has not, where that is one; a share of noise is none."""
+    gap = winner_of(results).gap
+    if not has_gap(reference) or gap >= reference.gap:
+        return ""
     whose = "the winner" if results.subject is None else f"trial {results.subject.number}"
-    shrunk = f": {whose} has {less:.0%} less" if less > 0 else ""
-    return f"The reference ({name}) has a gap of {_gap(point)}{shrunk}."
+    return f": {whose} has {f'{1 - gap / reference.gap:.0%} less' if gap > 0 else 'none'}"
+
+
+def _other_family(results: Results) -> str:
+    """That the reference of another family than the winner's scores best."""
+    leading = leading_reference(results)
+    if leading is None or leading.family == winner_of(results).trial.family:
+        return ""
+    point = results.point(leading)
+    return (
+        f" The reference of another family ({reference_name(results, leading)}) scores better than all that was tried, "
+        f"{format_number(point.val, 5)} with a gap of {_gap(point)}; no rule chooses it."
+    )
 
 
 def _remedy(results: Results) -> str:
     best = winner_of(results)
-    if results.reference_leads or best.unpenalized or best.trial.role == "reference":
+    helpless = leading_reference(results, best.trial.family) is not None
+    if helpless or best.unpenalized or best.trial.role == "reference":
         closest = ": look at the figure of scores by kind for what came closest"
         return f"Nothing did{closest if kinds_record(results) else ''}."
     changed = _changed(best.settings, results.reference.params if results.reference else {})
@@ -122,6 +142,8 @@ def _closed(results: Results) -> str:
         return ""
     less = gap_closed(results, winner_of(results))
     low, high = less.interval
+    if max(abs(less.mean), 0.0 if math.isnan(less.se) else less.se) <= less.rounding:
+        return "No: the gap is as large as without regularization."
     smaller = "smaller" if less.mean > 0 else "larger"
     if not math.isfinite(low):
         change = format_number(abs(less.mean), 3)
