@@ -199,10 +199,9 @@ def _clear_losses(rows: Sequence[Mapping[str, Any]], freedom: float | None) -> l
     The level of each is `ALPHA` over their number (Bonferroni), or the more techniques there are, the more would seem
     to matter by luck.
     """
-    from scipy.stats import t
-
-    critical = float(t.isf(ALPHA / len(rows), freedom or math.inf))
-    return [row for row in rows if row["score_change"] < -critical * _error(row)]
+    level = ALPHA / len(rows)
+    losses = [Estimate(-row["score_change"], _error(row), 0, math.inf if freedom is None else freedom) for row in rows]
+    return [row for row, loss in zip(rows, losses, strict=True) if loss.p_greater <= level]
 
 
 def _error(row: Mapping[str, Any]) -> float:

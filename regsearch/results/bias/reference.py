@@ -13,7 +13,6 @@ from regsearch.models.path import Curves
 from regsearch.numeric import format_number
 from regsearch.results.choice import Chosen
 from regsearch.results.formatting import format_estimate
-from regsearch.results.ranking import score_tolerance
 from regsearch.results.stored_study import StoredStudy, comparable, reference_name
 from regsearch.storage.trial import DIVERGES
 
@@ -64,7 +63,7 @@ def gap_closed(study: StoredStudy, chosen: Chosen) -> Estimate:
         Without a reference, or where that diverges.
     """
     (_, own), (_, theirs) = _paired(study, chosen)
-    return study.averaging.difference(theirs, own, score_tolerance(chosen.point))
+    return study.averaging.difference(theirs, own, chosen.point.tolerance)
 
 
 def _paired(study: StoredStudy, chosen: Chosen) -> tuple[tuple[Array, Array], tuple[Array, Array]]:

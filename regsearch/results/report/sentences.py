@@ -147,7 +147,8 @@ def _closed(results: Results) -> str:
     smaller = "smaller" if less.mean > 0 else "larger"
     if not math.isfinite(low):
         change = format_number(abs(less.mean), 3)
-        return f"Cannot tell: a single fold says nothing of the error of a gap that is {change} {smaller}."
+        who = "a single fold says" if math.isnan(less.se) else f"{less.folds} folds that agree to the digit say"
+        return f"Cannot tell: {who} nothing of the error of a gap that is {change} {smaller}."
     amount, least, most = (format_number(value, 3) for value in (abs(less.mean), low, high))
     by = f"by {amount} (95 %: {least} to {most} less, paired over {less.folds} folds)"
     if low > less.rounding:
