@@ -16,6 +16,7 @@ from regsearch._types import Rows
 from regsearch.data.problem import Problem
 from regsearch.data.rare import RareClasses, absent_in, always_training, check_left, fewer_than
 from regsearch.data.targets import called, count_hint
+from regsearch.data.tasks import absent_class
 from regsearch.data.weights import weighing
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
@@ -255,6 +256,12 @@ def _check_targets(train: Rows, number: int, problem: Problem) -> None:
                 f"use a stratified splitter, fewer folds, or drop the class.{count_hint(problem.classes)}"
             )
         return
+    absent_label = absent_class(problem.tasks, problem.y, train)
+    if absent_label is not None:
+        raise InvalidInput(
+            f"Every class must be in every fold's training rows, {absent_label[1]!r} of target "
+            f"{absent_label[0].name!r} is absent in fold {number}; use fewer folds, or drop the class."
+        )
     constant = np.flatnonzero(np.ptp(problem.y[train].reshape(len(train), -1), axis=0) == 0)
     if len(constant):
         raise InvalidInput(

@@ -27,19 +27,18 @@ from regsearch.data.features import (
     is_frame,
     is_sparse,
     take_rows,
-    with_sides,
 )
 from regsearch.data.fingerprint import bytes_of
-from regsearch.data.frames import paired
+from regsearch.data.frames import index_of, paired
+from regsearch.data.held_out import given_test, split_off
 from regsearch.data.magnitudes import check_magnitudes
 from regsearch.data.mapped import Place, PlacedFrame, frame_of, one_array, placed, written
 from regsearch.data.row_table import BLOCK, WHOLE, RowTable
 from regsearch.data.survival import SURVIVAL, events_and_times, signed_times
 from regsearch.data.target_transforms import TargetTransform
-from regsearch.data.targets import checked_test_y, checked_y, count_hint
+from regsearch.data.targets import checked_y
+from regsearch.data.tasks import TargetTask, frame_of_values, strata_of
 from regsearch.data.weights import weighing
-from regsearch.errors import InvalidInput
-from regsearch.inputs import said
 from regsearch.numeric import plain
 
 SAME = "same"  # of score_weight: what rows weigh in fits
@@ -56,9 +55,10 @@ class Problem:
         w]``, an array of the numbers that were given (``uint8`` stays that).
     y
         ``[n]``: float64 for regression, else class codes ``0 .. C-1`` (see `classes`); float64 ``[n, t]`` for a
-        regression of several targets; times of survival, negative where the event was not seen.
+        regression of several targets, or of tasks of their own, with codes in columns of classes; times of survival,
+        negative where the event was not seen.
     task
-        ``regression``, ``binary``, ``multiclass`` or ``survival``.
+        ``regression``, ``binary``, ``multiclass``, ``survival``, or ``mixed`` of targets with tasks of their own.
     classes
         The labels that the codes stand for; `None` for numbers.
     groups, sample_weight
@@ -74,6 +74,8 @@ class Problem:
     transform
         What models are fitted to in place of y, undone in what they predict; `None` where that is y itself. Scores are
         of y all the same.
+    tasks
+        Of each target, where they are mixed; else empty.
     """
 
     X: Any
@@ -87,6 +89,7 @@ class Problem:
     target_names: tuple[str, ...] = ("y",)
     inferred: bool = False
     transform: TargetTransform | None = None
+    tasks: tuple[TargetTask, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -110,6 +113,8 @@ class Problem:
     @property
     def outputs(self) -> int:
         """m of a decision ``[n, m]``: one prediction per target, the log-odds of two classes, a logit per class."""
+        if self.tasks:
+            return sum(one.outputs for one in self.tasks)
         return len(self.classes) if self.classes is not None and len(self.classes) > 2 else self.targets
 
     @property
@@ -118,21 +123,25 @@ class Problem:
         return ", ".join(self.target_names)
 
     @property
-    def labels(self) -> NDArray[Any]:
-        """y as the user gave it; of survival a structured array of events and times."""
+    def labels(self) -> Any:
+        """y as the user gave it; of survival a structured array of events and times, of mixed tasks a DataFrame."""
+        if self.tasks:
+            return frame_of_values(self.tasks, self.y, index_of(self.X))
         if self.task == SURVIVAL:
             return events_and_times(self.y)
         return self.y if self.classes is None else np.asarray(self.classes[self.y])
 
-    def fit_labels(self, rows: Rows) -> NDArray[Any]:
+    def fit_labels(self, rows: Rows) -> Any:
         """`labels` of some rows, all of which weigh something, as a model that is fitted to them gets them."""
         if self.transform is None:
-            return self.labels[rows]
+            return take_rows(self.labels, rows)
         return self.transform.fit(self.y, rows).transformed(self.y[rows])
 
     @property
     def strata(self) -> NDArray[Any]:
         """``[n]``: what folds have alike shares of, where they are stratified: classes, or events."""
+        if self.tasks:
+            return strata_of(self.tasks, self.y)
         return self.y > 0 if self.task == SURVIVAL else self.y
 
     @property
@@ -238,6 +247,8 @@ class Problem:
     def fingerprint(self) -> str:
         """16 hex digits that change with any value, label, weight, group or column name."""
         digest = hashlib.sha256(f"{self.task}|{self.column_names}".encode())
+        for one in self.tasks:
+            digest.update(repr(one).encode())
         for part in (self.X, self.y, self.classes, self.groups, self.sample_weight):
             for piece in bytes_of(part):
                 digest.update(piece)
@@ -257,7 +268,7 @@ def make_problem(
     sample_weight: Any = None,
     score_weight: Any = SAME,
     test: Any = None,
-    task: Task | None = None,
+    task: Any = None,
     ordered: bool = False,
     seed: int = 0,
 ) -> Problem:
@@ -273,7 +284,10 @@ def make_problem(
     y
         ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
         classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets. Or a dataset's column.
-        Events and times of survival: a structured array, or with that task what `signed_times` takes.
+        Events and times of survival: a structured array, or with that task what `signed_times` takes. With a list of
+        tasks ``[n, t]``, a DataFrame or structured columns of numbers and labels.
+    task
+        Of all targets, or a list with one for each; by default as y says.
     groups
         ``[n]`` or `None`.
     sample_weight
@@ -304,11 +318,11 @@ def make_problem(
     found = checked_y(y, n, task, counting)
     check_magnitudes(X, found.values if found.classes is None else None, weight, counting)
     of = found.values, found.task, found.classes, checked_groups(groups, n), weight, score
-    problem = Problem(X, *of, target_names=found.names, inferred=task is None)
+    problem = Problem(X, *of, target_names=found.names, inferred=task is None, tasks=found.tasks)
     test = plain(test)
     if test is None or isinstance(test, float):
         return problem if test is None else split_off(problem, test, ordered, seed)
-    return replace(problem, test=_given_test(problem, test))
+    return replace(problem, test=given_test(problem, test))
 
 
 def _weights(sample_weight: Any, score_weight: Any, n: int) -> tuple[Array | None, Array | None, Rows]:
@@ -318,77 +332,3 @@ def _weights(sample_weight: Any, score_weight: Any, n: int) -> tuple[Array | Non
     score = weight if same else checked_weights(score_weight, n, "score_weight")
     everything = np.arange(n)
     return weight, score, everything if weight is None or score is None else weighing(everything, weight + score)
-
-
-# --- the held-out set ------------------------------------------------------------------------------------------
-
-
-def split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> Problem:
-    """Hold out a fraction of the rows of a problem without a test set; see `make_problem`.
-
-    Raises
-    ------
-    InvalidInput
-        When the rows cannot be split so.
-    """
-    if not 0 < fraction < 1:
-        raise InvalidInput(f"test must be a fraction between 0 and 1 or a pair (X, y), got {fraction!r}.")
-    n = problem.rows
-    if ordered:
-        cut = n - max(1, round(n * fraction))
-        if cut < 1:
-            raise InvalidInput(f"test={fraction} leaves none of {n} rows to train on; choose a smaller fraction.")
-        train, test = np.arange(cut), np.arange(cut, n)
-    else:
-        train, test = _random_split(problem, fraction, seed)
-    return replace(problem.part(train), test=problem.part(test))
-
-
-def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, Rows]:
-    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
-
-    kind = GroupShuffleSplit if problem.groups is not None else ShuffleSplit
-    if problem.groups is None and problem.task != "regression":
-        kind = StratifiedShuffleSplit
-    splitter = kind(n_splits=1, test_size=fraction, random_state=seed)
-    rows = np.arange(problem.rows)
-    drawn = np.setdiff1d(rows, _alone(problem)) if problem.groups is None else rows
-    try:
-        _, test = next(splitter.split(np.empty(len(drawn)), problem.strata[drawn], problem.groups))
-    except ValueError as error:
-        hint = "" if problem.classes is None else count_hint(problem.classes)
-        raise InvalidInput(f"test={fraction} cannot be split off: {error} Choose another fraction.{hint}") from error
-    return np.setdiff1d(rows, drawn[test]), np.sort(drawn[test])
-
-
-def _alone(problem: Problem) -> Rows:
-    """The rows that are the only ones of their class: without them there would be nothing to learn it from."""
-    found: Rows = np.flatnonzero(False if problem.classes is None else (np.bincount(problem.y) == 1)[problem.y])
-    return found
-
-
-def _given_test(problem: Problem, test: Any) -> Problem:
-    if not isinstance(test, (tuple, list)) or len(test) not in (2, 3):
-        raise InvalidInput(f"test must be a fraction or a pair (X, y), or (X, y, score_weight), got {said(test)}.")
-    X, y, weight = (*test, None)[:3]
-    X, y = read_dataset(X, y)
-    X, y, _, _, weight = paired(X, signed_times(y, problem.task)[0], score_weight=weight, of=" of the test set")
-    X = with_sides(checked_X(X), problem.X.shape[1:])
-    if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
-        raise InvalidInput(
-            f"The test set must have the columns of X ({_width(problem.X)}), got {_width(X)} in a {type(X).__name__}."
-        )
-    if is_frame(X):
-        absent = [column for column in problem.X.columns if column not in X.columns]
-        if absent:
-            raise InvalidInput(f"The test set must have the columns of X, {absent[0]!r} is missing.")
-        X = X if X.columns.equals(problem.X.columns) else X[list(problem.X.columns)]
-    y = checked_test_y(y, X.shape[0], problem.target_names, problem.classes)
-    score = checked_weights(weight, X.shape[0], "The score_weight of the test set")
-    check_magnitudes(X, None, None)
-    return replace(problem, X=X, y=y, groups=None, sample_weight=None, score_weight=score)
-
-
-def _width(X: Any) -> str:
-    """The shape of a row."""
-    return " x ".join(map(str, X.shape[1:]))

@@ -30,6 +30,8 @@ def signed_times(y: Any, task: Any) -> tuple[Any, Any]:
     InvalidInput
         Where events are neither true nor false, or a time is not above zero.
     """
+    if isinstance(task, (list, tuple)):  # of targets that have tasks of their own
+        return y, task
     names = getattr(getattr(y, "dtype", None), "names", None)
     if names is not None and len(names) == 2:
         return _signed(y[names[0]], y[names[1]]), SURVIVAL if task is None else task

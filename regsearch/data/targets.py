@@ -1,6 +1,7 @@
 """What may be learned: every check of y, and the task that its values mean.
 
-A y of several columns is a regression of several targets; each column is checked as a y of its own.
+A y of several columns is a regression of several targets, or, by a list of tasks, of targets of their own tasks; each
+column is checked as a y of its own.
 
 Shapes: n rows, t targets.
 """
@@ -9,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array, Rows, Task
+from regsearch._types import MIXED, Array, Rows, Task
 from regsearch.data.features import check_finite, is_frame, is_missing
 from regsearch.data.survival import SURVIVAL
+from regsearch.data.tasks import TargetTask, listed_tasks
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 
@@ -36,17 +38,20 @@ class Targets:
     values
         ``[n]`` float64 for regression, or class codes ``0 .. C-1``; ``[n, t]`` float64 for several targets.
     task
-        ``regression``, ``binary``, ``multiclass`` or ``survival``.
+        ``regression``, ``binary``, ``multiclass``, ``survival``, or ``mixed``.
     classes
         The labels that the codes stand for; `None` for regression.
     names
         What each target is called.
+    tasks
+        Of targets that have tasks of their own, each; else empty.
     """
 
     values: NDArray[Any]
     task: Task
     classes: NDArray[Any] | None
     names: tuple[str, ...]
+    tasks: tuple[TargetTask, ...] = ()
 
 
 def infer_task(values: NDArray[Any]) -> Task:
@@ -71,15 +76,17 @@ def called(names: Sequence[str], j: int) -> str:
     return "y" if len(names) == 1 else f"target {names[j]!r}"
 
 
-def checked_y(y: Any, n: int, task: Task | None, counting: Rows | None = None) -> Targets:
+def checked_y(y: Any, n: int, task: Any, counting: Rows | None = None) -> Targets:
     """Check what is to be learned, and infer the task if none is given.
 
     Parameters
     ----------
     y
-        ``[n]`` numbers, booleans or labels, or ``[n, t]`` numbers: array, Series, DataFrame or lists.
+        ``[n]`` numbers, booleans or labels, or ``[n, t]``: array, Series, DataFrame or lists.
     n
         Rows of X.
+    task
+        A task, or a list with one for each column.
     counting
         The rows that weigh anything, by default all: task and classes are theirs. Any other row of another class gets
         the code 0, which no one reads.
@@ -95,31 +102,69 @@ def checked_y(y: Any, n: int, task: Task | None, counting: Rows | None = None) -
     if repeated:
         raise InvalidInput(f"Target names must be unique, got {repeated[0]!r} twice; rename one.")
     columns = [_checked_column(column, n, called(names, j), counting) for j, column in enumerate(columns)]
-    if task is not None and not (isinstance(task, str) and task in get_args(Task)):
-        raise InvalidInput(
-            f"task must be {', '.join(get_args(Task))}, got {said(task)}; leave it out to have it inferred."
-        )
+    if isinstance(task, (list, tuple)):
+        listed = listed_tasks(task, names)
+        if {*listed} != {"regression"} and len(listed) > 1:
+            return _mixed(columns, names, listed, counting)
+        task = listed[0]
+    given = _one_task(task)
     if len(columns) > 1:
-        return Targets(_quantities(columns, names, task), "regression", None, names)
+        return Targets(_quantities(columns, names, given), "regression", None, names)
+    return _single(columns[0], names, given, counting)
+
+
+def _one_task(task: Any) -> Task | None:
+    """A task of all targets; `None` where none is given."""
+    known = [one for one in get_args(Task) if one != MIXED]
+    if task is not None and not (isinstance(task, str) and task in known):
+        raise InvalidInput(
+            f"task must be {', '.join(known)}, or a list of these with one for each column of y, got {said(task)}; "
+            "leave it out to have it inferred."
+        )
+    return cast("Task | None", task)
+
+
+def _single(column: NDArray[Any], names: tuple[str, ...], task: Task | None, counting: Rows) -> Targets:
+    """What a y of one column says."""
     if task is None:
-        _check_no_numbers(columns[0][counting])
-    task = task or infer_task(columns[0][counting])
+        _check_no_numbers(column[counting])
+    task = task or infer_task(column[counting])
     if task == SURVIVAL:
-        times = _numbers(columns[0], "y")
+        times = _numbers(column, "y")
         if not times.all():
             raise InvalidInput("Times to an event must not be 0, got 0; drop the rows at risk for no time at all.")
-        return Targets(times, task, None, names)
+        return Targets(times, SURVIVAL, None, names)
     if task == "regression":
-        return Targets(_numbers(columns[0], "y"), task, None, names)
-    classes = _classes(columns[0][counting], task)
-    place = np.minimum(np.searchsorted(classes, columns[0]), len(classes) - 1)
-    return Targets(np.where(classes[place] == columns[0], place, 0), task, classes, names)
+        return Targets(_numbers(column, "y"), "regression", None, names)
+    codes, classes = _coded(column, task, counting)
+    return Targets(codes, task, classes, names)
 
 
-def checked_test_y(y: Any, n: int, names: tuple[str, ...], classes: NDArray[Any] | None) -> NDArray[Any]:
+def _mixed(columns: list[NDArray[Any]], names: tuple[str, ...], tasks: Sequence[Task], counting: Rows) -> Targets:
+    """``[n, t]`` float64 of numbers and of codes of classes."""
+    values, found = [], []
+    for j, (column, task) in enumerate(zip(columns, tasks, strict=True)):
+        what = called(names, j)
+        try:
+            codes, classes = (_numbers(column, what), None) if task == "regression" else _coded(column, task, counting)
+        except InvalidInput as error:
+            raise InvalidInput(f"The list of tasks must fit y, that of {what} is {task!r}: {error}") from error
+        values.append(codes.astype(float))
+        found.append(TargetTask.of(names[j], task, classes))
+    return Targets(np.column_stack(values), MIXED, None, names, tuple(found))
+
+
+def _coded(values: NDArray[Any], task: Task, counting: Rows) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Codes ``[n]`` of labels, and the labels."""
+    classes = _classes(values[counting], task)
+    place = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
+    return np.where(classes[place] == values, place, 0), classes
+
+
+def checked_test_y(y: Any, n: int, names: tuple[str, ...], classes: Sequence[NDArray[Any] | None]) -> NDArray[Any]:
     """The y of a held-out set of n rows, as that of the training rows: ``[n]``, or ``[n, t]`` for several targets.
 
-    A DataFrame of several targets may have them in any order.
+    A DataFrame of several targets may have them in any order; `classes` are the labels of each target.
 
     Raises
     ------
@@ -139,7 +184,7 @@ def checked_test_y(y: Any, n: int, names: tuple[str, ...], classes: NDArray[Any]
                 "array in the order of y."
             )
         columns = [columns[given.index(name)] for name in names]
-    checked = [_test_column(column, n, called(names, j), classes) for j, column in enumerate(columns)]
+    checked = [_test_column(column, n, called(names, j), classes[j]) for j, column in enumerate(columns)]
     return checked[0] if len(checked) == 1 else np.column_stack(checked)
 
 
@@ -147,7 +192,10 @@ def _columns(y: Any) -> tuple[list[NDArray[Any]], tuple[str, ...]]:
     """The columns of y, each of a type of its own, and their names."""
     if np.ma.is_masked(y):
         raise InvalidInput(f"y must have no missing value, got {np.ma.getmaskarray(y).sum()} masked; drop those rows.")
-    if is_frame(y):
+    fields = getattr(getattr(y, "dtype", None), "names", None)
+    if fields is not None:
+        columns, names = [np.asarray(y[name]) for name in fields], tuple(fields)
+    elif is_frame(y):
         columns, names = [np.asarray(y.iloc[:, j]) for j in range(y.shape[1])], tuple(map(str, y.columns))
     else:
         values = np.asarray(y)
@@ -217,8 +265,9 @@ def _quantities(columns: list[NDArray[Any]], names: tuple[str, ...], task: Task 
         if found != "regression":
             raise InvalidInput(
                 f"A y of several columns must be a regression, {called(names, j)} is of a {found} task "
-                f"({len(np.unique(column))} distinct values, {column.dtype}); multilabel is not supported: run one "
-                "study per column, decode one-hot columns with y.argmax(axis=1), or pass task='regression'."
+                f"({len(np.unique(column))} distinct values, {column.dtype}). Say the task of each column for a net, "
+                "task=['regression', 'binary', ...]; or run one study per column, decode one-hot columns with "
+                "y.argmax(axis=1), or pass task='regression'."
             )
     return np.column_stack([_numbers(column, called(names, j)) for j, column in enumerate(columns)])
 

@@ -16,7 +16,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from regsearch._types import Task
+from regsearch._types import MIXED
 from regsearch.data.features import checked_weights, is_frame, is_sparse
 from regsearch.data.frames import to_pandas
 from regsearch.data.survival import SURVIVAL
@@ -25,7 +25,7 @@ from regsearch.inputs import said
 
 TASKS = {  # and what scikit-learn calls an estimator of each; it has no word for survival
     "regression": "regressor", "classification": "classifier", "binary": "classifier", "multiclass": "classifier",
-    SURVIVAL: None,
+    SURVIVAL: None, MIXED: None,
 }  # fmt: skip
 UNCHECKED = "no_validation"  # scikit-learn's word for a y that is checked elsewhere
 
@@ -49,18 +49,24 @@ def validate_predict_data(estimator: BaseEstimator, X: Any) -> Any:
     return pd.DataFrame(X, columns=names)  # scikit-learn has warned; columns count by their order
 
 
-def infer_task(given: str | None, kind: str | None, y: Any, sample_weight: Any) -> Task | None:
+def infer_task(given: Any, kind: str | None, y: Any, sample_weight: Any) -> Any:
     """The task of a problem; `None` to have it inferred.
 
     Parameters
     ----------
     given
-        What the user says.
+        What the user says; a list of tasks, one for each column of y, stays one.
     kind
         ``classifier`` or ``regressor``, as far as that is known.
     """
-    if given is not None and not (isinstance(given, str) and given in TASKS):
-        raise InvalidInput(f"task must be {', '.join(TASKS)} or None, got {said(given)}; None infers it.")
+    if isinstance(given, (list, tuple)):
+        return list(given)
+    known = [name for name in TASKS if name != MIXED]
+    if given is not None and not (isinstance(given, str) and given in known):
+        raise InvalidInput(
+            f"task must be {', '.join(known)}, a list of these for several targets, or None, got {said(given)}; None "
+            "infers it."
+        )
     if given == SURVIVAL:
         return "survival"
     if kind != "classifier":

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from regsearch.data.problem import Problem
+from regsearch.data.tasks import said_task
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.averaged import Averaged, averaged
 from regsearch.export.bundle.card import ensemble_card
@@ -138,7 +139,7 @@ def _fill(parcel: ParcelOfMembers, folder: Path) -> None:
     provenance = {"schema": SCHEMA, "exported": now(), **parcel.provenance, MEMBERS: members, "versions": versions}
     load = ({"trusted": trusted} if trusted else {}) | ({"factory": factory} if factory else {})
     head = {
-        "schema": SCHEMA, "task": parcel.problem.task, "seed": provenance["seed"],
+        "schema": SCHEMA, "task": said_task(parcel.problem.task, parcel.problem.tasks), "seed": provenance["seed"],
         "scoring": provenance["score"]["metric"], "cv": provenance["folds"]["cv"],
     } | ({LOAD: load} if load else {}) | {MEMBERS: [{key: one[key] for key in SHOWN} for one in members]}  # fmt: skip
     write_text(folder / CONFIG, to_toml(head))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from regsearch._types import NUMBERS
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.fold_targets import check_transform
 from regsearch.data.folds import make_folds
@@ -191,14 +192,15 @@ def _setup(old: Mapping[str, Any], problem: Problem, cv: Any, seed: int, scoring
 
 def _check_classes(form: Form, problem: Problem) -> None:
     """Refuse labels that are not those of the bundle: its predictions would mean something else."""
-    if problem.classes is None:
-        return
-    given, wanted = [plain(label) for label in problem.classes.tolist()], list(form.classes or ())
-    if set(given) != set(wanted):
-        raise InvalidInput(
-            f"The new target must have the classes that the bundle predicts, {wanted!r}, got {given!r}; relabel it, or "
-            "run a study of its own for other classes."
-        )
+    own = () if problem.classes is None else tuple(plain(label) for label in problem.classes.tolist())
+    for given, wanted in [(one.classes, two.classes) for one, two in zip(problem.tasks, form.tasks, strict=True)] or [
+        (own, form.classes)
+    ]:
+        if problem.task not in NUMBERS and {*(given or ())} != {*(wanted or ())}:
+            raise InvalidInput(
+                f"The new target must have the classes that the bundle predicts, {[*(wanted or ())]!r}, got "
+                f"{[*(given or ())]!r}; relabel it, or run a study of its own for other classes."
+            )
 
 
 def _is(problem: Problem, data: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from regsearch.data.problem import Problem
 from regsearch.data.rare import RareClasses
+from regsearch.data.tasks import said_task
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.card import card
 from regsearch.export.bundle.checked import Checked
@@ -247,7 +248,7 @@ def fill(parcel: Parcel, folder: Path) -> None:
     factory, transform = own_factory(config), parcel.problem.transform
     load = ({"trusted": trusted} if trusted else {}) | ({"factory": factory} if factory else {})
     head = {
-        "schema": SCHEMA, "task": parcel.problem.task, "seed": provenance["seed"],
+        "schema": SCHEMA, "task": said_task(parcel.problem.task, parcel.problem.tasks), "seed": provenance["seed"],
         "scoring": provenance["score"]["metric"], "cv": provenance["folds"]["cv"], "config": to_data(config),
     } | ({LOAD: load} if load else {}) | ({TARGET: transform.name} if transform else {})  # fmt: skip
     write_text(folder / CONFIG, to_toml(head))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,14 +11,22 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.data.problem import Problem
+from regsearch.data.tasks import TargetTask, frame_of_values, slices
 
 
 def fixed_prediction(problem: Problem, decision: Array) -> Any:
     """A fitted scikit-learn estimator whose prediction, for any X, is the given decision ``[n, m]``."""
-    fixed = _fixed_classes()[problem.classes is not None]()
-    vars(fixed).update(_decision=decision, _targets=problem.targets)
-    if problem.classes is not None:
-        fixed.classes_ = problem.classes
+    if problem.tasks:
+        return FixedTasks(problem.tasks, decision)
+    return fixed_estimator(problem.classes, decision, problem.targets)
+
+
+def fixed_estimator(classes: NDArray[Any] | None, decision: Array, targets: int = 1) -> Any:
+    """The same of labels, or of numbers of some targets."""
+    fixed = _fixed_classes()[classes is not None]()
+    vars(fixed).update(_decision=decision, _targets=targets)
+    if classes is not None:
+        fixed.classes_ = classes
     return fixed
 
 
@@ -50,6 +59,43 @@ def _fixed_classes() -> tuple[type[Any], type[Any]]:
     return FixedRegressor, FixedClassifier
 
 
+class FixedTasks:
+    """What predicts a given decision ``[n, m]`` for any X: of targets with tasks of their own."""
+
+    def __init__(self, tasks: Sequence[TargetTask], decision: Array) -> None:
+        self._tasks, self._decision = tasks, decision
+
+    @property
+    def classes_(self) -> dict[str, NDArray[Any]]:
+        return labels_of_tasks(self._tasks)
+
+    def predict(self, X: Any) -> Any:
+        return values_of_tasks(self._tasks, self._decision)
+
+    def predict_proba(self, X: Any) -> dict[str, Array]:
+        return probabilities_of_tasks(self._tasks, self._decision)
+
+
+def labels_of_tasks(tasks: Sequence[TargetTask]) -> dict[str, NDArray[Any]]:
+    """Labels by target, of those that are classes."""
+    return {one.name: labels for one in tasks if (labels := one.labels) is not None}
+
+
+def values_of_tasks(tasks: Sequence[TargetTask], decision: Array, index: Any = None) -> Any:
+    """A DataFrame ``[n, t]`` of what a decision ``[n, m]`` says: numbers, and labels of their own type."""
+    said = [
+        decision[:, part.start] if one.classes is None else winners(decision[:, part])
+        for one, part in zip(tasks, slices(tasks), strict=True)
+    ]
+    return frame_of_values(tasks, np.column_stack(said), index)
+
+
+def probabilities_of_tasks(tasks: Sequence[TargetTask], decision: Array) -> dict[str, Array]:
+    """Class probabilities ``[n, C]`` by target, of those that are classes."""
+    pairs = zip(tasks, slices(tasks), strict=True)
+    return {one.name: probabilities(decision[:, part]) for one, part in pairs if one.classes is not None}
+
+
 def watched_prediction(problem: Problem, decision: Array, read: set[str]) -> Any:
     """The same, which notes what is read of it beside its predictions, by the names of attributes."""
     fixed = fixed_prediction(problem, decision)
@@ -68,13 +114,13 @@ def watched_prediction(problem: Problem, decision: Array, read: set[str]) -> Any
             read.add("__len__")
             raise TypeError(f"object of type {type(fixed).__name__!r} has no len()")
 
-    watched = Watched()
+    watched = Watched.__new__(Watched)
     watched.__dict__.update(vars(fixed))
     read.clear()
     return watched
 
 
-_PREDICTIONS = ("predict", "predict_proba", "decision_function", "classes_", "_decision", "_targets")
+_PREDICTIONS = ("predict", "predict_proba", "decision_function", "classes_", "_decision", "_targets", "_tasks")
 
 
 def probabilities(decision: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import Array
+from regsearch._types import MIXED, Array
 from regsearch.cleaning import first_line
 from regsearch.data.features import take_rows
 from regsearch.data.problem import Problem
@@ -25,10 +25,13 @@ from regsearch.data.weights import weighing
 from regsearch.errors import FOREIGN, InvalidInput
 from regsearch.inputs import check_no_metric, did_you_mean, one_name, said
 from regsearch.metrics.absent_classes import told_of_classes
+from regsearch.metrics.by_target import of_target
 from regsearch.metrics.counting import counts
 from regsearch.metrics.deviance import NAMES, OF_SURVIVAL, center_of, named_score
 from regsearch.metrics.kernels import FROM_MSE, KERNELS, OF_CLASSES, Kernel
+from regsearch.metrics.mixed import AND, FORMULAS, MEAN_D2, MeanScorer, each_scorer, is_mixed_name, kernel_of
 from regsearch.metrics.predictions import fixed_prediction, watched_prediction
+from regsearch.metrics.probes import few_rows, probes, two_extremes
 from regsearch.space.naming import identity
 
 ROUNDING = 1e-14  # of predictions, in what sums of them are off by
@@ -41,12 +44,12 @@ CALLED = {  # by what people call it, the scorer
 }  # fmt: skip
 _ERRORS = ("_error", "_loss", "_deviance")  # what the names of metrics end with that are to be small
 POOLED = " pooled"  # what the identity of a pooled score ends with
-SURE = 30.0  # log-odds of a prediction without doubt
 DEFAULTS = {
     "regression": "neg_root_mean_squared_error",  # in the units of y
     "binary": "neg_log_loss",
     "multiclass": "neg_log_loss",
     "survival": "d2_cox",
+    MIXED: MEAN_D2,
 }
 
 
@@ -75,6 +78,8 @@ class Metric:
     needs_fit
         Why a scorer of the user's own cannot score predictions alone, as one that reads the fitted estimator; usually
         empty.
+    by_target
+        Of a mean of scores of targets with tasks of their own, that of each; else empty.
     """
 
     name: str
@@ -86,6 +91,7 @@ class Metric:
     counts: bool = False
     pooled: bool = False
     needs_fit: str = ""
+    by_target: tuple[Metric, ...] = ()
 
     @cached_property
     def identity(self) -> str:
@@ -131,7 +137,7 @@ class Metric:
         """`along` without a formula, and not silent: scikit-learn's warnings say of what it makes up a score."""
         rows, decision = _scored(problem, rows, decision)
         X = None if hasattr(self.scorer, "_score_func") else take_rows(problem.X, rows)  # scikit-learn's read none
-        labels = problem.labels[rows]
+        labels = take_rows(problem.labels, rows)
         options = {} if problem.score_weight is None else {"sample_weight": problem.score_weight[rows]}
         fixed = (fixed_prediction(problem, decision[:, step]) for step in range(decision.shape[1]))
         found = [self._called(failures, problem, each, X, labels, **options) for each in fixed]
@@ -165,7 +171,7 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     ----------
     scoring
         `None` (mean squared error or log loss), a scorer name, a callable ``(estimator, X, y) -> float``, or a list or
-        dict of those.
+        dict of those; of targets with tasks of their own also a dict by target, whose mean counts.
 
     Raises
     ------
@@ -174,7 +180,10 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     """
     if scoring is None:
         scoring = DEFAULTS[problem.task]
-    if isinstance(scoring, Mapping):
+    if isinstance(scoring, Mapping) and problem.tasks and {*scoring} == {*problem.target_names}:
+        each = [scoring[name] for name in problem.target_names]
+        named: list[tuple[Any, Any]] = [(AND.join(map(_name, each)), tuple(each))]
+    elif isinstance(scoring, Mapping):
         named = list(scoring.items())
     elif isinstance(scoring, (list, tuple)):
         named = [(_name(one), one) for one in scoring]
@@ -184,7 +193,7 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
         one_name(name, "A scorer's name", "rename it.")
     if not named:
         raise InvalidInput("scoring needs at least one scorer, got none; leave it out for the default.")
-    metrics = tuple(_metric(str(name), scorer) for name, scorer in named)
+    metrics = tuple(_metric(str(name), scorer, problem) for name, scorer in named)
     if len({metric.name for metric in metrics}) < len(metrics):
         raise InvalidInput(f"Scorers must differ by name, got {[m.name for m in metrics]}; pass a dict to name them.")
     metrics = tuple(_fitting(metric, problem) for metric in metrics)
@@ -193,11 +202,16 @@ def resolve(scoring: Any, problem: Problem) -> tuple[Metric, ...]:
     return metrics
 
 
+def metric_of_target(metric: Metric, place: int) -> Metric:
+    """What one of several targets is scored by alone."""
+    return metric.by_target[place] if metric.by_target else metric
+
+
 def is_named(name: str) -> bool:
     """Whether a scorer of that name is one of scikit-learn's or of regsearch's."""
     from sklearn.metrics import get_scorer_names
 
-    return named_score(name) is not None or name in get_scorer_names()
+    return named_score(name) is not None or name in get_scorer_names() or is_mixed_name(name, is_named)
 
 
 def label_of(name: str, weighted: bool) -> str:
@@ -228,7 +242,7 @@ def defined_on(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> bool
     score = metric.by_scorer if metric.kernel is None else metric.along
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        found = [bool(np.isfinite(score(problem, rows, one, {})).all()) for one in _probes(problem, rows)]
+        found = [bool(np.isfinite(score(problem, rows, one, {})).all()) for one in probes(problem, rows)]
     return any(found) and not (len(rows) == 1 and any(issubclass(one.category, UserWarning) for one in warned))
 
 
@@ -272,9 +286,12 @@ def _measured_by(function: Any) -> str:
     return read[0] if len(read) == 1 else "score"
 
 
-def _metric(name: str, scorer: Any) -> Metric:
+def _metric(name: str, scorer: Any, problem: Problem) -> Metric:
     from sklearn.metrics import get_scorer, get_scorer_names
 
+    each = each_scorer(scorer, problem.tasks) if problem.tasks else None
+    if each is not None:
+        return _mean(name, each, problem)
     if callable(scorer):
         check_no_metric(name, scorer)
         return Metric(name, scorer, counts=counts(scorer))
@@ -290,18 +307,29 @@ def _metric(name: str, scorer: Any) -> Metric:
     return Metric(name, found, KERNELS.get(scorer), FROM_MSE.get(scorer), perfect, center_of(scorer), counts(found))
 
 
+def _mean(name: str, scorers: tuple[Any, ...], problem: Problem) -> Metric:
+    """The mean of a score for each target, each of which must fit its task."""
+    alone = [of_target(problem, j) for j in range(problem.targets)]
+    fitting = (_fitting(_metric(_name(one), one, part), part) for one, part in zip(scorers, alone, strict=True))
+    each = [replace(one, kernel=FORMULAS.get(one.name, one.kernel)) for one in fitting]
+    perfect = [one.perfect for one in each if one.perfect is not None]
+    scorer, kernel = MeanScorer(tuple(one.scorer for one in each)), kernel_of(each, problem.tasks)
+    best = sum(perfect) / len(each) if len(perfect) == len(each) else None
+    return Metric(name, scorer, kernel, None, best, counts=all(one.counts for one in each), by_target=tuple(each))
+
+
 def _fitting(metric: Metric, problem: Problem) -> Metric:
     """The metric, if it can score some prediction of a few rows; with the reason, where it may need the fit itself.
 
     A constant prediction comes first. A score may not be defined for it, such as a correlation: then others decide.
     """
-    rows = _few_rows(problem)
+    rows = few_rows(problem)
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
     if (metric.name in OF_SURVIVAL) != (problem.task == "survival") and hasattr(metric.scorer, "_score_func"):
         raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task. {_suggest(problem)}")
-    reason = "" if metric.kernel is None or (metric.kernel in OF_CLASSES) == (problem.classes is not None) else _MISFIT
+    reason = "" if metric.kernel is None or _of_kind(metric, problem) else _MISFIT
     own = ""
-    for decision in _probes(problem, rows) if not reason else ():
+    for decision in probes(problem, rows) if not reason else ():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # anyone's scorer: what it says of a constant is no news
@@ -318,25 +346,22 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
     raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task{why}. {_suggest(problem)}")
 
 
+def _of_kind(metric: Metric, problem: Problem) -> bool:
+    """Whether a formula is one of classes where y has classes, and of numbers where not."""
+    return bool(problem.tasks) or (metric.kernel in OF_CLASSES) == (problem.classes is not None)
+
+
 def _reads_more(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> bool:
     """Whether a scorer of the user's own that failed had read more of the estimator than its predictions."""
     if hasattr(metric.scorer, "_score_func"):
         return False
     read: set[str] = set()
-    watched = watched_prediction(problem, next(_probes(problem, rows))[:, 0], read)
+    watched = watched_prediction(problem, next(probes(problem, rows))[:, 0], read)
     options = {} if problem.score_weight is None else {"sample_weight": problem.score_weight[rows]}
     with contextlib.suppress(Exception), warnings.catch_warnings():  # it has failed before
         warnings.simplefilter("ignore")
-        metric.scorer(watched, take_rows(problem.X, rows), problem.labels[rows], **options)
+        metric.scorer(watched, take_rows(problem.X, rows), take_rows(problem.labels, rows), **options)
     return bool(read)
-
-
-def _probes(problem: Problem, rows: NDArray[np.intp]) -> Iterator[Array]:
-    """Decisions ``[len(rows), 1, m]``: one that is the same everywhere, the right one, and one that is neither."""
-    yield np.ones((len(rows), 1, problem.outputs))
-    perfect = _two_extremes(problem, rows)[:, :1]
-    yield perfect
-    yield perfect * np.random.default_rng(0).uniform(0.5, 2.0, (len(rows), 1, 1))
 
 
 def _check_direction(metric: Metric, problem: Problem) -> None:
@@ -344,8 +369,8 @@ def _check_direction(metric: Metric, problem: Problem) -> None:
 
     Of a scorer that cannot score them nothing is known, and nothing said.
     """
-    rows = _few_rows(problem)
-    extremes = _two_extremes(problem, rows)
+    rows = few_rows(problem)
+    extremes = two_extremes(problem, rows)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # anyone's scorer: what it says of a constant is no news
@@ -360,27 +385,11 @@ def _check_direction(metric: Metric, problem: Problem) -> None:
         )
 
 
-def _few_rows(problem: Problem) -> NDArray[np.intp]:
-    """Enough rows to try a scorer on, some of each class."""
-    every = weighing(np.arange(problem.rows), problem.score_weight)
-    if problem.classes is None:
-        return every[:500]
-    return np.union1d(every[:500], every[np.unique(problem.y[every], return_index=True)[1]])
-
-
-def _two_extremes(problem: Problem, rows: NDArray[np.intp]) -> Array:
-    """``[len(rows), 2, m]``: the decision that is right everywhere, and one that is the same everywhere."""
-    y = problem.y[rows]
-    if problem.classes is None:
-        perfect = y.reshape(len(rows), -1).astype(float)
-    else:
-        perfect = SURE * (2.0 * y[:, None] - 1.0 if problem.outputs == 1 else np.eye(problem.outputs)[y])
-    return np.stack([perfect, np.broadcast_to(perfect.mean(axis=0), perfect.shape)], axis=1)
-
-
 def _suggest(problem: Problem) -> str:
     if problem.task == "survival":
         return f"Try one of {', '.join(OF_SURVIVAL)}."
+    if problem.tasks:
+        return f"Leave it out, for {MEAN_D2}."
     usual = "r2 or neg_root_mean_squared_error" if problem.classes is None else "neg_log_loss or accuracy"
     return f"Try {usual}."
 

@@ -27,7 +27,8 @@ def check_class_weight(value: Any, problem: Problem) -> None:
         if option in (None, "none"):
             continue
         if problem.classes is None:
-            raise InvalidInput(f"class_weight={_shown(option)} needs classes, got a regression; leave it out.")
+            got = "several tasks" if problem.tasks else "a regression"
+            raise InvalidInput(f"class_weight={_shown(option)} needs one target of classes, got {got}; leave it out.")
         labels = problem.classes.tolist()
         unknown = [label for label, _ in (() if option == "balanced" else option) if label not in labels]
         if unknown:

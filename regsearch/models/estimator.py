@@ -15,6 +15,7 @@ from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.data.survival import check_not_survival
 from regsearch.data.table_checks import check_table
+from regsearch.data.tasks import check_not_mixed
 from regsearch.errors import InvalidInput
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.pooled import pooled_scores
@@ -143,6 +144,7 @@ class Estimator(Model):
         name = type(self.estimator).__name__
         check_table(setup.problem, "Estimator")
         check_not_survival(setup.problem.task, "Estimator")
+        check_not_mixed(setup.problem.task, "Estimator")
         for one in preparations(self.prepare):
             if one is not None:
                 check_ranges(one.transformer, one.params)

@@ -8,6 +8,7 @@ from regsearch._types import Array
 from regsearch.data.problem import Problem
 from regsearch.metrics.averaging import Averaging
 from regsearch.metrics.by_target import of_targets
+from regsearch.metrics.scorer import metric_of_target
 from regsearch.results.choice import Chosen
 from regsearch.results.stored_study import Scoring, StoredStudy
 
@@ -32,8 +33,9 @@ def of_decisions(scoring: Scoring, averaging: Averaging, decisions: Array | None
     if decisions is None or scoring.problem.targets == 1 or scoring.folds.repeated:
         return {}
 
-    def scored(alone: Problem, j: int, failures: dict[str, str]) -> float:
-        outside = [decisions[val, j][:, None, None] for val in scoring.folds.val]
-        return float(averaging.mean(replace(scoring, problem=alone).by_fold(outside, averaging, failures))[0])
+    def scored(alone: Problem, part: slice, j: int, failures: dict[str, str]) -> float:
+        outside = [decisions[val, None, part] for val in scoring.folds.val]
+        own = replace(scoring, problem=alone, metric=metric_of_target(scoring.metric, j))
+        return float(averaging.mean(own.by_fold(outside, averaging, failures))[0])
 
     return dict(of_targets(scoring.problem, scored))

@@ -199,7 +199,8 @@ def _latest_first(rows: Rows) -> Array:
 
 def _at_random(problem: Problem, rows: Rows, random: np.random.Generator) -> Array:
     """``[n]``: the share of the rows from which on each is in, by class, or group by group."""
-    classes = problem.y[rows] if problem.classes is not None else np.zeros(len(rows), dtype=np.intp)
+    stratified = problem.classes is not None or problem.tasks
+    classes = problem.strata[rows] if stratified else np.zeros(len(rows), dtype=np.intp)
     if problem.groups is not None:
         return _group_by_group(problem.groups[rows], classes, random)
     entry = np.empty(len(rows))

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from regsearch._types import NUMBERS, Array
+from regsearch._types import MIXED, NUMBERS, Array
+from regsearch.data.tasks import TargetTask
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import counted
-from regsearch.metrics.predictions import probabilities
+from regsearch.metrics.predictions import probabilities, values_of_tasks
 from regsearch.models.out_of_fold import PathDecisions
 from regsearch.models.path import Curves, Trajectory
 from regsearch.results.readings import Readings
+from regsearch.storage.arrays import TASKS
 from regsearch.storage.store import Store
 from regsearch.storage.trial import Trial
 
@@ -53,7 +55,7 @@ class TrialArrays:
         place = counted(number, NUMBER)
         return self.measured[place] if place in self.measured else self.store.trajectory(place)
 
-    def predictions(self, number: int, step: int | None = None) -> Array:
+    def predictions(self, number: int, step: int | None = None) -> Any:
         """What a trial says of each row outside training: by the models of the folds that validate it, their mean.
 
         Read from what the search stored, so that neither data nor models are needed. NaN in rows that no fold
@@ -74,7 +76,8 @@ class TrialArrays:
             ``[n]`` numbers in the units of y, means of counts or amounts, log hazards of survival; ``[n, targets]`` of
             several, in the order of y's columns; ``[n, classes]`` probabilities in the order of the sorted labels,
             which is that of ``classes_``. A classifier that has no probabilities is taken at the logistic function of
-            its decision. Single precision, where that rounds no difference away.
+            its decision. Of targets with tasks of their own a DataFrame ``[n, targets]`` of numbers and labels. Single
+            precision, where that rounds no difference away.
 
         Raises
         ------
@@ -85,8 +88,12 @@ class TrialArrays:
         """
         return self.as_predictions(self._decisions_at(counted(number, NUMBER), step))
 
-    def as_predictions(self, decisions: Array) -> Array:
+    def as_predictions(self, decisions: Array) -> Any:
         """What `predictions` makes of decisions ``[n, m]``."""
+        if self.identity["task"] == MIXED:
+            said = values_of_tasks(tuple(map(TargetTask.read, self.identity[TASKS])), decisions)
+            unknown = np.flatnonzero(~np.isfinite(decisions).all(axis=1))
+            return said if not len(unknown) else said.mask(np.isin(np.arange(len(said)), unknown)[:, None])
         if self.identity["task"] not in NUMBERS:
             return probabilities(decisions)
         return decisions[:, 0] if decisions.shape[1] == 1 else decisions

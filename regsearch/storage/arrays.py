@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, TypeVar
 
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Task
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
+from regsearch.data.tasks import TargetTask
 from regsearch.errors import Damaged
 from regsearch.metrics.averaging import Averaging
 from regsearch.models.out_of_fold import PathDecisions, compact
@@ -31,6 +33,7 @@ from regsearch.models.path import Curves, Trajectory
 from regsearch.storage.npz import Unpacked
 
 DATA, NAMES = "fingerprint", "target_names"  # of the data that targets belong to, and of several of these
+TASKS = "tasks"  # of each of these, where they are mixed
 Read = TypeVar("Read")
 TRAIN, VAL, PREDICTIONS, UNSOLVED = "train/", "val/", "predictions", "unsolved"
 EFFECTIVE, OVERLAP, SHARES = "effective", "overlap", "shares"  # of `Averaging`
@@ -135,6 +138,8 @@ def from_targets(problem: Problem) -> dict[str, NDArray[Any]]:
     found[DATA] = np.asarray(problem.fingerprint)
     if problem.targets > 1:
         found[NAMES] = np.asarray(problem.target_names)
+    if problem.tasks:
+        found[TASKS] = np.asarray(json.dumps([one.data() for one in problem.tasks]))
     if found.get("classes", problem.y).dtype.kind == "O":
         found["classes"] = found["classes"].astype(str)
     return found
@@ -156,6 +161,8 @@ def to_targets(arrays: Mapping[str, NDArray[Any]], task: Task, fingerprint: str 
         kept["score_weight"] = None
     if kept["y"].ndim > 1:
         kept[NAMES] = tuple(map(str, kept.get(NAMES, [f"y{j}" for j in range(kept["y"].shape[1])])))
+    if TASKS in kept:
+        kept[TASKS] = tuple(map(TargetTask.read, json.loads(str(kept[TASKS]))))
     return Problem(np.zeros((len(kept["y"]), 1)), task=task, **kept)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from regsearch.data.problem import Problem
+from regsearch.data.tasks import said_task
 from regsearch.export.ensembles import export_ensemble
 from regsearch.export.write import export
 from regsearch.models.base import Setup
@@ -155,6 +156,7 @@ class Analyses:
         """The study of one outer fold's training rows."""
         return self._with(
             f"{self.name}.outer{number}", part.X, part.labels, groups=part.groups, sample_weight=part.sample_weight,
-            score_weight=part.score_weight, test=None, task=part.task, start_from=None, try_first=(), tracking=False,
+            score_weight=part.score_weight, test=None, task=said_task(part.task, part.tasks),
+            start_from=None, try_first=(), tracking=False,
             sampler=copy.deepcopy(self.options.sampler),
         )  # fmt: skip

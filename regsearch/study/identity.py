@@ -11,6 +11,7 @@ from regsearch.data.problem import Problem
 from regsearch.models.base import Model, Setup
 from regsearch.space.config import Written
 from regsearch.space.params import parameter_names
+from regsearch.storage.arrays import TASKS
 from regsearch.version import __version__
 
 
@@ -43,6 +44,7 @@ def identity_of(
     }  # fmt: skip
     identity |= _weights(problem) | ({"weightless_folds": folds.weightless} if folds.weightless else {})
     identity |= {"rare_classes": folds.rare.data()} if folds.rare else {}
+    identity |= {TASKS: [one.data() for one in problem.tasks]} if problem.tasks else {}
     identity |= {} if problem.transform is None else {"target_transform": problem.transform.name}
     identity |= {} if held_out is None else {"held_out": held_out}
     return identity if setup.fold_weights == "equal" else identity | {"fold_weights": setup.fold_weights}

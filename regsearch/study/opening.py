@@ -16,6 +16,7 @@ from regsearch.mirror.pages import shown_of
 from regsearch.models.base import Model
 from regsearch.results.results import Results, load_results
 from regsearch.space.config import digest, from_data
+from regsearch.storage.arrays import TASKS
 from regsearch.storage.store import Store
 from regsearch.study.default_preparation import check_roles, stored_roles, unprepared
 from regsearch.study.options import StudyOptions
@@ -109,7 +110,8 @@ def _stored_options(results: Results) -> dict[str, Any]:
     pooled = {one.endswith(POOLED) for one in identity["scoring"]}
     return {
         "cv": list(zip(folds.train, folds.val, strict=True)), "scoring": list(identity["metrics"]),
-        "pooled": None if len(pooled) > 1 else pooled.pop(), "seed": int(identity["seed"]), "task": identity["task"],
+        "pooled": None if len(pooled) > 1 else pooled.pop(), "seed": int(identity["seed"]),
+        "task": [one["task"] for one in identity[TASKS]] if TASKS in identity else identity["task"],
         "fold_weights": identity.get("fold_weights", "equal"), "experiment": identity["experiment"],
         "tracking": _tracking(results), "test": identity.get("held_out"),
     }  # fmt: skip

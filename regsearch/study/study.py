@@ -72,8 +72,11 @@ class Study(Presented, Analyses):
     sample_weight, score_weight
         ``[n]``: what rows weigh in fits, where one of weight zero is not there, and in scores: ``same`` as in fits,
         `None` for unweighted scores. A model's `class_weight` weighs classes.
-    groups, test, task
+    groups, test
         See `make_problem`.
+    task
+        ``regression``, ``binary``, ``multiclass`` or ``survival``, where it shall not be inferred from y; of a `Net`
+        also a list with one of the first three for each column of y.
     target
         What models are fitted to in place of y: ``log``, ``log1p``, ``quantile`` (of a normal distribution), or a
         transformer of scikit-learn's with ``inverse_transform``, as `TransformedTargetRegressor` takes it. It is fitted

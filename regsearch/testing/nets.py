@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from regsearch._types import Task
+from regsearch._types import MIXED, Task
 from regsearch.data.folds import make_folds
 from regsearch.data.problem import Problem, make_problem
 from regsearch.metrics.scorer import DEFAULTS, resolve
@@ -30,18 +30,22 @@ IMAGE, SEQUENCE = (2, 6, 6), (2, 12)
 def problem(
     task: str = "regression", n: int = 36, p: int = 5, image: bool = False, sequence: bool = False, **options: Any
 ) -> Problem:
-    """A task that can be learned; ``targets``, ``weighted`` and ``groups`` are further options."""
+    """A task that can be learned, ``mixed`` is one of each; ``targets``, ``weighted`` and ``groups`` are options."""
     rng = np.random.default_rng(0)
     shape = IMAGE if image else SEQUENCE if sequence else None
     X = rng.normal(size=(n, *shape)) if shape else rng.normal(size=(n, p)) * rng.uniform(0.5, 2, p) + 1
     flat = X.reshape(n, -1)[:, :5]
     signal = flat @ np.array([1.0, -1.0, 0.5, 0.0, 0.0]) + rng.normal(size=n) / 2
-    cuts = {"regression": None, "binary": [0.5], "multiclass": [0.3, 0.6]}[task]
+    cuts = {"regression": None, "binary": [0.5], "multiclass": [0.3, 0.6]}.get(task)
     y: Any = 3 * signal + 5 if cuts is None else np.searchsorted(np.quantile(signal, cuts), signal)
     if options.get("targets", 1) > 1:
         y = np.column_stack([y, *(flat[:, i] * 10 - y for i in range(1, options["targets"]))])
+    if task == MIXED:
+        cuts_of = zip(flat.T, ([0.4], [0.3, 0.6]), strict=False)
+        y = np.column_stack([y, *(np.searchsorted(np.quantile(one, by), one) for one, by in cuts_of)])
     groups = np.arange(n) % 6 if options.get("groups") else None
-    return make_problem(X, y, groups=groups, sample_weight=rng.uniform(0.2, 2, n) if options.get("weighted") else None)
+    weight = rng.uniform(0.2, 2, n) if options.get("weighted") else None
+    return make_problem(X, y, groups=groups, sample_weight=weight, task=[*TASKS] if task == MIXED else None)
 
 
 @cache

@@ -288,9 +288,10 @@ def problem_info(
     task: Task, image: bool = False, sequence: bool = False, targets: int = 1, groups: bool = False
 ) -> ProblemInfo:
     """What a technique may know of a task, on a table, images or sequences, of rows with groups or without."""
-    outputs = targets if task == "regression" else {"multiclass": 3}.get(task, 1)
+    targets = targets if task == "regression" else 1
+    outputs = {"multiclass": 3}.get(task, targets)
     shape = IMAGE if image else SEQUENCE if sequence else (5,)
-    return ProblemInfo(task, outputs, ("hidden0", "hidden1"), shape, 6 if groups else 0)
+    return ProblemInfo(task, outputs, ("hidden0", "hidden1"), shape, 6 if groups else 0, targets)
 
 
 def fits(cls: type[Technique], task: Task, **kind: Any) -> bool:

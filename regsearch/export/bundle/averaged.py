@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from regsearch._types import Array, Task
+from regsearch._types import MIXED, Array, Task
+from regsearch.data.frames import index_of
 from regsearch.data.problem import Problem
+from regsearch.data.tasks import TargetTask
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.schema import Form
 from regsearch.metrics.blending import to_average, to_decisions
+from regsearch.metrics.predictions import labels_of_tasks, probabilities_of_tasks, values_of_tasks
 from regsearch.models.fitting import decisions_of
 
 
@@ -100,6 +103,40 @@ class AveragedClassifier(ClassifierMixin, Averaged):  # type: ignore[misc]
         return np.asarray(self.classes_[self._mean(X).argmax(axis=1)])
 
 
+class AveragedTasks(Averaged):
+    """The weighted means of numbers and of class probabilities, of several targets with tasks of their own.
+
+    Parameters
+    ----------
+    tasks
+        Of each target.
+    """
+
+    def __init__(self, models: Sequence[Any], weights: Sequence[float], tasks: Sequence[TargetTask]) -> None:
+        super().__init__(models, weights)
+        self.tasks = tasks
+
+    @property
+    def classes_(self) -> dict[str, NDArray[Any]]:
+        """Labels by target, of those that are classes."""
+        return labels_of_tasks(self.tasks)
+
+    def decision(self, X: Any) -> Array:
+        """``[n, m]``: numbers, log-odds of two classes, logarithms of the probabilities of several."""
+        targets = tuple(one.name for one in self.tasks)
+        like = Problem(np.zeros((1, 1)), np.zeros((1, len(targets))), MIXED, target_names=targets, tasks=(*self.tasks,))
+        pairs = zip(self.models, self.weights, strict=True)
+        return to_decisions(like, np.asarray(sum(w * to_average(like, one.decision(X)) for one, w in pairs)))
+
+    def predict(self, X: Any) -> Any:
+        """A DataFrame ``[n, t]`` with the index of X: numbers and labels, each column of its own type."""
+        return values_of_tasks(self.tasks, self.decision(X), index_of(X))
+
+    def predict_proba(self, X: Any) -> dict[str, Array]:
+        """``[n, C]`` by target, of those that are classes."""
+        return probabilities_of_tasks(self.tasks, self.decision(X))
+
+
 def _like(classes: NDArray[Any]) -> Problem:
     """A problem with these classes: what decisions are read by."""
     task: Task = "binary" if len(classes) == 2 else "multiclass"
@@ -108,4 +145,6 @@ def _like(classes: NDArray[Any]) -> Problem:
 
 def averaged(models: Sequence[Any], weights: Sequence[float], form: Form) -> Averaged:
     """The mean of models that predict what a form says."""
+    if form.tasks:
+        return AveragedTasks([*models], [*weights], form.tasks)
     return (AveragedRegressor if form.classes is None else AveragedClassifier)([*models], [*weights])

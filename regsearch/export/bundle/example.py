@@ -59,10 +59,18 @@ def rows_of(rows: Sequence[Any], form: Form) -> Any:
 
 
 def predictions(model: Any, X: Any) -> dict[str, Any]:
-    """What a model says of rows, as plain data: ``predict``, and ``predict_proba`` where it has that."""
-    said = {"predict": nested(np.asarray(model.predict(X)))}
-    if hasattr(model, "predict_proba"):
-        said["predict_proba"] = nested(np.asarray(model.predict_proba(X)))
+    """What a model says of rows, as plain data: ``predict``, and ``predict_proba`` where it has that.
+
+    Of targets with tasks of their own, each of these by target: ``predict NAME``.
+    """
+    methods = [name for name in ("predict", "predict_proba") if name == "predict" or hasattr(model, name)]
+    said: dict[str, Any] = {}
+    for name in methods:
+        found = getattr(model, name)(X)
+        if hasattr(found, "items"):  # a DataFrame, or a dict
+            said |= {f"{name} {target}": nested(np.asarray(values)) for target, values in found.items()}
+        else:
+            said[name] = nested(np.asarray(found))
     return said
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from regsearch._types import Task
+from regsearch.data.tasks import OF_A_TARGET
 from regsearch.documents import JSON_BYTES, TOML_BYTES, parse_json, parse_toml, read_bounded
 from regsearch.errors import InvalidInput, NotFound
 from regsearch.inputs import place
@@ -77,7 +78,9 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "a number or null": lambda value: value is None or (type(value) in (int, float) and abs(value) < math.inf),
     "a member": lambda value: isinstance(value, str) and MEMBER.fullmatch(value) is not None,
     "a weight": lambda value: type(value) is float and 0 < value <= 1,
-    "a task": lambda value: value in get_args(Task),
+    "a task": lambda value: (
+        value in get_args(Task) or (isinstance(value, list) and len(value) > 1 and {*value} <= {*OF_A_TARGET})
+    ),
     "a weighting of folds": lambda value: value in FOLD_WEIGHTS,
     "true or false": lambda value: isinstance(value, bool),
 }

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from regsearch.data.folds import Folds, make_folds
-from regsearch.data.problem import Problem, split_off
+from regsearch.data.held_out import split_off
+from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
 
 # splitters that their number of folds says enough of, but for a shuffle

@@ -146,7 +146,7 @@ def _try_out(bundle: Bundle, model: Any, form: Form) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             answers = predictions(model, form.checked(rows))
-            classes = [plain(label) for label in np.asarray(getattr(model, "classes_", form.classes or ())).tolist()]
+            classes = _classes(model, form)
     except Exception as error:  # whatever parts of a model that do not go together lead to
         raise InvalidInput(
             f"The model of {bundle.folder} cannot predict the rows of its own example ({type(error).__name__}: "
@@ -154,8 +154,22 @@ def _try_out(bundle: Bundle, model: Any, form: Form) -> None:
         ) from error
     if {name: np.shape(one) for name, one in answers.items()} != {name: _shape(one) for name, one in stored.items()}:
         raise InvalidInput(f"The model of {bundle.folder} must say of its example what {EXAMPLE} has; export it again.")
-    if form.classes is not None and classes != list(form.classes):
+    if classes != [[*one] for one in _wanted(form)]:
         raise InvalidInput(f"The model of {bundle.folder} must tell the classes of {FORM} apart; export it again.")
+
+
+def _wanted(form: Form) -> list[Any]:
+    """Labels of each target that is classes."""
+    found = [one.classes for one in form.tasks] or [form.classes]
+    return [one for one in found if one is not None]
+
+
+def _classes(model: Any, form: Form) -> list[list[Any]]:
+    """The same of a model."""
+    if not _wanted(form):
+        return []
+    said = model.classes_.values() if form.tasks else [getattr(model, "classes_", form.classes)]
+    return [[plain(label) for label in np.asarray(one).tolist()] for one in said]
 
 
 def _shape(stored: Any) -> tuple[int, ...] | None:

@@ -12,11 +12,12 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from regsearch._types import NUMBERS, Task
+from regsearch._types import MIXED, NUMBERS, Task
 from regsearch.data.columns import kinds_of
 from regsearch.data.features import is_frame, is_sparse, with_sides
 from regsearch.data.frames import to_pandas
 from regsearch.data.problem import Problem
+from regsearch.data.tasks import TargetTask
 from regsearch.errors import InvalidInput
 from regsearch.export.bundle.column import Column, column_faults, column_of, distinct, plain_name
 
@@ -45,6 +46,8 @@ class Form:
         What is predicted, by name.
     classes
         Labels, or `None` for numbers.
+    tasks
+        Of targets with tasks of their own, each; else empty.
     """
 
     rows: KindOfRows
@@ -54,6 +57,7 @@ class Form:
     task: str
     targets: tuple[str, ...]
     classes: tuple[Any, ...] | None
+    tasks: tuple[TargetTask, ...] = ()
 
     @cached_property
     def names(self) -> list[str | int]:
@@ -109,7 +113,8 @@ class Form:
         kept = [
             {key: said for key, said in one.items() if key == "name" or said not in ("", ())} for one in full["columns"]
         ]
-        return full | {"columns": kept}
+        tasks = {"tasks": [one.data() for one in self.tasks]} if self.tasks else {}
+        return {name: said for name, said in full.items() if name != "tasks"} | {"columns": kept} | tasks
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Form:
@@ -127,7 +132,8 @@ class Form:
             _ = [column.objects for column in columns]
             shape, targets = tuple(data["shape"]), tuple(data["targets"])
             classes = None if data["classes"] is None else tuple(data["classes"])
-            form = cls(data["rows"], shape, data["dtype"], columns, data["task"], targets, classes)
+            tasks = tuple(map(TargetTask.read, data.get("tasks", ())))
+            form = cls(data["rows"], shape, data["dtype"], columns, data["task"], targets, classes, tasks)
             for fault in chain(_kinds(data), _faults(form), *map(column_faults, columns)):
                 raise ValueError(fault)
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
@@ -211,10 +217,12 @@ def _faults(form: Form) -> Iterator[str]:
         yield f"a frame of {form.shape[0]} columns cannot have {len(form.columns)} and the type {form.dtype!r}"
     if form.rows != "frame" and (form.columns or DTYPES.fullmatch(form.dtype) is None):
         yield f"an array cannot have {len(form.columns)} named columns and the type {form.dtype!r}"
-    if form.task not in get_args(Task) or (form.task in NUMBERS) != (form.classes is None):
+    if form.task not in get_args(Task) or (form.task in (*NUMBERS, MIXED)) != (form.classes is None):
         yield f"{form.task!r} cannot have the classes {form.classes!r}"
     if form.classes is not None and not distinct(form.classes, 2):
         yield f"classes are two or more, not {form.classes!r}"
+    if (form.task == MIXED) != bool(form.tasks) or (form.tasks and tuple(t.name for t in form.tasks) != form.targets):
+        yield f"{form.task!r} cannot have the tasks {[one.task for one in form.tasks]!r}"
     if not distinct(form.targets, 1) or not all(isinstance(name, str) for name in form.targets):
         yield f"targets are one or more names, not {form.targets!r}"
     if len({*form.names}) < len(form.names):
@@ -228,7 +236,7 @@ def form_of(problem: Problem) -> Form:
     classes = None if problem.classes is None else tuple(problem.classes.tolist())
     columns = tuple(column_of(name, kind, X[name]) for name, kind in kinds_of(X).items()) if rows == "frame" else ()
     dtype = "" if rows == "frame" else str(X.dtype)
-    return Form(rows, tuple(X.shape[1:]), dtype, columns, problem.task, problem.target_names, classes)
+    return Form(rows, tuple(X.shape[1:]), dtype, columns, problem.task, problem.target_names, classes, problem.tasks)
 
 
 def _numbers(X: Any) -> Any:

@@ -38,7 +38,7 @@ class BundleSettings:
     config
         The filled config; of an estimator's study, `Estimator` with the parameters that were found.
     task
-        ``regression``, ``binary`` or ``multiclass``.
+        ``regression``, ``binary`` or ``multiclass``; a list of these of targets with tasks of their own.
     seed
         Of the study.
     scoring
@@ -86,8 +86,10 @@ class BundleSettings:
 
     def _trainer(self) -> Any:
         """An estimator that trains the config as the search did."""
-        from regsearch.export.bundle.trainer import TrainerClassifier, TrainerRegressor
+        from regsearch.export.bundle.trainer import TrainerClassifier, TrainerRegressor, TrainerTasks
 
+        if isinstance(self.task, list):
+            return TrainerTasks(self.config, self.task, seed=self.seed)
         trainer = TrainerRegressor if self.task in NUMBERS else TrainerClassifier
         return trainer(self.config, seed=self.seed)
 

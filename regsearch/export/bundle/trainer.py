@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -50,13 +51,16 @@ class Trainer(BaseEstimator):  # type: ignore[misc]
             When the config cannot be fitted to them.
         """
         X, y = validation.validate_fit_data(self, X, y)
-        task = validation.infer_task(None, get_tags(self).estimator_type, y, sample_weight)
+        task = self._task(y, sample_weight)
         problem = make_problem(X, y, sample_weight=sample_weight, task=task, seed=self.seed)
         self.model_ = self.config.refit(problem, self.seed)
         return self
 
+    def _task(self, y: Any, sample_weight: Any) -> Any:
+        return validation.infer_task(None, get_tags(self).estimator_type, y, sample_weight)
+
     def predict(self, X: Any) -> Any:
-        """``[n]`` numbers or labels; ``[n, t]`` numbers of several targets."""
+        """``[n]`` numbers or labels; ``[n, t]`` of several targets."""
         return self._ask("predict", X)
 
     def _ask(self, method: str, X: Any) -> Any:
@@ -93,3 +97,33 @@ class TrainerClassifier(ClassifierMixin, Trainer):  # type: ignore[misc]
     def decision_function(self, X: Any) -> Any:
         """Log-odds ``[n]`` of two classes, or a logit per class ``[n, C]``."""
         return self._ask("decision_function", X)
+
+
+class TrainerTasks(Trainer):
+    """A config that predicts several targets with tasks of their own.
+
+    Parameters
+    ----------
+    tasks
+        One for each column of y.
+
+    Attributes
+    ----------
+    classes_
+        Labels by target, of those that are classes.
+    """
+
+    def __init__(self, config: Model, tasks: Sequence[str], seed: int = 0) -> None:
+        super().__init__(config, seed)
+        self.tasks = tasks
+
+    def _task(self, y: Any, sample_weight: Any) -> Any:
+        return list(self.tasks)
+
+    @property
+    def classes_(self) -> Any:
+        return self.model_.classes_
+
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities ``[n, C]`` by target, of those that are classes."""
+        return self._ask("predict_proba", X)

@@ -118,6 +118,11 @@ def _check(config: NetConfig, problem: Problem) -> None:
         raise InvalidInput(
             "Plain code needs a number of epochs, got early stopping; take the chosen point: results.best."
         )
+    if problem.tasks:
+        raise InvalidInput(
+            "Plain code is written for one task, got several targets with tasks of their own; train it by "
+            "load_config(DIR).build().fit(X, y), or take the module of the exported net: load(DIR).module_."
+        )
     if is_sparse(problem.X):
         raise InvalidInput(
             "The plain loop takes a table or images, got a sparse X; pass X.toarray() to the study, or let its "

@@ -66,6 +66,10 @@ def to_onnx(
         When the model has no ONNX form, its packages are missing, or what ONNX Runtime says differs from the bundle.
     """
     opened, model = open_bundle(bundle).single("An ONNX model"), load(bundle, trusted, module)
+    if model.form.tasks:
+        raise InvalidInput(
+            "An ONNX model is written of one task, got a bundle of several; serve it with MLflow, which has them all."
+        )
     rows = _rows(rows_of(opened.json(EXAMPLE)["rows"], model.form), model.form)
     convert = _net if opened.model == TENSORS else _pipeline
     try:

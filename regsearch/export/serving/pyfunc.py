@@ -27,6 +27,8 @@ class Served:
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Predictions ``[n]`` or ``[n, t]``; or a DataFrame of probabilities with a column for each class, by its name.
 
+        Of targets with tasks of their own both are DataFrames; columns of probabilities are called ``TARGET CLASS``.
+
         Parameters
         ----------
         data
@@ -48,6 +50,12 @@ class Served:
             return found
         import pandas as pd
 
+        if isinstance(found, dict):  # by target
+            named = {
+                f"{target} {label}": shares[:, j]
+                for target, shares in found.items() for j, label in enumerate(self.model.classes_[target].tolist())
+            }  # fmt: skip
+            return pd.DataFrame(named)
         return pd.DataFrame(found, columns=[str(label) for label in self.model.classes_.tolist()])
 
 

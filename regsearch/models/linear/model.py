@@ -14,6 +14,7 @@ from regsearch.data.fold_targets import fitted_to
 from regsearch.data.folds import Folds
 from regsearch.data.problem import Problem
 from regsearch.data.table_checks import check_columns, check_table
+from regsearch.data.tasks import check_not_mixed
 from regsearch.errors import InvalidInput
 from regsearch.models.axes import LAMBDA
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
@@ -157,6 +158,7 @@ class Linear(Model):
         return found.pop() if len(found) == 1 else usual
 
     def check(self, setup: Setup) -> None:
+        check_not_mixed(setup.problem.task, "Linear")
         check_table(setup.problem, "Linear")
         if None in preparations(self.prepare):
             check_columns(setup.problem, "Linear")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from regsearch._types import Task
+from regsearch._types import MIXED, Task
+from regsearch.data.tasks import LABELS, TargetTask
 from regsearch.documents import parse_json
 from regsearch.errors import InvalidInput, NotFound, RegsearchError
+from regsearch.models.neural.network.objective import Parts, parts_of
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 TENSORS, PREPARE, TRANSFORM = "net.safetensors", "prepare.skops", "target.skops"
 MODULE = "module."  # in front of the names of the module's own tensors
 METADATA = "regsearch"
-LABELS = re.compile(r"|str|bool|object|u?int(8|16|32|64)|float(16|32|64|128)")
 SIZE = 2**31  # that no side of a row and no number of outputs reaches
 
 
@@ -50,6 +50,8 @@ class Spec:
         How many there are, the mean of which counts.
     clips
         Whether rows are clipped smoothly once they are scaled.
+    tasks
+        Of several targets with tasks of their own, each as `regsearch.data.tasks.TargetTask.data` has it; else empty.
     """
 
     module: Mapping[str, Any]
@@ -64,6 +66,17 @@ class Spec:
     transformed: bool = False
     nets: int = 1
     clips: bool = False
+    tasks: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def targets(self) -> tuple[TargetTask, ...]:
+        """Several targets with tasks of their own; else empty."""
+        return tuple(map(TargetTask.read, self.tasks))
+
+    @property
+    def parts(self) -> Parts:
+        """Which outputs are those of which task."""
+        return parts_of(self.task, self.targets)
 
     def of_net(self, number: int) -> str:
         """What stands in front of the names of a net's tensors."""
@@ -89,12 +102,21 @@ class Spec:
             if name in data and not fits(data[name]):
                 raise ValueError(f"{name} of the net cannot be {str(data[name])[:80]!r}")
         classes = data["classes"]
-        spec = cls(**{**data, "inputs": tuple(data["inputs"]), "classes": None if classes is None else tuple(classes)})
-        if (spec.task == "regression") != (spec.classes is None):
+        given = {"inputs": tuple(data["inputs"]), "classes": None if classes is None else tuple(classes)}
+        spec = cls(**{**data, **given, "tasks": tuple(data.get("tasks", ()))})
+        if spec.task == MIXED or spec.tasks:
+            spec._check_tasks()
+        if (spec.task in ("regression", MIXED)) != (spec.classes is None):
             raise ValueError(f"a net for {spec.task} cannot have the classes {str(spec.classes)[:80]}")
         if spec.classes is not None and spec.outputs not in {len(spec.classes), 2 // len(spec.classes)}:
             raise ValueError(f"a net for {len(spec.classes)} classes cannot have {spec.outputs} outputs")
         return spec
+
+    def _check_tasks(self) -> None:
+        """Refuse targets that do not go with the outputs."""
+        own = sum(one.outputs for one in self.targets)
+        if self.task != MIXED or own != self.outputs:
+            raise ValueError(f"a net of {self.outputs} outputs for {self.task} cannot have targets of {own}")
 
     def check(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Refuse tensors that do not go with it, but for the module's own.
@@ -142,6 +164,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = {
     "transformed": lambda value: isinstance(value, bool),
     "nets": _size,
     "clips": lambda value: isinstance(value, bool),
+    "tasks": lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value),
 }  # fmt: skip
 
 

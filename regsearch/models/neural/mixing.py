@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a step trains on: inputs ``[1 or R, B, ...]``, targets ``[1 or R, m, B]`` and weights ``[1 or R, B]``."""
+    """What a step trains on: inputs ``[1 or R, B, ...]``, targets ``[1 or R, m, B]`` and weights ``[1 or R, B]``.
+
+    Of several tasks, `shares` ``[1 or R, t]`` are what the loss of each counts.
+    """
 
     x: torch.Tensor
     y: torch.Tensor
     weight: torch.Tensor
+    shares: torch.Tensor | None = None
 
     def partners(self, random: torch.Tensor) -> Samples:
         """The same samples in the order of random numbers ``[1 or R, B]``: the partner of each."""

@@ -16,10 +16,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from regsearch._types import Array
 from regsearch.data.features import is_sparse
-from regsearch.data.frames import to_pandas
+from regsearch.data.frames import index_of, to_pandas
 from regsearch.data.target_transforms import FittedTransform
 from regsearch.errors import InvalidInput
-from regsearch.metrics.predictions import probabilities, winners
+from regsearch.metrics.predictions import (
+    labels_of_tasks,
+    probabilities,
+    probabilities_of_tasks,
+    values_of_tasks,
+    winners,
+)
 from regsearch.models.neural.files import METADATA, MODULE, PREPARE, TENSORS, TRANSFORM, Spec, read_tensors
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.robust import smoothly_clipped
@@ -175,10 +181,29 @@ class NetRegressor(RegressorMixin, Predictor):  # type: ignore[misc]
         return decision[:, 0] if decision.shape[1] == 1 else decision
 
 
+class NetTasks(Predictor):
+    """A trained net of several targets, each of a task of its own."""
+
+    @property
+    def classes_(self) -> dict[str, NDArray[Any]]:
+        """Labels by target, of those that are classes."""
+        return labels_of_tasks(self.spec.targets)
+
+    def predict(self, X: Any) -> Any:
+        """A DataFrame ``[n, t]`` with the index of X: numbers and labels, each column of its own type."""
+        return values_of_tasks(self.spec.targets, self.decision(X), index_of(X))
+
+    def predict_proba(self, X: Any) -> dict[str, Array]:
+        """``[n, C]`` by target, of those that are classes."""
+        return probabilities_of_tasks(self.spec.targets, self.decision(X))
+
+
 def make_predictor(
     spec: Spec, tensors: Mapping[str, torch.Tensor], prepare: Any, architecture: Architecture, target: Any = None
 ) -> Predictor:
     """The predictor of a task."""
+    if spec.tasks:
+        return NetTasks(spec, tensors, prepare, architecture, target)
     return (NetRegressor if spec.classes is None else NetClassifier)(spec, tensors, prepare, architecture, target)
 
 
@@ -247,7 +272,7 @@ def _new_module(spec: Spec, architecture: Architecture) -> torch.nn.Module:
         return nets[0]
     from regsearch.models.neural.network.mean_net import MeanNet
 
-    return MeanNet(nets, spec.task)
+    return MeanNet(nets, spec.parts)
 
 
 def _check_sizes(spec: Spec, own: Mapping[str, torch.Tensor], architecture: Architecture) -> None:

@@ -35,7 +35,7 @@ def refit(config: NetConfig, problem: Problem, seed: int, deadline: Deadline = N
 
     Returns
     -------
-    NetClassifier or NetRegressor
+    NetClassifier, NetRegressor or NetTasks
         From raw rows to labels or numbers.
 
     Raises
@@ -73,6 +73,7 @@ def _predictor(config: NetConfig, problem: Problem, structure: Structure, traine
         structure.precision, None if problem.classes is None else tuple(problem.classes.tolist()),
         "" if problem.classes is None else _type_name(problem.classes), prepare is not None,
         nets=len(row) // network.layout.length, clips=scaling.clips,
+        tasks=tuple(one.data() for one in problem.tasks),
     )  # fmt: skip
     nets = [_state(network, one) for one in torch.from_numpy(row.reshape(spec.nets, -1))]
     tensors = {spec.of_net(i) + name: value for i, net in enumerate(nets) for name, value in net.items()}

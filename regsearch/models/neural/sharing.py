@@ -9,7 +9,7 @@ from regsearch.models.neural.technique import ProblemInfo, Technique
 
 
 class TaskSharing(Technique, abstract=True):
-    """How the tasks of a regression with several targets are tied; without one, all layers but the last are shared.
+    """How the tasks of several targets, numbers or classes, are tied; without one, all layers but the last are shared.
 
     `towers` says whether each task has a net of its own, and `stitched` whether these nets mix what leaves their
     layers.
@@ -20,6 +20,6 @@ class TaskSharing(Technique, abstract=True):
     stitched: ClassVar[bool] = False
 
     def check(self, info: ProblemInfo) -> None:
-        if info.task != "regression" or info.outputs < 2:
+        if info.targets < 2:
             got = "one target" if info.task == "regression" else "classes"
             raise InvalidInput(f"{type(self).__name__} needs several targets, got a problem of {got}; leave it out.")

@@ -5,6 +5,8 @@ What leaves a layer is ``[B, m u]``: the u units of the first task, then those o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
@@ -20,6 +22,18 @@ class TaskLinear(nn.Linear):
         """``[B, m in]`` to ``[B, m out]``."""
         bias = None if self.bias is None else self.bias[None]
         return task_linear(x[None], self.weight[None], bias, self.tasks)[0]
+
+
+class TaskHeads(nn.Linear):
+    """A last linear layer for each task, from its own units to its outputs, of which some task has more than one."""
+
+    def __init__(self, inputs: int, heads: Sequence[int]) -> None:
+        super().__init__(inputs, sum(heads))
+        self.owners = owners_of(heads)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[B, m in]`` to ``[B, outputs]``."""
+        return task_heads(x[None], self.weight[None], self.bias[None], self.owners)[0]
 
 
 class StitchUnit(nn.Module):
@@ -42,6 +56,19 @@ def task_linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     made = torch.matmul(of_tasks, weight.reshape(len(weight), tasks, -1, inputs).transpose(2, 3))
     out = made.transpose(1, 2).flatten(2)
     return out if bias is None else out + bias[:, None]
+
+
+def owners_of(heads: Sequence[int]) -> tuple[int, ...]:
+    """The task of each output."""
+    return tuple(task for task, outputs in enumerate(heads) for _ in range(outputs))
+
+
+def task_heads(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, owners: Sequence[int]) -> torch.Tensor:
+    """``[R, B, m in]`` to ``[R, B, outputs]``, with weights ``[R, outputs, in]`` and biases ``[R, outputs]``."""
+    tasks = max(owners) + 1
+    of_tasks = x.reshape(*x.shape[:2], tasks, weight.shape[2])
+    own = of_tasks[:, :, list(owners)]  # [R, B, outputs, in]
+    return torch.einsum("rboi,roi->rbo", own.expand(len(weight), -1, -1, -1), weight) + bias[:, None]
 
 
 def stitched(x: torch.Tensor, alpha: torch.Tensor, tasks: int) -> torch.Tensor:

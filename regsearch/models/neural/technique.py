@@ -7,7 +7,8 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_start`      the parameters that training starts from ``[R, Q]``, in place
 `on_raw`        a batch before it is scaled ``[1 or R, B, ...]``
 `on_batch`      a scaled batch ``[1 or R, B, ...]``
-`on_target`     targets ``[1 or R, m, B]``: one-hot classes, 0 and 1, or standardised numbers
+`on_target`     targets ``[1 or R, m, B]`` of one task, each of several in turn: one-hot classes, 0 and 1, or
+                standardised numbers
 `on_samples`    inputs, targets and weights of a batch, after all that changes one of them alone
 `on_weights`    the parameters that a step is computed at ``[R, P]``
 `on_hidden`     factors of what leaves a hidden layer ``[R, B, ...]``
@@ -116,6 +117,8 @@ class ProblemInfo:
         The shape of a row as the net reads it: ``(p,)`` of a table, else channels before what lies side by side.
     domains
         How many groups rows have; 0 for none.
+    targets
+        How many values a row has in y.
     """
 
     task: Task
@@ -123,6 +126,7 @@ class ProblemInfo:
     hidden_layers: tuple[str, ...]
     inputs: tuple[int, ...]
     domains: int = 0
+    targets: int = 1
 
     @property
     def sides(self) -> tuple[int, ...]:

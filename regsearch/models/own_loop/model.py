@@ -12,6 +12,7 @@ import numpy as np
 
 from regsearch.data.problem import Problem
 from regsearch.data.survival import check_not_survival
+from regsearch.data.tasks import check_not_mixed
 from regsearch.errors import InvalidInput
 from regsearch.inputs import did_you_mean
 from regsearch.models.base import Backend, Model, Setup, check_scored_by_predictions
@@ -139,6 +140,7 @@ class Loop(Model):
 
     def check(self, setup: Setup) -> None:
         check_not_survival(setup.problem.task, "Loop")
+        check_not_mixed(setup.problem.task, "Loop")
         check_scored_by_predictions(setup, "Loop")
         if any(isinstance(leaf, Path) for leaf in leaves(self.params)):
             raise InvalidInput(

@@ -12,6 +12,7 @@ from regsearch._types import Array, Rows
 from regsearch.data.problem import Problem
 from regsearch.data.survival import SURVIVAL
 from regsearch.metrics.averaging import Averaging
+from regsearch.metrics.by_target import of_target
 from regsearch.metrics.scorer import Metric
 from regsearch.metrics.statistics import Estimate
 from regsearch.metrics.survival import neg_cox_deviance
@@ -111,6 +112,10 @@ def _constant(problem: Problem, train: Rows, metric: Metric) -> Array:
     weights = np.ones(len(y)) if problem.sample_weight is None else problem.sample_weight[train]
     if problem.task == SURVIVAL:
         return np.zeros(1)
+    if problem.tasks:
+        alone = [of_target(problem, j) for j in range(problem.targets)]
+        each = metric.by_target or (metric,) * len(alone)
+        return np.concatenate([_constant(one, train, own) for one, own in zip(alone, each, strict=True)])
     if problem.classes is None:
         if metric.center is None:
             return np.atleast_1d(np.average(y, axis=0, weights=weights))

@@ -15,14 +15,14 @@ from inspect import signature
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags, RegressorTags, Tags, get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from regsearch._types import Array
+from regsearch._types import MIXED, Array
 from regsearch.data import validation
+from regsearch.data.features import is_frame
 from regsearch.data.problem import SAME, Problem
 from regsearch.data.survival import SURVIVAL
 from regsearch.errors import InvalidInput
@@ -90,7 +90,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
     task
         ``regression`` or ``classification``, where it shall not be inferred from y (`make_problem`) or from an
         `Estimator`. What splits data for a search, such as `cross_val_score`, asks before there is a y: it stratifies
-        where the task is known.
+        where the task is known. A list of tasks, one for each column of y.
     target
         What models are fitted to in place of y, undone in predictions: as in `Study`.
     seed
@@ -133,7 +133,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         Everything: `regsearch.Results`. Without tracking, its curves lie in a temporary folder which lives as long as
         this object in this process; of a pickle or copy they say where they were.
     task_
-        ``regression``, ``binary`` or ``multiclass``.
+        ``regression``, ``binary``, ``multiclass``; or ``mixed``.
     classes_
         Labels, of a classification.
     scorer_
@@ -165,7 +165,7 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         rule: Any = "best",
         refit: Any = True,
         verbose: int = 0,
-        task: str | None = None,
+        task: Any = None,
         target: Any = None,
         seed: int = 0,
         n_jobs: int | None = None,
@@ -317,14 +317,16 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
 
     # --- predict -----------------------------------------------------------------------------------------------
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Labels or numbers ``[n]``; ``[n, targets]`` for several targets."""
-        return np.asarray(self._ask("predict", X))
+    def predict(self, X: Any) -> Any:
+        """Labels or numbers ``[n]``; ``[n, targets]`` of several, a DataFrame where their tasks are mixed."""
+        found = self._ask("predict", X)
+        return found if is_frame(found) else np.asarray(found)
 
     @available_if(_has("predict_proba"))  # type: ignore[untyped-decorator]
-    def predict_proba(self, X: Any) -> Array:
-        """Probabilities ``[n, C]`` of the classes."""
-        return np.asarray(self._ask("predict_proba", X))
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities ``[n, C]`` of the classes; by target where tasks are mixed."""
+        found = self._ask("predict_proba", X)
+        return found if isinstance(found, dict) else np.asarray(found)
 
     @available_if(_has("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: Any) -> Array:
@@ -332,14 +334,14 @@ class RegSearchCV(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self._ask("decision_function", X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The deciding scorer; without `scoring`, what scikit-learn's estimator of the model has, but for survival.
+        """The deciding scorer; without it scikit-learn's of the model, but of survival and mixed tasks.
 
         That is R squared or accuracy, and D squared of the deviance of counts and amounts.
         """
         from sklearn.metrics import accuracy_score, d2_tweedie_score, r2_score
 
         check_is_fitted(self)
-        if self.scoring is None and self.task_ != SURVIVAL:
+        if self.scoring is None and self.task_ not in (SURVIVAL, MIXED):
             explained = partial(d2_tweedie_score, power=self._power) if self._power else r2_score
             measure = explained if self.task_ == "regression" else accuracy_score
             return float(measure(y, self.predict(X), sample_weight=sample_weight))

@@ -13,6 +13,7 @@ from regsearch import Choice, InvalidInput, Net
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.mixing import Samples
 from regsearch.models.neural.network.loss import losses
+from regsearch.models.neural.network.objective import parts_of
 from regsearch.models.neural.network.streams import RandomStream
 from regsearch.models.neural.technique import Columns
 from regsearch.models.neural.techniques.sequence_augment import _stretched
@@ -43,7 +44,7 @@ def batch(*shape: int, m: int = 1) -> Samples:
 def test_a_mixed_target_is_two_losses(task: Any) -> None:
     """The gradient of a mixed sample's loss is that of its own and of the other's, each by its share and weight."""
     rng = np.random.default_rng(0)
-    m = {"multiclass": 3}.get(task, 1)
+    m, parts = {"multiclass": 3}.get(task, 1), parts_of(task, ())
     out = torch.tensor(rng.normal(size=(2, m, 6)), requires_grad=True)
     y = torch.tensor(rng.normal(size=(1, m, 6)) if task == "regression" else rng.integers(0, 2, (1, m, 6)) * 1.0)
     if task == "multiclass":
@@ -51,8 +52,8 @@ def test_a_mixed_target_is_two_losses(task: Any) -> None:
     own = Samples(torch.zeros(1, 6, 2), y, torch.tensor(rng.uniform(0.2, 2, (1, 6))))
     others, share = own.partners(stream().uniform(1, 6)), torch.tensor([[0.3], [0.0]], dtype=torch.float64)
     mixed = own.mixed(own.x, others, share)
-    two = (1 - share) * own.weight * losses(task, out, own.y) + share * others.weight * losses(task, out, others.y)
-    (found,) = torch.autograd.grad((losses(task, out, mixed.y) * mixed.weight).sum(), out)
+    two = (1 - share) * own.weight * losses(parts, out, own.y) + share * others.weight * losses(parts, out, others.y)
+    (found,) = torch.autograd.grad((losses(parts, out, mixed.y) * mixed.weight).sum(), out)
     (expected,) = torch.autograd.grad(two.sum(), out)
     torch.testing.assert_close(found, expected)
     assert torch.equal(mixed.y[1], own.y[0])

@@ -12,6 +12,7 @@ from regsearch.metrics.kernels import KERNELS
 from regsearch.metrics.predictions import fixed_prediction
 from regsearch.metrics.scorer import formula, resolve
 from regsearch.models.neural.network.loss import _SUMMED, Tally, losses
+from regsearch.models.neural.network.objective import parts_of
 from regsearch.testing.nets import fold, problem, setup_for
 
 REGRESSION = ["neg_mean_squared_error", "neg_root_mean_squared_error", "neg_mean_absolute_error", "r2"]
@@ -84,10 +85,10 @@ def test_losses_are_torchs() -> None:
     y = torch.softmax(torch.randn(1, 3, 8, dtype=torch.float64), 1)
     for r in range(2):
         plain = torch.nn.functional.cross_entropy(out[r].T, y[0].T, reduction="none")
-        torch.testing.assert_close(losses("multiclass", out, y)[r], plain)
+        torch.testing.assert_close(losses(parts_of("multiclass", ()), out, y)[r], plain)
         plain = torch.nn.functional.binary_cross_entropy_with_logits(out[r, 0], y[0, 0], reduction="none")
-        torch.testing.assert_close(losses("binary", out[:, :1], y[:, :1])[r], plain)
+        torch.testing.assert_close(losses(parts_of("binary", ()), out[:, :1], y[:, :1])[r], plain)
         plain = torch.nn.functional.mse_loss(out[r], y[0], reduction="none").mean(0) / 2
-        torch.testing.assert_close(losses("regression", out, y)[r], plain)
+        torch.testing.assert_close(losses(parts_of("regression", ()), out, y)[r], plain)
     far = torch.tensor([[[1e3, -1e3]]], dtype=torch.float64)
-    assert losses("binary", far, torch.tensor([[[0.0, 1.0]]])).tolist() == [[1e3, 1e3]]
+    assert losses(parts_of("binary", ()), far, torch.tensor([[[0.0, 1.0]]])).tolist() == [[1e3, 1e3]]

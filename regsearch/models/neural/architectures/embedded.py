@@ -86,6 +86,9 @@ class Embedded(Architecture):
         net: Architecture = self.net
         return replace(self, columns=columns) if columns else net
 
+    def on_tasks(self, heads: tuple[int, ...]) -> Architecture:
+        return replace(self, net=self.net.on_tasks(heads))
+
     def set_start(self, layout: Layout, theta: torch.Tensor, rows: Callable[[], tuple[Array, Array]]) -> None:
         layer = self.embedding.layer(max(self.columns) + 1, self.columns)
         if not layer.fitted:

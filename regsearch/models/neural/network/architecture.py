@@ -95,6 +95,10 @@ class Architecture(Node, abstract=True):
         """The architecture for a table of which those columns have more than two values."""
         return self
 
+    def on_tasks(self, heads: tuple[int, ...]) -> Architecture:
+        """The architecture where it knows how many outputs each of several tasks has, of which one has more."""
+        return self
+
     def set_start(self, layout: Layout, theta: torch.Tensor, rows: Callable[[], tuple[Array, Array]]) -> None:
         """Write into the start ``[Q]`` what training rows say, scaled ``[n, p]``, with their weights ``[n]``."""
 

@@ -22,6 +22,7 @@ from regsearch.data.row_table import WHOLE
 from regsearch.data.weights import Spread, spread_of, weighing
 from regsearch.errors import InvalidInput
 from regsearch.models.class_weight import ClassWeight, class_factors
+from regsearch.models.neural.network.objective import Parts, encoded_targets, numeric_outputs, parts_of, shares_of
 from regsearch.models.neural.network.robust import quartiles, robust_scale, smoothly_clipped
 from regsearch.models.neural.network.streams import seed_of
 from regsearch.models.neural.network.table_data import CHUNK, FAR, fits, table_columns, table_offset, tensor_of
@@ -77,7 +78,7 @@ class Data:
             self.X = torch.as_tensor(matrix, dtype=None if keep else dtype, device=device)
         self.shape: tuple[int, ...] = tuple(self.X.shape[1:])
         self.missing = not self.sparse and self._has_holes()
-        self.y = torch.tensor(_targets(problem), dtype=torch.float64, device=device)
+        self.y = torch.tensor(encoded_targets(problem), dtype=torch.float64, device=device)
         weight = np.ones(problem.rows) if problem.sample_weight is None else problem.sample_weight
         self.weight = torch.tensor(weight, dtype=dtype, device=device)
         self.domains: torch.Tensor | None = None
@@ -95,6 +96,11 @@ class Data:
     def outputs(self) -> int:
         """m: what a net returns for a sample."""
         return int(self.y.shape[0])
+
+    @property
+    def parts(self) -> Parts:
+        """Which outputs are those of which task."""
+        return parts_of(self.problem.task, self.problem.tasks)
 
     @property
     def groups(self) -> int:
@@ -211,6 +217,8 @@ class Fold:
             factors = class_factors(data.problem, self.parts["train"], class_weight)
             weight *= torch.as_tensor(factors, dtype=data.dtype, device=data.device)
         self.weight = weight / weight[self.rows["train"]].mean()
+        shares = shares_of(data.problem, self.parts["train"], weight[self.rows["train"]].double().cpu().numpy())
+        self.shares = None if shares is None else torch.as_tensor(shares, dtype=data.dtype, device=data.device)[None]
 
     @property
     def n(self) -> int:
@@ -242,10 +250,11 @@ def scaling(data: Data, rows: Rows, how: str, y: torch.Tensor | None = None) -> 
         center = -data.offset if how == "none" else center
         fill = fill if data.missing else np.empty(0)
     target = np.zeros((data.outputs, 1)), np.ones((data.outputs, 1))
-    if problem.task == "regression":
+    numeric = numeric_outputs(problem)
+    if numeric.any():
         of_rows = (data.y if y is None else y).cpu().numpy()[:, rows].T
         of_y = spread_of(of_rows, weight / weight.sum())
-        target = of_y.mean[:, None], _divisor(of_y)[:, None]
+        target = np.where(numeric, of_y.mean, 0.0)[:, None], np.where(numeric, _divisor(of_y), 1.0)[:, None]
     import torch
 
     names = ("fill", "center", "spread", "target_center", "target_spread")
@@ -297,13 +306,6 @@ def _matrix(problem: Problem, shape: tuple[int, ...] | None) -> Any:
     matrix = np.array(encoded.matrix)
     matrix[encoded.missing.rows, encoded.missing.columns] = np.nan
     return matrix
-
-
-def _targets(problem: Problem) -> Array:
-    """``[m, n]``: one-hot classes, the second of two, or numbers."""
-    if problem.task == "multiclass":
-        return np.eye(int(problem.y.max()) + 1)[:, problem.y]
-    return np.asarray(problem.y, dtype=float).reshape(problem.rows, -1).T
 
 
 def _offset(x: Array) -> Array:
@@ -382,12 +384,12 @@ def inner_split(problem: Problem, rows: Rows, share: float, seed: int) -> tuple[
     """
     from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 
-    kind = StratifiedShuffleSplit if problem.classes is not None else ShuffleSplit
+    kind = StratifiedShuffleSplit if problem.classes is not None or problem.tasks else ShuffleSplit
     kind = GroupShuffleSplit if problem.groups is not None else kind
     splitter = kind(n_splits=1, test_size=share, random_state=seed % 2**32)
     try:
         groups = None if problem.groups is None else problem.groups[rows]
-        train, inner = next(splitter.split(np.empty(len(rows)), problem.y[rows], groups))
+        train, inner = next(splitter.split(np.empty(len(rows)), problem.strata[rows], groups))
     except ValueError as error:
         raise InvalidInput(
             f"An inner part of {share:g} cannot be split off the {len(rows)} training rows of a fold: {error}; "

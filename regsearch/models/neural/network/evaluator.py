@@ -69,7 +69,7 @@ class Evaluator:
         """``[R]``: the loss that nets train by of rows ``[R, Q]`` on a part, of targets and weights as they train."""
         fold, total = self.fold, theta.new_zeros(len(theta)).double()
         for out, samples in self.outputs(theta, part):
-            each = losses(fold.data.problem.task, out, fold.y[:, samples][None])
+            each = losses(fold.data.parts, out, fold.y[:, samples][None], fold.shares)
             total += (each @ fold.weight[samples]).double()
         return total / fold.weight[fold.rows[part]].sum()
 
@@ -100,11 +100,11 @@ class Evaluator:
 
         from regsearch.models.neural.network.mean_net import mean_output
 
-        task, made = self.fold.data.problem.task, out[: len(counts)].clone()
+        parts, made = self.fold.data.parts, out[: len(counts)].clone()
         further = torch.split(out[len(counts) :], [count - 1 for count in counts])
         for i, (count, others) in enumerate(zip(counts, further, strict=True)):
             if count > 1:
-                made[i] = mean_output(torch.cat([out[i : i + 1], others]), task, 0, 1)
+                made[i] = mean_output(torch.cat([out[i : i + 1], others]), parts, 0, 1)
         return made
 
     def nonzero(self, theta: torch.Tensor) -> Array:

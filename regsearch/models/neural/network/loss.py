@@ -11,21 +11,35 @@ from numpy.typing import NDArray
 from regsearch._types import Array, Task
 from regsearch.metrics.scorer import Metric, formula
 from regsearch.models.neural.network.data import Fold
+from regsearch.models.neural.network.objective import Parts
 
 if TYPE_CHECKING:
     import torch
 
 
-def losses(task: Task, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def losses(parts: Parts, out: torch.Tensor, y: torch.Tensor, shares: torch.Tensor | None = None) -> torch.Tensor:
     """``[R, B]`` loss of each sample.
 
     Parameters
     ----------
+    parts
+        Which outputs are those of which task.
     out
         ``[R, m, B]``: logits, or numbers.
     y
         ``[1 or R, m, B]``: one-hot or smoothed classes, 0 and 1, or numbers.
+    shares
+        ``[1 or R, t]`` of several tasks: what the loss of each counts.
     """
+    if shares is None:
+        return _losses(parts[0][1], out, y)
+    found = (_losses(task, out[:, part], y[:, part]) for part, task in parts)
+    total: torch.Tensor = sum(shares[:, j, None] * each for j, each in enumerate(found))  # type: ignore[assignment]
+    return total
+
+
+def _losses(task: Task, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """``[R, B]`` of one task."""
     import torch
 
     if task == "multiclass":
@@ -93,7 +107,7 @@ def _squared(fold: Fold, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def _log_loss(fold: Fold, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return losses(fold.data.problem.task, out, y)[:, None]
+    return losses(fold.data.parts, out, y)[:, None]
 
 
 def _correct(fold: Fold, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelSmoothing(Technique):
-    """Targets are ``1 - eps`` of the label and `eps` spread over all classes (Szegedy et al. 2016)."""
+    """Targets are ``1 - eps`` of the label and `eps` spread over all classes (Szegedy et al. 2016).
+
+    Of several tasks, those that are classes.
+    """
 
     slots: ClassVar[tuple[str, ...]] = ("label_smoothing",)
     main: ClassVar[str] = "eps"
@@ -27,5 +30,7 @@ class LabelSmoothing(Technique):
 
     @staticmethod
     def on_target(v: Columns, y: torch.Tensor, rng: RandomNumbers, task: Task) -> torch.Tensor:
+        if task == "regression":
+            return y
         eps = v.eps[:, None, None]
         return y * (1 - eps) + eps / max(y.shape[1], 2)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from regsearch.models.neural.sharing import TaskSharing
-from regsearch.models.neural.technique import Columns
+from regsearch.models.neural.technique import Columns, Numbers, ProblemInfo
 from regsearch.space.domains import Between
-from regsearch.space.tree import Float, tunable
+from regsearch.space.tree import Float, number, tunable
 
 if TYPE_CHECKING:
     import torch
@@ -29,13 +29,15 @@ class SoftSharing(TaskSharing):
 
     structural: ClassVar[bool] = True
     towers: ClassVar[bool] = True
-    acts_on: ClassVar[str] = "[lo]*.weight"  # linear0, linear1, ... and out, which has a row for each task
+    acts_on: ClassVar[str] = "[lo]*.weight"  # linear0, linear1, ... and out, which is left alone
     lambda_: Any = tunable(Between(0.0, 1e6), Float(1e-3, 10.0, log=True), off=0.0)
+
+    def numbers(self, info: ProblemInfo) -> Numbers:
+        return {"lambda_": number(self.lambda_), "tasks": info.targets}
 
     @staticmethod
     def on_stepped(v: Columns, theta: torch.Tensor, rate: torch.Tensor) -> None:
-        *kernels, last = v.part.params
-        tasks = last.shape[0]
+        kernels, tasks = v.part.params[:-1], round(float(v.tasks[0]))
         for kernel in kernels:
             w, moved = (kernel.view(one).view(len(theta), tasks, -1) for one in (theta, rate))
             pull = moved * v.lambda_.view(-1, *[1] * (moved.dim() - 1))

@@ -24,6 +24,8 @@ class TaskRelation(TaskSharing):
     kernels, ``(W W')^(1/2)`` with variances of 1 on average: tasks that are alike may grow together (Zhang and Yeung
     2010; of deep nets Long et al. 2017, here for the last layer).
 
+    A task of more than two classes has a row of W for each: they are related one by one.
+
     Parameters
     ----------
     lambda_

@@ -21,7 +21,8 @@ MAX_GATHERED = 2**22  # numbers that are gathered for a whole epoch: more than a
 class Batch:
     """Inputs ``[1 or R, B, ...]``, targets ``[1 or R, m, B]``, weights ``[1 or R, B]``; how to scale what is raw.
 
-    Where rows have groups, `domains` are those of the samples ``[1 or R, B]``.
+    Where rows have groups, `domains` are those of the samples ``[1 or R, B]``; of several tasks, `shares` ``[1 or R,
+    t]`` are what the loss of each counts.
     """
 
     x: torch.Tensor
@@ -29,6 +30,7 @@ class Batch:
     weight: torch.Tensor
     scaling: Scaling | None
     domains: torch.Tensor | None = None
+    shares: torch.Tensor | None = None
 
 
 def batch_slices(n: int, size: int) -> list[slice]:
@@ -64,8 +66,9 @@ def epoch_batches(
     scaling = _scaling([folds[group.fold] for group in groups], groups)
     for batches in zip(*of_groups, strict=True):
         x, y, weight = (expand_to_rows([getattr(b, name) for b in batches], groups) for name in ("x", "y", "weight"))
-        domains = [b.domains for b in batches if b.domains is not None]
-        yield Batch(x, y, weight, batches[0].scaling and scaling, expand_to_rows(domains, groups) if domains else None)
+        others = ([one for b in batches if (one := getattr(b, name)) is not None] for name in ("domains", "shares"))
+        domains, shares = (expand_to_rows(found, groups) if found else None for found in others)
+        yield Batch(x, y, weight, batches[0].scaling and scaling, domains, shares)
 
 
 def _group_batches(fold: Fold, slices: Sequence[slice], stream: RandomStream, raw: bool) -> Iterator[Batch]:
@@ -82,7 +85,7 @@ def _group_batches(fold: Fold, slices: Sequence[slice], stream: RandomStream, ra
         inputs = data.take(order[part]) if x is None else x[:, part]
         yield Batch(
             inputs, y[:, :, part], weight[:, part], fold.scaling if x is None else None,
-            None if domains is None else domains[:, part],
+            None if domains is None else domains[:, part], fold.shares,
         )  # fmt: skip
 
 

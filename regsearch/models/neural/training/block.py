@@ -105,8 +105,7 @@ class Block:
         self.horizon = torch.tensor([float(row.horizon) for row in rows], **options)
         self.techniques = ActiveTechniques(rows, self.network.layout, options)
         self.techniques.init_state(self.theta)
-        task, forward = self.data.problem.task, self._any.forward
-        self._gradient = LossGradient(task, self.network, forward, self.techniques, self.theta)
+        self._gradient = LossGradient(self.data.parts, self.network, self._any.forward, self.techniques, self.theta)
 
     @property
     def _any(self) -> Evaluator:

@@ -52,7 +52,9 @@ def check(space: NetConfig, setup: Setup) -> None:
     shared = SharedParts(setup, space.device)
     first = structure_of(default(space))
     data = shared.data(first)
-    _check_embeddings(space, ProblemInfo(setup.problem.task, data.outputs, (), data.shape, data.groups))
+    _check_embeddings(
+        space, ProblemInfo(setup.problem.task, data.outputs, (), data.shape, data.groups, setup.problem.targets)
+    )
     changes = product(*(_changes(space, slot) for slot in CHANGES))
     for own, norm, each in product(_modules(space.module), _norms(space), changes):
         changed = reduce(lambda made, change: change(made), each, own).with_named(space.named)
@@ -212,7 +214,9 @@ def _check_module(module: Architecture, structure: Structure, data: Data, setup:
         raise InvalidInput(
             "The net returns NaN or infinity for the first rows before any training; mend its forward pass."
         )
-    info = ProblemInfo(setup.problem.task, data.outputs, network.hidden_layers, data.shape, data.groups)
+    info = ProblemInfo(
+        setup.problem.task, data.outputs, network.hidden_layers, data.shape, data.groups, setup.problem.targets
+    )
     return info, network
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from regsearch._types import Task
@@ -12,6 +13,7 @@ from regsearch.models.neural.mixing import Samples
 from regsearch.models.neural.network.hooks import HiddenHooks
 from regsearch.models.neural.network.loss import losses
 from regsearch.models.neural.network.network import Network
+from regsearch.models.neural.network.objective import Parts, on_each
 from regsearch.models.neural.network.streams import RandomStreams
 from regsearch.models.neural.training.batches import Batch
 
@@ -31,11 +33,11 @@ class LossGradient:
     """
 
     def __init__(
-        self, task: Task, network: Network, forward: Forward, techniques: ActiveTechniques, theta: torch.Tensor
+        self, parts: Parts, network: Network, forward: Forward, techniques: ActiveTechniques, theta: torch.Tensor
     ) -> None:
         import torch
 
-        self.task, self.network, self.forward, self.techniques, self.theta = task, network, forward, techniques, theta
+        self.parts, self.network, self.forward, self.techniques, self.theta = parts, network, forward, techniques, theta
         self._trainable = theta[:, : network.layout.trainable]
         self._gradient = torch.empty_like(self._trainable)
         self._views = [param.view(self._gradient) for param in network.layout.weights]
@@ -91,7 +93,7 @@ class LossGradient:
         inputs = [samples.x] if samples.x.requires_grad else []
         with torch.enable_grad():
             out = self.forward(views, samples.x, hooks, True)
-            loss = (losses(self.task, out, samples.y) * samples.weight).sum() / samples.weight.shape[1]
+            loss = (losses(self.parts, out, samples.y, samples.shares) * samples.weight).sum() / samples.weight.shape[1]
             total = sum((term.sum() for term in hooks.terms), loss)
             found = torch.autograd.grad(total, [*leaves.values(), *inputs], materialize_grads=True)
         return found[: len(leaves)], found[len(leaves) :]
@@ -110,8 +112,15 @@ class LossGradient:
         for active in self.techniques.with_hook("on_batch"):
             x = active.technique.on_batch(active.v, x, streams[active.key])
         for active in self.techniques.with_hook("on_target"):
-            y = active.technique.on_target(active.v, y, streams[active.key], self.task)
-        samples = Samples(x, y, batch.weight)
+            change = partial(_changed_target, active, streams[active.key])
+            y = on_each(self.parts, y, change)
+        samples = Samples(x, y, batch.weight, batch.shares)
         for active in self.techniques.with_hook("on_samples"):
             samples = active.technique.on_samples(active.v, samples, streams[active.key])
         return samples
+
+
+def _changed_target(active: Any, random: Any, y: torch.Tensor, task: Task) -> torch.Tensor:
+    """Targets of one task ``[1 or R, m, B]`` as a technique makes them."""
+    made: torch.Tensor = active.technique.on_target(active.v, y, random, task)
+    return made

@@ -12,7 +12,7 @@ from regsearch.data.problem import Problem
 from regsearch.errors import FOREIGN
 from regsearch.metrics.by_target import of_targets
 from regsearch.metrics.pooled import pooled_scores
-from regsearch.metrics.scorer import Metric, unmeasured
+from regsearch.metrics.scorer import Metric, metric_of_target, unmeasured
 from regsearch.models.base import Outcome
 from regsearch.models.deadline import Stop
 from regsearch.models.neural.technique import SCHEDULE
@@ -133,9 +133,10 @@ def _target_measures(shared: SharedParts, structure: Structure, run: TrainingRun
         for part in ("train", "val")
     }
 
-    def measured(alone: Problem, j: int, failures: dict[str, str]) -> dict[str, float]:
+    def measured(alone: Problem, own: slice, j: int, failures: dict[str, str]) -> dict[str, float]:
+        of_target = metric_of_target(metric, j)
         scores = {
-            part: np.array([metric.along(alone, rows, out[:, j][:, None, None], failures)[0] for rows, out in of_folds])
+            part: np.array([of_target.along(alone, rows, out[:, None, own], failures)[0] for rows, out in of_folds])
             for part, of_folds in said.items()
         }
         mean = run.settings.averaging.mean

@@ -103,8 +103,10 @@ class SharedParts:
         return structure
 
     def on_columns(self, structure: Structure) -> Structure:
-        """A structure whose architecture knows the columns of numbers."""
-        return replace(structure, module=structure.module.on_columns(lambda: numeric_columns(self.data(structure))))
+        """A structure whose architecture knows the columns of numbers, and what each of several tasks is to say."""
+        module = structure.module.on_columns(lambda: numeric_columns(self.data(structure)))
+        heads = tuple(one.outputs for one in self.setup.problem.tasks)
+        return replace(structure, module=module.on_tasks(heads) if heads else module)
 
     def data(self, structure: Structure, k: int = 0) -> Data:
         """The rows as fold `k` sees them before they are scaled: alike in all folds, unless they are prepared."""
@@ -171,7 +173,7 @@ class SharedParts:
         """What techniques may need to know."""
         data, problem = self.data(structure), self.setup.problem
         hidden = self.network(structure, self.first).hidden_layers
-        return ProblemInfo(problem.task, data.outputs, hidden, data.shape, data.groups)
+        return ProblemInfo(problem.task, data.outputs, hidden, data.shape, data.groups, problem.targets)
 
     def row_config(self, config: NetConfig, structure: Structure) -> RowConfig:
         """What the training of a row needs of a config."""

@@ -1,0 +1,96 @@
+"""The held-out set of a problem: given, or drawn from its rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regsearch._types import Rows
+from regsearch.data.dataset import read_dataset
+from regsearch.data.features import checked_weights, checked_X, is_frame, with_sides
+from regsearch.data.frames import paired
+from regsearch.data.magnitudes import check_magnitudes
+from regsearch.data.survival import signed_times
+from regsearch.data.targets import checked_test_y, count_hint
+from regsearch.errors import InvalidInput
+from regsearch.inputs import said
+
+if TYPE_CHECKING:
+    from regsearch.data.problem import Problem
+
+
+def split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> Problem:
+    """Hold out a fraction of the rows of a problem without a test set; see `make_problem`.
+
+    Raises
+    ------
+    InvalidInput
+        When the rows cannot be split so.
+    """
+    if not 0 < fraction < 1:
+        raise InvalidInput(f"test must be a fraction between 0 and 1 or a pair (X, y), got {fraction!r}.")
+    n = problem.rows
+    if ordered:
+        cut = n - max(1, round(n * fraction))
+        if cut < 1:
+            raise InvalidInput(f"test={fraction} leaves none of {n} rows to train on; choose a smaller fraction.")
+        train, test = np.arange(cut), np.arange(cut, n)
+    else:
+        train, test = _random_split(problem, fraction, seed)
+    return replace(problem.part(train), test=problem.part(test))
+
+
+def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+
+    kind = GroupShuffleSplit if problem.groups is not None else ShuffleSplit
+    if problem.groups is None and problem.task != "regression":
+        kind = StratifiedShuffleSplit
+    splitter = kind(n_splits=1, test_size=fraction, random_state=seed)
+    rows = np.arange(problem.rows)
+    drawn = np.setdiff1d(rows, _alone(problem)) if problem.groups is None else rows
+    try:
+        _, test = next(splitter.split(np.empty(len(drawn)), problem.strata[drawn], problem.groups))
+    except ValueError as error:
+        hint = "" if problem.classes is None else count_hint(problem.classes)
+        raise InvalidInput(f"test={fraction} cannot be split off: {error} Choose another fraction.{hint}") from error
+    return np.setdiff1d(rows, drawn[test]), np.sort(drawn[test])
+
+
+def _alone(problem: Problem) -> Rows:
+    """The rows that are the only ones of their class: without them there would be nothing to learn it from."""
+    found: Rows = np.flatnonzero(False if problem.classes is None else (np.bincount(problem.y) == 1)[problem.y])
+    return found
+
+
+def given_test(problem: Problem, test: Any) -> Problem:
+    if not isinstance(test, (tuple, list)) or len(test) not in (2, 3):
+        raise InvalidInput(f"test must be a fraction or a pair (X, y), or (X, y, score_weight), got {said(test)}.")
+    X, y, weight = (*test, None)[:3]
+    X, y = read_dataset(X, y)
+    tasks = [one.task for one in problem.tasks]
+    X, y, _, _, weight = paired(
+        X, signed_times(y, tasks or problem.task)[0], score_weight=weight, of=" of the test set"
+    )
+    X = with_sides(checked_X(X), problem.X.shape[1:])
+    if X.shape[1:] != problem.X.shape[1:] or is_frame(X) != is_frame(problem.X):
+        raise InvalidInput(
+            f"The test set must have the columns of X ({_width(problem.X)}), got {_width(X)} in a {type(X).__name__}."
+        )
+    if is_frame(X):
+        absent = [column for column in problem.X.columns if column not in X.columns]
+        if absent:
+            raise InvalidInput(f"The test set must have the columns of X, {absent[0]!r} is missing.")
+        X = X if X.columns.equals(problem.X.columns) else X[list(problem.X.columns)]
+    classes = [one.labels for one in problem.tasks] or [problem.classes] * problem.targets
+    y = checked_test_y(y, X.shape[0], problem.target_names, classes)
+    score = checked_weights(weight, X.shape[0], "The score_weight of the test set")
+    check_magnitudes(X, None, None)
+    return replace(problem, X=X, y=y, groups=None, sample_weight=None, score_weight=score)
+
+
+def _width(X: Any) -> str:
+    """The shape of a row."""
+    return " x ".join(map(str, X.shape[1:]))

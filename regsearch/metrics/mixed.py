@@ -1,0 +1,115 @@
+"""Scores of targets with tasks of their own: the mean of one score for each.
+
+By default a target scores what is explained of the deviance of its best constant, ``1 - loss / loss of the constant``:
+R squared of numbers, the same of the log loss of classes. Both are 0 for the constant and 1 at best, so that no target
+outweighs another by its units or its number of classes.
+
+Notation as in `regsearch.metrics.scorer`; t targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regsearch._types import Array
+from regsearch.data.tasks import TargetTask, slices
+from regsearch.errors import InvalidInput
+from regsearch.inputs import said
+from regsearch.metrics.blending import LEAST
+from regsearch.metrics.kernels import KERNELS, Kernel
+from regsearch.metrics.predictions import fixed_estimator
+
+if TYPE_CHECKING:
+    from regsearch.metrics.scorer import Metric
+
+MEAN_D2, AND = "mean_d2", " and "  # the default, and what stands between the names of others
+_OF_TASK = {"regression": "r2", "binary": "d2_log_loss_score", "multiclass": "d2_log_loss_score"}
+
+
+def d2_log_loss(y: NDArray[Any], decision: Array, weights: Array) -> Array:
+    """``[S]``: the share of the log loss of the classes' shares that is explained."""
+    shares = np.bincount(y, weights)
+    shares = shares[shares > 0]
+    null = -(shares @ np.log(shares))
+    with np.errstate(divide="ignore", invalid="ignore"):  # one class on a few rows: no finite score
+        return np.asarray(1 + KERNELS["neg_log_loss"](y, decision, weights) / null)
+
+
+FORMULAS: Mapping[str, Kernel] = {"d2_log_loss_score": d2_log_loss}  # of scores that have none elsewhere
+
+
+def each_scorer(scorer: Any, tasks: Sequence[TargetTask]) -> tuple[Any, ...] | None:
+    """The scorers of targets that a score of all is the mean of; `None` for a function of all of them.
+
+    Raises
+    ------
+    InvalidInput
+        When a name is that of a score of one target.
+    """
+    if isinstance(scorer, tuple):
+        return scorer
+    if callable(scorer):
+        return None
+    if scorer == MEAN_D2:
+        return tuple(_OF_TASK[one.task] for one in tasks)
+    names = tuple(str(scorer).split(AND))
+    if len(names) != len(tasks):
+        usual = {one.name: _OF_TASK[one.task] for one in tasks}
+        raise InvalidInput(
+            f"A score of several tasks is the mean of one for each target, got {said(scorer)}; pass scoring={usual}, "
+            f"or leave it out: {MEAN_D2}."
+        )
+    return names
+
+
+def is_mixed_name(name: str, is_named: Callable[[str], bool]) -> bool:
+    """Whether a score of several tasks has that name."""
+    return name == MEAN_D2 or (AND in name and all(map(is_named, name.split(AND))))
+
+
+def kernel_of(metrics: Sequence[Metric], tasks: Sequence[TargetTask]) -> Kernel | None:
+    """The formula of their mean; `None` where one has none."""
+    found = tuple(one.kernel for one in metrics if one.kernel is not None)
+    return MeanKernel(tuple(tasks), found) if len(found) == len(metrics) else None
+
+
+@dataclass(frozen=True)
+class MeanKernel:
+    """The formula of a mean of scores, one for each target: a `Kernel`."""
+
+    tasks: tuple[TargetTask, ...]
+    kernels: tuple[Kernel, ...]
+
+    def __call__(self, y: NDArray[Any], decision: Array, weights: Array) -> Array:
+        """``[S]`` of y ``[n, t]`` and decisions ``[n, S, m]``."""
+        found = []
+        for j, (one, part) in enumerate(zip(self.tasks, slices(self.tasks), strict=True)):
+            target = y[:, j] if one.classes is None else y[:, j].astype(np.intp)
+            found.append(self.kernels[j](target, decision[:, :, part], weights))
+        return np.asarray(np.mean(found, axis=0))
+
+
+@dataclass(frozen=True)
+class MeanScorer:
+    """The mean of scores, one for each target, of a model that predicts a DataFrame of them: a scorer."""
+
+    scorers: tuple[Any, ...]
+
+    def __call__(self, estimator: Any, X: Any, y: Any, **options: Any) -> float:
+        """Of targets y, a DataFrame ``[n, t]``."""
+        values, shares = estimator.predict(X), estimator.predict_proba(X)
+        found = []
+        for name, scorer in zip(y.columns, self.scorers, strict=True):
+            classes = estimator.classes_.get(name)
+            if classes is None:
+                alone = fixed_estimator(None, np.asarray(values[name], dtype=float)[:, None])
+            else:
+                logs = np.log(np.maximum(shares[name], LEAST))
+                alone = fixed_estimator(classes, logs if len(classes) > 2 else logs[:, 1:] - logs[:, :1])
+            found.append(scorer(alone, X, np.asarray(y[name]), **options))
+        return float(np.mean(found))

@@ -1,0 +1,200 @@
+"""Targets of a net with tasks of their own: their loss, their scores, and what is shipped of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_diabetes
+from sklearn.metrics import accuracy_score, d2_log_loss_score, r2_score
+
+import regsearch
+from regsearch import MLP, Choice, Float, InvalidInput, Linear, Net, RegSearchCV, Study
+from regsearch.data.problem import make_problem
+from regsearch.export.code import code
+from regsearch.export.retrain import retrain
+from regsearch.export.serving.onnx import to_onnx
+from regsearch.metrics.by_target import of_target
+from regsearch.metrics.predictions import fixed_prediction
+from regsearch.metrics.scorer import resolve
+from regsearch.models.base import Candidate
+from regsearch.models.neural import techniques as t
+from regsearch.models.neural.network.evaluator import NO_HOOKS
+from regsearch.models.neural.training.stack import Stack
+from regsearch.testing.nets import TASKS, block, net, problem, setup, setup_for, shared_parts, train
+
+SHARING = [None, t.SoftSharing(0.1), t.CrossStitch(0.8), t.TaskRelation(0.1)]
+
+
+def probabilities(logits: Any) -> Any:
+    return torch.softmax(torch.as_tensor(logits), 1).numpy()
+
+
+@pytest.mark.parametrize("tasks", SHARING)
+def test_the_stack_computes_what_the_plain_module_does(tasks: Any) -> None:
+    """Rows of trained nets return what torch's module with their parameters does, a head of a task's size for each."""
+    of = setup("mixed")
+    config = net(tasks=tasks, norm="batch_norm", embedding=t.PiecewiseLinear(3))
+    made = block(of, [config])
+    made.advance(2)
+    evaluator = made.evaluators[1]
+    module = shared_parts(of).structure(config).module.module((5,), 5, config.norm).double().eval()
+    module.load_state_dict({name: v[0] for name, v in evaluator.network.layout.views(made.theta).items()}, strict=False)
+    x = evaluator.fold.scaling.apply(evaluator.fold.data.take(evaluator.fold.rows["val"]))[0]
+    ((out, _),) = evaluator.outputs(made.theta, "val")
+    torch.testing.assert_close(module(x).T, out[0], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_loss_is_what_is_left_to_explain(weighted: bool) -> None:
+    """Where rows weigh in scores as in fits, the loss is half of 1 less the mean of R squared and its like of classes:
+    the best constant of every task costs 1/2. A step moves weights down its gradient."""
+    of = setup("mixed", weighted=weighted)
+    made = block(of, [net(optimizer=t.SGD(lr=0.1, momentum=0.0), batch_size=36)])
+    evaluator = made.evaluators[1]
+    score = evaluator.measure(made.theta, "train", of.metrics)
+    loss = evaluator.loss(made.theta, "train")
+    np.testing.assert_allclose(loss.numpy(), (1 - score[0]) / 2, rtol=1e-9)
+    start = made.theta.clone()
+    made.advance(1)
+    leaf = start.clone().requires_grad_()
+    fold, views = evaluator.fold, made.network.layout.views(leaf)
+    rows = fold.rows["train"]
+    out = evaluator.forward(views, fold.scaling.apply(fold.data.take(rows)), NO_HOOKS, False)[0]
+    y = of.problem.y[rows.numpy()]
+    share = fold.weight[rows] / fold.weight[rows].sum()
+    second, third = (torch.as_tensor(y[:, j].astype(int)) for j in (1, 2))
+    each = [
+        (out[0] - fold.y[0, rows]).square() / 2,
+        torch.nn.functional.binary_cross_entropy_with_logits(out[1], second.double(), reduction="none"),
+        torch.nn.functional.cross_entropy(out[2:].T, third, reduction="none"),
+    ]
+    masses = [torch.stack([share[code == c].sum() for c in range(int(code.max()) + 1)]) for code in (second, third)]
+    scales = [1.0, *(0.5 / float(-(mass * mass.log()).sum()) for mass in masses)]
+    sum(scale * (one * share).sum() / 3 for scale, one in zip(scales, each, strict=True)).backward()
+    torch.testing.assert_close(made.theta, start - 0.1 * leaf.grad)
+
+
+def test_scores_are_scikit_learns_of_each_target() -> None:
+    """The score is the mean of R squared and the log loss's like, each target has its own and a gap, as scikit-learn
+    has them; a dict by target is the mean of other scores."""
+    own = {"y0": "r2", "y1": "roc_auc", "y2": "accuracy"}
+    of = setup_for(problem("mixed"), ["mean_d2", "r2 and roc_auc and accuracy"])
+    (outcome,) = Stack(of).stream([Candidate(0, net(tasks="cross_stitch"))])
+    y, said = of.problem.y, outcome.predictions
+    assert said is not None
+    found = []
+    for rows in of.folds.val:
+        second = 1 / (1 + np.exp(-said[rows, 1]))
+        found.append([
+            r2_score(y[rows, 0], said[rows, 0]),
+            d2_log_loss_score(y[rows, 1], np.c_[1 - second, second], labels=[0, 1]),
+            d2_log_loss_score(y[rows, 2], probabilities(said[rows, 2:]), labels=[0, 1, 2]),
+        ])  # fmt: skip
+    of_targets = np.mean(found, axis=0)
+    for j, name in enumerate(of.problem.target_names):
+        assert outcome.measures[f"target/{name}/val"] == pytest.approx(of_targets[j], rel=1e-9)
+    point = outcome.points["mean_d2"]
+    assert point.val == pytest.approx(of_targets.mean(), rel=1e-9)
+    gaps = [outcome.measures[f"target/{name}/gap"] for name in of.problem.target_names]
+    assert np.mean(gaps) == pytest.approx(point.gap, rel=1e-9)
+    (metric,) = resolve(own, of.problem)
+    (named,) = resolve("r2 and roc_auc and accuracy", of.problem)
+    assert metric.name == named.name
+    assert metric.identity == named.identity
+    rows = of.folds.val[0]
+    hits = accuracy_score(y[rows, 2], said[rows, 2:].argmax(1))
+    assert metric.by_target[2].along(of_target(of.problem, 2), rows, said[rows, None, 2:])[0] == pytest.approx(hits)
+    for one in (metric, of.metrics[0]):  # the formula is the scorer of a model that says so
+        alike = one.scorer(fixed_prediction(of.problem, said), None, of.problem.labels)
+        assert one.along(of.problem, np.arange(36), said[:, None])[0] == pytest.approx(alike, rel=1e-9)
+
+
+TECHNIQUES: list[dict[str, Any]] = [
+    {"label_smoothing": t.LabelSmoothing(0.1)}, {"label_noise": t.LabelNoise(0.2)},
+    {"data_augmentation": t.Mixup(0.4)}, {"averaging": t.Snapshots(2, 1.0, 2)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", TECHNIQUES)
+def test_techniques_of_targets_act_on_each_task(options: dict[str, Any]) -> None:
+    """A row beside one with a technique is what it is alone, to the bit, and the other differs."""
+    of, (slot, strong) = setup("mixed"), next(iter(options.items()))
+    plain = net(**{slot: type(strong).neutral()})
+    alone, both = train(of, [plain]), train(of, [plain, net(**options)])
+    np.testing.assert_array_equal(alone.weights[:, 0], both.weights[:, 0, : alone.length])
+    assert np.isfinite(both.scores["val"]).all()
+    assert (both.scores["val"][0, 0] != both.scores["val"][0, 1]).any()
+
+
+def test_a_list_of_tasks_must_fit_y() -> None:
+    """Too few or unknown tasks, labels that are no numbers, classes too many, and models of one loss, say what to do;
+    structured columns and frames are read by their own types."""
+    X = problem().X
+    y = pd.DataFrame({"amount": np.linspace(0, 1, 36), "kind": ["a", "b", "c"] * 12})
+    with pytest.raises(InvalidInput, match=r"got 1 tasks for 2 columns \(amount, kind\)"):
+        make_problem(X, y, task=["regression"])
+    with pytest.raises(InvalidInput, match="Each of several tasks must be regression, binary, multiclass, got 'x'"):
+        make_problem(X, y, task=["regression", "x"])
+    with pytest.raises(InvalidInput, match="that of target 'kind' is 'binary': A binary task needs two classes, got 3"):
+        make_problem(X, y, task=["regression", "binary"])
+    with pytest.raises(InvalidInput, match="Regression needs a numeric target 'kind'"):
+        make_problem(X, y, task=["regression", "regression"])
+    with pytest.raises(InvalidInput, match="or a list of these"):
+        make_problem(X, y, task="mixed")
+    with pytest.raises(InvalidInput, match=r"Say the task of each column for a net, task=\['regression'"):
+        make_problem(X, y)
+    made = make_problem(X, y.to_records(index=False), task=("regression", "multiclass"))
+    assert made.outputs == 4
+    assert made.labels["kind"].tolist() == y["kind"].tolist()
+    other = make_problem(X, y.assign(kind=y["kind"].replace("c", "d")), task=["regression", "multiclass"])
+    assert made.fingerprint != other.fingerprint
+    with pytest.raises(InvalidInput, match="Linear has one loss for all targets"):
+        Study("one", X, y, space=Linear(), task=["regression", "multiclass"], tracking=False)
+    with pytest.raises(InvalidInput, match="class_weight='balanced' needs one target of classes, got several tasks"):
+        net(class_weight="balanced").check(setup("mixed"))
+    with pytest.raises(InvalidInput, match="is the mean of one for each target, got 'r2'"):
+        resolve("r2", made)
+
+
+@pytest.mark.slow
+def test_mixed_tasks_are_searched_exported_and_read_back(tmp_path: Path) -> None:
+    """One study is searched, opened, shipped, verified, retrained and averaged; every column is of its own type."""
+    data = load_diabetes(as_frame=True)
+    X = data.data.drop(columns=["sex"])
+    risk = pd.qcut(data.target, 3, labels=[1, 2, 3]).astype(int)
+    y = pd.DataFrame({"progress": data.target, "sex": np.where(data.data.sex > 0, "m", "f"), "risk": risk})
+    space = Net(
+        MLP((8,)), lr=0.01, tasks=Choice(*SHARING), label_smoothing=Float(0, 0.2), early_stopping=t.EarlyStopping(8)
+    )
+    study = Study("mixed", X, y, space=space, task=[*TASKS], cv=3, root=tmp_path, tracking=False, prune=False, test=0.2)
+    results = study.run(3, quiet=True)
+    assert results.complete
+    assert "By target: progress=" in str(results)
+    said = results.predictions(results.best.number)
+    assert [said[name].dtype.kind for name in ("progress", "risk")] == ["f", "i"]
+    folder = study.export(tmp_path / "model")
+    model = regsearch.load(folder)
+    found = model.predict(X)
+    assert [found[name].dtype.kind for name in ("progress", "risk")] == ["f", "i"]
+    assert {*found["sex"]} <= {"f", "m"}
+    assert found.index.equals(X.index)
+    assert {name: one.shape[1] for name, one in model.predict_proba(X).items()} == {"sex": 2, "risk": 3}
+    retrain(folder, X, y, tmp_path / "again")
+    assert list(regsearch.load(tmp_path / "again").predict(X.head(2)).columns) == list(y)
+    mean = regsearch.load(study.export(tmp_path / "mean", results.ensemble(size=3)))
+    assert {*mean.predict(X)["risk"]} <= {1, 2, 3}
+    opened = regsearch.open("mixed", X, y, root=tmp_path)
+    assert opened.problem.fingerprint == study.problem.fingerprint
+    fitted = regsearch.load_config(folder).build().fit(X, y)
+    assert list(fitted.predict(X.head(2)).columns) == list(y)
+    with pytest.raises(InvalidInput, match="An ONNX model is written of one task"):
+        to_onnx(folder)
+    with pytest.raises(InvalidInput, match="Plain code is written for one task"):
+        code(results.choose("best").config, study.problem, "torch")
+    search = RegSearchCV(space, n_trials=2, cv=3, task=[*TASKS]).fit(X, y)
+    assert search.score(X, y) > search.results_.best.score - 1
