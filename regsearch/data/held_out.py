@@ -1,9 +1,9 @@
-"""The held-out set of a problem: given, or drawn from its rows."""
+"""The held-out set of a `regsearch.data.problem.Problem`: given, or drawn from its rows."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,8 @@ from regsearch.data.targets import checked_test_y, count_hint
 from regsearch.errors import InvalidInput
 from regsearch.inputs import said
 
-if TYPE_CHECKING:
-    from regsearch.data.problem import Problem
 
-
-def split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> Problem:
+def split_off(problem: Any, fraction: float, ordered: bool, seed: int) -> Any:
     """Hold out a fraction of the rows of a problem without a test set; see `make_problem`.
 
     Raises
@@ -42,7 +39,7 @@ def split_off(problem: Problem, fraction: float, ordered: bool, seed: int) -> Pr
     return replace(problem.part(train), test=problem.part(test))
 
 
-def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, Rows]:
+def _random_split(problem: Any, fraction: float, seed: int) -> tuple[Rows, Rows]:
     from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 
     kind = GroupShuffleSplit if problem.groups is not None else ShuffleSplit
@@ -59,13 +56,13 @@ def _random_split(problem: Problem, fraction: float, seed: int) -> tuple[Rows, R
     return np.setdiff1d(rows, drawn[test]), np.sort(drawn[test])
 
 
-def _alone(problem: Problem) -> Rows:
+def _alone(problem: Any) -> Rows:
     """The rows that are the only ones of their class: without them there would be nothing to learn it from."""
     found: Rows = np.flatnonzero(False if problem.classes is None else (np.bincount(problem.y) == 1)[problem.y])
     return found
 
 
-def given_test(problem: Problem, test: Any) -> Problem:
+def given_test(problem: Any, test: Any) -> Any:
     if not isinstance(test, (tuple, list)) or len(test) not in (2, 3):
         raise InvalidInput(f"test must be a fraction or a pair (X, y), or (X, y, score_weight), got {said(test)}.")
     X, y, weight = (*test, None)[:3]

@@ -284,15 +284,12 @@ def make_problem(
     y
         ``[n]``: real numbers for regression; booleans, strings, categories or at most 20 distinct whole numbers for
         classification (`task` overrides). ``[n, t]``: numbers, a regression of several targets. Or a dataset's column.
-        Events and times of survival: a structured array, or with that task what `signed_times` takes. With a list of
-        tasks ``[n, t]``, a DataFrame or structured columns of numbers and labels.
-    task
-        Of all targets, or a list with one for each; by default as y says.
+        Events and times of survival: a structured array, or with that task what `signed_times` takes. Of a list of
+        tasks numbers and labels ``[n, t]``, a DataFrame or structured columns.
     groups
         ``[n]`` or `None`.
     sample_weight
-        ``[n]`` or `None`: what rows weigh in fits. A row of weight zero is not there, one of weight two counts as two
-        rows do.
+        ``[n]`` or `None`: what rows weigh in fits, as if each were there so many times.
     score_weight
         ``[n]``: what rows weigh in scores; ``same`` as in fits, `None` for unweighted scores.
     test

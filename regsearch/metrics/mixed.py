@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ from regsearch.inputs import said
 from regsearch.metrics.blending import LEAST
 from regsearch.metrics.kernels import KERNELS, Kernel
 from regsearch.metrics.predictions import fixed_estimator
-
-if TYPE_CHECKING:
-    from regsearch.metrics.scorer import Metric
 
 MEAN_D2, AND = "mean_d2", " and "  # the default, and what stands between the names of others
 _OF_TASK = {"regression": "r2", "binary": "d2_log_loss_score", "multiclass": "d2_log_loss_score"}
@@ -72,10 +69,10 @@ def is_mixed_name(name: str, is_named: Callable[[str], bool]) -> bool:
     return name == MEAN_D2 or (AND in name and all(map(is_named, name.split(AND))))
 
 
-def kernel_of(metrics: Sequence[Metric], tasks: Sequence[TargetTask]) -> Kernel | None:
-    """The formula of their mean; `None` where one has none."""
-    found = tuple(one.kernel for one in metrics if one.kernel is not None)
-    return MeanKernel(tuple(tasks), found) if len(found) == len(metrics) else None
+def kernel_of(kernels: Sequence[Kernel | None], tasks: Sequence[TargetTask]) -> Kernel | None:
+    """The formula of the mean of scores with these; `None` where one has none."""
+    found = tuple(one for one in kernels if one is not None)
+    return MeanKernel(tuple(tasks), found) if len(found) == len(kernels) else None
 
 
 @dataclass(frozen=True)

@@ -313,7 +313,10 @@ def _mean(name: str, scorers: tuple[Any, ...], problem: Problem) -> Metric:
     fitting = (_fitting(_metric(_name(one), one, part), part) for one, part in zip(scorers, alone, strict=True))
     each = [replace(one, kernel=FORMULAS.get(one.name, one.kernel)) for one in fitting]
     perfect = [one.perfect for one in each if one.perfect is not None]
-    scorer, kernel = MeanScorer(tuple(one.scorer for one in each)), kernel_of(each, problem.tasks)
+    scorer, kernel = (
+        MeanScorer(tuple(one.scorer for one in each)),
+        kernel_of([one.kernel for one in each], problem.tasks),
+    )
     best = sum(perfect) / len(each) if len(perfect) == len(each) else None
     return Metric(name, scorer, kernel, None, best, counts=all(one.counts for one in each), by_target=tuple(each))
 

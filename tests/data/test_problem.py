@@ -116,7 +116,7 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "text target": (
         lambda: make_problem(X, RENTS.assign(kind=LABELS)),
-        "must be a regression, target 'kind' is of a binary task .2 distinct values, <U3.; multilabel is not",
+        "must be a regression, target 'kind' is of a binary task .2 distinct values, <U3.. Say the task of each",
     ),
     "text target to regress on": (
         lambda: make_problem(X, RENTS.assign(kind=LABELS), task="regression"),
@@ -124,11 +124,11 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "one-hot labels": (
         lambda: make_problem(X, np.eye(3, dtype=int)[np.arange(N) % 3]),
-        r"multilabel is not supported: run one study per column, decode one-hot columns with y.argmax\(axis=1\), or",
+        r"or run one study per column, decode one-hot columns with y.argmax\(axis=1\), or",
     ),
     "multilabel": (
         lambda: make_problem(X, X > 0),
-        "target 'y0' is of a binary task .2 distinct values, bool.; multilabel",
+        "target 'y0' is of a binary task .2 distinct values, bool.. Say the task",
     ),
     "classes of real targets": (
         lambda: make_problem(X, WIDE, task="multiclass"),

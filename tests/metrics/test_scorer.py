@@ -210,7 +210,7 @@ def test_outputs_must_be_the_problems() -> None:
 def test_every_kernel_is_tested() -> None:
     """No formula goes without its oracle, and the defaults have one."""
     assert set(KERNELS) <= {name for names in SCORERS.values() for name in names} | set(POSITIVE)
-    assert set(DEFAULTS.values()) <= {*KERNELS, "d2_cox"}  # for which see test_survival.py
+    assert set(DEFAULTS.values()) <= {*KERNELS, "d2_cox", "mean_d2"}  # for which see test_survival.py and test_mixed.py
 
 
 @pytest.mark.parametrize("name", ["neg_mean_squared_error", "neg_root_mean_squared_error", "r2"])

@@ -26,7 +26,8 @@ def searched_rows(made: Mapping[str, Any], problem: Problem) -> Problem:
     whole = made["data"]["rows"] + held.get("rows", 0)
     if "share" not in held or problem.test is not None or problem.rows != whole:
         return problem
-    return split_off(problem, held["share"], held.get("ordered", False), made["seed"])
+    found: Problem = split_off(problem, held["share"], held.get("ordered", False), made["seed"])
+    return found
 
 
 def folds_like(said: Mapping[str, Any], problem: Problem, seed: int) -> Folds:

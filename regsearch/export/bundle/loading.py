@@ -168,8 +168,8 @@ def _classes(model: Any, form: Form) -> list[list[Any]]:
     """The same of a model."""
     if not _wanted(form):
         return []
-    said = model.classes_.values() if form.tasks else [getattr(model, "classes_", form.classes)]
-    return [[plain(label) for label in np.asarray(one).tolist()] for one in said]
+    labels = model.classes_.values() if form.tasks else [getattr(model, "classes_", form.classes)]
+    return [[plain(label) for label in np.asarray(one).tolist()] for one in labels]
 
 
 def _shape(stored: Any) -> tuple[int, ...] | None:

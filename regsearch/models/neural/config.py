@@ -16,7 +16,7 @@ from regsearch.models.neural.function_penalty import FunctionPenalty, function_p
 from regsearch.models.neural.learning_rate import OF_OPTIMIZER, placed_rate
 from regsearch.models.neural.network.architecture import Architecture
 from regsearch.models.neural.network.data import SCALES
-from regsearch.models.neural.technique import OF_LAYERS, Technique
+from regsearch.models.neural.technique import OF_LAYERS, SCHEDULE, Technique
 from regsearch.models.neural.techniques import slots
 from regsearch.models.neural.techniques.adam import Adam
 from regsearch.models.neural.techniques.dropout import Dropout
@@ -173,10 +173,11 @@ class NetConfig(Model, abstract=True):
         return max([self.picking, *(float(technique.held_out()) for _, _, technique in self.placed())])
 
     @property
-    def recorded(self) -> tuple[str, ...]:
-        """The slots of which numbers are kept along the path."""
+    def recorded(self) -> dict[str, str]:
+        """By the slots of which numbers are kept along the path, what these are called."""
         usual = Technique.on_record
-        return tuple(slot for slot, _, one in self.placed() if one.acting and type(one).on_record is not usual)
+        found = [(slot, one) for slot, _, one in self.placed() if one.acting and type(one).on_record is not usual]
+        return {slot: f"{slot.removesuffix(SCHEDULE)}_{one.recorded}" for slot, one in found}
 
     @property
     def architecture(self) -> Architecture:

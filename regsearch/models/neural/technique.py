@@ -23,6 +23,7 @@ outputs, P trainable parameters of a row. A tensor that all rows share has a lea
 `on_stepped`    the parameters after a step ``[R, P]``, in place
 `on_average`    takes note of the parameters after a step
 `on_epoch`      takes note of the parameters after an epoch
+`on_errors`     takes note of the loss of each task on each sample of a batch ``[R, t, B]``
 `on_losses`     takes note of the losses on rows that are trained on and on those that are held out, after an epoch
 `on_record`     a number ``[R]`` to keep of each epoch
 `on_evaluate`   what is evaluated in place of the parameters
@@ -140,7 +141,8 @@ class Technique(Node, abstract=True):
     `slots` are the arguments of `Net` that it may stand in; what stands in those that it `replaces` has no effect
     beside it. A `structural` technique is part of the net's computation: only rows that have it alike train together.
     A `schedulable` one reads `v.strength`, see `rate_of`. Of a structural one with numbers, `structural_fields` are
-    those that rows must have alike. `acts_on` is a pattern of the parameters that are `v.part`, by default kernels.
+    those that rows must have alike. `acts_on` is a pattern of the parameters that are `v.part`, by default kernels;
+    what `on_record` keeps is called by its slot and `recorded`.
     """
 
     scope: ClassVar[str] = "net"
@@ -150,6 +152,7 @@ class Technique(Node, abstract=True):
     structural_fields: ClassVar[tuple[str, ...]] = ()
     acts_on: ClassVar[str] = ""
     schedulable: ClassVar[bool] = False
+    recorded: ClassVar[str] = STRENGTH
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:
         """Register the class; a script's own must not stand for one of the package's in spaces and files."""
@@ -296,6 +299,10 @@ class Technique(Node, abstract=True):
     @staticmethod
     def on_epoch(v: Columns, theta: torch.Tensor, epoch: torch.Tensor, horizon: torch.Tensor) -> None:
         """Take note of the parameters ``[R, Q]`` after so many epochs ``[R]``, of at most `horizon` ``[R]``."""
+
+    @staticmethod
+    def on_errors(v: Columns, errors: torch.Tensor) -> None:
+        """Take note of losses ``[R, t, B]`` of t tasks on the samples of a batch, as they are in training."""
 
     @staticmethod
     def on_losses(v: Columns, train: torch.Tensor, inner: torch.Tensor) -> None:

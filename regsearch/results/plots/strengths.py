@@ -17,6 +17,7 @@ from regsearch.results.stored_study import StoredStudy
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+STRENGTH = "_strength"  # what the name of such a curve ends with
 TICKS = [digit * 10.0**power for power in range(-3, 4) for digit in (1, 2, 5)]
 
 
@@ -46,13 +47,14 @@ def strengths_record(study: StoredStudy) -> StrengthsRecord | None:
         return None
     best = study.winner
     trajectory, curves = study.trajectory(best.number), study.curves(best.number)
-    if not trajectory.followed:
+    followed = {name: values for name, values in trajectory.followed.items() if name.endswith(STRENGTH)}
+    if not followed:
         return None
     along = path_axis(best.axis)
     return StrengthsRecord(
         along=along, at=trajectory.axis, chosen=float(trajectory.axis[best.step]),
-        folds={_called(name): values[curves.fitted] for name, values in trajectory.followed.items()},
-        mean={_called(name): curves.average(values) for name, values in trajectory.followed.items()},
+        folds={_called(name): values[curves.fitted] for name, values in followed.items()},
+        mean={_called(name): curves.average(values) for name, values in followed.items()},
         title=f"Strengths along {along.name}: trial {best.number}, {model_label(best.params)}",
     )  # fmt: skip
 

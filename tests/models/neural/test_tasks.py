@@ -8,20 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.linalg import solve, sqrtm
 from scipy.optimize import minimize
+from scipy.spatial.distance import squareform
 from sklearn.datasets import load_linnerud
 from sklearn.metrics import make_scorer, mean_squared_error
 from torch import nn
 
 import regsearch
 from regsearch import CNN, Choice, InvalidInput, Study
+from regsearch.data.problem import make_problem
 from regsearch.models.base import Candidate
 from regsearch.models.neural import techniques as t
 from regsearch.models.neural.layout import Layout, Part
 from regsearch.models.neural.technique import Columns
+from regsearch.models.neural.techniques.adaptive_sharing import _merged
 from regsearch.models.neural.training.stack import Stack
-from regsearch.testing.nets import block, net, setup, shared_parts, train
+from regsearch.testing.nets import block, net, setup, setup_for, shared_parts, train
 
 SEPARATE = t.SoftSharing(0.0)
 
@@ -128,6 +132,64 @@ def test_relations_are_the_best_of_their_kernels() -> None:
     np.testing.assert_allclose(theta.numpy().reshape(3, 6), expected, rtol=1e-9)
 
 
+def twins(targets: int = 4) -> Any:
+    """Three folds of targets of which each follows another one closely: the first two, the next two, ..."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 5))
+    own = [np.tanh(X @ rng.normal(size=5)) + rng.normal(size=90) for _ in range(targets // 2)]
+    y = np.column_stack([one + 0.01 * rng.normal(size=90) for one in own for _ in range(2)])
+    return setup_for(make_problem(X, y))
+
+
+def test_all_on_one_path_is_hard_sharing() -> None:
+    """At an affinity of 0 tasks never branch: from one start, towers train as the one net that they are copies of does,
+    with batch norm, a penalty and decay."""
+    of = setup("regression", targets=3)
+    how: dict[str, Any] = {"norm": "batch_norm", "penalty": t.L2Penalty(0.1), "weight_decay": 0.1}
+    shared, towers = block(of, [net(**how)]), block(of, [net(tasks=t.AdaptiveSharing(0.0), **how)])
+    one = {param.name: param.view(shared.theta)[0] for param in shared.network.layout.params}
+    for param in towers.network.layout.params:
+        view = param.view(towers.theta)[0]
+        view.copy_(one[param.name].repeat(len(view) // len(one[param.name]), *[1] * (view.dim() - 1)))
+    for made in (shared, towers):
+        made.advance(3)
+    ((first, _),), ((second, _),) = (made.evaluators[1].outputs(made.theta, "val") for made in (shared, towers))
+    torch.testing.assert_close(first, second, rtol=1e-8, atol=1e-9)
+
+
+def test_branches_are_found_from_the_last_layer_down() -> None:
+    """Targets that are hard in the same samples share a branch, whose towers have one set of weights; others part with
+    the weights that they had. A layer is decided on after its part of the horizon, and never splits what is together
+    above. A row with a net for each target is what it is alone, to the bit."""
+    of, slow = twins(), t.AdaptiveSharing(0.75, 1.0)
+    alone, both = (block(of, configs) for configs in ([net(tasks=SEPARATE)], [net(tasks=slow), net(tasks=SEPARATE)]))
+    layers, pairs = ("linear0.weight", "linear1.weight"), [[0, 1], [2, 3]]
+    for epoch, together in enumerate([(1, 1), (1, 1), (1, 1), (1, 2), (1, 2), (2, 2)]):
+        for name, branches in zip(layers, together, strict=True):
+            (param,) = both.network.layout.named(name).params
+            found = param.view(both.theta)[0].reshape(4, -1)
+            assert len(found.unique(dim=0)) == branches, (epoch, name)
+            assert all((found[group] == found[group[0]]).all() for group in pairs)
+        for made in (alone, both):
+            segment = made.advance(1)
+    np.testing.assert_array_equal(alone.theta.numpy()[0], both.theta.numpy()[1])
+    assert segment.recorded["tasks"][0, -1] == 2
+    assert segment.recorded["tasks"][1, -1] == 4
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_branches_merge_by_average_linkage(seed: int) -> None:
+    """Which tasks are together is what scipy's clustering by mean distances says, cut where they are alike enough."""
+    rng = np.random.default_rng(seed)
+    half = rng.uniform(0.4, 1, size=(6, 6))
+    alike = (half + half.T) / 2
+    for least in (0.0, 0.6, 0.75, 1.0):
+        found = _merged(range(6), alike.tolist(), least)
+        expected = fcluster(linkage(squareform(1 - alike, checks=False), "average"), 1 - least, "distance")
+        first = [float(np.flatnonzero(expected == one)[0]) for one in expected]
+        assert found == first
+
+
 def test_each_target_has_a_score_and_a_gap() -> None:
     """Beside the score of all, the validation score of each target and its gap are known, as scikit-learn has them."""
     of = setup("regression", targets=3)
@@ -149,11 +211,13 @@ def test_each_target_has_a_score_and_a_gap() -> None:
 def test_sharing_is_searched_exported_and_read_back(tmp_path: Path) -> None:
     """Every way to share is an option of one space; each refit predicts in a file what it does out of it."""
     X, y = load_linnerud(return_X_y=True)
-    space = net(tasks=Choice(None, t.SoftSharing(), t.CrossStitch(), t.TaskRelation()), precision="float32")
+    space = net(
+        tasks=Choice(None, t.SoftSharing(), t.CrossStitch(), t.TaskRelation(), t.AdaptiveSharing()), precision="float32"
+    )
     study = Study("tasks", X, y, space=space, cv=3, root=tmp_path, tracking=False, prune=False)
-    results = study.run(10, quiet=True)
+    results = study.run(12, quiet=True)
     trials = {trial.params["tasks"]: trial for trial in results.complete}
-    assert set(trials) == {"none", "soft_sharing", "cross_stitch", "task_relation"}
+    assert set(trials) == {"none", "soft_sharing", "cross_stitch", "task_relation", "adaptive_sharing"}
     for kind, trial in trials.items():
         model = regsearch.load(study.export(tmp_path / kind, trial.number))
         fitted = results.choose(trial.number).config.refit(study.problem, study.seed)

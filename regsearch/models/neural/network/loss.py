@@ -38,6 +38,15 @@ def losses(parts: Parts, out: torch.Tensor, y: torch.Tensor, shares: torch.Tenso
     return total
 
 
+def task_losses(parts: Parts, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """``[R, t, B]`` loss of each sample by each task, or by each target of a regression."""
+    import torch
+
+    if len(parts) == 1:
+        return (out - y).square() / 2
+    return torch.stack([_losses(task, out[:, part], y[:, part]) for part, task in parts], 1)
+
+
 def _losses(task: Task, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """``[R, B]`` of one task."""
     import torch

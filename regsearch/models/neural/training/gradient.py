@@ -11,7 +11,7 @@ from regsearch._types import Task
 from regsearch.models.neural.columns import ActiveTechniques
 from regsearch.models.neural.mixing import Samples
 from regsearch.models.neural.network.hooks import HiddenHooks
-from regsearch.models.neural.network.loss import losses
+from regsearch.models.neural.network.loss import losses, task_losses
 from regsearch.models.neural.network.network import Network
 from regsearch.models.neural.network.objective import Parts, on_each
 from regsearch.models.neural.network.streams import RandomStreams
@@ -93,10 +93,17 @@ class LossGradient:
         inputs = [samples.x] if samples.x.requires_grad else []
         with torch.enable_grad():
             out = self.forward(views, samples.x, hooks, True)
+            if theta is self.theta:  # further passes of a batch go over a copy
+                self._note(out.detach(), samples)
             loss = (losses(self.parts, out, samples.y, samples.shares) * samples.weight).sum() / samples.weight.shape[1]
             total = sum((term.sum() for term in hooks.terms), loss)
             found = torch.autograd.grad(total, [*leaves.values(), *inputs], materialize_grads=True)
         return found[: len(leaves)], found[len(leaves) :]
+
+    def _note(self, out: torch.Tensor, samples: Samples) -> None:
+        """Tell techniques of the loss of each task on each sample of a batch."""
+        for active in self.techniques.with_hook("on_errors"):
+            active.technique.on_errors(active.v, task_losses(self.parts, out, samples.y))
 
     def _leaves(self, theta: torch.Tensor) -> dict[str, torch.Tensor]:
         """The weights of rows ``[R, P]`` or longer by name, as what gradients are taken of."""

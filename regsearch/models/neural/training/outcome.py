@@ -15,7 +15,7 @@ from regsearch.metrics.pooled import pooled_scores
 from regsearch.metrics.scorer import Metric, metric_of_target, unmeasured
 from regsearch.models.base import Outcome
 from regsearch.models.deadline import Stop
-from regsearch.models.neural.technique import SCHEDULE
+from regsearch.models.neural.config import NetConfig
 from regsearch.models.neural.training.run import TrainingRun
 from regsearch.models.neural.training.shared import SharedParts, Structure
 from regsearch.models.out_of_fold import PathDecisions, out_of_fold_mean
@@ -45,7 +45,9 @@ def make_outcome(shared: SharedParts, run: TrainingRun, stop: Stop | None = None
 def _trajectory(shared: SharedParts, run: TrainingRun, curves: Mapping[str, Curves]) -> Trajectory:
     """The path of a run so far, with its metrics in the study's order."""
     ordered = {metric.name: curves[metric.name] for metric in shared.setup.metrics if metric.name in curves}
-    followed = {slot.removesuffix(SCHEDULE) + "_strength": run.on_all(values) for slot, values in run.recorded.items()}
+    config = run.candidate.config
+    assert isinstance(config, NetConfig)
+    followed = {config.recorded[slot]: run.on_all(values) for slot, values in run.recorded.items()}
     return Trajectory(np.round(np.median(run.counting, axis=0)), ordered, run.on_all(run.nonzero), followed)
 
 
