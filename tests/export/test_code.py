@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ from regsearch import (
 from regsearch import nn_techniques as t
 from regsearch.data.problem import Problem, make_problem
 from regsearch.export.code import LIBRARIES, WRITERS, code
+from regsearch.export.code.augmenting import STRETCHED, WARPED
 from regsearch.export.code.weighting import unlike
 
 RUNNER = """
@@ -58,7 +60,8 @@ for folder in map(Path, sys.argv[1:]):
         exec(call, {"model": made["model"], "X": X, "y": y, "w": w})
         said = made["model"].predict_proba(X) if hasattr(made["model"], "predict_proba") else made["model"].predict(X)
     else:
-        said = made["fit"](X, y, w)(X)
+        given = {"groups": kept["groups"]} if "groups" in kept else {}
+        said = made["fit"](X, y, w, **given)(X)
     np.save(folder / "said.npy", said)
 """
 
@@ -91,6 +94,8 @@ def run(cases: dict[str, Case], folder: Path) -> dict[str, Any]:
             arrays["X"] = case.problem.X
         if case.problem.sample_weight is not None:
             arrays["w"] = case.problem.sample_weight
+        if case.problem.groups is not None:
+            arrays["groups"] = case.problem.groups
         np.savez(place / "data.npz", **arrays)
     done = python("-c", RUNNER, *(str(folder / name) for name in cases), cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -219,9 +224,34 @@ def net_cases() -> dict[str, Case]:
     classes = make_problem(wine[0], np.array(["one", "two", "three"])[wine[1]])
     weighted = make_problem(wine[0], wine[1] == 1, sample_weight=weights(len(wine[1])))
     several = make_problem(numbers.X, np.stack([numbers.y, -numbers.y / 3 + numbers.X[:, 0]], axis=1))
+    whole = make_problem(mixed().X.assign(bmi=numbers.X[:, 2]), numbers.y)
+    twins = make_problem(numbers.X, np.stack([numbers.y, numbers.X[:, 2], numbers.y + 1e-3 * numbers.X[:, 0]], axis=1))
     images = make_problem(X[:120].reshape(-1, 8, 8).astype(np.uint8), y[:120])
     cosine, restarts = t.Cosine(depth=0.9), t.CosineRestarts(first=3, factor=1.5)
+    sites = make_problem(numbers.X, numbers.y, groups=np.arange(442) % 3, sample_weight=masking(442))
     return {
+        "activity": Case(net(activity_penalty=t.ElasticNetPenalty(0.01, 0.5), norm="layer_norm"), numbers, 1e-9),
+        "activity by name": Case(net(activity_penalty={"*1": t.L1Penalty(0.02)}, dropout=0.0), classes, 1e-9),
+        "domains": Case(net(domain_penalty=t.MMD(0.5)), sites, 1e-8),
+        "groups of inputs": Case(net(group_sparsity=t.GroupSparsity(0.02)), numbers, 1e-9),
+        "groups of neurons": Case(
+            net(group_sparsity=t.GroupSparsity(0.02, "neurons"), optimizer=t.SGD(0.02), lr=None), classes, 1e-9
+        ),
+        "adaptive lambda": Case(
+            net(penalty=t.L2Penalty(0.05), penalty_schedule=t.AdaptiveStrength(2.0)), numbers, 1e-9
+        ),
+        "adaptive decay of classes": Case(
+            net(weight_decay=0.2, weight_decay_schedule=t.AdaptiveStrength(2.0, share=0.3)), classes, 1e-9
+        ),
+        "adaptive decay of two": Case(
+            net(weight_decay=0.2, weight_decay_schedule=t.AdaptiveStrength(2.0)), weighted, 1e-9
+        ),
+        "adaptive lambda of a table": Case(
+            net(penalty=t.L1Penalty(0.02), penalty_schedule=t.AdaptiveStrength(2.0)), whole, 1e-9
+        ),
+        "branches": Case(
+            net(tasks=t.AdaptiveSharing(0.6, 0.4), norm="batch_norm", penalty=t.L1Penalty(0.01)), twins, 1e-9
+        ),
         "plain": Case(net(), numbers, 1e-9),
         "l1_decay": Case(net(penalty=t.L1Penalty(0.01), weight_decay=0.1, schedule=cosine), numbers, 1e-9),
         "by_name": Case(net(penalty={"linear0.*": t.L1Penalty(0.01), "out.weight": t.L2Penalty(0.1)}), numbers, 1e-9),
@@ -298,6 +328,16 @@ def test_a_net_that_draws_learns_as_well(tmp_path: Path) -> None:
     cases = {
         "auto": Case(Net(MLP(hidden=(32,)), lr=3e-3, early_stopping=stop, **noisy), problem, 0.2),
         "fixed": Case(Net(MLP(hidden=(32,)), lr=3e-3, batch_size=599, early_stopping=stop), problem, 0.2),
+        "changed": Case(
+            Net(CNN(channels=(6,)), lr=3e-3, batch_size=32, early_stopping=stop,
+                augment=t.Augment(10.0, 0.1, 0.1, 0.1, 0.05, 0.1, 0.2, 0.1)),
+            make_problem(X[:600].reshape(-1, 8, 8), y[:600]), 0.2,
+        ),
+        "sequences": Case(
+            Net(CNN(channels=(6,), dims=1), lr=3e-3, batch_size=32, early_stopping=stop,
+                augment=t.SequenceAugment(0.1, 0.2, 0.05, 0.1)),
+            make_problem(X[:600].reshape(-1, 8, 8), y[:600]), 0.2,
+        ),
         "spatial": Case(
             Net(CNN(channels=(6,)), lr=3e-3, batch_size=32, early_stopping=stop, dropout=t.SpatialDropout(0.2),
                 data_augmentation=t.CutMix(0.3)),
@@ -310,6 +350,34 @@ def test_a_net_that_draws_learns_as_well(tmp_path: Path) -> None:
         np.testing.assert_allclose(said.sum(axis=1), 1.0, atol=1e-5)
 
 
+def test_images_and_sequences_are_changed_by_the_same_formulas() -> None:
+    """With the numbers that the plain functions draw, those of the stack change images and sequences alike."""
+    import torch
+    from torch.nn import functional
+
+    from regsearch.models.neural.technique import Columns
+    from regsearch.models.neural.techniques.augment import _warp
+    from regsearch.models.neural.techniques.sequence_augment import _stretched
+
+    plain: dict[str, Any] = {"torch": torch, "functional": functional, "math": math}
+    exec(WARPED + STRETCHED, plain)
+    torch.manual_seed(0)
+    images, sequences = torch.rand(4, 2, 6, 8).double(), torch.rand(4, 2, 12).double()
+    warp, stretch = {"rotation": 40.0, "zoom": 0.3, "scale": 0.2, "shift": 0.1}, {"shift": 0.2, "crop": 0.5}
+    v = Columns(**{name: torch.tensor([value]).double() for name, value in (warp | {"crop": 0.5}).items()})
+    torch.manual_seed(1)
+    signed = 2 * torch.rand(6, 4, dtype=torch.float64) - 1
+    torch.manual_seed(1)
+    torch.testing.assert_close(plain["warped"](images, **warp), _warp(v, images[None], signed[None])[0])
+    torch.manual_seed(1)
+    places = torch.rand(3, 4, dtype=torch.float64)
+    v.shift = torch.tensor([0.2]).double()
+    torch.manual_seed(1)
+    torch.testing.assert_close(
+        plain["stretched"](sequences, **stretch), _stretched(v, sequences[None], places[None])[0]
+    )
+
+
 @pytest.mark.slow
 def test_noise_of_other_tasks_runs(tmp_path: Path) -> None:
     """Noise on the targets of a regression and of two classes trains, and what is said stays finite and in range."""
@@ -317,12 +385,14 @@ def test_noise_of_other_tasks_runs(tmp_path: Path) -> None:
     cancer = make_problem(*load_breast_cancer(return_X_y=True))
     cases = {
         "numbers": Case(net(label_noise=0.1), diabetes(), 0),
+        "weights": Case(net(weight_noise=0.05, weight_decay=0.1, sam=0.02), diabetes(), 0),
         "two": Case(
             net(8, 8, label_noise=0.1, skip=t.ShakeDrop(0.3), dropout=0.1, dropout_schedule=t.Rise(0.0)), cancer, 0
         ),
     }
     said = run(cases, tmp_path)
-    assert np.corrcoef(said["numbers"], cases["numbers"].problem.y)[0, 1] > 0.3
+    for name in ("numbers", "weights"):
+        assert np.corrcoef(said[name], cases[name].problem.y)[0, 1] > 0.3
     assert (said["two"].argmax(axis=1) == cancer.y).mean() > 0.8
 
 
@@ -360,12 +430,13 @@ def local() -> Callable[[Any], Any]:
 
 REFUSED = {
     "no GroupLasso": Linear(GroupLasso(), lambda_=0.1),
-    r"Augment \(augment\)": Net(CNN(), augment=t.Augment(10.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
-                                early_stopping=t.FixedEpochs(3)),
-    r"GroupSparsity \(group_sparsity\), WeightNoise \(weight_noise\)": Net(
-        group_sparsity=t.GroupSparsity(0.1), weight_noise=0.1, early_stopping=t.FixedEpochs(3)
+    "no activity_penalty beside sam": Net(
+        activity_penalty=t.L2Penalty(0.1), sam=0.1, early_stopping=t.FixedEpochs(3)
     ),
-    r"L2Penalty \(activity_penalty\)": Net(activity_penalty=t.L2Penalty(0.1), early_stopping=t.FixedEpochs(3)),
+    "AdaptiveStrength beside groups, a transformed y or class weights": Net(
+        class_weight="balanced", weight_decay=0.1, weight_decay_schedule=t.AdaptiveStrength(1.0),
+        early_stopping=t.FixedEpochs(3),
+    ),
     "early stopping": Net(),
     "your own module": Net(local, early_stopping=t.FixedEpochs(3)),
     "filled config": spaces.linear(),

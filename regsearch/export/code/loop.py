@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from regsearch.export.code.augmenting import STRETCHED, WARPED
 from regsearch.export.code.sources import WIDTH
 
 MIX = '''
@@ -73,7 +74,7 @@ _MEANS = {
     "multiclass": (": of probabilities, as logits", "out.log_softmax(2).logsumexp(0)"),
 }
 
-HELPERS = {"mix": MIX, "patch": PATCH, "mix of patches": MIX + PATCH} | {
+HELPERS = {"mix": MIX, "warped": WARPED, "stretched": STRETCHED, "patch": PATCH, "mix of patches": MIX + PATCH} | {
     f"ensemble of {task}": ENSEMBLE.format(of=of, mean=mean) for task, (of, mean) in _MEANS.items()
 }
 
@@ -106,11 +107,11 @@ def mean_loss(out, t, w):
     return ({loss} * w).mean()
 
 
-def fit(X, y, sample_weight=None):
+def fit(X, y, sample_weight=None{grouped}):
     """Train on these rows; a function from X to {returns}."""
     weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    X, y, weight = X[weight > 0], np.asarray(y)[weight > 0], weight[weight > 0]
-{fitted}    rows_of = lambda X: np.asarray({rows}, dtype=float).reshape(len(X), *SHAPE)
+{groups}    X, y, weight = X[weight > 0], np.asarray(y)[weight > 0], weight[weight > 0]
+{fitted}{split}    rows_of = lambda X: np.asarray({rows}, dtype=float).reshape(len(X), *SHAPE)
     columns = rows_of(X).reshape(len(X), SHAPE[0], -1)
 {scale}
     spread = np.where(spread > 1e-12, spread, 1.0)
@@ -128,7 +129,8 @@ def fit(X, y, sample_weight=None):
         for i, rows in enumerate(batches):
             x, t, w, lr = inputs[rows], targets[rows], weight[rows], LR
 {batch}{samples}{rate}            optimizer.zero_grad()
-            loss = mean_loss(net(x), t, w)
+            out = net(x)
+            loss = mean_loss(out, t, w)
 {loss_lines}            loss.backward()
 {ascent}{gradient}            optimizer.step()
 {stepped}{averaged}{epoch_end}{after}    net.eval()
@@ -141,6 +143,7 @@ def fit(X, y, sample_weight=None):
     return predict
 '''
 
+GROUPS = "    groups = torch.tensor(np.unique(np.asarray(groups), return_inverse=True)[1][weight > 0])\n"
 _RATE = 'for group in optimizer.param_groups:\n    group["lr"] = lr'
 _DEPTH = {
     "made": 4,
@@ -181,6 +184,8 @@ def write_loop(values: Mapping[str, Any]) -> str:
         "prepare": (f"PREPARE = {prepared}\n" if prepared else "")
         + (f"TARGET = {values['target']}\n" if values["target"] else ""),
         "fitted": "    PREPARE.fit(X)\n" if prepared else "",
+        "grouped": ", groups=None" if values["grouped"] else "",
+        "groups": GROUPS if values["grouped"] else "",
         "rows": "PREPARE.transform(X)" if prepared else "X",
     })  # fmt: skip
     return text.replace("import torch\n\n", "import torch\n") if not values["imports"] else text

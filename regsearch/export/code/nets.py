@@ -16,13 +16,15 @@ import numpy as np
 from regsearch.data.features import is_frame, is_sparse
 from regsearch.data.problem import Problem
 from regsearch.errors import InvalidInput
+from regsearch.export.code.adapting import split_lines, splitter_of
 from regsearch.export.code.embeddings import CLIPPED, HAS_CODE, QUANTILES, ROBUST, EmbeddingCode
+from regsearch.export.code.inside import DISCREPANCY
 from regsearch.export.code.loop import HELPERS, SKIP, write_loop, written
 from regsearch.export.code.optimizers import DECAYED, OPTIMIZERS, SHRINK
 from regsearch.export.code.preparing import Front, front_of
 from regsearch.export.code.sources import NUMPY, CodeWriter
-from regsearch.export.code.tasks import TASKS, layer_text
-from regsearch.export.code.technique_lines import LINES, NetForm
+from regsearch.export.code.tasks import MERGED, TASKS, layer_text
+from regsearch.export.code.technique_lines import INSIDE, LINES, NetForm, lines_of
 from regsearch.export.code.weighting import unlike
 from regsearch.models.class_weight import class_factors
 from regsearch.models.neural.architectures import CNN, Custom
@@ -46,6 +48,7 @@ PLACES = (
     "before", "batch", "samples", "loss_lines", "rate", "ascent", "gradient", "stepped", "averaged",
     "epoch_end", "after",
 )  # fmt: skip
+TEXTS = HELPERS | {"merged": MERGED, "discrepancy": DISCREPANCY}  # by what lines call
 _ELSEWHERE = (
     "dropout",
     "early_stopping",
@@ -65,9 +68,11 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     architecture = config.architecture.on_columns(lambda: _numeric(problem))
     network = make_network(architecture, shape, outputs, config.norm, seed, ALL_ROWS)
     on = frozenset(slot for slot, _, one in config.placed() if one.acting)
-    form = NetForm(problem, network.layout, config.horizon, config.optimizer.kind, on)
-    placed = sorted((slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in LINES)
-    lines = [LINES[slot](one, form, form.names(slot, pattern)) for slot, pattern, one in placed]
+    form = NetForm(problem, network.layout, config.horizon, config.optimizer.kind, on, network.hidden_layers)
+    placed = [
+        (slot, pattern, one) for slot, pattern, one in config.placed() if one.acting and slot in {*LINES, *INSIDE}
+    ]
+    lines = [lines_of(slot, pattern, one, form) for slot, pattern, one in sorted(placed, key=lambda one: one[:2])]
     source = CodeWriter()
     prepare = source.of(_as_one(front)) if front and (config.prepare is not None or _prepared(given)) else ""
     called = {one["helper"] for one in lines if "helper" in one}
@@ -77,7 +82,11 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
     values = {
         "target": "" if problem.transform is None else source.of(problem.transform.transformer),
         "unlike": unlike(config, problem), "prepare": prepare, "shape": shape, "definitions": source.definitions,
-        "imports": "\n".join(line for line in source.imports if line != NUMPY),
+        "imports": "\n".join([
+            *(line for line in source.imports if line != NUMPY),
+            *([f"from sklearn.model_selection import {splitter_of(problem)}"] if config.inner else []),
+        ]),
+        "split": split_lines(problem, config.inner, seed) if config.inner else "", "grouped": "domain_penalty" in on,
         "dtype": config.precision,
         "epochs": config.last, "lr": number(config.optimizer.lr), "betas": BETAS, "eps": EPS, "optimizer": optimizer,
         "kernels": written(form.names("penalty", "")), "start": seed_of(seed, ALL_ROWS, "start"),
@@ -85,7 +94,7 @@ def net_code(config: NetConfig, problem: Problem, seed: int) -> str:
         "helpers": metric + (SKIP if hasattr(module, "skip1") else "") + embedded.text
         + (TASKS if layer_text(module.get_submodule("out"), None) else "")
         + (QUANTILES if clips and QUANTILES not in embedded.text else "")
-        + "".join(text for name, text in HELPERS.items() if name in called),
+        + "".join(text for name, text in TEXTS.items() if name in called),
         "scale": (*_SCALES[config.scale], *(("given = weight",) if embedded.made else ())),
         "scaled": CLIPPED if clips else "(rows_of(X) - center) / spread", "batches": _batches(config.batch),
         **_TASKS[problem.task](problem, config.class_weight),
@@ -128,24 +137,37 @@ def _check(config: NetConfig, problem: Problem) -> None:
             "The plain loop takes a table or images, got a sparse X; pass X.toarray() to the study, or let its "
             "transformer give a dense table (sparse_threshold=0)."
         )
-    unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed() if not _has_code(slot, one)]
-    if config.optimizer.kind not in OPTIMIZERS:
-        unknown.append(f"{type(config.optimizer).__name__} (optimizer)")
-    slots = {slot: one for slot, _, one in config.placed() if one.acting}
-    if "embedding" in slots and slots["embedding"].kind not in HAS_CODE:
-        unknown.append(f"{type(slots['embedding']).__name__} (embedding)")
-    if "sam" in slots and getattr(slots.get("data_augmentation"), "kind", "") == "adversarial_training":
-        unknown.append("SAM (sam) of AdversarialTraining (data_augmentation)")
+    unknown = _unknown(config, problem)
     if unknown:
         raise InvalidInput(
             f"A plain training loop has no {', '.join(sorted(unknown))}; export the net, or search without it."
         )
 
 
+def _unknown(config: NetConfig, problem: Problem) -> list[str]:
+    """What the loop has no lines for, by name."""
+    unknown = [f"{type(one).__name__} ({slot})" for slot, _, one in config.placed() if not _has_code(slot, one)]
+    if config.optimizer.kind not in OPTIMIZERS:
+        unknown.append(f"{type(config.optimizer).__name__} (optimizer)")
+    slots = {slot: one for slot, _, one in config.placed() if one.acting}
+    if "embedding" in slots and slots["embedding"].kind not in HAS_CODE:
+        unknown.append(f"{type(slots['embedding']).__name__} (embedding)")
+    twice = ["sam"] if "sam" in slots else []  # a batch is passed twice, and terms of the loss are of the first pass
+    if getattr(slots.get("data_augmentation"), "kind", "") == "adversarial_training":
+        twice.append("data_augmentation")
+    if len(twice) > 1:
+        unknown.append("SAM (sam) of AdversarialTraining (data_augmentation)")
+    unknown += [f"{slot} beside {twice[0]}" for slot in INSIDE if slot in slots and twice]
+    unlike = problem.groups is not None or problem.transform is not None or config.class_weight != "none"
+    if config.inner and unlike:
+        unknown.append("AdaptiveStrength beside groups, a transformed y or class weights")
+    return unknown
+
+
 def _has_code(slot: str, one: Technique) -> bool:
     """Whether the loop has lines for what a technique does; for what a script defines it has none."""
-    known = slot in {*LINES, *_ELSEWHERE} and type(one).__module__.startswith(PACKAGE)
-    return not one.acting or (known and not one.held_out())
+    known = slot in {*LINES, *INSIDE, *_ELSEWHERE} and type(one).__module__.startswith(PACKAGE)
+    return not one.acting or known
 
 
 def _shape(config: NetConfig, problem: Problem) -> tuple[int, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from regsearch.export.code.loop import written
 from regsearch.models.neural.techniques.task_relation import LEAST
 from regsearch.space.tree import number
 
@@ -81,3 +84,67 @@ def task_relation_lines(one: Any, tasks: int) -> dict[str, str]:
         "helper": "metric", "stepped": "\n".join(step), "epoch_end": "\n".join(learn),
         "before": f"directions, variances = torch.eye({tasks}, dtype=DTYPE), torch.ones({tasks}, dtype=DTYPE)",
     }  # fmt: skip
+
+
+MERGED = '''
+
+def merged(above, alike, least):
+    """The first task of the branch of each, where branches merge as long as they are alike enough on average."""
+    groups = [[task for task, first in enumerate(above) if first == one] for one in sorted(set(above))]
+    mean = lambda a, b: float(alike[groups[a]][:, groups[b]].mean())
+    while len(groups) > 1:
+        a, b = max(((a, b) for a in range(len(groups)) for b in range(a + 1, len(groups))), key=lambda one: mean(*one))
+        if mean(a, b) < least:
+            break
+        groups[a] = sorted(groups[a] + groups.pop(b))
+    firsts = {task: group[0] for group in groups for task in group}
+    return [firsts[task] for task in range(len(above))]
+'''
+
+
+def adaptive_sharing_lines(one: Any, tasks: int, hidden: Sequence[Sequence[str]], horizon: int) -> dict[str, str]:
+    """The branches of tasks: towers of one have one gradient and one set of weights; layers are decided on in turn.
+
+    Parameters
+    ----------
+    hidden
+        The names of the parameters of each hidden layer.
+    """
+    layers = len(hidden)
+    start = (
+        f"hidden = [{', '.join(map(written, hidden))}]",
+        f"branch, alike, samples = [[0] * {tasks} for _ in hidden], torch.zeros({tasks}, {tasks}, dtype=DTYPE), 0",
+        f"towers = lambda name: weights[name].view({tasks}, -1)",
+        "with torch.no_grad():", "    for name in (name for names in hidden for name in names):",
+        "        towers(name).copy_(towers(name)[:1].expand_as(towers(name)).clone())",
+    )  # fmt: skip
+    note = (
+        "errors = (out.detach() - t).square().T",
+        "hard = (errors > errors.mean(1, keepdim=True)).to(DTYPE)",
+        "alike, samples = alike + hard @ hard.T + (1 - hard) @ (1 - hard).T, samples + len(t)",
+    )
+    each = ("for names, first in zip(hidden, branch):", "    for name in names:")
+    gradient = (
+        *each, f"        slope = weights[name].grad.view({tasks}, -1)",
+        "        slope.copy_(torch.zeros_like(slope).index_add(0, torch.tensor(first), slope)[first])",
+    )  # fmt: skip
+    tied = ("with torch.no_grad():", *(f"    {line}" for line in each),
+            "            towers(name).copy_(towers(name)[first])")  # fmt: skip
+    decide = (
+        f"for layer in {_due(one, layers, horizon)!r}.get(epoch + 1, ()):",
+        f"    above = branch[layer + 1] if layer < {layers - 1} else range({tasks})",
+        f"    branch[layer] = merged(above, alike / max(samples, 1), {number(one.affinity)!r})",
+        f"if epoch + 1 in {sorted(_due(one, layers, horizon))!r}:", "    alike, samples = torch.zeros_like(alike), 0",
+    )  # fmt: skip
+    return {
+        "helper": "merged", "before": "\n".join(start), "loss_lines": "\n".join(note), "gradient": "\n".join(gradient),
+        "stepped": "\n".join(tied), "epoch_end": "\n".join(decide),
+    }  # fmt: skip
+
+
+def _due(one: Any, layers: int, horizon: int) -> dict[int, list[int]]:
+    """The layers that are decided on after an epoch, the last first."""
+    found: dict[int, list[int]] = {}
+    for i in range(layers):
+        found.setdefault(math.ceil(horizon * number(one.until) * (i + 1) / layers), []).append(layers - 1 - i)
+    return found

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, TypeAlias
 
 from regsearch.data.problem import Problem
+from regsearch.export.code.adapting import adaptive_lines, factor_of
+from regsearch.export.code.augmenting import image_lines, sequence_lines
+from regsearch.export.code.inside import activity_lines, domain_lines, group_sparsity_lines, weight_noise_lines
 from regsearch.export.code.loop import written
-from regsearch.export.code.tasks import soft_sharing_lines, task_relation_lines
+from regsearch.export.code.tasks import adaptive_sharing_lines, soft_sharing_lines, task_relation_lines
+from regsearch.models.neural.dropout_masks import MOST
 from regsearch.models.neural.layout import Layout
 from regsearch.space.tree import number
 
@@ -25,6 +31,20 @@ class NetForm:
     horizon: int
     optimizer: str
     slots: frozenset[str]
+    hidden_layers: tuple[str, ...] = ()
+
+    def layers(self, pattern: str) -> tuple[str, ...]:
+        """Hidden layers that a technique acts on."""
+        return tuple(name for name in self.hidden_layers if fnmatchcase(name, pattern or "*"))
+
+    def hidden_parameters(self) -> list[tuple[str, ...]]:
+        """Names of the parameters of each hidden layer of a net of several tasks."""
+        of_layer: dict[str, list[str]] = {}
+        for param in self.layout.params:
+            layer = re.fullmatch(r"(?:linear|norm)(\d+)\.(?:weight|bias)", param.name)
+            if layer is not None:
+                of_layer.setdefault(layer[1], []).append(param.name)
+        return [tuple(of_layer[layer]) for layer in sorted(of_layer, key=int)]
 
     def names(self, slot: str, pattern: str) -> tuple[str, ...]:
         """Parameters that a technique acts on, as `regsearch.models.neural.columns` finds them."""
@@ -122,7 +142,9 @@ def _weight_decay(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     return {"gradient": "\n".join(lines)}
 
 
-def _factor(one: Any, form: NetForm) -> str:
+def _factor(one: Any, form: NetForm, slot: str) -> str:
+    if one.kind == "adaptive_strength":
+        return factor_of(slot)
     share = "(epoch + i / len(batches))"
     if one.kind == "rise":
         return f"(1 - {1 - number(one.initial)!r} * (1 - {share} / {form.horizon}))"
@@ -130,11 +152,28 @@ def _factor(one: Any, form: NetForm) -> str:
 
 
 def _dropout_schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
-    lines = ("for layer, rate in dropouts:", f"    layer.p = rate * {_factor(one, form)}")
-    return {
+    lines = (
+        "for layer, rate in dropouts:",
+        f"    layer.p = min(max(rate, {MOST!r}), rate * {_factor(one, form, 'dropout_schedule')})",
+    )
+    found = {
         "before": "dropouts = [(one, one.p) for one in net.modules() if type(one).__name__.startswith('Dropout')]",
         "batch": "\n".join(lines),
     }
+    return _beside(found, _adapted(one, form, "dropout_schedule"))
+
+
+def _strength(one: Any, form: NetForm, names: tuple[str, ...], slot: str, called: str) -> Lines:
+    return _beside({"rate": f"{called} = {_factor(one, form, slot)}"}, _adapted(one, form, slot))
+
+
+def _adapted(one: Any, form: NetForm, slot: str) -> Lines:
+    return adaptive_lines(one, form.problem, slot) if one.kind == "adaptive_strength" else {}
+
+
+def _beside(one: Lines, other: Lines) -> Lines:
+    """The lines of both, in this order."""
+    return {place: "\n".join(lines[place] for lines in (other, one) if place in lines) for place in {**one, **other}}
 
 
 def _cpr(one: Any) -> Lines:
@@ -248,15 +287,23 @@ def _schedule(one: Any, form: NetForm, names: tuple[str, ...]) -> Lines:
     return {"rate": "\n".join(lines)}
 
 
-_SHARED: dict[str, Callable[[Any, int], Lines]] = {
-    "soft_sharing": soft_sharing_lines, "task_relation": task_relation_lines,
-    "cross_stitch": lambda one, tasks: {},  # a part of the module
-}  # fmt: skip
+_SHARED: dict[str, Callable[[Any, NetForm], Lines]] = {
+    "soft_sharing": lambda one, form: soft_sharing_lines(one, form.problem.targets),
+    "task_relation": lambda one, form: task_relation_lines(one, form.problem.targets),
+    "cross_stitch": lambda one, form: {},  # a part of the module
+    "adaptive_sharing": lambda one, form: adaptive_sharing_lines(
+        one, form.problem.targets, form.hidden_parameters(), form.horizon
+    ),
+}
+_CHANGED: dict[str, Callable[[Any], Lines]] = {"augment": image_lines, "sequence_augment": sequence_lines}
 
 
 LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "penalty": partial(_penalty, slot="penalty"),
-    "penalty_schedule": lambda one, form, names: {"rate": f"penalising = {_factor(one, form)}"},
+    "penalty_schedule": partial(_strength, slot="penalty_schedule", called="penalising"),
+    "augment": lambda one, form, names: _CHANGED[one.kind](one),
+    "group_sparsity": lambda one, form, names: group_sparsity_lines(one, names),
+    "weight_noise": lambda one, form, names: weight_noise_lines(one, names),
     "bias_penalty": partial(_penalty, slot="bias_penalty"),
     "data_augmentation": lambda one, form, names: _AUGMENTED[one.kind](one, form),
     "max_norm": _max_norm,
@@ -264,9 +311,9 @@ LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "lookahead": _lookahead,
     "sam": _sam,
     "weight_decay": _weight_decay,
-    "weight_decay_schedule": lambda one, form, names: {"rate": f"decaying = {_factor(one, form)}"},
+    "weight_decay_schedule": partial(_strength, slot="weight_decay_schedule", called="decaying"),
     "dropout_schedule": _dropout_schedule,
-    "tasks": lambda one, form, names: _SHARED[one.kind](one, form.problem.targets),
+    "tasks": lambda one, form, names: _SHARED[one.kind](one, form),
     "label_noise": _label_noise,
     "label_smoothing": _label_smoothing,
     "schedule": _schedule,
@@ -276,3 +323,15 @@ LINES: dict[str, Callable[[Any, NetForm, tuple[str, ...]], Lines]] = {
     "input_dropout": lambda one, form, names: {"batch": f"x = functional.dropout(x, {number(one.rate)!r})"},
     "input_noise": lambda one, form, names: {"batch": f"x = x + {number(one.sigma)!r} * torch.randn_like(x)"},
 }
+
+
+INSIDE: dict[str, Callable[[Any, tuple[str, ...]], Lines]] = {  # by slot, of the hidden layers that they act on
+    "activity_penalty": activity_lines, "domain_penalty": domain_lines,
+}  # fmt: skip
+
+
+def lines_of(slot: str, pattern: str, one: Any, form: NetForm) -> Lines:
+    """The lines of a technique that has some."""
+    if slot in INSIDE:
+        return INSIDE[slot](one, form.layers(pattern))
+    return LINES[slot](one, form, form.names(slot, pattern))
