@@ -158,8 +158,8 @@ def _unknown(config: NetConfig, problem: Problem) -> list[str]:
     if len(twice) > 1:
         unknown.append("SAM (sam) of AdversarialTraining (data_augmentation)")
     unknown += [f"{slot} beside {twice[0]}" for slot in INSIDE if slot in slots and twice]
-    unlike = problem.groups is not None or problem.transform is not None or config.class_weight != "none"
-    if config.inner and unlike:
+    apart = problem.groups is not None or problem.transform is not None or config.class_weight != "none"
+    if config.inner and apart:
         unknown.append("AdaptiveStrength beside groups, a transformed y or class weights")
     return unknown
 
