@@ -28,7 +28,7 @@ def check_class_weight(value: Any, problem: Problem) -> None:
             continue
         if problem.classes is None:
             got = "several tasks" if problem.tasks else "a regression"
-            raise InvalidInput(f"class_weight={_shown(option)} needs one target of classes, got {got}; leave it out.")
+            raise InvalidInput(f"class_weight={_shown(option)} needs classes, got {got}; leave it out.")
         labels = problem.classes.tolist()
         unknown = [label for label, _ in (() if option == "balanced" else option) if label not in labels]
         if unknown:

@@ -155,7 +155,7 @@ def test_a_list_of_tasks_must_fit_y() -> None:
     assert made.fingerprint != other.fingerprint
     with pytest.raises(InvalidInput, match="Linear has one loss for all targets"):
         Study("one", X, y, space=Linear(), task=["regression", "multiclass"], tracking=False)
-    with pytest.raises(InvalidInput, match="class_weight='balanced' needs one target of classes, got several tasks"):
+    with pytest.raises(InvalidInput, match="class_weight='balanced' needs classes, got several tasks"):
         net(class_weight="balanced").check(setup("mixed"))
     with pytest.raises(InvalidInput, match="is the mean of one for each target, got 'r2'"):
         resolve("r2", made)
