@@ -15,6 +15,7 @@ from regsearch.models.linear.groups import ColumnGroups
 from regsearch.models.neural import CNN, MLP, Net
 from regsearch.models.neural.architectures.embedded import Embedded
 from regsearch.models.neural.architectures.residual import ResidualCNN, ResidualMLP
+from regsearch.models.neural.architectures.task_mlp import TaskMLP
 from regsearch.models.neural.techniques import SHIPPED, slots
 from regsearch.models.preparation import Preparation
 from regsearch.space.domains import (
@@ -202,6 +203,12 @@ OWN: dict[type[Node], Callable[[bool], st.SearchStrategy[Any]]] = {
         nodes(MLP, filled),
         st.one_of(*[nodes(cls, filled) for cls in SLOTS["embedding"]]),
         st.sets(st.integers(0, 99)).map(sorted).map(tuple),
+    ),
+    TaskMLP: lambda filled: st.builds(
+        TaskMLP,
+        hidden=DEEP,
+        ties=st.sampled_from(["none", "stitches"]),
+        heads=st.lists(st.integers(1, 9), max_size=4).map(tuple),
     ),
     ResidualCNN: lambda filled: st.builds(ResidualCNN, channels=DEEP, kernel=st.sampled_from([1, 3, 5])),
 }

@@ -57,9 +57,10 @@ class Estimator(Model):
         Leaves or values by parameter name, nested with ``__`` as in scikit-learn.
     path
         The parameter that counts the rounds of boosted trees, or the members of a forest: ``"max_iter"`` of a
-        `HistGradientBoostingClassifier`, ``"n_estimators"`` of others, LightGBM's and XGBoost's among them. One fit is
-        then scored after each of its rounds, of which the best on the mean of the folds is chosen; there are as many
-        as `params`, or the estimator, says. What would end a fit earlier in a fold is turned off.
+        `HistGradientBoostingClassifier`, ``"n_estimators"`` of others, LightGBM's and XGBoost's among them,
+        ``"iterations"`` of CatBoost's. One fit is then scored after each of its rounds, of which the best on the mean
+        of the folds is chosen; there are as many as `params`, or the estimator, says. What would end a fit earlier in a
+        fold is turned off.
     prepare
         A transformer in front of it, or a `Prepare`, fitted inside each fold; a `Choice` of them is searched. A study
         of a table adds one where the estimator cannot be fitted to a few rows as they are: with text, dates, categories

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,6 +23,11 @@ def check_names(estimator: Any, names: Iterable[str]) -> None:
     known = estimator.get_params()
     for name in names:
         if name not in known:
+            if name in inspect.signature(type(estimator).__init__).parameters:  # CatBoost's tell what they were given
+                raise InvalidInput(
+                    f"{type(estimator).__name__} tells of parameters that it was given alone, not of {name!r}; give it "
+                    f"a value where it is made, {type(estimator).__name__}({name}=...)."
+                )
             of_steps = {key.rpartition("__")[2].lower(): key for key in sorted(known, reverse=True) if "__" in key}
             hint = did_you_mean(name, known, f"it has {', '.join(sorted(known))}.", of_steps)
             raise InvalidInput(f"{type(estimator).__name__} has no parameter {name!r}; {hint}")

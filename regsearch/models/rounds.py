@@ -47,11 +47,11 @@ class Rounds(ABC):
 
 
 class Staged(Rounds):
-    """Boosting of scikit-learn's: it tells its stages itself."""
+    """Boosting of scikit-learn's and CatBoost's: it tells its stages itself."""
 
     @staticmethod
     def knows(estimator: Any, name: str) -> bool:
-        return name in ("max_iter", "n_estimators") and hasattr(estimator, f"{STAGES}predict")
+        return name in ("max_iter", "n_estimators", "iterations") and hasattr(estimator, f"{STAGES}predict")
 
     @staticmethod
     def walk(fitted: Any, rounds: int, views: Sequence[Any], problem: Problem) -> Iterator[list[Array]]:
@@ -181,9 +181,14 @@ def walked_alike(estimator: Any, params: Mapping[str, Any], parameter: str) -> d
     Raises
     ------
     InvalidInput
-        Where it is asked to end by itself.
+        Where it is asked to end by itself, or what a round is depends on how many there are.
     """
-    prefix = last_step(estimator)[0]
+    prefix, last = last_step(estimator)
+    if hasattr(last, "get_all_params") and prefix + "learning_rate" not in params:
+        raise InvalidInput(
+            f"Along path={parameter!r} fewer rounds are the beginning of more, and CatBoost sets a learning_rate of its "
+            "own by how many there are; give it one, or leave path out."
+        )
     stops = {prefix + name: off for name, off in STOPS.items() if prefix + name in params}
     if prefix + "early_stopping" in stops:  # then the other says after how many rounds without one
         stops.pop(prefix + "n_iter_no_change", None)

@@ -75,7 +75,7 @@ ESTIMATORS = [
 
 
 def boosters() -> list[tuple[Any, str, Any]]:
-    """Those of LightGBM and XGBoost, where they are installed."""
+    """Those of LightGBM, XGBoost and CatBoost, where they are installed."""
     found: list[tuple[Any, str, Any]] = []
     if importlib.util.find_spec("lightgbm"):
         from lightgbm import LGBMClassifier, LGBMRegressor
@@ -87,6 +87,11 @@ def boosters() -> list[tuple[Any, str, Any]]:
         from xgboost import XGBRegressor
 
         found += [(XGBRegressor(subsample=0.5, n_jobs=1), "n_estimators", Y)]
+    if importlib.util.find_spec("catboost"):
+        from catboost import CatBoostClassifier, CatBoostRegressor
+
+        given = {"iterations": 9, "learning_rate": 0.2, "verbose": 0, "thread_count": 1, "allow_writing_files": False}
+        found += [(CatBoostRegressor(**given), "iterations", Y), (CatBoostClassifier(**given), "iterations", THREE)]
     return found
 
 
