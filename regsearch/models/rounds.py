@@ -186,8 +186,8 @@ def walked_alike(estimator: Any, params: Mapping[str, Any], parameter: str) -> d
     prefix, last = last_step(estimator)
     if hasattr(last, "get_all_params") and prefix + "learning_rate" not in params:
         raise InvalidInput(
-            f"Along path={parameter!r} fewer rounds are the beginning of more, and CatBoost sets a learning_rate of its "
-            "own by how many there are; give it one, or leave path out."
+            f"Along path={parameter!r} fewer rounds are the beginning of more, and CatBoost sets a learning_rate "
+            "of its own by how many there are; give it one, or leave path out."
         )
     stops = {prefix + name: off for name, off in STOPS.items() if prefix + name in params}
     if prefix + "early_stopping" in stops:  # then the other says after how many rounds without one
