@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import Ridge
-from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.metrics import log_loss, mean_squared_error, r2_score, root_mean_squared_error
 from sklearn.model_selection import GroupKFold, LeaveOneOut, RepeatedKFold, ShuffleSplit, TimeSeriesSplit
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import regsearch
 from regsearch import Choice, Cox, Estimator, Float, InvalidInput, Linear, NotFound, Study
@@ -337,3 +338,39 @@ def test_what_cannot_be_averaged(tmp_path: Path, searched: Study) -> None:
     empty = replace(searched.results(), all=())
     with pytest.raises(NotFound, match="no complete trial to select from"):
         empty.ensemble()
+
+
+@pytest.mark.parametrize(
+    ("scoring", "y"), [("r2", 0), ("neg_root_mean_squared_error", 0), ("neg_log_loss", 1), ("accuracy", 1)]
+)
+def test_the_train_score_is_at_least_what_is_said(scoring: str, y: int, tmp_path: Path) -> None:
+    """Members that are fitted to each fold's rows again score no less together than the bound, which is the mean of
+    their own; by what is no mean over convex losses, there is none."""
+    X, target = load_diabetes(return_X_y=True)
+    target = target > 140 if y else target
+    trees = DecisionTreeClassifier if y else DecisionTreeRegressor
+    space = Estimator(trees(random_state=0, min_samples_leaf=9), {"max_features": Choice(1, 2, 4, 8)})
+    study = Study("trees", X, target, space=space, cv=3, scoring=scoring, root=tmp_path, tracking=False, prune=False)
+    results = study.run(5, quiet=True)
+    found = results.ensemble(size=4)
+    if scoring == "accuracy":
+        assert found.train is None
+        assert found.gap is None
+        return
+    assert len(found.members) > 1
+    scores = []
+    for rows in study.folds.train:
+        fitted = [(one, one.chosen.config.refit(study.problem.take(rows), 0)) for one in found.members]
+        said = sum(
+            one.weight * (model.predict_proba(X[rows]) if y else model.predict(X[rows])) for one, model in fitted
+        )
+        true = target[rows]
+        loss = {"r2": r2_score, "neg_log_loss": log_loss, "neg_root_mean_squared_error": root_mean_squared_error}[
+            scoring
+        ]
+        scores.append(loss(true, said) * (1 if scoring == "r2" else -1))
+    assert found.train is not None
+    assert np.mean(scores) > found.train
+    assert found.train == pytest.approx(sum(one.weight * one.chosen.point.train for one in found.members))
+    assert found.row()["gap_at_least"] == pytest.approx(found.train - found.score)
+    assert "gap at least" in str(found)

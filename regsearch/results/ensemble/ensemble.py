@@ -28,6 +28,7 @@ from regsearch.results.ensemble.anew import SelectionAnew
 from regsearch.results.ensemble.correction import corrected
 from regsearch.results.ensemble.pool import Entry, TrialPool, affordable, blended
 from regsearch.results.ensemble.selection import Judge, Selection
+from regsearch.results.ensemble.training import least_train_score
 from regsearch.results.formatting import format_estimate, format_value, json_safe
 from regsearch.results.presented import Block, Presented
 from regsearch.results.rules import Pick
@@ -95,6 +96,9 @@ class Ensemble(Presented):
         The metric as it is shown.
     repeated
         Whether several folds validate a row.
+    train
+        What it scores at least on the rows that its members were fitted to; `None` where that is not known. See
+        `regsearch.results.ensemble.training`.
     """
 
     study: str
@@ -110,6 +114,12 @@ class Ensemble(Presented):
     predictions: Array
     metric_label: str
     repeated: bool = False
+    train: float | None = None
+
+    @property
+    def gap(self) -> float | None:
+        """The generalization gap, at least: `train` less `score`."""
+        return None if self.train is None else self.train - self.score
 
     @property
     def weights(self) -> Mapping[int, float]:
@@ -142,6 +152,7 @@ class Ensemble(Presented):
         worth = self.corrected
         row: dict[str, Any] = json_safe({
             "study": self.study, "metric": self.metric, "score": self.score, "se": self.se,
+            "train_at_least": self.train, "gap_at_least": self.gap,
             "corrected": worth.score, "optimism": worth.optimism, "interval": worth.interval,
             "among": self.among,
             "members": [
@@ -162,6 +173,11 @@ class Ensemble(Presented):
         lines = [f"{self.metric_label} {format_value(self.score, self.se, digits=5)}{self._worth}"]
         alone = f"trial {self.single.number} alone: {format_number(self.single_score, 5)}"
         lines.append(alone + (", of its mean predictions over repeated folds, too" if self.repeated else ""))
+        if self.train is not None and self.gap is not None:
+            bounds = (format_number(value, 5) for value in (self.train, self.gap))
+            lines.append(
+                "train at least {}, gap at least {}: by this score a mean is no worse than its members".format(*bounds)
+            )
         yield "\n".join([*lines, self.verdict])
 
     @property
@@ -198,12 +214,13 @@ def ensemble(study: Selectable, size: int = SIZE, among: int = AMONG, bags: int 
     score, alone = averaging.mean(by_fold).tolist()
     anew = SelectionAnew(pool, how)
     apart = difference(anew, averaging)
-    plain_score = Corrected(label_of(study.metric, study.weighted), score)
+    plain_score, members = Corrected(label_of(study.metric, study.weighted), score), _members(study, entries, weights)
     return Ensemble(
-        study.name, _members(study, entries, weights), score, float(averaging.error(by_fold)[0]),
+        study.name, members, score, float(averaging.error(by_fold)[0]),
         corrected(plain_score, pool, anew, decisions), study.at(Pick(single.number, single.step, ""), "best"), alone,
         apart, len(entries), decisions, study.as_predictions(decisions),
         plain_score.metric, scoring.folds.repeated,
+        least_train_score(scoring, [(one.chosen, one.weight) for one in members]),
     )  # fmt: skip
 
 
