@@ -330,7 +330,8 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
     checked = Metric(metric.name, metric.scorer)  # the scorer itself, not the kernel
     if (metric.name in OF_SURVIVAL) != (problem.task == "survival") and hasattr(metric.scorer, "_score_func"):
         raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task. {_suggest(problem)}")
-    reason = "" if metric.kernel is None or _of_kind(metric, problem) else _MISFIT
+    alike = (metric.kernel in OF_CLASSES) == (problem.classes is not None)
+    reason = "" if metric.kernel is None or problem.tasks or alike else _MISFIT
     own = ""
     for decision in probes(problem, rows) if not reason else ():
         try:
@@ -347,11 +348,6 @@ def _fitting(metric: Metric, problem: Problem) -> Metric:
         return replace(metric, needs_fit=own)
     why = f": {reason}" if reason not in ("", _MISFIT) else ""
     raise InvalidInput(f"The scorer {metric.name!r} does not fit a {problem.task} task{why}. {_suggest(problem)}")
-
-
-def _of_kind(metric: Metric, problem: Problem) -> bool:
-    """Whether a formula is one of classes where y has classes, and of numbers where not."""
-    return bool(problem.tasks) or (metric.kernel in OF_CLASSES) == (problem.classes is not None)
 
 
 def _reads_more(metric: Metric, problem: Problem, rows: NDArray[np.intp]) -> bool:
