@@ -208,7 +208,7 @@ def _add_selection(parser: Any) -> None:
 
 def _add_trial(parser: Any) -> None:
     parser.add_argument("--trial", type=natural, metavar="N", help="the trial of that number, in place of a rule's")
-    parser.add_argument("--step", type=natural, metavar="S", help="of its path, counted from 0 (default: its best)")
+    parser.add_argument("--step", type=natural, metavar="S", help="of its path, counted from 0 (default: its own)")
     parser.set_defaults(rule=None)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from regsearch._types import Array
 from regsearch.cleaning import as_code, as_words
+from regsearch.metrics.scorer import POOLED
 from regsearch.mirror import Artifact, Dataset, Series, StudyRecord, SummaryRecord, TrialRecord, View
 from regsearch.mirror.columns import (
     ALONG_PATH,
@@ -42,6 +43,7 @@ _FAMILY = ("family", "penalty", "estimator", "module")  # what a trial is called
 _PARALLEL = 6  # parameters that parallel coordinates have room for
 DIGITS = 6
 POWERS = 10.0 ** np.arange(23)  # those that are exact: what is divided by one has the digits that it is said with
+PSEUDO = "scored once, on all rows outside training: fold/val has the jackknife's pseudo-values, no scores of folds"
 SERIES_POINTS = 50  # halves the writing time of 100-step paths; MLflow's charts show no difference
 
 
@@ -64,7 +66,7 @@ def study_record(identity: Mapping[str, Any], view: View | None, outside: Sequen
         study_id=identity["id"],
         start_ms=identity["created_ms"],
         params={key: identity[key] for key in shown},
-        tags={f"regsearch.{key}": str(identity[key]) for key in tagged if key in identity},
+        tags={f"regsearch.{key}": str(identity[key]) for key in tagged if key in identity} | _said_of_folds(identity),
         dataset=Dataset(
             name=identity["study"], digest=identity["fingerprint"], source=identity["script"] or "memory",
             rows=identity["rows"], columns=identity["columns"], task=identity["task"], target=identity["target"],
@@ -72,6 +74,11 @@ def study_record(identity: Mapping[str, Any], view: View | None, outside: Sequen
         view=view,
         outside=tuple(outside),
     )  # fmt: skip
+
+
+def _said_of_folds(identity: Mapping[str, Any]) -> dict[str, str]:
+    """A tag that says what stands by fold where no fold has a score of its own."""
+    return {"regsearch.pooled": PSEUDO} if identity["scoring"][0].endswith(POOLED) else {}
 
 
 def view_of(metrics: Sequence[str], space: Model) -> View:
@@ -131,7 +138,7 @@ def trial_record(trial: Trial, trajectory: Trajectory, metric: str, study: str) 
 
 
 def _trial_note(trial: Trial, study: str) -> str:
-    """What the page of a trial's run says of it, in Markdown: what was tried, where it scores best, how it ships."""
+    """What the page of a trial's run says of it, in Markdown: what was tried, at which point, how it ships."""
     what = "The reference, without regularization" if trial.role == REFERENCE else f"A config of {as_code(study)}"
     if not trial.points:
         return f"{what}: {trial.state}. {as_words(trial.reason)}".strip()
@@ -141,7 +148,7 @@ def _trial_note(trial: Trial, study: str) -> str:
     lines = [f"{what}: {scores}, {trial.state}."]
     if trial.axis:
         at = f"step {trial.step} of {trial.steps - 1}, {along.name} {along.text(trial.value)}"
-        lines.append(f"It scores best at {at}; the curves `path/...` show the others.")
+        lines.append(f"Its scores are those at {at}; the curves `path/...` show the others.")
     if trial.state == "complete":
         lines.append(
             f"Look at it, or ship it: `regsearch show {study} --trial {trial.number}`, "

@@ -10,6 +10,8 @@ import numpy as np
 from regsearch._types import Array
 from regsearch.numeric import format_number
 
+COUNTED = {"df": "degrees of freedom", "nonzero": "weights that are not zero"}
+
 
 @dataclass(frozen=True)
 class PathAxis:
@@ -46,6 +48,11 @@ class PathAxis:
     edge: str = "last of its path"
     complexity: str = "nonzero"
     limits: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> str:
+        """What the complexity counts, in words."""
+        return COUNTED[self.complexity]
 
     def number(self, value: float | None) -> float | None:
         """A value as it belongs in a config."""

@@ -14,7 +14,8 @@ from regsearch.results.stored_study import Scoring, StoredStudy
 
 
 def scores_by_target(study: StoredStudy, chosen: Chosen) -> dict[str, float]:
-    """Mean validation scores by the names of targets: their mean is the score of the choice, of any usual metric.
+    """Mean validation scores by the names of targets: their mean is the score of the choice, of any metric that weighs
+    targets alike.
 
     Empty for one target, and where stored predictions do not tell: at another point than the trial's best, and of rows
     that several folds validate; and without those that the scorer fails of, as one does that needs all targets.

@@ -277,7 +277,7 @@ class Results(TrialArrays, Presented):
             function from results to a `Pick` (see `regsearch.results.rules`), or the number of a trial. What is chosen
             already stays.
         step
-            Of the path of a trial that is named; by default its best.
+            Of the path of a trial that is named; by default the one at which it counts.
 
         Raises
         ------

@@ -181,9 +181,11 @@ def _scores(score: Mapping[str, Any], folds: Mapping[str, Any]) -> str:
         *_trained(score),
         *((f"{held_out} ({name})", _number(value), "") for name, value in score["test"].items()),
     ]
-    table = Table(("", "mean over folds", "standard error"), rows)
+    table = Table(("", "score", "standard error"), rows)
     name = label_of(score["metric"], bool(score.get("weighted")))
-    how = f"{as_code(name)}, larger is better, {as_words(folds['cv'])}, {folds['count']} folds"
+    once = bool(score.get("pooled"))
+    over = "validation is scored once, on all rows outside training" if once else "validation is the mean over folds"
+    how = f"{as_code(name)}, larger is better, {as_words(folds['cv'])}, {folds['count']} folds; {over}"
     rare = f"\n\n{as_words(folds['rare'])}" if "rare" in folds else ""
     return f"{how}:\n\n{table.markdown()}{rare}"
 

@@ -84,7 +84,8 @@ def gaps(study: StoredStudy, number: int) -> pd.DataFrame:
     """Train score, validation score and gap of a trial at its chosen point, by metric and fold, beside its reference's.
 
     Rows ``(metric, fold)``: folds from 0, then ``mean`` and ``se``, the standard error of the mean; NaN where there is
-    no reference, or it diverges.
+    no reference, or it diverges. Of a score that is computed once, on all rows outside training, what stands by fold
+    are the jackknife's pseudo-values, which may lie beyond any score of a fold; their mean and its error are right.
 
     Raises
     ------

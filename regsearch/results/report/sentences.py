@@ -22,6 +22,8 @@ from regsearch.results.rules import NAMED
 from regsearch.results.stored_study import comparable, is_winner, leading_reference, reference_name, unscored
 from regsearch.storage.trial import DIVERGES, ENDED
 
+SINGLE = 1e-4  # share by which scores of predictions in single precision may differ from those of the search
+
 
 def about(results: Results) -> str:
     """What was searched, and what came of the trials."""
@@ -48,9 +50,13 @@ def verdict(results: Results) -> list[tuple[str, str]]:
 
 def _targets(results: Results) -> list[tuple[str, str]]:
     """What it scores on each of several targets, where that is known."""
-    found = scores_by_target(results, winner_of(results))
+    chosen = winner_of(results)
+    found = scores_by_target(results, chosen)
+    if not found:
+        return []
     said = "; ".join(f"{name}: {format_number(score, 5)}" for name, score in found.items())
-    return [("How good is it on each target?", f"{said}. The mean of these is the score.")] if found else []
+    alike = math.isclose(sum(found.values()) / len(found), chosen.score, rel_tol=SINGLE)
+    return [("How good is it on each target?", f"{said}.{' The mean of these is the score.' * alike}")]
 
 
 def interpretation(results: Results) -> list[str]:

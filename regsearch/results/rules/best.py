@@ -10,7 +10,12 @@ from regsearch.results.stored_study import StoredStudy, leading_reference, refer
 
 @rule
 def best(results: StoredStudy) -> Pick:
-    """The trial with the best mean validation score, at the best point of its path; of equal ones the simplest."""
+    """The trial with the best mean validation score where it counts; of equal ones the simplest.
+
+    That is at the best point of its path, but of a net that trains for a fixed number of epochs at the last one, and of
+    one that picks the epoch on rows of its own at that: then another point of a path, which rules over all points may
+    choose, can score better.
+    """
     trial = results.candidates[0]
     count = len(results.candidates)
     why = f"It has the best {results.metric_label} of {count} trials." if count > 1 else "It is the only one."

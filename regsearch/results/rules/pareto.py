@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from regsearch._types import Array
+from regsearch.models.axes import path_axis
 from regsearch.models.path import ROUNDING
 from regsearch.numeric import format_number
 from regsearch.results.ranking import merge_ties
@@ -27,8 +28,8 @@ def front(results: StoredStudy) -> list[Pick]:
     """
     trials = results.candidates
     return [
-        Pick(trial.number, trial.step, f"No trial is better in one of {results.metric_label}, gap and degrees of "
-             f"freedom and as good in the others: {_figures(results, trial)}.")
+        Pick(trial.number, trial.step, f"No trial is better in one of {_compared(results, trials)} and as good in the "
+             f"rest: {_figures(results, trial)}.")
         for trial in _undominated(trials, _costs(results, trials))[0]
     ]  # fmt: skip
 
@@ -47,7 +48,7 @@ def pareto(results: StoredStudy) -> Pick:
     scaled = (costs - low) / np.where(high > low, high - low, 1.0)
     trial = members[int(np.linalg.norm(scaled, axis=1).argmin())]
     return Pick(
-        trial.number, trial.step, f"It is the best compromise of {results.metric_label}, gap and degrees of freedom "
+        trial.number, trial.step, f"It is the best compromise of {_compared(results, near)} "
         f"({_figures(results, trial)}) among {len(members)} of the {len(near)} trials within one standard error of the "
         "best, which no other of them beats in all.",
     )  # fmt: skip
@@ -75,7 +76,14 @@ def _undominated(trials: Sequence[Trial], costs: Array) -> tuple[list[Trial], Ar
     return [trials[i] for i in kept], costs[kept]
 
 
+def _compared(results: StoredStudy, trials: Sequence[Trial]) -> str:
+    """What trials are compared by."""
+    if not complexity_known(trials):
+        return f"{results.metric_label} and gap"
+    return f"{results.metric_label}, gap and {path_axis(trials[0].axis).counted}"
+
+
 def _figures(results: StoredStudy, trial: Trial) -> str:
     point = results.point(trial)
-    known = f", {trial.complexity:.3g} degrees of freedom" if math.isfinite(trial.complexity) else ""
+    known = f", {trial.complexity:.3g} {path_axis(trial.axis).counted}" if math.isfinite(trial.complexity) else ""
     return f"{format_number(point.val, 5)}, gap {format_number(point.gap, 3)}{known}"

@@ -28,7 +28,7 @@ class OneTrial:
     number
         Of the trial.
     step
-        Where on its path; by default where it scores best.
+        Where on its path; by default the step at which it counts.
     """
 
     number: int
@@ -58,8 +58,8 @@ class OneTrial:
             )
         if self.step is not None and self.step not in range(trial.steps):
             raise NotFound(
-                f"The path of trial {self.number} has the steps 0 to {trial.steps - 1}, got {self.step}; it scores "
-                f"best at {trial.step}."
+                f"The path of trial {self.number} has the steps 0 to {trial.steps - 1}, got {self.step}; it counts "
+                f"at {trial.step}."
             )
         at = trial.step if self.step is None else self.step
         return Pick(self.number, at, NAMED)

@@ -18,7 +18,7 @@ FOLDS = 3  # from which on it says something to be worse in all of them
 
 
 def near_best(results: StoredStudy) -> list[Trial]:
-    """The candidates, best first, that are at their own best points as good as the best.
+    """The candidates, best first, that are where they count as good as the best.
 
     As good means a mean score within one standard error of the best, and from three folds on at least its score in one
     of them: a fit that is unstable has scores that vary too much for any test to tell.
@@ -40,7 +40,7 @@ def complexity_known(trials: Sequence[Trial]) -> bool:
 
 
 def _fold_scores(results: StoredStudy, trial: Trial) -> Array:
-    """``[K]`` at the trial's own best point."""
+    """``[K]`` where the trial counts."""
     return results.curves(trial.number).val[:, trial.step]
 
 
@@ -62,9 +62,7 @@ def least_fitted(results: StoredStudy, floor: float) -> tuple[int, int, int]:
     near: list[Array] = []
     floor -= results.point(results.candidates[0]).tolerance  # means of the same scores are off by rounding
     for trial in results.candidates:
-        if results.point(trial).val < floor:
-            break  # they come best first: no point of the rest reaches the floor
-        curves = results.curves(trial.number)
+        curves = results.curves(trial.number)  # a trial need not count at the best point of its path
         steps = curves.reaching(floor)
         near.append(path_points(trial, steps, curves.average(curves.train)[steps]))
     rows = np.concatenate(near)
