@@ -78,7 +78,7 @@ def study_record(identity: Mapping[str, Any], view: View | None, outside: Sequen
 
 def _said_of_folds(identity: Mapping[str, Any]) -> dict[str, str]:
     """A tag that says what stands by fold where no fold has a score of its own."""
-    return {"regsearch.pooled": PSEUDO} if identity["scoring"][0].endswith(POOLED) else {}
+    return {"regsearch.pooled": PSEUDO} if identity.get("scoring", [""])[0].endswith(POOLED) else {}
 
 
 def view_of(metrics: Sequence[str], space: Model) -> View:

@@ -63,8 +63,9 @@ def least_fitted(results: StoredStudy, floor: float) -> tuple[int, int, int]:
     floor -= results.point(results.candidates[0]).tolerance  # means of the same scores are off by rounding
     for trial in results.candidates:
         curves = results.curves(trial.number)  # a trial need not count at the best point of its path
-        steps = curves.reaching(floor)
-        near.append(path_points(trial, steps, curves.average(curves.train)[steps]))
+        steps, train = curves.reaching(floor), curves.average(curves.train)
+        steps = steps[np.isfinite(train[steps])]
+        near.append(path_points(trial, steps, train[steps]))
     rows = np.concatenate(near)
     return *least_cost(results, rows), len(rows)
 
