@@ -36,6 +36,7 @@ from regsearch.storage.trial import DIVERGES
 FINDING = "ablation"
 KEPT = "at the same values of all else"
 OWN_PATH = "each at the best point of its own path"
+UNKNOWN = "What {metric} is without any one technique is not known."
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ class Ablation(Presented):
     @property
     def summary(self) -> str:
         """One sentence: what matters most, or that nothing clearly does; each config at its own best point."""
+        if self.failed and not self.rows:
+            return UNKNOWN.format(metric=self.metric)
         return summarize(self.row())
 
     def blocks(self) -> Iterator[Block]:
@@ -174,7 +177,7 @@ def summarize(found: Mapping[str, Any]) -> str:
     metric, how = found["metric"], OWN_PATH if found.get("axis") else KEPT
     known = [row for row in found["rows"] if row["score_change"] is not None]
     if not known:
-        return f"What {metric} is without any one technique is not known."
+        return UNKNOWN.format(metric=metric)
     known.sort(key=lambda row: float(row["score_change"]))
     largest, least, clear = known[0], known[-1], _clear_losses(known, found.get("freedom"))
     if clear:

@@ -10,11 +10,11 @@ from regsearch.results.table import Table
 
 Block: TypeAlias = str | Sequence[str] | Table  # a paragraph, whose lines stay; a list; a table
 
-# Notebooks align every cell alike and read what stands between dollars as a formula.
+# Notebooks align every cell alike, by a selector of two classes, and read what stands between dollars as a formula.
 STYLE = (
-    "<style>.regsearch td,.regsearch th{text-align:left;vertical-align:top}"
-    ".regsearch td,.regsearch th{padding:.15rem .75rem .15rem 0;white-space:nowrap}"
-    ".regsearch .number{text-align:right}.regsearch .scroll{overflow-x:auto}</style>"
+    "<style>.regsearch .scroll td,.regsearch .scroll th{text-align:left;vertical-align:top}"
+    ".regsearch .scroll td,.regsearch .scroll th{padding:.15rem .75rem .15rem 0;white-space:nowrap}"
+    ".regsearch .scroll .number{text-align:right}.regsearch .scroll{overflow-x:auto}</style>"
 )
 
 

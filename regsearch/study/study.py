@@ -211,9 +211,9 @@ class Study(Presented, Analyses):
         """The MLflow experiment."""
         return self.options.experiment or self.name
 
-    def replace(self, **options: Any) -> Self:
-        """The same study with other options, such as ``seed`` or ``root``."""
-        return self._with(self.name, *self._data, **options)
+    def replace(self, *, name: str | None = None, **options: Any) -> Self:
+        """The same study with another name or other options, such as ``seed`` or ``root``."""
+        return self._with(name or self.name, *self._data, **options)
 
     def _with(self, name: str, X: Any, y: Any, **options: Any) -> Self:
         """A study of the same script with another name, data or options."""

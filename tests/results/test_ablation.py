@@ -342,7 +342,7 @@ def ablation(rows: tuple[Removal, ...], axis: str = "", failed: dict[str, str] |
         ([removal("a", -0.1, math.nan)], "No technique clearly matters: the largest loss, without a, is 0.1"),
         ([removal("a", 0.0, 0.1), removal("b", 0.2, 0.1)], "Nothing is lost without any one of them: without b r2 "
          "rises by 0.2 ± 0.1"),
-        ([], "Trial 3 has no technique of regularization that could be taken away."),
+        ([], "What r2 is without any one technique is not known."),
     ],
 )  # fmt: skip
 def test_summary(rows: list[Removal], said: str) -> None:
@@ -355,6 +355,11 @@ def test_summary(rows: list[Removal], said: str) -> None:
         assert [line.split()[0] for line in lines] == ["without", "nothing", *(row.technique for row in rows)]
         assert ("held change" in lines[0]) == bool(axis)
         assert all(("-9" in line) == bool(axis) for line in lines[2:])
+
+
+def test_nothing_to_take_away() -> None:
+    """Where nothing regularizes, and so nothing failed either, the sentence says so."""
+    assert ablation(()).summary == "Trial 3 has no technique of regularization that could be taken away."
 
 
 def test_no_technique_matters_by_luck() -> None:

@@ -15,7 +15,7 @@ from samples import study
 from regsearch import InvalidInput, NotFound, Pick, spaces
 from regsearch.cli import main
 from regsearch.results.comparison import compare
-from regsearch.results.presented import Block, Presented
+from regsearch.results.presented import STYLE, Block, Presented
 from regsearch.results.results import Results
 from regsearch.results.table import Table
 
@@ -29,6 +29,14 @@ def words(page: str) -> str:
     """The text of a page, spaces and lists apart."""
     bare = re.sub(r"<style>.*?</style>", "", page)
     return " ".join(re.sub(r"[-\s]+", " ", unescape(re.sub(r"<[^>]+>", " ", bare))).split())
+
+
+def test_words_of_a_table_are_left_aligned_in_a_notebook() -> None:
+    """A notebook aligns cells to the right by a selector of two classes; those of ours count as much, or more."""
+    rules = [rule.split("{") for rule in STYLE.removeprefix("<style>").removesuffix("</style>").split("}") if rule]
+    aligned = [one for selector, body in rules if "text-align" in body for one in selector.split(",")]
+    assert aligned
+    assert all(one.count(".") >= 2 for one in aligned)
 
 
 def test_a_result_is_represented_by_what_is_shown(results: Results, capsys: pytest.CaptureFixture[str]) -> None:

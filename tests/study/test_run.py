@@ -75,7 +75,9 @@ def test_folds_from_a_generator(tmp_path: Path) -> None:
     """Folds given as a generator are the same in every copy of the study."""
     X, _ = regression()
     one = study(tmp_path, cv=KFold(3).split(X))
-    assert one.replace(root=tmp_path / "other").folds.digest == one.folds.digest
+    other = one.replace(name="other", root=tmp_path / "other")
+    assert other.folds.digest == one.folds.digest
+    assert (other.name, other.experiment) == ("other", "other")
 
 
 def test_patience_counts_what_was_given_up(tmp_path: Path) -> None:

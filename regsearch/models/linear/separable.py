@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import LinAlgError, solve
+from scipy.special import expit
 
 from regsearch._types import Array
 from regsearch.models.linear.design import Design
@@ -66,7 +67,7 @@ def seen_apart(design: Design, k: int, sample: Sample, eta: Array) -> bool:
     columns = WorkingColumns.of(design.fold(k), design.train[k], every, design.means[k], inverse).features
     columns = np.vstack([columns, np.ones(len(weights))])
     for _ in range(TRIED):
-        p = 1 / (1 + np.exp(-eta))
+        p = expit(eta)
         hessian = (columns * (weights * p * (1 - p))) @ columns.T
         hessian.flat[:: len(hessian) + 1] += HELD * np.trace(hessian) / len(hessian)
         try:

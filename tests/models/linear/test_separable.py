@@ -21,6 +21,7 @@ from regsearch.models.linear.backend import LinearBackend
 from regsearch.models.linear.design import Design, Piece
 from regsearch.models.linear.logistic import FLAT, LogLoss
 from regsearch.models.linear.penalties import ElasticNet, NoPenalty
+from regsearch.models.linear.separable import seen_apart
 from regsearch.space.sampling import default
 
 
@@ -111,6 +112,15 @@ def test_separable_classes_are_seen(case: Callable[[], tuple[Any, Any]]) -> None
     X, y = case()
     _, piece = fit(X, y)
     assert (piece.separable is not None) == led_by_none(X, y) == (case in SEPARABLE)
+
+
+def test_certain_decisions_are_looked_at_in_silence() -> None:
+    """Decisions beyond what the exponential function can say are looked at without a warning."""
+    X, y = _several()
+    solver, _ = fit(X, y)
+    certain = 1e3 * (2 * y - 1.0)
+    certain[0] *= -1
+    assert not seen_apart(solver.design, 0, solver.samples[0], certain)  # no curvature is left to take a step by
 
 
 @pytest.mark.parametrize("case", CASES)
