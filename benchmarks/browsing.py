@@ -90,7 +90,7 @@ def mirrored(root: Path) -> tuple[Ready, float]:
                     trial_record(trial, trajectories[trial.number % len(trajectories)], results.metric, results.name)
                 )
             best, end = results.complete[0], max(trial.end_ms for trial in trials)
-            mirror.finish(summary_record("COMPLETE", end, trials, results.metric, best, note(results), ()))
+            mirror.finish(summary_record("COMPLETE", end, trials, results.metric, best, {}, note(results), ()))
             assert mirror.drain().complete
             ready = mirror.wait_ready()
             assert ready is not None
